@@ -1,0 +1,30 @@
+# The service, ready to serve. Migrate first: the same image with `mediation-api migrate`.
+FROM python:3.11-slim AS build
+
+WORKDIR /build
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv /opt/builder \
+    && /opt/builder/bin/pip install --no-cache-dir --require-hashes -r requirements-build.lock \
+    && python -m venv /opt/mediation-api \
+    && /opt/mediation-api/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY src src
+COPY migrations migrations
+RUN /opt/builder/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /build/dist . \
+    && /opt/mediation-api/bin/pip install --no-cache-dir --no-deps /build/dist/*.whl
+
+FROM python:3.11-slim
+
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin mediation
+COPY --from=build /opt/mediation-api /opt/mediation-api
+ENV PATH=/opt/mediation-api/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    MEDIATION_HOST=0.0.0.0 \
+    MEDIATION_PORT=8000
+USER 10001
+EXPOSE 8000
+# Alive, not ready: a container whose database is away must not be killed for it.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]
+CMD ["mediation-api", "serve"]

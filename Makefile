@@ -1,0 +1,70 @@
+# make run    the service with demo data on http://127.0.0.1:8000
+# make test   the whole suite on throw-away databases
+# make check  format, lint, types, layers, migrations
+# make lock   resolve the dependencies again
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+LOCK := requirements-dev.lock
+# The stamp carries the contents, not the age, of what the environment is made from: a fresh checkout
+# or a change of branch installs again only when something differs.
+STAMP := .venv/.installed-$(shell cat $(LOCK) pyproject.toml | cksum | cut -d' ' -f1)
+
+# Python from PATH, 3.11 before newer ones; a name that is there but does not start is passed over.
+FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
+	if $$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	then echo $$name; exit; fi; done; \
+	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
+
+.PHONY: help run test check format lock settings openapi clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+$(STAMP): $(LOCK) pyproject.toml
+	@python=$$($(FIND_PYTHON)); echo "Setting up .venv with $$($$python --version) …"; \
+	$$python -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP)
+	@exec $(BIN)/mediation-api dev
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@mkdir -p build
+	$(BIN)/alembic upgrade head --sql > build/migrations.sql 2> build/alembic.log || { cat build/alembic.log >&2; exit 1; }
+	$(BIN)/squawk --config .squawk.toml build/migrations.sql
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+settings: $(STAMP)
+	@$(BIN)/mediation-api settings > docs/settings.md
+
+openapi: $(STAMP)
+	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+lock: $(STAMP)
+	@$(COMPILE) $(UPGRADE) pyproject.toml --extra dev -o requirements-dev.lock
+	@$(COMPILE) $(UPGRADE) pyproject.toml -c requirements-dev.lock -o requirements.lock
+	@echo hatchling | $(COMPILE) $(UPGRADE) - -c requirements-dev.lock -o requirements-build.lock
+
+clean:
+	@rm -rf .venv build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find src tests migrations -name __pycache__ -prune -exec rm -rf {} +
+	@echo 'The demo database in .mediation was kept; remove the folder to start anew.'

@@ -1,0 +1,1 @@
+"""Mediation of complaints about police officers, as a REST service."""

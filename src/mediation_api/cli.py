@@ -1,0 +1,337 @@
+"""The command line: `mediation-api dev`, `serve`, `migrate` and what stands beside them.
+
+What goes wrong for the operator is one line on standard error and exit code 2, without a traceback and without
+the value of a setting.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Final, Never
+
+import typer
+import uvicorn
+from alembic import command
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from mediation_api.demo import DemoCard
+from mediation_api.demo import seed as load_demo_data
+from mediation_api.domain.access import Role
+from mediation_api.main import create_app
+from mediation_api.outreach.dev_identity import dev_token, write_dev_keys
+from mediation_api.outreach.tokens import CITY_ROLES
+from mediation_api.repository.database import migrations_config
+from mediation_api.repository.embedded import EmbeddedServer, EmbeddedServerError, running_url
+from mediation_api.settings import (
+    DEV_SECRET_PREFIX,
+    PREFIX,
+    Environment,
+    Settings,
+    SettingsError,
+    markdown_table,
+    settings_from_environment,
+)
+
+FAILED: Final = 2
+DEMO_EMPLOYEE_NUMBER: Final = "10001"
+"""The officer of the demo data that the ready-made token speaks for."""
+TOKEN_MINUTES: Final = 120
+"""The longest that the service accepts from an identity provider."""
+SHUTDOWN_SECONDS: Final = 5
+"""How long requests that are under way may take to finish after Ctrl-C."""
+
+app = typer.Typer(
+    name="mediation-api",
+    help="Mediation of complaints about police officers, as a REST service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+DataDirectory = Annotated[
+    Path, typer.Option("--data-dir", help="Where the database, the keys and the secrets of development are kept.")
+]
+DEFAULT_DATA_DIRECTORY: Final = Path(".mediation")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.command()
+def dev(
+    data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY,
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=1, max=65535)] = 8000,
+) -> None:
+    """Run everything on this machine: a database, demo data, keys and the service. Ctrl-C stops all of it."""
+    with _one_line_errors(), _listening(port) as listener:
+        _prepare(data_dir)
+        server = EmbeddedServer(data_dir / "database")
+        if server.moved:
+            _say(f"Root keeps {data_dir.absolute()} closed to others; the database is in {server.directory}.")
+        if server.is_new():
+            _say("Making the database …")
+        with _until_stopped(server):
+            settings = settings_from_environment(
+                environment=Environment.DEV, data_directory=data_dir.absolute(), database_url=server.url()
+            )
+            _migrate(settings)
+            card = _demo_card(settings, server.directory / "demo.json")
+            _say(_what_to_try(settings, card, port))
+            config = uvicorn.Config(
+                create_app(settings),
+                log_level="warning",
+                access_log=False,  # the application writes its own line for each request
+                server_header=False,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            )
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+@app.command()
+def serve() -> None:
+    """Serve on the database of MEDIATION_DATABASE_URL, with as many workers as MEDIATION_WORKERS says."""
+    with _one_line_errors():
+        settings = _with_database(settings_from_environment())
+        _listening_is_possible(settings.host, settings.port)
+        uvicorn.run(
+            "mediation_api.main:app_from_environment",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            access_log=False,  # the application writes its own line for each request
+            server_header=False,
+            timeout_graceful_shutdown=30,
+        )
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database of MEDIATION_DATABASE_URL to the newest revision. Does nothing when it is there."""
+    with _one_line_errors():
+        _migrate(_with_database(settings_from_environment()))
+
+
+@app.command()
+def token(
+    role: Annotated[Role, typer.Option(help="The role that the token claims.")],
+    subject: Annotated[str | None, typer.Option(help="The subject; demo-<role> unless given.")] = None,
+    employee_number: Annotated[str | None, typer.Option(help="Ties an officer to a party.")] = None,
+    data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY,
+) -> None:
+    """Print a token that the identity provider of development signed. Production refuses it."""
+    with _one_line_errors():
+        settings = settings_from_environment(environment=Environment.DEV, data_directory=data_dir.absolute())
+        if role not in CITY_ROLES:
+            _fail(f"The identity provider gives no token to {role.value}: exchange an access code.")
+        _say(_token(settings, role, subject, employee_number))
+
+
+@app.command()
+def seed(data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY) -> None:
+    """Load the demo data into an empty development database, and print an access code and what to try."""
+    with _one_line_errors():
+        url = os.environ.get(f"{PREFIX}DATABASE_URL")
+        if url and os.environ.get(f"{PREFIX}ENVIRONMENT") != Environment.DEV:
+            # A terminal may be set up for the real database.
+            _fail("Demo data is for development: set MEDIATION_ENVIRONMENT=dev if this database is for that.")
+        settings = _with_database(
+            settings_from_environment(
+                environment=Environment.DEV,
+                data_directory=data_dir.absolute(),
+                database_url=url or running_url(data_dir / "database"),
+            )
+        )
+        card = asyncio.run(load_demo_data(settings))
+        _say(f"Access code: {card.access_code}")
+        for line in card.curl:
+            _say(line)
+
+
+@app.command()
+def settings() -> None:
+    """Print the table of all settings (docs/settings.md)."""
+    typer.echo(markdown_table(), nl=False)
+
+
+@app.command()
+def openapi() -> None:
+    """Print the contract as the application describes it (openapi/)."""
+    with _one_line_errors(), tempfile.TemporaryDirectory() as scratch:
+        _prepare(Path(scratch))
+        application = create_app(
+            settings_from_environment(
+                environment=Environment.DEV,
+                data_directory=Path(scratch),
+                database_url="postgresql://nobody@localhost/never_connected_to",
+            )
+        )
+        typer.echo(json.dumps(application.openapi(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    _say(installed_version("mediation-api"))
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+    # Somebody may be reading through a pipe while the service runs.
+    sys.stdout.flush()
+
+
+def _fail(text: str) -> Never:
+    typer.echo(text, err=True)
+    raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn what an operator can mend into one line."""
+    try:
+        yield
+    except (SettingsError, EmbeddedServerError, CommandError) as error:
+        _fail(str(error))
+    except DBAPIError as error:
+        # The text of a database's error may hold data: its class and its code do not.
+        state = getattr(error.orig, "sqlstate", None)
+        _fail(f"The database refused: {type(error.orig).__name__}{f', SQLSTATE {state}' if state else ''}.")
+    except SQLAlchemyError as error:
+        _fail(f"The database could not be used: {type(error).__name__}.")
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _fail(f"{error.strerror or type(error).__name__}{where}")
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    """Take the port before anything else is started, so that a taken one costs nothing."""
+    listener = socket.socket()
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            _fail(f"Port {port} of 127.0.0.1 cannot be used ({error.strerror}). Choose another with --port.")
+        yield listener
+
+
+def _listening_is_possible(host: str, port: int) -> None:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        _fail(f"MEDIATION_HOST, MEDIATION_PORT: cannot listen there ({error.strerror}).")
+
+
+@contextmanager
+def _until_stopped(server: EmbeddedServer) -> Iterator[None]:
+    """Run the database around a block, and stop it in order however the block ends."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        server.start()
+        server.create_database()
+        yield
+    except KeyboardInterrupt:
+        pass  # Ctrl-C is how one stops it
+    finally:
+        # Impatience must not leave the database running.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        server.stop()
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """End like a process that the signal ended, but by way of every `finally`."""
+    raise SystemExit(128 + number)
+
+
+def _prepare(directory: Path) -> None:
+    """Make the keys and secrets of development, once; each is readable by its owner only."""
+    directory.mkdir(parents=True, exist_ok=True)
+    # Others may pass through and see nothing: PostgreSQL, not being root, must reach its own folder in here.
+    directory.chmod(0o711)
+    write_dev_keys(directory)
+    for name in ("access_code_secret", "cursor_secret"):
+        path = directory / f"{name}.txt"
+        if not path.exists():
+            unfinished = directory / f"{name}.{os.getpid()}"
+            with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(DEV_SECRET_PREFIX + secrets.token_urlsafe(32) + "\n")
+            unfinished.rename(path)
+
+
+def _with_database(settings: Settings) -> Settings:
+    if not settings.database_url.get_secret_value():
+        _fail("MEDIATION_DATABASE_URL: is required")
+    return settings
+
+
+def _migrate(settings: Settings) -> None:
+    config = migrations_config()
+    config.attributes["settings"] = settings
+    command.upgrade(config, "head")
+
+
+def _demo_card(settings: Settings, path: Path) -> DemoCard:
+    """Load the demo data on the first run; later runs show the same card, which lives and dies with the data."""
+    if path.exists():
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return DemoCard(access_code=saved["access_code"], curl=tuple(saved["curl"]))
+    card = asyncio.run(load_demo_data(settings))
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(asdict(card)), encoding="utf-8")
+    return card
+
+
+def _token(settings: Settings, role: Role, subject: str | None, employee_number: str | None) -> str:
+    return dev_token(
+        settings.data_directory,
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        role=role,
+        subject=subject or f"demo-{role.value}",
+        employee_number=employee_number,
+        minutes=TOKEN_MINUTES,
+        now=datetime.now(UTC),
+        role_claim=settings.role_claim,
+    )
+
+
+def _what_to_try(settings: Settings, card: DemoCard, port: int) -> str:
+    address = f"http://127.0.0.1:{port}"
+    lines = [
+        "",
+        f"mediation_api {installed_version('mediation-api')} is starting on {address}",
+        "",
+        f"  Documentation   {address}/docs",
+        f"  Contract        {address}/openapi.json",
+        f"  Access code     {card.access_code}   (of a complainant of the demo data)",
+        "",
+        f"A token for each role, good for {TOKEN_MINUTES // 60} hours (then: mediation-api token --role …):",
+        "",
+    ]
+    for role in sorted(CITY_ROLES):
+        number = DEMO_EMPLOYEE_NUMBER if role is Role.OFFICER else None
+        lines.append(f"{role.value.upper()}={_token(settings, role, None, number)}")
+    lines += ["", "Try:", "", *card.curl, "", "Ctrl-C stops everything; the data stays."]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The rules of mediation. Standard library only: nothing here knows of HTTP, SQL or the time."""

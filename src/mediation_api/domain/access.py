@@ -1,0 +1,180 @@
+"""Who may do what: one table, operation by role by relation to the object. An operation without a row fails the build.
+
+A token says which role its bearer has. What the bearer may reach of *this* case is decided by the database at each
+request: `Reach` carries the relation that the table demands into the query or the lock. What lies outside it answers
+as if it did not exist.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from uuid import UUID
+
+from mediation_api.domain.errors import NotPermitted, Unauthenticated
+
+
+class Role(StrEnum):
+    """What a token says its bearer is; `public` is a caller without a token."""
+
+    PUBLIC = "public"
+    COMPLAINANT = "complainant"
+    OFFICER = "officer"
+    MEDIATOR = "mediator"
+    INTAKE = "intake"
+    COORDINATOR = "coordinator"
+    DIRECTOR = "director"
+    AUDITOR = "auditor"
+    INTEGRATION = "integration"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is calling. `party_id` is set for a complainant, `employee_number` for an officer."""
+
+    role: Role
+    subject: str
+    party_id: UUID | None = None
+    employee_number: str | None = None
+
+    @property
+    def is_party(self) -> bool:
+        """Whether the caller is a complainant or an officer."""
+        return self.role in {Role.COMPLAINANT, Role.OFFICER}
+
+
+ANYBODY = Actor(Role.PUBLIC, "public")
+
+
+class Relation(StrEnum):
+    """How the object must stand to the caller."""
+
+    OFFICE = "office"
+    """Any object of the office."""
+    FILED = "filed"
+    """A complaint that this integration filed."""
+    ASSIGNED = "assigned"
+    """A case proposed to, or accepted by, this mediator; for the roster, the mediator's own entry."""
+    OWN = "own"
+    """The caller's own party, and the case as that party sees it. An officer's begins when the officer is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the caller reaches with one operation: the actor, and the relation that the table demands."""
+
+    actor: Actor
+    relation: Relation
+
+
+INTAKE = (Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR)
+"""Staff who take in complaints and speak with parties."""
+CASEWORK = (Role.COORDINATOR, Role.DIRECTOR)
+"""Staff who run cases."""
+PARTIES = (Role.COMPLAINANT, Role.OFFICER)
+
+
+def _row(
+    *,
+    office: Iterable[Role] = (),
+    own: Iterable[Role] = (),
+    assigned: bool = False,
+    filed: bool = False,
+) -> Mapping[Role, Relation]:
+    row = dict.fromkeys(office, Relation.OFFICE) | dict.fromkeys(own, Relation.OWN)
+    if assigned:
+        row[Role.MEDIATOR] = Relation.ASSIGNED
+    if filed:
+        row[Role.INTEGRATION] = Relation.FILED
+    return MappingProxyType(row)
+
+
+EVERYBODY = _row(office=Role)
+
+ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
+    {
+        # complaints
+        "file_complaint": _row(office=(Role.PUBLIC, *INTAKE, Role.INTEGRATION)),
+        "list_complaints": _row(office=(*INTAKE, Role.AUDITOR), own=(Role.COMPLAINANT,), filed=True),
+        "get_complaint": _row(office=(*INTAKE, Role.AUDITOR), own=(Role.COMPLAINANT,), filed=True),
+        "correct_complaint": _row(office=INTAKE),
+        "request_mediation": _row(office=INTAKE, own=(Role.COMPLAINANT,)),
+        # parties
+        "list_parties": _row(office=INTAKE, own=(Role.COMPLAINANT,)),
+        "add_party": _row(office=INTAKE),
+        "get_party": _row(office=INTAKE, own=PARTIES),
+        "correct_party": _row(office=INTAKE, own=PARTIES),
+        "issue_access_code": _row(office=INTAKE),
+        # cases
+        "list_cases": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+        "get_case": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+        "get_timeline": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+        "get_readiness": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+        "assign_coordinator": _row(office=INTAKE),
+        "screen_case": _row(office=INTAKE),
+        "list_screenings": _row(office=(*INTAKE, Role.AUDITOR)),
+        "record_approval": _row(office=INTAKE),
+        "lapse_case": _row(office=CASEWORK),
+        "close_case": _row(office=CASEWORK),
+        "pause_target": _row(office=INTAKE),
+        "list_pauses": _row(office=(*INTAKE, Role.AUDITOR)),
+        # consents and withdrawals
+        "list_disclosures": EVERYBODY,
+        "get_disclosure": EVERYBODY,
+        "give_consent": _row(office=INTAKE, own=PARTIES),
+        "list_consents": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
+        "withdraw": _row(office=INTAKE, own=PARTIES, assigned=True),
+        "list_withdrawals": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
+        # mediators and assignments
+        "add_mediator": _row(office=CASEWORK),
+        "list_mediators": _row(office=(*INTAKE, Role.AUDITOR), assigned=True),
+        "get_mediator": _row(office=(*INTAKE, Role.AUDITOR), assigned=True),
+        "correct_mediator": _row(office=CASEWORK),
+        "propose_mediator": _row(office=CASEWORK),
+        "list_assignments": _row(office=(*CASEWORK, Role.AUDITOR), assigned=True),
+        "get_assignment": _row(office=(*CASEWORK, Role.AUDITOR), assigned=True),
+        "accept_assignment": _row(assigned=True),
+        "decline_assignment": _row(assigned=True),
+        "recuse_mediator": _row(office=CASEWORK, assigned=True),
+        # sessions
+        "schedule_session": _row(office=CASEWORK, assigned=True),
+        "list_sessions": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+        "get_session": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+        "reschedule_session": _row(office=CASEWORK, assigned=True),
+        "cancel_session": _row(office=CASEWORK, assigned=True),
+        "start_session": _row(office=CASEWORK, assigned=True),
+        "adjourn_session": _row(office=CASEWORK, assigned=True),
+        "complete_session": _row(office=CASEWORK, assigned=True),
+        "end_session": _row(assigned=True),
+        "record_absence": _row(office=CASEWORK, assigned=True),
+        "add_attendee": _row(office=INTAKE),
+        "list_attendees": _row(office=(*INTAKE, Role.AUDITOR), assigned=True),
+        "confirm_attendee": _row(office=INTAKE),
+        # agreements
+        "make_agreement": _row(office=CASEWORK, assigned=True),
+        "list_agreements": _row(office=CASEWORK, own=PARTIES, assigned=True),
+        "get_agreement": _row(office=CASEWORK, own=PARTIES, assigned=True),
+        "sign_agreement": _row(office=CASEWORK, own=PARTIES, assigned=True),
+        "verify_agreement": _row(office=(*CASEWORK, Role.AUDITOR), assigned=True),
+        # tokens, health
+        "exchange_access_code": EVERYBODY,
+        "live": EVERYBODY,
+        "ready": EVERYBODY,
+        "version": EVERYBODY,
+    }
+)
+
+
+def reach(operation: str, actor: Actor) -> Reach:
+    """What `actor` reaches with `operation`.
+
+    Raises:
+        Unauthenticated: the operation is not for the public, and the caller has no token.
+        NotPermitted: nobody of this role may call it, on any object.
+    """
+    relation = ACCESS[operation].get(actor.role)
+    if relation is not None:
+        return Reach(actor, relation)
+    if actor.role is Role.PUBLIC:
+        raise Unauthenticated
+    raise NotPermitted

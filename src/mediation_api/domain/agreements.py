@@ -1,0 +1,118 @@
+"""Agreements and signatures. Who signs, signs one exact text, known by its hash; a changed text voids what was signed.
+
+The confidentiality agreement is signed by everybody in the room before a session starts. A resolution agreement is
+optional, and signed by the parties alone; its terms are confidential only where all of them say so (ORS 36.220).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from mediation_api.domain import facts, sessions
+from mediation_api.domain.errors import (
+    AgreementSuperseded,
+    AlreadySigned,
+    NotASigner,
+    NotFound,
+    PartyLeft,
+    StateConflict,
+    TextChanged,
+)
+from mediation_api.domain.lifecycle import State
+from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
+
+if TYPE_CHECKING:
+    from mediation_api.domain.case import Case
+    from mediation_api.domain.facts import Facts
+    from mediation_api.domain.texts import Text
+
+MADE_IN = {
+    AgreementKind.CONFIDENTIALITY: frozenset({State.READY, State.SCHEDULED}),
+    AgreementKind.RESOLUTION: frozenset({State.IN_SESSION, State.CONCLUDED}),
+}
+"""When a text of each kind may be made."""
+
+SIGNED_IN = {
+    AgreementKind.CONFIDENTIALITY: frozenset({State.READY, State.SCHEDULED, State.IN_SESSION}),
+    AgreementKind.RESOLUTION: frozenset({State.IN_SESSION, State.CONCLUDED}),
+}
+"""When a text of each kind may be signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """One text to sign. Of each kind the latest counts; those before it are superseded."""
+
+    agreement_id: UUID
+    kind: AgreementKind
+    number: int
+    sha256: str
+    superseded: bool
+    signed_by: frozenset[Seat]
+
+
+def make(case: "Case", kind: AgreementKind, text: "Text", *, terms_confidential: bool, agreement_id: UUID) -> "Facts":
+    """Put a text before the people who are to sign it. It replaces the one before, and voids its signatures.
+
+    Raises:
+        StateConflict: both sides have not agreed yet, or it is too late for this kind of text.
+    """
+    case.require_open()
+    if case.state not in MADE_IN[kind]:
+        raise StateConflict
+    return (
+        facts.AgreementMade(
+            agreement_id=agreement_id,
+            agreement_kind=kind,
+            number=1 + max((a.number for a in case.agreements if a.kind is kind), default=0),
+            template_version=text.version,
+            languages=text.languages,
+            text=text.body,
+            sha256=text.sha256,
+            terms_confidential=terms_confidential,
+        ),
+    )
+
+
+def signers(case: "Case", kind: AgreementKind) -> tuple[Seat, ...]:
+    """Who signs an agreement of this kind: everybody in the room, or the parties and their guardians."""
+    everybody = sessions.seats(case)
+    if kind is AgreementKind.CONFIDENTIALITY:
+        return everybody
+    return tuple(s for s in everybody if s.role in {SeatRole.PARTY, SeatRole.GUARDIAN})
+
+
+def sign(case: "Case", agreement_id: UUID, signer: Seat, *, sha256: str, method: Method, signature_id: UUID) -> "Facts":
+    """Sign the text whose hash is `sha256`, as `signer`.
+
+    Raises:
+        PartyLeft: said before anything else, so that who has left does not learn whether the others go on.
+        AgreementSuperseded: a later text replaced it.
+        TextChanged: the hash is not that of the text.
+        NotASigner, AlreadySigned: this person does not sign, or has signed.
+    """
+    if any(p.party_id == signer.id and not p.takes_part for p in case.participants):
+        raise PartyLeft
+    case.require_open()
+    agreement = next((a for a in case.agreements if a.agreement_id == agreement_id), None)
+    if agreement is None:
+        raise NotFound
+    if agreement.superseded:
+        raise AgreementSuperseded
+    if case.state not in SIGNED_IN[agreement.kind]:
+        raise StateConflict
+    if sha256 != agreement.sha256:
+        raise TextChanged
+    if signer not in signers(case, agreement.kind):
+        raise NotASigner
+    if signer in agreement.signed_by:
+        raise AlreadySigned
+    return (
+        facts.AgreementSigned(
+            signature_id=signature_id,
+            agreement_id=agreement_id,
+            sha256=sha256,
+            signer=signer,
+            method=method,
+        ),
+    )

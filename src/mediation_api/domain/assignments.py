@@ -1,0 +1,135 @@
+"""Mediators and their assignments: a proposal to one mediator, answered with a declaration of conflicts.
+
+A declared conflict ends the assignment, whatever the parties would say (Model Standards of Conduct for Mediators,
+III). Parties never learn why a mediator did not take, or left, a case.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from mediation_api.domain import facts, target
+from mediation_api.domain.errors import (
+    MediatorAssigned,
+    MediatorConflicted,
+    MediatorInactive,
+    NotFound,
+    StateConflict,
+)
+from mediation_api.domain.lifecycle import Event, State
+from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind, SessionState
+
+if TYPE_CHECKING:
+    from mediation_api.domain.case import Case
+    from mediation_api.domain.facts import Facts
+    from mediation_api.domain.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One proposal of a case to one mediator, and what became of it."""
+
+    assignment_id: UUID
+    mediator_id: UUID
+    state: AssignmentState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mediator:
+    """What proposing a case needs to know of somebody on the roster."""
+
+    mediator_id: UUID
+    active: bool
+
+
+def propose(case: "Case", mediator: Mediator, *, assignment_id: UUID, at: datetime, policy: "Policy") -> "Facts":
+    """Propose the case to a mediator, who has so many working days to answer.
+
+    Somebody who was proposed before and has not answered is released.
+
+    Raises:
+        MediatorInactive: not active on the roster.
+        MediatorConflicted: declared a conflict in this case, or withdrew from it.
+        MediatorAssigned: the case has a mediator.
+    """
+    case.require_open()
+    if case.state in {State.SCREENING, State.IN_SESSION, State.CONCLUDED}:
+        raise StateConflict
+    if case.mediator is not None:
+        raise MediatorAssigned
+    if not mediator.active:
+        raise MediatorInactive
+    if any(
+        a.mediator_id == mediator.mediator_id and a.state in {AssignmentState.CONFLICTED, AssignmentState.RECUSED}
+        for a in case.assignments
+    ):
+        raise MediatorConflicted
+    released = (
+        facts.AssignmentReleased(assignment_id=a.assignment_id)
+        for a in case.assignments
+        if a.state is AssignmentState.PROPOSED
+    )
+    proposed = facts.MediatorProposed(
+        assignment_id=assignment_id,
+        mediator_id=mediator.mediator_id,
+        answer_due_on=target.add_working_days(
+            target.local_date(at, policy.target), policy.mediator_answer_working_days, policy.target.holidays
+        ),
+    )
+    return (*released, proposed)
+
+
+def accept(case: "Case", assignment_id: UUID, conflicts: frozenset[ConflictKind]) -> "Facts":
+    """Answer a proposal with the declaration of conflicts: with none, the case has its mediator; with any, it has not.
+
+    Raises:
+        StateConflict: the proposal was answered or released before.
+    """
+    _require_proposed(case, assignment_id)
+    if conflicts:
+        return (facts.ConflictDeclared(assignment_id=assignment_id, conflicts=tuple(sorted(conflicts))),)
+    return (facts.AssignmentAccepted(assignment_id=assignment_id),)
+
+
+def decline(case: "Case", assignment_id: UUID) -> "Facts":
+    """Decline a proposal; no reason is asked for. Raises StateConflict: it was answered or released before."""
+    _require_proposed(case, assignment_id)
+    return (facts.AssignmentDeclined(assignment_id=assignment_id),)
+
+
+def recuse(case: "Case", assignment_id: UUID) -> "Facts":
+    """Leave a case after accepting it. A session ahead is cancelled, one under way is adjourned.
+
+    Raises:
+        StateConflict: the mediator had not accepted, or the sessions are over.
+    """
+    case.require_open()
+    assignment = _assignment(case, assignment_id)
+    if assignment.state is not AssignmentState.ACCEPTED or case.state is State.CONCLUDED:
+        raise StateConflict
+    recused = facts.MediatorRecused(assignment_id=assignment_id)
+    live = case.live_session
+    if live is None:
+        return (recused,)
+    if live.state is SessionState.IN_PROGRESS:
+        adjourned = facts.SessionAdjourned(session_id=live.session_id)
+        return (recused, adjourned, case.moved(Event.SESSION_ADJOURNED))
+    return (
+        recused,
+        *case.called_off(CancelReason.MEDIATOR_WITHDREW),
+        case.moved(Event.SESSION_CALLED_OFF),
+    )
+
+
+def _require_proposed(case: "Case", assignment_id: UUID) -> None:
+    case.require_open()
+    if _assignment(case, assignment_id).state is not AssignmentState.PROPOSED:
+        raise StateConflict
+
+
+def _assignment(case: "Case", assignment_id: UUID) -> Assignment:
+    for each in case.assignments:
+        if each.assignment_id == assignment_id:
+            return each
+    raise NotFound

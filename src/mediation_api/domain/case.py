@@ -1,0 +1,388 @@
+"""The case: one attempt to mediate one complaint, and who takes part in it.
+
+Every method decides and changes nothing: it answers with the facts that follow, or refuses in words. Sessions,
+mediators and agreements have their own rooms beside this one; what they share (the move, the close) is here.
+
+Source of the rules: DESIGN, "The lifecycle".
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from uuid import UUID
+
+from mediation_api.domain import facts, lifecycle, screening, target
+from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.agreements import Agreement
+from mediation_api.domain.assignments import Assignment
+from mediation_api.domain.errors import (
+    AbsencesTooFew,
+    AlreadyAnswered,
+    CaseClosed,
+    ConditionsMissing,
+    DirectorRequired,
+    GuardianMissing,
+    Invalid,
+    Missing,
+    NotAsked,
+    NotFound,
+    PartyLeft,
+    StateConflict,
+)
+from mediation_api.domain.facts import Facts
+from mediation_api.domain.lifecycle import Event, State
+from mediation_api.domain.participants import Approval, Attendee, Participant
+from mediation_api.domain.policy import Policy
+from mediation_api.domain.sessions import Session
+from mediation_api.domain.texts import Text
+from mediation_api.domain.values import (
+    AgreementKind,
+    Approver,
+    AssignmentState,
+    CancelReason,
+    Channel,
+    Decision,
+    EndReason,
+    LapseReason,
+    SessionState,
+    Side,
+    Standing,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One attempt to mediate one complaint, locked and whole."""
+
+    case_id: UUID
+    complaint_id: UUID
+    state: State
+    requested_on: date
+    participants: tuple[Participant, ...]
+    attendees: tuple[Attendee, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
+    sessions: tuple[Session, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+
+    # ── who is in the case ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def participant(self, party_id: UUID) -> Participant:
+        """The party in this case.
+
+        Raises:
+            NotFound: it is not a party to this case.
+        """
+        for each in self.participants:
+            if each.party_id == party_id:
+                return each
+        raise NotFound
+
+    def side(self, side: Side) -> tuple[Participant, ...]:
+        """Those of `side` who have not left."""
+        return tuple(p for p in self.participants if p.side is side and p.takes_part)
+
+    @property
+    def mediator(self) -> Assignment | None:
+        """The assignment of the mediator who accepted and declared no conflict."""
+        return next((a for a in self.assignments if a.state is AssignmentState.ACCEPTED), None)
+
+    @property
+    def live_session(self) -> Session | None:
+        """The session that is scheduled or in progress; there is at most one."""
+        return next((s for s in self.sessions if s.state.is_live), None)
+
+    def agreement(self, kind: AgreementKind) -> Agreement | None:
+        """The text of this kind that counts, if there is one."""
+        return next((a for a in self.agreements if a.kind is kind and not a.superseded), None)
+
+    def require_open(self) -> None:
+        """Raises CaseClosed: nothing more is decided in a closed case."""
+        if not self.state.is_open:
+            raise CaseClosed
+
+    def moved(self, event: Event) -> facts.StateMoved:
+        """The move that the table gives for `event`; it raises what `lifecycle.target_of` raises."""
+        return facts.StateMoved(event=event, source=self.state, target=lifecycle.target_of(self.state, event))
+
+    # ── screening and approval ─────────────────────────────────────────────────────────────────────────────────────
+
+    def screen(
+        self,
+        found: screening.Screening,
+        *,
+        override: bool | None,
+        reason: str | None,
+        policy: Policy,
+        screening_id: UUID,
+        by: Actor,
+    ) -> Facts:
+        """Decide whether the case is eligible.
+
+        Without `override` the rules decide, and what needs review waits for a director. `override` is a director's
+        own decision, eligible or not, and needs a reason. Source: DOMAIN, "Eligibility", trap 24.
+
+        Raises:
+            DirectorRequired: somebody else overrides.
+            ConditionsMissing: the case would go on without a party on each side, or without a required approval.
+        """
+        self._require_state(State.SCREENING)
+        if override is not None and by.role is not Role.DIRECTOR:
+            raise DirectorRequired
+        if override is not None and reason is None:
+            raise Invalid("/reason", "required-with-override", "An override needs a reason.")
+        decided = {
+            screening.Outcome.PASS: True,
+            screening.Outcome.FAIL: False,
+            screening.Outcome.NEEDS_REVIEW: None,
+        }[found.outcome]
+        eligible = decided if override is None else override
+        screened = facts.CaseScreened(
+            screening_id=screening_id,
+            screening=found,
+            eligible=eligible,
+            overridden=override is not None and override is not decided,
+            reason=reason,
+        )
+        if eligible is None:
+            return (screened,)
+        if not eligible:
+            return (screened, *self.close(Event.FOUND_INELIGIBLE))
+        missing = (
+            *(Missing(f"{side}-missing") for side in Side if not self.side(side)),
+            *self.missing_approvals(policy),
+        )
+        if missing:
+            raise ConditionsMissing(missing)
+        return (screened, *self._ask(self.moved(Event.FOUND_ELIGIBLE), self.participants))
+
+    def approve(self, approver: Approver, *, approved: bool, unit: str | None, approval_id: UUID) -> Facts:
+        """Record the word of an approver whom the city requires. A refusal closes the case as ineligible.
+
+        Raises:
+            StateConflict: a refusal comes after the parties have been asked; the mediator or the parties end it then.
+        """
+        self.require_open()
+        recorded = facts.ApprovalRecorded(approval_id=approval_id, approver=approver, approved=approved, unit=unit)
+        if approved:
+            return (recorded,)
+        return (recorded, *self.close(Event.FOUND_INELIGIBLE))
+
+    def missing_approvals(self, policy: Policy) -> tuple[Missing, ...]:
+        """Approvals that the city requires and that nobody gave, or that an officer's transfer has voided."""
+        given = set(self.approvals)
+        needed = [
+            Approval(approver=approver, unit=unit)
+            for approver in sorted(policy.required_approvals)
+            for unit in (
+                sorted({p.unit or "" for p in self.side(Side.OFFICER)}) if approver is Approver.UNIT_COMMANDER else [""]
+            )
+        ]
+        return tuple(
+            Missing("approval-missing", detail=" ".join(filter(None, (need.approver, need.unit))))
+            for need in needed
+            if replace(need, unit=need.unit or None) not in given
+        )
+
+    # ── taking part and leaving ────────────────────────────────────────────────────────────────────────────────────
+
+    def answer(
+        self,
+        party_id: UUID,
+        decision: Decision,
+        *,
+        disclosure: Text,
+        channel: Channel,
+        guardian_agreed: bool,
+        consent_id: UUID,
+    ) -> Facts:
+        """Record one party's answer to the disclosure it was shown. One refusal never binds the rest.
+
+        Raises:
+            NotAsked, AlreadyAnswered, PartyLeft: it is not this party's turn.
+            GuardianMissing: a minor agrees without a guardian.
+        """
+        party = self.participant(party_id)
+        # Before the state of the case: who has left must not learn from a refusal whether the others go on.
+        if party.standing is Standing.DECLINED:
+            raise AlreadyAnswered
+        if not party.takes_part:
+            raise PartyLeft
+        self.require_open()
+        if party.standing is Standing.WAITING:
+            raise NotAsked
+        if party.standing is Standing.AGREED:
+            raise AlreadyAnswered
+        agrees = decision is Decision.AGREED
+        if agrees and party.minor and not (party.guardian_on_file and guardian_agreed):
+            raise GuardianMissing
+        given = facts.ConsentGiven(
+            consent_id=consent_id,
+            party_id=party_id,
+            decision=decision,
+            disclosure_sha256=disclosure.sha256,
+            disclosure=disclosure,
+            channel=channel,
+            guardian_agreed=guardian_agreed,
+        )
+        standing = Standing.AGREED if agrees else Standing.DECLINED
+        return (given, *self._after(replace(party, standing=standing), Event.SIDE_DECLINED))
+
+    def withdraw(self, party_id: UUID, *, channel: Channel, withdrawal_id: UUID) -> Facts:
+        """Let a party leave: at any time before the close, without a reason, and as often as it is said.
+
+        A second withdrawal of the same party answers with no facts: it has already left. One that declined or lapsed
+        may say so whatever became of the case, so that the answer does not tell whether the others go on.
+
+        Raises:
+            CaseClosed: the case closed before the party said so.
+        """
+        party = self.participant(party_id)
+        if party.withdrawal_id is not None:
+            return ()
+        left = facts.PartyWithdrew(withdrawal_id=withdrawal_id, party_id=party_id, channel=channel)
+        if not party.takes_part:
+            return (left,)
+        self.require_open()
+        return (left, *self._after(replace(party, standing=Standing.WITHDRAWN), Event.SIDE_WITHDREW))
+
+    def lapse(self, reason: LapseReason, party_id: UUID | None, *, policy: Policy, by: Actor) -> Facts:
+        """Give up on a party, or on the whole case: unreachable, or absent once too often.
+
+        Raises:
+            DirectorRequired: only a director closes a case for absences. Source: DOMAIN, scenario 16.
+            AbsencesTooFew: nobody whom it would concern was absent often enough.
+        """
+        self.require_open()
+        concerned = self.participants if party_id is None else (self.participant(party_id),)
+        concerned = tuple(p for p in concerned if p.takes_part)
+        if not concerned:
+            raise PartyLeft
+        if reason is LapseReason.REPEATED_ABSENCE:
+            if by.role is not Role.DIRECTOR:
+                raise DirectorRequired
+            if not any(p.unexcused_absences >= policy.absences_before_lapse(p.side) for p in concerned):
+                raise AbsencesTooFew
+        if party_id is None:
+            return self.close(Event.SIDE_LAPSED, lapse_reason=reason)
+        lapsed = facts.PartyLapsed(party_id=party_id, reason=reason)
+        changed = replace(concerned[0], standing=Standing.LAPSED)
+        return (lapsed, *self._after(changed, Event.SIDE_LAPSED, lapse_reason=reason))
+
+    def join(self, party_id: UUID, side: Side) -> Facts:
+        """Take in a party that was added to the complaint. The gate opens again only when it has answered.
+
+        A case that closed in the meantime takes in nobody; the party waits for the next one.
+
+        Raises:
+            StateConflict: a session is under way or over; adjourn first.
+        """
+        if not self.state.is_open:
+            return ()
+        joined = facts.PartyJoined(party_id=party_id, side=side)
+        newcomer = Participant(party_id=party_id, side=side)
+        event = Event.COMPLAINANT_ADDED if side is Side.COMPLAINANT else Event.OFFICER_ADDED
+        self._require_state(State.SCREENING, State.CONFIRMING, State.ASKING, State.READY, State.SCHEDULED)
+        if self.state is State.SCREENING or (side is Side.OFFICER and self.state is State.CONFIRMING):
+            return (joined,)
+        if self.state is State.CONFIRMING or (side is Side.OFFICER and self.state is State.ASKING):
+            return (joined, facts.PartyAsked(party_id=party_id))
+        move = self.moved(event)
+        return (
+            joined,
+            *self.called_off(CancelReason.PARTY_ADDED),
+            *self._ask(move, (newcomer,)),
+        )
+
+    # ── running and closing ───────────────────────────────────────────────────────────────────────────────────
+
+    def coordinate(self, coordinator: str) -> Facts:
+        """Say who runs the case: the subject of that person's token."""
+        self.require_open()
+        return (facts.CoordinatorAssigned(coordinator=coordinator),)
+
+    def pause(self, pause: target.Pause, *, pause_id: UUID, policy: Policy) -> Facts:
+        """Note why the target cannot be worked on for a while. It is shown, and never moves `due_on`."""
+        self.require_open()
+        if (pause.ends_on - pause.starts_on).days >= policy.pause_max_days:
+            raise Invalid("/ends_on", "pause-too-long", f"A pause lasts {policy.pause_max_days} days at most.")
+        return (
+            facts.TargetPaused(
+                pause_id=pause_id, reason=pause.reason, starts_on=pause.starts_on, ends_on=pause.ends_on
+            ),
+        )
+
+    def close_as_mediated(self, *, agreement_reached: bool) -> Facts:
+        """Close a case whose session was completed. It need not have ended in an agreement.
+
+        Raises:
+            StateConflict: no session was completed.
+        """
+        return self.close(Event.CLOSED_AS_MEDIATED, agreement_reached=agreement_reached)
+
+    def close(
+        self, event: Event, *, agreement_reached: bool | None = None, lapse_reason: LapseReason | None = None
+    ) -> Facts:
+        """Move to a closed state. A session that is still ahead is cancelled, one under way ends."""
+        move = self.moved(event)
+        ended: Facts = ()
+        live = self.live_session
+        if live is not None and live.state is SessionState.IN_PROGRESS and event is not Event.ENDED_BY_MEDIATOR:
+            reason = EndReason.LAPSE if event is Event.SIDE_LAPSED else EndReason.WITHDRAWAL
+            ended = (facts.SessionEnded(session_id=live.session_id, reason=reason),)
+        elif event is not Event.ENDED_BY_MEDIATOR:
+            ended = self.called_off(CancelReason.CASE_CLOSED)
+        closed = facts.CaseClosed(outcome=move.target, agreement_reached=agreement_reached, lapse_reason=lapse_reason)
+        return (*ended, move, closed)
+
+    def called_off(self, reason: CancelReason) -> Facts:
+        """What cancels the session that is still ahead, if there is one. The caller moves the state."""
+        live = self.live_session
+        if live is None or live.state is not SessionState.SCHEDULED:
+            return ()
+        return (facts.SessionCancelled(session_id=live.session_id, reason=reason),)
+
+    # ── within ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _require_state(self, *states: State) -> None:
+        self.require_open()
+        if self.state not in states:
+            raise StateConflict
+
+    def _after(self, changed: Participant, emptied: Event, lapse_reason: LapseReason | None = None) -> Facts:
+        """What follows when a participant answered or left: the close of an empty side, or the next step."""
+        participants = tuple(changed if p.party_id == changed.party_id else p for p in self.participants)
+        after = replace(self, participants=participants)
+        if not after.side(changed.side):
+            return after.close(emptied, lapse_reason=lapse_reason)
+        return after.next_steps()
+
+    def next_steps(self) -> Facts:
+        """The moves that follow once nobody is left unanswered: from complainants to officers, then to ready."""
+        if self.state is State.CONFIRMING and _all_agreed(self.side(Side.COMPLAINANT)):
+            move = self.moved(Event.COMPLAINANTS_ANSWERED)
+            asked = self._ask(move, self.participants)
+            return (*asked, *replace(self, state=move.target).next_steps())
+        if (
+            self.state is State.ASKING
+            and _all_agreed(self.side(Side.OFFICER))
+            and _all_agreed(self.side(Side.COMPLAINANT))
+        ):
+            return (self.moved(Event.OFFICERS_ANSWERED),)
+        return ()
+
+    def _ask(self, move: facts.StateMoved, among: Iterable[Participant]) -> Facts:
+        """The move, and whom it makes the office ask: complainants first, officers after a complainant agreed."""
+        asks = {State.CONFIRMING: {Side.COMPLAINANT}, State.ASKING: {Side.OFFICER}}[move.target]
+        return (
+            move,
+            *(
+                facts.PartyAsked(party_id=p.party_id)
+                for p in among
+                if p.side in asks and p.standing is Standing.WAITING
+            ),
+        )
+
+
+def _all_agreed(side: tuple[Participant, ...]) -> bool:
+    return all(p.standing is Standing.AGREED for p in side)

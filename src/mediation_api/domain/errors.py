@@ -1,0 +1,222 @@
+"""How the domain refuses: in words, one class per rule.
+
+    Refusal
+    ├── NotFound                absent, or not the caller's to know of: the same answer
+    ├── NotPermitted            the caller's role may not do this to anybody's object
+    │   └── OfficeFilter        nor look for objects by what it does not see of them
+    ├── Unauthenticated         no token, or one that does not prove who is calling
+    │   ├── TokenExpired
+    │   └── AccessCodeInvalid   wrong, replaced or unknown: the same answer
+    ├── Invalid                 understood, but a field breaks a rule of its own
+    └── Conflict                well-formed, but the rules of mediation say no
+        ├── CaseClosed          …
+        ├── StateConflict       the operation does not belong to the case's present state
+        ├── ConditionsMissing   a gate, with the list of what is missing
+        └── …                   one class for each other rule, below
+
+A refusal carries a stable `code`, a sentence for a person, and never a name, a narrative or a value that was
+sent. `routers/problems.py` gives each class its HTTP status in one table.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+
+class Refusal(Exception):
+    """A rule said no. `code` is stable; `detail` is a sentence and may change."""
+
+    code: ClassVar[str]
+    detail: ClassVar[str]
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or self.detail)
+
+
+class NotFound(Refusal):
+    code = "not-found"
+    detail = "There is nothing at this address that you may see."
+
+
+class NotPermitted(Refusal):
+    code = "not-permitted"
+    detail = "Your role does not allow this operation."
+
+
+class OfficeFilter(NotPermitted):
+    code = "office-filter"
+    detail = "Only the office filters by this."
+
+
+class Unauthenticated(Refusal):
+    code = "unauthenticated"
+    detail = "A valid bearer token is needed."
+
+
+class TokenExpired(Unauthenticated):
+    code = "token-expired"
+    detail = "The token has expired; ask for a new one."
+
+
+class AccessCodeInvalid(Unauthenticated):
+    code = "access-code-invalid"
+    detail = "This access code is not valid. Staff can issue a new one."
+
+
+class Invalid(Refusal):
+    """A value that is well-typed but breaks a rule of its own. `pointer` is a JSON pointer into the body."""
+
+    code = "validation-failed"
+    detail = "A field breaks a rule."
+
+    def __init__(self, pointer: str, rule: str, detail: str) -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+        self.rule = rule
+
+
+class Conflict(Refusal):
+    """The request is well-formed, and the rules of mediation or the state of the case refuse it."""
+
+
+class CaseClosed(Conflict):
+    code = "case-closed"
+    detail = "This case is closed. Mediation can be requested again; that opens a new case."
+
+
+class CaseAlreadyOpen(Conflict):
+    code = "case-already-open"
+    detail = "This complaint already has an open case."
+
+
+class StateConflict(Conflict):
+    code = "state-conflict"
+    detail = "This cannot be done in the present state."
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One condition that a gate still waits for. `subject` is the party, attendee or mediator it concerns."""
+
+    code: str
+    subject: UUID | None = None
+    detail: str = ""
+
+
+class ConditionsMissing(Conflict):
+    """A gate refused. The same list is readable beforehand as the case's readiness."""
+
+    code = "conditions-missing"
+    detail = "Something is still missing; see the list."
+
+    def __init__(self, missing: tuple[Missing, ...]) -> None:
+        super().__init__()
+        self.missing = missing
+
+
+class NotAsked(Conflict):
+    code = "not-asked"
+    detail = "This party has not been asked yet, so there is no answer to give."
+
+
+class AlreadyAnswered(Conflict):
+    code = "already-answered"
+    detail = "This party has already answered in this case. To leave, withdraw."
+
+
+class PartyLeft(Conflict):
+    code = "party-left"
+    detail = "This party no longer takes part in the case."
+
+
+class DisclosureOutdated(Conflict):
+    code = "disclosure-outdated"
+    detail = "This is not the hash of a current disclosure. Show the party the current text, then ask again."
+
+
+class GuardianMissing(Conflict):
+    code = "guardian-missing"
+    detail = "A minor agrees together with a guardian: a guardian must be on file, and must agree too."
+
+
+class DirectorRequired(Conflict):
+    code = "director-required"
+    detail = "Only a director may decide this."
+
+
+class PartyAlreadyListed(Conflict):
+    code = "party-already-listed"
+    detail = "This officer is already a party to the complaint."
+
+
+class ComplaintClosed(Conflict):
+    code = "complaint-closed"
+    detail = "This complaint was closed by mediation."
+
+
+class ExternalReferenceTaken(Conflict):
+    code = "external-reference-taken"
+    detail = "A complaint with this reference of yours has already been filed."
+
+
+class MediatorInactive(Conflict):
+    code = "mediator-inactive"
+    detail = "This mediator is not active on the roster."
+
+
+class MediatorConflicted(Conflict):
+    code = "mediator-conflicted"
+    detail = "This mediator declared a conflict in this case, or withdrew from it."
+
+
+class MediatorAssigned(Conflict):
+    code = "mediator-assigned"
+    detail = "The case has a mediator. That mediator must withdraw before another is proposed."
+
+
+class MediatorTaken(Conflict):
+    code = "mediator-taken"
+    detail = "The mediator has another session at that time."
+
+
+class SubjectTaken(Conflict):
+    code = "subject-taken"
+    detail = "Another mediator on the roster already signs in with this subject."
+
+
+class InterpreterUnsuitable(Conflict):
+    code = "interpreter-unsuitable"
+    detail = (
+        "An interpreter must be qualified, and neither a relative or friend of a party nor with the police. "
+        "The office provides a qualified one free of charge."
+    )
+
+
+class TextChanged(Conflict):
+    code = "text-changed"
+    detail = "This is not the hash of the agreement's text. Show the text again, then sign."
+
+
+class AgreementSuperseded(Conflict):
+    code = "agreement-superseded"
+    detail = "A later text has replaced this agreement; signatures on it no longer count."
+
+
+class AlreadySigned(Conflict):
+    code = "already-signed"
+    detail = "This person has already signed this text."
+
+
+class NotASigner(Conflict):
+    code = "not-a-signer"
+    detail = "This person is not among those who sign this agreement."
+
+
+class AbsencesTooFew(Conflict):
+    code = "absences-too-few"
+    detail = "Nobody has been absent without excuse often enough to close the case for that reason."
+
+
+class OfficerHasNoCode(Conflict):
+    code = "officer-has-no-code"
+    detail = "Access codes are for members of the public; an officer signs in with the city's account."

@@ -1,0 +1,428 @@
+"""Facts: what happened. The only way anything changes, and all that the audit trail and the timeline are read from.
+
+A fact holds ids, codes, dates and hashes. What tells about a person (a name, a place, a text) is marked `Private`:
+it goes to the tables that need it, and not into the record of facts.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar, TypeAlias, TypeVar, get_type_hints
+from uuid import UUID
+
+from mediation_api.domain.lifecycle import Event, State
+from mediation_api.domain.screening import Screening
+from mediation_api.domain.target import PauseReason
+from mediation_api.domain.texts import Text
+from mediation_api.domain.values import (
+    AgreementKind,
+    Approver,
+    AttendeeRole,
+    CancelReason,
+    Channel,
+    ConflictKind,
+    Decision,
+    EndReason,
+    LapseReason,
+    Method,
+    Mode,
+    Seat,
+    Side,
+)
+
+T = TypeVar("T")
+_PRIVATE = "private"
+Private = Annotated[T, _PRIVATE]
+
+
+class Audience(StrEnum):
+    """Who may see, beyond staff and auditors, that a fact happened."""
+
+    STAFF = "staff"
+    OWN = "own"
+    """The party that the fact names, and no other."""
+    PARTICIPANTS = "participants"
+    """Everybody who takes part, once both sides have agreed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened. `kind` is its stable name."""
+
+    kind: ClassVar[str]
+    audience: ClassVar[Audience] = Audience.STAFF
+
+    @classmethod
+    def recorded_fields(cls) -> tuple[str, ...]:
+        """The names of the fields that go into the record of facts: all but the private ones."""
+        hints = get_type_hints(cls, include_extras=True)
+        return tuple(f.name for f in fields(cls) if _PRIVATE not in getattr(hints[f.name], "__metadata__", ()))
+
+
+# ── complaints and parties ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComplaintFiled(Fact):
+    kind = "complaint.filed"
+    channel: Channel
+    interested_in_mediation: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComplaintCorrected(Fact):
+    kind = "complaint.corrected"
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyAdded(Fact):
+    kind = "party.added"
+    party_id: UUID
+    side: Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyCorrected(Fact):
+    kind = "party.corrected"
+    audience = Audience.OWN
+    party_id: UUID
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessCodeIssued(Fact):
+    kind = "access_code.issued"
+    audience = Audience.OWN
+    party_id: UUID
+
+
+# ── the case ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOpened(Fact):
+    kind = "case.opened"
+    audience = Audience.PARTICIPANTS
+    case_id: UUID
+    complaint_id: UUID
+    requested_on: date
+    due_on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyJoined(Fact):
+    """A party of the complaint became a participant of the case."""
+
+    kind = "party.joined"
+    party_id: UUID
+    side: Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyAsked(Fact):
+    kind = "party.asked"
+    audience = Audience.OWN
+    party_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinatorAssigned(Fact):
+    kind = "coordinator.assigned"
+    coordinator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRecorded(Fact):
+    """An approver that the city requires besides the parties said yes or no. `unit` is set for a unit commander."""
+
+    kind = "approval.recorded"
+    approval_id: UUID
+    approver: Approver
+    approved: bool
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseScreened(Fact):
+    """`eligible` is None while a director's review is awaited."""
+
+    kind = "case.screened"
+    screening_id: UUID
+    screening: Screening
+    eligible: bool | None
+    overridden: bool
+    reason: Private[str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateMoved(Fact):
+    kind = "case.moved"
+    event: Event
+    source: State
+    target: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseClosed(Fact):
+    kind = "case.closed"
+    audience = Audience.PARTICIPANTS
+    outcome: State
+    agreement_reached: bool | None
+    lapse_reason: LapseReason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetPaused(Fact):
+    kind = "target.paused"
+    pause_id: UUID
+    reason: PauseReason
+    starts_on: date
+    ends_on: date
+
+
+# ── taking part and leaving ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentGiven(Fact):
+    kind = "consent.given"
+    audience = Audience.OWN
+    consent_id: UUID
+    party_id: UUID
+    decision: Decision
+    disclosure_sha256: str
+    disclosure: Private[Text]
+    channel: Channel
+    guardian_agreed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyWithdrew(Fact):
+    kind = "party.withdrew"
+    audience = Audience.OWN
+    withdrawal_id: UUID
+    party_id: UUID
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyLapsed(Fact):
+    kind = "party.lapsed"
+    party_id: UUID
+    reason: LapseReason
+
+
+# ── mediators ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediatorAdded(Fact):
+    kind = "mediator.added"
+    mediator_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediatorCorrected(Fact):
+    kind = "mediator.corrected"
+    mediator_id: UUID
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediatorProposed(Fact):
+    kind = "mediator.proposed"
+    assignment_id: UUID
+    mediator_id: UUID
+    answer_due_on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentAccepted(Fact):
+    kind = "assignment.accepted"
+    assignment_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentDeclined(Fact):
+    kind = "assignment.declined"
+    assignment_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictDeclared(Fact):
+    kind = "assignment.conflicted"
+    assignment_id: UUID
+    conflicts: tuple[ConflictKind, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediatorRecused(Fact):
+    kind = "assignment.recused"
+    assignment_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentReleased(Fact):
+    kind = "assignment.released"
+    assignment_id: UUID
+
+
+# ── the room ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttendeeAdded(Fact):
+    kind = "attendee.added"
+    attendee_id: UUID
+    role: AttendeeRole
+    name: Private[str]
+    language: str | None
+    for_party_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttendeeConfirmed(Fact):
+    kind = "attendee.confirmed"
+    attendee_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionScheduled(Fact):
+    kind = "session.scheduled"
+    audience = Audience.PARTICIPANTS
+    session_id: UUID
+    mediator_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    mode: Mode
+    place: Private[str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRescheduled(Fact):
+    kind = "session.rescheduled"
+    audience = Audience.PARTICIPANTS
+    session_id: UUID
+    mediator_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    mode: Mode
+    place: Private[str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCancelled(Fact):
+    kind = "session.cancelled"
+    audience = Audience.PARTICIPANTS
+    session_id: UUID
+    reason: CancelReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStarted(Fact):
+    """`present` is everybody who was in the room when it started, `absent` who had been expected besides."""
+
+    kind = "session.started"
+    audience = Audience.PARTICIPANTS
+    session_id: UUID
+    agreement_id: UUID
+    present: tuple[Seat, ...]
+    absent: tuple[Seat, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionAdjourned(Fact):
+    kind = "session.adjourned"
+    audience = Audience.PARTICIPANTS
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCompleted(Fact):
+    kind = "session.completed"
+    audience = Audience.PARTICIPANTS
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded(Fact):
+    kind = "session.ended"
+    audience = Audience.PARTICIPANTS
+    session_id: UUID
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbsenceRecorded(Fact):
+    kind = "absence.recorded"
+    absence_id: UUID
+    session_id: UUID
+    party_id: UUID
+    excused: bool
+
+
+# ── agreements ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementMade(Fact):
+    """A text to sign. Making another of the same kind replaces the one before, and voids its signatures."""
+
+    kind = "agreement.made"
+    audience = Audience.PARTICIPANTS
+    agreement_id: UUID
+    agreement_kind: AgreementKind
+    number: int
+    template_version: str | None
+    languages: tuple[str, ...]
+    text: Private[str]
+    sha256: str
+    terms_confidential: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementSigned(Fact):
+    kind = "agreement.signed"
+    signature_id: UUID
+    agreement_id: UUID
+    sha256: str
+    signer: Seat
+    method: Method
+
+
+CaseFact: TypeAlias = (
+    AbsenceRecorded
+    | AgreementMade
+    | AgreementSigned
+    | ApprovalRecorded
+    | AssignmentAccepted
+    | AssignmentDeclined
+    | AssignmentReleased
+    | AttendeeAdded
+    | AttendeeConfirmed
+    | CaseClosed
+    | CaseOpened
+    | CaseScreened
+    | ConflictDeclared
+    | ConsentGiven
+    | CoordinatorAssigned
+    | MediatorProposed
+    | MediatorRecused
+    | PartyAsked
+    | PartyJoined
+    | PartyLapsed
+    | PartyWithdrew
+    | SessionAdjourned
+    | SessionCancelled
+    | SessionCompleted
+    | SessionEnded
+    | SessionRescheduled
+    | SessionScheduled
+    | SessionStarted
+    | StateMoved
+    | TargetPaused
+)
+"""Every fact that a case is made of. Those of complaints, parties and the roster are recorded where they happen."""
+
+Facts: TypeAlias = tuple[CaseFact, ...]

@@ -1,0 +1,133 @@
+"""The lifecycle of a case: its states and the table of moves between them. Nothing else changes a state.
+
+Source: DESIGN, "The lifecycle". The README carries `diagram()`, and a test keeps the two equal.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mediation_api.domain.errors import CaseClosed, StateConflict
+
+
+class State(StrEnum):
+    """Where a case stands."""
+
+    SCREENING = "screening"
+    CONFIRMING = "confirming"
+    ASKING = "asking"
+    READY = "ready"
+    SCHEDULED = "scheduled"
+    IN_SESSION = "in_session"
+    CONCLUDED = "concluded"
+    MEDIATED = "mediated"
+    INELIGIBLE = "ineligible"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+    ENDED = "ended"
+    LAPSED = "lapsed"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can still be decided in the case."""
+        return self in OPEN
+
+
+OPEN = frozenset(
+    {
+        State.SCREENING,
+        State.CONFIRMING,
+        State.ASKING,
+        State.READY,
+        State.SCHEDULED,
+        State.IN_SESSION,
+        State.CONCLUDED,
+    }
+)
+CLOSED = frozenset(State) - OPEN
+
+SEALED = frozenset({State.SCREENING, State.CONFIRMING, State.ASKING})
+"""Until a case is `ready`, no party may learn anything that another party answered."""
+
+SHARED = frozenset({*OPEN - SEALED, State.MEDIATED})
+"""While those who take part see each other. A case that closed without mediation tells neither who left nor why."""
+
+
+class Event(StrEnum):
+    """What moves a case."""
+
+    FOUND_ELIGIBLE = "found_eligible"
+    FOUND_INELIGIBLE = "found_ineligible"
+    COMPLAINANTS_ANSWERED = "complainants_answered"
+    OFFICERS_ANSWERED = "officers_answered"
+    COMPLAINANT_ADDED = "complainant_added"
+    OFFICER_ADDED = "officer_added"
+    SESSION_SCHEDULED = "session_scheduled"
+    SESSION_CALLED_OFF = "session_called_off"
+    SESSION_STARTED = "session_started"
+    SESSION_ADJOURNED = "session_adjourned"
+    SESSION_COMPLETED = "session_completed"
+    ENDED_BY_MEDIATOR = "ended_by_mediator"
+    CLOSED_AS_MEDIATED = "closed_as_mediated"
+    SIDE_DECLINED = "side_declined"
+    SIDE_WITHDREW = "side_withdrew"
+    SIDE_LAPSED = "side_lapsed"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One row of the table: in any of `sources`, `event` leads to `target`."""
+
+    event: Event
+    sources: frozenset[State]
+    target: State
+
+
+def _row(event: Event, sources: frozenset[State] | State, target: State) -> Move:
+    return Move(event, sources if isinstance(sources, frozenset) else frozenset({sources}), target)
+
+
+MOVES = (
+    _row(Event.FOUND_ELIGIBLE, State.SCREENING, State.CONFIRMING),
+    _row(Event.FOUND_INELIGIBLE, State.SCREENING, State.INELIGIBLE),
+    _row(Event.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
+    _row(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),
+    _row(Event.SESSION_SCHEDULED, State.READY, State.SCHEDULED),
+    _row(Event.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
+    _row(Event.SESSION_STARTED, State.SCHEDULED, State.IN_SESSION),
+    _row(Event.SESSION_ADJOURNED, State.IN_SESSION, State.READY),
+    _row(Event.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
+    _row(Event.CLOSED_AS_MEDIATED, State.CONCLUDED, State.MEDIATED),
+    # Adding somebody reopens the gate: they have not been asked yet.
+    _row(Event.COMPLAINANT_ADDED, frozenset({State.ASKING, State.READY, State.SCHEDULED}), State.CONFIRMING),
+    _row(Event.OFFICER_ADDED, frozenset({State.READY, State.SCHEDULED}), State.ASKING),
+    _row(Event.SIDE_DECLINED, frozenset({State.CONFIRMING, State.ASKING}), State.DECLINED),
+    _row(Event.ENDED_BY_MEDIATOR, frozenset({State.SCHEDULED, State.IN_SESSION}), State.ENDED),
+    # Leaving is one rule over all open states, never a list.
+    _row(Event.SIDE_WITHDREW, OPEN, State.WITHDRAWN),
+    _row(Event.SIDE_LAPSED, OPEN, State.LAPSED),
+)
+
+
+def target_of(state: State, event: Event) -> State:
+    """The state that `event` leads to from `state`.
+
+    Raises:
+        CaseClosed: `state` is closed.
+        StateConflict: the table has no such move.
+    """
+    if not state.is_open:
+        raise CaseClosed
+    for move in MOVES:
+        if move.event is event and state in move.sources:
+            return move.target
+    raise StateConflict
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram. Moves open to every open state are drawn once, from `any_open_state`."""
+    lines = ["stateDiagram-v2", "    [*] --> screening"]
+    for move in MOVES:
+        sources = ["any_open_state"] if move.sources == OPEN else sorted(move.sources)
+        lines += [f"    {source} --> {move.target}: {move.event}" for source in sources]
+    lines += [f"    {state} --> [*]" for state in State if state in CLOSED]
+    return "\n".join(lines)

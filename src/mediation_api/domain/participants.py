@@ -1,0 +1,50 @@
+"""Who is in a case: its parties, who comes with them, and who approved."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from mediation_api.domain.values import Approver, AttendeeRole, Seat, SeatRole, Side, Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """One party in this case. `minor`, `guardian` and the rest are as the complaint's party has them now."""
+
+    party_id: UUID
+    side: Side
+    standing: Standing = Standing.WAITING
+    minor: bool = False
+    guardian_on_file: bool = False
+    interpreter_language: str | None = None
+    unit: str | None = None
+    unexcused_absences: int = 0
+    withdrawal_id: UUID | None = None
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether the party is still in the case: it has not declined, withdrawn or lapsed."""
+        return not self.standing.has_left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attendee:
+    """An interpreter or a support person. `for_party_id` is None for somebody who serves everyone."""
+
+    attendee_id: UUID
+    role: AttendeeRole
+    for_party_id: UUID | None
+    language: str | None
+    confirmed: bool
+
+    @property
+    def seat(self) -> Seat:
+        """The attendee's place in the room."""
+        return Seat(SeatRole(self.role.value), self.attendee_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """The latest word of one approver; for a unit commander, about one unit."""
+
+    approver: Approver
+    unit: str | None

@@ -1,0 +1,183 @@
+"""Screening: is a complaint eligible for mediation? The rules are data, and have a version.
+
+A released rule set is never edited: a city that changes a rule adds a rule set with a new version, and past screenings
+still show the rules they were held against. "Normally out" is what `fail` means: a director may override it with a
+reason, which `case.py` decides. A fact that intake does not know yet is never a fail, and never a pass where it counts.
+
+Source: DOMAIN, "Eligibility" (its table says which program each rule comes from, and how far that was checked).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from types import MappingProxyType
+
+PENDING_CASE_DAYS = 90
+"""Calendar days after filing, up to which a pending case in which the officer is a witness is no obstacle."""
+
+
+class Outcome(StrEnum):
+    """What one rule, or a whole screening, comes to."""
+
+    PASS = "pass"  # noqa: S105 - a word, not a password
+    FAIL = "fail"
+    NEEDS_REVIEW = "needs_review"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeFacts:
+    """The structured answers of intake. `None` means not known yet."""
+
+    crime_alleged: bool | None = None
+    """The complaint says that the officer committed a crime."""
+    serious_injury: bool | None = None
+    litigation_pending: bool | None = None
+    """A claim or a suit about the same events is pending."""
+    officer_is_witness: bool | None = None
+    """An officer is a witness against a complainant in a case that is still pending."""
+    pending_case_filed_on: date | None = None
+    """When that case was filed."""
+    rank_initiated: bool = False
+    """The complaint came from inside the department."""
+    officers_identified: int = 0
+    minors_without_guardian: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: a stable code, what it says in plain English, where it comes from, and how it judges."""
+
+    code: str
+    statement: str
+    source: str
+    judge: Callable[[IntakeFacts, date], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """The rules that hold together under one version."""
+
+    version: str
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule came to. It is a finding about eligibility, never about anybody's conduct."""
+
+    code: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """What a rule set came to: each finding in the order of the rules, and the outcome of them all."""
+
+    version: str
+    findings: tuple[Finding, ...]
+    outcome: Outcome
+
+
+def _alleged_crime(facts: IntakeFacts, _today: date) -> Outcome:
+    return _by_answer(facts.crime_alleged, if_yes=Outcome.FAIL)
+
+
+def _officer_is_witness(facts: IntakeFacts, today: date) -> Outcome:
+    if facts.officer_is_witness is False:
+        return Outcome.PASS
+    if facts.officer_is_witness is None or facts.pending_case_filed_on is None:
+        return Outcome.NEEDS_REVIEW
+    days_pending = (today - facts.pending_case_filed_on).days
+    # A case filed in the future is a slip of the pen: a person should look at it.
+    return Outcome.PASS if 0 <= days_pending <= PENDING_CASE_DAYS else Outcome.NEEDS_REVIEW
+
+
+def _serious_injury(facts: IntakeFacts, _today: date) -> Outcome:
+    return _by_answer(facts.serious_injury, if_yes=Outcome.FAIL)
+
+
+def _litigation_pending(facts: IntakeFacts, _today: date) -> Outcome:
+    return _by_answer(facts.litigation_pending, if_yes=Outcome.NEEDS_REVIEW)
+
+
+def _rank_initiated(facts: IntakeFacts, _today: date) -> Outcome:
+    return Outcome.FAIL if facts.rank_initiated else Outcome.PASS
+
+
+def _officer_unidentified(facts: IntakeFacts, _today: date) -> Outcome:
+    return Outcome.PASS if facts.officers_identified > 0 else Outcome.NEEDS_REVIEW
+
+
+def _minor_without_guardian(facts: IntakeFacts, _today: date) -> Outcome:
+    return Outcome.NEEDS_REVIEW if facts.minors_without_guardian > 0 else Outcome.PASS
+
+
+def _by_answer(answer: bool | None, *, if_yes: Outcome) -> Outcome:  # noqa: FBT001 - an answer of intake
+    if answer is None:
+        return Outcome.NEEDS_REVIEW
+    return if_yes if answer else Outcome.PASS
+
+
+CURRENT = RuleSet(
+    version="2026-11",
+    rules=(
+        Rule(
+            code="alleged_crime",
+            statement="A complaint that an officer committed a crime is normally not mediated.",
+            source="Portland, auditor's page on City Code 3.21, 2008 text (DOMAIN, P3)",
+            judge=_alleged_crime,
+        ),
+        Rule(
+            code="officer_is_witness",
+            statement="A person must review a complaint when an officer is a witness against the person who complained "
+            "in a case that is still pending more than 90 days after it was filed.",
+            source="Portland, auditor's page on City Code 3.21, 2008 text (DOMAIN, P3 and scenario 3)",
+            judge=_officer_is_witness,
+        ),
+        Rule(
+            code="serious_injury",
+            statement="A complaint about a serious injury is normally not mediated.",
+            source="New York City's practice, from general knowledge (DOMAIN, section 3)",
+            judge=_serious_injury,
+        ),
+        Rule(
+            code="litigation_pending",
+            statement="A person must review a complaint when a claim or a suit about the same events is pending.",
+            source="Dallas Code 37-32.2 (DOMAIN, DA), softened from a bar to a review",
+            judge=_litigation_pending,
+        ),
+        Rule(
+            code="rank_initiated",
+            statement="A complaint that came from inside the police department is normally not mediated.",
+            source="New Orleans, 2014 (DOMAIN, N2)",
+            judge=_rank_initiated,
+        ),
+        Rule(
+            code="officer_unidentified",
+            statement="A person must review a complaint in which no officer has been identified yet.",
+            source="DOMAIN, section 2: nobody can be asked while the officer is unknown",
+            judge=_officer_unidentified,
+        ),
+        Rule(
+            code="minor_without_guardian",
+            statement="A person must review a complaint when a minor takes part and no guardian is on file.",
+            source="6-A DCMR 2113 and 2115 (DOMAIN, W1, trap 17 and scenario 9)",
+            judge=_minor_without_guardian,
+        ),
+    ),
+)
+
+RULE_SETS: Mapping[str, RuleSet] = MappingProxyType({CURRENT.version: CURRENT})
+"""Every rule set ever released, by version."""
+
+
+def judge(facts: IntakeFacts, today: date, rules: RuleSet = CURRENT) -> Screening:
+    """Hold the facts of a complaint against each rule, on the office's local date.
+
+    One fail makes a fail; otherwise one doubt makes a review.
+    """
+    findings = tuple(Finding(rule.code, rule.judge(facts, today)) for rule in rules.rules)
+    outcomes = {finding.outcome for finding in findings}
+    worst = next((o for o in (Outcome.FAIL, Outcome.NEEDS_REVIEW) if o in outcomes), Outcome.PASS)
+    return Screening(rules.version, findings, worst)

@@ -1,0 +1,337 @@
+"""Sessions: scheduling, holding and ending them. What is known of a session is a process, never what was said.
+
+The gates name what is missing: `missing_to_schedule` and `missing_to_start` are both the refusal of the command and
+the answer of the readiness page.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from mediation_api.domain import facts
+from mediation_api.domain.errors import (
+    ConditionsMissing,
+    InterpreterUnsuitable,
+    Invalid,
+    Missing,
+    NotFound,
+    StateConflict,
+)
+from mediation_api.domain.lifecycle import SEALED, Event, State
+from mediation_api.domain.values import (
+    AgreementKind,
+    AttendeeRole,
+    CancelReason,
+    EndReason,
+    InterpreterRelation,
+    Mode,
+    Seat,
+    SeatRole,
+    SessionState,
+    Side,
+    Standing,
+)
+
+if TYPE_CHECKING:
+    from mediation_api.domain.case import Case
+    from mediation_api.domain.facts import Facts
+    from mediation_api.domain.participants import Attendee, Participant
+    from mediation_api.domain.policy import Policy
+
+LONGEST = timedelta(hours=8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One meeting, as its case knows it."""
+
+    session_id: UUID
+    state: SessionState
+    starts_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """When and where a session is to be held."""
+
+    starts_at: datetime
+    ends_at: datetime
+    mode: Mode
+    place: str | None
+
+    def require_sensible(self, at: datetime) -> None:
+        """Raises Invalid: the time is past, the end is not after the start, or it is longer than eight hours."""
+        if self.starts_at <= at:
+            raise Invalid("/starts_at", "in-the-future", "A session starts in the future.")
+        if not timedelta(0) < self.ends_at - self.starts_at <= LONGEST:
+            raise Invalid("/ends_at", "after-start", "A session ends after it starts, within eight hours.")
+
+
+# ── who is in the room ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def seats(case: "Case") -> tuple[Seat, ...]:
+    """Everybody who is expected in the room and signs the confidentiality agreement."""
+    return (*_party_seats(case), *_mediator_seat(case), *(a.seat for a in _attendees(case)))
+
+
+def _party_seats(case: "Case") -> Iterator[Seat]:
+    for party in _taking_part(case):
+        yield Seat(SeatRole.PARTY, party.party_id)
+        if party.minor:
+            yield Seat(SeatRole.GUARDIAN, party.party_id)
+
+
+def _mediator_seat(case: "Case") -> Iterator[Seat]:
+    if case.mediator is not None:
+        yield Seat(SeatRole.MEDIATOR, case.mediator.mediator_id)
+
+
+def _attendees(case: "Case") -> tuple["Attendee", ...]:
+    here = {p.party_id for p in _taking_part(case)}
+    return tuple(a for a in case.attendees if a.for_party_id is None or a.for_party_id in here)
+
+
+def _taking_part(case: "Case") -> tuple["Participant", ...]:
+    return tuple(p for p in case.participants if p.takes_part)
+
+
+def add_attendee(
+    case: "Case",
+    role: AttendeeRole,
+    *,
+    attendee_id: UUID,
+    name: str,
+    language: str | None,
+    for_party_id: UUID | None,
+    qualified: bool,
+    relation: InterpreterRelation,
+) -> "Facts":
+    """Expect an interpreter or a support person in the room.
+
+    Raises:
+        InterpreterUnsuitable: not qualified, a relative, a friend, or with the police. Source: 28 CFR 35.160.
+    """
+    case.require_open()
+    if for_party_id is not None:
+        case.participant(for_party_id)
+    if role is AttendeeRole.INTERPRETER:
+        if language is None:
+            raise Invalid("/language", "required-for-interpreter", "An interpreter has a language.")
+        if not qualified or relation is not InterpreterRelation.NONE:
+            raise InterpreterUnsuitable
+    return (
+        facts.AttendeeAdded(
+            attendee_id=attendee_id, role=role, name=name, language=language, for_party_id=for_party_id
+        ),
+    )
+
+
+def confirm_attendee(case: "Case", attendee_id: UUID) -> "Facts":
+    """Note that an interpreter or support person has said that they will come. Saying it twice changes nothing."""
+    case.require_open()
+    for each in case.attendees:
+        if each.attendee_id == attendee_id:
+            return () if each.confirmed else (facts.AttendeeConfirmed(attendee_id=attendee_id),)
+    raise NotFound
+
+
+# ── the gates ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def missing_to_schedule(case: "Case", policy: "Policy") -> tuple[Missing, ...]:
+    """What scheduling still waits for: both sides' consent, guardians, approvals, and a mediator without conflict."""
+
+    def each() -> Iterator[Missing]:
+        if case.state is State.SCREENING:
+            yield Missing("screening-missing")
+        for party in _taking_part(case):
+            if party.standing is not Standing.AGREED:
+                yield Missing("consent-missing", party.party_id)
+            if party.minor and not party.guardian_on_file:
+                yield Missing("guardian-missing", party.party_id)
+        if case.mediator is None:
+            yield Missing("mediator-missing")
+        yield from case.missing_approvals(policy)
+
+    return tuple(each())
+
+
+def missing_to_start(case: "Case", present: frozenset[Seat] | None = None) -> tuple[Missing, ...]:
+    """What starting still waits for, if those `present` are in the room (None: everybody who is expected).
+
+    Everybody present has signed the same text of the confidentiality agreement; each side and the mediator are
+    there; a minor's guardian is there; every interpreter that somebody present asked for is confirmed and there.
+    """
+    room = frozenset(seats(case)) if present is None else present
+    agreement = case.agreement(AgreementKind.CONFIDENTIALITY)
+
+    def each() -> Iterator[Missing]:
+        if case.live_session is None:
+            yield Missing("session-missing")
+        for side in Side:
+            if not any(Seat(SeatRole.PARTY, p.party_id) in room for p in case.side(side)):
+                yield Missing(f"{side}-absent")
+        if not any(s.role is SeatRole.MEDIATOR for s in room):
+            yield Missing("mediator-absent")
+        for party in _taking_part(case):
+            if Seat(SeatRole.PARTY, party.party_id) in room:
+                yield from _needs(case, party, room)
+        if agreement is None:
+            yield Missing("agreement-missing")
+        else:
+            signed = agreement.signed_by
+            yield from (Missing("signature-missing", s.id, detail=s.role) for s in sorted(room) if s not in signed)
+
+    return tuple(each())
+
+
+def missing_of(case: "Case", party_id: UUID, policy: "Policy") -> tuple[Missing, ...]:
+    """What the gates wait for from one party: all that this party may be told of them."""
+    gates = missing_to_schedule(case, policy)
+    if case.state not in SEALED:
+        gates += missing_to_start(case)
+    own = {each.code: each for each in gates if each.subject == party_id}
+    return tuple(own.values())
+
+
+def _needs(case: "Case", party: "Participant", room: frozenset[Seat]) -> Iterator[Missing]:
+    if party.minor and not party.guardian_on_file:
+        yield Missing("guardian-missing", party.party_id)
+    elif party.minor and Seat(SeatRole.GUARDIAN, party.party_id) not in room:
+        yield Missing("guardian-absent", party.party_id)
+    language = party.interpreter_language
+    if language is not None and not any(
+        a.role is AttendeeRole.INTERPRETER
+        and a.language == language
+        and a.confirmed
+        and a.for_party_id in {None, party.party_id}
+        and a.seat in room
+        for a in _attendees(case)
+    ):
+        yield Missing("interpreter-missing", party.party_id, detail=language)
+
+
+# ── scheduling and holding ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def schedule(case: "Case", booking: Booking, *, session_id: UUID, at: datetime, policy: "Policy") -> "Facts":
+    """Schedule a session with the mediator who accepted.
+
+    Raises:
+        ConditionsMissing: with the list of what is missing.
+        StateConflict: a session is scheduled or under way, or the sessions are over.
+    """
+    case.require_open()
+    booking.require_sensible(at)
+    missing = missing_to_schedule(case, policy)
+    if missing or case.mediator is None:
+        raise ConditionsMissing(missing)
+    scheduled = facts.SessionScheduled(
+        session_id=session_id,
+        mediator_id=case.mediator.mediator_id,
+        starts_at=booking.starts_at,
+        ends_at=booking.ends_at,
+        mode=booking.mode,
+        place=booking.place,
+    )
+    return (scheduled, case.moved(Event.SESSION_SCHEDULED))
+
+
+def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime) -> "Facts":
+    """Move a session that is still ahead to another time or place."""
+    _session(case, session_id, SessionState.SCHEDULED)
+    booking.require_sensible(at)
+    if case.mediator is None:
+        raise StateConflict
+    return (
+        facts.SessionRescheduled(
+            session_id=session_id,
+            mediator_id=case.mediator.mediator_id,
+            starts_at=booking.starts_at,
+            ends_at=booking.ends_at,
+            mode=booking.mode,
+            place=booking.place,
+        ),
+    )
+
+
+def cancel(case: "Case", session_id: UUID) -> "Facts":
+    """Cancel a session that is still ahead; the case waits for another to be scheduled."""
+    _session(case, session_id, SessionState.SCHEDULED)
+    return (*case.called_off(CancelReason.REQUESTED), case.moved(Event.SESSION_CALLED_OFF))
+
+
+def start(case: "Case", session_id: UUID, present: frozenset[Seat] | None) -> "Facts":
+    """Start a session with those who are present; the others count as absent, without a judgement why.
+
+    Raises:
+        ConditionsMissing: with the list of what is missing.
+        Invalid: somebody is said to be present who is not expected.
+    """
+    _session(case, session_id, SessionState.SCHEDULED)
+    expected = frozenset(seats(case))
+    room = expected if present is None else present
+    if not room <= expected:
+        raise Invalid("/present", "not-expected", "Somebody is listed who is not expected in the room.")
+    missing = missing_to_start(case, room)
+    agreement = case.agreement(AgreementKind.CONFIDENTIALITY)
+    if missing or agreement is None:
+        raise ConditionsMissing(missing)
+    started = facts.SessionStarted(
+        session_id=session_id,
+        agreement_id=agreement.agreement_id,
+        present=tuple(sorted(room)),
+        absent=tuple(sorted(expected - room)),
+    )
+    return (started, case.moved(Event.SESSION_STARTED))
+
+
+def adjourn(case: "Case", session_id: UUID) -> "Facts":
+    """Break off a session that will go on another day; the case waits for the next one to be scheduled."""
+    _session(case, session_id, SessionState.IN_PROGRESS)
+    return (facts.SessionAdjourned(session_id=session_id), case.moved(Event.SESSION_ADJOURNED))
+
+
+def complete(case: "Case", session_id: UUID) -> "Facts":
+    """Note that a session came to its end. Whether it ended in an agreement is another matter."""
+    _session(case, session_id, SessionState.IN_PROGRESS)
+    return (facts.SessionCompleted(session_id=session_id), case.moved(Event.SESSION_COMPLETED))
+
+
+def end(case: "Case", session_id: UUID) -> "Facts":
+    """End the mediation as the mediator: of threats, abuse, incivility or anything else only this code is kept."""
+    _session(case, session_id, SessionState.SCHEDULED, SessionState.IN_PROGRESS)
+    ended = facts.SessionEnded(session_id=session_id, reason=EndReason.ENDED_BY_MEDIATOR)
+    return (ended, *case.close(Event.ENDED_BY_MEDIATOR))
+
+
+def record_absence(
+    case: "Case", session_id: UUID, party_id: UUID, *, excused: bool, absence_id: UUID, at: datetime
+) -> "Facts":
+    """Note that a party did not come, so that the session was not held.
+
+    Raises:
+        StateConflict: the session was held or called off, or its time has not come.
+    """
+    session = _session(case, session_id, SessionState.SCHEDULED, SessionState.MISSED)
+    if not case.participant(party_id).takes_part:
+        raise NotFound
+    if at < session.starts_at:
+        raise StateConflict
+    absent = facts.AbsenceRecorded(absence_id=absence_id, session_id=session_id, party_id=party_id, excused=excused)
+    if session.state is SessionState.MISSED:
+        return (absent,)
+    return (absent, case.moved(Event.SESSION_CALLED_OFF))
+
+
+def _session(case: "Case", session_id: UUID, *states: SessionState) -> Session:
+    case.require_open()
+    for each in case.sessions:
+        if each.session_id == session_id:
+            if each.state not in states:
+                raise StateConflict
+            return each
+    raise NotFound

@@ -1,0 +1,195 @@
+"""The four-week target: when a case should end, and how it stands towards that day.
+
+A target is an aim. Missing it raises an alert, closes nothing and takes away no right. Everything here counts whole
+calendar days of the office's own calendar, never hours: 28 days over the end of summer time are 673 hours.
+
+Source: DESIGN, "The four-week target"; DOMAIN, "Clocks".
+"""
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from mediation_api.domain.errors import Invalid
+
+_ONE_DAY = timedelta(days=1)
+_SATURDAY = 5
+
+
+class PauseReason(StrEnum):
+    """Why a case waits. A pause is shown, and never moves the target."""
+
+    COURT_DATE = "court_date"
+    LEAVE = "leave"
+    INTERPRETER = "interpreter"
+
+
+class Pace(StrEnum):
+    """How a case stands towards its target. Computed, never stored."""
+
+    ON_TRACK = "on_track"
+    AT_RISK = "at_risk"
+    OVERDUE = "overdue"
+    MET = "met"
+    MISSED = "missed"
+
+
+class Alert(StrEnum):
+    """What staff are warned of while a case is open. Source: DOMAIN, scenario 25."""
+
+    TARGET_AT_RISK = "target_at_risk"
+    TARGET_MISSED = "target_missed"
+    TARGET_ESCALATED = "target_escalated"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPolicy:
+    """A city's settings. Lengths are calendar days; `holidays` are days on which the office does not work."""
+
+    zone: ZoneInfo
+    holidays: Container[date] = frozenset()
+    days: int = 28
+    at_risk_days: int = 7
+    escalate_after_days: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which the case waited, both days included.
+
+    Raises:
+        Invalid: when the pause ends before it starts.
+    """
+
+    reason: PauseReason
+    starts_on: date
+    ends_on: date
+
+    def __post_init__(self) -> None:
+        """Refuse a pause that runs backwards."""
+        if self.ends_on < self.starts_on:
+            raise Invalid("/ends_on", "not-before-starts-on", "A pause cannot end before it starts.")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is kept about one case: local dates, and its pauses. `due_on` stands even if the settings change later."""
+
+    requested_on: date
+    due_on: date
+    closed_on: date | None = None
+    pauses: tuple[Pause, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReport:
+    """How a case stands on one day; once it is closed, how it stood on the day it closed.
+
+    `days_left` are calendar days, negative once overdue. `working_days_left` leave out weekends and holidays, and are 0
+    once overdue. `raw_days` have gone by since the request; `net_days` are those on which the case was not paused.
+    """
+
+    due_on: date
+    pace: Pace
+    days_left: int
+    working_days_left: int
+    raw_days: int
+    net_days: int
+    alerts: tuple[Alert, ...]
+
+
+def local_date(at: datetime, policy: TargetPolicy) -> date:
+    """Return the date on the office's wall calendar at an instant.
+
+    Raises:
+        ValueError: when `at` has no time zone, and so is no instant.
+    """
+    if at.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    return at.astimezone(policy.zone).date()
+
+
+def due_on(requested_at: datetime, policy: TargetPolicy) -> date:
+    """Return the local date of the request plus the length of the target in calendar days.
+
+    Raises:
+        ValueError: when `requested_at` has no time zone.
+    """
+    # Dates are added, not hours: an instant plus 672 hours can land on another day when the clocks change.
+    return local_date(requested_at, policy) + timedelta(days=policy.days)
+
+
+def pace(due_on: date, today: date, closed_on: date | None, policy: TargetPolicy) -> Pace:
+    """Return the pace towards `due_on`, which itself is still in time. All dates are local to the office."""
+    if closed_on is not None:
+        return Pace.MET if closed_on <= due_on else Pace.MISSED
+    days_left = (due_on - today).days
+    if days_left < 0:
+        return Pace.OVERDUE
+    return Pace.AT_RISK if days_left <= policy.at_risk_days else Pace.ON_TRACK
+
+
+def report(target: Target, today: date, policy: TargetPolicy) -> TargetReport:
+    """Return how a case stands today, or stood on the day it closed."""
+    as_of = target.closed_on or today
+    # A clock set back over midnight makes today earlier than the request; no case has run for less than no days.
+    raw_days = max((as_of - target.requested_on).days, 0)
+    current = pace(target.due_on, today, target.closed_on, policy)
+    return TargetReport(
+        due_on=target.due_on,
+        pace=current,
+        days_left=(target.due_on - as_of).days,
+        working_days_left=_working_days(as_of, target.due_on, policy.holidays),
+        raw_days=raw_days,
+        net_days=raw_days - _paused_days(target.pauses, target.requested_on, as_of),
+        alerts=() if target.closed_on is not None else _alerts(current, raw_days, policy),
+    )
+
+
+def add_working_days(start: date, n: int, holidays: Container[date]) -> date:
+    """Return the `n`th working day after `start`; `start` itself when `n` is 0.
+
+    Raises:
+        ValueError: when `n` is negative.
+    """
+    if n < 0:
+        raise ValueError("working days are counted forwards")
+    day = start
+    while n:
+        day += _ONE_DAY
+        n -= _is_working_day(day, holidays)
+    return day
+
+
+def _alerts(current: Pace, raw_days: int, policy: TargetPolicy) -> tuple[Alert, ...]:
+    raised = {
+        Alert.TARGET_AT_RISK: current is Pace.AT_RISK,
+        Alert.TARGET_MISSED: current is Pace.OVERDUE,
+        Alert.TARGET_ESCALATED: raw_days > policy.escalate_after_days,
+    }
+    return tuple(alert for alert, is_raised in raised.items() if is_raised)
+
+
+def _is_working_day(day: date, holidays: Container[date]) -> bool:
+    return day.weekday() < _SATURDAY and day not in holidays
+
+
+def _working_days(after: date, until: date, holidays: Container[date]) -> int:
+    """Return the number of working days after one day, up to and including another."""
+    days = (after + timedelta(days=n) for n in range(1, (until - after).days + 1))
+    return sum(_is_working_day(day, holidays) for day in days)
+
+
+def _paused_days(pauses: Iterable[Pause], after: date, until: date) -> int:
+    """Return the number of days after one day, up to and including another, on which any pause ran."""
+    paused, counted_to = 0, after
+    for pause in sorted(pauses, key=lambda pause: pause.starts_on):
+        # Clip before adding: a pause may lie at the edges of the calendar, and days are counted once.
+        first = max(pause.starts_on, counted_to + _ONE_DAY)
+        last = min(pause.ends_on, until)
+        if first <= last:
+            paused += (last - first).days + 1
+            counted_to = last
+    return paused

@@ -1,0 +1,185 @@
+"""The small words that facts, cases and tables share. Each enum is closed: the rules know no other value."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class Side(StrEnum):
+    """The side on which a party stands."""
+
+    COMPLAINANT = "complainant"
+    OFFICER = "officer"
+
+
+class Standing(StrEnum):
+    """Where one party stands in one case."""
+
+    WAITING = "waiting"
+    """Not asked yet. Officers wait until a complainant has agreed."""
+    ASKED = "asked"
+    AGREED = "agreed"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the party no longer takes part."""
+        return self in {Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED}
+
+
+class Decision(StrEnum):
+    """A party's answer to the disclosure."""
+
+    AGREED = "agreed"
+    DECLINED = "declined"
+
+
+class Channel(StrEnum):
+    """How something reached the office."""
+
+    PORTAL = "portal"
+    PHONE = "phone"
+    LETTER = "letter"
+    EMAIL = "email"
+    IN_PERSON = "in_person"
+    INTEGRATION = "integration"
+
+
+class Disposition(StrEnum):
+    """What becomes of a complaint; it follows from its latest case. It never holds a finding.
+
+    Every ending of a case but one hands the complaint back to investigation, and nothing said or refused goes with it.
+    Source: DESIGN, "The lifecycle"; DOMAIN, "Closure reasons".
+    """
+
+    RECEIVED = "received"
+    IN_MEDIATION = "in_mediation"
+    RETURNED_TO_INVESTIGATION = "returned_to_investigation"
+    CLOSED_MEDIATED = "closed_mediated"
+
+
+class LapseReason(StrEnum):
+    """Why a party, or a whole case, lapses."""
+
+    UNREACHABLE = "unreachable"
+    REPEATED_ABSENCE = "repeated_absence"
+
+
+class Approver(StrEnum):
+    """Who a city may require to approve mediation besides the parties. Source: DOMAIN, "Eligibility"."""
+
+    DIRECTOR = "director"
+    INTERNAL_AFFAIRS = "internal_affairs"
+    UNIT_COMMANDER = "unit_commander"
+    """The commander of the officer's unit: one approval for each unit, void when an officer moves to another."""
+
+
+class ConflictKind(StrEnum):
+    """What a mediator declares. Source: Model Standards of Conduct for Mediators, III."""
+
+    KNOWS_A_PARTY = "knows_a_party"
+    HAS_AN_INTEREST = "has_an_interest"
+    TOOK_PART_BEFORE = "took_part_before"
+
+
+class AssignmentState(StrEnum):
+    """Where a proposal to a mediator stands."""
+
+    PROPOSED = "proposed"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    CONFLICTED = "conflicted"
+    RECUSED = "recused"
+    RELEASED = "released"
+    """Somebody else was proposed before the mediator answered."""
+
+
+class AttendeeRole(StrEnum):
+    """Who is in the room without being a party, a guardian or the mediator."""
+
+    INTERPRETER = "interpreter"
+    SUPPORT_PERSON = "support_person"
+
+
+class InterpreterRelation(StrEnum):
+    """How a proposed interpreter stands to the people in the case. Source: 28 CFR 35.160; DOMAIN, trap 16."""
+
+    NONE = "none"
+    FAMILY = "family"
+    FRIEND = "friend"
+    POLICE = "police"
+
+
+class SessionState(StrEnum):
+    """Where a session stands: what happened as a process, and nothing of what was said."""
+
+    SCHEDULED = "scheduled"
+    IN_PROGRESS = "in_progress"
+    ADJOURNED = "adjourned"
+    COMPLETED = "completed"
+    ENDED = "ended"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the session is still ahead, or under way."""
+        return self in {SessionState.SCHEDULED, SessionState.IN_PROGRESS}
+
+
+class Mode(StrEnum):
+    """How a session is held."""
+
+    IN_PERSON = "in_person"
+    VIDEO = "video"
+
+
+class CancelReason(StrEnum):
+    """Why a session will not be held as scheduled."""
+
+    REQUESTED = "requested"
+    PARTY_ADDED = "party_added"
+    MEDIATOR_WITHDREW = "mediator_withdrew"
+    CASE_CLOSED = "case_closed"
+
+
+class EndReason(StrEnum):
+    """Why a session ended early. There is no word for who, or for what was said."""
+
+    ENDED_BY_MEDIATOR = "ended_by_mediator"
+    WITHDRAWAL = "withdrawal"
+    LAPSE = "lapse"
+
+
+class AgreementKind(StrEnum):
+    """What is signed."""
+
+    CONFIDENTIALITY = "confidentiality"
+    RESOLUTION = "resolution"
+
+
+class Method(StrEnum):
+    """How a signature was given."""
+
+    ELECTRONIC = "electronic"
+    PAPER = "paper"
+
+
+class SeatRole(StrEnum):
+    """In which capacity somebody is in the room."""
+
+    PARTY = "party"
+    GUARDIAN = "guardian"
+    MEDIATOR = "mediator"
+    INTERPRETER = "interpreter"
+    SUPPORT_PERSON = "support_person"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Seat:
+    """A place in the room. `id` is the party's (for a guardian, the minor's), the mediator's or the attendee's."""
+
+    role: SeatRole
+    id: UUID

@@ -1,0 +1,159 @@
+"""Puts the service together. The only file that knows every room."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version as installed_version
+from zoneinfo import ZoneInfo
+
+import holidays
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from mediation_api.domain.policy import Policy
+from mediation_api.domain.target import TargetPolicy
+from mediation_api.outreach.keys import Keyring
+from mediation_api.outreach.tokens import Issuer, TrustedIssuer, Verifier
+from mediation_api.repository.database import Database
+from mediation_api.routers import (
+    access_tokens,
+    agreements,
+    cases,
+    closures,
+    complaints,
+    consents,
+    disclosures,
+    health,
+    http,
+    mediators,
+    parties,
+    screenings,
+    sessions,
+)
+from mediation_api.routers.deps import Service
+from mediation_api.settings import Settings, settings_from_environment
+
+ROUTERS = (
+    complaints.router,
+    parties.router,
+    cases.router,
+    screenings.router,
+    closures.router,
+    disclosures.router,
+    consents.router,
+    mediators.roster,
+    mediators.router,
+    sessions.router,
+    agreements.router,
+    access_tokens.router,
+    health.router,
+)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> FastAPI:
+    """Make the application.
+
+    Args:
+        settings: Everything that a city decides.
+        clock: The current instant, aware and in UTC.
+    """
+    database = Database.of(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await database.close()
+
+    app = FastAPI(
+        title="mediation_api",
+        summary="Mediation between community members and police officers, for an independent review office.",
+        description="Voluntary and confidential. Nobody has to apologise, and nobody judges who is right.",
+        version=installed_version("mediation-api"),
+        license_info={"name": "MIT", "identifier": "MIT"},
+        lifespan=lifespan,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        # Otherwise exceptions, with what people wrote in them, go to whatever collects telemetry.
+        telemetry={"logs": False, "auto_configure": False},
+        separate_input_output_schemas=False,
+    )
+    service_identity = _issuer(settings)
+    app.state.service = Service(
+        settings=settings,
+        policy=policy_of(settings),
+        database=database,
+        verifier=_verifier(settings, service_identity),
+        issuer=service_identity,
+        clock=clock,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    http.install(app, body_limit=settings.body_limit_bytes)
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """Make the application of the environment's settings, for `uvicorn --factory`."""
+    return create_app(settings_from_environment())
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The city's choices, as the domain takes them."""
+    return Policy(
+        target=TargetPolicy(
+            zone=ZoneInfo(settings.time_zone),
+            holidays=_Holidays(settings),
+            days=settings.target_days,
+            at_risk_days=settings.at_risk_days,
+            escalate_after_days=settings.escalate_after_days,
+        ),
+        mediator_answer_working_days=settings.mediator_answer_working_days,
+        pause_max_days=settings.pause_max_days,
+        complainant_absences_before_lapse=settings.complainant_absences_before_lapse,
+        officer_absences_before_lapse=settings.officer_absences_before_lapse,
+        required_approvals=frozenset(settings.required_approvals),
+    )
+
+
+class _Holidays:
+    """The city's days off: those of its country and state, and its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        country, _, subdivision = settings.holiday_calendar.partition("-")
+        self._public = holidays.country_holidays(country, subdiv=subdivision or None)
+        self._own = frozenset(settings.extra_holidays)
+
+    def __contains__(self, day: object) -> bool:
+        return isinstance(day, date) and (day in self._own or day in self._public)
+
+
+def _issuer(settings: Settings) -> Issuer:
+    if settings.service_key_file is None:
+        raise ValueError("settings without a service key are not whole")
+    return Issuer.from_file(
+        settings.service_key_file,
+        name=settings.service_issuer,
+        audience=settings.token_audience,
+        lifetime=timedelta(minutes=settings.access_token_minutes),
+    )
+
+
+def _verifier(settings: Settings, service_identity: Issuer) -> Verifier:
+    city = TrustedIssuer(
+        settings.token_issuer,
+        settings.token_audience,
+        Keyring.at(settings.token_jwks),
+        role_claim=settings.role_claim,
+    )
+    leeway = timedelta(seconds=settings.clock_leeway_seconds)
+    return Verifier(city=city, service=service_identity.trusted(), leeway=leeway)
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name in camel case."""
+    first, *rest = route.name.split("_")
+    return first + "".join(word.title() for word in rest)

@@ -1,0 +1,1 @@
+"""The world outside: the city's identity provider."""

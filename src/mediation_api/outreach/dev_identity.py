@@ -1,0 +1,95 @@
+"""The identity provider of a laptop: a directory with three files. Never part of a deployment.
+
+    idp.pem         signs what the city's identity provider would sign (RS256, as those commonly do)
+    idp.jwks.json   its public half, read like any other JWKS file
+    service.pem     the service's own key (ES256)
+
+With these, `mediation-api dev` verifies tokens exactly as in production.
+"""
+
+import json
+import os
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from uuid import uuid4
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from mediation_api.domain.access import Role
+from mediation_api.outreach.keys import SigningKey
+from mediation_api.outreach.tokens import CITY_ROLES, sign
+
+
+def write_dev_keys(directory: Path) -> None:
+    """Write the three files, each readable by its owner only. Keys that are there already stay.
+
+    Two processes may do this at once: the first key to be complete is everybody's.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _keep(directory / "idp.pem", rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    _keep(directory / "service.pem", ec.generate_private_key(ec.SECP256R1()))
+    public = SigningKey.from_pem((directory / "idp.pem").read_bytes()).public_jwk()
+    jwks = _written(directory, json.dumps({"keys": [public]}).encode())
+    jwks.replace(directory / "idp.jwks.json")
+
+
+def dev_token(  # noqa: PLR0913 - one keyword per claim
+    directory: Path,
+    *,
+    issuer: str,
+    audience: str,
+    role: Role,
+    subject: str,
+    employee_number: str | None = None,
+    minutes: int,
+    now: datetime,
+    role_claim: str = "role",
+) -> str:
+    """Sign a token as the city's identity provider would.
+
+    Raises ValueError for a role that it cannot give (a complainant exchanges an access code), and
+    FileNotFoundError before `write_dev_keys`.
+    """
+    if role not in CITY_ROLES:
+        message = "an identity provider gives no token for this role"
+        raise ValueError(message)
+    issued = int(now.timestamp())
+    claims: dict[str, str | int] = {
+        "iss": issuer,
+        "aud": audience,
+        "sub": subject,
+        role_claim: role,
+        "iat": issued,
+        "exp": issued + int(timedelta(minutes=minutes).total_seconds()),
+        "jti": str(uuid4()),
+    }
+    if employee_number is not None:
+        claims["employee_number"] = employee_number
+    return sign(claims, _signing_key((directory / "idp.pem").read_bytes()))
+
+
+@cache
+def _signing_key(pem: bytes) -> SigningKey:
+    """Checking a key takes 70 ms, and demo data signs a token for each request."""
+    return SigningKey.from_pem(pem)
+
+
+def _keep(path: Path, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> None:
+    """Put a key in its place unless there is one: whole or not at all."""
+    if path.exists():
+        return
+    pem = _written(path.parent, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with suppress(FileExistsError):
+        os.link(pem, path)  # unlike a rename, never replaces
+    pem.unlink()
+
+
+def _written(directory: Path, content: bytes) -> Path:
+    """Write a file of mode 0600 beside its later place."""
+    with NamedTemporaryFile(dir=directory, delete=False) as file:
+        file.write(content)
+    return Path(file.name)

@@ -1,0 +1,331 @@
+"""The keys that prove tokens: read from a JWKS, each tied to one algorithm, and kept fresh.
+
+    find(kid) ─┬─ known and fresh ─────────────────────────────────→ the key
+               ├─ unknown, or older than 10 min, or file changed ──→ one reading for all who ask, one a minute
+               └─ the source fails ────────────────────────────────→ what was read last, for up to 24 h
+
+An identity provider rotates by publishing the new key, signing with it, and removing the old one when its
+last token has expired. An unknown `kid` is how the second step shows, so the set is asked for again before a
+token is refused; a stranger who makes up kids gets at most one request a minute out of it (RELIABILITY.md,
+criterion 21).
+"""
+
+import asyncio
+import base64
+import json
+import logging
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Literal, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from jose import jwk
+from jose.backends.base import Key
+
+MAX_AGE_SECONDS: Final = 600
+"""A set older than this is read again before it is used."""
+RETRY_SECONDS: Final = 60
+"""The least time between two readings, whatever is asked for."""
+STALE_SECONDS: Final = 24 * 3600
+"""How long a set may still be used while its source cannot be read."""
+FETCH_SECONDS: Final = 5
+MAX_JWKS_BYTES: Final = 64 * 1024
+
+_OK: Final = 200
+_MAX_KID: Final = 255
+_RSA_BITS: Final = range(2048, 8193)  # shorter can be broken; longer only costs time
+_JWKS_BRACKETS: Final = 2048
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+logger = logging.getLogger(__name__)
+
+Algorithm = Literal["RS256", "ES256"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A public key and the one algorithm it may be used with."""
+
+    kid: str
+    algorithm: Algorithm
+    key: Key = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key. Its `kid` is the RFC 7638 thumbprint, so that it needs no bookkeeping."""
+
+    kid: str
+    algorithm: Algorithm
+    key: Key = field(repr=False)
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> "SigningKey":
+        """Read an unencrypted PEM private key: P-256 signs ES256, RSA of 2048 bits or more RS256.
+
+        Raises ValueError for anything else, without a word of what was in it.
+        """
+        private = load_pem_private_key(pem, password=None)
+        algorithm: Algorithm
+        if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1):
+            algorithm, key = "ES256", jwk.construct(private, "ES256")
+        elif isinstance(private, rsa.RSAPrivateKey) and private.key_size in _RSA_BITS:
+            algorithm, key = "RS256", jwk.construct(private, "RS256")
+        else:
+            message = "a signing key must be EC P-256, or RSA of at least 2048 bits"
+            raise ValueError(message)
+        named = {name: value for name, value in key.public_key().to_dict().items() if name != "alg"}
+        thumbprint = sha256(json.dumps(named, sort_keys=True, separators=(",", ":")).encode()).digest()
+        return cls(base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode(), algorithm, key)
+
+    def public_jwk(self) -> dict[str, str]:
+        """Give the public half as a JWK."""
+        return self.key.public_key().to_dict() | {"kid": self.kid, "use": "sig"}
+
+
+class Source(Protocol):
+    """Where a JWKS is read from."""
+
+    def changed(self) -> bool:
+        """Say whether there is surely something new to read."""
+        ...
+
+    async def read(self) -> bytes:
+        """Give the document. May raise anything."""
+        ...
+
+
+class JwksAddress:
+    """A JWKS at an https address. No redirect, no proxy of the environment, 5 s in all, at most 64 KiB."""
+
+    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """Raises ValueError for an address that is not https, or that carries a password."""
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
+            message = "a JWKS address must be https and without credentials"
+            raise ValueError(message)
+        self._url = url
+        self._transport = transport
+
+    def changed(self) -> bool:
+        """Nothing tells, short of asking."""
+        return False
+
+    async def read(self) -> bytes:
+        """Fetch the document. Raises TimeoutError, httpx.HTTPError or ValueError."""
+        body = bytearray()
+        # httpx counts 5 s for each step; a body that drips is stopped by the outer limit.
+        async with (
+            asyncio.timeout(FETCH_SECONDS),
+            httpx.AsyncClient(
+                transport=self._transport, timeout=FETCH_SECONDS, trust_env=False, follow_redirects=False
+            ) as client,
+            client.stream("GET", self._url, headers={"accept-encoding": "identity"}) as response,
+        ):
+            # A body that comes compressed all the same could unfold to any size within one chunk.
+            if response.status_code != _OK or "content-encoding" in response.headers:
+                message = "the JWKS address gave no plain 200"
+                raise ValueError(message)
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_JWKS_BYTES:
+                    message = "the JWKS is too large"
+                    raise ValueError(message)
+        return bytes(body)
+
+
+class JwksFile:
+    """A JWKS in a file, read again as soon as it changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._stamp()
+
+    def changed(self) -> bool:
+        """Compare time, size and inode with those of the last reading."""
+        return self._stamp() != self._seen
+
+    async def read(self) -> bytes:
+        """Read the file. Raises OSError or ValueError."""
+        # Taken before reading: a file that changes meanwhile is read once more rather than once too few.
+        self._seen = self._stamp()
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> bytes:
+        with self._path.open("rb") as file:
+            body = file.read(MAX_JWKS_BYTES + 1)
+        if len(body) > MAX_JWKS_BYTES:
+            message = "the JWKS is too large"
+            raise ValueError(message)
+        return body
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+class OwnKeys:
+    """The JWKS of keys this process holds itself: no file, no network, and the same checks as any other."""
+
+    def __init__(self, *keys: SigningKey) -> None:
+        self._jwks = json.dumps({"keys": [key.public_jwk() for key in keys]}).encode()
+
+    def changed(self) -> bool:
+        """Never."""
+        return False
+
+    async def read(self) -> bytes:
+        """Give the document."""
+        return self._jwks
+
+
+class Keyring:
+    """The keys of one issuer. `clock` gives seconds that never run backwards."""
+
+    def __init__(self, source: Source, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._source = source
+        self._clock = clock
+        self._keys: Mapping[str, VerificationKey] = {}
+        self._fresh_until = -math.inf
+        self._usable_until = -math.inf
+        self._next_reading = -math.inf
+        self._failing = False
+        self._refreshing: asyncio.Task[None] | None = None
+
+    @classmethod
+    def at(cls, location: str, *, clock: Callable[[], float] = time.monotonic) -> "Keyring":
+        """Hold the keys of an https address or, if `location` names no scheme, of a file.
+
+        Raises ValueError for an address that is not https.
+        """
+        source = JwksAddress(location) if "://" in location else JwksFile(Path(location))
+        return cls(source, clock=clock)
+
+    async def find(self, kid: str) -> VerificationKey | None:
+        """Give the key of that name, or None; read the set again first if that could matter."""
+        now = self._clock()
+        if self._source.changed():
+            self._fresh_until = self._next_reading = now
+            self._failing = False
+        known = kid in self._keys and now < self._usable_until
+        fresh = known and now < self._fresh_until
+        refreshing = self._refreshing
+        if not fresh and now >= self._next_reading and (refreshing is None or refreshing.done()):
+            self._next_reading = now + RETRY_SECONDS
+            refreshing = self._refreshing = asyncio.create_task(self._refresh())
+        # While the source is known to fail, nobody with a key that we hold waits for it to fail again.
+        content = fresh or (known and self._failing)
+        if refreshing is not None and not refreshing.done() and not content:
+            # Shielded: the caller who started it may be cancelled, and the others still need it.
+            await asyncio.shield(refreshing)
+        return self._keys.get(kid) if self._clock() < self._usable_until else None
+
+    async def _refresh(self) -> None:
+        try:
+            keys = read_jwks(await self._source.read())
+        except Exception as fault:  # noqa: BLE001 - whatever the source did, the last good set stays in use
+            self._failing = True
+            logger.warning("the keys of an issuer could not be read: %s", type(fault).__name__)
+            return
+        if not keys:
+            logger.warning("an issuer publishes no key that can be used")
+        self._keys = keys
+        self._failing = False
+        self._fresh_until = self._clock() + MAX_AGE_SECONDS
+        self._usable_until = self._clock() + STALE_SECONDS
+
+
+def read_jwks(document: bytes) -> dict[str, VerificationKey]:
+    """Read the keys that can be used out of a JWKS (RFC 7517), by `kid`; pass over the others.
+
+    A `kid` that stands for two usable keys stands for neither.
+
+    Raises ValueError when the document is not a JWKS.
+    """
+    keys = read_object(document, brackets=_JWKS_BRACKETS).get("keys")
+    if not isinstance(keys, list):
+        message = "not a JWKS"
+        raise ValueError(message)  # noqa: TRY004 - one kind of error for every malformed document
+    usable = [key for key in map(_read_jwk, keys) if key is not None]
+    names = Counter(key.kid for key in usable)
+    return {key.kid: key for key in usable if names[key.kid] == 1}
+
+
+def read_object(document: bytes, *, brackets: int) -> dict[str, object]:
+    """Read a JSON object from a stranger: no duplicate names, no NaN or Infinity, at most `brackets` { and [.
+
+    Brackets are counted before anything is parsed, in strings too: that bounds the depth, and a parser that
+    nests by recursion never sees what would break it.
+
+    Raises ValueError for all of these, and for what is not UTF-8, not JSON or not an object.
+    """
+    if document.count(b"{") + document.count(b"[") > brackets:
+        message = "too deep"
+        raise ValueError(message)
+    value: object = json.loads(document.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    if not isinstance(value, dict):
+        message = "not an object"
+        raise ValueError(message)  # noqa: TRY004 - one kind of error for every malformed document
+    return value
+
+
+def base64url(text: str) -> bytes:
+    """Decode unpadded base64url, strictly. Raises ValueError."""
+    if not _BASE64URL.fullmatch(text):  # the library reads + and / as well, and skips what it does not know
+        message = "not base64url"
+        raise ValueError(message)
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _read_jwk(key: object) -> VerificationKey | None:
+    # `use: enc` is for others. A private half (`d`) that was published proves nothing any more.
+    if not isinstance(key, dict) or key.get("use", "sig") != "sig" or "d" in key:
+        return None
+    algorithm: Algorithm
+    public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+    try:
+        match key:
+            case {"kty": "RSA", "kid": str(kid), "n": str(n), "e": str(e)}:
+                algorithm = "RS256"
+                public = rsa.RSAPublicNumbers(e=_number(e), n=_number(n)).public_key()
+                if public.key_size not in _RSA_BITS:
+                    return None
+            case {"kty": "EC", "crv": "P-256", "kid": str(kid), "x": str(x), "y": str(y)}:
+                algorithm = "ES256"
+                public = ec.EllipticCurvePublicNumbers(_number(x), _number(y), ec.SECP256R1()).public_key()
+            case _:
+                return None
+    except ValueError:  # not base64url, or not a point of the curve
+        return None
+    if not 0 < len(kid) <= _MAX_KID or key.get("alg", algorithm) != algorithm:
+        return None
+    return VerificationKey(kid, algorithm, jwk.construct(public, algorithm))
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(base64url(text), "big")
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        message = "a name stands twice"
+        raise ValueError(message)
+    return found
+
+
+def _no_constant(_: str) -> object:
+    message = "not a number"
+    raise ValueError(message)

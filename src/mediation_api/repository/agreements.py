@@ -1,0 +1,84 @@
+"""Reading agreements and their signatures. Writing them is a matter of the case."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import RowMapping, and_, case, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.errors import NotFound
+from mediation_api.domain.values import SeatRole
+from mediation_api.repository import tables as t
+from mediation_api.repository.nesting import AnySelect, nested
+from mediation_api.repository.reach import own_participation, sees_case, takes_part
+
+
+class Agreements:
+    """Agreements, as the office, a mediator or a party sees them."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, agreement_id: UUID, reach: Reach) -> RowMapping:
+        """One agreement with its text. Raises NotFound."""
+        statement = _agreements(reach).where(t.agreements.c.id == agreement_id)
+        row = (await self._connection.execute(statement)).mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+    async def list(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The agreements of a case, oldest first; none is no error, but not reaching the case is NotFound."""
+        reached = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
+        if (await self._connection.execute(reached)).first() is None:
+            raise NotFound
+        statement = _agreements(reach).where(t.agreements.c.case_id == case_id)
+        found = await self._connection.execute(statement.order_by(t.agreements.c.made_at, t.agreements.c.id))
+        return found.mappings().all()
+
+
+def _agreements(reach: Reach) -> AnySelect:
+    a = t.agreements.c
+    shared = select(
+        a.id,
+        a.case_id,
+        a.kind,
+        a.number,
+        a.template_version,
+        a.languages,
+        a.text,
+        a.sha256,
+        a.terms_confidential,
+        a.made_at,
+    ).join(t.cases, t.cases.c.id == a.case_id)
+    if reach.relation is Relation.OWN:
+        # Its own signature is all that a party sees of who has signed.
+        own = own_participation(reach.actor).where(t.participants.c.case_id == a.case_id)
+        own_signature = select(t.signatures.c.at).where(
+            t.signatures.c.agreement_id == a.id,
+            t.signatures.c.signer_role == SeatRole.PARTY,
+            own.where(t.participants.c.party_id == t.signatures.c.signer_id).exists(),
+        )
+        left_at = own.with_only_columns(t.participants.c.left_at).scalar_subquery()
+        before_leaving = case((or_(left_at.is_(None), a.superseded_at < left_at), a.superseded_at))
+        # Who signed keeps the text that binds them, also after leaving.
+        bound = and_(own.exists(), own_signature.exists())
+        return shared.add_columns(
+            before_leaving.label("superseded_at"), own_signature.scalar_subquery().label("signed_at")
+        ).where(or_(takes_part(reach.actor), bound))
+    return shared.add_columns(
+        a.superseded_at,
+        nested(
+            {
+                "id": t.signatures.c.id,
+                "role": t.signatures.c.signer_role,
+                "signer_id": t.signatures.c.signer_id,
+                "sha256": t.signatures.c.sha256,
+                "method": t.signatures.c.method,
+                "at": t.signatures.c.at,
+            },
+            t.signatures.c.agreement_id == a.id,
+            order_by=t.signatures.c.at,
+        ).label("signatures"),
+    ).where(sees_case(reach))

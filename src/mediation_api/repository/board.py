@@ -1,0 +1,286 @@
+"""Reading cases: one statement for each audience, for one case or a page of them."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    RowMapping,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.errors import NotFound
+from mediation_api.domain.lifecycle import State
+from mediation_api.domain.target import Pace, TargetPolicy
+from mediation_api.domain.values import AssignmentState, SessionState, Standing
+from mediation_api.repository import tables as t
+from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
+from mediation_api.repository.paging import Page, Slice, read_page
+from mediation_api.repository.reach import GONE, HERE, own_participation, sees_case, takes_part
+
+LIVE = (SessionState.SCHEDULED, SessionState.IN_PROGRESS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFilter:
+    """Which cases are wanted; None leaves a condition out."""
+
+    state: State | None = None
+    pace: Pace | None = None
+    coordinator: str | None = None
+    due_before: date | None = None
+    complaint_id: UUID | None = None
+
+
+class Board:
+    """Cases, as the office, a mediator or a party sees them."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, case_id: UUID, reach: Reach) -> RowMapping:
+        """One case, as the caller may see it. Raises NotFound."""
+        statement = _seen_by(reach).where(t.cases.c.id == case_id)
+        row = (await self._connection.execute(statement)).mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+    async def list(
+        self, reach: Reach, wanted: CaseFilter, page: Page, *, today: date, policy: TargetPolicy
+    ) -> Slice[RowMapping]:
+        """The cases that the caller reaches, by the day they are due.
+
+        Only the office filters by what the others do not see.
+        """
+        statement = _seen_by(reach)
+        if wanted.complaint_id is not None:
+            statement = statement.where(t.cases.c.complaint_id == wanted.complaint_id)
+        if reach.relation is Relation.OFFICE:
+            if wanted.state is not None:
+                statement = statement.where(t.cases.c.state == wanted.state)
+            if wanted.pace is not None:
+                statement = statement.where(has_pace(wanted.pace, today, policy))
+            if wanted.coordinator is not None:
+                statement = statement.where(t.cases.c.coordinator == wanted.coordinator)
+            if wanted.due_before is not None:
+                statement = statement.where(t.cases.c.due_on < wanted.due_before)
+        return await read_page(self._connection, statement, page, key=t.cases.c.due_on, id_=t.cases.c.id)
+
+
+def has_pace(pace: Pace | None, today: date, policy: TargetPolicy) -> ColumnElement[bool]:
+    """The condition on a row of `cases` that `domain.target.pace` computes; a test holds the two equal."""
+    at_risk_until = today + timedelta(days=policy.at_risk_days)
+    due_on = t.cases.c.due_on
+    closed_on = cast(func.timezone(policy.zone.key, t.cases.c.closed_at), Date)
+    is_open = t.cases.c.closed_at.is_(None)
+    if pace is Pace.ON_TRACK:
+        return and_(is_open, due_on > at_risk_until)
+    if pace is Pace.AT_RISK:
+        return and_(is_open, due_on.between(today, at_risk_until))
+    if pace is Pace.OVERDUE:
+        return and_(is_open, due_on < today)
+    if pace is Pace.MET:
+        return closed_on <= due_on
+    if pace is Pace.MISSED:
+        return closed_on > due_on
+    return false()
+
+
+def _seen_by(reach: Reach) -> AnySelect:
+    if reach.relation is Relation.OFFICE:
+        return _for_the_office()
+    if reach.relation is Relation.ASSIGNED:
+        return _for_the_mediator(reach)
+    return _for_a_party(reach)
+
+
+def _case(*columns: AnyColumn) -> AnySelect:
+    return select(
+        t.cases.c.id,
+        t.cases.c.complaint_id,
+        t.complaints.c.reference,
+        t.cases.c.state,
+        t.cases.c.requested_on,
+        t.cases.c.due_on,
+        *columns,
+    ).join(t.complaints, t.complaints.c.id == t.cases.c.complaint_id)
+
+
+def _next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
+    return nested(
+        {
+            "id": t.sessions.c.id,
+            "state": t.sessions.c.state,
+            "starts_at": func.lower(t.sessions.c.during),
+            "ends_at": func.upper(t.sessions.c.during),
+            "mode": t.sessions.c.mode,
+            "place": t.sessions.c.place,
+        },
+        t.sessions.c.case_id == t.cases.c.id,
+        t.sessions.c.state.in_(LIVE),
+        *conditions,
+        order_by=t.sessions.c.id,
+    )[0]
+
+
+def _pauses() -> AnyColumn:
+    return nested(
+        {"reason": t.pauses.c.reason, "starts_on": t.pauses.c.starts_on, "ends_on": t.pauses.c.ends_on},
+        t.pauses.c.case_id == t.cases.c.id,
+        order_by=t.pauses.c.starts_on,
+    ).label("pauses")
+
+
+def _for_the_office() -> AnySelect:
+    absences = (
+        select(func.count())
+        .where(
+            t.absences.c.case_id == t.participants.c.case_id,
+            t.absences.c.party_id == t.participants.c.party_id,
+            ~t.absences.c.excused,
+        )
+        .scalar_subquery()
+    )
+    last_screening = (
+        select(t.screenings.c.eligible.is_(None))
+        .where(t.screenings.c.case_id == t.cases.c.id)
+        .order_by(t.screenings.c.at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return _case(
+        t.cases.c.attempt,
+        t.cases.c.coordinator,
+        t.cases.c.opened_at,
+        t.cases.c.closed_at,
+        t.cases.c.agreement_reached,
+        t.cases.c.lapse_reason,
+        func.coalesce(last_screening, false()).label("under_review"),
+        nested(
+            {
+                "party_id": t.participants.c.party_id,
+                "side": t.participants.c.side,
+                "name": t.parties.c.name,
+                "standing": t.participants.c.standing,
+                "asked_at": t.participants.c.asked_at,
+                "left_at": t.participants.c.left_at,
+                "unexcused_absences": absences,
+            },
+            t.participants.c.case_id == t.cases.c.id,
+            t.parties.c.id == t.participants.c.party_id,
+            order_by=t.participants.c.joined_at,
+        ).label("participants"),
+        nested(
+            {
+                "id": t.assignments.c.id,
+                "mediator_id": t.assignments.c.mediator_id,
+                "name": t.mediators.c.name,
+                "state": t.assignments.c.state,
+                "answer_due_on": t.assignments.c.answer_due_on,
+            },
+            t.assignments.c.case_id == t.cases.c.id,
+            t.assignments.c.state.in_(HERE),
+            t.mediators.c.id == t.assignments.c.mediator_id,
+            order_by=t.assignments.c.id,
+        )[0].label("assignment"),
+        _pauses(),
+        _next_session().label("next_session"),
+    )
+
+
+def _for_the_mediator(reach: Reach) -> AnySelect:
+    """A summary when proposed, so that conflicts can be declared; contacts once accepted."""
+    own = (
+        select(t.assignments)
+        .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
+        .where(
+            t.assignments.c.case_id == t.cases.c.id,
+            t.assignments.c.state.in_(HERE),
+            t.mediators.c.subject == reach.actor.subject,
+        )
+        .lateral("own")
+    )
+    accepted = own.c.state == AssignmentState.ACCEPTED
+
+    def once_accepted(column: AnyColumn) -> AnyColumn:
+        return case((accepted, column))
+
+    participants = nested(
+        {
+            "party_id": t.participants.c.party_id,
+            "side": t.participants.c.side,
+            "name": t.parties.c.name,
+            "language": t.parties.c.language,
+            "interpreter_language": t.parties.c.interpreter_language,
+            "accommodations": once_accepted(t.parties.c.accommodations),
+            "minor": t.parties.c.minor,
+            "phone": once_accepted(t.parties.c.phone),
+            "email": once_accepted(t.parties.c.email),
+            "safe_contact": once_accepted(t.parties.c.safe_contact),
+        },
+        t.participants.c.case_id == t.cases.c.id,
+        t.participants.c.standing.not_in(GONE),
+        t.parties.c.id == t.participants.c.party_id,
+        order_by=t.participants.c.joined_at,
+    )
+    return (
+        _case(
+            t.cases.c.closed_at,
+            _pauses(),
+            t.complaints.c.incident_on,
+            t.complaints.c.allegations,
+            func.jsonb_build_object("id", own.c.id, "state", own.c.state, "answer_due_on", own.c.answer_due_on).label(
+                "assignment"
+            ),
+            participants.label("participants"),
+            _next_session().label("next_session"),
+        )
+        .join(own, literal(True))  # noqa: FBT003 - ON TRUE
+        .where(sees_case(reach))
+    )
+
+
+def _for_a_party(reach: Reach) -> AnySelect:
+    """What a party may see: its own part, and the others only once both sides have agreed and while it takes part."""
+    own = own_participation(reach.actor).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
+    shown = takes_part(reach.actor)
+    others = nested(
+        {"party_id": t.participants.c.party_id, "side": t.participants.c.side, "name": t.parties.c.name},
+        t.participants.c.case_id == t.cases.c.id,
+        t.participants.c.standing == Standing.AGREED,
+        t.participants.c.party_id != own.c.party_id,
+        t.parties.c.id == t.participants.c.party_id,
+        shown,
+        order_by=t.participants.c.joined_at,
+    )
+    mediator = (
+        select(t.mediators.c.name)
+        .join(t.assignments, t.assignments.c.mediator_id == t.mediators.c.id)
+        .where(
+            t.assignments.c.case_id == t.cases.c.id,
+            t.assignments.c.state == AssignmentState.ACCEPTED,
+            shown,
+        )
+        .scalar_subquery()
+    )
+    return _case(
+        t.complaints.c.incident_on,
+        t.complaints.c.allegations,
+        func.jsonb_build_object("party_id", own.c.party_id, "side", own.c.side, "standing", own.c.standing).label(
+            "you"
+        ),
+        others.label("others"),
+        mediator.label("mediator_name"),
+        _next_session(shown).label("next_session"),
+    ).join(own, literal(True))  # noqa: FBT003 - ON TRUE

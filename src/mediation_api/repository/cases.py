@@ -1,0 +1,258 @@
+"""Cases: lock one and everything below it, record what was decided. Every write of the service goes through here.
+
+`lock` takes the row lock first and reads the children after it, so that what the domain decides on is what the
+transaction will change. `record` writes the facts and what follows from them, in the same transaction.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from datetime import date, datetime
+from enum import Enum
+from uuid import UUID, uuid4
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Table, func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain.access import Actor, Reach
+from mediation_api.domain.case import Case
+from mediation_api.domain.errors import MediatorTaken, NotFound
+from mediation_api.domain.facts import Fact, Facts
+from mediation_api.repository import tables
+from mediation_api.repository.effects import effects
+from mediation_api.repository.nesting import AnySelect, nested
+from mediation_api.repository.reach import own_participation, sees_case
+
+_CASE = TypeAdapter(Case)
+"""Reads the row, and the children that PostgreSQL nested in it, into the domain's dataclasses."""
+
+
+class Cases:
+    """Cases, as commands see them: locked, decided on, recorded."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def lock(self, case_id: UUID, reach: Reach) -> Case:
+        """Lock a case that the caller reaches, and read it whole.
+
+        Raises:
+            NotFound: there is none, or not for this caller.
+        """
+        return await self._lock(tables.cases.c.id == case_id, reach)
+
+    async def lock_of(self, child: Table, child_id: UUID, reach: Reach) -> Case:
+        """Lock the case that a session, an agreement, an assignment or an attendee belongs to. Raises NotFound."""
+        owner = select(child.c.case_id).where(child.c.id == child_id).scalar_subquery()
+        return await self._lock(tables.cases.c.id == owner, reach)
+
+    async def read(self, case_id: UUID, reach: Reach) -> Case:
+        """Read a case whole without locking it, for an answer that changes nothing. Raises NotFound."""
+        statement = _whole().where(tables.cases.c.id == case_id, sees_case(reach))
+        row = (await self._connection.execute(statement)).mappings().first()
+        if row is None:
+            raise NotFound
+        return _CASE.validate_python(dict(row))
+
+    async def reference(self, case_id: UUID) -> str:
+        """The complaint's reference, as it stands in the texts to sign."""
+        t = tables
+        found = await self._connection.execute(
+            select(t.complaints.c.reference)
+            .join(t.cases, t.cases.c.complaint_id == t.complaints.c.id)
+            .where(t.cases.c.id == case_id)
+        )
+        reference: str = found.scalar_one()
+        return reference
+
+    async def own_party(self, case: Case, reach: Reach) -> UUID:
+        """The party of the case for whom the caller speaks. Raises NotFound: the caller is none of them."""
+        own = own_participation(reach.actor).where(tables.participants.c.case_id == case.case_id)
+        row = (await self._connection.execute(own.with_only_columns(tables.participants.c.party_id))).first()
+        if row is None:
+            raise NotFound
+        party_id: UUID = row.party_id
+        return party_id
+
+    async def record(self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> None:
+        """Write the facts and what follows from them. No facts, no statement.
+
+        Raises:
+            MediatorTaken: the mediator was booked for that time in the meantime.
+        """
+        if not happened:
+            return
+        try:
+            for fact in happened:
+                for statement in effects(fact, case_id, by=by, at=at):
+                    await self._connection.execute(statement)
+        except IntegrityError as error:
+            if constraint_of(error) == "mediator_taken":
+                raise MediatorTaken from None
+            raise
+        cases = tables.cases
+        await self._connection.execute(cases.update().where(cases.c.id == case_id).values(version=cases.c.version + 1))
+        await write_facts(self._connection, happened, by=by, at=at, case_id=case_id)
+
+    async def _lock(self, which: ColumnElement[bool], reach: Reach) -> Case:
+        cases = tables.cases
+        # NO KEY UPDATE: rows that merely point at the case may be written by others in the meantime.
+        found = await self._connection.execute(
+            select(cases.c.id).where(which, sees_case(reach)).with_for_update(key_share=True, of=cases)
+        )
+        case_id = found.scalar_one_or_none()
+        if case_id is None:
+            raise NotFound
+        row = (await self._connection.execute(_whole().where(cases.c.id == case_id))).mappings().one()
+        return _CASE.validate_python(dict(row))
+
+
+async def write_facts(
+    connection: AsyncConnection,
+    happened: Iterable[Fact],
+    *,
+    by: Actor,
+    at: datetime,
+    complaint_id: UUID | None = None,
+    case_id: UUID | None = None,
+    mediator_id: UUID | None = None,
+) -> None:
+    """Write the record of facts about one complaint, case or mediator. It holds no private field."""
+    await connection.execute(
+        insert(tables.facts),
+        [
+            {
+                "id": uuid4(),
+                "kind": fact.kind,
+                "complaint_id": complaint_id,
+                "case_id": case_id,
+                "mediator_id": mediator_id,
+                "party_id": getattr(fact, "party_id", None),
+                "data": {name: _plain(getattr(fact, name)) for name in fact.recorded_fields()},
+                "at": at,
+                "by_role": by.role,
+                "by": by.subject,
+            }
+            for fact in happened
+        ],
+    )
+
+
+def constraint_of(error: IntegrityError) -> str | None:
+    """The name of the constraint that refused a statement. The error's text is never read: it holds values."""
+    cause = error.orig.__cause__ if error.orig is not None else None
+    name: str | None = getattr(cause, "constraint_name", None)
+    return name
+
+
+def _plain(value: object) -> object:
+    """A value of a fact as JSON."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return value
+
+
+def _whole() -> AnySelect:
+    """One statement that reads a case and its children."""
+    t = tables
+    case_id = t.cases.c.id
+    absences = (
+        select(func.count())
+        .where(
+            t.absences.c.case_id == t.participants.c.case_id,
+            t.absences.c.party_id == t.participants.c.party_id,
+            ~t.absences.c.excused,
+        )
+        .scalar_subquery()
+    )
+    withdrawal = (
+        select(t.withdrawals.c.id)
+        .where(
+            t.withdrawals.c.case_id == t.participants.c.case_id,
+            t.withdrawals.c.party_id == t.participants.c.party_id,
+        )
+        .scalar_subquery()
+    )
+    signed = nested(
+        {"role": t.signatures.c.signer_role, "id": t.signatures.c.signer_id},
+        t.signatures.c.agreement_id == t.agreements.c.id,
+        order_by=t.signatures.c.id,
+    )
+    return select(
+        t.cases.c.id.label("case_id"),
+        t.cases.c.complaint_id,
+        t.cases.c.state,
+        t.cases.c.requested_on,
+        nested(
+            {
+                "party_id": t.participants.c.party_id,
+                "side": t.participants.c.side,
+                "standing": t.participants.c.standing,
+                "minor": t.parties.c.minor,
+                "guardian_on_file": t.parties.c.guardian_name.is_not(None),
+                "interpreter_language": t.parties.c.interpreter_language,
+                "unit": t.parties.c.unit,
+                "unexcused_absences": absences,
+                "withdrawal_id": withdrawal,
+            },
+            t.participants.c.case_id == case_id,
+            t.parties.c.id == t.participants.c.party_id,
+            order_by=t.participants.c.joined_at,
+        ).label("participants"),
+        nested(
+            {
+                "attendee_id": t.attendees.c.id,
+                "role": t.attendees.c.role,
+                "for_party_id": t.attendees.c.for_party_id,
+                "language": t.attendees.c.language,
+                "confirmed": t.attendees.c.confirmed_at.is_not(None),
+            },
+            t.attendees.c.case_id == case_id,
+            order_by=t.attendees.c.added_at,
+        ).label("attendees"),
+        nested(
+            {"approver": t.approvals.c.approver, "unit": t.approvals.c.unit},
+            t.approvals.c.case_id == case_id,
+            t.approvals.c.approved,
+            order_by=t.approvals.c.at,
+        ).label("approvals"),
+        nested(
+            {
+                "assignment_id": t.assignments.c.id,
+                "mediator_id": t.assignments.c.mediator_id,
+                "state": t.assignments.c.state,
+            },
+            t.assignments.c.case_id == case_id,
+            order_by=t.assignments.c.proposed_at,
+        ).label("assignments"),
+        nested(
+            {
+                "session_id": t.sessions.c.id,
+                "state": t.sessions.c.state,
+                "starts_at": func.lower(t.sessions.c.during),
+            },
+            t.sessions.c.case_id == case_id,
+            order_by=t.sessions.c.scheduled_at,
+        ).label("sessions"),
+        nested(
+            {
+                "agreement_id": t.agreements.c.id,
+                "kind": t.agreements.c.kind,
+                "number": t.agreements.c.number,
+                "sha256": t.agreements.c.sha256,
+                "superseded": t.agreements.c.superseded_at.is_not(None),
+                "signed_by": signed,
+            },
+            t.agreements.c.case_id == case_id,
+            order_by=t.agreements.c.made_at,
+        ).label("agreements"),
+    )

@@ -1,0 +1,249 @@
+"""Complaints: filing, reading, correcting, and asking for mediation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import ARRAY, Date, RowMapping, Uuid, case, cast, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain import facts
+from mediation_api.domain.access import Actor, Reach, Relation
+from mediation_api.domain.complaint import Complaint
+from mediation_api.domain.errors import ExternalReferenceTaken, NotFound
+from mediation_api.domain.lifecycle import OPEN, State
+from mediation_api.domain.screening import IntakeFacts
+from mediation_api.domain.target import Pace, TargetPolicy
+from mediation_api.domain.values import Channel, Disposition, Side
+from mediation_api.repository import tables
+from mediation_api.repository.board import has_pace
+from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
+from mediation_api.repository.paging import Page, Slice, read_page
+from mediation_api.repository.reach import GONE, own_participation, sees_complaint
+
+Values: TypeAlias = Mapping[str, object]
+
+_COMPLAINT = TypeAdapter(Complaint)
+_INTAKE = TypeAdapter(IntakeFacts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComplaintFilter:
+    """Which complaints are wanted; None leaves a condition out. `reference` matches any part of it."""
+
+    state: State | None = None
+    pace: Pace | None = None
+    coordinator: str | None = None
+    due_before: date | None = None
+    reference: str | None = None
+
+
+class Complaints:
+    """The complaints of the office."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def file(self, complaint_id: UUID, values: Values, *, year: int, by: Actor, at: datetime) -> str:
+        """Write a complaint, and give its reference: `year` and the next number of one sequence, never a count.
+
+        Raises:
+            ExternalReferenceTaken: the same caller filed this reference before.
+        """
+        number = func.to_char(tables.complaint_reference.next_value(), "FM999999000000")
+        try:
+            written = await self._connection.execute(
+                insert(tables.complaints)
+                .values(
+                    **values,
+                    id=complaint_id,
+                    reference=func.concat(f"{year}-", number),
+                    filed_at=at,
+                    by_role=by.role,
+                    by=by.subject,
+                )
+                .returning(tables.complaints.c.reference)
+            )
+        except IntegrityError as error:
+            if constraint_of(error) == "uq_complaints_by_external_reference":
+                raise ExternalReferenceTaken from None
+            raise
+        fact = facts.ComplaintFiled(
+            channel=Channel(str(values["channel"])),
+            interested_in_mediation=values["interested_in_mediation"] is True,
+        )
+        await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
+        reference: str = written.scalar_one()
+        return reference
+
+    async def correct(self, complaint_id: UUID, changes: Values, reach: Reach, *, by: Actor, at: datetime) -> None:
+        """Correct what intake wrote down. Only the names of the fields go into the record. Raises NotFound."""
+        complaints = tables.complaints
+        corrected = await self._connection.execute(
+            complaints.update()
+            .where(complaints.c.id == complaint_id, sees_complaint(reach))
+            .values(**changes)
+            .returning(complaints.c.id)
+        )
+        if corrected.first() is None:
+            raise NotFound
+        fact = facts.ComplaintCorrected(changed=tuple(sorted(changes)))
+        await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
+
+    async def lock(self, complaint_id: UUID, reach: Reach) -> Complaint:
+        """Lock a complaint, so that only one case is opened, and read what opening one needs. Raises NotFound."""
+        t = tables
+        found = await self._connection.execute(
+            select(t.complaints.c.id)
+            .where(t.complaints.c.id == complaint_id, sees_complaint(reach))
+            .with_for_update(key_share=True, of=t.complaints)
+        )
+        if found.first() is None:
+            raise NotFound
+        open_case = select(t.cases.c.id).where(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state.in_(OPEN))
+        mediated = select(t.cases.c.id).where(
+            t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state == State.MEDIATED
+        )
+        whole = select(
+            t.complaints.c.id.label("complaint_id"),
+            open_case.scalar_subquery().label("open_case_id"),
+            mediated.exists().label("closed"),
+            nested(
+                {"party_id": t.parties.c.id, "side": t.parties.c.side},
+                t.parties.c.complaint_id == t.complaints.c.id,
+                order_by=t.parties.c.added_at,
+            ).label("parties"),
+        ).where(t.complaints.c.id == complaint_id)
+        row = (await self._connection.execute(whole)).mappings().one()
+        return _COMPLAINT.validate_python(dict(row))
+
+    async def intake_facts(self, case_id: UUID) -> IntakeFacts:
+        """What screening is held against: the answers of intake, and what the parties on file add to them."""
+        c, p = tables.complaints.c, tables.parties.c
+        known = select(
+            c.crime_alleged,
+            c.serious_injury,
+            c.litigation_pending,
+            c.pending_case_filed_on,
+            c.officer_is_witness,
+            c.rank_initiated,
+            func.count().filter(p.side == Side.OFFICER).label("officers_identified"),
+            func.count().filter(p.minor, p.guardian_name.is_(None)).label("minors_without_guardian"),
+        )
+        of_case = (
+            known.join(tables.parties, p.complaint_id == c.id)
+            .join(tables.cases, tables.cases.c.complaint_id == c.id)
+            .where(tables.cases.c.id == case_id)
+            .group_by(c.id)
+        )
+        return _INTAKE.validate_python(dict((await self._connection.execute(of_case)).mappings().one()))
+
+    # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def get(self, complaint_id: UUID, reach: Reach) -> RowMapping:
+        """One complaint, as the caller may see it. Raises NotFound."""
+        statement = _seen_by(reach).where(tables.complaints.c.id == complaint_id)
+        row = (await self._connection.execute(statement)).mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+    async def list(
+        self, reach: Reach, wanted: ComplaintFilter, page: Page, *, today: date, policy: TargetPolicy
+    ) -> Slice[RowMapping]:
+        """The complaints that the caller reaches, newest first."""
+        statement = _seen_by(reach)
+        t = tables
+        conditions = [
+            condition
+            for value, condition in (
+                (wanted.state, t.cases.c.state == wanted.state),
+                (wanted.pace, has_pace(wanted.pace, today, policy)),
+                (wanted.coordinator, t.cases.c.coordinator == wanted.coordinator),
+                (wanted.due_before, t.cases.c.due_on < cast(literal(wanted.due_before), Date)),
+            )
+            if value is not None
+        ]
+        if conditions:
+            last = t.cases.c.attempt == _attempts()
+            of_case = select(t.cases.c.id).where(t.cases.c.complaint_id == t.complaints.c.id, last)
+            statement = statement.where(of_case.where(*conditions).exists())
+        if wanted.reference is not None:
+            statement = statement.where(t.complaints.c.reference.icontains(wanted.reference, autoescape=True))
+        return await read_page(
+            self._connection,
+            statement,
+            page,
+            key=t.complaints.c.filed_at,
+            id_=t.complaints.c.id,
+            descending=True,
+        )
+
+
+def _attempts() -> AnyColumn:
+    """The number of the latest attempt, where a row of `cases` is at hand: an alias, so that the two stay apart."""
+    each = tables.cases.alias()
+    return select(func.max(each.c.attempt)).where(each.c.complaint_id == tables.cases.c.complaint_id).scalar_subquery()
+
+
+def _disposition() -> AnyColumn:
+    """What becomes of a complaint follows from its latest case. Stored, it would be locked in the wrong order."""
+    latest = tables.cases.alias()
+    state = latest.c.state
+    of_latest = case(
+        (state.in_(OPEN), Disposition.IN_MEDIATION),
+        (state == State.MEDIATED, Disposition.CLOSED_MEDIATED),
+        else_=Disposition.RETURNED_TO_INVESTIGATION,
+    )
+    found = (
+        select(of_latest)
+        .where(latest.c.complaint_id == tables.complaints.c.id)
+        .order_by(latest.c.attempt.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return func.coalesce(found, Disposition.RECEIVED)
+
+
+def _seen_by(reach: Reach) -> AnySelect:
+    """The complaint as the office, the integration that filed it, or a complainant sees it."""
+    t = tables
+    of_complaint = t.cases.c.complaint_id == t.complaints.c.id
+    if reach.relation is Relation.OFFICE:
+        attempts = nested({"id": t.cases.c.id, "state": t.cases.c.state}, of_complaint, order_by=t.cases.c.attempt)
+        return select(t.complaints, _disposition().label("disposition"), attempts.label("cases"))
+    listed = (
+        select(func.array_agg(aggregate_order_by(t.cases.c.id, t.cases.c.attempt)))
+        .where(of_complaint)
+        .scalar_subquery()
+    )
+    case_ids = func.coalesce(listed, cast([], ARRAY(Uuid)))
+    limited = select(
+        *(
+            t.complaints.c[name]
+            for name in ("id", "reference", "filed_at", "incident_on", "allegations", "interested_in_mediation")
+        ),
+    ).where(sees_complaint(reach))
+    if reach.relation is Relation.FILED:
+        return limited.add_columns(
+            t.complaints.c.external_reference, _disposition().label("disposition"), case_ids.label("case_ids")
+        )
+    # Somebody who left the case learns nothing of those who go on: their own part is back in investigation.
+    left = own_participation(reach.actor).where(
+        t.participants.c.case_id == t.cases.c.id,
+        t.cases.c.complaint_id == t.complaints.c.id,
+        t.cases.c.attempt == _attempts(),
+        t.participants.c.standing.in_(GONE),
+    )
+    own_disposition = case((left.exists(), Disposition.RETURNED_TO_INVESTIGATION), else_=_disposition())
+    return limited.add_columns(
+        literal(None).label("external_reference"),
+        own_disposition.label("disposition"),
+        case_ids.label("case_ids"),
+    )

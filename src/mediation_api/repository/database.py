@@ -1,0 +1,207 @@
+"""The connection to PostgreSQL: one pool per process, and one transaction per request."""
+
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, column, event, make_url, select, table
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DisconnectionError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from mediation_api.settings import Settings, SettingsError
+
+APPLICATION_NAME: Final = "mediation-api"
+
+_CONNECT_SECONDS: Final = 5.0
+_IDLE_IN_TRANSACTION_MS: Final = 10_000
+"""A transaction that its process forgot gives its locks back after this."""
+_PROBE_AFTER_SECONDS: Final = 30.0
+"""A connection unused for longer is probed before use: a firewall may have dropped it without a word."""
+_READ_ONLY_TRANSACTION: Final = "25006"
+
+
+def migrations_folder() -> Path:
+    """Return the folder of the migrations: beside an installed package, or at the top of the repository."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "migrations"
+    return installed if installed.exists() else package.parents[1] / "migrations"
+
+
+def migrations_config() -> Config:
+    """Return Alembic's configuration for `migrations_folder`. The caller adds the settings as attribute."""
+    config = Config()
+    # Alembic expands % in what it is given.
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def create_engine(
+    settings: Settings,
+    *,
+    statement_timeout_ms: int | None = None,
+    lock_timeout_ms: int | None = None,
+) -> AsyncEngine:
+    """Make an engine on the database of the settings. Nothing connects yet.
+
+    Args:
+        settings: name the database, its hosts and the pool.
+        statement_timeout_ms: another limit than the settings', in milliseconds; 0 for none.
+        lock_timeout_ms: the same for the wait for a lock.
+
+    Raises:
+        SettingsError: no database is set.
+    """
+    if not settings.database_url.get_secret_value():
+        raise SettingsError("MEDIATION_DATABASE_URL: is required")
+    if statement_timeout_ms is None:
+        statement_timeout_ms = settings.statement_timeout_ms
+    if lock_timeout_ms is None:
+        lock_timeout_ms = settings.lock_timeout_ms
+    url, encryption = _driver_address(settings)
+    engine = create_async_engine(
+        url,
+        pool_size=settings.pool_size,
+        # A burst waits for a connection; it does not open more than the server was sized for.
+        max_overflow=0,
+        pool_timeout=settings.pool_timeout_seconds,
+        # An error's text would carry what people wrote.
+        hide_parameters=True,
+        connect_args={
+            "timeout": _CONNECT_SECONDS,
+            **encryption,
+            "server_settings": {
+                "application_name": APPLICATION_NAME,
+                "timezone": "UTC",
+                "statement_timeout": str(statement_timeout_ms),
+                "lock_timeout": str(lock_timeout_ms),
+                "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS),
+            },
+        },
+    )
+    _watch(engine)
+    return engine
+
+
+class Database:
+    """The pool of one process, and the transactions on it.
+
+    Tests put a subclass in its place that keeps every transaction inside one that is rolled back.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        # The same pool; a statement is its own transaction, so that a read is one round trip.
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Database":
+        """Make the database of the settings. Nothing connects yet."""
+        return cls(create_engine(settings))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection in a transaction. It commits at the end, and rolls back when anything was raised.
+
+        Raises:
+            sqlalchemy.exc.TimeoutError: no connection became free in time.
+            sqlalchemy.exc.DBAPIError: the connection was lost, or the commit failed.
+        """
+        async with self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection on which each statement stands alone, without BEGIN and COMMIT.
+
+        Raises:
+            sqlalchemy.exc.TimeoutError: no connection became free in time.
+            sqlalchemy.exc.DBAPIError: the connection was lost.
+        """
+        async with self._reading.connect() as connection:
+            yield connection
+
+    async def ready(self) -> bool:
+        """Whether the database answers and its schema is one that this code can work with.
+
+        That is the newest revision that this code knows, or one that it does not know at all: each migration is
+        safe under the release before it, so a process goes on when a newer release has migrated.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database does not answer.
+            OSError: nothing listens there.
+        """
+        version = table("alembic_version", column("version_num"))
+        try:
+            async with self.reading() as connection:
+                current = set((await connection.scalars(select(version.c.version_num))).all())
+        except ProgrammingError:
+            return False  # no such table: never migrated
+        return bool(current) and (current == self._newest or not current & self._known)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    @cached_property
+    def _newest(self) -> frozenset[str]:
+        return frozenset(ScriptDirectory.from_config(migrations_config()).get_heads())
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        scripts = ScriptDirectory.from_config(migrations_config())
+        return frozenset(script.revision for script in scripts.walk_revisions())
+
+
+def _driver_address(settings: Settings) -> tuple[URL, dict[str, ssl.SSLContext | str]]:
+    """Turn a libpq address into the driver's: SQLAlchemy knows several hosts, asyncpg the rest but TLS."""
+    url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
+    mode = url.query.get("sslmode")
+    root = url.query.get("sslrootcert")
+    url = url.difference_update_query(["sslmode", "sslrootcert"])
+    if isinstance(root, str) and mode in {"verify-ca", "verify-full"}:
+        context = ssl.create_default_context(cafile=root)
+        context.check_hostname = mode == "verify-full"
+        return url, {"ssl": context}
+    return url, {"ssl": mode} if isinstance(mode, str) else {}
+
+
+def _watch(engine: AsyncEngine) -> None:
+    """Keep dead connections from requests, at no cost per request.
+
+    SQLAlchemy's own probe (`pool_pre_ping`) takes three round trips on each use. The driver notices a closed
+    connection by itself, so that only one that lay unused for long needs a question.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def _note_the_time(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info["unused_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def _refuse_the_dead(
+        connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+    ) -> None:
+        unused_since = entry.info.get("unused_since", time.monotonic())
+        if entry.driver_connection is None or entry.driver_connection.is_closed():
+            raise DisconnectionError  # the pool opens another
+        if time.monotonic() - unused_since > _PROBE_AFTER_SECONDS:
+            dialect = engine.sync_engine.dialect
+            try:
+                dialect.do_ping(connection)
+            except engine.sync_engine.dialect.loaded_dbapi.Error:
+                raise DisconnectionError from None
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _leave_a_standby(context: ExceptionContext) -> None:
+        # After a failover the old primary may come back read-only with our connections still open: drop them,
+        # so that the next attempt looks for the host that takes writes.
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY_TRANSACTION:
+            context.is_disconnect = True

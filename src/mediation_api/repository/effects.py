@@ -1,0 +1,269 @@
+"""What follows in the tables from each fact about a case: a fact in, statements out, nothing else.
+
+`Cases.record` executes them in the order of the facts, in the transaction of the request. A kind of fact without a
+branch here fails the type check.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from sqlalchemy import Executable, Update, func, literal, select
+from sqlalchemy.dialects.postgresql import Range, insert
+
+from mediation_api.domain import facts
+from mediation_api.domain.access import Actor
+from mediation_api.domain.facts import CaseFact
+from mediation_api.domain.lifecycle import State
+from mediation_api.domain.values import AssignmentState, Decision, Seat, SessionState, Standing
+from mediation_api.repository import tables
+
+
+def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
+    fact: CaseFact, case_id: UUID, *, by: Actor, at: datetime
+) -> Iterator[Executable]:
+    """The statements that write `fact` of this case, said by `by` at `at`."""
+    said: dict[str, object] = {"at": at, "by_role": by.role, "by": by.subject}
+    row = {"case_id": case_id, **said}
+    match fact:
+        case facts.CaseOpened():
+            yield _open(fact, at)
+        case facts.PartyJoined():
+            yield insert(tables.participants).values(
+                case_id=case_id,
+                party_id=fact.party_id,
+                side=fact.side,
+                standing=Standing.WAITING,
+                joined_at=at,
+            )
+        case facts.PartyAsked():
+            yield _participant(case_id, fact.party_id).values(standing=Standing.ASKED, asked_at=at)
+        case facts.ConsentGiven():
+            yield from _consent(fact, case_id, said)
+        case facts.PartyWithdrew():
+            yield insert(tables.withdrawals).values(
+                **row, id=fact.withdrawal_id, party_id=fact.party_id, channel=fact.channel
+            )
+            yield _left(case_id, fact.party_id, Standing.WITHDRAWN, at)
+        case facts.PartyLapsed():
+            yield _left(case_id, fact.party_id, Standing.LAPSED, at)
+        case facts.CoordinatorAssigned():
+            yield _case(case_id).values(coordinator=fact.coordinator)
+        case facts.StateMoved():
+            # A closed state is written together with the instant of the close, below.
+            if fact.target.is_open:
+                yield _case(case_id).values(state=fact.target)
+        case facts.CaseClosed():
+            yield _case(case_id).values(
+                state=fact.outcome,
+                closed_at=at,
+                agreement_reached=fact.agreement_reached,
+                lapse_reason=fact.lapse_reason,
+            )
+        case facts.CaseScreened():
+            yield insert(tables.screenings).values(
+                **row,
+                id=fact.screening_id,
+                rules_version=fact.screening.version,
+                findings=[{"code": f.code, "outcome": f.outcome} for f in fact.screening.findings],
+                outcome=fact.screening.outcome,
+                eligible=fact.eligible,
+                overridden=fact.overridden,
+                reason=fact.reason,
+            )
+        case facts.ApprovalRecorded():
+            yield insert(tables.approvals).values(
+                **row, id=fact.approval_id, approver=fact.approver, approved=fact.approved, unit=fact.unit
+            )
+        case facts.TargetPaused():
+            yield insert(tables.pauses).values(
+                **row, id=fact.pause_id, reason=fact.reason, starts_on=fact.starts_on, ends_on=fact.ends_on
+            )
+        case facts.MediatorProposed():
+            yield insert(tables.assignments).values(
+                id=fact.assignment_id,
+                case_id=case_id,
+                mediator_id=fact.mediator_id,
+                state=AssignmentState.PROPOSED,
+                answer_due_on=fact.answer_due_on,
+                conflicts=[],
+                proposed_at=at,
+            )
+        case facts.AssignmentAccepted():
+            yield _answered(fact.assignment_id, AssignmentState.ACCEPTED, at)
+        case facts.AssignmentDeclined():
+            yield _answered(fact.assignment_id, AssignmentState.DECLINED, at)
+        case facts.AssignmentReleased():
+            yield _answered(fact.assignment_id, AssignmentState.RELEASED, at)
+        case facts.MediatorRecused():
+            yield _answered(fact.assignment_id, AssignmentState.RECUSED, at)
+        case facts.ConflictDeclared():
+            yield _answered(fact.assignment_id, AssignmentState.CONFLICTED, at).values(conflicts=list(fact.conflicts))
+        case facts.AttendeeAdded():
+            yield insert(tables.attendees).values(
+                id=fact.attendee_id,
+                case_id=case_id,
+                role=fact.role,
+                name=fact.name,
+                language=fact.language,
+                for_party_id=fact.for_party_id,
+                added_at=at,
+            )
+        case facts.AttendeeConfirmed():
+            yield (tables.attendees.update().where(tables.attendees.c.id == fact.attendee_id).values(confirmed_at=at))
+        case facts.SessionScheduled():
+            yield _mediator_lock(fact.mediator_id)
+            yield insert(tables.sessions).values(
+                id=fact.session_id,
+                case_id=case_id,
+                mediator_id=fact.mediator_id,
+                state=SessionState.SCHEDULED,
+                during=Range(fact.starts_at, fact.ends_at),
+                mode=fact.mode,
+                place=fact.place,
+                scheduled_at=at,
+            )
+        case facts.SessionRescheduled():
+            yield _mediator_lock(fact.mediator_id)
+            yield _session(fact.session_id).values(
+                during=Range(fact.starts_at, fact.ends_at), mode=fact.mode, place=fact.place
+            )
+        case facts.SessionCancelled():
+            yield _session(fact.session_id).values(state=SessionState.CANCELLED)
+        case facts.SessionStarted():
+            yield _session(fact.session_id).values(state=SessionState.IN_PROGRESS, started_at=at)
+            yield insert(tables.attendances).values(
+                [_attendance(fact.session_id, seat, present=True) for seat in fact.present]
+                + [_attendance(fact.session_id, seat, present=False) for seat in fact.absent]
+            )
+        case facts.SessionAdjourned():
+            yield _session(fact.session_id).values(state=SessionState.ADJOURNED, finished_at=at)
+        case facts.SessionCompleted():
+            yield _session(fact.session_id).values(state=SessionState.COMPLETED, finished_at=at)
+        case facts.SessionEnded():
+            yield _session(fact.session_id).values(state=SessionState.ENDED, finished_at=at, end_reason=fact.reason)
+        case facts.AbsenceRecorded():
+            yield insert(tables.absences).values(
+                **row, id=fact.absence_id, session_id=fact.session_id, party_id=fact.party_id, excused=fact.excused
+            )
+            yield _session(fact.session_id).values(state=SessionState.MISSED)
+        case facts.AgreementMade():
+            yield from _agreement(fact, case_id, at)
+        case facts.AgreementSigned():
+            yield insert(tables.signatures).values(
+                **said,
+                id=fact.signature_id,
+                agreement_id=fact.agreement_id,
+                sha256=fact.sha256,
+                signer_role=fact.signer.role,
+                signer_id=fact.signer.id,
+                method=fact.method,
+            )
+        case _:
+            assert_never(fact)
+
+
+def _open(fact: facts.CaseOpened, at: datetime) -> Executable:
+    cases = tables.cases
+    attempt = (
+        select(func.coalesce(func.max(cases.c.attempt), literal(0)) + 1)
+        .where(cases.c.complaint_id == fact.complaint_id)
+        .scalar_subquery()
+    )
+    return insert(cases).values(
+        id=fact.case_id,
+        complaint_id=fact.complaint_id,
+        attempt=attempt,
+        state=State.SCREENING,
+        requested_on=fact.requested_on,
+        due_on=fact.due_on,
+        opened_at=at,
+        version=0,
+    )
+
+
+def _consent(fact: facts.ConsentGiven, case_id: UUID, said: dict[str, object]) -> Iterator[Executable]:
+    # What was shown is kept word for word, whatever becomes of the settings or the next version.
+    yield (
+        insert(tables.disclosures)
+        .values(
+            sha256=fact.disclosure_sha256,
+            version=fact.disclosure.version,
+            language=fact.disclosure.languages[0],
+            body=fact.disclosure.body,
+        )
+        .on_conflict_do_nothing()
+    )
+    yield insert(tables.consents).values(
+        **said,
+        id=fact.consent_id,
+        case_id=case_id,
+        party_id=fact.party_id,
+        decision=fact.decision,
+        disclosure_sha256=fact.disclosure_sha256,
+        channel=fact.channel,
+        guardian_agreed=fact.guardian_agreed,
+    )
+    if fact.decision is Decision.AGREED:
+        yield _participant(case_id, fact.party_id).values(standing=Standing.AGREED)
+    else:
+        yield _participant(case_id, fact.party_id).values(standing=Standing.DECLINED, left_at=said["at"])
+
+
+def _agreement(fact: facts.AgreementMade, case_id: UUID, at: datetime) -> Iterator[Executable]:
+    agreements = tables.agreements
+    yield (
+        agreements.update()
+        .where(
+            agreements.c.case_id == case_id,
+            agreements.c.kind == fact.agreement_kind,
+            agreements.c.superseded_at.is_(None),
+        )
+        .values(superseded_at=at)
+    )
+    yield insert(agreements).values(
+        id=fact.agreement_id,
+        case_id=case_id,
+        kind=fact.agreement_kind,
+        number=fact.number,
+        template_version=fact.template_version,
+        languages=list(fact.languages),
+        text=fact.text,
+        sha256=fact.sha256,
+        terms_confidential=fact.terms_confidential,
+        made_at=at,
+    )
+
+
+def _case(case_id: UUID) -> Update:
+    return tables.cases.update().where(tables.cases.c.id == case_id)
+
+
+def _participant(case_id: UUID, party_id: UUID) -> Update:
+    participants = tables.participants
+    return participants.update().where(participants.c.case_id == case_id, participants.c.party_id == party_id)
+
+
+def _left(case_id: UUID, party_id: UUID, standing: Standing, at: datetime) -> Update:
+    left_at = func.coalesce(tables.participants.c.left_at, at)
+    return _participant(case_id, party_id).values(standing=standing, left_at=left_at)
+
+
+def _answered(assignment_id: UUID, state: AssignmentState, at: datetime) -> Update:
+    assignments = tables.assignments
+    return assignments.update().where(assignments.c.id == assignment_id).values(state=state, answered_at=at)
+
+
+def _session(session_id: UUID) -> Update:
+    return tables.sessions.update().where(tables.sessions.c.id == session_id)
+
+
+def _mediator_lock(mediator_id: UUID) -> Executable:
+    """Two bookings of one mediator wait for each other here: side by side, the exclusion check can deadlock."""
+    mediators = tables.mediators
+    return select(mediators.c.id).where(mediators.c.id == mediator_id).with_for_update(key_share=True)
+
+
+def _attendance(session_id: UUID, seat: Seat, *, present: bool) -> dict[str, object]:
+    return {"session_id": session_id, "seat_role": seat.role, "seat_id": seat.id, "present": present}

@@ -1,0 +1,123 @@
+"""The roster of mediators, and the proposals of cases to them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from sqlalchemy import RowMapping, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain import facts
+from mediation_api.domain.access import Actor, Reach
+from mediation_api.domain.assignments import Mediator
+from mediation_api.domain.errors import NotFound, SubjectTaken
+from mediation_api.domain.values import AssignmentState
+from mediation_api.repository import tables as t
+from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.nesting import AnySelect
+from mediation_api.repository.paging import Page, Slice, read_page
+from mediation_api.repository.reach import is_own_mediator
+
+Values: TypeAlias = Mapping[str, object]
+
+
+class Mediators:
+    """The roster."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, mediator_id: UUID, values: Values, *, by: Actor, at: datetime) -> None:
+        """Put somebody on the roster. Raises SubjectTaken: another signs in with that subject."""
+        row = insert(t.mediators).values(**values, id=mediator_id, added_at=at)
+        try:
+            await self._connection.execute(row)
+        except IntegrityError as error:
+            raise _taken(error) from None
+        fact = facts.MediatorAdded(mediator_id=mediator_id)
+        await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
+
+    async def correct(self, mediator_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
+        """Correct an entry of the roster. Raises NotFound, SubjectTaken."""
+        try:
+            corrected = await self._connection.execute(
+                t.mediators.update()
+                .where(t.mediators.c.id == mediator_id)
+                .values(**changes)
+                .returning(t.mediators.c.id)
+            )
+        except IntegrityError as error:
+            raise _taken(error) from None
+        if corrected.first() is None:
+            raise NotFound
+        fact = facts.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)))
+        await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
+
+    async def candidate(self, mediator_id: UUID) -> Mediator | None:
+        """What proposing a case needs to know of a mediator; None where there is nobody of that id."""
+        found = await self._connection.execute(
+            select(t.mediators.c.id, t.mediators.c.active).where(t.mediators.c.id == mediator_id)
+        )
+        row = found.first()
+        return None if row is None else Mediator(mediator_id=row.id, active=row.active)
+
+    async def get(self, mediator_id: UUID, reach: Reach) -> RowMapping:
+        """One entry of the roster; a mediator reaches their own. Raises NotFound."""
+        found = await self._connection.execute(
+            select(t.mediators).where(t.mediators.c.id == mediator_id, is_own_mediator(reach))
+        )
+        row = found.mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+    async def list(self, reach: Reach, page: Page, *, language: str | None, active: bool | None) -> Slice[RowMapping]:
+        """The roster, in the order in which mediators joined it."""
+        statement: AnySelect = select(t.mediators).where(is_own_mediator(reach))
+        if language is not None:
+            statement = statement.where(t.mediators.c.languages.any(language))
+        if active is not None:
+            statement = statement.where(t.mediators.c.active == active)
+        return await read_page(self._connection, statement, page, key=t.mediators.c.added_at, id_=t.mediators.c.id)
+
+    # ── assignments ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def assignment(self, assignment_id: UUID, reach: Reach) -> RowMapping:
+        """One proposal, as the office or the mediator concerned sees it. Raises NotFound."""
+        statement = _assignments(reach).where(t.assignments.c.id == assignment_id)
+        row = (await self._connection.execute(statement)).mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+    async def assignments(
+        self, reach: Reach, page: Page, *, case_id: UUID | None, state: AssignmentState | None
+    ) -> Slice[RowMapping]:
+        """Proposals, newest first."""
+        statement = _assignments(reach)
+        if case_id is not None:
+            statement = statement.where(t.assignments.c.case_id == case_id)
+        if state is not None:
+            statement = statement.where(t.assignments.c.state == state)
+        return await read_page(
+            self._connection,
+            statement,
+            page,
+            key=t.assignments.c.proposed_at,
+            id_=t.assignments.c.id,
+            descending=True,
+        )
+
+
+def _assignments(reach: Reach) -> AnySelect:
+    return (
+        select(t.assignments, t.mediators.c.name.label("mediator_name"))
+        .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
+        .where(is_own_mediator(reach))
+    )
+
+
+def _taken(error: IntegrityError) -> Exception:
+    return SubjectTaken() if constraint_of(error) == "uq_mediators_subject" else error

@@ -1,0 +1,157 @@
+"""Parties of a complaint, and the access codes that speak for complainants."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from sqlalchemy import RowMapping, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain import facts
+from mediation_api.domain.access import Actor, Reach
+from mediation_api.domain.access_codes import AccessCode, digest
+from mediation_api.domain.errors import NotFound, PartyAlreadyListed
+from mediation_api.domain.lifecycle import OPEN
+from mediation_api.domain.values import Side
+from mediation_api.repository import tables
+from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.reach import sees_complaint, sees_party
+
+Values: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCode:
+    """What is kept of an access code: for whom it speaks, and a keyed hash."""
+
+    party_id: UUID
+    digest: bytes
+
+
+class Parties:
+    """The parties of complaints."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, complaint_id: UUID, parties: Sequence[Values], *, by: Actor, at: datetime) -> None:
+        """Write parties, each with the `id` and `side` it carries.
+
+        Raises:
+            PartyAlreadyListed: an officer is already a party, or is listed twice.
+        """
+        rows = [{**party, "complaint_id": complaint_id, "added_at": at} for party in parties]
+        try:
+            await self._connection.execute(insert(tables.parties), rows)
+        except IntegrityError as error:
+            raise _listed_twice(error) from None
+        for party in parties:
+            await write_facts(
+                self._connection,
+                (facts.PartyAdded(party_id=UUID(str(party["id"])), side=Side(str(party["side"]))),),
+                by=by,
+                at=at,
+                complaint_id=complaint_id,
+            )
+
+    async def correct(self, party_id: UUID, changes: Values, reach: Reach, *, by: Actor, at: datetime) -> None:
+        """Correct what is on file of a party. Only the names of the fields go into the record.
+
+        Raises:
+            NotFound: there is none, or not for this caller.
+            PartyAlreadyListed: another officer of the complaint has that employee number.
+        """
+        parties = tables.parties
+        try:
+            corrected = await self._connection.execute(
+                parties.update()
+                .where(parties.c.id == party_id, sees_party(reach))
+                .values(**changes)
+                .returning(parties.c.complaint_id)
+            )
+        except IntegrityError as error:
+            raise _listed_twice(error) from None
+        complaint_id = corrected.scalar_one_or_none()
+        if complaint_id is None:
+            raise NotFound
+        fact = facts.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)))
+        await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
+
+    async def open_case_of(self, complaint_id: UUID, reach: Reach) -> UUID | None:
+        """Lock a complaint against a case being opened, and give its open case, which a new party has to join.
+
+        Raises:
+            NotFound: there is no such complaint, or not for this caller.
+        """
+        complaints, cases = tables.complaints, tables.cases
+        open_case = select(cases.c.id).where(cases.c.complaint_id == complaints.c.id, cases.c.state.in_(OPEN))
+        found = await self._connection.execute(
+            select(open_case.scalar_subquery().label("open_case_id"))
+            .select_from(complaints)
+            .where(complaints.c.id == complaint_id, sees_complaint(reach))
+            .with_for_update(key_share=True, of=complaints)
+        )
+        row = found.first()
+        if row is None:
+            raise NotFound
+        case_id: UUID | None = row.open_case_id
+        return case_id
+
+    async def get(self, party_id: UUID, reach: Reach) -> RowMapping:
+        """One party, whole: it is read by the office or by the party itself. Raises NotFound."""
+        found = await self._connection.execute(
+            select(tables.parties).where(tables.parties.c.id == party_id, sees_party(reach))
+        )
+        row = found.mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+    async def list(self, complaint_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The parties of a complaint that the caller reaches. Raises NotFound: not this complaint."""
+        t = tables
+        found = await self._connection.execute(
+            select(t.parties)
+            .select_from(t.complaints)
+            .outerjoin(t.parties, (t.parties.c.complaint_id == t.complaints.c.id) & sees_party(reach))
+            .where(t.complaints.c.id == complaint_id, sees_complaint(reach))
+            .order_by(t.parties.c.added_at, t.parties.c.id)
+        )
+        rows = found.mappings().all()
+        if not rows:
+            raise NotFound
+        return [row for row in rows if row["id"] is not None]
+
+    # ── access codes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def issue_code(
+        self, party_id: UUID, complaint_id: UUID, code: AccessCode, secret: bytes, *, by: Actor, at: datetime
+    ) -> None:
+        """Keep the keyed hash of a new code. The code before it stops working."""
+        codes = tables.access_codes
+        await self._connection.execute(
+            codes.update().where(codes.c.party_id == party_id, codes.c.replaced_at.is_(None)).values(replaced_at=at)
+        )
+        await self._connection.execute(
+            insert(codes).values(lookup=code.lookup, party_id=party_id, digest=digest(code, secret), issued_at=at)
+        )
+        fact = facts.AccessCodeIssued(party_id=party_id)
+        await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
+
+    async def find_code(self, lookup: str) -> StoredCode | None:
+        """What is kept of the code with this public part, unless it was replaced."""
+        codes = tables.access_codes
+        found = await self._connection.execute(
+            select(codes.c.party_id, codes.c.digest).where(codes.c.lookup == lookup, codes.c.replaced_at.is_(None))
+        )
+        row = found.first()
+        return None if row is None else StoredCode(row.party_id, row.digest)
+
+
+def _listed_twice(error: IntegrityError) -> Exception:
+    if constraint_of(error) == "uq_parties_complaint_id_employee_number":
+        return PartyAlreadyListed()
+    return error

@@ -1,0 +1,81 @@
+"""What parties answered and how they left, and the other small records of a case: screenings, pauses, absences."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Table, and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.errors import NotFound
+from mediation_api.repository import tables as t
+from mediation_api.repository.reach import own_participation, sees_case
+
+
+class CaseRecords:
+    """The append-only records of one case."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def consents(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The answers: all for the office, its own for a party. Raises NotFound: not this case."""
+        return await self._of(t.consents, case_id, reach)
+
+    async def withdrawals(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The withdrawals: all for the office, its own for a party. Raises NotFound: not this case."""
+        return await self._of(t.withdrawals, case_id, reach)
+
+    async def screenings(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The screenings, oldest first. Raises NotFound: not this case."""
+        return await self._of(t.screenings, case_id, reach)
+
+    async def approvals(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The approvals, oldest first. Raises NotFound: not this case."""
+        return await self._of(t.approvals, case_id, reach)
+
+    async def pauses(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The pauses of the target. Raises NotFound: not this case."""
+        return await self._of(t.pauses, case_id, reach)
+
+    async def consent_of(self, case_id: UUID, party_id: UUID, reach: Reach) -> RowMapping:
+        """The answer of one party. Raises NotFound."""
+        return _of_party(await self.consents(case_id, reach), party_id)
+
+    async def withdrawal_of(self, case_id: UUID, party_id: UUID, reach: Reach) -> RowMapping:
+        """The withdrawal of one party. Raises NotFound."""
+        return _of_party(await self.withdrawals(case_id, reach), party_id)
+
+    async def disclosure(self, sha256: str) -> RowMapping:
+        """A disclosure that somebody answered to, word for word. Raises NotFound."""
+        statement = select(t.disclosures).where(t.disclosures.c.sha256 == sha256)
+        row = (await self._connection.execute(statement)).mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+    async def _of(self, records: Table, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        belongs = records.c.case_id == t.cases.c.id
+        if reach.relation is Relation.OWN:
+            own = own_participation(reach.actor).where(
+                t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
+            )
+            belongs = and_(belongs, own.exists())
+        found = await self._connection.execute(
+            select(records)
+            .select_from(t.cases)
+            .outerjoin(records, belongs)
+            .where(t.cases.c.id == case_id, sees_case(reach))
+            .order_by(records.c.at, records.c.id)
+        )
+        rows = found.mappings().all()
+        if not rows:
+            raise NotFound
+        return [row for row in rows if row["id"] is not None]
+
+
+def _of_party(rows: Sequence[RowMapping], party_id: UUID) -> RowMapping:
+    for row in rows:
+        if row["party_id"] == party_id:
+            return row
+    raise NotFound

@@ -1,0 +1,116 @@
+"""Reading sessions and who is expected in the room. Writing them is a matter of the case."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import RowMapping, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.errors import NotFound
+from mediation_api.repository import tables as t
+from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
+from mediation_api.repository.paging import Page, Slice, read_page
+from mediation_api.repository.reach import sees_case, takes_part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFilter:
+    """Which sessions are wanted; None leaves a condition out. The period is that in which they start."""
+
+    case_id: UUID | None = None
+    mediator_id: UUID | None = None
+    starts_from: datetime | None = None
+    starts_before: datetime | None = None
+
+
+class Sessions:
+    """Sessions, as the office, a mediator or a party sees them."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, session_id: UUID, reach: Reach) -> RowMapping:
+        """One session. Raises NotFound."""
+        statement = _sessions(reach).where(t.sessions.c.id == session_id)
+        row = (await self._connection.execute(statement)).mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+    async def list(self, reach: Reach, wanted: SessionFilter, page: Page) -> Slice[RowMapping]:
+        """The sessions that the caller reaches, by their start."""
+        starts_at: AnyColumn = func.lower(t.sessions.c.during)
+        statement = _sessions(reach)
+        if wanted.case_id is not None:
+            statement = statement.where(t.sessions.c.case_id == wanted.case_id)
+        if wanted.mediator_id is not None:
+            statement = statement.where(t.sessions.c.mediator_id == wanted.mediator_id)
+        if wanted.starts_from is not None:
+            statement = statement.where(starts_at >= wanted.starts_from)
+        if wanted.starts_before is not None:
+            statement = statement.where(starts_at < wanted.starts_before)
+        return await read_page(self._connection, statement, page, key=starts_at, id_=t.sessions.c.id)
+
+    async def attendees(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The interpreters and support persons of a case. Raises NotFound: not this case."""
+        found = await self._connection.execute(
+            select(t.attendees)
+            .select_from(t.cases)
+            .outerjoin(t.attendees, t.attendees.c.case_id == t.cases.c.id)
+            .where(t.cases.c.id == case_id, sees_case(reach))
+            .order_by(t.attendees.c.added_at, t.attendees.c.id)
+        )
+        rows = found.mappings().all()
+        if not rows:
+            raise NotFound
+        return [row for row in rows if row["id"] is not None]
+
+    async def attendee(self, attendee_id: UUID, reach: Reach) -> RowMapping:
+        """One interpreter or support person. Raises NotFound."""
+        found = await self._connection.execute(
+            select(t.attendees)
+            .join(t.cases, t.cases.c.id == t.attendees.c.case_id)
+            .where(t.attendees.c.id == attendee_id, sees_case(reach))
+        )
+        row = found.mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+
+def _sessions(reach: Reach) -> AnySelect:
+    s = t.sessions.c
+    shared = select(
+        s.id,
+        s.case_id,
+        s.state,
+        func.lower(s.during).label("starts_at"),
+        func.upper(s.during).label("ends_at"),
+        s.mode,
+        s.place,
+    ).join(t.cases, t.cases.c.id == s.case_id)
+    if reach.relation is Relation.OWN:
+        return shared.where(takes_part(reach.actor))
+    return shared.add_columns(
+        s.mediator_id,
+        s.end_reason,
+        s.started_at,
+        s.finished_at,
+        nested(
+            {
+                "role": t.attendances.c.seat_role,
+                "id": t.attendances.c.seat_id,
+                "present": t.attendances.c.present,
+            },
+            t.attendances.c.session_id == s.id,
+            order_by=t.attendances.c.seat_role,
+        ).label("attendance"),
+        nested(
+            {"party_id": t.absences.c.party_id, "excused": t.absences.c.excused, "at": t.absences.c.at},
+            t.absences.c.session_id == s.id,
+            order_by=t.absences.c.at,
+        ).label("absences"),
+    ).where(sees_case(reach))

@@ -1,0 +1,482 @@
+"""The tables, and the constraints that stand behind each rule of the domain.
+
+What identifies or tells about a person (names, contacts, narratives, texts) stands in columns of its own. Enums are
+text with a CHECK, so that adding a value is an ordinary migration. Tables listed in `APPEND_ONLY` carry a trigger that
+refuses UPDATE, DELETE and TRUNCATE, whoever asks.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint
+
+from mediation_api.domain.access import Role
+from mediation_api.domain.lifecycle import OPEN, State
+from mediation_api.domain.screening import Outcome
+from mediation_api.domain.target import PauseReason
+from mediation_api.domain.values import (
+    AgreementKind,
+    Approver,
+    AssignmentState,
+    AttendeeRole,
+    Channel,
+    Decision,
+    EndReason,
+    LapseReason,
+    Method,
+    Mode,
+    SeatRole,
+    SessionState,
+    Side,
+    Standing,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+complaint_reference = Sequence("complaint_reference", metadata=metadata)
+
+
+def _in(column: str, values: Iterable[StrEnum]) -> str:
+    listed = ", ".join(f"'{v}'" for v in sorted(values))
+    return f"{column} IN ({listed})"
+
+
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(_in(column, values), name=column)
+
+
+def _id() -> Column[object]:
+    return Column("id", Uuid, primary_key=True)
+
+
+def _instant(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _case() -> Column[object]:
+    return Column("case_id", Uuid, ForeignKey("cases.id"), nullable=False)
+
+
+def _participant() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["case_id", "party_id"], ["participants.case_id", "participants.party_id"])
+
+
+def _by() -> tuple[Column[object], CheckConstraint, Column[object]]:
+    """Who recorded it: the role and the subject of the token."""
+    return (Column("by_role", String, nullable=False), _one_of("by_role", Role), Column("by", String, nullable=False))
+
+
+OPEN_STATES = text(_in("state", OPEN))
+LIVE_SESSION = text(_in("state", {SessionState.SCHEDULED, SessionState.IN_PROGRESS}))
+LIVE_ASSIGNMENT = text(_in("state", {AssignmentState.PROPOSED, AssignmentState.ACCEPTED}))
+
+complaints = Table(
+    "complaints",
+    metadata,
+    _id(),
+    Column("reference", String, nullable=False, unique=True),
+    Column("channel", String, nullable=False),
+    Column("narrative", Text, nullable=False),
+    Column("incident_on", Date),
+    Column("incident_place", Text),
+    Column("precinct", String),
+    Column("allegations", ARRAY(String), nullable=False),
+    Column("interested_in_mediation", Boolean, nullable=False),
+    Column("external_reference", String),
+    # What intake knows and screening is held against; NULL is "not known yet".
+    Column("crime_alleged", Boolean),
+    Column("serious_injury", Boolean),
+    Column("litigation_pending", Boolean),
+    Column("pending_case_filed_on", Date),
+    Column("officer_is_witness", Boolean),
+    Column("rank_initiated", Boolean, nullable=False),
+    _instant("filed_at"),
+    *_by(),
+    _one_of("channel", Channel),
+    UniqueConstraint("by", "external_reference"),
+    Index("ix_complaints_filed_at_id", "filed_at", "id"),
+)
+
+parties = Table(
+    "parties",
+    metadata,
+    _id(),
+    Column("complaint_id", Uuid, ForeignKey("complaints.id"), nullable=False),
+    Column("side", String, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("employee_number", String),
+    Column("unit", String),
+    Column("phone", Text),
+    Column("email", Text),
+    Column("postal_address", Text),
+    Column("safe_contact", Text),
+    Column("language", String, nullable=False),
+    Column("interpreter_language", String),
+    Column("accommodations", Text),
+    Column("minor", Boolean, nullable=False),
+    Column("guardian_name", Text),
+    Column("guardian_relation", String),
+    Column("guardian_phone", Text),
+    Column("guardian_email", Text),
+    _instant("added_at"),
+    _one_of("side", Side),
+    CheckConstraint("side = 'officer' OR (employee_number IS NULL AND unit IS NULL)", name="officer_fields"),
+    CheckConstraint("side = 'complainant' OR NOT minor", name="minor_is_complainant"),
+    UniqueConstraint("complaint_id", "employee_number"),
+    Index("ix_parties_employee_number", "employee_number"),
+)
+
+access_codes = Table(
+    "access_codes",
+    metadata,
+    Column("lookup", String, primary_key=True),
+    Column("party_id", Uuid, ForeignKey("parties.id"), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    _instant("issued_at"),
+    _instant("replaced_at", nullable=True),
+    Index("uq_access_codes_live", "party_id", unique=True, postgresql_where=text("replaced_at IS NULL")),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    _id(),
+    Column("complaint_id", Uuid, ForeignKey("complaints.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("coordinator", String),
+    Column("requested_on", Date, nullable=False),
+    Column("due_on", Date, nullable=False),
+    _instant("opened_at"),
+    _instant("closed_at", nullable=True),
+    Column("agreement_reached", Boolean),
+    Column("lapse_reason", String),
+    Column("version", Integer, nullable=False),
+    _one_of("state", State),
+    _one_of("lapse_reason", LapseReason),
+    CheckConstraint(f"({_in('state', OPEN)}) = (closed_at IS NULL)", name="closed_at"),
+    CheckConstraint("(state = 'mediated') = (agreement_reached IS NOT NULL)", name="agreement_reached"),
+    CheckConstraint("due_on >= requested_on", name="due_on"),
+    UniqueConstraint("complaint_id", "attempt"),
+    Index("uq_cases_open", "complaint_id", unique=True, postgresql_where=OPEN_STATES),
+    Index("ix_cases_opened_at_id", "opened_at", "id"),
+    Index("ix_cases_due_on_id", "due_on", "id"),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    Column("case_id", Uuid, ForeignKey("cases.id"), primary_key=True),
+    Column("party_id", Uuid, ForeignKey("parties.id"), primary_key=True),
+    Column("side", String, nullable=False),
+    Column("standing", String, nullable=False),
+    _instant("joined_at"),
+    _instant("asked_at", nullable=True),
+    _instant("left_at", nullable=True),
+    _one_of("side", Side),
+    _one_of("standing", Standing),
+    CheckConstraint("standing NOT IN ('asked', 'agreed', 'declined') OR asked_at IS NOT NULL", name="asked_first"),
+    CheckConstraint("(standing IN ('declined', 'withdrawn', 'lapsed')) = (left_at IS NOT NULL)", name="left_at"),
+    Index("ix_participants_party_id", "party_id"),
+)
+
+screenings = Table(
+    "screenings",
+    metadata,
+    _id(),
+    _case(),
+    Column("rules_version", String, nullable=False),
+    Column("findings", JSONB, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("eligible", Boolean),
+    Column("overridden", Boolean, nullable=False),
+    Column("reason", Text),
+    _instant("at"),
+    *_by(),
+    _one_of("outcome", Outcome),
+    CheckConstraint("NOT overridden OR (reason IS NOT NULL AND by_role = 'director')", name="override"),
+    Index("ix_screenings_case_id", "case_id"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    _id(),
+    _case(),
+    Column("approver", String, nullable=False),
+    Column("approved", Boolean, nullable=False),
+    Column("unit", String),
+    _instant("at"),
+    *_by(),
+    _one_of("approver", Approver),
+    Index("ix_approvals_case_id", "case_id"),
+)
+
+disclosures = Table(
+    "disclosures",
+    metadata,
+    Column("sha256", String, primary_key=True),
+    Column("version", String, nullable=False),
+    Column("language", String, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    _id(),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("decision", String, nullable=False),
+    Column("disclosure_sha256", String, ForeignKey("disclosures.sha256"), nullable=False),
+    Column("channel", String, nullable=False),
+    Column("guardian_agreed", Boolean, nullable=False),
+    _instant("at"),
+    *_by(),
+    _participant(),
+    _one_of("decision", Decision),
+    _one_of("channel", Channel),
+    UniqueConstraint("case_id", "party_id"),
+)
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    _id(),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("channel", String, nullable=False),
+    _instant("at"),
+    *_by(),
+    _participant(),
+    _one_of("channel", Channel),
+    UniqueConstraint("case_id", "party_id"),
+)
+
+mediators = Table(
+    "mediators",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("subject", String, nullable=False, unique=True),
+    Column("email", Text),
+    Column("phone", Text),
+    Column("languages", ARRAY(String), nullable=False),
+    Column("active", Boolean, nullable=False),
+    _instant("added_at"),
+)
+
+assignments = Table(
+    "assignments",
+    metadata,
+    _id(),
+    _case(),
+    Column("mediator_id", Uuid, ForeignKey("mediators.id"), nullable=False),
+    Column("state", String, nullable=False),
+    Column("answer_due_on", Date, nullable=False),
+    Column("conflicts", ARRAY(String), nullable=False),
+    _instant("proposed_at"),
+    _instant("answered_at", nullable=True),
+    _one_of("state", AssignmentState),
+    CheckConstraint("state <> 'accepted' OR conflicts = '{}'", name="no_conflict"),
+    CheckConstraint("(state = 'proposed') = (answered_at IS NULL)", name="answered_at"),
+    Index("uq_assignments_live", "case_id", unique=True, postgresql_where=LIVE_ASSIGNMENT),
+    Index("ix_assignments_case_id", "case_id"),
+    Index("ix_assignments_mediator_id", "mediator_id"),
+)
+
+attendees = Table(
+    "attendees",
+    metadata,
+    _id(),
+    _case(),
+    Column("role", String, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("language", String),
+    Column("for_party_id", Uuid),
+    _instant("added_at"),
+    _instant("confirmed_at", nullable=True),
+    ForeignKeyConstraint(["case_id", "for_party_id"], ["participants.case_id", "participants.party_id"]),
+    _one_of("role", AttendeeRole),
+    CheckConstraint("role <> 'interpreter' OR language IS NOT NULL", name="interpreter_language"),
+    Index("ix_attendees_case_id", "case_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _id(),
+    _case(),
+    Column("mediator_id", Uuid, ForeignKey("mediators.id"), nullable=False),
+    Column("state", String, nullable=False),
+    Column("during", TSTZRANGE, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("place", Text),
+    Column("end_reason", String),
+    _instant("scheduled_at"),
+    _instant("started_at", nullable=True),
+    _instant("finished_at", nullable=True),
+    _one_of("state", SessionState),
+    _one_of("mode", Mode),
+    _one_of("end_reason", EndReason),
+    CheckConstraint("(state = 'ended') = (end_reason IS NOT NULL)", name="ended_has_reason"),
+    ExcludeConstraint(("mediator_id", "="), ("during", "&&"), name="mediator_taken", where=LIVE_SESSION, using="gist"),
+    Index("uq_sessions_live", "case_id", unique=True, postgresql_where=LIVE_SESSION),
+    Index("ix_sessions_case_id", "case_id"),
+    Index("ix_sessions_starts_at_id", text("lower(during)"), "id"),
+)
+
+attendances = Table(
+    "attendances",
+    metadata,
+    Column("session_id", Uuid, ForeignKey("sessions.id"), primary_key=True),
+    Column("seat_role", String, primary_key=True),
+    Column("seat_id", Uuid, primary_key=True),
+    Column("present", Boolean, nullable=False),
+    _one_of("seat_role", SeatRole),
+)
+
+absences = Table(
+    "absences",
+    metadata,
+    _id(),
+    Column("session_id", Uuid, ForeignKey("sessions.id"), nullable=False),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("excused", Boolean, nullable=False),
+    _instant("at"),
+    *_by(),
+    _participant(),
+    UniqueConstraint("session_id", "party_id"),
+    Index("ix_absences_case_id_party_id", "case_id", "party_id"),
+)
+
+agreements = Table(
+    "agreements",
+    metadata,
+    _id(),
+    _case(),
+    Column("kind", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("template_version", String),
+    Column("languages", ARRAY(String), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("terms_confidential", Boolean, nullable=False),
+    _instant("made_at"),
+    _instant("superseded_at", nullable=True),
+    _one_of("kind", AgreementKind),
+    UniqueConstraint("case_id", "kind", "number"),
+    UniqueConstraint("id", "sha256"),
+    Index("uq_agreements_current", "case_id", "kind", unique=True, postgresql_where=text("superseded_at IS NULL")),
+)
+
+signatures = Table(
+    "signatures",
+    metadata,
+    _id(),
+    Column("agreement_id", Uuid, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("signer_role", String, nullable=False),
+    Column("signer_id", Uuid, nullable=False),
+    Column("method", String, nullable=False),
+    _instant("at"),
+    *_by(),
+    # A signature holds for one exact text: the agreement and its hash together.
+    ForeignKeyConstraint(["agreement_id", "sha256"], ["agreements.id", "agreements.sha256"]),
+    _one_of("signer_role", SeatRole),
+    _one_of("method", Method),
+    UniqueConstraint("agreement_id", "signer_role", "signer_id"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    _id(),
+    _case(),
+    Column("reason", String, nullable=False),
+    Column("starts_on", Date, nullable=False),
+    Column("ends_on", Date, nullable=False),
+    _instant("at"),
+    *_by(),
+    _one_of("reason", PauseReason),
+    CheckConstraint("ends_on >= starts_on", name="ends_on"),
+    Index("ix_pauses_case_id", "case_id"),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", Uuid, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("complaint_id", Uuid, ForeignKey("complaints.id")),
+    Column("case_id", Uuid, ForeignKey("cases.id")),
+    Column("mediator_id", Uuid, ForeignKey("mediators.id")),
+    Column("party_id", Uuid, ForeignKey("parties.id")),
+    Column("data", JSONB, nullable=False),
+    _instant("at"),
+    *_by(),
+    CheckConstraint("num_nonnulls(complaint_id, case_id, mediator_id) >= 1", name="subject"),
+    Index("ix_facts_case_id_position", "case_id", "position"),
+    Index("ix_facts_complaint_id_position", "complaint_id", "position"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("caller", String, primary_key=True),
+    Column("operation", String, primary_key=True),
+    Column("key_sha256", String, primary_key=True),
+    Column("request_sha256", String, nullable=False),
+    Column("status", Integer),
+    Column("location", String),
+    Column("body", LargeBinary),
+    _instant("at"),
+    CheckConstraint("(status IS NULL) = (body IS NULL)", name="answered"),
+    Index("ix_idempotency_keys_at", "at"),
+)
+
+APPEND_ONLY = (
+    facts,
+    consents,
+    withdrawals,
+    signatures,
+    screenings,
+    approvals,
+    absences,
+    disclosures,
+    pauses,
+)
+"""What was acknowledged is never overwritten or deleted; a correction is a new fact."""

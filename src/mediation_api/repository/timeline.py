@@ -1,0 +1,63 @@
+"""The timeline of a case: the facts themselves for the office, a neutral part of them for those who take part."""
+
+from uuid import UUID
+
+from sqlalchemy import RowMapping, and_, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain import facts
+from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.errors import NotFound
+from mediation_api.domain.facts import Audience, Fact
+from mediation_api.repository import tables as t
+from mediation_api.repository.nesting import AnySelect
+from mediation_api.repository.paging import Page, Slice, read_page
+from mediation_api.repository.reach import own_participation, sees_case
+
+
+def _kinds(audience: Audience) -> list[str]:
+    return sorted({fact.kind for fact in Fact.__subclasses__() if fact.audience is audience})
+
+
+class Timeline:
+    """What happened in a case, oldest first."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def of_case(self, case_id: UUID, reach: Reach, page: Page) -> Slice[RowMapping]:
+        """A page of the timeline. Raises NotFound: not this case."""
+        reached = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
+        if (await self._connection.execute(reached)).first() is None:
+            raise NotFound
+        return await read_page(
+            self._connection, _facts(case_id, reach), page, key=t.facts.c.position, id_=t.facts.c.position
+        )
+
+
+def _facts(case_id: UUID, reach: Reach) -> AnySelect:
+    f = t.facts.c
+    complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == case_id).scalar_subquery()
+    of_case = or_(f.case_id == case_id, f.complaint_id == complaint)
+    if reach.relation is Relation.OFFICE:
+        return select(f.id, f.at, f.kind, f.party_id, f.by_role, f.by, f.data).where(of_case)
+    shared = f.kind.in_(_kinds(Audience.PARTICIPANTS))
+    columns = (f.id, f.at, f.kind, f.party_id)
+    if reach.relation is Relation.ASSIGNED:
+        return select(*columns).where(f.case_id == case_id, shared)
+    own = own_participation(reach.actor).where(t.participants.c.case_id == case_id).subquery("own")
+    # Shared facts from when the party joined until it left. What its joining or leaving brought about happened at the
+    # same instant, and would tell how far the case had come, or whether the others go on.
+    while_here = or_(
+        f.kind == facts.CaseOpened.kind,
+        and_(f.at > own.c.joined_at, or_(own.c.left_at.is_(None), f.at < own.c.left_at)),
+    )
+    # Of the close only that: a session called off, or ended, at that instant would tell who brought it about.
+    closed_at = select(t.cases.c.closed_at).where(t.cases.c.id == case_id).scalar_subquery()
+    before_close = or_(f.kind == facts.CaseClosed.kind, closed_at.is_(None), f.at < closed_at)
+    own_facts = and_(f.kind.in_(_kinds(Audience.OWN)), f.party_id == own.c.party_id)
+    return (
+        select(*columns)
+        .join(own, literal(True))  # noqa: FBT003 - ON TRUE
+        .where(of_case, or_(and_(shared, while_here, before_close), own_facts))
+    )

@@ -1,0 +1,60 @@
+"""Access tokens: a member of the public exchanges an access code for a short-lived token."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import Field, StringConstraints
+
+from mediation_api.domain import access_codes
+from mediation_api.domain.errors import AccessCodeInvalid
+from mediation_api.routers.deps import InService, NewId, Now, Parties, ReachedByAnybody
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.problems import responses
+from mediation_api.routers.types import In, Out
+
+router = APIRouter(prefix="/v1/access-tokens", route_class=StrictRoute, tags=["access-tokens"])
+
+
+class AccessCodeIn(In):
+    """An access code, as the person writes it: case, spaces and dashes do not matter."""
+
+    access_code: Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)]
+
+
+class AccessTokenOut(Out):
+    """A token that speaks for one party."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int = Field(description="Seconds.")
+    party_id: UUID
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Exchange an access code",
+    responses=responses(401),
+    openapi_extra={"security": []},
+)
+async def exchange_access_code(
+    body: AccessCodeIn,
+    _reached: ReachedByAnybody,
+    parties: Parties,
+    service: InService,
+    at: Now,
+    token_id: NewId,
+) -> AccessTokenOut:
+    """Give a token for an access code. A wrong, a replaced and an unknown code are answered alike, and as fast."""
+    code = access_codes.parse(body.access_code)
+    stored = await parties.find_code(code.lookup)
+    secret = service.settings.access_code_secret.get_secret_value().encode()
+    if not access_codes.matches(code, None if stored is None else stored.digest, secret) or stored is None:
+        raise AccessCodeInvalid
+    return AccessTokenOut(
+        access_token=service.issuer.issue(stored.party_id, token_id=token_id, now=at),
+        token_type="Bearer",  # noqa: S106 - a kind, not a secret
+        expires_in=service.settings.access_token_minutes * 60,
+        party_id=stored.party_id,
+    )

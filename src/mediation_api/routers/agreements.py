@@ -1,0 +1,225 @@
+"""Agreements and signatures: one exact text, and who signed it."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+from sqlalchemy import RowMapping
+
+from mediation_api.domain import agreements, texts
+from mediation_api.domain.access import Reach, Relation, Role
+from mediation_api.domain.case import Case
+from mediation_api.domain.errors import Invalid, NotFound
+from mediation_api.domain.texts import Text, TextKind
+from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
+from mediation_api.repository import tables
+from mediation_api.repository.cases import Cases as CasesRepository
+from mediation_api.routers.deps import (
+    AgreementId,
+    Agreements,
+    CaseId,
+    Cases,
+    InService,
+    NewId,
+    Now,
+    Reached,
+)
+from mediation_api.routers.disclosures import Sha256
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Listing, whole
+from mediation_api.routers.problems import responses
+from mediation_api.routers.sessions import SeatIn
+from mediation_api.routers.types import Flag, In, InstantOut, Language, Out, Paragraphs
+
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["agreements"])
+
+
+class AgreementIn(In):
+    """A text to sign. It replaces the one before of its kind, and voids the signatures on that.
+
+    A confidentiality agreement is made from the city's template, in one language or one after the other in several,
+    so that everybody reads their own and all sign the same. A resolution agreement carries the parties' own terms.
+    """
+
+    kind: AgreementKind
+    languages: Annotated[list[Language], Field(min_length=1, max_length=10)]
+    terms: Paragraphs | None = Field(None, description="Of a resolution agreement, and of no other.")
+    terms_confidential: Flag = Field(
+        default=False, description="Terms are confidential only where all parties say so (ORS 36.220)."
+    )
+
+    def text(self, office: str, reference: str) -> Text:
+        """The text to sign. Raises Invalid: terms where there are none, or none where there are, or no template."""
+        if self.kind is AgreementKind.RESOLUTION:
+            if self.terms is None:
+                raise Invalid("/terms", "required", "A resolution agreement has terms.")
+            return Text.of(TextKind.RESOLUTION, "", tuple(self.languages), self.terms)
+        if self.terms is not None or self.terms_confidential:
+            raise Invalid("/terms", "resolution-only", "Only a resolution agreement has terms.")
+        text = texts.render_agreement(tuple(dict.fromkeys(self.languages)), office, reference)
+        if text is None:
+            known = ", ".join(texts.LANGUAGES)
+            raise Invalid("/languages", "no-template", f"There are templates in: {known}.")
+        return text
+
+
+class SignatureIn(In):
+    """A signature on the text with this hash. Who signs electronically signs for itself and names nobody.
+
+    Staff record what was signed on paper, and by whom.
+    """
+
+    sha256: Sha256
+    signer: SeatIn | None = Field(None, description="Who signed on paper. Staff name it, nobody else.")
+
+
+class SignatureOut(Out):
+    """A signature."""
+
+    id: UUID
+    role: SeatRole
+    signer_id: UUID
+    sha256: str
+    method: Method
+    at: InstantOut
+
+
+class AgreementOut(Out):
+    """An agreement, as the office and the mediator see it."""
+
+    audience: Literal["office"]
+    id: UUID
+    case_id: UUID
+    kind: AgreementKind
+    number: int
+    template_version: str | None
+    languages: list[str]
+    text: str
+    sha256: str
+    terms_confidential: bool
+    made_at: InstantOut
+    superseded_at: InstantOut | None
+    signatures: list[SignatureOut]
+
+
+class AgreementForPartyOut(Out):
+    """An agreement, as a party sees it: of the signatures, its own."""
+
+    audience: Literal["party"]
+    id: UUID
+    case_id: UUID
+    kind: AgreementKind
+    number: int
+    template_version: str | None
+    languages: list[str]
+    text: str
+    sha256: str
+    terms_confidential: bool
+    made_at: InstantOut
+    superseded_at: InstantOut | None
+    signed_at: InstantOut | None = Field(description="When the caller signed it.")
+
+
+AnyAgreement = Annotated[AgreementOut | AgreementForPartyOut, Field(discriminator="audience")]
+
+
+class AgreementList(Listing[AnyAgreement]):
+    """The agreements of a case, oldest first."""
+
+
+class VerificationOut(Out):
+    """Whether the stored text is what was signed."""
+
+    agreement_id: UUID
+    sha256: str = Field(description="Computed now, from the stored text.")
+    text_intact: bool
+    signatures_intact: bool = Field(description="Every signature is on this text.")
+    superseded: bool
+
+
+def _shown(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
+    if "signatures" in row:
+        return AgreementOut.read(row, audience="office")
+    return AgreementForPartyOut.read(row, audience="party")
+
+
+@router.post("/cases/{case_id}/agreements", status_code=201, summary="Make an agreement", responses=responses(409))
+async def make_agreement(
+    case_id: CaseId,
+    body: AgreementIn,
+    reached: Reached,
+    cases: Cases,
+    agreements_read: Agreements,
+    service: InService,
+    at: Now,
+    agreement_id: NewId,
+    response: Response,
+) -> AnyAgreement:
+    """Put a text before the people who are to sign it."""
+    case = await cases.lock(case_id, reached)
+    text = body.text(service.settings.office_name, await cases.reference(case_id))
+    made = agreements.make(case, body.kind, text, terms_confidential=body.terms_confidential, agreement_id=agreement_id)
+    await cases.record(case_id, made, by=reached.actor, at=at)
+    response.headers["Location"] = f"/v1/agreements/{agreement_id}"
+    return _shown(await agreements_read.get(agreement_id, reached))
+
+
+@router.get("/cases/{case_id}/agreements", summary="Agreements")
+async def list_agreements(case_id: CaseId, reached: Reached, agreements_read: Agreements) -> AgreementList:
+    """The agreements of a case that the caller may see."""
+    return whole(AgreementList, await agreements_read.list(case_id, reached), _shown)
+
+
+@router.get("/agreements/{agreement_id}", summary="An agreement")
+async def get_agreement(agreement_id: AgreementId, reached: Reached, agreements_read: Agreements) -> AnyAgreement:
+    """An agreement with its text."""
+    return _shown(await agreements_read.get(agreement_id, reached))
+
+
+@router.post("/agreements/{agreement_id}/signatures", status_code=201, summary="Sign", responses=responses(409))
+async def sign_agreement(
+    agreement_id: AgreementId,
+    body: SignatureIn,
+    reached: Reached,
+    cases: Cases,
+    agreements_read: Agreements,
+    at: Now,
+    signature_id: NewId,
+) -> AnyAgreement:
+    """Sign the text that was shown, known by its hash: electronically for oneself, or on paper, recorded by staff."""
+    await agreements_read.get(agreement_id, reached)
+    case = await cases.lock_of(tables.agreements, agreement_id, reached)
+    signer, method = await _signer(body, case, cases, reached)
+    signed = agreements.sign(case, agreement_id, signer, sha256=body.sha256, method=method, signature_id=signature_id)
+    await cases.record(case.case_id, signed, by=reached.actor, at=at)
+    return _shown(await agreements_read.get(agreement_id, reached))
+
+
+@router.get("/agreements/{agreement_id}/verification", summary="Verify")
+async def verify_agreement(agreement_id: AgreementId, reached: Reached, agreements_read: Agreements) -> VerificationOut:
+    """Hash the stored text again, and hold it against the agreement and every signature."""
+    row = await agreements_read.get(agreement_id, reached)
+    computed = texts.text_hash(row["text"])
+    return VerificationOut(
+        agreement_id=agreement_id,
+        sha256=computed,
+        text_intact=computed == row["sha256"],
+        signatures_intact=all(signature["sha256"] == computed for signature in row["signatures"]),
+        superseded=row["superseded_at"] is not None,
+    )
+
+
+async def _signer(body: SignatureIn, case: Case, cases: CasesRepository, reached: Reach) -> tuple[Seat, Method]:
+    """Who signs, and how. Raises Invalid: staff name nobody; NotFound: somebody signs for another."""
+    if reached.relation is Relation.OFFICE:
+        if body.signer is None:
+            raise Invalid("/signer", "required", "Staff say who signed on paper.")
+        return Seat(body.signer.role, body.signer.id), Method.PAPER
+    if reached.actor.role is Role.MEDIATOR:
+        own = Seat(SeatRole.MEDIATOR, case.mediator.mediator_id if case.mediator else case.case_id)
+    else:
+        own = Seat(SeatRole.PARTY, await cases.own_party(case, reached))
+    if body.signer is not None and Seat(body.signer.role, body.signer.id) != own:
+        raise NotFound
+    return own, Method.ELECTRONIC

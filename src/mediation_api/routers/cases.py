@@ -1,0 +1,394 @@
+"""Cases: the board, one case for each audience, the timeline, and readiness."""
+
+from datetime import date
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field, JsonValue, TypeAdapter
+from sqlalchemy import RowMapping
+
+from mediation_api.domain import board, sessions, target
+from mediation_api.domain.access import Relation, Role
+from mediation_api.domain.errors import Missing, OfficeFilter
+from mediation_api.domain.lifecycle import State
+from mediation_api.domain.policy import Policy
+from mediation_api.domain.target import Pace, Pause
+from mediation_api.domain.values import (
+    AssignmentState,
+    LapseReason,
+    Mode,
+    SessionState,
+    Side,
+    Standing,
+)
+from mediation_api.repository.board import CaseFilter
+from mediation_api.routers.deps import (
+    Board,
+    CaseId,
+    Cases,
+    CityPolicy,
+    Reached,
+    Timeline,
+    Today,
+)
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Filters, Listing, Pages
+from mediation_api.routers.problems import MissingCondition
+from mediation_api.routers.types import Day, InstantOut, Line, Out, Uuid
+
+router = APIRouter(prefix="/v1/cases", route_class=StrictRoute, tags=["cases"])
+
+# ── what a case looks like ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class TargetOut(Out):
+    """The four-week target. Missing it closes nothing and takes away no right."""
+
+    requested_on: date
+    due_on: date
+    pace: Pace
+    days_left: int = Field(description="Calendar days; negative once overdue.")
+    working_days_left: int = Field(description="Without weekends and the city's holidays.")
+    raw_days: int = Field(description="Calendar days since the request, or up to the close.")
+    net_days: int = Field(description="The same without paused days. Pauses never move `due_on`.")
+
+
+class NextSessionOut(Out):
+    """The session that is scheduled or in progress."""
+
+    id: UUID
+    state: SessionState
+    starts_at: InstantOut
+    ends_at: InstantOut
+    mode: Mode
+    place: str | None
+
+
+class ParticipantOut(Out):
+    """A party in this case."""
+
+    party_id: UUID
+    side: Side
+    name: str
+    standing: Standing
+    asked_at: InstantOut | None
+    left_at: InstantOut | None
+    unexcused_absences: int
+
+
+class AssignmentInCaseOut(Out):
+    """The mediator to whom the case is proposed, or who has accepted it."""
+
+    id: UUID
+    mediator_id: UUID
+    name: str
+    state: AssignmentState
+    answer_due_on: date
+
+
+class CaseOut(Out):
+    """A case, as the office sees it: also a line of the coordinator's board."""
+
+    audience: Literal["office"]
+    id: UUID
+    complaint_id: UUID
+    reference: str = Field(examples=["2026-000123"], description="The complaint's.")
+    attempt: int
+    state: State
+    waits_for: board.Wait | None
+    alerts: list[str] = Field(examples=[["target_at_risk"]])
+    target: TargetOut
+    coordinator: str | None
+    participants: list[ParticipantOut]
+    assignment: AssignmentInCaseOut | None
+    next_session: NextSessionOut | None
+    agreement_reached: bool | None
+    lapse_reason: LapseReason | None
+    opened_at: InstantOut
+    closed_at: InstantOut | None
+
+
+class ParticipantForMediatorOut(Out):
+    """A party, as the mediator sees it: contacts only once the mediator has accepted."""
+
+    party_id: UUID
+    side: Side
+    name: str
+    language: str
+    interpreter_language: str | None
+    minor: bool
+    accommodations: str | None
+    phone: str | None
+    email: str | None
+    safe_contact: str | None
+
+
+class OwnAssignmentOut(Out):
+    """The mediator's own assignment."""
+
+    id: UUID
+    state: AssignmentState
+    answer_due_on: date
+
+
+class CaseForMediatorOut(Out):
+    """A case, as the mediator sees it: a summary, so that conflicts can be declared, and contacts once accepted."""
+
+    audience: Literal["mediator"]
+    id: UUID
+    reference: str
+    state: State
+    target: TargetOut
+    incident_on: date | None
+    allegations: list[str]
+    assignment: OwnAssignmentOut
+    participants: list[ParticipantForMediatorOut]
+    next_session: NextSessionOut | None
+
+
+class YouOut(Out):
+    """The caller's own part in the case."""
+
+    party_id: UUID
+    side: Side
+    standing: Standing
+
+
+class OtherPartyOut(Out):
+    """Somebody else who takes part; shown once both sides have agreed, and never with contacts."""
+
+    party_id: UUID
+    side: Side
+    name: str
+
+
+class CaseForPartyOut(Out):
+    """A case, as a party sees it. Answers are sealed: until `ready`, nothing here depends on what others said."""
+
+    audience: Literal["party"]
+    id: UUID
+    reference: str
+    status: board.Status = Field(description="`not_mediated` tells neither who nor why.")
+    requested_on: date
+    due_on: date
+    incident_on: date | None
+    allegations: list[str]
+    you: YouOut
+    others: list[OtherPartyOut]
+    mediator_name: str | None
+    next_session: NextSessionOut | None
+
+
+AnyCase = Annotated[CaseOut | CaseForMediatorOut | CaseForPartyOut, Field(discriminator="audience")]
+
+
+class CaseList(Listing[AnyCase]):
+    """One page of cases, by the day they are due."""
+
+
+class Shown:
+    """Makes the answer about a case, in the form of its audience, as of one day."""
+
+    def __init__(self, on: date, city: Policy) -> None:
+        self._on = on
+        self._city = city
+
+    def __call__(self, row: RowMapping) -> CaseOut | CaseForMediatorOut | CaseForPartyOut:
+        """The case in the form in which it was read."""
+        if "you" in row:
+            status = board.status(State(row["state"]), Standing(row["you"]["standing"]))
+            return CaseForPartyOut.read(row, audience="party", status=status)
+        if "attempt" in row:
+            return self.to_office(row)
+        standing = _target_out(row, self._report(row))
+        return CaseForMediatorOut.read(row, audience="mediator", target=standing)
+
+    def to_office(self, row: RowMapping) -> CaseOut:
+        """The case as the office sees it."""
+        state, report, assignment = State(row["state"]), self._report(row), row["assignment"]
+        proposed = assignment is not None and assignment["state"] == AssignmentState.PROPOSED
+        return CaseOut.model_validate(
+            {
+                **row,
+                "audience": "office",
+                "target": _target_out(row, report),
+                "waits_for": board.waits_for(
+                    state,
+                    under_review=row["under_review"],
+                    assignment=None if assignment is None else AssignmentState(assignment["state"]),
+                ),
+                "alerts": board.alerts(
+                    state,
+                    report,
+                    today=self._on,
+                    answer_due_on=date.fromisoformat(assignment["answer_due_on"]) if proposed else None,
+                    absences=[(Side(p["side"]), p["unexcused_absences"]) for p in row["participants"]],
+                    policy=self._city,
+                ),
+            }
+        )
+
+    def _report(self, row: RowMapping) -> target.TargetReport:
+        closed_at = row["closed_at"]
+        promised = target.Target(
+            requested_on=row["requested_on"],
+            due_on=row["due_on"],
+            closed_on=None if closed_at is None else target.local_date(closed_at, self._city.target),
+            pauses=_PAUSES.validate_python(row["pauses"]),
+        )
+        return target.report(promised, self._on, self._city.target)
+
+
+_PAUSES = TypeAdapter(tuple[Pause, ...])
+
+
+def _target_out(row: RowMapping, report: target.TargetReport) -> TargetOut:
+    return TargetOut(
+        requested_on=row["requested_on"],
+        due_on=report.due_on,
+        pace=report.pace,
+        days_left=report.days_left,
+        working_days_left=report.working_days_left,
+        raw_days=report.raw_days,
+        net_days=report.net_days,
+    )
+
+
+async def shown(on: Today, city: CityPolicy) -> Shown:
+    """How cases are shown today."""
+    return Shown(on, city)
+
+
+AsShown = Annotated[Shown, Depends(shown)]
+
+# ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class CasesWanted(Filters):
+    """Filters of the board. All but `complaint_id` are the office's alone."""
+
+    state: State | None = None
+    pace: Pace | None = None
+    coordinator: Line | None = None
+    due_before: Day | None = None
+    complaint_id: Uuid | None = None
+
+    @property
+    def is_of_the_office(self) -> bool:
+        """Whether a filter looks at what parties and mediators are not shown in this form."""
+        return any((self.state, self.pace, self.coordinator, self.due_before))
+
+
+@router.get("", summary="The board")
+async def list_cases(
+    wanted: Annotated[CasesWanted, Query()],
+    pages: Pages,
+    reached: Reached,
+    cases: Board,
+    city: CityPolicy,
+    on: Today,
+    as_shown: AsShown,
+) -> CaseList:
+    """The cases that the caller reaches, by the day they are due: state, pace, and what each waits for."""
+    if wanted.is_of_the_office and reached.relation is not Relation.OFFICE:
+        raise OfficeFilter
+    chosen = CaseFilter(**wanted.model_dump())
+    part = await cases.list(reached, chosen, pages.page, today=on, policy=city.target)
+    return pages.answer(CaseList, part, as_shown)
+
+
+@router.get("/{case_id}", summary="A case")
+async def get_case(case_id: CaseId, reached: Reached, cases: Board, as_shown: AsShown) -> AnyCase:
+    """A case, in the form of the caller's audience."""
+    return as_shown(await cases.get(case_id, reached))
+
+
+class FactOut(Out):
+    """Something that happened, as it is recorded. `data` holds ids, codes and dates, never names or texts."""
+
+    audience: Literal["office"]
+    id: UUID
+    at: InstantOut
+    kind: str = Field(examples=["consent.given"])
+    party_id: UUID | None
+    by_role: Role
+    by: str = Field(description="The subject of the token.")
+    data: dict[str, JsonValue]
+
+
+class SharedFactOut(Out):
+    """Something that happened, as a party or the mediator sees it."""
+
+    audience: Literal["participant"]
+    id: UUID
+    at: InstantOut
+    kind: str = Field(examples=["session.scheduled"])
+    party_id: UUID | None = Field(description="Only ever the caller's own.")
+
+
+AnyFact = Annotated[FactOut | SharedFactOut, Field(discriminator="audience")]
+
+
+class FactList(Listing[AnyFact]):
+    """One page of a timeline, oldest first."""
+
+
+def _fact(row: RowMapping) -> FactOut | SharedFactOut:
+    if "data" in row:
+        return FactOut.read(row, audience="office")
+    return SharedFactOut.read(row, audience="participant")
+
+
+@router.get("/{case_id}/timeline", summary="What happened")
+async def get_timeline(case_id: CaseId, pages: Pages, reached: Reached, timeline: Timeline) -> FactList:
+    """The facts of a case: all of them for the office, a neutral part for those who take part."""
+    return pages.answer(FactList, await timeline.of_case(case_id, reached, pages.page), _fact)
+
+
+def _condition(missing: Missing) -> MissingCondition:
+    return MissingCondition(code=missing.code, subject=missing.subject, detail=missing.detail)
+
+
+class GateOut(Out):
+    """One gate: open when nothing is missing."""
+
+    open: bool
+    missing: list[MissingCondition]
+
+    @classmethod
+    def of(cls, missing: tuple[Missing, ...]) -> Self:
+        """The gate that waits for what is missing."""
+        return cls(open=not missing, missing=[_condition(each) for each in missing])
+
+
+class ReadinessOut(Out):
+    """What the next steps wait for. A refused command lists the same."""
+
+    audience: Literal["all"]
+    scheduling: GateOut
+    starting: GateOut
+
+
+class OwnReadinessOut(Out):
+    """What the case waits for from the caller. Of the others nothing is said."""
+
+    audience: Literal["own"]
+    missing: list[MissingCondition]
+
+
+AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="audience")]
+
+
+@router.get("/{case_id}/readiness", summary="What is missing")
+async def get_readiness(case_id: CaseId, reached: Reached, cases: Cases, city: CityPolicy) -> AnyReadiness:
+    """What scheduling and starting still wait for, without trying; for a party, its own part of it."""
+    case = await cases.read(case_id, reached)
+    if reached.relation is Relation.OWN:
+        own = sessions.missing_of(case, await cases.own_party(case, reached), city)
+        return OwnReadinessOut(audience="own", missing=[_condition(each) for each in own])
+    return ReadinessOut(
+        audience="all",
+        scheduling=GateOut.of(sessions.missing_to_schedule(case, city)),
+        starting=GateOut.of(sessions.missing_to_start(case)),
+    )

@@ -1,0 +1,142 @@
+"""Running a case and closing it: who coordinates, pauses of the target, lapses, and the close as mediated."""
+
+from datetime import date
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from mediation_api.domain.target import Pause, PauseReason
+from mediation_api.domain.values import (
+    LapseReason,
+)
+from mediation_api.routers.cases import AsShown, CaseOut
+from mediation_api.routers.deps import (
+    Board,
+    CaseId,
+    CaseRecords,
+    Cases,
+    CityPolicy,
+    NewId,
+    Now,
+    Reached,
+)
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Listing, whole
+from mediation_api.routers.problems import responses
+from mediation_api.routers.types import Day, Flag, In, Line, Out, Uuid
+
+router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
+
+
+class CoordinatorIn(In):
+    """Who runs the case: the subject of that person's token."""
+
+    coordinator: Line
+
+
+@router.put("/coordinator", summary="Assign a coordinator", responses=responses(409))
+async def assign_coordinator(
+    case_id: CaseId,
+    body: CoordinatorIn,
+    reached: Reached,
+    cases: Cases,
+    cases_read: Board,
+    at: Now,
+    as_shown: AsShown,
+) -> CaseOut:
+    """Say who runs the case. Only an open case is run by anybody."""
+    case = await cases.lock(case_id, reached)
+    await cases.record(case_id, case.coordinate(body.coordinator), by=reached.actor, at=at)
+    return as_shown.to_office(await cases_read.get(case_id, reached))
+
+
+class LapseIn(In):
+    """Why the office gives up on a party, or without `party_id` on the whole case."""
+
+    reason: LapseReason
+    party_id: Uuid | None = None
+
+
+@router.post("/lapses", status_code=201, summary="Let a party or a case lapse", responses=responses(409))
+async def lapse_case(
+    case_id: CaseId,
+    body: LapseIn,
+    reached: Reached,
+    cases: Cases,
+    cases_read: Board,
+    city: CityPolicy,
+    at: Now,
+    as_shown: AsShown,
+) -> CaseOut:
+    """Give up on somebody who cannot be reached, or was absent too often; the complaint returns to investigation."""
+    case = await cases.lock(case_id, reached)
+    lapsed = case.lapse(body.reason, body.party_id, policy=city, by=reached.actor)
+    await cases.record(case_id, lapsed, by=reached.actor, at=at)
+    return as_shown.to_office(await cases_read.get(case_id, reached))
+
+
+class ClosureIn(In):
+    """Closing as mediated. Reaching an agreement is not what makes a mediation complete."""
+
+    agreement_reached: Flag
+
+
+@router.post("/closures", status_code=201, summary="Close as mediated", responses=responses(409))
+async def close_case(
+    case_id: CaseId,
+    body: ClosureIn,
+    reached: Reached,
+    cases: Cases,
+    cases_read: Board,
+    at: Now,
+    as_shown: AsShown,
+) -> CaseOut:
+    """Close a case whose session was completed: the complaint closes without a finding."""
+    case = await cases.lock(case_id, reached)
+    closed = case.close_as_mediated(agreement_reached=body.agreement_reached)
+    await cases.record(case_id, closed, by=reached.actor, at=at)
+    return as_shown.to_office(await cases_read.get(case_id, reached))
+
+
+class PauseIn(In):
+    """Why and when the case cannot move. Both days are part of the pause."""
+
+    reason: PauseReason
+    starts_on: Day
+    ends_on: Day
+
+
+class PauseOut(Out):
+    """A pause. It is shown, and never moves the target."""
+
+    id: UUID
+    reason: PauseReason
+    starts_on: date
+    ends_on: date
+
+
+class PauseList(Listing[PauseOut]):
+    """The pauses of a case, in the order they were recorded."""
+
+
+@router.post("/pauses", status_code=201, summary="Note a pause", responses=responses(409))
+async def pause_target(
+    case_id: CaseId,
+    body: PauseIn,
+    reached: Reached,
+    cases: Cases,
+    city: CityPolicy,
+    at: Now,
+    pause_id: NewId,
+) -> PauseOut:
+    """Note that the case waits: for a court date, somebody's leave, an interpreter."""
+    case = await cases.lock(case_id, reached)
+    pause = Pause(body.reason, body.starts_on, body.ends_on)
+    await cases.record(case_id, case.pause(pause, pause_id=pause_id, policy=city), by=reached.actor, at=at)
+    return PauseOut(id=pause_id, reason=pause.reason, starts_on=pause.starts_on, ends_on=pause.ends_on)
+
+
+@router.get("/pauses", summary="Pauses")
+async def list_pauses(case_id: CaseId, reached: Reached, records: CaseRecords) -> PauseList:
+    """The pauses of a case."""
+    return whole(PauseList, await records.pauses(case_id, reached), PauseOut.read)

@@ -1,0 +1,326 @@
+"""Complaints: filing, reading, correcting, and asking for mediation."""
+
+from datetime import date, datetime
+from typing import Annotated, ClassVar, Literal, Self
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
+from sqlalchemy import RowMapping
+
+from mediation_api.domain import target
+from mediation_api.domain.access import Actor, Reach, Relation, Role
+from mediation_api.domain.errors import Invalid, OfficeFilter
+from mediation_api.domain.lifecycle import State
+from mediation_api.domain.policy import Policy
+from mediation_api.domain.target import Pace
+from mediation_api.domain.values import Channel, Disposition, Side
+from mediation_api.repository.cases import Cases as CasesRepository
+from mediation_api.repository.complaints import ComplaintFilter
+from mediation_api.repository.complaints import Complaints as ComplaintsRepository
+from mediation_api.routers.deps import (
+    Cases,
+    CityPolicy,
+    ComplaintId,
+    Complaints,
+    InService,
+    NewId,
+    Now,
+    Parties,
+    Reached,
+    ReachedByAnybody,
+    Today,
+)
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Filters, Listing, Pages
+from mediation_api.routers.parties import AccessCodeOut, PartyIn, new_code
+from mediation_api.routers.patching import Patch
+from mediation_api.routers.problems import responses
+from mediation_api.routers.types import Day, Flag, In, InstantOut, Line, Out, Paragraphs, broken
+
+router = APIRouter(prefix="/v1/complaints", route_class=StrictRoute, tags=["complaints"])
+
+Category = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$", strict=True),
+    Field(examples=["discourtesy", "disparate_treatment"]),
+]
+"""A category of allegation, from the city's own list. Officers are shown these and never the narrative."""
+
+
+class IntakeAnswers(In):
+    """What intake knows, and screening is held against. Null is "not known yet"."""
+
+    crime_alleged: Flag | None = None
+    serious_injury: Flag | None = None
+    litigation_pending: Flag | None = None
+    officer_is_witness: Flag | None = Field(
+        None, description="An officer is a witness against a complainant in a pending case."
+    )
+    pending_case_filed_on: Day | None = Field(None, description="When that case was filed.")
+    rank_initiated: Flag = Field(default=False, description="The complaint comes from inside the department.")
+
+
+class ComplaintIn(In):
+    """A complaint as it is submitted."""
+
+    channel: Channel | None = Field(
+        None, description="How it reached the office. Staff give it; otherwise it follows from the caller."
+    )
+    narrative: Paragraphs
+    incident_on: Day | None = None
+    incident_place: Line | None = None
+    precinct: Line | None = None
+    allegations: Annotated[list[Category], Field(min_length=1, max_length=20)]
+    interested_in_mediation: Flag = Field(
+        description='"Open to mediation". It opens a case, and is not yet anybody\'s consent.'
+    )
+    parties: Annotated[list[PartyIn], Field(min_length=1, max_length=50)]
+    intake: IntakeAnswers | None = Field(None, description="Staff and integrations only.")
+    external_reference: Line | None = Field(None, description="An integration's own reference; used once.")
+
+    @model_validator(mode="after")
+    def _somebody_complains(self) -> Self:
+        if not any(party.side is Side.COMPLAINANT for party in self.parties):
+            raise broken("complainant-missing", "At least one party is a complainant.")
+        return self
+
+    def columns(self, by: Actor) -> dict[str, object]:
+        """The complaint as columns. Raises Invalid: a field that this caller does not give."""
+        if by.role is Role.PUBLIC and self.intake is not None:
+            raise Invalid("/intake", "staff-only", "Only staff and integrations give this.")
+        if by.role is not Role.INTEGRATION and self.external_reference is not None:
+            raise Invalid("/external_reference", "integration-only", "Only an integration gives this.")
+        own = self.model_dump(exclude={"channel", "parties", "intake"})
+        intake = self.intake or IntakeAnswers()
+        return {**own, **intake.model_dump(), "channel": self._channel(by)}
+
+    def _channel(self, by: Actor) -> Channel:
+        implied = {Role.PUBLIC: Channel.PORTAL, Role.INTEGRATION: Channel.INTEGRATION}.get(by.role)
+        channel = self.channel or implied
+        if channel is None:
+            raise Invalid("/channel", "required", "Staff say how the complaint reached the office.")
+        if implied is not None and channel is not implied:
+            raise Invalid("/channel", "staff-only", "Only staff choose the channel.")
+        return channel
+
+
+class ComplaintPatch(Patch):
+    """A correction of what intake wrote down."""
+
+    kept: ClassVar[frozenset[str]] = frozenset({"narrative", "allegations", "rank_initiated"})
+
+    narrative: Paragraphs | SkipJsonSchema[None] = None
+    incident_on: Day | None = None
+    incident_place: Line | None = None
+    precinct: Line | None = None
+    allegations: Annotated[list[Category], Field(min_length=1, max_length=20)] | SkipJsonSchema[None] = None
+    crime_alleged: Flag | None = None
+    serious_injury: Flag | None = None
+    litigation_pending: Flag | None = None
+    officer_is_witness: Flag | None = None
+    pending_case_filed_on: Day | None = None
+    rank_initiated: Flag | SkipJsonSchema[None] = None
+
+
+class ComplaintsWanted(Filters):
+    """Filters of the list. Those of a case look at the complaint's latest case, and are the office's alone."""
+
+    state: State | None = None
+    pace: Pace | None = None
+    coordinator: Line | None = None
+    due_before: Day | None = None
+    reference: Line | None = Field(None, description="Any part of the reference.")
+
+    @property
+    def looks_at_cases(self) -> bool:
+        """Whether a filter looks at what parties and integrations do not see."""
+        return any((self.state, self.pace, self.coordinator, self.due_before))
+
+
+class CaseStateOut(Out):
+    """One attempt to mediate the complaint."""
+
+    id: UUID
+    state: State
+
+
+class ComplaintOut(Out):
+    """A complaint, as the office sees it."""
+
+    audience: Literal["office"]
+    id: UUID
+    reference: str = Field(examples=["2026-000123"])
+    channel: Channel
+    narrative: str
+    incident_on: date | None
+    incident_place: str | None
+    precinct: str | None
+    allegations: list[str]
+    interested_in_mediation: bool
+    external_reference: str | None
+    disposition: Disposition
+    crime_alleged: bool | None
+    serious_injury: bool | None
+    litigation_pending: bool | None
+    officer_is_witness: bool | None
+    pending_case_filed_on: date | None
+    rank_initiated: bool
+    filed_at: InstantOut
+    cases: list[CaseStateOut] = Field(description="The attempts to mediate it, the latest last.")
+
+
+class ComplaintSummaryOut(Out):
+    """A complaint, as a complainant or the integration that filed it sees it."""
+
+    audience: Literal["limited"]
+    id: UUID
+    reference: str = Field(examples=["2026-000123"])
+    external_reference: str | None
+    incident_on: date | None
+    allegations: list[str]
+    interested_in_mediation: bool
+    disposition: Disposition
+    filed_at: InstantOut
+    case_ids: list[UUID] = Field(description="The attempts to mediate it, the latest last.")
+
+
+AnyComplaint = Annotated[ComplaintOut | ComplaintSummaryOut, Field(discriminator="audience")]
+
+
+class ComplaintList(Listing[AnyComplaint]):
+    """One page of complaints, newest first."""
+
+
+class ComplaintFiledOut(Out):
+    """What was filed. The access codes are shown this once: each complainant's own, to be handed to that person."""
+
+    id: UUID
+    reference: str = Field(examples=["2026-000123"])
+    case_id: UUID | None = Field(description="The case that was opened, if somebody is open to mediation.")
+    access_codes: list[AccessCodeOut]
+
+
+class CaseOpenedOut(Out):
+    """The case that a request for mediation opened."""
+
+    id: UUID
+    requested_on: date
+    due_on: date
+
+
+def shown(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
+    """The complaint in the form of its audience."""
+    if "narrative" in row:
+        return ComplaintOut.read(row, audience="office")
+    return ComplaintSummaryOut.read(row, audience="limited")
+
+
+async def open_case(
+    complaint_id: UUID,
+    complaints: ComplaintsRepository,
+    cases: CasesRepository,
+    reached: Reach,
+    at: datetime,
+    city: Policy,
+) -> CaseOpenedOut:
+    """Open a case for a complaint. Raises CaseAlreadyOpen, ComplaintClosed, NotFound."""
+    complaint = await complaints.lock(complaint_id, reached)
+    case_id = uuid4()
+    await cases.record(case_id, complaint.open_case(case_id, at=at, policy=city), by=reached.actor, at=at)
+    due_on = target.due_on(at, city.target)
+    return CaseOpenedOut(id=case_id, requested_on=target.local_date(at, city.target), due_on=due_on)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="File a complaint",
+    responses=responses(401, 403, 409),
+    openapi_extra={"security": [{}, {"Bearer": []}]},
+)
+async def file_complaint(
+    body: ComplaintIn,
+    reached: ReachedByAnybody,
+    complaints: Complaints,
+    parties: Parties,
+    cases: Cases,
+    service: InService,
+    at: Now,
+    complaint_id: NewId,
+    response: Response,
+) -> ComplaintFiledOut:
+    """File a complaint: the public without a token, staff for a call or a letter, an integration for its own system.
+
+    Each complainant gets an access code. Being open to mediation opens a case, and starts the four weeks.
+    """
+    actor = reached.actor
+    year = target.local_date(at, service.policy.target).year
+    reference = await complaints.file(complaint_id, body.columns(actor), year=year, by=actor, at=at)
+    rows = [party.row(uuid4()) for party in body.parties]
+    await parties.add(complaint_id, rows, by=actor, at=at)
+    codes = [
+        await new_code(parties, UUID(str(row["id"])), complaint_id, service, actor, at)
+        for row in rows
+        if row["side"] is Side.COMPLAINANT
+    ]
+    case_id = None
+    if body.interested_in_mediation:
+        opened = await open_case(complaint_id, complaints, cases, reached, at, service.policy)
+        case_id = opened.id
+    response.headers["Location"] = f"/v1/complaints/{complaint_id}"
+    return ComplaintFiledOut(id=complaint_id, reference=reference, case_id=case_id, access_codes=codes)
+
+
+@router.get("", summary="Complaints")
+async def list_complaints(
+    wanted: Annotated[ComplaintsWanted, Query()],
+    pages: Pages,
+    reached: Reached,
+    complaints: Complaints,
+    city: CityPolicy,
+    on: Today,
+) -> ComplaintList:
+    """The complaints that the caller reaches, newest first."""
+    if wanted.looks_at_cases and reached.relation is not Relation.OFFICE:
+        raise OfficeFilter
+    chosen = ComplaintFilter(**wanted.model_dump())
+    part = await complaints.list(reached, chosen, pages.page, today=on, policy=city.target)
+    return pages.answer(ComplaintList, part, shown)
+
+
+@router.get("/{complaint_id}", summary="A complaint")
+async def get_complaint(complaint_id: ComplaintId, reached: Reached, complaints: Complaints) -> AnyComplaint:
+    """A complaint: whole for the office, in outline for a complainant and the integration that filed it."""
+    return shown(await complaints.get(complaint_id, reached))
+
+
+@router.patch("/{complaint_id}", summary="Correct the intake data")
+async def correct_complaint(
+    complaint_id: ComplaintId, body: ComplaintPatch, reached: Reached, complaints: Complaints, at: Now
+) -> ComplaintOut:
+    """Correct what intake wrote down. What changed is recorded by name, and screening is held against the new data."""
+    await complaints.correct(complaint_id, body.changes(), reached, by=reached.actor, at=at)
+    return ComplaintOut.read(await complaints.get(complaint_id, reached), audience="office")
+
+
+@router.post(
+    "/{complaint_id}/mediation-requests",
+    status_code=201,
+    summary="Request mediation later",
+    responses=responses(409),
+)
+async def request_mediation(
+    complaint_id: ComplaintId,
+    reached: Reached,
+    complaints: Complaints,
+    cases: Cases,
+    city: CityPolicy,
+    at: Now,
+    response: Response,
+) -> CaseOpenedOut:
+    """Open a case for a complaint that has none open: somebody calls the office later, or tries again."""
+    opened = await open_case(complaint_id, complaints, cases, reached, at, city)
+    response.headers["Location"] = f"/v1/cases/{opened.id}"
+    return opened

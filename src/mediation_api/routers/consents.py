@@ -1,0 +1,162 @@
+"""Consents and withdrawals: how a party takes part, and how it leaves."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.case import Case
+from mediation_api.domain.errors import DisclosureOutdated, Invalid, NotFound
+from mediation_api.domain.values import Channel, Decision
+from mediation_api.repository.cases import Cases as CasesRepository
+from mediation_api.routers.deps import CaseId, CaseRecords, Cases, InService, NewId, Now, Reached
+from mediation_api.routers.disclosures import Sha256, find_current
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Listing, whole
+from mediation_api.routers.problems import responses
+from mediation_api.routers.types import Flag, In, InstantOut, Out, Uuid
+
+router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["consents"])
+
+
+class Spoken(In):
+    """Who says something, and how it reached the office. A party leaves both out: it speaks for itself."""
+
+    party_id: Uuid | None = Field(None, description="Staff name the party.")
+    channel: Channel | None = Field(None, description="Staff say how it reached them.")
+
+    async def party(self, case: Case, cases: CasesRepository, reached: Reach) -> UUID:
+        """The party that speaks. Raises Invalid: staff name nobody; NotFound: a party names another."""
+        if reached.relation is Relation.OWN:
+            own = await cases.own_party(case, reached)
+            if self.party_id not in {None, own}:
+                raise NotFound
+            return own
+        if self.party_id is None:
+            raise Invalid("/party_id", "required", "Staff say for which party.")
+        return self.party_id
+
+    def way(self, reached: Reach) -> Channel:
+        """How it reached the office. Raises Invalid: staff do not say, or a party does."""
+        if reached.relation is Relation.OWN:
+            if self.channel not in {None, Channel.PORTAL}:
+                raise Invalid("/channel", "staff-only", "A party itself always comes through the portal.")
+            return Channel.PORTAL
+        if self.channel is None:
+            raise Invalid("/channel", "required", "Staff say how it reached them.")
+        return self.channel
+
+
+class ConsentIn(Spoken):
+    """An answer to one disclosure, which the party has been shown or read."""
+
+    decision: Decision
+    disclosure_sha256: Sha256
+    guardian_agreed: Flag = Field(default=False, description="For a minor: the guardian on file agrees as well.")
+
+
+class ConsentOut(Out):
+    """A party's answer. It stands: to leave after agreeing, withdraw."""
+
+    id: UUID
+    case_id: UUID
+    party_id: UUID
+    decision: Decision
+    disclosure_sha256: str
+    channel: Channel
+    guardian_agreed: bool
+    at: InstantOut
+
+
+class ConsentList(Listing[ConsentOut]):
+    """The answers that the caller may see: all for the office, its own for a party."""
+
+
+class WithdrawalIn(Spoken):
+    """A withdrawal. A party sends an empty object, or nothing at all; no reason is asked for."""
+
+
+class WithdrawalOut(Out):
+    """A withdrawal. There is no field for why."""
+
+    id: UUID
+    case_id: UUID
+    party_id: UUID
+    channel: Channel
+    at: InstantOut
+
+
+class WithdrawalList(Listing[WithdrawalOut]):
+    """The withdrawals that the caller may see: all for the office, its own for a party."""
+
+
+@router.post("/consents", status_code=201, summary="Agree or decline", responses=responses(409))
+async def give_consent(
+    case_id: CaseId,
+    body: ConsentIn,
+    reached: Reached,
+    cases: Cases,
+    records: CaseRecords,
+    service: InService,
+    at: Now,
+    consent_id: NewId,
+) -> ConsentOut:
+    """Record a party's answer to the disclosure it was shown: by itself, or by staff with the channel."""
+    case = await cases.lock(case_id, reached)
+    party_id = await body.party(case, cases, reached)
+    disclosure = find_current(body.disclosure_sha256, service.settings.office_name)
+    if disclosure is None:
+        raise DisclosureOutdated
+    given = case.answer(
+        party_id,
+        body.decision,
+        disclosure=disclosure,
+        channel=body.way(reached),
+        guardian_agreed=body.guardian_agreed,
+        consent_id=consent_id,
+    )
+    await cases.record(case_id, given, by=reached.actor, at=at)
+    return ConsentOut.read(await records.consent_of(case_id, party_id, reached))
+
+
+@router.get("/consents", summary="Consents")
+async def list_consents(case_id: CaseId, reached: Reached, records: CaseRecords) -> ConsentList:
+    """Who answered what: all of it for the office, its own answer for a party."""
+    return whole(ConsentList, await records.consents(case_id, reached), ConsentOut.read)
+
+
+@router.post(
+    "/withdrawals",
+    status_code=201,
+    summary="Withdraw",
+    responses={200: {"model": WithdrawalOut, "description": "The party had withdrawn before."}, **responses(409)},
+)
+async def withdraw(
+    case_id: CaseId,
+    reached: Reached,
+    cases: Cases,
+    records: CaseRecords,
+    at: Now,
+    withdrawal_id: NewId,
+    response: Response,
+    body: WithdrawalIn | None = None,
+) -> WithdrawalOut:
+    """Leave: at any time before the close, without a reason, as often as one likes to say it.
+
+    It needs no key, no version and no particular state, and a second time answers 200 with the first withdrawal.
+    """
+    said = body or WithdrawalIn()
+    case = await cases.lock(case_id, reached)
+    party_id = await said.party(case, cases, reached)
+    left = case.withdraw(party_id, channel=said.way(reached), withdrawal_id=withdrawal_id)
+    await cases.record(case_id, left, by=reached.actor, at=at)
+    if not left:
+        response.status_code = 200
+    return WithdrawalOut.read(await records.withdrawal_of(case_id, party_id, reached))
+
+
+@router.get("/withdrawals", summary="Withdrawals")
+async def list_withdrawals(case_id: CaseId, reached: Reached, records: CaseRecords) -> WithdrawalList:
+    """Who withdrew: all for the office, its own withdrawal for a party."""
+    return whole(WithdrawalList, await records.withdrawals(case_id, reached), WithdrawalOut.read)

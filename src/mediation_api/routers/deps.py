@@ -1,0 +1,169 @@
+"""What routes are given: who is calling and what they reach, the time, the city's policy, and the repositories.
+
+The transaction is a dependency with `scope="function"`: it commits before the answer leaves, so that a failed commit
+cannot look like a success. Nobody else commits. Reads run without BEGIN and COMMIT, in one round trip.
+
+Every dependency is `async def`: FastAPI runs a plain one in a thread, which costs more than most of them do.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, TypeVar
+from uuid import UUID, uuid4
+
+from fastapi import Depends, Path, Request
+from fastapi.security import HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain import access, target
+from mediation_api.domain.access import ANYBODY, Reach
+from mediation_api.domain.errors import Unauthenticated
+from mediation_api.domain.policy import Policy
+from mediation_api.outreach.tokens import Issuer, Verifier
+from mediation_api.repository.agreements import Agreements as AgreementsRepository
+from mediation_api.repository.board import Board as BoardRepository
+from mediation_api.repository.cases import Cases as CasesRepository
+from mediation_api.repository.complaints import Complaints as ComplaintsRepository
+from mediation_api.repository.database import Database
+from mediation_api.repository.mediators import Mediators as MediatorsRepository
+from mediation_api.repository.parties import Parties as PartiesRepository
+from mediation_api.repository.records import CaseRecords as CaseRecordsRepository
+from mediation_api.repository.sessions import Sessions as SessionsRepository
+from mediation_api.repository.timeline import Timeline as TimelineRepository
+from mediation_api.routers.types import Uuid
+from mediation_api.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What one process of the service is made of. `main.create_app` puts it together."""
+
+    settings: Settings
+    policy: Policy
+    database: Database
+    verifier: Verifier
+    issuer: Issuer
+    clock: Callable[[], datetime]
+
+
+async def service_of(request: Request) -> Service:
+    """The service that this application serves."""
+    service: Service = request.app.state.service
+    return service
+
+
+async def now(service: Annotated[Service, Depends(service_of)]) -> datetime:
+    """The instant of the request, in UTC; all that one request records has this one time."""
+    return service.clock()
+
+
+async def policy(service: Annotated[Service, Depends(service_of)]) -> Policy:
+    """The city's own choices."""
+    return service.policy
+
+
+InService = Annotated[Service, Depends(service_of)]
+Now = Annotated[datetime, Depends(now)]
+CityPolicy = Annotated[Policy, Depends(policy)]
+
+
+async def today(at: Now, city: CityPolicy) -> date:
+    """The date on the office's wall calendar."""
+    return target.local_date(at, city.target)
+
+
+Today = Annotated[date, Depends(today)]
+
+
+async def new_id() -> UUID:
+    """The identity of what the request creates."""
+    return uuid4()
+
+
+NewId = Annotated[UUID, Depends(new_id)]
+
+# ── who is calling ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+bearer = HTTPBearer(
+    scheme_name="Bearer",
+    bearerFormat="JWT",
+    description="Staff, officers, mediators and integrations: a token of the city's identity provider. "
+    "Members of the public: a token that `exchangeAccessCode` gives for an access code.",
+    auto_error=False,
+)
+
+
+async def reach(request: Request, service: InService, at: Now) -> Reach:
+    """What the caller reaches with this operation; `domain.access` holds the table.
+
+    Raises:
+        Unauthenticated: there is no valid token, and the operation is not for the public.
+        NotPermitted: the operation is not for this role.
+    """
+    actor = ANYBODY
+    authorization = request.headers.getlist("authorization")
+    if authorization:
+        scheme, _, token = authorization[0].partition(" ")
+        if len(authorization) > 1 or scheme.lower() != "bearer":
+            raise Unauthenticated
+        actor = await service.verifier.verify(token.strip(), at)
+    request.state.role = actor.role
+    return access.reach(request.scope["endpoint"].__name__, actor)
+
+
+ReachedByAnybody = Annotated[Reach, Depends(reach)]
+"""For the few operations that the public may call; the contract marks their security by hand."""
+
+
+async def with_token(reached: ReachedByAnybody, _documented: Annotated[object, Depends(bearer)]) -> Reach:
+    """The same, for operations that need a token, which the contract then says."""
+    return reached
+
+
+Reached = Annotated[Reach, Depends(with_token)]
+
+# ── the repositories, on the request's one connection ──────────────────────────────────────────────────────────────
+
+
+async def connection(
+    request: Request, service: InService, _reached: ReachedByAnybody
+) -> AsyncIterator[AsyncConnection]:
+    """A connection for this request, once the caller may make it: one transaction, or plain reads for a GET."""
+    database = service.database
+    async with database.reading() if request.method == "GET" else database.transaction() as opened:
+        yield opened
+
+
+Connection = Annotated[AsyncConnection, Depends(connection, scope="function")]
+
+
+def _on(made: Callable[[AsyncConnection], T]) -> Callable[[AsyncConnection], Awaitable[T]]:
+    async def provide(opened: Connection) -> T:
+        return made(opened)
+
+    return provide
+
+
+Agreements = Annotated[AgreementsRepository, Depends(_on(AgreementsRepository))]
+Board = Annotated[BoardRepository, Depends(_on(BoardRepository))]
+Cases = Annotated[CasesRepository, Depends(_on(CasesRepository))]
+Complaints = Annotated[ComplaintsRepository, Depends(_on(ComplaintsRepository))]
+Mediators = Annotated[MediatorsRepository, Depends(_on(MediatorsRepository))]
+Parties = Annotated[PartiesRepository, Depends(_on(PartiesRepository))]
+CaseRecords = Annotated[CaseRecordsRepository, Depends(_on(CaseRecordsRepository))]
+Sessions = Annotated[SessionsRepository, Depends(_on(SessionsRepository))]
+Timeline = Annotated[TimelineRepository, Depends(_on(TimelineRepository))]
+
+# ── paths ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ComplaintId = Annotated[Uuid, Path(description="The complaint's id.")]
+PartyId = Annotated[Uuid, Path(description="The party's id.")]
+CaseId = Annotated[Uuid, Path(description="The case's id.")]
+MediatorId = Annotated[Uuid, Path(description="The mediator's id.")]
+AssignmentId = Annotated[Uuid, Path(description="The assignment's id.")]
+SessionId = Annotated[Uuid, Path(description="The session's id.")]
+AttendeeId = Annotated[Uuid, Path(description="The attendee's id.")]
+AgreementId = Annotated[Uuid, Path(description="The agreement's id.")]

@@ -1,0 +1,70 @@
+"""Disclosures: the text that a party is shown before it answers."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field, StringConstraints
+
+from mediation_api.domain import texts
+from mediation_api.domain.texts import Text
+from mediation_api.routers.deps import CaseRecords, InService, ReachedByAnybody
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Listing
+from mediation_api.routers.types import Language, Out, Params
+
+router = APIRouter(prefix="/v1/disclosures", route_class=StrictRoute, tags=["disclosures"])
+
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$", strict=True)]
+"""The lower-case hexadecimal SHA-256 of a text in UTF-8."""
+
+
+class DisclosureOut(Out):
+    """A disclosure. Show `text` as it is; an answer names its `sha256`."""
+
+    sha256: str
+    version: str = Field(examples=["2026-11"])
+    language: str = Field(examples=["en"])
+    text: str
+
+
+class DisclosureList(Listing[DisclosureOut]):
+    """The current disclosure in each language."""
+
+
+class DisclosuresWanted(Params):
+    """Which language is wanted; without one, all of them."""
+
+    language: Language | None = None
+
+
+@router.get("", summary="The current disclosure", openapi_extra={"security": []})
+async def list_disclosures(
+    wanted: Annotated[DisclosuresWanted, Query()], service: InService, _reached: ReachedByAnybody
+) -> DisclosureList:
+    """The current disclosure, by language. Where there is none in a language, an interpreter reads another out."""
+    languages = texts.LANGUAGES if wanted.language is None else (wanted.language,)
+    current = (texts.disclosure(language, service.settings.office_name) for language in languages)
+    items = [_shown(text) for text in current if text is not None]
+    return DisclosureList(items=items, next_cursor=None)
+
+
+@router.get("/{sha256}", summary="A disclosure, word for word", openapi_extra={"security": []})
+async def get_disclosure(
+    sha256: Sha256, service: InService, records: CaseRecords, _reached: ReachedByAnybody
+) -> DisclosureOut:
+    """A current disclosure, or an earlier one that somebody answered to."""
+    text = find_current(sha256, service.settings.office_name)
+    if text is not None:
+        return _shown(text)
+    kept = await records.disclosure(sha256)
+    return DisclosureOut(sha256=kept["sha256"], version=kept["version"], language=kept["language"], text=kept["body"])
+
+
+def find_current(sha256: str, office: str) -> Text | None:
+    """The current disclosure with this hash, in whichever language."""
+    current = (texts.disclosure(language, office) for language in texts.LANGUAGES)
+    return next((text for text in current if text is not None and text.sha256 == sha256), None)
+
+
+def _shown(text: Text) -> DisclosureOut:
+    return DisclosureOut(sha256=text.sha256, version=text.version, language=text.languages[0], text=text.body)

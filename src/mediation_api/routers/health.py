@@ -1,0 +1,50 @@
+"""Health: whether the process lives, whether it can serve, and which version it is."""
+
+from importlib.metadata import version as installed_version
+from typing import Literal
+
+from fastapi import APIRouter
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from mediation_api.routers.deps import InService, ReachedByAnybody
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.types import Out
+
+router = APIRouter(prefix="/health", route_class=StrictRoute, tags=["health"])
+
+
+class HealthOut(Out):
+    """All is well; otherwise the answer is a problem document."""
+
+    status: Literal["ok"]
+
+
+class VersionOut(Out):
+    """The version of the service."""
+
+    version: str
+
+
+@router.get("/live", summary="Is the process alive", openapi_extra={"security": []})
+async def live(_reached: ReachedByAnybody) -> HealthOut:
+    """The process answers. Nothing else is looked at: a restart would mend nothing else."""
+    return HealthOut(status="ok")
+
+
+@router.get("/ready", summary="Can it serve", openapi_extra={"security": []})
+async def ready(service: InService, _reached: ReachedByAnybody) -> HealthOut:
+    """The database answers and its migrations are at head; otherwise 503."""
+    try:
+        can_serve = await service.database.ready()
+    except (SQLAlchemyError, OSError):
+        can_serve = False
+    if not can_serve:
+        raise HTTPException(503)
+    return HealthOut(status="ok")
+
+
+@router.get("/version", summary="The version", openapi_extra={"security": []})
+async def version(_reached: ReachedByAnybody) -> VersionOut:
+    """The version of the service that answers."""
+    return VersionOut(version=installed_version("mediation-api"))

@@ -1,0 +1,344 @@
+"""What surrounds every request: its id, its log line, its limits, its last resort, and strict JSON.
+
+    Envelope     request id, security headers, HEAD, one log line
+      LastResort   an exception that nobody handled becomes a problem document; it never reaches the server
+        BodyLimit    size and time of the body
+          FastAPI      its handlers are those of `problems.py`
+            StrictRoute  reads JSON in one way only
+
+Plain ASGI throughout: Starlette's BaseHTTPMiddleware hides disconnects and loses context variables
+(RELIABILITY.md §2).
+"""
+
+import asyncio
+import json
+import logging
+import math
+import re
+import time
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+from uuid import uuid4
+
+from fastapi import FastAPI
+from fastapi.requests import Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import JsonValue
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mediation_api.routers import problems
+from mediation_api.routers.problems import Malformed
+
+BODY_SECONDS: Final = 10.0
+DEPTH_LIMIT: Final = 32
+
+_log = logging.getLogger(__name__)
+
+
+def install(app: FastAPI, *, body_limit: int, body_seconds: float = BODY_SECONDS) -> None:
+    """Give `app` the middleware, the handlers and the documented problems of this service. Call it once.
+
+    Args:
+        app: The application. Its routers are to use `route_class=StrictRoute`.
+        body_limit: The largest body, in bytes.
+        body_seconds: How long a body may take to arrive.
+    """
+    app.router.redirect_slashes = False  # a redirect is neither in the contract nor a problem document
+    for kind, handler in problems.HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    problems.document(app)
+    app.add_middleware(BodyLimit, limit=body_limit, seconds=body_seconds)
+    app.add_middleware(LastResort)
+    app.add_middleware(Envelope)
+
+
+# --- the envelope -------------------------------------------------------------------------------------------
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+# FastAPI's docs page: an inline script that starts Swagger UI, which comes from a CDN unless it is bundled.
+_DOCS_POLICY: Final = (
+    "default-src 'none'; connect-src 'self'; frame-ancestors 'none'; "
+    "img-src 'self' data: https://fastapi.tiangolo.com; "
+    "script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net"
+)
+
+
+class Envelope:
+    """The request's id, the headers of every answer, and one log line.
+
+    An `X-Request-Id` of up to 64 safe characters is kept, any other is replaced. HEAD is answered as GET
+    without its content. A header that a route sets itself is left alone.
+
+    The log line holds what is listed here and nothing else: no path, no query, no address, no name. `role` is
+    what the authentication left in `request.state.role`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._templates: dict[object, str] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        method: str = scope["method"]
+        offered = Headers(scope=scope).get("x-request-id", "")
+        request_id = offered if _REQUEST_ID.fullmatch(offered) else str(uuid4())
+        status: int | None = None
+        scope = {**scope, "method": "GET" if method == "HEAD" else method}
+        state: dict[str, object] = scope.setdefault("state", {})
+        state["request_id"] = request_id
+
+        async def enveloped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                if scope["path"] in {scope["app"].docs_url, scope["app"].redoc_url}:
+                    headers.setdefault("Content-Security-Policy", _DOCS_POLICY)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            elif method == "HEAD" and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            await self.app(scope, receive, enveloped)
+        finally:
+            line = {
+                "event": "request",
+                "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "method": method if method in _METHODS else "other",
+                "route": self._template(scope),
+                "status": status,
+                "ms": round((time.perf_counter() - started) * 1000, 1),
+                "request_id": request_id,
+                "role": state.get("role"),
+            }
+            _log.info("%s", json.dumps(line, default=str))
+
+    def _template(self, scope: Scope) -> str | None:
+        """Return the path as the contract writes it, with its prefixes; None when no route matched."""
+        if not self._templates:
+            app: FastAPI = scope["app"]
+            for context in iter_route_contexts(app.routes):
+                self._templates.setdefault(context.endpoint, context.path_format or "")
+        return self._templates.get(scope.get("endpoint")) or None
+
+
+# --- the last resort ----------------------------------------------------------------------------------------
+
+
+class LastResort:
+    """Answer 503 or 500 with a problem document when nobody handled an exception.
+
+    The exception ends here: whatever is raised further, Starlette passes on and uvicorn logs with its text.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as exc:  # noqa: BLE001 - this is the place for all of them
+            response = problems.on_failure(Request(scope), exc)
+            # When the answer has begun it is too late: the server sees it unfinished and closes the connection.
+            if not begun:
+                await response(scope, receive, send)
+
+
+# --- the body's size and time -------------------------------------------------------------------------------
+
+_LONGEST_LENGTH: Final = 15  # digits; int() of thousands of them would itself be an attack
+
+
+class BodyLimit:
+    """Refuse a body that is too large (413), announced or not, or too slow (408)."""
+
+    def __init__(self, app: ASGIApp, *, limit: int, seconds: float) -> None:
+        self.app = app
+        self.limit = limit
+        self.seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if self._announces_too_much(scope):
+            refused = HTTPException(413, headers={"Connection": "close"})
+            response = await problems.on_http(Request(scope), refused)
+            await response(scope, receive, send)
+            return
+        taken = 0
+        complete = False
+        deadline: float | None = None
+
+        async def limited() -> Message:
+            nonlocal taken, complete, deadline
+            if complete:  # from here on it only waits for the caller to hang up
+                return await receive()
+            deadline = deadline or asyncio.get_running_loop().time() + self.seconds
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, headers={"Connection": "close"}) from None
+            complete = not message.get("more_body", False)
+            taken += len(message.get("body", b""))
+            if taken > self.limit:
+                raise HTTPException(413, headers={"Connection": "close"})
+            return message
+
+        await self.app(scope, limited, send)
+
+    def _announces_too_much(self, scope: Scope) -> bool:
+        length = Headers(scope=scope).get("content-length", "")
+        if not (length.isascii() and length.isdigit()):
+            return False
+        return len(length) > _LONGEST_LENGTH or int(length) > self.limit
+
+
+# --- strict JSON --------------------------------------------------------------------------------------------
+
+_JSON_TYPE = re.compile(r'application/json[ \t]*(;[ \t]*charset="?utf-8"?[ \t]*)?', re.IGNORECASE)
+_LARGEST: Final = 2**63 - 1
+
+
+class StrictRequest(Request):
+    """A request whose body is read in one way only. FastAPI calls `body` and then `json`."""
+
+    async def body(self) -> bytes:
+        """Return the body. Raises HTTPException 415 when there is one that is not declared as JSON."""
+        body = await super().body()
+        if body and not _JSON_TYPE.fullmatch(self.headers.get("content-type", "").strip()):
+            raise HTTPException(415)
+        return body
+
+    async def json(self) -> JsonValue:
+        """Return the parsed body. Raises Malformed."""
+        return parse(await self.body())
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its body strictly: `APIRouter(route_class=StrictRoute)`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
+        """Hand the endpoint a StrictRequest."""
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+def parse(body: bytes) -> JsonValue:
+    """Parse JSON that means the same to every parser.
+
+    Raises:
+        Malformed: Not UTF-8, a byte order mark, not JSON, a key twice in an object, NaN or Infinity, a number
+            beyond 64 bits, more than DEPTH_LIMIT levels, or half of a surrogate pair.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("not-utf-8", "The body is not UTF-8.") from None
+    if text.startswith("\ufeff"):
+        raise Malformed("byte-order-mark", "The body starts with a byte order mark.")
+    try:
+        value: JsonValue = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_float,
+        )
+    except json.JSONDecodeError as exc:
+        where = f"The body is not JSON: see line {exc.lineno}, column {exc.colno}."
+        raise Malformed("not-json", where) from None
+    except RecursionError:
+        raise _too_deep() from None
+    _inspect(value)
+    return value
+
+
+def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Malformed("duplicate-key", "An object names the same key twice.")
+    return members
+
+
+def _constant(_: str) -> NoReturn:
+    raise Malformed("not-json", "NaN and Infinity are not JSON.")
+
+
+def _integer(digits: str) -> int:
+    # The length comes first: Python itself refuses thousands of digits, with an error of another kind.
+    if len(digits) > len(str(-_LARGEST)) or abs(int(digits)) > _LARGEST:
+        raise Malformed("number-out-of-range", "A number is out of range.")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise Malformed("number-out-of-range", "A number is out of range.")
+    return value
+
+
+def _too_deep() -> Malformed:
+    return Malformed("too-deep", f"The body is nested more than {DEPTH_LIMIT} levels deep.")
+
+
+def _inspect(value: JsonValue) -> None:
+    """Check depth and text without recursion: the depth is the caller's to choose."""
+    pending: list[tuple[JsonValue, int]] = [(value, 1)]
+    while pending:
+        node, depth = pending.pop()
+        if isinstance(node, str):
+            _check_text(node)
+        elif isinstance(node, dict | list):
+            if depth > DEPTH_LIMIT:
+                raise _too_deep()
+            if isinstance(node, dict):
+                for key in node:
+                    _check_text(key)
+            children = node.values() if isinstance(node, dict) else node
+            pending.extend((child, depth + 1) for child in children)
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Malformed("lone-surrogate", "A text holds half of a surrogate pair.") from None

@@ -1,0 +1,251 @@
+"""The roster of mediators, and the proposals of cases to them."""
+
+from datetime import date
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
+
+from mediation_api.domain import assignments
+from mediation_api.domain.errors import Invalid
+from mediation_api.domain.values import AssignmentState, ConflictKind
+from mediation_api.repository import tables
+from mediation_api.routers.deps import (
+    AssignmentId,
+    CaseId,
+    Cases,
+    CityPolicy,
+    MediatorId,
+    Mediators,
+    NewId,
+    Now,
+    Reached,
+)
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Filters, Listing, Pages
+from mediation_api.routers.patching import Patch
+from mediation_api.routers.problems import responses
+from mediation_api.routers.types import Email, Flag, In, InstantOut, Language, Line, Out, Phone, Uuid
+
+roster = APIRouter(prefix="/v1/mediators", route_class=StrictRoute, tags=["mediators"])
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["assignments"])
+
+Subject = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$", strict=True), Field(examples=["m.okafor"])]
+"""The `sub` of the mediator's token at the city's identity provider."""
+Languages = Annotated[list[Language], Field(min_length=1, max_length=20)]
+
+# ── the roster ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class MediatorIn(In):
+    """Somebody who mediates for the office."""
+
+    name: Line
+    subject: Subject
+    languages: Languages
+    email: Email | None = None
+    phone: Phone | None = None
+    active: Flag = True
+
+
+class MediatorPatch(Patch):
+    """A correction of an entry. Who is not active is proposed no more cases, and keeps those accepted."""
+
+    kept: ClassVar[frozenset[str]] = frozenset({"name", "subject", "languages", "active"})
+
+    name: Line | SkipJsonSchema[None] = None
+    subject: Subject | SkipJsonSchema[None] = None
+    languages: Languages | SkipJsonSchema[None] = None
+    email: Email | None = None
+    phone: Phone | None = None
+    active: Flag | SkipJsonSchema[None] = None
+
+
+class MediatorOut(Out):
+    """An entry of the roster."""
+
+    id: UUID
+    name: str
+    subject: str
+    languages: list[str]
+    email: str | None
+    phone: str | None
+    active: bool
+    added_at: InstantOut
+
+
+class MediatorList(Listing[MediatorOut]):
+    """One page of the roster."""
+
+
+class MediatorsWanted(Filters):
+    """Filters of the roster."""
+
+    language: Language | None = None
+    active: Flag | None = None
+
+
+@roster.post("", status_code=201, summary="Add a mediator", responses=responses(409))
+async def add_mediator(
+    body: MediatorIn,
+    reached: Reached,
+    mediators: Mediators,
+    at: Now,
+    mediator_id: NewId,
+    response: Response,
+) -> MediatorOut:
+    """Put somebody on the roster."""
+    await mediators.add(mediator_id, body.model_dump(), by=reached.actor, at=at)
+    response.headers["Location"] = f"/v1/mediators/{mediator_id}"
+    return MediatorOut.read(await mediators.get(mediator_id, reached))
+
+
+@roster.get("", summary="The roster")
+async def list_mediators(
+    wanted: Annotated[MediatorsWanted, Query()], pages: Pages, reached: Reached, mediators: Mediators
+) -> MediatorList:
+    """The roster for staff; for a mediator, the own entry."""
+    part = await mediators.list(reached, pages.page, language=wanted.language, active=wanted.active)
+    return pages.answer(MediatorList, part, MediatorOut.read)
+
+
+@roster.get("/{mediator_id}", summary="A mediator")
+async def get_mediator(mediator_id: MediatorId, reached: Reached, mediators: Mediators) -> MediatorOut:
+    """An entry of the roster."""
+    return MediatorOut.read(await mediators.get(mediator_id, reached))
+
+
+@roster.patch("/{mediator_id}", summary="Correct a mediator", responses=responses(409))
+async def correct_mediator(
+    mediator_id: MediatorId, body: MediatorPatch, reached: Reached, mediators: Mediators, at: Now
+) -> MediatorOut:
+    """Correct an entry, or take somebody off the active roster."""
+    await mediators.correct(mediator_id, body.changes(), by=reached.actor, at=at)
+    return MediatorOut.read(await mediators.get(mediator_id, reached))
+
+
+# ── assignments ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ProposalIn(In):
+    """To whom the case is proposed."""
+
+    mediator_id: Uuid
+
+
+class DeclarationIn(In):
+    """The declaration of conflicts. Each is answered; a yes to any ends the assignment, and parties see no reason."""
+
+    knows_a_party: Flag
+    has_an_interest: Flag = Field(description="Financial, professional or personal.")
+    took_part_before: Flag = Field(description="In the matter itself, in whatever role.")
+
+    def conflicts(self) -> frozenset[ConflictKind]:
+        """The conflicts that were declared."""
+        return frozenset(kind for kind in ConflictKind if getattr(self, kind.value))
+
+
+class AssignmentOut(Out):
+    """A proposal, and what became of it."""
+
+    id: UUID
+    case_id: UUID
+    mediator_id: UUID
+    mediator_name: str
+    state: AssignmentState
+    answer_due_on: date
+    conflicts: list[ConflictKind]
+    proposed_at: InstantOut
+    answered_at: InstantOut | None
+
+
+class AssignmentList(Listing[AssignmentOut]):
+    """One page of assignments, newest first."""
+
+
+class AssignmentsWanted(Filters):
+    """Filters of the list."""
+
+    case_id: Uuid | None = None
+    state: AssignmentState | None = None
+
+
+@router.post("/cases/{case_id}/assignments", status_code=201, summary="Propose to a mediator", responses=responses(409))
+async def propose_mediator(
+    case_id: CaseId,
+    body: ProposalIn,
+    reached: Reached,
+    cases: Cases,
+    mediators: Mediators,
+    city: CityPolicy,
+    at: Now,
+    assignment_id: NewId,
+    response: Response,
+) -> AssignmentOut:
+    """Propose the case to a mediator, who has some working days to answer. Who had not answered is released."""
+    case = await cases.lock(case_id, reached)
+    mediator = await mediators.candidate(body.mediator_id)
+    if mediator is None:
+        raise Invalid("/mediator_id", "unknown-mediator", "Nobody on the roster has this id.")
+    proposed = assignments.propose(case, mediator, assignment_id=assignment_id, at=at, policy=city)
+    await cases.record(case_id, proposed, by=reached.actor, at=at)
+    response.headers["Location"] = f"/v1/assignments/{assignment_id}"
+    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
+
+
+@router.get("/assignments", summary="Assignments")
+async def list_assignments(
+    wanted: Annotated[AssignmentsWanted, Query()], pages: Pages, reached: Reached, mediators: Mediators
+) -> AssignmentList:
+    """Assignments, newest first: all for coordinators, their own for a mediator."""
+    part = await mediators.assignments(reached, pages.page, case_id=wanted.case_id, state=wanted.state)
+    return pages.answer(AssignmentList, part, AssignmentOut.read)
+
+
+@router.get("/assignments/{assignment_id}", summary="An assignment")
+async def get_assignment(assignment_id: AssignmentId, reached: Reached, mediators: Mediators) -> AssignmentOut:
+    """An assignment."""
+    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
+
+
+@router.post("/assignments/{assignment_id}/accept", summary="Accept, declaring conflicts", responses=responses(409))
+async def accept_assignment(
+    assignment_id: AssignmentId,
+    body: DeclarationIn,
+    reached: Reached,
+    cases: Cases,
+    mediators: Mediators,
+    at: Now,
+) -> AssignmentOut:
+    """Accept a case with the declaration of conflicts. With a conflict the answer is `conflicted`, not `accepted`."""
+    case = await cases.lock_of(tables.assignments, assignment_id, reached)
+    await mediators.assignment(assignment_id, reached)
+    answer = assignments.accept(case, assignment_id, body.conflicts())
+    await cases.record(case.case_id, answer, by=reached.actor, at=at)
+    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
+
+
+@router.post("/assignments/{assignment_id}/decline", summary="Decline", responses=responses(409))
+async def decline_assignment(
+    assignment_id: AssignmentId, reached: Reached, cases: Cases, mediators: Mediators, at: Now
+) -> AssignmentOut:
+    """Decline a case; no reason is asked for."""
+    case = await cases.lock_of(tables.assignments, assignment_id, reached)
+    await mediators.assignment(assignment_id, reached)
+    answer = assignments.decline(case, assignment_id)
+    await cases.record(case.case_id, answer, by=reached.actor, at=at)
+    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
+
+
+@router.post("/assignments/{assignment_id}/recuse", summary="Leave a case", responses=responses(409))
+async def recuse_mediator(
+    assignment_id: AssignmentId, reached: Reached, cases: Cases, mediators: Mediators, at: Now
+) -> AssignmentOut:
+    """Leave a case after accepting it. A session ahead is cancelled, one under way adjourned; nobody is told why."""
+    case = await cases.lock_of(tables.assignments, assignment_id, reached)
+    await mediators.assignment(assignment_id, reached)
+    recused = assignments.recuse(case, assignment_id)
+    await cases.record(case.case_id, recused, by=reached.actor, at=at)
+    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))

@@ -1,0 +1,128 @@
+"""Lists over HTTP: `limit`, an opaque signed `cursor`, and `{items, next_cursor}` in the answer.
+
+A cursor says where the next page begins and grants no rights: what may be seen is decided anew for each page. It is
+bound to the operation that gave it, and encrypted (AES-SIV, RFC 5297): nobody builds one, and nobody reads in one the
+place of a fact among all facts, which would count what others did.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Annotated, Final, Generic, TypeVar
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from fastapi import Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import model_validator
+from sqlalchemy import RowMapping
+
+from mediation_api.repository.paging import Page, Position, Slice
+from mediation_api.routers.deps import InService
+from mediation_api.routers.types import RULE, Out, Params, Whole
+
+MOST: Final = 100
+DEFAULT: Final = 25
+_LONGEST_CURSOR: Final = 400
+
+T = TypeVar("T")
+
+
+class Listing(Out, Generic[T]):
+    """One page of a list. `next_cursor` is null on the last one."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+L = TypeVar("L", bound=Out)
+
+
+class Filters(Params):
+    """The filters of a list that comes in pages. `limit` and `cursor` are of the same query string, and `pager`'s."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_the_page(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if name not in {"limit", "cursor"}}
+
+
+class Pager:
+    """Which page is wanted, and how the answer says where the next one begins."""
+
+    def __init__(self, page: Page, key: bytes, operation: str) -> None:
+        self.page = page
+        self._key = key
+        self._operation = operation
+
+    def answer(self, made: type[L], part: Slice[RowMapping], shown: Callable[[RowMapping], object]) -> L:
+        """The answer of one page, its cursor signed for this operation."""
+        following = None if part.next is None else _write(part.next, self._key, self._operation)
+        items = [shown(row) for row in part.items]
+        return made.model_validate({"items": items, "next_cursor": following})
+
+
+async def pager(
+    request: Request,
+    service: InService,
+    limit: Annotated[int, Whole(1, MOST), Query(description="How many items at most.")] = DEFAULT,
+    cursor: Annotated[
+        str | None, Query(description="`next_cursor` of the page before.", max_length=_LONGEST_CURSOR)
+    ] = None,
+) -> Pager:
+    """The page that is asked for. A cursor that this operation did not give is a 422."""
+    operation = request.scope["endpoint"].__name__
+    key = service.settings.cursor_secret.get_secret_value().encode()
+    after = None if cursor is None else _read(cursor, key, operation)
+    if cursor is not None and after is None:
+        rule = {"type": f"{RULE}cursor", "loc": ("query", "cursor"), "msg": "This list gave no such cursor."}
+        raise RequestValidationError([rule])
+    return Pager(Page(limit, after), key, operation)
+
+
+Pages = Annotated[Pager, Depends(pager)]
+
+
+def whole(made: type[L], rows: Sequence[RowMapping], shown: Callable[[RowMapping], object]) -> L:
+    """The answer of a list that is short by nature and comes whole."""
+    return made.model_validate({"items": [shown(row) for row in rows], "next_cursor": None})
+
+
+def _write(position: Position, key: bytes, operation: str) -> str:
+    body = json.dumps([_tagged(each) for each in position], separators=(",", ":")).encode()
+    sealed = _cipher(key).encrypt(body, [operation.encode()])
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+
+def _read(cursor: str, key: bytes, operation: str) -> Position | None:
+    try:
+        sealed = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        body = _cipher(key).decrypt(sealed, [operation.encode()])
+    except (ValueError, InvalidTag):  # not ASCII, not base64, too short, or not ours
+        return None
+    # It could be decrypted, so it is what `_write` made.
+    first, second = (_READERS[tag](text) for tag, text in json.loads(body))
+    return first, second
+
+
+def _cipher(key: bytes) -> AESSIV:
+    return AESSIV(hashlib.sha512(key).digest())
+
+
+_READERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "UUID": UUID,
+    "int": int,
+}
+
+
+def _tagged(value: object) -> tuple[str, str]:
+    tag = "UUID" if isinstance(value, UUID) else type(value).__name__
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    return tag, text

@@ -1,0 +1,268 @@
+"""Parties of a complaint: contact, needs, guardians, and the access codes of complainants."""
+
+from datetime import datetime
+from secrets import token_bytes
+from typing import Annotated, ClassVar, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
+from sqlalchemy import RowMapping
+
+from mediation_api.domain import access_codes
+from mediation_api.domain.access import Actor, Reach, Relation
+from mediation_api.domain.errors import Invalid, OfficerHasNoCode
+from mediation_api.domain.values import Side
+from mediation_api.repository.parties import Parties as PartiesRepository
+from mediation_api.routers.deps import (
+    Cases,
+    ComplaintId,
+    InService,
+    NewId,
+    Now,
+    Parties,
+    PartyId,
+    Reached,
+    Service,
+)
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Listing, whole
+from mediation_api.routers.patching import Patch
+from mediation_api.routers.problems import responses
+from mediation_api.routers.types import (
+    Email,
+    Flag,
+    In,
+    InstantOut,
+    Language,
+    Line,
+    LongLine,
+    Note,
+    Out,
+    Phone,
+    broken,
+)
+
+router = APIRouter(route_class=StrictRoute, tags=["parties"])
+
+EmployeeNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$", strict=True)]
+"""An officer's number at the department: it ties the officer's token to the party."""
+
+
+class GuardianIn(In):
+    """The parent, guardian or other representative of a minor or of an adult who is represented."""
+
+    name: Line
+    relation: Line = Field(examples=["parent", "legal guardian"])
+    phone: Phone | None = None
+    email: Email | None = None
+
+
+class PartyIn(In):
+    """One person. What a party needs in order to take part is asked for, and provided free of charge."""
+
+    side: Side
+    name: Line
+    employee_number: EmployeeNumber | None = Field(None, description="Officers only.")
+    unit: Line | None = Field(None, description="Officers only.")
+    phone: Phone | None = None
+    email: Email | None = None
+    postal_address: LongLine | None = None
+    safe_contact: Note | None = Field(None, description="How and when the person can be reached safely.")
+    language: Language = "en"
+    interpreter_language: Language | None = Field(
+        None, description="Set when an interpreter is needed, sign languages included."
+    )
+    accommodations: Note | None = None
+    minor: Flag = Field(default=False, description="Complainants only.")
+    guardian: GuardianIn | None = None
+
+    @model_validator(mode="after")
+    def _fits_the_side(self) -> Self:
+        if self.side is Side.COMPLAINANT and (self.employee_number or self.unit):
+            raise broken("officers-only", "Only an officer has an employee number and a unit.")
+        if self.side is Side.OFFICER and (self.minor or self.guardian):
+            raise broken("complainants-only", "Only a complainant is a minor or has a guardian.")
+        return self
+
+    def row(self, party_id: UUID) -> dict[str, object]:
+        """The party as a row of the table."""
+        own = {name: getattr(self, name) for name in type(self).model_fields if name != "guardian"}
+        return {"id": party_id, **own, **guardian_columns(self.guardian)}
+
+
+class PartyPatch(Patch):
+    """A correction of what is on file. A party itself corrects its contact, language and needs."""
+
+    kept: ClassVar[frozenset[str]] = frozenset({"name", "language", "minor"})
+    by_party: ClassVar[frozenset[str]] = frozenset(
+        {
+            "phone",
+            "email",
+            "postal_address",
+            "safe_contact",
+            "language",
+            "interpreter_language",
+            "accommodations",
+        }
+    )
+
+    name: Line | SkipJsonSchema[None] = None
+    employee_number: EmployeeNumber | None = None
+    unit: Line | None = None
+    phone: Phone | None = None
+    email: Email | None = None
+    postal_address: LongLine | None = None
+    safe_contact: Note | None = None
+    language: Language | SkipJsonSchema[None] = None
+    interpreter_language: Language | None = None
+    accommodations: Note | None = None
+    minor: Flag | SkipJsonSchema[None] = None
+    guardian: GuardianIn | None = None
+
+    def columns(self, reached: Reach, side: Side) -> dict[str, object]:
+        """The changes, as columns. Raises Invalid: a field that this caller, or this side, does not have."""
+        changes = self.changes()
+        for name in changes:
+            if reached.relation is Relation.OWN and name not in self.by_party:
+                raise Invalid(f"/{name}", "staff-only", "Only staff correct this.")
+            if side is Side.COMPLAINANT and name in {"employee_number", "unit"}:
+                raise Invalid(f"/{name}", "officers-only", "Only an officer has this.")
+            if side is Side.OFFICER and name in {"minor", "guardian"}:
+                raise Invalid(f"/{name}", "complainants-only", "Only a complainant has this.")
+        if "guardian" in changes:
+            del changes["guardian"]
+            changes |= guardian_columns(self.guardian)
+        return changes
+
+
+def guardian_columns(guardian: GuardianIn | None) -> dict[str, object]:
+    """A guardian as columns of the party."""
+    return {
+        f"guardian_{name}": None if guardian is None else getattr(guardian, name) for name in GuardianIn.model_fields
+    }
+
+
+class GuardianOut(Out):
+    """A guardian or representative."""
+
+    name: str
+    relation: str
+    phone: str | None
+    email: str | None
+
+
+class PartyOut(Out):
+    """A party, whole. Only staff and the party itself ever see one."""
+
+    id: UUID
+    complaint_id: UUID
+    side: Side
+    name: str
+    employee_number: str | None
+    unit: str | None
+    phone: str | None
+    email: str | None
+    postal_address: str | None
+    safe_contact: str | None
+    language: str
+    interpreter_language: str | None
+    accommodations: str | None
+    minor: bool
+    guardian: GuardianOut | None
+    added_at: InstantOut
+
+    @classmethod
+    def of(cls, row: RowMapping) -> Self:
+        """The party of a row of the table."""
+        guardian = None
+        if row["guardian_name"] is not None:
+            guardian = GuardianOut(
+                **{name: row[f"guardian_{name}"] for name in GuardianOut.model_fields},
+            )
+        return cls(guardian=guardian, **{n: row[n] for n in cls.model_fields if n != "guardian"})
+
+
+class PartyList(Listing[PartyOut]):
+    """The parties of a complaint that the caller may see."""
+
+
+class AccessCodeOut(Out):
+    """A complainant's access code. It is shown this once, and cannot be looked up."""
+
+    party_id: UUID
+    access_code: str = Field(examples=["7K4MW-3F9QT-8ZC2X-N5RBD-0V6HJ-1YGPS-AEKM4"])
+
+
+async def new_code(
+    parties: PartiesRepository, party_id: UUID, complaint_id: UUID, service: Service, by: Actor, at: datetime
+) -> AccessCodeOut:
+    """Make an access code, keep its keyed hash, and show it this once."""
+    code = access_codes.from_entropy(token_bytes(access_codes.ENTROPY_BYTES))
+    secret = service.settings.access_code_secret.get_secret_value().encode()
+    await parties.issue_code(party_id, complaint_id, code, secret, by=by, at=at)
+    return AccessCodeOut(party_id=party_id, access_code=code.text())
+
+
+@router.get("/v1/complaints/{complaint_id}/parties", summary="The parties of a complaint")
+async def list_parties(complaint_id: ComplaintId, reached: Reached, parties: Parties) -> PartyList:
+    """Staff see all parties of the complaint, a complainant sees itself."""
+    return whole(PartyList, await parties.list(complaint_id, reached), PartyOut.of)
+
+
+@router.post(
+    "/v1/complaints/{complaint_id}/parties",
+    status_code=201,
+    summary="Add a party",
+    responses=responses(409),
+)
+async def add_party(
+    complaint_id: ComplaintId,
+    body: PartyIn,
+    reached: Reached,
+    parties: Parties,
+    cases: Cases,
+    at: Now,
+    party_id: NewId,
+    response: Response,
+) -> PartyOut:
+    """Add a complainant or an officer. In an open case the newcomer is asked, and the gate waits for the answer."""
+    case_id = await parties.open_case_of(complaint_id, reached)
+    case = None if case_id is None else await cases.lock(case_id, reached)
+    await parties.add(complaint_id, [body.row(party_id)], by=reached.actor, at=at)
+    if case is not None:
+        await cases.record(case.case_id, case.join(party_id, body.side), by=reached.actor, at=at)
+    response.headers["Location"] = f"/v1/parties/{party_id}"
+    return PartyOut.of(await parties.get(party_id, reached))
+
+
+@router.get("/v1/parties/{party_id}", summary="A party")
+async def get_party(party_id: PartyId, reached: Reached, parties: Parties) -> PartyOut:
+    """Staff see any party; a party sees itself."""
+    return PartyOut.of(await parties.get(party_id, reached))
+
+
+@router.patch("/v1/parties/{party_id}", summary="Correct a party", responses=responses(409))
+async def correct_party(party_id: PartyId, body: PartyPatch, reached: Reached, parties: Parties, at: Now) -> PartyOut:
+    """Staff correct anything on file; a party corrects how it is reached and what it needs."""
+    on_file = await parties.get(party_id, reached)
+    changes = body.columns(reached, Side(on_file["side"]))
+    await parties.correct(party_id, changes, reached, by=reached.actor, at=at)
+    return PartyOut.of(await parties.get(party_id, reached))
+
+
+@router.post(
+    "/v1/parties/{party_id}/access-codes",
+    status_code=201,
+    summary="Replace a complainant's access code",
+    responses=responses(409),
+)
+async def issue_access_code(
+    party_id: PartyId, reached: Reached, parties: Parties, service: InService, at: Now
+) -> AccessCodeOut:
+    """Give a complainant a new code; the one before stops working. Officers sign in with the city's account."""
+    party = await parties.get(party_id, reached)
+    if party["side"] != Side.COMPLAINANT:
+        raise OfficerHasNoCode
+    return await new_code(parties, party_id, party["complaint_id"], service, reached.actor, at)

@@ -1,0 +1,446 @@
+"""What the service says when it does not do as asked: problem documents (RFC 9457), from one table.
+
+    a Refusal of the domain          STATUS, found along the class's ancestors
+    a body or parameter that is      422 `validation-failed`, every error at once, never the value
+      understood but invalid
+    an HTTP refusal of the framework HTTP: 400, 404, 405, 408, 413, 415, …
+    the database away or overloaded  503 `unavailable` with Retry-After
+    anything else                    500 `internal-error`
+
+A document never repeats what was sent, and the log never says more of an exception than its class, its
+SQLSTATE and where it was raised: the text of a database error holds values even with `hide_parameters`
+(RELIABILITY.md §2).
+"""
+
+import json
+import logging
+import re
+import traceback
+from collections.abc import Mapping
+from typing import Final, Literal
+from uuid import UUID, uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
+from pydantic import Field, JsonValue
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.types import ExceptionHandler
+
+from mediation_api.domain.errors import (
+    ConditionsMissing,
+    Conflict,
+    Invalid,
+    NotFound,
+    NotPermitted,
+    Refusal,
+    Unauthenticated,
+)
+from mediation_api.routers.types import RULE, Out
+
+TYPE_BASE: Final = "https://mediation-api.dev/problems/"
+"""Every `type` is this constant and the code, whatever the deployment: clients may compare it."""
+
+MEDIA_TYPE: Final = "application/problem+json"
+MOST_ERRORS: Final = 50
+RETRY_AFTER_SECONDS: Final = 2
+
+_log = logging.getLogger(__name__)
+
+# --- the tables ---------------------------------------------------------------------------------------------
+
+STATUS: Final[Mapping[type[Refusal], int]] = {
+    Unauthenticated: 401,
+    NotPermitted: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Invalid: 422,
+}
+"""The status of each refusal; a subclass has its parent's unless it has a row."""
+
+HTTP: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("malformed-request", "The request cannot be read."),
+    401: (Unauthenticated.code, Unauthenticated.detail),
+    403: (NotPermitted.code, NotPermitted.detail),
+    404: (NotFound.code, NotFound.detail),
+    405: ("method-not-allowed", "This address does not take this method; Allow lists those it takes."),
+    408: ("request-timeout", "The body did not arrive in time."),
+    413: ("payload-too-large", "The body is larger than this service takes."),
+    415: ("unsupported-media-type", "The body must be application/json in UTF-8."),
+    422: (Invalid.code, "Some fields break a rule; see the list."),
+    500: ("internal-error", "Something went wrong here. Quote the request id when you report it."),
+    503: ("unavailable", "The service cannot do this just now. Nothing was changed; try again shortly."),
+}
+"""Code and sentence of what HTTP itself refuses."""
+
+_NEEDED = "wrong-type"
+_FIELD: Final[Mapping[str, tuple[str, str]]] = {
+    "missing": ("missing", "This is required."),
+    "extra_forbidden": ("unknown-field", "This is not known here."),
+    "string_type": (_NEEDED, "Text is needed."),
+    "string_unicode": ("not-unicode", "The text is not valid Unicode."),
+    "string_too_short": ("too-short", "At least {min_length} characters."),
+    "string_too_long": ("too-long", "At most {max_length} characters."),
+    "string_pattern_mismatch": ("malformed", "The text does not have the expected form."),
+    "int_type": (_NEEDED, "A whole number is needed."),
+    "int_parsing_size": ("out-of-range", "The number is out of range."),
+    "bool_type": (_NEEDED, "true or false is needed."),
+    "greater_than": ("out-of-range", "More than {gt}."),
+    "greater_than_equal": ("out-of-range", "At least {ge}."),
+    "less_than": ("out-of-range", "Less than {lt}."),
+    "less_than_equal": ("out-of-range", "At most {le}."),
+    "enum": ("not-allowed", "One of: {expected}."),
+    "literal_error": ("not-allowed", "One of: {expected}."),
+    "union_tag_invalid": ("not-allowed", "One of: {expected_tags}."),
+    "union_tag_not_found": ("missing", "The field {discriminator} is required."),
+    "list_type": (_NEEDED, "An array is needed."),
+    "tuple_type": (_NEEDED, "An array is needed."),
+    "too_short": ("too-few", "At least {min_length} items."),
+    "too_long": ("too-many", "At most {max_length} items."),
+    "dict_type": (_NEEDED, "An object is needed."),
+    "model_type": (_NEEDED, "An object is needed."),
+    "model_attributes_type": (_NEEDED, "An object is needed."),
+}
+"""Code and sentence for pydantic's errors. Its own messages are not used: some repeat the value."""
+
+_UNAVAILABLE_SQLSTATES = re.compile(
+    "08...|53...|57...|"  # connection lost, out of a resource (a full disk too), shut down or timed out
+    "25006|40001|40P01|55P03"  # read-only after a failover, serialization, deadlock, lock timeout
+)
+
+
+def status_of(refusal: type[Refusal]) -> int:
+    """Return the status of a class of refusals. Raises LookupError when no ancestor has a row."""
+    for ancestor in refusal.__mro__:
+        if ancestor in STATUS:
+            return STATUS[ancestor]
+    raise LookupError(f"{refusal.__name__} has no row in STATUS")
+
+
+# --- the document -------------------------------------------------------------------------------------------
+
+
+class FieldError(Out):
+    """One field that breaks a rule."""
+
+    in_: Literal["body", "query", "path", "header"] = Field(serialization_alias="in")
+    pointer: str | None = Field(description="JSON pointer (RFC 6901) into the body.")
+    parameter: str | None = Field(description="Name of the parameter, outside the body.")
+    code: str
+    detail: str
+
+
+class MissingCondition(Out):
+    """One condition that a gate still waits for."""
+
+    code: str
+    subject: UUID | None = Field(description="The party, attendee or mediator it concerns.")
+    detail: str
+
+
+class Problem(Out):
+    """A problem document (RFC 9457). Programs go by `code`; `detail` is for people and may change."""
+
+    type: str = Field(json_schema_extra={"format": "uri"}, examples=[f"{TYPE_BASE}{NotFound.code}"])
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str
+    instance: str = Field(description="Names this occurrence.", json_schema_extra={"format": "uri-reference"})
+    code: str = Field(examples=[NotFound.code])
+    request_id: str
+    errors: tuple[FieldError, ...] = Field(default=(), max_length=MOST_ERRORS)
+    missing: tuple[MissingCondition, ...] = ()
+
+
+class ProblemResponse(JSONResponse):
+    """A problem document as an answer."""
+
+    media_type = MEDIA_TYPE
+
+
+class Told(HTTPException):
+    """A refusal of HTTP with a code of its own. `code` and `detail` are constants: the caller is told them."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(status, detail)
+        self.code = code
+
+
+class Malformed(HTTPException):
+    """A body that cannot be read. `rule` and `detail` are constants: they are shown to the caller."""
+
+    def __init__(self, rule: str, detail: str) -> None:
+        super().__init__(400, detail)
+        self.rule = rule
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that `routers/http.py` gave this request."""
+    known = getattr(request.state, "request_id", None)
+    return known if isinstance(known, str) else str(uuid4())
+
+
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: tuple[FieldError, ...] = (),
+    missing: tuple[MissingCondition, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> ProblemResponse:
+    """Build the answer."""
+    request_id = request_id_of(request)
+    document = Problem(
+        type=TYPE_BASE + code,
+        title=code.replace("-", " ").capitalize(),
+        status=status,
+        detail=detail,
+        instance=f"/requests/{request_id}",
+        code=code,
+        request_id=request_id,
+        errors=errors,
+        missing=missing,
+    )
+    return ProblemResponse(document.model_dump(mode="json", by_alias=True), status, headers)
+
+
+# --- the handlers -------------------------------------------------------------------------------------------
+
+
+async def on_refusal(request: Request, exc: Exception) -> Response:
+    """Answer a refusal of the domain."""
+    if not isinstance(exc, Refusal):
+        raise exc
+    status = status_of(type(exc))
+    errors: tuple[FieldError, ...] = ()
+    missing: tuple[MissingCondition, ...] = ()
+    if isinstance(exc, Invalid):
+        errors = (FieldError(in_="body", pointer=exc.pointer, parameter=None, code=exc.rule, detail=str(exc)),)
+    if isinstance(exc, ConditionsMissing):
+        missing = tuple(
+            MissingCondition(code=each.code, subject=each.subject, detail=each.detail) for each in exc.missing
+        )
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - RFC 9110 §15.5.2
+    return problem(request, status, exc.code, str(exc), errors=errors, missing=missing, headers=headers)
+
+
+async def on_invalid(request: Request, exc: Exception) -> Response:
+    """Answer a request that is understood but invalid: every field, its rule, and never its value."""
+    if not isinstance(exc, RequestValidationError):
+        raise exc
+    found = exc.errors()
+    if any(error["type"] == "json_invalid" for error in found):  # from a route that is not a StrictRoute
+        return problem(request, 400, *HTTP[400])
+    errors = tuple(_field_error(error, exc.body) for error in found[:MOST_ERRORS])
+    return problem(request, 422, *HTTP[422], errors=errors)
+
+
+async def on_http(request: Request, exc: Exception) -> Response:
+    """Answer what the framework refuses. Its own sentences are not used, only those of `Told` and `Malformed`."""
+    if not isinstance(exc, HTTPException):
+        raise exc
+    headers = dict(exc.headers or {})
+    if exc.status_code == 405:  # noqa: PLR2004 - RFC 9110 §15.5.6
+        headers["Allow"] = ", ".join(_methods_at(request))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+    if isinstance(exc, Malformed):
+        error = FieldError(in_="body", pointer="", parameter=None, code=exc.rule, detail=exc.detail)
+        return problem(request, 400, HTTP[400][0], exc.detail, errors=(error,))
+    if isinstance(exc, Told):
+        return problem(request, exc.status_code, exc.code, exc.detail, headers=headers)
+    code, detail = HTTP.get(exc.status_code, (f"http-{exc.status_code}", "The request was refused."))
+    return problem(request, exc.status_code, code, detail, headers=headers)
+
+
+HANDLERS: Final[Mapping[type[Exception], ExceptionHandler]] = {
+    Refusal: on_refusal,
+    RequestValidationError: on_invalid,
+    HTTPException: on_http,
+}
+
+
+def on_failure(request: Request, exc: Exception) -> ProblemResponse:
+    """Log an exception that nobody handled, by class, SQLSTATE and place, and answer 503 or 500."""
+    state = sqlstate(exc)
+    away = (
+        isinstance(exc, PoolTimeoutError | ConnectionError | TimeoutError)
+        or (isinstance(exc, DBAPIError) and exc.connection_invalidated)
+        or (state is not None and _UNAVAILABLE_SQLSTATES.fullmatch(state) is not None)
+    )
+    frames = traceback.extract_tb(exc.__traceback__)[-8:]
+    line = {
+        "event": "unavailable" if away else "failure",
+        "request_id": request_id_of(request),
+        "error": f"{type(exc).__module__}.{type(exc).__qualname__}",
+        "sqlstate": state,
+        "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+    _log.log(logging.WARNING if away else logging.ERROR, "%s", json.dumps(line))
+    if away:
+        return problem(request, 503, *HTTP[503], headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return problem(request, 500, *HTTP[500])
+
+
+def sqlstate(exc: BaseException) -> str | None:
+    """Return PostgreSQL's five-character code, whether SQLAlchemy wrapped the exception or not."""
+    for candidate in (exc, getattr(exc, "orig", None), exc.__cause__):
+        state = getattr(candidate, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+    return None
+
+
+def _methods_at(request: Request) -> list[str]:
+    """List every method of this path. FastAPI's own `Allow` names those of the first route only."""
+    app: FastAPI = request.app
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    methods = {
+        method
+        for context in iter_route_contexts(app.routes)
+        if context.methods and context.path_regex.match(path)
+        for method in context.methods
+    }
+    return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+
+
+# --- fields -------------------------------------------------------------------------------------------------
+
+# A name that the caller made up is shown only when it looks like a name of ours.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+def _field_error(error: Mapping[str, object], body: JsonValue) -> FieldError:
+    kind, context, location = error["type"], error.get("ctx"), error["loc"]
+    code, detail = _FIELD.get(str(kind), ("invalid", "This value is not valid here."))
+    if isinstance(context, dict):
+        detail = detail.format_map(context)
+    if str(kind).startswith(RULE):
+        code, detail = str(kind).removeprefix(RULE), str(error["msg"])
+    place, *steps = location if isinstance(location, tuple) else ("body",)
+    if place == "body":
+        pointer = _pointer(steps, body, missing=kind == "missing")
+        return FieldError(in_="body", pointer=pointer, parameter=None, code=code, detail=detail)
+    name = str(steps[0]) if steps else ""
+    return FieldError(
+        in_="path" if place == "path" else "header" if place == "header" else "query",
+        pointer=None,
+        parameter=name if _NAME.fullmatch(name) else None,
+        code=code,
+        detail=detail,
+    )
+
+
+def _pointer(steps: list[int | str], body: JsonValue, *, missing: bool) -> str:
+    """Point into the body. Steps of pydantic's that are not in it (the branch of a union) are left out."""
+    pointer = ""
+    node: JsonValue = body
+    for position, step in enumerate(steps):
+        child, known = _step(node, step)
+        if known:
+            node = child
+        elif not (missing and position == len(steps) - 1):
+            continue
+        if isinstance(step, str) and not _NAME.fullmatch(step):
+            return pointer  # the parent of a field with a name that is not repeated
+        pointer += f"/{step}"
+    return pointer
+
+
+def _step(node: JsonValue, step: int | str) -> tuple[JsonValue, bool]:
+    if isinstance(node, dict) and isinstance(step, str) and step in node:
+        return node[step], True
+    if isinstance(node, list) and isinstance(step, int) and step < len(node):
+        return node[step], True
+    return None, False
+
+
+# --- the contract -------------------------------------------------------------------------------------------
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """Document these statuses of an operation as problem documents.
+
+    Only those that the operation's own rules give (409, …) are needed: `document` adds the rest.
+    """
+    return {status: _response(status) for status in statuses}
+
+
+def document(app: FastAPI) -> None:
+    """Let the application's contract say what every operation may answer besides its own statuses.
+
+    400, 413 and 415 where there is a body, 401 and 403 where there is a token, 404 where the path names an
+    object, 422 where there is anything to validate, 500 and 503 everywhere.
+    """
+    generate = app.openapi
+
+    def openapi() -> dict[str, object]:
+        contract: dict[str, object] = generate()
+        schemas = _child(_child(contract, "components"), "schemas")
+        if "Problem" not in schemas:
+            for path, item in _child(contract, "paths").items():
+                for operation in _operations(item):
+                    _complete(operation, names_object="{" in path)
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            own = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+            schemas.update(own.pop("$defs"))
+            schemas["Problem"] = own
+            contract["components"] = {
+                **_child(contract, "components"),
+                "schemas": dict(sorted(schemas.items())),
+            }
+        return contract
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
+
+
+def _response(status: int) -> dict[str, object]:
+    code, detail = HTTP.get(status, ("", "The rules refuse this; `code` tells which."))
+    headers = {
+        401: {"WWW-Authenticate": "Bearer"},
+        503: {"Retry-After": str(RETRY_AFTER_SECONDS)},
+    }.get(status, {})
+    described: dict[str, object] = {
+        "description": f"`{code}`: {detail}" if code else detail,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if headers:
+        described["headers"] = {
+            name: {"schema": {"type": "string"}, "example": example} for name, example in headers.items()
+        }
+    return described
+
+
+def _child(parent: dict[str, object], name: str) -> dict[str, object]:
+    child = parent.setdefault(name, {})
+    if not isinstance(child, dict):
+        raise TypeError(f"{name} of the contract is not an object")
+    return child
+
+
+def _operations(item: object) -> list[dict[str, object]]:
+    return [part for part in item.values() if isinstance(part, dict)] if isinstance(item, dict) else []
+
+
+def _complete(operation: dict[str, object], *, names_object: bool) -> None:
+    known = _child(operation, "responses")
+    statuses = {500, 503}
+    if "requestBody" in operation:
+        statuses |= {400, 413, 415}
+    if operation.get("security"):
+        statuses |= {401, 403}
+    if names_object:
+        statuses.add(404)
+    if "requestBody" in operation or operation.get("parameters"):
+        statuses.add(422)
+        if "HTTPValidationError" in json.dumps(known.get("422", {})):
+            del known["422"]
+    for status in statuses:
+        known.setdefault(str(status), _response(status))
+    operation["responses"] = dict(sorted(known.items()))

@@ -1,0 +1,346 @@
+"""Sessions: scheduling and holding them, and who is expected in the room besides the parties and the mediator.
+
+What is kept of a session is a process. There is no field for what was said, who apologised, or who broke a rule.
+"""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+from sqlalchemy import RowMapping
+
+from mediation_api.domain import sessions
+from mediation_api.domain.sessions import Booking
+from mediation_api.domain.values import (
+    AttendeeRole,
+    EndReason,
+    InterpreterRelation,
+    Mode,
+    Seat,
+    SeatRole,
+    SessionState,
+)
+from mediation_api.repository import tables
+from mediation_api.repository.sessions import SessionFilter
+from mediation_api.routers.deps import (
+    AttendeeId,
+    CaseId,
+    Cases,
+    CityPolicy,
+    NewId,
+    Now,
+    Reached,
+    SessionId,
+    Sessions,
+)
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Filters, Listing, Pages, whole
+from mediation_api.routers.problems import responses
+from mediation_api.routers.types import Flag, In, Instant, InstantOut, Language, Line, LongLine, Out, Uuid
+
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
+
+
+class BookingIn(In):
+    """When and where a session is held: in the future, for eight hours at most."""
+
+    starts_at: Instant
+    ends_at: Instant
+    mode: Mode
+    place: LongLine | None = Field(None, description="An address, or the link of a video meeting.")
+
+    def booking(self) -> Booking:
+        """The same, as the domain takes it."""
+        return Booking(starts_at=self.starts_at, ends_at=self.ends_at, mode=self.mode, place=self.place)
+
+
+class SeatIn(In):
+    """A place in the room. `id` is the party's (for a guardian, the minor's), the mediator's or the attendee's."""
+
+    role: SeatRole
+    id: Uuid
+
+
+class StartIn(In):
+    """Who is in the room. Without `present`, everybody who is expected."""
+
+    present: Annotated[list[SeatIn], Field(max_length=200)] | None = None
+
+    def seats(self) -> frozenset[Seat] | None:
+        """The same, as the domain takes it."""
+        if self.present is None:
+            return None
+        return frozenset(Seat(seat.role, seat.id) for seat in self.present)
+
+
+class AbsenceIn(In):
+    """A party that did not come, so that the session was not held."""
+
+    party_id: Uuid
+    excused: Flag
+
+
+class AttendanceOut(Out):
+    """Whether somebody who was expected was in the room when the session started."""
+
+    role: SeatRole
+    id: UUID
+    present: bool
+
+
+class AbsenceOut(Out):
+    """A party that did not come."""
+
+    party_id: UUID
+    excused: bool
+    at: InstantOut
+
+
+class SessionOut(Out):
+    """A session, as the office and the mediator see it."""
+
+    audience: Literal["office"]
+    id: UUID
+    case_id: UUID
+    mediator_id: UUID
+    state: SessionState
+    starts_at: InstantOut
+    ends_at: InstantOut
+    mode: Mode
+    place: str | None
+    started_at: InstantOut | None
+    finished_at: InstantOut | None
+    end_reason: EndReason | None
+    attendance: list[AttendanceOut]
+    absences: list[AbsenceOut]
+
+
+class SessionForPartyOut(Out):
+    """A session, as a party sees it."""
+
+    audience: Literal["party"]
+    id: UUID
+    case_id: UUID
+    state: SessionState
+    starts_at: InstantOut
+    ends_at: InstantOut
+    mode: Mode
+    place: str | None
+
+
+AnySession = Annotated[SessionOut | SessionForPartyOut, Field(discriminator="audience")]
+
+
+class SessionList(Listing[AnySession]):
+    """One page of sessions, by their start."""
+
+
+class SessionsWanted(Filters):
+    """Filters of the list. The period is that in which sessions start."""
+
+    case_id: Uuid | None = None
+    mediator_id: Uuid | None = None
+    starts_from: Instant | None = None
+    starts_before: Instant | None = None
+
+
+def _shown(row: RowMapping) -> SessionOut | SessionForPartyOut:
+    if "attendance" in row:
+        return _to_office(row)
+    return SessionForPartyOut.read(row, audience="party")
+
+
+def _to_office(row: RowMapping) -> SessionOut:
+    return SessionOut.read(row, audience="office")
+
+
+@router.post("/cases/{case_id}/sessions", status_code=201, summary="Schedule a session", responses=responses(409))
+async def schedule_session(
+    case_id: CaseId,
+    body: BookingIn,
+    reached: Reached,
+    cases: Cases,
+    sessions_read: Sessions,
+    city: CityPolicy,
+    at: Now,
+    session_id: NewId,
+    response: Response,
+) -> SessionOut:
+    """Schedule a session, once both sides have agreed and a mediator has accepted without a conflict."""
+    case = await cases.lock(case_id, reached)
+    scheduled = sessions.schedule(case, body.booking(), session_id=session_id, at=at, policy=city)
+    await cases.record(case_id, scheduled, by=reached.actor, at=at)
+    response.headers["Location"] = f"/v1/sessions/{session_id}"
+    return _to_office(await sessions_read.get(session_id, reached))
+
+
+@router.get("/sessions", summary="Sessions")
+async def list_sessions(
+    wanted: Annotated[SessionsWanted, Query()], pages: Pages, reached: Reached, sessions_read: Sessions
+) -> SessionList:
+    """The sessions that the caller reaches, by period, mediator or case."""
+    part = await sessions_read.list(reached, SessionFilter(**wanted.model_dump()), pages.page)
+    return pages.answer(SessionList, part, _shown)
+
+
+@router.get("/sessions/{session_id}", summary="A session")
+async def get_session(session_id: SessionId, reached: Reached, sessions_read: Sessions) -> AnySession:
+    """A session, in the form of the caller's audience."""
+    return _shown(await sessions_read.get(session_id, reached))
+
+
+@router.post("/sessions/{session_id}/reschedule", summary="Reschedule", responses=responses(409))
+async def reschedule_session(
+    session_id: SessionId,
+    body: BookingIn,
+    reached: Reached,
+    cases: Cases,
+    sessions_read: Sessions,
+    at: Now,
+) -> SessionOut:
+    """Move a session that is still ahead. Signatures stay: the text has not changed."""
+    case = await cases.lock_of(tables.sessions, session_id, reached)
+    moved = sessions.reschedule(case, session_id, body.booking(), at=at)
+    await cases.record(case.case_id, moved, by=reached.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, reached))
+
+
+@router.post("/sessions/{session_id}/cancel", summary="Cancel", responses=responses(409))
+async def cancel_session(
+    session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
+) -> SessionOut:
+    """Cancel a session that is still ahead; another can be scheduled."""
+    case = await cases.lock_of(tables.sessions, session_id, reached)
+    await cases.record(case.case_id, sessions.cancel(case, session_id), by=reached.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, reached))
+
+
+@router.post("/sessions/{session_id}/start", summary="Start", responses=responses(409))
+async def start_session(
+    session_id: SessionId,
+    body: StartIn,
+    reached: Reached,
+    cases: Cases,
+    sessions_read: Sessions,
+    at: Now,
+) -> SessionOut:
+    """Start, once everybody present has signed and every need is met. A refusal lists what is missing."""
+    case = await cases.lock_of(tables.sessions, session_id, reached)
+    await cases.record(case.case_id, sessions.start(case, session_id, body.seats()), by=reached.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, reached))
+
+
+@router.post("/sessions/{session_id}/adjourn", summary="Adjourn", responses=responses(409))
+async def adjourn_session(
+    session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
+) -> SessionOut:
+    """Break off, to go on another day: the next session is scheduled as a new one."""
+    case = await cases.lock_of(tables.sessions, session_id, reached)
+    await cases.record(case.case_id, sessions.adjourn(case, session_id), by=reached.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, reached))
+
+
+@router.post("/sessions/{session_id}/complete", summary="Complete", responses=responses(409))
+async def complete_session(
+    session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
+) -> SessionOut:
+    """Note that the session came to its end, with or without an agreement."""
+    case = await cases.lock_of(tables.sessions, session_id, reached)
+    await cases.record(case.case_id, sessions.complete(case, session_id), by=reached.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, reached))
+
+
+@router.post("/sessions/{session_id}/end", summary="End the mediation", responses=responses(409))
+async def end_session(
+    session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
+) -> SessionOut:
+    """End the mediation as its mediator. Only that it ended is kept: neither why, nor through whom."""
+    case = await cases.lock_of(tables.sessions, session_id, reached)
+    await cases.record(case.case_id, sessions.end(case, session_id), by=reached.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, reached))
+
+
+@router.post("/sessions/{session_id}/absences", status_code=201, summary="Record an absence", responses=responses(409))
+async def record_absence(
+    session_id: SessionId,
+    body: AbsenceIn,
+    reached: Reached,
+    cases: Cases,
+    sessions_read: Sessions,
+    at: Now,
+    absence_id: NewId,
+) -> SessionOut:
+    """Note that a party did not come. The session counts as missed, and another can be scheduled."""
+    case = await cases.lock_of(tables.sessions, session_id, reached)
+    absent = sessions.record_absence(
+        case, session_id, body.party_id, excused=body.excused, absence_id=absence_id, at=at
+    )
+    await cases.record(case.case_id, absent, by=reached.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, reached))
+
+
+# ── attendees ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class AttendeeIn(In):
+    """An interpreter or a support person. The office provides interpreters; a party may bring support."""
+
+    role: AttendeeRole
+    name: Line
+    language: Language | None = Field(None, description="Of an interpreter: the language besides the office's.")
+    for_party_id: Uuid | None = Field(None, description="Whom they accompany; null for somebody who serves all.")
+    qualified: Flag = Field(default=False, description="An interpreter is qualified.")
+    relation: InterpreterRelation = Field(
+        InterpreterRelation.NONE, description="How the person stands to the people in the case."
+    )
+
+
+class AttendeeOut(Out):
+    """Somebody who is expected in the room besides the parties and the mediator."""
+
+    id: UUID
+    role: AttendeeRole
+    name: str
+    language: str | None
+    for_party_id: UUID | None
+    added_at: InstantOut
+    confirmed_at: InstantOut | None
+
+
+class AttendeeList(Listing[AttendeeOut]):
+    """The interpreters and support persons of a case."""
+
+
+@router.post("/cases/{case_id}/attendees", status_code=201, summary="Expect an attendee", responses=responses(409))
+async def add_attendee(
+    case_id: CaseId,
+    body: AttendeeIn,
+    reached: Reached,
+    cases: Cases,
+    sessions_read: Sessions,
+    at: Now,
+    attendee_id: NewId,
+) -> AttendeeOut:
+    """Expect an interpreter or a support person. They sign the confidentiality agreement like everybody else."""
+    case = await cases.lock(case_id, reached)
+    added = sessions.add_attendee(case, **body.model_dump(), attendee_id=attendee_id)
+    await cases.record(case_id, added, by=reached.actor, at=at)
+    return AttendeeOut.read(await sessions_read.attendee(attendee_id, reached))
+
+
+@router.get("/cases/{case_id}/attendees", summary="Attendees")
+async def list_attendees(case_id: CaseId, reached: Reached, sessions_read: Sessions) -> AttendeeList:
+    """The interpreters and support persons of a case."""
+    return whole(AttendeeList, await sessions_read.attendees(case_id, reached), AttendeeOut.read)
+
+
+@router.post("/attendees/{attendee_id}/confirm", summary="Confirm an attendee", responses=responses(409))
+async def confirm_attendee(
+    attendee_id: AttendeeId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
+) -> AttendeeOut:
+    """Note that an interpreter or support person has said that they will come."""
+    case = await cases.lock_of(tables.attendees, attendee_id, reached)
+    confirmed = sessions.confirm_attendee(case, attendee_id)
+    await cases.record(case.case_id, confirmed, by=reached.actor, at=at)
+    return AttendeeOut.read(await sessions_read.attendee(attendee_id, reached))

@@ -1,0 +1,320 @@
+"""What a field of a request may hold: the shared types, and the two kinds of model that use them.
+
+    class PartyIn(In):                          # a body: closed, strict, frozen
+        name: Line
+        phone: Phone | None = None
+
+    class CaseFilter(Params):                   # a query string: closed, and its numbers come as text
+        due_before: Day | None = None
+
+    class PartyOut(Out):                        # an answer: frozen, open to new fields
+        created_at: InstantOut
+
+Every type refuses what would make PostgreSQL or the JSON encoder fail (RELIABILITY.md §2 measured 13 of 36
+such values as a 500), and says in its JSON Schema exactly what it accepts. FastAPI validates parsed Python,
+not JSON, so pydantic's strict mode alone would refuse every date and identifier, and its lax mode would take
+0 for a date; these types read the text themselves.
+"""
+
+import re
+import unicodedata
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    Strict,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from sqlalchemy import RowMapping
+
+RULE = "rule:"
+"""Marks the errors made by `broken`: their text is a constant of ours, so it may be shown to the caller."""
+
+
+def broken(code: str, detail: str) -> PydanticCustomError:
+    """Say in a validator that a field breaks a rule. `detail` must be a constant: it is shown."""
+    return PydanticCustomError(f"{RULE}{code}", detail)
+
+
+# --- text -------------------------------------------------------------------------------------------------
+
+# C0 and C1 controls and DEL. NUL cannot be stored, the others forge log lines and terminal output.
+_CONTROL = r"\u0000-\u001f\u007f-\u009f"
+_SPACE = r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_LINE_END = r"\u2028\u2029"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text that a person wrote: at most `most` characters, not blank, stripped, in Unicode's NFC form.
+
+    Control characters and lone surrogates are refused. With `lines`, tabs and line ends are allowed, and
+    every kind of line end becomes a line feed.
+    """
+
+    most: int
+    lines: bool = False
+
+    @property
+    def pattern(self) -> str:
+        """The same rule for the contract, without look-ahead and with only one way to match."""
+        space = _SPACE + (r"\t\n\r" + _LINE_END if self.lines else "")
+        refused = _CONTROL if not self.lines else r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+        refused += "" if self.lines else _LINE_END
+        return f"^[{space}]*[^{_CONTROL}{_SPACE}{_LINE_END}][^{refused}]*$"
+
+    def clean(self, text: str) -> str:
+        """Normalise `text`. Raises a validation error when it may not be stored."""
+        if self.lines:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if (_CONTROLS_IN_LINES if self.lines else _CONTROLS_IN_LINE).search(text):
+            raise broken("control-character", "Control characters are not allowed here.")
+        text = unicodedata.normalize("NFC", text).strip()
+        if not text:
+            raise broken("blank", "This must not be blank.")
+        if len(text) > self.most:  # a few characters grow when they are normalised
+            raise broken("too-long", f"At most {self.most} characters.")
+        return text
+
+    def __get_pydantic_core_schema__(self, source: type[str], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check type and length before `clean` spends time on the text."""
+        inner = core_schema.str_schema(strict=True, min_length=1, max_length=self.most)
+        return core_schema.no_info_after_validator_function(self.clean, inner)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "minLength": 1, "maxLength": self.most, "pattern": self.pattern}
+
+
+_CONTROLS_IN_LINE = re.compile(f"[{_CONTROL}{_LINE_END}]")
+_CONTROLS_IN_LINES = re.compile(r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]")
+
+Line = Annotated[str, Text(most=200)]
+"""One line: a name, a place, a title."""
+LongLine = Annotated[str, Text(most=500)]
+"""One long line: an address, a link label."""
+Note = Annotated[str, Text(most=2_000, lines=True)]
+"""A reason or a remark."""
+Paragraphs = Annotated[str, Text(most=20_000, lines=True)]
+"""A narrative. 20,000 characters fit the body limit in most scripts."""
+
+Phone = Annotated[
+    str,
+    Strict(),
+    StringConstraints(max_length=40, pattern=r"^\+?[0-9(][0-9 ()./x-]{3,37}[0-9]$"),
+    Field(examples=["+1 212 555 0100"]),
+]
+"""A telephone number as people write it, an extension after an `x`."""
+
+Email = Annotated[
+    str,
+    Strict(),
+    StringConstraints(
+        max_length=254,
+        pattern=(
+            r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+            r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+        ),
+    ),
+    Field(examples=["ana.ruiz@example.org"]),
+]
+"""An e-mail address. Source: "valid e-mail address" of the HTML standard, with a dotted domain."""
+
+Language = Annotated[
+    str,
+    Strict(),
+    StringConstraints(max_length=35, pattern=r"^[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}$"),
+    Field(examples=["en", "es", "asl"]),
+]
+"""A language tag in the form of BCP 47, in lower case: `en`, `zh-hant`, `ase`."""
+
+
+# --- identity, time ---------------------------------------------------------------------------------------
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_DAY = re.compile(r"(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}")
+# The offset is wanted: an instant without one is a guess. Fractions finer than a microsecond are cut off.
+_INSTANT = re.compile(
+    r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_NAIVE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?")
+
+
+def _uuid(value: object) -> UUID:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise broken("not-a-uuid", "A UUID in its 36 characters is needed.")
+    return UUID(value)
+
+
+def _day(value: object) -> date:
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass  # 2026-02-30
+    raise broken("not-a-date", "A date between 1900-01-01 and 2099-12-31 is needed, as in 2026-03-31.")
+
+
+def _instant(value: object) -> datetime:
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        try:
+            # Years 2000 to 2099 leave room for every offset, so this cannot leave the calendar.
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except ValueError:
+            pass  # 2026-02-30T25:00:00Z
+    if isinstance(value, str) and _NAIVE.fullmatch(value):
+        raise broken("no-offset", "The offset from UTC is missing: end the time with Z or +hh:mm.")
+    raise broken("not-an-instant", "A time of the years 2000 to 2099 is needed, as in 2026-03-31T14:00:00Z.")
+
+
+Uuid = Annotated[
+    UUID,
+    BeforeValidator(_uuid),
+    WithJsonSchema({"type": "string", "format": "uuid"}),
+]
+"""An identifier: text of 36 characters in either case."""
+
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": "^(19|20)[0-9]{2}-"}),
+]
+"""A calendar date from 1900 to 2099, as text."""
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": "^20[0-9]{2}-"}),
+]
+"""An instant of the years 2000 to 2099 as RFC 3339 text with its offset; arrives in UTC."""
+
+
+def _in_utc(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise ValueError("an instant without a time zone must not leave the service")
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+InstantOut = Annotated[
+    datetime,
+    PlainSerializer(_in_utc, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-31T14:00:00.000Z"]}),
+]
+"""An instant in an answer: RFC 3339, UTC, milliseconds, `Z`."""
+
+
+# --- numbers and flags ------------------------------------------------------------------------------------
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number from `ge` to `le`. In a query string or a path it comes as text, in a body never."""
+
+    ge: int = -(2**31)
+    le: int = 2**31 - 1
+
+    def __get_pydantic_core_schema__(self, source: type[int], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read text by a rule of our own: pydantic's takes `1_0`, ` 5 ` and `1.0` as well."""
+        return core_schema.with_info_before_validator_function(
+            _integer, core_schema.int_schema(strict=True, ge=self.ge, le=self.le)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "integer", "minimum": self.ge, "maximum": self.le}
+
+
+def _comes_as_text(info: ValidationInfo) -> bool:
+    """Query and path values are text. A body is known by the strict configuration of `In`."""
+    return not (info.config or {}).get("strict", False)
+
+
+def _integer(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # 1.0 is an integer in JSON Schema, and some encoders write it so
+    if isinstance(value, str) and _comes_as_text(info) and _INTEGER.fullmatch(value):
+        return int(value)
+    return value
+
+
+def _flag(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, str) and _comes_as_text(info):
+        return {"true": True, "false": False}.get(value, value)
+    return value
+
+
+Int32 = Annotated[int, Whole()]
+"""An integer that PostgreSQL's `integer` holds. A narrower one is `Annotated[int, Whole(1, 100)]`."""
+
+Flag = Annotated[bool, Strict(), BeforeValidator(_flag)]
+"""`true` or `false`, and nothing that resembles them."""
+
+
+# --- models -----------------------------------------------------------------------------------------------
+
+
+def _relax(node: object, handler: GetCoreSchemaHandler) -> None:
+    """Walk a core schema, a tree of dictionaries and lists, and let enums and tuples be made of JSON."""
+    if isinstance(node, dict):
+        if node.get("type") in {"enum", "tuple", "set", "frozenset"}:
+            node["strict"] = False
+        if node.get("type") == "definition-ref":
+            with suppress(LookupError):  # a model that contains itself is not defined yet
+                target: object = handler.resolve_ref_schema(node)
+                if isinstance(target, dict) and target.get("type") == "enum":
+                    target["strict"] = False
+        for key, child in node.items():
+            if key not in {"cls", "default", "members", "metadata", "serialization"}:
+                _relax(child, handler)
+    elif isinstance(node, list | tuple):
+        for child in node:
+            _relax(child, handler)
+
+
+class In(BaseModel):
+    """The body of a request: no unknown field, no conversion between types, frozen.
+
+    Enums and tuples are the exception to strictness: JSON has neither, so text and lists are taken for them.
+    Dates, instants and identifiers are refused in every form unless declared as `Day`, `Instant` and `Uuid`.
+    Models nested in one are to be `In` as well.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Take strictness back from what JSON cannot express."""
+        schema = handler(source)
+        _relax(schema, handler)
+        return schema
+
+
+class Params(BaseModel):
+    """A query string, used as `Annotated[CaseFilter, Query()]`: no unknown parameter, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Out(BaseModel):
+    """The body of an answer: frozen; every field is always present, and clients must expect new ones."""
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+
+    @classmethod
+    def read(cls, row: RowMapping, **more: object) -> Self:
+        """Make the answer of a row whose columns are its fields, and of what was computed beside it."""
+        return cls.model_validate({**row, **more})

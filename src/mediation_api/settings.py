@@ -1,0 +1,369 @@
+"""The settings: MEDIATION_* environment variables, checked once at the start.
+
+Outside `dev` nothing that weakens the service has a default: what is missing, unsafe or known from
+development stops the start with the names of the settings. A value never appears in a message.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Self
+from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
+
+import holidays
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mediation_api.domain.values import Approver
+
+PREFIX: Final = "MEDIATION_"
+
+DEV_TOKEN_ISSUER: Final = "urn:mediation-api:dev-identity-provider"  # noqa: S105 - a name, not a secret
+DEV_SERVICE_ISSUER: Final = "urn:mediation-api:dev"
+DEV_AUDIENCE: Final = "mediation-api-dev"
+DEV_SECRET_PREFIX: Final = "dev-only-"  # noqa: S105 - what marks a secret as one of these
+DEV_IDENTITY_PROVIDER_KEY: Final = "idp.pem"
+"""The private key of the development identity provider. A key beside it is a development key as well."""
+
+DATABASE_QUERY_KEYS: Final = frozenset({"host", "port", "target_session_attrs", "sslmode", "sslrootcert"})
+
+_SECRET_BYTES: Final = 32
+
+
+class Environment(StrEnum):
+    """Where the service runs."""
+
+    DEV = "dev"
+    PRODUCTION = "production"
+
+
+class SettingsError(Exception):
+    """The settings do not let the service start. The text names settings and rules, never a value."""
+
+
+def _split(value: object) -> object:
+    """Read a list from an environment variable: items between commas."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+type_of_list = BeforeValidator(_split)
+
+
+class Settings(BaseSettings):
+    """Every setting of the service. Frozen; an unknown argument is refused."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    environment: Environment = Field(
+        Environment.PRODUCTION, description="`production`, or `dev`, which fills in keys of its own."
+    )
+    data_directory: Path = Field(
+        Path(".mediation"),
+        description="Where `dev` keeps its database, keys and secrets. Unused in production.",
+    )
+
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description=(
+            "`postgresql://user:password@host:5432/name`. Several hosts: "
+            "`postgresql://user:password@/name?host=a:5432&host=b:5432&target_session_attrs=read-write`. "
+            "Also understood: `sslmode`, `sslrootcert`."
+        ),
+    )
+    pool_size: int = Field(10, ge=1, le=500, description="Connections that one process keeps to the database.")
+    pool_timeout_seconds: float = Field(
+        3.0, gt=0, le=60, description="How long a request waits for a connection before it is answered 503."
+    )
+    statement_timeout_ms: int = Field(5000, ge=100, le=600_000, description="The longest a statement may run.")
+    lock_timeout_ms: int = Field(2000, ge=10, le=600_000, description="The longest a statement waits for a lock.")
+
+    office_name: str = Field(
+        "Independent Police Review",
+        min_length=1,
+        max_length=200,
+        description="The office, as people read it.",
+    )
+    time_zone: str = Field(
+        "America/Los_Angeles", description="The office's time zone (IANA name). Dates are counted in it."
+    )
+    holiday_calendar: str = Field(
+        "US-OR",
+        description="Country, or country and subdivision, whose public holidays are not working days.",
+    )
+    extra_holidays: Annotated[tuple[date, ...], NoDecode, type_of_list] = Field(
+        (), description="Further days off of the city, as dates between commas."
+    )
+
+    target_days: int = Field(28, ge=1, le=366, description="Calendar days from the request to the target.")
+    at_risk_days: int = Field(7, ge=0, le=366, description="Days left at which the pace becomes `at_risk`.")
+    escalate_after_days: int = Field(
+        60, ge=1, le=3660, description="Days from the request after which the director is alerted."
+    )
+    mediator_answer_working_days: int = Field(
+        5, ge=1, le=60, description="Working days a mediator has to answer a proposal."
+    )
+    pause_max_days: int = Field(60, ge=1, le=366, description="The longest pause of the target, in calendar days.")
+    complainant_absences_before_lapse: int = Field(
+        2, ge=1, le=10, description="Absences of a complainant after which the case may be closed as lapsed."
+    )
+    officer_absences_before_lapse: int = Field(
+        1, ge=1, le=10, description="Absences of an officer after which the case may be closed as lapsed."
+    )
+    required_approvals: Annotated[tuple[Approver, ...], NoDecode, type_of_list] = Field(
+        (),
+        description=(
+            "Who must approve mediation besides the parties, between commas: "
+            + ", ".join(f"`{approver}`" for approver in Approver)
+            + "."
+        ),
+    )
+
+    token_issuer: str = Field("", description="`iss` of the city's identity provider. Required.")
+    token_audience: str = Field("", description="`aud` that a token must carry to be meant for us. Required.")
+    token_jwks: str = Field(
+        "", description="The identity provider's public keys: an https address or a file. Required."
+    )
+    role_claim: str = Field("role", min_length=1, max_length=100, description="The claim that holds the role.")
+    service_issuer: str = Field(
+        "",
+        description=(
+            "`iss` of the tokens that the service gives to members of the public. Required, and another name "
+            "than the identity provider's."
+        ),
+    )
+    service_key_file: Path | None = Field(
+        None, description="The EC P-256 private key (PEM) that signs those tokens. Required."
+    )
+    access_token_minutes: int = Field(15, ge=1, le=60, description="How long such a token is good for.")
+    clock_leeway_seconds: int = Field(
+        30, ge=0, le=30, description="How far the clocks of those who make tokens may differ from ours."
+    )
+    access_code_secret: SecretStr = Field(
+        SecretStr(""), description="Keys the hashes of access codes. At least 32 bytes. Required."
+    )
+    cursor_secret: SecretStr = Field(
+        SecretStr(""), description="Signs the cursors of lists. At least 32 bytes. Required."
+    )
+
+    host: str = Field("127.0.0.1", min_length=1, description="The address that `serve` listens on.")
+    port: int = Field(8000, ge=1, le=65_535, description="The port that `serve` listens on.")
+    workers: int = Field(1, ge=1, le=128, description="Processes that `serve` starts.")
+    body_limit_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="The largest body of a request.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the files of `dev`. No .env files."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, DevelopmentFiles(settings_cls)
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if not text:
+            return value
+        try:
+            url = urlsplit(text)
+            query = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
+            port_is_wrong = url.port == 0  # reading it raises when it is no port
+        except ValueError:
+            # The reason would quote the address, and the address holds a password.
+            raise ValueError("is not an address") from None
+        if url.scheme != "postgresql" or port_is_wrong:
+            raise ValueError("must start with postgresql://")
+        if len(url.path) < len("/x"):
+            raise ValueError("must name a database")
+        unknown = sorted({key for key, _ in query} - DATABASE_QUERY_KEYS)
+        if unknown:
+            raise ValueError(f"understands only {', '.join(sorted(DATABASE_QUERY_KEYS))} after the ?")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):  # unknown, malformed, or the name of a directory
+            raise ValueError("is not an IANA time zone") from None
+        return value
+
+    @field_validator("holiday_calendar")
+    @classmethod
+    def _is_a_calendar(cls, value: str) -> str:
+        country, _, subdivision = value.partition("-")
+        try:
+            holidays.country_holidays(country, subdiv=subdivision or None)
+        except NotImplementedError:
+            raise ValueError("is not a known country or country-subdivision") from None
+        return value
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if self.at_risk_days >= self.target_days:
+            raise ValueError(f"{PREFIX}AT_RISK_DAYS: must be less than {PREFIX}TARGET_DAYS")
+        problems = [*self._missing(), *self._unsound()]
+        if self.environment is not Environment.DEV:
+            problems += self._known_from_development()
+        if problems:
+            raise ValueError("; ".join(f"{PREFIX}{name.upper()}: {rule}" for name, rule in problems))
+        return self
+
+    def _missing(self) -> list[tuple[str, str]]:
+        required: Mapping[str, object] = {
+            "token_issuer": self.token_issuer,
+            "token_audience": self.token_audience,
+            "token_jwks": self.token_jwks,
+            "service_issuer": self.service_issuer,
+            "service_key_file": self.service_key_file,
+            "access_code_secret": self.access_code_secret.get_secret_value(),
+            "cursor_secret": self.cursor_secret.get_secret_value(),
+        }
+        rule = "is required"
+        if self.environment is Environment.DEV:
+            rule += " (`mediation-api dev` makes it)"
+        return [(name, rule) for name, value in required.items() if not value]
+
+    def _unsound(self) -> list[tuple[str, str]]:
+        found = []
+        if self.service_issuer and self.service_issuer == self.token_issuer:
+            # Who may be what is decided by the issuer first.
+            found.append(("service_issuer", "must differ from the identity provider's"))
+        secrets = {"access_code_secret": self.access_code_secret, "cursor_secret": self.cursor_secret}
+        for name, secret in secrets.items():
+            if 0 < len(secret.get_secret_value().encode()) < _SECRET_BYTES:
+                found.append((name, f"must be at least {_SECRET_BYTES} bytes"))
+        if self.cursor_secret.get_secret_value() == self.access_code_secret.get_secret_value() != "":
+            found.append(("cursor_secret", "must differ from the access code secret"))
+        if self.service_key_file is not None and not os.access(self.service_key_file, os.R_OK):
+            found.append(("service_key_file", "cannot be read"))
+        if self.token_jwks and not re.match(r"https?://", self.token_jwks):
+            if "://" in self.token_jwks:
+                found.append(("token_jwks", "must be an https address or a file"))
+            elif not os.access(self.token_jwks, os.R_OK):
+                found.append(("token_jwks", "cannot be read"))
+        return found
+
+    def _known_from_development(self) -> list[tuple[str, str]]:
+        rule = "is the development one"
+        found = []
+        if self.token_jwks.startswith("http://"):
+            found.append(("token_jwks", "must be an https address or a file"))
+        if self.token_issuer in {DEV_TOKEN_ISSUER, DEV_SERVICE_ISSUER}:
+            found.append(("token_issuer", rule))
+        if self.token_audience == DEV_AUDIENCE:
+            found.append(("token_audience", rule))
+        if self.service_issuer in {DEV_TOKEN_ISSUER, DEV_SERVICE_ISSUER}:
+            found.append(("service_issuer", rule))
+        secrets = {"access_code_secret": self.access_code_secret, "cursor_secret": self.cursor_secret}
+        for name, secret in secrets.items():
+            if secret.get_secret_value().startswith(DEV_SECRET_PREFIX):
+                found.append((name, rule))
+        if self.service_key_file is not None and _is_development_file(self.service_key_file):
+            found.append(("service_key_file", rule))
+        if "://" not in self.token_jwks and self.token_jwks and _is_development_file(Path(self.token_jwks)):
+            found.append(("token_jwks", rule))
+        return found
+
+
+def _is_development_file(path: Path) -> bool:
+    try:
+        return (path.resolve().parent / DEV_IDENTITY_PROVIDER_KEY).exists()
+    except OSError:
+        return False
+
+
+class DevelopmentFiles(PydanticBaseSettingsSource):
+    """In `dev`, what was not set is read from the files that `mediation-api dev` made, where they exist."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
+        """Unused: this source answers for several fields at once."""
+        del field
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, object]:
+        """Return the values of development, or nothing outside `dev`."""
+        if self.current_state.get("environment") != Environment.DEV:
+            return {}
+        directory = Path(str(self.current_state.get("data_directory", ".mediation"))).resolve()
+        values: dict[str, object] = {
+            "token_issuer": DEV_TOKEN_ISSUER,
+            "token_audience": DEV_AUDIENCE,
+            "service_issuer": DEV_SERVICE_ISSUER,
+        }
+        files = {"token_jwks": "idp.jwks.json", "service_key_file": "service.pem"}
+        for name, file in files.items():
+            if (directory / file).exists():
+                values[name] = str(directory / file)
+        for name in ("access_code_secret", "cursor_secret"):
+            secret = directory / f"{name}.txt"
+            if secret.exists():
+                values[name] = secret.read_text(encoding="utf-8").strip()
+        return values
+
+
+def settings_from_environment(
+    *,
+    environment: Environment | None = None,
+    data_directory: Path | None = None,
+    database_url: str | None = None,
+) -> Settings:
+    """Read the settings from the environment; the arguments given win over it.
+
+    Raises:
+        SettingsError: one line that names each setting that is missing, malformed or unsafe, never its value.
+    """
+    given = {"environment": environment, "data_directory": data_directory, "database_url": database_url}
+    try:
+        # Reads the environment as well: pydantic calls the constructor of settings.
+        return Settings.model_validate({name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        # `from None`: the original knows the inputs.
+        raise SettingsError(_one_line(error)) from None
+
+
+def _one_line(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        rule = problem["msg"].removeprefix("Value error, ")
+        name = str(problem["loc"][0]).upper() if problem["loc"] else ""
+        lines.append(f"{PREFIX}{name}: {rule}" if name else rule)
+    return "; ".join(lines)
+
+
+def markdown_table() -> str:
+    """Return the page docs/settings.md: every setting, its default and what it is for."""
+    rows = [
+        "# Settings",
+        "",
+        "Environment variables, read once at the start. This page is generated: `make settings`.",
+        "",
+        "| Variable | Default | Meaning |",
+        "| --- | --- | --- |",
+    ]
+    for name, field in Settings.model_fields.items():
+        # A pipe would end the cell.
+        meaning = (field.description or "").replace("|", "\\|")
+        rows.append(f"| `{PREFIX}{name.upper()}` | {_shown(field.default)} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
+    return f"`{default}`" if default not in (None, "", ()) else ""

@@ -1,0 +1,372 @@
+"""The office as tests see it: callers with their tokens, and cases brought to where a test begins, all over HTTP."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol, TypeAlias
+from uuid import uuid4
+
+import httpx
+
+from mediation_api.domain.access import Role
+from mediation_api.outreach.dev_identity import dev_token
+from mediation_api.settings import Settings
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+Answer: TypeAlias = "dict[str, object]"
+
+
+class Time(Protocol):
+    """The test's clock."""
+
+    now: datetime
+
+    def advance(self, **by: float) -> None: ...
+
+
+NARRATIVE = "The officer raised his voice, would not say why he stopped me, and laughed when I asked for his name."
+
+INTAKE = {
+    "crime_alleged": False,
+    "serious_injury": False,
+    "litigation_pending": False,
+    "officer_is_witness": False,
+}
+"""Answers of intake under which every rule passes."""
+
+
+@dataclass(slots=True)
+class Caller:
+    """Somebody who calls the service. `party_id` is set for a party, `mediator_id` for a mediator.
+
+    `identity` is what the city's identity provider knows: role, subject and employee number.
+    """
+
+    client: httpx.AsyncClient
+    token: str | None
+    party_id: str = ""
+    mediator_id: str = ""
+    access_code: str = ""
+    identity: tuple[Role, str, str | None] | None = None
+
+    async def send(self, method: str, path: str, body: object = None, **options: object) -> httpx.Response:
+        """Call, and give the whole response."""
+        headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        if body is not None:
+            options["json"] = body
+        return await self.client.request(method, path, headers=headers, **options)  # type: ignore[arg-type]
+
+    async def get(self, path: str, status: int = 200) -> Answer:
+        """GET, and hold the status."""
+        return _held(await self.send("GET", path), status)
+
+    async def post(self, path: str, body: object = None, status: int = 201) -> Answer:
+        """POST, and hold the status."""
+        return _held(await self.send("POST", path, body), status)
+
+    async def put(self, path: str, body: object, status: int = 200) -> Answer:
+        """PUT, and hold the status."""
+        return _held(await self.send("PUT", path, body), status)
+
+    async def patch(self, path: str, body: object, status: int = 200) -> Answer:
+        """PATCH, and hold the status."""
+        return _held(await self.send("PATCH", path, body), status)
+
+
+def _held(response: httpx.Response, status: int) -> Answer:
+    assert response.status_code == status, f"{response.request.url}: {response.status_code} {response.text}"
+    answer: Answer = response.json()
+    return answer
+
+
+@dataclass(slots=True)
+class Office:
+    """The office's staff and roster, and the way to a new case."""
+
+    client: httpx.AsyncClient
+    settings: Settings
+    keys: Path
+    clock: Time
+    disclosure: str = ""
+    tokens: dict[tuple[Role, str, str | None], tuple[str, datetime]] = field(default_factory=dict)
+    """Those made already, and when: to sign one costs as much as several requests."""
+
+    def caller(self, role: Role, subject: str | None = None, employee_number: str | None = None) -> Caller:
+        """A caller with a fresh token of the city's identity provider."""
+        identity = (role, subject or f"{role}.1", employee_number)
+        return Caller(self.client, self._token(*identity), identity=identity)
+
+    def _token(self, role: Role, subject: str, employee_number: str | None) -> str:
+        identity = (role, subject, employee_number)
+        token, made_at = self.tokens.get(identity, ("", self.clock.now - timedelta(days=1)))
+        if not timedelta(seconds=-30) < self.clock.now - made_at < timedelta(minutes=50):
+            token, made_at = self._signed(*identity), self.clock.now
+            self.tokens[identity] = token, made_at
+        return token
+
+    def _signed(self, role: Role, subject: str, employee_number: str | None) -> str:
+        return dev_token(
+            self.keys,
+            issuer=self.settings.token_issuer,
+            audience=self.settings.token_audience,
+            role=role,
+            subject=subject,
+            employee_number=employee_number,
+            minutes=60,
+            now=self.clock.now,
+        )
+
+    async def renew(self, caller: Caller) -> None:
+        """Give somebody whose token has run out a fresh one."""
+        if caller.identity is not None:
+            caller.token = self._token(*caller.identity)
+        else:
+            caller.token = (await self.signed_in(caller.access_code)).token
+
+    @property
+    def public(self) -> Caller:
+        return Caller(self.client, None)
+
+    @property
+    def intake(self) -> Caller:
+        return self.caller(Role.INTAKE)
+
+    @property
+    def coordinator(self) -> Caller:
+        return self.caller(Role.COORDINATOR)
+
+    @property
+    def director(self) -> Caller:
+        return self.caller(Role.DIRECTOR)
+
+    @property
+    def auditor(self) -> Caller:
+        return self.caller(Role.AUDITOR)
+
+    @property
+    def integration(self) -> Caller:
+        return self.caller(Role.INTEGRATION, "intake-system")
+
+    async def signed_in(self, access_code: str) -> Caller:
+        """A complainant who has exchanged an access code."""
+        given = await self.public.post("/v1/access-tokens", {"access_code": access_code})
+        return Caller(self.client, str(given["access_token"]), party_id=str(given["party_id"]), access_code=access_code)
+
+    async def mediator(self, **changes: object) -> Caller:
+        """A new mediator on the roster, signed in."""
+        subject = f"mediator-{uuid4()}"
+        entry = {"name": "Amara Okafor", "subject": subject, "languages": ["en", "es"], **changes}
+        added = await self.coordinator.post("/v1/mediators", entry)
+        caller = self.caller(Role.MEDIATOR, subject)
+        caller.mediator_id = str(added["id"])
+        return caller
+
+    async def shown_disclosure(self) -> str:
+        """The hash of the disclosure that everybody is shown."""
+        if not self.disclosure:
+            shown = await self.public.get("/v1/disclosures?language=en")
+            self.disclosure = shown["items"][0]["sha256"]  # type: ignore[index]
+        return self.disclosure
+
+    async def file(
+        self,
+        *,
+        complainants: list[dict[str, object]] | None = None,
+        officers: list[dict[str, object]] | None = None,
+        **changes: object,
+    ) -> "Story":
+        """File a complaint of a ticked form by phone, with everything known that screening asks for."""
+        complainants = [{}] if complainants is None else complainants
+        officers = [{}] if officers is None else officers
+        people = [
+            {"side": "complainant", "name": f"Rosa Alvarez {n}", "phone": "+1 503 555 0100", **given}
+            for n, given in enumerate(complainants, 1)
+        ]
+        numbers = [str(given.get("employee_number", uuid4().hex[:12])) for given in officers]
+        people += [
+            {"side": "officer", "name": f"Officer Dale Kim {n}", **given, "employee_number": number}
+            for n, (given, number) in enumerate(zip(officers, numbers, strict=True), 1)
+        ]
+        body = {
+            "channel": "phone",
+            "narrative": NARRATIVE,
+            "incident_on": "2026-02-20",
+            "allegations": ["discourtesy"],
+            "interested_in_mediation": True,
+            "parties": people,
+            "intake": INTAKE,
+            **changes,
+        }
+        filed = await self.intake.post("/v1/complaints", body)
+        story = Story(self, str(filed["id"]), str(filed["case_id"]), str(filed["reference"]))
+        for given in filed["access_codes"]:  # type: ignore[attr-defined]
+            story.complainants.append(await self.signed_in(given["access_code"]))
+        listed = await self.intake.get(f"/v1/complaints/{story.complaint_id}/parties")
+        by_number = {p["employee_number"]: p["id"] for p in listed["items"]}  # type: ignore[attr-defined]
+        for number in numbers:
+            officer = self.caller(Role.OFFICER, f"officer-{number}", number)
+            officer.party_id = by_number[number]
+            story.officers.append(officer)
+        return story
+
+
+@dataclass(slots=True)
+class Story:
+    """One complaint and its case, with everybody who takes part; each step is a request."""
+
+    office: Office
+    complaint_id: str
+    case_id: str
+    reference: str
+    complainants: list[Caller] = field(default_factory=list)
+    officers: list[Caller] = field(default_factory=list)
+    mediator: Caller | None = None
+    session_id: str = ""
+    agreement: Answer = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return f"/v1/cases/{self.case_id}"
+
+    @property
+    def everybody(self) -> tuple[Caller, ...]:
+        """The parties, and the mediator if there is one."""
+        return (*self.complainants, *self.officers, *filter(None, (self.mediator,)))
+
+    async def later(self, **by: float) -> None:
+        """Let time pass, and everybody sign in again."""
+        self.office.clock.advance(**by)
+        for who in self.everybody:
+            await self.office.renew(who)
+
+    async def case(self) -> Answer:
+        """The case, as the office sees it."""
+        return await self.office.coordinator.get(self.path)
+
+    async def state(self) -> str:
+        return str((await self.case())["state"])
+
+    async def screen(self, **body: object) -> Answer:
+        return await self.office.intake.post(f"{self.path}/screenings", body)
+
+    async def answer(self, who: Caller, decision: str = "agreed", status: int = 201, **body: object) -> Answer:
+        """A party answers the disclosure it was shown."""
+        shown = await self.office.shown_disclosure()
+        answer = {"decision": decision, "disclosure_sha256": shown, **body}
+        return await who.post(f"{self.path}/consents", answer, status)
+
+    async def withdraw(self, who: Caller, status: int = 201) -> Answer:
+        """A party leaves: nothing but its token is needed."""
+        return await who.post(f"{self.path}/withdrawals", None, status)
+
+    async def to_confirming(self) -> "Story":
+        await self.screen()
+        return self
+
+    async def to_asking(self) -> "Story":
+        await self.to_confirming()
+        for complainant in self.complainants:
+            await self.answer(complainant)
+        return self
+
+    async def to_ready(self) -> "Story":
+        await self.to_asking()
+        for officer in self.officers:
+            await self.answer(officer)
+        return self
+
+    async def assign(self) -> Caller:
+        """Propose the case to a new mediator, who accepts without a conflict."""
+        self.mediator = mediator = await self.office.mediator()
+        proposal = {"mediator_id": mediator.mediator_id}
+        proposed = await self.office.coordinator.post(f"{self.path}/assignments", proposal)
+        await mediator.post(f"/v1/assignments/{proposed['id']}/accept", NO_CONFLICT, 200)
+        return mediator
+
+    def booking(self, **changes: object) -> dict[str, object]:
+        """A session of two hours in three days, or whatever `changes` say."""
+        starts_at = self.office.clock.now + timedelta(days=3)
+        ends_at = starts_at + timedelta(hours=2)
+        times = {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat()}
+        return {**times, "mode": "in_person", "place": "Room 4, City Hall", **changes}
+
+    async def schedule(self, **changes: object) -> Answer:
+        scheduled = await self.office.coordinator.post(f"{self.path}/sessions", self.booking(**changes))
+        self.session_id = str(scheduled["id"])
+        return scheduled
+
+    async def to_scheduled(self) -> "Story":
+        await self.to_ready()
+        await self.assign()
+        await self.schedule()
+        return self
+
+    async def make_agreement(self, **changes: object) -> Answer:
+        body = {"kind": "confidentiality", "languages": ["en"], **changes}
+        self.agreement = await self.office.coordinator.post(f"{self.path}/agreements", body)
+        return self.agreement
+
+    async def sign(self, who: Caller, status: int = 201) -> Answer:
+        """Somebody signs the current text for themselves."""
+        path = f"/v1/agreements/{self.agreement['id']}/signatures"
+        return await who.post(path, {"sha256": self.agreement["sha256"]}, status)
+
+    async def sign_on_paper(self, role: str, id_: str, status: int = 201) -> Answer:
+        path = f"/v1/agreements/{self.agreement['id']}/signatures"
+        body = {"sha256": self.agreement["sha256"], "signer": {"role": role, "id": id_}}
+        return await self.office.coordinator.post(path, body, status)
+
+    async def to_signed(self) -> "Story":
+        await self.to_scheduled()
+        return await self.sign_all()
+
+    async def sign_all(self, **changes: object) -> "Story":
+        """Make a confidentiality agreement, and have everybody sign it."""
+        await self.make_agreement(**changes)
+        for who in self.everybody:
+            await self.sign(who)
+        return self
+
+    async def session(self, verb: str, body: object = None, status: int = 200) -> Answer:
+        """The mediator acts on the session."""
+        assert self.mediator is not None
+        return await self.mediator.post(f"/v1/sessions/{self.session_id}/{verb}", body, status)
+
+    async def to_in_session(self) -> "Story":
+        await self.to_signed()
+        await self.session("start", {})
+        return self
+
+    async def open_states(self) -> AsyncIterator[str]:
+        """Walk from the filing through every open state, and stop in each; nobody leaves on the way."""
+        yield "screening"
+        await self.screen()
+        yield "confirming"
+        for complainant in self.complainants:
+            await self.answer(complainant)
+        yield "asking"
+        for officer in self.officers:
+            await self.answer(officer)
+        yield "ready"
+        await self.assign()
+        await self.schedule()
+        await self.sign_all()
+        yield "scheduled"
+        await self.session("start", {})
+        yield "in_session"
+        await self.session("complete")
+        yield "concluded"
+
+    async def to_concluded(self) -> "Story":
+        await self.to_in_session()
+        await self.session("complete")
+        return self
+
+    async def to_mediated(self, *, agreement_reached: bool = True) -> "Story":
+        await self.to_concluded()
+        await self.office.coordinator.post(f"{self.path}/closures", {"agreement_reached": agreement_reached})
+        return self
+
+
+NO_CONFLICT = {"knows_a_party": False, "has_an_interest": False, "took_part_before": False}

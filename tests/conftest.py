@@ -1,0 +1,347 @@
+"""What tests stand on: a real PostgreSQL, migrated once, and a transaction that is rolled back after each test.
+
+| Fixture | Gives |
+| --- | --- |
+| `settings` | complete settings, with keys made for this run and the worker's database |
+| `clock` | the time: `clock.now`, `clock.advance(days=3)`, `clock.set(…)` |
+| `database` | transactions inside one that is rolled back |
+| `app`, `client` | the application on that database, and an HTTP client that calls it without a network |
+| `committed` | settings with a database of the test's own, for real commits, locks and several connections |
+| `committed_client` | the application on that one |
+| `office`, `committed_office` | callers with tokens, and cases brought to where a test begins (build.py) |
+
+The server is an embedded one, started by the first test that needs it. MEDIATION_TEST_SERVER_URL names another
+server instead, on which databases called mediation_test_… may be made and dropped.
+"""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from alembic import command
+from fastapi import FastAPI
+from hypothesis import settings as hypothesis_settings
+from pydantic import SecretStr
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from tests.build import Office
+
+from mediation_api.outreach.dev_identity import write_dev_keys
+from mediation_api.repository.database import Database, create_engine, migrations_config
+from mediation_api.repository.embedded import EmbeddedServer, stop_left_behind
+from mediation_api.settings import DEV_SECRET_PREFIX, Environment, Settings
+
+SERVER_VARIABLE: Final = "MEDIATION_TEST_SERVER_URL"
+BASE_URL: Final = "http://mediation.test"
+NOON: Final = datetime(2026, 3, 2, 20, 0, tzinfo=UTC)
+"""A Monday, noon in the office's time zone, six days before its clocks change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the suite, shared by its workers."""
+
+    directory: Path
+
+    @property
+    def prefix(self) -> str:
+        """What the names of this run's databases begin with."""
+        return f"mediation_test_{self.directory.name.rpartition('-')[2].lower()}"
+
+
+# pytest --hypothesis-profile=deep: many more examples, other ones each time.
+hypothesis_settings.register_profile("deep", max_examples=1000, deadline=None, print_blob=True)
+
+RUN: Final = pytest.StashKey[Run]()
+SERVER: Final = pytest.StashKey[EmbeddedServer]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run a directory; a worker is told of its controller's."""
+    # What a developer has set must not decide what the tests see.
+    for name in [name for name in os.environ if name.startswith("MEDIATION_") and name != SERVER_VARIABLE]:
+        del os.environ[name]
+    given: dict[str, str] | None = getattr(config, "workerinput", None)
+    if given is not None:
+        config.stash[RUN] = Run(Path(given["mediation_run"]))
+        return
+    # Not pytest's own folder: that one is closed to the user that PostgreSQL runs as when root runs the tests.
+    directory = Path(tempfile.mkdtemp(prefix="mediation-test-", dir="/tmp"))  # short: a socket goes in it
+    directory.chmod(0o711)
+    config.stash[RUN] = Run(directory)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """Tell a worker of xdist where the run's directory is."""
+    config: pytest.Config = node.config  # type: ignore[attr-defined] # xdist exports no type for its nodes
+    node.workerinput["mediation_run"] = str(config.stash[RUN].directory)  # type: ignore[attr-defined] # as above
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what the run made, once its workers are gone."""
+    run = config.stash.get(RUN, None)
+    if run is None or hasattr(config, "workerinput"):
+        return
+    own = os.environ.get(SERVER_VARIABLE)
+    if own and (run.directory / "url").exists():
+        _aside(_drop_all(own, run.prefix))
+    elif SERVER in config.stash:
+        config.stash[SERVER].stop()
+    else:
+        stop_left_behind(run.directory / "server")
+    shutil.rmtree(run.directory, ignore_errors=True)
+
+
+def _aside(work: Coroutine[object, object, None]) -> None:
+    """Run a coroutine to its end on a loop of its own, whatever this thread's loop is doing."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
+
+
+def _named(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+async def _execute(server: str, *statements: str) -> None:
+    engine = create_async_engine(make_url(server).set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
+    try:
+        async with engine.connect() as connection:
+            for statement in statements:
+                await connection.exec_driver_sql(statement)
+    finally:
+        await engine.dispose()
+
+
+async def _drop_all(server: str, prefix: str) -> None:
+    engine = create_async_engine(make_url(server).set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
+    try:
+        async with engine.connect() as connection:
+            names = await connection.scalars(
+                text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)"), {"prefix": prefix}
+            )
+            for name in names.all():
+                await connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await engine.dispose()
+
+
+def _start(config: pytest.Config, run: Run) -> str:
+    own = os.environ.get(SERVER_VARIABLE)
+    if own:
+        return own
+    server = EmbeddedServer(run.directory / "server", durable=False)
+    server.start()
+    config.stash[SERVER] = server
+    return server.url("postgres")
+
+
+def _settings(directory: Path, database_url: str) -> Settings:
+    return Settings(
+        environment=Environment.DEV,
+        data_directory=directory,
+        database_url=SecretStr(database_url),
+        access_code_secret=SecretStr(DEV_SECRET_PREFIX + "a" * 32),
+        cursor_secret=SecretStr(DEV_SECRET_PREFIX + "c" * 32),
+    )
+
+
+@pytest.fixture(scope="session")
+def run(request: pytest.FixtureRequest) -> Run:
+    """This run of the suite."""
+    return request.config.stash[RUN]
+
+
+@pytest.fixture(scope="session")
+def keys(run: Run) -> Path:
+    """The directory with the keys of the identity provider and of the service, made for this run."""
+    directory = run.directory / "keys"
+    with (run.directory / "keys.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        write_dev_keys(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def server_url(run: Run, keys: Path, request: pytest.FixtureRequest) -> str:
+    """The server, with a template database migrated to the newest revision. The first worker to ask makes both."""
+    known = run.directory / "url"
+    with (run.directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not known.exists():
+            url = _start(request.config, run)
+            template = f"{run.prefix}_template"
+            _aside(_execute(url, f'CREATE DATABASE "{template}"'))
+            config = migrations_config()
+            config.attributes["settings"] = _settings(keys, _named(url, template))
+            with ThreadPoolExecutor(1) as thread:  # migrating runs a loop of its own
+                thread.submit(command.upgrade, config, "head").result()
+            known.write_text(url, encoding="utf-8")
+    return known.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def database_url(run: Run, server_url: str, worker_id: str) -> str:
+    """This worker's database, a copy of the template."""
+    name = f"{run.prefix}_{worker_id}"
+    _aside(_execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{run.prefix}_template"'))
+    return _named(server_url, name)
+
+
+@pytest.fixture(scope="session")
+def settings(keys: Path, database_url: str) -> Settings:
+    """Complete settings on this worker's database."""
+    return _settings(keys, database_url)
+
+
+@pytest.fixture
+def committed(run: Run, keys: Path, server_url: str) -> Iterator[Settings]:
+    """Settings on a fresh database of this test alone, for real commits; dropped afterwards."""
+    name = f"{run.prefix}_{uuid.uuid4().hex[:12]}"
+    _aside(_execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{run.prefix}_template"'))
+    yield _settings(keys, _named(server_url, name))
+    _aside(_execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time as the test sets it; called, it tells it."""
+
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        """Return the present, in UTC."""
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        """Move on by days, hours, minutes and so on."""
+        self.now += timedelta(**by)
+
+    def set(self, now: datetime) -> None:
+        """Move to a moment, earlier ones included."""
+        self.now = now.astimezone(UTC)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time, standing still until the test moves it."""
+    return Clock()
+
+
+class RolledBackDatabase(Database):
+    """Transactions that end as savepoints of one that is never committed.
+
+    Requests that a test makes at once wait for each other here: what depends on several connections belongs into
+    a test on `committed`.
+    """
+
+    def __init__(self, engine: AsyncEngine, connection: AsyncConnection) -> None:
+        super().__init__(engine)
+        self._connection = connection
+        self._turn = asyncio.Lock()
+        self._task: asyncio.Task[object] | None = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        async with self._alone(), self._connection.begin_nested():
+            yield self._connection
+            # The end of a savepoint does not check what is deferred to the commit.
+            await self._connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+            await self._connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        async with self._alone(), self._connection.begin_nested():
+            yield self._connection
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        task = asyncio.current_task()
+        assert self._task is not task, "a second connection inside a transaction: it would not see its writes"
+        async with self._turn:
+            self._task = task
+            try:
+                yield
+            finally:
+                self._task = None
+
+
+@pytest.fixture(scope="session")
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """This worker's pool."""
+    engine = create_engine(settings)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def database(engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
+    """Transactions that leave nothing behind."""
+    async with engine.connect() as connection:
+        outer = await connection.begin()
+        # The time limit of a request would end a transaction that lasts as long as a test.
+        await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        yield RolledBackDatabase(engine, connection)
+        await outer.rollback()
+
+
+def application(settings: Settings, clock: Clock, database: Database) -> FastAPI:
+    """Make the application on a given database."""
+    # Here, because the tests of the domain start without the web framework.
+    from mediation_api.main import create_app  # noqa: PLC0415
+
+    app = create_app(settings, clock=clock)
+    app.state.service = replace(app.state.service, database=database)
+    return app
+
+
+def calling(app: FastAPI) -> httpx.AsyncClient:
+    """Make a client that calls the application in this process. An error inside answers 500, as in production."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=BASE_URL)
+
+
+@pytest.fixture
+def app(settings: Settings, clock: Clock, database: RolledBackDatabase) -> FastAPI:
+    """The application, each transaction rolled back at the end of the test."""
+    return application(settings, clock, database)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of `app`."""
+    async with calling(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def committed_client(committed: Settings, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of an application with a pool and a database of its own, where commits are real."""
+    database = Database.of(committed)
+    async with calling(application(committed, clock, database)) as client:
+        yield client
+    await database.close()
+
+
+@pytest.fixture
+def office(client: httpx.AsyncClient, settings: Settings, keys: Path, clock: Clock) -> Office:
+    """The office's staff, and the way to a new case; all of it rolled back."""
+    return Office(client, settings, keys, clock)
+
+
+@pytest.fixture
+def committed_office(committed_client: httpx.AsyncClient, committed: Settings, keys: Path, clock: Clock) -> Office:
+    """The same where commits are real."""
+    return Office(committed_client, committed, keys, clock)

@@ -1,0 +1,112 @@
+"""The image: there is no container engine in the tests, so its recipe is held against the repository."""
+
+import json
+import re
+import shlex
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+from fastapi import FastAPI
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [(word, rest.strip()) for word, _, rest in (line.strip().partition(" ") for line in lines)]
+
+
+def _last(instruction: str) -> str:
+    return [rest for word, rest in _instructions() if word == instruction][-1]
+
+
+def _copied_from_the_repository() -> list[str]:
+    copies = [shlex.split(rest) for word, rest in _instructions() if word == "COPY"]
+    return [source for words in copies if not words[0].startswith("--from") for source in words[:-1]]
+
+
+def _reaches_the_builder(path: str) -> bool:
+    """Whether .dockerignore lets a path through: the last rule that matches it decides."""
+    let_through = True
+    for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
+        rule = line.strip()
+        if rule and not rule.startswith("#") and fnmatch(path, rule.removeprefix("!")):
+            let_through = rule.startswith("!")
+    return let_through
+
+
+def test_everything_copied_exists_and_reaches_the_builder() -> None:
+    copied = _copied_from_the_repository()
+
+    assert copied
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert _reaches_the_builder(source), source
+
+
+def test_nothing_else_reaches_the_builder() -> None:
+    let_through = {path.name for path in ROOT.iterdir() if _reaches_the_builder(path.name)}
+
+    assert let_through <= {*_copied_from_the_repository(), "alembic.ini"}
+    assert ".mediation" not in let_through
+
+
+def test_everything_the_wheel_is_made_of_is_copied() -> None:
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {
+        *(Path(package).parts[0] for package in wheel["packages"]),
+        *wheel["force-include"],
+        PROJECT["project"]["readme"],
+        *PROJECT["project"]["license-files"],
+        "pyproject.toml",
+    }
+
+    assert needed <= set(_copied_from_the_repository())
+
+
+def test_only_hashed_packages_are_installed() -> None:
+    installs = [
+        part for word, rest in _instructions() if word == "RUN" for part in rest.split("&&") if " install " in part
+    ]
+
+    assert installs
+    for install in installs:
+        assert "--require-hashes" in install or "--no-deps /build/dist/" in install, install
+
+
+def test_it_starts_a_program_of_the_package() -> None:
+    program, command = json.loads(_last("CMD"))
+
+    assert program in PROJECT["project"]["scripts"]
+    assert command == "serve"
+
+
+def test_it_does_not_run_as_root() -> None:
+    user = _last("USER")
+
+    assert user not in {"root", "0"}
+    made = next(rest for word, rest in _instructions() if word == "RUN" and "useradd" in rest)
+    assert f"--uid {user} " in made
+
+
+def test_it_listens_where_the_healthcheck_asks(app: FastAPI) -> None:
+    environment = dict(
+        pair.split("=", 1) for word, rest in _instructions() if word == "ENV" for pair in shlex.split(rest)
+    )
+    check = _last("HEALTHCHECK")
+    found = re.search(r"http://127\.0\.0\.1:(\d+)(/[\w/]+)", check)
+
+    assert found is not None
+    assert found[1] == environment["MEDIATION_PORT"] == _last("EXPOSE")
+    assert found[2] in app.openapi()["paths"]
+    assert "curl" not in check
+
+
+def test_every_variable_it_sets_is_a_setting() -> None:
+    table = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+    for name in re.findall(r"MEDIATION_\w+(?==)", _last("ENV")):
+        assert f"`{name}`" in table

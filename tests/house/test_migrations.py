@@ -1,0 +1,113 @@
+"""The migrations make what the tables say, can be undone, and are called by their time."""
+
+import re
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mediation_api.repository.database import create_engine, migrations_config, migrations_folder
+from mediation_api.repository.tables import metadata
+from mediation_api.settings import Settings
+
+# What Alembic compares is not all there is: the catalogue knows constraints, and what they say.
+CATALOGUE: Final = {
+    "constraints": """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
+    """,
+    "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "columns": """
+        SELECT table_name, column_name, data_type, udt_name, is_nullable, column_default, is_identity
+        FROM information_schema.columns WHERE table_schema = 'public'
+    """,
+    "sequences": "SELECT sequencename, data_type::text, start_value FROM pg_sequences WHERE schemaname = 'public'",
+}
+TRIGGERS: Final = "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+
+Rows = set[tuple[str, ...]]
+
+
+def _rows(connection: Connection, query: str) -> Rows:
+    rows = connection.execute(text(query)).all()
+    return {tuple(str(value) for value in row) for row in rows if "alembic_version" not in str(row)}
+
+
+def _catalogue(connection: Connection) -> dict[str, Rows]:
+    return {name: _rows(connection, query) for name, query in CATALOGUE.items()}
+
+
+def _migrate(settings: Settings, revision: str) -> None:
+    config = migrations_config()
+    config.attributes["settings"] = settings
+    move = command.downgrade if revision == "base" else command.upgrade
+    with ThreadPoolExecutor(1) as thread:  # migrating runs a loop of its own
+        thread.submit(move, config, revision).result()
+
+
+@pytest.fixture
+async def migrated(committed: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(committed, statement_timeout_ms=0)
+    yield engine
+    await engine.dispose()
+
+
+async def test_alembic_finds_no_difference_to_the_tables(migrated: AsyncEngine) -> None:
+    def difference(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return list(compare_metadata(context, metadata))
+
+    async with migrated.connect() as connection:
+        assert await connection.run_sync(difference) == []
+
+
+async def test_the_catalogue_after_migrating_is_that_of_the_tables(migrated: AsyncEngine) -> None:
+    async with migrated.begin() as connection:
+        after_migrating = await connection.run_sync(_catalogue)
+        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        await connection.execute(text("CREATE SCHEMA public"))
+        await connection.execute(text("CREATE EXTENSION IF NOT EXISTS btree_gist"))
+        await connection.run_sync(metadata.create_all)
+        from_tables = await connection.run_sync(_catalogue)
+
+    for name in CATALOGUE:
+        assert after_migrating[name] == from_tables[name], name
+
+
+async def test_migrations_can_be_undone_and_done_again(migrated: AsyncEngine, committed: Settings) -> None:
+    async with migrated.connect() as connection:
+        before = await connection.run_sync(_catalogue)
+        triggers = await connection.run_sync(_rows, TRIGGERS)
+
+    _migrate(committed, "base")
+    async with migrated.connect() as connection:
+        left = await connection.run_sync(_catalogue)
+        functions = await connection.run_sync(
+            _rows,
+            "SELECT proname FROM pg_proc p WHERE pronamespace = 'public'::regnamespace AND NOT EXISTS "
+            "(SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e')",
+        )
+    assert left == {name: set() for name in CATALOGUE}
+    assert functions == set()
+
+    _migrate(committed, "head")
+    async with migrated.connect() as connection:
+        assert await connection.run_sync(_catalogue) == before
+        assert await connection.run_sync(_rows, TRIGGERS) == triggers
+
+
+def test_there_is_one_head() -> None:
+    assert len(ScriptDirectory.from_config(migrations_config()).get_heads()) == 1
+
+
+@pytest.mark.parametrize("path", sorted((migrations_folder() / "versions").glob("*.py")), ids=lambda path: path.name)
+def test_a_migration_is_called_by_its_time(path: Path) -> None:
+    assert re.fullmatch(r"20\d{6}_\d{4}_[a-z0-9_]+\.py", path.name)

@@ -1,0 +1,382 @@
+"""Two and more requests at once, on connections of their own and with real commits: nothing lost, nothing double.
+
+Each race is run 25 times; `RACES=1000 pytest -n0 tests/repository/test_races.py` runs more of them. Two tests take a
+wall away and see that the races would tell.
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+import httpx
+import pytest
+from sqlalchemy import Select, text
+from tests.build import NO_CONFLICT, Caller, Office, Story
+
+from mediation_api.repository.database import Database
+from mediation_api.settings import Settings
+
+RACES: Final = int(os.environ.get("RACES", "25"))
+COMPLAINANTS: Final = 5
+"""How many leave one case, one after the other; the last one closes it."""
+
+Request = Callable[[], Awaitable[httpx.Response]]
+
+
+class Starter:
+    """Lets requests go at once, in an order and with a head start that differ from race to race."""
+
+    def __init__(self) -> None:
+        self._dice = random.Random(20260302)  # noqa: S311 - the same races each time
+
+    async def race(self, *requests: Request) -> list[httpx.Response]:
+        """The answers, in the order in which the requests were given; none of them is a 5xx."""
+        order = self._dice.sample(range(len(requests)), len(requests))
+        waits = {n: self._dice.choice((0.0, 0.0, 0.001, 0.002, 0.004)) for n in order}
+
+        async def one(n: int) -> tuple[int, httpx.Response]:
+            await asyncio.sleep(waits[n])
+            return n, await requests[n]()
+
+        answers = dict(await asyncio.gather(*(one(n) for n in order)))
+        for answer in answers.values():
+            assert answer.status_code < 500, f"{answer.request.url.path} answered {answer.status_code}"
+        return [answers[n] for n in range(len(requests))]
+
+
+@pytest.fixture
+def starter() -> Starter:
+    return Starter()
+
+
+def posting(who: Caller, path: str, body: object = None) -> Request:
+    return lambda: who.send("POST", path, body)
+
+
+def withdrawing(story: Story, who: Caller) -> Request:
+    return posting(who, f"{story.path}/withdrawals")
+
+
+async def timeline(story: Story) -> list[dict[str, object]]:
+    """All facts of the case, in the order in which they were written."""
+    facts: list[dict[str, object]] = []
+    cursor = ""
+    while True:
+        page = await story.office.coordinator.get(f"{story.path}/timeline?limit=100{cursor}")
+        items = page["items"]
+        assert isinstance(items, list)
+        facts += items
+        if page["next_cursor"] is None:
+            return facts
+        cursor = f"&cursor={page['next_cursor']}"
+
+
+def field(fact: dict[str, object], name: str) -> object:
+    data = fact["data"]
+    assert isinstance(data, dict)
+    return data[name]
+
+
+async def require_one_history(story: Story) -> str:
+    """The state, once the facts read as if each request had come alone.
+
+    Each move starts where the one before it ended, nothing follows the close, and nobody sits in a session that
+    started after they had left.
+    """
+    case = await story.case()
+    state, gone, closed = "screening", set(), False
+    for fact in await timeline(story):
+        # A complaint may still be added to once its case has closed.
+        assert not closed or fact["kind"] == "party.added", f"{fact['kind']} after the close"
+        if fact["kind"] == "case.moved":
+            assert field(fact, "source") == state, "a move from where the case was not"
+            state = str(field(fact, "target"))
+        elif fact["kind"] == "party.withdrew":
+            gone.add(field(fact, "party_id"))
+        elif fact["kind"] == "session.started":
+            present = field(fact, "present")
+            assert isinstance(present, list)
+            assert gone.isdisjoint(seat["id"] for seat in present), "somebody who had left was counted as present"
+        closed = fact["kind"] == "case.closed"
+    assert case["state"] == state
+    withdrawals = await story.office.coordinator.get(f"{story.path}/withdrawals")
+    assert {w["party_id"] for w in withdrawals["items"]} == gone  # type: ignore[attr-defined]
+    standing = {p["party_id"]: p["standing"] for p in case["participants"]}  # type: ignore[attr-defined]
+    assert all(standing[party_id] == "withdrawn" for party_id in gone)
+    return state
+
+
+async def require_left(story: Story, who: Caller) -> None:
+    """A withdrawal that was acknowledged is there, whatever came at the same time."""
+    said = await story.office.coordinator.get(f"{story.path}/withdrawals")
+    assert who.party_id in {w["party_id"] for w in said["items"]}  # type: ignore[attr-defined]
+
+
+async def stories(office: Office) -> list[Story]:
+    return [await office.file(complainants=[{} for _ in range(COMPLAINANTS)]) for _ in range(-(-RACES // COMPLAINANTS))]
+
+
+# ── withdrawal against everything ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def race_withdrawals_against_starts(office: Office, starter: Starter) -> None:
+    for story in await stories(office):
+        await story.to_signed()
+        mediator = story.mediator
+        assert mediator is not None
+        for who in story.complainants:
+            start = posting(mediator, f"/v1/sessions/{story.session_id}/start", {})
+            left, started = await starter.race(withdrawing(story, who), start)
+            assert left.status_code == 201
+            await require_left(story, who)
+            state = await require_one_history(story)
+            assert state == ("withdrawn" if who is story.complainants[-1] else "in_session")
+            # The session begins, or the case was closed before it could.
+            assert started.status_code == 200 or (started.status_code, state) == (409, "withdrawn")
+            session = await mediator.get(f"/v1/sessions/{story.session_id}")
+            ended = "ended" if started.status_code == 200 else "cancelled"
+            assert session["state"] == ("in_progress" if state == "in_session" else ended)
+            if state == "in_session":
+                await story.session("adjourn")
+                await story.schedule()
+
+
+async def test_a_withdrawal_is_not_lost_to_the_start_of_a_session(committed_office: Office, starter: Starter) -> None:
+    await race_withdrawals_against_starts(committed_office, starter)
+
+
+async def test_without_the_lock_of_the_case_the_race_would_tell(
+    committed_office: Office, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Select, "with_for_update", lambda statement, **_: statement)
+
+    with pytest.raises(AssertionError, match=r"was not|had left|after the close|answered 50"):
+        await race_withdrawals_against_starts(committed_office, starter)
+
+
+async def test_a_withdrawal_is_not_lost_to_a_consent(committed_office: Office, starter: Starter) -> None:
+    """The same party agrees and withdraws at once: whichever came first, it has left."""
+    shown = await committed_office.shown_disclosure()
+    agreed = {"decision": "agreed", "disclosure_sha256": shown}
+    for story in await stories(committed_office):
+        await story.to_confirming()
+        for who in story.complainants:
+            consenting = posting(who, f"{story.path}/consents", agreed)
+            left, answered = await starter.race(withdrawing(story, who), consenting)
+            assert left.status_code == 201
+            assert answered.status_code in {201, 409}
+            await require_left(story, who)
+            assert await require_one_history(story) in {"confirming", "asking", "withdrawn"}
+            consents = await committed_office.coordinator.get(f"{story.path}/consents")
+            kept = who.party_id in {c["party_id"] for c in consents["items"]}  # type: ignore[attr-defined]
+            assert kept == (answered.status_code == 201)
+        assert await story.state() == "withdrawn"
+
+
+async def test_a_withdrawal_is_not_lost_to_the_answer_of_another(committed_office: Office, starter: Starter) -> None:
+    shown = await committed_office.shown_disclosure()
+    agreed = {"decision": "agreed", "disclosure_sha256": shown}
+    for _ in range(RACES):
+        story = await (await committed_office.file()).to_asking()
+        consenting = posting(story.officers[0], f"{story.path}/consents", agreed)
+        left, answered = await starter.race(withdrawing(story, story.complainants[0]), consenting)
+        assert left.status_code == 201
+        assert answered.status_code in {201, 409}
+        assert await require_one_history(story) == "withdrawn"
+
+
+async def test_a_withdrawal_is_not_lost_to_a_booking(committed_office: Office, starter: Starter) -> None:
+    for story in await stories(committed_office):
+        await story.to_ready()
+        await story.assign()
+        for who in story.complainants:
+            booking = posting(committed_office.coordinator, f"{story.path}/sessions", story.booking())
+            left, booked = await starter.race(withdrawing(story, who), booking)
+            assert left.status_code == 201
+            await require_left(story, who)
+            state = await require_one_history(story)
+            if who is story.complainants[-1]:
+                assert state == "withdrawn"
+                assert booked.status_code in {201, 409}
+            else:
+                assert (booked.status_code, state) == (201, "scheduled")
+                cancelling = f"/v1/sessions/{booked.json()['id']}/cancel"
+                await committed_office.coordinator.post(cancelling, None, 200)
+        sessions = await committed_office.coordinator.get(f"/v1/sessions?case_id={story.case_id}")
+        assert {s["state"] for s in sessions["items"]} <= {"cancelled"}  # type: ignore[attr-defined]
+
+
+async def test_a_withdrawal_and_a_close_never_both_happen(
+    committed_office: Office, committed: Settings, starter: Starter
+) -> None:
+    filed = [await (await committed_office.file()).to_ready() for _ in range(RACES)]
+    database = Database.of(committed)
+    async with database.transaction() as connection:  # as if each had completed a session
+        await connection.execute(text("UPDATE cases SET state = 'concluded'"))
+    await database.close()
+    outcomes = set()
+    for story in filed:
+        closing = posting(committed_office.coordinator, f"{story.path}/closures", {"agreement_reached": True})
+        left, closed = await starter.race(withdrawing(story, story.complainants[0]), closing)
+        assert {left.status_code, closed.status_code} == {201, 409}
+        state = await story.state()
+        assert state == ("withdrawn" if left.status_code == 201 else "mediated")
+        withdrawals = await committed_office.coordinator.get(f"{story.path}/withdrawals")
+        assert len(withdrawals["items"]) == (left.status_code == 201)  # type: ignore[arg-type]
+        outcomes.add(state)
+    assert outcomes == {"withdrawn", "mediated"}, "only one order was ever tried"
+
+
+async def test_a_withdrawal_is_not_held_up_by_a_party_that_is_added(committed_office: Office, starter: Starter) -> None:
+    for _ in range(RACES):
+        story = await (await committed_office.file()).to_ready()
+        added = {"side": "complainant", "name": "Late Comer"}
+        adding = posting(committed_office.intake, f"/v1/complaints/{story.complaint_id}/parties", added)
+        left, joined = await starter.race(withdrawing(story, story.officers[0]), adding)
+        assert (left.status_code, joined.status_code) == (201, 201)
+        assert await require_one_history(story) == "withdrawn"
+
+
+async def test_a_withdrawal_that_is_said_twice_at_once_is_one(committed_office: Office, starter: Starter) -> None:
+    for story in await stories(committed_office):
+        for who in story.complainants:
+            both = await starter.race(withdrawing(story, who), withdrawing(story, who))
+            assert sorted(answer.status_code for answer in both) == [200, 201]
+            assert len({answer.json()["id"] for answer in both}) == 1
+        assert await require_one_history(story) == "withdrawn"
+
+
+# ── answers, requests, signatures ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_last_two_answers_make_a_case_ready_once(committed_office: Office, starter: Starter) -> None:
+    shown = await committed_office.shown_disclosure()
+    agreed = {"decision": "agreed", "disclosure_sha256": shown}
+    for _ in range(RACES):
+        story = await (await committed_office.file(officers=[{}, {}])).to_asking()
+        answers = [posting(officer, f"{story.path}/consents", agreed) for officer in story.officers]
+        assert [a.status_code for a in await starter.race(*answers)] == [201, 201]
+        assert await require_one_history(story) == "ready"
+        moves = [field(f, "event") for f in await timeline(story) if f["kind"] == "case.moved"]
+        assert moves == ["found_eligible", "complainants_answered", "officers_answered"]
+
+
+async def test_two_requests_for_mediation_open_one_case(committed_office: Office, starter: Starter) -> None:
+    for _ in range(RACES):
+        body = {
+            "channel": "phone",
+            "narrative": "He would not give his name.",
+            "allegations": ["discourtesy"],
+            "interested_in_mediation": False,
+            "parties": [{"side": "complainant", "name": "Rosa Alvarez"}],
+        }
+        filed = await committed_office.intake.post("/v1/complaints", body)
+        path = f"/v1/complaints/{filed['id']}"
+        asking = posting(committed_office.intake, f"{path}/mediation-requests")
+        answers = await starter.race(asking, asking)
+        assert sorted(a.status_code for a in answers) == [201, 409]
+        complaint = await committed_office.intake.get(path)
+        assert len(complaint["cases"]) == 1  # type: ignore[arg-type]
+
+
+async def test_a_signature_that_is_given_twice_at_once_is_one(committed_office: Office, starter: Starter) -> None:
+    story = await committed_office.file(complainants=[{} for _ in range(RACES)])
+    await story.to_scheduled()
+    await story.make_agreement()
+    path = f"/v1/agreements/{story.agreement['id']}"
+    for who in story.complainants:
+        signing = posting(who, f"{path}/signatures", {"sha256": story.agreement["sha256"]})
+        answers = await starter.race(signing, signing)
+        assert sorted(a.status_code for a in answers) == [201, 409]
+    seen = await committed_office.coordinator.get(path)
+    assert len(seen["signatures"]) == RACES  # type: ignore[arg-type]
+
+
+async def test_a_text_that_is_replaced_takes_no_signature_with_it(committed_office: Office, starter: Starter) -> None:
+    """A signature and a new text at once: the signature is on the old text or refused, never on the new one."""
+    story = await (await committed_office.file()).to_scheduled()
+    await story.make_agreement()
+    for _ in range(RACES):
+        signing = posting(
+            story.complainants[0],
+            f"/v1/agreements/{story.agreement['id']}/signatures",
+            {"sha256": story.agreement["sha256"]},
+        )
+        body = {"kind": "confidentiality", "languages": ["en"]}
+        making = posting(committed_office.coordinator, f"{story.path}/agreements", body)
+        signed, made = await starter.race(signing, making)
+        assert signed.status_code in {201, 409}
+        assert made.status_code == 201
+        old = await committed_office.coordinator.get(f"/v1/agreements/{story.agreement['id']}")
+        new = await committed_office.coordinator.get(f"/v1/agreements/{made.json()['id']}")
+        assert len(old["signatures"]) == (signed.status_code == 201)  # type: ignore[arg-type]
+        assert old["superseded_at"] is not None
+        assert new["signatures"] == []
+        story.agreement = new
+
+
+# ── bookings ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+OVERLAPS = text(
+    """
+    SELECT count(*) FROM sessions a JOIN sessions b ON a.id < b.id AND a.mediator_id = b.mediator_id
+    AND a.during && b.during AND a.state IN ('scheduled', 'in_progress') AND b.state IN ('scheduled', 'in_progress')
+    """
+)
+
+
+async def with_one_mediator(office: Office, number: int) -> list[Story]:
+    """Cases that are ready, and all have the same mediator."""
+    mediator = await office.mediator()
+    ready = []
+    for _ in range(number):
+        story = await (await office.file()).to_ready()
+        proposal = {"mediator_id": mediator.mediator_id}
+        proposed = await office.coordinator.post(f"{story.path}/assignments", proposal)
+        await mediator.post(f"/v1/assignments/{proposed['id']}/accept", NO_CONFLICT, 200)
+        story.mediator = mediator
+        ready.append(story)
+    return ready
+
+
+async def book(office: Office, ready: list[Story], starter: Starter, *starts: timedelta) -> list[int]:
+    """Book a session for each case at once; those that got one are no longer ready."""
+    bookings = []
+    for n, story in enumerate(ready):
+        starts_at = office.clock.now + starts[n % len(starts)]
+        times = {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + timedelta(hours=2)).isoformat()}
+        bookings.append(posting(office.coordinator, f"{story.path}/sessions", story.booking(**times)))
+    answers = await starter.race(*bookings)
+    refused = {a.json()["code"] for a in answers if a.status_code == 409}
+    assert refused <= {"mediator-taken"}
+    ready[:] = [story for story, a in zip(ready, answers, strict=True) if a.status_code != 201]
+    return [a.status_code for a in answers]
+
+
+async def test_of_twelve_bookings_of_one_mediator_at_one_hour_one_is_accepted(
+    committed_office: Office, committed: Settings, starter: Starter
+) -> None:
+    ready = await with_one_mediator(committed_office, 12)
+
+    for day in (1, 2, 3, 4):
+        answers = await book(committed_office, ready, starter, timedelta(days=day))
+        assert sorted(answers) == [201, *[409] * (len(answers) - 1)]
+
+    # Each of these overlaps with its neighbours: at most every other one fits.
+    hours = [timedelta(days=5, hours=n) for n in range(8)]
+    answers = await book(committed_office, ready, starter, *hours)
+    assert 3 <= answers.count(201) <= 4
+
+    database = Database.of(committed)
+    async with database.transaction() as connection:
+        assert await connection.scalar(OVERLAPS) == 0
+        await connection.execute(text("ALTER TABLE sessions DROP CONSTRAINT mediator_taken"))
+    # Without the constraint nothing would stop them.
+    answers = await book(committed_office, ready, starter, timedelta(days=9))
+    assert answers.count(201) == len(answers) > 1
+    async with database.reading() as connection:
+        assert await connection.scalar(OVERLAPS) != 0
+    await database.close()

@@ -1,0 +1,285 @@
+"""The command line: `dev` from nothing to a service and back, and one line for whatever goes wrong."""
+
+import base64
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from mediation_api.cli import app
+from mediation_api.domain.access import Role
+from mediation_api.outreach.tokens import CITY_ROLES
+from mediation_api.settings import Settings, markdown_table
+
+PROGRAM: Final = Path(sys.executable).with_name("mediation-api")
+START_SECONDS: Final = 120.0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+
+
+def _is_one_line(done: subprocess.CompletedProcess[str], *words: str) -> bool:
+    lines = done.stderr.splitlines()
+    return done.returncode == 2 and len(lines) == 1 and all(word in lines[0] for word in words)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A data directory that the user PostgreSQL runs as can reach; pytest's own is closed to it."""
+    with tempfile.TemporaryDirectory(prefix="mediation-cli-", dir="/tmp") as name:
+        Path(name).chmod(0o711)
+        yield Path(name) / "data"
+
+
+class Dev:
+    """A running `mediation-api dev`."""
+
+    def __init__(self, place: Path, port: int) -> None:
+        self.port = port
+        self.output = place.parent / f"output-{port}"
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [PROGRAM, "dev", "--data-dir", place, "--port", str(port)], stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def said(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+    def wait_until_live(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            with suppress(httpx.TransportError):
+                if httpx.get(f"http://127.0.0.1:{self.port}/health/live").status_code == 200:
+                    return
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.05)
+
+    def access_code(self) -> str:
+        found = re.search(r"Access code +(\S+)", self.said())
+        assert found is not None, self.said()
+        return found[1]
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(START_SECONDS)
+
+
+@contextmanager
+def _dev(place: Path) -> Iterator[Dev]:
+    running = Dev(place, _free_port())
+    try:
+        running.wait_until_live()
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.end(signal.SIGINT)
+
+
+def _postgres_on(place: Path) -> list[str]:
+    listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True)  # noqa: S607 - any ps
+    return [line for line in listed.stdout.splitlines() if f"-D {place}" in line]
+
+
+def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_ends(place: Path) -> None:
+    with _dev(place) as running:
+        said = running.said()
+        assert f"http://127.0.0.1:{running.port}/docs" in said
+        assert {line.partition("=")[0] for line in said.splitlines() if "=eyJ" in line} == {
+            role.value.upper() for role in CITY_ROLES
+        }
+        assert _postgres_on(place)
+
+        taken = _run("dev", "--data-dir", str(place), "--port", str(running.port))
+        locked = _run("dev", "--data-dir", str(place), "--port", str(_free_port()))
+        assert _is_one_line(taken, f"Port {running.port}", "--port"), taken.stderr
+        assert _is_one_line(locked, "in use by process", str(running.process.pid)), locked.stderr
+
+        code = running.access_code()
+        assert running.end(signal.SIGINT) == 0
+
+    assert "Traceback" not in running.said()
+    assert not _postgres_on(place)
+    # What it made is its owner's alone.
+    assert [path.name for path in place.iterdir() if path.is_file() and path.stat().st_mode & 0o077] == []
+    assert (place / "database").stat().st_mode & 0o077 == 0
+    keys = {path.name: path.read_bytes() for path in place.iterdir() if path.suffix in {".pem", ".txt", ".json"}}
+
+    with _dev(place) as second:
+        assert second.access_code() == code
+        assert second.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert not _postgres_on(place)
+
+    with _dev(place) as killed:
+        killed.end(signal.SIGKILL)
+        assert _postgres_on(place), "nobody told the database"
+
+    with _dev(place) as last:
+        assert last.access_code() == code
+    assert not _postgres_on(place)
+    assert {path.name: path.read_bytes() for path in place.iterdir() if path.name in keys} == keys
+
+
+@pytest.fixture
+def development(keys: Path, tmp_path: Path) -> Path:
+    """A data directory with keys and secrets."""
+    for path in keys.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for name in ("access_code_secret", "cursor_secret"):
+        (tmp_path / f"{name}.txt").write_text(f"dev-only-{name:-<40}", encoding="utf-8")
+    return tmp_path
+
+
+def _invoke(*arguments: str) -> str:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def _refused(*arguments: str) -> str:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_a_token_says_what_was_asked(development: Path) -> None:
+    token = _invoke(
+        "token", "--role", "officer", "--employee-number", "4711", "--subject", "ann", "--data-dir", str(development)
+    )
+
+    payload = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    assert (claims["role"], claims["sub"], claims["employee_number"]) == ("officer", "ann", "4711")
+    assert claims["exp"] > datetime.now(UTC).timestamp()
+
+
+def test_members_of_the_public_get_no_token_of_the_city(development: Path) -> None:
+    said = _refused("token", "--role", Role.COMPLAINANT.value, "--data-dir", str(development))
+
+    assert "exchange an access code" in said
+
+
+def test_a_token_needs_the_keys_of_development(tmp_path: Path) -> None:
+    assert "`mediation-api dev` makes it" in _refused("token", "--role", "intake", "--data-dir", str(tmp_path))
+
+
+def test_demo_data_does_not_go_into_a_database_by_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", "postgresql://api@db.example/mediation")
+
+    assert "MEDIATION_ENVIRONMENT=dev" in _refused("seed")
+
+
+def test_demo_data_needs_a_database(development: Path) -> None:
+    assert _refused("seed", "--data-dir", str(development)) == "MEDIATION_DATABASE_URL: is required\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_unsafe_settings_stop_the_start_with_one_line(command: str) -> None:
+    assert _refused(command).startswith("MEDIATION_TOKEN_ISSUER: is required; ")
+
+
+@pytest.fixture
+def in_development(development: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_ENVIRONMENT", "dev")
+    monkeypatch.setenv("MEDIATION_DATA_DIRECTORY", str(development))
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.usefixtures("in_development")
+def test_serving_and_migrating_need_a_database(command: str) -> None:
+    assert _refused(command) == "MEDIATION_DATABASE_URL: is required\n"
+
+
+@pytest.mark.usefixtures("in_development")
+def test_a_database_that_is_away_is_one_line_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", "postgresql://api:c4n4ry@127.0.0.1:1/mediation")
+
+    said = _refused("migrate")
+
+    assert "c4n4ry" not in said
+
+
+@pytest.mark.usefixtures("in_development")
+def test_migrating_twice_is_harmless(committed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", committed.database_url.get_secret_value())
+
+    assert _invoke("migrate") == ""
+
+
+@pytest.mark.usefixtures("in_development")
+def test_a_taken_port_stops_serve_with_one_line(committed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", committed.database_url.get_secret_value())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("MEDIATION_PORT", str(taken.getsockname()[1]))
+
+        assert "MEDIATION_PORT" in _refused("serve")
+
+
+def test_serve_answers_with_as_many_workers_as_asked(development: Path, committed: Settings) -> None:
+    port = _free_port()
+    environment = {
+        "MEDIATION_ENVIRONMENT": "dev",
+        "MEDIATION_DATA_DIRECTORY": str(development),
+        "MEDIATION_DATABASE_URL": committed.database_url.get_secret_value(),
+        "MEDIATION_PORT": str(port),
+        "MEDIATION_WORKERS": "2",
+    }
+    process = subprocess.Popen(
+        [PROGRAM, "serve"], env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        answered = False
+        while not answered and time.monotonic() < deadline:
+            with suppress(httpx.TransportError):
+                answered = httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
+        assert answered
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(START_SECONDS)
+
+
+def test_the_table_of_settings_can_be_printed() -> None:
+    assert _invoke("settings") == markdown_table()
+
+
+def test_the_contract_can_be_printed_without_a_database() -> None:
+    contract = json.loads(_invoke("openapi"))
+
+    assert contract["openapi"].startswith("3.1")
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", _invoke("version"))

@@ -1,0 +1,1340 @@
+"""Random histories of a complaint, told to the service over HTTP and held against a small model of the rules.
+
+The model is a reading of the rules of its own: a table of moves, and who was asked, agreed, left and signed. It
+imports no decision of the domain. Each step is attempted whether or not it is allowed; the model says what must come
+of it, and afterwards the office and each party must see what the model says, and nothing else.
+
+    pytest tests/test_histories.py                                the same histories each time
+    pytest -n0 tests/test_histories.py --hypothesis-profile=deep  many more, longer and new ones
+    pytest … --hypothesis-profile=deep --hypothesis-seed=7        those of one seed again
+"""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import ClassVar, Final, TypeVar
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
+from tests.build import Caller, Office
+from tests.conftest import Clock, RolledBackDatabase, application, calling
+
+from mediation_api.domain.access import Role
+from mediation_api.repository.database import Database, create_engine
+from mediation_api.settings import Settings
+
+T = TypeVar("T")
+
+# ── the model ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SEALED: Final = ("screening", "confirming", "asking")
+OPEN: Final = (*SEALED, "ready", "scheduled", "in_session", "concluded")
+GONE: Final = ("declined", "withdrawn", "lapsed")
+
+MOVES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "found_eligible": (("screening",), "confirming"),
+    "found_ineligible": (("screening",), "ineligible"),
+    "complainants_answered": (("confirming",), "asking"),
+    "officers_answered": (("asking",), "ready"),
+    "complainant_added": (("asking", "ready", "scheduled"), "confirming"),
+    "officer_added": (("ready", "scheduled"), "asking"),
+    "session_scheduled": (("ready",), "scheduled"),
+    "session_called_off": (("scheduled",), "ready"),
+    "session_started": (("scheduled",), "in_session"),
+    "session_adjourned": (("in_session",), "ready"),
+    "session_completed": (("in_session",), "concluded"),
+    "ended_by_mediator": (("scheduled", "in_session"), "ended"),
+    "closed_as_mediated": (("concluded",), "mediated"),
+    "side_declined": (("confirming", "asking"), "declined"),
+    "side_withdrew": (OPEN, "withdrawn"),
+    "side_lapsed": (OPEN, "lapsed"),
+}
+
+STATUS: Final = {"not-found": 404, "validation-failed": 422}
+"""Every other refusal answers 409."""
+
+ABSENCES_BEFORE_LAPSE: Final = {"complainant": 2, "officer": 1}
+
+STRANGER: Final = "00000000-0000-4000-8000-000000000000"
+
+Seat = tuple[str, str]
+Missing = tuple[str, str | None]
+
+
+@dataclass(slots=True)
+class Person:
+    """A party of the complaint, as it is on file."""
+
+    id: str
+    side: str
+    number: str = ""
+    code: str = ""
+    minor: bool = False
+    guardian: bool = False
+    interpreter: str | None = None
+    token: Caller | None = None
+    token_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class Mediator:
+    id: str
+    subject: str
+    active: bool
+
+
+@dataclass(slots=True)
+class Proposal:
+    id: str
+    mediator: Mediator
+    state: str = "proposed"
+
+    @property
+    def here(self) -> bool:
+        return self.state in {"proposed", "accepted"}
+
+
+@dataclass(slots=True)
+class Meeting:
+    id: str
+    starts_at: datetime
+    state: str = "scheduled"
+
+
+@dataclass(slots=True)
+class Paper:
+    id: str
+    kind: str
+    sha256: str
+    superseded: bool = False
+    signed: set[Seat] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Helper:
+    """An interpreter, or with no language a support person."""
+
+    id: str
+    language: str | None
+    of: str | None
+    confirmed: bool = False
+
+    @property
+    def seat(self) -> Seat:
+        return ("support_person" if self.language is None else "interpreter", self.id)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What the model knows of one case."""
+
+    id: str
+    people: dict[str, Person]
+    state: str = "screening"
+    standing: dict[str, str] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    consents: dict[str, tuple[str, str]] = field(default_factory=dict)
+    withdrawals: dict[str, str] = field(default_factory=dict)
+    proposals: list[Proposal] = field(default_factory=list)
+    meetings: list[Meeting] = field(default_factory=list)
+    absences: dict[tuple[str, str], bool] = field(default_factory=dict)
+    papers: list[Paper] = field(default_factory=list)
+    helpers: list[Helper] = field(default_factory=list)
+    agreement_reached: bool | None = None
+    lapse_reason: str | None = None
+
+    @property
+    def path(self) -> str:
+        return f"/v1/cases/{self.id}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+    @property
+    def here(self) -> list[Person]:
+        return [self.people[i] for i, standing in self.standing.items() if standing not in GONE]
+
+    def side(self, side: str) -> list[Person]:
+        return [p for p in self.here if p.side == side]
+
+    @property
+    def mediator(self) -> Mediator | None:
+        return next((p.mediator for p in self.proposals if p.state == "accepted"), None)
+
+    @property
+    def barred(self) -> set[str]:
+        """Mediators who declared a conflict in this case, or left it."""
+        return {p.mediator.id for p in self.proposals if p.state in {"conflicted", "recused"}}
+
+    @property
+    def live(self) -> Meeting | None:
+        return next((m for m in self.meetings if m.state in {"scheduled", "in_progress"}), None)
+
+    def paper(self, kind: str) -> Paper | None:
+        return next((p for p in self.papers if p.kind == kind and not p.superseded), None)
+
+    # who sees what
+
+    def is_seen_by(self, who: Person | Mediator) -> bool:
+        """A complainant sees its case, an officer once it was asked, a mediator from the proposal until leaving."""
+        if isinstance(who, Mediator):
+            return any(p.mediator is who and p.here for p in self.proposals)
+        return who.id in (self.standing if who.side == "complainant" else self.asked)
+
+    def status_for(self, who: Person) -> str:
+        if self.standing[who.id] in GONE:
+            return "not_mediated"
+        if self.state in SEALED:
+            return "pending"
+        return self.state if self.is_open or self.state == "mediated" else "not_mediated"
+
+    def is_shown_others(self, who: Person) -> bool:
+        return self.standing.get(who.id) == "agreed" and self.status_for(who) not in {"pending", "not_mediated"}
+
+    def sees_paper(self, who: Person, paper: Paper) -> bool:
+        return self.is_seen_by(who) and (self.is_shown_others(who) or ("party", who.id) in paper.signed)
+
+    # the gates
+
+    def seats(self) -> list[Seat]:
+        seats: list[Seat] = []
+        for person in self.here:
+            seats += [("party", person.id)] + [("guardian", person.id)] * person.minor
+        if self.mediator is not None:
+            seats.append(("mediator", self.mediator.id))
+        here = {p.id for p in self.here}
+        return seats + [h.seat for h in self.helpers if h.of is None or h.of in here]
+
+    def missing_to_schedule(self) -> list[Missing]:
+        missing: list[Missing] = [("screening-missing", None)] * (self.state == "screening")
+        missing += [("consent-missing", p.id) for p in self.here if self.standing[p.id] != "agreed"]
+        missing += [("guardian-missing", p.id) for p in self.here if p.minor and not p.guardian]
+        missing += [("mediator-missing", None)] * (self.mediator is None)
+        return missing
+
+    def missing_to_start(self, room: Sequence[Seat] | None = None) -> list[Missing]:
+        if room is None:
+            room = self.seats()
+        missing: list[Missing] = [("session-missing", None)] * (self.live is None)
+        present = [p for p in self.here if ("party", p.id) in room]
+        missing += [(f"{s}-absent", None) for s in ("complainant", "officer") if all(p.side != s for p in present)]
+        missing += [("mediator-absent", None)] * all(role != "mediator" for role, _ in room)
+        for person in present:
+            if person.minor and not person.guardian:
+                missing.append(("guardian-missing", person.id))
+            elif person.minor and ("guardian", person.id) not in room:
+                missing.append(("guardian-absent", person.id))
+            if person.interpreter is not None and not any(
+                h.language == person.interpreter and h.confirmed and h.of in {None, person.id} and h.seat in room
+                for h in self.helpers
+            ):
+                missing.append(("interpreter-missing", person.id))
+        paper = self.paper("confidentiality")
+        if paper is None:
+            return [*missing, ("agreement-missing", None)]
+        return missing + [("signature-missing", seat[1]) for seat in room if seat not in paper.signed]
+
+    # what follows
+
+    def allows(self, event: str) -> bool:
+        return self.state in MOVES[event][0]
+
+    def move(self, event: str) -> None:
+        assert self.allows(event), f"{event} from {self.state} is not in the table"
+        self.state = MOVES[event][1]
+
+    def join(self, person: Person) -> None:
+        self.people[person.id] = person
+        self.standing[person.id] = "waiting"
+        if self.state == "screening":
+            return
+        if person.side == "complainant":
+            if self.state != "confirming":
+                self.call_off()
+                self.move("complainant_added")
+            self.ask(person)
+        elif self.state != "confirming":
+            if self.state != "asking":
+                self.call_off()
+                self.move("officer_added")
+            self.ask(person)
+
+    def ask(self, *people: Person) -> None:
+        for person in people:
+            if self.standing[person.id] == "waiting":
+                self.standing[person.id] = "asked"
+                self.asked.add(person.id)
+
+    def find_eligible(self) -> None:
+        self.move("found_eligible")
+        self.ask(*self.side("complainant"))
+
+    def leave(self, person: Person, standing: str, event: str) -> None:
+        self.standing[person.id] = standing
+        if self.side(person.side):
+            self.settle()
+        else:
+            self.close(event)
+
+    def settle(self) -> None:
+        """Go on once nobody is left unanswered."""
+        if self.state == "confirming" and all(self.standing[p.id] == "agreed" for p in self.side("complainant")):
+            self.move("complainants_answered")
+            self.ask(*self.side("officer"))
+        if self.state == "asking" and all(self.standing[p.id] == "agreed" for p in self.here):
+            self.move("officers_answered")
+
+    def call_off(self) -> None:
+        if self.live is not None:
+            self.live.state = "cancelled" if self.live.state == "scheduled" else "ended"
+
+    def close(self, event: str) -> None:
+        self.call_off()
+        self.move(event)
+
+
+# ── the world in which histories happen ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One event loop, one pool and one application; each history has a transaction of its own."""
+
+    runner: asyncio.Runner
+    engine: AsyncEngine
+    app: FastAPI
+    settings: Settings
+    keys: Path
+
+
+@pytest.fixture
+def world(settings: Settings, keys: Path) -> Iterator[World]:
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        engine = create_engine(settings)
+        app = application(settings, Clock(), Database(engine))
+        yield World(runner, engine, app, settings, keys)
+        runner.run(engine.dispose())
+
+
+def pick(among: Sequence[T], n: int) -> T:
+    return among[n % len(among)]
+
+
+N = st.integers(0, 11)
+"""Chooses among whatever there is at that moment."""
+SOMETIMES = st.integers(0, 3).map(lambda n: n == 3)
+USUALLY = st.integers(0, 3).map(lambda n: n != 3)
+LANGUAGES = st.sampled_from([None, None, None, "es", "asl"])
+COMPLAINANT = st.tuples(SOMETIMES, USUALLY, LANGUAGES)
+OFFICER = st.tuples(LANGUAGES)
+
+
+class Histories(RuleBasedStateMachine):
+    """Everything that anybody may try, in any order."""
+
+    world: ClassVar[World]
+
+    def __init__(self) -> None:
+        super().__init__()
+        world = self.world
+        self.sound = True
+        self.clock = Clock()
+        self.connection: AsyncConnection = self.run(self._connect())
+        self.outer: AsyncTransaction = self.run(self._begin())
+        world.app.state.service = replace(
+            world.app.state.service, database=RolledBackDatabase(world.engine, self.connection), clock=self.clock
+        )
+        self.client = calling(world.app)
+        self.office = Office(self.client, world.settings, world.keys, self.clock)
+        self.people: dict[str, Person] = {}
+        self.mediators: list[Mediator] = []
+        self.attempts: list[Attempt] = []
+        self.doubt = ""
+        self.mediated = False
+        self.numbers = itertools.count(1)
+
+    def new_number(self) -> str:
+        return f"{next(self.numbers):04}"
+
+    async def _connect(self) -> AsyncConnection:
+        return await self.world.engine.connect()
+
+    async def _begin(self) -> AsyncTransaction:
+        outer = await self.connection.begin()
+        await self.connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        return outer
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        return self.world.runner.run(work)
+
+    def teardown(self) -> None:
+        """The last word of a history: somebody leaves, and all that was acknowledged is there."""
+        try:
+            if self.sound and self.attempts:
+                self.everybody_may_leave()
+                self.nothing_is_lost()
+        finally:
+            self.run(self.client.aclose())
+            self.run(self.outer.rollback())
+            self.run(self.connection.close())
+
+    # ── calling ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def case(self) -> Attempt:
+        return self.attempts[-1]
+
+    @property
+    def stage(self) -> str:
+        return self.case.state if self.attempts else "filing"
+
+    def send(self, who: Caller, method: str, path: str, body: object = None) -> httpx.Response:
+        response: httpx.Response = self.run(who.send(method, path, body))
+        assert response.status_code < 500, f"{method} {path} answered {response.status_code}"
+        return response
+
+    def read(self, who: Caller, path: str) -> dict[str, object]:
+        response = self.send(who, "GET", path)
+        assert response.status_code == 200, f"{path}: {response.text}"
+        answer: dict[str, object] = response.json()
+        return answer
+
+    def items(self, who: Caller, path: str) -> list[dict[str, object]]:
+        """All items of a list, page after page."""
+        page = self.read(who, path)
+        items = _objects(page["items"])
+        while page["next_cursor"] is not None:
+            page = self.read(who, f"{path}{'&' if '?' in path else '?'}cursor={page['next_cursor']}")
+            items += _objects(page["items"])
+        return items
+
+    def attempt(
+        self,
+        who: Caller,
+        path: str,
+        body: object,
+        refusals: set[str],
+        *,
+        hidden: bool = False,
+        missing: Sequence[Missing] = (),
+        method: str = "POST",
+    ) -> dict[str, object] | None:
+        """Try something. It is refused for one of the `refusals`, or does succeed; None when it was refused.
+
+        Of what is `hidden` from the caller no other refusal may tell.
+        """
+        self.sound = False
+        response = self.send(who, method, path, body)
+        answer: dict[str, object] = response.json()
+        if hidden or refusals:
+            code = answer.get("code")
+            said = f"{method} {path} in {self.stage}: {response.status_code} {code}"
+            assert code in ({"not-found"} if hidden else refusals), f"{said}, not {refusals or 'not-found'}"
+            assert response.status_code == STATUS.get(str(code), 409), said
+            if code == "conditions-missing":
+                assert _conditions(answer["missing"]) == Counter(missing)
+            self.sound = True
+            return None
+        assert response.status_code < 300, f"{path} in {self.stage}: {answer}"
+        self.sound = True
+        return answer
+
+    def voice(self, who: Person | Mediator) -> Caller:
+        """The caller with a token that is still good."""
+        if isinstance(who, Mediator):
+            return self.office.caller(Role.MEDIATOR, who.subject)
+        if who.side == "officer":
+            return self.office.caller(Role.OFFICER, f"officer-{who.number}", who.number)
+        if who.token is None or who.token_until is None or self.clock.now >= who.token_until:
+            if not who.code:
+                issued = self.send(self.office.intake, "POST", f"/v1/parties/{who.id}/access-codes")
+                who.code = issued.json()["access_code"]
+            who.token = self.run(self.office.signed_in(who.code))
+            who.token_until = self.clock.now + timedelta(minutes=10)
+        return who.token
+
+    def runs_cases(self, n: int) -> tuple[Caller, bool]:
+        """A coordinator, or one of the mediators; and whether the case is hidden from that caller."""
+        if n % 3 or not self.mediators:
+            return self.office.coordinator, False
+        mediator = pick(self.mediators, n // 3)
+        return self.voice(mediator), not self.case.is_seen_by(mediator)
+
+    # ── the beginning ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @initialize(
+        complainants=st.lists(COMPLAINANT, min_size=1, max_size=3),
+        officers=st.lists(OFFICER, min_size=1, max_size=3) | st.just([]),
+        doubt=st.sampled_from(["", "", "", "", "litigation_pending", "serious_injury"]),
+        interested=USUALLY,
+        steps=st.integers(0, 12),
+    )
+    def file(
+        self,
+        complainants: list[tuple[bool, bool, str | None]],
+        officers: list[tuple[str | None]],
+        doubt: str,
+        interested: bool,  # noqa: FBT001 - drawn
+        steps: int,
+    ) -> None:
+        """Somebody complains; the roster has two mediators, and one who is not active."""
+        for n in range(3):
+            self.hire(active=n != 2)
+        people = [Person("", "complainant", minor=m, guardian=m and g, interpreter=i) for m, g, i in complainants]
+        people += [Person("", "officer", number=self.new_number(), interpreter=i) for (i,) in officers]
+        known = {"crime_alleged": False, "serious_injury": False, "litigation_pending": False}
+        self.doubt = doubt
+        body = {
+            "channel": "phone",
+            "narrative": "He laughed when I asked for his name.",
+            "allegations": ["discourtesy"],
+            "interested_in_mediation": interested,
+            "parties": [_on_file(person) for person in people],
+            "intake": {**known, "officer_is_witness": False, **({doubt: True} if doubt else {})},
+        }
+        filed = self.attempt(self.office.intake, "/v1/complaints", body, set())
+        assert filed is not None
+        self.complaint = f"/v1/complaints/{filed['id']}"
+        listed = self.items(self.office.intake, f"{self.complaint}/parties")
+        for person, party in zip(people, _in_order(people, listed), strict=True):
+            person.id = str(party["id"])
+            self.people[person.id] = person
+        if interested:
+            self.open(str(filed["case_id"]))
+        else:
+            assert filed["case_id"] is None
+            self.request(by=None)
+        self.proceed(steps)
+
+    def hire(self, *, active: bool) -> Mediator:
+        subject = f"mediator-{self.new_number()}"
+        entry = {"name": "Amara Okafor", "subject": subject, "languages": ["en"], "active": active}
+        added = self.attempt(self.office.coordinator, "/v1/mediators", entry, set())
+        assert added is not None
+        self.mediators.append(Mediator(str(added["id"]), subject, active))
+        return self.mediators[-1]
+
+    def open(self, case_id: str) -> None:
+        self.attempts.append(Attempt(case_id, {}))
+        for person in self.people.values():
+            self.case.join(person)
+
+    @rule(by=N)
+    def somebody_requests_mediation(self, by: int) -> None:
+        complainants = [p for p in self.people.values() if p.side == "complainant"]
+        self.request(by=pick(complainants, by) if by % 2 else None)
+
+    def request(self, by: Person | None) -> None:
+        refusals = _those(
+            ("case-already-open", self.attempts and self.case.is_open),
+            ("complaint-closed", self.mediated),
+        )
+        caller = self.office.intake if by is None else self.voice(by)
+        opened = self.attempt(caller, f"{self.complaint}/mediation-requests", None, refusals)
+        if opened is not None:
+            self.open(str(opened["id"]))
+
+    # ── screening ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def outcome(self) -> bool | None:
+        if self.doubt == "serious_injury":
+            return False
+        unguarded = any(p.minor and not p.guardian for p in self.people.values())
+        no_officer = all(p.side != "officer" for p in self.people.values())
+        return None if self.doubt or unguarded or no_officer else True
+
+    @rule(override=st.sampled_from([None, True, True, False]), director=USUALLY, reason=USUALLY)
+    def screen(self, override: bool | None, director: bool, reason: bool) -> None:  # noqa: FBT001 - drawn
+        case = self.case
+        eligible = self.outcome() if override is None else override
+        missing: list[Missing] = []
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("state-conflict", case.state != "screening"),
+            ("director-required", override is not None and not director),
+            ("validation-failed", override is not None and not reason),
+        )
+        if eligible:
+            missing = [(f"{s}-missing", None) for s in ("complainant", "officer") if not case.side(s)]
+            refusals |= {"conditions-missing"} if missing else set()
+        body = {"eligible": override, "reason": "The director looked at it." if reason else None}
+        by = self.office.director if director else self.office.intake
+        if self.attempt(by, f"{case.path}/screenings", body, refusals, missing=missing) is None:
+            return
+        if eligible:
+            case.find_eligible()
+        elif eligible is False:
+            case.close("found_ineligible")
+
+    # ── taking part and leaving ────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(who=N, agrees=USUALLY, staff=SOMETIMES, guardian=USUALLY, outdated=SOMETIMES)
+    def somebody_answers(
+        self,
+        who: int,
+        agrees: bool,  # noqa: FBT001 - drawn
+        staff: bool,  # noqa: FBT001 - drawn
+        guardian: bool,  # noqa: FBT001 - drawn
+        outdated: bool,  # noqa: FBT001 - drawn
+    ) -> None:
+        person = pick(list(self.people.values()), who)
+        self.answer(person, agrees=agrees, staff=staff, guardian=guardian, outdated=outdated)
+
+    def answer(
+        self,
+        person: Person,
+        *,
+        agrees: bool = True,
+        staff: bool = False,
+        guardian: bool = True,
+        outdated: bool = False,
+    ) -> None:
+        case = self.case
+        standing = case.standing.get(person.id)
+        hidden = not case.is_seen_by(person) if not staff else standing is None and not outdated and case.is_open
+        refusals = _those(
+            ("disclosure-outdated", outdated),
+            ("case-closed", not case.is_open),
+            ("not-found", standing is None),
+            ("not-asked", standing == "waiting"),
+            ("already-answered", standing in {"agreed", "declined"}),
+            ("party-left", standing in {"withdrawn", "lapsed"}),
+            ("guardian-missing", agrees and person.minor and not (person.guardian and guardian)),
+        )
+        shown = "0" * 64 if outdated else self.run(self.office.shown_disclosure())
+        decision = "agreed" if agrees else "declined"
+        body: dict[str, object] = {"decision": decision, "disclosure_sha256": shown, "guardian_agreed": guardian}
+        if staff:
+            body |= {"party_id": person.id, "channel": "phone"}
+        by = self.office.intake if staff else self.voice(person)
+        given = self.attempt(by, f"{case.path}/consents", body, refusals, hidden=hidden)
+        if given is None:
+            return
+        case.consents[person.id] = (str(given["id"]), decision)
+        if agrees:
+            case.standing[person.id] = "agreed"
+            case.settle()
+        else:
+            case.leave(person, "declined", "side_declined")
+
+    @rule(who=N, of=N, what=st.sampled_from(["consents", "withdrawals"]))
+    def somebody_speaks_for_another(self, who: int, of: int, what: str) -> None:
+        """A party's token speaks for that party and no other."""
+        people = list(self.people.values())
+        person, other = pick(people, who), pick(people, of)
+        if person is other:
+            return
+        shown = self.run(self.office.shown_disclosure())
+        body = {"party_id": other.id}
+        if what == "consents":
+            body |= {"decision": "declined", "disclosure_sha256": shown}
+        self.attempt(self.voice(person), f"{self.case.path}/{what}", body, set(), hidden=True)
+
+    @rule(who=N, through=st.sampled_from(["self", "staff", "mediator"]), by=N)
+    def somebody_withdraws(self, who: int, through: str, by: int) -> None:
+        self.withdraw(pick(list(self.people.values()), who), through, by)
+
+    def withdraw(self, person: Person, through: str, by: int = 0) -> None:
+        case = self.case
+        mediator = pick(self.mediators, by)
+        hidden = person.id not in case.standing
+        if through == "self":
+            hidden = not case.is_seen_by(person)
+        if through == "mediator":
+            hidden = hidden or not case.is_seen_by(mediator)
+        again = person.id in case.withdrawals
+        caller = {
+            "self": lambda: self.voice(person),
+            "staff": lambda: self.office.intake,
+            "mediator": lambda: self.voice(mediator),
+        }[through]()
+        body = None if through == "self" else {"party_id": person.id, "channel": "phone"}
+        refusals = set() if case.is_open or again else {"case-closed"}
+        said = self.attempt(caller, f"{case.path}/withdrawals", body, refusals, hidden=hidden)
+        if said is None:
+            return
+        if again:
+            assert said["id"] == case.withdrawals[person.id], "a withdrawal that is said again is the first one"
+            return
+        case.withdrawals[person.id] = str(said["id"])
+        if case.standing[person.id] in GONE:
+            case.standing[person.id] = "withdrawn"
+        else:
+            case.leave(person, "withdrawn", "side_withdrew")
+
+    @rule(who=st.none() | N, absent=USUALLY, director=USUALLY)
+    def somebody_lapses(self, who: int | None, absent: bool, director: bool) -> None:  # noqa: FBT001 - drawn
+        case = self.case
+        person = None if who is None else pick(list(case.people.values()), who)
+        concerned = case.here if person is None else [p for p in case.here if p is person]
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("party-left", not concerned),
+            ("director-required", absent and not director),
+            (
+                "absences-too-few",
+                absent and not any(self.absences(case, p) >= ABSENCES_BEFORE_LAPSE[p.side] for p in concerned),
+            ),
+        )
+        reason = "repeated_absence" if absent else "unreachable"
+        body = {"reason": reason, "party_id": None if person is None else person.id}
+        by = self.office.director if director else self.office.coordinator
+        if self.attempt(by, f"{case.path}/lapses", body, refusals) is None:
+            return
+        if person is None:
+            case.close("side_lapsed")
+        else:
+            case.leave(person, "lapsed", "side_lapsed")
+        if case.state == "lapsed":
+            case.lapse_reason = reason
+
+    def is_often_absent(self, person: Person) -> bool:
+        return self.absences(self.case, person) >= ABSENCES_BEFORE_LAPSE[person.side]
+
+    @staticmethod
+    def absences(case: Attempt, person: Person) -> int:
+        return sum(not excused for (_, who), excused in case.absences.items() if who == person.id)
+
+    @rule(complainant=st.none() | COMPLAINANT, interpreter=LANGUAGES, twice=SOMETIMES)
+    def somebody_is_added(
+        self,
+        complainant: tuple[bool, bool, str | None] | None,
+        interpreter: str | None,
+        twice: bool,  # noqa: FBT001 - drawn
+    ) -> None:
+        if len(self.people) > 5:
+            return
+        if complainant is None:
+            person = Person("", "officer", number=self.new_number(), interpreter=interpreter)
+        else:
+            minor, guardian, interpreter = complainant
+            person = Person("", "complainant", minor=minor, guardian=minor and guardian, interpreter=interpreter)
+        officers = [p for p in self.people.values() if p.side == "officer"]
+        refusals = set()
+        if twice and officers and person.side == "officer":
+            person.number = officers[0].number
+            refusals.add("party-already-listed")
+        if self.case.state in {"in_session", "concluded"}:
+            refusals.add("state-conflict")
+        added = self.attempt(self.office.intake, f"{self.complaint}/parties", _on_file(person), refusals)
+        if added is None:
+            return
+        person.id = str(added["id"])
+        self.people[person.id] = person
+        if self.case.is_open:
+            self.case.join(person)
+
+    @rule(who=N, what=st.sampled_from(["guardian", "minor", "interpreter"]))
+    def something_on_file_is_corrected(self, who: int, what: str) -> None:
+        person = pick(list(self.people.values()), who)
+        if what == "interpreter" or person.side == "officer":
+            self.correct(person, interpreter=None if person.interpreter else "es")
+        elif what == "guardian":
+            self.correct(person, guardian=not person.guardian)
+        else:
+            self.correct(person, minor=not person.minor)
+
+    def correct(self, person: Person, **changes: object) -> None:
+        body: dict[str, object] = {}
+        for name, value in changes.items():
+            setattr(person, name, value)
+            if name == "guardian":
+                body["guardian"] = GUARDIAN if value else None
+            else:
+                body["interpreter_language" if name == "interpreter" else name] = value
+        self.attempt(self.office.intake, f"/v1/parties/{person.id}", body, set(), method="PATCH")
+
+    # ── mediators ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(to=N)
+    def a_mediator_is_proposed(self, to: int) -> None:
+        self.propose(pick(self.mediators, to))
+
+    def propose(self, mediator: Mediator) -> None:
+        case = self.case
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("state-conflict", case.state in {"screening", "in_session", "concluded"}),
+            ("mediator-assigned", case.mediator is not None),
+            ("mediator-inactive", not mediator.active),
+            (
+                "mediator-conflicted",
+                any(p.mediator is mediator and p.state in {"conflicted", "recused"} for p in case.proposals),
+            ),
+        )
+        body = {"mediator_id": mediator.id}
+        proposed = self.attempt(self.office.coordinator, f"{case.path}/assignments", body, refusals)
+        if proposed is None:
+            return
+        for earlier in case.proposals:
+            if earlier.state == "proposed":
+                earlier.state = "released"
+        case.proposals.append(Proposal(str(proposed["id"]), mediator))
+
+    @rule(which=N, by=N, what=st.sampled_from(["accept", "accept", "conflict", "decline", "recuse"]))
+    def a_mediator_answers(self, which: int, by: int, what: str) -> None:
+        if self.case.proposals:
+            proposal = pick(self.case.proposals[::-1], which // 4)  # usually the last
+            by_mediator = proposal.mediator if by % 4 else pick(self.mediators, by // 4)
+            self.answer_proposal(proposal, by_mediator, what)
+
+    def answer_proposal(self, proposal: Proposal, by: Mediator, what: str) -> None:
+        case = self.case
+        refusals = _those(
+            ("case-closed", not case.is_open),
+        )
+        if what == "recuse":
+            if proposal.state != "accepted" or case.state == "concluded":
+                refusals.add("state-conflict")
+        elif proposal.state != "proposed":
+            refusals.add("state-conflict")
+        body: object = None
+        if what in {"accept", "conflict"}:
+            body = {"knows_a_party": what == "conflict", "has_an_interest": False, "took_part_before": False}
+        path = f"/v1/assignments/{proposal.id}/{'accept' if what == 'conflict' else what}"
+        hidden = by is not proposal.mediator or not case.is_seen_by(by)
+        if self.attempt(self.voice(by), path, body, refusals, hidden=hidden) is None:
+            return
+        said = {"accept": "accepted", "conflict": "conflicted", "decline": "declined", "recuse": "recused"}
+        proposal.state = said[what]
+        if what == "recuse" and case.live is not None:
+            event = "session_called_off" if case.live.state == "scheduled" else "session_adjourned"
+            case.live.state = "cancelled" if case.live.state == "scheduled" else "adjourned"
+            case.move(event)
+
+    # ── sessions ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(by=N, again=SOMETIMES, hours=st.sampled_from([1, 24, 24, 72, -1, 0]), long=SOMETIMES)
+    def a_session_is_scheduled(self, by: int, again: bool, hours: int, long: bool) -> None:  # noqa: FBT001 - drawn
+        if again and self.case.meetings:
+            self.schedule(by, hours, long=long, meeting=pick(self.case.meetings[::-1], by // 4))
+        else:
+            self.schedule(by, hours, long=long)
+
+    def schedule(self, by: int = 1, hours: int = 24, *, long: bool = False, meeting: Meeting | None = None) -> None:
+        case = self.case
+        starts_at = self.clock.now + timedelta(hours=hours)
+        missing = case.missing_to_schedule()
+        allowed = case.allows("session_scheduled") if meeting is None else meeting.state == "scheduled"
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("validation-failed", hours <= 0 or long),
+            ("conditions-missing", meeting is None and missing),
+            ("state-conflict", not allowed),
+        )
+        ends_at = starts_at + timedelta(hours=9 if long else 2)
+        body = {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat(), "mode": "video"}
+        path = f"{case.path}/sessions" if meeting is None else f"/v1/sessions/{meeting.id}/reschedule"
+        caller, hidden = self.runs_cases(by)
+        scheduled = self.attempt(caller, path, body, refusals, hidden=hidden, missing=missing)
+        if scheduled is None:
+            return
+        if meeting is not None:
+            meeting.starts_at = starts_at
+            return
+        case.meetings.append(Meeting(str(scheduled["id"]), starts_at))
+        case.move("session_scheduled")
+
+    @rule(which=N, by=N, left_out=st.none() | N, stranger=SOMETIMES)
+    def a_session_is_started(self, which: int, by: int, left_out: int | None, stranger: bool) -> None:  # noqa: FBT001
+        if self.case.meetings:
+            self.start(pick(self.case.meetings[::-1], which // 4), by, left_out, stranger=stranger)
+
+    def start(self, meeting: Meeting, by: int = 1, left_out: int | None = None, *, stranger: bool = False) -> None:
+        case = self.case
+        seats = case.seats()
+        room = None
+        if left_out is not None and seats:
+            room = [seat for seat in seats if seat != pick(seats, left_out)]
+        if stranger:
+            room = [*(room or seats), ("support_person", STRANGER)]
+        missing = case.missing_to_start(room)
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("state-conflict", meeting.state != "scheduled"),
+            ("validation-failed", stranger),
+            ("conditions-missing", missing),
+        )
+        body = {} if room is None else {"present": [{"role": role, "id": who} for role, who in room]}
+        caller, hidden = self.runs_cases(by)
+        path = f"/v1/sessions/{meeting.id}/start"
+        started = self.attempt(caller, path, body, refusals, hidden=hidden, missing=missing)
+        if started is None:
+            return
+        attended = {(str(s["role"]), str(s["id"])) for s in _objects(started["attendance"]) if s["present"]}
+        assert attended == set(seats if room is None else room)
+        meeting.state = "in_progress"
+        case.move("session_started")
+
+    @rule(which=N, by=N, what=st.sampled_from(["cancel", "adjourn", "complete", "end"]))
+    def a_session_ends(self, which: int, by: int, what: str) -> None:
+        if self.case.meetings:
+            self.finish(pick(self.case.meetings[::-1], which // 4), by, what)
+
+    def finish(self, meeting: Meeting, by: int, what: str) -> None:
+        case = self.case
+        caller, hidden = self.runs_cases(by)
+        if what == "end":  # the mediator alone decides this
+            mediator = case.mediator if by % 4 else pick(self.mediators, by // 4)
+            mediator = mediator or self.mediators[0]
+            caller, hidden = self.voice(mediator), not case.is_seen_by(mediator)
+        begins, ends, event = {
+            "cancel": (("scheduled",), "cancelled", "session_called_off"),
+            "adjourn": (("in_progress",), "adjourned", "session_adjourned"),
+            "complete": (("in_progress",), "completed", "session_completed"),
+            "end": (("scheduled", "in_progress"), "ended", "ended_by_mediator"),
+        }[what]
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("state-conflict", meeting.state not in begins),
+        )
+        path = f"/v1/sessions/{meeting.id}/{what}"
+        if self.attempt(caller, path, None, refusals, hidden=hidden) is not None:
+            meeting.state = ends
+            case.move(event)
+
+    @rule(which=N, who=N, by=N, excused=SOMETIMES, wait=USUALLY)
+    def somebody_does_not_come(self, which: int, who: int, by: int, excused: bool, wait: bool) -> None:  # noqa: FBT001
+        case = self.case
+        if not case.meetings:
+            return
+        meeting = pick(case.meetings[::-1], which // 4)
+        if wait and meeting.state == "scheduled":
+            self.clock.set(max(self.clock.now, meeting.starts_at))
+        person = pick(list(self.people.values()), who)
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("state-conflict", meeting.state not in {"scheduled", "missed"} or self.clock.now < meeting.starts_at),
+            ("not-found", person not in case.here),
+            ("absence-already-recorded", (meeting.id, person.id) in case.absences),
+        )
+        body = {"party_id": person.id, "excused": excused}
+        caller, hidden = self.runs_cases(by)
+        if self.attempt(caller, f"/v1/sessions/{meeting.id}/absences", body, refusals, hidden=hidden) is None:
+            return
+        case.absences[meeting.id, person.id] = excused
+        if meeting.state == "scheduled":
+            meeting.state = "missed"
+            case.move("session_called_off")
+
+    # ── the room ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(of=st.none() | N, language=st.sampled_from([None, "es", "asl"]), qualified=USUALLY, family=SOMETIMES)
+    def a_helper_is_added(
+        self,
+        of: int | None,
+        language: str | None,
+        qualified: bool,  # noqa: FBT001 - drawn
+        family: bool,  # noqa: FBT001 - drawn
+    ) -> None:
+        people = list(self.people.values())
+        self.add_helper(None if of is None else pick(people, of), language, qualified=qualified, family=family)
+
+    def add_helper(self, of: Person | None, language: str | None, *, qualified: bool, family: bool) -> None:
+        case = self.case
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("not-found", of is not None and of.id not in case.standing),
+            ("interpreter-unsuitable", language is not None and (not qualified or family)),
+        )
+        body = {
+            "role": "support_person" if language is None else "interpreter",
+            "name": "Noor Haddad",
+            "language": language,
+            "for_party_id": None if of is None else of.id,
+            "qualified": qualified,
+            "relation": "family" if family else "none",
+        }
+        added = self.attempt(self.office.intake, f"{case.path}/attendees", body, refusals)
+        if added is not None:
+            case.helpers.append(Helper(str(added["id"]), language, None if of is None else of.id))
+
+    @rule(which=N)
+    def a_helper_confirms(self, which: int) -> None:
+        if self.case.helpers:
+            self.confirm(pick(self.case.helpers, which))
+
+    def confirm(self, helper: Helper) -> None:
+        refusals = set() if self.case.is_open else {"case-closed"}
+        if self.attempt(self.office.intake, f"/v1/attendees/{helper.id}/confirm", None, refusals) is not None:
+            helper.confirmed = True
+
+    # ── agreements ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(kind=st.sampled_from(["confidentiality", "confidentiality", "resolution"]), terms=USUALLY, by=N)
+    def an_agreement_is_made(self, kind: str, terms: bool, by: int) -> None:  # noqa: FBT001 - drawn
+        self.make(kind, by, terms=terms == (kind == "resolution"))
+
+    def make(self, kind: str, by: int = 1, *, terms: bool = False) -> None:
+        case = self.case
+        made_in = ("ready", "scheduled") if kind == "confidentiality" else ("in_session", "concluded")
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("state-conflict", case.state not in made_in),
+            ("validation-failed", terms != (kind == "resolution")),
+        )
+        body = {"kind": kind, "languages": ["en"], "terms": "We will greet each other." if terms else None}
+        caller, hidden = self.runs_cases(by)
+        made = self.attempt(caller, f"{case.path}/agreements", body, refusals, hidden=hidden)
+        if made is None:
+            return
+        earlier = case.paper(kind)
+        if earlier is not None:
+            earlier.superseded = True
+        case.papers.append(Paper(str(made["id"]), kind, str(made["sha256"])))
+
+    @rule(which=N, seat=N, paper=SOMETIMES, changed=SOMETIMES)
+    def somebody_signs(self, which: int, seat: int, paper: bool, changed: bool) -> None:  # noqa: FBT001 - drawn
+        case = self.case
+        if not case.papers:
+            return
+        seats = [*case.seats(), *(("party", p.id) for p in self.people.values())]
+        self.sign(pick(case.papers[::-1], which // 4), pick(seats, seat), on_paper=paper, changed=changed)
+
+    def sign(self, paper: Paper, seat: Seat, *, on_paper: bool = False, changed: bool = False) -> None:
+        case = self.case
+        signers: list[Seat] = case.seats()
+        signed_in: tuple[str, ...] = ("ready", "scheduled", "in_session")
+        if paper.kind == "resolution":
+            signers = [s for s in signers if s[0] in {"party", "guardian"}]
+            signed_in = ("in_session", "concluded")
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("agreement-superseded", paper.superseded),
+            ("state-conflict", case.state not in signed_in),
+            ("text-changed", changed),
+            ("not-a-signer", seat not in signers),
+            ("already-signed", seat in paper.signed),
+        )
+        body: dict[str, object] = {"sha256": "f" * 64 if changed else paper.sha256}
+        path = f"/v1/agreements/{paper.id}/signatures"
+        role, who = seat
+        if on_paper or role not in {"party", "mediator"}:
+            body["signer"] = {"role": role, "id": who}
+            signed = self.attempt(self.office.coordinator, path, body, refusals)
+        elif role == "mediator":
+            mediator = next(m for m in self.mediators if m.id == who)
+            signed = self.attempt(self.voice(mediator), path, body, refusals, hidden=not case.is_seen_by(mediator))
+        else:
+            person = self.people[who]
+            hidden = not case.sees_paper(person, paper)
+            signed = self.attempt(self.voice(person), path, body, refusals, hidden=hidden)
+        if signed is not None:
+            paper.signed.add(seat)
+
+    # ── closing, time, strangers ───────────────────────────────────────────────────────────────────────────────────
+
+    @rule(reached=st.booleans())
+    def the_case_is_closed_as_mediated(self, reached: bool) -> None:  # noqa: FBT001 - drawn
+        self.close(reached=reached)
+
+    def close(self, *, reached: bool) -> None:
+        case = self.case
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("state-conflict", case.state != "concluded"),
+        )
+        body = {"agreement_reached": reached}
+        if self.attempt(self.office.coordinator, f"{case.path}/closures", body, refusals) is not None:
+            case.close("closed_as_mediated")
+            case.agreement_reached = reached
+            self.mediated = True
+
+    @rule(hours=st.sampled_from([1, 24, 24 * 9, 24 * 30]))
+    def time_passes(self, hours: int) -> None:
+        """Nothing changes by itself."""
+        self.clock.advance(hours=hours)
+
+    @rule(role=st.sampled_from([Role.OFFICER, Role.MEDIATOR]), what=N)
+    def a_stranger_tries(self, role: Role, what: int) -> None:
+        """Who has nothing to do with the case is told that it does not exist, whatever they try."""
+        stranger = self.office.caller(role, f"stranger-{role}", "no-such-number" if role is Role.OFFICER else None)
+        case = self.case
+        someone = next(iter(case.people))
+        tries: list[tuple[str, object]] = [(f"{case.path}/withdrawals", {"party_id": someone, "channel": "phone"})]
+        if role is Role.MEDIATOR:
+            tries += [(f"/v1/assignments/{p.id}/decline", None) for p in case.proposals]
+            tries += [(f"/v1/sessions/{m.id}/end", None) for m in case.meetings]
+        tries += [(f"/v1/agreements/{p.id}/signatures", {"sha256": p.sha256}) for p in case.papers]
+        path, body = pick(tries, what)
+        self.attempt(stranger, path, body, set(), hidden=True)
+        assert self.send(stranger, "GET", case.path).status_code == 404
+
+    # ── the straight way ───────────────────────────────────────────────────────────────────────────────────────────
+
+    @rule(steps=st.integers(1, 6))
+    def proceed(self, steps: int) -> None:
+        """What usually comes next, so that histories get far."""
+        for _ in range(steps):
+            getattr(self, f"_from_{self.case.state}", self._from_closed)()
+            self.the_office_sees_the_model()
+
+    def _from_screening(self) -> None:
+        if all(p.side != "officer" for p in self.people.values()):
+            self.somebody_is_added(complainant=None, interpreter=None, twice=False)
+        elif not self.case.side("officer"):
+            self.withdraw(self.case.side("complainant")[0], "staff")
+        else:
+            sure = self.outcome() is True
+            self.screen(override=None if sure else True, director=not sure, reason=not sure)
+
+    def _from_confirming(self) -> None:
+        self._ask_next("complainant")
+
+    def _from_asking(self) -> None:
+        self._ask_next("officer")
+
+    def _ask_next(self, side: str) -> None:
+        person = next(p for p in self.case.side(side) if self.case.standing[p.id] == "asked")
+        if person.minor and not person.guardian:
+            self.correct(person, guardian=True)
+        self.answer(person)
+
+    def _from_ready(self) -> None:
+        case = self.case
+        proposal = next((p for p in case.proposals if p.here), None)
+        unguarded = next((p for p in case.here if p.minor and not p.guardian), None)
+        if unguarded is not None:
+            self.correct(unguarded, guardian=True)
+        elif proposal is None:
+            free = [m for m in self.mediators if m.active and m.id not in case.barred]
+            self.propose(free[0] if free else self.hire(active=True))
+        elif proposal.state == "proposed":
+            self.answer_proposal(proposal, proposal.mediator, "accept")
+        else:
+            self.schedule()
+
+    def _from_scheduled(self) -> None:
+        case = self.case
+        waiting = [code for code, _ in case.missing_to_start()]
+        paper = case.paper("confidentiality")
+        if "interpreter-missing" in waiting:
+            who = next(i for code, i in case.missing_to_start() if code == "interpreter-missing")
+            person = self.people[str(who)]
+            self.add_helper(person, person.interpreter, qualified=True, family=False)
+            self.confirm(case.helpers[-1])
+        elif "guardian-missing" in waiting:
+            self.correct(next(p for p in case.here if p.minor and not p.guardian), guardian=True)
+        elif paper is None:
+            self.make("confidentiality")
+        elif "signature-missing" in waiting:
+            for seat in case.seats():
+                if seat not in paper.signed:
+                    self.sign(paper, seat)
+        else:
+            assert case.live is not None
+            self.start(case.live)
+
+    def _from_in_session(self) -> None:
+        assert self.case.live is not None
+        self.finish(self.case.live, 1, "complete")
+
+    def _from_concluded(self) -> None:
+        self.close(reached=False)
+
+    def _from_closed(self) -> None:
+        self.request(by=None)
+
+    # ── what must hold after each step ─────────────────────────────────────────────────────────────────────────────
+
+    @invariant()
+    def the_office_sees_the_model(self) -> None:
+        if not self.attempts or not self.sound:
+            return
+        self.sound = False
+        case = self.case
+        seen = self.read(self.office.coordinator, case.path)
+        assert seen["state"] == case.state
+        assert seen["attempt"] == len(self.attempts)
+        assert (seen["closed_at"] is None) == case.is_open
+        assert seen["agreement_reached"] == case.agreement_reached
+        assert seen["lapse_reason"] == case.lapse_reason
+        participants = _objects(seen["participants"])
+        assert {p["party_id"]: p["standing"] for p in participants} == case.standing
+        assert {p["party_id"] for p in participants if p["asked_at"] is not None} == case.asked
+        absences = {p["party_id"]: p["unexcused_absences"] for p in participants}
+        assert absences == {i: self.absences(case, self.people[i]) for i in case.standing}
+        proposal = next((p for p in case.proposals if p.here), None)
+        expected = None if proposal is None else (proposal.id, proposal.state)
+        assert _fields(seen["assignment"], "id", "state") == expected
+        assert _fields(seen["next_session"], "id", "state") == (case.live and (case.live.id, case.live.state))
+        if case.is_open:
+            readiness = self.read(self.office.coordinator, f"{case.path}/readiness")
+            for gate, missing in (
+                ("scheduling", case.missing_to_schedule()),
+                ("starting", case.missing_to_start()),
+            ):
+                shown = readiness[gate]
+                assert isinstance(shown, dict)
+                assert _conditions(shown["missing"]) == Counter(missing), gate
+                assert shown["open"] == (not missing)
+        self.sound = True
+
+    @invariant()
+    def each_party_sees_its_own_part(self) -> None:
+        if not self.attempts or not self.sound:
+            return
+        self.sound = False
+        case = self.case
+        for person in self.people.values():
+            response = self.send(self.voice(person), "GET", case.path)
+            if not case.is_seen_by(person):
+                assert response.status_code == 404
+                continue
+            seen = response.json()
+            assert seen["you"] == {
+                "party_id": person.id,
+                "side": person.side,
+                "standing": case.standing[person.id],
+            }
+            assert seen["status"] == case.status_for(person)
+            shown = case.is_shown_others(person)
+            agreed = {i for i, standing in case.standing.items() if standing == "agreed"} - {person.id}
+            assert {other["party_id"] for other in seen["others"]} == (agreed if shown else set())
+            assert (seen["mediator_name"] is not None) == (shown and case.mediator is not None)
+            live = case.live if shown else None
+            assert _fields(seen["next_session"], "id", "state") == (live and (live.id, live.state))
+        self.sound = True
+
+    @invariant()
+    def what_was_acknowledged_is_there(self) -> None:
+        if not self.attempts or not self.sound:
+            return
+        self.sound = False
+        case = self.case
+        office = self.office.coordinator
+        consents = {c["party_id"]: (c["id"], c["decision"]) for c in self.items(office, f"{case.path}/consents")}
+        assert consents == case.consents
+        assert {w["party_id"]: w["id"] for w in self.items(office, f"{case.path}/withdrawals")} == case.withdrawals
+        self.sound = True
+
+    def nothing_is_lost(self) -> None:
+        """Of each attempt: what was signed, held and decided, and that every move was one of the table."""
+        office = self.office.coordinator
+        for case in self.attempts:
+            papers = self.items(office, f"{case.path}/agreements")
+            kept = {p["id"]: (p["kind"], p["sha256"], p["superseded_at"] is not None) for p in papers}
+            assert kept == {p.id: (p.kind, p.sha256, p.superseded) for p in case.papers}
+            signed = {p["id"]: {(s["role"], s["signer_id"]) for s in _objects(p["signatures"])} for p in papers}
+            assert signed == {p.id: p.signed for p in case.papers}
+            sessions = self.items(office, f"/v1/sessions?case_id={case.id}")
+            assert {s["id"]: s["state"] for s in sessions} == {m.id: m.state for m in case.meetings}
+            facts = self.items(office, f"{case.path}/timeline?limit=100")
+            state = "screening"
+            for fact in facts:
+                if fact["kind"] != "case.moved":
+                    continue
+                move = fact["data"]
+                assert isinstance(move, dict)
+                assert move["source"] == state
+                sources, state = MOVES[move["event"]]
+                assert move["source"] in sources
+                assert move["target"] == state
+            assert state == case.state
+        seen = self.read(self.office.intake, self.complaint)
+        assert [c["state"] for c in _objects(seen["cases"])] == [case.state for case in self.attempts]
+        disposition = "closed_mediated" if self.mediated else "returned_to_investigation"
+        assert seen["disposition"] == ("in_mediation" if self.case.is_open else disposition)
+
+    def everybody_may_leave(self) -> None:
+        """Whatever state a history ended in: if it is open, everybody who takes part can leave, one after the other."""
+        case = self.case
+        while case.is_open:
+            person = case.here[0]
+            self.withdraw(person, "self" if case.is_seen_by(person) else "staff")
+            assert case.standing[person.id] == "withdrawn"
+            self.the_office_sees_the_model()
+        self.each_party_sees_its_own_part()
+        self.what_was_acknowledged_is_there()
+
+
+GUARDIAN = {"name": "Ines Alvarez", "relation": "parent"}
+
+
+def _on_file(person: Person) -> dict[str, object]:
+    party: dict[str, object] = {"side": person.side, "name": "Somebody", "interpreter_language": person.interpreter}
+    if person.side == "officer":
+        return party | {"employee_number": person.number}
+    return party | {"minor": person.minor, "guardian": GUARDIAN if person.guardian else None}
+
+
+def _in_order(people: Sequence[Person], listed: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The parties as listed, each at the place of the person whose data it carries."""
+    left = list(listed)
+    ordered = []
+    for person in people:
+        party = next(p for p in left if _same(person, p))
+        left.remove(party)
+        ordered.append(party)
+    return ordered
+
+
+def _same(person: Person, party: dict[str, object]) -> bool:
+    return (person.side, person.number or None, person.minor, person.guardian, person.interpreter) == (
+        party["side"],
+        party["employee_number"],
+        party["minor"],
+        party["guardian"] is not None,
+        party["interpreter_language"],
+    )
+
+
+def _those(*refusals: tuple[str, object]) -> set[str]:
+    """The refusals that hold."""
+    return {code for code, holds in refusals if holds}
+
+
+def _objects(value: object) -> list[dict[str, object]]:
+    assert isinstance(value, list)
+    return value
+
+
+def _conditions(value: object) -> Counter[Missing]:
+    return Counter((str(m["code"]), None if m["subject"] is None else str(m["subject"])) for m in _objects(value))
+
+
+def _fields(value: object, *names: str) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    assert isinstance(value, dict)
+    return tuple(str(value[name]) for name in names)
+
+
+def test_no_history_breaks_the_rules(world: World) -> None:
+    profile = settings()
+    deep = settings.get_current_profile_name() == "deep"
+
+    class HistoriesHere(Histories):
+        pass
+
+    HistoriesHere.world = world
+    run_state_machine_as_test(
+        HistoriesHere,
+        settings=settings(
+            profile,
+            max_examples=profile.max_examples if deep else 16,
+            stateful_step_count=40 if deep else 14,
+            derandomize=not deep,
+            # To shrink a history takes minutes; the deep profile does.
+            phases=[Phase.generate, *([Phase.shrink] if deep else [])],
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,240 @@
+"""The settings: what is refused, in one line that names settings and never shows a value."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from mediation_api.domain.values import Approver
+from mediation_api.settings import (
+    DEV_AUDIENCE,
+    DEV_SECRET_PREFIX,
+    DEV_SERVICE_ISSUER,
+    DEV_TOKEN_ISSUER,
+    Environment,
+    Settings,
+    SettingsError,
+    markdown_table,
+    settings_from_environment,
+)
+
+ROOT = Path(__file__).parents[1]
+CANARY = "c4n4ry"
+
+
+@pytest.fixture
+def production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    """An environment that is complete and safe."""
+    key = tmp_path / "service.pem"
+    key.write_text("a key", encoding="utf-8")
+    variables = {
+        "DATABASE_URL": f"postgresql://api:{CANARY}@db.example:5432/mediation",
+        "TOKEN_ISSUER": "https://login.city.example",
+        "TOKEN_AUDIENCE": "mediation",
+        "TOKEN_JWKS": "https://login.city.example/keys",
+        "SERVICE_ISSUER": "https://mediation.city.example",
+        "SERVICE_KEY_FILE": str(key),
+        "ACCESS_CODE_SECRET": CANARY + "a" * 32,
+        "CURSOR_SECRET": CANARY + "c" * 32,
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(f"MEDIATION_{name}", value)
+    return variables
+
+
+def _refusal() -> str:
+    with pytest.raises(SettingsError) as caught:
+        settings_from_environment()
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("production")
+def test_a_complete_environment_is_accepted_as_production() -> None:
+    settings = settings_from_environment()
+
+    assert settings.environment is Environment.PRODUCTION
+    assert settings.target_days == 28
+    assert CANARY not in repr(settings)
+
+
+def test_an_empty_environment_names_everything_that_is_missing() -> None:
+    assert _refusal() == "; ".join(
+        f"MEDIATION_{name}: is required"
+        for name in (
+            "TOKEN_ISSUER",
+            "TOKEN_AUDIENCE",
+            "TOKEN_JWKS",
+            "SERVICE_ISSUER",
+            "SERVICE_KEY_FILE",
+            "ACCESS_CODE_SECRET",
+            "CURSOR_SECRET",
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TOKEN_ISSUER",
+        "TOKEN_AUDIENCE",
+        "TOKEN_JWKS",
+        "SERVICE_ISSUER",
+        "SERVICE_KEY_FILE",
+        "ACCESS_CODE_SECRET",
+        "CURSOR_SECRET",
+    ],
+)
+@pytest.mark.usefixtures("production")
+def test_each_missing_one_stops_the_start(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(f"MEDIATION_{name}")
+
+    assert _refusal() == f"MEDIATION_{name}: is required"
+
+
+UNSAFE = [
+    ("ACCESS_CODE_SECRET", CANARY, "must be at least 32 bytes"),
+    ("CURSOR_SECRET", "c" * 31, "must be at least 32 bytes"),
+    ("CURSOR_SECRET", CANARY + "a" * 32, "must differ from the access code secret"),
+    ("ACCESS_CODE_SECRET", DEV_SECRET_PREFIX + "a" * 32, "is the development one"),
+    ("CURSOR_SECRET", DEV_SECRET_PREFIX + "c" * 32, "is the development one"),
+    ("TOKEN_ISSUER", DEV_TOKEN_ISSUER, "is the development one"),
+    ("TOKEN_AUDIENCE", DEV_AUDIENCE, "is the development one"),
+    ("SERVICE_ISSUER", DEV_SERVICE_ISSUER, "is the development one"),
+    ("SERVICE_ISSUER", "https://login.city.example", "must differ from the identity provider's"),
+    ("TOKEN_JWKS", f"http://login.city.example/{CANARY}", "must be an https address or a file"),
+    ("TOKEN_JWKS", f"ftp://login.city.example/{CANARY}", "must be an https address or a file"),
+    ("TOKEN_JWKS", f"/nowhere/{CANARY}.json", "cannot be read"),
+    ("SERVICE_KEY_FILE", f"/nowhere/{CANARY}.pem", "cannot be read"),
+    ("DATABASE_URL", f"mysql://a:{CANARY}@db/name", "must start with postgresql://"),
+    ("DATABASE_URL", f"postgresql://a:{CANARY}@db", "must name a database"),
+    ("DATABASE_URL", f"postgresql://a:{CANARY}@db:{CANARY}/name", "is not an address"),
+    ("DATABASE_URL", f"postgresql://a:{CANARY}@[db/name", "is not an address"),
+    (
+        "DATABASE_URL",
+        f"postgresql://a:b@db/name?password={CANARY}",
+        "understands only host, port, sslmode, sslrootcert, target_session_attrs after the ?",
+    ),
+    ("TIME_ZONE", "America/Nowhere", "is not an IANA time zone"),
+    ("TIME_ZONE", "America", "is not an IANA time zone"),
+    ("TIME_ZONE", "../../etc/passwd", "is not an IANA time zone"),
+    ("HOLIDAY_CALENDAR", "US-XX", "is not a known country or country-subdivision"),
+    ("HOLIDAY_CALENDAR", "Atlantis", "is not a known country or country-subdivision"),
+    ("AT_RISK_DAYS", "28", "must be less than MEDIATION_TARGET_DAYS"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), UNSAFE)
+@pytest.mark.usefixtures("production")
+def test_each_unsafe_one_stops_the_start_without_its_value(
+    name: str, value: str, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"MEDIATION_{name}", value)
+
+    assert _refusal() == f"MEDIATION_{name}: {rule}"
+
+
+MALFORMED = ["PORT", "TARGET_DAYS", "POOL_SIZE", "EXTRA_HOLIDAYS", "REQUIRED_APPROVALS", "ENVIRONMENT"]
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+@pytest.mark.usefixtures("production")
+def test_a_malformed_one_is_named_without_its_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"MEDIATION_{name}", CANARY)
+
+    refusal = _refusal()
+
+    assert refusal.startswith(f"MEDIATION_{name}: ")
+    assert CANARY not in refusal
+    assert "\n" not in refusal
+
+
+@pytest.mark.usefixtures("production")
+def test_keys_that_lie_beside_a_development_identity_provider_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "idp.pem").write_text("a key", encoding="utf-8")
+
+    assert _refusal() == "MEDIATION_SERVICE_KEY_FILE: is the development one"
+
+
+@pytest.mark.usefixtures("production")
+def test_a_key_set_of_development_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    for name in ("idp.pem", "idp.jwks.json"):
+        (made / name).write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("MEDIATION_TOKEN_JWKS", str(made / "idp.jwks.json"))
+
+    assert _refusal() == "MEDIATION_TOKEN_JWKS: is the development one"
+
+
+@pytest.mark.usefixtures("production")
+def test_lists_are_items_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_EXTRA_HOLIDAYS", "2026-12-24, 2026-12-31,")
+    monkeypatch.setenv("MEDIATION_REQUIRED_APPROVALS", "director,unit_commander")
+
+    settings = settings_from_environment()
+
+    assert settings.extra_holidays == (date(2026, 12, 24), date(2026, 12, 31))
+    assert settings.required_approvals == (Approver.DIRECTOR, Approver.UNIT_COMMANDER)
+
+
+@pytest.mark.usefixtures("production")
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_PORT", "")
+
+    assert settings_from_environment().port == 8000
+
+
+@pytest.mark.usefixtures("production")
+def test_several_hosts_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://api@/mediation?host=a:5432&host=b:5432&target_session_attrs=read-write"
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", url)
+
+    assert settings_from_environment().database_url.get_secret_value() == url
+
+
+@pytest.mark.usefixtures("production")
+def test_a_production_environment_ignores_the_files_of_development(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MEDIATION_SERVICE_KEY_FILE")
+    monkeypatch.setenv("MEDIATION_DATA_DIRECTORY", str(keys))
+
+    assert _refusal() == "MEDIATION_SERVICE_KEY_FILE: is required"
+
+
+def test_development_is_filled_in_from_its_files(keys: Path, tmp_path: Path) -> None:
+    for name in ("idp.jwks.json", "service.pem"):
+        (tmp_path / name).write_bytes((keys / name).read_bytes())
+    (tmp_path / "access_code_secret.txt").write_text("a" * 40 + "\n", encoding="utf-8")
+    (tmp_path / "cursor_secret.txt").write_text("c" * 40 + "\n", encoding="utf-8")
+
+    settings = settings_from_environment(environment=Environment.DEV, data_directory=tmp_path)
+
+    assert settings.token_issuer == DEV_TOKEN_ISSUER
+    assert settings.token_jwks == str(tmp_path / "idp.jwks.json")
+    assert settings.service_key_file == tmp_path / "service.pem"
+    assert settings.access_code_secret.get_secret_value() == "a" * 40
+
+
+def test_development_without_its_files_says_what_makes_them(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"MEDIATION_SERVICE_KEY_FILE: is required [(]`mediation-api dev` makes it"):
+        settings_from_environment(environment=Environment.DEV, data_directory=tmp_path)
+
+
+def test_settings_cannot_be_changed(settings: Settings) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1  # type: ignore[misc] # what is tested
+
+
+def test_an_unknown_argument_is_refused() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        Settings.model_validate({"colour": "red"})
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+
+
+def test_the_table_of_settings_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == markdown_table(), "make settings"
