@@ -2,6 +2,9 @@
 # make test   the whole suite on throw-away databases
 # make check  format, lint, types, layers, migrations
 # make lock   resolve the dependencies again
+# make browser          the docs page in Chromium, and the portal guide with Node.js, word for word
+# make contract         lint, compatibility, client and journeys of openapi/; needs Node.js 20 or later
+# make contract-faults  plant faults, and show which gate turns red
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -19,7 +22,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check format lock settings openapi clean
+.PHONY: help run test check browser format lock settings openapi contract contract-faults release-contract clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -35,7 +38,7 @@ run: $(STAMP)
 	@exec $(BIN)/mediation-api dev
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -55,6 +58,29 @@ settings: $(STAMP)
 
 openapi: $(STAMP)
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
+	@$(BIN)/python -c 'from mediation_api.routers.catalogue import markdown; print(markdown(), end="")' > openapi/problems.md
+
+browser: $(STAMP)
+	@$(BIN)/python -m pytest tests/browser -n0 $(ARGS)
+
+NODE_LOCK := openapi/package-lock.json
+NODE_STAMP := openapi/node_modules/.installed-$(shell cat $(NODE_LOCK) | cksum | cut -d' ' -f1)
+GATES := tests/gates/lint.py tests/gates/compatibility.py tests/gates/client.py tests/gates/journeys.py
+
+$(NODE_STAMP): $(NODE_LOCK) openapi/package.json
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
+		{ echo 'Node.js 20 or later with npm is needed to check the contract.' >&2; exit 1; }
+	@cd openapi && npm ci --ignore-scripts --silent
+	@touch $@
+
+contract: $(STAMP) $(NODE_STAMP)
+	@$(BIN)/python -m pytest --dist=loadfile $(GATES) $(ARGS)
+
+contract-faults: $(STAMP) $(NODE_STAMP)
+	@$(BIN)/python -m tests.gates.faults
+
+release-contract: $(STAMP) $(NODE_STAMP)
+	@$(BIN)/python -m tests.gates.release
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
@@ -65,6 +91,7 @@ lock: $(STAMP)
 	@echo hatchling | $(COMPILE) $(UPGRADE) - -c requirements-dev.lock -o requirements-build.lock
 
 clean:
+	@rm -rf openapi/node_modules openapi/client-check/build
 	@rm -rf .venv build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests migrations -name __pycache__ -prune -exec rm -rf {} +
 	@echo 'The demo database in .mediation was kept; remove the folder to start anew.'

@@ -53,6 +53,10 @@ class Caller:
     async def send(self, method: str, path: str, body: object = None, **options: object) -> httpx.Response:
         """Call, and give the whole response."""
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        if method == "POST":
+            headers["Idempotency-Key"] = str(uuid4())
+        if method in {"PATCH", "PUT"}:
+            headers["If-Match"] = "*"
         if body is not None:
             options["json"] = body
         return await self.client.request(method, path, headers=headers, **options)  # type: ignore[arg-type]

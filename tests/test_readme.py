@@ -3,14 +3,9 @@
 import json
 import os
 import re
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -18,6 +13,7 @@ from typing import Final, TypeAlias
 import httpx
 import pytest
 from tests.conftest import SERVER_VARIABLE
+from tests.serving import START_SECONDS, Served, served
 
 from mediation_api.domain.lifecycle import diagram
 from mediation_api.settings import PREFIX, Settings
@@ -27,8 +23,11 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = ROOT / "src" / "mediation_api"
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES: Final = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-START_SECONDS: Final = 60.0
+PAGES: Final = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(page for page in (ROOT / "docs").glob("**/*.md") if "node_modules" not in page.parts),
+]
 AFTER: Final = "=== end of block {number} ==="
 
 
@@ -62,14 +61,8 @@ STEPS: Final = [
 class Walked:
     """What the commands printed, block by block, and where to look at what they did."""
 
-    folder: Path
-    api: str
+    service: Served
     printed: list[str]
-
-    def token(self, role: str) -> str:
-        """A token, as the README gets one."""
-        command = [".venv/bin/mediation-api", "token", "--role", role]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True).stdout.strip()
 
     def ending(self, state: str) -> str:
         """The id of the case that the commands show in this state."""
@@ -78,56 +71,25 @@ class Walked:
         return str(case_id)
 
 
-@contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    """What `make run` does, on another port and with a data directory of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    api = f"http://127.0.0.1:{port}"
-    output = folder / "output"
-    with output.open("w") as written:
-        process = subprocess.Popen(
-            [".venv/bin/mediation-api", "dev", "--port", str(port)], cwd=folder, stdout=written, stderr=written
-        )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        answered = False
-        while not answered:
-            assert process.poll() is None and time.monotonic() < deadline, output.read_text(encoding="utf-8")  # noqa: PT018 - one failure, one message
-            with suppress(httpx.TransportError):
-                answered = httpx.get(f"{api}/health/ready").status_code == 200
-            time.sleep(0.05)
-        yield api
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(START_SECONDS)
-
-
 @pytest.fixture
 def walked() -> Iterator[Walked]:
     """The walk-through, run once: all blocks in one shell, like in one terminal."""
-    with tempfile.TemporaryDirectory(prefix="mediation-readme-", dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # the user that PostgreSQL runs as passes through
-        (folder / ".venv").mkdir()
-        (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-        with _served(folder) as api:
-            blocks = [f"{step.commands}\necho; echo '{AFTER.format(number=n)}'\n" for n, step in enumerate(STEPS)]
-            done = subprocess.run(
-                ["bash"],  # noqa: S607 - the reader's
-                input="".join(blocks),
-                cwd=folder,
-                env={**os.environ, "API": api},
-                capture_output=True,
-                text=True,
-                timeout=START_SECONDS,
-                check=False,
-            )
-            assert done.stderr == ""
-            ends = "|".join(re.escape(AFTER.format(number=n)) for n in range(len(STEPS)))
-            printed = [part.strip() for part in re.split(ends, done.stdout)]
-            yield Walked(folder, api, printed)
+    with served() as service:
+        blocks = [f"{step.commands}\necho; echo '{AFTER.format(number=n)}'\n" for n, step in enumerate(STEPS)]
+        done = subprocess.run(
+            ["bash"],  # noqa: S607 - the reader's
+            input="".join(blocks),
+            cwd=service.folder,
+            env={**os.environ, "API": service.api},
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+        )
+        assert done.stderr == ""
+        ends = "|".join(re.escape(AFTER.format(number=n)) for n in range(len(STEPS)))
+        printed = [part.strip() for part in re.split(ends, done.stdout)]
+        yield Walked(service, printed)
 
 
 def is_shown(step: Step, printed: str) -> bool:
@@ -164,11 +126,13 @@ def test_the_commands_take_one_complaint_to_mediated_and_another_to_withdrawn(wa
     ]
     assert not wrong, "\n\n".join(wrong)
 
-    headers = {"Authorization": f"Bearer {walked.token('coordinator')}"}
+    headers = {"Authorization": f"Bearer {walked.service.token('coordinator')}"}
     for state, session in (("mediated", "completed"), ("withdrawn", "ended")):
         case_id = walked.ending(state)
-        case = httpx.get(f"{walked.api}/v1/cases/{case_id}", headers=headers).json()
-        sessions = httpx.get(f"{walked.api}/v1/sessions", params={"case_id": case_id}, headers=headers).json()["items"]
+        case = httpx.get(f"{walked.service.api}/v1/cases/{case_id}", headers=headers).json()
+        sessions = httpx.get(f"{walked.service.api}/v1/sessions", params={"case_id": case_id}, headers=headers).json()[
+            "items"
+        ]
         assert case["state"] == state
         assert [held["state"] for held in sessions] == [session]
 

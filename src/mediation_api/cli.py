@@ -140,6 +140,8 @@ def token(
         settings = settings_from_environment(environment=Environment.DEV, data_directory=data_dir.absolute())
         if role not in CITY_ROLES:
             _fail(f"The identity provider gives no token to {role.value}: exchange an access code.")
+        if role is Role.OFFICER and employee_number is None:
+            _fail("An officer's token needs --employee-number: it ties the officer to a party.")
         _say(_token(settings, role, subject, employee_number))
 
 
@@ -330,6 +332,7 @@ def _what_to_try(settings: Settings, card: DemoCard, port: int) -> str:
         f"A token for each role, good for {TOKEN_MINUTES // 60} hours (then: mediation-api token --role …):",
         "",
     ]
+    lines.append(f"API={address}")
     for role in sorted(CITY_ROLES):
         number = DEMO_EMPLOYEE_NUMBER if role is Role.OFFICER else None
         lines.append(f"{role.value.upper()}={_token(settings, role, None, number)}")

@@ -145,7 +145,8 @@ class _Caller:
         return await self._send("PUT", path, form, body)
 
     async def _send(self, method: str, path: str, form: type[T], body: Json | None) -> T:
-        answer = await self.office.client.request(method, path, json=body, headers=await self._headers())
+        headers = {**await self._headers(), "Idempotency-Key": str(uuid4()), "If-Match": "*"}
+        answer = await self.office.client.request(method, path, json=body, headers=headers)
         if not answer.is_success:
             raise _refused(method, path, answer)
         return form.model_validate_json(answer.content)

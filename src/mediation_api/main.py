@@ -23,14 +23,17 @@ from mediation_api.routers import (
     complaints,
     consents,
     disclosures,
+    docs,
     health,
     http,
     mediators,
     parties,
+    problem_pages,
     screenings,
     sessions,
 )
 from mediation_api.routers.deps import Service
+from mediation_api.routers.limits import Limiter
 from mediation_api.settings import Settings, settings_from_environment
 
 ROUTERS = (
@@ -46,8 +49,26 @@ ROUTERS = (
     sessions.router,
     agreements.router,
     access_tokens.router,
+    problem_pages.router,
     health.router,
+    docs.router,
 )
+
+TAGS = {
+    "complaints": "What was complained about, and what intake knows of it.",
+    "parties": "Who complained, about whom, and how to reach them.",
+    "cases": "A complaint's way through mediation: where it stands, what it waits for, how it ends.",
+    "disclosures": "The text that a party is shown before it answers.",
+    "consents": "Answering the question whether to take part, and leaving.",
+    "mediators": "The roster.",
+    "assignments": "Which mediator takes which case, after declaring that nothing stands against it.",
+    "sessions": "When people meet, who is expected in the room, and who came.",
+    "agreements": "Texts that all sign: confidentiality before a session, what was agreed after it.",
+    "access-tokens": "A member of the public exchanges an access code for a token.",
+    "problems": "What each problem type means, and what a caller can do about it.",
+    "health": "Whether the service lives, can serve, and in which version. Free of people's data.",
+}
+"""The chapters of the contract, in the order in which one reads them."""
 
 
 def create_app(
@@ -74,7 +95,10 @@ def create_app(
         description="Voluntary and confidential. Nobody has to apologise, and nobody judges who is right.",
         version=installed_version("mediation-api"),
         license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": "/", "description": "Where this document comes from; each city runs its own."}],
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=lifespan,
+        docs_url=None,  # `routers/docs.py` serves a page that needs nobody else
         redoc_url=None,
         generate_unique_id_function=_operation_id,
         # Otherwise exceptions, with what people wrote in them, go to whatever collects telemetry.
@@ -89,6 +113,7 @@ def create_app(
         verifier=_verifier(settings, service_identity),
         issuer=service_identity,
         clock=clock,
+        limiter=Limiter(settings.requests_per_minute),
     )
     for router in ROUTERS:
         app.include_router(router)

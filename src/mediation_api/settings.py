@@ -157,6 +157,12 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="The address that `serve` listens on.")
     port: int = Field(8000, ge=1, le=65_535, description="The port that `serve` listens on.")
     workers: int = Field(1, ge=1, le=128, description="Processes that `serve` starts.")
+    requests_per_minute: int = Field(
+        600,
+        ge=1,
+        le=1_000_000,
+        description="Requests of one caller in a minute and process before it is answered 429. Withdrawals never are.",
+    )
     body_limit_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="The largest body of a request.")
 
     @classmethod

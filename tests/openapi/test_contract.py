@@ -27,7 +27,7 @@ def test_every_route_is_an_operation_and_every_operation_a_route(app: FastAPI) -
         (method, context.path_format)
         for context in iter_route_contexts(app.routes)
         for method in context.methods or ()
-        if context.path_format and context.path_format.startswith(("/v1", "/health"))
+        if context.path_format and context.path_format.startswith(("/v1", "/health", "/problems"))
     }
     operations = {(method.upper(), path) for path, item in committed()["paths"].items() for method in item}
     assert len(routes) >= 60

@@ -380,3 +380,17 @@ async def test_of_twelve_bookings_of_one_mediator_at_one_hour_one_is_accepted(
     async with database.reading() as connection:
         assert await connection.scalar(OVERLAPS) != 0
     await database.close()
+
+
+async def test_a_party_that_is_added_while_a_case_opens_is_in_it(committed_office: Office, starter: Starter) -> None:
+    for _ in range(RACES):
+        story = await committed_office.file()
+        await story.withdraw(story.complainants[0])
+        path = f"/v1/complaints/{story.complaint_id}"
+        added = {"side": "complainant", "name": "Late Comer"}
+        adding = posting(committed_office.intake, f"{path}/parties", added)
+        requesting = posting(committed_office.intake, f"{path}/mediation-requests")
+        joined, opened = await starter.race(adding, requesting)
+        assert (joined.status_code, opened.status_code) == (201, 201)
+        case = await committed_office.coordinator.get(f"/v1/cases/{opened.json()['id']}")
+        assert joined.json()["id"] in {p["party_id"] for p in case["participants"]}  # type: ignore[attr-defined]

@@ -72,7 +72,7 @@ RAISED: dict[str, Exception] = {
     "token-expired": errors.TokenExpired(),
     "case-closed": errors.CaseClosed(),
     "invalid": Invalid("/people/0", "twice", "The same person twice."),
-    "gate": ConditionsMissing((Missing("consent", PARTY, "Has not answered."), Missing("mediator"))),
+    "gate": ConditionsMissing((Missing("interpreter-missing", PARTY, "asl"), Missing("mediator-missing"))),
     "bug": ValueError(CANARY),
     "told": Told(412, "precondition-failed", "Read it again."),
     "teapot": HTTPException(418, CANARY),
@@ -213,8 +213,12 @@ async def test_an_absent_address_and_an_object_one_may_not_know_of_read_the_same
 
 async def test_a_gate_lists_what_is_missing(client: httpx.AsyncClient) -> None:
     assert document(await client.get("/raise/gate"))["missing"] == [
-        {"code": "consent", "subject": str(PARTY), "detail": "Has not answered."},
-        {"code": "mediator", "subject": None, "detail": ""},
+        {
+            "code": "interpreter-missing",
+            "subject": str(PARTY),
+            "detail": "No confirmed interpreter is there for this party (asl).",
+        },
+        {"code": "mediator-missing", "subject": None, "detail": "No mediator has accepted the case."},
     ]
 
 
@@ -359,14 +363,14 @@ async def test_a_trailing_slash_is_another_address(client: httpx.AsyncClient) ->
 
 @pytest.mark.parametrize("handler", list(problems.HANDLERS.values()))
 def test_a_handler_passes_on_what_is_not_its_own(handler: object) -> None:
-    request = Request({"type": "http", "state": {}})
+    request = Request({"type": "http", "headers": [], "state": {}})
     assert callable(handler)
     with pytest.raises(KeyError):
         asyncio.run(handler(request, KeyError()))
 
 
 async def test_unreadable_json_is_400_on_an_ordinary_route_too() -> None:
-    request = Request({"type": "http", "state": {}})
+    request = Request({"type": "http", "headers": [], "state": {}})
     error = RequestValidationError([{"type": "json_invalid", "loc": ("body", 1), "msg": CANARY}], body=CANARY)
     answer = await problems.on_invalid(request, error)
     assert answer.status_code == 400
@@ -385,17 +389,17 @@ def test_every_operation_documents_what_it_may_answer() -> None:
         for method, operation in item.items()
     }
     assert answers == {
-        ("get", "/v1/raise/{name}"): {"200", "404", "422", "500", "503"},
-        ("get", "/v1/things/{thing_id}"): {"200", "404", "422", "500", "503"},
+        ("get", "/v1/raise/{name}"): {"200", "304", "404", "422", "429", "500", "503"},
+        ("get", "/v1/things/{thing_id}"): {"200", "304", "404", "422", "429", "500", "503"},
         ("post", "/v1/things"): {
-            "200", "400", "401", "403", "409", "413", "415", "422", "500", "503",
+            "200", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503",
         },
-        ("delete", "/v1/things"): {"200", "500", "503"},
+        ("delete", "/v1/things"): {"200", "429", "500", "503"},
     }  # fmt: skip
     for item in contract["paths"].values():
         for operation in item.values():
             for status, answer in operation["responses"].items():
-                if status != "200":
+                if status not in {"200", "304"}:
                     assert answer["content"] == {
                         "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
                     }

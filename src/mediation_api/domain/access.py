@@ -158,6 +158,7 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         "verify_agreement": _row(office=(*CASEWORK, Role.AUDITOR), assigned=True),
         # tokens, health
         "exchange_access_code": EVERYBODY,
+        "get_problem_type": EVERYBODY,
         "live": EVERYBODY,
         "ready": EVERYBODY,
         "version": EVERYBODY,

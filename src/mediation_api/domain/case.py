@@ -179,7 +179,7 @@ class Case:
             )
         ]
         return tuple(
-            Missing("approval-missing", detail=" ".join(filter(None, (need.approver, need.unit))))
+            Missing("approval-missing", about=" ".join(filter(None, (need.approver, need.unit))))
             for need in needed
             if replace(need, unit=need.unit or None) not in given
         )

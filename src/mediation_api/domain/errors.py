@@ -18,7 +18,9 @@ A refusal carries a stable `code`, a sentence for a person, and never a name, a 
 sent. `routers/problems.py` gives each class its HTTP status in one table.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 from uuid import UUID
 
@@ -81,7 +83,7 @@ class Conflict(Refusal):
 
 class CaseClosed(Conflict):
     code = "case-closed"
-    detail = "This case is closed. Mediation can be requested again; that opens a new case."
+    detail = "This case is closed."
 
 
 class CaseAlreadyOpen(Conflict):
@@ -96,11 +98,43 @@ class StateConflict(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """One condition that a gate still waits for. `subject` is the party, attendee or mediator it concerns."""
+    """One condition that a gate still waits for.
+
+    `subject` is the party, the attendee or the mediator it concerns, `about` a word that tells it from another of the
+    same code: a language, a role, an approver.
+    """
 
     code: str
     subject: UUID | None = None
-    detail: str = ""
+    about: str = ""
+
+    @property
+    def detail(self) -> str:
+        """The condition as a sentence."""
+        sentence = CONDITIONS[self.code]
+        return f"{sentence.removesuffix('.')} ({self.about})." if self.about else sentence
+
+
+CONDITIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "screening-missing": "The case has not been screened.",
+        "complainant-missing": "The complaint names no complainant.",
+        "officer-missing": "The complaint names no officer.",
+        "consent-missing": "This party has not agreed.",
+        "guardian-missing": "No guardian is on file for this minor.",
+        "approval-missing": "An approval that the city requires is missing.",
+        "mediator-missing": "No mediator has accepted the case.",
+        "session-missing": "No session is scheduled.",
+        "complainant-absent": "No complainant is in the room.",
+        "officer-absent": "No officer is in the room.",
+        "mediator-absent": "The mediator is not in the room.",
+        "guardian-absent": "The guardian of this minor is not in the room.",
+        "interpreter-missing": "No confirmed interpreter is there for this party.",
+        "agreement-missing": "There is no confidentiality agreement to sign.",
+        "signature-missing": "This person has not signed the confidentiality agreement.",
+    }
+)
+"""Every condition of a gate. The code is stable; the sentence may change."""
 
 
 class ConditionsMissing(Conflict):
@@ -215,6 +249,11 @@ class NotASigner(Conflict):
 class AbsencesTooFew(Conflict):
     code = "absences-too-few"
     detail = "Nobody has been absent without excuse often enough to close the case for that reason."
+
+
+class AbsenceAlreadyRecorded(Conflict):
+    code = "absence-already-recorded"
+    detail = "This party's absence from this session is on record already."
 
 
 class OfficerHasNoCode(Conflict):

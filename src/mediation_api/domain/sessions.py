@@ -183,7 +183,7 @@ def missing_to_start(case: "Case", present: frozenset[Seat] | None = None) -> tu
             yield Missing("agreement-missing")
         else:
             signed = agreement.signed_by
-            yield from (Missing("signature-missing", s.id, detail=s.role) for s in sorted(room) if s not in signed)
+            yield from (Missing("signature-missing", s.id, about=s.role) for s in sorted(room) if s not in signed)
 
     return tuple(each())
 
@@ -211,7 +211,7 @@ def _needs(case: "Case", party: "Participant", room: frozenset[Seat]) -> Iterato
         and a.seat in room
         for a in _attendees(case)
     ):
-        yield Missing("interpreter-missing", party.party_id, detail=language)
+        yield Missing("interpreter-missing", party.party_id, about=language)
 
 
 # ── scheduling and holding ─────────────────────────────────────────────────────────────────────────────────────────

@@ -58,7 +58,9 @@ def _agreements(reach: Reach) -> AnySelect:
         own_signature = select(t.signatures.c.at).where(
             t.signatures.c.agreement_id == a.id,
             t.signatures.c.signer_role == SeatRole.PARTY,
-            own.where(t.participants.c.party_id == t.signatures.c.signer_id).exists(),
+            own.where(t.participants.c.party_id == t.signatures.c.signer_id)
+            .exists()
+            .correlate(t.agreements, t.signatures),
         )
         left_at = own.with_only_columns(t.participants.c.left_at).scalar_subquery()
         before_leaving = case((or_(left_at.is_(None), a.superseded_at < left_at), a.superseded_at))

@@ -35,6 +35,7 @@ LIVE = (SessionState.SCHEDULED, SessionState.IN_PROGRESS)
 class CaseFilter:
     """Which cases are wanted; None leaves a condition out."""
 
+    open: bool | None = None
     state: State | None = None
     pace: Pace | None = None
     coordinator: str | None = None
@@ -67,6 +68,8 @@ class Board:
         if wanted.complaint_id is not None:
             statement = statement.where(t.cases.c.complaint_id == wanted.complaint_id)
         if reach.relation is Relation.OFFICE:
+            if wanted.open is not None:
+                statement = statement.where(t.cases.c.closed_at.is_(None) == wanted.open)
             if wanted.state is not None:
                 statement = statement.where(t.cases.c.state == wanted.state)
             if wanted.pace is not None:

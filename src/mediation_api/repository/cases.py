@@ -5,7 +5,7 @@ transaction will change. `record` writes the facts and what follows from them, i
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from uuid import UUID, uuid4
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.case import Case
-from mediation_api.domain.errors import MediatorTaken, NotFound
+from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound
 from mediation_api.domain.facts import Fact, Facts
 from mediation_api.repository import tables
 from mediation_api.repository.effects import effects
@@ -26,6 +26,12 @@ from mediation_api.repository.reach import own_participation, sees_case
 
 _CASE = TypeAdapter(Case)
 """Reads the row, and the children that PostgreSQL nested in it, into the domain's dataclasses."""
+
+_REFUSALS: Mapping[str, type[Conflict]] = {
+    "mediator_taken": MediatorTaken,
+    "uq_absences_session_id_party_id": AbsenceAlreadyRecorded,
+}
+"""What a constraint refuses in the domain's stead."""
 
 
 class Cases:
@@ -80,6 +86,7 @@ class Cases:
 
         Raises:
             MediatorTaken: the mediator was booked for that time in the meantime.
+            AbsenceAlreadyRecorded: a party is absent from a session once.
         """
         if not happened:
             return
@@ -88,8 +95,9 @@ class Cases:
                 for statement in effects(fact, case_id, by=by, at=at):
                     await self._connection.execute(statement)
         except IntegrityError as error:
-            if constraint_of(error) == "mediator_taken":
-                raise MediatorTaken from None
+            refusal = _REFUSALS.get(constraint_of(error) or "")
+            if refusal is not None:
+                raise refusal from None
             raise
         cases = tables.cases
         await self._connection.execute(cases.update().where(cases.c.id == case_id).values(version=cases.c.version + 1))

@@ -55,6 +55,12 @@ class Mediators:
         fact = facts.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)))
         await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
 
+    async def lock(self, mediator_id: UUID) -> None:
+        """Lock an entry, so that what is read of it next is what will be changed. Raises NotFound."""
+        entry = select(t.mediators.c.id).where(t.mediators.c.id == mediator_id)
+        if (await self._connection.execute(entry.with_for_update(key_share=True))).first() is None:
+            raise NotFound
+
     async def candidate(self, mediator_id: UUID) -> Mediator | None:
         """What proposing a case needs to know of a mediator; None where there is nobody of that id."""
         found = await self._connection.execute(

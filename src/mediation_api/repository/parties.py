@@ -80,6 +80,17 @@ class Parties:
         fact = facts.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)))
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
 
+    async def lock(self, party_id: UUID, reach: Reach) -> None:
+        """Lock a party, so that what is read of it next is what will be changed. Raises NotFound."""
+        parties = tables.parties
+        found = await self._connection.execute(
+            select(parties.c.id)
+            .where(parties.c.id == party_id, sees_party(reach))
+            .with_for_update(key_share=True, of=parties)
+        )
+        if found.first() is None:
+            raise NotFound
+
     async def open_case_of(self, complaint_id: UUID, reach: Reach) -> UUID | None:
         """Lock a complaint against a case being opened, and give its open case, which a new party has to join.
 
@@ -87,17 +98,17 @@ class Parties:
             NotFound: there is no such complaint, or not for this caller.
         """
         complaints, cases = tables.complaints, tables.cases
-        open_case = select(cases.c.id).where(cases.c.complaint_id == complaints.c.id, cases.c.state.in_(OPEN))
-        found = await self._connection.execute(
-            select(open_case.scalar_subquery().label("open_case_id"))
-            .select_from(complaints)
+        locked = await self._connection.execute(
+            select(complaints.c.id)
             .where(complaints.c.id == complaint_id, sees_complaint(reach))
             .with_for_update(key_share=True, of=complaints)
         )
-        row = found.first()
-        if row is None:
+        if locked.first() is None:
             raise NotFound
-        case_id: UUID | None = row.open_case_id
+        # Only now: a statement that waited for the lock would still see what was there before it.
+        case_id: UUID | None = await self._connection.scalar(
+            select(cases.c.id).where(cases.c.complaint_id == complaint_id, cases.c.state.in_(OPEN))
+        )
         return case_id
 
     async def get(self, party_id: UUID, reach: Reach) -> RowMapping:

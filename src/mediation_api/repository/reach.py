@@ -45,14 +45,15 @@ def sees_case(reach: Reach) -> ColumnElement[bool]:
     if reach.relation is Relation.OFFICE:
         return true()
     if reach.relation is Relation.ASSIGNED:
-        return exists().where(
+        mediates = exists().where(
             assignments.c.case_id == cases.c.id,
             assignments.c.state.in_(HERE),
             assignments.c.mediator_id == mediators.c.id,
             mediators.c.subject == reach.actor.subject,
         )
+        return mediates.correlate(cases)
     if reach.relation is Relation.OWN:
-        return own_participation(reach.actor).where(participants.c.case_id == cases.c.id).exists()
+        return own_participation(reach.actor).where(participants.c.case_id == cases.c.id).exists().correlate(cases)
     return false()
 
 
@@ -91,9 +92,8 @@ def is_own_mediator(reach: Reach) -> ColumnElement[bool]:
 
 def takes_part(actor: Actor) -> ColumnElement[bool]:
     """Whether the caller takes part in a row of `cases` in which those who do see each other."""
-    return and_(
-        cases.c.state.in_(SHARED),
-        own_participation(actor)
-        .where(participants.c.case_id == cases.c.id, participants.c.standing == Standing.AGREED)
-        .exists(),
+    # By name: two statements deep, it would otherwise be whether the caller takes part in any case at all.
+    agreed = own_participation(actor).where(
+        participants.c.case_id == cases.c.id, participants.c.standing == Standing.AGREED
     )
+    return and_(cases.c.state.in_(SHARED), agreed.exists().correlate(cases))

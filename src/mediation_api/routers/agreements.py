@@ -29,6 +29,7 @@ from mediation_api.routers.disclosures import Sha256
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
 from mediation_api.routers.problems import responses
+from mediation_api.routers.retries import ONCE
 from mediation_api.routers.sessions import SeatIn
 from mediation_api.routers.types import Flag, In, InstantOut, Language, Out, Paragraphs
 
@@ -96,7 +97,7 @@ class AgreementOut(Out):
     template_version: str | None
     languages: list[str]
     text: str
-    sha256: str
+    sha256: str = Field(examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"])
     terms_confidential: bool
     made_at: InstantOut
     superseded_at: InstantOut | None
@@ -114,7 +115,7 @@ class AgreementForPartyOut(Out):
     template_version: str | None
     languages: list[str]
     text: str
-    sha256: str
+    sha256: str = Field(examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"])
     terms_confidential: bool
     made_at: InstantOut
     superseded_at: InstantOut | None
@@ -144,7 +145,13 @@ def _shown(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
     return AgreementForPartyOut.read(row, audience="party")
 
 
-@router.post("/cases/{case_id}/agreements", status_code=201, summary="Make an agreement", responses=responses(409))
+@router.post(
+    "/cases/{case_id}/agreements",
+    dependencies=[ONCE],
+    status_code=201,
+    summary="Make an agreement",
+    responses=responses(409),
+)
 async def make_agreement(
     case_id: CaseId,
     body: AgreementIn,
@@ -177,7 +184,13 @@ async def get_agreement(agreement_id: AgreementId, reached: Reached, agreements_
     return _shown(await agreements_read.get(agreement_id, reached))
 
 
-@router.post("/agreements/{agreement_id}/signatures", status_code=201, summary="Sign", responses=responses(409))
+@router.post(
+    "/agreements/{agreement_id}/signatures",
+    dependencies=[ONCE],
+    status_code=201,
+    summary="Sign",
+    responses=responses(409),
+)
 async def sign_agreement(
     agreement_id: AgreementId,
     body: SignatureIn,

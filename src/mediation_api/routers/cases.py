@@ -35,7 +35,7 @@ from mediation_api.routers.deps import (
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Filters, Listing, Pages
 from mediation_api.routers.problems import MissingCondition
-from mediation_api.routers.types import Day, InstantOut, Line, Out, Uuid
+from mediation_api.routers.types import Day, Flag, InstantOut, Line, Out, Uuid
 
 router = APIRouter(prefix="/v1/cases", route_class=StrictRoute, tags=["cases"])
 
@@ -268,16 +268,17 @@ AsShown = Annotated[Shown, Depends(shown)]
 class CasesWanted(Filters):
     """Filters of the board. All but `complaint_id` are the office's alone."""
 
-    state: State | None = None
-    pace: Pace | None = None
-    coordinator: Line | None = None
-    due_before: Day | None = None
-    complaint_id: Uuid | None = None
+    open: Flag | None = Field(None, description="`true` for the cases in which something is still to be done.")
+    state: State | None = Field(None, description="Cases in this state.")
+    pace: Pace | None = Field(None, description="Cases at this pace towards their due day.")
+    coordinator: Line | None = Field(None, description="Cases of this coordinator.")
+    due_before: Day | None = Field(None, description="Cases due before this day.")
+    complaint_id: Uuid | None = Field(None, description="The cases of this complaint.")
 
     @property
     def is_of_the_office(self) -> bool:
         """Whether a filter looks at what parties and mediators are not shown in this form."""
-        return any((self.state, self.pace, self.coordinator, self.due_before))
+        return self.open is not None or any((self.state, self.pace, self.coordinator, self.due_before))
 
 
 @router.get("", summary="The board")

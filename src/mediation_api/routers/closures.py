@@ -23,6 +23,7 @@ from mediation_api.routers.deps import (
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
 from mediation_api.routers.problems import responses
+from mediation_api.routers.retries import ONCE, HasSeen
 from mediation_api.routers.types import Day, Flag, In, Line, Out, Uuid
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
@@ -43,9 +44,11 @@ async def assign_coordinator(
     cases_read: Board,
     at: Now,
     as_shown: AsShown,
+    seen: HasSeen,
 ) -> CaseOut:
     """Say who runs the case. Only an open case is run by anybody."""
     case = await cases.lock(case_id, reached)
+    seen.hold(as_shown.to_office(await cases_read.get(case_id, reached)))
     await cases.record(case_id, case.coordinate(body.coordinator), by=reached.actor, at=at)
     return as_shown.to_office(await cases_read.get(case_id, reached))
 
@@ -57,7 +60,9 @@ class LapseIn(In):
     party_id: Uuid | None = None
 
 
-@router.post("/lapses", status_code=201, summary="Let a party or a case lapse", responses=responses(409))
+@router.post(
+    "/lapses", dependencies=[ONCE], status_code=201, summary="Let a party or a case lapse", responses=responses(409)
+)
 async def lapse_case(
     case_id: CaseId,
     body: LapseIn,
@@ -81,7 +86,7 @@ class ClosureIn(In):
     agreement_reached: Flag
 
 
-@router.post("/closures", status_code=201, summary="Close as mediated", responses=responses(409))
+@router.post("/closures", dependencies=[ONCE], status_code=201, summary="Close as mediated", responses=responses(409))
 async def close_case(
     case_id: CaseId,
     body: ClosureIn,
@@ -119,7 +124,7 @@ class PauseList(Listing[PauseOut]):
     """The pauses of a case, in the order they were recorded."""
 
 
-@router.post("/pauses", status_code=201, summary="Note a pause", responses=responses(409))
+@router.post("/pauses", dependencies=[ONCE], status_code=201, summary="Note a pause", responses=responses(409))
 async def pause_target(
     case_id: CaseId,
     body: PauseIn,

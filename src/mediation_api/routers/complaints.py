@@ -37,6 +37,7 @@ from mediation_api.routers.paging import Filters, Listing, Pages
 from mediation_api.routers.parties import AccessCodeOut, PartyIn, new_code
 from mediation_api.routers.patching import Patch
 from mediation_api.routers.problems import responses
+from mediation_api.routers.retries import ONCE, HasSeen
 from mediation_api.routers.types import Day, Flag, In, InstantOut, Line, Out, Paragraphs, broken
 
 router = APIRouter(prefix="/v1/complaints", route_class=StrictRoute, tags=["complaints"])
@@ -127,10 +128,10 @@ class ComplaintPatch(Patch):
 class ComplaintsWanted(Filters):
     """Filters of the list. Those of a case look at the complaint's latest case, and are the office's alone."""
 
-    state: State | None = None
-    pace: Pace | None = None
-    coordinator: Line | None = None
-    due_before: Day | None = None
+    state: State | None = Field(None, description="With a case in this state.")
+    pace: Pace | None = Field(None, description="With a case at this pace towards its due day.")
+    coordinator: Line | None = Field(None, description="With a case of this coordinator.")
+    due_before: Day | None = Field(None, description="With a case due before this day.")
     reference: Line | None = Field(None, description="Any part of the reference.")
 
     @property
@@ -235,6 +236,7 @@ async def open_case(
 
 @router.post(
     "",
+    dependencies=[ONCE],
     status_code=201,
     summary="File a complaint",
     responses=responses(401, 403, 409),
@@ -298,15 +300,23 @@ async def get_complaint(complaint_id: ComplaintId, reached: Reached, complaints:
 
 @router.patch("/{complaint_id}", summary="Correct the intake data")
 async def correct_complaint(
-    complaint_id: ComplaintId, body: ComplaintPatch, reached: Reached, complaints: Complaints, at: Now
+    complaint_id: ComplaintId,
+    body: ComplaintPatch,
+    reached: Reached,
+    complaints: Complaints,
+    at: Now,
+    seen: HasSeen,
 ) -> ComplaintOut:
     """Correct what intake wrote down. What changed is recorded by name, and screening is held against the new data."""
+    await complaints.lock(complaint_id, reached)
+    seen.hold(ComplaintOut.read(await complaints.get(complaint_id, reached), audience="office"))
     await complaints.correct(complaint_id, body.changes(), reached, by=reached.actor, at=at)
     return ComplaintOut.read(await complaints.get(complaint_id, reached), audience="office")
 
 
 @router.post(
     "/{complaint_id}/mediation-requests",
+    dependencies=[ONCE],
     status_code=201,
     summary="Request mediation later",
     responses=responses(409),

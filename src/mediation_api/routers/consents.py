@@ -15,6 +15,7 @@ from mediation_api.routers.disclosures import Sha256, find_current
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
 from mediation_api.routers.problems import responses
+from mediation_api.routers.retries import ONCE
 from mediation_api.routers.types import Flag, In, InstantOut, Out, Uuid
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["consents"])
@@ -91,7 +92,7 @@ class WithdrawalList(Listing[WithdrawalOut]):
     """The withdrawals that the caller may see: all for the office, its own for a party."""
 
 
-@router.post("/consents", status_code=201, summary="Agree or decline", responses=responses(409))
+@router.post("/consents", dependencies=[ONCE], status_code=201, summary="Agree or decline", responses=responses(409))
 async def give_consent(
     case_id: CaseId,
     body: ConsentIn,

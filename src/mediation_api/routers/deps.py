@@ -31,6 +31,8 @@ from mediation_api.repository.parties import Parties as PartiesRepository
 from mediation_api.repository.records import CaseRecords as CaseRecordsRepository
 from mediation_api.repository.sessions import Sessions as SessionsRepository
 from mediation_api.repository.timeline import Timeline as TimelineRepository
+from mediation_api.routers.limits import NEVER_REFUSED, Limiter
+from mediation_api.routers.problems import Told
 from mediation_api.routers.types import Uuid
 from mediation_api.settings import Settings
 
@@ -47,6 +49,7 @@ class Service:
     verifier: Verifier
     issuer: Issuer
     clock: Callable[[], datetime]
+    limiter: Limiter
 
 
 async def service_of(request: Request) -> Service:
@@ -102,6 +105,7 @@ async def reach(request: Request, service: InService, at: Now) -> Reach:
     Raises:
         Unauthenticated: there is no valid token, and the operation is not for the public.
         NotPermitted: the operation is not for this role.
+        Told: the caller has used up its quota (429).
     """
     actor = ANYBODY
     authorization = request.headers.getlist("authorization")
@@ -111,7 +115,12 @@ async def reach(request: Request, service: InService, at: Now) -> Reach:
             raise Unauthenticated
         actor = await service.verifier.verify(token.strip(), at)
     request.state.role = actor.role
-    return access.reach(request.scope["endpoint"].__name__, actor)
+    operation = request.scope["endpoint"].__name__
+    caller = f"{actor.role}:{actor.subject}" if authorization else f"address:{request.client and request.client.host}"
+    request.state.quota = quota = service.limiter.count(caller, at)
+    if quota.is_exceeded and operation not in NEVER_REFUSED:
+        raise Told(429, "quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says.")
+    return access.reach(operation, actor)
 
 
 ReachedByAnybody = Annotated[Reach, Depends(reach)]

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import Field, StringConstraints
 
 from mediation_api.domain import texts
@@ -21,7 +21,7 @@ Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$", strict=True)
 class DisclosureOut(Out):
     """A disclosure. Show `text` as it is; an answer names its `sha256`."""
 
-    sha256: str
+    sha256: str = Field(examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"])
     version: str = Field(examples=["2026-11"])
     language: str = Field(examples=["en"])
     text: str
@@ -34,7 +34,7 @@ class DisclosureList(Listing[DisclosureOut]):
 class DisclosuresWanted(Params):
     """Which language is wanted; without one, all of them."""
 
-    language: Language | None = None
+    language: Language | None = Field(None, description="In this language; without it, in all there are.")
 
 
 @router.get("", summary="The current disclosure", openapi_extra={"security": []})
@@ -50,7 +50,10 @@ async def list_disclosures(
 
 @router.get("/{sha256}", summary="A disclosure, word for word", openapi_extra={"security": []})
 async def get_disclosure(
-    sha256: Sha256, service: InService, records: CaseRecords, _reached: ReachedByAnybody
+    sha256: Annotated[Sha256, Path(description="Of the text, as an answer names it.")],
+    service: InService,
+    records: CaseRecords,
+    _reached: ReachedByAnybody,
 ) -> DisclosureOut:
     """A current disclosure, or an earlier one that somebody answered to."""
     text = find_current(sha256, service.settings.office_name)

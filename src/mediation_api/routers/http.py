@@ -22,6 +22,7 @@ from typing import Final, NoReturn
 from uuid import uuid4
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.requests import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -31,7 +32,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediation_api.routers import problems
+from mediation_api.routers.limits import Quota
 from mediation_api.routers.problems import Malformed
+from mediation_api.routers.retries import Replay, finish
 
 BODY_SECONDS: Final = 10.0
 DEPTH_LIMIT: Final = 32
@@ -67,13 +70,6 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-# FastAPI's docs page: an inline script that starts Swagger UI, which comes from a CDN unless it is bundled.
-_DOCS_POLICY: Final = (
-    "default-src 'none'; connect-src 'self'; frame-ancestors 'none'; "
-    "img-src 'self' data: https://fastapi.tiangolo.com; "
-    "script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
-    "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net"
-)
 
 
 class Envelope:
@@ -110,8 +106,10 @@ class Envelope:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                if scope["path"] in {scope["app"].docs_url, scope["app"].redoc_url}:
-                    headers.setdefault("Content-Security-Policy", _DOCS_POLICY)
+                headers["API-Version"] = scope["app"].version
+                quota = state.get("quota")
+                if isinstance(quota, Quota):
+                    headers.update(quota.headers())
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             elif method == "HEAD" and message["type"] == "http.response.body":
@@ -252,13 +250,32 @@ class StrictRoute(APIRoute):
     """A route that reads its body strictly: `APIRouter(route_class=StrictRoute)`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
-        """Hand the endpoint a StrictRequest."""
+        """Hand the endpoint a StrictRequest, and refuse fields that an operation without a body does not have."""
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            return await handle(StrictRequest(request.scope, request.receive))
+            read_strictly = StrictRequest(request.scope, request.receive)
+            if self.body_field is None and request.method != "GET":
+                _require_no_fields(await read_strictly.body())
+            try:
+                response = await handle(read_strictly)
+            except Replay as again:
+                return again.response
+            # The transaction of the request is still open: it commits when this function has returned.
+            return await finish(request, response)
 
         return strict
+
+
+def _require_no_fields(body: bytes) -> None:
+    """Raise RequestValidationError: there is a body, and it says something. Nothing said is silently dropped."""
+    said = parse(body) if body else None
+    if isinstance(said, dict):
+        unknown: list[dict[str, object]] = [{"type": "extra_forbidden", "loc": ("body", name)} for name in said]
+    else:
+        unknown = [] if said is None else [{"type": "extra_forbidden", "loc": ("body",)}]
+    if unknown:
+        raise RequestValidationError(unknown, body=said)
 
 
 def parse(body: bytes) -> JsonValue:

@@ -27,6 +27,7 @@ from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Filters, Listing, Pages
 from mediation_api.routers.patching import Patch
 from mediation_api.routers.problems import responses
+from mediation_api.routers.retries import ONCE, HasSeen
 from mediation_api.routers.types import Email, Flag, In, InstantOut, Language, Line, Out, Phone, Uuid
 
 roster = APIRouter(prefix="/v1/mediators", route_class=StrictRoute, tags=["mediators"])
@@ -83,11 +84,11 @@ class MediatorList(Listing[MediatorOut]):
 class MediatorsWanted(Filters):
     """Filters of the roster."""
 
-    language: Language | None = None
-    active: Flag | None = None
+    language: Language | None = Field(None, description="Who mediates in this language.")
+    active: Flag | None = Field(None, description="Who can, or cannot, be proposed.")
 
 
-@roster.post("", status_code=201, summary="Add a mediator", responses=responses(409))
+@roster.post("", dependencies=[ONCE], status_code=201, summary="Add a mediator", responses=responses(409))
 async def add_mediator(
     body: MediatorIn,
     reached: Reached,
@@ -119,9 +120,16 @@ async def get_mediator(mediator_id: MediatorId, reached: Reached, mediators: Med
 
 @roster.patch("/{mediator_id}", summary="Correct a mediator", responses=responses(409))
 async def correct_mediator(
-    mediator_id: MediatorId, body: MediatorPatch, reached: Reached, mediators: Mediators, at: Now
+    mediator_id: MediatorId,
+    body: MediatorPatch,
+    reached: Reached,
+    mediators: Mediators,
+    at: Now,
+    seen: HasSeen,
 ) -> MediatorOut:
     """Correct an entry, or take somebody off the active roster."""
+    await mediators.lock(mediator_id)
+    seen.hold(MediatorOut.read(await mediators.get(mediator_id, reached)))
     await mediators.correct(mediator_id, body.changes(), by=reached.actor, at=at)
     return MediatorOut.read(await mediators.get(mediator_id, reached))
 
@@ -168,11 +176,17 @@ class AssignmentList(Listing[AssignmentOut]):
 class AssignmentsWanted(Filters):
     """Filters of the list."""
 
-    case_id: Uuid | None = None
-    state: AssignmentState | None = None
+    case_id: Uuid | None = Field(None, description="Those of this case.")
+    state: AssignmentState | None = Field(None, description="Those in this state.")
 
 
-@router.post("/cases/{case_id}/assignments", status_code=201, summary="Propose to a mediator", responses=responses(409))
+@router.post(
+    "/cases/{case_id}/assignments",
+    dependencies=[ONCE],
+    status_code=201,
+    summary="Propose to a mediator",
+    responses=responses(409),
+)
 async def propose_mediator(
     case_id: CaseId,
     body: ProposalIn,
@@ -210,7 +224,12 @@ async def get_assignment(assignment_id: AssignmentId, reached: Reached, mediator
     return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
 
 
-@router.post("/assignments/{assignment_id}/accept", summary="Accept, declaring conflicts", responses=responses(409))
+@router.post(
+    "/assignments/{assignment_id}/accept",
+    dependencies=[ONCE],
+    summary="Accept, declaring conflicts",
+    responses=responses(409),
+)
 async def accept_assignment(
     assignment_id: AssignmentId,
     body: DeclarationIn,
@@ -227,7 +246,7 @@ async def accept_assignment(
     return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
 
 
-@router.post("/assignments/{assignment_id}/decline", summary="Decline", responses=responses(409))
+@router.post("/assignments/{assignment_id}/decline", dependencies=[ONCE], summary="Decline", responses=responses(409))
 async def decline_assignment(
     assignment_id: AssignmentId, reached: Reached, cases: Cases, mediators: Mediators, at: Now
 ) -> AssignmentOut:
@@ -239,7 +258,9 @@ async def decline_assignment(
     return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
 
 
-@router.post("/assignments/{assignment_id}/recuse", summary="Leave a case", responses=responses(409))
+@router.post(
+    "/assignments/{assignment_id}/recuse", dependencies=[ONCE], summary="Leave a case", responses=responses(409)
+)
 async def recuse_mediator(
     assignment_id: AssignmentId, reached: Reached, cases: Cases, mediators: Mediators, at: Now
 ) -> AssignmentOut:

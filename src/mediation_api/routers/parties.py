@@ -30,6 +30,7 @@ from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
 from mediation_api.routers.patching import Patch
 from mediation_api.routers.problems import responses
+from mediation_api.routers.retries import ONCE, HasSeen
 from mediation_api.routers.types import (
     Email,
     Flag,
@@ -213,6 +214,7 @@ async def list_parties(complaint_id: ComplaintId, reached: Reached, parties: Par
 
 @router.post(
     "/v1/complaints/{complaint_id}/parties",
+    dependencies=[ONCE],
     status_code=201,
     summary="Add a party",
     responses=responses(409),
@@ -244,9 +246,13 @@ async def get_party(party_id: PartyId, reached: Reached, parties: Parties) -> Pa
 
 
 @router.patch("/v1/parties/{party_id}", summary="Correct a party", responses=responses(409))
-async def correct_party(party_id: PartyId, body: PartyPatch, reached: Reached, parties: Parties, at: Now) -> PartyOut:
+async def correct_party(
+    party_id: PartyId, body: PartyPatch, reached: Reached, parties: Parties, at: Now, seen: HasSeen
+) -> PartyOut:
     """Staff correct anything on file; a party corrects how it is reached and what it needs."""
+    await parties.lock(party_id, reached)
     on_file = await parties.get(party_id, reached)
+    seen.hold(PartyOut.of(on_file))
     changes = body.columns(reached, Side(on_file["side"]))
     await parties.correct(party_id, changes, reached, by=reached.actor, at=at)
     return PartyOut.of(await parties.get(party_id, reached))
@@ -254,6 +260,7 @@ async def correct_party(party_id: PartyId, body: PartyPatch, reached: Reached, p
 
 @router.post(
     "/v1/parties/{party_id}/access-codes",
+    dependencies=[ONCE],
     status_code=201,
     summary="Replace a complainant's access code",
     responses=responses(409),

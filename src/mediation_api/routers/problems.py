@@ -39,6 +39,8 @@ from mediation_api.domain.errors import (
     Refusal,
     Unauthenticated,
 )
+from mediation_api.routers import catalogue
+from mediation_api.routers.limits import NEVER_REFUSED
 from mediation_api.routers.types import RULE, Out
 
 TYPE_BASE: Final = "https://mediation-api.dev/problems/"
@@ -67,10 +69,14 @@ HTTP: Final[Mapping[int, tuple[str, str]]] = {
     403: (NotPermitted.code, NotPermitted.detail),
     404: (NotFound.code, NotFound.detail),
     405: ("method-not-allowed", "This address does not take this method; Allow lists those it takes."),
+    406: ("not-acceptable", "The answer is JSON, or a problem document."),
     408: ("request-timeout", "The body did not arrive in time."),
+    412: ("precondition-failed", "This has changed since you read it: read it again."),
     413: ("payload-too-large", "The body is larger than this service takes."),
     415: ("unsupported-media-type", "The body must be application/json in UTF-8."),
     422: (Invalid.code, "Some fields break a rule; see the list."),
+    429: ("quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says."),
+    428: ("precondition-required", "Say with If-Match which representation you have seen."),
     500: ("internal-error", "Something went wrong here. Quote the request id when you report it."),
     503: ("unavailable", "The service cannot do this just now. Nothing was changed; try again shortly."),
 }
@@ -195,9 +201,10 @@ def problem(
 ) -> ProblemResponse:
     """Build the answer."""
     request_id = request_id_of(request)
+    language = catalogue.language_of(request.headers.get("accept-language", ""))
     document = Problem(
         type=TYPE_BASE + code,
-        title=code.replace("-", " ").capitalize(),
+        title=catalogue.title(code, language),
         status=status,
         detail=detail,
         instance=f"/requests/{request_id}",
@@ -206,7 +213,8 @@ def problem(
         errors=errors,
         missing=missing,
     )
-    return ProblemResponse(document.model_dump(mode="json", by_alias=True), status, headers)
+    told_in = {"Content-Language": language, **(headers or {})}
+    return ProblemResponse(document.model_dump(mode="json", by_alias=True), status, told_in)
 
 
 # --- the handlers -------------------------------------------------------------------------------------------
@@ -374,8 +382,8 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
 def document(app: FastAPI) -> None:
     """Let the application's contract say what every operation may answer besides its own statuses.
 
-    400, 413 and 415 where there is a body, 401 and 403 where there is a token, 404 where the path names an
-    object, 422 where there is anything to validate, 500 and 503 everywhere.
+    304 to a GET, 400, 413 and 415 where there is a body, 401 and 403 where there is a token, 404 where the path
+    names an object, 422 where there is anything to validate, 500 and 503 everywhere.
     """
     generate = app.openapi
 
@@ -384,6 +392,9 @@ def document(app: FastAPI) -> None:
         schemas = _child(_child(contract, "components"), "schemas")
         if "Problem" not in schemas:
             for path, item in _child(contract, "paths").items():
+                if isinstance(item, dict) and isinstance(item.get("get"), dict):
+                    # routers/retries.py answers every conditional GET.
+                    _child(_child(item["get"], "responses"), "304").update(_UNCHANGED)
                 for operation in _operations(item):
                     _complete(operation, names_object="{" in path)
             for name in ("HTTPValidationError", "ValidationError"):
@@ -400,10 +411,19 @@ def document(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
 
 
+_ENTITY_TAG: Final = {
+    "description": "The representation's entity tag, for `If-Match` and `If-None-Match`.",
+    "schema": {"type": "string"},
+    "example": '"9f86d081884c7d659a2feaa0c55ad015"',
+}
+_UNCHANGED: Final = {"description": "What `If-None-Match` names is still what it was."}
+
+
 def _response(status: int) -> dict[str, object]:
     code, detail = HTTP.get(status, ("", "The rules refuse this; `code` tells which."))
     headers = {
         401: {"WWW-Authenticate": "Bearer"},
+        429: {"Retry-After": "30"},
         503: {"Retry-After": str(RETRY_AFTER_SECONDS)},
     }.get(status, {})
     described: dict[str, object] = {
@@ -424,13 +444,19 @@ def _child(parent: dict[str, object], name: str) -> dict[str, object]:
     return child
 
 
+def _listed(parent: dict[str, object], name: str) -> list[dict[str, object]]:
+    children = parent.get(name, [])
+    return [child for child in children if isinstance(child, dict)] if isinstance(children, list) else []
+
+
 def _operations(item: object) -> list[dict[str, object]]:
     return [part for part in item.values() if isinstance(part, dict)] if isinstance(item, dict) else []
 
 
 def _complete(operation: dict[str, object], *, names_object: bool) -> None:
     known = _child(operation, "responses")
-    statuses = {500, 503}
+    statuses = {500, 503} if operation["operationId"] in NEVER_REFUSED else {429, 500, 503}
+    statuses |= _of_headers(operation)
     if "requestBody" in operation:
         statuses |= {400, 413, 415}
     if operation.get("security"):
@@ -443,4 +469,21 @@ def _complete(operation: dict[str, object], *, names_object: bool) -> None:
             del known["422"]
     for status in statuses:
         known.setdefault(str(status), _response(status))
+    for success in known.keys() & {"200", "201"}:
+        if "application/json" in _child(_child(known, success), "content"):
+            _child(_child(known, success), "headers")["ETag"] = _ENTITY_TAG
     operation["responses"] = dict(sorted(known.items()))
+
+
+def _of_headers(operation: dict[str, object]) -> set[int]:
+    """Mark the headers that an operation demands, and give the statuses of their absence.
+
+    Each has a status of its own, so that the framework must not know that they are required.
+    """
+    statuses: set[int] = set()
+    for parameter in _listed(operation, "parameters"):
+        own = {"Idempotency-Key": {400}, "If-Match": {412, 428}}.get(str(parameter["name"]))
+        if own is not None:
+            statuses |= own
+            parameter["required"] = True
+    return statuses

@@ -25,6 +25,7 @@ from mediation_api.routers.deps import (
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
 from mediation_api.routers.problems import responses
+from mediation_api.routers.retries import ONCE
 from mediation_api.routers.types import Flag, In, InstantOut, Line, Note, Out
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
@@ -62,7 +63,7 @@ class ScreeningList(Listing[ScreeningOut]):
     """The screenings of a case, oldest first."""
 
 
-@router.post("/screenings", status_code=201, summary="Screen a case", responses=responses(409))
+@router.post("/screenings", dependencies=[ONCE], status_code=201, summary="Screen a case", responses=responses(409))
 async def screen_case(
     case_id: CaseId,
     body: ScreeningIn,
@@ -114,7 +115,7 @@ class ApprovalOut(Out):
     at: InstantOut
 
 
-@router.post("/approvals", status_code=201, summary="Record an approval", responses=responses(409))
+@router.post("/approvals", dependencies=[ONCE], status_code=201, summary="Record an approval", responses=responses(409))
 async def record_approval(
     case_id: CaseId,
     body: ApprovalIn,

@@ -37,6 +37,7 @@ from mediation_api.routers.deps import (
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Filters, Listing, Pages, whole
 from mediation_api.routers.problems import responses
+from mediation_api.routers.retries import ONCE
 from mediation_api.routers.types import Flag, In, Instant, InstantOut, Language, Line, LongLine, Out, Uuid
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
@@ -139,10 +140,10 @@ class SessionList(Listing[AnySession]):
 class SessionsWanted(Filters):
     """Filters of the list. The period is that in which sessions start."""
 
-    case_id: Uuid | None = None
-    mediator_id: Uuid | None = None
-    starts_from: Instant | None = None
-    starts_before: Instant | None = None
+    case_id: Uuid | None = Field(None, description="Those of this case.")
+    mediator_id: Uuid | None = Field(None, description="Those of this mediator.")
+    starts_from: Instant | None = Field(None, description="Starting at this instant or later.")
+    starts_before: Instant | None = Field(None, description="Starting before this instant.")
 
 
 def _shown(row: RowMapping) -> SessionOut | SessionForPartyOut:
@@ -155,7 +156,13 @@ def _to_office(row: RowMapping) -> SessionOut:
     return SessionOut.read(row, audience="office")
 
 
-@router.post("/cases/{case_id}/sessions", status_code=201, summary="Schedule a session", responses=responses(409))
+@router.post(
+    "/cases/{case_id}/sessions",
+    dependencies=[ONCE],
+    status_code=201,
+    summary="Schedule a session",
+    responses=responses(409),
+)
 async def schedule_session(
     case_id: CaseId,
     body: BookingIn,
@@ -190,7 +197,7 @@ async def get_session(session_id: SessionId, reached: Reached, sessions_read: Se
     return _shown(await sessions_read.get(session_id, reached))
 
 
-@router.post("/sessions/{session_id}/reschedule", summary="Reschedule", responses=responses(409))
+@router.post("/sessions/{session_id}/reschedule", dependencies=[ONCE], summary="Reschedule", responses=responses(409))
 async def reschedule_session(
     session_id: SessionId,
     body: BookingIn,
@@ -206,7 +213,7 @@ async def reschedule_session(
     return _to_office(await sessions_read.get(session_id, reached))
 
 
-@router.post("/sessions/{session_id}/cancel", summary="Cancel", responses=responses(409))
+@router.post("/sessions/{session_id}/cancel", dependencies=[ONCE], summary="Cancel", responses=responses(409))
 async def cancel_session(
     session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
 ) -> SessionOut:
@@ -216,22 +223,23 @@ async def cancel_session(
     return _to_office(await sessions_read.get(session_id, reached))
 
 
-@router.post("/sessions/{session_id}/start", summary="Start", responses=responses(409))
+@router.post("/sessions/{session_id}/start", dependencies=[ONCE], summary="Start", responses=responses(409))
 async def start_session(
     session_id: SessionId,
-    body: StartIn,
     reached: Reached,
     cases: Cases,
     sessions_read: Sessions,
     at: Now,
+    body: StartIn | None = None,
 ) -> SessionOut:
     """Start, once everybody present has signed and every need is met. A refusal lists what is missing."""
     case = await cases.lock_of(tables.sessions, session_id, reached)
-    await cases.record(case.case_id, sessions.start(case, session_id, body.seats()), by=reached.actor, at=at)
+    started = sessions.start(case, session_id, None if body is None else body.seats())
+    await cases.record(case.case_id, started, by=reached.actor, at=at)
     return _to_office(await sessions_read.get(session_id, reached))
 
 
-@router.post("/sessions/{session_id}/adjourn", summary="Adjourn", responses=responses(409))
+@router.post("/sessions/{session_id}/adjourn", dependencies=[ONCE], summary="Adjourn", responses=responses(409))
 async def adjourn_session(
     session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
 ) -> SessionOut:
@@ -241,7 +249,7 @@ async def adjourn_session(
     return _to_office(await sessions_read.get(session_id, reached))
 
 
-@router.post("/sessions/{session_id}/complete", summary="Complete", responses=responses(409))
+@router.post("/sessions/{session_id}/complete", dependencies=[ONCE], summary="Complete", responses=responses(409))
 async def complete_session(
     session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
 ) -> SessionOut:
@@ -251,7 +259,7 @@ async def complete_session(
     return _to_office(await sessions_read.get(session_id, reached))
 
 
-@router.post("/sessions/{session_id}/end", summary="End the mediation", responses=responses(409))
+@router.post("/sessions/{session_id}/end", dependencies=[ONCE], summary="End the mediation", responses=responses(409))
 async def end_session(
     session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
 ) -> SessionOut:
@@ -261,7 +269,13 @@ async def end_session(
     return _to_office(await sessions_read.get(session_id, reached))
 
 
-@router.post("/sessions/{session_id}/absences", status_code=201, summary="Record an absence", responses=responses(409))
+@router.post(
+    "/sessions/{session_id}/absences",
+    dependencies=[ONCE],
+    status_code=201,
+    summary="Record an absence",
+    responses=responses(409),
+)
 async def record_absence(
     session_id: SessionId,
     body: AbsenceIn,
@@ -312,7 +326,13 @@ class AttendeeList(Listing[AttendeeOut]):
     """The interpreters and support persons of a case."""
 
 
-@router.post("/cases/{case_id}/attendees", status_code=201, summary="Expect an attendee", responses=responses(409))
+@router.post(
+    "/cases/{case_id}/attendees",
+    dependencies=[ONCE],
+    status_code=201,
+    summary="Expect an attendee",
+    responses=responses(409),
+)
 async def add_attendee(
     case_id: CaseId,
     body: AttendeeIn,
@@ -335,7 +355,9 @@ async def list_attendees(case_id: CaseId, reached: Reached, sessions_read: Sessi
     return whole(AttendeeList, await sessions_read.attendees(case_id, reached), AttendeeOut.read)
 
 
-@router.post("/attendees/{attendee_id}/confirm", summary="Confirm an attendee", responses=responses(409))
+@router.post(
+    "/attendees/{attendee_id}/confirm", dependencies=[ONCE], summary="Confirm an attendee", responses=responses(409)
+)
 async def confirm_attendee(
     attendee_id: AttendeeId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
 ) -> AttendeeOut:

@@ -1,0 +1,256 @@
+// Our own rules for the contract, beside Redocly's. Each is switched on in redocly.yaml, and tests/gates/lint.py plants
+// for each the fault that it is there for. A rule says what is wrong with one node, or nothing.
+
+const SNAKE = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
+const CAMEL = /^[a-z]+([A-Z][a-z0-9]+)*$/;
+const SELF_BOUNDED = new Set(['uuid', 'date', 'date-time']);
+
+/** The path and the method that an operation stands under. */
+function place(ctx) {
+  const [, , path, method] = ctx.location.pointer.split('/');
+  return { path: path.replaceAll('~1', '/').replaceAll('~0', '~'), method };
+}
+
+/** Whether every text that a pattern matches has a greatest length. */
+function isFinite(pattern) {
+  const bare = pattern.replace(/\\./g, 'x').replace(/\[[^\]]*\]/g, 'x');
+  return bare.startsWith('^') && bare.endsWith('$') && !/[*+]|\{\d+,\}/.test(bare);
+}
+
+const types = (schema) => [schema.type].flat();
+
+/** operationId is the function's name in camel case: what reads says so, and nothing else does. */
+const operationId = () => ({
+  Operation(operation, ctx) {
+    const { method, path } = place(ctx);
+    const id = operation.operationId ?? '';
+    const reads = /^(get|list|verify)[A-Z]/.test(id);
+    const wrong = !CAMEL.test(id) || (path.startsWith('/v1/') && reads !== (method === 'get'));
+    if (wrong) ctx.report({ message: `${id}: a verb and a noun in camel case; GET is get…, list… or verify….` });
+  },
+});
+
+/** /v1/plural-nouns/{id}/…; what monitors a process is under /health, what errors mean under /problems. */
+const pathShape = () => ({
+  PathItem(_item, ctx) {
+    const path = String(ctx.key);
+    const [root, ...segments] = path.split('/').slice(1);
+    const isCollection = (at) => at === 0 || segments[at + 1]?.startsWith('{');
+    const wrong =
+      !['v1', 'health', 'problems'].includes(root) ||
+      segments.some((segment) => segment.startsWith('{') && !SNAKE.test(segment.slice(1, -1))) ||
+      (root === 'v1' && segments.some((segment, at) => isCollection(at) && !/^(\{.*|.*s)$/.test(segment)));
+    if (wrong) ctx.report({ message: `${path}: collections are plural, parameters snake_case, and all is under /v1, /health or /problems.` });
+  },
+});
+
+/** Properties, parameters and the values of enums are snake_case; headers follow HTTP. */
+const snakeCase = () => ({
+  Schema(schema, ctx) {
+    for (const name of [...Object.keys(schema.properties ?? {}), ...(schema.enum ?? [])]) {
+      if (typeof name === 'string' && !SNAKE.test(name)) ctx.report({ message: `${name} is not snake_case.` });
+    }
+  },
+  Parameter(parameter, ctx) {
+    if (parameter.in !== 'header' && !SNAKE.test(parameter.name)) {
+      ctx.report({ message: `${parameter.name} is not snake_case.` });
+    }
+  },
+});
+
+/** A name says what it holds: …_at an instant, …_on a date, …_id a UUID. */
+const namesTellTypes = () => {
+  const formats = { _at: 'date-time', _on: 'date', _id: 'uuid' };
+  const exempt = new Set(['request_id']); // the caller may choose it
+  return {
+    Schema(schema, ctx) {
+      for (const [name, given] of Object.entries(schema.properties ?? {})) {
+        const format = formats[name.slice(-3)];
+        const held = given.$ref ? ctx.resolve(given).node : given;
+        const branches = [held, ...(held.anyOf ?? [])];
+        if (format && !exempt.has(name) && !branches.some((branch) => branch.format === format)) {
+          ctx.report({ message: `${name} must have the format ${format}.` });
+        }
+      }
+    },
+  };
+};
+
+/** Every 4xx and 5xx is a problem document. */
+const problems = () => ({
+  Response(response, ctx) {
+    if (!/^[45]/.test(String(ctx.key))) return;
+    const media = Object.entries(response.content ?? {});
+    const right =
+      media.length === 1 &&
+      media[0][0] === 'application/problem+json' &&
+      media[0][1].schema?.$ref === '#/components/schemas/Problem';
+    if (!right) ctx.report({ message: 'An error is answered with application/problem+json and nothing else.' });
+  },
+});
+
+/** What else may be answered follows from what an operation takes, and is documented. */
+const refusals = () => ({
+  Operation(operation, ctx) {
+    const { path, method } = place(ctx);
+    const takes = (operation.parameters ?? []).map((parameter) => ctx.resolve(parameter).node?.name ?? parameter.name);
+    const needed = [
+      ...['500', '503'],
+      ...(method === 'get' ? ['304'] : []),
+      ...(operation.security?.length ? ['401', '403'] : []),
+      ...(path.includes('{') ? ['404'] : []),
+      ...(operation.requestBody ? ['400', '413', '415'] : []),
+      ...(operation.requestBody || takes.length ? ['422'] : []),
+      ...(takes.includes('Idempotency-Key') ? ['400'] : []),
+      ...(takes.includes('If-Match') ? ['412', '428'] : []),
+    ];
+    const missing = needed.filter((status) => !(status in operation.responses));
+    if (missing.length) ctx.report({ message: `${operation.operationId} must document ${missing.join(', ')}.` });
+  },
+});
+
+/**
+ * Every schema below one, each once, with a name to report it by. Redocly's own nested visitors stop at the first
+ * schema: what a property holds, they do not see.
+ */
+function* below(schema, ctx, name = '', seen = new Set()) {
+  const node = schema.$ref ? ctx.resolve(schema).node : schema;
+  if (schema.$ref) name = schema.$ref.split('/').pop();
+  if (seen.has(node)) return;
+  seen.add(node);
+  yield { schema: node, name };
+  for (const [property, child] of Object.entries(node.properties ?? {})) {
+    yield* below(child, ctx, `${name}.${property}`, seen);
+  }
+  const others = [node.items, node.additionalProperties, ...['anyOf', 'oneOf', 'allOf'].flatMap((key) => node[key] ?? [])];
+  for (const child of others) if (child && typeof child === 'object') yield* below(child, ctx, name, seen);
+}
+
+/** What is wrong with any schema of a request, its parameters included or not. */
+const inRequests = (wrong, { parameters }) => () => ({
+  MediaType(media, ctx) {
+    if (!ctx.location.pointer.includes('/requestBody/')) return;
+    for (const { schema, name } of below(media.schema, ctx)) {
+      const message = wrong(schema);
+      if (message) ctx.report({ message: `${name}: ${message}` });
+    }
+  },
+  Parameter(parameter, ctx) {
+    if (!parameters) return;
+    for (const { schema } of below(parameter.schema, ctx)) {
+      const message = wrong(schema);
+      if (message) ctx.report({ message: `${parameter.name}: ${message}` });
+    }
+  },
+});
+
+/** The schemas of requests refuse what they do not know. */
+const closedRequests = inRequests(
+  (schema) =>
+    (types(schema).includes('object') || schema.properties) &&
+    schema.additionalProperties !== false &&
+    'what a request may hold is closed; additionalProperties must be false.',
+  { parameters: false },
+);
+
+/** Texts, arrays and numbers of a request have bounds. */
+const boundedRequests = inRequests(
+  (schema) => {
+    const kinds = types(schema);
+    const chosen = schema.enum || 'const' in schema;
+    const text = schema.maxLength !== undefined || SELF_BOUNDED.has(schema.format) || isFinite(schema.pattern ?? '');
+    const number = schema.minimum !== undefined && schema.maximum !== undefined;
+    const open =
+      (kinds.includes('string') && !chosen && !text) ||
+      (kinds.includes('array') && schema.maxItems === undefined) ||
+      (kinds.some((kind) => ['integer', 'number'].includes(kind)) && !chosen && !number);
+    return open && 'a request has bounds: maxLength or a finite pattern, maxItems, minimum and maximum.';
+  },
+  { parameters: true },
+);
+
+/** A schema is of one direction: what is sent may then be narrowed, and what is answered widened. */
+const oneDirection = () => {
+  const sent = new Set();
+  const answered = new Set();
+  return {
+    MediaType(media, ctx) {
+      const seen = ctx.location.pointer.includes('/requestBody/') ? sent : answered;
+      for (const { schema, name } of below(media.schema, ctx)) if (types(schema).includes('object')) seen.add(name);
+    },
+    Root: {
+      leave(_root, ctx) {
+        for (const name of sent) if (answered.has(name)) ctx.report({ message: `${name} is both sent and answered.` });
+      },
+    },
+  };
+};
+
+const header = (name, applies, options) => ({
+  Operation(operation, ctx) {
+    const exempt = options.exempt?.includes(operation.operationId) ?? false;
+    const found = (operation.parameters ?? [])
+      .map((parameter) => (parameter.$ref ? ctx.resolve(parameter).node : parameter))
+      .find((parameter) => parameter.in === 'header' && parameter.name === name);
+    const wanted = applies(place(ctx).method) && !exempt;
+    if (wanted && !found?.required) ctx.report({ message: `${operation.operationId} must require ${name}.` });
+    if (!wanted && found) ctx.report({ message: `${operation.operationId} has no use for ${name}.` });
+  },
+});
+
+/** A POST takes an Idempotency-Key, except those that need none. */
+const idempotencyKey = (options) => header('Idempotency-Key', (method) => method === 'post', options);
+
+/** A correction says what it has seen. */
+const ifMatch = (options) => header('If-Match', (method) => ['put', 'patch'].includes(method), options);
+
+/** A list is an object with items and next_cursor; no answer is an array. */
+const lists = () => ({
+  Operation(operation, ctx) {
+    for (const [status, given] of Object.entries(operation.responses)) {
+      const response = given.$ref ? ctx.resolve(given).node : given;
+      const reference = response.content?.['application/json']?.schema;
+      if (!status.startsWith('2') || !reference) continue;
+      const schema = reference.$ref ? ctx.resolve(reference).node : reference;
+      const isList = operation.operationId?.startsWith('list') || schema.properties?.items;
+      const fields = schema.required ?? [];
+      const whole = fields.includes('items') && fields.includes('next_cursor');
+      if (schema.type === 'array' || (isList && !whole)) {
+        ctx.report({ message: `${operation.operationId} must answer {items, next_cursor}.` });
+      }
+    }
+  },
+});
+
+/** Who needs no token is a short list that somebody has thought about. */
+const publicOperations = (options) => ({
+  Operation(operation, ctx) {
+    const { security, operationId: id } = operation;
+    const isPublic = !security?.length || security.some((requirement) => !Object.keys(requirement).length);
+    const meant = options.operations.includes(id);
+    if (security === undefined) ctx.report({ message: `${id} must say which token it takes, or that it takes none.` });
+    else if (isPublic && !meant) ctx.report({ message: `${id} must need a token.` });
+    else if (!isPublic && meant) ctx.report({ message: `${id} must not need a token.` });
+  },
+});
+
+export default () => ({
+  id: 'mediation',
+  rules: {
+    oas3: {
+      'operation-id': operationId,
+      'path-shape': pathShape,
+      'snake-case': snakeCase,
+      'names-tell-types': namesTellTypes,
+      problems,
+      refusals,
+      'closed-requests': closedRequests,
+      'bounded-requests': boundedRequests,
+      'one-direction': oneDirection,
+      'idempotency-key': idempotencyKey,
+      'if-match': ifMatch,
+      lists,
+      'public-operations': publicOperations,
+    },
+  },
+});

@@ -1,0 +1,95 @@
+"""Answers that were given, kept with the idempotency key they were given for, so that a retry gets them again.
+
+The row is written first, in the transaction of the effect: whoever comes second with the same key waits for it at the
+unique index, and finds the first answer once that transaction has committed.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.repository.tables import idempotency_keys
+
+KEPT: Final = timedelta(hours=48)
+"""How long an answer is kept at the least. The contract promises 24 hours."""
+_SWEPT_AT_ONCE: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request: who calls which operation with which key, and a hash of all that was sent."""
+
+    caller: str
+    operation: str
+    key_sha256: str
+    request_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """The first answer to a key. `body` is as it was sealed."""
+
+    request_sha256: str
+    status: int
+    location: str | None
+    body: bytes
+
+
+class Idempotency:
+    """The keys that were used, and the answers they got."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def claim(self, attempt: Attempt, *, at: datetime) -> StoredAnswer | None:
+        """Claim a key. None: it is new, and the effect may happen; otherwise, what was answered the first time."""
+        t = idempotency_keys
+        claimed = await self._connection.execute(
+            insert(t)
+            .values(
+                caller=attempt.caller,
+                operation=attempt.operation,
+                key_sha256=attempt.key_sha256,
+                request_sha256=attempt.request_sha256,
+                at=at,
+            )
+            .on_conflict_do_nothing()
+            .returning(t.c.key_sha256)
+        )
+        if claimed.first() is not None:
+            return None
+        found = await self._connection.execute(
+            select(t.c.request_sha256, t.c.status, t.c.location, t.c.body).where(_same(attempt))
+        )
+        row = found.one()
+        return StoredAnswer(row.request_sha256, row.status, row.location, row.body)
+
+    async def keep(self, attempt: Attempt, answer: StoredAnswer, *, at: datetime) -> None:
+        """Keep the answer to a claimed key, and forget a few that are too old to be asked for."""
+        t = idempotency_keys
+        await self._connection.execute(
+            t.update().where(_same(attempt)).values(status=answer.status, location=answer.location, body=answer.body)
+        )
+        old = (
+            select(t.c.caller, t.c.operation, t.c.key_sha256)
+            .where(t.c.at < at - KEPT)
+            .limit(_SWEPT_AT_ONCE)
+            .with_for_update(skip_locked=True)
+            .cte("old")
+        )
+        await self._connection.execute(
+            delete(t).where(
+                t.c.caller == old.c.caller,
+                t.c.operation == old.c.operation,
+                t.c.key_sha256 == old.c.key_sha256,
+            )
+        )
+
+
+def _same(attempt: Attempt) -> ColumnElement[bool]:
+    t = idempotency_keys.c
+    return and_(t.caller == attempt.caller, t.operation == attempt.operation, t.key_sha256 == attempt.key_sha256)

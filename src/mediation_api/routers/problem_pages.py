@@ -1,0 +1,51 @@
+"""A page for each problem type: what it means, and what the caller can do. For people who followed a `type`."""
+
+import base64
+import hashlib
+from html import escape
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse
+
+from mediation_api.domain.errors import NotFound
+from mediation_api.routers import catalogue
+from mediation_api.routers.deps import ReachedByAnybody
+from mediation_api.routers.http import StrictRoute
+
+router = APIRouter(prefix="/problems", route_class=StrictRoute, tags=["problems"])
+
+_STYLE: Final = (
+    "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:3rem auto;padding:0 1rem;color:#1a1a1a}"
+    "code{background:#eef1f4;padding:.1em .3em;border-radius:.2em}"
+    "@media(prefers-color-scheme:dark){body{background:#16181b;color:#e6e6e6}code{background:#2a2e33}}"
+)
+# The one style is allowed by its hash; nothing else is loaded.
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'"
+
+Code = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,63}$", description="The `code` of a problem document.")]
+
+
+@router.get(
+    "/{code}",
+    summary="What a problem means",
+    response_class=HTMLResponse,
+    openapi_extra={"security": []},
+)
+async def get_problem_type(code: Code, request: Request, _reached: ReachedByAnybody) -> HTMLResponse:
+    """A page that says what a problem means and what to do about it, with its title in the reader's language."""
+    entry = catalogue.CATALOGUE.get(code)
+    if entry is None:
+        raise NotFound
+    language = catalogue.language_of(request.headers.get("accept-language", ""))
+    heading = escape(catalogue.title(code, language))
+    page = (
+        f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{heading}</title><style>{_STYLE}</style>"
+        f"<h1>{heading}</h1><p>HTTP status {entry.status}, code <code>{escape(code)}</code>.</p>"
+        f'<p lang="en">{escape(entry.remedy)}</p></html>'
+    )
+    headers = {"Content-Language": language, "Content-Security-Policy": _POLICY, "Vary": "Accept-Language"}
+    return HTMLResponse(page, headers=headers)

@@ -1,0 +1,197 @@
+"""Cases for the tests of the domain, as plain values; and what a case is after facts that it answered with."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from mediation_api.domain import facts
+from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.agreements import Agreement
+from mediation_api.domain.assignments import Assignment
+from mediation_api.domain.case import Case
+from mediation_api.domain.lifecycle import State
+from mediation_api.domain.participants import Attendee, Participant
+from mediation_api.domain.policy import Policy
+from mediation_api.domain.sessions import Session, seats
+from mediation_api.domain.target import TargetPolicy
+from mediation_api.domain.texts import Text, TextKind
+from mediation_api.domain.values import (
+    AgreementKind,
+    Approver,
+    AssignmentState,
+    AttendeeRole,
+    Channel,
+    Decision,
+    Seat,
+    SeatRole,
+    SessionState,
+    Side,
+    Standing,
+)
+
+AT: Final = datetime(2026, 3, 2, 20, tzinfo=UTC)
+TODAY: Final = date(2026, 3, 2)
+TOMORROW: Final = AT + timedelta(days=1)
+
+CASE, COMPLAINT, MEDIATOR, ASSIGNMENT, SESSION, AGREEMENT, NEW = (UUID(int=n) for n in range(1, 8))
+ROSA, ELIA, MAYA = (UUID(int=n) for n in range(11, 14))
+"""Complainants."""
+KIM, LEE, PARK = (UUID(int=n) for n in range(21, 24))
+"""Officers."""
+NOOR, STRANGER = UUID(int=31), UUID(int=99)
+
+WAITING, ASKED, AGREED, DECLINED, WITHDRAWN, LAPSED = Standing
+INTAKE, COORDINATOR, DIRECTOR = (Actor(role, f"{role}.1") for role in (Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR))
+DISCLOSURE: Final = Text.of(TextKind.DISCLOSURE, "1", ("en",), "It is voluntary.")
+PAPER: Final = Text.of(TextKind.CONFIDENTIALITY, "1", ("en",), "We keep it to ourselves.")
+
+
+def policy(*approvers: Approver) -> Policy:
+    """A city that requires these approvals."""
+    return Policy(
+        target=TargetPolicy(zone=ZoneInfo("America/New_York")),
+        mediator_answer_working_days=5,
+        pause_max_days=60,
+        complainant_absences_before_lapse=2,
+        officer_absences_before_lapse=1,
+        required_approvals=frozenset(approvers),
+    )
+
+
+CITY: Final = policy()
+
+
+def complainant(party_id: UUID, standing: Standing = AGREED, *, absences: int = 0) -> Participant:
+    return Participant(party_id=party_id, side=Side.COMPLAINANT, standing=standing, unexcused_absences=absences)
+
+
+def minor(party_id: UUID, standing: Standing = AGREED, *, guardian: bool = True) -> Participant:
+    return replace(complainant(party_id, standing), minor=True, guardian_on_file=guardian)
+
+
+def officer(party_id: UUID, standing: Standing = AGREED, *, unit: str | None = None, absences: int = 0) -> Participant:
+    return Participant(party_id=party_id, side=Side.OFFICER, standing=standing, unit=unit, unexcused_absences=absences)
+
+
+def case(state: State, *participants: Participant) -> Case:
+    """A case in `state`; without participants, with one of each side, both agreed."""
+    return Case(
+        case_id=CASE,
+        complaint_id=COMPLAINT,
+        state=state,
+        requested_on=TODAY,
+        participants=participants or (complainant(ROSA), officer(KIM)),
+    )
+
+
+def assignment(state: AssignmentState = AssignmentState.ACCEPTED, mediator_id: UUID = MEDIATOR) -> Assignment:
+    return Assignment(assignment_id=ASSIGNMENT, mediator_id=mediator_id, state=state)
+
+
+def session(state: SessionState = SessionState.SCHEDULED) -> Session:
+    return Session(session_id=SESSION, state=state, starts_at=TOMORROW)
+
+
+def agreement(
+    *signed_by: Seat, kind: AgreementKind = AgreementKind.CONFIDENTIALITY, superseded: bool = False
+) -> Agreement:
+    return Agreement(
+        agreement_id=AGREEMENT,
+        kind=kind,
+        number=1,
+        sha256=PAPER.sha256,
+        superseded=superseded,
+        signed_by=frozenset(signed_by),
+    )
+
+
+def interpreter(language: str = "asl", *, confirmed: bool = True, of: UUID | None = None) -> Attendee:
+    return Attendee(
+        attendee_id=NOOR, role=AttendeeRole.INTERPRETER, for_party_id=of, language=language, confirmed=confirmed
+    )
+
+
+def ready(*participants: Participant) -> Case:
+    """Both sides agreed, and a mediator accepted."""
+    return replace(case(State.READY, *participants), assignments=(assignment(),))
+
+
+def scheduled(*participants: Participant) -> Case:
+    return replace(ready(*participants), state=State.SCHEDULED, sessions=(session(),))
+
+
+def signed(case: Case) -> Case:
+    """The same, with a confidentiality agreement that everybody who is expected has signed."""
+    return replace(case, agreements=(agreement(*seats(case)),))
+
+
+def in_session(*participants: Participant) -> Case:
+    held = session(SessionState.IN_PROGRESS)
+    return replace(signed(scheduled(*participants)), state=State.IN_SESSION, sessions=(held,))
+
+
+def party(party_id: UUID) -> Seat:
+    return Seat(SeatRole.PARTY, party_id)
+
+
+def kinds(happened: Iterable[facts.CaseFact]) -> list[str]:
+    return [fact.kind for fact in happened]
+
+
+def moves(happened: Iterable[facts.CaseFact]) -> list[tuple[State, State]]:
+    return [(fact.source, fact.target) for fact in happened if isinstance(fact, facts.StateMoved)]
+
+
+def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED, *, guardian: bool = False) -> facts.Facts:
+    return of.answer(
+        party_id,
+        decision,
+        disclosure=DISCLOSURE,
+        channel=Channel.PORTAL,
+        guardian_agreed=guardian,
+        consent_id=NEW,
+    )
+
+
+def withdraw(of: Case, party_id: UUID) -> facts.Facts:
+    return of.withdraw(party_id, channel=Channel.PORTAL, withdrawal_id=NEW)
+
+
+def after(of: Case, happened: facts.Facts) -> Case:
+    """The case after facts about who takes part, its state and its sessions."""
+    for fact in happened:
+        match fact:
+            case facts.PartyAsked():
+                of = _standing(of, fact.party_id, ASKED)
+            case facts.ConsentGiven():
+                of = _standing(of, fact.party_id, Standing(fact.decision.value))
+            case facts.PartyWithdrew():
+                of = _standing(of, fact.party_id, WITHDRAWN, fact.withdrawal_id)
+            case facts.PartyJoined():
+                joined = Participant(party_id=fact.party_id, side=fact.side)
+                of = replace(of, participants=(*of.participants, joined))
+            case facts.StateMoved():
+                assert fact.source is of.state
+                of = replace(of, state=fact.target)
+            case facts.SessionCancelled():
+                of = replace(of, sessions=(session(SessionState.CANCELLED),))
+            case facts.SessionEnded():
+                of = replace(of, sessions=(session(SessionState.ENDED),))
+            case _:
+                pass
+    return of
+
+
+def _standing(of: Case, party_id: UUID, standing: Standing, withdrawal_id: UUID | None = None) -> Case:
+    return replace(
+        of,
+        participants=tuple(
+            replace(p, standing=standing, withdrawal_id=withdrawal_id or p.withdrawal_id)
+            if p.party_id == party_id
+            else p
+            for p in of.participants
+        ),
+    )

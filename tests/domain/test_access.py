@@ -1,0 +1,105 @@
+"""The table of who may do what, read as sentences. That the service follows it is tests/routers/test_access.py."""
+
+from uuid import UUID
+
+import pytest
+
+from mediation_api.domain.access import ACCESS, ANYBODY, CASEWORK, INTAKE, PARTIES, Actor, Reach, Relation, Role, reach
+from mediation_api.domain.errors import NotPermitted, Unauthenticated
+
+FOR_EVERYBODY = {
+    "exchange_access_code",
+    "get_disclosure",
+    "get_problem_type",
+    "list_disclosures",
+    "live",
+    "ready",
+    "version",
+}
+READS = {name for name in ACCESS if name.startswith(("list_", "get_", "verify_"))}
+
+
+def may(role: Role) -> set[str]:
+    return {operation for operation, row in ACCESS.items() if role in row}
+
+
+@pytest.mark.parametrize("operation", ACCESS)
+@pytest.mark.parametrize("role", list(Role))
+def test_a_caller_reaches_what_the_row_says_and_nothing_else(operation: str, role: Role) -> None:
+    actor = ANYBODY if role is Role.PUBLIC else Actor(role, "somebody")
+    relation = ACCESS[operation].get(role)
+    if relation is not None:
+        assert reach(operation, actor) == Reach(actor, relation)
+    else:
+        with pytest.raises(Unauthenticated if role is Role.PUBLIC else NotPermitted):
+            reach(operation, actor)
+
+
+def test_an_operation_without_a_row_is_nobodys() -> None:
+    with pytest.raises(KeyError):
+        reach("read_everything", Actor(Role.DIRECTOR, "director.1"))
+
+
+def test_the_public_files_complaints_and_needs_a_token_for_the_rest() -> None:
+    assert may(Role.PUBLIC) == FOR_EVERYBODY | {"file_complaint"}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_what_is_for_everybody_is_for_each_role(role: Role) -> None:
+    assert may(role) >= FOR_EVERYBODY
+
+
+@pytest.mark.parametrize(
+    ("relation", "roles"),
+    [
+        (Relation.OWN, {Role.COMPLAINANT, Role.OFFICER}),
+        (Relation.ASSIGNED, {Role.MEDIATOR}),
+        (Relation.FILED, {Role.INTEGRATION}),
+        (Relation.OFFICE, {Role.PUBLIC, Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR, Role.AUDITOR, Role.INTEGRATION}),
+    ],
+)
+def test_each_relation_belongs_to_its_roles(relation: Relation, roles: set[Role]) -> None:
+    held = {
+        role
+        for operation, row in ACCESS.items()
+        for role, relation_of_row in row.items()
+        if relation_of_row is relation and operation not in FOR_EVERYBODY
+    }
+    assert held == roles
+
+
+def test_an_officer_never_reaches_a_complaint() -> None:
+    """Its narrative is the complainant's."""
+    assert {name for name in may(Role.OFFICER) if "complaint" in name} == set()
+
+
+@pytest.mark.parametrize("role", [Role.AUDITOR])
+def test_an_auditor_only_reads(role: Role) -> None:
+    assert may(role) - FOR_EVERYBODY <= READS
+
+
+def test_an_integration_files_and_reads_what_it_filed() -> None:
+    assert may(Role.INTEGRATION) - FOR_EVERYBODY == {"file_complaint", "get_complaint", "list_complaints"}
+
+
+def test_only_a_mediator_answers_a_proposal_and_ends_a_mediation() -> None:
+    for operation in ("accept_assignment", "decline_assignment", "end_session"):
+        assert set(ACCESS[operation]) == {Role.MEDIATOR}
+
+
+def test_intake_signs_for_nobody_and_closes_nothing() -> None:
+    assert may(Role.INTAKE).isdisjoint({"sign_agreement", "make_agreement", "lapse_case", "close_case"})
+
+
+def test_everybody_who_takes_part_may_withdraw() -> None:
+    assert set(ACCESS["withdraw"]) == {*INTAKE, *PARTIES, Role.MEDIATOR}
+
+
+def test_a_director_may_do_what_a_coordinator_may() -> None:
+    assert may(Role.DIRECTOR) == may(Role.COORDINATOR)
+    assert set(CASEWORK) < set(INTAKE)
+
+
+def test_parties_are_those_with_a_side() -> None:
+    party = UUID(int=1)
+    assert {role for role in Role if Actor(role, "somebody", party_id=party).is_party} == set(PARTIES)

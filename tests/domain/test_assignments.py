@@ -1,0 +1,186 @@
+"""Who mediates: one proposal at a time, answered with a declaration of conflicts; nobody is told why one left."""
+
+from dataclasses import replace
+from datetime import date
+from uuid import UUID
+
+import pytest
+from tests.domain.cases import (
+    ASSIGNMENT,
+    AT,
+    CITY,
+    MEDIATOR,
+    NEW,
+    SESSION,
+    STRANGER,
+    assignment,
+    case,
+    in_session,
+    ready,
+    scheduled,
+)
+
+from mediation_api.domain import assignments, facts
+from mediation_api.domain.assignments import Mediator
+from mediation_api.domain.case import Case
+from mediation_api.domain.errors import (
+    CaseClosed,
+    MediatorAssigned,
+    MediatorConflicted,
+    MediatorInactive,
+    NotFound,
+    StateConflict,
+)
+from mediation_api.domain.facts import Facts
+from mediation_api.domain.lifecycle import CLOSED, Event, State
+from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind
+
+
+def propose(of: Case, mediator_id: UUID = MEDIATOR, *, active: bool = True) -> Facts:
+    mediator = Mediator(mediator_id=mediator_id, active=active)
+    return assignments.propose(of, mediator, assignment_id=NEW, at=AT, policy=CITY)
+
+
+def with_assignment(state: AssignmentState, of: State = State.READY) -> Case:
+    return replace(case(of), assignments=(assignment(state),))
+
+
+PROPOSED = facts.MediatorProposed(assignment_id=NEW, mediator_id=MEDIATOR, answer_due_on=date(2026, 3, 9))
+"""Five working days after a Monday: the next one."""
+
+
+@pytest.mark.parametrize("state", [State.CONFIRMING, State.ASKING, State.READY])
+def test_a_mediator_has_five_working_days_to_answer(state: State) -> None:
+    assert propose(case(state)) == (PROPOSED,)
+
+
+def test_who_had_not_answered_is_released() -> None:
+    assert propose(with_assignment(AssignmentState.PROPOSED)) == (
+        facts.AssignmentReleased(assignment_id=ASSIGNMENT),
+        PROPOSED,
+    )
+
+
+@pytest.mark.parametrize("state", [AssignmentState.DECLINED, AssignmentState.RELEASED])
+def test_who_declined_may_be_asked_again(state: AssignmentState) -> None:
+    assert propose(with_assignment(state)) == (PROPOSED,)
+
+
+@pytest.mark.parametrize("state", [AssignmentState.CONFLICTED, AssignmentState.RECUSED])
+def test_who_had_a_conflict_or_left_is_not_asked_again(state: AssignmentState) -> None:
+    with pytest.raises(MediatorConflicted):
+        propose(with_assignment(state))
+
+
+@pytest.mark.parametrize("state", [AssignmentState.CONFLICTED, AssignmentState.RECUSED])
+def test_the_conflict_of_one_mediator_is_not_that_of_another(state: AssignmentState) -> None:
+    assert propose(with_assignment(state), STRANGER) == (replace(PROPOSED, mediator_id=STRANGER),)
+
+
+def test_a_case_has_one_mediator() -> None:
+    with pytest.raises(MediatorAssigned):
+        propose(ready(), STRANGER)
+
+
+def test_who_is_not_active_is_not_asked() -> None:
+    with pytest.raises(MediatorInactive):
+        propose(case(State.READY), active=False)
+
+
+@pytest.mark.parametrize("state", [State.SCREENING, State.IN_SESSION, State.CONCLUDED])
+def test_nobody_is_proposed_before_screening_or_once_the_session_began(state: State) -> None:
+    with pytest.raises(StateConflict):
+        propose(case(state))
+
+
+def test_who_declares_no_conflict_is_the_mediator() -> None:
+    answered = assignments.accept(with_assignment(AssignmentState.PROPOSED), ASSIGNMENT, frozenset())
+    assert answered == (facts.AssignmentAccepted(assignment_id=ASSIGNMENT),)
+
+
+@pytest.mark.parametrize("conflict", list(ConflictKind))
+def test_any_conflict_ends_the_assignment(conflict: ConflictKind) -> None:
+    answered = assignments.accept(with_assignment(AssignmentState.PROPOSED), ASSIGNMENT, frozenset({conflict}))
+    assert answered == (facts.ConflictDeclared(assignment_id=ASSIGNMENT, conflicts=(conflict,)),)
+
+
+def test_several_conflicts_are_kept_in_one_order() -> None:
+    answered = assignments.accept(with_assignment(AssignmentState.PROPOSED), ASSIGNMENT, frozenset(ConflictKind))
+    assert answered == (facts.ConflictDeclared(assignment_id=ASSIGNMENT, conflicts=tuple(sorted(ConflictKind))),)
+
+
+def test_a_mediator_declines_without_a_reason() -> None:
+    answered = assignments.decline(with_assignment(AssignmentState.PROPOSED), ASSIGNMENT)
+    assert answered == (facts.AssignmentDeclined(assignment_id=ASSIGNMENT),)
+
+
+@pytest.mark.parametrize("state", sorted(set(AssignmentState) - {AssignmentState.PROPOSED}))
+def test_a_proposal_is_answered_once(state: AssignmentState) -> None:
+    with pytest.raises(StateConflict):
+        assignments.accept(with_assignment(state), ASSIGNMENT, frozenset())
+    with pytest.raises(StateConflict):
+        assignments.decline(with_assignment(state), ASSIGNMENT)
+
+
+RECUSED = facts.MediatorRecused(assignment_id=ASSIGNMENT)
+
+
+def test_a_mediator_leaves_a_case_that_has_no_session() -> None:
+    assert assignments.recuse(ready(), ASSIGNMENT) == (RECUSED,)
+
+
+def test_a_mediator_who_leaves_cancels_the_session_ahead() -> None:
+    assert assignments.recuse(scheduled(), ASSIGNMENT) == (
+        RECUSED,
+        facts.SessionCancelled(session_id=SESSION, reason=CancelReason.MEDIATOR_WITHDREW),
+        facts.StateMoved(event=Event.SESSION_CALLED_OFF, source=State.SCHEDULED, target=State.READY),
+    )
+
+
+def test_a_mediator_who_leaves_during_a_session_adjourns_it() -> None:
+    assert assignments.recuse(in_session(), ASSIGNMENT) == (
+        RECUSED,
+        facts.SessionAdjourned(session_id=SESSION),
+        facts.StateMoved(event=Event.SESSION_ADJOURNED, source=State.IN_SESSION, target=State.READY),
+    )
+
+
+def test_nobody_leaves_once_the_sessions_are_over() -> None:
+    with pytest.raises(StateConflict):
+        assignments.recuse(replace(ready(), state=State.CONCLUDED), ASSIGNMENT)
+
+
+@pytest.mark.parametrize("state", sorted(set(AssignmentState) - {AssignmentState.ACCEPTED}))
+def test_only_the_mediator_of_the_case_leaves_it(state: AssignmentState) -> None:
+    with pytest.raises(StateConflict):
+        assignments.recuse(with_assignment(state), ASSIGNMENT)
+
+
+def test_an_assignment_of_another_case_is_not_there() -> None:
+    with pytest.raises(NotFound):
+        assignments.accept(case(State.READY), ASSIGNMENT, frozenset())
+    with pytest.raises(NotFound):
+        assignments.decline(case(State.READY), ASSIGNMENT)
+    with pytest.raises(NotFound):
+        assignments.recuse(case(State.READY), ASSIGNMENT)
+
+
+@pytest.mark.parametrize("state", sorted(CLOSED))
+def test_nothing_is_decided_in_a_closed_case(state: State) -> None:
+    over = with_assignment(AssignmentState.PROPOSED, state)
+    with pytest.raises(CaseClosed):
+        propose(over)
+    with pytest.raises(CaseClosed):
+        assignments.accept(over, ASSIGNMENT, frozenset())
+    with pytest.raises(CaseClosed):
+        assignments.decline(over, ASSIGNMENT)
+    with pytest.raises(CaseClosed):
+        assignments.recuse(over, ASSIGNMENT)
+
+
+def test_of_several_assignments_the_one_that_is_named_is_answered() -> None:
+    earlier = replace(assignment(AssignmentState.DECLINED), assignment_id=NEW)
+    here = replace(case(State.READY), assignments=(earlier, assignment(AssignmentState.PROPOSED)))
+    assert assignments.decline(here, ASSIGNMENT) == (facts.AssignmentDeclined(assignment_id=ASSIGNMENT),)
+    with pytest.raises(StateConflict):
+        assignments.decline(here, NEW)

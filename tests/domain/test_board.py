@@ -1,0 +1,145 @@
+"""What a case waits for, what staff are warned of, and what a party is told."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from tests.domain.cases import CITY, TODAY
+
+from mediation_api.domain import target
+from mediation_api.domain.board import Alert, Status, Wait, alerts, status, waits_for
+from mediation_api.domain.lifecycle import CLOSED, OPEN, SEALED, State
+from mediation_api.domain.target import Target, TargetReport
+from mediation_api.domain.values import AssignmentState, Side, Standing
+
+WAITS = {
+    State.SCREENING: Wait.SCREENING,
+    State.CONFIRMING: Wait.COMPLAINANTS,
+    State.ASKING: Wait.OFFICERS,
+    State.SCHEDULED: Wait.SESSION,
+    State.IN_SESSION: Wait.SESSION_OUTCOME,
+    State.CONCLUDED: Wait.CLOSING,
+}
+
+
+@pytest.mark.parametrize(("state", "wait"), WAITS.items())
+@pytest.mark.parametrize("assignment", [None, AssignmentState.PROPOSED, AssignmentState.ACCEPTED])
+def test_each_state_waits_for_one_thing(state: State, wait: Wait, assignment: AssignmentState | None) -> None:
+    assert waits_for(state, under_review=False, assignment=assignment) is wait
+
+
+@pytest.mark.parametrize(
+    ("assignment", "wait"),
+    [
+        (None, Wait.MEDIATOR_PROPOSAL),
+        (AssignmentState.PROPOSED, Wait.MEDIATOR_ANSWER),
+        (AssignmentState.ACCEPTED, Wait.SCHEDULING),
+    ],
+)
+def test_a_ready_case_waits_for_its_mediator_and_then_for_a_session(
+    assignment: AssignmentState | None, wait: Wait
+) -> None:
+    assert waits_for(State.READY, under_review=False, assignment=assignment) is wait
+
+
+def test_a_screening_that_needs_review_waits_for_a_director() -> None:
+    assert waits_for(State.SCREENING, under_review=True, assignment=None) is Wait.DIRECTOR_REVIEW
+    assert waits_for(State.CONFIRMING, under_review=True, assignment=None) is Wait.COMPLAINANTS
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+def test_every_open_case_waits_for_somebody(state: State) -> None:
+    assert waits_for(state, under_review=False, assignment=None) is not None
+
+
+@pytest.mark.parametrize("state", sorted(CLOSED))
+def test_a_closed_case_waits_for_nothing(state: State) -> None:
+    assert waits_for(state, under_review=False, assignment=None) is None
+
+
+def report(due_on: date) -> TargetReport:
+    return target.report(Target(requested_on=TODAY, due_on=due_on, closed_on=None, pauses=()), TODAY, CITY.target)
+
+
+ON_TRACK = report(date(2026, 3, 30))
+OVERDUE = report(date(2026, 3, 1))
+
+
+def warned(
+    state: State = State.ASKING,
+    standing: TargetReport = ON_TRACK,
+    *,
+    answer_due_on: date | None = None,
+    absences: tuple[tuple[Side, int], ...] = (),
+) -> tuple[str, ...]:
+    return alerts(state, standing, today=TODAY, answer_due_on=answer_due_on, absences=absences, policy=CITY)
+
+
+def test_a_case_on_its_way_raises_no_alert() -> None:
+    assert warned() == ()
+
+
+def test_a_missed_target_is_an_alert_of_the_target() -> None:
+    assert warned(standing=OVERDUE) == OVERDUE.alerts != ()
+
+
+@pytest.mark.parametrize(("due_on", "silent"), [(TODAY, False), (date(2026, 3, 1), True), (None, False)])
+def test_a_mediator_is_silent_from_the_day_after_the_answer_was_due(due_on: date | None, *, silent: bool) -> None:
+    assert (Alert.MEDIATOR_SILENT in warned(answer_due_on=due_on)) == silent
+
+
+@pytest.mark.parametrize(
+    ("absences", "often"),
+    [
+        (((Side.COMPLAINANT, 1), (Side.OFFICER, 0)), False),
+        (((Side.COMPLAINANT, 2), (Side.OFFICER, 0)), True),
+        (((Side.COMPLAINANT, 0), (Side.OFFICER, 1)), True),
+    ],
+)
+def test_a_second_absence_of_a_complainant_or_a_first_of_an_officer_is_an_alert(
+    absences: tuple[tuple[Side, int], ...], *, often: bool
+) -> None:
+    assert (Alert.REPEATED_ABSENCE in warned(absences=absences)) == often
+
+
+def test_the_city_decides_how_many_absences_are_too_many() -> None:
+    patient = replace(CITY, officer_absences_before_lapse=3)
+    raised = alerts(
+        State.READY, ON_TRACK, today=TODAY, answer_due_on=None, absences=[(Side.OFFICER, 2)], policy=patient
+    )
+    assert raised == ()
+
+
+@pytest.mark.parametrize("state", sorted(CLOSED))
+def test_a_closed_case_raises_no_alert(state: State) -> None:
+    absences = ((Side.OFFICER, 9),)
+    assert warned(state, OVERDUE, answer_due_on=date(2026, 1, 1), absences=absences) == ()
+
+
+# ── what a party is told ───────────────────────────────────────────────────────────────────────────────────────────
+
+HERE = [Standing.WAITING, Standing.ASKED, Standing.AGREED]
+GONE = [Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED]
+
+
+@pytest.mark.parametrize("standing", HERE)
+@pytest.mark.parametrize("state", sorted(SEALED))
+def test_while_answers_are_sealed_every_state_looks_the_same(state: State, standing: Standing) -> None:
+    assert status(state, standing) is Status.PENDING
+
+
+@pytest.mark.parametrize("state", sorted((OPEN - SEALED) | {State.MEDIATED}))
+def test_from_ready_on_a_party_is_told_how_things_stand(state: State) -> None:
+    assert status(state, Standing.AGREED).value == state.value
+
+
+@pytest.mark.parametrize("standing", HERE)
+@pytest.mark.parametrize("state", sorted(CLOSED - {State.MEDIATED}))
+def test_of_a_case_that_failed_neither_who_nor_why_is_told(state: State, standing: Standing) -> None:
+    assert status(state, standing) is Status.NOT_MEDIATED
+
+
+@pytest.mark.parametrize("standing", GONE)
+@pytest.mark.parametrize("state", list(State))
+def test_who_has_left_is_told_the_same_whatever_becomes_of_the_case(state: State, standing: Standing) -> None:
+    assert status(state, standing) is Status.NOT_MEDIATED

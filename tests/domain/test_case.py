@@ -1,0 +1,743 @@
+"""The case decides: who is asked, who answered, who left, and what follows from it. No database, no clock."""
+
+from dataclasses import replace
+from datetime import date
+from itertools import permutations
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.domain.cases import (
+    AGREED,
+    ASKED,
+    AT,
+    CASE,
+    CITY,
+    COMPLAINT,
+    COORDINATOR,
+    DECLINED,
+    DIRECTOR,
+    DISCLOSURE,
+    ELIA,
+    INTAKE,
+    KIM,
+    LAPSED,
+    LEE,
+    MAYA,
+    NEW,
+    PARK,
+    ROSA,
+    SESSION,
+    STRANGER,
+    WAITING,
+    WITHDRAWN,
+    after,
+    answer,
+    case,
+    complainant,
+    in_session,
+    kinds,
+    minor,
+    moves,
+    officer,
+    policy,
+    scheduled,
+    session,
+    withdraw,
+)
+
+from mediation_api.domain import facts
+from mediation_api.domain.access import Actor
+from mediation_api.domain.case import Case
+from mediation_api.domain.complaint import Complaint
+from mediation_api.domain.errors import (
+    AbsencesTooFew,
+    AlreadyAnswered,
+    CaseAlreadyOpen,
+    CaseClosed,
+    ComplaintClosed,
+    ConditionsMissing,
+    DirectorRequired,
+    GuardianMissing,
+    Invalid,
+    Missing,
+    NotAsked,
+    NotFound,
+    PartyLeft,
+    Refusal,
+    StateConflict,
+)
+from mediation_api.domain.facts import Facts
+from mediation_api.domain.lifecycle import CLOSED, OPEN, Event, State
+from mediation_api.domain.participants import Approval, Participant
+from mediation_api.domain.policy import Policy
+from mediation_api.domain.screening import Finding, Outcome, Screening
+from mediation_api.domain.target import Pause, PauseReason
+from mediation_api.domain.values import (
+    Approver,
+    CancelReason,
+    Channel,
+    Decision,
+    EndReason,
+    LapseReason,
+    SessionState,
+    Side,
+    Standing,
+)
+
+DECLINE = Decision.DECLINED
+
+
+def moved(event: Event, source: State, target: State) -> facts.StateMoved:
+    return facts.StateMoved(event=event, source=source, target=target)
+
+
+def asked(party_id: UUID) -> facts.PartyAsked:
+    return facts.PartyAsked(party_id=party_id)
+
+
+def closed(outcome: State, *, lapse_reason: LapseReason | None = None) -> facts.CaseClosed:
+    return facts.CaseClosed(outcome=outcome, agreement_reached=None, lapse_reason=lapse_reason)
+
+
+# ── opening ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def a_complaint(*, open_case_id: UUID | None = None, is_closed: bool = False) -> Complaint:
+    return Complaint(
+        complaint_id=COMPLAINT,
+        open_case_id=open_case_id,
+        closed=is_closed,
+        parties=(complainant(ROSA, WAITING), officer(KIM, WAITING)),
+    )
+
+
+def test_a_request_opens_a_case_that_everybody_joins_and_that_is_due_in_four_weeks() -> None:
+    assert a_complaint().open_case(CASE, at=AT, policy=CITY) == (
+        facts.CaseOpened(case_id=CASE, complaint_id=COMPLAINT, requested_on=date(2026, 3, 2), due_on=date(2026, 3, 30)),
+        facts.PartyJoined(party_id=ROSA, side=Side.COMPLAINANT),
+        facts.PartyJoined(party_id=KIM, side=Side.OFFICER),
+    )
+
+
+def test_a_complaint_has_at_most_one_open_case() -> None:
+    with pytest.raises(CaseAlreadyOpen):
+        a_complaint(open_case_id=CASE).open_case(NEW, at=AT, policy=CITY)
+
+
+def test_a_complaint_that_was_mediated_is_over() -> None:
+    with pytest.raises(ComplaintClosed):
+        a_complaint(is_closed=True).open_case(NEW, at=AT, policy=CITY)
+
+
+# ── screening ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SCREENING = case(State.SCREENING, complainant(ROSA, WAITING), officer(KIM, WAITING))
+
+
+def found(outcome: Outcome) -> Screening:
+    return Screening("1", (Finding("alleged_crime", outcome),), outcome)
+
+
+def screen(
+    of: Case,
+    outcome: Outcome = Outcome.PASS,
+    *,
+    override: bool | None = None,
+    reason: str | None = None,
+    by: Actor = INTAKE,
+    city: Policy = CITY,
+) -> Facts:
+    return of.screen(found(outcome), override=override, reason=reason, policy=city, screening_id=NEW, by=by)
+
+
+def screened(
+    outcome: Outcome, *, eligible: bool | None, overridden: bool = False, reason: str | None = None
+) -> facts.CaseScreened:
+    return facts.CaseScreened(
+        screening_id=NEW, screening=found(outcome), eligible=eligible, overridden=overridden, reason=reason
+    )
+
+
+def test_an_eligible_case_asks_the_complainants_and_no_officer() -> None:
+    assert screen(SCREENING) == (
+        screened(Outcome.PASS, eligible=True),
+        moved(Event.FOUND_ELIGIBLE, State.SCREENING, State.CONFIRMING),
+        asked(ROSA),
+    )
+
+
+def test_what_fails_the_rules_is_closed_as_ineligible() -> None:
+    assert screen(SCREENING, Outcome.FAIL) == (
+        screened(Outcome.FAIL, eligible=False),
+        moved(Event.FOUND_INELIGIBLE, State.SCREENING, State.INELIGIBLE),
+        closed(State.INELIGIBLE),
+    )
+
+
+def test_what_needs_review_waits() -> None:
+    assert screen(SCREENING, Outcome.NEEDS_REVIEW) == (screened(Outcome.NEEDS_REVIEW, eligible=None),)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.NEEDS_REVIEW])
+def test_a_director_overrides_with_a_reason(outcome: Outcome) -> None:
+    happened = screen(SCREENING, outcome, override=True, reason="I looked at it.", by=DIRECTOR)
+    assert happened[0] == screened(outcome, eligible=True, overridden=True, reason="I looked at it.")
+    assert moves(happened) == [(State.SCREENING, State.CONFIRMING)]
+
+
+def test_a_director_may_find_ineligible_what_passes() -> None:
+    happened = screen(SCREENING, override=False, reason="I know more.", by=DIRECTOR)
+    assert happened[0] == screened(Outcome.PASS, eligible=False, overridden=True, reason="I know more.")
+    assert moves(happened) == [(State.SCREENING, State.INELIGIBLE)]
+
+
+def test_a_director_who_agrees_with_the_rules_overrides_nothing() -> None:
+    happened = screen(SCREENING, override=True, reason="As the rules say.", by=DIRECTOR)
+    assert happened[0] == screened(Outcome.PASS, eligible=True, reason="As the rules say.")
+
+
+@pytest.mark.parametrize("by", [INTAKE, COORDINATOR])
+@pytest.mark.parametrize("override", [True, False])
+def test_nobody_but_a_director_overrides(by: Actor, *, override: bool) -> None:
+    with pytest.raises(DirectorRequired):
+        screen(SCREENING, override=override, reason="I think so.", by=by)
+
+
+def test_an_override_needs_a_reason() -> None:
+    with pytest.raises(Invalid) as caught:
+        screen(SCREENING, override=True, by=DIRECTOR)
+    assert (caught.value.pointer, caught.value.rule) == ("/reason", "required-with-override")
+
+
+def test_a_case_without_an_officer_does_not_go_on() -> None:
+    alone = case(State.SCREENING, complainant(ROSA, WAITING))
+    with pytest.raises(ConditionsMissing) as caught:
+        screen(alone, override=True, reason="Soon.", by=DIRECTOR)
+    assert caught.value.missing == (Missing("officer-missing"),)
+
+
+@pytest.mark.parametrize("state", sorted(OPEN - {State.SCREENING}))
+def test_a_case_is_screened_once(state: State) -> None:
+    with pytest.raises(StateConflict):
+        screen(case(state))
+
+
+# ── approvals ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def approve(of: Case, approver: Approver, *, approved: bool = True, unit: str | None = None) -> Facts:
+    return of.approve(approver, approved=approved, unit=unit, approval_id=NEW)
+
+
+def test_two_of_three_approvals_are_not_enough_to_ask_anybody() -> None:
+    given_two = replace(
+        SCREENING,
+        approvals=(
+            Approval(approver=Approver.DIRECTOR, unit=None),
+            Approval(approver=Approver.INTERNAL_AFFAIRS, unit=None),
+        ),
+    )
+    with pytest.raises(ConditionsMissing) as caught:
+        screen(given_two, city=policy(*Approver))
+    assert caught.value.missing == (Missing("approval-missing", about="unit_commander"),)
+
+
+def test_each_unit_has_its_own_commander() -> None:
+    city = policy(Approver.UNIT_COMMANDER)
+    two_units = case(State.ASKING, complainant(ROSA), officer(KIM, unit="North"), officer(LEE, unit="East"))
+    approved = replace(two_units, approvals=(Approval(approver=Approver.UNIT_COMMANDER, unit="North"),))
+    assert two_units.missing_approvals(city) == (
+        Missing("approval-missing", about="unit_commander East"),
+        Missing("approval-missing", about="unit_commander North"),
+    )
+    assert approved.missing_approvals(city) == (Missing("approval-missing", about="unit_commander East"),)
+
+
+def test_a_transfer_voids_the_approval_of_the_unit_before() -> None:
+    city = policy(Approver.UNIT_COMMANDER)
+    here = replace(
+        case(State.READY, complainant(ROSA), officer(KIM, unit="North")),
+        approvals=(Approval(approver=Approver.UNIT_COMMANDER, unit="North"),),
+    )
+    moved_on = replace(here, participants=(complainant(ROSA), officer(KIM, unit="East")))
+    assert here.missing_approvals(city) == ()
+    assert moved_on.missing_approvals(city) == (Missing("approval-missing", about="unit_commander East"),)
+
+
+def test_the_unit_of_an_officer_who_left_needs_no_approval() -> None:
+    left = case(State.READY, complainant(ROSA), officer(KIM, DECLINED, unit="North"), officer(LEE, unit="East"))
+    approved = replace(left, approvals=(Approval(approver=Approver.UNIT_COMMANDER, unit="East"),))
+    assert approved.missing_approvals(policy(Approver.UNIT_COMMANDER)) == ()
+
+
+def test_a_city_that_requires_no_approval_misses_none() -> None:
+    assert SCREENING.missing_approvals(CITY) == ()
+
+
+def test_an_approval_is_recorded() -> None:
+    assert approve(SCREENING, Approver.UNIT_COMMANDER, unit="North") == (
+        facts.ApprovalRecorded(approval_id=NEW, approver=Approver.UNIT_COMMANDER, approved=True, unit="North"),
+    )
+
+
+def test_a_refusal_before_anybody_is_asked_closes_the_case() -> None:
+    happened = approve(SCREENING, Approver.DIRECTOR, approved=False)
+    assert kinds(happened) == ["approval.recorded", "case.moved", "case.closed"]
+    assert moves(happened) == [(State.SCREENING, State.INELIGIBLE)]
+
+
+@pytest.mark.parametrize("state", sorted(OPEN - {State.SCREENING}))
+def test_a_refusal_after_that_is_too_late(state: State) -> None:
+    with pytest.raises(StateConflict):
+        approve(case(state), Approver.DIRECTOR, approved=False)
+
+
+# ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_answer_says_who_to_what_and_how() -> None:
+    two = case(State.CONFIRMING, complainant(ROSA, ASKED), complainant(ELIA, ASKED), officer(KIM, WAITING))
+    assert answer(two, ROSA) == (
+        facts.ConsentGiven(
+            consent_id=NEW,
+            party_id=ROSA,
+            decision=Decision.AGREED,
+            disclosure_sha256=DISCLOSURE.sha256,
+            disclosure=DISCLOSURE,
+            channel=Channel.PORTAL,
+            guardian_agreed=False,
+        ),
+    )
+
+
+def test_officers_are_asked_once_every_complainant_has_answered_and_one_agreed() -> None:
+    last = case(State.CONFIRMING, complainant(ROSA, DECLINED), complainant(ELIA, ASKED), officer(KIM, WAITING))
+    assert answer(last, ELIA)[1:] == (
+        moved(Event.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
+        asked(KIM),
+    )
+
+
+def test_the_last_answer_makes_a_case_ready() -> None:
+    last = case(State.ASKING, complainant(ROSA), officer(KIM, DECLINED), officer(LEE, ASKED))
+    assert answer(last, LEE)[1:] == (moved(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),)
+
+
+def test_one_refusal_does_not_bind_the_rest() -> None:
+    two = case(State.ASKING, complainant(ROSA), officer(KIM), officer(LEE, ASKED))
+    assert moves(answer(two, LEE, DECLINE)) == [(State.ASKING, State.READY)]
+
+
+def test_a_side_on_which_nobody_is_left_closes_the_case() -> None:
+    one = case(State.ASKING, complainant(ROSA), officer(KIM, DECLINED), officer(LEE, ASKED))
+    assert answer(one, LEE, DECLINE)[1:] == (
+        moved(Event.SIDE_DECLINED, State.ASKING, State.DECLINED),
+        closed(State.DECLINED),
+    )
+
+
+@pytest.mark.parametrize(
+    ("standing", "refusal"),
+    [
+        (WAITING, NotAsked),
+        (AGREED, AlreadyAnswered),
+        (DECLINED, AlreadyAnswered),
+        (WITHDRAWN, PartyLeft),
+        (LAPSED, PartyLeft),
+    ],
+)
+def test_nobody_answers_out_of_turn(standing: Standing, refusal: type[Refusal]) -> None:
+    with pytest.raises(refusal):
+        answer(case(State.ASKING, complainant(ROSA), officer(KIM, standing), officer(LEE, ASKED)), KIM)
+
+
+@pytest.mark.parametrize("state", sorted(OPEN | CLOSED))
+@pytest.mark.parametrize(
+    ("standing", "refusal"), [(DECLINED, AlreadyAnswered), (WITHDRAWN, PartyLeft), (LAPSED, PartyLeft)]
+)
+def test_who_left_is_told_the_same_whatever_becomes_of_the_case(
+    state: State, standing: Standing, refusal: type[Refusal]
+) -> None:
+    with pytest.raises(refusal):
+        answer(case(state, complainant(ROSA, standing), complainant(ELIA), officer(KIM)), ROSA)
+
+
+@pytest.mark.parametrize("standing", [WAITING, ASKED, AGREED])
+def test_nobody_answers_in_a_closed_case(standing: Standing) -> None:
+    with pytest.raises(CaseClosed):
+        answer(case(State.LAPSED, complainant(ROSA, standing), officer(KIM)), ROSA)
+
+
+def test_a_stranger_is_not_in_the_case() -> None:
+    with pytest.raises(NotFound):
+        answer(case(State.ASKING), STRANGER)
+
+
+@pytest.mark.parametrize(("on_file", "agrees"), [(True, False), (False, True), (False, False)])
+def test_a_minor_does_not_agree_without_a_guardian(*, on_file: bool, agrees: bool) -> None:
+    young = case(State.CONFIRMING, minor(MAYA, ASKED, guardian=on_file), officer(KIM, WAITING))
+    with pytest.raises(GuardianMissing):
+        answer(young, MAYA, guardian=agrees)
+
+
+def test_a_minor_agrees_together_with_a_guardian() -> None:
+    young = case(State.CONFIRMING, minor(MAYA, ASKED), officer(KIM, WAITING))
+    assert moves(answer(young, MAYA, guardian=True)) == [(State.CONFIRMING, State.ASKING)]
+
+
+def test_a_minor_declines_alone() -> None:
+    young = case(State.CONFIRMING, minor(MAYA, ASKED, guardian=False), officer(KIM, WAITING))
+    assert moves(answer(young, MAYA, DECLINE)) == [(State.CONFIRMING, State.DECLINED)]
+
+
+def test_an_officer_who_was_asked_earlier_answers_while_a_late_complainant_is_asked() -> None:
+    reopened = case(State.CONFIRMING, complainant(ROSA), complainant(ELIA, ASKED), officer(KIM, ASKED))
+    assert kinds(answer(reopened, KIM)) == ["consent.given"]
+
+
+def test_a_late_complainant_brings_a_case_in_which_all_others_agreed_to_ready_at_once() -> None:
+    reopened = case(State.CONFIRMING, complainant(ROSA), complainant(ELIA, ASKED), officer(KIM))
+    assert moves(answer(reopened, ELIA)) == [(State.CONFIRMING, State.ASKING), (State.ASKING, State.READY)]
+
+
+PEOPLE = {Side.COMPLAINANT: (ROSA, ELIA, MAYA), Side.OFFICER: (KIM, LEE, PARK)}
+
+
+@given(st.data())
+def test_any_order_of_the_same_answers_ends_in_the_same_state(data: st.DataObject) -> None:
+    """One side after the other, as they are asked; within a side in any order."""
+    decisions = st.lists(st.sampled_from(Decision), min_size=1, max_size=3)
+    says = {side: dict(zip(PEOPLE[side], data.draw(decisions), strict=False)) for side in Side}
+    complainants, officers = says[Side.COMPLAINANT], says[Side.OFFICER]
+    start = case(
+        State.CONFIRMING,
+        *(complainant(who, ASKED) for who in complainants),
+        *(officer(who, WAITING) for who in officers),
+    )
+    ends: set[tuple[State, frozenset[tuple[UUID, Standing]]]] = set()
+    for first in permutations(complainants):
+        now = start
+        for who in first:
+            now = after(now, answer(now, who, complainants[who]))
+        if now.state is not State.ASKING:
+            ends.add((now.state, frozenset((p.party_id, p.standing) for p in now.participants)))
+            continue
+        for second in permutations(officers):
+            then = now
+            for who in second:
+                then = after(then, answer(then, who, officers[who]))
+            ends.add((then.state, frozenset((p.party_id, p.standing) for p in then.participants)))
+    assert len(ends) == 1
+    (state, _), *_ = ends
+    both = all(Decision.AGREED in side.values() for side in says.values())
+    assert state is (State.READY if both else State.DECLINED)
+
+
+@given(st.permutations([ROSA, ELIA, KIM, LEE]), st.data())
+def test_ready_means_that_everybody_who_is_left_agreed(order: list[UUID], data: st.DataObject) -> None:
+    """However answers and withdrawals are mixed, and also when an officer's come before a complainant's."""
+    now = case(
+        State.CONFIRMING, complainant(ROSA, ASKED), complainant(ELIA, ASKED), officer(KIM, ASKED), officer(LEE, ASKED)
+    )
+    for who in order:
+        if not now.state.is_open:
+            break
+        leaves = data.draw(st.booleans())
+        now = after(now, withdraw(now, who) if leaves else answer(now, who))
+        left = [p for p in now.participants if p.takes_part]
+        sides = {p.side for p in left}
+        everybody = all(p.standing is AGREED for p in left)
+        assert (now.state is State.READY) == (everybody and len(sides) == 2)
+        assert now.state.is_open == (len(sides) == 2)
+
+
+# ── leaving ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_withdrawal_needs_no_more_than_who_and_how() -> None:
+    assert withdraw(case(State.CONCLUDED, complainant(ROSA), complainant(ELIA), officer(KIM)), ROSA) == (
+        facts.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.PORTAL),
+    )
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+@pytest.mark.parametrize("standing", [WAITING, ASKED, AGREED])
+def test_in_every_open_state_the_last_of_a_side_can_leave(state: State, standing: Standing) -> None:
+    happened = withdraw(case(state, complainant(ROSA, standing), officer(KIM)), ROSA)
+    assert happened[0] == facts.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.PORTAL)
+    assert happened[-2:] == (moved(Event.SIDE_WITHDREW, state, State.WITHDRAWN), closed(State.WITHDRAWN))
+
+
+@given(
+    st.sampled_from(sorted(OPEN)),
+    st.lists(st.sampled_from(list(Standing)), min_size=1, max_size=3),
+    st.lists(st.sampled_from(list(Standing)), min_size=1, max_size=3),
+)
+def test_everybody_can_leave_any_open_case_and_saying_it_again_changes_nothing(
+    state: State, complainants: list[Standing], officers: list[Standing]
+) -> None:
+    people = [complainant(who, standing) for who, standing in zip(PEOPLE[Side.COMPLAINANT], complainants, strict=False)]
+    people += [officer(who, standing) for who, standing in zip(PEOPLE[Side.OFFICER], officers, strict=False)]
+    now = case(state, *people)
+    for someone in people:
+        if not now.state.is_open:
+            return
+        happened = withdraw(now, someone.party_id)
+        assert happened[0] == facts.PartyWithdrew(withdrawal_id=NEW, party_id=someone.party_id, channel=Channel.PORTAL)
+        now = after(now, happened)
+        assert now.participant(someone.party_id).standing is WITHDRAWN
+        assert withdraw(now, someone.party_id) == ()
+
+
+def test_the_other_side_goes_on_with_those_who_stay() -> None:
+    two = case(State.READY, complainant(ROSA), complainant(ELIA), officer(KIM))
+    assert kinds(withdraw(two, ROSA)) == ["party.withdrew"]
+
+
+def test_a_withdrawal_may_be_what_the_case_was_waiting_for() -> None:
+    two = case(State.CONFIRMING, complainant(ROSA), complainant(ELIA, ASKED), officer(KIM, WAITING))
+    assert withdraw(two, ELIA)[1:] == (
+        moved(Event.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
+        asked(KIM),
+    )
+
+
+def test_a_withdrawal_during_a_session_ends_it_without_a_word_why() -> None:
+    happened = withdraw(in_session(), KIM)
+    assert facts.SessionEnded(session_id=SESSION, reason=EndReason.WITHDRAWAL) in happened
+    assert moves(happened) == [(State.IN_SESSION, State.WITHDRAWN)]
+
+
+def test_a_session_goes_on_when_somebody_of_several_leaves() -> None:
+    assert kinds(withdraw(in_session(complainant(ROSA), complainant(ELIA), officer(KIM)), ROSA)) == ["party.withdrew"]
+
+
+def test_a_withdrawal_cancels_the_session_that_is_ahead() -> None:
+    assert facts.SessionCancelled(session_id=SESSION, reason=CancelReason.CASE_CLOSED) in withdraw(scheduled(), ROSA)
+
+
+@pytest.mark.parametrize("state", sorted(CLOSED))
+def test_who_is_still_in_a_case_that_closed_cannot_leave_it(state: State) -> None:
+    with pytest.raises(CaseClosed):
+        withdraw(case(state), ROSA)
+
+
+@pytest.mark.parametrize("state", sorted(OPEN | CLOSED))
+@pytest.mark.parametrize("standing", [DECLINED, LAPSED])
+def test_who_has_left_otherwise_may_withdraw_whatever_becomes_of_the_case(state: State, standing: Standing) -> None:
+    assert kinds(withdraw(case(state, complainant(ROSA, standing), complainant(ELIA), officer(KIM)), ROSA)) == [
+        "party.withdrew"
+    ]
+
+
+def test_a_stranger_has_nothing_to_withdraw_from() -> None:
+    with pytest.raises(NotFound):
+        withdraw(case(State.READY), STRANGER)
+
+
+# ── lapsing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lapse(
+    of: Case,
+    party_id: UUID | None = None,
+    reason: LapseReason = LapseReason.UNREACHABLE,
+    by: Actor = COORDINATOR,
+) -> Facts:
+    return of.lapse(reason, party_id, policy=CITY, by=by)
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+def test_an_open_case_can_lapse_as_a_whole(state: State) -> None:
+    assert lapse(case(state)) == (
+        moved(Event.SIDE_LAPSED, state, State.LAPSED),
+        closed(State.LAPSED, lapse_reason=LapseReason.UNREACHABLE),
+    )
+
+
+def test_the_last_of_a_side_who_lapses_closes_the_case() -> None:
+    assert lapse(case(State.ASKING, complainant(ROSA), officer(KIM, ASKED)), KIM) == (
+        facts.PartyLapsed(party_id=KIM, reason=LapseReason.UNREACHABLE),
+        moved(Event.SIDE_LAPSED, State.ASKING, State.LAPSED),
+        closed(State.LAPSED, lapse_reason=LapseReason.UNREACHABLE),
+    )
+
+
+def test_a_case_goes_on_without_the_one_who_cannot_be_reached() -> None:
+    two = case(State.ASKING, complainant(ROSA), officer(KIM), officer(LEE, ASKED))
+    assert lapse(two, LEE) == (
+        facts.PartyLapsed(party_id=LEE, reason=LapseReason.UNREACHABLE),
+        moved(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),
+    )
+
+
+def test_a_session_under_way_ends_with_the_lapse_of_its_case() -> None:
+    assert lapse(in_session())[0] == facts.SessionEnded(session_id=SESSION, reason=EndReason.LAPSE)
+
+
+@pytest.mark.parametrize(
+    ("people", "who"),
+    [
+        ((complainant(ROSA, absences=2), officer(KIM)), ROSA),
+        ((complainant(ROSA), officer(KIM, absences=1)), KIM),
+        ((complainant(ROSA), officer(KIM, absences=1)), None),
+    ],
+)
+def test_a_director_closes_a_case_for_repeated_absence(people: tuple[Participant, ...], who: UUID | None) -> None:
+    happened = lapse(case(State.READY, *people), who, LapseReason.REPEATED_ABSENCE, DIRECTOR)
+    assert happened[-1] == closed(State.LAPSED, lapse_reason=LapseReason.REPEATED_ABSENCE)
+
+
+@pytest.mark.parametrize("who", [ROSA, KIM, None])
+def test_one_absence_of_a_complainant_is_not_enough(who: UUID | None) -> None:
+    here = case(State.READY, complainant(ROSA, absences=1), officer(KIM))
+    with pytest.raises(AbsencesTooFew):
+        lapse(here, who, LapseReason.REPEATED_ABSENCE, DIRECTOR)
+
+
+def test_the_absences_of_somebody_who_left_do_not_count() -> None:
+    here = case(State.READY, complainant(ROSA), officer(LEE), officer(KIM, WITHDRAWN, absences=3))
+    with pytest.raises(AbsencesTooFew):
+        lapse(here, None, LapseReason.REPEATED_ABSENCE, DIRECTOR)
+
+
+@pytest.mark.parametrize("by", [INTAKE, COORDINATOR])
+def test_nobody_but_a_director_closes_for_absences(by: Actor) -> None:
+    with pytest.raises(DirectorRequired):
+        lapse(case(State.READY, complainant(ROSA, absences=9), officer(KIM)), ROSA, LapseReason.REPEATED_ABSENCE, by)
+
+
+def test_nobody_lapses_twice() -> None:
+    with pytest.raises(PartyLeft):
+        lapse(case(State.READY, complainant(ROSA), officer(KIM, LAPSED), officer(LEE)), KIM)
+
+
+def test_a_stranger_does_not_lapse() -> None:
+    with pytest.raises(NotFound):
+        lapse(case(State.READY), STRANGER)
+
+
+# ── joining late ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def joined(side: Side) -> facts.PartyJoined:
+    return facts.PartyJoined(party_id=NEW, side=side)
+
+
+@pytest.mark.parametrize(
+    ("state", "side", "is_asked"),
+    [
+        (State.SCREENING, Side.COMPLAINANT, False),
+        (State.SCREENING, Side.OFFICER, False),
+        (State.CONFIRMING, Side.COMPLAINANT, True),
+        (State.CONFIRMING, Side.OFFICER, False),
+        (State.ASKING, Side.OFFICER, True),
+    ],
+)
+def test_a_late_party_is_asked_when_its_side_is_being_asked(state: State, side: Side, *, is_asked: bool) -> None:
+    assert case(state).join(NEW, side) == ((joined(side), asked(NEW)) if is_asked else (joined(side),))
+
+
+@pytest.mark.parametrize(
+    ("state", "side", "event", "target"),
+    [
+        (State.ASKING, Side.COMPLAINANT, Event.COMPLAINANT_ADDED, State.CONFIRMING),
+        (State.READY, Side.COMPLAINANT, Event.COMPLAINANT_ADDED, State.CONFIRMING),
+        (State.READY, Side.OFFICER, Event.OFFICER_ADDED, State.ASKING),
+    ],
+)
+def test_a_late_party_reopens_the_gate(state: State, side: Side, event: Event, target: State) -> None:
+    assert case(state).join(NEW, side) == (joined(side), moved(event, state, target), asked(NEW))
+
+
+@pytest.mark.parametrize(("side", "target"), [(Side.COMPLAINANT, State.CONFIRMING), (Side.OFFICER, State.ASKING)])
+def test_a_late_party_calls_the_session_off(side: Side, target: State) -> None:
+    happened = scheduled().join(NEW, side)
+    assert happened[1] == facts.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_ADDED)
+    assert moves(happened) == [(State.SCHEDULED, target)]
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("state", [State.IN_SESSION, State.CONCLUDED])
+def test_nobody_joins_a_session_under_way_or_over(state: State, side: Side) -> None:
+    with pytest.raises(StateConflict):
+        case(state).join(NEW, side)
+
+
+@pytest.mark.parametrize("state", sorted(CLOSED))
+def test_a_closed_case_takes_in_nobody(state: State) -> None:
+    assert case(state).join(NEW, Side.OFFICER) == ()
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("state", [State.SCREENING, State.CONFIRMING, State.ASKING, State.READY])
+def test_no_case_is_ready_before_its_late_party_has_answered(state: State, side: Side) -> None:
+    standing = {State.SCREENING: WAITING, State.CONFIRMING: AGREED}.get(state, AGREED)
+    here = case(state, complainant(ROSA, standing), complainant(ELIA, ASKED), officer(KIM, standing))
+    now = after(here, here.join(NEW, side))
+    assert now.state is not State.READY
+    assert now.participant(NEW).standing in {WAITING, ASKED}
+
+
+# ── running and closing ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_somebody_runs_the_case() -> None:
+    assert case(State.ASKING).coordinate("coordinator.7") == (facts.CoordinatorAssigned(coordinator="coordinator.7"),)
+
+
+def a_pause(ends_on: date) -> Pause:
+    return Pause(PauseReason.LEAVE, date(2026, 3, 2), ends_on)
+
+
+def test_a_pause_is_noted() -> None:
+    assert case(State.ASKING).pause(a_pause(date(2026, 4, 30)), pause_id=NEW, policy=CITY) == (
+        facts.TargetPaused(
+            pause_id=NEW, reason=PauseReason.LEAVE, starts_on=date(2026, 3, 2), ends_on=date(2026, 4, 30)
+        ),
+    )
+
+
+def test_a_pause_of_more_than_sixty_days_is_refused() -> None:
+    with pytest.raises(Invalid) as caught:
+        case(State.ASKING).pause(a_pause(date(2026, 5, 1)), pause_id=NEW, policy=CITY)
+    assert (caught.value.pointer, caught.value.rule) == ("/ends_on", "pause-too-long")
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_completed_session_closes_the_case_with_or_without_an_agreement(*, reached: bool) -> None:
+    assert case(State.CONCLUDED).close_as_mediated(agreement_reached=reached) == (
+        moved(Event.CLOSED_AS_MEDIATED, State.CONCLUDED, State.MEDIATED),
+        facts.CaseClosed(outcome=State.MEDIATED, agreement_reached=reached, lapse_reason=None),
+    )
+
+
+@pytest.mark.parametrize("state", sorted(OPEN - {State.CONCLUDED}))
+def test_nothing_is_mediated_before_a_session_was_completed(state: State) -> None:
+    with pytest.raises(StateConflict):
+        case(state).close_as_mediated(agreement_reached=True)
+
+
+def test_only_a_session_that_is_still_ahead_is_called_off() -> None:
+    for state in set(SessionState) - {SessionState.SCHEDULED}:
+        here = replace(case(State.READY), sessions=(session(state),))
+        assert here.called_off(CancelReason.REQUESTED) == ()
+
+
+@pytest.mark.parametrize("state", sorted(CLOSED))
+def test_nothing_is_decided_in_a_closed_case(state: State) -> None:
+    over = case(state)
+    with pytest.raises(CaseClosed):
+        screen(over)
+    with pytest.raises(CaseClosed):
+        approve(over, Approver.DIRECTOR)
+    with pytest.raises(CaseClosed):
+        lapse(over)
+    with pytest.raises(CaseClosed):
+        over.coordinate("coordinator.7")
+    with pytest.raises(CaseClosed):
+        over.pause(a_pause(date(2026, 3, 3)), pause_id=NEW, policy=CITY)
+    with pytest.raises(CaseClosed):
+        over.close_as_mediated(agreement_reached=True)

@@ -1,0 +1,67 @@
+"""Refusals are words: each has a stable code of its own and a sentence, and so has each condition of a gate."""
+
+import ast
+from collections.abc import Iterator
+from inspect import getsource
+
+import pytest
+
+from mediation_api.domain import case, errors, sessions
+from mediation_api.domain.errors import CONDITIONS, ConditionsMissing, Conflict, Invalid, Missing, Refusal
+from mediation_api.domain.values import Side
+
+REFUSALS = [
+    each
+    for each in vars(errors).values()
+    if isinstance(each, type) and issubclass(each, Refusal) and each not in {Refusal, Conflict}
+]
+
+
+def test_each_refusal_has_a_code_of_its_own() -> None:
+    codes = [refusal.code for refusal in REFUSALS]
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.code)
+def test_a_refusal_says_so_in_a_sentence(refusal: type[Refusal]) -> None:
+    assert refusal.code == refusal.code.lower().replace("_", "-")
+    assert refusal.detail[0].isupper()
+    assert refusal.detail.endswith(".")
+
+
+def test_a_refusal_may_say_more_than_its_class() -> None:
+    assert str(errors.NotFound()) == errors.NotFound.detail
+    assert str(errors.NotFound("It is gone.")) == "It is gone."
+
+
+def test_an_invalid_value_is_pointed_at() -> None:
+    refused = Invalid("/ends_at", "after-start", "It ends too early.")
+    assert (refused.pointer, refused.rule, str(refused)) == ("/ends_at", "after-start", "It ends too early.")
+
+
+def test_a_gate_lists_what_is_missing() -> None:
+    missing = (Missing("mediator-missing"),)
+    assert ConditionsMissing(missing).missing == missing
+
+
+def test_a_condition_is_a_sentence_that_says_what_it_is_about() -> None:
+    assert Missing("mediator-missing").detail == "No mediator has accepted the case."
+    about = Missing("interpreter-missing", about="asl").detail
+    assert about == "No confirmed interpreter is there for this party (asl)."
+
+
+def _named(node: ast.AST) -> Iterator[str]:
+    """The codes that `Missing(…)` is called with, those made of the name of a side among them."""
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Missing":
+            code = call.args[0]
+            if isinstance(code, ast.Constant):
+                yield str(code.value)
+            else:
+                ending = ast.unparse(code).removeprefix("f'{side}").removesuffix("'")
+                yield from (f"{side}{ending}" for side in Side)
+
+
+def test_every_condition_that_a_gate_names_has_its_sentence_and_no_other_has() -> None:
+    named = {code for module in (case, sessions) for code in _named(ast.parse(getsource(module)))}
+    assert named == set(CONDITIONS)

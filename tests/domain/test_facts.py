@@ -1,0 +1,140 @@
+"""The record of facts holds ids, codes, dates and hashes; never a name, a place or a text."""
+
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime
+from enum import Enum
+from types import UnionType
+from typing import Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import pytest
+
+from mediation_api.domain import facts
+from mediation_api.domain.facts import Audience, CaseFact, Fact
+
+# Not `__subclasses__`: a dataclass with slots leaves the class that it was made from behind.
+ALL = sorted(
+    (each for each in vars(facts).values() if isinstance(each, type) and issubclass(each, Fact) and each is not Fact),
+    key=lambda fact: fact.kind,
+)
+
+PLAIN = {type(None), bool, int, UUID, date, datetime, str}
+PLAIN_TEXT = {
+    ("agreement.made", "languages"),
+    ("agreement.made", "sha256"),
+    ("agreement.made", "template_version"),
+    ("agreement.signed", "sha256"),
+    ("approval.recorded", "unit"),
+    ("attendee.added", "language"),
+    ("complaint.corrected", "changed"),
+    ("consent.given", "disclosure_sha256"),
+    ("coordinator.assigned", "coordinator"),
+    ("mediator.corrected", "changed"),
+    ("party.corrected", "changed"),
+}
+"""Every recorded field that could hold free text: each is a hash, a language, a version, a unit, a token's subject, or
+the names of fields."""
+
+
+def _leaves(hint: object) -> set[object]:
+    """The plain types that a field's type is made of."""
+    if get_origin(hint) in {Union, UnionType, tuple}:
+        return {leaf for each in get_args(hint) if each is not Ellipsis for leaf in _leaves(each)}
+    if isinstance(hint, type) and is_dataclass(hint):
+        hints = get_type_hints(hint)
+        return {leaf for each in fields(hint) for leaf in _leaves(hints[each.name])}
+    return {hint}
+
+
+def test_each_kind_has_one_fact() -> None:
+    kinds = [fact.kind for fact in ALL]
+    assert len(kinds) == len(set(kinds))
+
+
+def test_a_kind_is_a_noun_and_what_happened_to_it() -> None:
+    for fact in ALL:
+        noun, _, verb = fact.kind.partition(".")
+        assert noun.replace("_", "").isalpha()
+        assert verb.isalpha()
+
+
+@pytest.mark.parametrize("fact", ALL, ids=lambda fact: fact.kind)
+def test_a_private_field_is_not_recorded(fact: type[Fact]) -> None:
+    hints = get_type_hints(fact, include_extras=True)
+    private = {name for name, hint in hints.items() if "private" in getattr(hint, "__metadata__", ())}
+    assert set(fact.recorded_fields()) == {f.name for f in fields(fact)} - private
+
+
+def test_what_tells_about_a_person_is_private() -> None:
+    private = {
+        (fact.kind, field.name) for fact in ALL for field in fields(fact) if field.name not in fact.recorded_fields()
+    }
+    assert private >= {
+        ("agreement.made", "text"),
+        ("attendee.added", "name"),
+        ("case.screened", "reason"),
+        ("consent.given", "disclosure"),
+        ("session.rescheduled", "place"),
+        ("session.scheduled", "place"),
+    }
+
+
+def test_nothing_that_is_recorded_can_hold_a_narrative() -> None:
+    texts = set()
+    for fact in ALL:
+        hints = get_type_hints(fact)
+        for name in fact.recorded_fields():
+            leaves = _leaves(hints[name])
+            assert all(leaf in PLAIN or (isinstance(leaf, type) and issubclass(leaf, Enum)) for leaf in leaves)
+            if str in leaves:
+                texts.add((fact.kind, name))
+    assert {(kind, name) for kind, name in texts if kind != "case.screened"} == PLAIN_TEXT
+
+
+def test_only_a_few_facts_are_for_more_than_staff() -> None:
+    by_audience = {audience: {f.kind for f in ALL if f.audience is audience} for audience in Audience}
+    assert by_audience[Audience.OWN] == {
+        "access_code.issued",
+        "consent.given",
+        "party.asked",
+        "party.corrected",
+        "party.withdrew",
+    }
+    assert by_audience[Audience.PARTICIPANTS] == {
+        "agreement.made",
+        "case.closed",
+        "case.opened",
+        "session.adjourned",
+        "session.cancelled",
+        "session.completed",
+        "session.ended",
+        "session.rescheduled",
+        "session.scheduled",
+        "session.started",
+    }
+
+
+def test_what_is_for_a_party_alone_names_that_party() -> None:
+    for fact in ALL:
+        if fact.audience is Audience.OWN:
+            assert "party_id" in fact.recorded_fields()
+
+
+def test_nothing_for_everybody_names_a_party() -> None:
+    """The name of the party would tell who."""
+    for fact in ALL:
+        if fact.audience is Audience.PARTICIPANTS:
+            assert "party_id" not in fact.recorded_fields()
+
+
+def test_every_fact_of_a_case_is_one_of_the_union() -> None:
+    elsewhere = {
+        facts.AccessCodeIssued,
+        facts.ComplaintCorrected,
+        facts.ComplaintFiled,
+        facts.MediatorAdded,
+        facts.MediatorCorrected,
+        facts.PartyAdded,
+        facts.PartyCorrected,
+    }
+    assert set(get_args(CaseFact)) == set(ALL) - elsewhere

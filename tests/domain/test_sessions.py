@@ -1,0 +1,561 @@
+"""The gates of scheduling and starting, who sits in the room, and how a session ends."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.domain.cases import (
+    AGREED,
+    AGREEMENT,
+    ASKED,
+    AT,
+    CITY,
+    DECLINED,
+    ELIA,
+    KIM,
+    LAPSED,
+    LEE,
+    MAYA,
+    MEDIATOR,
+    NEW,
+    NOOR,
+    ROSA,
+    SESSION,
+    STRANGER,
+    TOMORROW,
+    WAITING,
+    WITHDRAWN,
+    agreement,
+    case,
+    complainant,
+    in_session,
+    interpreter,
+    minor,
+    officer,
+    party,
+    policy,
+    ready,
+    scheduled,
+    session,
+    signed,
+)
+
+from mediation_api.domain import facts, sessions
+from mediation_api.domain.case import Case
+from mediation_api.domain.errors import (
+    CaseClosed,
+    ConditionsMissing,
+    InterpreterUnsuitable,
+    Invalid,
+    Missing,
+    NotFound,
+    StateConflict,
+)
+from mediation_api.domain.facts import Facts
+from mediation_api.domain.lifecycle import CLOSED, SEALED, Event, State
+from mediation_api.domain.participants import Attendee, Participant
+from mediation_api.domain.sessions import Booking, missing_of, missing_to_schedule, missing_to_start, seats
+from mediation_api.domain.values import (
+    Approver,
+    AttendeeRole,
+    CancelReason,
+    EndReason,
+    InterpreterRelation,
+    Mode,
+    Seat,
+    SeatRole,
+    SessionState,
+    Standing,
+)
+
+HOUR = timedelta(hours=1)
+MEDIATES = Seat(SeatRole.MEDIATOR, MEDIATOR)
+INTERPRETS = Seat(SeatRole.INTERPRETER, NOOR)
+GUARDS = Seat(SeatRole.GUARDIAN, MAYA)
+
+
+def booking(starts_at: datetime = TOMORROW, hours: float = 2) -> Booking:
+    return Booking(starts_at=starts_at, ends_at=starts_at + hours * HOUR, mode=Mode.IN_PERSON, place="Room 4")
+
+
+def needing(language: str) -> Participant:
+    return replace(complainant(ROSA), interpreter_language=language)
+
+
+def moved(event: Event, source: State, target: State) -> facts.StateMoved:
+    return facts.StateMoved(event=event, source=source, target=target)
+
+
+# ── the room ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_those_who_take_part_sit_in_the_room_with_their_guardians_and_the_mediator() -> None:
+    here = ready(complainant(ROSA), minor(MAYA), officer(KIM), officer(LEE, WITHDRAWN))
+    assert set(seats(here)) == {party(ROSA), party(MAYA), GUARDS, party(KIM), MEDIATES}
+
+
+def test_nobody_mediates_before_a_mediator_accepted() -> None:
+    assert set(seats(case(State.READY))) == {party(ROSA), party(KIM)}
+
+
+def test_who_accompanies_a_party_leaves_with_it() -> None:
+    of_rosa = replace(ready(complainant(ROSA), complainant(ELIA), officer(KIM)), attendees=(interpreter(of=ROSA),))
+    left = replace(of_rosa, participants=(complainant(ROSA, WITHDRAWN), complainant(ELIA), officer(KIM)))
+    of_all = replace(left, attendees=(interpreter(),))
+    assert INTERPRETS in seats(of_rosa)
+    assert INTERPRETS not in seats(left)
+    assert INTERPRETS in seats(of_all)
+
+
+def add_attendee(
+    role: AttendeeRole = AttendeeRole.INTERPRETER,
+    *,
+    language: str | None = "asl",
+    of: UUID | None = ROSA,
+    qualified: bool = True,
+    relation: InterpreterRelation = InterpreterRelation.NONE,
+) -> Facts:
+    return sessions.add_attendee(
+        ready(),
+        role,
+        attendee_id=NEW,
+        name="Noor Haddad",
+        language=language,
+        for_party_id=of,
+        qualified=qualified,
+        relation=relation,
+    )
+
+
+def test_a_qualified_interpreter_who_is_nobodys_relative_is_expected() -> None:
+    assert add_attendee() == (
+        facts.AttendeeAdded(
+            attendee_id=NEW,
+            role=AttendeeRole.INTERPRETER,
+            name="Noor Haddad",
+            language="asl",
+            for_party_id=ROSA,
+        ),
+    )
+
+
+def test_an_interpreter_may_serve_everybody() -> None:
+    (added,) = add_attendee(of=None)
+    assert isinstance(added, facts.AttendeeAdded)
+    assert added.for_party_id is None
+
+
+@pytest.mark.parametrize(
+    "relation", [InterpreterRelation.FAMILY, InterpreterRelation.FRIEND, InterpreterRelation.POLICE]
+)
+def test_no_relative_no_friend_and_no_police_officer_interprets(relation: InterpreterRelation) -> None:
+    with pytest.raises(InterpreterUnsuitable):
+        add_attendee(relation=relation)
+
+
+def test_nobody_interprets_without_being_qualified() -> None:
+    with pytest.raises(InterpreterUnsuitable):
+        add_attendee(qualified=False)
+
+
+def test_an_interpreter_has_a_language() -> None:
+    with pytest.raises(Invalid) as caught:
+        add_attendee(language=None)
+    assert (caught.value.pointer, caught.value.rule) == ("/language", "required-for-interpreter")
+
+
+def test_a_support_person_may_be_a_relative() -> None:
+    (added,) = add_attendee(
+        AttendeeRole.SUPPORT_PERSON, language=None, qualified=False, relation=InterpreterRelation.FAMILY
+    )
+    assert added.kind == "attendee.added"
+
+
+def test_nobody_accompanies_a_stranger() -> None:
+    with pytest.raises(NotFound):
+        add_attendee(of=STRANGER)
+
+
+def test_an_attendee_confirms_once() -> None:
+    unconfirmed = replace(ready(), attendees=(interpreter(confirmed=False),))
+    confirmed = replace(ready(), attendees=(interpreter(),))
+    assert sessions.confirm_attendee(unconfirmed, NOOR) == (facts.AttendeeConfirmed(attendee_id=NOOR),)
+    assert sessions.confirm_attendee(confirmed, NOOR) == ()
+    with pytest.raises(NotFound):
+        sessions.confirm_attendee(confirmed, STRANGER)
+
+
+# ── the gate of scheduling ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def schedule(of: Case, wanted: Booking | None = None) -> Facts:
+    return sessions.schedule(of, wanted or booking(), session_id=NEW, at=AT, policy=CITY)
+
+
+def test_a_session_is_scheduled_with_the_mediator_who_accepted() -> None:
+    assert schedule(ready()) == (
+        facts.SessionScheduled(
+            session_id=NEW,
+            mediator_id=MEDIATOR,
+            starts_at=TOMORROW,
+            ends_at=TOMORROW + 2 * HOUR,
+            mode=Mode.IN_PERSON,
+            place="Room 4",
+        ),
+        moved(Event.SESSION_SCHEDULED, State.READY, State.SCHEDULED),
+    )
+
+
+@pytest.mark.parametrize(
+    ("here", "missing"),
+    [
+        (case(State.READY), (Missing("mediator-missing"),)),
+        (ready(complainant(ROSA, ASKED), officer(KIM)), (Missing("consent-missing", ROSA),)),
+        (ready(complainant(ROSA), officer(KIM, WAITING)), (Missing("consent-missing", KIM),)),
+        (ready(minor(MAYA, guardian=False), officer(KIM)), (Missing("guardian-missing", MAYA),)),
+        (
+            replace(ready(complainant(ROSA, WAITING), officer(KIM)), state=State.SCREENING),
+            (Missing("screening-missing"), Missing("consent-missing", ROSA)),
+        ),
+        (ready(complainant(ROSA), complainant(ELIA, DECLINED), officer(KIM)), ()),
+        (ready(minor(MAYA), officer(KIM)), ()),
+    ],
+)
+def test_the_gate_of_scheduling_names_all_that_is_missing(here: Case, missing: tuple[Missing, ...]) -> None:
+    assert missing_to_schedule(here, CITY) == missing
+    if missing:
+        with pytest.raises(ConditionsMissing) as caught:
+            schedule(here)
+        assert caught.value.missing == missing
+
+
+def test_a_required_approval_is_part_of_the_gate() -> None:
+    assert missing_to_schedule(ready(), policy(Approver.DIRECTOR)) == (Missing("approval-missing", about="director"),)
+
+
+@pytest.mark.parametrize("state", [State.SCHEDULED, State.IN_SESSION, State.CONCLUDED])
+def test_a_case_has_one_session_at_a_time(state: State) -> None:
+    with pytest.raises(StateConflict):
+        schedule(replace(ready(), state=state))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pointer"),
+    [
+        (booking(AT), "/starts_at"),
+        (booking(AT - HOUR), "/starts_at"),
+        (booking(hours=0), "/ends_at"),
+        (booking(hours=-1), "/ends_at"),
+        (booking(hours=8.01), "/ends_at"),
+    ],
+)
+def test_a_session_is_held_in_the_future_and_for_eight_hours_at_most(wanted: Booking, pointer: str) -> None:
+    with pytest.raises(Invalid) as scheduling:
+        schedule(ready(), wanted)
+    with pytest.raises(Invalid) as moving:
+        reschedule(scheduled(), wanted)
+    assert scheduling.value.pointer == moving.value.pointer == pointer
+
+
+def test_eight_hours_in_a_second_are_a_sensible_session() -> None:
+    booking(AT + timedelta(seconds=1), 8).require_sensible(AT)
+
+
+# ── rescheduling and cancelling ────────────────────────────────────────────────────────────────────────────────────
+
+
+def reschedule(of: Case, wanted: Booking | None = None) -> Facts:
+    return sessions.reschedule(of, SESSION, wanted or booking(TOMORROW + HOUR), at=AT)
+
+
+def test_a_session_that_is_ahead_can_be_moved() -> None:
+    assert reschedule(scheduled()) == (
+        facts.SessionRescheduled(
+            session_id=SESSION,
+            mediator_id=MEDIATOR,
+            starts_at=TOMORROW + HOUR,
+            ends_at=TOMORROW + 3 * HOUR,
+            mode=Mode.IN_PERSON,
+            place="Room 4",
+        ),
+    )
+
+
+def test_nobody_moves_a_session_without_its_mediator() -> None:
+    with pytest.raises(StateConflict):
+        reschedule(replace(scheduled(), assignments=()))
+
+
+def test_a_session_that_is_ahead_can_be_cancelled() -> None:
+    assert sessions.cancel(scheduled(), SESSION) == (
+        facts.SessionCancelled(session_id=SESSION, reason=CancelReason.REQUESTED),
+        moved(Event.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
+    )
+
+
+# ── the gate of starting ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def start(of: Case, *present: Seat) -> Facts:
+    return sessions.start(of, SESSION, frozenset(present) or None)
+
+
+def test_a_session_starts_when_everybody_who_is_expected_has_signed() -> None:
+    assert start(signed(scheduled())) == (
+        facts.SessionStarted(
+            session_id=SESSION,
+            agreement_id=AGREEMENT,
+            present=tuple(sorted([party(ROSA), party(KIM), MEDIATES])),
+            absent=(),
+        ),
+        moved(Event.SESSION_STARTED, State.SCHEDULED, State.IN_SESSION),
+    )
+
+
+def test_a_session_starts_without_somebody_of_several() -> None:
+    here = signed(scheduled(complainant(ROSA), complainant(ELIA), officer(KIM)))
+    started, _ = start(here, party(ROSA), party(KIM), MEDIATES)
+    assert isinstance(started, facts.SessionStarted)
+    assert started.absent == (party(ELIA),)
+
+
+def test_who_is_not_there_need_not_have_signed() -> None:
+    here = scheduled(complainant(ROSA), complainant(ELIA), officer(KIM))
+    present = (party(ROSA), party(KIM), MEDIATES)
+    assert start(replace(here, agreements=(agreement(*present),)), *present)[0].kind == "session.started"
+
+
+@given(st.sets(st.sampled_from([party(ROSA), party(MAYA), GUARDS, party(KIM), MEDIATES, INTERPRETS])))
+def test_exactly_those_who_have_not_signed_are_missing(have: set[Seat]) -> None:
+    here = replace(scheduled(complainant(ROSA), minor(MAYA), officer(KIM)), attendees=(interpreter(),))
+    everybody = set(seats(here))
+    missing = missing_to_start(replace(here, agreements=(agreement(*have),)))
+    assert {(m.subject, m.about) for m in missing} == {(s.id, s.role) for s in everybody - have}
+    assert {m.code for m in missing} <= {"signature-missing"}
+
+
+@pytest.mark.parametrize("superseded", [True, False])
+def test_without_a_text_that_counts_nobody_has_signed(*, superseded: bool) -> None:
+    here = scheduled()
+    if superseded:
+        here = replace(here, agreements=(agreement(*seats(here), superseded=True),))
+    with pytest.raises(ConditionsMissing) as caught:
+        start(here)
+    assert caught.value.missing == (Missing("agreement-missing"),)
+
+
+@pytest.mark.parametrize(
+    ("away", "missing"),
+    [
+        (party(ROSA), "complainant-absent"),
+        (party(KIM), "officer-absent"),
+        (MEDIATES, "mediator-absent"),
+    ],
+)
+def test_each_side_and_the_mediator_are_there(away: Seat, missing: str) -> None:
+    with pytest.raises(ConditionsMissing) as caught:
+        start(signed(scheduled()), *({party(ROSA), party(KIM), MEDIATES} - {away}))
+    assert caught.value.missing == (Missing(missing),)
+
+
+def test_a_guardian_is_there() -> None:
+    here = signed(scheduled(minor(MAYA), officer(KIM)))
+    with pytest.raises(ConditionsMissing) as caught:
+        start(here, party(MAYA), party(KIM), MEDIATES)
+    assert caught.value.missing == (Missing("guardian-absent", MAYA),)
+    assert start(here)[0].kind == "session.started"
+
+
+def test_a_guardian_who_is_no_longer_on_file_is_missing() -> None:
+    with pytest.raises(ConditionsMissing) as caught:
+        start(signed(scheduled(minor(MAYA, guardian=False), officer(KIM))))
+    assert caught.value.missing == (Missing("guardian-missing", MAYA),)
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        (),
+        (interpreter(confirmed=False),),
+        (interpreter("es"),),
+        (interpreter(of=KIM),),
+        (replace(interpreter(), role=AttendeeRole.SUPPORT_PERSON),),
+    ],
+)
+def test_the_requested_interpreter_is_missing(who: tuple[Attendee, ...]) -> None:
+    here = signed(replace(scheduled(needing("asl"), officer(KIM)), attendees=who))
+    with pytest.raises(ConditionsMissing) as caught:
+        start(here)
+    assert caught.value.missing == (Missing("interpreter-missing", ROSA, about="asl"),)
+
+
+@pytest.mark.parametrize("of", [None, ROSA])
+def test_the_requested_interpreter_is_confirmed_and_there(of: UUID | None) -> None:
+    here = signed(replace(scheduled(needing("asl"), officer(KIM)), attendees=(interpreter(of=of),)))
+    assert start(here)[0].kind == "session.started"
+    with pytest.raises(ConditionsMissing) as caught:
+        start(here, party(ROSA), party(KIM), MEDIATES)
+    assert caught.value.missing == (Missing("interpreter-missing", ROSA, about="asl"),)
+
+
+def test_the_need_of_somebody_who_is_not_there_is_no_obstacle() -> None:
+    here = signed(scheduled(needing("asl"), complainant(ELIA), officer(KIM)))
+    assert start(here, party(ELIA), party(KIM), MEDIATES)[0].kind == "session.started"
+
+
+def test_nobody_is_there_who_was_not_expected() -> None:
+    with pytest.raises(Invalid) as caught:
+        start(signed(scheduled()), party(ROSA), party(KIM), MEDIATES, party(STRANGER))
+    assert (caught.value.pointer, caught.value.rule) == ("/present", "not-expected")
+
+
+def test_before_a_session_is_scheduled_that_is_missing_too() -> None:
+    assert missing_to_start(signed(ready())) == (Missing("session-missing"),)
+
+
+@pytest.mark.parametrize("standing", [DECLINED, WITHDRAWN, LAPSED])
+def test_who_has_left_is_missed_by_no_gate(standing: Standing) -> None:
+    here = signed(scheduled(complainant(ROSA), complainant(ELIA, standing), officer(KIM)))
+    assert missing_to_schedule(here, CITY) == ()
+    assert missing_to_start(here) == ()
+
+
+# ── what a party is told of the gates ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_party_is_told_what_is_missing_from_itself_only() -> None:
+    here = scheduled(needing("asl"), officer(KIM))
+    here = replace(here, agreements=(agreement(party(KIM), MEDIATES),))
+    assert missing_of(here, ROSA, CITY) == (
+        Missing("interpreter-missing", ROSA, about="asl"),
+        Missing("signature-missing", ROSA, about="party"),
+    )
+    assert missing_of(here, KIM, CITY) == ()
+
+
+def test_what_two_gates_miss_is_told_once() -> None:
+    here = scheduled(minor(MAYA, guardian=False), officer(KIM))
+    assert [m.code for m in missing_of(here, MAYA, CITY)] == ["guardian-missing"]
+
+
+@pytest.mark.parametrize("state", sorted(SEALED))
+@pytest.mark.parametrize("other", [WAITING, ASKED, AGREED, DECLINED])
+def test_while_answers_are_sealed_a_party_is_told_of_its_own_consent_alone(state: State, other: Standing) -> None:
+    here = case(state, complainant(ROSA, ASKED), officer(KIM, other))
+    assert missing_of(here, ROSA, CITY) == (Missing("consent-missing", ROSA),)
+
+
+# ── how a session ends ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_session_is_adjourned_to_be_scheduled_anew() -> None:
+    assert sessions.adjourn(in_session(), SESSION) == (
+        facts.SessionAdjourned(session_id=SESSION),
+        moved(Event.SESSION_ADJOURNED, State.IN_SESSION, State.READY),
+    )
+
+
+def test_a_session_is_completed() -> None:
+    assert sessions.complete(in_session(), SESSION) == (
+        facts.SessionCompleted(session_id=SESSION),
+        moved(Event.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
+    )
+
+
+@pytest.mark.parametrize("here", [scheduled(), in_session()])
+def test_the_mediator_ends_the_mediation_and_nothing_is_kept_but_that(here: Case) -> None:
+    assert sessions.end(here, SESSION) == (
+        facts.SessionEnded(session_id=SESSION, reason=EndReason.ENDED_BY_MEDIATOR),
+        moved(Event.ENDED_BY_MEDIATOR, here.state, State.ENDED),
+        facts.CaseClosed(outcome=State.ENDED, agreement_reached=None, lapse_reason=None),
+    )
+
+
+def absent(of: Case, party_id: UUID = KIM, *, excused: bool = False, at: datetime = TOMORROW) -> Facts:
+    return sessions.record_absence(of, SESSION, party_id, excused=excused, absence_id=NEW, at=at)
+
+
+@pytest.mark.parametrize("excused", [True, False])
+def test_who_does_not_come_calls_the_session_off(*, excused: bool) -> None:
+    assert absent(scheduled(), excused=excused) == (
+        facts.AbsenceRecorded(absence_id=NEW, session_id=SESSION, party_id=KIM, excused=excused),
+        moved(Event.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
+    )
+
+
+def test_a_second_absence_from_the_same_session_is_recorded_beside_the_first() -> None:
+    missed = replace(ready(), sessions=(session(SessionState.MISSED),))
+    assert [fact.kind for fact in absent(missed, ROSA)] == ["absence.recorded"]
+
+
+def test_nobody_is_absent_before_the_time() -> None:
+    with pytest.raises(StateConflict):
+        absent(scheduled(), at=TOMORROW - timedelta(seconds=1))
+
+
+def test_who_has_left_is_not_absent() -> None:
+    with pytest.raises(NotFound):
+        absent(scheduled(complainant(ROSA), officer(KIM, WITHDRAWN), officer(LEE)))
+
+
+COMMANDS: dict[str, tuple[Callable[[Case], Facts], set[SessionState]]] = {
+    "reschedule": (reschedule, {SessionState.SCHEDULED}),
+    "cancel": (lambda of: sessions.cancel(of, SESSION), {SessionState.SCHEDULED}),
+    "start": (start, {SessionState.SCHEDULED}),
+    "adjourn": (lambda of: sessions.adjourn(of, SESSION), {SessionState.IN_PROGRESS}),
+    "complete": (lambda of: sessions.complete(of, SESSION), {SessionState.IN_PROGRESS}),
+    "end": (lambda of: sessions.end(of, SESSION), {SessionState.SCHEDULED, SessionState.IN_PROGRESS}),
+    "absence": (absent, {SessionState.SCHEDULED, SessionState.MISSED}),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("state", list(SessionState))
+def test_a_session_that_is_past_that_is_left_alone(command: str, state: SessionState) -> None:
+    act, allowed = COMMANDS[command]
+    if state in allowed:
+        return
+    with pytest.raises(StateConflict):
+        act(replace(signed(ready()), sessions=(session(state),)))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_session_of_another_case_is_not_there(command: str) -> None:
+    act, _ = COMMANDS[command]
+    with pytest.raises(NotFound):
+        act(ready())
+
+
+@pytest.mark.parametrize("state", sorted(CLOSED))
+def test_nothing_is_decided_in_a_closed_case(state: State) -> None:
+    over = replace(signed(scheduled()), state=state)
+    for act, _ in COMMANDS.values():
+        with pytest.raises(CaseClosed):
+            act(over)
+    with pytest.raises(CaseClosed):
+        schedule(over)
+    with pytest.raises(CaseClosed):
+        sessions.confirm_attendee(over, NOOR)
+    with pytest.raises(CaseClosed):
+        sessions.add_attendee(
+            over,
+            AttendeeRole.SUPPORT_PERSON,
+            attendee_id=NEW,
+            name="Noor Haddad",
+            language=None,
+            for_party_id=None,
+            qualified=False,
+            relation=InterpreterRelation.NONE,
+        )
+
+
+def test_of_several_sessions_the_one_that_is_named_is_meant() -> None:
+    earlier = replace(session(SessionState.MISSED), session_id=NEW)
+    here = replace(scheduled(), sessions=(earlier, session()))
+    assert sessions.cancel(here, SESSION)[0].kind == "session.cancelled"
+    with pytest.raises(StateConflict):
+        sessions.cancel(here, NEW)

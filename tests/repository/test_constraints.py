@@ -1,0 +1,343 @@
+"""What the tables refuse, whatever the code above them believes: each constraint, and the row it is there to refuse."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import CheckConstraint, UniqueConstraint, insert, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint, Range
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.repository.cases import constraint_of
+from mediation_api.repository.database import Database
+from mediation_api.repository.tables import APPEND_ONLY, metadata
+
+Row = dict[str, object]
+
+NOW: Final = datetime(2026, 3, 2, 20, tzinfo=UTC)
+TODAY: Final = date(2026, 3, 2)
+COMPLAINT, CASE, MEDIATOR, SESSION, AGREEMENT = (UUID(int=n) for n in range(1, 6))
+ROSA, DALE, LATE, OTHER = (UUID(int=n) for n in range(11, 15))
+SHA: Final = "a" * 64
+BY: Final = {"by_role": "intake", "by": "intake.1"}
+OF_CASE: Final = {"case_id": CASE, "at": NOW, **BY}
+SLOT: Final = Range(NOW, NOW + timedelta(hours=2))
+
+ROWS: Final[dict[str, Row]] = {
+    "complaints": {
+        "id": COMPLAINT,
+        "reference": "2026-000001",
+        "channel": "phone",
+        "narrative": "What happened.",
+        "allegations": ["discourtesy"],
+        "interested_in_mediation": True,
+        "external_reference": "X-1",
+        "rank_initiated": False,
+        "filed_at": NOW,
+        **BY,
+    },
+    "disclosures": {"sha256": SHA, "version": "1", "language": "en", "body": "It is voluntary."},
+    "idempotency_keys": {"caller": "c", "operation": "o", "key_sha256": SHA, "request_sha256": SHA, "at": NOW},
+    "mediators": {
+        "id": MEDIATOR,
+        "name": "Amara Okafor",
+        "subject": "m.okafor",
+        "languages": ["en"],
+        "active": True,
+        "added_at": NOW,
+    },
+    "cases": {
+        "id": CASE,
+        "complaint_id": COMPLAINT,
+        "attempt": 1,
+        "state": "screening",
+        "requested_on": TODAY,
+        "due_on": TODAY,
+        "opened_at": NOW,
+        "version": 0,
+    },
+    "parties": {
+        "id": ROSA,
+        "complaint_id": COMPLAINT,
+        "side": "complainant",
+        "name": "Rosa Alvarez",
+        "language": "en",
+        "minor": False,
+        "added_at": NOW,
+    },
+    "access_codes": {"lookup": "one", "party_id": ROSA, "digest": b"1", "issued_at": NOW},
+    "agreements": {
+        "id": AGREEMENT,
+        "case_id": CASE,
+        "kind": "confidentiality",
+        "number": 1,
+        "languages": ["en"],
+        "text": "We agree.",
+        "sha256": SHA,
+        "terms_confidential": False,
+        "made_at": NOW,
+    },
+    "approvals": {"id": OTHER, "approver": "director", "approved": True, **OF_CASE},
+    "assignments": {
+        "id": OTHER,
+        "case_id": CASE,
+        "mediator_id": MEDIATOR,
+        "state": "proposed",
+        "answer_due_on": TODAY,
+        "conflicts": [],
+        "proposed_at": NOW,
+    },
+    "facts": {"id": OTHER, "kind": "case.opened", "data": {}, **OF_CASE},
+    "participants": {
+        "case_id": CASE,
+        "party_id": ROSA,
+        "side": "complainant",
+        "standing": "waiting",
+        "joined_at": NOW,
+    },
+    "pauses": {"id": OTHER, "reason": "leave", "starts_on": TODAY, "ends_on": TODAY, **OF_CASE},
+    "screenings": {
+        "id": OTHER,
+        "rules_version": "1",
+        "findings": [],
+        "outcome": "pass",
+        "eligible": True,
+        "overridden": False,
+        **OF_CASE,
+    },
+    "sessions": {
+        "id": SESSION,
+        "case_id": CASE,
+        "mediator_id": MEDIATOR,
+        "state": "scheduled",
+        "during": SLOT,
+        "mode": "video",
+        "scheduled_at": NOW,
+    },
+    "absences": {"id": OTHER, "session_id": SESSION, "party_id": ROSA, "excused": False, **OF_CASE},
+    "attendances": {"session_id": SESSION, "seat_role": "party", "seat_id": ROSA, "present": True},
+    "attendees": {"id": OTHER, "case_id": CASE, "role": "support_person", "name": "Noor Haddad", "added_at": NOW},
+    "consents": {
+        "id": OTHER,
+        "party_id": ROSA,
+        "decision": "agreed",
+        "disclosure_sha256": SHA,
+        "channel": "portal",
+        "guardian_agreed": False,
+        **OF_CASE,
+    },
+    "signatures": {
+        "id": OTHER,
+        "agreement_id": AGREEMENT,
+        "sha256": SHA,
+        "signer_role": "party",
+        "signer_id": ROSA,
+        "method": "paper",
+        "at": NOW,
+        **BY,
+    },
+    "withdrawals": {"id": OTHER, "party_id": ROSA, "channel": "portal", **OF_CASE},
+}
+"""One good row of each table."""
+
+OFFICER: Final[Row] = {"id": DALE, "side": "officer", "employee_number": "4711"}
+ANOTHER: Final[dict[str, Row]] = {
+    "complaints": {"reference": "2026-000002", "external_reference": None},
+    "disclosures": {"sha256": "b" * 64},
+    "idempotency_keys": {"key_sha256": "b" * 64},
+    "mediators": {"subject": "m.other"},
+    "cases": {"attempt": 2, "state": "withdrawn", "closed_at": NOW},
+    "parties": {},
+    "access_codes": {"lookup": "two", "replaced_at": NOW},
+    "agreements": {"number": 2, "superseded_at": NOW},
+    "assignments": {"state": "declined", "answered_at": NOW},
+    "participants": {"party_id": LATE},
+    "sessions": {"state": "cancelled"},
+    "absences": {"party_id": DALE},
+    "attendances": {"seat_id": DALE},
+    "consents": {"party_id": DALE},
+    "signatures": {"signer_id": DALE},
+    "withdrawals": {"party_id": DALE},
+}
+"""What makes a second row good beside the first; its id is always a new one."""
+
+NOBODY: Final[Row] = {"by_role": "nobody"}
+REFUSED: Final[dict[str, tuple[str, Row]]] = {
+    # words that the rules do not know
+    **{
+        f"ck_{name}_by_role": (name, NOBODY)
+        for name in (
+            "absences",
+            "approvals",
+            "complaints",
+            "consents",
+            "facts",
+            "pauses",
+            "screenings",
+            "signatures",
+            "withdrawals",
+        )
+    },
+    "ck_agreements_kind": ("agreements", {"kind": "settlement"}),
+    "ck_approvals_approver": ("approvals", {"approver": "mayor"}),
+    "ck_assignments_state": ("assignments", {"state": "forgotten"}),
+    "ck_attendances_seat_role": ("attendances", {"seat_role": "journalist"}),
+    "ck_attendees_role": ("attendees", {"role": "journalist"}),
+    "ck_cases_lapse_reason": ("cases", {"lapse_reason": "boredom"}),
+    "ck_cases_state": ("cases", {"state": "forgotten"}),
+    "ck_complaints_channel": ("complaints", {"channel": "pigeon"}),
+    "ck_consents_channel": ("consents", {"channel": "pigeon"}),
+    "ck_consents_decision": ("consents", {"decision": "maybe"}),
+    "ck_participants_side": ("participants", {"side": "mediator"}),
+    "ck_participants_standing": ("participants", {"standing": "unsure"}),
+    "ck_parties_side": ("parties", {"side": "mediator"}),
+    "ck_pauses_reason": ("pauses", {"reason": "boredom"}),
+    "ck_screenings_outcome": ("screenings", {"outcome": "guilty"}),
+    "ck_sessions_end_reason": ("sessions", {"state": "ended", "end_reason": "quarrel"}),
+    "ck_sessions_mode": ("sessions", {"mode": "telepathy"}),
+    "ck_sessions_state": ("sessions", {"state": "forgotten"}),
+    "ck_signatures_method": ("signatures", {"method": "wax"}),
+    "ck_signatures_signer_role": ("signatures", {"signer_role": "journalist"}),
+    "ck_withdrawals_channel": ("withdrawals", {"channel": "pigeon"}),
+    # a case is closed, and mediated, all at once or not at all
+    "ck_cases_closed_at": ("cases", {"closed_at": None}),
+    "ck_cases_agreement_reached": ("cases", {"agreement_reached": True}),
+    "ck_cases_due_on": ("cases", {"due_on": TODAY - timedelta(days=1)}),
+    # who has answered was asked, and who has left did so at some time
+    "ck_participants_asked_first": ("participants", {"standing": "agreed"}),
+    "ck_participants_left_at": ("participants", {"standing": "withdrawn"}),
+    "ck_parties_minor_is_complainant": ("parties", {"side": "officer", "minor": True}),
+    "ck_parties_officer_fields": ("parties", {"employee_number": "4711"}),
+    # an override is a director's, with a reason
+    "ck_screenings_override": ("screenings", {"overridden": True, "reason": "Because.", "by_role": "intake"}),
+    # no mediator with a conflict
+    "ck_assignments_no_conflict": ("assignments", {"state": "accepted", "conflicts": ["knows_a_party"]}),
+    "ck_assignments_answered_at": ("assignments", {"answered_at": None}),
+    "ck_attendees_interpreter_language": ("attendees", {"role": "interpreter"}),
+    "ck_facts_subject": ("facts", {"case_id": None}),
+    "ck_idempotency_keys_answered": ("idempotency_keys", {"status": 201}),
+    "ck_pauses_ends_on": ("pauses", {"ends_on": TODAY - timedelta(days=1)}),
+    "ck_sessions_ended_has_reason": ("sessions", {"state": "ended"}),
+    # one of each
+    "mediator_taken": ("sessions", {"case_id": OTHER, "state": "in_progress", "during": SLOT}),
+    "uq_absences_session_id_party_id": ("absences", {"party_id": ROSA}),
+    "uq_access_codes_live": ("access_codes", {"replaced_at": None}),
+    "uq_agreements_case_id_kind_number": ("agreements", {"number": 1}),
+    "uq_agreements_current": ("agreements", {"superseded_at": None}),
+    "uq_assignments_live": ("assignments", {"state": "accepted"}),
+    "uq_cases_complaint_id_attempt": ("cases", {"attempt": 1}),
+    "uq_cases_open": ("cases", {"state": "ready", "closed_at": None}),
+    "uq_complaints_by_external_reference": ("complaints", {"external_reference": "X-1"}),
+    "uq_complaints_reference": ("complaints", {"reference": "2026-000001"}),
+    "uq_consents_case_id_party_id": ("consents", {"party_id": ROSA}),
+    "uq_facts_id": ("facts", {"id": OTHER}),
+    "uq_mediators_subject": ("mediators", {"subject": "m.okafor"}),
+    "uq_parties_complaint_id_employee_number": ("parties", {"side": "officer", "employee_number": "4711"}),
+    "uq_sessions_live": (
+        "sessions",
+        {"state": "scheduled", "during": Range(NOW + timedelta(days=1), NOW + timedelta(days=2))},
+    ),
+    "uq_signatures_agreement_id_signer_role_signer_id": ("signatures", {"signer_id": ROSA}),
+    "uq_withdrawals_case_id_party_id": ("withdrawals", {"party_id": ROSA}),
+}
+"""For each constraint a row that only it refuses: a good second row, with these changes."""
+
+STRANGERS: Final[dict[str, tuple[str, Row]]] = {
+    "fk_absences_case_id_party_id": ("absences", {"party_id": LATE}),
+    "fk_attendees_case_id_for_party_id": ("attendees", {"for_party_id": LATE}),
+    "fk_consents_case_id_party_id": ("consents", {"party_id": LATE}),
+    "fk_signatures_agreement_id_sha256": ("signatures", {"sha256": "b" * 64}),
+    "fk_withdrawals_case_id_party_id": ("withdrawals", {"party_id": LATE}),
+}
+"""Nobody answers, leaves or is absent in a case that is not theirs, or signs another text than the agreement's."""
+
+
+async def _insert(connection: AsyncConnection, table: str, row: Row) -> None:
+    await connection.execute(insert(metadata.tables[table]).values(dict(row)))
+
+
+async def _insert_all(connection: AsyncConnection) -> None:
+    """One good row of each table, an officer who takes part, and a late party who does not yet."""
+    for table in metadata.sorted_tables:
+        await _insert(connection, table.name, ROWS[table.name])
+        if table.name == "parties":
+            await _insert(connection, "parties", ROWS["parties"] | OFFICER)
+            await _insert(connection, "parties", ROWS["parties"] | {"id": LATE})
+        if table.name == "participants":
+            await _insert(connection, "participants", ROWS["participants"] | {"party_id": DALE, "side": "officer"})
+
+
+def _second(table: str, changes: Row | None = None) -> Row:
+    row = {**ROWS[table], **ANOTHER.get(table, {})}
+    if "id" in row:
+        row["id"] = uuid4()
+    return row | (changes or {})
+
+
+def _constraints() -> set[str]:
+    """Every CHECK, unique and exclusion constraint, and every unique index."""
+    kinds = (CheckConstraint, UniqueConstraint, ExcludeConstraint)
+    return {
+        str(each.name)
+        for table in metadata.sorted_tables
+        for each in (
+            *(c for c in table.constraints if isinstance(c, kinds)),
+            *(i for i in table.indexes if i.unique),
+        )
+    }
+
+
+def test_each_constraint_has_a_row_that_it_refuses() -> None:
+    # The key of a table includes this one; it is there for signatures to point at.
+    assert {*REFUSED, "uq_agreements_id_sha256"} == _constraints()
+
+
+@pytest.mark.parametrize("table", sorted(metadata.tables))
+async def test_a_good_second_row_is_accepted(database: Database, table: str) -> None:
+    """Otherwise the tests below would prove nothing."""
+    async with database.transaction() as connection:
+        await _insert_all(connection)
+        await _insert(connection, table, _second(table))
+
+
+@pytest.mark.parametrize("constraint", sorted(REFUSED | STRANGERS))
+async def test_the_row_is_refused_by_its_constraint(database: Database, constraint: str) -> None:
+    table, changes = (REFUSED | STRANGERS)[constraint]
+    async with database.transaction() as connection:
+        await _insert_all(connection)
+        if changes.get("case_id") == OTHER:  # a case of another complaint
+            await _insert(connection, "complaints", _second("complaints", {"id": LATE}))
+            await _insert(connection, "cases", ROWS["cases"] | {"id": OTHER, "complaint_id": LATE})
+        with pytest.raises(IntegrityError) as caught:
+            async with connection.begin_nested():
+                await _insert(connection, table, _second(table, changes))
+
+    assert constraint_of(caught.value) == constraint
+
+
+@pytest.mark.parametrize("table", [t.name for t in APPEND_ONLY])
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"],
+    ids=["update", "delete", "truncate"],
+)
+@pytest.mark.parametrize("replica", [False, True], ids=["", "as-replica"])
+async def test_what_was_acknowledged_cannot_be_changed(
+    database: Database, table: str, statement: str, *, replica: bool
+) -> None:
+    """Nor by somebody who switches the ordinary triggers off."""
+    column = next(iter(metadata.tables[table].primary_key)).name
+    if table == "facts":
+        column = "id"  # the key is an identity, and refuses by itself
+    async with database.transaction() as connection:
+        await _insert_all(connection)
+        if replica:
+            if not await connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")):
+                pytest.skip("this server's user may not switch triggers off at all")
+            await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        with pytest.raises(IntegrityError, match=f"{table} is append-only"):
+            async with connection.begin_nested():
+                await connection.execute(text(statement.format(table=table, column=column)))
+        assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == 1  # noqa: S608 - our own tables

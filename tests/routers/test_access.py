@@ -1,0 +1,88 @@
+"""Every operation has its row in the table of access, and every cell of it holds over HTTP."""
+
+import re
+from typing import Final
+from uuid import UUID
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from tests.build import Caller, Office
+
+from mediation_api.domain.access import ACCESS, Role
+from mediation_api.outreach.tokens import CITY_ROLES
+
+NOTHING: Final = UUID("00000000-0000-4000-8000-000000000000")
+DOCUMENTATION = {"/openapi.json", "/docs", "/docs/{name}"}
+
+
+def operations(app: FastAPI) -> list[tuple[str, str, str]]:
+    """Name, method and path of each operation; one entry for each route."""
+    found = []
+    for context in iter_route_contexts(app.routes):
+        if context.path_format in DOCUMENTATION:
+            continue
+        assert isinstance(context.original_route, APIRoute), f"{context.path_format} is no operation"
+        assert context.methods is not None
+        (method,) = context.methods
+        found.append((context.original_route.endpoint.__name__, method, str(context.path_format)))
+    return found
+
+
+def test_routes_and_rows_are_one_to_one(app: FastAPI) -> None:
+    names = [name for name, _, _ in operations(app)]
+    assert sorted(names) == sorted(ACCESS)
+
+
+def test_nothing_but_the_documentation_stands_outside_the_contract(app: FastAPI) -> None:
+    outside = {str(c.path_format) for c in iter_route_contexts(app.routes) if not getattr(c, "include_in_schema", True)}
+    assert outside == DOCUMENTATION
+
+
+def test_each_operation_has_an_address_of_its_own(app: FastAPI) -> None:
+    addresses = [(method, path) for _, method, path in operations(app)]
+    assert len(addresses) == len(set(addresses))
+
+
+def caller(role: Role, office: Office, app: FastAPI) -> Caller:
+    """Somebody of this role, who stands in no relation to anything."""
+    if role is Role.PUBLIC:
+        return office.public
+    if role is Role.COMPLAINANT:
+        token = app.state.service.issuer.issue(NOTHING, token_id=UUID(int=1), now=office.clock.now)
+        return Caller(office.client, token)
+    return office.caller(role, f"{role}.nobody", "no-such-number" if role is Role.OFFICER else None)
+
+
+def test_every_role_is_tried() -> None:
+    assert {*CITY_ROLES, Role.PUBLIC, Role.COMPLAINANT} == set(Role)
+
+
+def filled_in(path: str) -> str:
+    """The path with an id, or a hash, of something that does not exist."""
+    return re.sub(r"{(\w+)}", lambda found: "f" * 64 if found[1] == "sha256" else str(NOTHING), path)
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_every_cell_of_the_table_holds(role: Role, app: FastAPI, office: Office) -> None:
+    """Without a row a role is refused before its request is looked at; with one, it is not refused for its role."""
+    somebody = caller(role, office, app)
+    for operation, method, path in operations(app):
+        response = await somebody.send(method, filled_in(path), None if method == "GET" else {})
+        said = f"{role} {operation}: {response.status_code}"
+        if role in ACCESS[operation]:
+            assert response.status_code not in {401, 403}, said
+            assert response.status_code < 500, said
+        elif role is Role.PUBLIC:
+            assert (response.status_code, response.json()["code"]) == (401, "unauthenticated"), said
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+        else:
+            assert (response.status_code, response.json()["code"]) == (403, "not-permitted"), said
+
+
+async def test_a_token_that_proves_nothing_opens_nothing(app: FastAPI, office: Office) -> None:
+    """Not even what the public may do: whoever shows a token is held to it."""
+    forged = Caller(office.client, "a.b.c")
+    for operation, method, path in operations(app):
+        response = await forged.send(method, filled_in(path), None if method == "GET" else {})
+        assert response.status_code == 401, f"{operation}: {response.status_code}"

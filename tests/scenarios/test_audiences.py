@@ -1,0 +1,635 @@
+"""Who sees what: the exact fields of every representation, and nothing of the other side in any answer.
+
+Every personal field that the office keeps is filled with a word of its own. Everybody then asks everything, in every
+state, and no word turns up where it does not belong.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from uuid import uuid4
+
+import httpx
+from tests.build import NO_CONFLICT, Answer, Caller, Office, Story
+from tests.scenarios.conftest import Fork
+
+from mediation_api.domain.access import Role
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+# ── the exact fields ───────────────────────────────────────────────────────────────────────────────────────────────
+
+TARGET = "due_on pace days_left working_days_left raw_days net_days requested_on"
+NEXT_SESSION = "id state starts_at ends_at mode place"
+FIELDS = {
+    "case office": "audience id complaint_id reference attempt state waits_for alerts target coordinator participants "
+    "assignment next_session agreement_reached lapse_reason opened_at closed_at",
+    "case office target": TARGET,
+    "case office participants": "party_id side name standing asked_at left_at unexcused_absences",
+    "case office assignment": "id mediator_id name state answer_due_on",
+    "case office next_session": NEXT_SESSION,
+    "case mediator": "audience id reference state target incident_on allegations assignment participants next_session",
+    "case mediator target": TARGET,
+    "case mediator assignment": "id state answer_due_on",
+    "case mediator participants": "party_id side name language interpreter_language minor accommodations phone email "
+    "safe_contact",
+    "case mediator next_session": NEXT_SESSION,
+    "case party": "audience id reference status requested_on due_on incident_on allegations you others mediator_name "
+    "next_session",
+    "case party you": "party_id side standing",
+    "case party others": "party_id side name",
+    "case party next_session": NEXT_SESSION,
+    "complaint office": "audience id reference channel narrative incident_on incident_place precinct allegations "
+    "interested_in_mediation external_reference disposition crime_alleged serious_injury litigation_pending "
+    "officer_is_witness pending_case_filed_on rank_initiated filed_at cases",
+    "complaint office cases": "id state",
+    "complaint limited": "audience id reference external_reference incident_on allegations interested_in_mediation "
+    "disposition filed_at case_ids",
+    "session office": "audience id case_id mediator_id state starts_at ends_at mode place started_at finished_at "
+    "end_reason attendance absences",
+    "session office attendance": "role id present",
+    "session party": "audience id case_id state starts_at ends_at mode place",
+    "agreement office": "audience id case_id kind number template_version languages text sha256 terms_confidential "
+    "made_at superseded_at signatures",
+    "agreement office signatures": "id role signer_id sha256 method at",
+    "agreement party": "audience id case_id kind number template_version languages text sha256 terms_confidential "
+    "made_at superseded_at signed_at",
+    "readiness all": "audience scheduling starting",
+    "readiness all scheduling": "open missing",
+    "readiness own": "audience missing",
+    "fact office": "audience id at kind party_id by_role by data",
+    "fact participant": "audience id at kind party_id",
+    "party": "id complaint_id side name employee_number unit phone email postal_address safe_contact language "
+    "interpreter_language accommodations minor guardian added_at",
+    "party guardian": "name relation phone email",
+    "consent": "id case_id party_id decision disclosure_sha256 channel guardian_agreed at",
+    "withdrawal": "id case_id party_id channel at",
+    "verification": "agreement_id sha256 text_intact signatures_intact superseded",
+}
+"""The fields of each representation, and of what is nested in it."""
+
+AUDIENCES = {
+    "coordinator": "office",
+    "director": "office",
+    "intake": "office",
+    "auditor": "office",
+    "mediator": "mediator",
+    "complainant": "party",
+    "officer": "party",
+}
+
+
+def nested(value: object) -> Iterator[Mapping[str, object]]:
+    """The object, or the objects of a list."""
+    for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, dict):
+            yield each
+
+
+def hold(representation: str, answer: Mapping[str, object]) -> None:
+    """Hold the fields of an answer, and of what is nested in it, against the table."""
+    assert set(answer) == set(FIELDS[representation].split()), representation
+    for name, value in answer.items():
+        within = f"{representation} {name}"
+        if within in FIELDS:
+            for each in nested(value):
+                hold(within, each)
+
+
+async def test_every_audience_gets_exactly_its_fields(office: Office) -> None:
+    guardian = {"name": "Ines Alvarez", "relation": "parent"}
+    story = await office.file(complainants=[{"minor": True, "guardian": guardian}])
+    await story.screen()
+    await story.answer(story.complainants[0], guardian_agreed=True)
+    await story.answer(story.officers[0])
+    await story.assign()
+    await story.schedule()
+    await story.sign_all()
+    await story.sign_on_paper("guardian", story.complainants[0].party_id)
+    await story.session("start", {})
+    assert story.mediator is not None
+    asking = {
+        "coordinator": office.coordinator,
+        "director": office.director,
+        "intake": office.intake,
+        "auditor": office.auditor,
+        "mediator": story.mediator,
+        "complainant": story.complainants[0],
+        "officer": story.officers[0],
+    }
+    session, agreement = f"/v1/sessions/{story.session_id}", f"/v1/agreements/{story.agreement['id']}"
+    complaint = f"/v1/complaints/{story.complaint_id}"
+    for name, who in asking.items():
+        audience = AUDIENCES[name]
+        party, staff = audience == "party", audience == "office"
+        case = await who.get(story.path)
+        assert case["audience"] == audience
+        hold(f"case {audience}", case)
+        assert case["next_session"] is not None
+        assert case in (await who.get("/v1/cases"))["items"]  # type: ignore[operator]
+        shown = await who.get(session)
+        hold("session party" if party else "session office", shown)
+        assert (await who.get(f"/v1/sessions?case_id={story.case_id}"))["items"] == [shown]
+        hold("readiness own" if party else "readiness all", await who.get(f"{story.path}/readiness"))
+        facts: list[Answer] = (await who.get(f"{story.path}/timeline?limit=100"))["items"]  # type: ignore[assignment]
+        for fact in facts:
+            hold("fact office" if staff else "fact participant", fact)
+            assert staff or fact["party_id"] in {None, who.party_id}
+        if name not in {"intake", "auditor"}:
+            text = await who.get(agreement)
+            hold("agreement party" if party else "agreement office", text)
+            assert (await who.get(f"{story.path}/agreements"))["items"] == [text]
+        if not party and name != "intake":
+            hold("verification", await who.get(f"{agreement}/verification"))
+        if party:
+            hold("party", await who.get(f"/v1/parties/{who.party_id}"))
+            answers: list[Answer] = (await who.get(f"{story.path}/consents"))["items"]  # type: ignore[assignment]
+            assert [answer["party_id"] for answer in answers] == [who.party_id]
+            hold("consent", answers[0])
+    hold("complaint office", await office.intake.get(complaint))
+    hold("complaint office", await office.auditor.get(complaint))
+    hold("complaint limited", await story.complainants[0].get(complaint))
+    hold("withdrawal", await story.withdraw(story.officers[0]))
+
+
+async def test_an_integration_reads_the_outline_of_what_it_filed_and_nothing_else(office: Office) -> None:
+    body = {
+        "narrative": "Words.",
+        "allegations": ["discourtesy"],
+        "interested_in_mediation": True,
+        "external_reference": "CRM-77",
+        "parties": [{"side": "complainant", "name": "Rosa Alvarez"}],
+    }
+    filed = await office.integration.post("/v1/complaints", body)
+    other = await office.file()
+    path = f"/v1/complaints/{filed['id']}"
+    shown = await office.integration.get(path)
+    hold("complaint limited", shown)
+    assert (await office.integration.get("/v1/complaints"))["items"] == [shown]
+    assert shown["external_reference"] == "CRM-77"
+    await office.integration.get(f"/v1/complaints/{other.complaint_id}", 404)
+    await office.caller(Role.INTEGRATION, "another-system").get(path, 404)
+    assert (await office.integration.post("/v1/complaints", body, 409))["code"] == "external-reference-taken"
+    await office.caller(Role.INTEGRATION, "another-system").post("/v1/complaints", body)
+    for case_path in (f"/v1/cases/{filed['case_id']}", "/v1/cases", f"{path}/parties"):
+        await office.integration.get(case_path, 403)
+
+
+async def test_the_first_answer_to_a_complaint_shows_codes_and_no_person(office: Office) -> None:
+    person = {"side": "complainant", "name": "Rosa Alvarez", "phone": "+1 503 555 0100"}
+    body = {"narrative": "Words.", "allegations": ["discourtesy"], "interested_in_mediation": True, "parties": [person]}
+    filed = await office.public.post("/v1/complaints", body)
+    assert set(filed) == {"id", "reference", "case_id", "access_codes"}
+    codes: list[Answer] = filed["access_codes"]  # type: ignore[assignment]
+    assert [set(code) for code in codes] == [{"party_id", "access_code"}]
+
+
+# ── words that must not travel ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def person(mark: str, number: str) -> dict[str, object]:
+    """Somebody whose every field holds a word of its own."""
+    return {
+        "name": f"Name-{mark}",
+        "phone": f"+1 503 555 {number}",
+        "email": f"mail-{mark}@example.org",
+        "postal_address": f"Street-{mark}",
+        "safe_contact": f"Safe-{mark}",
+        "accommodations": f"Aids-{mark}",
+        "language": "es",
+    }
+
+
+def words(mark: str, number: str, *extra: str) -> set[str]:
+    """The words of that person, its name aside."""
+    return {f"555 {number}", f"mail-{mark}", f"Street-{mark}", f"Safe-{mark}", f"Aids-{mark}", *extra}
+
+
+async def marked(office: Office) -> Story:
+    """A case of two on each side, with a word of its own in every personal field."""
+    guardian = {
+        "name": "Guardian-g",
+        "relation": "Relation-g",
+        "phone": "+1 503 555 0999",
+        "email": "mail-g@example.org",
+    }
+    return await office.file(
+        complainants=[
+            {**person("ca", "0101"), "minor": True, "guardian": guardian, "interpreter_language": "es"},
+            person("cb", "0102"),
+        ],
+        officers=[
+            {**person("oa", "0201"), "employee_number": "EMP-OA", "unit": "Unit-oa"},
+            {**person("ob", "0202"), "employee_number": "EMP-OB", "unit": "Unit-ob"},
+        ],
+        narrative="Narrative-n of the complaint.",
+        incident_place="Place-n",
+        precinct="Precinct-n",
+    )
+
+
+GUARDIAN = {"Guardian-g", "Relation-g", "555 0999", "mail-g"}
+STORY = {"Narrative-n", "Place-n", "Precinct-n"}
+PEOPLE = {
+    "ca": words("ca", "0101") | GUARDIAN,
+    "cb": words("cb", "0102"),
+    "oa": words("oa", "0201", "EMP-OA", "Unit-oa"),
+    "ob": words("ob", "0202", "EMP-OB", "Unit-ob"),
+}
+NAMES = {"ca": "Name-ca", "cb": "Name-cb", "oa": "Name-oa", "ob": "Name-ob"}
+FOR_THE_MEDIATOR = {"555 ", "mail-c", "mail-o", "Safe-", "Aids-"}
+"""What a mediator is told once the case is accepted: how to reach people, and what they need."""
+
+
+async def all_that_it_gets(who: Caller, story: Story) -> str:
+    """Every answer to everything, headers and refusals included, as one text."""
+    complaint, session = f"/v1/complaints/{story.complaint_id}", f"/v1/sessions/{story.session_id or NOBODY}"
+    agreement = f"/v1/agreements/{story.agreement.get('id', NOBODY)}"
+    paths = [
+        story.path,
+        *(f"{story.path}/{part}" for part in ("timeline?limit=100", "readiness", "consents", "withdrawals")),
+        *(f"{story.path}/{part}" for part in ("agreements", "attendees", "screenings", "pauses")),
+        *("/v1/cases", "/v1/complaints", "/v1/sessions", "/v1/assignments", "/v1/mediators"),
+        *(complaint, f"{complaint}/parties", session, agreement, f"{agreement}/verification"),
+        *(f"/v1/parties/{p.party_id}" for p in (*story.complainants, *story.officers)),
+    ]
+    answers = [await who.send("GET", path) for path in paths]
+    refused: list[tuple[str, object]] = [
+        (f"{story.path}/consents", {"decision": "agreed", "disclosure_sha256": "0" * 64, "party_id": NOBODY}),
+        (f"{session}/reschedule", {}),
+        (f"{complaint}/parties", {"side": "officer", "name": "X", "employee_number": "EMP-OA", "unit": 1}),
+        (f"{agreement}/signatures", {"sha256": "0" * 64, "signer": {"role": "party", "id": NOBODY}}),
+    ]
+    answers += [await who.send("POST", path, body) for path, body in refused]
+    assert all(answer.status_code < 500 for answer in answers)
+    return "\n".join(f"{answer.headers}\n{answer.text}" for answer in answers)
+
+
+def found(forbidden: set[str], text: str) -> set[str]:
+    return {word for word in forbidden if word in text}
+
+
+async def test_no_personal_word_of_another_reaches_a_party_in_any_state(office: Office) -> None:
+    story = await marked(office)
+    parties = dict(zip(PEOPLE, (*story.complainants, *story.officers), strict=True))
+    together = {"ready", "scheduled", "in_session", "concluded", "mediated"}
+
+    async def check(state: str, *marks: str) -> None:
+        for mark in marks or PEOPLE:
+            who = parties[mark]
+            text = await all_that_it_gets(who, story)
+            others = set().union(*(PEOPLE[other] for other in PEOPLE if other != mark)) | STORY
+            assert found(others, text) == set(), (state, mark)
+            # And the check can see: its own words are there, once it may read anything at all.
+            if mark.startswith("c") or state not in {"screening", "confirming"}:
+                assert found(PEOPLE[mark], text) == PEOPLE[mark], (state, mark)
+            names = {NAMES[other] for other in NAMES if other != mark}
+            assert found(names, text) == (names if state in together else set()), (state, mark)
+
+    await check("screening", "ca", "oa")
+    await story.screen()
+    await check("confirming", "ca", "oa")
+    await story.answer(story.complainants[0], guardian_agreed=True)
+    await story.answer(story.complainants[1])
+    await check("asking")
+    for officer in story.officers:
+        await story.answer(officer)
+    await check("ready")
+    await story.assign()
+    await story.schedule()
+    entry = {"role": "interpreter", "name": "Jo Park", "language": "es", "qualified": True}
+    interpreter = await office.intake.post(f"{story.path}/attendees", entry)
+    await office.intake.post(f"/v1/attendees/{interpreter['id']}/confirm", None, 200)
+    await story.sign_all()
+    await story.sign_on_paper("guardian", story.complainants[0].party_id)
+    await story.sign_on_paper("interpreter", str(interpreter["id"]))
+    await check("scheduled")
+    await story.session("start", {})
+    await check("in_session", "ca", "oa")
+    await story.session("complete")
+    await check("concluded", "ca", "oa")
+    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+    await check("mediated")
+
+
+async def test_a_mediator_is_told_how_to_reach_people_only_after_accepting(office: Office) -> None:
+    story = await (await marked(office)).to_confirming()
+    everything = set().union(*PEOPLE.values()) | STORY
+    mediator = await office.mediator()
+    other = await office.mediator()
+    assert found(everything, await all_that_it_gets(mediator, story)) == set()
+    proposal = {"mediator_id": mediator.mediator_id}
+    proposed = await office.coordinator.post(f"{story.path}/assignments", proposal)
+    text = await all_that_it_gets(mediator, story)
+    assert found(everything, text) == set()
+    assert found(set(NAMES.values()), text) == set(NAMES.values())  # to know a conflict by
+    summary = await mediator.get(story.path)
+    for each in nested(summary["participants"]):
+        assert {each[name] for name in ("phone", "email", "safe_contact", "accommodations")} == {None}
+    await mediator.post(f"/v1/assignments/{proposed['id']}/accept", NO_CONFLICT, 200)
+    text = await all_that_it_gets(mediator, story)
+    told = {word for word in everything if word.startswith(tuple(FOR_THE_MEDIATOR))} - GUARDIAN
+    assert found(everything, text) == told
+    assert found(everything | set(NAMES.values()), await all_that_it_gets(other, story)) == set()
+
+
+async def test_a_mediator_who_is_no_longer_assigned_has_no_access_left(office: Office, fork: Fork) -> None:
+    story = await (await marked(office)).to_confirming()
+    everything = set().union(*PEOPLE.values()) | STORY | set(NAMES.values())
+    mediator = await office.mediator()
+    proposed = await office.coordinator.post(f"{story.path}/assignments", {"mediator_id": mediator.mediator_id})
+    answer = f"/v1/assignments/{proposed['id']}"
+
+    async def declines() -> None:
+        await mediator.post(f"{answer}/decline", None, 200)
+
+    async def declares_a_conflict() -> None:
+        await mediator.post(f"{answer}/accept", {**NO_CONFLICT, "has_an_interest": True}, 200)
+
+    async def leaves() -> None:
+        await mediator.post(f"{answer}/accept", NO_CONFLICT, 200)
+        await mediator.post(f"{answer}/recuse", None, 200)
+
+    async def is_taken_off() -> None:
+        await mediator.post(f"{answer}/accept", NO_CONFLICT, 200)
+        await office.coordinator.post(f"{answer}/recuse", None, 200)
+
+    async def is_released() -> None:
+        another = {"mediator_id": (await office.mediator()).mediator_id}
+        await office.coordinator.post(f"{story.path}/assignments", another)
+
+    for way in (declines, declares_a_conflict, leaves, is_taken_off, is_released):
+        async with fork():
+            await way()
+            assert found(everything, await all_that_it_gets(mediator, story)) == set(), way.__name__
+            await mediator.get(story.path, 404)
+            assert (await mediator.get("/v1/cases"))["items"] == []
+            said = {"party_id": story.complainants[0].party_id, "channel": "phone"}
+            await mediator.post(f"{story.path}/withdrawals", said, 404)
+            await mediator.post(f"{story.path}/sessions", story.booking(), 404)
+
+
+async def test_a_former_mediator_loses_the_session_and_the_texts_too(office: Office) -> None:
+    story = await (await office.file()).to_signed()
+    assert story.mediator is not None
+    assignment: Answer = (await story.case())["assignment"]  # type: ignore[assignment]
+    await office.director.post(f"/v1/assignments/{assignment['id']}/recuse", None, 200)
+    for path in (f"/v1/sessions/{story.session_id}", f"/v1/agreements/{story.agreement['id']}"):
+        await story.mediator.get(path, 404)
+    for verb in ("start", "end", "cancel", "adjourn", "complete"):
+        await story.session(verb, {} if verb == "start" else None, 404)
+    await story.sign(story.mediator, 404)
+
+
+async def test_the_timeline_of_the_office_holds_no_personal_word(office: Office) -> None:
+    """It is the record that is read widely, and kept longest: names of fields and no values."""
+    story = await (await marked(office)).to_confirming()
+    await office.intake.patch(f"/v1/parties/{story.complainants[0].party_id}", {"phone": "+1 503 555 0333"})
+    await office.intake.patch(f"/v1/complaints/{story.complaint_id}", {"narrative": "Narrative-m"})
+    text = (await office.auditor.send("GET", f"{story.path}/timeline?limit=100")).text
+    everything = set().union(*PEOPLE.values()) | STORY | set(NAMES.values()) | {"555 0333", "Narrative-m"}
+    assert found(everything, text) == set()
+    assert '"changed":["phone"]' in text
+
+
+# ── what one may not know of ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_officer_finds_nothing_before_being_asked(office: Office) -> None:
+    story = await (await office.file(officers=[{}, {}])).to_confirming()
+    for officer in story.officers:
+        for path in (
+            story.path,
+            *(f"{story.path}/{part}" for part in ("timeline", "readiness", "consents", "withdrawals", "agreements")),
+            f"/v1/parties/{officer.party_id}",
+        ):
+            await officer.get(path, 404)
+        for path in ("/v1/cases", "/v1/sessions", f"/v1/cases?complaint_id={story.complaint_id}"):
+            assert (await officer.get(path))["items"] == []
+        await story.answer(officer, status=404)
+        await story.withdraw(officer, 404)
+        await officer.patch(f"/v1/parties/{officer.party_id}", {"phone": "+1 503 555 0100"}, 404)
+    await story.answer(story.complainants[0])
+    for officer in story.officers:
+        assert (await officer.get(story.path))["status"] == "pending"
+
+
+async def test_an_officers_token_opens_only_the_party_of_its_employee_number(office: Office) -> None:
+    story = await (await office.file()).to_asking()
+    number = story.officers[0].identity[2] if story.officers[0].identity else None
+    assert number is not None
+    for pretender in (
+        office.caller(Role.OFFICER, f"officer-{number}", "someone-else"),
+        office.caller(Role.OFFICER, "officer-x", number.upper() + "x"),
+        office.caller(Role.MEDIATOR, f"officer-{number}"),
+    ):
+        await pretender.get(story.path, 404)
+    colleague = office.caller(Role.OFFICER, "another-login-of-the-same-officer", number)
+    assert (await colleague.get(story.path))["you"]["party_id"] == story.officers[0].party_id  # type: ignore[index]
+
+
+def comparable(response: httpx.Response) -> object:
+    """A refusal but for the request's own id, and what is left of the caller's quota."""
+    document = json.loads(response.text)
+    request_id = document.pop("request_id")
+    assert document.pop("instance") == f"/requests/{request_id}"
+    headers = {name: value for name, value in response.headers.items() if name not in {"x-request-id", "ratelimit"}}
+    return response.status_code, headers, document
+
+
+async def test_what_is_foreign_is_answered_as_what_does_not_exist(office: Office) -> None:
+    mine = await (await office.file()).to_signed()
+    theirs = await (await office.file()).to_signed()
+    theirs_assignment: Answer = (await theirs.case())["assignment"]  # type: ignore[assignment]
+    attendee = {"role": "support_person", "name": "A friend"}
+    theirs_attendee = await office.intake.post(f"{theirs.path}/attendees", attendee)
+    assert mine.mediator is not None
+    assert theirs.mediator is not None
+    shown = await office.shown_disclosure()
+    consent = {"decision": "agreed", "disclosure_sha256": shown}
+    signature = {"sha256": theirs.agreement["sha256"]}
+    asked: list[tuple[str, str, str, object]] = [
+        ("GET", "/v1/complaints/{}", theirs.complaint_id, None),
+        ("GET", "/v1/complaints/{}/parties", theirs.complaint_id, None),
+        ("POST", "/v1/complaints/{}/mediation-requests", theirs.complaint_id, None),
+        ("GET", "/v1/parties/{}", theirs.complainants[0].party_id, None),
+        ("GET", "/v1/parties/{}", mine.officers[0].party_id, None),
+        ("PATCH", "/v1/parties/{}", theirs.complainants[0].party_id, {"phone": "+1 503 555 0100"}),
+        *(("GET", f"/v1/cases/{{}}{part}", theirs.case_id, None) for part in ("", "/timeline", "/readiness")),
+        *(("GET", f"/v1/cases/{{}}{part}", theirs.case_id, None) for part in ("/consents", "/withdrawals")),
+        *(("GET", f"/v1/cases/{{}}{part}", theirs.case_id, None) for part in ("/agreements", "/attendees")),
+        ("POST", "/v1/cases/{}/consents", theirs.case_id, consent),
+        ("POST", "/v1/cases/{}/withdrawals", theirs.case_id, None),
+        ("POST", "/v1/cases/{}/withdrawals", theirs.case_id, {"party_id": theirs.complainants[0].party_id}),
+        ("POST", "/v1/cases/{}/sessions", theirs.case_id, theirs.booking()),
+        ("POST", "/v1/cases/{}/agreements", theirs.case_id, {"kind": "confidentiality", "languages": ["en"]}),
+        ("GET", "/v1/sessions/{}", theirs.session_id, None),
+        ("POST", "/v1/sessions/{}/start", theirs.session_id, {}),
+        ("POST", "/v1/sessions/{}/reschedule", theirs.session_id, theirs.booking()),
+        *(("POST", f"/v1/sessions/{{}}/{verb}", theirs.session_id, None) for verb in ("end", "cancel", "complete")),
+        ("POST", "/v1/sessions/{}/absences", theirs.session_id, {"party_id": NOBODY, "excused": True}),
+        ("GET", "/v1/agreements/{}", str(theirs.agreement["id"]), None),
+        ("GET", "/v1/agreements/{}/verification", str(theirs.agreement["id"]), None),
+        ("POST", "/v1/agreements/{}/signatures", str(theirs.agreement["id"]), signature),
+        ("GET", "/v1/mediators/{}", theirs.mediator.mediator_id, None),
+        ("GET", "/v1/assignments/{}", str(theirs_assignment["id"]), None),
+        ("POST", "/v1/assignments/{}/accept", str(theirs_assignment["id"]), NO_CONFLICT),
+        *(
+            ("POST", f"/v1/assignments/{{}}/{verb}", str(theirs_assignment["id"]), None)
+            for verb in ("decline", "recuse")
+        ),
+        ("POST", "/v1/attendees/{}/confirm", str(theirs_attendee["id"]), None),
+    ]
+    hidden = 0
+    for who in mine.everybody:
+        for method, path, foreign, body in asked:
+            if foreign == who.party_id:
+                continue
+            answers = [await who.send(method, path.format(id_), body) for id_ in (foreign, str(uuid4()))]
+            assert comparable(answers[0]) == comparable(answers[1]), (method, path)
+            assert answers[0].status_code in {403, 404}, (method, path)
+            hidden += answers[0].status_code == 404
+    assert hidden > 40
+    assert await theirs.case() == await replace(theirs).case()
+    assert await theirs.state() == "scheduled"
+
+
+async def test_lists_hold_what_one_reaches_and_filters_do_not_reach_further(office: Office) -> None:
+    mine = await (await office.file()).to_signed()
+    theirs = await (await office.file()).to_signed()
+    for who in mine.everybody:
+        for path in (
+            f"/v1/cases?complaint_id={theirs.complaint_id}",
+            f"/v1/sessions?case_id={theirs.case_id}",
+            f"/v1/sessions?mediator_id={theirs.mediator and theirs.mediator.mediator_id}",
+        ):
+            assert (await who.get(path))["items"] == [], path
+        cases = (await who.get("/v1/cases"))["items"]
+        assert [case["id"] for case in cases] == [mine.case_id]  # type: ignore[attr-defined]
+        for name, value in (("state", "scheduled"), ("pace", "on_track"), ("due_before", "2026-12-31")):
+            assert (await who.get(f"/v1/cases?{name}={value}", 403))["code"] == "office-filter"
+    first = await office.coordinator.get("/v1/cases?limit=1")
+    second = await office.coordinator.get(f"/v1/cases?limit=1&cursor={first['next_cursor']}")
+    assert second["next_cursor"] is None
+    listed = [case["id"] for page in (first, second) for case in page["items"]]  # type: ignore[attr-defined]
+    assert sorted(listed) == sorted([mine.case_id, theirs.case_id])
+    # A cursor of one list is none of another's, and grants nothing to anybody else.
+    await office.coordinator.get(f"/v1/sessions?cursor={first['next_cursor']}", 422)
+    elsewhere = (await mine.officers[0].get(f"/v1/cases?cursor={first['next_cursor']}"))["items"]
+    assert [case["id"] for case in elsewhere] in ([], [mine.case_id])  # type: ignore[attr-defined]
+
+
+async def test_a_replaced_access_code_opens_nothing_and_the_new_one_the_same_party(office: Office) -> None:
+    story = await office.file()
+    before = story.complainants[0]
+    given = await office.intake.post(f"/v1/parties/{before.party_id}/access-codes")
+    refused = await office.public.post("/v1/access-tokens", {"access_code": before.access_code}, 401)
+    assert refused["code"] == "access-code-invalid"
+    after = await office.signed_in(str(given["access_code"]))
+    assert after.party_id == before.party_id
+    await before.post(f"/v1/parties/{before.party_id}/access-codes", None, 403)
+    refused = await office.intake.post(f"/v1/parties/{story.officers[0].party_id}/access-codes", None, 409)
+    assert refused["code"] == "officer-has-no-code"
+
+
+# ── there is no field for it ───────────────────────────────────────────────────────────────────────────────────────
+
+UNKNOWN = ("fault", "finding", "apology", "notes", "what_was_said", "reason_for_leaving")
+
+
+async def bodies(story: Story) -> list[tuple[str, str, Mapping[str, object]]]:
+    """Every operation that writes, with a body that is complete."""
+    assert story.mediator is not None
+    support = {"role": "support_person", "name": "A friend"}
+    attendee = await story.office.intake.post(f"{story.path}/attendees", support)
+    assignment: Answer = (await story.case())["assignment"]  # type: ignore[assignment]
+    party = {"side": "complainant", "name": "Lena Late"}
+    complaint = {
+        "channel": "phone",
+        "narrative": "Words.",
+        "allegations": ["discourtesy"],
+        "interested_in_mediation": True,
+        "parties": [party],
+    }
+    seat = {"role": "party", "id": story.complainants[0].party_id}
+    consent = {"decision": "agreed", "disclosure_sha256": "0" * 64, "party_id": NOBODY, "channel": "phone"}
+    pause = {"reason": "leave", "starts_on": "2026-03-05", "ends_on": "2026-03-14"}
+    roster = {"name": "Kofi Mensah", "subject": "k.mensah", "languages": ["en"]}
+    sha256 = story.agreement["sha256"]
+    session, text = f"/v1/sessions/{story.session_id}", f"/v1/agreements/{story.agreement['id']}"
+    answered = f"/v1/assignments/{assignment['id']}"
+    return [
+        ("POST", "/v1/complaints", complaint),
+        ("PATCH", f"/v1/complaints/{story.complaint_id}", {"precinct": "North"}),
+        ("POST", f"/v1/complaints/{story.complaint_id}/mediation-requests", {}),
+        ("POST", f"/v1/complaints/{story.complaint_id}/parties", party),
+        ("PATCH", f"/v1/parties/{story.complainants[0].party_id}", {"phone": None}),
+        ("POST", f"/v1/parties/{story.complainants[0].party_id}/access-codes", {}),
+        ("POST", f"{story.path}/screenings", {}),
+        ("POST", f"{story.path}/approvals", {"approver": "director", "approved": True}),
+        ("PUT", f"{story.path}/coordinator", {"coordinator": "coordinator.1"}),
+        ("POST", f"{story.path}/lapses", {"reason": "unreachable"}),
+        ("POST", f"{story.path}/closures", {"agreement_reached": True}),
+        ("POST", f"{story.path}/pauses", pause),
+        ("POST", f"{story.path}/consents", consent),
+        ("POST", f"{story.path}/withdrawals", {"party_id": NOBODY, "channel": "phone"}),
+        ("POST", f"{story.path}/assignments", {"mediator_id": NOBODY}),
+        ("POST", f"{story.path}/sessions", story.booking()),
+        ("POST", f"{story.path}/attendees", support),
+        ("POST", f"/v1/attendees/{attendee['id']}/confirm", {}),
+        ("POST", f"{story.path}/agreements", {"kind": "confidentiality", "languages": ["en"]}),
+        ("POST", f"{text}/signatures", {"sha256": sha256, "signer": seat}),
+        ("POST", "/v1/mediators", roster),
+        ("PATCH", f"/v1/mediators/{story.mediator.mediator_id}", {"active": True}),
+        ("POST", f"{answered}/accept", NO_CONFLICT),
+        ("POST", f"{answered}/decline", {}),
+        ("POST", f"{answered}/recuse", {}),
+        ("POST", f"{session}/reschedule", story.booking()),
+        ("POST", f"{session}/start", {}),
+        ("POST", f"{session}/cancel", {}),
+        ("POST", f"{session}/adjourn", {}),
+        ("POST", f"{session}/complete", {}),
+        ("POST", f"{session}/end", {}),
+        ("POST", f"{session}/absences", {"party_id": NOBODY, "excused": True}),
+        ("POST", "/v1/access-tokens", {"access_code": "x"}),
+    ]
+
+
+async def test_a_field_for_fault_finding_apology_or_notes_is_refused_everywhere(office: Office) -> None:
+    story = await (await office.file()).to_signed()
+    assert story.mediator is not None
+    everything = await bodies(story)
+    before = await story.case()
+    for field in UNKNOWN:
+        for method, path, body in everything:
+            who = story.mediator if path.startswith(("/v1/assignments", "/v1/sessions")) else office.director
+            refused = await who.send(method, path, {**body, field: "He said that he was sorry."})
+            assert refused.status_code == 422, (path, refused.text)
+            errors = [(error["pointer"], error["code"]) for error in refused.json()["errors"]]
+            assert errors == [(f"/{field}", "unknown-field")], path
+            assert "sorry" not in refused.text
+        person = {"side": "complainant", "name": "Lena Late", field: "He said that he was sorry."}
+        complaint = next(body for _, path, body in everything if path == "/v1/complaints")
+        nested_within = await office.intake.send("POST", "/v1/complaints", {**complaint, "parties": [person]})
+        assert [error["pointer"] for error in nested_within.json()["errors"]] == [f"/parties/0/{field}"]
+    assert await story.case() == before
+
+
+async def test_no_operation_that_writes_is_left_out_of_that_list(office: Office) -> None:
+    story = await (await office.file()).to_signed()
+    listed = [f"{method} {path}" for method, path, _ in await bodies(story)]
+    contract: dict[str, dict[str, dict[str, object]]] = json.loads((await office.client.get("/openapi.json")).text)
+    writing = [
+        f"{verb.upper()} {path}"
+        for path, item in contract["paths"].items()
+        for verb in item
+        if verb in {"post", "put", "patch", "delete"}
+    ]
+    left_out = [
+        operation
+        for operation in writing
+        if not any(re.fullmatch(re.sub(r"\{[a-z_]+\}", "[^/]+", operation), each) for each in listed)
+    ]
+    assert left_out == []
+    assert len(listed) == len(writing)

@@ -1,0 +1,69 @@
+"""The service as `make run` starts it, on another port and with a data directory of its own."""
+
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+START_SECONDS: Final = 60.0
+COMMAND: Final = ".venv/bin/mediation-api"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running service, and the folder it was started in."""
+
+    folder: Path
+    api: str
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return (self.folder / "output").read_text(encoding="utf-8")
+
+    def token(self, role: str, *more: str) -> str:
+        """A token, as the README gets one."""
+        command = [COMMAND, "token", "--role", role, *more]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@contextmanager
+def served() -> Iterator[Served]:
+    """Serve until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="mediation-served-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # the user that PostgreSQL runs as passes through
+        (folder / ".venv").mkdir()
+        (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        running = Served(folder, f"http://127.0.0.1:{port}")
+        with (folder / "output").open("w") as output:
+            process = subprocess.Popen([COMMAND, "dev", "--port", str(port)], cwd=folder, stdout=output, stderr=output)
+        try:
+            _wait(process, running)
+            yield running
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(START_SECONDS)
+
+
+def _wait(process: subprocess.Popen[bytes], running: Served) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        assert process.poll() is None, running.output
+        assert time.monotonic() < deadline, running.output
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{running.api}/health/ready").status_code == httpx.codes.OK:
+                return
+        time.sleep(0.05)
