@@ -3,6 +3,8 @@
 # make check  format, lint, types, layers, migrations
 # make lock   resolve the dependencies again
 # make browser          the docs page in Chromium, and the portal guide with Node.js, word for word
+# make fuzz             requests made up from the contract, against a running instance (FUZZ_SEED, FUZZ_EXAMPLES)
+# make fuzz-faults      shows that this gate sees planted faults
 # make contract         lint, compatibility, client and journeys of openapi/; needs Node.js 20 or later
 # make contract-faults  plant faults, and show which gate turns red
 SHELL := /bin/bash
@@ -22,7 +24,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check browser format lock settings openapi contract contract-faults release-contract clean
+.PHONY: help run test check browser fuzz fuzz-faults format lock settings openapi contract contract-faults release-contract clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -63,6 +65,12 @@ openapi: $(STAMP)
 browser: $(STAMP)
 	@$(BIN)/python -m pytest tests/browser -n0 $(ARGS)
 
+fuzz: $(STAMP)
+	@$(BIN)/python -m pytest -n0 tests/contract/fuzz.py $(ARGS)
+
+fuzz-faults: $(STAMP)
+	@$(BIN)/python -m pytest -n0 tests/contract/faults.py $(ARGS)
+
 NODE_LOCK := openapi/package-lock.json
 NODE_STAMP := openapi/node_modules/.installed-$(shell cat $(NODE_LOCK) | cksum | cut -d' ' -f1)
 GATES := tests/gates/lint.py tests/gates/compatibility.py tests/gates/client.py tests/gates/journeys.py
@@ -77,7 +85,7 @@ contract: $(STAMP) $(NODE_STAMP)
 	@$(BIN)/python -m pytest --dist=loadfile $(GATES) $(ARGS)
 
 contract-faults: $(STAMP) $(NODE_STAMP)
-	@$(BIN)/python -m tests.gates.faults
+	@$(BIN)/python -m tests.gates.faults $(ARGS)
 
 release-contract: $(STAMP) $(NODE_STAMP)
 	@$(BIN)/python -m tests.gates.release

@@ -1,5 +1,7 @@
 """Plants faults in copies of the project and shows which gate turns red: `make contract-faults`, some minutes.
 
+`make contract-faults ARGS=document` plants those of the document alone, `ARGS=code` those of the code.
+
 A fault in the document stands for a change that somebody made and wrote into the contract as well; a fault in the code
 for one that they did not. Fails when a fault survives every gate, and when a gate is red without a fault.
 """
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.gates.compatibility import RELEASED
 from tests.gates.planting import CONTRACT, Change, committed, planted, with_value, without
 
 COPIED: Final = ("src", "tests", "migrations", "openapi", "docs", "pyproject.toml", "alembic.ini", "README.md")
@@ -78,12 +81,13 @@ FAULTS: Final[dict[str, Change | Edit]] = {
 }
 
 
-def main() -> str | None:
-    """Print the table. Returns what is wrong with it."""
+def main(wanted: str = "") -> str | None:
+    """Print the table of the faults whose names begin with `wanted`. Returns what is wrong with it."""
     with ThreadPoolExecutor(2) as pool, tempfile.TemporaryDirectory(prefix="mediation-faults-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o711)  # the user that PostgreSQL runs as passes through
-        rows: list[tuple[str, Change | Edit | None]] = [("nothing planted", None), *FAULTS.items()]
+        rows: list[tuple[str, Change | Edit | None]] = [("nothing planted", None)]
+        rows += [(name, fault) for name, fault in FAULTS.items() if name.startswith(wanted)]
         copies = [(_copy(folder / str(number), fault), fault) for number, (_, fault) in enumerate(rows)]
         results = list(pool.map(lambda copy: _red(*copy), copies))
     width = max(len(name) for name, _ in rows)
@@ -109,6 +113,9 @@ def _copy(at: Path, fault: Change | Edit | None) -> Path:
             shutil.copy(name, at / name)
     (at / ".venv").symlink_to(Path(".venv").absolute())
     (at / "openapi" / "node_modules").symlink_to(Path("openapi/node_modules").absolute())
+    # The faults are compared with the contract as it is, whatever has been added to it since the last release.
+    newest = RELEASED[-1].relative_to(Path.cwd())
+    shutil.copy(CONTRACT, at / newest)
     if isinstance(fault, Change):
         planted(committed(), [fault], at / CONTRACT)
     if isinstance(fault, Edit):
@@ -142,4 +149,4 @@ def _is_red(copy: Path, gate: Sequence[str]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -465,3 +465,31 @@ async def test_a_cursor_cannot_be_read_and_so_does_not_count_what_others_did(off
     for start in range(len(inside)):
         with pytest.raises(ValueError):  # noqa: PT011 - whichever way it fails
             json.loads(inside[start:])
+
+
+@pytest.mark.parametrize("other", ["agreed", "declined"])
+async def test_asking_again_after_leaving_does_not_tell_what_another_complainant_answered(
+    office: Office, other: str
+) -> None:
+    story = await (await office.file(complainants=[{}, {}])).to_confirming()
+    await story.answer(story.complainants[0], "declined")
+    await story.answer(story.complainants[1], other)
+    refused = await story.complainants[0].post(f"/v1/complaints/{story.complaint_id}/mediation-requests", None, 409)
+    assert refused["code"] == "party-left"
+
+
+async def test_a_complainant_alone_may_ask_again_after_leaving(office: Office) -> None:
+    story = await (await office.file()).to_confirming()
+    await story.answer(story.complainants[0], "declined")
+    await story.complainants[0].post(f"/v1/complaints/{story.complaint_id}/mediation-requests")
+
+
+async def test_nothing_is_ready_in_a_case_that_has_closed(office: Office) -> None:
+    story = await (await office.file()).to_ready()
+    await story.withdraw(story.complainants[0])
+    readiness = await office.coordinator.get(f"{story.path}/readiness")
+    for gate in ("scheduling", "starting"):
+        shown = readiness[gate]
+        assert isinstance(shown, dict)
+        assert shown["open"] is False
+        assert [condition["code"] for condition in shown["missing"]] == ["case-closed"]

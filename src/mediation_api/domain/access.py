@@ -95,8 +95,8 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
     {
         # complaints
         "file_complaint": _row(office=(Role.PUBLIC, *INTAKE, Role.INTEGRATION)),
-        "list_complaints": _row(office=(*INTAKE, Role.AUDITOR), own=(Role.COMPLAINANT,), filed=True),
-        "get_complaint": _row(office=(*INTAKE, Role.AUDITOR), own=(Role.COMPLAINANT,), filed=True),
+        "list_complaints": _row(office=INTAKE, own=(Role.COMPLAINANT,), filed=True),
+        "get_complaint": _row(office=INTAKE, own=(Role.COMPLAINANT,), filed=True),
         "correct_complaint": _row(office=INTAKE),
         "request_mediation": _row(office=INTAKE, own=(Role.COMPLAINANT,)),
         # parties

@@ -5,10 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from mediation_api.domain import facts, target
-from mediation_api.domain.errors import CaseAlreadyOpen, ComplaintClosed
+from mediation_api.domain.errors import CaseAlreadyOpen, ComplaintClosed, PartyLeft
 from mediation_api.domain.facts import Facts
 from mediation_api.domain.participants import Participant
 from mediation_api.domain.policy import Policy
+from mediation_api.domain.values import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +20,20 @@ class Complaint:
     open_case_id: UUID | None
     closed: bool
     parties: tuple[Participant, ...]
+    caller_has_left: bool = False
+    """The caller is a complainant who declined, withdrew or lapsed in the latest case."""
 
     def open_case(self, case_id: UUID, *, at: datetime, policy: Policy) -> Facts:
         """Open a case: mediation was requested. The four weeks count from the local date of `at`.
 
         Raises:
+            PartyLeft: the caller has left, and there are other complainants. Whatever else was answered would tell
+                how they went on; the office opens the next case.
             CaseAlreadyOpen: a complaint has at most one open case.
             ComplaintClosed: an earlier case was mediated.
         """
+        if self.caller_has_left and sum(p.side is Side.COMPLAINANT for p in self.parties) > 1:
+            raise PartyLeft
         if self.open_case_id is not None:
             raise CaseAlreadyOpen
         if self.closed:

@@ -117,6 +117,7 @@ class Missing:
 
 CONDITIONS: Mapping[str, str] = MappingProxyType(
     {
+        "case-closed": "The case is closed.",
         "screening-missing": "The case has not been screened.",
         "complainant-missing": "The complaint names no complainant.",
         "officer-missing": "The complaint names no officer.",

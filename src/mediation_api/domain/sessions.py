@@ -143,6 +143,8 @@ def confirm_attendee(case: "Case", attendee_id: UUID) -> "Facts":
 
 def missing_to_schedule(case: "Case", policy: "Policy") -> tuple[Missing, ...]:
     """What scheduling still waits for: both sides' consent, guardians, approvals, and a mediator without conflict."""
+    if not case.state.is_open:
+        return (Missing("case-closed"),)
 
     def each() -> Iterator[Missing]:
         if case.state is State.SCREENING:
@@ -165,6 +167,8 @@ def missing_to_start(case: "Case", present: frozenset[Seat] | None = None) -> tu
     Everybody present has signed the same text of the confidentiality agreement; each side and the mediator are
     there; a minor's guardian is there; every interpreter that somebody present asked for is confirmed and there.
     """
+    if not case.state.is_open:
+        return (Missing("case-closed"),)
     room = frozenset(seats(case)) if present is None else present
     agreement = case.agreement(AgreementKind.CONFIDENTIALITY)
 

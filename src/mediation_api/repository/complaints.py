@@ -7,7 +7,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ARRAY, Date, RowMapping, Uuid, case, cast, func, insert, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Date, RowMapping, Uuid, case, cast, false, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -114,6 +114,7 @@ class Complaints:
             t.complaints.c.id.label("complaint_id"),
             open_case.scalar_subquery().label("open_case_id"),
             mediated.exists().label("closed"),
+            (_caller_has_left(reach) if reach.relation is Relation.OWN else false()).label("caller_has_left"),
             nested(
                 {"party_id": t.parties.c.id, "side": t.parties.c.side},
                 t.parties.c.complaint_id == t.complaints.c.id,
@@ -211,6 +212,18 @@ def _disposition() -> AnyColumn:
     return func.coalesce(found, Disposition.RECEIVED)
 
 
+def _caller_has_left(reach: Reach) -> ColumnElement[bool]:
+    """Whether the caller is a party that left the latest case of a row of `complaints`."""
+    t = tables
+    left = own_participation(reach.actor).where(
+        t.participants.c.case_id == t.cases.c.id,
+        t.cases.c.complaint_id == t.complaints.c.id,
+        t.cases.c.attempt == _attempts(),
+        t.participants.c.standing.in_(GONE),
+    )
+    return left.exists()
+
+
 def _seen_by(reach: Reach) -> AnySelect:
     """The complaint as the office, the integration that filed it, or a complainant sees it."""
     t = tables
@@ -235,13 +248,7 @@ def _seen_by(reach: Reach) -> AnySelect:
             t.complaints.c.external_reference, _disposition().label("disposition"), case_ids.label("case_ids")
         )
     # Somebody who left the case learns nothing of those who go on: their own part is back in investigation.
-    left = own_participation(reach.actor).where(
-        t.participants.c.case_id == t.cases.c.id,
-        t.cases.c.complaint_id == t.complaints.c.id,
-        t.cases.c.attempt == _attempts(),
-        t.participants.c.standing.in_(GONE),
-    )
-    own_disposition = case((left.exists(), Disposition.RETURNED_TO_INVESTIGATION), else_=_disposition())
+    own_disposition = case((_caller_has_left(reach), Disposition.RETURNED_TO_INVESTIGATION), else_=_disposition())
     return limited.add_columns(
         literal(None).label("external_reference"),
         own_disposition.label("disposition"),

@@ -1,0 +1,261 @@
+"""What Schemathesis is told about this service: who calls, what there is, and what else must hold.
+
+A request that is made up from nothing is refused at the door: no such case, no such party, a session that ends before
+it starts. So most requests get ids of what was seeded (seeds.py), in a state in which the operation can be done, and
+fields that only make sense together. What is *meant* to be wrong with a request is never touched; everything else of it
+is then right, so that a refusal is for that one reason.
+
+Schemathesis imports this module into a process of its own (instance.py); FUZZ_PLAN names the file with the plan.
+"""
+
+import atexit
+import json
+import os
+import random
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypedDict
+from uuid import uuid4
+
+import requests
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation as Place
+from schemathesis.generation.meta import TestPhase as Phase
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+Case: TypeAlias = schemathesis.Case[Any]
+
+
+class Target(TypedDict):
+    """Something that an operation can be done to."""
+
+    path: dict[str, str]
+    body: dict[str, Json]
+    without: list[str]
+
+
+class Peer(TypedDict):
+    """A complainant, and the ids of what is theirs alone."""
+
+    token: str
+    ids: dict[str, str]
+
+
+class Plan(TypedDict):
+    """What seeds.Plan is as JSON."""
+
+    tokens: dict[str, str]
+    targets: dict[str, list[Target]]
+    ids: dict[str, list[str]]
+    used_up: list[str]
+    peers: dict[str, Peer]
+
+
+PLAN_FILE: Final = Path(os.environ["FUZZ_PLAN"])
+PLAN: Final[Plan] = json.loads(PLAN_FILE.read_text(encoding="utf-8"))
+AS_PEERS: Final = "FUZZ_PEERS" in os.environ
+"""Complainants call, each for what is theirs; and every call is repeated as somebody to whom it is not."""
+
+FED: Final = 0.85
+"""The share of requests that get something that exists. The rest keep what was made up."""
+
+SHAPE: Final = frozenset(
+    [
+        "missing",
+        "unknown-field",
+        "wrong-type",
+        "not-unicode",
+        "too-short",
+        "too-long",
+        "malformed",
+        "out-of-range",
+        "not-allowed",
+        "too-few",
+        "too-many",
+    ]
+)
+"""Refusals that a schema can tell beforehand; all others are rules between fields."""
+
+FOUND: Final = frozenset({200, 201, 409, 412})
+"""The object was found, whatever became of the request."""
+
+_random: Final = random.Random(int(os.environ["FUZZ_SEED"]))  # noqa: S311 - which request gets which id
+_answers: Final[defaultdict[str, Counter[int]]] = defaultdict(Counter)
+_reached_in: Final[defaultdict[str, Counter[str]]] = defaultdict(Counter)
+_fed: Final[dict[str, Target]] = {}
+_spent: Final[dict[str, Target]] = {}
+_compared: Final[set[str]] = set()
+
+
+def _name(case: Case) -> str:
+    return str(case.operation.definition.raw["operationId"])
+
+
+def _as_documented(case: Case) -> bool:
+    """Whether a request is one for its operation: others try methods that the path does not take."""
+    return bool(case.method.upper() == case.operation.method.upper())
+
+
+def _right(case: Case, place: Place) -> bool:
+    """Whether this part of a request is meant to be right."""
+    meta = case.meta
+    return meta is not None and place in meta.components and not meta.is_negative_at(place)
+
+
+# ── who calls ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Furthest:
+    """The token of the role that reaches furthest with the operation."""
+
+    def get(self, case: Case, _: schemathesis.AuthContext) -> str | None:
+        """The token, or None for an operation that needs none."""
+        return _owner(case)["token"] if AS_PEERS else PLAN["tokens"].get(_name(case))
+
+    def set(self, case: Case, token: str | None, _: schemathesis.AuthContext) -> None:
+        """Send it along."""
+        if token is not None:
+            case.headers["Authorization"] = f"Bearer {token}"
+
+
+schemathesis.auth(refresh_interval=None)(Furthest)  # kept, the first token would serve for every operation
+
+
+def _owner(case: Case) -> Peer:
+    """Who calls in a run of peers. A withdrawal would end what the other operations work on."""
+    return PLAN["peers"]["leaver" if _name(case) == "withdraw" else "owner"]
+
+
+# ── what there is ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@schemathesis.hook
+def before_call(_: schemathesis.HookContext, case: Case, kwargs: dict[str, object]) -> None:
+    """Make right what is not meant to be wrong."""
+    del kwargs
+    if case.meta is None or not _as_documented(case):
+        return
+    if _right(case, Place.HEADER):
+        _feed_headers(case)
+    if _right(case, Place.QUERY):
+        case.query.pop("cursor", None)  # only the service makes one
+    if _random.random() < FED:
+        _feed(case)
+
+
+def _feed_headers(case: Case) -> None:
+    if "Idempotency-Key" in case.headers:
+        case.headers["Idempotency-Key"] = str(uuid4())
+    if "If-Match" in case.headers and _random.random() < FED:
+        case.headers["If-Match"] = "*"
+
+
+def _feed(case: Case) -> None:
+    """Give a request something that exists."""
+    target = _target(case)
+    _fed[case.id] = target
+    if _right(case, Place.PATH):
+        own = _owner(case)["ids"] if AS_PEERS else target["path"]
+        for name, made_up in case.path_parameters.items():
+            case.path_parameters[name] = own.get(name) or _random.choice(PLAN["ids"].get(name, [made_up]))
+    if not AS_PEERS and _right(case, Place.BODY) and case.media_type == "application/json":
+        if not isinstance(case.body, dict):
+            case.body = {}  # a body that may be left out
+        _mend(case.body, target)
+
+
+def _target(case: Case) -> Target:
+    """What there is for this operation. The last one of what is used up is left to the phases after coverage."""
+    name = _name(case)
+    targets = PLAN["targets"].get(name, [])
+    assert case.meta is not None
+    spared = name in PLAN["used_up"] and case.meta.phase.name is Phase.COVERAGE
+    left = targets[1:] if spared else targets
+    return left[0] if left else _spent.get(name, Target(path={}, body={}, without=[]))
+
+
+def _mend(body: dict[str, Json], target: Target) -> None:
+    """Keep the rules between fields."""
+    listed = body.get("parties", [])
+    people = [person for person in listed if isinstance(person, dict)] if isinstance(listed, list) else []
+    if people:
+        people[0]["side"] = "complainant"
+    for person in [*people, body]:
+        _mend_person(person)
+    body.update(target["body"])
+    for name in target["without"]:
+        body.pop(name, None)
+
+
+def _mend_person(person: dict[str, Json]) -> None:
+    if person.get("side") == "officer":
+        person.pop("minor", None)
+        person.pop("guardian", None)
+        person["employee_number"] = uuid4().hex[:12]  # the same twice is the same officer
+    elif "side" in person:
+        person.pop("employee_number", None)
+        person.pop("unit", None)
+
+
+@schemathesis.hook
+def after_call(_: schemathesis.HookContext, case: Case, response: schemathesis.Response) -> None:
+    """Count, and take away what was used up."""
+    if not _as_documented(case):
+        return
+    name = _name(case)
+    _answers[name][response.status_code] += 1
+    if not 200 <= response.status_code < 300:
+        return
+    if case.meta is not None:
+        _reached_in[name][case.meta.phase.name.value] += 1
+    target = _fed.get(case.id)
+    if name in PLAN["used_up"] and target is not None:
+        _spent[name] = target
+        PLAN["targets"][name] = [each for each in PLAN["targets"][name] if each is not target]
+
+
+# ── what else must hold ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@schemathesis.check
+def agrees_with_the_code(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> bool | None:
+    """What the contract takes is not refused for its shape."""
+    del ctx
+    if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 422:
+        return None
+    wrong = [f"{error['pointer'] or error['parameter']}: {error['code']}" for error in response.json()["errors"]]
+    wrong = [each for each in wrong if each.rpartition(" ")[2] in SHAPE]
+    assert not wrong, f"the contract takes what the code refuses: {'; '.join(wrong)}"
+    return None
+
+
+@schemathesis.check
+def is_nobody_elses(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> bool | None:
+    """What one complainant reaches, another does not find: neither in a list nor by its id, to read or to change."""
+    del ctx
+    if not AS_PEERS or not _as_documented(case) or response.status_code not in FOUND:
+        return None
+    again = response.request.copy()
+    again.headers["Authorization"] = f"Bearer {PLAN['peers']['other']['token']}"
+    with requests.Session() as session:
+        other = session.send(again, timeout=20)
+    if case.path_parameters:
+        assert other.status_code == 404, f"the owner got {response.status_code}, another {other.status_code}"
+    shown = [name for name, id_ in _owner(case)["ids"].items() if id_ in other.text]
+    assert not shown, f"another is shown the owner's {', '.join(shown)}"
+    _compared.add(_name(case))
+    return None
+
+
+@atexit.register
+def write_counts() -> None:
+    """Leave what was counted beside the plan."""
+    counts = {
+        name: {
+            "statuses": dict(sorted(answers.items())),
+            "reached_in": _reached_in[name],
+            "compared": name in _compared,
+        }
+        for name, answers in sorted(_answers.items())
+    }
+    PLAN_FILE.with_name("counts.json").write_text(json.dumps(counts), encoding="utf-8")

@@ -1,0 +1,177 @@
+"""A running instance with seeded cases, and Schemathesis run against it from the committed contract."""
+
+import asyncio
+import json
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import httpx
+from tests.build import Office
+from tests.contract.seeds import Plan, RealClock, Seeder
+
+from mediation_api.settings import Settings
+
+CONTRACT: Final = Path("openapi/mediation-api.v1.json")
+CONFIG: Final = Path("tests/contract/schemathesis.toml")
+PEERS: Final = Path("tests/contract/peers.toml")
+SEED: Final = int(os.environ.get("FUZZ_SEED", "1"))
+EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "6"))
+APPLICATION: Final = "mediation_api.main:app_from_environment"
+
+
+def operations() -> dict[str, tuple[str, set[int]]]:
+    """Every operation of the contract: how Schemathesis calls it, and the statuses it documents."""
+    paths: dict[str, dict[str, dict[str, object]]] = json.loads(CONTRACT.read_text(encoding="utf-8"))["paths"]
+    found = {}
+    for path, item in paths.items():
+        for method, operation in item.items():
+            if "operationId" in operation:
+                responses = operation["responses"]
+                assert isinstance(responses, dict)
+                found[str(operation["operationId"])] = (f"{method.upper()} {path}", {int(each) for each in responses})
+    return found
+
+
+@contextmanager
+def serving(settings: Settings, keys: Path, application: str = APPLICATION, **extra: str) -> Iterator[str]:
+    """Serve an application with uvicorn in a process of its own, and give its address."""
+    environment = {
+        **os.environ,
+        "MEDIATION_ENVIRONMENT": "dev",
+        "MEDIATION_DATA_DIRECTORY": str(keys),
+        "MEDIATION_DATABASE_URL": settings.database_url.get_secret_value(),
+        "MEDIATION_ACCESS_CODE_SECRET": settings.access_code_secret.get_secret_value(),
+        "MEDIATION_CURSOR_SECRET": settings.cursor_secret.get_secret_value(),
+        "MEDIATION_REQUESTS_PER_MINUTE": "1000000",  # 429s would hide everything else
+        **extra,
+    }
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # callers wait in its queue until the instance is up
+        port = listener.getsockname()[1]
+        number = listener.fileno()
+        command = [sys.executable, "-m", "tests.contract.serve", str(number), application]
+        process = subprocess.Popen(command, env=environment, pass_fds=[number], stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@asynccontextmanager
+async def seeded(url: str, settings: Settings, keys: Path, *, rounds: int = 2) -> AsyncIterator[Plan]:
+    """Fill an instance with cases."""
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        yield await Seeder(Office(client, settings, keys, RealClock())).seed(rounds=rounds)
+
+
+@dataclass(slots=True)
+class Run:
+    """What came out of one run of Schemathesis."""
+
+    code: int
+    output: str
+    seconds: float
+    processor_seconds: float
+    report: dict[str, object] = field(default_factory=dict)
+    statuses: dict[str, Counter[int]] = field(default_factory=dict)
+    reached_in: dict[str, dict[str, int]] = field(default_factory=dict)
+    compared: set[str] = field(default_factory=set)
+
+    @property
+    def reached(self) -> set[str]:
+        """The operations that were done at least once."""
+        return {name for name, phases in self.reached_in.items() if phases}
+
+    @property
+    def server_errors(self) -> int:
+        """How many answers were 5xx."""
+        return sum(n for statuses in self.statuses.values() for status, n in statuses.items() if status >= 500)
+
+    @property
+    def failures(self) -> set[tuple[str, str]]:
+        """What failed: the operation as Schemathesis calls it, and the class of the failure or our own check."""
+        failures = self.report["failures"]
+        assert isinstance(failures, list)
+        return {
+            (operation, own[1] if (own := re.search("check failed: `(.+)`", each["title"])) else each["type"])
+            for each in failures
+            for operation in each["operations"]
+        }
+
+    @property
+    def links(self) -> str:
+        """What Schemathesis says about links."""
+        said = re.search(r"API Links: +(.+)", self.output)
+        return said[1] if said else "no links"
+
+    def summary(self) -> str:
+        """The figures, for people."""
+        documented = operations()
+        cases = self.report["test_cases"]
+        assert isinstance(cases, dict)
+        pairs = {(name, status) for name, (_, statuses) in documented.items() for status in statuses if status < 500}
+        seen = {(name, status) for name, statuses in self.statuses.items() for status in statuses}
+        phases = Counter(phase for reached in self.reached_in.values() for phase, n in reached.items() if n)
+        return "\n".join(
+            (
+                f"operations done (2xx)   {len(self.reached)} of {len(documented)}",
+                f"  in phases             {', '.join(f'{phase} {n}' for phase, n in sorted(phases.items()))}",
+                f"answers of the contract {len(seen & pairs)} of {len(pairs)} below 500 were seen",
+                f"links                   {self.links}",
+                f"cases                   {cases['generated']}, with failures {cases['with_failures']}",
+                f"requests                {sum(map(Counter.total, self.statuses.values()))} counted",
+                f"5xx                     {self.server_errors}",
+                f"time                    {self.seconds:.0f} s, of the processor {self.processor_seconds:.0f} s",
+                f"seed                    {self.report['seed']}",
+            )
+        )
+
+
+async def schemathesis(
+    url: str, plan: Plan, directory: Path, *options: str, config: Path = CONFIG, extra: Mapping[str, str] | None = None
+) -> Run:
+    """Run Schemathesis against an instance, and read what it and the hooks counted."""
+    plan_file = _written(plan, directory)
+    command: Sequence[str] = (
+        *(sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(config)),
+        *("run", str(CONTRACT), "--url", url, "--seed", str(SEED), "--max-examples", str(EXAMPLES)),
+        *("--report", "json", "--report-json-path", str(directory / "report.json"), *options),
+    )
+    environment = {**os.environ, "FUZZ_PLAN": str(plan_file), "FUZZ_SEED": str(SEED), **(extra or {})}
+    started, used = time.monotonic(), _processor_seconds()
+    ran = await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, text=True, check=False, timeout=3600
+    )
+    run = Run(ran.returncode, ran.stdout + ran.stderr, time.monotonic() - started, _processor_seconds() - used)
+    report, counts = directory / "report.json", directory / "counts.json"
+    assert report.exists(), run.output
+    assert counts.exists(), run.output
+    run.report = json.loads(report.read_text(encoding="utf-8"))
+    for name, counted in json.loads(counts.read_text(encoding="utf-8")).items():
+        run.statuses[name] = Counter({int(status): n for status, n in counted["statuses"].items()})
+        run.reached_in[name] = counted["reached_in"]
+        run.compared |= {name} if counted["compared"] else set()
+    return run
+
+
+def _written(plan: Plan, directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "plan.json"
+    file.write_text(json.dumps(plan.as_json()), encoding="utf-8")
+    return file
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -1,0 +1,283 @@
+"""What an instance holds before requests are made up for it: cases in every state, and whom each operation is for.
+
+A *target* is something that one operation can still be done to: a path, and the fields of a body that only make sense
+together. Operations that use their target up (a session is started once) get several; the rest share what there is.
+"""
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Final
+
+from tests.build import Answer, Caller, Office, Story
+
+from mediation_api.domain.access import ACCESS, Role
+
+SLOT: Final = timedelta(hours=9)
+"""Further apart than the longest session lasts: the one mediator of all seeded cases is never asked for twice."""
+
+FURTHEST: Final = (Role.DIRECTOR, Role.COORDINATOR, Role.INTAKE, Role.MEDIATOR)
+"""The roles in the order of how far they reach. One of them may call every operation that needs a token."""
+
+
+class RealClock:
+    """The time of the running instance, which no test can move."""
+
+    @property
+    def now(self) -> datetime:
+        """The present, in UTC."""
+        return datetime.now(UTC)
+
+    @now.setter
+    def now(self, _: datetime) -> None:
+        raise NotImplementedError
+
+    def advance(self, **by: float) -> None:
+        """Refuse."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that an operation can be done to."""
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, object] = field(default_factory=dict)
+    without: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A complainant, and the ids of what is theirs alone."""
+
+    token: str
+    ids: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the hooks are told: the token of each operation, its targets, and ids for everything else."""
+
+    tokens: Mapping[str, str]
+    targets: Mapping[str, list[Target]]
+    ids: Mapping[str, list[str]]
+    used_up: list[str]
+    peers: Mapping[str, Peer]
+
+    def as_json(self) -> dict[str, object]:
+        """The plan as JSON."""
+        return asdict(self)
+
+
+def operation_id(name: str) -> str:
+    """`file_complaint` as the contract writes it."""
+    return re.sub(r"_(.)", lambda match: match[1].upper(), name)
+
+
+class Seeder:
+    """Brings cases to where the operations of the contract find something to work on."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.targets: defaultdict[str, list[Target]] = defaultdict(list)
+        self.ids: defaultdict[str, list[str]] = defaultdict(list)
+        self.used_up: set[str] = set()
+        self.mediator: Caller
+        self._slots = count(1)
+
+    async def seed(self, *, rounds: int) -> Plan:
+        """Seed; each operation that uses its target up gets `rounds` of them."""
+        await self.office.shown_disclosure()
+        self.mediator = await self.office.mediator()
+        stories = await asyncio.gather(*(self._story("signed") for _ in PEERS))
+        await asyncio.gather(*(self._round() for _ in range(rounds)))
+        for story in stories:
+            await self._know(story)
+        tokens = {operation_id(name): token for name in ACCESS if (token := self._token(ACCESS[name]))}
+        return Plan(
+            tokens,
+            dict(self.targets),
+            dict(self.ids),
+            sorted(self.used_up),
+            {name: _peer(story) for name, story in zip(PEERS, stories, strict=True)},
+        )
+
+    def _token(self, row: Mapping[Role, object]) -> str | None:
+        if Role.PUBLIC in row and Role.AUDITOR in row:
+            return None  # for everybody alike
+        role = next(role for role in FURTHEST if role in row)
+        return self.mediator.token if role is Role.MEDIATOR else self.office.caller(role).token
+
+    # ── cases ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _story(self, state: str) -> Story:
+        story = await self.office.file()
+        steps: tuple[tuple[str, Callable[[Story], Awaitable[object]]], ...] = (
+            ("screening", Story.screen),
+            ("confirming", lambda s: s.answer(s.complainants[0])),
+            ("asking", lambda s: s.answer(s.officers[0])),
+            ("ready", self._assign),
+            ("assigned", self._schedule),
+            ("scheduled", self._sign_all),
+            ("signed", lambda s: s.session("start", {})),
+            ("in_session", lambda s: s.session("complete")),
+        )
+        stops = [name for name, _ in steps] + ["concluded"]
+        for _, step in steps[: stops.index(state)]:
+            await step(story)
+        return story
+
+    async def _propose(self, story: Story) -> str:
+        proposal = {"mediator_id": self.mediator.mediator_id}
+        return str((await self.office.coordinator.post(f"{story.path}/assignments", proposal))["id"])
+
+    async def _assign(self, story: Story) -> str:
+        assignment_id = await self._propose(story)
+        await self.mediator.post(f"/v1/assignments/{assignment_id}/accept", NO_CONFLICT, 200)
+        story.mediator = self.mediator
+        return assignment_id
+
+    async def _schedule(self, story: Story) -> Answer:
+        return await story.schedule(**self._slot())
+
+    async def _sign_all(self, story: Story) -> None:
+        await story.make_agreement()
+        for who in story.everybody:
+            await story.sign(who)
+
+    def _slot(self) -> dict[str, object]:
+        starts_at = self.office.clock.now + timedelta(days=1) + next(self._slots) * SLOT
+        return {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + timedelta(hours=2)).isoformat()}
+
+    # ── targets ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _round(self) -> None:
+        """One target for each operation that uses its target up, and for those that need a certain one."""
+        await asyncio.gather(
+            self._before_the_mediator(), self._with_the_mediator(), self._around_the_session(), self._endings()
+        )
+
+    def _add(self, operation: str, path: Mapping[str, str] | None = None, **body: object) -> None:
+        """A target that can be used again."""
+        self.targets[operation].append(Target(path or {}, body))
+
+    def _add_once(self, operation: str, path: Mapping[str, str], **body: object) -> None:
+        """A target that is used up when the operation is done."""
+        self._add(operation, path, **body)
+        self.used_up.add(operation)
+
+    async def _know(self, story: Story) -> None:
+        """Let every operation that names something of this case by its id find it."""
+        self.ids["complaint_id"].append(story.complaint_id)
+        self.ids["case_id"].append(story.case_id)
+        self.ids["party_id"] += [who.party_id for who in (*story.complainants, *story.officers)]
+        self.ids["mediator_id"].append(self.mediator.mediator_id)
+        self.ids["session_id"].append(story.session_id)
+        self.ids["agreement_id"].append(str(story.agreement["id"]))
+        self.ids["code"].append("not-found")
+        self.ids["sha256"].append(self.office.disclosure)
+        assignments = await self.office.coordinator.get(f"/v1/assignments?case_id={story.case_id}")
+        self.ids["assignment_id"] += [each["id"] for each in assignments["items"]]  # type: ignore[attr-defined]
+        person = {"role": "support_person", "name": "Kim Vega"}
+        attendee = await self.office.intake.post(f"{story.path}/attendees", person)
+        self.ids["attendee_id"].append(str(attendee["id"]))
+
+    async def _before_the_mediator(self) -> None:
+        filed = await self._story("screening")
+        self._add_once("screenCase", {"case_id": filed.case_id}, eligible=None, reason=None)
+        self._add("assignCoordinator", {"case_id": filed.case_id})
+
+        later = await self.office.file(interested_in_mediation=False)
+        self._add_once("requestMediation", {"complaint_id": later.complaint_id})
+
+        asked = await self._story("confirming")
+        self._add_once(
+            "giveConsent",
+            {"case_id": asked.case_id},
+            party_id=asked.complainants[0].party_id,
+            channel="phone",
+            disclosure_sha256=self.office.disclosure,
+        )
+        self._add("addParty", {"complaint_id": asked.complaint_id})
+        whom = {"party_id": asked.complainants[0].party_id}
+        self.targets["correctParty"].append(Target(whom, {"language": "es"}, ("employee_number", "unit")))
+        self._add("issueAccessCode", {"party_id": asked.complainants[0].party_id})
+
+        codes = await self.office.file()
+        self._add("exchangeAccessCode", access_code=codes.complainants[0].access_code)
+        self._add_once("recordApproval", {"case_id": codes.case_id})
+        self._add("fileComplaint", channel="phone", external_reference=None)
+
+    async def _with_the_mediator(self) -> None:
+        proposals = {"mediator_id": self.mediator.mediator_id}
+        unproposed = await self._story("ready")
+        self._add_once("proposeMediator", {"case_id": unproposed.case_id}, **proposals)
+        for operation, body in (("acceptAssignment", NO_CONFLICT), ("declineAssignment", {})):
+            story = await self._story("ready")
+            self._add_once(operation, {"assignment_id": await self._propose(story)}, **body)
+        recusing = await self._story("ready")
+        self._add_once("recuseMediator", {"assignment_id": await self._assign(recusing)})
+        unscheduled = await self._story("assigned")
+        self._add_once("scheduleSession", {"case_id": unscheduled.case_id}, **self._slot())
+
+    async def _around_the_session(self) -> None:
+        moved = await self._story("scheduled")
+        self._add("rescheduleSession", {"session_id": moved.session_id}, **self._slot())
+        self._add("pauseTarget", {"case_id": moved.case_id}, starts_on="2026-12-01", ends_on="2026-12-09")
+        self._add(
+            "addAttendee",
+            {"case_id": moved.case_id},
+            language="es",
+            for_party_id=moved.officers[0].party_id,
+            qualified=True,
+            relation="none",
+        )
+        self._add("makeAgreement", {"case_id": moved.case_id}, **CONFIDENTIALITY)
+        called_off = await self._story("scheduled")
+        self._add_once("cancelSession", {"session_id": called_off.session_id})
+        signing = await self._story("scheduled")
+        agreement = await signing.make_agreement()
+        for who in (*signing.complainants, *signing.officers):
+            signer = {"role": "party", "id": who.party_id}
+            path = {"agreement_id": str(agreement["id"])}
+            self._add_once("signAgreement", path, sha256=agreement["sha256"], signer=signer)
+        signed = await self._story("signed")
+        self._add_once("startSession", {"session_id": signed.session_id}, present=None)
+        for operation in ("adjournSession", "completeSession", "endSession"):
+            story = await self._story("in_session")
+            self._add_once(operation, {"session_id": story.session_id})
+
+    async def _endings(self) -> None:
+        over = await self._story("concluded")
+        self._add_once("closeCase", {"case_id": over.case_id})
+        for operation, body in (("lapseCase", {"reason": "unreachable"}), ("withdraw", {"channel": "phone"})):
+            story = await self._story("confirming")
+            self._add_once(operation, {"case_id": story.case_id}, party_id=story.complainants[0].party_id, **body)
+        missed = await self._story("assigned")
+        # Its time has come when the requests begin: the instance's clock cannot be moved.
+        soon = self.office.clock.now + timedelta(seconds=5, milliseconds=10 * next(self._slots))
+        await missed.schedule(starts_at=soon.isoformat(), ends_at=(soon + timedelta(milliseconds=1)).isoformat())
+        self._add_once("recordAbsence", {"session_id": missed.session_id}, party_id=missed.complainants[0].party_id)
+
+
+def _peer(story: Story) -> Peer:
+    party = story.complainants[0]
+    ids = {
+        "complaint_id": story.complaint_id,
+        "case_id": story.case_id,
+        "party_id": party.party_id,
+        "session_id": story.session_id,
+        "agreement_id": str(story.agreement["id"]),
+    }
+    return Peer(str(party.token), ids)
+
+
+PEERS: Final = ("owner", "leaver", "other")
+"""Complainants of cases of their own. Whatever the first two do, the third must not find."""
+
+NO_CONFLICT: Final = {"knows_a_party": False, "has_an_interest": False, "took_part_before": False}
+CONFIDENTIALITY: Final = {"kind": "confidentiality", "languages": ["en"], "terms": None, "terms_confidential": False}
