@@ -1,7 +1,7 @@
 """Two and more requests at once, on connections of their own and with real commits: nothing lost, nothing double.
 
-Each race is run 25 times; `RACES=1000 pytest -n0 tests/repository/test_races.py` runs more of them. Two tests take a
-wall away and see that the races would tell.
+Each race is run 25 times; `RACES=1000 pytest -n0 tests/repository/test_races.py` runs each of them more often. Two
+tests take a wall away and see that the races would tell.
 """
 
 import asyncio
@@ -283,16 +283,16 @@ async def test_two_requests_for_mediation_open_one_case(committed_office: Office
 
 
 async def test_a_signature_that_is_given_twice_at_once_is_one(committed_office: Office, starter: Starter) -> None:
-    story = await committed_office.file(complainants=[{} for _ in range(RACES)])
-    await story.to_scheduled()
-    await story.make_agreement()
-    path = f"/v1/agreements/{story.agreement['id']}"
-    for who in story.complainants:
-        signing = posting(who, f"{path}/signatures", {"sha256": story.agreement["sha256"]})
-        answers = await starter.race(signing, signing)
-        assert sorted(a.status_code for a in answers) == [201, 409]
-    seen = await committed_office.coordinator.get(path)
-    assert len(seen["signatures"]) == RACES  # type: ignore[arg-type]
+    for story in await stories(committed_office):
+        await story.to_scheduled()
+        await story.make_agreement()
+        path = f"/v1/agreements/{story.agreement['id']}"
+        for who in story.complainants:
+            signing = posting(who, f"{path}/signatures", {"sha256": story.agreement["sha256"]})
+            answers = await starter.race(signing, signing)
+            assert sorted(a.status_code for a in answers) == [201, 409]
+        seen = await committed_office.coordinator.get(path)
+        assert len(seen["signatures"]) == COMPLAINANTS  # type: ignore[arg-type]
 
 
 async def test_a_text_that_is_replaced_takes_no_signature_with_it(committed_office: Office, starter: Starter) -> None:
