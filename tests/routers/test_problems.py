@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 import mediation_api
 from mediation_api.domain import errors
 from mediation_api.domain.errors import ConditionsMissing, Invalid, Missing, Refusal
-from mediation_api.routers import problems
+from mediation_api.routers import answers, problems
 from mediation_api.routers.http import StrictRoute, install
 from mediation_api.routers.problems import Told
 from mediation_api.routers.types import In, Int32, Line, Params, Uuid, Whole, broken
@@ -99,7 +99,7 @@ async def fail(name: str) -> None:
 async def read(thing_id: Uuid, found: Annotated[Filter, Query()]) -> None: ...
 
 
-@router.post("/things", responses=problems.responses(409), dependencies=[Depends(HTTPBearer(auto_error=False))])
+@router.post("/things", responses=answers.responses(409), dependencies=[Depends(HTTPBearer(auto_error=False))])
 async def write(body: Body) -> dict[str, bool]:
     return {"written": body is not None}
 

@@ -363,11 +363,8 @@ class Case:
             move = self.moved(Event.COMPLAINANTS_ANSWERED)
             asked = self._ask(move, self.participants)
             return (*asked, *replace(self, state=move.target).next_steps())
-        if (
-            self.state is State.ASKING
-            and _all_agreed(self.side(Side.OFFICER))
-            and _all_agreed(self.side(Side.COMPLAINANT))
-        ):
+        # While officers are asked every complainant here has agreed: a new one takes the case back.
+        if self.state is State.ASKING and _all_agreed(self.side(Side.OFFICER)):
             return (self.moved(Event.OFFICERS_ANSWERED),)
         return ()
 

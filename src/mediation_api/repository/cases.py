@@ -21,6 +21,7 @@ from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, Mediat
 from mediation_api.domain.facts import Fact, Facts
 from mediation_api.repository import tables
 from mediation_api.repository.effects import effects
+from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect, nested
 from mediation_api.repository.reach import own_participation, sees_case
 
@@ -105,13 +106,7 @@ class Cases:
 
     async def _lock(self, which: ColumnElement[bool], reach: Reach) -> Case:
         cases = tables.cases
-        # NO KEY UPDATE: rows that merely point at the case may be written by others in the meantime.
-        found = await self._connection.execute(
-            select(cases.c.id).where(which, sees_case(reach)).with_for_update(key_share=True, of=cases)
-        )
-        case_id = found.scalar_one_or_none()
-        if case_id is None:
-            raise NotFound
+        case_id = await lock_row(self._connection, cases, which, sees_case(reach))
         row = (await self._connection.execute(_whole().where(cases.c.id == case_id))).mappings().one()
         return _CASE.validate_python(dict(row))
 

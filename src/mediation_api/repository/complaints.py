@@ -23,6 +23,7 @@ from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.repository import tables
 from mediation_api.repository.board import has_pace
 from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.paging import Page, Slice, read_page
 from mediation_api.repository.reach import GONE, own_participation, sees_complaint
@@ -96,16 +97,15 @@ class Complaints:
         fact = facts.ComplaintCorrected(changed=tuple(sorted(changes)))
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
 
-    async def lock(self, complaint_id: UUID, reach: Reach) -> Complaint:
+    async def lock(self, complaint_id: UUID, reach: Reach) -> None:
+        """Lock a complaint: nobody corrects it, adds a party or opens a case meanwhile. Raises NotFound."""
+        complaints = tables.complaints
+        await lock_row(self._connection, complaints, complaints.c.id == complaint_id, sees_complaint(reach))
+
+    async def lock_to_open(self, complaint_id: UUID, reach: Reach) -> Complaint:
         """Lock a complaint, so that only one case is opened, and read what opening one needs. Raises NotFound."""
+        await self.lock(complaint_id, reach)
         t = tables
-        found = await self._connection.execute(
-            select(t.complaints.c.id)
-            .where(t.complaints.c.id == complaint_id, sees_complaint(reach))
-            .with_for_update(key_share=True, of=t.complaints)
-        )
-        if found.first() is None:
-            raise NotFound
         open_case = select(t.cases.c.id).where(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state.in_(OPEN))
         mediated = select(t.cases.c.id).where(
             t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state == State.MEDIATED

@@ -16,6 +16,7 @@ from mediation_api.domain.errors import NotFound, SubjectTaken
 from mediation_api.domain.values import AssignmentState
 from mediation_api.repository import tables as t
 from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.paging import Page, Slice, read_page
 from mediation_api.repository.reach import is_own_mediator
@@ -57,9 +58,7 @@ class Mediators:
 
     async def lock(self, mediator_id: UUID) -> None:
         """Lock an entry, so that what is read of it next is what will be changed. Raises NotFound."""
-        entry = select(t.mediators.c.id).where(t.mediators.c.id == mediator_id)
-        if (await self._connection.execute(entry.with_for_update(key_share=True))).first() is None:
-            raise NotFound
+        await lock_row(self._connection, t.mediators, t.mediators.c.id == mediator_id)
 
     async def candidate(self, mediator_id: UUID) -> Mediator | None:
         """What proposing a case needs to know of a mediator; None where there is nobody of that id."""

@@ -18,6 +18,7 @@ from mediation_api.domain.lifecycle import OPEN
 from mediation_api.domain.values import Side
 from mediation_api.repository import tables
 from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.locking import lock_row
 from mediation_api.repository.reach import sees_complaint, sees_party
 
 Values: TypeAlias = Mapping[str, object]
@@ -48,14 +49,8 @@ class Parties:
             await self._connection.execute(insert(tables.parties), rows)
         except IntegrityError as error:
             raise _listed_twice(error) from None
-        for party in parties:
-            await write_facts(
-                self._connection,
-                (facts.PartyAdded(party_id=UUID(str(party["id"])), side=Side(str(party["side"]))),),
-                by=by,
-                at=at,
-                complaint_id=complaint_id,
-            )
+        added = [facts.PartyAdded(party_id=UUID(str(party["id"])), side=Side(str(party["side"]))) for party in parties]
+        await write_facts(self._connection, added, by=by, at=at, complaint_id=complaint_id)
 
     async def correct(self, party_id: UUID, changes: Values, reach: Reach, *, by: Actor, at: datetime) -> None:
         """Correct what is on file of a party. Only the names of the fields go into the record.
@@ -83,13 +78,7 @@ class Parties:
     async def lock(self, party_id: UUID, reach: Reach) -> None:
         """Lock a party, so that what is read of it next is what will be changed. Raises NotFound."""
         parties = tables.parties
-        found = await self._connection.execute(
-            select(parties.c.id)
-            .where(parties.c.id == party_id, sees_party(reach))
-            .with_for_update(key_share=True, of=parties)
-        )
-        if found.first() is None:
-            raise NotFound
+        await lock_row(self._connection, parties, parties.c.id == party_id, sees_party(reach))
 
     async def open_case_of(self, complaint_id: UUID, reach: Reach) -> UUID | None:
         """Lock a complaint against a case being opened, and give its open case, which a new party has to join.
@@ -98,14 +87,7 @@ class Parties:
             NotFound: there is no such complaint, or not for this caller.
         """
         complaints, cases = tables.complaints, tables.cases
-        locked = await self._connection.execute(
-            select(complaints.c.id)
-            .where(complaints.c.id == complaint_id, sees_complaint(reach))
-            .with_for_update(key_share=True, of=complaints)
-        )
-        if locked.first() is None:
-            raise NotFound
-        # Only now: a statement that waited for the lock would still see what was there before it.
+        await lock_row(self._connection, complaints, complaints.c.id == complaint_id, sees_complaint(reach))
         case_id: UUID | None = await self._connection.scalar(
             select(cases.c.id).where(cases.c.complaint_id == complaint_id, cases.c.state.in_(OPEN))
         )

@@ -8,9 +8,9 @@ from pydantic import Field, StringConstraints
 
 from mediation_api.domain import access_codes
 from mediation_api.domain.errors import AccessCodeInvalid
+from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import InService, NewId, Now, Parties, ReachedByAnybody
 from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.problems import responses
 from mediation_api.routers.types import In, Out
 
 router = APIRouter(prefix="/v1/access-tokens", route_class=StrictRoute, tags=["access-tokens"])

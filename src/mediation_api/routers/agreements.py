@@ -15,6 +15,7 @@ from mediation_api.domain.texts import Text, TextKind
 from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
 from mediation_api.repository import tables
 from mediation_api.repository.cases import Cases as CasesRepository
+from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
     AgreementId,
     Agreements,
@@ -28,7 +29,6 @@ from mediation_api.routers.deps import (
 from mediation_api.routers.disclosures import Sha256
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.problems import responses
 from mediation_api.routers.retries import ONCE
 from mediation_api.routers.sessions import SeatIn
 from mediation_api.routers.types import Flag, In, InstantOut, Language, Out, Paragraphs

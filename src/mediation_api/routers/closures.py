@@ -9,6 +9,7 @@ from mediation_api.domain.target import Pause, PauseReason
 from mediation_api.domain.values import (
     LapseReason,
 )
+from mediation_api.routers.answers import responses
 from mediation_api.routers.cases import AsShown, CaseOut
 from mediation_api.routers.deps import (
     Board,
@@ -22,7 +23,6 @@ from mediation_api.routers.deps import (
 )
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.problems import responses
 from mediation_api.routers.retries import ONCE, HasSeen
 from mediation_api.routers.types import Day, Flag, In, Line, Out, Uuid
 

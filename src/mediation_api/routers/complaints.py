@@ -19,6 +19,7 @@ from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.repository.complaints import ComplaintFilter
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
+from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
     Cases,
     CityPolicy,
@@ -36,7 +37,6 @@ from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Filters, Listing, Pages
 from mediation_api.routers.parties import AccessCodeOut, PartyIn, new_code
 from mediation_api.routers.patching import Patch
-from mediation_api.routers.problems import responses
 from mediation_api.routers.retries import ONCE, HasSeen
 from mediation_api.routers.types import Day, Flag, In, InstantOut, Line, Out, Paragraphs, broken
 
@@ -227,7 +227,7 @@ async def open_case(
     city: Policy,
 ) -> CaseOpenedOut:
     """Open a case for a complaint. Raises CaseAlreadyOpen, ComplaintClosed, NotFound."""
-    complaint = await complaints.lock(complaint_id, reached)
+    complaint = await complaints.lock_to_open(complaint_id, reached)
     case_id = uuid4()
     await cases.record(case_id, complaint.open_case(case_id, at=at, policy=city), by=reached.actor, at=at)
     due_on = target.due_on(at, city.target)

@@ -10,11 +10,11 @@ from mediation_api.domain.case import Case
 from mediation_api.domain.errors import DisclosureOutdated, Invalid, NotFound
 from mediation_api.domain.values import Channel, Decision
 from mediation_api.repository.cases import Cases as CasesRepository
+from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import CaseId, CaseRecords, Cases, InService, NewId, Now, Reached
 from mediation_api.routers.disclosures import Sha256, find_current
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.problems import responses
 from mediation_api.routers.retries import ONCE
 from mediation_api.routers.types import Flag, In, InstantOut, Out, Uuid
 

@@ -31,7 +31,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mediation_api.routers import problems
+from mediation_api.routers import answers, problems
 from mediation_api.routers.limits import Quota
 from mediation_api.routers.problems import Malformed
 from mediation_api.routers.retries import Replay, finish
@@ -53,7 +53,7 @@ def install(app: FastAPI, *, body_limit: int, body_seconds: float = BODY_SECONDS
     app.router.redirect_slashes = False  # a redirect is neither in the contract nor a problem document
     for kind, handler in problems.HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    problems.document(app)
+    answers.document(app)
     app.add_middleware(BodyLimit, limit=body_limit, seconds=body_seconds)
     app.add_middleware(LastResort)
     app.add_middleware(Envelope)

@@ -12,6 +12,7 @@ from mediation_api.domain import assignments
 from mediation_api.domain.errors import Invalid
 from mediation_api.domain.values import AssignmentState, ConflictKind
 from mediation_api.repository import tables
+from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
     AssignmentId,
     CaseId,
@@ -26,7 +27,6 @@ from mediation_api.routers.deps import (
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Filters, Listing, Pages
 from mediation_api.routers.patching import Patch
-from mediation_api.routers.problems import responses
 from mediation_api.routers.retries import ONCE, HasSeen
 from mediation_api.routers.types import Email, Flag, In, InstantOut, Language, Line, Out, Phone, Uuid
 

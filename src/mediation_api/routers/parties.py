@@ -15,6 +15,7 @@ from mediation_api.domain.access import Actor, Reach, Relation
 from mediation_api.domain.errors import Invalid, OfficerHasNoCode
 from mediation_api.domain.values import Side
 from mediation_api.repository.parties import Parties as PartiesRepository
+from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
     Cases,
     ComplaintId,
@@ -29,7 +30,6 @@ from mediation_api.routers.deps import (
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
 from mediation_api.routers.patching import Patch
-from mediation_api.routers.problems import responses
 from mediation_api.routers.retries import ONCE, HasSeen
 from mediation_api.routers.types import (
     Email,

@@ -11,6 +11,7 @@ from mediation_api.domain.screening import Outcome
 from mediation_api.domain.values import (
     Approver,
 )
+from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
     CaseId,
     CaseRecords,
@@ -24,7 +25,6 @@ from mediation_api.routers.deps import (
 )
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.problems import responses
 from mediation_api.routers.retries import ONCE
 from mediation_api.routers.types import Flag, In, InstantOut, Line, Note, Out
 

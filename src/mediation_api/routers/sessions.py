@@ -23,6 +23,7 @@ from mediation_api.domain.values import (
 )
 from mediation_api.repository import tables
 from mediation_api.repository.sessions import SessionFilter
+from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
     AttendeeId,
     CaseId,
@@ -36,7 +37,6 @@ from mediation_api.routers.deps import (
 )
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Filters, Listing, Pages, whole
-from mediation_api.routers.problems import responses
 from mediation_api.routers.retries import ONCE
 from mediation_api.routers.types import Flag, In, Instant, InstantOut, Language, Line, LongLine, Out, Uuid
 
