@@ -15,6 +15,7 @@ from mediation_api.settings import Settings
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 Answer: TypeAlias = "dict[str, object]"
+Identity: TypeAlias = "tuple[Role, str, str | None, str | None]"
 
 
 class Time(Protocol):
@@ -40,7 +41,7 @@ INTAKE = {
 class Caller:
     """Somebody who calls the service. `party_id` is set for a party, `mediator_id` for a mediator.
 
-    `identity` is what the city's identity provider knows: role, subject and employee number.
+    `identity` is what the city's identity provider knows: role, subject, employee number and scope.
     """
 
     client: httpx.AsyncClient
@@ -48,7 +49,7 @@ class Caller:
     party_id: str = ""
     mediator_id: str = ""
     access_code: str = ""
-    identity: tuple[Role, str, str | None] | None = None
+    identity: "Identity | None" = None
 
     async def send(self, method: str, path: str, body: object = None, **options: object) -> httpx.Response:
         """Call, and give the whole response."""
@@ -93,23 +94,24 @@ class Office:
     keys: Path
     clock: Time
     disclosure: str = ""
-    tokens: dict[tuple[Role, str, str | None], tuple[str, datetime]] = field(default_factory=dict)
+    tokens: dict[Identity, tuple[str, datetime]] = field(default_factory=dict)
     """Those made already, and when: to sign one costs as much as several requests."""
 
-    def caller(self, role: Role, subject: str | None = None, employee_number: str | None = None) -> Caller:
+    def caller(
+        self, role: Role, subject: str | None = None, employee_number: str | None = None, scope: str | None = None
+    ) -> Caller:
         """A caller with a fresh token of the city's identity provider."""
-        identity = (role, subject or f"{role}.1", employee_number)
-        return Caller(self.client, self._token(*identity), identity=identity)
+        identity = (role, subject or f"{role}.1", employee_number, scope)
+        return Caller(self.client, self._token(identity), identity=identity)
 
-    def _token(self, role: Role, subject: str, employee_number: str | None) -> str:
-        identity = (role, subject, employee_number)
+    def _token(self, identity: Identity) -> str:
         token, made_at = self.tokens.get(identity, ("", self.clock.now - timedelta(days=1)))
         if not timedelta(seconds=-30) < self.clock.now - made_at < timedelta(minutes=50):
             token, made_at = self._signed(*identity), self.clock.now
             self.tokens[identity] = token, made_at
         return token
 
-    def _signed(self, role: Role, subject: str, employee_number: str | None) -> str:
+    def _signed(self, role: Role, subject: str, employee_number: str | None, scope: str | None) -> str:
         return dev_token(
             self.keys,
             issuer=self.settings.token_issuer,
@@ -117,6 +119,7 @@ class Office:
             role=role,
             subject=subject,
             employee_number=employee_number,
+            scope=scope,
             minutes=60,
             now=self.clock.now,
         )
@@ -124,7 +127,7 @@ class Office:
     async def renew(self, caller: Caller) -> None:
         """Give somebody whose token has run out a fresh one."""
         if caller.identity is not None:
-            caller.token = self._token(*caller.identity)
+            caller.token = self._token(caller.identity)
         else:
             caller.token = (await self.signed_in(caller.access_code)).token
 

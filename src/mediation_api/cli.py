@@ -133,6 +133,7 @@ def token(
     role: Annotated[Role, typer.Option(help="The role that the token claims.")],
     subject: Annotated[str | None, typer.Option(help="The subject; demo-<role> unless given.")] = None,
     employee_number: Annotated[str | None, typer.Option(help="Ties an officer to a party.")] = None,
+    scope: Annotated[str | None, typer.Option(help="Limits the token, for example to complaints:write.")] = None,
     data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY,
 ) -> None:
     """Print a token that the identity provider of development signed. Production refuses it."""
@@ -142,7 +143,7 @@ def token(
             _fail(f"The identity provider gives no token to {role.value}: exchange an access code.")
         if role is Role.OFFICER and employee_number is None:
             _fail("An officer's token needs --employee-number: it ties the officer to a party.")
-        _say(_token(settings, role, subject, employee_number))
+        _say(_token(settings, role, subject, employee_number, scope))
 
 
 @app.command()
@@ -305,7 +306,13 @@ def _demo_card(settings: Settings, path: Path) -> DemoCard:
     return card
 
 
-def _token(settings: Settings, role: Role, subject: str | None, employee_number: str | None) -> str:
+def _token(
+    settings: Settings,
+    role: Role,
+    subject: str | None = None,
+    employee_number: str | None = None,
+    scope: str | None = None,
+) -> str:
     return dev_token(
         settings.data_directory,
         issuer=settings.token_issuer,
@@ -313,6 +320,7 @@ def _token(settings: Settings, role: Role, subject: str | None, employee_number:
         role=role,
         subject=subject or f"demo-{role.value}",
         employee_number=employee_number,
+        scope=scope,
         minutes=TOKEN_MINUTES,
         now=datetime.now(UTC),
         role_claim=settings.role_claim,
@@ -335,6 +343,6 @@ def _what_to_try(settings: Settings, card: DemoCard, port: int) -> str:
     lines.append(f"API={address}")
     for role in sorted(CITY_ROLES):
         number = DEMO_EMPLOYEE_NUMBER if role is Role.OFFICER else None
-        lines.append(f"{role.value.upper()}={_token(settings, role, None, number)}")
+        lines.append(f"{role.value.upper()}={_token(settings, role, employee_number=number)}")
     lines += ["", "Try:", "", *card.curl, "", "Ctrl-C stops everything; the data stays."]
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from mediation_api.repository.database import Database
 from mediation_api.routers import (
     access_tokens,
     agreements,
+    answers,
     cases,
     closures,
     complaints,
@@ -179,6 +180,4 @@ def _verifier(settings: Settings, service_identity: Issuer) -> Verifier:
 
 
 def _operation_id(route: APIRoute) -> str:
-    """The function's name in camel case."""
-    first, *rest = route.name.split("_")
-    return first + "".join(word.title() for word in rest)
+    return answers.operation_id(route.name)

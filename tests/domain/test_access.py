@@ -4,8 +4,20 @@ from uuid import UUID
 
 import pytest
 
-from mediation_api.domain.access import ACCESS, ANYBODY, CASEWORK, INTAKE, PARTIES, Actor, Reach, Relation, Role, reach
-from mediation_api.domain.errors import NotPermitted, Unauthenticated
+from mediation_api.domain.access import (
+    ACCESS,
+    ANYBODY,
+    CASEWORK,
+    INTAKE,
+    PARTIES,
+    SCOPES,
+    Actor,
+    Reach,
+    Relation,
+    Role,
+    reach,
+)
+from mediation_api.domain.errors import NotPermitted, ScopeMissing, Unauthenticated
 
 FOR_EVERYBODY = {
     "exchange_access_code",
@@ -33,6 +45,37 @@ def test_a_caller_reaches_what_the_row_says_and_nothing_else(operation: str, rol
     else:
         with pytest.raises(Unauthenticated if role is Role.PUBLIC else NotPermitted):
             reach(operation, actor)
+
+
+def test_every_operation_that_is_not_for_everybody_has_a_scope() -> None:
+    assert set(SCOPES) == set(ACCESS) - FOR_EVERYBODY
+
+
+def test_a_scope_to_read_opens_nothing_that_writes() -> None:
+    assert {operation for operation, scope in SCOPES.items() if scope.endswith(":read")} == READS - FOR_EVERYBODY
+    assert {scope.split(":")[1] for scope in SCOPES.values()} == {"read", "write"}
+
+
+@pytest.mark.parametrize("operation", SCOPES)
+def test_a_token_limited_to_scopes_reaches_no_further(operation: str) -> None:
+    role = next(role for role in ACCESS[operation] if role is not Role.PUBLIC)
+    limited = Actor(role, "somebody", scopes=frozenset({SCOPES[operation]}))
+    assert reach(operation, limited) == Reach(limited, ACCESS[operation][role])
+    others = Actor(role, "somebody", scopes=frozenset(SCOPES.values()) - {SCOPES[operation]})
+    with pytest.raises(ScopeMissing) as refused:
+        reach(operation, others)
+    assert refused.value.scope == SCOPES[operation]
+
+
+def test_a_scope_gives_no_role_more_than_its_row() -> None:
+    with pytest.raises(NotPermitted) as refused:
+        reach("close_case", Actor(Role.AUDITOR, "auditor.1", scopes=frozenset(SCOPES.values())))
+    assert not isinstance(refused.value, ScopeMissing)
+
+
+def test_what_is_for_everybody_needs_no_scope() -> None:
+    nothing = Actor(Role.INTAKE, "intake.1", scopes=frozenset({"complaints:read"}))
+    assert reach("list_disclosures", nothing).actor == nothing
 
 
 def test_an_operation_without_a_row_is_nobodys() -> None:

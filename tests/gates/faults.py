@@ -28,7 +28,7 @@ GATES: Final[dict[str, tuple[str, ...]]] = {
     "lint": ("tests/gates/lint.py", "-k", "keeps_every_rule"),
     "diff": ("tests/gates/compatibility.py", "-k", "breaks_nobody and not added"),
     "client": ("tests/gates/client.py", "-k", "under_strict"),
-    "probes": ("tests/routers/test_retries.py",),
+    "probes": ("tests/routers/test_retries.py", "tests/routers/test_access.py"),
     "journeys": ("tests/gates/journeys.py",),
 }
 """What each gate runs. `same`: document, routes and public operations are the application's."""
@@ -51,6 +51,7 @@ FAULTS: Final[dict[str, Change | Edit]] = {
     "document: a field of an answer dropped": without("/components/schemas/ComplaintFiledOut/properties/case_id"),
     "document: a closed enum widened": with_value("/components/schemas/State/enum/-", "suspended"),
     "document: an operation without security": with_value(f"{CASE}/security", []),
+    "document: an operation without its scope": with_value(f"{CASE}/security", [{"Bearer": []}]),
     "document: a status not documented": without(f"{CASE}/responses/404"),
     "document: a route missing": without("/paths/~1v1~1disclosures"),
     "document: a request schema opened": without("/components/schemas/ConsentIn/additionalProperties"),
@@ -64,6 +65,7 @@ FAULTS: Final[dict[str, Change | Edit]] = {
         '"list_complaints": _row(office=(*INTAKE,',
         '"list_complaints": _row(office=(Role.PUBLIC, *INTAKE,',
     ),
+    "code: scopes not enforced": Edit("src/mediation_api/domain/access.py", "raise ScopeMissing(scope)", "pass"),
     "code: a status not documented": Edit(
         f"{ROUTERS}/consents.py", "response.status_code = 200", "response.status_code = 208"
     ),

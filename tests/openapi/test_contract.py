@@ -8,7 +8,8 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from mediation_api.domain.access import ACCESS, Role
+from mediation_api.domain.access import ACCESS, SCOPES, Role
+from mediation_api.routers.answers import operation_id
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
 
@@ -42,6 +43,19 @@ def test_what_the_public_may_call_needs_no_token_and_everything_else_does() -> N
             security = operation["security"]
             assert isinstance(security, list)
             assert public == (security == [] or {} in security), path
+
+
+def test_the_scopes_of_the_contract_are_those_that_are_enforced() -> None:
+    stated = {}
+    for item in committed()["paths"].values():
+        for operation in item.values():
+            security = operation["security"]
+            assert isinstance(security, list)
+            ways = [way["Bearer"] for way in security if way]
+            assert len(ways) <= 1
+            if ways:
+                (stated[operation["operationId"]],) = ways[0]
+    assert stated == {operation_id(name): scope for name, scope in SCOPES.items()}
 
 
 def test_every_request_schema_is_closed() -> None:

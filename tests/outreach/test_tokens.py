@@ -179,6 +179,23 @@ def test_a_token_may_name_further_audiences_and_carry_further_claims() -> None:
     assert verify(token(aud=["else", AUDIENCE], realm_access=realm, auth_time=1.5)).subject == "u-17"
 
 
+@pytest.mark.parametrize(
+    ("claim", "scopes"),
+    [
+        (..., None),
+        ("openid email", None),
+        ("", None),
+        ("openid complaints:write", {"complaints:write"}),
+        ("complaints:read complaints:write", {"complaints:read", "complaints:write"}),
+        ("complaints:read\tcomplaints:write", None),
+        ("COMPLAINTS:READ", None),
+    ],
+)
+def test_a_token_is_limited_to_the_scopes_of_this_service_that_it_names(claim: object, scopes: set[str] | None) -> None:
+    assert verify(token(scope=claim)).scopes == scopes
+    assert verify(token(role="officer", employee_number="7", scope=claim)).scopes == scopes
+
+
 def test_clocks_may_differ_by_the_leeway_and_no_more() -> None:
     ahead = token(iat=AT + 30, nbf=AT + 30, exp=AT + 600)
     assert verify(ahead).role is Role.INTAKE
@@ -327,6 +344,8 @@ HOSTILE: dict[str, str] = {
     "digits of another script": GOOD[:-1] + "\N{ARABIC-INDIC DIGIT ONE}",
     "a lone surrogate": GOOD + "\ud800",
     "a NUL": GOOD + "\x00",
+    "scopes in a list": token(scope=["complaints:write"]),
+    "a scope that is nothing": token(scope=None),
     "a token over 4 KiB": token(padding="x" * 3000),
     "five million letters": "A" * 5_000_000,
     "four thousand dots": "." * 4000,
@@ -446,7 +465,7 @@ json_values = st.recursive(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(["iss", "aud", "sub", "role", "iat", "exp", "nbf"]), json_values)
+@given(st.sampled_from(["iss", "aud", "sub", "role", "iat", "exp", "nbf", "scope"]), json_values)
 def test_no_value_of_a_claim_does_anything_but_be_taken_or_refused(name: str, value: object) -> None:
     try:
         verify(token(**{name: value}))

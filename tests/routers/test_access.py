@@ -4,12 +4,13 @@ import re
 from typing import Final
 from uuid import UUID
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from tests.build import Caller, Office
 
-from mediation_api.domain.access import ACCESS, Role
+from mediation_api.domain.access import ACCESS, SCOPES, Role
 from mediation_api.outreach.tokens import CITY_ROLES
 
 NOTHING: Final = UUID("00000000-0000-4000-8000-000000000000")
@@ -78,6 +79,25 @@ async def test_every_cell_of_the_table_holds(role: Role, app: FastAPI, office: O
             assert response.headers["WWW-Authenticate"] == "Bearer"
         else:
             assert (response.status_code, response.json()["code"]) == (403, "not-permitted"), said
+
+
+@pytest.mark.parametrize("operation", SCOPES)
+async def test_a_token_without_the_scope_of_an_operation_is_refused(
+    operation: str, app: FastAPI, office: Office
+) -> None:
+    """With the one scope it is let through; with all the others it is told which is missing."""
+    role = next(role for role in CITY_ROLES if role in ACCESS[operation])
+    scope = SCOPES[operation]
+    (method, path) = next((method, path) for name, method, path in operations(app) if name == operation)
+
+    async def sent(scopes: str) -> httpx.Response:
+        limited = office.caller(role, f"{role}.nobody", "no-such-number" if role is Role.OFFICER else None, scopes)
+        return await limited.send(method, filled_in(path), None if method == "GET" else {})
+
+    assert (await sent(f"openid {scope}")).status_code not in {401, 403}
+    refused = await sent(" ".join({"openid", *SCOPES.values()} - {scope}))
+    assert (refused.status_code, refused.json()["code"]) == (403, "insufficient-scope")
+    assert refused.headers["WWW-Authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
 
 
 async def test_a_token_that_proves_nothing_opens_nothing(app: FastAPI, office: Office) -> None:

@@ -2,7 +2,7 @@
 
 A token says which role its bearer has. What the bearer may reach of *this* case is decided by the database at each
 request: `Reach` carries the relation that the table demands into the query or the lock. What lies outside it answers
-as if it did not exist.
+as if it did not exist. A token may also name scopes; they only ever narrow what the role allows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
-from mediation_api.domain.errors import NotPermitted, Unauthenticated
+from mediation_api.domain.errors import NotPermitted, ScopeMissing, Unauthenticated
 
 
 class Role(StrEnum):
@@ -30,12 +30,17 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who is calling. `party_id` is set for a complainant, `employee_number` for an officer."""
+    """Who is calling. `party_id` is set for a complainant, `employee_number` for an officer.
+
+    `scopes` are those of this service that the token names; None when it names none, and all that the role allows is
+    open.
+    """
 
     role: Role
     subject: str
     party_id: UUID | None = None
     employee_number: str | None = None
+    scopes: frozenset[str] | None = None
 
     @property
     def is_party(self) -> bool:
@@ -166,16 +171,75 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
 )
 
 
+SCOPES: Mapping[str, str] = MappingProxyType(
+    {
+        operation: scope
+        for scope, operations in {
+            "complaints:read": ("list_complaints", "get_complaint"),
+            "complaints:write": ("file_complaint", "correct_complaint", "request_mediation"),
+            "parties:read": ("list_parties", "get_party"),
+            "parties:write": ("add_party", "correct_party", "issue_access_code"),
+            "cases:read": (
+                "list_cases",
+                "get_case",
+                "get_timeline",
+                "get_readiness",
+                "list_screenings",
+                "list_pauses",
+            ),
+            "cases:write": (
+                "assign_coordinator",
+                "screen_case",
+                "record_approval",
+                "lapse_case",
+                "close_case",
+                "pause_target",
+            ),
+            "consents:read": ("list_consents", "list_withdrawals"),
+            "consents:write": ("give_consent", "withdraw"),
+            "mediators:read": ("list_mediators", "get_mediator", "list_assignments", "get_assignment"),
+            "mediators:write": (
+                "add_mediator",
+                "correct_mediator",
+                "propose_mediator",
+                "accept_assignment",
+                "decline_assignment",
+                "recuse_mediator",
+            ),
+            "sessions:read": ("list_sessions", "get_session", "list_attendees"),
+            "sessions:write": (
+                "schedule_session",
+                "reschedule_session",
+                "cancel_session",
+                "start_session",
+                "adjourn_session",
+                "complete_session",
+                "end_session",
+                "record_absence",
+                "add_attendee",
+                "confirm_attendee",
+            ),
+            "agreements:read": ("list_agreements", "get_agreement", "verify_agreement"),
+            "agreements:write": ("make_agreement", "sign_agreement"),
+        }.items()
+        for operation in operations
+    }
+)
+"""The scope of each operation that is not for everybody (RFC 6749 §3.3): what a program may be limited to."""
+
+
 def reach(operation: str, actor: Actor) -> Reach:
     """What `actor` reaches with `operation`.
 
     Raises:
         Unauthenticated: the operation is not for the public, and the caller has no token.
         NotPermitted: nobody of this role may call it, on any object.
+        ScopeMissing: the token is limited to scopes, and this operation's is not among them.
     """
     relation = ACCESS[operation].get(actor.role)
-    if relation is not None:
-        return Reach(actor, relation)
-    if actor.role is Role.PUBLIC:
-        raise Unauthenticated
-    raise NotPermitted
+    if relation is None:
+        raise Unauthenticated if actor.role is Role.PUBLIC else NotPermitted
+    scope = SCOPES.get(operation)
+    if scope is not None and actor.scopes is not None and scope not in actor.scopes:
+        raise ScopeMissing(scope)
+    return Reach(actor, relation)

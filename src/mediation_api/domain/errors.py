@@ -3,7 +3,8 @@
     Refusal
     ├── NotFound                absent, or not the caller's to know of: the same answer
     ├── NotPermitted            the caller's role may not do this to anybody's object
-    │   └── OfficeFilter        nor look for objects by what it does not see of them
+    │   ├── OfficeFilter        nor look for objects by what it does not see of them
+    │   └── ScopeMissing        the role may, but this token is limited to something else
     ├── Unauthenticated         no token, or one that does not prove who is calling
     │   ├── TokenExpired
     │   └── AccessCodeInvalid   wrong, replaced or unknown: the same answer
@@ -48,6 +49,17 @@ class NotPermitted(Refusal):
 class OfficeFilter(NotPermitted):
     code = "office-filter"
     detail = "Only the office filters by this."
+
+
+class ScopeMissing(NotPermitted):
+    """`scope` is the one that the token would have to name."""
+
+    code = "insufficient-scope"
+    detail = "Your token is limited to scopes that do not include this operation's."
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self.scope = scope
 
 
 class Unauthenticated(Refusal):

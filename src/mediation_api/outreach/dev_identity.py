@@ -45,6 +45,7 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
     role: Role,
     subject: str,
     employee_number: str | None = None,
+    scope: str | None = None,
     minutes: int,
     now: datetime,
     role_claim: str = "role",
@@ -69,6 +70,8 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
     }
     if employee_number is not None:
         claims["employee_number"] = employee_number
+    if scope is not None:
+        claims["scope"] = scope
     return sign(claims, _signing_key((directory / "idp.pem").read_bytes()))
 
 

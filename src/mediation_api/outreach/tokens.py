@@ -23,7 +23,7 @@ from uuid import UUID
 
 from jose import jws
 
-from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.access import SCOPES, Actor, Role
 from mediation_api.domain.errors import TokenExpired, Unauthenticated
 from mediation_api.outreach.keys import Keyring, OwnKeys, SigningKey, VerificationKey, base64url, read_object
 
@@ -51,6 +51,8 @@ _TYPES: Final = {
     "at+jwt",
     "application/at+jwt",
 }  # RFC 9068 §2.1: an ID token must not pass for an access token
+
+_OURS: Final = frozenset(SCOPES.values())
 
 logger = logging.getLogger(__name__)
 
@@ -222,14 +224,28 @@ def _actor(claims: Mapping[str, object], issuer: TrustedIssuer, roles: frozenset
     role = Role(_text(claims, issuer.role_claim))
     if role not in roles:
         raise _Refused("role")
+    scopes = _scopes(claims)
     if role is Role.COMPLAINANT:
         party_id = UUID(subject)
         if str(party_id) != subject:  # UUID() also reads braces, URNs and capitals; we never write them
             raise _Refused("sub")
-        return Actor(role, subject, party_id=party_id)
+        return Actor(role, subject, party_id=party_id, scopes=scopes)
     if role is Role.OFFICER:
-        return Actor(role, subject, employee_number=_text(claims, issuer.employee_number_claim))
-    return Actor(role, subject)
+        return Actor(role, subject, employee_number=_text(claims, issuer.employee_number_claim), scopes=scopes)
+    return Actor(role, subject, scopes=scopes)
+
+
+def _scopes(claims: Mapping[str, object]) -> frozenset[str] | None:
+    """Which of this service's scopes the token names, if any (RFC 9068 §2.2.3: words with a space between).
+
+    Identity providers put words of their own there (`openid`, `email`), which say nothing of this service.
+    """
+    if "scope" not in claims:
+        return None
+    named = claims["scope"]
+    if not isinstance(named, str):
+        raise _Refused("scope")
+    return frozenset(named.split(" ")) & _OURS or None
 
 
 def _text(claims: Mapping[str, object], name: str) -> str:

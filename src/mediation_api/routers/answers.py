@@ -5,8 +5,15 @@ from typing import Final
 
 from fastapi import FastAPI
 
+from mediation_api.domain.access import SCOPES
 from mediation_api.routers.limits import NEVER_REFUSED
 from mediation_api.routers.problems import HTTP, MEDIA_TYPE, RETRY_AFTER_SECONDS, Problem
+
+
+def operation_id(name: str) -> str:
+    """The name of a route's function as the contract writes it: in camel case."""
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
@@ -54,6 +61,7 @@ _ENTITY_TAG: Final = {
     "schema": {"type": "string"},
     "example": '"9f86d081884c7d659a2feaa0c55ad015"',
 }
+_SCOPES: Final = {operation_id(name): scope for name, scope in SCOPES.items()}
 _UNCHANGED: Final = {"description": "What `If-None-Match` names is still what it was."}
 
 
@@ -99,6 +107,7 @@ def _complete(operation: dict[str, object], *, names_object: bool) -> None:
         statuses |= {400, 413, 415}
     if operation.get("security"):
         statuses |= {401, 403}
+        _name_scope(operation)
     if names_object:
         statuses.add(404)
     if "requestBody" in operation or operation.get("parameters"):
@@ -111,6 +120,13 @@ def _complete(operation: dict[str, object], *, names_object: bool) -> None:
         if "application/json" in _child(_child(known, success), "content"):
             _child(_child(known, success), "headers")["ETag"] = _ENTITY_TAG
     operation["responses"] = dict(sorted(known.items()))
+
+
+def _name_scope(operation: dict[str, object]) -> None:
+    """Say which scope a token needs that is limited to scopes. OpenAPI 3.1 takes one beside any kind of security."""
+    scope = _SCOPES.get(str(operation["operationId"]))
+    for way in _listed(operation, "security"):
+        way.update({scheme: [] if scope is None else [scope] for scheme in way})
 
 
 def _of_headers(operation: dict[str, object]) -> set[int]:

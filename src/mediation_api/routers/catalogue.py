@@ -68,6 +68,12 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             "Este filtro no es para usted",
             "Leave the filter out: it looks at what only the office sees.",
         ),
+        "insufficient-scope": ProblemType(
+            403,
+            "Outside the token's scopes",
+            "Fuera del alcance del token",
+            "Get a token for the scope that WWW-Authenticate names, or one that names no scope of this service.",
+        ),
         "not-found": ProblemType(
             404,
             "Not found",

@@ -104,7 +104,7 @@ async def reach(request: Request, service: InService, at: Now) -> Reach:
 
     Raises:
         Unauthenticated: there is no valid token, and the operation is not for the public.
-        NotPermitted: the operation is not for this role.
+        NotPermitted: the operation is not for this role, or outside the scopes of the token.
         Told: the caller has used up its quota (429).
     """
     actor = ANYBODY

@@ -37,6 +37,7 @@ from mediation_api.domain.errors import (
     NotFound,
     NotPermitted,
     Refusal,
+    ScopeMissing,
     Unauthenticated,
 )
 from mediation_api.routers import catalogue
@@ -232,7 +233,11 @@ async def on_refusal(request: Request, exc: Exception) -> Response:
         missing = tuple(
             MissingCondition(code=each.code, subject=each.subject, detail=each.detail) for each in exc.missing
         )
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - RFC 9110 §15.5.2
+    headers: dict[str, str] | None = None
+    if isinstance(exc, Unauthenticated):
+        headers = {"WWW-Authenticate": "Bearer"}  # RFC 9110 §15.5.2
+    if isinstance(exc, ScopeMissing):
+        headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{exc.scope}"'}  # RFC 6750 §3.1
     return problem(request, status, exc.code, str(exc), errors=errors, missing=missing, headers=headers)
 
 
