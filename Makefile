@@ -59,6 +59,7 @@ settings: $(STAMP)
 	@$(BIN)/mediation-api settings > docs/settings.md
 
 openapi: $(STAMP)
+	@$(BIN)/python -m pytest -q -n0 tests/openapi/test_examples.py -k every_example --record-examples
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
 	@$(BIN)/python -c 'from mediation_api.routers.catalogue import markdown; print(markdown(), end="")' > openapi/problems.md
 

@@ -234,6 +234,53 @@ const publicOperations = (options) => ({
   },
 });
 
+/** An operation says which facts it records, whose data it carries, and by which rule they are kept. */
+const described = (options) => ({
+  Operation(operation, ctx) {
+    const { method } = place(ctx);
+    const id = operation.operationId;
+    const listed = (name) => (Array.isArray(operation[name]) ? operation[name] : undefined);
+    const [facts, kinds, kept] = ['x-audit-event', 'x-personal-data', 'x-retention'].map(listed);
+    if (!facts || !kinds || !kept) ctx.report({ message: `${id} needs x-audit-event, x-personal-data and x-retention.` });
+    else if (method !== 'get' && !facts.length && !options.exempt?.includes(id)) {
+      ctx.report({ message: `${id} changes something, so that it records a fact.` });
+    } else if (Boolean(kinds.length) !== Boolean(kept.length)) {
+      ctx.report({ message: `${id} must say by which rule personal data are kept, and of nothing else.` });
+    }
+  },
+});
+
+/** A token that is limited to scopes needs one that is named. */
+const scopes = () => ({
+  SecurityRequirement(requirement, ctx) {
+    for (const [scheme, named] of Object.entries(requirement)) {
+      if (named.length !== 1) ctx.report({ message: `${scheme} must name one scope.` });
+    }
+  },
+});
+
+const succeeds = (ctx) => /\/responses\/2\d\d$/.test(ctx.location.pointer);
+
+/** What is sent and what is answered has an example. */
+const examples = () => ({
+  MediaType(media, ctx) {
+    const pointer = ctx.location.pointer;
+    const wanted = /\/(requestBody|responses\/2\d\d)\/content\/application~1json$/.test(pointer);
+    const given = 'example' in media || Object.keys(media.examples ?? {}).length;
+    if (wanted && !given) ctx.report({ message: 'An example shows what this looks like.' });
+  },
+});
+
+/** What a change answers leads on. */
+const leadsOn = () => ({
+  Response(response, ctx) {
+    const method = ctx.location.pointer.split('/')[3];
+    if (succeeds(ctx) && method !== 'get' && !Object.keys(response.links ?? {}).length) {
+      ctx.report({ message: 'Links say what can be read or done next.' });
+    }
+  },
+});
+
 export default () => ({
   id: 'mediation',
   rules: {
@@ -251,6 +298,10 @@ export default () => ({
       'if-match': ifMatch,
       lists,
       'public-operations': publicOperations,
+      described,
+      scopes,
+      examples,
+      'leads-on': leadsOn,
     },
   },
 });

@@ -68,6 +68,11 @@ RUN: Final = pytest.StashKey[Run]()
 SERVER: Final = pytest.StashKey[EmbeddedServer]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make openapi` write the examples of the contract anew."""
+    parser.addoption("--record-examples", action="store_true", help="Write the contract's examples anew.")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a directory; a worker is told of its controller's."""
     # What a developer has set must not decide what the tests see.

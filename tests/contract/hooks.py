@@ -12,6 +12,7 @@ import atexit
 import json
 import os
 import random
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypedDict
@@ -79,12 +80,15 @@ SHAPE: Final = frozenset(
 FOUND: Final = frozenset({200, 201, 409, 412})
 """The object was found, whatever became of the request."""
 
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _random: Final = random.Random(int(os.environ["FUZZ_SEED"]))  # noqa: S311 - which request gets which id
 _answers: Final[defaultdict[str, Counter[int]]] = defaultdict(Counter)
 _reached_in: Final[defaultdict[str, Counter[str]]] = defaultdict(Counter)
 _fed: Final[dict[str, Target]] = {}
 _spent: Final[dict[str, Target]] = {}
 _compared: Final[set[str]] = set()
+_given: Final[set[object]] = set()
+"""Identifiers that the service has answered: where a request has one, a link led there."""
 
 
 def _name(case: Case) -> str:
@@ -157,7 +161,8 @@ def _feed(case: Case) -> None:
     if _right(case, Place.PATH):
         own = _owner(case)["ids"] if AS_PEERS else target["path"]
         for name, made_up in case.path_parameters.items():
-            case.path_parameters[name] = own.get(name) or _random.choice(PLAN["ids"].get(name, [made_up]))
+            if made_up not in _given:
+                case.path_parameters[name] = own.get(name) or _random.choice(PLAN["ids"].get(name, [made_up]))
     if not AS_PEERS and _right(case, Place.BODY) and case.media_type == "application/json":
         if not isinstance(case.body, dict):
             case.body = {}  # a body that may be left out
@@ -208,6 +213,7 @@ def after_call(_: schemathesis.HookContext, case: Case, response: schemathesis.R
         return
     if case.meta is not None:
         _reached_in[name][case.meta.phase.name.value] += 1
+    _given.update(_UUID.findall(response.text))
     target = _fed.get(case.id)
     if name in PLAN["used_up"] and target is not None:
         _spent[name] = target

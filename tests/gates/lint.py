@@ -49,6 +49,10 @@ FAULTS: Final[dict[str, Change]] = {
     "mediation/if-match": with_value(f"{CORRECT}/parameters", []),
     "mediation/lists": with_value(f"{SCHEMAS}/CaseList/required", ["items"]),
     "mediation/public-operations": with_value(f"{CASES}/security", []),
+    "mediation/described": with_value(f"{CORRECT}/x-audit-event", []),
+    "mediation/scopes": with_value(f"{CASES}/security", [{"Bearer": []}]),
+    "mediation/examples": without(f"{FILE}/requestBody/content/application~1json/examples"),
+    "mediation/leads-on": without(f"{FILE}/responses/201/links"),
 }
 """For each rule that is named in redocly.yaml the fault that it is there for."""
 

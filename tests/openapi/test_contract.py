@@ -8,8 +8,11 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from mediation_api.domain import facts
 from mediation_api.domain.access import ACCESS, SCOPES, Role
 from mediation_api.routers.answers import operation_id
+from mediation_api.routers.contract import RECORDS
+from mediation_api.routers.personal_data import FIELDS, kind_of
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
 
@@ -56,6 +59,68 @@ def test_the_scopes_of_the_contract_are_those_that_are_enforced() -> None:
             if ways:
                 (stated[operation["operationId"]],) = ways[0]
     assert stated == {operation_id(name): scope for name, scope in SCOPES.items()}
+
+
+PLAIN: Final = {
+    # what things are called and counted by
+    "id", "agreement_id", "case_id", "case_ids", "cases", "complaint_id", "reference", "number", "attempt", "code",
+    "sha256", "disclosure_sha256", "version", "rules_version", "template_version", "kind", "role", "side", "by_role",
+    "audience", "items", "next_cursor", "languages", "token_type", "expires_in", "request_id", "instance", "type",
+    "title", "detail", "in", "pointer", "parameter", "errors", "missing", "qualified", "active", "method", "mode",
+    # how far a case is, and why
+    "state", "status", "waits_for", "alerts", "disposition", "outcome", "eligible", "overridden", "approved",
+    "approver", "reason", "lapse_reason", "end_reason", "agreement_reached", "rank_initiated", "channel", "scheduling",
+    "starting", "open", "superseded", "text_intact", "signatures_intact", "terms_confidential",
+    # when
+    "at", "added_at", "answered_at", "answer_due_on", "closed_at", "confirmed_at", "filed_at", "finished_at",
+    "made_at", "opened_at", "proposed_at", "started_at", "superseded_at", "starts_at", "ends_at", "starts_on",
+    "ends_on", "requested_on", "due_on", "pace", "days_left", "working_days_left", "raw_days", "net_days",
+    # whole models, whose own fields are looked at
+    "access_codes", "assignment", "intake", "next_session", "others", "participants", "parties", "signer", "target",
+    "you",
+}  # fmt: skip
+"""Fields that tell of nobody: somebody has thought about each."""
+
+
+def test_every_field_is_known_to_tell_of_somebody_or_of_nobody() -> None:
+    schemas: dict[str, dict[str, dict[str, object]]] = json.loads(CONTRACT.read_text("utf-8"))["components"]["schemas"]
+    there = {(model, field) for model, schema in schemas.items() for field in schema.get("properties", {})}
+    personal = {(model, field) for model, field in there if kind_of(model, field)}
+    settled = {(model, field) for model, field in there if f"{model}.{field}" in FIELDS}
+    assert {f"{model}.{field}" for model, field in there - personal - settled if field not in PLAIN} == set()
+    used = {name for model, field in there for name in (field, f"{model}.{field}")}
+    assert set(FIELDS) | PLAIN <= used, "of a field that is no more"
+
+
+def test_every_link_leads_to_an_operation_with_what_it_needs() -> None:
+    operations = {o["operationId"]: path for path, item in committed()["paths"].items() for o in item.values()}
+    links = [
+        link
+        for item in committed()["paths"].values()
+        for operation in item.values()
+        for answer in _object(operation["responses"]).values()
+        for link in _object(_object(answer).get("links", {})).values()
+    ]
+    assert len(links) >= 130
+    for link in map(_object, links):
+        path = operations[str(link["operationId"])]
+        assert set(_object(link["parameters"])) == set(re.findall(r"{(\w+)}", path))
+
+
+def test_everything_that_can_be_recorded_is_recorded_by_some_operation() -> None:
+    kinds = {kind for recorded in RECORDS.values() for kind in recorded}
+    assert kinds == {fact.kind for fact in vars(facts).values() if _is_a_kind_of_fact(fact)}
+    writes = {o["operationId"] for item in committed()["paths"].values() for m, o in item.items() if m != "get"}
+    assert set(RECORDS) == writes - {"exchangeAccessCode"}
+
+
+def _is_a_kind_of_fact(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, facts.Fact) and hasattr(found, "kind")
+
+
+def _object(value: object) -> dict[str, object]:
+    assert isinstance(value, dict)
+    return value
 
 
 def test_every_request_schema_is_closed() -> None:

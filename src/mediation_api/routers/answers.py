@@ -6,6 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from mediation_api.domain.access import SCOPES
+from mediation_api.routers.contract import describe
 from mediation_api.routers.limits import NEVER_REFUSED
 from mediation_api.routers.problems import HTTP, MEDIA_TYPE, RETRY_AFTER_SECONDS, Problem
 
@@ -51,6 +52,7 @@ def document(app: FastAPI) -> None:
                 **_child(contract, "components"),
                 "schemas": dict(sorted(schemas.items())),
             }
+            describe(contract)
         return contract
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents

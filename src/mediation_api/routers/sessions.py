@@ -314,6 +314,7 @@ class AttendeeOut(Out):
     """Somebody who is expected in the room besides the parties and the mediator."""
 
     id: UUID
+    case_id: UUID
     role: AttendeeRole
     name: str
     language: str | None

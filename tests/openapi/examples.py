@@ -1,0 +1,279 @@
+"""The story whose requests and answers are the contract's examples. Everybody in it is invented."""
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Final, TypeAlias
+from uuid import UUID
+
+import httpx
+import pytest
+from tests.build import NO_CONFLICT, Caller, Office, Story
+
+from mediation_api.domain.access import Role
+
+EXAMPLES: Final = Path("src/mediation_api/routers/examples.json")
+TOKEN: Final = "header.payload.signature"
+
+Played: TypeAlias = dict[str, dict[str, dict[str, object]]]
+Contract: TypeAlias = Mapping[str, Mapping[str, Mapping[str, object]]]
+Watch: TypeAlias = Callable[[str, int], None]
+
+
+def fixed_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ids and access codes come out the same each time."""
+    numbers = count(1)
+
+    def octets(size: int) -> bytes:
+        return hashlib.sha256(b"example %d" % next(numbers)).digest()[:size]
+
+    for module in ("routers.deps", "routers.complaints", "repository.cases"):
+        monkeypatch.setattr(f"mediation_api.{module}.uuid4", lambda: UUID(bytes=octets(16), version=4))
+    monkeypatch.setattr("mediation_api.routers.parties.token_bytes", octets)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Keeps the first request and answer of each operation, for each status and audience."""
+
+    contract: Contract
+    played: Played
+    watch: Watch
+
+    async def __call__(self, response: httpx.Response) -> None:
+        """Take down one exchange. Only what succeeded is an example, and an empty list shows nothing."""
+        await response.aread()
+        operation = self._operation(response.request)
+        self.watch(operation, response.status_code)
+        if not response.is_success or not response.headers["Content-Type"].startswith("application/json"):
+            return
+        answer = json.loads(response.content)
+        if answer.get("items") == []:
+            return
+        answer |= {"access_token": TOKEN} if "access_token" in answer else {}
+        audience = _audience(answer)
+        self.played[operation].setdefault(str(response.status_code), {}).setdefault(audience, answer)
+        if response.request.content:
+            body = json.loads(response.request.content)
+            self.played[operation].setdefault("request", {}).setdefault(_sender(response.request.url.path, body), body)
+
+    def _operation(self, request: httpx.Request) -> str:
+        for template, item in self.contract.items():
+            pattern = re.sub(r"{\w+}", "[^/]+", template)
+            if request.method.lower() in item and re.fullmatch(pattern, request.url.path):
+                return str(item[request.method.lower()]["operationId"])
+        raise LookupError(request.url.path)
+
+
+def _audience(answer: Mapping[str, object]) -> str:
+    items = answer.get("items")
+    shown = items[0] if isinstance(items, list) and items else answer
+    return str(shown.get("audience", "example"))
+
+
+def _sender(path: str, body: Mapping[str, object]) -> str:
+    """Staff say for whom they speak, and how it reached them."""
+    named = {"channel", "signer", "eligible"} & body.keys()
+    return "by_staff" if named and not path.endswith("/attendees") else "example"
+
+
+async def play(office: Office, contract: Contract, watch: Watch = lambda _operation, _status: None) -> Played:
+    """Take complaints through mediation, and give what was said. `watch` is called after each answer."""
+    played: Played = defaultdict(dict)
+    recorder = Recorder(contract, played, watch)
+    office.client.event_hooks = {"response": [recorder]}
+    await _look_around(office)
+    story = await _file(office)
+    await _correct(story)
+    await _agree(story)
+    await _prepare(story)
+    await _meet(story)
+    await _conclude(story)
+    await _leave(office)
+    return {operation: dict(sorted(said.items())) for operation, said in sorted(played.items())}
+
+
+async def _look_around(office: Office) -> None:
+    for path in ("/health/live", "/health/ready", "/health/version", "/v1/disclosures?language=en"):
+        await office.public.get(path)
+    await office.public.get(f"/v1/disclosures/{await office.shown_disclosure()}")
+
+
+async def _file(office: Office, number: str = "4711", **changes: object) -> Story:
+    body = {
+        "narrative": "She would not tell me why I was stopped.",
+        "incident_on": "2026-02-20",
+        "incident_place": "Corner of First and Main",
+        "allegations": ["discourtesy"],
+        "interested_in_mediation": True,
+        "parties": [
+            {"side": "complainant", "name": "Ada Example", "phone": "+1 503 555 0142"},
+            {"side": "officer", "name": "Officer Max Sample", "employee_number": number},
+        ],
+        **changes,
+    }
+    filed = await office.public.post("/v1/complaints", body)
+    story = Story(office, str(filed["id"]), str(filed["case_id"]), str(filed["reference"]))
+    codes = filed["access_codes"]
+    assert isinstance(codes, list)
+    story.complainants.append(await office.signed_in(codes[0]["access_code"]))
+    listed = (await office.intake.get(f"/v1/complaints/{story.complaint_id}/parties"))["items"]
+    assert isinstance(listed, list)
+    officer = office.caller(Role.OFFICER, f"officer-{number}", number)
+    officer.party_id = next(party["id"] for party in listed if party["side"] == "officer")
+    story.officers.append(officer)
+    return story
+
+
+async def _correct(story: Story) -> None:
+    intake, complaint = story.office.intake, f"/v1/complaints/{story.complaint_id}"
+    for who in (intake, story.complainants[0]):
+        await who.get("/v1/complaints")
+        await who.get(complaint)
+    answers = ("crime_alleged", "serious_injury", "litigation_pending", "officer_is_witness")
+    await intake.patch(complaint, dict.fromkeys(answers, False))
+    party = f"/v1/parties/{story.complainants[0].party_id}"
+    await intake.get(party)
+    await intake.patch(party, {"safe_contact": "Weekday mornings, on the mobile only.", "interpreter_language": "es"})
+    replaced = await intake.post(f"{party}/access-codes")
+    story.complainants[0].access_code = str(replaced["access_code"])
+    await intake.put(f"{story.path}/coordinator", {"coordinator": "coordinator.1"})
+
+
+async def _agree(story: Story) -> None:
+    office = story.office
+    await story.screen()
+    await office.intake.get(f"{story.path}/screenings")
+    await story.answer(story.complainants[0])
+    await office.intake.post(
+        f"{story.path}/consents",
+        {
+            "party_id": story.officers[0].party_id,
+            "channel": "phone",
+            "decision": "agreed",
+            "disclosure_sha256": await office.shown_disclosure(),
+        },
+    )
+    await office.intake.get(f"{story.path}/consents")
+    pause = {"reason": "court_date", "starts_on": "2026-03-09", "ends_on": "2026-03-11"}
+    await office.intake.post(f"{story.path}/pauses", pause)
+    await office.intake.get(f"{story.path}/pauses")
+
+
+async def _prepare(story: Story) -> None:
+    office, coordinator = story.office, story.office.coordinator
+    mediators = [await _mediator(office, name, number) for number, name in enumerate(("Nia Evenhand", "Tom Fair"))]
+    await coordinator.get("/v1/mediators")
+    await coordinator.get(f"/v1/mediators/{mediators[0].mediator_id}")
+    await coordinator.patch(f"/v1/mediators/{mediators[0].mediator_id}", {"languages": ["en", "es"]})
+    for mediator, verb in ((mediators[1], "decline"), (mediators[1], "recuse"), (mediators[0], "accept")):
+        proposed = await coordinator.post(f"{story.path}/assignments", {"mediator_id": mediator.mediator_id})
+        await coordinator.get(f"/v1/assignments/{proposed['id']}")
+        if verb == "recuse":
+            await mediator.post(f"/v1/assignments/{proposed['id']}/accept", NO_CONFLICT, 200)
+        await mediator.post(f"/v1/assignments/{proposed['id']}/{verb}", NO_CONFLICT if verb == "accept" else None, 200)
+    await coordinator.get("/v1/assignments")
+    story.mediator = mediators[0]
+    interpreter = {
+        "role": "interpreter",
+        "name": "Ines Palabra",
+        "language": "es",
+        "for_party_id": story.complainants[0].party_id,
+        "qualified": True,
+        "relation": "none",
+    }
+    expected = await office.intake.post(f"{story.path}/attendees", interpreter)
+    await office.intake.get(f"{story.path}/attendees")
+    await office.intake.post(f"/v1/attendees/{expected['id']}/confirm", None, 200)
+    await story.schedule()
+    for who in (coordinator, story.complainants[0], story.mediator):
+        for path in ("/v1/sessions", f"/v1/sessions/{story.session_id}", "/v1/cases", story.path):
+            await who.get(path)
+        await who.get(f"{story.path}/readiness")
+    await coordinator.post(f"/v1/sessions/{story.session_id}/reschedule", story.booking(place="Room 5"), 200)
+    await coordinator.post(f"/v1/sessions/{story.session_id}/cancel", None, 200)
+    await story.schedule()
+
+
+async def _mediator(office: Office, name: str, number: int) -> Caller:
+    entry = {"name": name, "subject": f"mediator.{number}", "languages": ["en"], "email": "roster@example.org"}
+    added = await office.coordinator.post("/v1/mediators", entry)
+    mediator = office.caller(Role.MEDIATOR, f"mediator.{number}")
+    mediator.mediator_id = str(added["id"])
+    return mediator
+
+
+async def _meet(story: Story) -> None:
+    await story.make_agreement()
+    await story.sign(story.complainants[0])
+    await story.sign_on_paper("party", story.officers[0].party_id)
+    await story.sign(_of(story.mediator))
+    attendees = (await story.office.coordinator.get(f"{story.path}/attendees"))["items"]
+    assert isinstance(attendees, list)
+    await story.sign_on_paper("interpreter", attendees[0]["id"])
+    agreement = f"/v1/agreements/{story.agreement['id']}"
+    for who in (story.office.coordinator, story.complainants[0]):
+        await who.get(f"{story.path}/agreements")
+        await who.get(agreement)
+    await story.office.coordinator.get(f"{agreement}/verification")
+    await story.later(days=3, minutes=30)
+    absence = {"party_id": story.officers[0].party_id, "excused": True}
+    await story.office.coordinator.post(f"/v1/sessions/{story.session_id}/absences", absence)
+    await story.schedule()
+    await story.session("start", {})
+    await story.session("adjourn")
+    await story.schedule()
+    await story.session("start", {})
+    await story.session("complete")
+
+
+async def _conclude(story: Story) -> None:
+    terms = {"kind": "resolution", "languages": ["en"], "terms": "Both will meet again at the precinct's open day."}
+    await story.office.coordinator.post(f"{story.path}/agreements", terms)
+    await story.office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
+    for who in (story.office.coordinator, story.complainants[0]):
+        await who.get(f"{story.path}/timeline")
+
+
+async def _leave(office: Office) -> None:
+    """One complainant leaves, one session is ended by its mediator, and one case lapses."""
+    left = await _file(office, "4712", interested_in_mediation=False)
+    opened = await left.complainants[0].post(f"/v1/complaints/{left.complaint_id}/mediation-requests")
+    left.case_id = str(opened["id"])
+    another = {"side": "officer", "name": "Officer Kim Model", "employee_number": "4713"}
+    await office.intake.post(f"/v1/complaints/{left.complaint_id}/parties", another)
+    await left.withdraw(left.complainants[0])
+    by_phone = {"party_id": left.complainants[0].party_id, "channel": "phone"}
+    await office.intake.post(f"{left.path}/withdrawals", by_phone, 200)
+    await office.intake.get(f"{left.path}/withdrawals")
+    lapsed = await _file(office, "4714")
+    await office.intake.post(f"{lapsed.path}/approvals", {"approver": "internal_affairs", "approved": True})
+    await office.director.post(
+        f"{lapsed.path}/screenings",
+        {"eligible": True, "reason": "Nothing that intake could not learn yet stands in the way."},
+    )
+    await office.coordinator.post(f"{lapsed.path}/lapses", {"reason": "unreachable"})
+    ended = await _file(office, "4715")
+    await office.director.post(f"{ended.path}/screenings", {"eligible": True, "reason": "The same."})
+    for who in (*ended.complainants, *ended.officers):
+        await ended.answer(who)
+    await ended.assign()
+    await ended.schedule()
+    await ended.sign_all()
+    await ended.session("start", {})
+    await ended.session("end")
+
+
+def _of(mediator: Caller | None) -> Caller:
+    assert mediator is not None
+    return mediator
+
+
+def written(played: Played) -> str:
+    """The examples as they are kept."""
+    return json.dumps(played, indent=1, ensure_ascii=False) + "\n"
