@@ -74,6 +74,8 @@ fuzz-faults: $(STAMP)
 
 NODE_LOCK := openapi/package-lock.json
 NODE_STAMP := openapi/node_modules/.installed-$(shell cat $(NODE_LOCK) | cksum | cut -d' ' -f1)
+GENERATOR_LOCK := openapi/python-client.lock
+GENERATOR_STAMP := openapi/.python-client/.installed-$(shell cat $(GENERATOR_LOCK) | cksum | cut -d' ' -f1)
 GATES := tests/gates/lint.py tests/gates/compatibility.py tests/gates/client.py tests/gates/journeys.py
 
 $(NODE_STAMP): $(NODE_LOCK) openapi/package.json
@@ -82,10 +84,16 @@ $(NODE_STAMP): $(NODE_LOCK) openapi/package.json
 	@cd openapi && npm ci --ignore-scripts --silent
 	@touch $@
 
-contract: $(STAMP) $(NODE_STAMP)
+# The generator of Python clients wants an older typer than the service, and so lives by itself.
+$(GENERATOR_STAMP): $(GENERATOR_LOCK)
+	@$(BIN)/python -m venv --clear openapi/.python-client
+	@openapi/.python-client/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(GENERATOR_LOCK)
+	@touch $@
+
+contract: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
 	@$(BIN)/python -m pytest --dist=loadfile $(GATES) $(ARGS)
 
-contract-faults: $(STAMP) $(NODE_STAMP)
+contract-faults: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
 	@$(BIN)/python -m tests.gates.faults $(ARGS)
 
 release-contract: $(STAMP) $(NODE_STAMP)
@@ -98,9 +106,10 @@ lock: $(STAMP)
 	@$(COMPILE) $(UPGRADE) pyproject.toml --extra dev -o requirements-dev.lock
 	@$(COMPILE) $(UPGRADE) pyproject.toml -c requirements-dev.lock -o requirements.lock
 	@echo hatchling | $(COMPILE) $(UPGRADE) - -c requirements-dev.lock -o requirements-build.lock
+	@echo openapi-python-client | $(COMPILE) $(UPGRADE) - -o $(GENERATOR_LOCK)
 
 clean:
-	@rm -rf openapi/node_modules openapi/client-check/build
+	@rm -rf openapi/node_modules openapi/.python-client openapi/client-check/build
 	@rm -rf .venv build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests migrations -name __pycache__ -prune -exec rm -rf {} +
 	@echo 'The demo database in .mediation was kept; remove the folder to start anew.'

@@ -54,9 +54,13 @@ def test_the_journeys_are_those_that_people_take() -> None:
         "complaint-in-the-portal",
         "officers-answer",
         "scheduling-to-close",
+        "withdrawal-after-filing",
+        "withdrawal-instead-of-an-answer",
         "withdrawal-before-the-answer",
         "withdrawal-after-both-agreed",
+        "withdrawal-before-the-session",
         "withdrawal-during-a-session",
+        "withdrawal-after-the-session",
         "integrator-retry",
     }
 
