@@ -44,10 +44,11 @@ const pathShape = () => ({
   },
 });
 
-/** Properties, parameters and the values of enums are snake_case; headers follow HTTP. */
+/** Properties, parameters and the values of enums are snake_case (an order may be descending); headers follow HTTP. */
 const snakeCase = () => ({
   Schema(schema, ctx) {
-    for (const name of [...Object.keys(schema.properties ?? {}), ...(schema.enum ?? [])]) {
+    const values = (schema.enum ?? []).map((value) => (typeof value === 'string' ? value.replace(/^-/, '') : value));
+    for (const name of [...Object.keys(schema.properties ?? {}), ...values]) {
       if (typeof name === 'string' && !SNAKE.test(name)) ctx.report({ message: `${name} is not snake_case.` });
     }
   },

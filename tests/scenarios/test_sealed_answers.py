@@ -25,7 +25,7 @@ Turn: TypeAlias = Callable[[Story], Awaitable[object]]
 World: TypeAlias = Mapping[str, Turn]
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-CURSOR = re.compile(r'"next_cursor":"([^"]*)"')
+CURSOR = re.compile(r'(?<="next_cursor":")[^"]*|(?<=cursor=)[\w-]*')
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -58,7 +58,7 @@ class Observer:
             left_out |= {"etag"}
         lines += [f"{name}: {value}" for name, value in sorted(response.headers.items()) if name not in left_out]
         text = "\n".join([*lines, response.text.replace(request_id, "<request>")])
-        text = CURSOR.sub('"next_cursor":"<cursor>"', text)
+        text = CURSOR.sub("<cursor>", text)
         self.seen.append(UUID.sub(self._comparable, text))
 
     def _hold_quota(self, response: httpx.Response) -> None:

@@ -25,7 +25,7 @@ from mediation_api.repository.board import has_pace
 from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.paging import Page, Slice, read_page
+from mediation_api.repository.paging import Page, Slice, Sort, read_page
 from mediation_api.repository.reach import GONE, own_participation, sees_complaint
 
 Values: TypeAlias = Mapping[str, object]
@@ -34,15 +34,23 @@ _COMPLAINT = TypeAdapter(Complaint)
 _INTAKE = TypeAdapter(IntakeFacts)
 
 
+class ComplaintSort(Sort):
+    """In which order complaints are listed."""
+
+    NEWEST = "-filed_at"
+    OLDEST = "filed_at"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintFilter:
-    """Which complaints are wanted; None leaves a condition out. `reference` matches any part of it."""
+    """Which complaints are wanted, in which order; None leaves a condition out. `reference` matches any part of it."""
 
     state: State | None = None
     pace: Pace | None = None
     coordinator: str | None = None
     due_before: date | None = None
     reference: str | None = None
+    sort: ComplaintSort = ComplaintSort.NEWEST
 
 
 class Complaints:
@@ -158,7 +166,7 @@ class Complaints:
     async def list(
         self, reach: Reach, wanted: ComplaintFilter, page: Page, *, today: date, policy: TargetPolicy
     ) -> Slice[RowMapping]:
-        """The complaints that the caller reaches, newest first."""
+        """The complaints that the caller reaches, in the order that is wanted."""
         statement = _seen_by(reach)
         t = tables
         conditions = [
@@ -183,7 +191,8 @@ class Complaints:
             page,
             key=t.complaints.c.filed_at,
             id_=t.complaints.c.id,
-            descending=True,
+            descending=wanted.sort.descending,
+            of=reach,
         )
 
 

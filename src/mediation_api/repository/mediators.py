@@ -113,6 +113,7 @@ class Mediators:
             key=t.assignments.c.proposed_at,
             id_=t.assignments.c.id,
             descending=True,
+            of=reach,
         )
 
 

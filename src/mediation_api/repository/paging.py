@@ -1,22 +1,37 @@
 """Pages by key: a page begins after the last row of the one before, so that it costs what the first one costs.
 
-A walk misses and repeats nothing while rows are added, because each list is ordered by a key that never changes for
-a row, with the row's id to break ties.
+A walk misses and repeats nothing while rows are added, because each list is ordered by a key of the row itself, with
+the row's id to break ties. Only a session's start can move, and only that session with it.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, literal, tuple_
+from sqlalchemy import RowMapping, literal, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.domain.access import Reach, Relation
 from mediation_api.repository.nesting import AnyColumn, AnySelect
 
 Position: TypeAlias = tuple[object, object]
 """The key and the id of the last row that was given."""
 
 T = TypeVar("T")
+
+
+class Sort(StrEnum):
+    """The orders of one list, named after the key that they go by; `-` is descending."""
+
+    @property
+    def key(self) -> str:
+        """What it goes by."""
+        return self.removeprefix("-")
+
+    @property
+    def descending(self) -> bool:
+        """Whether the greatest comes first."""
+        return self.startswith("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +56,20 @@ async def read_page(
     page: Page,
     *,
     key: AnyColumn,
-    id_: ColumnElement[UUID] | ColumnElement[int],
+    id_: AnyColumn,
     descending: bool = False,
+    of: Reach | None = None,
 ) -> Slice[RowMapping]:
-    """Run `statement` for one page, ordered by `key` and `id_`."""
+    """Run `statement` for one page, ordered by `key` and `id_`.
+
+    `of` is the reach that `statement` keeps to. Where that is somebody's own, what is theirs is gathered first: the
+    planner takes it to be strewn evenly among everybody's, and would walk all of that in order to the end.
+    """
+    if of is not None and of.relation in {Relation.OWN, Relation.ASSIGNED}:
+        keys = statement.with_only_columns(key.label("key"), id_.label("id"), maintain_column_froms=True)
+        theirs = keys.cte("theirs").prefix_with("MATERIALIZED")
+        statement = statement.join(theirs, theirs.c.id == id_)
+        key, id_ = theirs.c.key, theirs.c.id
     here = tuple_(key, id_)
     if page.after is not None:
         there = tuple_(literal(page.after[0], key.type), literal(page.after[1], id_.type))

@@ -12,18 +12,26 @@ from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.repository import tables as t
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.paging import Page, Slice, read_page
+from mediation_api.repository.paging import Page, Slice, Sort, read_page
 from mediation_api.repository.reach import sees_case, takes_part
+
+
+class SessionSort(Sort):
+    """In which order sessions are listed."""
+
+    EARLIEST = "starts_at"
+    LATEST = "-starts_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFilter:
-    """Which sessions are wanted; None leaves a condition out. The period is that in which they start."""
+    """Which sessions are wanted, and in which order; None leaves a condition out. The period is that of their start."""
 
     case_id: UUID | None = None
     mediator_id: UUID | None = None
     starts_from: datetime | None = None
     starts_before: datetime | None = None
+    sort: SessionSort = SessionSort.EARLIEST
 
 
 class Sessions:
@@ -41,7 +49,7 @@ class Sessions:
         return row
 
     async def list(self, reach: Reach, wanted: SessionFilter, page: Page) -> Slice[RowMapping]:
-        """The sessions that the caller reaches, by their start."""
+        """The sessions that the caller reaches, in the order that is wanted."""
         starts_at: AnyColumn = func.lower(t.sessions.c.during)
         statement = _sessions(reach)
         if wanted.case_id is not None:
@@ -52,7 +60,15 @@ class Sessions:
             statement = statement.where(starts_at >= wanted.starts_from)
         if wanted.starts_before is not None:
             statement = statement.where(starts_at < wanted.starts_before)
-        return await read_page(self._connection, statement, page, key=starts_at, id_=t.sessions.c.id)
+        return await read_page(
+            self._connection,
+            statement,
+            page,
+            key=starts_at,
+            id_=t.sessions.c.id,
+            descending=wanted.sort.descending,
+            of=reach,
+        )
 
     async def attendees(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The interpreters and support persons of a case. Raises NotFound: not this case."""

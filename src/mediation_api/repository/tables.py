@@ -126,6 +126,7 @@ complaints = Table(
     _one_of("channel", Channel),
     UniqueConstraint("by", "external_reference"),
     Index("ix_complaints_filed_at_id", "filed_at", "id"),
+    Index("ix_complaints_by_filed_at_id", "by", "filed_at", "id"),
 )
 
 parties = Table(
@@ -192,6 +193,9 @@ cases = Table(
     Index("uq_cases_open", "complaint_id", unique=True, postgresql_where=OPEN_STATES),
     Index("ix_cases_opened_at_id", "opened_at", "id"),
     Index("ix_cases_due_on_id", "due_on", "id"),
+    Index("ix_cases_open_due_on_id", "due_on", "id", postgresql_where=text("closed_at IS NULL")),
+    Index("ix_cases_state_due_on_id", "state", "due_on", "id"),
+    Index("ix_cases_coordinator_due_on_id", "coordinator", "due_on", "id"),
 )
 
 participants = Table(
@@ -295,6 +299,7 @@ mediators = Table(
     Column("languages", ARRAY(String), nullable=False),
     Column("active", Boolean, nullable=False),
     _instant("added_at"),
+    Index("ix_mediators_added_at_id", "added_at", "id"),
 )
 
 assignments = Table(
@@ -314,6 +319,7 @@ assignments = Table(
     Index("uq_assignments_live", "case_id", unique=True, postgresql_where=LIVE_ASSIGNMENT),
     Index("ix_assignments_case_id", "case_id"),
     Index("ix_assignments_mediator_id", "mediator_id"),
+    Index("ix_assignments_proposed_at_id", "proposed_at", "id"),
 )
 
 attendees = Table(

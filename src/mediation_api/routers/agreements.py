@@ -174,7 +174,7 @@ async def make_agreement(
 
 @router.get("/cases/{case_id}/agreements", summary="Agreements")
 async def list_agreements(case_id: CaseId, reached: Reached, agreements_read: Agreements) -> AgreementList:
-    """The agreements of a case that the caller may see."""
+    """The agreements of a case that the caller may see, oldest first."""
     return whole(AgreementList, await agreements_read.list(case_id, reached), _shown)
 
 

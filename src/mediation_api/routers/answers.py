@@ -63,6 +63,11 @@ _ENTITY_TAG: Final = {
     "schema": {"type": "string"},
     "example": '"9f86d081884c7d659a2feaa0c55ad015"',
 }
+_NEXT_PAGE: Final = {
+    "description": "The next page, with `rel` `next`; left out on the last one, as `next_cursor` is null there.",
+    "schema": {"type": "string"},
+    "example": '</v1/cases?state=ready&limit=25&cursor=Zm9yIGV4YW1wbGU>; rel="next"',
+}
 _SCOPES: Final = {operation_id(name): scope for name, scope in SCOPES.items()}
 _UNCHANGED: Final = {"description": "What `If-None-Match` names is still what it was."}
 
@@ -105,6 +110,7 @@ def _complete(operation: dict[str, object], *, names_object: bool) -> None:
     known = _child(operation, "responses")
     statuses = {500, 503} if operation["operationId"] in NEVER_REFUSED else {429, 500, 503}
     statuses |= _of_headers(operation)
+    _complete_query(operation)
     if "requestBody" in operation:
         statuses |= {400, 413, 415}
     if operation.get("security"):
@@ -122,6 +128,19 @@ def _complete(operation: dict[str, object], *, names_object: bool) -> None:
         if "application/json" in _child(_child(known, success), "content"):
             _child(_child(known, success), "headers")["ETag"] = _ENTITY_TAG
     operation["responses"] = dict(sorted(known.items()))
+
+
+def _complete_query(operation: dict[str, object]) -> None:
+    """Say of a parameter that may be left out what it is: a query carries no null. Of a page, where the next one is."""
+    query = [parameter for parameter in _listed(operation, "parameters") if parameter["in"] == "query"]
+    for parameter in query:
+        schema = _child(parameter, "schema")
+        kinds = [kind for kind in _listed(schema, "anyOf") if kind != {"type": "null"}]
+        if len(kinds) == 1:
+            del schema["anyOf"]
+            schema.update(kinds[0])
+    if any(parameter["name"] == "cursor" for parameter in query):
+        _child(_child(_child(operation, "responses"), "200"), "headers")["Link"] = _NEXT_PAGE
 
 
 def _name_scope(operation: dict[str, object]) -> None:

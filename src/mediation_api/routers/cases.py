@@ -22,7 +22,7 @@ from mediation_api.domain.values import (
     Side,
     Standing,
 )
-from mediation_api.repository.board import CaseFilter
+from mediation_api.repository.board import CaseFilter, CaseSort
 from mediation_api.routers.deps import (
     Board,
     CaseId,
@@ -184,7 +184,7 @@ AnyCase = Annotated[CaseOut | CaseForMediatorOut | CaseForPartyOut, Field(discri
 
 
 class CaseList(Listing[AnyCase]):
-    """One page of cases, by the day they are due."""
+    """One page of cases."""
 
 
 class Shown:
@@ -274,6 +274,7 @@ class CasesWanted(Filters):
     coordinator: Line | None = Field(None, description="Cases of this coordinator.")
     due_before: Day | None = Field(None, description="Cases due before this day.")
     complaint_id: Uuid | None = Field(None, description="The cases of this complaint.")
+    sort: CaseSort = Field(CaseSort.DUE_FIRST, description="The order; `-` is descending.")
 
     @property
     def is_of_the_office(self) -> bool:
@@ -291,7 +292,7 @@ async def list_cases(
     on: Today,
     as_shown: AsShown,
 ) -> CaseList:
-    """The cases that the caller reaches, by the day they are due: state, pace, and what each waits for."""
+    """The cases that the caller reaches: state, pace, and what each waits for. Without `sort` by due day."""
     if wanted.is_of_the_office and reached.relation is not Relation.OFFICE:
         raise OfficeFilter
     chosen = CaseFilter(**wanted.model_dump())
@@ -343,7 +344,7 @@ def _fact(row: RowMapping) -> FactOut | SharedFactOut:
 
 @router.get("/{case_id}/timeline", summary="What happened")
 async def get_timeline(case_id: CaseId, pages: Pages, reached: Reached, timeline: Timeline) -> FactList:
-    """The facts of a case: all of them for the office, a neutral part for those who take part."""
+    """The facts of a case, oldest first: all of them for the office, a neutral part for those who take part."""
     return pages.answer(FactList, await timeline.of_case(case_id, reached, pages.page), _fact)
 
 

@@ -143,5 +143,5 @@ async def pause_target(
 
 @router.get("/pauses", summary="Pauses")
 async def list_pauses(case_id: CaseId, reached: Reached, records: CaseRecords) -> PauseList:
-    """The pauses of a case."""
+    """The pauses of a case, in the order in which they were noted."""
     return whole(PauseList, await records.pauses(case_id, reached), PauseOut.read)

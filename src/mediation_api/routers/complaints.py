@@ -17,7 +17,7 @@ from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace
 from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.repository.cases import Cases as CasesRepository
-from mediation_api.repository.complaints import ComplaintFilter
+from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
 from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
@@ -133,6 +133,7 @@ class ComplaintsWanted(Filters):
     coordinator: Line | None = Field(None, description="With a case of this coordinator.")
     due_before: Day | None = Field(None, description="With a case due before this day.")
     reference: Line | None = Field(None, description="Any part of the reference.")
+    sort: ComplaintSort = Field(ComplaintSort.NEWEST, description="The order; `-` is descending.")
 
     @property
     def looks_at_cases(self) -> bool:
@@ -191,7 +192,7 @@ AnyComplaint = Annotated[ComplaintOut | ComplaintSummaryOut, Field(discriminator
 
 
 class ComplaintList(Listing[AnyComplaint]):
-    """One page of complaints, newest first."""
+    """One page of complaints."""
 
 
 class ComplaintFiledOut(Out):
@@ -284,7 +285,7 @@ async def list_complaints(
     city: CityPolicy,
     on: Today,
 ) -> ComplaintList:
-    """The complaints that the caller reaches, newest first."""
+    """The complaints that the caller reaches. Without `sort` the newest first."""
     if wanted.looks_at_cases and reached.relation is not Relation.OFFICE:
         raise OfficeFilter
     chosen = ComplaintFilter(**wanted.model_dump())

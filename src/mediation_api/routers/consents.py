@@ -123,7 +123,7 @@ async def give_consent(
 
 @router.get("/consents", summary="Consents")
 async def list_consents(case_id: CaseId, reached: Reached, records: CaseRecords) -> ConsentList:
-    """Who answered what: all of it for the office, its own answer for a party."""
+    """Who answered what, oldest first: all of it for the office, its own answer for a party."""
     return whole(ConsentList, await records.consents(case_id, reached), ConsentOut.read)
 
 
@@ -159,5 +159,5 @@ async def withdraw(
 
 @router.get("/withdrawals", summary="Withdrawals")
 async def list_withdrawals(case_id: CaseId, reached: Reached, records: CaseRecords) -> WithdrawalList:
-    """Who withdrew: all for the office, its own withdrawal for a party."""
+    """Who withdrew, oldest first: all for the office, its own withdrawal for a party."""
     return whole(WithdrawalList, await records.withdrawals(case_id, reached), WithdrawalOut.read)

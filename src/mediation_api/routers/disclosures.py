@@ -41,7 +41,7 @@ class DisclosuresWanted(Params):
 async def list_disclosures(
     wanted: Annotated[DisclosuresWanted, Query()], service: InService, _reached: ReachedByAnybody
 ) -> DisclosureList:
-    """The current disclosure, by language. Where there is none in a language, an interpreter reads another out."""
+    """The current disclosure in each language, English first. Where there is none, an interpreter reads another out."""
     languages = texts.LANGUAGES if wanted.language is None else (wanted.language,)
     current = (texts.disclosure(language, service.settings.office_name) for language in languages)
     items = [_shown(text) for text in current if text is not None]

@@ -16,12 +16,14 @@ import logging
 import math
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 from uuid import uuid4
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.requests import Request
 from fastapi.responses import Response
@@ -35,6 +37,7 @@ from mediation_api.routers import answers, problems
 from mediation_api.routers.limits import Quota
 from mediation_api.routers.problems import Malformed
 from mediation_api.routers.retries import Replay, finish
+from mediation_api.routers.types import RULE
 
 BODY_SECONDS: Final = 10.0
 DEPTH_LIMIT: Final = 32
@@ -252,8 +255,11 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
         """Hand the endpoint a StrictRequest, and refuse fields that an operation without a body does not have."""
         handle = super().get_route_handler()
+        takes_query = _takes_query(self.dependant)
 
         async def strict(request: Request) -> Response:
+            if takes_query:
+                _require_each_once(request)
             read_strictly = StrictRequest(request.scope, request.receive)
             if self.body_field is None and request.method != "GET":
                 _require_no_fields(await read_strictly.body())
@@ -265,6 +271,20 @@ class StrictRoute(APIRoute):
             return await finish(request, response)
 
         return strict
+
+
+def _takes_query(dependant: Dependant) -> bool:
+    """Whether an operation, or something that it depends on, has parameters in the query."""
+    return bool(dependant.query_params) or any(map(_takes_query, dependant.dependencies))
+
+
+def _require_each_once(request: Request) -> None:
+    """Raise RequestValidationError: a parameter is repeated. No operation takes a list; the last would silently win."""
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    told = {"type": f"{RULE}repeated", "msg": "This may be given once."}
+    repeated = [{**told, "loc": ("query", name)} for name, times in given.items() if times > 1]
+    if repeated:
+        raise RequestValidationError(repeated)
 
 
 def _require_no_fields(body: bytes) -> None:

@@ -107,7 +107,7 @@ async def add_mediator(
 async def list_mediators(
     wanted: Annotated[MediatorsWanted, Query()], pages: Pages, reached: Reached, mediators: Mediators
 ) -> MediatorList:
-    """The roster for staff; for a mediator, the own entry."""
+    """The roster for staff, in the order in which mediators joined it; for a mediator, the own entry."""
     part = await mediators.list(reached, pages.page, language=wanted.language, active=wanted.active)
     return pages.answer(MediatorList, part, MediatorOut.read)
 

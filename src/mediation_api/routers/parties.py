@@ -208,7 +208,7 @@ async def new_code(
 
 @router.get("/v1/complaints/{complaint_id}/parties", summary="The parties of a complaint")
 async def list_parties(complaint_id: ComplaintId, reached: Reached, parties: Parties) -> PartyList:
-    """Staff see all parties of the complaint, a complainant sees itself."""
+    """Staff see all parties of the complaint, in the order in which they were added; a complainant sees itself."""
     return whole(PartyList, await parties.list(complaint_id, reached), PartyOut.of)
 
 

@@ -22,7 +22,7 @@ from mediation_api.domain.values import (
     SessionState,
 )
 from mediation_api.repository import tables
-from mediation_api.repository.sessions import SessionFilter
+from mediation_api.repository.sessions import SessionFilter, SessionSort
 from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
     AttendeeId,
@@ -134,7 +134,7 @@ AnySession = Annotated[SessionOut | SessionForPartyOut, Field(discriminator="aud
 
 
 class SessionList(Listing[AnySession]):
-    """One page of sessions, by their start."""
+    """One page of sessions."""
 
 
 class SessionsWanted(Filters):
@@ -144,6 +144,7 @@ class SessionsWanted(Filters):
     mediator_id: Uuid | None = Field(None, description="Those of this mediator.")
     starts_from: Instant | None = Field(None, description="Starting at this instant or later.")
     starts_before: Instant | None = Field(None, description="Starting before this instant.")
+    sort: SessionSort = Field(SessionSort.EARLIEST, description="The order; `-` is descending.")
 
 
 def _shown(row: RowMapping) -> SessionOut | SessionForPartyOut:
@@ -186,7 +187,7 @@ async def schedule_session(
 async def list_sessions(
     wanted: Annotated[SessionsWanted, Query()], pages: Pages, reached: Reached, sessions_read: Sessions
 ) -> SessionList:
-    """The sessions that the caller reaches, by period, mediator or case."""
+    """The sessions that the caller reaches, by period, mediator or case. Without `sort` the earliest first."""
     part = await sessions_read.list(reached, SessionFilter(**wanted.model_dump()), pages.page)
     return pages.answer(SessionList, part, _shown)
 
@@ -352,7 +353,7 @@ async def add_attendee(
 
 @router.get("/cases/{case_id}/attendees", summary="Attendees")
 async def list_attendees(case_id: CaseId, reached: Reached, sessions_read: Sessions) -> AttendeeList:
-    """The interpreters and support persons of a case."""
+    """The interpreters and support persons of a case, in the order in which they were added."""
     return whole(AttendeeList, await sessions_read.attendees(case_id, reached), AttendeeOut.read)
 
 

@@ -1,0 +1,96 @@
+"""A database as full as a city's after many years, made by the database itself within minutes.
+
+Every case has a complaint, a complainant, an officer, a mediator who accepted and a session that was held; one in
+twenty-five is still open. The first `of_one` belong to one coordinator, one officer, one mediator and one integration,
+who are named below; the timeline of the very first holds as many facts as there are cases.
+"""
+
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+OFFICER: Final = "4711"
+MEDIATOR: Final = "mediator.busy"
+INTEGRATION: Final = "intake-system"
+COORDINATOR: Final = "coordinator.busy"
+FIRST_CASE: Final = "SELECT md5('case 1')::uuid"
+
+_ROWS: Final = (
+    # The keys are hashes, so that they lie as scattered as random ones, and every run is the same.
+    """
+    INSERT INTO complaints (id, reference, channel, narrative, allegations, interested_in_mediation, rank_initiated,
+                            filed_at, by_role, by)
+    SELECT md5('complaint ' || n)::uuid, 'B-' || n, 'integration', 'He would not tell me why I was stopped.',
+           '{discourtesy}', true, false, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute', 'integration',
+           CASE WHEN n <= :of_one THEN 'intake-system' ELSE 'system-' || n % 100 END
+    FROM generate_series(1, :cases) AS n
+    """,
+    """
+    INSERT INTO parties (id, complaint_id, side, name, employee_number, language, minor, added_at)
+    SELECT md5(side || n)::uuid, md5('complaint ' || n)::uuid, side, 'Somebody',
+           CASE WHEN side = 'officer' THEN CASE WHEN n <= :of_one THEN '4711' ELSE 'e-' || n END END,
+           'en', false, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
+    FROM generate_series(1, :cases) AS n, (VALUES ('complainant'), ('officer')) AS sides (side)
+    """,
+    """
+    INSERT INTO cases (id, complaint_id, attempt, state, coordinator, requested_on, due_on, opened_at, closed_at,
+                       agreement_reached, version)
+    SELECT md5('case ' || n)::uuid, md5('complaint ' || n)::uuid, 1, CASE WHEN open THEN 'ready' ELSE 'mediated' END,
+           CASE WHEN n <= :of_one THEN 'coordinator.busy' ELSE 'coordinator.' || n % 20 END,
+           opened_at::date, opened_at::date + 28, opened_at,
+           CASE WHEN NOT open THEN opened_at + interval '20 days' END, CASE WHEN NOT open THEN true END, 1
+    FROM (
+        SELECT n, n % 25 = 0 AS open, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute' AS opened_at
+        FROM generate_series(1, :cases) AS n
+    ) AS made
+    """,
+    """
+    INSERT INTO participants (case_id, party_id, side, standing, joined_at, asked_at)
+    SELECT md5('case ' || n)::uuid, md5(side || n)::uuid, side, 'agreed', at, at
+    FROM (
+        SELECT n, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute' AS at FROM generate_series(1, :cases) AS n
+    ) AS made, (VALUES ('complainant'), ('officer')) AS sides (side)
+    """,
+    """
+    INSERT INTO mediators (id, name, subject, languages, active, added_at)
+    SELECT md5('mediator ' || n)::uuid, 'Somebody', CASE n WHEN 0 THEN 'mediator.busy' ELSE 'mediator.' || n END,
+           '{en}', true, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
+    FROM generate_series(0, greatest(:cases / 10, 1)) AS n
+    """,
+    """
+    INSERT INTO assignments (id, case_id, mediator_id, state, answer_due_on, conflicts, proposed_at, answered_at)
+    SELECT md5('assignment ' || n)::uuid, md5('case ' || n)::uuid,
+           md5('mediator ' || CASE WHEN n <= :of_one THEN 0 ELSE 1 + n % greatest(:cases / 10, 1) END)::uuid,
+           'accepted', at::date + 7, '{}', at, at
+    FROM (
+        SELECT n, timestamptz '2020-01-02 00:00Z' + n * interval '1 minute' AS at FROM generate_series(1, :cases) AS n
+    ) AS made
+    """,
+    """
+    INSERT INTO sessions (id, case_id, mediator_id, state, during, mode, scheduled_at, started_at, finished_at)
+    SELECT md5('session ' || n)::uuid, md5('case ' || n)::uuid,
+           md5('mediator ' || CASE WHEN n <= :of_one THEN 0 ELSE 1 + n % greatest(:cases / 10, 1) END)::uuid,
+           'completed', tstzrange(at, at + interval '1 hour'), 'video', at, at, at + interval '1 hour'
+    FROM (
+        SELECT n, timestamptz '2020-01-03 00:00Z' + n * interval '1 minute' AS at FROM generate_series(1, :cases) AS n
+    ) AS made
+    """,
+    """
+    INSERT INTO facts (id, kind, complaint_id, case_id, data, at, by_role, by)
+    SELECT md5('fact ' || n)::uuid, 'session.scheduled', md5('complaint 1')::uuid, md5('case 1')::uuid, '{}',
+           timestamptz '2020-01-03 00:00Z' + n * interval '1 minute', 'coordinator', 'coordinator.busy'
+    FROM generate_series(1, :cases) AS n
+    """,
+)
+_FILLED: Final = (
+    "complaints, parties, cases, participants, mediators, assignments, sessions, facts, absences, attendances, "
+    "pauses, screenings"
+)
+
+
+async def fill(connection: AsyncConnection, *, cases: int, of_one: int) -> None:
+    """Write the rows, and let the planner know of them. Leaves the commit to the caller."""
+    for rows in _ROWS:
+        await connection.execute(text(rows), {"cases": cases, "of_one": of_one})
+    await connection.exec_driver_sql(f"ANALYZE {_FILLED}")

@@ -1,0 +1,79 @@
+"""What PostgreSQL does for a page: the statement of a request is caught, and explained with its own parameters."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from sqlalchemy import Engine, event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Node: TypeAlias = "dict[str, object]"
+
+
+@dataclass(slots=True)
+class Caught:
+    """The statement that read a page, as it was sent."""
+
+    sql: str = ""
+    parameters: tuple[object, ...] = ()
+
+
+@dataclass(slots=True)
+class Plan:
+    """What reading one page took: rows looked at, by table, and pages of the database, 8 KiB each."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    buffers: int = 0
+
+    @property
+    def total(self) -> int:
+        """All rows that were looked at, those that were thrown away as well."""
+        return self.rows.total()
+
+
+@contextmanager
+def caught(engine: Engine) -> Iterator[Caught]:
+    """Catch the statement that reads a page while the block runs."""
+    found = Caught()
+
+    def look(*sent: object) -> None:
+        _, _, sql, parameters, *_ = sent
+        if isinstance(sql, str) and "page_key" in sql and isinstance(parameters, tuple):
+            found.sql, found.parameters = sql, parameters
+
+    event.listen(engine, "before_cursor_execute", look)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", look)
+
+
+async def explained(connection: AsyncConnection, found: Caught) -> Plan:
+    """Run the statement once more, and count what it looks at."""
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {found.sql}"
+    answer = (await connection.exec_driver_sql(explain, found.parameters)).scalar_one()
+    (top,) = json.loads(answer) if isinstance(answer, str) else answer
+    root: Node = top["Plan"]
+    plan = Plan(buffers=_number(root, "Shared Hit Blocks") + _number(root, "Shared Read Blocks"))
+    for node in _nodes(root):
+        table = node.get("Relation Name")
+        if isinstance(table, str):
+            removed = _number(node, "Rows Removed by Filter") + _number(node, "Rows Removed by Index Recheck")
+            plan.rows[table] += (_number(node, "Actual Rows") + removed) * _number(node, "Actual Loops")
+    return plan
+
+
+def _nodes(node: Node) -> Iterator[Node]:
+    yield node
+    children = node.get("Plans", [])
+    if isinstance(children, list):
+        for child in children:
+            yield from _nodes(child)
+
+
+def _number(node: Node, name: str) -> int:
+    found = node.get(name, 0)
+    return round(found) if isinstance(found, int | float) else 0
