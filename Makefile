@@ -6,6 +6,7 @@
 # make fuzz             requests made up from the contract, against a running instance (FUZZ_SEED, FUZZ_EXAMPLES)
 # make fuzz-faults      shows that this gate sees planted faults
 # make benchmark        what a page of a long list costs (ARGS="--cases 50000" for a shorter one)
+# make crashes          kills the service while people write, and counts what became of it
 # make contract         lint, compatibility, client and journeys of openapi/; needs Node.js 20 or later
 # make contract-faults  plant faults, and show which gate turns red
 SHELL := /bin/bash
@@ -25,7 +26,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check browser fuzz fuzz-faults benchmark format lock settings openapi contract contract-faults release-contract clean
+.PHONY: help run test check browser fuzz fuzz-faults crashes benchmark format lock settings openapi contract contract-faults release-contract clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -75,6 +76,9 @@ browser: $(STAMP)
 
 fuzz: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/fuzz.py $(ARGS)
+
+crashes: $(STAMP)
+	@$(BIN)/python -m pytest -n0 tests/contract/crashes.py $(ARGS)
 
 fuzz-faults: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/faults.py $(ARGS)

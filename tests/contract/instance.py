@@ -43,9 +43,10 @@ def operations() -> dict[str, tuple[str, set[int]]]:
     return found
 
 
-@contextmanager
-def serving(settings: Settings, keys: Path, application: str = APPLICATION, **extra: str) -> Iterator[str]:
-    """Serve an application with uvicorn in a process of its own, and give its address."""
+def started(
+    listener: socket.socket, settings: Settings, keys: Path, application: str = APPLICATION, **extra: str
+) -> subprocess.Popen[bytes]:
+    """Start a process that serves an application on a socket. Callers wait in the socket's queue until it is up."""
     environment = {
         **os.environ,
         "MEDIATION_ENVIRONMENT": "dev",
@@ -56,11 +57,17 @@ def serving(settings: Settings, keys: Path, application: str = APPLICATION, **ex
         "MEDIATION_REQUESTS_PER_MINUTE": "1000000",  # 429s would hide everything else
         **extra,
     }
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # callers wait in its queue until the instance is up
+    number = listener.fileno()
+    command = [sys.executable, "-m", "tests.contract.serve", str(number), application]
+    return subprocess.Popen(command, env=environment, pass_fds=[number], stderr=subprocess.DEVNULL)
+
+
+@contextmanager
+def serving(settings: Settings, keys: Path, application: str = APPLICATION, **extra: str) -> Iterator[str]:
+    """Serve an application with uvicorn in a process of its own, and give its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        number = listener.fileno()
-        command = [sys.executable, "-m", "tests.contract.serve", str(number), application]
-        process = subprocess.Popen(command, env=environment, pass_fds=[number], stderr=subprocess.DEVNULL)
+        process = started(listener, settings, keys, application, **extra)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -1,0 +1,174 @@
+"""A process of the service is killed while people write: nothing acknowledged is lost, and nothing happens twice.
+
+`make crashes` runs it, `make test` does not: it waits for processes to start again.
+"""
+
+import asyncio
+import signal
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+from tests.build import Office
+from tests.contract.instance import started
+from tests.contract.seeds import RealClock
+
+from mediation_api.domain.access import Role
+from mediation_api.repository.database import Database
+from mediation_api.repository.tables import complaints
+from mediation_api.settings import Settings
+
+KILLS: Final = 2
+WRITERS: Final = 8
+BETWEEN_KILLS: Final = 0.7  # seconds
+SLOW: Final = "tests.contract.slow:application"
+
+
+class Instance:
+    """One process of the service. The socket outlives it: while it starts again, callers wait in its queue."""
+
+    def __init__(self, settings: Settings, keys: Path) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._arguments = (self._listener, settings, keys, SLOW)
+        self._process = started(*self._arguments)
+
+    @property
+    def address(self) -> str:
+        """Where it is reached."""
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def kill(self) -> None:
+        """Kill it without a warning, and start another."""
+        self._process.kill()
+        assert self._process.wait(10) == -signal.SIGKILL
+        self._process = started(*self._arguments)
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self._process.terminate()
+        try:
+            self._process.wait(30)
+        finally:
+            self._listener.close()
+
+
+@dataclass(slots=True)
+class Written:
+    """What writers were told: the first answer to each key, and how often somebody had to ask again."""
+
+    token: str
+    with_same_key: bool
+    answers: dict[str, bytes] = field(default_factory=dict)
+    broken: int = 0
+    replayed: int = 0
+    told: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+    async def news(self) -> None:
+        """Wait until the service has answered as many more as there are writers."""
+        while not self.told.empty():
+            self.told.get_nowait()
+        for _ in range(WRITERS):
+            await self.told.get()
+
+    async def write(self, client: httpx.AsyncClient, key: str) -> httpx.Response:
+        """File a complaint that carries `key` in its text; ask again until there is an answer."""
+        body = {
+            "channel": "phone",
+            "narrative": key,
+            "allegations": ["discourtesy"],
+            "interested_in_mediation": True,
+            "parties": [
+                {"side": "complainant", "name": "Ada Example"},
+                {"side": "officer", "name": "Officer Max Sample", "employee_number": "4711"},
+            ],
+        }
+        while True:
+            headers = {
+                "Authorization": f"Bearer {self.token}",
+                "Idempotency-Key": key if self.with_same_key else str(uuid4()),
+            }
+            try:
+                response = await client.post("/v1/complaints", json=body, headers=headers)
+            except httpx.TransportError:
+                self.broken += 1
+                continue
+            assert response.status_code == 201, response.text
+            return response
+
+    async def writing(self, address: str, until: asyncio.Event) -> None:
+        """Write one after the other, each on a connection of its own."""
+        while not until.is_set():
+            async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+                response = await self.write(client, key := str(uuid4()))
+            self.answers[key] = response.content
+            self.told.put_nowait(key)
+            self.replayed += "Idempotency-Replayed" in response.headers
+
+
+@pytest.fixture
+def instance(committed: Settings, keys: Path) -> Iterator[Instance]:
+    instance = Instance(committed, keys)
+    yield instance
+    instance.close()
+
+
+@pytest.fixture
+async def database(committed: Settings) -> AsyncIterator[Database]:
+    database = Database.of(committed)
+    yield database
+    await database.close()
+
+
+async def kill_again_and_again(instance: Instance, written: Written) -> None:
+    """Let everybody write while the service is killed, and let them come to an end."""
+    done = asyncio.Event()
+    async with asyncio.TaskGroup() as writers:
+        for _ in range(WRITERS):
+            writers.create_task(written.writing(instance.address, done))
+        for _ in range(KILLS):
+            await written.news()
+            await asyncio.sleep(BETWEEN_KILLS)
+            await asyncio.to_thread(instance.kill)
+        await written.news()
+        done.set()
+
+
+_EFFECTS: Final = select(complaints.c.narrative, func.count().label("effects")).group_by(complaints.c.narrative)
+
+
+async def effects(database: Database) -> Counter[str]:
+    """How many complaints there are of each key."""
+    async with database.reading() as connection:
+        rows = await connection.execute(_EFFECTS)
+    return Counter({row.narrative: row.effects for row in rows})
+
+
+async def test_after_a_kill_each_key_has_had_one_effect_and_keeps_its_answer(
+    instance: Instance, database: Database, committed: Settings, keys: Path
+) -> None:
+    async with httpx.AsyncClient(base_url=instance.address, timeout=30) as client:
+        office = Office(client, committed, keys, RealClock())
+        written = Written(str(office.caller(Role.INTAKE).token), with_same_key=True)
+        await kill_again_and_again(instance, written)
+        assert await effects(database) == Counter(dict.fromkeys(written.answers, 1))
+        assert written.replayed > 0, "no kill came between a commit and its answer: this shows nothing"
+        again = await asyncio.gather(*(written.write(client, key) for key in written.answers))
+        assert [response.content for response in again] == list(written.answers.values())
+
+
+async def test_without_the_same_key_a_retry_happens_twice(
+    instance: Instance, database: Database, committed: Settings, keys: Path
+) -> None:
+    """The control: it shows that the test above would see a second effect."""
+    async with httpx.AsyncClient(base_url=instance.address, timeout=30) as client:
+        office = Office(client, committed, keys, RealClock())
+        written = Written(str(office.caller(Role.INTAKE).token), with_same_key=False)
+        await kill_again_and_again(instance, written)
+    assert max((await effects(database)).values()) > 1
