@@ -118,7 +118,7 @@ def create_app(
     )
     for router in ROUTERS:
         app.include_router(router)
-    http.install(app, body_limit=settings.body_limit_bytes)
+    http.install(app, body_limit=settings.body_limit_bytes, origins=settings.cors_origins)
     return app
 
 

@@ -157,6 +157,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="The address that `serve` listens on.")
     port: int = Field(8000, ge=1, le=65_535, description="The port that `serve` listens on.")
     workers: int = Field(1, ge=1, le=128, description="Processes that `serve` starts.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode, type_of_list] = Field(
+        (), description="Where pages may call the service from, as origins between commas; from nowhere unless set."
+    )
     requests_per_minute: int = Field(
         600,
         ge=1,
@@ -256,6 +259,10 @@ class Settings(BaseSettings):
                 found.append((name, f"must be at least {_SECRET_BYTES} bytes"))
         if self.cursor_secret.get_secret_value() == self.access_code_secret.get_secret_value() != "":
             found.append(("cursor_secret", "must differ from the access code secret"))
+        # `*` is none, and neither is an address with a path.
+        scheme = "https?" if self.environment is Environment.DEV else "https"
+        if not all(re.fullmatch(rf"{scheme}://[a-z0-9.-]+(:[0-9]{{1,5}})?", origin) for origin in self.cors_origins):
+            found.append(("cors_origins", "must be https origins, like https://portal.city.example"))
         if self.service_key_file is not None and not os.access(self.service_key_file, os.R_OK):
             found.append(("service_key_file", "cannot be read"))
         if self.token_jwks and not re.match(r"https?://", self.token_jwks):

@@ -1,10 +1,11 @@
 """What surrounds every request: its id, its log line, its limits, its last resort, and strict JSON.
 
-    Envelope     request id, security headers, HEAD, one log line
-      LastResort   an exception that nobody handled becomes a problem document; it never reaches the server
-        BodyLimit    size and time of the body
-          FastAPI      its handlers are those of `problems.py`
-            StrictRoute  reads JSON in one way only
+    Envelope            request id, security headers, HEAD, one log line
+      PagesElsewhere      which pages may call; only where the city named some
+        LastResort          an exception that nobody handled becomes a problem document; it never reaches the server
+          BodyLimit           size and time of the body
+            FastAPI             its handlers are those of `problems.py`
+              StrictRoute         reads JSON in one way only
 
 Plain ASGI throughout: Starlette's BaseHTTPMiddleware hides disconnects and loses context variables
 (RELIABILITY.md §2).
@@ -17,7 +18,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Final, NoReturn
 from uuid import uuid4
@@ -35,6 +36,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediation_api.routers import answers, problems
 from mediation_api.routers.limits import Quota
+from mediation_api.routers.origins import PagesElsewhere
 from mediation_api.routers.problems import Malformed
 from mediation_api.routers.retries import Replay, finish
 from mediation_api.routers.types import RULE
@@ -45,13 +47,14 @@ DEPTH_LIMIT: Final = 32
 _log = logging.getLogger(__name__)
 
 
-def install(app: FastAPI, *, body_limit: int, body_seconds: float = BODY_SECONDS) -> None:
+def install(app: FastAPI, *, body_limit: int, body_seconds: float = BODY_SECONDS, origins: Sequence[str] = ()) -> None:
     """Give `app` the middleware, the handlers and the documented problems of this service. Call it once.
 
     Args:
         app: The application. Its routers are to use `route_class=StrictRoute`.
         body_limit: The largest body, in bytes.
         body_seconds: How long a body may take to arrive.
+        origins: Where pages may call from. They carry tokens, never cookies.
     """
     app.router.redirect_slashes = False  # a redirect is neither in the contract nor a problem document
     for kind, handler in problems.HANDLERS.items():
@@ -59,6 +62,8 @@ def install(app: FastAPI, *, body_limit: int, body_seconds: float = BODY_SECONDS
     answers.document(app)
     app.add_middleware(BodyLimit, limit=body_limit, seconds=body_seconds)
     app.add_middleware(LastResort)
+    if origins:
+        app.add_middleware(PagesElsewhere, origins=origins)
     app.add_middleware(Envelope)
 
 
