@@ -2,6 +2,7 @@
 # make test   the whole suite on throw-away databases
 # make check  format, lint, types, layers, migrations
 # make lock   resolve the dependencies again
+# make scan             secrets, and what is dangerous in Python or against this project's own rules
 # make browser          the docs page in Chromium, and the portal guide with Node.js, word for word
 # make fuzz             requests made up from the contract, against a running instance (FUZZ_SEED, FUZZ_EXAMPLES)
 # make fuzz-faults      shows that this gate sees planted faults
@@ -26,7 +27,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check browser fuzz fuzz-faults crashes benchmark format lock settings openapi contract contract-faults release-contract clean
+.PHONY: help run test check scan browser fuzz fuzz-faults crashes benchmark format lock settings openapi contract contract-faults release-contract clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -58,6 +59,29 @@ check: $(STAMP)
 		before=$$revision; \
 	done
 	$(BIN)/squawk --config .squawk.toml build/migrations/*.sql
+
+# These tools want other versions than the service does, and so live by themselves.
+SCANNER_LOCK := .ci/scan.lock
+SCANNER := .ci/.scanner
+SCANNER_STAMP := $(SCANNER)/.installed-$(shell cat $(SCANNER_LOCK) | cksum | cut -d' ' -f1)
+# What is generated or somebody else's is full of hashes.
+NO_SECRETS := user:password@|user:secret@|api:secret@|api:c4n4ry@|"password": "secret"|_ALPHABET: Final|"token_jwks": "
+UNSCANNED := \.lock$$|package-lock\.json$$|^openapi/.*\.json$$|/swagger-ui/|/examples\.json$$
+SEMGREP = PATH="$(CURDIR)/$(SCANNER)/bin:$$PATH" semgrep
+SEMGREP_QUIETLY := --metrics=off --disable-version-check
+
+$(SCANNER_STAMP): $(SCANNER_LOCK)
+	@python=$$($(FIND_PYTHON)); $$python -m venv --clear $(SCANNER)
+	@$(SCANNER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(SCANNER_LOCK)
+	@touch $@
+
+scan: $(SCANNER_STAMP)
+	@git ls-files -z | grep -zvE '$(UNSCANNED)' | xargs -0 $(SCANNER)/bin/detect-secrets-hook --no-verify --disable-plugin HexHighEntropyString \
+		--exclude-lines '$(NO_SECRETS)'
+	@# B108: the embedded server needs a short path for its socket, and makes a folder with a name nobody can guess.
+	@$(SCANNER)/bin/bandit --quiet --recursive --severity-level medium --skip B108 src migrations
+	@cd .ci/semgrep && $(SEMGREP) --test $(SEMGREP_QUIETLY) --quiet .
+	@$(SEMGREP) scan $(SEMGREP_QUIETLY) --quiet --error --config .ci/semgrep/rules.yaml src migrations tests
 
 format: $(STAMP)
 	@$(BIN)/ruff check --fix --quiet . || true
@@ -120,10 +144,11 @@ lock: $(STAMP)
 	@$(COMPILE) $(UPGRADE) pyproject.toml --extra dev -o requirements-dev.lock
 	@$(COMPILE) $(UPGRADE) pyproject.toml -c requirements-dev.lock -o requirements.lock
 	@echo hatchling | $(COMPILE) $(UPGRADE) - -c requirements-dev.lock -o requirements-build.lock
+	@$(COMPILE) $(UPGRADE) .ci/scan.in -o $(SCANNER_LOCK)
 	@echo openapi-python-client | $(COMPILE) $(UPGRADE) - -o $(GENERATOR_LOCK)
 
 clean:
-	@rm -rf openapi/node_modules openapi/.python-client openapi/client-check/build
+	@rm -rf $(SCANNER) openapi/node_modules openapi/.python-client openapi/client-check/build
 	@rm -rf .venv build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests migrations -name __pycache__ -prune -exec rm -rf {} +
 	@echo 'The demo database in .mediation was kept; remove the folder to start anew.'

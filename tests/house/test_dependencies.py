@@ -12,7 +12,13 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock", "openapi/python-client.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-build.lock",
+    "openapi/python-client.lock",
+    ".ci/scan.lock",
+)
 # Where the name one imports is not the name one installs.
 DISTRIBUTIONS = {"jose": "python-jose"}
 
