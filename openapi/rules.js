@@ -91,12 +91,13 @@ const problems = () => ({
 });
 
 /** What else may be answered follows from what an operation takes, and is documented. */
-const refusals = () => ({
+const refusals = (options) => ({
   Operation(operation, ctx) {
     const { path, method } = place(ctx);
     const takes = (operation.parameters ?? []).map((parameter) => ctx.resolve(parameter).node?.name ?? parameter.name);
     const needed = [
       ...['500', '503'],
+      ...(options.never.includes(operation.operationId) ? [] : ['406', '429']),
       ...(method === 'get' ? ['304'] : []),
       ...(operation.security?.length ? ['401', '403'] : []),
       ...(path.includes('{') ? ['404'] : []),

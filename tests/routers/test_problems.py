@@ -389,12 +389,12 @@ def test_every_operation_documents_what_it_may_answer() -> None:
         for method, operation in item.items()
     }
     assert answers == {
-        ("get", "/v1/raise/{name}"): {"200", "304", "404", "422", "429", "500", "503"},
-        ("get", "/v1/things/{thing_id}"): {"200", "304", "404", "422", "429", "500", "503"},
+        ("get", "/v1/raise/{name}"): {"200", "304", "404", "406", "422", "429", "500", "503"},
+        ("get", "/v1/things/{thing_id}"): {"200", "304", "404", "406", "422", "429", "500", "503"},
         ("post", "/v1/things"): {
-            "200", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503",
+            "200", "400", "401", "403", "406", "409", "413", "415", "422", "429", "500", "503",
         },
-        ("delete", "/v1/things"): {"200", "429", "500", "503"},
+        ("delete", "/v1/things"): {"200", "406", "429", "500", "503"},
     }  # fmt: skip
     for item in contract["paths"].values():
         for operation in item.values():

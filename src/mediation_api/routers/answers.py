@@ -29,7 +29,8 @@ def document(app: FastAPI) -> None:
     """Let the application's contract say what every operation may answer besides its own statuses.
 
     304 to a GET, 400, 413 and 415 where there is a body, 401 and 403 where there is a token, 404 where the path
-    names an object, 422 where there is anything to validate, 500 and 503 everywhere.
+    names an object, 422 where there is anything to validate, 406 and 429 but to what is never refused, 500 and 503
+    everywhere.
     """
     generate = app.openapi
 
@@ -108,7 +109,7 @@ def _operations(item: object) -> list[dict[str, object]]:
 
 def _complete(operation: dict[str, object], *, names_object: bool) -> None:
     known = _child(operation, "responses")
-    statuses = {500, 503} if operation["operationId"] in NEVER_REFUSED else {429, 500, 503}
+    statuses = {500, 503} if operation["operationId"] in NEVER_REFUSED else {406, 429, 500, 503}
     statuses |= _of_headers(operation)
     _complete_query(operation)
     if "requestBody" in operation:

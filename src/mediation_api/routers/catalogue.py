@@ -90,7 +90,7 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             406,
             "Not acceptable",
             "Formato no disponible",
-            "Accept application/json and application/problem+json.",
+            "Accept application/json, or text/html for a page such as this. A withdrawal is never held up by this.",
         ),
         "request-timeout": ProblemType(
             408, "The body did not arrive", "La solicitud no llegó a tiempo", "Send it again, faster."

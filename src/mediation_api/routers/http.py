@@ -27,7 +27,7 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.requests import Request
-from fastapi.responses import Response
+from fastapi.responses import HTMLResponse, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import JsonValue
 from starlette.datastructures import Headers, MutableHeaders
@@ -35,7 +35,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediation_api.routers import answers, problems
-from mediation_api.routers.limits import Quota
+from mediation_api.routers.accepting import takes
+from mediation_api.routers.limits import NEVER_REFUSED, Quota
 from mediation_api.routers.origins import PagesElsewhere
 from mediation_api.routers.problems import Malformed
 from mediation_api.routers.retries import Replay, finish
@@ -261,8 +262,11 @@ class StrictRoute(APIRoute):
         """Hand the endpoint a StrictRequest, and refuse fields that an operation without a body does not have."""
         handle = super().get_route_handler()
         takes_query = _takes_query(self.dependant)
+        offered = _offered(self)
 
         async def strict(request: Request) -> Response:
+            if offered and not takes(request.headers.getlist("accept"), offered):
+                raise HTTPException(406)
             if takes_query:
                 _require_each_once(request)
             read_strictly = StrictRequest(request.scope, request.receive)
@@ -276,6 +280,18 @@ class StrictRoute(APIRoute):
             return await finish(request, response)
 
         return strict
+
+
+def _offered(route: APIRoute) -> tuple[str, ...]:
+    """The media types of an operation; none where it is answered whatever is accepted, a withdrawal first of all.
+
+    The files of the documentation page are no operations: a browser asks for each in its own way.
+    """
+    if not route.include_in_schema or route.endpoint.__name__ in NEVER_REFUSED:
+        return ()
+    if route.response_class is HTMLResponse:
+        return ("text/html",)
+    return ("application/json", problems.MEDIA_TYPE)
 
 
 def _takes_query(dependant: Dependant) -> bool:

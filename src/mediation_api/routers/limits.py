@@ -13,6 +13,7 @@ from typing import Final
 WINDOW_SECONDS: Final = 60
 _MOST_CALLERS: Final = 100_000
 NEVER_REFUSED: Final = frozenset({"withdraw", "live", "ready"})
+"""Operations that are refused neither for how often they are called, nor for what the caller says it accepts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ HTTP: Final[Mapping[int, tuple[str, str]]] = {
     403: (NotPermitted.code, NotPermitted.detail),
     404: (NotFound.code, NotFound.detail),
     405: ("method-not-allowed", "This address does not take this method; Allow lists those it takes."),
-    406: ("not-acceptable", "The answer is JSON, or a problem document."),
+    406: ("not-acceptable", "The answer has a form that Accept does not admit."),
     408: ("request-timeout", "The body did not arrive in time."),
     412: ("precondition-failed", "This has changed since you read it: read it again."),
     413: ("payload-too-large", "The body is larger than this service takes."),
