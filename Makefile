@@ -27,7 +27,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check scan browser fuzz fuzz-faults crashes benchmark format lock settings openapi contract contract-faults release-contract clean
+.PHONY: help run test check scan browser fuzz fuzz-faults crashes benchmark format lock settings access openapi contract contract-faults release-contract clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -89,6 +89,9 @@ format: $(STAMP)
 
 settings: $(STAMP)
 	@$(BIN)/mediation-api settings > docs/settings.md
+
+access: $(STAMP)
+	@$(BIN)/mediation-api access > docs/access.md
 
 openapi: $(STAMP)
 	@$(BIN)/python -m pytest -q -n0 tests/openapi/test_examples.py -k every_example --record-examples

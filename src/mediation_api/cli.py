@@ -29,7 +29,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mediation_api.demo import DemoCard
 from mediation_api.demo import seed as load_demo_data
-from mediation_api.domain.access import Role
+from mediation_api.domain.access import Role, page
 from mediation_api.main import create_app
 from mediation_api.outreach.dev_identity import dev_token, write_dev_keys
 from mediation_api.outreach.tokens import CITY_ROLES
@@ -171,6 +171,12 @@ def seed(data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY) -> None:
 def settings() -> None:
     """Print the table of all settings (docs/settings.md)."""
     typer.echo(markdown_table(), nl=False)
+
+
+@app.command()
+def access() -> None:
+    """Print the table of who may do what (docs/access.md)."""
+    typer.echo(page(), nl=False)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """The table of who may do what, read as sentences. That the service follows it is tests/routers/test_access.py."""
 
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -15,6 +16,7 @@ from mediation_api.domain.access import (
     Reach,
     Relation,
     Role,
+    page,
     reach,
 )
 from mediation_api.domain.errors import NotPermitted, ScopeMissing, Unauthenticated
@@ -141,6 +143,11 @@ def test_everybody_who_takes_part_may_withdraw() -> None:
 def test_a_director_may_do_what_a_coordinator_may() -> None:
     assert may(Role.DIRECTOR) == may(Role.COORDINATOR)
     assert set(CASEWORK) < set(INTAKE)
+
+
+def test_the_page_of_the_docs_is_the_table() -> None:
+    assert Path("docs/access.md").read_text(encoding="utf-8") == page(), "make access"
+    assert "| `get_complaint` |  | own |  |  | office | office | office |  | filed | complaints:read |" in page()
 
 
 def test_parties_are_those_with_a_side() -> None:

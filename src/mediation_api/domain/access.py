@@ -1,5 +1,7 @@
 """Who may do what: one table, operation by role by relation to the object. An operation without a row fails the build.
 
+`page` prints it as docs/access.md.
+
 A token says which role its bearer has. What the bearer may reach of *this* case is decided by the database at each
 request: `Reach` carries the relation that the table demands into the query or the lock. What lies outside it answers
 as if it did not exist. A token may also name scopes; they only ever narrow what the role allows.
@@ -9,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from mediation_api.domain.errors import NotPermitted, ScopeMissing, Unauthenticated
@@ -243,3 +246,26 @@ def reach(operation: str, actor: Actor) -> Reach:
     if scope is not None and actor.scopes is not None and scope not in actor.scopes:
         raise ScopeMissing(scope)
     return Reach(actor, relation)
+
+
+_PAGE: Final = """\
+# Who may do what
+
+Operation by role, and how the object must stand to the caller. This page is generated: `make access`.
+
+`office`: any object of the office. `filed`: a complaint that this integration filed. `assigned`: a case that was
+proposed to this mediator, or accepted by them. `own`: the caller's own party, and the case as that party sees it. Where
+a cell is empty, the role is refused before its request is looked at; what lies outside the relation answers as if it
+did not exist.
+
+"""
+
+
+def page() -> str:
+    """The page docs/access.md: every operation, what each role reaches with it, and its scope."""
+    roles = list(Role)
+    rows = [f"| Operation | {' | '.join(roles)} | Scope |", f"| --- |{' --- |' * (len(roles) + 1)}"]
+    for operation, row in ACCESS.items():
+        cells = [row.get(role, "") for role in roles]
+        rows.append(f"| `{operation}` | {' | '.join(cells)} | {SCOPES.get(operation, '')} |")
+    return _PAGE + "\n".join(rows) + "\n"
