@@ -26,11 +26,12 @@ from benchmarks.filling import COORDINATOR, MEDIATOR, OFFICER, fill
 from benchmarks.plans import caught, explained
 from pydantic import SecretStr
 
-from mediation_api.domain.access import Role
+from mediation_api.domain.access import Actor, Role
 from mediation_api.main import create_app
 from mediation_api.outreach.dev_identity import dev_token, write_dev_keys
 from mediation_api.repository.database import Database, create_engine, migrations_config
 from mediation_api.repository.embedded import EmbeddedServer
+from mediation_api.repository.roles import SERVICE, make_roles
 from mediation_api.settings import DEV_SECRET_PREFIX, Environment, Settings
 
 LIMIT: Final = 25
@@ -74,20 +75,22 @@ LISTS: Final = (
 class Bench:
     """The service on a filled database."""
 
-    def __init__(self, settings: Settings, keys: Path) -> None:
+    def __init__(self, settings: Settings, owner: Settings, keys: Path) -> None:
         self._settings = settings
         self._keys = keys
         self._engine = create_engine(settings, statement_timeout_ms=0)
+        self._owner = create_engine(owner, statement_timeout_ms=0)
+        self._database = Database(self._engine, self._engine)
         app = create_app(settings)
-        app.state.service = replace(app.state.service, database=Database(self._engine))
+        app.state.service = replace(app.state.service, database=self._database)
         transport = httpx.ASGITransport(app)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://bench", timeout=60)
 
     async def fill(self, cases: int) -> None:
         """Write the rows, and let autovacuum's work be done."""
-        async with self._engine.begin() as connection:
+        async with self._owner.begin() as connection:
             await fill(connection, cases=cases, of_one=min(OF_ONE, cases))
-        vacuum = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        vacuum = self._owner.execution_options(isolation_level="AUTOCOMMIT")
         async with vacuum.connect() as connection:
             await connection.exec_driver_sql("VACUUM ANALYZE")
 
@@ -104,7 +107,7 @@ class Bench:
                 begun = time.perf_counter()
                 await self._page(path, token)
                 taken.append((time.perf_counter() - begun) * 1000)
-        looked_at = [await self._plan(path, token) for path in times]
+        looked_at = [await self._plan(wanted, path, token) for path in times]
         near, far = (median(taken) for taken in times.values())
         print(
             f"{wanted.name:28} page 1 {near:6.1f} ms {looked_at[0]:26}  "
@@ -138,10 +141,13 @@ class Bench:
         page: Listed = answer.json()
         return page
 
-    async def _plan(self, path: str, token: str) -> str:
+    async def _plan(self, wanted: List, path: str, token: str) -> str:
         with caught(self._engine.sync_engine) as found:
             await self._page(path, token)
-        async with self._engine.connect() as connection:
+        officer = Actor(wanted.role, wanted.subject, employee_number=wanted.employee_number)
+        # What an officer reads lies within the wall.
+        seeing = self._database.shown_to(officer) if officer.is_party else self._engine.connect()
+        async with seeing as connection:
             plan = await explained(connection, found)
         return f"({plan.total:,} rows, {plan.buffers:,} buffers)"
 
@@ -158,9 +164,9 @@ class Bench:
         )
 
 
-async def run(settings: Settings, keys: Path, cases: int) -> int:
+async def run(settings: Settings, owner: Settings, keys: Path, cases: int) -> int:
     """Fill, and measure every list. Returns the exit code."""
-    bench = Bench(settings, keys)
+    bench = Bench(settings, owner, keys)
     begun = time.perf_counter()
     await bench.fill(cases)
     print(f"{cases:,} cases, filled in {time.perf_counter() - begun:.0f} s; medians of {RUNS} runs, in turn\n")
@@ -180,7 +186,7 @@ def main(arguments: Sequence[str]) -> int:
         server = EmbeddedServer(folder / "server", durable=False)
         server.start()
         try:
-            settings = Settings(
+            owner = Settings(
                 environment=Environment.DEV,
                 data_directory=folder / "keys",
                 database_url=SecretStr(server.url("postgres")),
@@ -189,9 +195,12 @@ def main(arguments: Sequence[str]) -> int:
                 requests_per_minute=1_000_000,
             )
             config = migrations_config()
-            config.attributes["settings"] = settings
+            config.attributes["settings"] = owner
+            asyncio.run(make_roles(owner, server.url("postgres")))
             command.upgrade(config, "head")
-            return asyncio.run(run(settings, folder / "keys", cases))
+            service = SecretStr(server.url("postgres", user=SERVICE))
+            settings = owner.model_copy(update={"database_url": service})
+            return asyncio.run(run(settings, owner, folder / "keys", cases))
         finally:
             server.stop()
 

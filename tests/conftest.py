@@ -5,13 +5,17 @@
 | `settings` | complete settings, with keys made for this run and the worker's database |
 | `clock` | the time: `clock.now`, `clock.advance(days=3)`, `clock.set(…)` |
 | `database` | transactions inside one that is rolled back |
+| `owner_database` | the same for the owner of the tables, whom neither grants nor policies hold back |
+| `as_owner` | settings that connect as the owner: `as_owner(committed)` |
 | `app`, `client` | the application on that database, and an HTTP client that calls it without a network |
 | `committed` | settings with a database of the test's own, for real commits, locks and several connections |
 | `committed_client` | the application on that one |
 | `office`, `committed_office` | callers with tokens, and cases brought to where a test begins (build.py) |
 
-The server is an embedded one, started by the first test that needs it. MEDIATION_TEST_SERVER_URL names another
-server instead, on which databases called mediation_test_… may be made and dropped.
+The databases are migrated as their owner, and the application connects as the service: with a login of this run that
+is a member of mediation_service. The server is an embedded one, started by the first test that needs it.
+MEDIATION_TEST_SERVER_URL names another server instead, on which databases and logins called mediation_test_… may be
+made and dropped; the two roles of migrations/roles.sql stay.
 """
 
 import asyncio
@@ -20,12 +24,13 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Final
 
 import httpx
@@ -41,6 +46,8 @@ from tests.build import Office
 from mediation_api.outreach.dev_identity import write_dev_keys
 from mediation_api.repository.database import Database, create_engine, migrations_config
 from mediation_api.repository.embedded import EmbeddedServer, stop_left_behind
+from mediation_api.repository.roles import roles_sql
+from mediation_api.repository.wall import leave
 from mediation_api.settings import DEV_SECRET_PREFIX, Environment, Settings
 
 SERVER_VARIABLE: Final = "MEDIATION_TEST_SERVER_URL"
@@ -103,6 +110,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     own = os.environ.get(SERVER_VARIABLE)
     if own and (run.directory / "url").exists():
         _aside(_drop_all(own, run.prefix))
+        _aside(_execute(own, f'DROP ROLE "{run.prefix}"'))
     elif SERVER in config.stash:
         config.stash[SERVER].stop()
     else:
@@ -118,6 +126,13 @@ def _aside(work: Coroutine[object, object, None]) -> None:
 
 def _named(url: str, database: str) -> str:
     return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+def _serving(url: str, database: str, run: Run) -> str:
+    """The address of a database for the service: a login of this run, as a city makes its own."""
+    password = (run.directory / "password").read_text(encoding="utf-8")
+    login = make_url(url).set(database=database, username=run.prefix, password=password)
+    return login.render_as_string(hide_password=False)
 
 
 async def _execute(server: str, *statements: str) -> None:
@@ -188,6 +203,10 @@ def server_url(run: Run, keys: Path, request: pytest.FixtureRequest) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not known.exists():
             url = _start(request.config, run)
+            password = token_urlsafe()
+            login = f"CREATE ROLE \"{run.prefix}\" LOGIN PASSWORD '{password}' IN ROLE mediation_service"
+            _aside(_execute(url, roles_sql(), login))
+            (run.directory / "password").write_text(password, encoding="utf-8")
             template = f"{run.prefix}_template"
             _aside(_execute(url, f'CREATE DATABASE "{template}"'))
             config = migrations_config()
@@ -203,7 +222,7 @@ def database_url(run: Run, server_url: str, worker_id: str) -> str:
     """This worker's database, a copy of the template."""
     name = f"{run.prefix}_{worker_id}"
     _aside(_execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{run.prefix}_template"'))
-    return _named(server_url, name)
+    return _serving(server_url, name, run)
 
 
 @pytest.fixture(scope="session")
@@ -212,13 +231,32 @@ def settings(keys: Path, database_url: str) -> Settings:
     return _settings(keys, database_url)
 
 
+@contextmanager
+def fresh_database(run: Run, keys: Path, server_url: str) -> Iterator[Settings]:
+    """Settings on a fresh database, dropped afterwards."""
+    name = f"{run.prefix}_{uuid.uuid4().hex[:12]}"
+    _aside(_execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{run.prefix}_template"'))
+    yield _settings(keys, _serving(server_url, name, run))
+    _aside(_execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
 @pytest.fixture
 def committed(run: Run, keys: Path, server_url: str) -> Iterator[Settings]:
     """Settings on a fresh database of this test alone, for real commits; dropped afterwards."""
-    name = f"{run.prefix}_{uuid.uuid4().hex[:12]}"
-    _aside(_execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{run.prefix}_template"'))
-    yield _settings(keys, _named(server_url, name))
-    _aside(_execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    with fresh_database(run, keys, server_url) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def as_owner(server_url: str) -> Callable[[Settings], Settings]:
+    """Settings that connect to the same database as the owner of its tables."""
+
+    def owning(settings: Settings) -> Settings:
+        database = make_url(settings.database_url.get_secret_value()).database
+        assert database is not None
+        return settings.model_copy(update={"database_url": SecretStr(_named(server_url, database))})
+
+    return owning
 
 
 @dataclass(slots=True)
@@ -254,23 +292,32 @@ class RolledBackDatabase(Database):
     """
 
     def __init__(self, engine: AsyncEngine, connection: AsyncConnection) -> None:
-        super().__init__(engine)
+        super().__init__(engine, engine)
         self._connection = connection
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[object] | None = None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
+        del for_parties
         async with self._alone(), self._connection.begin_nested():
             yield self._connection
+            # A party's role lasts to the end of the transaction, and a savepoint is none.
+            await leave(self._connection)
             # The end of a savepoint does not check what is deferred to the commit.
             await self._connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
             await self._connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
+        del for_parties
         async with self._alone(), self._connection.begin_nested():
             yield self._connection
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
+        async with self.transaction() as connection:
+            yield connection
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -292,8 +339,8 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-@pytest.fixture
-async def database(engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
+@asynccontextmanager
+async def rolled_back(engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
     """Transactions that leave nothing behind."""
     async with engine.connect() as connection:
         outer = await connection.begin()
@@ -301,6 +348,24 @@ async def database(engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
         await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield RolledBackDatabase(engine, connection)
         await outer.rollback()
+
+
+@pytest.fixture
+async def database(engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
+    """Transactions that leave nothing behind."""
+    async with rolled_back(engine) as database:
+        yield database
+
+
+@pytest.fixture
+async def owner_database(
+    settings: Settings, as_owner: Callable[[Settings], Settings]
+) -> AsyncIterator[RolledBackDatabase]:
+    """The same for the owner of the tables."""
+    engine = create_engine(as_owner(settings))
+    async with rolled_back(engine) as database:
+        yield database
+    await engine.dispose()
 
 
 def application(settings: Settings, clock: Clock, database: Database) -> FastAPI:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +20,11 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from mediation_api.cli import app
+from mediation_api.cli import _prepare, app
 from mediation_api.domain.access import Role
 from mediation_api.outreach.tokens import CITY_ROLES
+from mediation_api.repository.database import migrations_folder
+from mediation_api.repository.embedded import EmbeddedServer
 from mediation_api.settings import Settings, markdown_table
 
 PROGRAM: Final = Path(sys.executable).with_name("mediation-api")
@@ -148,6 +150,44 @@ def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_en
     assert {path.name: path.read_bytes() for path in place.iterdir() if path.name in keys} == keys
 
 
+def test_dev_takes_over_the_data_of_a_version_that_knew_no_roles(place: Path) -> None:
+    place.mkdir()
+    place.chmod(0o711)
+    server = EmbeddedServer(place / "database", durable=False)
+    server.start()
+    try:
+        server.create_database()
+        owner = {"MEDIATION_ENVIRONMENT": "dev", "MEDIATION_DATABASE_URL": server.url()}
+        _prepare(place)
+        _migrate(place, owner, "20261124_2330")
+        migrated = subprocess.run(
+            [PROGRAM, "migrate"],
+            env={**os.environ, **owner, "MEDIATION_DATA_DIRECTORY": str(place)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        server.stop()
+    assert _is_one_line(migrated, "roles of the service do not exist yet", "`mediation-api roles`"), migrated.stderr
+
+    with _dev(place) as running:
+        code = running.access_code()
+        given = httpx.post(f"http://127.0.0.1:{running.port}/v1/access-tokens", json={"access_code": code})
+        token = {"Authorization": f"Bearer {given.json()['access_token']}"}
+        shown = httpx.get(f"http://127.0.0.1:{running.port}/v1/cases", headers=token)
+        assert [each["audience"] for each in shown.json()["items"]] == ["party"]
+
+
+def _migrate(place: Path, environment: dict[str, str], revision: str) -> None:
+    subprocess.run(
+        [PROGRAM.with_name("alembic"), "upgrade", revision],
+        env={**os.environ, **environment, "MEDIATION_DATA_DIRECTORY": str(place)},
+        capture_output=True,
+        check=True,
+    )
+
+
 @pytest.fixture
 def development(keys: Path, tmp_path: Path) -> Path:
     """A data directory with keys and secrets."""
@@ -230,8 +270,10 @@ def test_a_database_that_is_away_is_one_line_without_its_password(monkeypatch: p
 
 
 @pytest.mark.usefixtures("in_development")
-def test_migrating_twice_is_harmless(committed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEDIATION_DATABASE_URL", committed.database_url.get_secret_value())
+def test_migrating_twice_is_harmless(
+    committed: Settings, as_owner: Callable[[Settings], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", as_owner(committed).database_url.get_secret_value())
 
     assert _invoke("migrate") == ""
 
@@ -245,6 +287,34 @@ def test_a_taken_port_stops_serve_with_one_line(committed: Settings, monkeypatch
         monkeypatch.setenv("MEDIATION_PORT", str(taken.getsockname()[1]))
 
         assert "MEDIATION_PORT" in _refused("serve")
+
+
+def test_serve_refuses_to_connect_as_the_owner_of_the_tables(
+    committed: Settings,
+    as_owner: Callable[[Settings], Settings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = tmp_path / "service.pem"
+    key.write_text("a key", encoding="utf-8")
+    production = {
+        "DATABASE_URL": as_owner(committed).database_url.get_secret_value(),
+        "TOKEN_ISSUER": "https://login.city.example",
+        "TOKEN_AUDIENCE": "mediation",
+        "TOKEN_JWKS": "https://login.city.example/keys",
+        "SERVICE_ISSUER": "https://mediation.city.example",
+        "SERVICE_KEY_FILE": str(key),
+        "ACCESS_CODE_SECRET": "a" * 32,
+        "CURSOR_SECRET": "c" * 32,
+    }
+    for name, value in production.items():
+        monkeypatch.setenv(f"MEDIATION_{name}", value)
+
+    assert _refused("serve").startswith("MEDIATION_DATABASE_URL: connects as a")
+
+
+def test_the_roles_can_be_printed_for_an_administrator() -> None:
+    assert _invoke("roles") == (migrations_folder() / "roles.sql").read_text(encoding="utf-8")
 
 
 def test_serve_answers_with_as_many_workers_as_asked(development: Path, committed: Settings) -> None:

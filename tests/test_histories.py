@@ -348,7 +348,7 @@ class World:
 def world(settings: Settings, keys: Path) -> Iterator[World]:
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         engine = create_engine(settings)
-        app = application(settings, Clock(), Database(engine))
+        app = application(settings, Clock(), Database(engine, engine))
         yield World(runner, engine, app, settings, keys)
         runner.run(engine.dispose())
 

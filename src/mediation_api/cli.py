@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -25,6 +25,7 @@ import typer
 import uvicorn
 from alembic import command
 from alembic.util import CommandError
+from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mediation_api.demo import DemoCard
@@ -35,6 +36,7 @@ from mediation_api.outreach.dev_identity import dev_token, write_dev_keys
 from mediation_api.outreach.tokens import CITY_ROLES
 from mediation_api.repository.database import migrations_config
 from mediation_api.repository.embedded import EmbeddedServer, EmbeddedServerError, running_url
+from mediation_api.repository.roles import SERVICE, make_roles, require_safe_role, roles_sql
 from mediation_api.settings import (
     DEV_SECRET_PREFIX,
     PREFIX,
@@ -88,9 +90,10 @@ def dev(
             _say("Making the database …")
         with _until_stopped(server):
             settings = settings_from_environment(
-                environment=Environment.DEV, data_directory=data_dir.absolute(), database_url=server.url()
+                environment=Environment.DEV, data_directory=data_dir.absolute(), database_url=server.url(user=SERVICE)
             )
-            _migrate(settings)
+            asyncio.run(make_roles(settings, server.url()))
+            _migrate(settings.model_copy(update={"database_url": SecretStr(server.url())}))
             card = _demo_card(settings, server.directory / "demo.json")
             _say(_what_to_try(settings, card, port))
             config = uvicorn.Config(
@@ -105,9 +108,16 @@ def dev(
 
 @app.command()
 def serve() -> None:
-    """Serve on the database of MEDIATION_DATABASE_URL, with as many workers as MEDIATION_WORKERS says."""
+    """Serve on the database of MEDIATION_DATABASE_URL, with as many workers as MEDIATION_WORKERS says.
+
+    The address names mediation_service, or a login that is a member of it.
+    """
     with _one_line_errors():
         settings = _with_database(settings_from_environment())
+        if settings.environment is not Environment.DEV:
+            # While the database is away, /health/ready waits for it, and looks again then.
+            with suppress(SQLAlchemyError, OSError):
+                asyncio.run(require_safe_role(settings))
         _listening_is_possible(settings.host, settings.port)
         uvicorn.run(
             "mediation_api.main:app_from_environment",
@@ -123,9 +133,18 @@ def serve() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database of MEDIATION_DATABASE_URL to the newest revision. Does nothing when it is there."""
+    """Bring the database of MEDIATION_DATABASE_URL to the newest revision. Does nothing when it is there.
+
+    The address names the owner of the database, and not the role that serves.
+    """
     with _one_line_errors():
         _migrate(_with_database(settings_from_environment()))
+
+
+@app.command()
+def roles() -> None:
+    """Print the SQL that makes the roles of the service, for an administrator of the database server."""
+    _say(roles_sql().rstrip())
 
 
 @app.command()
@@ -158,7 +177,7 @@ def seed(data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY) -> None:
             settings_from_environment(
                 environment=Environment.DEV,
                 data_directory=data_dir.absolute(),
-                database_url=url or running_url(data_dir / "database"),
+                database_url=url or running_url(data_dir / "database", user=SERVICE),
             )
         )
         card = asyncio.run(load_demo_data(settings))

@@ -26,6 +26,7 @@ from mediation_api.main import create_app
 from mediation_api.outreach.keys import SigningKey
 from mediation_api.outreach.tokens import sign
 from mediation_api.repository.database import Database, create_engine
+from mediation_api.repository.wall import leave
 from mediation_api.routers.access_tokens import AccessTokenOut
 from mediation_api.routers.agreements import AgreementOut
 from mediation_api.routers.cases import CaseList, CaseOut
@@ -95,20 +96,29 @@ class _OneTransaction(Database):
     """Gives every request the same connection, so that all of them are committed together."""
 
     def __init__(self, engine: AsyncEngine, connection: AsyncConnection) -> None:
-        super().__init__(engine)
+        super().__init__(engine, engine)
         self._connection = connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         """Give the connection; what fails is undone by itself."""
+        del for_parties
+        async with self._connection.begin_nested():
+            yield self._connection
+            # A party's role lasts to the end of the transaction, and this is none.
+            await leave(self._connection)
+
+    @asynccontextmanager
+    async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Give the connection, which sees what has been written on it."""
+        del for_parties
         async with self._connection.begin_nested():
             yield self._connection
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Give the connection, which sees what has been written on it."""
-        async with self._connection.begin_nested():
-            yield self._connection
+    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
+        async with self.transaction() as connection:
+            yield connection
 
 
 @dataclass(slots=True)

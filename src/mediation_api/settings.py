@@ -76,10 +76,20 @@ class Settings(BaseSettings):
         description=(
             "`postgresql://user:password@host:5432/name`. Several hosts: "
             "`postgresql://user:password@/name?host=a:5432&host=b:5432&target_session_attrs=read-write`. "
-            "Also understood: `sslmode`, `sslrootcert`."
+            "Also understood: `sslmode`, `sslrootcert`. `migrate` connects as the owner of the tables, "
+            "`serve` as `mediation_service`."
         ),
     )
     pool_size: int = Field(10, ge=1, le=500, description="Connections that one process keeps to the database.")
+    party_pool_size: int = Field(
+        4,
+        ge=1,
+        le=500,
+        description=(
+            "Connections that one process keeps besides those, for parties alone: "
+            "consent and withdrawal find one however busy staff are."
+        ),
+    )
     pool_timeout_seconds: float = Field(
         3.0, gt=0, le=60, description="How long a request waits for a connection before it is answered 503."
     )

@@ -23,16 +23,16 @@ async def test_nothing_is_left_behind(database: Database, _turn: int) -> None:
     assert await _count(database) == 0
 
     async with database.transaction() as connection:
-        await connection.execute(text("CREATE TABLE left_behind ()"))
+        await connection.execute(text("CREATE TEMP TABLE left_behind ()"))
 
     assert await _count(database) == 1
 
 
 async def test_others_see_nothing_of_a_test(database: Database, engine: AsyncEngine) -> None:
     async with database.transaction() as connection:
-        await connection.execute(text("CREATE TABLE left_behind ()"))
+        await connection.execute(text("CREATE TEMP TABLE left_behind ()"))
 
-    assert await _count(Database(engine)) == 0
+    assert await _count(Database(engine, engine)) == 0
 
 
 async def test_an_exception_takes_back_its_own_transaction_only(database: Database) -> None:
@@ -42,7 +42,7 @@ async def test_an_exception_takes_back_its_own_transaction_only(database: Databa
             raise LookupError
 
     async with database.transaction() as connection:
-        await connection.execute(text("CREATE TABLE left_behind ()"))
+        await connection.execute(text("CREATE TEMP TABLE left_behind ()"))
     with pytest.raises(LookupError):
         await fail()
 
@@ -52,7 +52,7 @@ async def test_an_exception_takes_back_its_own_transaction_only(database: Databa
 async def test_what_is_deferred_to_the_commit_is_checked(database: Database) -> None:
     async def break_it() -> None:
         async with database.transaction() as connection:
-            await connection.execute(text("CREATE TABLE left_behind (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)"))
+            await connection.execute(text("CREATE TEMP TABLE left_behind (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)"))
             await connection.execute(text("INSERT INTO left_behind VALUES (1), (1)"))
 
     with pytest.raises(IntegrityError):
@@ -77,7 +77,7 @@ async def test_committed_is_a_database_of_its_own(committed: Settings, settings:
     assert committed.database_url != settings.database_url
     database = Database.of(committed)
     async with database.transaction() as connection:
-        await connection.execute(text("CREATE TABLE left_behind ()"))
+        await connection.execute(text("CREATE TEMP TABLE left_behind ()"))
 
     assert await _count(database) == 1
     await database.close()

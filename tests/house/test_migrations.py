@@ -1,7 +1,7 @@
 """The migrations make what the tables say, can be undone, and are called by their time."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -54,8 +54,14 @@ def _migrate(settings: Settings, revision: str) -> None:
 
 
 @pytest.fixture
-async def migrated(committed: Settings) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(committed, statement_timeout_ms=0)
+def owned(committed: Settings, as_owner: Callable[[Settings], Settings]) -> Settings:
+    """A database of the test's own, as its owner."""
+    return as_owner(committed)
+
+
+@pytest.fixture
+async def migrated(owned: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(owned, statement_timeout_ms=0)
     yield engine
     await engine.dispose()
 
@@ -82,12 +88,12 @@ async def test_the_catalogue_after_migrating_is_that_of_the_tables(migrated: Asy
         assert after_migrating[name] == from_tables[name], name
 
 
-async def test_migrations_can_be_undone_and_done_again(migrated: AsyncEngine, committed: Settings) -> None:
+async def test_migrations_can_be_undone_and_done_again(migrated: AsyncEngine, owned: Settings) -> None:
     async with migrated.connect() as connection:
         before = await connection.run_sync(_catalogue)
         triggers = await connection.run_sync(_rows, TRIGGERS)
 
-    _migrate(committed, "base")
+    _migrate(owned, "base")
     async with migrated.connect() as connection:
         left = await connection.run_sync(_catalogue)
         functions = await connection.run_sync(
@@ -98,7 +104,7 @@ async def test_migrations_can_be_undone_and_done_again(migrated: AsyncEngine, co
     assert left == {name: set() for name in CATALOGUE}
     assert functions == set()
 
-    _migrate(committed, "head")
+    _migrate(owned, "head")
     async with migrated.connect() as connection:
         assert await connection.run_sync(_catalogue) == before
         assert await connection.run_sync(_rows, TRIGGERS) == triggers

@@ -1,7 +1,7 @@
 """The connection to PostgreSQL: what commits, what does not, and what a lost server does to it."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,14 @@ from mediation_api.settings import Settings, SettingsError
 
 
 @pytest.fixture
-async def real(committed: Settings) -> AsyncIterator[Database]:
-    database = Database.of(committed)
+def owned(committed: Settings, as_owner: Callable[[Settings], Settings]) -> Settings:
+    """A database of the test's own, as its owner, who may make tables."""
+    return as_owner(committed)
+
+
+@pytest.fixture
+async def real(owned: Settings) -> AsyncIterator[Database]:
+    database = Database.of(owned)
     async with database.transaction() as connection:
         await connection.execute(text("CREATE TABLE things (name text NOT NULL)"))
     yield database
@@ -94,10 +100,10 @@ async def test_an_error_does_not_tell_the_parameters(real: Database) -> None:
     assert "[SQL parameters hidden" in str(caught.value)
 
 
-async def test_a_connection_that_the_server_closed_is_replaced_unnoticed(real: Database, committed: Settings) -> None:
+async def test_a_connection_that_the_server_closed_is_replaced_unnoticed(real: Database, owned: Settings) -> None:
     async with real.reading() as connection:
         gone = await connection.scalar(text("SELECT pg_backend_pid()"))
-    other = Database.of(committed)
+    other = Database.of(owned)
     async with other.reading() as connection:
         await connection.execute(text("SELECT pg_terminate_backend(:pid, 2000)"), {"pid": gone})
     await other.close()
@@ -108,7 +114,7 @@ async def test_a_connection_that_the_server_closed_is_replaced_unnoticed(real: D
 async def test_a_connection_that_lay_unused_is_probed(real: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     await _names(real)
     probes: list[object] = []
-    monkeypatch.setattr(real._engine.sync_engine.dialect, "do_ping", probes.append)
+    monkeypatch.setattr(real._office.sync_engine.dialect, "do_ping", probes.append)
 
     await _names(real)
     assert probes == []

@@ -357,7 +357,7 @@ async def book(office: Office, ready: list[Story], starter: Starter, *starts: ti
 
 
 async def test_of_twelve_bookings_of_one_mediator_at_one_hour_one_is_accepted(
-    committed_office: Office, committed: Settings, starter: Starter
+    committed_office: Office, committed: Settings, as_owner: Callable[[Settings], Settings], starter: Starter
 ) -> None:
     ready = await with_one_mediator(committed_office, 12)
 
@@ -370,7 +370,7 @@ async def test_of_twelve_bookings_of_one_mediator_at_one_hour_one_is_accepted(
     answers = await book(committed_office, ready, starter, *hours)
     assert 3 <= answers.count(201) <= 4
 
-    database = Database.of(committed)
+    database = Database.of(as_owner(committed))
     async with database.transaction() as connection:
         assert await connection.scalar(OVERLAPS) == 0
         await connection.execute(text("ALTER TABLE sessions DROP CONSTRAINT mediator_taken"))

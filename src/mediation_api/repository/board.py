@@ -16,6 +16,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +31,9 @@ from mediation_api.repository.paging import Page, Slice, Sort, read_page
 from mediation_api.repository.reach import GONE, HERE, own_participation, sees_case, takes_part
 
 LIVE = (SessionState.SCHEDULED, SessionState.IN_PROGRESS)
+
+_ORDER_OF_JOINING = tuple_(t.participants.c.joined_at, t.participants.c.party_id)
+"""Most join in the same instant. In no order at all, they would stand in that of their last changes."""
 
 
 class CaseSort(Sort):
@@ -206,7 +210,7 @@ def _for_the_office() -> AnySelect:
             },
             t.participants.c.case_id == t.cases.c.id,
             t.parties.c.id == t.participants.c.party_id,
-            order_by=t.participants.c.joined_at,
+            order_by=_ORDER_OF_JOINING,
         ).label("participants"),
         nested(
             {
@@ -259,7 +263,7 @@ def _for_the_mediator(reach: Reach) -> AnySelect:
         t.participants.c.case_id == t.cases.c.id,
         t.participants.c.standing.not_in(GONE),
         t.parties.c.id == t.participants.c.party_id,
-        order_by=t.participants.c.joined_at,
+        order_by=_ORDER_OF_JOINING,
     )
     return (
         _case(
@@ -282,14 +286,15 @@ def _for_a_party(reach: Reach) -> AnySelect:
     """What a party may see: its own part, and the others only once both sides have agreed and while it takes part."""
     own = own_participation(reach.actor).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
     shown = takes_part(reach.actor)
+    fellow, person = t.fellow_participants.c, t.fellow_parties.c
     others = nested(
-        {"party_id": t.participants.c.party_id, "side": t.participants.c.side, "name": t.parties.c.name},
-        t.participants.c.case_id == t.cases.c.id,
-        t.participants.c.standing == Standing.AGREED,
-        t.participants.c.party_id != own.c.party_id,
-        t.parties.c.id == t.participants.c.party_id,
+        {"party_id": fellow.party_id, "side": fellow.side, "name": person.name},
+        fellow.case_id == t.cases.c.id,
+        fellow.standing == Standing.AGREED,
+        fellow.party_id != own.c.party_id,
+        person.id == fellow.party_id,
         shown,
-        order_by=t.participants.c.joined_at,
+        order_by=tuple_(fellow.joined_at, fellow.party_id),
     )
     mediator = (
         select(t.mediators.c.name)

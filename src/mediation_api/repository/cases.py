@@ -11,19 +11,20 @@ from enum import Enum
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Table, func, insert, select
+from sqlalchemy import ColumnElement, RowMapping, Table, Uuid, cast, func, insert, null, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain.access import Actor, Reach
+from mediation_api.domain.access import Actor, Reach, Relation
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound
 from mediation_api.domain.facts import Fact, Facts
 from mediation_api.repository import tables
 from mediation_api.repository.effects import effects
 from mediation_api.repository.locking import lock_row
-from mediation_api.repository.nesting import AnySelect, nested
+from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.reach import own_participation, sees_case
+from mediation_api.repository.wall import enter
 
 _CASE = TypeAdapter(Case)
 """Reads the row, and the children that PostgreSQL nested in it, into the domain's dataclasses."""
@@ -40,6 +41,7 @@ class Cases:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._speaker: UUID | None = None
 
     async def lock(self, case_id: UUID, reach: Reach) -> Case:
         """Lock a case that the caller reaches, and read it whole.
@@ -55,12 +57,19 @@ class Cases:
         return await self._lock(tables.cases.c.id == owner, reach)
 
     async def read(self, case_id: UUID, reach: Reach) -> Case:
-        """Read a case whole without locking it, for an answer that changes nothing. Raises NotFound."""
-        statement = _whole().where(tables.cases.c.id == case_id, sees_case(reach))
-        row = (await self._connection.execute(statement)).mappings().first()
+        """Read a case without locking it, for an answer that changes nothing: whole, or a party's own part of it.
+
+        Raises:
+            NotFound: there is none, or not for this caller.
+        """
+        statement = _own_part() if reach.relation is Relation.OWN else _whole()
+        found = await self._connection.execute(
+            statement.add_columns(_speaker(reach)).where(tables.cases.c.id == case_id, sees_case(reach))
+        )
+        row = found.mappings().first()
         if row is None:
             raise NotFound
-        return _CASE.validate_python(dict(row))
+        return self._case(row)
 
     async def reference(self, case_id: UUID) -> str:
         """The complaint's reference, as it stands in the texts to sign."""
@@ -73,24 +82,27 @@ class Cases:
         reference: str = found.scalar_one()
         return reference
 
-    async def own_party(self, case: Case, reach: Reach) -> UUID:
-        """The party of the case for whom the caller speaks. Raises NotFound: the caller is none of them."""
-        own = own_participation(reach.actor).where(tables.participants.c.case_id == case.case_id)
-        row = (await self._connection.execute(own.with_only_columns(tables.participants.c.party_id))).first()
-        if row is None:
+    def own_party(self) -> UUID:
+        """The party for whom the caller speaks in the case that was read or locked. Raises NotFound: none of them."""
+        if self._speaker is None:
             raise NotFound
-        party_id: UUID = row.party_id
-        return party_id
+        return self._speaker
 
     async def record(self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> None:
-        """Write the facts and what follows from them. No facts, no statement.
+        """Write the facts and what follows from them. No facts, nothing written.
+
+        What a party reads afterwards, for its answer, it is shown through the wall: a route cannot forget it.
 
         Raises:
             MediatorTaken: the mediator was booked for that time in the meantime.
             AbsenceAlreadyRecorded: a party is absent from a session once.
         """
-        if not happened:
-            return
+        if happened:
+            await self._write(case_id, happened, by=by, at=at)
+        if by.is_party:
+            await enter(self._connection, by)
+
+    async def _write(self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> None:
         try:
             for fact in happened:
                 for statement in effects(fact, case_id, by=by, at=at):
@@ -107,8 +119,13 @@ class Cases:
     async def _lock(self, which: ColumnElement[bool], reach: Reach) -> Case:
         cases = tables.cases
         case_id = await lock_row(self._connection, cases, which, sees_case(reach))
-        row = (await self._connection.execute(_whole().where(cases.c.id == case_id))).mappings().one()
-        return _CASE.validate_python(dict(row))
+        whole = _whole().add_columns(_speaker(reach)).where(cases.c.id == case_id)
+        return self._case((await self._connection.execute(whole)).mappings().one())
+
+    def _case(self, row: RowMapping) -> Case:
+        fields = dict(row)
+        self._speaker = fields.pop("speaker")
+        return _CASE.validate_python(fields)
 
 
 async def write_facts(
@@ -164,6 +181,15 @@ def _plain(value: object) -> object:
     return value
 
 
+def _speaker(reach: Reach) -> AnyColumn:
+    """The caller's own party in a row of `cases`; none, where the caller is no party."""
+    if reach.relation is not Relation.OWN:
+        return cast(null(), Uuid).label("speaker")
+    participants = tables.participants.c
+    own = own_participation(reach.actor).where(participants.case_id == tables.cases.c.id)
+    return own.with_only_columns(participants.party_id).scalar_subquery().label("speaker")
+
+
 def _whole() -> AnySelect:
     """One statement that reads a case and its children."""
     t = tables
@@ -185,43 +211,9 @@ def _whole() -> AnySelect:
         )
         .scalar_subquery()
     )
-    signed = nested(
-        {"role": t.signatures.c.signer_role, "id": t.signatures.c.signer_id},
-        t.signatures.c.agreement_id == t.agreements.c.id,
-        order_by=t.signatures.c.id,
-    )
-    return select(
-        t.cases.c.id.label("case_id"),
-        t.cases.c.complaint_id,
-        t.cases.c.state,
-        t.cases.c.requested_on,
-        nested(
-            {
-                "party_id": t.participants.c.party_id,
-                "side": t.participants.c.side,
-                "standing": t.participants.c.standing,
-                "minor": t.parties.c.minor,
-                "guardian_on_file": t.parties.c.guardian_name.is_not(None),
-                "interpreter_language": t.parties.c.interpreter_language,
-                "unit": t.parties.c.unit,
-                "unexcused_absences": absences,
-                "withdrawal_id": withdrawal,
-            },
-            t.participants.c.case_id == case_id,
-            t.parties.c.id == t.participants.c.party_id,
-            order_by=t.participants.c.joined_at,
-        ).label("participants"),
-        nested(
-            {
-                "attendee_id": t.attendees.c.id,
-                "role": t.attendees.c.role,
-                "for_party_id": t.attendees.c.for_party_id,
-                "language": t.attendees.c.language,
-                "confirmed": t.attendees.c.confirmed_at.is_not(None),
-            },
-            t.attendees.c.case_id == case_id,
-            order_by=t.attendees.c.added_at,
-        ).label("attendees"),
+    return _case(
+        _participants({"unexcused_absences": absences, "withdrawal_id": withdrawal}),
+        _attendees(),
         nested(
             {"approver": t.approvals.c.approver, "unit": t.approvals.c.unit},
             t.approvals.c.case_id == case_id,
@@ -246,16 +238,70 @@ def _whole() -> AnySelect:
             t.sessions.c.case_id == case_id,
             order_by=t.sessions.c.scheduled_at,
         ).label("sessions"),
-        nested(
-            {
-                "agreement_id": t.agreements.c.id,
-                "kind": t.agreements.c.kind,
-                "number": t.agreements.c.number,
-                "sha256": t.agreements.c.sha256,
-                "superseded": t.agreements.c.superseded_at.is_not(None),
-                "signed_by": signed,
-            },
-            t.agreements.c.case_id == case_id,
-            order_by=t.agreements.c.made_at,
-        ).label("agreements"),
+        _agreements(),
     )
+
+
+def _own_part() -> AnySelect:
+    """The case as far as a party's own part goes: through the wall it holds nobody else, and nobody else's needs."""
+    return _case(_participants({}), _attendees(), _agreements())
+
+
+def _case(*children: AnyColumn) -> AnySelect:
+    c = tables.cases.c
+    return select(c.id.label("case_id"), c.complaint_id, c.state, c.requested_on, *children)
+
+
+def _participants(more: Mapping[str, AnyColumn]) -> AnyColumn:
+    t = tables
+    return nested(
+        {
+            "party_id": t.participants.c.party_id,
+            "side": t.participants.c.side,
+            "standing": t.participants.c.standing,
+            "minor": t.parties.c.minor,
+            "guardian_on_file": t.parties.c.guardian_name.is_not(None),
+            "interpreter_language": t.parties.c.interpreter_language,
+            "unit": t.parties.c.unit,
+            **more,
+        },
+        t.participants.c.case_id == t.cases.c.id,
+        t.parties.c.id == t.participants.c.party_id,
+        order_by=t.participants.c.joined_at,
+    ).label("participants")
+
+
+def _attendees() -> AnyColumn:
+    t = tables
+    return nested(
+        {
+            "attendee_id": t.attendees.c.id,
+            "role": t.attendees.c.role,
+            "for_party_id": t.attendees.c.for_party_id,
+            "language": t.attendees.c.language,
+            "confirmed": t.attendees.c.confirmed_at.is_not(None),
+        },
+        t.attendees.c.case_id == t.cases.c.id,
+        order_by=t.attendees.c.added_at,
+    ).label("attendees")
+
+
+def _agreements() -> AnyColumn:
+    t = tables
+    signed = nested(
+        {"role": t.signatures.c.signer_role, "id": t.signatures.c.signer_id},
+        t.signatures.c.agreement_id == t.agreements.c.id,
+        order_by=t.signatures.c.id,
+    )
+    return nested(
+        {
+            "agreement_id": t.agreements.c.id,
+            "kind": t.agreements.c.kind,
+            "number": t.agreements.c.number,
+            "sha256": t.agreements.c.sha256,
+            "superseded": t.agreements.c.superseded_at.is_not(None),
+            "signed_by": signed,
+        },
+        t.agreements.c.case_id == t.cases.c.id,
+        order_by=t.agreements.c.made_at,
+    ).label("agreements")

@@ -1,4 +1,7 @@
-"""The connection to PostgreSQL: one pool per process, and one transaction per request."""
+"""The connection to PostgreSQL: two pools per process, and one transaction per request.
+
+Parties have a pool of their own: however long staff's queries take, consent and withdrawal find a connection.
+"""
 
 import ssl
 import time
@@ -16,7 +19,9 @@ from sqlalchemy.exc import DisconnectionError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from mediation_api.settings import Settings, SettingsError
+from mediation_api.domain.access import Actor
+from mediation_api.repository.wall import enter, weakness
+from mediation_api.settings import Environment, Settings, SettingsError
 
 APPLICATION_NAME: Final = "mediation-api"
 
@@ -47,6 +52,7 @@ def migrations_config() -> Config:
 def create_engine(
     settings: Settings,
     *,
+    pool_size: int | None = None,
     statement_timeout_ms: int | None = None,
     lock_timeout_ms: int | None = None,
 ) -> AsyncEngine:
@@ -54,6 +60,7 @@ def create_engine(
 
     Args:
         settings: name the database, its hosts and the pool.
+        pool_size: another number of connections than the settings'.
         statement_timeout_ms: another limit than the settings', in milliseconds; 0 for none.
         lock_timeout_ms: the same for the wait for a lock.
 
@@ -69,7 +76,7 @@ def create_engine(
     url, encryption = _driver_address(settings)
     engine = create_async_engine(
         url,
-        pool_size=settings.pool_size,
+        pool_size=settings.pool_size if pool_size is None else pool_size,
         # A burst waits for a connection; it does not open more than the server was sized for.
         max_overflow=0,
         pool_timeout=settings.pool_timeout_seconds,
@@ -92,48 +99,83 @@ def create_engine(
 
 
 class Database:
-    """The pool of one process, and the transactions on it.
+    """The pools of one process, and the transactions on them.
 
     Tests put a subclass in its place that keeps every transaction inside one that is rolled back.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        # The same pool; a statement is its own transaction, so that a read is one round trip.
-        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(self, office: AsyncEngine, parties: AsyncEngine, *, any_role: bool = True) -> None:
+        self._office = office
+        self._parties = parties
+        self._any_role = any_role
 
     @classmethod
     def of(cls, settings: Settings) -> "Database":
         """Make the database of the settings. Nothing connects yet."""
-        return cls(create_engine(settings))
+        return cls(
+            create_engine(settings),
+            create_engine(settings, pool_size=settings.party_pool_size),
+            any_role=settings.environment is Environment.DEV,
+        )
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction. It commits at the end, and rolls back when anything was raised.
+
+        Args:
+            for_parties: from the pool that is kept for parties.
 
         Raises:
             sqlalchemy.exc.TimeoutError: no connection became free in time.
             sqlalchemy.exc.DBAPIError: the connection was lost, or the commit failed.
         """
-        async with self._engine.begin() as connection:
+        async with self._pool(for_parties=for_parties).begin() as connection:
             yield connection
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         """Give a connection on which each statement stands alone, without BEGIN and COMMIT.
+
+        Args:
+            for_parties: from the pool that is kept for parties.
 
         Raises:
             sqlalchemy.exc.TimeoutError: no connection became free in time.
             sqlalchemy.exc.DBAPIError: the connection was lost.
         """
-        async with self._reading.connect() as connection:
+        # The same pool; a statement is its own transaction, so that a read is one round trip.
+        pool = self._pool(for_parties=for_parties).execution_options(isolation_level="AUTOCOMMIT")
+        async with pool.connect() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def shown_to(self, party: Actor) -> AsyncIterator[AsyncConnection]:
+        """Give a connection that shows what this party may see, all of it as of one instant, and writes nothing.
+
+        Raises:
+            sqlalchemy.exc.TimeoutError: no connection became free in time.
+            sqlalchemy.exc.DBAPIError: the connection was lost.
+        """
+        async with self._snapshot() as connection:
+            await enter(connection, party)
+            yield connection
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
+        # What is the party's is read in one statement and what it is shown in the next: both see the same.
+        pool = self._parties.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with pool.begin() as connection:
+            yield connection
+
+    def _pool(self, *, for_parties: bool) -> AsyncEngine:
+        return self._parties if for_parties else self._office
 
     async def ready(self) -> bool:
         """Whether the database answers and its schema is one that this code can work with.
 
         That is the newest revision that this code knows, or one that it does not know at all: each migration is
-        safe under the release before it, so a process goes on when a newer release has migrated.
+        safe under the release before it, so a process goes on when a newer release has migrated. Outside development
+        the second wall must hold as well for whom the service connects as.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database does not answer.
@@ -141,7 +183,9 @@ class Database:
         """
         version = table("alembic_version", column("version_num"))
         try:
-            async with self.reading() as connection:
+            async with self.reading(for_parties=True) as connection:  # when only this pool is free, it can serve
+                if not self._any_role and await weakness(connection):
+                    return False
                 current = set((await connection.scalars(select(version.c.version_num))).all())
         except ProgrammingError:
             return False  # no such table: never migrated
@@ -149,7 +193,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._engine.dispose()
+        await self._office.dispose()
+        await self._parties.dispose()
 
     @cached_property
     def _newest(self) -> frozenset[str]:

@@ -121,9 +121,9 @@ class EmbeddedServer:
             self._lock.close()
             self._lock = None
 
-    def url(self, database: str = SUPERUSER) -> str:
+    def url(self, database: str = SUPERUSER, *, user: str = SUPERUSER) -> str:
         """Return the address of one of its databases, as in MEDIATION_DATABASE_URL."""
-        return _url(self._socket_directory, database)
+        return _url(self._socket_directory, database, user)
 
     def create_database(self, database: str = SUPERUSER) -> None:
         """Make a database on the running server, unless it exists.
@@ -277,11 +277,11 @@ class EmbeddedServer:
         return done.stdout
 
 
-def running_url(directory: Path, database: str = SUPERUSER) -> str | None:
+def running_url(directory: Path, database: str = SUPERUSER, *, user: str = SUPERUSER) -> str | None:
     """Return the address of a database of the server that runs under `directory`, or None when none runs."""
     place = _reachable_place(directory.absolute(), _account_for(directory / "data"))
     postmaster = _postmaster(place / "data")
-    return None if postmaster is None else _url(postmaster.socket_directory, database)
+    return None if postmaster is None else _url(postmaster.socket_directory, database, user)
 
 
 def stop_left_behind(directory: Path) -> None:
@@ -403,8 +403,8 @@ def _reachable_binaries(account: _Account | None) -> Path:
     return copy / package.name / "pginstall" / "bin"
 
 
-def _url(socket_directory: Path, database: str) -> str:
-    return f"postgresql://{SUPERUSER}@/{quote(database, safe='')}?host={quote(str(socket_directory), safe='/')}"
+def _url(socket_directory: Path, database: str, user: str) -> str:
+    return f"postgresql://{user}@/{quote(database, safe='')}?host={quote(str(socket_directory), safe='/')}"
 
 
 def _environment() -> dict[str, str]:

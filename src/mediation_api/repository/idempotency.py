@@ -12,7 +12,9 @@ from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.domain.access import Actor
 from mediation_api.repository.tables import idempotency_keys
+from mediation_api.repository.wall import leave
 
 KEPT: Final = timedelta(hours=48)
 """How long an answer is kept at the least. The contract promises 24 hours."""
@@ -68,12 +70,11 @@ class Idempotency:
         row = found.one()
         return StoredAnswer(row.request_sha256, row.status, row.location, row.body)
 
-    async def keep(self, attempt: Attempt, answer: StoredAnswer, *, at: datetime) -> None:
+    async def keep(self, attempt: Attempt, answer: StoredAnswer, *, by: Actor, at: datetime) -> None:
         """Keep the answer to a claimed key, and forget a few that are too old to be asked for."""
+        if by.is_party:
+            await leave(self._connection)
         t = idempotency_keys
-        await self._connection.execute(
-            t.update().where(_same(attempt)).values(status=answer.status, location=answer.location, body=answer.body)
-        )
         old = (
             select(t.c.caller, t.c.operation, t.c.key_sha256)
             .where(t.c.at < at - KEPT)
@@ -81,12 +82,18 @@ class Idempotency:
             .with_for_update(skip_locked=True)
             .cte("old")
         )
-        await self._connection.execute(
-            delete(t).where(
+        forgotten = (
+            delete(t)
+            .where(
                 t.c.caller == old.c.caller,
                 t.c.operation == old.c.operation,
                 t.c.key_sha256 == old.c.key_sha256,
             )
+            .cte("forgotten")
+        )
+        kept = t.update().where(_same(attempt))
+        await self._connection.execute(
+            kept.values(status=answer.status, location=answer.location, body=answer.body).add_cte(forgotten)
         )
 
 

@@ -20,6 +20,7 @@ from mediation_api.repository import tables
 from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.reach import sees_complaint, sees_party
+from mediation_api.repository.wall import enter
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -55,6 +56,8 @@ class Parties:
     async def correct(self, party_id: UUID, changes: Values, reach: Reach, *, by: Actor, at: datetime) -> None:
         """Correct what is on file of a party. Only the names of the fields go into the record.
 
+        A party that corrects its own reads its answer through the wall.
+
         Raises:
             NotFound: there is none, or not for this caller.
             PartyAlreadyListed: another officer of the complaint has that employee number.
@@ -74,6 +77,8 @@ class Parties:
             raise NotFound
         fact = facts.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)))
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
+        if by.is_party:
+            await enter(self._connection, by)
 
     async def lock(self, party_id: UUID, reach: Reach) -> None:
         """Lock a party, so that what is read of it next is what will be changed. Raises NotFound."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.repository import tables as t
+from mediation_api.repository.nesting import AnyColumn
 from mediation_api.repository.reach import own_participation, sees_case
 
 
@@ -56,13 +57,16 @@ class CaseRecords:
 
     async def _of(self, records: Table, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         belongs = records.c.case_id == t.cases.c.id
+        columns: list[AnyColumn] = list(records.c)
         if reach.relation is Relation.OWN:
+            # Who of the staff wrote it down is not the party's to know.
+            columns = [column for column in columns if column.name not in {"by", "by_role"}]
             own = own_participation(reach.actor).where(
                 t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
             )
             belongs = and_(belongs, own.exists())
         found = await self._connection.execute(
-            select(records)
+            select(*columns)
             .select_from(t.cases)
             .outerjoin(records, belongs)
             .where(t.cases.c.id == case_id, sees_case(reach))

@@ -156,7 +156,22 @@ parties = Table(
     CheckConstraint("side = 'complainant' OR NOT minor", name="minor_is_complainant"),
     UniqueConstraint("complaint_id", "employee_number"),
     Index("ix_parties_employee_number", "employee_number"),
+    postgresql_inherits="fellow_parties",
 )
+
+fellow_parties = Table(
+    "fellow_parties",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("side", String, nullable=False),
+    Column("name", Text, nullable=False),
+)
+"""What those who take part see of each other: the rows of `parties`, with these columns and row policies of its own.
+
+It has no rows itself. PostgreSQL holds a query of the parent against the parent's grants and policies alone
+(ddl-inherit): of its own row of `parties` a party may be shown every column, of the others' these.
+"""
+parties.add_is_dependent_on(fellow_parties)
 
 access_codes = Table(
     "access_codes",
@@ -213,7 +228,20 @@ participants = Table(
     CheckConstraint("standing NOT IN ('asked', 'agreed', 'declined') OR asked_at IS NOT NULL", name="asked_first"),
     CheckConstraint("(standing IN ('declined', 'withdrawn', 'lapsed')) = (left_at IS NOT NULL)", name="left_at"),
     Index("ix_participants_party_id", "party_id"),
+    postgresql_inherits="fellow_participants",
 )
+
+fellow_participants = Table(
+    "fellow_participants",
+    metadata,
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("side", String, nullable=False),
+    Column("standing", String, nullable=False),
+    _instant("joined_at"),
+)
+"""The same of `participants`: the others, while they take part."""
+participants.add_is_dependent_on(fellow_participants)
 
 screenings = Table(
     "screenings",

@@ -203,7 +203,7 @@ async def sign_agreement(
     """Sign the text that was shown, known by its hash: electronically for oneself, or on paper, recorded by staff."""
     await agreements_read.get(agreement_id, reached)
     case = await cases.lock_of(tables.agreements, agreement_id, reached)
-    signer, method = await _signer(body, case, cases, reached)
+    signer, method = _signer(body, case, cases, reached)
     signed = agreements.sign(case, agreement_id, signer, sha256=body.sha256, method=method, signature_id=signature_id)
     await cases.record(case.case_id, signed, by=reached.actor, at=at)
     return _shown(await agreements_read.get(agreement_id, reached))
@@ -223,7 +223,7 @@ async def verify_agreement(agreement_id: AgreementId, reached: Reached, agreemen
     )
 
 
-async def _signer(body: SignatureIn, case: Case, cases: CasesRepository, reached: Reach) -> tuple[Seat, Method]:
+def _signer(body: SignatureIn, case: Case, cases: CasesRepository, reached: Reach) -> tuple[Seat, Method]:
     """Who signs, and how. Raises Invalid: staff name nobody; NotFound: somebody signs for another."""
     if reached.relation is Relation.OFFICE:
         if body.signer is None:
@@ -232,7 +232,7 @@ async def _signer(body: SignatureIn, case: Case, cases: CasesRepository, reached
     if reached.actor.role is Role.MEDIATOR:
         own = Seat(SeatRole.MEDIATOR, case.mediator.mediator_id if case.mediator else case.case_id)
     else:
-        own = Seat(SeatRole.PARTY, await cases.own_party(case, reached))
+        own = Seat(SeatRole.PARTY, cases.own_party())
     if body.signer is not None and Seat(body.signer.role, body.signer.id) != own:
         raise NotFound
     return own, Method.ELECTRONIC

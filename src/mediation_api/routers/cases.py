@@ -387,7 +387,7 @@ async def get_readiness(case_id: CaseId, reached: Reached, cases: Cases, city: C
     """What scheduling and starting still wait for, without trying; for a party, its own part of it."""
     case = await cases.read(case_id, reached)
     if reached.relation is Relation.OWN:
-        own = sessions.missing_of(case, await cases.own_party(case, reached), city)
+        own = sessions.missing_of(case, cases.own_party(), city)
         return OwnReadinessOut(audience="own", missing=[_condition(each) for each in own])
     return ReadinessOut(
         audience="all",

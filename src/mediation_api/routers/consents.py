@@ -6,7 +6,6 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from mediation_api.domain.access import Reach, Relation
-from mediation_api.domain.case import Case
 from mediation_api.domain.errors import DisclosureOutdated, Invalid, NotFound
 from mediation_api.domain.values import Channel, Decision
 from mediation_api.repository.cases import Cases as CasesRepository
@@ -27,10 +26,10 @@ class Spoken(In):
     party_id: Uuid | None = Field(None, description="Staff name the party.")
     channel: Channel | None = Field(None, description="Staff say how it reached them.")
 
-    async def party(self, case: Case, cases: CasesRepository, reached: Reach) -> UUID:
+    def party(self, cases: CasesRepository, reached: Reach) -> UUID:
         """The party that speaks. Raises Invalid: staff name nobody; NotFound: a party names another."""
         if reached.relation is Relation.OWN:
-            own = await cases.own_party(case, reached)
+            own = cases.own_party()
             if self.party_id not in {None, own}:
                 raise NotFound
             return own
@@ -105,7 +104,7 @@ async def give_consent(
 ) -> ConsentOut:
     """Record a party's answer to the disclosure it was shown: by itself, or by staff with the channel."""
     case = await cases.lock(case_id, reached)
-    party_id = await body.party(case, cases, reached)
+    party_id = body.party(cases, reached)
     disclosure = find_current(body.disclosure_sha256, service.settings.office_name)
     if disclosure is None:
         raise DisclosureOutdated
@@ -149,7 +148,7 @@ async def withdraw(
     """
     said = body or WithdrawalIn()
     case = await cases.lock(case_id, reached)
-    party_id = await said.party(case, cases, reached)
+    party_id = said.party(cases, reached)
     left = case.withdraw(party_id, channel=said.way(reached), withdrawal_id=withdrawal_id)
     await cases.record(case_id, left, by=reached.actor, at=at)
     if not left:

@@ -1,7 +1,8 @@
 """What routes are given: who is calling and what they reach, the time, the city's policy, and the repositories.
 
 The transaction is a dependency with `scope="function"`: it commits before the answer leaves, so that a failed commit
-cannot look like a success. Nobody else commits. Reads run without BEGIN and COMMIT, in one round trip.
+cannot look like a success. Nobody else commits. Reads run without BEGIN and COMMIT, in one round trip; what a party
+reads stands in a transaction that shows nothing else (repository/wall.py).
 
 Every dependency is `async def`: FastAPI runs a plain one in a thread, which costs more than most of them do.
 """
@@ -37,6 +38,9 @@ from mediation_api.routers.types import Uuid
 from mediation_api.settings import Settings
 
 T = TypeVar("T")
+
+FOR_PARTIES = frozenset({"exchange_access_code", "get_disclosure"})
+"""What a party needs before it has a token, or in order to answer: it has a connection of the parties' pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +141,20 @@ Reached = Annotated[Reach, Depends(with_token)]
 # ── the repositories, on the request's one connection ──────────────────────────────────────────────────────────────
 
 
-async def connection(
-    request: Request, service: InService, _reached: ReachedByAnybody
-) -> AsyncIterator[AsyncConnection]:
-    """A connection for this request, once the caller may make it: one transaction, or plain reads for a GET."""
-    database = service.database
-    async with database.reading() if request.method == "GET" else database.transaction() as opened:
+async def connection(request: Request, service: InService, reached: ReachedByAnybody) -> AsyncIterator[AsyncConnection]:
+    """A connection for this request, once the caller may make it: one transaction, or plain reads for a GET.
+
+    What a party reads is shown to it through the wall; its commands decide on the whole case.
+    """
+    database, actor = service.database, reached.actor
+    for_parties = actor.is_party or request.scope["endpoint"].__name__ in FOR_PARTIES
+    if request.method != "GET":
+        opening = database.transaction(for_parties=for_parties)
+    elif actor.is_party:
+        opening = database.shown_to(actor)
+    else:
+        opening = database.reading(for_parties=for_parties)
+    async with opening as opened:
         yield opened
 
 

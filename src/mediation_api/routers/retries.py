@@ -25,6 +25,7 @@ from pydantic import StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
+from mediation_api.domain.access import Actor
 from mediation_api.repository.idempotency import Attempt, Idempotency, StoredAnswer
 from mediation_api.routers.deps import Connection, InService, Now, ReachedByAnybody
 from mediation_api.routers.problems import Told
@@ -48,10 +49,11 @@ class Replay(Exception):  # noqa: N818 - not an error: the request was answered 
 class Receipt:
     """The claim on a key, to be kept together with the answer."""
 
-    def __init__(self, idempotency: Idempotency, attempt: Attempt, seal: AESGCM, at: Now) -> None:
+    def __init__(self, idempotency: Idempotency, attempt: Attempt, seal: AESGCM, by: Actor, at: Now) -> None:
         self._idempotency = idempotency
         self._attempt = attempt
         self._seal = seal
+        self._by = by
         self._at = at
 
     async def keep(self, response: Response) -> None:
@@ -61,7 +63,7 @@ class Receipt:
         answer = StoredAnswer(
             self._attempt.request_sha256, response.status_code, response.headers.get("location"), sealed
         )
-        await self._idempotency.keep(self._attempt, answer, at=self._at)
+        await self._idempotency.keep(self._attempt, answer, by=self._by, at=self._at)
 
 
 async def once(
@@ -102,7 +104,7 @@ async def once(
     idempotency = Idempotency(opened)
     first = await idempotency.claim(attempt, at=at)
     if first is None:
-        request.state.receipt = Receipt(idempotency, attempt, seal, at)
+        request.state.receipt = Receipt(idempotency, attempt, seal, reached.actor, at)
         return
     if first.request_sha256 != attempt.request_sha256:
         raise Told(422, "idempotency-key-reused", "This key was used for another request: make a new one.")

@@ -1,0 +1,58 @@
+"""The second wall: PostgreSQL itself shows a party its own rows and columns, whatever a query asks for.
+
+`enter` becomes the role `mediation_party` until the transaction ends. That role reads what the migrations grant it,
+under row policies that look at a context; the database computes the context from who is calling. Both are local to the
+transaction: after it the connection is the service's again.
+
+The wall stands behind `reach.py`, and does not replace it. It is no defence against somebody who can send statements
+of their own, for they could step back as `leave` does.
+"""
+
+from typing import Final
+
+from sqlalchemy import String, Uuid, func, literal, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain.access import Actor
+
+_RIGHTS: Final = text(
+    """
+    SELECT
+        EXISTS (
+            SELECT FROM pg_roles r WHERE (r.rolsuper OR r.rolbypassrls) AND pg_has_role(r.oid, 'MEMBER')
+        ) AS bypasses,
+        EXISTS (
+            SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+            AND pg_has_role(c.relowner, 'MEMBER')
+        ) AS owns,
+        EXISTS (
+            SELECT FROM pg_roles r WHERE r.rolname = 'mediation_party' AND pg_has_role(r.oid, 'MEMBER')
+        ) AS enters
+    """
+)
+
+
+async def enter(connection: AsyncConnection, party: Actor) -> None:
+    """From here to the end of the transaction, show what this party may see and nothing else.
+
+    The rows of each kind are those that are the party's at this moment; what is written afterwards does not move
+    them. One round trip.
+    """
+    own = func.enter_wall(literal(party.party_id, Uuid), literal(party.employee_number, String))
+    await connection.execute(select(own))
+
+
+async def leave(connection: AsyncConnection) -> None:
+    """Be the service again, to write what the party is not shown. One round trip."""
+    await connection.execute(select(func.set_config("role", "none", literal(True))))  # noqa: FBT003 - is local
+
+
+async def weakness(connection: AsyncConnection) -> str | None:
+    """Why the wall would not hold for whom this connection is, in words for the operator; None where it holds."""
+    rights = (await connection.execute(_RIGHTS)).one()
+    if rights.bypasses:
+        return "connects as a superuser, or past row security"
+    if rights.owns:
+        return "connects as an owner of tables"
+    return None if rights.enters else "connects as a role that cannot become mediation_party"

@@ -1,0 +1,398 @@
+"""The second wall, beneath the API: what PostgreSQL shows a party, whatever is asked, with the domain's checks off.
+
+A busy office is compared, row by row and column by column, with what is each party's (walled.py). Each policy is then
+widened and taken away, to see that the comparison would tell.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import date
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import pytest
+from sqlalchemy import RowMapping, Table, select, text, true
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from tests.build import Office
+from tests.conftest import Clock, Run, application, calling, fresh_database
+from tests.repository.walled import OPEN_TO_ALL, SHOWN, BusyOffice, Truth, as_shown, build
+
+from mediation_api.domain.access import Actor, Reach, Relation
+from mediation_api.domain.errors import NotFound
+from mediation_api.domain.lifecycle import SHARED, State
+from mediation_api.main import policy_of
+from mediation_api.repository import tables as t
+from mediation_api.repository.agreements import Agreements
+from mediation_api.repository.board import Board, CaseFilter
+from mediation_api.repository.cases import Cases
+from mediation_api.repository.complaints import ComplaintFilter, Complaints
+from mediation_api.repository.database import Database
+from mediation_api.repository.nesting import AnySelect
+from mediation_api.repository.paging import Page
+from mediation_api.repository.parties import Parties
+from mediation_api.repository.records import CaseRecords
+from mediation_api.repository.sessions import SessionFilter, Sessions
+from mediation_api.repository.timeline import Timeline
+from mediation_api.repository.wall import enter, leave
+from mediation_api.settings import Settings
+
+NEVER: Final = sorted(t.metadata.tables.keys() - SHOWN.keys())
+"""The tables of which a party reads nothing at all."""
+WALLED: Final = sorted(SHOWN.keys() - OPEN_TO_ALL.keys())
+
+
+class Place:
+    """A database with the busy office in it, as the service and as the owner of its tables."""
+
+    def __init__(self, settings: Settings, owner: Settings, busy: BusyOffice, truth: Truth) -> None:
+        self.settings = settings
+        self.service = Database.of(settings)
+        self.owner = Database.of(owner)
+        self.actors = busy.actors
+        self.truth = truth
+
+    async def close(self) -> None:
+        await self.service.close()
+        await self.owner.close()
+
+    async def seen(self, actor: Actor) -> dict[str, set[str]]:
+        """All that a party's role can read of every table."""
+        seen: dict[str, set[str]] = {}
+        async with self.service.shown_to(actor) as connection:
+            for table, columns in SHOWN.items():
+                found = await connection.execute(select(*(t.metadata.tables[table].c[name] for name in columns)))
+                seen[table] = {as_shown(table, dict(row)) for row in found.mappings()}
+        return seen
+
+    async def differences(self) -> tuple[int, int]:
+        """How many rows parties see that are not theirs, and how many of theirs they do not see."""
+        foreign = missing = 0
+        for actor in self.actors.values():
+            seen, own = await self.seen(actor), self.truth.of(actor)
+            foreign += sum(len(seen[table] - own[table]) for table in SHOWN)
+            missing += sum(len(own[table] - seen[table]) for table in SHOWN)
+        return foreign, missing
+
+    @asynccontextmanager
+    async def changed(self, table: str, rows: str) -> AsyncIterator[None]:
+        """Let the party's policy of a table be another one for a while."""
+        known = text("SELECT qual FROM pg_policies WHERE tablename = :table AND policyname = 'party'")
+        async with self.owner.transaction() as connection:
+            before = await connection.scalar(known, {"table": table})
+            await connection.exec_driver_sql(f"ALTER POLICY party ON {table} USING ({rows})")
+        try:
+            yield
+        finally:
+            async with self.owner.transaction() as connection:
+                await connection.exec_driver_sql(f"ALTER POLICY party ON {table} USING ({before})")
+
+
+@pytest.fixture(scope="module")
+async def place(
+    run: Run, keys: Path, server_url: str, as_owner: Callable[[Settings], Settings]
+) -> AsyncIterator[Place]:
+    """One busy office for the tests of this file. They change no row of it."""
+    clock = Clock()
+    with fresh_database(run, keys, server_url) as own:
+        database = Database.of(own)
+        async with calling(application(own, clock, database)) as client:
+
+            async def tick(_request: object) -> None:
+                clock.advance(milliseconds=10)
+
+            client.event_hooks["request"].append(tick)
+            busy = await build(Office(client, own, keys, clock))
+        truth = await Truth.read(database)
+        await database.close()
+        place = Place(own, as_owner(own), busy, truth)
+        yield place
+        await place.close()
+
+
+# ── rows ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_party_sees_its_own_rows_and_no_others(place: Place) -> None:
+    for name, actor in place.actors.items():
+        seen, own = await place.seen(actor), place.truth.of(actor)
+        for table in SHOWN:
+            assert seen[table] == own[table], f"{name}: {table}"
+
+
+async def test_the_office_is_busy_enough_to_tell(place: Place) -> None:
+    """Of every table somebody sees something, and nobody everything; of the rest there is something not to be seen."""
+    everybody = [await place.seen(actor) for actor in place.actors.values()]
+    for table in WALLED:
+        whole = len(place.truth.rows[table.replace("fellow_", "")])
+        assert 0 < max(len(seen[table]) for seen in everybody) < whole, table
+    for table in NEVER:
+        assert place.truth.rows.get(table), table
+
+
+@pytest.mark.parametrize("table", WALLED)
+async def test_a_policy_that_is_widened_shows_foreign_rows(place: Place, table: str) -> None:
+    async with place.changed(table, "true"):
+        foreign, _ = await place.differences()
+
+    assert foreign > 0
+
+
+@pytest.mark.parametrize("table", WALLED)
+async def test_a_policy_that_is_taken_away_shows_nothing(place: Place, table: str) -> None:
+    async with place.changed(table, "false"):
+        _, missing = await place.differences()
+
+    assert missing > 0
+
+
+@pytest.mark.parametrize("state", State)
+async def test_those_who_take_part_see_each_other_when_the_domain_says_so(place: Place, state: State) -> None:
+    actor = place.actors["meeting: complainant 1"]
+    async with place.service.transaction() as connection:
+        await connection.execute(
+            text(
+                "UPDATE cases SET state = :state, closed_at = CASE WHEN :open THEN NULL ELSE opened_at END, "
+                "agreement_reached = CASE WHEN :state = 'mediated' THEN true END FROM parties p "
+                "WHERE p.id = :party AND cases.complaint_id = p.complaint_id"
+            ).bindparams(state=state.value, open=state.is_open, party=actor.party_id)
+        )
+        await enter(connection, actor)
+        seen = (await connection.execute(select(t.fellow_parties.c.name))).all()
+        await connection.rollback()
+
+    assert bool(seen) == (state in SHARED)
+
+
+# ── columns and tables ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_every_table_has_forced_row_policies_or_a_reason(place: Place) -> None:
+    query = """
+        SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity,
+            (SELECT coalesce(array_agg(p.policyname::text || ' ' || p.cmd ORDER BY p.policyname), '{}')
+             FROM pg_policies p WHERE p.schemaname = 'public' AND p.tablename = c.relname)
+        FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    """
+    async with place.owner.reading() as connection:
+        found = {row[0]: tuple(row[1:]) for row in (await connection.execute(text(query))).all()}
+
+    assert found.keys() == t.metadata.tables.keys() | OPEN_TO_ALL.keys()
+    for table, (enabled, forced, policies) in found.items():
+        if table in OPEN_TO_ALL:
+            continue
+        assert (enabled, forced) == (True, True), table
+        party = ["party SELECT"] if table in SHOWN else []
+        assert policies == party + ([] if table.startswith("fellow_") else ["service ALL"]), table
+
+
+async def test_a_party_reads_the_columns_that_are_listed_and_writes_none(place: Place) -> None:
+    query = """
+        SELECT c.table_name, c.column_name,
+            has_column_privilege('mediation_party', c.table_name, c.column_name, 'SELECT'),
+            has_table_privilege('mediation_party', c.table_name, 'DELETE, TRUNCATE, TRIGGER')
+            OR has_column_privilege('mediation_party', c.table_name, c.column_name, 'INSERT, UPDATE, REFERENCES')
+        FROM information_schema.columns c WHERE c.table_schema = 'public'
+    """
+    async with place.owner.reading() as connection:
+        columns = (await connection.execute(text(query))).all()
+
+    assert {(table, column) for table, column, reads, _ in columns if reads} == {
+        (table, column) for table, shown in SHOWN.items() for column in shown
+    }
+    assert [f"{table}.{column}" for table, column, _, writes in columns if writes] == []
+
+
+async def _refused(place: Place, statement: str, actor: Actor | None = None) -> None:
+    async with place.service.transaction() as connection:
+        if actor is not None:
+            await enter(connection, actor)
+        with pytest.raises(DBAPIError) as caught:
+            await connection.execute(text(statement))
+        await connection.rollback()
+    assert getattr(caught.value.orig, "sqlstate", None) == "42501"
+
+
+@pytest.mark.parametrize("table", NEVER)
+async def test_a_party_cannot_ask_for_what_it_never_needs(place: Place, table: str) -> None:
+    await _refused(place, f"SELECT count(*) FROM {table}", place.actors["meeting: complainant 1"])  # noqa: S608 - ours
+
+
+async def test_a_party_writes_nothing(place: Place) -> None:
+    for statement in (
+        "UPDATE parties SET name = 'x'",
+        "DELETE FROM consents",
+        "SELECT enter_wall(NULL, '1001')",
+        "SELECT id FROM cases FOR UPDATE",
+    ):
+        await _refused(place, statement, place.actors["meeting: complainant 1"])
+
+
+@pytest.mark.parametrize("table", [table.name for table in t.APPEND_ONLY])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {}"])
+async def test_the_service_may_not_even_try_to_change_what_was_acknowledged(
+    place: Place, table: str, statement: str
+) -> None:
+    column = "sha256" if table == "disclosures" else "id"
+    await _refused(place, statement.format(table, column, column))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE cases SET due_on = due_on",
+        "DELETE FROM parties",
+        "ALTER TABLE parties DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY party ON parties",
+        "CREATE TABLE of_my_own ()",
+        "SET ROLE pg_read_all_data",
+    ],
+)
+async def test_the_service_may_do_no_more_than_its_commands_need(place: Place, statement: str) -> None:
+    await _refused(place, statement)
+
+
+# ── the repository with the first wall off ─────────────────────────────────────────────────────────────────────────
+
+READERS: Final = ("agreements", "board", "cases", "complaints", "parties", "records", "sessions", "timeline")
+
+
+@pytest.fixture
+def _checks_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody reaches everything, as far as `reach.py` goes."""
+
+    def everybody(_actor: Actor) -> AnySelect:
+        return select(t.participants).join(t.parties, t.parties.c.id == t.participants.c.party_id)
+
+    for reader in READERS:
+        module = f"mediation_api.repository.{reader}"
+        for condition in ("sees_case", "sees_party", "sees_complaint", "takes_part"):
+            monkeypatch.setattr(f"{module}.{condition}", lambda _: true(), raising=False)
+        monkeypatch.setattr(f"{module}.own_participation", everybody, raising=False)
+
+
+def _ids(place: Place, table: Table) -> list[UUID]:
+    return [UUID(str(row["id"])) for row in place.truth.rows[table.name]]
+
+
+async def _all_reads(place: Place, connection: AsyncConnection, reach: Reach) -> AsyncIterator[object]:
+    """Whatever the repository reads for a party, of every object there is."""
+    page, today, policy = Page(limit=100), date(2026, 3, 2), policy_of(place.settings).target
+    board, complaints, parties = Board(connection), Complaints(connection), Parties(connection)
+    sessions, agreements, records = Sessions(connection), Agreements(connection), CaseRecords(connection)
+    timeline, cases = Timeline(connection), Cases(connection)
+    yield await board.list(reach, CaseFilter(), page, today=today, policy=policy)
+    yield await complaints.list(reach, ComplaintFilter(), page, today=today, policy=policy)
+    yield await sessions.list(reach, SessionFilter(), page)
+    by_case: list[Callable[[UUID, Reach], Awaitable[object]]] = [
+        board.get,
+        agreements.list,
+        records.consents,
+        records.withdrawals,
+        cases.read,
+        lambda id_, reach: timeline.of_case(id_, reach, page),
+    ]
+    reads = [(read, t.cases) for read in by_case]
+    reads += [(complaints.get, t.complaints), (parties.list, t.complaints), (parties.get, t.parties)]
+    reads += [(sessions.get, t.sessions), (agreements.get, t.agreements)]
+    for read, table in reads:
+        for id_ in _ids(place, table):
+            try:
+                yield await read(id_, reach)
+            except NotFound:
+                continue
+
+
+def _leaves(value: object) -> Iterator[str]:
+    """Every id and text in what was read, however deep."""
+    if isinstance(value, RowMapping | dict):
+        for each in value.values():
+            yield from _leaves(each)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            yield from _leaves(each)
+    elif hasattr(value, "__dataclass_fields__"):
+        for name in value.__dataclass_fields__:
+            yield from _leaves(getattr(value, name))
+    elif value is not None:
+        yield str(value)
+
+
+@pytest.mark.usefixtures("_checks_off")
+async def test_with_the_checks_of_the_domain_off_the_repository_reads_nothing_foreign(place: Place) -> None:
+    words, read = place.truth.words(), 0
+    for name, actor in place.actors.items():
+        foreign = words - place.truth.words_of(actor)
+        async with place.service.shown_to(actor) as connection:
+            async for answer in _all_reads(place, connection, Reach(actor, Relation.OWN)):
+                found = set(_leaves(answer))
+                read += len(found)
+                assert found & foreign == set(), name
+    assert read > 1000
+
+
+@pytest.mark.usefixtures("_checks_off")
+async def test_without_the_wall_they_would(place: Place) -> None:
+    actor = place.actors["asking: complainant 1"]
+    foreign = place.truth.words() - place.truth.words_of(actor)
+    async with place.service.transaction() as connection:
+        stranger = await Parties(connection).get(_ids(place, t.parties)[0], Reach(actor, Relation.OWN))
+
+    assert set(_leaves(stranger)) & foreign
+
+
+# ── one transaction ────────────────────────────────────────────────────────────────────────────────────────────────
+
+WHO = text("SELECT current_user, nullif(current_setting('mediation.parties', true), '')")
+
+
+async def test_the_wall_ends_with_the_transaction(place: Place) -> None:
+    one = Database.of(place.settings.model_copy(update={"party_pool_size": 1}))
+    try:
+        async with one.shown_to(place.actors["mediated: officer 1"]) as connection:
+            role, parties = (await connection.execute(WHO)).one()
+            assert role == "mediation_party"
+            assert parties is not None
+        async with one.reading(for_parties=True) as connection:
+            assert (await connection.execute(WHO)).one() == (await _login(place), None)
+            assert await connection.scalar(text("SELECT count(*) > 1 FROM parties"))
+    finally:
+        await one.close()
+
+
+async def _login(place: Place) -> str:
+    async with place.service.reading() as connection:
+        return str(await connection.scalar(text("SELECT session_user")))
+
+
+async def test_who_leaves_is_the_service_again(place: Place) -> None:
+    async with place.service.transaction() as connection:
+        await enter(connection, place.actors["mediated: officer 1"])
+        await leave(connection)
+        assert await connection.scalar(text("SELECT current_user")) == await _login(place)
+
+
+async def test_a_role_without_a_context_sees_nothing(place: Place) -> None:
+    async with place.service.transaction() as connection:
+        await connection.execute(text("SELECT set_config('role', 'mediation_party', true)"))
+        for table in WALLED:
+            assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0, table  # noqa: S608 - ours
+
+
+async def test_what_a_party_is_shown_is_read_as_of_one_instant_and_writes_nothing(place: Place) -> None:
+    async with place.service.shown_to(place.actors["mediated: officer 1"]) as connection:
+        settings = text("SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')")
+        assert (await connection.execute(settings)).one() == ("repeatable read", "on")
+
+
+async def test_the_owner_of_the_tables_is_held_by_the_policies_too(place: Place) -> None:
+    """A view of the owner's, or a service that connects as the owner by mistake, shows nothing."""
+    async with place.owner.transaction() as connection:
+        await connection.execute(text("CREATE ROLE mediation_test_owner"))
+        await connection.execute(text("GRANT CREATE, USAGE ON SCHEMA public TO mediation_test_owner"))
+        for table in ("parties", "fellow_parties"):
+            await connection.execute(text(f"ALTER TABLE {table} OWNER TO mediation_test_owner"))
+        await connection.execute(text("SET LOCAL ROLE mediation_test_owner"))
+        assert await connection.scalar(text("SELECT count(*) FROM parties")) == 0
+        await connection.rollback()

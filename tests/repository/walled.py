@@ -1,0 +1,340 @@
+"""A busy office for the tests of the second wall, and what of it is each party's: worked out here, from all the rows.
+
+Nothing here reads a policy or a query of the service. `Truth` holds every row of every table; what a party owns follows
+from who it is, and from the domain's own words for when those who take part see each other.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import select
+from tests.build import Caller, Office, Story
+
+from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.facts import Audience, Fact
+from mediation_api.domain.lifecycle import SHARED
+from mediation_api.repository.database import Database
+from mediation_api.repository.tables import metadata
+
+Row: TypeAlias = Mapping[str, object]
+
+SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    name: tuple(columns.split())
+    for name, columns in {
+        "agreements": "id case_id kind number template_version languages text sha256 terms_confidential made_at "
+        "superseded_at",
+        "assignments": "case_id mediator_id state",
+        "attendees": "id case_id role language for_party_id added_at confirmed_at",
+        "cases": "id complaint_id attempt state requested_on due_on opened_at closed_at",
+        "complaints": "id reference filed_at incident_on allegations interested_in_mediation",
+        "consents": "id case_id party_id decision disclosure_sha256 channel guardian_agreed at",
+        "disclosures": "sha256 version language body",
+        "facts": "position id kind complaint_id case_id party_id at",
+        "fellow_participants": "case_id party_id side standing joined_at",
+        "fellow_parties": "id side name",
+        "mediators": "id name",
+        "participants": "case_id party_id side standing joined_at asked_at left_at",
+        "parties": "id complaint_id side name employee_number unit phone email postal_address safe_contact language "
+        "interpreter_language accommodations minor guardian_name guardian_relation guardian_phone guardian_email "
+        "added_at",
+        "sessions": "id case_id mediator_id state during mode place",
+        "signatures": "id agreement_id signer_role signer_id at",
+        "withdrawals": "id case_id party_id channel at",
+    }.items()
+}
+"""Every column that the party's role can read. What is not here it cannot, whoever asks."""
+
+OPEN_TO_ALL: Final = {
+    "disclosures": "the texts that anybody is shown; they name nobody",
+    "alembic_version": "which migrations were run",
+}
+"""The tables without row policies, and why."""
+
+
+def _person(word: str, **more: object) -> dict[str, object]:
+    """Somebody whose every field is a word of its own."""
+    return {
+        "name": f"{word} Name",
+        "phone": f"+1 503 555 01{sum(word.encode()) % 100:02}",
+        "email": f"{word.lower()}@people.example",
+        "postal_address": f"{word} Street 1",
+        "safe_contact": f"{word} is best called at night",
+        "accommodations": f"{word} needs a ramp",
+        **more,
+    }
+
+
+def _officer(word: str, number: str, **more: object) -> dict[str, object]:
+    return _person(word, employee_number=number, unit=f"Unit {word}", **more)
+
+
+@dataclass(slots=True)
+class BusyOffice:
+    """Cases in many states; one officer is in most of them."""
+
+    office: Office
+    callers: dict[str, Caller]
+
+    @property
+    def actors(self) -> dict[str, Actor]:
+        """Every party, as the service knows it from its token; and some who are nobody."""
+        found = {
+            name: Actor(Role.COMPLAINANT, caller.party_id, party_id=UUID(caller.party_id))
+            if caller.identity is None
+            else Actor(Role.OFFICER, caller.identity[1], employee_number=caller.identity[2])
+            for name, caller in self.callers.items()
+        }
+        officer = next(actor for actor in found.values() if actor.role is Role.OFFICER)
+        itself = next(UUID(caller.party_id) for caller in self.callers.values() if caller.identity is not None)
+        return found | {
+            "an officer's id in a complainant's token": Actor(Role.COMPLAINANT, "x", party_id=itself),
+            "an officer without a number": Actor(Role.OFFICER, officer.subject),
+            "nobody": Actor(Role.COMPLAINANT, "y", party_id=UUID(int=0)),
+        }
+
+
+async def build(office: Office) -> BusyOffice:
+    """Fill the office, over HTTP."""
+    busy = BusyOffice(office, {})
+    await _two_sides_that_meet(busy)
+    await _sealed(busy)
+    await _over(busy)
+    return busy
+
+
+def _remember(busy: BusyOffice, word: str, story: Story) -> None:
+    for n, who in enumerate(story.complainants, 1):
+        busy.callers[f"{word}: complainant {n}"] = who
+    for n, who in enumerate(story.officers, 1):
+        busy.callers[f"{word}: officer {n}"] = who
+
+
+async def _two_sides_that_meet(busy: BusyOffice) -> None:
+    office = busy.office
+    guardian = {"name": "Guardian Name", "relation": "parent", "phone": "+1 503 555 0177"}
+    young = _person("Young", minor=True, guardian=guardian, interpreter_language="es")
+    story = await office.file(
+        complainants=[_person("Alba"), young, _person("Leaver")],
+        officers=[_officer("Busy", "1001"), _officer("Calm", "1002", interpreter_language="fr")],
+    )
+    _remember(busy, "meeting", story)
+    await story.screen()
+    await office.intake.post(f"{story.path}/approvals", {"approver": "internal_affairs", "approved": True})
+    for who in story.complainants:
+        await story.answer(who, guardian_agreed=who is story.complainants[1])
+    for who in story.officers:
+        await story.answer(who)
+    await story.assign()
+    await story.schedule(place="Meeting Room 1")
+    await office.coordinator.post(f"/v1/sessions/{story.session_id}/cancel", None, 200)
+    await story.schedule(place="Meeting Room 2")
+    for name, whose, language in (
+        ("Interpreter One", story.complainants[1], "es"),
+        ("Interpreter Two", story.officers[1], "fr"),
+        ("Interpreter All", None, "de"),
+    ):
+        body = {"role": "interpreter", "name": name, "language": language, "qualified": True}
+        body |= {} if whose is None else {"for_party_id": whose.party_id}
+        await office.intake.post(f"{story.path}/attendees", body)
+    await story.make_agreement()
+    for who in (story.complainants[0], story.complainants[2], story.officers[0]):
+        await story.sign(who)
+    await story.sign_on_paper("guardian", story.complainants[1].party_id)
+    await story.withdraw(story.complainants[2])
+    await story.make_agreement(languages=["en", "es"])
+    await story.sign(story.officers[0])
+    pause = {"reason": "court_date", "starts_on": "2026-03-04", "ends_on": "2026-03-05"}
+    await office.intake.post(f"{story.path}/pauses", pause)
+    await story.complainants[0].patch(f"/v1/parties/{story.complainants[0].party_id}", {"language": "es"})
+
+
+async def _sealed(busy: BusyOffice) -> None:
+    office = busy.office
+    asking = await office.file(
+        complainants=[_person("Asked")], officers=[_officer("Busy2", "1001"), _officer("Silent", "1003")]
+    )
+    await asking.to_asking()
+    await asking.answer(asking.officers[1])
+    _remember(busy, "asking", asking)
+    confirming = await office.file(
+        complainants=[_person("Yes"), _person("Unsure")], officers=[_officer("Busy3", "1001")]
+    )
+    await confirming.screen()
+    await confirming.answer(confirming.complainants[0])
+    _remember(busy, "confirming", confirming)
+    unasked = await office.file(
+        complainants=[_person("Early")], officers=[_officer("Busy4", "1001"), _officer("Unaware", "1004")]
+    )
+    _remember(busy, "not asked yet", unasked)
+    quiet = await office.file(complainants=[_person("Quiet")], officers=[], interested_in_mediation=False)
+    _remember(busy, "no case", quiet)
+
+
+async def _over(busy: BusyOffice) -> None:
+    office = busy.office
+    mediated = await office.file(complainants=[_person("Done")], officers=[_officer("Busy5", "1001")])
+    await mediated.to_in_session()
+    await mediated.session("complete")
+    await mediated.make_agreement(kind="resolution", terms="Done: we shook hands.")
+    await mediated.sign(mediated.complainants[0])
+    await office.coordinator.post(f"{mediated.path}/closures", {"agreement_reached": True})
+    _remember(busy, "mediated", mediated)
+    declined = await office.file(complainants=[_person("Refused")], officers=[_officer("No", "1005")])
+    await declined.to_asking()
+    await declined.answer(declined.officers[0], "declined")
+    _remember(busy, "declined", declined)
+    again = await office.file(complainants=[_person("First"), _person("Second")], officers=[_officer("Twice", "1006")])
+    await again.to_signed()
+    await again.withdraw(again.officers[0])
+    late = await office.intake.post(f"/v1/complaints/{again.complaint_id}/parties", _late())
+    code = await office.intake.post(f"/v1/parties/{late['id']}/access-codes")
+    again.complainants.append(await office.signed_in(str(code["access_code"])))
+    opened = await office.intake.post(f"/v1/complaints/{again.complaint_id}/mediation-requests")
+    again.case_id = str(opened["id"])
+    await again.screen()
+    await again.answer(again.complainants[0], "declined")
+    _remember(busy, "again", again)
+    missed = await office.file(complainants=[_person("Missed")], officers=[_officer("Absent", "1007")])
+    await missed.to_scheduled()
+    await missed.later(days=4)
+    absent = {"party_id": missed.officers[0].party_id, "excused": True}
+    await office.coordinator.post(f"/v1/sessions/{missed.session_id}/absences", absent)
+    _remember(busy, "missed", missed)
+    proposed = await office.file(complainants=[_person("Waiting")], officers=[_officer("Ready", "1008")])
+    await proposed.to_ready()
+    mediator = await office.mediator(name="Proposed Mediator")
+    await office.coordinator.post(f"{proposed.path}/assignments", {"mediator_id": mediator.mediator_id})
+    _remember(busy, "ready", proposed)
+
+
+def _late() -> dict[str, object]:
+    return {"side": "complainant", **_person("Late")}
+
+
+# ── what is whose ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+TO_ITSELF: Final = {fact.kind for fact in Fact.__subclasses__() if fact.audience is Audience.OWN}
+TO_ALL: Final = {fact.kind for fact in Fact.__subclasses__() if fact.audience is Audience.PARTICIPANTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Every row of every table."""
+
+    rows: Mapping[str, tuple[Row, ...]]
+
+    @classmethod
+    async def read(cls, database: Database) -> "Truth":
+        """Read all there is, as the service."""
+        rows: dict[str, tuple[Row, ...]] = {}
+        async with database.transaction() as connection:
+            for table in metadata.sorted_tables:
+                if not table.name.startswith("fellow_"):
+                    found = await connection.execute(select(table))
+                    rows[table.name] = tuple(dict(row) for row in found.mappings())
+        return cls(rows)
+
+    def of(self, actor: Actor) -> dict[str, set[str]]:
+        """What is the party's, by table: each row as it may be shown."""
+        rows = {name: self.rows.get(name, ()) for name in SHOWN}
+        rows["fellow_participants"], rows["fellow_parties"] = self.rows["participants"], self.rows["parties"]
+        is_shown = self._conditions(actor)
+        return {name: {as_shown(name, row) for row in rows[name] if is_shown[name](row)} for name in SHOWN}
+
+    def _conditions(self, actor: Actor) -> dict[str, Callable[[Row], bool]]:
+        complainant = actor.role is Role.COMPLAINANT
+        seats = self.rows["participants"]
+        asked = {s["party_id"] for s in seats if s["asked_at"] is not None}
+        own = {p["id"] for p in self.rows["parties"] if _is(actor, p) and (complainant or p["id"] in asked)}
+        own_seats = {
+            s["case_id"]: s for s in seats if s["party_id"] in own and (complainant or s["asked_at"] is not None)
+        }
+        complaints = {p["complaint_id"] for p in self.rows["parties"] if p["id"] in own}
+        cases = {
+            c["id"]: c
+            for c in self.rows["cases"]
+            if c["complaint_id"] in complaints and (complainant or c["id"] in own_seats)
+        }
+        shared = {
+            id_ for id_, seat in own_seats.items() if seat["standing"] == "agreed" and cases[id_]["state"] in SHARED
+        }
+        accepted = {
+            a["mediator_id"] for a in self.rows["assignments"] if a["case_id"] in shared and a["state"] == "accepted"
+        }
+        fellows = {s["party_id"] for s in seats if s["case_id"] in shared and s["standing"] == "agreed"}
+        bound = {
+            s["agreement_id"] for s in self.rows["signatures"] if s["signer_role"] == "party" and s["signer_id"] in own
+        }
+
+        def happened_here(fact: Row) -> bool:
+            seat = own_seats.get(fact["case_id"])
+            if fact["kind"] in TO_ITSELF:
+                return fact["party_id"] in own
+            if fact["kind"] not in TO_ALL or seat is None:
+                return False
+            return _while_here(fact, seat, cases[fact["case_id"]])
+
+        return {
+            "complaints": lambda r: r["id"] in complaints,
+            "parties": lambda r: r["id"] in own,
+            "cases": lambda r: r["id"] in cases,
+            "participants": lambda r: r["party_id"] in own and r["case_id"] in cases,
+            "fellow_participants": lambda r: r["case_id"] in shared and r["standing"] == "agreed",
+            "fellow_parties": lambda r: r["id"] in fellows,
+            "consents": lambda r: r["party_id"] in own,
+            "withdrawals": lambda r: r["party_id"] in own,
+            "sessions": lambda r: r["case_id"] in shared,
+            "assignments": lambda r: r["case_id"] in shared and r["state"] == "accepted",
+            "mediators": lambda r: r["id"] in accepted,
+            "attendees": lambda r: r["case_id"] in shared and r["for_party_id"] in own | {None},
+            "signatures": lambda r: r["signer_id"] in own and r["signer_role"] in {"party", "guardian"},
+            "agreements": lambda r: r["case_id"] in shared or r["id"] in bound,
+            "facts": happened_here,
+            "disclosures": lambda _: True,
+        }
+
+    def words(self) -> set[str]:
+        """Every id and every text in the database: what tells one row from another."""
+        return {word for row in itertools.chain.from_iterable(self.rows.values()) for word in _words(row)}
+
+    def words_of(self, actor: Actor) -> set[str]:
+        """Those that stand in what is the party's."""
+        rows = {name: self.rows.get(name, ()) for name in SHOWN}
+        rows["fellow_participants"], rows["fellow_parties"] = self.rows["participants"], self.rows["parties"]
+        is_shown = self._conditions(actor)
+        shown = (
+            {column: row[column] for column in SHOWN[name]}
+            for name in SHOWN
+            for row in rows[name]
+            if is_shown[name](row)
+        )
+        return {word for row in shown for word in _words(row)}
+
+
+def as_shown(table: str, row: Row) -> str:
+    """A row with the columns that the party's role can read, as text to compare."""
+    return repr(tuple(row[column] for column in SHOWN[table]))
+
+
+def _is(actor: Actor, party: Row) -> bool:
+    if actor.role is Role.COMPLAINANT:
+        return party["side"] == "complainant" and party["id"] == actor.party_id
+    return (
+        party["side"] == "officer"
+        and actor.employee_number is not None
+        and party["employee_number"] == actor.employee_number
+    )
+
+
+def _while_here(fact: Row, seat: Row, case: Row) -> bool:
+    at, joined, left, closed = fact["at"], seat["joined_at"], seat["left_at"], case["closed_at"]
+    here = fact["kind"] == "case.opened" or (at > joined and (left is None or at < left))  # type: ignore[operator]
+    return here and (fact["kind"] == "case.closed" or closed is None or at < closed)  # type: ignore[operator]
+
+
+def _words(row: Row) -> set[str]:
+    values = {str(value) for value in row.values() if isinstance(value, UUID | str)}
+    return {value for value in values if len(value) > 12}  # shorter ones are codes, and mean nobody

@@ -1,0 +1,184 @@
+"""Parties' own connections: what they cost, and what they are kept for."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.build import Office, Story
+from tests.conftest import Clock, application, calling
+
+from mediation_api.domain.access import ACCESS, Relation, Role
+from mediation_api.repository.database import Database, create_engine
+from mediation_api.settings import Settings
+
+CONTRACT: Final = Path("openapi/mediation-api.v1.json")
+
+
+@dataclass(slots=True)
+class Served:
+    """The application with two small pools, and a case in which everybody has been asked."""
+
+    database: Database
+    client: httpx.AsyncClient
+    story: Story
+
+    @property
+    def office(self) -> Office:
+        return self.story.office
+
+
+async def _serving(settings: Settings, keys: Path, clock: Clock, database: Database) -> AsyncIterator[Served]:
+    async with calling(application(settings, clock, database)) as client:
+        story = await (await Office(client, settings, keys, clock).file()).to_asking()
+        yield Served(database, client, story)
+    await database.close()
+
+
+@pytest.fixture
+def small(committed: Settings) -> Settings:
+    return committed.model_copy(update={"pool_size": 2, "party_pool_size": 1, "pool_timeout_seconds": 0.2})
+
+
+@pytest.fixture
+async def served(small: Settings, keys: Path, clock: Clock) -> AsyncIterator[Served]:
+    async for served in _serving(small, keys, clock, Database.of(small)):
+        yield served
+
+
+async def _exhaust(database: Database, *, for_parties: bool, connections: int) -> AsyncExitStack:
+    """Take every connection of a pool, as queries do that do not end."""
+    held = AsyncExitStack()
+    for _ in range(connections):
+        await held.enter_async_context(database.transaction(for_parties=for_parties))
+    return held
+
+
+async def test_parties_are_answered_while_staff_exhaust_their_pool(served: Served) -> None:
+    story, (officer,) = served.story, served.story.officers
+    async with await _exhaust(served.database, for_parties=False, connections=2):
+        refused = await served.office.coordinator.send("GET", story.path)
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert int(refused.headers["Retry-After"]) > 0
+
+        await served.client.get("/health/ready")
+        await served.office.signed_in(story.complainants[0].access_code)
+        disclosure = await served.office.shown_disclosure()
+        assert (await officer.send("GET", f"/v1/disclosures/{disclosure}")).status_code == 200
+        assert (await officer.get(story.path))["status"] == "pending"
+        await story.answer(officer)
+        await story.withdraw(officer)
+
+
+async def test_with_one_pool_for_all_they_would_not_be(small: Settings, keys: Path, clock: Clock) -> None:
+    one = create_engine(small)
+    async for served in _serving(small, keys, clock, Database(one, one)):
+        async with await _exhaust(served.database, for_parties=False, connections=2):
+            left = await served.story.officers[0].send("POST", f"{served.story.path}/withdrawals")
+            assert left.status_code == 503
+            assert int(left.headers["Retry-After"]) > 0
+
+
+async def test_staff_are_answered_while_parties_exhaust_theirs(served: Served) -> None:
+    async with await _exhaust(served.database, for_parties=True, connections=1):
+        refused = await served.story.officers[0].send("GET", served.story.path)
+        assert refused.status_code == 503
+        assert await served.story.state() == "asking"
+
+
+# ── round trips ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _round_trips(*engines: AsyncEngine) -> Iterator[list[str]]:
+    """What goes to the server and is waited for: BEGIN and COMMIT too, where there is a transaction."""
+    sent: list[str] = []
+
+    def statement(_c: Connection, _cursor: object, sql: str, *_rest: object) -> None:
+        sent.append(sql.split("(", maxsplit=1)[0].strip())
+
+    def in_transaction(word: str) -> Callable[[Connection], None]:
+        def heard(connection: Connection) -> None:
+            if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+                sent.append(word)
+
+        return heard
+
+    heard: list[tuple[str, Callable[..., None]]] = [("before_cursor_execute", statement)]
+    heard += [(word.lower(), in_transaction(word)) for word in ("BEGIN", "COMMIT")]
+    for engine in engines:
+        for name, listener in heard:
+            event.listen(engine.sync_engine, name, listener)
+    try:
+        yield sent
+    finally:
+        for engine in engines:
+            for name, listener in heard:
+                event.remove(engine.sync_engine, name, listener)
+
+
+async def test_what_a_party_reads_costs_three_round_trips_more_than_what_staff_read(served: Served) -> None:
+    story = served.story
+    with _round_trips(served.database._office, served.database._parties) as sent:
+        await story.case()
+        assert [each.split()[0] for each in sent] == ["SELECT"]
+        sent.clear()
+        await story.officers[0].get(story.path)
+
+    assert len(sent) == 4
+    assert (sent[0], sent[1], sent[-1]) == ("BEGIN", "SELECT enter_wall", "COMMIT")
+
+
+async def test_a_command_of_a_party_is_answered_through_the_wall(served: Served) -> None:
+    story, (officer,) = served.story, served.story.officers
+    with _round_trips(served.database._office, served.database._parties) as sent:
+        await story.answer(officer)
+        answered = _after_the_wall(sent)
+        sent.clear()
+        await story.withdraw(officer)
+        withdrawing = _after_the_wall(sent)
+
+    # Its own row; then the service keeps the answer for a retry.
+    assert answered == ["SELECT consents.id", "SELECT set_config", "WITH", "COMMIT"]
+    assert withdrawing == ["SELECT withdrawals.id", "COMMIT"]
+
+
+def _after_the_wall(sent: list[str]) -> list[str]:
+    """What is sent after `enter_wall`, each with its first words; before it, all that is written."""
+    wall = sent.index("SELECT enter_wall")
+    assert "INSERT INTO facts" in sent[:wall]
+    return [" ".join(each.split()[: 2 if each.startswith("SELECT") else 1]).rstrip(",") for each in sent[wall + 1 :]]
+
+
+def _reads_of(role: Role) -> dict[str, str]:
+    """The operations with which a party reads, and their paths."""
+    contract = json.loads(CONTRACT.read_text(encoding="utf-8"))["paths"]
+    own = {name.replace("_", "") for name, row in ACCESS.items() if row.get(role) is Relation.OWN}
+    return {
+        item["get"]["operationId"]: path
+        for path, item in contract.items()
+        if "get" in item and item["get"]["operationId"].lower() in own
+    }
+
+
+@pytest.mark.parametrize(("role", "operations"), [(Role.COMPLAINANT, 14), (Role.OFFICER, 11)])
+async def test_whatever_a_party_reads_is_read_through_the_wall(served: Served, role: Role, operations: int) -> None:
+    story = await (await served.office.file()).to_scheduled()
+    agreement = await story.make_agreement()
+    who = (story.complainants if role is Role.COMPLAINANT else story.officers)[0]
+    ids = {"complaint_id": story.complaint_id, "case_id": story.case_id, "party_id": who.party_id}
+    ids |= {"session_id": story.session_id, "agreement_id": str(agreement["id"])}
+    reads = _reads_of(role)
+    assert len(reads) == operations
+    with _round_trips(served.database._office, served.database._parties) as sent:
+        for operation, path in reads.items():
+            sent.clear()
+            await who.get(path.format(**ids))
+            assert sent[:2] == ["BEGIN", "SELECT enter_wall"], operation
+            assert not any(each.startswith("SELECT set_config") for each in sent), operation
