@@ -4,7 +4,7 @@ Three kinds of rows are told apart: a party's own, those of the case it is in, a
 those who take part may see of each other. `enter_wall` finds out which these are, sets them as the transaction's
 context, and becomes `mediation_party`; the policies look at this context and at nothing else.
 
-Revises: 20261125_0310
+Revises: 20261125_0340
 Created: 2026-11-25 04:00:00+00:00
 """
 
@@ -13,7 +13,7 @@ from alembic import context, op
 from alembic.util import CommandError
 
 revision: str = "20261125_0400"
-down_revision: str | None = "20261125_0310"
+down_revision: str | None = "20261125_0340"
 branch_labels: str | None = None
 depends_on: str | None = None
 
@@ -26,6 +26,7 @@ SERVICE = {
     "attendances": "SELECT, INSERT",
     "attendees": "SELECT, INSERT, UPDATE (confirmed_at)",
     "cases": "SELECT, INSERT, UPDATE (state, coordinator, closed_at, agreement_reached, lapse_reason, version)",
+    "chain_heads": "SELECT, INSERT, UPDATE (sequence, link)",
     "complaints": "SELECT, INSERT, UPDATE (narrative, incident_on, incident_place, precinct, allegations, crime_alleged, serious_injury, litigation_pending, pending_case_filed_on, officer_is_witness, rank_initiated)",
     "consents": "SELECT, INSERT",
     "facts": "SELECT, INSERT",

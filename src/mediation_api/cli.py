@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -32,6 +32,7 @@ from mediation_api.demo import DemoCard
 from mediation_api.demo import seed as load_demo_data
 from mediation_api.domain.access import Role, page
 from mediation_api.main import create_app
+from mediation_api.outreach.audit import Report, StatementError, export, key_of, public_keys, verify
 from mediation_api.outreach.dev_identity import dev_token, write_dev_keys
 from mediation_api.outreach.tokens import CITY_ROLES
 from mediation_api.repository.database import migrations_config
@@ -63,6 +64,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+audit = typer.Typer(help="Shows that nobody bent the record of facts.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
 
 DataDirectory = Annotated[
     Path, typer.Option("--data-dir", help="Where the database, the keys and the secrets of development are kept.")
@@ -213,6 +217,41 @@ def openapi() -> None:
         typer.echo(json.dumps(application.openapi(), indent=2, ensure_ascii=False))
 
 
+@audit.command("export")
+def audit_export(
+    to: Annotated[Path | None, typer.Option(help="A file to write; standard output unless given.")] = None,
+) -> None:
+    """Write a signed statement of how far each chain of facts goes, to be kept away from the database."""
+    with _one_line_errors(), nullcontext(sys.stdout.buffer) if to is None else to.open("xb") as file:
+        asyncio.run(export(_with_database(settings_from_environment()), file, at=datetime.now(UTC)))
+
+
+@audit.command("keys")
+def audit_keys() -> None:
+    """Print the public key (JWKS) with which others check those statements."""
+    with _one_line_errors():
+        _say(public_keys(key_of(settings_from_environment())))
+
+
+@audit.command("verify")
+def audit_verify(
+    against: Annotated[Path | None, typer.Option(help="A statement that `audit export` wrote.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="Keys that may have signed it (JWKS); ours unless given.")] = None,
+) -> None:
+    """Compute the chain of facts anew, and print a line for each place where it does not hold. Ends with 1 if any."""
+
+    async def examine(report: Report) -> None:
+        async for problem in verify(_with_database(settings_from_environment()), against, keys, report):
+            _say(str(problem))
+
+    report = Report()
+    with _one_line_errors():
+        asyncio.run(examine(report))
+    typer.echo(f"{report.facts} facts in {report.streams} streams, {report.problems} problems.", err=True)
+    if report.problems:
+        raise typer.Exit(1)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -235,7 +274,7 @@ def _one_line_errors() -> Iterator[None]:
     """Turn what an operator can mend into one line."""
     try:
         yield
-    except (SettingsError, EmbeddedServerError, CommandError) as error:
+    except (SettingsError, EmbeddedServerError, StatementError, CommandError) as error:
         _fail(str(error))
     except DBAPIError as error:
         # The text of a database's error may hold data: its class and its code do not.

@@ -13,7 +13,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.build import Office
 
+from mediation_api.domain.chain import Examination
+from mediation_api.repository.chains import problems
 from mediation_api.repository.database import create_engine, migrations_config, migrations_folder
 from mediation_api.repository.tables import metadata
 from mediation_api.settings import Settings
@@ -48,7 +51,7 @@ def _catalogue(connection: Connection) -> dict[str, Rows]:
 def _migrate(settings: Settings, revision: str) -> None:
     config = migrations_config()
     config.attributes["settings"] = settings
-    move = command.downgrade if revision == "base" else command.upgrade
+    move = command.upgrade if revision == "head" else command.downgrade
     with ThreadPoolExecutor(1) as thread:  # migrating runs a loop of its own
         thread.submit(move, config, revision).result()
 
@@ -108,6 +111,25 @@ async def test_migrations_can_be_undone_and_done_again(migrated: AsyncEngine, ow
     async with migrated.connect() as connection:
         assert await connection.run_sync(_catalogue) == before
         assert await connection.run_sync(_rows, TRIGGERS) == triggers
+
+
+async def test_facts_from_before_the_chain_are_linked_as_if_they_had_been_written_with_it(
+    migrated: AsyncEngine, committed: Settings, committed_office: Office
+) -> None:
+    story = await (await committed_office.file()).to_scheduled()
+    await story.withdraw(story.officers[0])
+    linked = "SELECT position, sequence, link FROM facts ORDER BY position"
+    heads = "SELECT * FROM chain_heads ORDER BY stream"
+    async with migrated.connect() as connection:
+        before = [await connection.run_sync(_rows, query) for query in (linked, heads)]
+
+    _migrate(committed, "20261124_2330")
+    _migrate(committed, "head")
+    async with migrated.connect() as connection:
+        assert [await connection.run_sync(_rows, query) for query in (linked, heads)] == before
+        examination = Examination(iter(()))
+        assert [problem async for problem in problems(connection, examination)] == []
+        assert examination.facts == len(before[0]) > 20
 
 
 def test_there_is_one_head() -> None:

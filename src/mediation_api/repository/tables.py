@@ -99,6 +99,7 @@ def _by() -> tuple[Column[object], CheckConstraint, Column[object]]:
 
 OPEN_STATES = text(_in("state", OPEN))
 LIVE_SESSION = text(_in("state", {SessionState.SCHEDULED, SessionState.IN_PROGRESS}))
+STREAM = text("coalesce(case_id, complaint_id, mediator_id)")
 LIVE_ASSIGNMENT = text(_in("state", {AssignmentState.PROPOSED, AssignmentState.ACCEPTED}))
 
 complaints = Table(
@@ -482,10 +483,25 @@ facts = Table(
     Column("data", JSONB, nullable=False),
     _instant("at"),
     *_by(),
+    # The place in the chain of its stream; a trigger fills both in (domain/chain.py).
+    Column("sequence", BigInteger),
+    Column("link", LargeBinary),
+    CheckConstraint("sequence IS NOT NULL AND link IS NOT NULL", name="was_linked"),
     CheckConstraint("num_nonnulls(complaint_id, case_id, mediator_id) >= 1", name="subject"),
     Index("ix_facts_case_id_position", "case_id", "position"),
     Index("ix_facts_complaint_id_position", "complaint_id", "position"),
+    Index("uq_facts_stream_sequence", STREAM, "sequence", unique=True),
 )
+
+chain_heads = Table(
+    "chain_heads",
+    metadata,
+    Column("stream", Uuid, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("link", LargeBinary, nullable=False),
+    CheckConstraint("octet_length(link) = 32", name="link"),
+)
+"""How far each stream of facts goes. A trigger moves a head on by one fact, and refuses every other change."""
 
 idempotency_keys = Table(
     "idempotency_keys",

@@ -269,6 +269,7 @@ async def issue_access_code(
     party_id: PartyId, reached: Reached, parties: Parties, service: InService, at: Now
 ) -> AccessCodeOut:
     """Give a complainant a new code; the one before stops working. Officers sign in with the city's account."""
+    await parties.lock(party_id, reached)
     party = await parties.get(party_id, reached)
     if party["side"] != Side.COMPLAINANT:
         raise OfficerHasNoCode

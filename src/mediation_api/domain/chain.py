@@ -1,0 +1,229 @@
+"""The chain of facts: each fact carries a hash of itself and of the link before it, so that what is bent shows.
+
+The facts of one complaint, case or mediator are one stream, numbered from 1. The database links a fact as it is
+written (migrations, `link_fact`); this file computes the same links on its own, for whoever verifies.
+
+**What is linked**, format 1: SHA-256 over this JSON list in UTF-8,
+
+    [1, previous link, stream, sequence, position, id, kind, complaint, case, mediator, party, at, role, subject, data]
+
+Links are lower-case hex, "" before the first. Ids are lower-case UUIDs, or null. `at` is in whole microseconds since
+1970 (UTC). The list is written as PostgreSQL prints jsonb: a blank after each comma and colon, the names of an object
+by their length in bytes and then bytewise, control characters, quotes and backslashes escaped, nothing else. There are
+no fractions: numbers are integers. Another format would begin with another number.
+
+**What a link may hold.** A fact holds ids, codes, dates, hashes and names of fields; who said it is a token's subject.
+No name, narrative, reason, place or text is ever in one (`facts.Private`, and a test). So the link covers the fact as
+it is: what is erased one day stands in other tables, and the chain does not notice.
+
+**What is found.** An edit, a deletion, an insertion, another order, a fact moved to another stream: the links do not
+fit. A tail that was cut off, a whole stream that is gone: the head (how many facts, and the last link) is kept apart.
+Who may do all of that may also compute the links anew. Only heads that were signed, exported and kept by others show
+it, and only for what was there at the export. What somebody with all rights appends as the service would have written
+it, no chain shows.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final, Never
+from uuid import UUID
+
+FORMAT: Final = 1
+START: Final = b""
+"""What stands in the place of a link before the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A fact as it is stored, with its place in the chain. Nothing in it is trusted.
+
+    `at` is a number of microseconds since 1970 and `data` is JSON, both as text; `sequence` and `link` are None where
+    the fact was never linked.
+    """
+
+    stream: UUID
+    sequence: int | None
+    link: bytes | None
+    position: int
+    id: UUID
+    kind: str
+    complaint_id: UUID | None
+    case_id: UUID | None
+    mediator_id: UUID | None
+    party_id: UUID | None
+    at: str
+    by_role: str
+    by: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a stream goes: the number of its facts, and the last link."""
+
+    stream: UUID
+    sequence: int
+    link: bytes
+
+
+class Flaw(StrEnum):
+    """What is wrong with a stream at one place."""
+
+    CHANGED = "changed"
+    """The fact is not what was linked, or does not follow the one before it."""
+    MISSING = "missing"
+    """Facts before this one are gone."""
+    REPEATED = "repeated"
+    """There is another fact in this place."""
+    UNLINKED = "unlinked"
+    """The fact has no place in the chain."""
+    CUT_OFF = "cut-off"
+    """The stream ends before its head."""
+    BEYOND_HEAD = "beyond-head"
+    """The stream goes on after its head, or the head is gone."""
+    HEAD_DIFFERS = "head-differs"
+    """The last link is not that of the head."""
+    HEADLESS = "headless"
+    """A complaint, case or mediator has no stream, though it began with a fact."""
+    UNLIKE_EXPORT = "unlike-export"
+    """The chain was rewritten: it holds another link in the place of the exported one."""
+    NOT_AS_FAR_AS_EXPORT = "not-as-far-as-export"
+    """The stream is gone, or ends before the place that was exported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One place of one stream, and what is wrong there. It names nobody."""
+
+    flaw: Flaw
+    stream: UUID
+    sequence: int
+
+    def __str__(self) -> str:
+        """One line: the stream, the place in it, the flaw."""
+        return f"{self.stream} {self.sequence} {self.flaw}"
+
+
+def link(previous: bytes, entry: Entry) -> bytes:
+    """The link of a fact that follows the link `previous`.
+
+    Raises:
+        ValueError: the fact holds what no fact holds, such as a fraction.
+        RecursionError: the same, nested very deep.
+    """
+    body = json.loads(entry.data, object_pairs_hook=_in_order, parse_float=_no_fraction)
+    subject = (entry.complaint_id, entry.case_id, entry.mediator_id, entry.party_id)
+    listed = [
+        FORMAT,
+        previous.hex(),
+        str(entry.stream),
+        entry.sequence,
+        entry.position,
+        str(entry.id),
+        entry.kind,
+        *(None if each is None else str(each) for each in subject),
+        int(entry.at),
+        entry.by_role,
+        entry.by,
+        body,
+    ]
+    return sha256(json.dumps(listed, ensure_ascii=False).encode()).digest()
+
+
+def _in_order(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object in the order in which jsonb keeps its names."""
+    return dict(sorted(pairs, key=lambda pair: (len(pair[0].encode()), pair[0].encode())))
+
+
+def _no_fraction(text: str) -> Never:
+    raise ValueError(text)
+
+
+class Examination:
+    """Follows every stream from its first link to its head, and past the heads that were exported.
+
+    Give it the entries by stream, and by sequence within one; `exported` comes by stream as well. It keeps one stream's
+    last link, and nothing else, so that it may read any number of facts.
+    """
+
+    def __init__(self, exported: Iterator[Head]) -> None:
+        self._exported = exported
+        self._next_exported = next(exported, None)
+        self._stream: UUID | None = None
+        self._head: Head | None = None
+        self._promised: Head | None = None
+        self._sequence = 0
+        self._link = START
+        self.facts = 0
+        self.streams = 0
+
+    def follow(self, stream: UUID, head: Head | None, entry: Entry | None) -> Iterator[Problem]:
+        """Take the next entry of `stream`, whose head is `head`; no entry where a head stands alone."""
+        if stream != self._stream:
+            yield from self._leave()
+            yield from self._enter(stream, head)
+        if entry is not None:
+            self.facts += 1
+            yield from self._take(entry)
+
+    def finish(self) -> Iterator[Problem]:
+        """Take the end of all streams."""
+        yield from self._leave()
+        yield from self._gone_before(None)
+
+    def _enter(self, stream: UUID, head: Head | None) -> Iterator[Problem]:
+        yield from self._gone_before(stream)
+        self._promised = None
+        if self._next_exported is not None and self._next_exported.stream == stream:
+            self._promised = self._next_exported
+            self._next_exported = next(self._exported, None)
+        self._stream, self._head, self._sequence, self._link = stream, head, 0, START
+        self.streams += 1
+
+    def _gone_before(self, stream: UUID | None) -> Iterator[Problem]:
+        """What was exported of streams that are not there any more."""
+        while self._next_exported is not None and (stream is None or self._next_exported.stream < stream):
+            yield Problem(Flaw.NOT_AS_FAR_AS_EXPORT, self._next_exported.stream, self._next_exported.sequence)
+            self._next_exported = next(self._exported, None)
+
+    def _take(self, entry: Entry) -> Iterator[Problem]:
+        if entry.sequence is None or entry.link is None:
+            yield Problem(Flaw.UNLINKED, entry.stream, self._sequence)
+            return
+        if entry.sequence <= self._sequence:
+            yield Problem(Flaw.REPEATED, entry.stream, entry.sequence)
+            return
+        if entry.sequence > self._sequence + 1:
+            # What is gone took its link along: this fact's own cannot be computed, and it was said already.
+            yield Problem(Flaw.MISSING, entry.stream, entry.sequence)
+        elif not fits(self._link, entry):
+            yield Problem(Flaw.CHANGED, entry.stream, entry.sequence)
+        # Go on from what is stored: one edit is one problem, and not one for each fact after it.
+        self._sequence, self._link = entry.sequence, entry.link
+        promised = self._promised
+        if promised is not None and promised.sequence == entry.sequence and promised.link != entry.link:
+            yield Problem(Flaw.UNLIKE_EXPORT, entry.stream, entry.sequence)
+
+    def _leave(self) -> Iterator[Problem]:
+        if self._stream is None:
+            return
+        reached = Head(self._stream, self._sequence, self._link)
+        if self._head is None or self._head.sequence < reached.sequence:
+            yield Problem(Flaw.BEYOND_HEAD, self._stream, reached.sequence)
+        elif self._head.sequence > reached.sequence:
+            yield Problem(Flaw.CUT_OFF, self._stream, reached.sequence)
+        elif self._head != reached:
+            yield Problem(Flaw.HEAD_DIFFERS, self._stream, reached.sequence)
+        if self._promised is not None and self._promised.sequence > reached.sequence:
+            yield Problem(Flaw.NOT_AS_FAR_AS_EXPORT, self._stream, reached.sequence)
+
+
+def fits(previous: bytes, entry: Entry) -> bool:
+    """Whether the stored link of `entry` is the one that follows `previous`."""
+    try:
+        return link(previous, entry) == entry.link
+    except (ValueError, RecursionError):
+        return False
