@@ -96,14 +96,14 @@ const refusals = (options) => ({
     const { path, method } = place(ctx);
     const takes = (operation.parameters ?? []).map((parameter) => ctx.resolve(parameter).node?.name ?? parameter.name);
     const needed = [
-      ...['500', '503'],
+      ...['401', '413', '500'],
+      ...(options.without_database.includes(operation.operationId) ? [] : ['503']),
       ...(options.never.includes(operation.operationId) ? [] : ['406', '429']),
       ...(method === 'get' ? ['304'] : []),
-      ...(operation.security?.length ? ['401', '403'] : []),
+      ...(operation.security?.length ? ['403'] : []),
       ...(path.includes('{') ? ['404'] : []),
-      ...(operation.requestBody ? ['400', '413', '415'] : []),
+      ...(method === 'get' ? [] : ['400', '408', '415']),
       ...(operation.requestBody || takes.length ? ['422'] : []),
-      ...(takes.includes('Idempotency-Key') ? ['400'] : []),
       ...(takes.includes('If-Match') ? ['412', '428'] : []),
     ];
     const missing = needed.filter((status) => !(status in operation.responses));

@@ -20,6 +20,7 @@ made and dropped; the two roles of migrations/roles.sql stay.
 
 import asyncio
 import fcntl
+import json
 import os
 import shutil
 import tempfile
@@ -42,6 +43,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from tests.build import Office
+from tests.openapi.conformity import SEEN, Answered, Checked, contract
 
 from mediation_api.outreach.dev_identity import write_dev_keys
 from mediation_api.repository.database import Database, create_engine, migrations_config
@@ -73,6 +75,7 @@ hypothesis_settings.register_profile("deep", max_examples=1000, deadline=None, p
 
 RUN: Final = pytest.StashKey[Run]()
 SERVER: Final = pytest.StashKey[EmbeddedServer]()
+NEVER_SEEN: Final = pytest.StashKey[list[Answered]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -116,6 +119,39 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     else:
         stop_left_behind(run.directory / "server")
     shutil.rmtree(run.directory, ignore_errors=True)
+
+
+# ── the contract ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the controller what was answered here, or compare all of it with the contract once the whole suite ran."""
+    config = session.config
+    kept = config.stash[RUN].directory / f"seen-{uuid.uuid4()}.json"
+    kept.write_text(json.dumps(sorted(SEEN)), encoding="utf-8")
+    if hasattr(config, "workerinput") or session.exitstatus != pytest.ExitCode.OK or not _is_whole(config):
+        return
+    files = kept.parent.glob("seen-*.json")
+    seen = {(name, status) for file in files for name, status in json.loads(file.read_text(encoding="utf-8"))}
+    config.stash[NEVER_SEEN] = sorted(contract().documented() - seen)
+    if config.stash[NEVER_SEEN]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which documented statuses no test has seen."""
+    never_seen = config.stash.get(NEVER_SEEN, [])
+    if never_seen:
+        terminalreporter.section("documented and never answered", red=True)
+        for name, status in never_seen:
+            terminalreporter.line(f"{name} {status}")
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Whether all tests were asked for: no path, no -k, no -m, and not those alone that failed last time."""
+    chosen = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "collectonly")
+    by_path = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    return not by_path and not any(config.getoption(name, default=None) for name in chosen)
 
 
 def _aside(work: Coroutine[object, object, None]) -> None:
@@ -379,8 +415,11 @@ def application(settings: Settings, clock: Clock, database: Database) -> FastAPI
 
 
 def calling(app: FastAPI) -> httpx.AsyncClient:
-    """Make a client that calls the application in this process. An error inside answers 500, as in production."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    """Make a client that calls the application in this process. An error inside answers 500, as in production.
+
+    Each answer is held against the contract.
+    """
+    transport = Checked(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url=BASE_URL)
 
 

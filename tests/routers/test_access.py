@@ -60,8 +60,9 @@ def test_every_role_is_tried() -> None:
 
 
 def filled_in(path: str) -> str:
-    """The path with an id, or a hash, of something that does not exist."""
-    return re.sub(r"{(\w+)}", lambda found: "f" * 64 if found[1] == "sha256" else str(NOTHING), path)
+    """The path with an id, a hash or a code of something that does not exist."""
+    other = {"sha256": "f" * 64, "code": "no-such-code"}
+    return re.sub(r"{(\w+)}", lambda found: other.get(found[1], str(NOTHING)), path)
 
 
 @pytest.mark.parametrize("role", list(Role))

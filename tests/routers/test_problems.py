@@ -388,14 +388,14 @@ def test_every_operation_documents_what_it_may_answer() -> None:
         for path, item in contract["paths"].items()
         for method, operation in item.items()
     }
+    anywhere = {"401", "406", "413", "429", "500", "503"}
+    written = {"400", "408", "415"}
     assert answers == {
-        ("get", "/v1/raise/{name}"): {"200", "304", "404", "406", "422", "429", "500", "503"},
-        ("get", "/v1/things/{thing_id}"): {"200", "304", "404", "406", "422", "429", "500", "503"},
-        ("post", "/v1/things"): {
-            "200", "400", "401", "403", "406", "409", "413", "415", "422", "429", "500", "503",
-        },
-        ("delete", "/v1/things"): {"200", "406", "429", "500", "503"},
-    }  # fmt: skip
+        ("get", "/v1/raise/{name}"): anywhere | {"200", "304", "404", "422"},
+        ("get", "/v1/things/{thing_id}"): anywhere | {"200", "304", "404", "422"},
+        ("post", "/v1/things"): anywhere | written | {"200", "403", "409", "422"},
+        ("delete", "/v1/things"): anywhere | written | {"200"},
+    }
     for item in contract["paths"].values():
         for operation in item.values():
             for status, answer in operation["responses"].items():

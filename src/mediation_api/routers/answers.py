@@ -7,8 +7,9 @@ from fastapi import FastAPI
 
 from mediation_api.domain.access import SCOPES
 from mediation_api.routers.contract import describe
+from mediation_api.routers.headers import HEADERS, carried, references
 from mediation_api.routers.limits import NEVER_REFUSED
-from mediation_api.routers.problems import HTTP, MEDIA_TYPE, RETRY_AFTER_SECONDS, Problem
+from mediation_api.routers.problems import HTTP, MEDIA_TYPE, Problem
 
 
 def operation_id(name: str) -> str:
@@ -28,9 +29,9 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
 def document(app: FastAPI) -> None:
     """Let the application's contract say what every operation may answer besides its own statuses.
 
-    304 to a GET, 400, 413 and 415 where there is a body, 401 and 403 where there is a token, 404 where the path
-    names an object, 422 where there is anything to validate, 406 and 429 but to what is never refused, 500 and 503
-    everywhere.
+    304 to a GET; 401, 413 and 500 everywhere; 400, 408 and 415 where a body is read, 403 where a token is needed, 404
+    where the path names an object, 422 where there is anything to validate, 406 and 429 but to what is never refused,
+    503 where the database is asked. And which headers each answer carries.
     """
     generate = app.openapi
 
@@ -42,8 +43,8 @@ def document(app: FastAPI) -> None:
                 if isinstance(item, dict) and isinstance(item.get("get"), dict):
                     # routers/retries.py answers every conditional GET.
                     _child(_child(item["get"], "responses"), "304").update(_UNCHANGED)
-                for operation in _operations(item):
-                    _complete(operation, names_object="{" in path)
+                for method, operation in _operations(item):
+                    _complete(operation, names_object="{" in path, has_body=method != "get")
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             own = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
@@ -52,6 +53,7 @@ def document(app: FastAPI) -> None:
             contract["components"] = {
                 **_child(contract, "components"),
                 "schemas": dict(sorted(schemas.items())),
+                "headers": {name: header.documented() for name, header in HEADERS.items()},
             }
             describe(contract)
         return contract
@@ -59,36 +61,17 @@ def document(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
 
 
-_ENTITY_TAG: Final = {
-    "description": "The representation's entity tag, for `If-Match` and `If-None-Match`.",
-    "schema": {"type": "string"},
-    "example": '"9f86d081884c7d659a2feaa0c55ad015"',
-}
-_NEXT_PAGE: Final = {
-    "description": "The next page, with `rel` `next`; left out on the last one, as `next_cursor` is null there.",
-    "schema": {"type": "string"},
-    "example": '</v1/cases?state=ready&limit=25&cursor=Zm9yIGV4YW1wbGU>; rel="next"',
-}
+_WITHOUT_DATABASE: Final = frozenset({"live", "version", "getProblemType", "listDisclosures"})
 _SCOPES: Final = {operation_id(name): scope for name, scope in SCOPES.items()}
 _UNCHANGED: Final = {"description": "What `If-None-Match` names is still what it was."}
 
 
 def _response(status: int) -> dict[str, object]:
     code, detail = HTTP.get(status, ("", "The rules refuse this; `code` tells which."))
-    headers = {
-        401: {"WWW-Authenticate": "Bearer"},
-        429: {"Retry-After": "30"},
-        503: {"Retry-After": str(RETRY_AFTER_SECONDS)},
-    }.get(status, {})
-    described: dict[str, object] = {
+    return {
         "description": f"`{code}`: {detail}" if code else detail,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    if headers:
-        described["headers"] = {
-            name: {"schema": {"type": "string"}, "example": example} for name, example in headers.items()
-        }
-    return described
 
 
 def _child(parent: dict[str, object], name: str) -> dict[str, object]:
@@ -103,45 +86,54 @@ def _listed(parent: dict[str, object], name: str) -> list[dict[str, object]]:
     return [child for child in children if isinstance(child, dict)] if isinstance(children, list) else []
 
 
-def _operations(item: object) -> list[dict[str, object]]:
-    return [part for part in item.values() if isinstance(part, dict)] if isinstance(item, dict) else []
+def _operations(item: object) -> list[tuple[str, dict[str, object]]]:
+    return [(name, part) for name, part in item.items() if isinstance(part, dict)] if isinstance(item, dict) else []
 
 
-def _complete(operation: dict[str, object], *, names_object: bool) -> None:
+def _complete(operation: dict[str, object], *, names_object: bool, has_body: bool) -> None:
     known = _child(operation, "responses")
-    statuses = {500, 503} if operation["operationId"] in NEVER_REFUSED else {406, 429, 500, 503}
-    statuses |= _of_headers(operation)
     _complete_query(operation)
-    if "requestBody" in operation:
-        statuses |= {400, 413, 415}
+    statuses = _of_headers(operation) | _of_place(operation, names_object=names_object, has_body=has_body)
     if operation.get("security"):
-        statuses |= {401, 403}
         _name_scope(operation)
-    if names_object:
-        statuses.add(404)
-    if "requestBody" in operation or operation.get("parameters"):
-        statuses.add(422)
-        if "HTTPValidationError" in json.dumps(known.get("422", {})):
-            del known["422"]
-    for status in statuses:
-        known.setdefault(str(status), _response(status))
-    for success in known.keys() & {"200", "201"}:
-        if "application/json" in _child(_child(known, success), "content"):
-            _child(_child(known, success), "headers")["ETag"] = _ENTITY_TAG
+    if "HTTPValidationError" in json.dumps(known.get("422", {})):
+        del known["422"]
+    for code in statuses:
+        known.setdefault(str(code), _response(code))
+    takes = frozenset(str(parameter["name"]) for parameter in _listed(operation, "parameters"))
+    for status, answer in known.items():
+        if isinstance(answer, dict):
+            names = carried(str(operation["operationId"]), status, takes, has_content="content" in answer)
+            answer["headers"] = references(names)
     operation["responses"] = dict(sorted(known.items()))
 
 
+def _of_place(operation: dict[str, object], *, names_object: bool, has_body: bool) -> set[int]:
+    """The statuses of what an operation takes, and needs."""
+    name = operation["operationId"]
+    wanted = {
+        # Whoever shows a token is held to it, and whoever announces a body, where none is needed as well.
+        frozenset({401, 413, 500}): True,
+        frozenset({400, 408, 415}): has_body,
+        frozenset({403}): bool(operation.get("security")),
+        frozenset({404}): names_object,
+        frozenset({406, 429}): name not in NEVER_REFUSED,
+        frozenset({422}): "requestBody" in operation or bool(operation.get("parameters")),
+        frozenset({503}): name not in _WITHOUT_DATABASE,
+    }
+    return {status for statuses, is_wanted in wanted.items() if is_wanted for status in statuses}
+
+
 def _complete_query(operation: dict[str, object]) -> None:
-    """Say of a parameter that may be left out what it is: a query carries no null. Of a page, where the next one is."""
-    query = [parameter for parameter in _listed(operation, "parameters") if parameter["in"] == "query"]
-    for parameter in query:
+    """Say of a parameter that may be left out what it is: a query carries no null."""
+    for parameter in _listed(operation, "parameters"):
+        if parameter["in"] != "query":
+            continue
         schema = _child(parameter, "schema")
         kinds = [kind for kind in _listed(schema, "anyOf") if kind != {"type": "null"}]
         if len(kinds) == 1:
             del schema["anyOf"]
             schema.update(kinds[0])
-    if any(parameter["name"] == "cursor" for parameter in query):
-        _child(_child(_child(operation, "responses"), "200"), "headers")["Link"] = _NEXT_PAGE
 
 
 def _name_scope(operation: dict[str, object]) -> None:

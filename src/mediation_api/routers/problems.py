@@ -261,6 +261,8 @@ async def on_http(request: Request, exc: Exception) -> Response:
         headers["Allow"] = ", ".join(_methods_at(request))
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=headers)
+    if exc.status_code == 503:  # noqa: PLR2004 - RFC 9110 §15.6.4
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(exc, Malformed):
         error = FieldError(in_="body", pointer="", parameter=None, code=exc.rule, detail=exc.detail)
         return problem(request, 400, HTTP[400][0], exc.detail, errors=(error,))

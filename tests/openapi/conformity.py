@@ -1,0 +1,115 @@
+"""Every answer that a test gets is held against the committed contract: status, form, shape and headers.
+
+`Checked` stands where a test's client calls the application, so that nothing has to be asked for. What was answered is
+noted in `SEEN`; at the end of a whole run, conftest.py compares that with what is documented.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import httpx
+import jsonschema_rs
+
+CONTRACT: Final = Path(__file__).parents[2] / "openapi" / "mediation-api.v1.json"
+
+Node: TypeAlias = dict[str, "Node"]
+Answered: TypeAlias = tuple[str, str]
+"""An operation, and a status."""
+
+SEEN: Final[set[Answered]] = set()
+"""What was answered in this process."""
+
+
+@dataclass(slots=True)
+class Operation:
+    """One operation of the contract, and the path that it has."""
+
+    name: str
+    path: re.Pattern[str]
+    responses: Node
+    validators: dict[str, jsonschema_rs.Validator] = field(default_factory=dict)
+
+
+class Contract:
+    """The committed contract, ready to be asked for what one answer must be."""
+
+    def __init__(self, document: Node) -> None:
+        self._components = document["components"]
+        self.headers: Mapping[str, Node] = document["components"]["headers"]
+        self._operations: dict[tuple[str, int], list[Operation]] = {}
+        for path, item in document["paths"].items():
+            pattern = re.compile(re.sub(r"{\w+}", "[^/]+", path))
+            for method, operation in item.items():
+                known = Operation(str(operation["operationId"]), pattern, operation["responses"])
+                self._operations.setdefault((method.upper(), path.count("/")), []).append(known)
+
+    def documented(self) -> set[Answered]:
+        """Every status of every operation."""
+        every = (each for operations in self._operations.values() for each in operations)
+        return {(operation.name, status) for operation in every for status in operation.responses}
+
+    def operation(self, method: str, path: str) -> Operation | None:
+        """The operation that a request is for; None for a path or a method that the contract does not know."""
+        method = "GET" if method == "HEAD" else method
+        among = self._operations.get((method, path.count("/")), ())
+        return next((each for each in among if each.path.fullmatch(path)), None)
+
+    def faults(self, operation: Operation, method: str, response: httpx.Response, body: bytes) -> Iterator[str]:
+        """What is wrong with an answer."""
+        documented = operation.responses.get(str(response.status_code))
+        if documented is None:
+            yield "this status is not documented"
+            return
+        yield from self._faults_of_headers(documented.get("headers", {}), response.headers)
+        content = documented.get("content", {})
+        media_type = response.headers.get("content-type", "").partition(";")[0]
+        if content and media_type not in content:
+            yield f"{media_type or 'no content'} in place of {', '.join(content)}"
+        elif not content and body:
+            yield "there is content, and none is documented"
+        elif content and media_type.endswith("json") and method != "HEAD":
+            validator = operation.validators.get(str(response.status_code))
+            if validator is None:
+                schema = {**content[media_type]["schema"], "components": self._components}
+                validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+                operation.validators[str(response.status_code)] = validator
+            yield from (f"{error.instance_path}: {error.message}" for error in validator.iter_errors(json.loads(body)))
+
+    def _faults_of_headers(self, documented: Node, sent: httpx.Headers) -> Iterator[str]:
+        for name, header in self.headers.items():
+            value = sent.get(name)
+            if value is None:
+                if name in documented and header["required"]:
+                    yield f"the header {name} is missing"
+            elif name not in documented:
+                yield f"the header {name} is not documented"
+            elif not re.search(str(header["schema"].get("pattern", "")), value):
+                yield f"the header {name} is {value!r}"
+
+
+@cache
+def contract() -> Contract:
+    """The committed contract."""
+    return Contract(json.loads(CONTRACT.read_text(encoding="utf-8")))
+
+
+class Checked(httpx.ASGITransport):
+    """Calls the application in this process, and fails the test whose answer the contract does not know."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Call, and hold the answer against the contract."""
+        response = await super().handle_async_request(request)
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        body = b"".join([part async for part in response.stream])
+        response.stream = httpx.ByteStream(body)
+        operation = contract().operation(request.method, request.url.path)
+        if operation is not None:
+            SEEN.add((operation.name, str(response.status_code)))
+            found = list(contract().faults(operation, request.method, response, body))
+            assert not found, f"{operation.name} {response.status_code}: {'; '.join(found)}"
+        return response

@@ -1,0 +1,244 @@
+"""Every status that an operation documents for reasons of its own kind, provoked over all operations.
+
+What only the rules of mediation refuse (409) is provoked where they are tested. conftest.py looks at the end of a whole
+run whether every documented status of every operation was seen.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NoReturn
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncConnection
+from tests.build import Caller, Office
+from tests.openapi.conformity import contract
+from tests.openapi.examples import play
+from tests.openapi.test_contract import committed
+from tests.routers.test_access import caller, filled_in, operations
+
+from mediation_api.domain.access import ACCESS, Role
+from mediation_api.repository.database import Database
+from mediation_api.routers.answers import operation_id
+from mediation_api.routers.http import BodyLimit
+from mediation_api.routers.limits import Limiter
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation, and how it is called so that nothing is wrong but what a test puts wrong."""
+
+    name: str
+    method: str
+    path: str
+    role: Role
+    statuses: frozenset[str]
+    body: object
+    query: frozenset[str]
+
+    @property
+    def address(self) -> str:
+        """The path with ids of what does not exist."""
+        return filled_in(self.path)
+
+
+def every(app: FastAPI, status: str) -> list[Operation]:
+    """The operations that document a status."""
+    documented = {each["operationId"]: each for item in committed()["paths"].values() for each in item.values()}
+    found = []
+    for name, method, path in operations(app):
+        described = documented[operation_id(name)]
+        role = next(iter(sorted(ACCESS[name], key=[*Role].index)))
+        examples = _examples(described)
+        parameters = described.get("parameters", [])
+        assert isinstance(parameters, list)
+        query = frozenset(each["name"] for each in parameters if each["in"] == "query")
+        responses = described["responses"]
+        assert isinstance(responses, dict)
+        found.append(Operation(operation_id(name), method, path, role, frozenset(responses), examples, query))
+    return [each for each in found if status in each.statuses]
+
+
+def _examples(described: dict[str, object]) -> object:
+    """A body as somebody sent it; None where there is none."""
+    body = described.get("requestBody")
+    if body is None:
+        return None
+    examples = body["content"]["application/json"]["examples"]  # type: ignore[index]
+    return next(iter(examples.values()))["value"]
+
+
+async def called(who: Caller, operation: Operation, **changes: object) -> httpx.Response:
+    """Call rightly, but for the changes."""
+    headers = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
+    if who.token is not None:
+        headers["Authorization"] = f"Bearer {who.token}"
+    given = changes.pop("headers", {})
+    assert isinstance(given, dict)
+    options = {"url": operation.address, "json": operation.body, **changes}
+    return await who.client.request(operation.method, headers=headers | given, **options)  # type: ignore[arg-type]
+
+
+async def test_what_does_not_exist_is_not_found(app: FastAPI, office: Office) -> None:
+    for operation in every(app, "404"):
+        response = await called(caller(operation.role, office, app), operation)
+        assert response.status_code == 404, f"{operation.name}: {response.text}"
+
+
+async def test_what_cannot_be_read_is_refused(app: FastAPI, office: Office) -> None:
+    for operation in every(app, "400"):
+        somebody = caller(operation.role, office, app)
+        told = {"json": None, "headers": {"Content-Type": "application/json"}}
+        response = await called(somebody, operation, content=b"{", **told)
+        assert response.status_code == 400, f"{operation.name}: {response.text}"
+
+
+async def test_what_is_not_json_is_refused(app: FastAPI, office: Office) -> None:
+    for operation in every(app, "415"):
+        told = {"json": None, "headers": {"Content-Type": "text/plain"}}
+        response = await called(caller(operation.role, office, app), operation, content=b"{}", **told)
+        assert response.status_code == 415, f"{operation.name}: {response.text}"
+
+
+async def test_what_is_announced_too_large_is_refused(app: FastAPI, office: Office) -> None:
+    for operation in every(app, "413"):
+        response = await called(office.public, operation, json=None, headers={"Content-Length": "10000000"})
+        assert response.status_code == 413, f"{operation.name}: {response.text}"
+
+
+async def test_what_does_not_arrive_is_given_up(app: FastAPI, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(60)
+
+    await office.public.get("/health/live")  # only then the layers are there
+    layer: object = app.middleware_stack
+    while not isinstance(layer, BodyLimit):
+        layer = getattr(layer, "app")  # noqa: B009 - the layers have no type in common
+    monkeypatch.setattr(layer, "seconds", 0.001)
+    for operation in every(app, "408"):
+        told = {"json": None, "headers": {"Content-Type": "application/json"}}
+        response = await called(caller(operation.role, office, app), operation, content=trickle(), **told)
+        assert response.status_code == 408, f"{operation.name}: {response.text}"
+
+
+async def test_what_breaks_a_rule_of_its_shape_is_refused(app: FastAPI, office: Office) -> None:
+    for operation in every(app, "422"):
+        somebody = caller(operation.role, office, app)
+        if "{" in operation.path:
+            response = await called(somebody, operation, url=replaced(operation.path, "~"))
+        elif operation.query:
+            response = await called(somebody, operation, url=f"{operation.address}?no_such_filter=1")
+        else:
+            response = await called(somebody, operation, json={"no_such_field": 1})
+        assert response.status_code == 422, f"{operation.name}: {response.text}"
+
+
+async def test_who_is_nobody_learns_nothing(app: FastAPI, office: Office) -> None:
+    for operation in every(app, "401"):
+        response = await called(Caller(office.client, "a.b.c"), operation)
+        assert response.status_code == 401, f"{operation.name}: {response.text}"
+
+
+async def test_a_quota_that_is_used_up_is_said(app: FastAPI, office: Office) -> None:
+    app.state.service = replace(app.state.service, limiter=Limiter(0))
+    for operation in every(app, "429"):
+        response = await called(caller(operation.role, office, app), operation)
+        assert response.status_code == 429, f"{operation.name}: {response.text}"
+
+
+async def test_a_fault_of_ours_is_an_error_of_the_server(app: FastAPI, office: Office) -> None:
+    def broken() -> datetime:
+        raise RuntimeError("planted")
+
+    somebody = {role: caller(role, office, app) for role in Role}
+    app.state.service = replace(app.state.service, clock=broken)
+    for operation in every(app, "500"):
+        response = await called(somebody[operation.role], operation)
+        assert response.status_code == 500, f"{operation.name}: {response.text}"
+
+
+class Away(Database):
+    """A database that nobody reaches."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        yield self._fail()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        yield self._fail()
+
+    @staticmethod
+    def _fail() -> NoReturn:
+        raise ConnectionRefusedError
+
+
+async def test_a_database_that_is_away_is_said_by_all_that_need_it_and_by_nobody_else(
+    app: FastAPI, office: Office
+) -> None:
+    somebody = {role: caller(role, office, app) for role in Role}
+    app.state.service = replace(app.state.service, database=Away(app.state.service.database._engine))
+    for operation in every(app, "500"):
+        response = await called(somebody[operation.role], operation)
+        assert (response.status_code == 503) == ("503" in operation.statuses), f"{operation.name}: {response.text}"
+
+
+async def test_what_has_not_changed_is_not_sent_again_and_what_was_made_is_where_it_is_said(
+    committed_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One story through every operation: each answer is asked for once more."""
+    client, send = committed_office.client, committed_office.client.send
+    unchanged: set[str] = set()
+    located: set[str] = set()
+
+    def name_of(request: httpx.Request) -> str:
+        found = contract().operation(request.method, request.url.path)
+        assert found is not None
+        return found.name
+
+    async def again(request: httpx.Request, **options: object) -> httpx.Response:
+        response = await send(request, **options)  # type: ignore[arg-type]
+        headers = {name: request.headers[name] for name in ("authorization",) if name in request.headers}
+        if request.method == "GET" and response.status_code == 200:
+            headers["If-None-Match"] = response.headers["etag"]
+            second = await send(client.build_request("GET", request.url, headers=headers))
+            assert (second.status_code, second.content) == (304, b""), name_of(request)
+            unchanged.add(name_of(request))
+        if response.status_code == 201 and "location" in response.headers:
+            if not headers:  # whoever files without a token reads with the access code
+                code = {"access_code": response.json()["access_codes"][0]["access_code"]}
+                given = await send(client.build_request("POST", "/v1/access-tokens", json=code))
+                headers["authorization"] = f"Bearer {given.json()['access_token']}"
+            made = await send(client.build_request("GET", response.headers["location"], headers=headers))
+            assert made.status_code == 200, name_of(request)
+            located.add(name_of(request))
+        return response
+
+    monkeypatch.setattr(client, "send", again)
+    await client.get("/problems/not-found")
+    await play(committed_office, committed()["paths"])
+    documented = contract().documented()
+    assert unchanged == {name for name, status in documented if status == "304"}
+    assert located == {name for name, status in documented if status == "201" and "Location" in headers_of(name)}
+
+
+def headers_of(name: str) -> set[str]:
+    """The headers that the contract documents for what an operation makes."""
+    for item in committed()["paths"].values():
+        for operation in item.values():
+            if operation["operationId"] == name:
+                responses = operation["responses"]
+                assert isinstance(responses, dict)
+                return set(responses["201"]["headers"])
+    raise LookupError(name)
+
+
+def replaced(path: str, value: str) -> str:
+    """The path with `value` for each of its parameters."""
+    return "/".join(value if part.startswith("{") else part for part in path.split("/"))
