@@ -18,7 +18,8 @@ from pydantic import JsonValue
 from starlette.types import Message, Scope
 
 from mediation_api.routers import http
-from mediation_api.routers.http import StrictRoute, install, parse
+from mediation_api.routers.http import StrictRoute, install
+from mediation_api.routers.parsing import parse
 from mediation_api.routers.problems import Malformed
 from mediation_api.routers.types import In, Line
 

@@ -7,7 +7,8 @@ from fastapi import FastAPI
 
 from mediation_api.domain.access import SCOPES
 from mediation_api.routers.contract import describe
-from mediation_api.routers.headers import HEADERS, carried, references
+from mediation_api.routers.deprecations import Deprecation, Deprecations
+from mediation_api.routers.headers import FAREWELL, HEADERS, carried, references
 from mediation_api.routers.limits import NEVER_REFUSED
 from mediation_api.routers.problems import HTTP, MEDIA_TYPE, Problem
 
@@ -26,7 +27,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
     return {status: _response(status) for status in statuses}
 
 
-def document(app: FastAPI) -> None:
+def document(app: FastAPI, deprecated: Deprecations) -> None:
     """Let the application's contract say what every operation may answer besides its own statuses.
 
     304 to a GET; 401, 413 and 500 everywhere; 400, 408 and 415 where a body is read, 403 where a token is needed, 404
@@ -34,6 +35,7 @@ def document(app: FastAPI) -> None:
     503 where the database is asked. And which headers each answer carries.
     """
     generate = app.openapi
+    going = {operation_id(name): deprecation for name, deprecation in deprecated.items()}
 
     def openapi() -> dict[str, object]:
         contract: dict[str, object] = generate()
@@ -45,6 +47,8 @@ def document(app: FastAPI) -> None:
                     _child(_child(item["get"], "responses"), "304").update(_UNCHANGED)
                 for method, operation in _operations(item):
                     _complete(operation, names_object="{" in path, has_body=method != "get")
+                    if operation["operationId"] in going:
+                        _say_farewell(operation, going[str(operation["operationId"])])
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             own = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
@@ -53,7 +57,7 @@ def document(app: FastAPI) -> None:
             contract["components"] = {
                 **_child(contract, "components"),
                 "schemas": dict(sorted(schemas.items())),
-                "headers": {name: header.documented() for name, header in HEADERS.items()},
+                "headers": _headers(contract),
             }
             describe(contract)
         return contract
@@ -106,6 +110,21 @@ def _complete(operation: dict[str, object], *, names_object: bool, has_body: boo
             names = carried(str(operation["operationId"]), status, takes, has_content="content" in answer)
             answer["headers"] = references(names)
     operation["responses"] = dict(sorted(known.items()))
+
+
+def _say_farewell(operation: dict[str, object], deprecation: Deprecation) -> None:
+    operation["deprecated"] = True
+    operation["x-sunset"] = deprecation.sunset.isoformat()
+    operation["x-deprecated-since"] = deprecation.since.isoformat()
+    for answer in _child(operation, "responses").values():
+        if isinstance(answer, dict):
+            answer["headers"] = references({*answer["headers"], *FAREWELL})
+
+
+def _headers(contract: dict[str, object]) -> dict[str, object]:
+    """The headers that some answer carries; the linter asks for those to be left out that none does."""
+    named = json.dumps(contract["paths"])
+    return {name: header.documented() for name, header in HEADERS.items() if f'"#/components/headers/{name}"' in named}
 
 
 def _of_place(operation: dict[str, object], *, names_object: bool, has_body: bool) -> set[int]:

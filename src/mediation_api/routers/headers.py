@@ -1,6 +1,6 @@
 """The headers of answers, described once: the contract's `components/headers`, and which answer carries which."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -34,6 +34,12 @@ class Header:
 HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
     {
         "API-Version": Header("The version of the service, `info.version` of its contract.", "0.1.0", required=True),
+        "Deprecation": Header(
+            "Since when the operation is deprecated: seconds since 1970 (RFC 9745).",
+            "@1798761600",
+            required=True,
+            pattern="^@[0-9]+$",
+        ),
         "ETag": Header(
             "Which representation this is, for `If-Match` and `If-None-Match`.",
             '"9f86d081884c7d659a2feaa0c55ad015"',
@@ -45,7 +51,8 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
             example=True,
         ),
         "Link": Header(
-            "With `rel` `next` the next page, relative to this one; left out on the last, as `next_cursor` is null.",
+            "With `rel` `next` the next page, relative to this one; left out on the last, as `next_cursor` is null. "
+            "With `rel` `deprecation` where it is announced that the operation goes.",
             '</v1/cases?state=ready&limit=25&cursor=Zm9yIGV4YW1wbGU>; rel="next"',
         ),
         "Location": Header(
@@ -66,6 +73,11 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
             pattern='^"default";q=[0-9]+;w=[0-9]+$',
         ),
         "Retry-After": Header("Seconds to wait before the next try.", RETRY_AFTER_SECONDS, required=True),
+        "Sunset": Header(
+            "From when on a deprecated operation may be gone (RFC 8594).",
+            "Sat, 01 Jan 2028 00:00:00 GMT",
+            required=True,
+        ),
         "WWW-Authenticate": Header(
             "That a bearer token is needed; where the token's scopes do not reach, which one would.", "Bearer"
         ),
@@ -92,8 +104,12 @@ LOCATED: Final = frozenset(
 """The operations that make what has an address of its own, which the caller can read."""
 
 
-def carried(operation_id: str, status: str, parameters: frozenset[str], *, has_content: bool) -> list[str]:
-    """The headers that an operation may send with a status, in the order of their names."""
+FAREWELL: Final = frozenset({"Deprecation", "Sunset", "Link"})
+"""What every answer of a deprecated operation carries."""
+
+
+def carried(operation_id: str, status: str, parameters: frozenset[str], *, has_content: bool) -> set[str]:
+    """The headers that an operation may send with a status."""
     names = {"API-Version", "X-Request-Id", "RateLimit", "RateLimit-Policy"}
     if status == "304" or (status in WRITTEN and has_content):
         names |= {"ETag"} | ({"Link"} if "cursor" in parameters else set())
@@ -103,9 +119,9 @@ def carried(operation_id: str, status: str, parameters: frozenset[str], *, has_c
         names.add("Location")
     names |= {"401": {"WWW-Authenticate"}, "403": {"WWW-Authenticate"}}.get(status, set())
     names |= {"429": {"Retry-After"}, "503": {"Retry-After"}}.get(status, set())
-    return sorted(names)
+    return names
 
 
-def references(names: list[str]) -> dict[str, object]:
-    """These headers, as an answer of the contract names them."""
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+def references(names: Iterable[str]) -> dict[str, object]:
+    """These headers in the order of their names, as an answer of the contract names them."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(names)}

@@ -14,13 +14,12 @@ Plain ASGI throughout: Starlette's BaseHTTPMiddleware hides disconnects and lose
 import asyncio
 import json
 import logging
-import math
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Final, NoReturn
+from typing import Final
 from uuid import uuid4
 
 from fastapi import FastAPI
@@ -36,19 +35,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediation_api.routers import answers, problems
 from mediation_api.routers.accepting import takes
+from mediation_api.routers.deprecations import DEPRECATED, Deprecations
 from mediation_api.routers.limits import NEVER_REFUSED, Quota
 from mediation_api.routers.origins import PagesElsewhere
-from mediation_api.routers.problems import Malformed
+from mediation_api.routers.parsing import parse
 from mediation_api.routers.retries import Replay, finish
 from mediation_api.routers.types import RULE
 
 BODY_SECONDS: Final = 10.0
-DEPTH_LIMIT: Final = 32
 
 _log = logging.getLogger(__name__)
 
 
-def install(app: FastAPI, *, body_limit: int, body_seconds: float = BODY_SECONDS, origins: Sequence[str] = ()) -> None:
+def install(
+    app: FastAPI,
+    *,
+    body_limit: int,
+    body_seconds: float = BODY_SECONDS,
+    origins: Sequence[str] = (),
+    deprecated: Deprecations = DEPRECATED,
+) -> None:
     """Give `app` the middleware, the handlers and the documented problems of this service. Call it once.
 
     Args:
@@ -56,16 +62,17 @@ def install(app: FastAPI, *, body_limit: int, body_seconds: float = BODY_SECONDS
         body_limit: The largest body, in bytes.
         body_seconds: How long a body may take to arrive.
         origins: Where pages may call from. They carry tokens, never cookies.
+        deprecated: The operations that are on their way out.
     """
     app.router.redirect_slashes = False  # a redirect is neither in the contract nor a problem document
     for kind, handler in problems.HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    answers.document(app)
+    answers.document(app, deprecated)
     app.add_middleware(BodyLimit, limit=body_limit, seconds=body_seconds)
     app.add_middleware(LastResort)
     if origins:
         app.add_middleware(PagesElsewhere, origins=origins)
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, deprecated=deprecated)
 
 
 # --- the envelope -------------------------------------------------------------------------------------------
@@ -91,8 +98,9 @@ class Envelope:
     what the authentication left in `request.state.role`.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, deprecated: Deprecations = DEPRECATED) -> None:
         self.app = app
+        self._deprecated = deprecated
         self._templates: dict[object, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,6 +129,8 @@ class Envelope:
                     headers.update(quota.headers())
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                for name, value in self._farewell(scope).items():
+                    headers.append(name, value)
             elif method == "HEAD" and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
@@ -139,6 +149,21 @@ class Envelope:
                 "role": state.get("role"),
             }
             _log.info("%s", json.dumps(line, default=str))
+
+    def _farewell(self, scope: Scope) -> dict[str, str]:
+        """What an operation that is on its way out says in each answer, those included that it never heard of."""
+        if not self._deprecated:
+            return {}
+        endpoint = scope.get("endpoint") or next(
+            (
+                context.endpoint
+                for context in iter_route_contexts(scope["app"].routes)
+                if scope["method"] in (context.methods or ()) and context.path_regex.match(scope["path"])
+            ),
+            None,
+        )
+        deprecation = self._deprecated.get(getattr(endpoint, "__name__", ""))
+        return {} if deprecation is None else deprecation.headers()
 
     def _template(self, scope: Scope) -> str | None:
         """Return the path as the contract writes it, with its prefixes; None when no route matched."""
@@ -237,7 +262,6 @@ class BodyLimit:
 # --- strict JSON --------------------------------------------------------------------------------------------
 
 _JSON_TYPE = re.compile(r'application/json[ \t]*(;[ \t]*charset="?utf-8"?[ \t]*)?', re.IGNORECASE)
-_LARGEST: Final = 2**63 - 1
 
 
 class StrictRequest(Request):
@@ -317,86 +341,3 @@ def _require_no_fields(body: bytes) -> None:
         unknown = [] if said is None else [{"type": "extra_forbidden", "loc": ("body",)}]
     if unknown:
         raise RequestValidationError(unknown, body=said)
-
-
-def parse(body: bytes) -> JsonValue:
-    """Parse JSON that means the same to every parser.
-
-    Raises:
-        Malformed: Not UTF-8, a byte order mark, not JSON, a key twice in an object, NaN or Infinity, a number
-            beyond 64 bits, more than DEPTH_LIMIT levels, or half of a surrogate pair.
-    """
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Malformed("not-utf-8", "The body is not UTF-8.") from None
-    if text.startswith("\ufeff"):
-        raise Malformed("byte-order-mark", "The body starts with a byte order mark.")
-    try:
-        value: JsonValue = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_float,
-        )
-    except json.JSONDecodeError as exc:
-        where = f"The body is not JSON: see line {exc.lineno}, column {exc.colno}."
-        raise Malformed("not-json", where) from None
-    except RecursionError:
-        raise _too_deep() from None
-    _inspect(value)
-    return value
-
-
-def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise Malformed("duplicate-key", "An object names the same key twice.")
-    return members
-
-
-def _constant(_: str) -> NoReturn:
-    raise Malformed("not-json", "NaN and Infinity are not JSON.")
-
-
-def _integer(digits: str) -> int:
-    # The length comes first: Python itself refuses thousands of digits, with an error of another kind.
-    if len(digits) > len(str(-_LARGEST)) or abs(int(digits)) > _LARGEST:
-        raise Malformed("number-out-of-range", "A number is out of range.")
-    return int(digits)
-
-
-def _float(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise Malformed("number-out-of-range", "A number is out of range.")
-    return value
-
-
-def _too_deep() -> Malformed:
-    return Malformed("too-deep", f"The body is nested more than {DEPTH_LIMIT} levels deep.")
-
-
-def _inspect(value: JsonValue) -> None:
-    """Check depth and text without recursion: the depth is the caller's to choose."""
-    pending: list[tuple[JsonValue, int]] = [(value, 1)]
-    while pending:
-        node, depth = pending.pop()
-        if isinstance(node, str):
-            _check_text(node)
-        elif isinstance(node, dict | list):
-            if depth > DEPTH_LIMIT:
-                raise _too_deep()
-            if isinstance(node, dict):
-                for key in node:
-                    _check_text(key)
-            children = node.values() if isinstance(node, dict) else node
-            pending.extend((child, depth + 1) for child in children)
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Malformed("lone-surrogate", "A text holds half of a surrogate pair.") from None
