@@ -1,7 +1,7 @@
 """Every status that an operation documents for reasons of its own kind, provoked over all operations.
 
-What only the rules of mediation refuse (409) is provoked where they are tested. conftest.py looks at the end of a whole
-run whether every documented status of every operation was seen.
+What the rules of mediation refuse (409) is provoked where they are tested, but for what no story meets. conftest.py
+looks at the end of a whole run whether every documented status of every operation was seen.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tests.build import Caller, Office
+from tests.build import NO_CONFLICT, Caller, Office
 from tests.openapi.conformity import contract
 from tests.openapi.examples import play
 from tests.openapi.test_contract import committed
@@ -25,8 +25,10 @@ from tests.routers.test_access import caller, filled_in, operations
 from mediation_api.domain.access import ACCESS, Role
 from mediation_api.repository.database import Database
 from mediation_api.routers.answers import operation_id
+from mediation_api.routers.headers import HEADERS
 from mediation_api.routers.http import BodyLimit
 from mediation_api.routers.limits import Limiter
+from mediation_api.routers.origins import EXPOSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,40 @@ async def test_what_breaks_a_rule_of_its_shape_is_refused(app: FastAPI, office: 
         assert response.status_code == 422, f"{operation.name}: {response.text}"
 
 
+async def test_a_correction_that_has_seen_nothing_is_refused(app: FastAPI, office: Office) -> None:
+    for operation in every(app, "428"):
+        somebody = caller(operation.role, office, app)
+        headers = {"Authorization": f"Bearer {somebody.token}"}
+        request = office.client.build_request(operation.method, operation.address, headers=headers, json=operation.body)
+        response = await office.client.send(request)
+        assert response.status_code == 428, f"{operation.name}: {response.text}"
+
+
+async def test_what_is_on_file_once_is_not_put_there_twice(office: Office) -> None:
+    first, second = await office.mediator(), await office.mediator()
+    taken = (await office.coordinator.get(f"/v1/mediators/{first.mediator_id}"))["subject"]
+    answer = await office.coordinator.patch(f"/v1/mediators/{second.mediator_id}", {"subject": taken}, 409)
+    assert answer["code"] == "subject-taken"
+    story = await office.file(officers=[{"employee_number": "4711"}, {"employee_number": "4712"}])
+    other = story.officers[1].party_id
+    answer = await office.intake.patch(f"/v1/parties/{other}", {"employee_number": "4711"}, 409)
+    assert answer["code"] == "party-already-listed"
+
+
+async def test_what_has_been_answered_and_what_is_over_is_not_answered_again(office: Office) -> None:
+    story = await (await office.file()).to_ready()
+    mediator = await story.assign()
+    assignment = (await story.case())["assignment"]
+    assert isinstance(assignment, dict)
+    for verb, body in (("accept", NO_CONFLICT), ("decline", None)):
+        await mediator.post(f"/v1/assignments/{assignment['id']}/{verb}", body, 409)
+    friend = {"role": "support_person", "name": "Ines Alvarez", "for_party_id": story.complainants[0].party_id}
+    expected = await office.intake.post(f"{story.path}/attendees", friend)
+    await story.withdraw(story.complainants[0])
+    answer = await office.intake.post(f"/v1/attendees/{expected['id']}/confirm", None, 409)
+    assert answer["code"] == "case-closed"
+
+
 async def test_who_is_nobody_learns_nothing(app: FastAPI, office: Office) -> None:
     for operation in every(app, "401"):
         response = await called(Caller(office.client, "a.b.c"), operation)
@@ -226,6 +262,10 @@ async def test_what_has_not_changed_is_not_sent_again_and_what_was_made_is_where
     documented = contract().documented()
     assert unchanged == {name for name, status in documented if status == "304"}
     assert located == {name for name, status in documented if status == "201" and "Location" in headers_of(name)}
+
+
+def test_a_page_elsewhere_may_read_every_header_that_is_documented() -> None:
+    assert {*HEADERS} == {*EXPOSED} - {"Allow"}
 
 
 def headers_of(name: str) -> set[str]:

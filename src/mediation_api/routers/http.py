@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
 
@@ -126,7 +127,7 @@ class Envelope:
                 headers["API-Version"] = scope["app"].version
                 quota = state.get("quota")
                 if isinstance(quota, Quota):
-                    headers.update(quota.headers())
+                    headers.update(quota.headers(refused=status == HTTPStatus.TOO_MANY_REQUESTS))
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 for name, value in self._farewell(scope).items():

@@ -30,14 +30,17 @@ class Quota:
         """Whether this request is one too many."""
         return self.remaining < 0
 
-    def headers(self) -> dict[str, str]:
-        """The quota as headers. Source: draft-ietf-httpapi-ratelimit-headers."""
+    def headers(self, *, refused: bool) -> dict[str, str]:
+        """The quota as headers of an answer. Source: draft-ietf-httpapi-ratelimit-headers.
+
+        Only a refusal says when to come back: of what was done, a withdrawal, nothing is left to be tried again.
+        """
         remaining = max(self.remaining, 0)
         told = {
             "RateLimit-Policy": f'"default";q={self.limit};w={WINDOW_SECONDS}',
             "RateLimit": f'"default";r={remaining};t={self.seconds}',
         }
-        return {**told, "Retry-After": str(self.seconds)} if self.is_exceeded else told
+        return {**told, "Retry-After": str(self.seconds)} if refused else told
 
 
 class Limiter:
