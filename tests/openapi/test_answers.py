@@ -15,14 +15,14 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.build import NO_CONFLICT, Caller, Office
 from tests.openapi.conformity import contract
 from tests.openapi.examples import play
 from tests.openapi.test_contract import committed
 from tests.routers.test_access import caller, filled_in, operations
 
-from mediation_api.domain.access import ACCESS, Role
+from mediation_api.domain.access import ACCESS, Actor, Role
 from mediation_api.repository.database import Database
 from mediation_api.routers.answers import operation_id
 from mediation_api.routers.headers import HEADERS
@@ -203,23 +203,27 @@ class Away(Database):
     """A database that nobody reaches."""
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        yield self._fail()
+    async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
+        yield self._fail(for_parties)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        yield self._fail()
+    async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
+        yield self._fail(for_parties)
+
+    @asynccontextmanager
+    async def shown_to(self, party: Actor) -> AsyncIterator[AsyncConnection]:
+        yield self._fail(party)
 
     @staticmethod
-    def _fail() -> NoReturn:
+    def _fail(_wanted: object) -> NoReturn:
         raise ConnectionRefusedError
 
 
 async def test_a_database_that_is_away_is_said_by_all_that_need_it_and_by_nobody_else(
-    app: FastAPI, office: Office
+    app: FastAPI, office: Office, engine: AsyncEngine
 ) -> None:
     somebody = {role: caller(role, office, app) for role in Role}
-    app.state.service = replace(app.state.service, database=Away(app.state.service.database._engine))
+    app.state.service = replace(app.state.service, database=Away(engine, engine))
     for operation in every(app, "500"):
         response = await called(somebody[operation.role], operation)
         assert (response.status_code == 503) == ("503" in operation.statuses), f"{operation.name}: {response.text}"
