@@ -175,6 +175,20 @@ $$
 """It runs with the rights of its caller: nobody but the service can read what it reads."""
 
 
+KEEP_ANSWER = """
+CREATE FUNCTION keep_answer(
+    its_caller text, its_operation text, its_key text, its_status integer, its_location text, its_body bytea
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('role', 'none', true);
+    UPDATE idempotency_keys SET status = its_status, location = its_location, body = its_body
+    WHERE caller = its_caller AND operation = its_operation AND key_sha256 = its_key;
+END
+$$
+"""
+"""The last that a command does: it steps back from behind the wall, if it is there, and keeps what was answered."""
+
+
 def upgrade() -> None:
     _require_roles()
     for role in ("mediation_service", "mediation_party"):
@@ -209,12 +223,19 @@ def upgrade() -> None:
         op.execute(f"GRANT SELECT ({columns}) ON {table} TO mediation_party")
         op.execute(f"CREATE POLICY party ON {table} FOR SELECT TO mediation_party USING ({rows})")
     op.execute(ENTER_WALL)
+    op.execute(KEEP_ANSWER)
+    op.execute("REVOKE ALL ON FUNCTION keep_answer(text, text, text, integer, text, bytea) FROM PUBLIC")
+    op.execute(
+        "GRANT EXECUTE ON FUNCTION keep_answer(text, text, text, integer, text, bytea) "
+        "TO mediation_service, mediation_party"
+    )
     op.execute("REVOKE ALL ON FUNCTION enter_wall(uuid, text) FROM PUBLIC")
     op.execute("GRANT EXECUTE ON FUNCTION enter_wall(uuid, text) TO mediation_service")
 
 
 def downgrade() -> None:
     op.execute("DROP FUNCTION enter_wall(uuid, text)")
+    op.execute("DROP FUNCTION keep_answer(text, text, text, integer, text, bytea)")
     for table in sorted(PARTY):
         op.execute(f"DROP POLICY party ON {table}")
     op.execute("ALTER TABLE parties NO INHERIT fellow_parties")

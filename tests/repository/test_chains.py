@@ -32,7 +32,7 @@ from mediation_api.domain.chain import START, Examination, Flaw, Head, Problem, 
 from mediation_api.domain.facts import Fact
 from mediation_api.repository import chains
 from mediation_api.repository import tables as t
-from mediation_api.repository.cases import write_facts
+from mediation_api.repository.cases import facts_of
 from mediation_api.repository.database import create_engine
 
 SEED: Final = int(os.environ.get("CHAIN_SEED", "20261125"))
@@ -99,7 +99,7 @@ async def test_a_fact_of_every_kind_comes_back_as_it_was_linked(
         values["party_id"] = UUID(story.complainants[0].party_id)
     by = Actor(Role.INTAKE, 'intake "é" \\ \N{GRINNING FACE}')
     async with database.transaction() as connection:
-        await write_facts(connection, [fact(**values)], by=by, at=NOON, case_id=UUID(story.case_id))
+        await connection.execute(facts_of([fact(**values)], by=by, at=NOON, case_id=UUID(story.case_id)))
         assert await examined(connection) == []
 
 

@@ -1,7 +1,7 @@
 """Parties' own connections: what they cost, and what they are kept for."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,15 +144,43 @@ async def test_a_command_of_a_party_is_answered_through_the_wall(served: Served)
         await story.withdraw(officer)
         withdrawing = _after_the_wall(sent)
 
-    # Its own row; then the service keeps the answer for a retry.
-    assert answered == ["SELECT consents.id", "SELECT set_config", "WITH", "COMMIT"]
+    # Its own row; then it keeps the answer for a retry.
+    assert answered == ["SELECT consents.id", "SELECT keep_answer", "COMMIT"]
     assert withdrawing == ["SELECT withdrawals.id", "COMMIT"]
+
+
+async def test_an_answer_a_withdrawal_and_a_signature_take_eight_round_trips_at_most(served: Served) -> None:
+    """With BEGIN and COMMIT, the key, the lock, the wall, and all that follows from it for others."""
+    story = await (await served.office.file(officers=[{}, {}])).to_confirming()
+    complainant, (officer, other) = story.complainants[0], story.officers
+    took = {}
+    with _round_trips(served.database._office, served.database._parties) as sent:
+
+        async def count(what: str, work: Awaitable[object]) -> None:
+            sent.clear()
+            await work
+            took[what] = len(sent)
+
+        await count("agrees, and two officers are asked", story.answer(complainant))
+        await count("agrees", story.answer(officer))
+        await count("agrees last, and the case is ready", story.answer(other))
+        await story.assign()
+        await story.schedule()
+        await story.make_agreement()
+        await count("signs", story.sign(officer))
+        await count("signs on paper", story.sign_on_paper("party", other.party_id))
+        await count("one of two leaves", story.withdraw(other))
+        await count("leaves, and the session is cancelled", story.withdraw(complainant))
+        await count("leaves again", story.withdraw(complainant, 200))
+
+    assert max(took.values()) <= 8, took
+    assert took["leaves, and the session is cancelled"] <= 6, took
 
 
 def _after_the_wall(sent: list[str]) -> list[str]:
     """What is sent after `enter_wall`, each with its first words; before it, all that is written."""
     wall = sent.index("SELECT enter_wall")
-    assert "INSERT INTO facts" in sent[:wall]
+    assert sent[wall - 1].startswith("WITH change_0"), "all that is written, in one statement"
     return [" ".join(each.split()[: 2 if each.startswith("SELECT") else 1]).rstrip(",") for each in sent[wall + 1 :]]
 
 

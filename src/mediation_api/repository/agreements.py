@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import RowMapping, and_, case, or_, select
+from sqlalchemy import RowMapping, ScalarSelect, and_, case, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Reach, Relation
@@ -27,6 +27,11 @@ class Agreements:
         if row is None:
             raise NotFound
         return row
+
+    def case_of(self, agreement_id: UUID, reach: Reach) -> ScalarSelect[UUID]:
+        """The case of an agreement, as a part of a statement; none, where the caller is not shown the agreement."""
+        shown = _agreements(reach).where(t.agreements.c.id == agreement_id)
+        return shown.with_only_columns(t.agreements.c.case_id).correlate(None).scalar_subquery()
 
     async def list(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The agreements of a case, oldest first; none is no error, but not reaching the case is NotFound."""

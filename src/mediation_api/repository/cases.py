@@ -1,17 +1,17 @@
 """Cases: lock one and everything below it, record what was decided. Every write of the service goes through here.
 
-`lock` takes the row lock first and reads the children after it, so that what the domain decides on is what the
-transaction will change. `record` writes the facts and what follows from them, in the same transaction.
+`lock` reads the children as they are under the row's lock, so that what the domain decides on is what the transaction
+will change. `record` writes the facts and what follows from them, in the same transaction.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from enum import Enum
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, RowMapping, Table, Uuid, cast, func, insert, null, select
+from sqlalchemy import ColumnElement, Insert, RowMapping, ScalarSelect, Table, Uuid, cast, func, insert, null, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,8 +20,8 @@ from mediation_api.domain.case import Case
 from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound
 from mediation_api.domain.facts import Fact, Facts
 from mediation_api.repository import tables
-from mediation_api.repository.effects import effects
-from mediation_api.repository.locking import lock_row
+from mediation_api.repository.batching import Change, together
+from mediation_api.repository.effects import case_columns, effects
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.reach import own_participation, sees_case
 from mediation_api.repository.wall import enter
@@ -43,7 +43,7 @@ class Cases:
         self._connection = connection
         self._speaker: UUID | None = None
 
-    async def lock(self, case_id: UUID, reach: Reach) -> Case:
+    async def lock(self, case_id: UUID | ScalarSelect[UUID], reach: Reach) -> Case:
         """Lock a case that the caller reaches, and read it whole.
 
         Raises:
@@ -104,28 +104,49 @@ class Cases:
 
     async def _write(self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> None:
         try:
-            for fact in happened:
-                for statement in effects(fact, case_id, by=by, at=at):
-                    await self._connection.execute(statement)
+            for statement in together(_changes(case_id, happened, by=by, at=at)):
+                await self._connection.execute(statement)
         except IntegrityError as error:
             refusal = _REFUSALS.get(constraint_of(error) or "")
             if refusal is not None:
                 raise refusal from None
             raise
-        cases = tables.cases
-        await self._connection.execute(cases.update().where(cases.c.id == case_id).values(version=cases.c.version + 1))
-        await write_facts(self._connection, happened, by=by, at=at, case_id=case_id)
 
     async def _lock(self, which: ColumnElement[bool], reach: Reach) -> Case:
-        cases = tables.cases
-        case_id = await lock_row(self._connection, cases, which, sees_case(reach))
-        whole = _whole().add_columns(_speaker(reach)).where(cases.c.id == case_id)
-        return self._case((await self._connection.execute(whole)).mappings().one())
+        """Lock the row and read the whole in one statement; where somebody else held it, read once more.
+
+        A statement that waited for the lock still sees the children that were there before. Every change of them is
+        recorded under this lock, with a new version of the row: two versions tell that it waited.
+        """
+        c = tables.cases.c
+        locked = (
+            select(c.id, c.version).where(which, sees_case(reach)).with_for_update(key_share=True, of=tables.cases)
+        ).cte("locked")
+        whole = _whole().add_columns(_speaker(reach))
+        both = whole.add_columns((c.version == locked.c.version).label("is_current")).where(c.id == locked.c.id)
+        row = (await self._connection.execute(both)).mappings().first()
+        if row is None:
+            raise NotFound
+        if not row["is_current"]:
+            row = (await self._connection.execute(whole.where(c.id == row["case_id"]))).mappings().one()
+        return self._case(row)
 
     def _case(self, row: RowMapping) -> Case:
         fields = dict(row)
+        fields.pop("is_current", None)
         self._speaker = fields.pop("speaker")
         return _CASE.validate_python(fields)
+
+
+def _changes(case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> Iterator[Change]:
+    """What is written about a case: what follows from each fact, then the case's own row, then the record itself."""
+    for fact in happened:
+        for statement in effects(fact, case_id, by=by, at=at):
+            yield statement, getattr(fact, "party_id", None)
+    cases = tables.cases
+    of_the_case = {"version": cases.c.version + 1, **case_columns(happened, at)}
+    yield cases.update().where(cases.c.id == case_id).values(of_the_case), case_id
+    yield facts_of(happened, by=by, at=at, case_id=case_id), None
 
 
 async def write_facts(
@@ -135,12 +156,23 @@ async def write_facts(
     by: Actor,
     at: datetime,
     complaint_id: UUID | None = None,
-    case_id: UUID | None = None,
     mediator_id: UUID | None = None,
 ) -> None:
-    """Write the record of facts about one complaint, case or mediator. It holds no private field."""
-    await connection.execute(
-        insert(tables.facts),
+    """Write the record of facts about one complaint or mediator."""
+    await connection.execute(facts_of(happened, by=by, at=at, complaint_id=complaint_id, mediator_id=mediator_id))
+
+
+def facts_of(
+    happened: Iterable[Fact],
+    *,
+    by: Actor,
+    at: datetime,
+    complaint_id: UUID | None = None,
+    case_id: UUID | None = None,
+    mediator_id: UUID | None = None,
+) -> Insert:
+    """What writes the record of facts about one complaint, case or mediator. It holds no private field."""
+    return insert(tables.facts).values(
         [
             {
                 "id": uuid4(),

@@ -1,7 +1,7 @@
 """What follows in the tables from each fact about a case: a fact in, statements out, nothing else.
 
-`Cases.record` executes them in the order of the facts, in the transaction of the request. A kind of fact without a
-branch here fails the type check.
+`Cases.record` executes them in the order of the facts, in the transaction of the request. Nothing of one command
+changes the same row of `participants` twice. A kind of fact without a branch here fails the type check.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import Range, insert
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor
-from mediation_api.domain.facts import CaseFact
+from mediation_api.domain.facts import CaseFact, Facts
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.values import AssignmentState, Decision, Seat, SessionState, Standing
 from mediation_api.repository import tables
@@ -48,19 +48,8 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             yield _left(case_id, fact.party_id, Standing.WITHDRAWN, at)
         case facts.PartyLapsed():
             yield _left(case_id, fact.party_id, Standing.LAPSED, at)
-        case facts.CoordinatorAssigned():
-            yield _case(case_id).values(coordinator=fact.coordinator)
-        case facts.StateMoved():
-            # A closed state is written together with the instant of the close, below.
-            if fact.target.is_open:
-                yield _case(case_id).values(state=fact.target)
-        case facts.CaseClosed():
-            yield _case(case_id).values(
-                state=fact.outcome,
-                closed_at=at,
-                agreement_reached=fact.agreement_reached,
-                lapse_reason=fact.lapse_reason,
-            )
+        case facts.CoordinatorAssigned() | facts.StateMoved() | facts.CaseClosed():
+            pass  # the case's own row: `case_columns`
         case facts.CaseScreened():
             yield insert(tables.screenings).values(
                 **row,
@@ -164,6 +153,27 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             assert_never(fact)
 
 
+def case_columns(happened: Facts, at: datetime) -> dict[str, object]:
+    """What the facts change in the case's own row, all of them together."""
+    columns: dict[str, object] = {}
+    for fact in happened:
+        match fact:
+            case facts.CoordinatorAssigned():
+                columns["coordinator"] = fact.coordinator
+            case facts.StateMoved():
+                columns["state"] = fact.target
+            case facts.CaseClosed():
+                columns |= {
+                    "state": fact.outcome,
+                    "closed_at": at,
+                    "agreement_reached": fact.agreement_reached,
+                    "lapse_reason": fact.lapse_reason,
+                }
+            case _:
+                pass
+    return columns
+
+
 def _open(fact: facts.CaseOpened, at: datetime) -> Executable:
     cases = tables.cases
     attempt = (
@@ -234,10 +244,6 @@ def _agreement(fact: facts.AgreementMade, case_id: UUID, at: datetime) -> Iterat
         terms_confidential=fact.terms_confidential,
         made_at=at,
     )
-
-
-def _case(case_id: UUID) -> Update:
-    return tables.cases.update().where(tables.cases.c.id == case_id)
 
 
 def _participant(case_id: UUID, party_id: UUID) -> Update:

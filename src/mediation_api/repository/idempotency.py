@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy import CTE, ColumnElement, LargeBinary, and_, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain.access import Actor
 from mediation_api.repository.tables import idempotency_keys
-from mediation_api.repository.wall import leave
 
 KEPT: Final = timedelta(hours=48)
 """How long an answer is kept at the least. The contract promises 24 hours."""
@@ -48,7 +46,10 @@ class Idempotency:
         self._connection = connection
 
     async def claim(self, attempt: Attempt, *, at: datetime) -> StoredAnswer | None:
-        """Claim a key. None: it is new, and the effect may happen; otherwise, what was answered the first time."""
+        """Claim a key. None: it is new, and the effect may happen; otherwise, what was answered the first time.
+
+        A few keys that are too old to be asked for are forgotten on the way.
+        """
         t = idempotency_keys
         claimed = await self._connection.execute(
             insert(t)
@@ -61,6 +62,7 @@ class Idempotency:
             )
             .on_conflict_do_nothing()
             .returning(t.c.key_sha256)
+            .add_cte(_forgotten(at))
         )
         if claimed.first() is not None:
             return None
@@ -70,31 +72,32 @@ class Idempotency:
         row = found.one()
         return StoredAnswer(row.request_sha256, row.status, row.location, row.body)
 
-    async def keep(self, attempt: Attempt, answer: StoredAnswer, *, by: Actor, at: datetime) -> None:
-        """Keep the answer to a claimed key, and forget a few that are too old to be asked for."""
-        if by.is_party:
-            await leave(self._connection)
-        t = idempotency_keys
-        old = (
-            select(t.c.caller, t.c.operation, t.c.key_sha256)
-            .where(t.c.at < at - KEPT)
-            .limit(_SWEPT_AT_ONCE)
-            .with_for_update(skip_locked=True)
-            .cte("old")
-        )
-        forgotten = (
-            delete(t)
-            .where(
-                t.c.caller == old.c.caller,
-                t.c.operation == old.c.operation,
-                t.c.key_sha256 == old.c.key_sha256,
-            )
-            .cte("forgotten")
-        )
-        kept = t.update().where(_same(attempt))
+    async def keep(self, attempt: Attempt, answer: StoredAnswer) -> None:
+        """Keep the answer to a claimed key, also from behind the wall: the database steps back from it first."""
+        key = (attempt.caller, attempt.operation, attempt.key_sha256)
         await self._connection.execute(
-            kept.values(status=answer.status, location=answer.location, body=answer.body).add_cte(forgotten)
+            select(func.keep_answer(*key, answer.status, answer.location, literal(answer.body, LargeBinary)))
         )
+
+
+def _forgotten(at: datetime) -> CTE:
+    t = idempotency_keys
+    old = (
+        select(t.c.caller, t.c.operation, t.c.key_sha256)
+        .where(t.c.at < at - KEPT)
+        .limit(_SWEPT_AT_ONCE)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    return (
+        delete(t)
+        .where(
+            t.c.caller == old.c.caller,
+            t.c.operation == old.c.operation,
+            t.c.key_sha256 == old.c.key_sha256,
+        )
+        .cte("forgotten")
+    )
 
 
 def _same(attempt: Attempt) -> ColumnElement[bool]:

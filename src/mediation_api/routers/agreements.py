@@ -13,7 +13,6 @@ from mediation_api.domain.case import Case
 from mediation_api.domain.errors import Invalid, NotFound
 from mediation_api.domain.texts import Text, TextKind
 from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
-from mediation_api.repository import tables
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
@@ -201,8 +200,7 @@ async def sign_agreement(
     signature_id: NewId,
 ) -> AnyAgreement:
     """Sign the text that was shown, known by its hash: electronically for oneself, or on paper, recorded by staff."""
-    await agreements_read.get(agreement_id, reached)
-    case = await cases.lock_of(tables.agreements, agreement_id, reached)
+    case = await cases.lock(agreements_read.case_of(agreement_id, reached), reached)
     signer, method = _signer(body, case, cases, reached)
     signed = agreements.sign(case, agreement_id, signer, sha256=body.sha256, method=method, signature_id=signature_id)
     await cases.record(case.case_id, signed, by=reached.actor, at=at)

@@ -25,7 +25,6 @@ from pydantic import StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
-from mediation_api.domain.access import Actor
 from mediation_api.repository.idempotency import Attempt, Idempotency, StoredAnswer
 from mediation_api.routers.deps import Connection, InService, Now, ReachedByAnybody
 from mediation_api.routers.problems import Told
@@ -49,12 +48,10 @@ class Replay(Exception):  # noqa: N818 - not an error: the request was answered 
 class Receipt:
     """The claim on a key, to be kept together with the answer."""
 
-    def __init__(self, idempotency: Idempotency, attempt: Attempt, seal: AESGCM, by: Actor, at: Now) -> None:
+    def __init__(self, idempotency: Idempotency, attempt: Attempt, seal: AESGCM) -> None:
         self._idempotency = idempotency
         self._attempt = attempt
         self._seal = seal
-        self._by = by
-        self._at = at
 
     async def keep(self, response: Response) -> None:
         """Keep an answer, in the transaction of its effect."""
@@ -63,7 +60,7 @@ class Receipt:
         answer = StoredAnswer(
             self._attempt.request_sha256, response.status_code, response.headers.get("location"), sealed
         )
-        await self._idempotency.keep(self._attempt, answer, by=self._by, at=self._at)
+        await self._idempotency.keep(self._attempt, answer)
 
 
 async def once(
@@ -104,7 +101,7 @@ async def once(
     idempotency = Idempotency(opened)
     first = await idempotency.claim(attempt, at=at)
     if first is None:
-        request.state.receipt = Receipt(idempotency, attempt, seal, reached.actor, at)
+        request.state.receipt = Receipt(idempotency, attempt, seal)
         return
     if first.request_sha256 != attempt.request_sha256:
         raise Told(422, "idempotency-key-reused", "This key was used for another request: make a new one.")
