@@ -114,7 +114,7 @@ async def test_migrations_can_be_undone_and_done_again(migrated: AsyncEngine, ow
 
 
 async def test_facts_from_before_the_chain_are_linked_as_if_they_had_been_written_with_it(
-    migrated: AsyncEngine, committed: Settings, committed_office: Office
+    migrated: AsyncEngine, owned: Settings, committed_office: Office
 ) -> None:
     story = await (await committed_office.file()).to_scheduled()
     await story.withdraw(story.officers[0])
@@ -123,8 +123,8 @@ async def test_facts_from_before_the_chain_are_linked_as_if_they_had_been_writte
     async with migrated.connect() as connection:
         before = [await connection.run_sync(_rows, query) for query in (linked, heads)]
 
-    _migrate(committed, "20261124_2330")
-    _migrate(committed, "head")
+    _migrate(owned, "20261124_2330")
+    _migrate(owned, "head")
     async with migrated.connect() as connection:
         assert [await connection.run_sync(_rows, query) for query in (linked, heads)] == before
         examination = Examination(iter(()))

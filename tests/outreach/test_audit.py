@@ -1,7 +1,7 @@
 """The audit of facts from the command line: a statement that is signed and exported, and what is held against it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import UUID
@@ -45,8 +45,14 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def owned(committed: Settings, as_owner: Callable[[Settings], Settings]) -> Settings:
+    """The same database as its owner."""
+    return as_owner(committed)
+
+
+@pytest.fixture
 def environment(committed: Settings, keys: Path) -> Mapping[str, str]:
-    """What an operator has set."""
+    """What an operator has set: the service's own, who may read every fact."""
     return {
         "MEDIATION_ENVIRONMENT": "dev",
         "MEDIATION_DATA_DIRECTORY": str(keys),
@@ -63,9 +69,9 @@ def run(environment: Mapping[str, str], *arguments: str | Path) -> Result:
         return thread.submit(CliRunner().invoke, app, arguments_, env=dict(environment)).result()
 
 
-async def bend(settings: Settings, *statements: str) -> None:
+async def bend(owner: Settings, *statements: str) -> None:
     """Change something as the owner of the tables, who switches the triggers off."""
-    engine = create_engine(settings)
+    engine = create_engine(owner)
     async with engine.begin() as connection:
         for table in ("facts", "chain_heads"):
             await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
@@ -90,22 +96,22 @@ async def test_an_untouched_office_verifies_and_goes_on_to_after_an_export(
 
 
 async def test_an_edit_is_one_line_without_a_person_and_a_status_that_says_so(
-    committed_office: Office, committed: Settings, environment: Mapping[str, str]
+    committed_office: Office, owned: Settings, environment: Mapping[str, str]
 ) -> None:
     story = await committed_office.file()
-    await bend(committed, f"UPDATE facts SET by = 'x' WHERE case_id = '{story.case_id}' AND sequence = 2")  # noqa: S608
+    await bend(owned, f"UPDATE facts SET by = 'x' WHERE case_id = '{story.case_id}' AND sequence = 2")  # noqa: S608
     done = run(environment, "verify")
     assert (done.exit_code, done.stdout) == (1, f"{story.case_id} 2 changed\n")
     assert "1 problems" in done.stderr
 
 
 async def test_a_chain_that_was_rewritten_shows_against_an_export_only(
-    committed_office: Office, committed: Settings, environment: Mapping[str, str], place: Path
+    committed_office: Office, owned: Settings, environment: Mapping[str, str], place: Path
 ) -> None:
     story = await committed_office.file()
     run(environment, "export", "--to", place)
     await story.to_ready()
-    await bend(committed, REWRITE.format(case=story.case_id))
+    await bend(owned, REWRITE.format(case=story.case_id))
     assert run(environment, "verify").exit_code == 0
     done = run(environment, "verify", "--against", place)
     assert done.exit_code == 1

@@ -39,6 +39,12 @@ SEED: Final = int(os.environ.get("CHAIN_SEED", "20261125"))
 EDITS: Final = 200
 
 
+@pytest.fixture
+def database(owner_database: RolledBackDatabase) -> RolledBackDatabase:
+    """The office of these tests works as the owner of the tables, whom nothing but the triggers holds back."""
+    return owner_database
+
+
 def dice_of(seed: int) -> random.Random:
     """Chance that can be had again."""
     return random.Random(seed)  # noqa: S311 - no secret hangs on it

@@ -3,14 +3,16 @@
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import pytest
 from alembic import command
 from pydantic import SecretStr
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tests.conftest import Run
+from tests.conftest import NOON, Run
 
+from mediation_api.outreach.audit import export
 from mediation_api.repository.database import Database, create_engine, migrations_config
 from mediation_api.repository.roles import require_safe_role, roles_sql
 from mediation_api.settings import Environment, Settings, SettingsError
@@ -119,8 +121,10 @@ async def test_whoever_owns_a_database_can_migrate_it_and_the_service_serves(
             # The key that it points at is looked up as the owner, whom row security does not hold there.
             await connection.execute(text(PARTY))
         await database.close()
-        # The owner itself, as whom nothing is served, sees no row.
+        # The owner itself, as whom nothing is served, sees no row; and does not find that all is well with none.
         assert await _count(owner) == 0
+        with pytest.raises(SettingsError, match="examine as mediation_service"):
+            await export(owner, BytesIO(), at=NOON)
         with ThreadPoolExecutor(1) as thread:
             thread.submit(command.downgrade, config, "base").result()
     finally:

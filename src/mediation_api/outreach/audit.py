@@ -27,7 +27,8 @@ from mediation_api.domain.chain import Examination, Head, Problem
 from mediation_api.outreach.keys import SigningKey, VerificationKey, base64url, read_jwks, read_object
 from mediation_api.repository import chains
 from mediation_api.repository.database import create_engine
-from mediation_api.settings import Settings
+from mediation_api.repository.wall import shows_all
+from mediation_api.settings import Settings, SettingsError
 
 _WHAT: Final = "mediation_api chain heads"
 _FORMAT: Final = 1
@@ -205,10 +206,13 @@ def _signed(digest: str) -> bytes:
 
 @asynccontextmanager
 async def _snapshot(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    """One snapshot to read from, for as long as it takes."""
+    """One snapshot to read from, for as long as it takes. Raises SettingsError: it would not show every fact."""
     engine = create_engine(settings, statement_timeout_ms=0)
     try:
         async with engine.connect() as connection:
+            if not await shows_all(connection):
+                raise SettingsError("MEDIATION_DATABASE_URL: examine as mediation_service, who may read every fact")
+            await connection.rollback()  # the snapshot is a transaction of its own
             reading = await connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True, yield_per=1000
             )

@@ -48,6 +48,11 @@ async def leave(connection: AsyncConnection) -> None:
     await connection.execute(select(func.set_config("role", "none", literal(True))))  # noqa: FBT003 - is local
 
 
+async def shows_all(connection: AsyncConnection) -> bool:
+    """Whether whom this connection is sees every row. An owner of the tables sees none, and is not told."""
+    return bool(await connection.scalar(select(func.pg_has_role(literal("mediation_service"), literal("USAGE")))))
+
+
 async def weakness(connection: AsyncConnection) -> str | None:
     """Why the wall would not hold for whom this connection is, in words for the operator; None where it holds."""
     rights = (await connection.execute(_RIGHTS)).one()
