@@ -4,7 +4,7 @@ Three kinds of rows are told apart: a party's own, those of the case it is in, a
 those who take part may see of each other. `enter_wall` finds out which these are, sets them as the transaction's
 context, and becomes `mediation_party`; the policies look at this context and at nothing else.
 
-Revises: 20261125_0340
+Revises: 20261125_0350
 Created: 2026-11-25 04:00:00+00:00
 """
 
@@ -13,7 +13,7 @@ from alembic import context, op
 from alembic.util import CommandError
 
 revision: str = "20261125_0400"
-down_revision: str | None = "20261125_0340"
+down_revision: str | None = "20261125_0350"
 branch_labels: str | None = None
 depends_on: str | None = None
 
@@ -35,6 +35,7 @@ SERVICE = {
     "participants": "SELECT, INSERT, UPDATE (standing, asked_at, left_at)",
     "parties": "SELECT, INSERT, UPDATE (name, employee_number, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email)",
     "pauses": "SELECT, INSERT",
+    "readings": "SELECT, INSERT",
     "screenings": "SELECT, INSERT",
     "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, end_reason, started_at, finished_at)",
     "signatures": "SELECT, INSERT",
@@ -139,6 +140,19 @@ PARTY = {
             AND (facts.kind = 'case.closed' OR c.closed_at IS NULL OR facts.at < c.closed_at)))
         """,
     ),
+    # Of its case and of itself; a complainant, also of the complaint. repository/readings.py says why not all of it.
+    "readings": (
+        "position, at, complaint_id, case_id, party_id, by_role",
+        """
+        EXISTS (
+            SELECT FROM participants own JOIN cases c ON c.id = own.case_id
+            WHERE c.complaint_id = readings.complaint_id AND readings.at >= c.opened_at
+            AND (readings.case_id = c.id OR readings.party_id = own.party_id
+                OR (readings.case_id IS NULL AND readings.party_id IS NULL AND own.side = 'complainant'))
+            AND (readings.at < opened_until(own.case_id, own.party_id)
+                OR (readings.case_id = c.id AND readings.at > c.closed_at AND own.left_at IS NULL)))
+        """,
+    ),
 }
 """For each table that a party is shown something of: the columns, and the condition on the rows."""
 
@@ -188,6 +202,39 @@ $$
 """
 """The last that a command does: it steps back from behind the wall, if it is there, and keeps what was answered."""
 
+OPENED_UNTIL = """
+CREATE FUNCTION opened_until(of_case uuid, party uuid) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT (nullif(current_setting('mediation.readings', true), '')::jsonb ->> (of_case || ' ' || party))::timestamptz
+$$
+"""
+"""Before which instant readings are shown to a party of a case; none are before `open_readings` has found out."""
+
+OPEN_READINGS = f"""
+CREATE FUNCTION open_readings(of_case uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    found text;
+BEGIN
+    SELECT jsonb_object_agg(own.case_id || ' ' || own.party_id, CASE
+        WHEN c.state = 'mediated' AND own.standing = 'agreed' THEN 'infinity'
+        ELSE coalesce(greatest(
+            (SELECT min(asked.asked_at) FROM participants asked WHERE asked.case_id = c.id),
+            (SELECT max(ready.at) FROM facts ready
+             WHERE ready.case_id = c.id AND ready.kind = 'case.moved' AND ready.data ->> 'target' = 'ready'
+             AND ready.at > own.joined_at AND (own.left_at IS NULL OR ready.at < own.left_at))
+        ), 'infinity')
+        END)
+        INTO found
+    FROM participants own JOIN cases c ON c.id = own.case_id
+    WHERE c.id = of_case AND c.id = {CASES} AND own.party_id = {PARTIES};
+    PERFORM
+        set_config('role', 'mediation_party', true),
+        set_config('mediation.readings', coalesce(found, '{{}}'), true);
+END
+$$
+"""  # noqa: S608 - of the two lists above
+"""For who is within the wall and has stepped back to the service: it finds out what hangs on facts that the party is not
+shown, and goes back. One case at a time, because an officer may have thousands."""
+
 
 def upgrade() -> None:
     _require_roles()
@@ -219,25 +266,30 @@ def upgrade() -> None:
     for table, privileges in SERVICE.items():
         op.execute(f"GRANT {privileges} ON {table} TO mediation_service")
         op.execute(f"CREATE POLICY service ON {table} TO mediation_service USING (true) WITH CHECK (true)")
+    op.execute(OPENED_UNTIL)
     for table, (columns, rows) in PARTY.items():
         op.execute(f"GRANT SELECT ({columns}) ON {table} TO mediation_party")
         op.execute(f"CREATE POLICY party ON {table} FOR SELECT TO mediation_party USING ({rows})")
     op.execute(ENTER_WALL)
+    op.execute(OPEN_READINGS)
+    for function in ("enter_wall(uuid, text)", "open_readings(uuid)"):
+        op.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
+        op.execute(f"GRANT EXECUTE ON FUNCTION {function} TO mediation_service")
     op.execute(KEEP_ANSWER)
     op.execute("REVOKE ALL ON FUNCTION keep_answer(text, text, text, integer, text, bytea) FROM PUBLIC")
     op.execute(
         "GRANT EXECUTE ON FUNCTION keep_answer(text, text, text, integer, text, bytea) "
         "TO mediation_service, mediation_party"
     )
-    op.execute("REVOKE ALL ON FUNCTION enter_wall(uuid, text) FROM PUBLIC")
-    op.execute("GRANT EXECUTE ON FUNCTION enter_wall(uuid, text) TO mediation_service")
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION open_readings(uuid)")
     op.execute("DROP FUNCTION enter_wall(uuid, text)")
     op.execute("DROP FUNCTION keep_answer(text, text, text, integer, text, bytea)")
     for table in sorted(PARTY):
         op.execute(f"DROP POLICY party ON {table}")
+    op.execute("DROP FUNCTION opened_until(uuid, uuid)")
     op.execute("ALTER TABLE parties NO INHERIT fellow_parties")
     op.execute("ALTER TABLE participants NO INHERIT fellow_participants")
     op.drop_table("fellow_parties")

@@ -18,11 +18,11 @@ from mediation_api.repository.database import Database
 from mediation_api.routers import (
     access_tokens,
     agreements,
-    answers,
     cases,
     closures,
     complaints,
     consents,
+    contract,
     disclosures,
     docs,
     health,
@@ -30,6 +30,7 @@ from mediation_api.routers import (
     mediators,
     parties,
     problem_pages,
+    readings,
     screenings,
     sessions,
 )
@@ -41,6 +42,7 @@ ROUTERS = (
     complaints.router,
     parties.router,
     cases.router,
+    readings.router,
     screenings.router,
     closures.router,
     disclosures.router,
@@ -59,6 +61,7 @@ TAGS = {
     "complaints": "What was complained about, and what intake knows of it.",
     "parties": "Who complained, about whom, and how to reach them.",
     "cases": "A complaint's way through mediation: where it stands, what it waits for, how it ends.",
+    "readings": "Who opened a case, its complaint and its parties.",
     "disclosures": "The text that a party is shown before it answers.",
     "consents": "Answering the question whether to take part, and leaving.",
     "mediators": "The roster.",
@@ -180,4 +183,4 @@ def _verifier(settings: Settings, service_identity: Issuer) -> Verifier:
 
 
 def _operation_id(route: APIRoute) -> str:
-    return answers.operation_id(route.name)
+    return contract.operation_id(route.name)

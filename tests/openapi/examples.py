@@ -135,6 +135,7 @@ async def _correct(story: Story) -> None:
     for who in (intake, story.complainants[0]):
         await who.get("/v1/complaints")
         await who.get(complaint)
+        await who.get(f"{story.path}/readings")
     answers = ("crime_alleged", "serious_injury", "litigation_pending", "officer_is_witness")
     await intake.patch(complaint, dict.fromkeys(answers, False))
     party = f"/v1/parties/{story.complainants[0].party_id}"

@@ -10,8 +10,8 @@ from fastapi.routing import iter_route_contexts
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import ACCESS, SCOPES, Role
-from mediation_api.routers.answers import operation_id
-from mediation_api.routers.contract import RECORDS
+from mediation_api.domain.readings import OPENS
+from mediation_api.routers.contract import READ, RECORDS, operation_id
 from mediation_api.routers.personal_data import FIELDS, kind_of
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
@@ -71,8 +71,10 @@ PLAIN: Final = {
     "state", "status", "waits_for", "alerts", "disposition", "outcome", "eligible", "overridden", "approved",
     "approver", "reason", "lapse_reason", "end_reason", "agreement_reached", "rank_initiated", "channel", "scheduling",
     "starting", "open", "superseded", "text_intact", "signatures_intact", "terms_confidential",
+    # what was done with it
+    "opened", "operation", "purpose",
     # when
-    "at", "added_at", "answered_at", "answer_due_on", "closed_at", "confirmed_at", "filed_at", "finished_at",
+    "at", "on", "added_at", "answered_at", "answer_due_on", "closed_at", "confirmed_at", "filed_at", "finished_at",
     "made_at", "opened_at", "proposed_at", "started_at", "superseded_at", "starts_at", "ends_at", "starts_on",
     "ends_on", "requested_on", "due_on", "pace", "days_left", "working_days_left", "raw_days", "net_days",
     # whole models, whose own fields are looked at
@@ -112,6 +114,12 @@ def test_everything_that_can_be_recorded_is_recorded_by_some_operation() -> None
     assert kinds == {fact.kind for fact in vars(facts).values() if _is_a_kind_of_fact(fact)}
     writes = {o["operationId"] for item in committed()["paths"].values() for m, o in item.items() if m != "get"}
     assert set(RECORDS) == writes - {"exchangeAccessCode"}
+
+
+def test_the_reads_that_are_written_down_say_so() -> None:
+    operations = [operation for item in committed()["paths"].values() for operation in item.values()]
+    said = {operation["operationId"] for operation in operations if operation["x-audit-event"] == [READ]}
+    assert said == {operation_id(name) for name in OPENS}
 
 
 def _is_a_kind_of_fact(found: object) -> bool:

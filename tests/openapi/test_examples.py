@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
-from sqlalchemy import Insert
+from sqlalchemy import CTE, Insert
 from tests.build import Office
 from tests.openapi.examples import EXAMPLES, Played, fixed_ids, play, written
 from tests.openapi.test_contract import committed
 
 from mediation_api.domain.access import Role
 from mediation_api.domain.facts import Fact
+from mediation_api.repository import recording
 from mediation_api.repository.cases import facts_of
-from mediation_api.routers.contract import RECORDS
+from mediation_api.repository.nesting import AnySelect
+from mediation_api.routers.contract import READ, RECORDS
 
 Links = Iterator[tuple[str, str]]
 
@@ -46,6 +48,29 @@ async def test_every_operation_records_the_facts_that_the_contract_names(
         written_facts.clear()
 
     await play(committed_office, committed()["paths"], compare)
+
+
+async def test_every_read_that_the_contract_says_is_written_down_is_and_no_other_operation(
+    committed_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[AnySelect] = []
+    written_by: set[str] = set()
+
+    def note(columns: list[str], rows: AnySelect) -> CTE:
+        begun.append(rows)
+        return write(columns, rows)
+
+    write = recording._written
+    monkeypatch.setattr(recording, "_written", note)
+
+    def compare(operation: str, _status: int) -> None:
+        if begun:
+            written_by.add(operation)
+        begun.clear()
+
+    await play(committed_office, committed()["paths"], compare)
+    operations = [operation for item in committed()["paths"].values() for operation in item.values()]
+    assert written_by == {each["operationId"] for each in operations if each["x-audit-event"] == [READ]}
 
 
 async def test_every_link_of_an_answer_leads_to_something(committed_office: Office) -> None:

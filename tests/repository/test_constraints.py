@@ -99,6 +99,14 @@ ROWS: Final[dict[str, Row]] = {
         "joined_at": NOW,
     },
     "pauses": {"id": OTHER, "reason": "leave", "starts_on": TODAY, "ends_on": TODAY, **OF_CASE},
+    "readings": {
+        "at": NOW,
+        "operation": "get_case",
+        "purpose": "casework",
+        "complaint_id": COMPLAINT,
+        "case_id": CASE,
+        **BY,
+    },
     "screenings": {
         "id": OTHER,
         "rules_version": "1",
@@ -177,6 +185,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
             "consents",
             "facts",
             "pauses",
+            "readings",
             "screenings",
             "signatures",
             "withdrawals",
@@ -196,6 +205,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_participants_standing": ("participants", {"standing": "unsure"}),
     "ck_parties_side": ("parties", {"side": "mediator"}),
     "ck_pauses_reason": ("pauses", {"reason": "boredom"}),
+    "ck_readings_purpose": ("readings", {"purpose": "curiosity"}),
     "ck_screenings_outcome": ("screenings", {"outcome": "guilty"}),
     "ck_sessions_end_reason": ("sessions", {"state": "ended", "end_reason": "quarrel"}),
     "ck_sessions_mode": ("sessions", {"mode": "telepathy"}),
@@ -222,6 +232,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_facts_subject": ("facts", {"case_id": None}),
     "ck_idempotency_keys_answered": ("idempotency_keys", {"status": 201}),
     "ck_pauses_ends_on": ("pauses", {"ends_on": TODAY - timedelta(days=1)}),
+    "ck_readings_subject": ("readings", {"complaint_id": None}),
     "ck_sessions_ended_has_reason": ("sessions", {"state": "ended"}),
     # one of each
     "mediator_taken": ("sessions", {"case_id": OTHER, "state": "in_progress", "during": SLOT}),
@@ -337,8 +348,8 @@ async def test_what_was_acknowledged_cannot_be_changed(
 ) -> None:
     """Nor by the owner of the tables, nor by somebody who switches the ordinary triggers off."""
     column = next(iter(metadata.tables[table].primary_key)).name
-    if table == "facts":
-        column = "id"  # the key is an identity, and refuses by itself
+    if table in {"facts", "readings"}:
+        column = "at"  # the key is an identity, and refuses by itself
     async with owner_database.transaction() as connection:
         await _insert_all(connection)
         if replica:

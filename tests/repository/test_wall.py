@@ -32,10 +32,11 @@ from mediation_api.repository.database import Database
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.paging import Page
 from mediation_api.repository.parties import Parties
+from mediation_api.repository.readings import Readings
 from mediation_api.repository.records import CaseRecords
 from mediation_api.repository.sessions import SessionFilter, Sessions
 from mediation_api.repository.timeline import Timeline
-from mediation_api.repository.wall import enter, leave
+from mediation_api.repository.wall import enter, leave, open_readings
 from mediation_api.settings import Settings
 
 NEVER: Final = sorted(t.metadata.tables.keys() - SHOWN.keys())
@@ -64,6 +65,11 @@ class Place:
             for table, columns in SHOWN.items():
                 found = await connection.execute(select(*(t.metadata.tables[table].c[name] for name in columns)))
                 seen[table] = {as_shown(table, dict(row)) for row in found.mappings()}
+            readings = select(*(t.readings.c[name] for name in SHOWN["readings"]))
+            for case_id in _ids(self, t.cases):
+                await open_readings(connection, case_id)
+                found = await connection.execute(readings)
+                seen["readings"] |= {as_shown("readings", dict(row)) for row in found.mappings()}
         return seen
 
     async def differences(self) -> tuple[int, int]:
@@ -224,6 +230,7 @@ async def test_a_party_writes_nothing(place: Place) -> None:
         "UPDATE parties SET name = 'x'",
         "DELETE FROM consents",
         "SELECT enter_wall(NULL, '1001')",
+        "SELECT open_readings(gen_random_uuid())",
         "SELECT id FROM cases FOR UPDATE",
     ):
         await _refused(place, statement, place.actors["meeting: complainant 1"])
@@ -234,7 +241,7 @@ async def test_a_party_writes_nothing(place: Place) -> None:
 async def test_the_service_may_not_even_try_to_change_what_was_acknowledged(
     place: Place, table: str, statement: str
 ) -> None:
-    column = "sha256" if table == "disclosures" else "id"
+    column = {"disclosures": "sha256", "readings": "at"}.get(table, "id")
     await _refused(place, statement.format(table, column, column))
 
 
@@ -255,7 +262,17 @@ async def test_the_service_may_do_no_more_than_its_commands_need(place: Place, s
 
 # ── the repository with the first wall off ─────────────────────────────────────────────────────────────────────────
 
-READERS: Final = ("agreements", "board", "cases", "complaints", "parties", "records", "sessions", "timeline")
+READERS: Final = (
+    "agreements",
+    "board",
+    "cases",
+    "complaints",
+    "parties",
+    "readings",
+    "records",
+    "sessions",
+    "timeline",
+)
 
 
 @pytest.fixture
@@ -281,7 +298,7 @@ async def _all_reads(place: Place, connection: AsyncConnection, reach: Reach) ->
     page, today, policy = Page(limit=100), date(2026, 3, 2), policy_of(place.settings).target
     board, complaints, parties = Board(connection), Complaints(connection), Parties(connection)
     sessions, agreements, records = Sessions(connection), Agreements(connection), CaseRecords(connection)
-    timeline, cases = Timeline(connection), Cases(connection)
+    timeline, cases, readings = Timeline(connection), Cases(connection), Readings(connection)
     yield await board.list(reach, CaseFilter(), page, today=today, policy=policy)
     yield await complaints.list(reach, ComplaintFilter(), page, today=today, policy=policy)
     yield await sessions.list(reach, SessionFilter(), page)
@@ -292,6 +309,7 @@ async def _all_reads(place: Place, connection: AsyncConnection, reach: Reach) ->
         records.withdrawals,
         cases.read,
         lambda id_, reach: timeline.of_case(id_, reach, page),
+        lambda id_, reach: readings.of_case(id_, reach, page, zone=policy.zone),
     ]
     reads = [(read, t.cases) for read in by_case]
     reads += [(complaints.get, t.complaints), (parties.list, t.complaints), (parties.get, t.parties)]

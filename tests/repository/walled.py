@@ -7,6 +7,7 @@ from who it is, and from the domain's own words for when those who take part see
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -40,6 +41,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
         "parties": "id complaint_id side name employee_number unit phone email postal_address safe_contact language "
         "interpreter_language accommodations minor guardian_name guardian_relation guardian_phone guardian_email "
         "added_at",
+        "readings": "position at complaint_id case_id party_id by_role",
         "sessions": "id case_id mediator_id state during mode place",
         "signatures": "id agreement_id signer_role signer_id at",
         "withdrawals": "id case_id party_id channel at",
@@ -112,6 +114,13 @@ def _remember(busy: BusyOffice, word: str, story: Story) -> None:
         busy.callers[f"{word}: officer {n}"] = who
 
 
+async def _opened(story: Story) -> None:
+    """The office opens the case, the complaint and each party."""
+    paths = [story.path, f"/v1/complaints/{story.complaint_id}"]
+    for path in (*paths, *(f"/v1/parties/{who.party_id}" for who in (*story.complainants, *story.officers))):
+        await story.office.director.get(path)
+
+
 async def _two_sides_that_meet(busy: BusyOffice) -> None:
     office = busy.office
     guardian = {"name": "Guardian Name", "relation": "parent", "phone": "+1 503 555 0177"}
@@ -146,6 +155,7 @@ async def _two_sides_that_meet(busy: BusyOffice) -> None:
     await story.withdraw(story.complainants[2])
     await story.make_agreement(languages=["en", "es"])
     await story.sign(story.officers[0])
+    await _opened(story)
     pause = {"reason": "court_date", "starts_on": "2026-03-04", "ends_on": "2026-03-05"}
     await office.intake.post(f"{story.path}/pauses", pause)
     await story.complainants[0].patch(f"/v1/parties/{story.complainants[0].party_id}", {"language": "es"})
@@ -158,16 +168,19 @@ async def _sealed(busy: BusyOffice) -> None:
     )
     await asking.to_asking()
     await asking.answer(asking.officers[1])
+    await _opened(asking)
     _remember(busy, "asking", asking)
     confirming = await office.file(
         complainants=[_person("Yes"), _person("Unsure")], officers=[_officer("Busy3", "1001")]
     )
     await confirming.screen()
     await confirming.answer(confirming.complainants[0])
+    await _opened(confirming)
     _remember(busy, "confirming", confirming)
     unasked = await office.file(
         complainants=[_person("Early")], officers=[_officer("Busy4", "1001"), _officer("Unaware", "1004")]
     )
+    await _opened(unasked)
     _remember(busy, "not asked yet", unasked)
     quiet = await office.file(complainants=[_person("Quiet")], officers=[], interested_in_mediation=False)
     _remember(busy, "no case", quiet)
@@ -181,14 +194,19 @@ async def _over(busy: BusyOffice) -> None:
     await mediated.make_agreement(kind="resolution", terms="Done: we shook hands.")
     await mediated.sign(mediated.complainants[0])
     await office.coordinator.post(f"{mediated.path}/closures", {"agreement_reached": True})
+    await _opened(mediated)
     _remember(busy, "mediated", mediated)
     declined = await office.file(complainants=[_person("Refused")], officers=[_officer("No", "1005")])
     await declined.to_asking()
+    await _opened(declined)
     await declined.answer(declined.officers[0], "declined")
+    await _opened(declined)
     _remember(busy, "declined", declined)
     again = await office.file(complainants=[_person("First"), _person("Second")], officers=[_officer("Twice", "1006")])
     await again.to_signed()
+    await _opened(again)
     await again.withdraw(again.officers[0])
+    await _opened(again)
     late = await office.intake.post(f"/v1/complaints/{again.complaint_id}/parties", _late())
     code = await office.intake.post(f"/v1/parties/{late['id']}/access-codes")
     again.complainants.append(await office.signed_in(str(code["access_code"])))
@@ -277,6 +295,9 @@ class Truth:
                 return False
             return _while_here(fact, seat, cases[fact["case_id"]])
 
+        def opened_it(reading: Row) -> bool:
+            return any(self._is_open(reading, seat, cases[id_]) for id_, seat in own_seats.items())
+
         return {
             "complaints": lambda r: r["id"] in complaints,
             "parties": lambda r: r["id"] in own,
@@ -293,8 +314,33 @@ class Truth:
             "signatures": lambda r: r["signer_id"] in own and r["signer_role"] in {"party", "guardian"},
             "agreements": lambda r: r["case_id"] in shared or r["id"] in bound,
             "facts": happened_here,
+            "readings": opened_it,
             "disclosures": lambda _: True,
         }
+
+    def _is_open(self, reading: Row, seat: Row, case: Row) -> bool:
+        """Whether a reading may be shown to who has this seat in this case: the rule of repository/readings.py."""
+        at, left = _instant(reading["at"]), seat["left_at"]
+        of_case, of_party = reading["case_id"] == case["id"], reading["party_id"] == seat["party_id"]
+        of_complaint = reading["case_id"] is reading["party_id"] is None and seat["side"] == "complainant"
+        if reading["complaint_id"] != case["complaint_id"] or at < _instant(case["opened_at"]):
+            return False
+        if not (of_case or of_party or of_complaint):
+            return False
+        asked = [s["asked_at"] for s in self.rows["participants"] if s["case_id"] == case["id"] and s["asked_at"]]
+        ready = [
+            _instant(fact["at"])
+            for fact in self.rows["facts"]
+            if fact["case_id"] == case["id"]
+            and fact["kind"] == "case.moved"
+            and "'target': 'ready'" in str(fact["data"])
+        ]
+        known = [each for each in ready if each > _instant(seat["joined_at"]) and (not left or each < _instant(left))]
+        if not asked or at < min(map(_instant, asked)) or any(at < each for each in known):
+            return True
+        if case["state"] == "mediated" and seat["standing"] == "agreed":
+            return True
+        return of_case and left is None and case["closed_at"] is not None and at > _instant(case["closed_at"])
 
     def words(self) -> set[str]:
         """Every id and every text in the database: what tells one row from another."""
@@ -333,6 +379,11 @@ def _while_here(fact: Row, seat: Row, case: Row) -> bool:
     at, joined, left, closed = fact["at"], seat["joined_at"], seat["left_at"], case["closed_at"]
     here = fact["kind"] == "case.opened" or (at > joined and (left is None or at < left))  # type: ignore[operator]
     return here and (fact["kind"] == "case.closed" or closed is None or at < closed)  # type: ignore[operator]
+
+
+def _instant(value: object) -> datetime:
+    assert isinstance(value, datetime)
+    return value
 
 
 def _words(row: Row) -> set[str]:

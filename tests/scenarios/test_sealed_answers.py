@@ -91,6 +91,7 @@ class Observer:
             await self.ask("GET", path)
         await self.ask("HEAD", story.path)
         await self.walk(f"{story.path}/timeline")
+        await self.walk(f"{story.path}/readings")
 
     async def walk(self, path: str) -> None:
         """Read a list item by item, so that its length and every cursor's presence show."""

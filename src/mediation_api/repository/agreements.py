@@ -12,6 +12,7 @@ from mediation_api.domain.values import SeatRole
 from mediation_api.repository import tables as t
 from mediation_api.repository.nesting import AnySelect, nested
 from mediation_api.repository.reach import own_participation, sees_case, takes_part
+from mediation_api.repository.recording import recorded
 
 
 class Agreements:
@@ -23,6 +24,7 @@ class Agreements:
     async def get(self, agreement_id: UUID, reach: Reach) -> RowMapping:
         """One agreement with its text. Raises NotFound."""
         statement = _agreements(reach).where(t.agreements.c.id == agreement_id)
+        statement = recorded(statement, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
         row = (await self._connection.execute(statement)).mappings().first()
         if row is None:
             raise NotFound
@@ -35,7 +37,8 @@ class Agreements:
 
     async def list(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The agreements of a case, oldest first; none is no error, but not reaching the case is NotFound."""
-        reached = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
+        reached: AnySelect = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
+        reached = recorded(reached, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
         if (await self._connection.execute(reached)).first() is None:
             raise NotFound
         statement = _agreements(reach).where(t.agreements.c.case_id == case_id)

@@ -29,6 +29,7 @@ from mediation_api.repository import tables as t
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.paging import Page, Slice, Sort, read_page
 from mediation_api.repository.reach import GONE, HERE, own_participation, sees_case, takes_part
+from mediation_api.repository.recording import recorded
 
 LIVE = (SessionState.SCHEDULED, SessionState.IN_PROGRESS)
 
@@ -70,6 +71,7 @@ class Board:
     async def get(self, case_id: UUID, reach: Reach) -> RowMapping:
         """One case, as the caller may see it. Raises NotFound."""
         statement = _seen_by(reach).where(t.cases.c.id == case_id)
+        statement = recorded(statement, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
         row = (await self._connection.execute(statement)).mappings().first()
         if row is None:
             raise NotFound
@@ -106,6 +108,7 @@ class Board:
             id_=t.cases.c.id,
             descending=wanted.sort.descending,
             of=reach,
+            listed=t.cases.c.id,
         )
 
 

@@ -24,6 +24,7 @@ from mediation_api.repository.batching import Change, together
 from mediation_api.repository.effects import case_columns, effects
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.reach import own_participation, sees_case
+from mediation_api.repository.recording import recorded
 from mediation_api.repository.wall import enter
 
 _CASE = TypeAdapter(Case)
@@ -62,11 +63,11 @@ class Cases:
         Raises:
             NotFound: there is none, or not for this caller.
         """
-        statement = _own_part() if reach.relation is Relation.OWN else _whole()
-        found = await self._connection.execute(
-            statement.add_columns(_speaker(reach)).where(tables.cases.c.id == case_id, sees_case(reach))
-        )
-        row = found.mappings().first()
+        cases = tables.cases.c
+        statement: AnySelect = _own_part() if reach.relation is Relation.OWN else _whole()
+        statement = statement.add_columns(_speaker(reach)).where(cases.id == case_id, sees_case(reach))
+        statement = recorded(statement, reach, complaint=cases.complaint_id, case=cases.id)
+        row = (await self._connection.execute(statement)).mappings().first()
         if row is None:
             raise NotFound
         return self._case(row)

@@ -27,6 +27,7 @@ from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.paging import Page, Slice, Sort, read_page
 from mediation_api.repository.reach import GONE, own_participation, sees_complaint
+from mediation_api.repository.recording import recorded
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -158,6 +159,7 @@ class Complaints:
     async def get(self, complaint_id: UUID, reach: Reach) -> RowMapping:
         """One complaint, as the caller may see it. Raises NotFound."""
         statement = _seen_by(reach).where(tables.complaints.c.id == complaint_id)
+        statement = recorded(statement, reach, complaint=tables.complaints.c.id)
         row = (await self._connection.execute(statement)).mappings().first()
         if row is None:
             raise NotFound
@@ -193,6 +195,7 @@ class Complaints:
             id_=t.complaints.c.id,
             descending=wanted.sort.descending,
             of=reach,
+            listed=t.complaints.c.id,
         )
 
 

@@ -20,6 +20,7 @@ from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.paging import Page, Slice, read_page
 from mediation_api.repository.reach import is_own_mediator
+from mediation_api.repository.recording import recorded
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -91,7 +92,10 @@ class Mediators:
 
     async def assignment(self, assignment_id: UUID, reach: Reach) -> RowMapping:
         """One proposal, as the office or the mediator concerned sees it. Raises NotFound."""
+        case_id = t.assignments.c.case_id
+        complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == case_id).scalar_subquery()
         statement = _assignments(reach).where(t.assignments.c.id == assignment_id)
+        statement = recorded(statement, reach, complaint=complaint, case=case_id)
         row = (await self._connection.execute(statement)).mappings().first()
         if row is None:
             raise NotFound
@@ -114,6 +118,7 @@ class Mediators:
             id_=t.assignments.c.id,
             descending=True,
             of=reach,
+            listed=t.assignments.c.case_id,
         )
 
 

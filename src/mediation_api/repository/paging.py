@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.repository.nesting import AnyColumn, AnySelect
+from mediation_api.repository.recording import recorded_page
 
 Position: TypeAlias = tuple[object, object]
 """The key and the id of the last row that was given."""
@@ -59,11 +60,13 @@ async def read_page(
     id_: AnyColumn,
     descending: bool = False,
     of: Reach | None = None,
+    listed: AnyColumn | None = None,
 ) -> Slice[RowMapping]:
     """Run `statement` for one page, ordered by `key` and `id_`.
 
     `of` is the reach that `statement` keeps to. Where that is somebody's own, what is theirs is gathered first: the
     planner takes it to be strewn evenly among everybody's, and would walk all of that in order to the end.
+    With `listed`, a column of cases or complaints, it is written down which of them were seen.
     """
     if of is not None and of.relation in {Relation.OWN, Relation.ASSIGNED}:
         keys = statement.with_only_columns(key.label("key"), id_.label("id"), maintain_column_froms=True)
@@ -77,7 +80,11 @@ async def read_page(
     order = (key.desc(), id_.desc()) if descending else (key, id_)
     # One row more than wanted tells whether there is a next page, without counting.
     statement = statement.add_columns(key.label("page_key"), id_.label("page_id"))
-    rows = (await connection.execute(statement.order_by(*order).limit(page.limit + 1))).mappings().all()
+    statement = statement.order_by(*order).limit(page.limit + 1)
+    if of is not None and listed is not None:
+        statement = statement.add_columns(listed.label("opened_id"))
+        statement = recorded_page(statement, of, page.limit, descending=descending)
+    rows = (await connection.execute(statement)).mappings().all()
     items = tuple(rows[: page.limit])
     last = items[-1] if len(rows) > page.limit else None
     return Slice(items, None if last is None else (last["page_key"], last["page_id"]))

@@ -19,7 +19,9 @@ from mediation_api.domain.values import Side
 from mediation_api.repository import tables
 from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.locking import lock_row
+from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.reach import sees_complaint, sees_party
+from mediation_api.repository.recording import recorded
 from mediation_api.repository.wall import enter
 
 Values: TypeAlias = Mapping[str, object]
@@ -100,9 +102,10 @@ class Parties:
 
     async def get(self, party_id: UUID, reach: Reach) -> RowMapping:
         """One party, whole: it is read by the office or by the party itself. Raises NotFound."""
-        found = await self._connection.execute(
-            select(tables.parties).where(tables.parties.c.id == party_id, sees_party(reach))
-        )
+        parties = tables.parties.c
+        statement: AnySelect = select(tables.parties).where(parties.id == party_id, sees_party(reach))
+        statement = recorded(statement, reach, complaint=parties.complaint_id, party=parties.id)
+        found = await self._connection.execute(statement)
         row = found.mappings().first()
         if row is None:
             raise NotFound
@@ -111,13 +114,14 @@ class Parties:
     async def list(self, complaint_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The parties of a complaint that the caller reaches. Raises NotFound: not this complaint."""
         t = tables
-        found = await self._connection.execute(
+        statement: AnySelect = (
             select(t.parties)
             .select_from(t.complaints)
             .outerjoin(t.parties, (t.parties.c.complaint_id == t.complaints.c.id) & sees_party(reach))
             .where(t.complaints.c.id == complaint_id, sees_complaint(reach))
             .order_by(t.parties.c.added_at, t.parties.c.id)
         )
+        found = await self._connection.execute(recorded(statement, reach, complaint=t.complaints.c.id))
         rows = found.mappings().all()
         if not rows:
             raise NotFound

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.repository import tables as t
-from mediation_api.repository.nesting import AnyColumn
+from mediation_api.repository.nesting import AnyColumn, AnySelect
 from mediation_api.repository.reach import own_participation, sees_case
+from mediation_api.repository.recording import recorded
 
 
 class CaseRecords:
@@ -65,13 +66,15 @@ class CaseRecords:
                 t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
             )
             belongs = and_(belongs, own.exists())
-        found = await self._connection.execute(
+        statement: AnySelect = (
             select(*columns)
             .select_from(t.cases)
             .outerjoin(records, belongs)
             .where(t.cases.c.id == case_id, sees_case(reach))
             .order_by(records.c.at, records.c.id)
         )
+        statement = recorded(statement, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+        found = await self._connection.execute(statement)
         rows = found.mappings().all()
         if not rows:
             raise NotFound

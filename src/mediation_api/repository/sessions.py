@@ -14,6 +14,7 @@ from mediation_api.repository import tables as t
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.paging import Page, Slice, Sort, read_page
 from mediation_api.repository.reach import sees_case, takes_part
+from mediation_api.repository.recording import recorded
 
 
 class SessionSort(Sort):
@@ -43,6 +44,7 @@ class Sessions:
     async def get(self, session_id: UUID, reach: Reach) -> RowMapping:
         """One session. Raises NotFound."""
         statement = _sessions(reach).where(t.sessions.c.id == session_id)
+        statement = recorded(statement, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
         row = (await self._connection.execute(statement)).mappings().first()
         if row is None:
             raise NotFound
@@ -68,17 +70,20 @@ class Sessions:
             id_=t.sessions.c.id,
             descending=wanted.sort.descending,
             of=reach,
+            listed=t.sessions.c.case_id,
         )
 
     async def attendees(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The interpreters and support persons of a case. Raises NotFound: not this case."""
-        found = await self._connection.execute(
+        statement: AnySelect = (
             select(t.attendees)
             .select_from(t.cases)
             .outerjoin(t.attendees, t.attendees.c.case_id == t.cases.c.id)
             .where(t.cases.c.id == case_id, sees_case(reach))
             .order_by(t.attendees.c.added_at, t.attendees.c.id)
         )
+        statement = recorded(statement, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+        found = await self._connection.execute(statement)
         rows = found.mappings().all()
         if not rows:
             raise NotFound

@@ -35,6 +35,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint
 
 from mediation_api.domain.access import Role
 from mediation_api.domain.lifecycle import OPEN, State
+from mediation_api.domain.readings import Purpose
 from mediation_api.domain.screening import Outcome
 from mediation_api.domain.target import PauseReason
 from mediation_api.domain.values import (
@@ -503,6 +504,25 @@ chain_heads = Table(
 )
 """How far each stream of facts goes. A trigger moves a head on by one fact, and refuses every other change."""
 
+readings = Table(
+    "readings",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    _instant("at"),
+    Column("operation", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    # No foreign keys: each would lock the row that is only being read. The statement that writes this has found it.
+    Column("complaint_id", Uuid),
+    Column("case_id", Uuid),
+    Column("party_id", Uuid),
+    Column("listed", ARRAY(Uuid)),
+    *_by(),
+    _one_of("purpose", Purpose),
+    CheckConstraint("(complaint_id IS NULL) = (listed IS NOT NULL)", name="subject"),
+    Index("ix_readings_complaint_id_position", "complaint_id", "position"),
+    Index("ix_readings_listed", "listed", postgresql_using="gin"),
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
@@ -528,5 +548,6 @@ APPEND_ONLY = (
     absences,
     disclosures,
     pauses,
+    readings,
 )
 """What was acknowledged is never overwritten or deleted; a correction is a new fact."""

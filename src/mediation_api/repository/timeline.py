@@ -13,6 +13,7 @@ from mediation_api.repository import tables as t
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.paging import Page, Slice, read_page
 from mediation_api.repository.reach import own_participation, sees_case
+from mediation_api.repository.recording import recorded
 
 
 def _kinds(audience: Audience) -> list[str]:
@@ -27,7 +28,8 @@ class Timeline:
 
     async def of_case(self, case_id: UUID, reach: Reach, page: Page) -> Slice[RowMapping]:
         """A page of the timeline. Raises NotFound: not this case."""
-        reached = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
+        reached: AnySelect = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
+        reached = recorded(reached, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
         if (await self._connection.execute(reached)).first() is None:
             raise NotFound
         return await read_page(

@@ -23,6 +23,7 @@ from mediation_api.routers.deps import (
     InService,
     NewId,
     Now,
+    Opened,
     Reached,
 )
 from mediation_api.routers.disclosures import Sha256
@@ -172,13 +173,13 @@ async def make_agreement(
 
 
 @router.get("/cases/{case_id}/agreements", summary="Agreements")
-async def list_agreements(case_id: CaseId, reached: Reached, agreements_read: Agreements) -> AgreementList:
+async def list_agreements(case_id: CaseId, reached: Opened, agreements_read: Agreements) -> AgreementList:
     """The agreements of a case that the caller may see, oldest first."""
     return whole(AgreementList, await agreements_read.list(case_id, reached), _shown)
 
 
 @router.get("/agreements/{agreement_id}", summary="An agreement")
-async def get_agreement(agreement_id: AgreementId, reached: Reached, agreements_read: Agreements) -> AnyAgreement:
+async def get_agreement(agreement_id: AgreementId, reached: Opened, agreements_read: Agreements) -> AnyAgreement:
     """An agreement with its text."""
     return _shown(await agreements_read.get(agreement_id, reached))
 
@@ -208,7 +209,7 @@ async def sign_agreement(
 
 
 @router.get("/agreements/{agreement_id}/verification", summary="Verify")
-async def verify_agreement(agreement_id: AgreementId, reached: Reached, agreements_read: Agreements) -> VerificationOut:
+async def verify_agreement(agreement_id: AgreementId, reached: Opened, agreements_read: Agreements) -> VerificationOut:
     """Hash the stored text again, and hold it against the agreement and every signature."""
     row = await agreements_read.get(agreement_id, reached)
     computed = texts.text_hash(row["text"])

@@ -6,17 +6,11 @@ from typing import Final
 from fastapi import FastAPI
 
 from mediation_api.domain.access import SCOPES
-from mediation_api.routers.contract import describe
+from mediation_api.routers.contract import describe, operation_id
 from mediation_api.routers.deprecations import Deprecation, Deprecations
 from mediation_api.routers.headers import FAREWELL, HEADERS, carried, references
 from mediation_api.routers.limits import NEVER_REFUSED
 from mediation_api.routers.problems import HTTP, MEDIA_TYPE, Problem
-
-
-def operation_id(name: str) -> str:
-    """The name of a route's function as the contract writes it: in camel case."""
-    first, *rest = name.split("_")
-    return first + "".join(word.title() for word in rest)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:

@@ -28,7 +28,7 @@ from mediation_api.routers.deps import (
     CaseId,
     Cases,
     CityPolicy,
-    Reached,
+    Opened,
     Timeline,
     Today,
 )
@@ -286,7 +286,7 @@ class CasesWanted(Filters):
 async def list_cases(
     wanted: Annotated[CasesWanted, Query()],
     pages: Pages,
-    reached: Reached,
+    reached: Opened,
     cases: Board,
     city: CityPolicy,
     on: Today,
@@ -301,7 +301,7 @@ async def list_cases(
 
 
 @router.get("/{case_id}", summary="A case")
-async def get_case(case_id: CaseId, reached: Reached, cases: Board, as_shown: AsShown) -> AnyCase:
+async def get_case(case_id: CaseId, reached: Opened, cases: Board, as_shown: AsShown) -> AnyCase:
     """A case, in the form of the caller's audience."""
     return as_shown(await cases.get(case_id, reached))
 
@@ -343,7 +343,7 @@ def _fact(row: RowMapping) -> FactOut | SharedFactOut:
 
 
 @router.get("/{case_id}/timeline", summary="What happened")
-async def get_timeline(case_id: CaseId, pages: Pages, reached: Reached, timeline: Timeline) -> FactList:
+async def get_timeline(case_id: CaseId, pages: Pages, reached: Opened, timeline: Timeline) -> FactList:
     """The facts of a case, oldest first: all of them for the office, a neutral part for those who take part."""
     return pages.answer(FactList, await timeline.of_case(case_id, reached, pages.page), _fact)
 
@@ -383,7 +383,7 @@ AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="au
 
 
 @router.get("/{case_id}/readiness", summary="What is missing")
-async def get_readiness(case_id: CaseId, reached: Reached, cases: Cases, city: CityPolicy) -> AnyReadiness:
+async def get_readiness(case_id: CaseId, reached: Opened, cases: Cases, city: CityPolicy) -> AnyReadiness:
     """What scheduling and starting still wait for, without trying; for a party, its own part of it."""
     case = await cases.read(case_id, reached)
     if reached.relation is Relation.OWN:

@@ -19,6 +19,7 @@ from mediation_api.routers.deps import (
     CityPolicy,
     NewId,
     Now,
+    Opened,
     Reached,
 )
 from mediation_api.routers.http import StrictRoute
@@ -142,6 +143,6 @@ async def pause_target(
 
 
 @router.get("/pauses", summary="Pauses")
-async def list_pauses(case_id: CaseId, reached: Reached, records: CaseRecords) -> PauseList:
+async def list_pauses(case_id: CaseId, reached: Opened, records: CaseRecords) -> PauseList:
     """The pauses of a case, in the order in which they were noted."""
     return whole(PauseList, await records.pauses(case_id, reached), PauseOut.read)

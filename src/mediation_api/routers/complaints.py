@@ -28,6 +28,7 @@ from mediation_api.routers.deps import (
     InService,
     NewId,
     Now,
+    Opened,
     Parties,
     Reached,
     ReachedByAnybody,
@@ -280,7 +281,7 @@ async def file_complaint(
 async def list_complaints(
     wanted: Annotated[ComplaintsWanted, Query()],
     pages: Pages,
-    reached: Reached,
+    reached: Opened,
     complaints: Complaints,
     city: CityPolicy,
     on: Today,
@@ -294,7 +295,7 @@ async def list_complaints(
 
 
 @router.get("/{complaint_id}", summary="A complaint")
-async def get_complaint(complaint_id: ComplaintId, reached: Reached, complaints: Complaints) -> AnyComplaint:
+async def get_complaint(complaint_id: ComplaintId, reached: Opened, complaints: Complaints) -> AnyComplaint:
     """A complaint: whole for the office, in outline for a complainant and the integration that filed it."""
     return shown(await complaints.get(complaint_id, reached))
 

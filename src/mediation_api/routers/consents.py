@@ -10,7 +10,7 @@ from mediation_api.domain.errors import DisclosureOutdated, Invalid, NotFound
 from mediation_api.domain.values import Channel, Decision
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import CaseId, CaseRecords, Cases, InService, NewId, Now, Reached
+from mediation_api.routers.deps import CaseId, CaseRecords, Cases, InService, NewId, Now, Opened, Reached
 from mediation_api.routers.disclosures import Sha256, find_current
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
@@ -121,7 +121,7 @@ async def give_consent(
 
 
 @router.get("/consents", summary="Consents")
-async def list_consents(case_id: CaseId, reached: Reached, records: CaseRecords) -> ConsentList:
+async def list_consents(case_id: CaseId, reached: Opened, records: CaseRecords) -> ConsentList:
     """Who answered what, oldest first: all of it for the office, its own answer for a party."""
     return whole(ConsentList, await records.consents(case_id, reached), ConsentOut.read)
 
@@ -157,6 +157,6 @@ async def withdraw(
 
 
 @router.get("/withdrawals", summary="Withdrawals")
-async def list_withdrawals(case_id: CaseId, reached: Reached, records: CaseRecords) -> WithdrawalList:
+async def list_withdrawals(case_id: CaseId, reached: Opened, records: CaseRecords) -> WithdrawalList:
     """Who withdrew, oldest first: all for the office, its own withdrawal for a party."""
     return whole(WithdrawalList, await records.withdrawals(case_id, reached), WithdrawalOut.read)

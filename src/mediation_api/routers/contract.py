@@ -14,6 +14,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from mediation_api.domain.readings import OPENS
 from mediation_api.routers.personal_data import HOLDINGS, Kind, kind_of
 
 Node: TypeAlias = dict[str, object]
@@ -79,13 +80,24 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """The kinds of facts that each operation may record. It records one at least."""
 
 
+def operation_id(name: str) -> str:
+    """The name of a route's function as the contract writes it: in camel case."""
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+READ: Final = "read"
+"""Stands in their place where who reads is written down (`domain/readings.py`); that is no fact of the case."""
+_READS: Final = frozenset(operation_id(name) for name in OPENS)
+
+
 def describe(contract: Node) -> None:
     """Complete the contract in place."""
     models = {name: _node(model) for name, model in _child(_child(contract, "components"), "schemas").items()}
     addressed = _addressed((method, path, str(each["operationId"])) for method, path, each in _operations(contract))
     for method, path, operation in _operations(contract):
         name = str(operation["operationId"])
-        operation["x-audit-event"] = list(RECORDS.get(name, ()))
+        operation["x-audit-event"] = [*RECORDS.get(name, ()), *([READ] if name in _READS else ())]
         kinds = _kinds(operation, models)
         operation["x-personal-data"] = sorted(kinds)
         operation["x-retention"] = sorted({HOLDINGS[kind].retention for kind in kinds})

@@ -13,14 +13,16 @@ from datetime import date, datetime
 from typing import Annotated, TypeVar
 from uuid import UUID, uuid4
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Header, Path, Request
 from fastapi.security import HTTPBearer
+from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain import access, target
+from mediation_api.domain import access, readings, target
 from mediation_api.domain.access import ANYBODY, Reach
 from mediation_api.domain.errors import Unauthenticated
 from mediation_api.domain.policy import Policy
+from mediation_api.domain.readings import Purpose
 from mediation_api.outreach.tokens import Issuer, Verifier
 from mediation_api.repository.agreements import Agreements as AgreementsRepository
 from mediation_api.repository.board import Board as BoardRepository
@@ -29,6 +31,7 @@ from mediation_api.repository.complaints import Complaints as ComplaintsReposito
 from mediation_api.repository.database import Database
 from mediation_api.repository.mediators import Mediators as MediatorsRepository
 from mediation_api.repository.parties import Parties as PartiesRepository
+from mediation_api.repository.readings import Readings as ReadingsRepository
 from mediation_api.repository.records import CaseRecords as CaseRecordsRepository
 from mediation_api.repository.sessions import Sessions as SessionsRepository
 from mediation_api.repository.timeline import Timeline as TimelineRepository
@@ -138,6 +141,28 @@ async def with_token(reached: ReachedByAnybody, _documented: Annotated[object, D
 
 Reached = Annotated[Reach, Depends(with_token)]
 
+
+async def opening(
+    request: Request,
+    reached: Reached,
+    at: Now,
+    access_purpose: Annotated[
+        Purpose | SkipJsonSchema[None],
+        Header(
+            alias="Access-Purpose",
+            description="What it is opened for; the daily work of the caller's role unless given. Reads by anybody "
+            "but a party are written down, with this.",
+            examples=["party_request"],
+        ),
+    ] = None,
+) -> Reach:
+    """What the caller reaches, to be written down as opened when it is found; `domain.readings` says what is."""
+    return readings.reading(reached, request.scope["endpoint"].__name__, access_purpose, at)
+
+
+Opened = Annotated[Reach, Depends(opening)]
+"""For a GET that shows something of a complaint, a party or a case."""
+
 # ── the repositories, on the request's one connection ──────────────────────────────────────────────────────────────
 
 
@@ -175,6 +200,7 @@ Complaints = Annotated[ComplaintsRepository, Depends(_on(ComplaintsRepository))]
 Mediators = Annotated[MediatorsRepository, Depends(_on(MediatorsRepository))]
 Parties = Annotated[PartiesRepository, Depends(_on(PartiesRepository))]
 CaseRecords = Annotated[CaseRecordsRepository, Depends(_on(CaseRecordsRepository))]
+Readings = Annotated[ReadingsRepository, Depends(_on(ReadingsRepository))]
 Sessions = Annotated[SessionsRepository, Depends(_on(SessionsRepository))]
 Timeline = Annotated[TimelineRepository, Depends(_on(TimelineRepository))]
 

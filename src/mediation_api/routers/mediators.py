@@ -22,6 +22,7 @@ from mediation_api.routers.deps import (
     Mediators,
     NewId,
     Now,
+    Opened,
     Reached,
 )
 from mediation_api.routers.http import StrictRoute
@@ -211,7 +212,7 @@ async def propose_mediator(
 
 @router.get("/assignments", summary="Assignments")
 async def list_assignments(
-    wanted: Annotated[AssignmentsWanted, Query()], pages: Pages, reached: Reached, mediators: Mediators
+    wanted: Annotated[AssignmentsWanted, Query()], pages: Pages, reached: Opened, mediators: Mediators
 ) -> AssignmentList:
     """Assignments, newest first: all for coordinators, their own for a mediator."""
     part = await mediators.assignments(reached, pages.page, case_id=wanted.case_id, state=wanted.state)
@@ -219,7 +220,7 @@ async def list_assignments(
 
 
 @router.get("/assignments/{assignment_id}", summary="An assignment")
-async def get_assignment(assignment_id: AssignmentId, reached: Reached, mediators: Mediators) -> AssignmentOut:
+async def get_assignment(assignment_id: AssignmentId, reached: Opened, mediators: Mediators) -> AssignmentOut:
     """An assignment."""
     return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
 

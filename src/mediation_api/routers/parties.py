@@ -22,6 +22,7 @@ from mediation_api.routers.deps import (
     InService,
     NewId,
     Now,
+    Opened,
     Parties,
     PartyId,
     Reached,
@@ -207,7 +208,7 @@ async def new_code(
 
 
 @router.get("/v1/complaints/{complaint_id}/parties", summary="The parties of a complaint")
-async def list_parties(complaint_id: ComplaintId, reached: Reached, parties: Parties) -> PartyList:
+async def list_parties(complaint_id: ComplaintId, reached: Opened, parties: Parties) -> PartyList:
     """Staff see all parties of the complaint, in the order in which they were added; a complainant sees itself."""
     return whole(PartyList, await parties.list(complaint_id, reached), PartyOut.of)
 
@@ -240,7 +241,7 @@ async def add_party(
 
 
 @router.get("/v1/parties/{party_id}", summary="A party")
-async def get_party(party_id: PartyId, reached: Reached, parties: Parties) -> PartyOut:
+async def get_party(party_id: PartyId, reached: Opened, parties: Parties) -> PartyOut:
     """Staff see any party; a party sees itself."""
     return PartyOut.of(await parties.get(party_id, reached))
 

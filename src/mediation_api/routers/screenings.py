@@ -20,6 +20,7 @@ from mediation_api.routers.deps import (
     Complaints,
     NewId,
     Now,
+    Opened,
     Reached,
     Today,
 )
@@ -92,7 +93,7 @@ async def screen_case(
 
 
 @router.get("/screenings", summary="Screenings")
-async def list_screenings(case_id: CaseId, reached: Reached, records: CaseRecords) -> ScreeningList:
+async def list_screenings(case_id: CaseId, reached: Opened, records: CaseRecords) -> ScreeningList:
     """The screenings of a case, oldest first."""
     return whole(ScreeningList, await records.screenings(case_id, reached), ScreeningOut.read)
 

@@ -31,6 +31,7 @@ from mediation_api.routers.deps import (
     CityPolicy,
     NewId,
     Now,
+    Opened,
     Reached,
     SessionId,
     Sessions,
@@ -185,7 +186,7 @@ async def schedule_session(
 
 @router.get("/sessions", summary="Sessions")
 async def list_sessions(
-    wanted: Annotated[SessionsWanted, Query()], pages: Pages, reached: Reached, sessions_read: Sessions
+    wanted: Annotated[SessionsWanted, Query()], pages: Pages, reached: Opened, sessions_read: Sessions
 ) -> SessionList:
     """The sessions that the caller reaches, by period, mediator or case. Without `sort` the earliest first."""
     part = await sessions_read.list(reached, SessionFilter(**wanted.model_dump()), pages.page)
@@ -193,7 +194,7 @@ async def list_sessions(
 
 
 @router.get("/sessions/{session_id}", summary="A session")
-async def get_session(session_id: SessionId, reached: Reached, sessions_read: Sessions) -> AnySession:
+async def get_session(session_id: SessionId, reached: Opened, sessions_read: Sessions) -> AnySession:
     """A session, in the form of the caller's audience."""
     return _shown(await sessions_read.get(session_id, reached))
 
@@ -352,7 +353,7 @@ async def add_attendee(
 
 
 @router.get("/cases/{case_id}/attendees", summary="Attendees")
-async def list_attendees(case_id: CaseId, reached: Reached, sessions_read: Sessions) -> AttendeeList:
+async def list_attendees(case_id: CaseId, reached: Opened, sessions_read: Sessions) -> AttendeeList:
     """The interpreters and support persons of a case, in the order in which they were added."""
     return whole(AttendeeList, await sessions_read.attendees(case_id, reached), AttendeeOut.read)
 

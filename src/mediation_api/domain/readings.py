@@ -1,0 +1,103 @@
+"""Who opened what: each read of a complaint, a party or a case by anybody but a party is written down.
+
+Kept are when, who (role and subject), which operation, of which complaint, case or party, and for what purpose. The
+operation together with the role says which fields were shown: it has one form of answer for each audience. A page of a
+list is one entry with the ids of what stood on it. A read that finds nothing is not written down, and one that cannot
+be written down fails.
+
+Not written down: what parties read of their own; the roster, disclosures and other things that are not about a person
+of a case; what a command answers, since the command itself is a fact.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from mediation_api.domain.access import Reach, Role
+
+
+class Purpose(StrEnum):
+    """What somebody opens something for. Codes, because free text would come to hold people's names."""
+
+    INTAKE = "intake"
+    CASEWORK = "casework"
+    SUPERVISION = "supervision"
+    MEDIATION = "mediation"
+    AUDIT = "audit"
+    EXCHANGE = "exchange"
+    """Another system of the city keeps in step."""
+    PARTY_REQUEST = "party_request"
+    """A party asked for it."""
+    LEGAL_REQUEST = "legal_request"
+    """A court, a subpoena, or a request for public records."""
+
+
+USUAL: Mapping[Role, Purpose] = MappingProxyType(
+    {
+        Role.INTAKE: Purpose.INTAKE,
+        Role.COORDINATOR: Purpose.CASEWORK,
+        Role.DIRECTOR: Purpose.SUPERVISION,
+        Role.MEDIATOR: Purpose.MEDIATION,
+        Role.AUDITOR: Purpose.AUDIT,
+        Role.INTEGRATION: Purpose.EXCHANGE,
+    }
+)
+"""What each role does every day; taken where no purpose is given. Parties are not here: they read their own."""
+
+
+class Opened(StrEnum):
+    """What an operation opens."""
+
+    COMPLAINT = "complaint"
+    PARTY = "party"
+    CASE = "case"
+    LIST = "list"
+    """Several cases or complaints at once, on one page."""
+
+
+OPENS: Mapping[str, Opened] = MappingProxyType(
+    {
+        **dict.fromkeys(("get_complaint", "list_parties"), Opened.COMPLAINT),
+        "get_party": Opened.PARTY,
+        **dict.fromkeys(
+            (
+                "get_agreement",
+                "get_assignment",
+                "get_case",
+                "get_readiness",
+                "get_session",
+                "get_timeline",
+                "list_agreements",
+                "list_attendees",
+                "list_consents",
+                "list_pauses",
+                "list_readings",
+                "list_screenings",
+                "list_withdrawals",
+                "verify_agreement",
+            ),
+            Opened.CASE,
+        ),
+        **dict.fromkeys(("list_assignments", "list_cases", "list_complaints", "list_sessions"), Opened.LIST),
+    }
+)
+"""Every read that is written down. A test holds that no other shows anything of a case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Reach):
+    """What the caller reaches, and will have opened when it is found."""
+
+    operation: str
+    purpose: Purpose
+    at: datetime
+
+
+def reading(reached: Reach, operation: str, purpose: Purpose | None, at: datetime) -> Reach:
+    """The same reach, to be written down when it finds something; a party's stays as it is."""
+    usual = USUAL.get(reached.actor.role)
+    if usual is None:
+        return reached
+    return Reading(reached.actor, reached.relation, operation, purpose or usual, at)
