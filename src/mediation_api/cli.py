@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import aclosing, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -241,8 +241,9 @@ def audit_verify(
     """Compute the chain of facts anew, and print a line for each place where it does not hold. Ends with 1 if any."""
 
     async def examine(report: Report) -> None:
-        async for problem in verify(_with_database(settings_from_environment()), against, keys, report):
-            _say(str(problem))
+        async with aclosing(verify(_with_database(settings_from_environment()), against, keys, report)) as found:
+            async for problem in found:
+                _say(str(problem))
 
     report = Report()
     with _one_line_errors():

@@ -227,7 +227,7 @@ def operations(contract: Schema) -> list[Operation]:
 # Tried in turn where a text has a pattern and no example.
 _TEXTS: Final = ("Ana Ruiz", "en", "+1 212 555 0100", "ana@example.org", "2026-000123", "x" * 32, "0" * 64)
 # What a header is given; any other, such as an idempotency key, gets a fresh value for each request.
-_HEADERS: Final = {"If-Match": "*"}
+_HEADERS: Final = {"If-Match": "*", "Access-Purpose": "audit"}
 _FORMATS: Final = {
     "uuid": "00000000-0000-4000-8000-000000000000",
     "date": "2026-03-03",

@@ -13,7 +13,7 @@ between. It can never be taken for a token: those are signed over two parts of b
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -100,7 +100,9 @@ async def export(settings: Settings, to: BinaryIO, *, at: datetime) -> None:
     to.write(statement.signature())
 
 
-async def verify(settings: Settings, against: Path | None, keys: Path | None, report: Report) -> AsyncIterator[Problem]:
+async def verify(
+    settings: Settings, against: Path | None, keys: Path | None, report: Report
+) -> AsyncGenerator[Problem]:
     """Everything that is wrong with the chains, also held against a statement. `report` counts along.
 
     Args:
