@@ -105,6 +105,21 @@ async def test_an_edit_is_one_line_without_a_person_and_a_status_that_says_so(
     assert "1 problems" in done.stderr
 
 
+async def test_an_answer_that_is_not_what_its_fact_says_is_a_line_as_well(
+    committed_office: Office, owned: Settings, environment: Mapping[str, str]
+) -> None:
+    story = await (await committed_office.file()).to_asking()
+    await bend(
+        owned,
+        "ALTER TABLE consents DISABLE TRIGGER USER",
+        "UPDATE consents SET decision = 'declined'",
+    )
+    done = run(environment, "verify")
+    assert done.exit_code == 1
+    assert done.stdout.startswith(story.case_id)
+    assert done.stdout.endswith(" unlike-fact\n")
+
+
 async def test_a_chain_that_was_rewritten_shows_against_an_export_only(
     committed_office: Office, owned: Settings, environment: Mapping[str, str], place: Path
 ) -> None:

@@ -19,7 +19,7 @@ from typing import Final, Union, get_args, get_origin, get_type_hints
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import RowMapping, insert, select, text
+from sqlalchemy import RowMapping, UniqueConstraint, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.build import Office
@@ -32,6 +32,7 @@ from mediation_api.domain.chain import START, Examination, Flaw, Head, Problem, 
 from mediation_api.domain.facts import Fact
 from mediation_api.repository import chains
 from mediation_api.repository import tables as t
+from mediation_api.repository.beside_facts import unlike_facts
 from mediation_api.repository.cases import facts_of
 from mediation_api.repository.database import create_engine
 
@@ -385,6 +386,80 @@ async def test_a_chain_that_was_rewritten_is_found_beside_what_was_exported_befo
         assert await unseen(owner, [Owner.rewrites] * 20, *exported) == {}
         # The control, and what the chain alone cannot show.
         assert await unseen(owner, [Owner.rewrites] * 20) == {"rewrites": 20}
+
+
+BESIDE: Final = {
+    "consents": "decision = CASE decision WHEN 'agreed' THEN 'declined' ELSE 'agreed' END",
+    "withdrawals": "channel = 'letter'",
+    "signatures": "method = 'paper'",
+    "screenings": "findings = '[]'",
+    "approvals": "approved = NOT approved",
+    "absences": "excused = NOT excused",
+    "pauses": "ends_on = ends_on + 1",
+    "agreements": "text = text || '.'",
+    "disclosures": "body = body || '.'",
+}
+"""What is shown of what happened, and a change of it that no fact tells of."""
+
+
+@pytest.fixture
+async def busy(office: Office) -> Office:
+    """An office in which there is something in each of these tables."""
+    await tell_stories(office)
+    story = await (await office.file(officers=[{}, {}])).to_scheduled()
+    await office.director.post(f"{story.path}/approvals", {"approver": "director", "approved": True})
+    today = NOON.date().isoformat()
+    await office.intake.post(f"{story.path}/pauses", {"reason": "leave", "starts_on": today, "ends_on": today})
+    office.clock.advance(days=3, hours=1)
+    absent = {"party_id": story.officers[0].party_id, "excused": True}
+    await office.coordinator.post(f"/v1/sessions/{story.session_id}/absences", absent)
+    return office
+
+
+DEEDS_BESIDE: Final = {
+    "edit": "UPDATE {table} SET {change} WHERE {key} = (SELECT {key} FROM {table} ORDER BY {key} LIMIT 1)",
+    "delete": "DELETE FROM {table} WHERE {key} = (SELECT {key} FROM {table} ORDER BY {key} LIMIT 1)",
+    "move": "UPDATE {table} SET at = at + interval '1 second'",
+    "insert": "INSERT INTO {table} SELECT (jsonb_populate_record(other, jsonb_build_object('id', gen_random_uuid()))).*"
+    " FROM {table} AS other LIMIT 1",
+}
+
+
+async def beside(connection: AsyncConnection) -> list[Problem]:
+    return [problem async for problem in unlike_facts(connection)]
+
+
+async def without_walls(connection: AsyncConnection, table: str) -> None:
+    """Take away all that would refuse the deed."""
+    await connection.execute(text("SET LOCAL session_replication_role = replica"))
+    await connection.execute(text(f"DROP TRIGGER IF EXISTS append_only ON {table}"))
+    for constraint in t.metadata.tables[table].constraints:
+        if isinstance(constraint, UniqueConstraint):
+            await connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {constraint.name} CASCADE"))
+    for index in t.metadata.tables[table].indexes:
+        await connection.execute(text(f"DROP INDEX {index.name}"))
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize(
+    ("table", "deed"),
+    [
+        (table, deed)
+        for table in BESIDE
+        for deed in DEEDS_BESIDE
+        if (deed == "edit" or table != "disclosures") and (deed != "move" or "at" in t.metadata.tables[table].c)
+    ],
+)
+async def test_what_is_shown_beside_the_facts_is_held_against_them(
+    table: str, deed: str, database: RolledBackDatabase
+) -> None:
+    key = "sha256" if table == "disclosures" else "id"
+    async with database.transaction() as connection:
+        await without_walls(connection, table)
+        assert await beside(connection) == []
+        statement = text(DEEDS_BESIDE[deed].format(table=table, key=key, change=BESIDE[table]))
+        assert (await connection.execute(statement)).rowcount >= 1
+        assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_FACT}
 
 
 async def test_a_case_that_lost_its_facts_and_its_head_still_shows(

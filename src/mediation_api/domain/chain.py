@@ -88,6 +88,8 @@ class Flaw(StrEnum):
     """The last link is not that of the head."""
     HEADLESS = "headless"
     """A complaint, case or mediator has no stream, though it began with a fact."""
+    UNLIKE_FACT = "unlike-fact"
+    """What is shown (an answer, a withdrawal, a signature, …) is not what the fact says, or stands without it."""
     UNLIKE_EXPORT = "unlike-export"
     """The chain was rewritten: it holds another link in the place of the exported one."""
     NOT_AS_FAR_AS_EXPORT = "not-as-far-as-export"

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.chain import Examination, Head, Problem
 from mediation_api.outreach.keys import SigningKey, VerificationKey, base64url, read_jwks, read_object
-from mediation_api.repository import chains
+from mediation_api.repository import beside_facts, chains
 from mediation_api.repository.database import create_engine
 from mediation_api.repository.wall import shows_all
 from mediation_api.settings import Settings, SettingsError
@@ -103,7 +103,7 @@ async def export(settings: Settings, to: BinaryIO, *, at: datetime) -> None:
 async def verify(
     settings: Settings, against: Path | None, keys: Path | None, report: Report
 ) -> AsyncGenerator[Problem]:
-    """Everything that is wrong with the chains, also held against a statement. `report` counts along.
+    """Everything that is wrong with the chains, with a statement of them, and with what is shown beside the facts.
 
     Args:
         settings: name the database and, without `keys`, the key that signed the statement.
@@ -116,9 +116,10 @@ async def verify(
     """
     examination = Examination(iter(()) if against is None else _exported(settings, against, keys))
     async with _snapshot(settings) as connection:
-        async for problem in chains.problems(connection, examination):
-            report.problems += 1
-            yield problem
+        for found in (chains.problems(connection, examination), beside_facts.unlike_facts(connection)):
+            async for problem in found:
+                report.problems += 1
+                yield problem
     report.facts, report.streams = examination.facts, examination.streams
 
 
