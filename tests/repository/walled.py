@@ -166,7 +166,10 @@ async def _sealed(busy: BusyOffice) -> None:
     asking = await office.file(
         complainants=[_person("Asked")], officers=[_officer("Busy2", "1001"), _officer("Silent", "1003")]
     )
-    await asking.to_asking()
+    await asking.screen()
+    await _opened(asking)
+    await asking.answer(asking.complainants[0])
+    await _opened(asking)
     await asking.answer(asking.officers[1])
     await _opened(asking)
     _remember(busy, "asking", asking)
