@@ -18,7 +18,7 @@ from mediation_api.repository.roles import require_safe_role, roles_sql
 from mediation_api.settings import Environment, Settings, SettingsError
 
 OwnerOf = Callable[[Settings], Settings]
-PASSWORD = "made up for one test"
+PASSWORD = "made up for one test"  # pragma: allowlist secret
 
 
 def _as(settings: Settings, login: str) -> Settings:

@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import ndiff
 from typing import TypeAlias
@@ -464,8 +465,8 @@ async def test_a_cursor_cannot_be_read_and_so_does_not_count_what_others_did(off
     cursor = str(page["next_cursor"])
     inside = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     for start in range(len(inside)):
-        with pytest.raises(ValueError):  # noqa: PT011 - whichever way it fails
-            json.loads(inside[start:])
+        with suppress(ValueError):  # a last octet may be a digit by chance; a place is a list
+            assert not isinstance(json.loads(inside[start:]), list)
 
 
 @pytest.mark.parametrize("other", ["agreed", "declined"])
