@@ -24,7 +24,7 @@ from tests.routers.test_access import caller, filled_in, operations
 
 from mediation_api.domain.access import ACCESS, Actor, Role
 from mediation_api.repository.database import Database
-from mediation_api.routers.answers import operation_id
+from mediation_api.routers.contract import operation_id
 from mediation_api.routers.headers import HEADERS
 from mediation_api.routers.http import BodyLimit
 from mediation_api.routers.limits import Limiter
