@@ -78,7 +78,7 @@ async def stories(office: Office, number: int = 3) -> list[Story]:
 
 
 def test_every_list_in_pages_is_tried() -> None:
-    assert {*paged()} == {*LISTS, "/v1/cases/{case_id}/timeline"}
+    assert {*paged()} == {*LISTS, "/v1/cases/{case_id}/timeline", "/v1/cases/{case_id}/readings"}
     with_order = {path for path, operation in paged().items() if "sort" in parameters_of(operation)}
     assert with_order == set(ORDERED)
 

@@ -33,7 +33,14 @@ class PagesElsewhere(CORSMiddleware):
             app,
             allow_origins=origins,
             allow_methods=["GET", "POST", "PUT", "PATCH"],
-            allow_headers=["Authorization", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id"],
+            allow_headers=[
+                "Access-Purpose",
+                "Authorization",
+                "Idempotency-Key",
+                "If-Match",
+                "If-None-Match",
+                "X-Request-Id",
+            ],
             expose_headers=EXPOSED,
             max_age=_PREFLIGHT_SECONDS,
         )
