@@ -8,6 +8,7 @@
 # make fuzz-faults      shows that this gate sees planted faults
 # make benchmark        what a page of a long list costs (ARGS="--cases 50000" for a shorter one)
 # make crashes          kills the service while people write, and counts what became of it
+# make mutants          small changes of the domain, each of which a test has to notice (ARGS="case target": in these)
 # make contract         lint, compatibility, client and journeys of openapi/; needs Node.js 20 or later
 # make contract-faults  plant faults, and show which gate turns red
 SHELL := /bin/bash
@@ -27,7 +28,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check scan browser fuzz fuzz-faults crashes benchmark format lock settings access openapi contract contract-faults release-contract clean
+.PHONY: help run test check scan browser fuzz fuzz-faults crashes benchmark mutants format lock settings access openapi contract contract-faults release-contract clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -114,6 +115,10 @@ fuzz-faults: $(STAMP)
 
 benchmark: $(STAMP)
 	@$(BIN)/python -m benchmarks.paging $(ARGS)
+
+# With one seed, sets have one order: what survives does not depend on the day.
+mutants: $(STAMP)
+	@PYTHONHASHSEED=0 $(BIN)/python -m tests.domain.mutants $(ARGS)
 
 NODE_LOCK := openapi/package-lock.json
 NODE_STAMP := openapi/node_modules/.installed-$(shell cat $(NODE_LOCK) | cksum | cut -d' ' -f1)

@@ -12,6 +12,7 @@ from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.agreements import Agreement
 from mediation_api.domain.assignments import Assignment
 from mediation_api.domain.case import Case
+from mediation_api.domain.errors import Invalid
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.participants import Attendee, Participant
 from mediation_api.domain.policy import Policy
@@ -154,6 +155,13 @@ def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED, *, gu
         guardian_agreed=guardian,
         consent_id=NEW,
     )
+
+
+def pointed_at(refused: Invalid) -> tuple[str, str]:
+    """The value that was refused and the rule that it breaks. Each such refusal is a sentence."""
+    assert str(refused).endswith(".")
+    assert str(refused) != Invalid.detail
+    return refused.pointer, refused.rule
 
 
 def withdraw(of: Case, party_id: UUID) -> facts.Facts:

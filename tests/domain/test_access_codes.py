@@ -25,6 +25,8 @@ codes = st.binary(min_size=ENTROPY_BYTES, max_size=ENTROPY_BYTES).map(from_entro
 
 def test_a_code_reads_as_seven_groups_of_five() -> None:
     assert CODE.text() == "000G4-0R40M-30E20-9185G-R38E1-W8124-GK2GA"
+    other = from_entropy(bytes(range(200, 200 + ENTROPY_BYTES)))
+    assert other.text() == "S34WN-JYCSQ-7CZM6-HTB9X-9NEPT-ZCDKP-PVVGH"
 
 
 def test_the_secret_has_128_bits_and_every_random_byte_counts() -> None:
@@ -114,6 +116,11 @@ def test_one_secret_has_one_spelling(body: str) -> None:
             parse(text)
     else:
         assert parse(text).text().replace("-", "") == text
+
+
+def test_a_code_may_use_every_character() -> None:
+    body = _ALPHABET + "00"
+    assert parse(body + _check_character(body)).lookup == _ALPHABET[:8]
 
 
 def test_text_beyond_any_code_is_not_even_read() -> None:

@@ -141,6 +141,11 @@ def test_a_text_that_was_replaced_is_not_signed() -> None:
         sign(replace(full_room(), agreements=(agreement(superseded=True),)))
 
 
+def test_of_several_texts_the_one_that_is_named_is_signed() -> None:
+    old, new = replace(agreement(superseded=True), agreement_id=NEW), agreement()
+    assert sign(replace(full_room(), agreements=(old, new)))[0].kind == "agreement.signed"
+
+
 def test_only_the_text_that_was_shown_is_signed() -> None:
     with pytest.raises(TextChanged):
         sign(full_room(), sha256="0" * 64)

@@ -41,6 +41,7 @@ from tests.domain.cases import (
     minor,
     moves,
     officer,
+    pointed_at,
     policy,
     scheduled,
     session,
@@ -131,6 +132,42 @@ def test_a_complaint_that_was_mediated_is_over() -> None:
         a_complaint(is_closed=True).open_case(NEW, at=AT, policy=CITY)
 
 
+def test_a_caller_has_not_left_unless_it_is_said() -> None:
+    assert a_complaint().caller_has_left is False
+
+
+def test_somebody_of_whom_only_the_side_is_known_is_an_adult_who_waits_and_was_never_absent() -> None:
+    assert Participant(party_id=ROSA, side=Side.COMPLAINANT) == Participant(
+        party_id=ROSA,
+        side=Side.COMPLAINANT,
+        standing=WAITING,
+        minor=False,
+        guardian_on_file=False,
+        interpreter_language=None,
+        unit=None,
+        unexcused_absences=0,
+        withdrawal_id=None,
+    )
+
+
+def asked_again(*complainants: Participant, has_left: bool) -> Facts:
+    again = replace(a_complaint(), caller_has_left=has_left, parties=(*complainants, officer(KIM), officer(LEE)))
+    return again.open_case(NEW, at=AT, policy=CITY)
+
+
+def test_who_has_left_does_not_learn_from_a_request_how_the_other_complainants_went_on() -> None:
+    with pytest.raises(PartyLeft):
+        asked_again(complainant(ROSA), complainant(ELIA), has_left=True)
+
+
+def test_the_only_complainant_may_ask_again_after_leaving_whoever_the_officers_are() -> None:
+    assert kinds(asked_again(complainant(ROSA), has_left=True))[0] == "case.opened"
+
+
+def test_who_has_not_left_may_ask_again_for_everybody() -> None:
+    assert kinds(asked_again(complainant(ROSA), complainant(ELIA), has_left=False))[0] == "case.opened"
+
+
 # ── screening ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SCREENING = case(State.SCREENING, complainant(ROSA, WAITING), officer(KIM, WAITING))
@@ -208,7 +245,7 @@ def test_nobody_but_a_director_overrides(by: Actor, *, override: bool) -> None:
 def test_an_override_needs_a_reason() -> None:
     with pytest.raises(Invalid) as caught:
         screen(SCREENING, override=True, by=DIRECTOR)
-    assert (caught.value.pointer, caught.value.rule) == ("/reason", "required-with-override")
+    assert pointed_at(caught.value) == ("/reason", "required-with-override")
 
 
 def test_a_case_without_an_officer_does_not_go_on() -> None:
@@ -218,10 +255,11 @@ def test_a_case_without_an_officer_does_not_go_on() -> None:
     assert caught.value.missing == (Missing("officer-missing"),)
 
 
+@pytest.mark.parametrize("outcome", list(Outcome))
 @pytest.mark.parametrize("state", sorted(OPEN - {State.SCREENING}))
-def test_a_case_is_screened_once(state: State) -> None:
+def test_a_case_is_screened_once(state: State, outcome: Outcome) -> None:
     with pytest.raises(StateConflict):
-        screen(case(state))
+        screen(case(state), outcome)
 
 
 # ── approvals ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -253,6 +291,14 @@ def test_each_unit_has_its_own_commander() -> None:
         Missing("approval-missing", about="unit_commander North"),
     )
     assert approved.missing_approvals(city) == (Missing("approval-missing", about="unit_commander East"),)
+
+
+def test_the_director_approves_once_for_all_units() -> None:
+    two_units = case(State.ASKING, complainant(ROSA), officer(KIM, unit="North"), officer(LEE, unit="East"))
+    city = policy(Approver.DIRECTOR)
+    assert two_units.missing_approvals(city) == (Missing("approval-missing", about="director"),)
+    approved = replace(two_units, approvals=(Approval(approver=Approver.DIRECTOR, unit=None),))
+    assert approved.missing_approvals(city) == ()
 
 
 def test_a_transfer_voids_the_approval_of_the_unit_before() -> None:
@@ -703,7 +749,7 @@ def test_a_pause_is_noted() -> None:
 def test_a_pause_of_more_than_sixty_days_is_refused() -> None:
     with pytest.raises(Invalid) as caught:
         case(State.ASKING).pause(a_pause(date(2026, 5, 1)), pause_id=NEW, policy=CITY)
-    assert (caught.value.pointer, caught.value.rule) == ("/ends_on", "pause-too-long")
+    assert pointed_at(caught.value) == ("/ends_on", "pause-too-long")
 
 
 @pytest.mark.parametrize("reached", [True, False])

@@ -44,6 +44,10 @@ def test_a_gate_lists_what_is_missing() -> None:
     assert ConditionsMissing(missing).missing == missing
 
 
+def test_a_condition_is_about_nobody_unless_it_says_so() -> None:
+    assert Missing("mediator-missing").subject is None
+
+
 def test_a_condition_is_a_sentence_that_says_what_it_is_about() -> None:
     assert Missing("mediator-missing").detail == "No mediator has accepted the case."
     about = Missing("interpreter-missing", about="asl").detail

@@ -11,6 +11,7 @@ import pytest
 
 from mediation_api.domain import facts
 from mediation_api.domain.facts import Audience, CaseFact, Fact
+from mediation_api.domain.values import CancelReason
 
 # Not `__subclasses__`: a dataclass with slots leaves the class that it was made from behind.
 ALL = sorted(
@@ -91,7 +92,55 @@ def test_nothing_that_is_recorded_can_hold_a_narrative() -> None:
     assert {(kind, name) for kind, name in texts if kind != "case.screened"} == PLAIN_TEXT
 
 
+def test_what_facts_are_called_does_not_change() -> None:
+    """Recorded facts outlive releases, and what is read of them goes by their kind."""
+    assert {fact.kind for fact in ALL} == {
+        "absence.recorded",
+        "access_code.issued",
+        "agreement.made",
+        "agreement.signed",
+        "approval.recorded",
+        "assignment.accepted",
+        "assignment.conflicted",
+        "assignment.declined",
+        "assignment.recused",
+        "assignment.released",
+        "attendee.added",
+        "attendee.confirmed",
+        "case.closed",
+        "case.moved",
+        "case.opened",
+        "case.screened",
+        "complaint.corrected",
+        "complaint.filed",
+        "consent.given",
+        "coordinator.assigned",
+        "mediator.added",
+        "mediator.corrected",
+        "mediator.proposed",
+        "party.added",
+        "party.asked",
+        "party.corrected",
+        "party.joined",
+        "party.lapsed",
+        "party.withdrew",
+        "session.adjourned",
+        "session.cancelled",
+        "session.completed",
+        "session.ended",
+        "session.rescheduled",
+        "session.scheduled",
+        "session.started",
+        "target.paused",
+    }
+
+
+def test_why_a_session_was_cancelled_is_recorded_in_words_that_do_not_change() -> None:
+    assert set(CancelReason) == {"case_closed", "mediator_withdrew", "party_added", "requested"}
+
+
 def test_only_a_few_facts_are_for_more_than_staff() -> None:
+    assert Fact.audience is Audience.STAFF
     by_audience = {audience: {f.kind for f in ALL if f.audience is audience} for audience in Audience}
     assert by_audience[Audience.OWN] == {
         "access_code.issued",

@@ -77,6 +77,19 @@ def test_a_fail_beats_a_doubt_and_a_doubt_beats_a_pass() -> None:
     assert judge(replace(doubtful, rank_initiated=True), TODAY).outcome is Outcome.FAIL
 
 
+def test_at_first_intake_knows_nothing_and_has_identified_nobody() -> None:
+    assert IntakeFacts() == IntakeFacts(
+        crime_alleged=None,
+        serious_injury=None,
+        litigation_pending=None,
+        officer_is_witness=None,
+        pending_case_filed_on=None,
+        rank_initiated=False,
+        officers_identified=0,
+        minors_without_guardian=0,
+    )
+
+
 def test_what_intake_knows_nothing_of_needs_a_review_and_never_fails() -> None:
     outcomes = {f.outcome for f in judge(IntakeFacts(), TODAY).findings}
     assert outcomes == {Outcome.PASS, Outcome.NEEDS_REVIEW}

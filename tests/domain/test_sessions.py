@@ -37,6 +37,7 @@ from tests.domain.cases import (
     minor,
     officer,
     party,
+    pointed_at,
     policy,
     ready,
     scheduled,
@@ -165,7 +166,7 @@ def test_nobody_interprets_without_being_qualified() -> None:
 def test_an_interpreter_has_a_language() -> None:
     with pytest.raises(Invalid) as caught:
         add_attendee(language=None)
-    assert (caught.value.pointer, caught.value.rule) == ("/language", "required-for-interpreter")
+    assert pointed_at(caught.value) == ("/language", "required-for-interpreter")
 
 
 def test_a_support_person_may_be_a_relative() -> None:
@@ -244,21 +245,21 @@ def test_a_case_has_one_session_at_a_time(state: State) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "pointer"),
+    ("wanted", "pointer", "rule"),
     [
-        (booking(AT), "/starts_at"),
-        (booking(AT - HOUR), "/starts_at"),
-        (booking(hours=0), "/ends_at"),
-        (booking(hours=-1), "/ends_at"),
-        (booking(hours=8.01), "/ends_at"),
+        (booking(AT), "/starts_at", "in-the-future"),
+        (booking(AT - HOUR), "/starts_at", "in-the-future"),
+        (booking(hours=0), "/ends_at", "after-start"),
+        (booking(hours=-1), "/ends_at", "after-start"),
+        (booking(hours=8.01), "/ends_at", "after-start"),
     ],
 )
-def test_a_session_is_held_in_the_future_and_for_eight_hours_at_most(wanted: Booking, pointer: str) -> None:
+def test_a_session_is_held_in_the_future_and_for_eight_hours_at_most(wanted: Booking, pointer: str, rule: str) -> None:
     with pytest.raises(Invalid) as scheduling:
         schedule(ready(), wanted)
     with pytest.raises(Invalid) as moving:
         reschedule(scheduled(), wanted)
-    assert scheduling.value.pointer == moving.value.pointer == pointer
+    assert pointed_at(scheduling.value) == pointed_at(moving.value) == (pointer, rule)
 
 
 def test_eight_hours_in_a_second_are_a_sensible_session() -> None:
@@ -410,7 +411,7 @@ def test_the_need_of_somebody_who_is_not_there_is_no_obstacle() -> None:
 def test_nobody_is_there_who_was_not_expected() -> None:
     with pytest.raises(Invalid) as caught:
         start(signed(scheduled()), party(ROSA), party(KIM), MEDIATES, party(STRANGER))
-    assert (caught.value.pointer, caught.value.rule) == ("/present", "not-expected")
+    assert pointed_at(caught.value) == ("/present", "not-expected")
 
 
 def test_before_a_session_is_scheduled_that_is_missing_too() -> None:
@@ -422,6 +423,11 @@ def test_who_has_left_is_missed_by_no_gate(standing: Standing) -> None:
     here = signed(scheduled(complainant(ROSA), complainant(ELIA, standing), officer(KIM)))
     assert missing_to_schedule(here, CITY) == ()
     assert missing_to_start(here) == ()
+
+
+@pytest.mark.parametrize("state", sorted(CLOSED))
+def test_a_closed_case_misses_only_that_it_is_open(state: State) -> None:
+    assert missing_to_schedule(case(state), CITY) == missing_to_start(case(state)) == (Missing("case-closed"),)
 
 
 # ── what a party is told of the gates ──────────────────────────────────────────────────────────────────────────────
@@ -437,6 +443,11 @@ def test_a_party_is_told_what_is_missing_from_itself_only() -> None:
     assert missing_of(here, KIM, CITY) == ()
 
 
+def test_once_a_case_is_ready_a_party_is_told_what_either_gate_misses() -> None:
+    here = replace(ready(complainant(ROSA, ASKED), officer(KIM)), agreements=(agreement(),))
+    assert [m.code for m in missing_of(here, ROSA, CITY)] == ["consent-missing", "signature-missing"]
+
+
 def test_what_two_gates_miss_is_told_once() -> None:
     here = scheduled(minor(MAYA, guardian=False), officer(KIM))
     assert [m.code for m in missing_of(here, MAYA, CITY)] == ["guardian-missing"]
@@ -445,7 +456,8 @@ def test_what_two_gates_miss_is_told_once() -> None:
 @pytest.mark.parametrize("state", sorted(SEALED))
 @pytest.mark.parametrize("other", [WAITING, ASKED, AGREED, DECLINED])
 def test_while_answers_are_sealed_a_party_is_told_of_its_own_consent_alone(state: State, other: Standing) -> None:
-    here = case(state, complainant(ROSA, ASKED), officer(KIM, other))
+    """Also of a text that was made before somebody was added, and waits for signatures."""
+    here = replace(case(state, complainant(ROSA, ASKED), officer(KIM, other)), agreements=(agreement(),))
     assert missing_of(here, ROSA, CITY) == (Missing("consent-missing", ROSA),)
 
 

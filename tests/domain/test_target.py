@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from tests.domain.cases import pointed_at
 
 from mediation_api.domain.errors import Invalid
 from mediation_api.domain.target import (
@@ -355,7 +356,7 @@ def test_a_pause_may_lie_at_the_edges_of_the_calendar() -> None:
 def test_a_pause_cannot_end_before_it_starts() -> None:
     with pytest.raises(Invalid) as refusal:
         paused(5, 4)
-    assert (refusal.value.pointer, refusal.value.rule) == ("/ends_on", "not-before-starts-on")
+    assert pointed_at(refusal.value) == ("/ends_on", "not-before-starts-on")
 
 
 # ── working days ───────────────────────────────────────────────────────────────────────────────────────────────────
