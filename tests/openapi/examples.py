@@ -95,6 +95,7 @@ async def play(office: Office, contract: Contract, watch: Watch = lambda _operat
     await _meet(story)
     await _conclude(story)
     await _leave(office)
+    await _start_over(office)
     return {operation: dict(sorted(said.items())) for operation, said in sorted(played.items())}
 
 
@@ -197,8 +198,6 @@ async def _prepare(story: Story) -> None:
             await who.get(path)
         await who.get(f"{story.path}/readiness")
     await coordinator.post(f"/v1/sessions/{story.session_id}/reschedule", story.booking(place="Room 5"), 200)
-    await coordinator.post(f"/v1/sessions/{story.session_id}/cancel", None, 200)
-    await story.schedule()
 
 
 async def _mediator(office: Office, name: str, number: int) -> Caller:
@@ -222,13 +221,6 @@ async def _meet(story: Story) -> None:
         await who.get(f"{story.path}/agreements")
         await who.get(agreement)
     await story.office.coordinator.get(f"{agreement}/verification")
-    await story.later(days=3, minutes=30)
-    absence = {"party_id": story.officers[0].party_id, "excused": True}
-    await story.office.coordinator.post(f"/v1/sessions/{story.session_id}/absences", absence)
-    await story.schedule()
-    await story.session("start", {})
-    await story.session("adjourn")
-    await story.schedule()
     await story.session("start", {})
     await story.session("complete")
 
@@ -242,7 +234,7 @@ async def _conclude(story: Story) -> None:
 
 
 async def _leave(office: Office) -> None:
-    """One complainant leaves, one session is ended by its mediator, and one case lapses."""
+    """One complainant leaves, one case lapses, and one session is ended by its mediator."""
     left = await _file(office, "4712", interested_in_mediation=False)
     opened = await left.complainants[0].post(f"/v1/complaints/{left.complaint_id}/mediation-requests")
     left.case_id = str(opened["id"])
@@ -259,15 +251,37 @@ async def _leave(office: Office) -> None:
         {"eligible": True, "reason": "Nothing that intake could not learn yet stands in the way."},
     )
     await office.coordinator.post(f"{lapsed.path}/lapses", {"reason": "unreachable"})
-    ended = await _file(office, "4715")
-    await office.director.post(f"{ended.path}/screenings", {"eligible": True, "reason": "The same."})
-    for who in (*ended.complainants, *ended.officers):
-        await ended.answer(who)
+    ended = await _ready(office, "4715")
     await ended.assign()
     await ended.schedule()
     await ended.sign_all()
     await ended.session("start", {})
     await ended.session("end")
+
+
+async def _start_over(office: Office) -> None:
+    """A session is cancelled, to another somebody does not come, and a third is adjourned."""
+    story = await _ready(office, "4716")
+    await story.assign()
+    await story.schedule()
+    await office.coordinator.post(f"/v1/sessions/{story.session_id}/cancel", None, 200)
+    await story.schedule()
+    await story.sign_all()
+    await story.later(days=3, minutes=30)
+    absence = {"party_id": story.officers[0].party_id, "excused": True}
+    await office.coordinator.post(f"/v1/sessions/{story.session_id}/absences", absence)
+    await story.schedule()
+    await story.session("start", {})
+    await story.session("adjourn")
+
+
+async def _ready(office: Office, number: str) -> Story:
+    story = await _file(office, number)
+    decided = {"eligible": True, "reason": "Nothing that intake could not learn yet stands in the way."}
+    await office.director.post(f"{story.path}/screenings", decided)
+    for who in (*story.complainants, *story.officers):
+        await story.answer(who)
+    return story
 
 
 def _of(mediator: Caller | None) -> Caller:
