@@ -147,8 +147,9 @@ contract-faults: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
 release-contract: $(STAMP) $(NODE_STAMP)
 	@$(BIN)/python -m tests.gates.release
 
+# Extras stay in the names: of `coverage[toml]>=7`, a pip of 2023 takes the newest and then finds no hash for it.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command 'make lock'
 
 lock: $(STAMP)
 	@$(COMPILE) $(UPGRADE) pyproject.toml --extra dev -o requirements-dev.lock
