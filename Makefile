@@ -33,7 +33,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
-$(STAMP): $(LOCK) pyproject.toml
+$(STAMP): | $(LOCK) pyproject.toml
 	@python=$$($(FIND_PYTHON)); echo "Setting up .venv with $$($$python --version) …"; \
 	$$python -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
