@@ -254,6 +254,12 @@ class Seeder:
     async def _endings(self) -> None:
         over = await self._story("concluded")
         self._add_once("closeCase", {"case_id": over.case_id})
+        past = {"disclosed_at": "2026-01-05T10:00:00Z"}
+        self._add("proposeMandatoryReport", {"case_id": over.case_id}, **past)
+        for operation in ("fileMandatoryReport", "dropMandatoryReport"):
+            proposed = await self.mediator.post(f"{over.path}/mandatory-reports", REPORT | past)
+            self._add_once(operation, {"report_id": str(proposed["id"])})
+            self.ids["report_id"].append(str(proposed["id"]))
         for operation, body in (("lapseCase", {"reason": "unreachable"}), ("withdraw", {"channel": "phone"})):
             story = await self._story("confirming")
             self._add_once(operation, {"case_id": story.case_id}, party_id=story.complainants[0].party_id, **body)
@@ -280,4 +286,10 @@ PEERS: Final = ("owner", "leaver", "other")
 """Complainants of cases of their own. Whatever the first two do, the third must not find."""
 
 NO_CONFLICT: Final = {"knows_a_party": False, "has_an_interest": False, "took_part_before": False}
+REPORT: Final = {
+    "category": "imminent_harm",
+    "recipient": "law_enforcement",
+    "agency": "City police",
+    "legal_basis": "ORS 36.220",
+}
 CONFIDENTIALITY: Final = {"kind": "confidentiality", "languages": ["en"], "terms": None, "terms_confidential": False}

@@ -101,6 +101,12 @@ OF_CASEWORK = (OF_INTAKE | OF_A_SESSION) | {
     "lapse_case",
     "propose_mediator",
 }
+OF_A_REPORT = {
+    "drop_mandatory_report",
+    "get_mandatory_report",
+    "list_mandatory_reports",
+    "propose_mandatory_report",
+}
 READS = {name for name in ACCESS if name.startswith(("list_", "get_", "verify_"))}
 
 
@@ -159,11 +165,11 @@ def test_what_is_for_everybody_needs_no_scope() -> None:
         (Role.OFFICER, OF_A_PARTY),
         (
             Role.MEDIATOR,
-            OF_A_CASE | OF_A_SESSION | {"accept_assignment", "decline_assignment", "end_session"},
+            OF_A_CASE | OF_A_SESSION | OF_A_REPORT | {"accept_assignment", "decline_assignment", "end_session"},
         ),
         (Role.INTAKE, OF_INTAKE),
         (Role.COORDINATOR, OF_CASEWORK),
-        (Role.DIRECTOR, OF_CASEWORK),
+        (Role.DIRECTOR, OF_CASEWORK | OF_A_REPORT | {"file_mandatory_report", "list_report_readings"}),
         (Role.AUDITOR, OF_THE_OFFICE | {"get_assignment", "list_assignments", "verify_agreement"}),
         (Role.INTEGRATION, {"file_complaint", "get_complaint", "list_complaints"}),
     ],
@@ -196,6 +202,7 @@ def test_what_is_for_everybody_is_for_each_role(role: Role) -> None:
     [
         (Relation.OWN, {Role.COMPLAINANT, Role.OFFICER}),
         (Relation.ASSIGNED, {Role.MEDIATOR}),
+        (Relation.MEDIATED, {Role.MEDIATOR}),
         (Relation.FILED, {Role.INTEGRATION}),
         (Relation.OFFICE, {Role.PUBLIC, Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR, Role.AUDITOR, Role.INTEGRATION}),
     ],
@@ -238,8 +245,16 @@ def test_everybody_who_takes_part_may_withdraw() -> None:
 
 
 def test_a_director_may_do_what_a_coordinator_may() -> None:
-    assert may(Role.DIRECTOR) == may(Role.COORDINATOR)
+    assert {name for name in may(Role.DIRECTOR) if "report" not in name} == may(Role.COORDINATOR)
     assert set(CASEWORK) < set(INTAKE)
+
+
+def test_two_roles_know_of_mandatory_reports_and_one_files_them() -> None:
+    of_reports = [name for name in ACCESS if "report" in name]
+    assert len(of_reports) == 6
+    for operation in of_reports:
+        assert set(ACCESS[operation]) <= {Role.DIRECTOR, Role.MEDIATOR}
+    assert set(ACCESS["file_mandatory_report"]) == {Role.DIRECTOR}
 
 
 def test_the_page_of_the_docs_is_the_table() -> None:

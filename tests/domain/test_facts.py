@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from mediation_api.domain import facts
-from mediation_api.domain.facts import Audience, CaseFact, Fact
+from mediation_api.domain.facts import Audience, CaseFact, Fact, ReportFact
 from mediation_api.domain.values import CancelReason
 
 # Not `__subclasses__`: a dataclass with slots leaves the class that it was made from behind.
@@ -30,6 +30,7 @@ PLAIN_TEXT = {
     ("complaint.corrected", "changed"),
     ("consent.given", "disclosure_sha256"),
     ("coordinator.assigned", "coordinator"),
+    ("mandatory_report.proposed", "sha256"),
     ("mediator.corrected", "changed"),
     ("party.corrected", "changed"),
 }
@@ -115,6 +116,9 @@ def test_what_facts_are_called_does_not_change() -> None:
         "complaint.filed",
         "consent.given",
         "coordinator.assigned",
+        "mandatory_report.dropped",
+        "mandatory_report.filed",
+        "mandatory_report.proposed",
         "mediator.added",
         "mediator.corrected",
         "mediator.proposed",
@@ -163,6 +167,13 @@ def test_only_a_few_facts_are_for_more_than_staff() -> None:
     }
 
 
+def test_a_fact_about_a_report_is_for_nobody_and_names_no_party() -> None:
+    restricted = {fact for fact in ALL if fact.audience is Audience.RESTRICTED}
+    assert restricted == set(get_args(ReportFact))
+    for fact in restricted:
+        assert "party_id" not in fact.recorded_fields()
+
+
 def test_what_is_for_a_party_alone_names_that_party() -> None:
     for fact in ALL:
         if fact.audience is Audience.OWN:
@@ -185,5 +196,6 @@ def test_every_fact_of_a_case_is_one_of_the_union() -> None:
         facts.MediatorCorrected,
         facts.PartyAdded,
         facts.PartyCorrected,
+        *get_args(ReportFact),
     }
     assert set(get_args(CaseFact)) == set(ALL) - elsewhere

@@ -94,6 +94,7 @@ async def play(office: Office, contract: Contract, watch: Watch = lambda _operat
     await _prepare(story)
     await _meet(story)
     await _conclude(story)
+    await _report(story)
     await _leave(office)
     await _start_over(office)
     return {operation: dict(sorted(said.items())) for operation, said in sorted(played.items())}
@@ -231,6 +232,26 @@ async def _conclude(story: Story) -> None:
     await story.office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
     for who in (story.office.coordinator, story.complainants[0]):
         await who.get(f"{story.path}/timeline")
+
+
+async def _report(story: Story) -> None:
+    """The mediator enters what the law asks to report; a director files it, and drops what was entered in error."""
+    director, mediator = story.office.director, _of(story.mediator)
+    body = {
+        "category": "child_abuse",
+        "recipient": "child_protection",
+        "agency": "County child welfare",
+        "legal_basis": "ORS 419B.010",
+        "disclosed_at": story.office.clock.now.isoformat(),
+    }
+    proposed = await mediator.post(f"{story.path}/mandatory-reports", body)
+    await director.get(f"{story.path}/mandatory-reports")
+    report = f"/v1/mandatory-reports/{proposed['id']}"
+    await director.get(report)
+    await director.post(f"{report}/file", None, 200)
+    await director.get(f"{report}/readings")
+    twice = await mediator.post(f"{story.path}/mandatory-reports", body)
+    await director.post(f"/v1/mandatory-reports/{twice['id']}/drop", {"reason": "entered_in_error"}, 200)
 
 
 async def _leave(office: Office) -> None:

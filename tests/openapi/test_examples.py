@@ -77,7 +77,7 @@ async def test_every_link_of_an_answer_leads_to_something(committed_office: Offi
     played = await play(committed_office, committed()["paths"])
     followed = set()
     for link, path in links_of(played):
-        for who in (committed_office.coordinator, committed_office.caller(Role.AUDITOR)):
+        for who in (committed_office.coordinator, committed_office.caller(Role.AUDITOR), committed_office.director):
             response = await who.send("GET", path)
             if response.status_code == 200:
                 followed.add(link)

@@ -19,6 +19,7 @@ Row = dict[str, object]
 NOW: Final = datetime(2026, 3, 2, 20, tzinfo=UTC)
 TODAY: Final = date(2026, 3, 2)
 COMPLAINT, CASE, MEDIATOR, SESSION, AGREEMENT = (UUID(int=n) for n in range(1, 6))
+REPORT: Final = UUID(int=6)
 ROSA, DALE, LATE, OTHER = (UUID(int=n) for n in range(11, 15))
 SHA: Final = "a" * 64
 BY: Final = {"by_role": "intake", "by": "intake.1"}
@@ -91,6 +92,19 @@ ROWS: Final[dict[str, Row]] = {
     },
     "chain_heads": {"stream": OTHER, "sequence": 1, "link": b"1" * 32},
     "facts": {"id": OTHER, "kind": "case.opened", "data": {}, **OF_CASE},
+    "mandatory_reports": {
+        "id": REPORT,
+        "case_id": CASE,
+        "category": "child_abuse",
+        "recipient": "child_protection",
+        "agency": "County child welfare",
+        "legal_basis": "ORS 419B.010",
+        "disclosed_at": NOW,
+        "state": "proposed",
+        "proposed_at": NOW,
+        "proposed_by_role": "mediator",
+        "proposed_by": "m.okafor",
+    },
     "participants": {
         "case_id": CASE,
         "party_id": ROSA,
@@ -173,6 +187,12 @@ ANOTHER: Final[dict[str, Row]] = {
 }
 """What makes a second row good beside the first; its id is always a new one."""
 
+FILED: Final[Row] = {
+    "state": "filed",
+    "decided_at": NOW,
+    "decided_by_role": "director",
+    "decided_by": "director.1",
+}
 NOBODY: Final[Row] = {"by_role": "nobody"}
 REFUSED: Final[dict[str, tuple[str, Row]]] = {
     # words that the rules do not know
@@ -205,6 +225,15 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_participants_standing": ("participants", {"standing": "unsure"}),
     "ck_parties_side": ("parties", {"side": "mediator"}),
     "ck_pauses_reason": ("pauses", {"reason": "boredom"}),
+    "ck_mandatory_reports_category": ("mandatory_reports", {"category": "gossip"}),
+    "ck_mandatory_reports_decided_by_role": (
+        "mandatory_reports",
+        FILED | {"state": "dropped", "decided_by_role": "intake", "drop_reason": "no_duty"},
+    ),
+    "ck_mandatory_reports_drop_reason": ("mandatory_reports", FILED | {"state": "dropped", "drop_reason": "boredom"}),
+    "ck_mandatory_reports_proposed_by_role": ("mandatory_reports", {"proposed_by_role": "intake"}),
+    "ck_mandatory_reports_recipient": ("mandatory_reports", {"recipient": "newspaper"}),
+    "ck_mandatory_reports_state": ("mandatory_reports", FILED | {"state": "forgotten"}),
     "ck_readings_purpose": ("readings", {"purpose": "curiosity"}),
     "ck_screenings_outcome": ("screenings", {"outcome": "guilty"}),
     "ck_sessions_end_reason": ("sessions", {"state": "ended", "end_reason": "quarrel"}),
@@ -224,6 +253,10 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_parties_officer_fields": ("parties", {"employee_number": "4711"}),
     # an override is a director's, with a reason
     "ck_screenings_override": ("screenings", {"overridden": True, "reason": "Because.", "by_role": "intake"}),
+    # two people stand behind what is reported; what is dropped says why
+    "ck_mandatory_reports_decided": ("mandatory_reports", {"decided_by": "director.1"}),
+    "ck_mandatory_reports_dropped": ("mandatory_reports", FILED | {"state": "dropped"}),
+    "ck_mandatory_reports_two_people": ("mandatory_reports", FILED | {"decided_by": "m.okafor"}),
     # no mediator with a conflict
     "ck_assignments_no_conflict": ("assignments", {"state": "accepted", "conflicts": ["knows_a_party"]}),
     "ck_assignments_answered_at": ("assignments", {"answered_at": None}),
@@ -310,7 +343,7 @@ def _constraints() -> set[str]:
 def test_each_constraint_has_a_row_that_it_refuses() -> None:
     # The key of a table includes the first; it is there for signatures to point at. The trigger that links a fact gives
     # it a place of its own whatever it brings along, so that nobody gets as far as the other two.
-    assert {*REFUSED, "uq_agreements_id_sha256", "ck_facts_was_linked", "uq_facts_stream_sequence"} == _constraints()
+    assert {*REFUSED, "uq_agreements_id_sha256", "ck_facts_was_linked", "uq_facts_place"} == _constraints()
 
 
 @pytest.mark.parametrize("table", sorted(metadata.tables.keys() - PARENTS))
@@ -334,6 +367,33 @@ async def test_the_row_is_refused_by_its_constraint(database: Database, constrai
                 await _insert(connection, table, _second(table, changes))
 
     assert constraint_of(caught.value) == constraint
+
+
+@pytest.mark.parametrize(
+    ("table", "more"),
+    [
+        ("facts", {}),
+        ("facts", {"case_id": None, "complaint_id": COMPLAINT}),
+        ("facts", {"case_id": None, "party_id": ROSA}),
+        ("readings", {}),
+        ("readings", {"complaint_id": None}),
+        ("readings", {"complaint_id": None, "case_id": None, "party_id": ROSA}),
+        ("readings", {"complaint_id": None, "case_id": None, "listed": [CASE]}),
+    ],
+)
+async def test_what_tells_of_a_report_names_nothing_that_leads_there(database: Database, table: str, more: Row) -> None:
+    """No timeline and no list of readings can find it, whatever they ask for."""
+    async with database.transaction() as connection:
+        await _insert_all(connection)
+        with pytest.raises(IntegrityError) as caught:
+            async with connection.begin_nested():
+                await _insert(connection, table, _second(table, {"report_id": REPORT, **more}))
+        alone: Row = {"report_id": REPORT, "case_id": None}
+        if table == "readings":
+            alone["complaint_id"] = None
+        await _insert(connection, table, _second(table, alone))
+
+    assert constraint_of(caught.value) == f"ck_{table}_subject"
 
 
 @pytest.mark.parametrize("table", [t.name for t in APPEND_ONLY])

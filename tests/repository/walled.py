@@ -194,6 +194,16 @@ async def _over(busy: BusyOffice) -> None:
     mediated = await office.file(complainants=[_person("Done")], officers=[_officer("Busy5", "1001")])
     await mediated.to_in_session()
     await mediated.session("complete")
+    assert mediated.mediator is not None
+    report = {
+        "category": "imminent_harm",
+        "recipient": "law_enforcement",
+        "agency": "Agency that was told",
+        "legal_basis": "ORS 36.220",
+        "disclosed_at": "2026-03-01T10:00:00Z",
+    }
+    entered = await mediated.mediator.post(f"{mediated.path}/mandatory-reports", report)
+    await office.director.get(f"/v1/mandatory-reports/{entered['id']}")
     await mediated.make_agreement(kind="resolution", terms="Done: we shook hands.")
     await mediated.sign(mediated.complainants[0])
     await office.coordinator.post(f"{mediated.path}/closures", {"agreement_reached": True})

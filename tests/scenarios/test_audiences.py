@@ -65,6 +65,9 @@ FIELDS = {
     "party guardian": "name relation phone email",
     "consent": "id case_id party_id decision disclosure_sha256 channel guardian_agreed at",
     "withdrawal": "id case_id party_id channel at",
+    "report": "id case_id category recipient agency legal_basis disclosed_at state proposed_at proposed_by decided_at "
+    "decided_by drop_reason",
+    "report reading": "at by_role by operation purpose",
     "verification": "agreement_id sha256 text_intact signatures_intact superseded",
 }
 """The fields of each representation, and of what is nested in it."""

@@ -30,13 +30,24 @@ NOT_ABOUT_A_CASE: Final = {
     "get_problem_type",
     "list_disclosures",
     "list_mediators",
+    "list_report_readings",  # who opened a report, and nothing of the report
     "live",
     "ready",
     "version",
 }
 
 
-def paths(story: Story, assignment_id: str) -> Mapping[str, str]:
+SUBJECTS: Final = ("complaint_id", "case_id", "party_id", "report_id")
+REPORT: Final = {
+    "category": "imminent_harm",
+    "recipient": "law_enforcement",
+    "agency": "City police",
+    "legal_basis": "ORS 36.220",
+    "disclosed_at": "2026-03-01T10:00:00Z",
+}
+
+
+def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]:
     """Where each of the reads that are written down is found."""
     case, complaint = story.path, f"/v1/complaints/{story.complaint_id}"
     agreement = f"/v1/agreements/{story.agreement['id']}"
@@ -52,6 +63,8 @@ def paths(story: Story, assignment_id: str) -> Mapping[str, str]:
         "verify_agreement": f"{agreement}/verification",
         "get_session": f"/v1/sessions/{story.session_id}",
         "get_assignment": f"/v1/assignments/{assignment_id}",
+        "get_mandatory_report": f"/v1/mandatory-reports/{report_id}",
+        "list_mandatory_reports": f"{case}/mandatory-reports",
         "list_cases": f"/v1/cases?complaint_id={story.complaint_id}",
         "list_complaints": f"/v1/complaints?reference={story.reference}",
         "list_sessions": f"/v1/sessions?case_id={story.case_id}",
@@ -70,7 +83,9 @@ async def told(office: Office) -> tuple[Story, Mapping[str, str]]:
     story = await (await office.file()).to_signed()
     assignment = (await story.case())["assignment"]
     assert isinstance(assignment, dict)
-    return story, paths(story, str(assignment["id"]))
+    assert story.mediator is not None
+    report = await story.mediator.post(f"{story.path}/mandatory-reports", REPORT)
+    return story, paths(story, str(assignment["id"]), str(report["id"]))
 
 
 def reader(role: Role, office: Office, story: Story) -> Caller:
@@ -120,7 +135,7 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
         entry = written[0]
         assert (entry["operation"], entry["by_role"], entry["at"]) == (operation, role, office.clock.now)
         assert entry["purpose"] == USUAL[role]
-        named = {name: str(entry[name]) for name in ("complaint_id", "case_id", "party_id") if entry[name]}
+        named = {name: str(entry[name]) for name in SUBJECTS if entry[name]}
         match OPENS[operation]:
             case Opened.CASE:
                 assert named == {"complaint_id": story.complaint_id, "case_id": story.case_id}
@@ -128,6 +143,8 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
                 assert named == {"complaint_id": story.complaint_id}
             case Opened.PARTY:
                 assert named == {"complaint_id": story.complaint_id, "party_id": story.officers[0].party_id}
+            case Opened.REPORT:
+                assert named == {"report_id": found_at["get_mandatory_report"].rpartition("/")[2]}
             case Opened.LIST:
                 assert len(answer["items"]) == 1  # type: ignore[arg-type]
                 of_complaints = operation == "list_complaints"
@@ -162,12 +179,17 @@ async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_writte
     for operation, path in found_at.items():
         for id_ in (story.case_id, story.complaint_id, str(story.officers[0].party_id), story.session_id):
             path = path.replace(id_, nothing)  # noqa: PLW2901 - the same path, of nothing
-        response = await office.coordinator.send("GET", path.replace(str(story.agreement["id"]), nothing))
+        response = await office.director.send("GET", path.replace(str(story.agreement["id"]), nothing))
         assert response.status_code in {200, 404}, operation
         if OPENS[operation] is not Opened.LIST:
             assert (await stranger.send("GET", found_at[operation])).status_code in {403, 404}, operation
     written = (await entries(database))[len(before) :]
-    assert {str(each["operation"]) for each in written} <= {"list_complaints", "get_assignment", "list_assignments"}
+    assert {str(each["operation"]) for each in written} <= {
+        "list_complaints",
+        "get_assignment",
+        "list_assignments",
+        "get_mandatory_report",
+    }
 
 
 async def test_a_page_of_a_list_is_one_entry_with_what_stood_on_it(
@@ -210,7 +232,7 @@ async def test_a_read_that_cannot_be_written_down_shows_nothing(
         await connection.execute(text("ALTER TABLE readings ADD CONSTRAINT full_disk CHECK (false) NOT VALID"))
     await owner.dispose()
     for path in found_at.values():
-        answer = await office.coordinator.send("GET", path)
+        answer = await office.director.send("GET", path)
         assert answer.status_code == 500
         assert story.case_id not in answer.text
     assert (await story.complainants[0].send("GET", story.path)).status_code == 200
@@ -229,7 +251,7 @@ async def test_reading_and_writing_down_is_one_statement(office: Office, databas
     try:
         for operation, path in found_at.items():
             statements.clear()
-            await office.coordinator.get(path)
+            await office.director.get(path)
             two = {"get_timeline", "list_readings", "list_agreements"}  # whether there is such a case, and the rows
             assert len(statements) == (2 if operation in two else 1), operation
             assert "INSERT INTO readings" in statements[0], operation

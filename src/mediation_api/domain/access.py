@@ -63,6 +63,8 @@ class Relation(StrEnum):
     """A complaint that this integration filed."""
     ASSIGNED = "assigned"
     """A case proposed to, or accepted by, this mediator; for the roster, the mediator's own entry."""
+    MEDIATED = "mediated"
+    """A case that this mediator took on, also after leaving it; of its mandatory reports, the mediator's own."""
     OWN = "own"
     """The caller's own party, and the case as that party sees it. An officer's begins when the officer is asked."""
 
@@ -87,11 +89,14 @@ def _row(
     office: Iterable[Role] = (),
     own: Iterable[Role] = (),
     assigned: bool = False,
+    mediated: bool = False,
     filed: bool = False,
 ) -> Mapping[Role, Relation]:
     row = dict.fromkeys(office, Relation.OFFICE) | dict.fromkeys(own, Relation.OWN)
     if assigned:
         row[Role.MEDIATOR] = Relation.ASSIGNED
+    if mediated:
+        row[Role.MEDIATOR] = Relation.MEDIATED
     if filed:
         row[Role.INTEGRATION] = Relation.FILED
     return MappingProxyType(row)
@@ -165,6 +170,13 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         "get_agreement": _row(office=CASEWORK, own=PARTIES, assigned=True),
         "sign_agreement": _row(office=CASEWORK, own=PARTIES, assigned=True),
         "verify_agreement": _row(office=(*CASEWORK, Role.AUDITOR), assigned=True),
+        # mandatory reports: two roles, and of mediators only those who were in the room
+        "propose_mandatory_report": _row(office=(Role.DIRECTOR,), mediated=True),
+        "list_mandatory_reports": _row(office=(Role.DIRECTOR,), mediated=True),
+        "get_mandatory_report": _row(office=(Role.DIRECTOR,), mediated=True),
+        "file_mandatory_report": _row(office=(Role.DIRECTOR,)),
+        "drop_mandatory_report": _row(office=(Role.DIRECTOR,), mediated=True),
+        "list_report_readings": _row(office=(Role.DIRECTOR,)),
         # tokens, health
         "exchange_access_code": EVERYBODY,
         "get_problem_type": EVERYBODY,
@@ -226,6 +238,12 @@ SCOPES: Mapping[str, str] = MappingProxyType(
             ),
             "agreements:read": ("list_agreements", "get_agreement", "verify_agreement"),
             "agreements:write": ("make_agreement", "sign_agreement"),
+            "mandatory-reports:read": ("list_mandatory_reports", "get_mandatory_report", "list_report_readings"),
+            "mandatory-reports:write": (
+                "propose_mandatory_report",
+                "file_mandatory_report",
+                "drop_mandatory_report",
+            ),
         }.items()
         for operation in operations
     }
@@ -256,9 +274,10 @@ _PAGE: Final = """\
 Operation by role, and how the object must stand to the caller. This page is generated: `make access`.
 
 `office`: any object of the office. `filed`: a complaint that this integration filed. `assigned`: a case that was
-proposed to this mediator, or accepted by them. `own`: the caller's own party, and the case as that party sees it. Where
-a cell is empty, the role is refused before its request is looked at; what lies outside the relation answers as if it
-did not exist.
+proposed to this mediator, or accepted by them. `mediated`: a case that this mediator accepted, also after leaving it;
+of its mandatory reports, the mediator's own. `own`: the caller's own party, and the case as that party sees it. Where a
+cell is empty, the role is refused before its request is looked at; what lies outside the relation answers as if it did
+not exist.
 
 """
 

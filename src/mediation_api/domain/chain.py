@@ -1,16 +1,18 @@
 """The chain of facts: each fact carries a hash of itself and of the link before it, so that what is bent shows.
 
-The facts of one complaint, case or mediator are one stream, numbered from 1. The database links a fact as it is
-written (migrations, `link_fact`); this file computes the same links on its own, for whoever verifies.
+The facts of one complaint, case, mediator or mandatory report are one stream, numbered from 1. The database links a
+fact as it is written (migrations, `link_fact`); this file computes the same links on its own, for whoever verifies.
 
 **What is linked**, format 1: SHA-256 over this JSON list in UTF-8,
 
     [1, previous link, stream, sequence, position, id, kind, complaint, case, mediator, party, at, role, subject, data]
 
-Links are lower-case hex, "" before the first. Ids are lower-case UUIDs, or null. `at` is in whole microseconds since
-1970 (UTC). The list is written as PostgreSQL prints jsonb: a blank after each comma and colon, the names of an object
-by their length in bytes and then bytewise, control characters, quotes and backslashes escaped, nothing else. There are
-no fractions: numbers are integers. Another format would begin with another number.
+The stream is the report's id, or else the case's, the complaint's, the mediator's. A fact about a report names no other
+subject, so that it stands in no case's stream. Links are lower-case hex, "" before the first. Ids are lower-case UUIDs,
+or null. `at` is in whole microseconds since 1970 (UTC). The list is written as PostgreSQL prints jsonb: a blank after
+each comma and colon, the names of an object by their length in bytes and then bytewise, control characters, quotes and
+backslashes escaped, nothing else. There are no fractions: numbers are integers. Another format would begin with another
+number.
 
 **What a link may hold.** A fact holds ids, codes, dates, hashes and names of fields; who said it is a token's subject.
 No name, narrative, reason, place or text is ever in one (`facts.Private`, and a test). So the link covers the fact as
@@ -87,7 +89,7 @@ class Flaw(StrEnum):
     HEAD_DIFFERS = "head-differs"
     """The last link is not that of the head."""
     HEADLESS = "headless"
-    """A complaint, case or mediator has no stream, though it began with a fact."""
+    """A complaint, case, mediator or mandatory report has no stream, though it began with a fact."""
     UNLIKE_FACT = "unlike-fact"
     """What is shown (an answer, a withdrawal, a signature, …) is not what the fact says, or stands without it."""
     UNLIKE_EXPORT = "unlike-export"

@@ -191,6 +191,11 @@ class DirectorRequired(Conflict):
     detail = "Only a director may decide this."
 
 
+class SecondPersonRequired(Conflict):
+    code = "second-person-required"
+    detail = "This takes two people: whoever proposed it does not decide it."
+
+
 class PartyAlreadyListed(Conflict):
     code = "party-already-listed"
     detail = "This officer is already a party to the complaint."

@@ -22,6 +22,7 @@ from mediation_api.domain.values import (
     Channel,
     ConflictKind,
     Decision,
+    DropReason,
     EndReason,
     LapseReason,
     Method,
@@ -43,6 +44,8 @@ class Audience(StrEnum):
     """The party that the fact names, and no other."""
     PARTICIPANTS = "participants"
     """Everybody who takes part, once both sides have agreed."""
+    RESTRICTED = "restricted"
+    """Not even staff: only who may see the thing itself. Such a fact stands in no timeline, feed or count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +393,38 @@ class AgreementSigned(Fact):
     signer: Seat
     method: Method
 
+
+# ── mandatory reports ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MandatoryReportProposed(Fact):
+    """`sha256` is of what is to be reported: facts are for ever, and what a report is about need not be."""
+
+    kind = "mandatory_report.proposed"
+    audience = Audience.RESTRICTED
+    report_id: UUID
+    case_id: UUID
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MandatoryReportFiled(Fact):
+    kind = "mandatory_report.filed"
+    audience = Audience.RESTRICTED
+    report_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MandatoryReportDropped(Fact):
+    kind = "mandatory_report.dropped"
+    audience = Audience.RESTRICTED
+    report_id: UUID
+    reason: DropReason
+
+
+ReportFact: TypeAlias = MandatoryReportDropped | MandatoryReportFiled | MandatoryReportProposed
+"""Every fact about a mandatory report. They are a stream of their own, under the report's id, and not the case's."""
 
 CaseFact: TypeAlias = (
     AbsenceRecorded

@@ -7,6 +7,9 @@ be written down fails.
 
 Not written down: what parties read of their own; the roster, disclosures and other things that are not about a person
 of a case; what a command answers, since the command itself is a fact.
+
+Whoever opens a mandatory report is written down with the report, and not with its case: whoever sees the readings of a
+case would learn that there is one.
 """
 
 from collections.abc import Mapping
@@ -55,6 +58,8 @@ class Opened(StrEnum):
     CASE = "case"
     LIST = "list"
     """Several cases or complaints at once, on one page."""
+    REPORT = "report"
+    """A mandatory report, or all those of one case: one entry for each."""
 
 
 OPENS: Mapping[str, Opened] = MappingProxyType(
@@ -80,10 +85,14 @@ OPENS: Mapping[str, Opened] = MappingProxyType(
             ),
             Opened.CASE,
         ),
+        **dict.fromkeys(("get_mandatory_report", "list_mandatory_reports"), Opened.REPORT),
         **dict.fromkeys(("list_assignments", "list_cases", "list_complaints", "list_sessions"), Opened.LIST),
     }
 )
-"""Every read that is written down. A test holds that no other shows anything of a case."""
+"""Every read that is written down. A test holds that no other shows anything of a case.
+
+Who opened a report is shown to the director by `list_report_readings`, which shows nothing of the report itself.
+"""
 
 
 @dataclass(frozen=True, slots=True)

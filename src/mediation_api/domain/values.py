@@ -167,6 +167,52 @@ class Method(StrEnum):
     PAPER = "paper"
 
 
+class ReportCategory(StrEnum):
+    """Which duty to report was met. There is no word for what was said.
+
+    Source: ORS 36.220 and 36.222 (exceptions), ORS 181A.681, and the exception that the city's page names.
+    """
+
+    CHILD_ABUSE = "child_abuse"
+    ADULT_ABUSE = "adult_abuse"
+    """Of an elder, or of an adult who depends on others."""
+    IMMINENT_HARM = "imminent_harm"
+    """To prevent a crime that is likely to cause death or bodily injury."""
+    CRIMINAL_ADMISSION = "criminal_admission"
+    """An admission of one of the criminal acts that the confidentiality agreement excepts."""
+    WITNESSED_MISCONDUCT = "witnessed_misconduct"
+    """Misconduct that an officer who witnessed it must report."""
+
+
+class Recipient(StrEnum):
+    """The kind of authority that a mandatory report goes to."""
+
+    CHILD_PROTECTION = "child_protection"
+    ADULT_PROTECTION = "adult_protection"
+    LAW_ENFORCEMENT = "law_enforcement"
+    PROSECUTOR = "prosecutor"
+    POLICE_STANDARDS = "police_standards"
+    """The board or department that certifies officers."""
+
+
+class ReportState(StrEnum):
+    """Where a mandatory report stands."""
+
+    PROPOSED = "proposed"
+    FILED = "filed"
+    DROPPED = "dropped"
+
+
+class DropReason(StrEnum):
+    """Why a proposed report was not filed."""
+
+    NO_DUTY = "no_duty"
+    """The law does not ask for it."""
+    REPORTED_ELSEWHERE = "reported_elsewhere"
+    """Whoever had the duty has reported already."""
+    ENTERED_IN_ERROR = "entered_in_error"
+
+
 class SeatRole(StrEnum):
     """In which capacity somebody is in the room."""
 

@@ -7,12 +7,13 @@ fact, and is not covered, such as the reason of a director's override; nor are s
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 
-from sqlalchemy import Text, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Text, cast, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import facts
 from mediation_api.domain.chain import Flaw, Problem
 from mediation_api.domain.facts import Fact
+from mediation_api.domain.values import ReportState
 from mediation_api.repository import tables as t
 from mediation_api.repository.nesting import AnyColumn, AnySelect
 
@@ -90,6 +91,7 @@ def _differences() -> Iterator[AnySelect]:
             "sha256": _hash(agreements.text),
         },
     )
+    yield from _reports()
     # Of which fact it is, is in the fact: one text serves many answers.
     yield (
         select(consents.case_id.label("stream"), literal(0).label("sequence"))
@@ -98,22 +100,58 @@ def _differences() -> Iterator[AnySelect]:
     )
 
 
-def _held(kind: type[Fact], name_of_id: str, id_: AnyColumn, fields: Mapping[str, AnyColumn]) -> AnySelect:
-    """The rows of the table of `id_` that are not what the facts of this kind say, field by field of their data."""
+def _reports() -> Iterator[AnySelect]:
+    """A report and how it was decided; what it is about, against the hash in its fact."""
+    reports = t.mandatory_reports.c
+    disclosed_at = cast(func.trunc(func.extract("epoch", reports.disclosed_at) * 1_000_000), Text)
+    contents = func.concat_ws(
+        "\n", reports.category, reports.recipient, reports.agency, reports.legal_basis, disclosed_at
+    )
+    yield _held(
+        facts.MandatoryReportProposed,
+        "report_id",
+        reports.id,
+        {"case_id": reports.case_id, "sha256": _hash(contents)},
+        {"at": reports.proposed_at, "by_role": reports.proposed_by_role, "by": reports.proposed_by},
+    )
+    for kind, state, fields in (
+        (facts.MandatoryReportFiled, ReportState.FILED, ()),
+        (facts.MandatoryReportDropped, ReportState.DROPPED, ("reason",)),
+    ):
+        decided = select(t.mandatory_reports).where(reports.state == state).subquery("decided").c
+        yield _held(
+            kind,
+            "report_id",
+            decided.id,
+            {name: decided[f"drop_{name}"] for name in fields},
+            {"at": decided.decided_at, "by_role": decided.decided_by_role, "by": decided.decided_by},
+        )
+
+
+def _held(
+    kind: type[Fact],
+    name_of_id: str,
+    id_: AnyColumn,
+    fields: Mapping[str, AnyColumn],
+    of_report: Mapping[str, AnyColumn] | None = None,
+) -> AnySelect:
+    """The rows of the table of `id_` that are not what the facts of this kind say, field by field of their data.
+
+    `of_report` says when and by whom, where the table of reports does; a place of those is in the report's stream.
+    """
     table = id_.table
     fact = select(t.facts).where(t.facts.c.kind == kind.kind).subquery("fact")
-    differs = [fact.c.id.is_(None), id_.is_(None)]
+    differs: list[ColumnElement[bool]] = [fact.c.id.is_(None), id_.is_(None)]
     differs += [
         fact.c.data[tuple(path.split("."))].astext.is_distinct_from(cast(column, Text))
         for path, column in fields.items()
     ]
-    for name in ("case_id", "at", "by_role", "by"):
-        if name in table.c:
-            differs.append(table.c[name].is_distinct_from(fact.c[name]))
-    stream = table.c.case_id if "case_id" in table.c else id_
+    said = of_report or {name: table.c[name] for name in ("case_id", "at", "by_role", "by") if name in table.c}
+    differs += [column.is_distinct_from(fact.c[name]) for name, column in said.items()]
+    stream = table.c.case_id if "case_id" in said else id_
     return (
         select(
-            func.coalesce(fact.c.case_id, stream).label("stream"),
+            func.coalesce(fact.c.report_id, fact.c.case_id, stream).label("stream"),
             func.coalesce(fact.c.sequence, 0).label("sequence"),
         )
         .select_from(fact.join(table, cast(id_, Text) == fact.c.data[name_of_id].astext, full=True))

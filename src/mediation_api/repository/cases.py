@@ -158,9 +158,11 @@ async def write_facts(
     at: datetime,
     complaint_id: UUID | None = None,
     mediator_id: UUID | None = None,
+    report_id: UUID | None = None,
 ) -> None:
-    """Write the record of facts about one complaint or mediator."""
-    await connection.execute(facts_of(happened, by=by, at=at, complaint_id=complaint_id, mediator_id=mediator_id))
+    """Write the record of facts about one complaint, mediator or mandatory report."""
+    about = {"complaint_id": complaint_id, "mediator_id": mediator_id, "report_id": report_id}
+    await connection.execute(facts_of(happened, by=by, at=at, **about))
 
 
 def facts_of(
@@ -171,8 +173,9 @@ def facts_of(
     complaint_id: UUID | None = None,
     case_id: UUID | None = None,
     mediator_id: UUID | None = None,
+    report_id: UUID | None = None,
 ) -> Insert:
-    """What writes the record of facts about one complaint, case or mediator. It holds no private field."""
+    """What writes the record of facts about one complaint, case, mediator or report. It holds no private field."""
     return insert(tables.facts).values(
         [
             {
@@ -181,6 +184,7 @@ def facts_of(
                 "complaint_id": complaint_id,
                 "case_id": case_id,
                 "mediator_id": mediator_id,
+                "report_id": report_id,
                 "party_id": getattr(fact, "party_id", None),
                 "data": {name: _plain(getattr(fact, name)) for name in fact.recorded_fields()},
                 "at": at,

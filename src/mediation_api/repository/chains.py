@@ -49,7 +49,7 @@ def _entry(row: RowMapping) -> Entry | None:
 
 
 _ENTRY = tuple(Entry.__dataclass_fields__)
-_STREAM: AnyColumn = func.coalesce(t.facts.c.case_id, t.facts.c.complaint_id, t.facts.c.mediator_id)
+_STREAM: AnyColumn = func.coalesce(*(t.facts.c[f"{of}_id"] for of in ("report", "case", "complaint", "mediator")))
 
 
 def _facts_beside_heads() -> AnySelect:
@@ -84,7 +84,8 @@ def _facts_beside_heads() -> AnySelect:
 
 def _without_a_stream() -> AnySelect:
     """What began with a fact, and has none any more."""
-    began = union_all(*(select(table.c.id) for table in (t.complaints, t.cases, t.mediators))).subquery()
+    subjects = (t.complaints, t.cases, t.mediators, t.mandatory_reports)
+    began = union_all(*(select(table.c.id) for table in subjects)).subquery()
     lost = (
         select(began.c.id)
         .where(~select(t.chain_heads).where(t.chain_heads.c.stream == began.c.id).exists())

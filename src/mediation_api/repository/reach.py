@@ -14,12 +14,14 @@ from mediation_api.repository.tables import (
     assignments,
     cases,
     complaints,
+    mandatory_reports,
     mediators,
     participants,
     parties,
 )
 
 HERE = (AssignmentState.PROPOSED, AssignmentState.ACCEPTED)
+TOOK_ON = (AssignmentState.ACCEPTED, AssignmentState.RECUSED)
 GONE = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED)
 
 
@@ -45,15 +47,31 @@ def sees_case(reach: Reach) -> ColumnElement[bool]:
     if reach.relation is Relation.OFFICE:
         return true()
     if reach.relation is Relation.ASSIGNED:
-        mediates = exists().where(
-            assignments.c.case_id == cases.c.id,
-            assignments.c.state.in_(HERE),
-            assignments.c.mediator_id == mediators.c.id,
-            mediators.c.subject == reach.actor.subject,
-        )
-        return mediates.correlate(cases)
+        return _is_mediator(reach.actor, HERE)
+    if reach.relation is Relation.MEDIATED:
+        return _is_mediator(reach.actor, TOOK_ON)
     if reach.relation is Relation.OWN:
         return own_participation(reach.actor).where(participants.c.case_id == cases.c.id).exists().correlate(cases)
+    return false()
+
+
+def _is_mediator(actor: Actor, states: tuple[AssignmentState, ...]) -> ColumnElement[bool]:
+    mediates = exists().where(
+        assignments.c.case_id == cases.c.id,
+        assignments.c.state.in_(states),
+        assignments.c.mediator_id == mediators.c.id,
+        mediators.c.subject == actor.subject,
+    )
+    return mediates.correlate(cases)
+
+
+def sees_report(reach: Reach) -> ColumnElement[bool]:
+    """Whether the caller reaches a row of `mandatory_reports`: a director all, a mediator those it proposed."""
+    if reach.relation is Relation.OFFICE:
+        return true()
+    if reach.relation is Relation.MEDIATED:
+        own = mandatory_reports.c.proposed_by == reach.actor.subject
+        return and_(own, mandatory_reports.c.proposed_by_role == Role.MEDIATOR)
     return false()
 
 

@@ -37,6 +37,18 @@ def recorded(
     return statement.add_cte(_written([*said, *columns], opened.order_by(None).limit(1)))
 
 
+def recorded_reports(statement: AnySelect, reach: Reach, report: AnyColumn) -> AnySelect:
+    """`statement`, which also writes down that the caller opened each mandatory report that it finds.
+
+    Neither the complaint nor the case is named: whoever sees who opened those is not to know of the report.
+    """
+    if not isinstance(reach, Reading):
+        return statement
+    said = _said(reach)
+    opened = statement.with_only_columns(*said.values(), report, maintain_column_froms=True)
+    return statement.add_cte(_written([*said, "report_id"], opened.order_by(None).where(report.is_not(None))))
+
+
 def recorded_page(statement: AnySelect, reach: Reach, shown: int, *, descending: bool) -> AnySelect:
     """The page that `statement` reads, which also writes down the cases or complaints that its first `shown` rows name.
 

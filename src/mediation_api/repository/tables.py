@@ -45,10 +45,14 @@ from mediation_api.domain.values import (
     AttendeeRole,
     Channel,
     Decision,
+    DropReason,
     EndReason,
     LapseReason,
     Method,
     Mode,
+    Recipient,
+    ReportCategory,
+    ReportState,
     SeatRole,
     SessionState,
     Side,
@@ -100,7 +104,7 @@ def _by() -> tuple[Column[object], CheckConstraint, Column[object]]:
 
 OPEN_STATES = text(_in("state", OPEN))
 LIVE_SESSION = text(_in("state", {SessionState.SCHEDULED, SessionState.IN_PROGRESS}))
-STREAM = text("coalesce(case_id, complaint_id, mediator_id)")
+STREAM = text("coalesce(report_id, case_id, complaint_id, mediator_id)")
 LIVE_ASSIGNMENT = text(_in("state", {AssignmentState.PROPOSED, AssignmentState.ACCEPTED}))
 
 complaints = Table(
@@ -471,6 +475,43 @@ pauses = Table(
     Index("ix_pauses_case_id", "case_id"),
 )
 
+mandatory_reports = Table(
+    "mandatory_reports",
+    metadata,
+    _id(),
+    _case(),
+    Column("category", String, nullable=False),
+    Column("recipient", String, nullable=False),
+    Column("agency", Text, nullable=False),
+    Column("legal_basis", Text, nullable=False),
+    _instant("disclosed_at"),
+    Column("state", String, nullable=False),
+    _instant("proposed_at"),
+    Column("proposed_by_role", String, nullable=False),
+    Column("proposed_by", String, nullable=False),
+    # When and by whom it was filed or dropped.
+    _instant("decided_at", nullable=True),
+    Column("decided_by_role", String),
+    Column("decided_by", String),
+    Column("drop_reason", String),
+    _one_of("category", ReportCategory),
+    _one_of("recipient", Recipient),
+    _one_of("state", ReportState),
+    _one_of("drop_reason", DropReason),
+    CheckConstraint(_in("proposed_by_role", {Role.DIRECTOR, Role.MEDIATOR}), name="proposed_by_role"),
+    CheckConstraint(_in("decided_by_role", {Role.DIRECTOR, Role.MEDIATOR}), name="decided_by_role"),
+    CheckConstraint(
+        "num_nonnulls(decided_at, decided_by_role, decided_by) = CASE state WHEN 'proposed' THEN 0 ELSE 3 END",
+        name="decided",
+    ),
+    CheckConstraint("(state = 'dropped') = (drop_reason IS NOT NULL)", name="dropped"),
+    CheckConstraint(
+        "state <> 'filed' OR (decided_by <> proposed_by AND decided_by_role = 'director')", name="two_people"
+    ),
+    Index("ix_mandatory_reports_case_id", "case_id"),
+)
+"""Nothing points at it but its own facts and readings. No party's role reads of it."""
+
 facts = Table(
     "facts",
     metadata,
@@ -484,14 +525,20 @@ facts = Table(
     Column("data", JSONB, nullable=False),
     _instant("at"),
     *_by(),
+    Column("report_id", Uuid, ForeignKey("mandatory_reports.id")),
     # The place in the chain of its stream; a trigger fills both in (domain/chain.py).
     Column("sequence", BigInteger),
     Column("link", LargeBinary),
     CheckConstraint("sequence IS NOT NULL AND link IS NOT NULL", name="was_linked"),
-    CheckConstraint("num_nonnulls(complaint_id, case_id, mediator_id) >= 1", name="subject"),
+    # A fact about a report names nothing by which a timeline would find it.
+    CheckConstraint(
+        "CASE WHEN report_id IS NULL THEN num_nonnulls(complaint_id, case_id, mediator_id) >= 1 "
+        "ELSE num_nonnulls(complaint_id, case_id, mediator_id, party_id) = 0 END",
+        name="subject",
+    ),
     Index("ix_facts_case_id_position", "case_id", "position"),
     Index("ix_facts_complaint_id_position", "complaint_id", "position"),
-    Index("uq_facts_stream_sequence", STREAM, "sequence", unique=True),
+    Index("uq_facts_place", STREAM, "sequence", unique=True),
 )
 
 chain_heads = Table(
@@ -517,10 +564,17 @@ readings = Table(
     Column("party_id", Uuid),
     Column("listed", ARRAY(Uuid)),
     *_by(),
+    Column("report_id", Uuid),
     _one_of("purpose", Purpose),
-    CheckConstraint("(complaint_id IS NULL) = (listed IS NOT NULL)", name="subject"),
+    # That of a report names nothing by which the readings of a case would find it.
+    CheckConstraint(
+        "num_nonnulls(complaint_id, listed, report_id) = 1 "
+        "AND (report_id IS NULL OR num_nonnulls(case_id, party_id) = 0)",
+        name="subject",
+    ),
     Index("ix_readings_complaint_id_position", "complaint_id", "position"),
     Index("ix_readings_listed", "listed", postgresql_using="gin"),
+    Index("ix_readings_report_id_position", "report_id", "position", postgresql_where=text("report_id IS NOT NULL")),
 )
 
 idempotency_keys = Table(

@@ -202,6 +202,9 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "director-required": ProblemType(
             409, "A director decides this", "Lo decide la dirección", "Ask a director to do it."
         ),
+        "second-person-required": ProblemType(
+            409, "A second person decides this", "Lo decide otra persona", "Ask somebody else of your role to do it."
+        ),
         "party-already-listed": ProblemType(
             409, "Already a party", "Ya figura como parte", "Correct the party that is listed."
         ),

@@ -75,6 +75,9 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "confirmAttendee": ("attendee.confirmed",),
         "makeAgreement": ("agreement.made",),
         "signAgreement": ("agreement.signed",),
+        "proposeMandatoryReport": ("mandatory_report.proposed",),
+        "fileMandatoryReport": ("mandatory_report.filed",),
+        "dropMandatoryReport": ("mandatory_report.dropped",),
     }
 )
 """The kinds of facts that each operation may record. It records one at least."""

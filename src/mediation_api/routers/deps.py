@@ -29,6 +29,7 @@ from mediation_api.repository.board import Board as BoardRepository
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
 from mediation_api.repository.database import Database
+from mediation_api.repository.mandatory_reports import MandatoryReports as MandatoryReportsRepository
 from mediation_api.repository.mediators import Mediators as MediatorsRepository
 from mediation_api.repository.parties import Parties as PartiesRepository
 from mediation_api.repository.readings import Readings as ReadingsRepository
@@ -197,6 +198,7 @@ Agreements = Annotated[AgreementsRepository, Depends(_on(AgreementsRepository))]
 Board = Annotated[BoardRepository, Depends(_on(BoardRepository))]
 Cases = Annotated[CasesRepository, Depends(_on(CasesRepository))]
 Complaints = Annotated[ComplaintsRepository, Depends(_on(ComplaintsRepository))]
+MandatoryReports = Annotated[MandatoryReportsRepository, Depends(_on(MandatoryReportsRepository))]
 Mediators = Annotated[MediatorsRepository, Depends(_on(MediatorsRepository))]
 Parties = Annotated[PartiesRepository, Depends(_on(PartiesRepository))]
 CaseRecords = Annotated[CaseRecordsRepository, Depends(_on(CaseRecordsRepository))]
@@ -214,3 +216,4 @@ AssignmentId = Annotated[Uuid, Path(description="The assignment's id.")]
 SessionId = Annotated[Uuid, Path(description="The session's id.")]
 AttendeeId = Annotated[Uuid, Path(description="The attendee's id.")]
 AgreementId = Annotated[Uuid, Path(description="The agreement's id.")]
+ReportId = Annotated[Uuid, Path(description="The mandatory report's id.")]

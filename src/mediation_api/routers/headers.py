@@ -99,6 +99,7 @@ LOCATED: Final = frozenset(
         "proposeMediator",
         "scheduleSession",
         "makeAgreement",
+        "proposeMandatoryReport",
     }
 )
 """The operations that make what has an address of its own, which the caller can read."""

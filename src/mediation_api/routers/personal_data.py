@@ -19,6 +19,7 @@ class Kind(StrEnum):
     ACCOUNT = "account"
     TAKING_PART = "taking_part"
     AGREEMENT = "agreement"
+    MANDATORY_REPORT = "mandatory_report"
     CREDENTIAL = "credential"
     STAFF = "staff"
 
@@ -42,6 +43,7 @@ HOLDINGS: Mapping[Kind, Holding] = MappingProxyType(
         Kind.ACCOUNT: Holding("To see whether the complaint is eligible, and what it is about.", *_CITY),
         Kind.TAKING_PART: Holding("To prove that everybody took part, or left, by their own will.", *_CITY),
         Kind.AGREEMENT: Holding("To show what was signed, and that it is unchanged.", *_CITY),
+        Kind.MANDATORY_REPORT: Holding("To show that a duty to report was met, and nothing of what was said.", *_CITY),
         Kind.CREDENTIAL: Holding(
             "To let a member of the public speak for themselves.",
             "until-replaced",
@@ -97,6 +99,7 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "WithdrawalOut.channel",
         ),
         Kind.AGREEMENT: ("terms", "text", "signatures"),
+        Kind.MANDATORY_REPORT: ("category", "recipient", "agency", "legal_basis", "disclosed_at"),
         Kind.CREDENTIAL: ("access_code", "access_token"),
         Kind.STAFF: (
             "by",
@@ -108,6 +111,8 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "knows_a_party",
             "took_part_before",
             "has_an_interest",
+            "proposed_by",
+            "decided_by",
         ),
     }
 )

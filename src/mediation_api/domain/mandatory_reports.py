@@ -1,0 +1,88 @@
+"""Mandatory reports: the one exception to confidentiality, kept apart from everything else that is known of a case.
+
+    proposed ── file ──▶ filed       by a director who did not propose it
+        └────── drop ──▶ dropped
+
+Who hears what the law obliges them to report does so at once, whether or not anybody has entered it here. What is kept
+is that a duty was met: which, to whom, on what basis, and when. Nothing of what was said is, nor who said it. A report
+changes nothing of its case, and may be filed whether that is open or closed.
+
+Source: DOMAIN, section 5 "Exceptions", trap 19 and scenario 22; RELIABILITY, T17.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from mediation_api.domain.access import Actor
+from mediation_api.domain.errors import Invalid, SecondPersonRequired, StateConflict
+from mediation_api.domain.facts import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
+from mediation_api.domain.texts import text_hash
+from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What is reported. `agency` names the authority, `legal_basis` the law: one line each.
+
+    `disclosed_at` is when the duty arose; a period to report within begins there (72 hours in ORS 181A.681).
+    """
+
+    category: ReportCategory
+    recipient: Recipient
+    agency: str
+    legal_basis: str
+    disclosed_at: datetime
+
+    @property
+    def sha256(self) -> str:
+        """The hash that the fact holds: of these five on a line each, the instant in microseconds since 1970."""
+        instant = (self.disclosed_at - _EPOCH) // timedelta(microseconds=1)
+        return text_hash("\n".join((self.category, self.recipient, self.agency, self.legal_basis, str(instant))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A report, as far as deciding on it goes. `proposed_by` is the subject of the proposer's token."""
+
+    report_id: UUID
+    state: ReportState
+    proposed_by: str
+
+    def file(self, *, by: Actor) -> MandatoryReportFiled:
+        """Note that it was made to the authority.
+
+        Two people stand behind each report that is filed: a role alone does not tell them apart, whoever signs in as
+        mediator and as director is one.
+
+        Raises:
+            StateConflict: it was filed or dropped before.
+            SecondPersonRequired: the same person proposed it.
+        """
+        self._require_proposed()
+        if by.subject == self.proposed_by:
+            raise SecondPersonRequired
+        return MandatoryReportFiled(report_id=self.report_id)
+
+    def drop(self, reason: DropReason) -> MandatoryReportDropped:
+        """Note that it will not be filed. Raises StateConflict: it was filed or dropped before."""
+        self._require_proposed()
+        return MandatoryReportDropped(report_id=self.report_id, reason=reason)
+
+    def _require_proposed(self) -> None:
+        if self.state is not ReportState.PROPOSED:
+            raise StateConflict
+
+
+def propose(case_id: UUID, contents: Contents, *, report_id: UUID, at: datetime) -> MandatoryReportProposed:
+    """Enter what has to be reported, for a second person to file.
+
+    Raises:
+        Invalid: it was disclosed in the future.
+    """
+    if contents.disclosed_at > at:
+        raise Invalid("/disclosed_at", "in-the-future", "Nothing can be reported that has not been disclosed yet.")
+    return MandatoryReportProposed(report_id=report_id, case_id=case_id, sha256=contents.sha256)

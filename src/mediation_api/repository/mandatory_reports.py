@@ -1,0 +1,113 @@
+"""Mandatory reports: a table of their own, which nothing else reads.
+
+Entering or deciding one touches no row of the case: its version, its entity tags and its timeline stay as they are. The
+facts of a report are a stream under the report's own id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import RowMapping, and_, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain.access import Actor, Reach
+from mediation_api.domain.errors import NotFound
+from mediation_api.domain.facts import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
+from mediation_api.domain.mandatory_reports import Contents, Report
+from mediation_api.domain.values import ReportState
+from mediation_api.repository import tables as t
+from mediation_api.repository.cases import write_facts
+from mediation_api.repository.locking import lock_row
+from mediation_api.repository.nesting import AnySelect
+from mediation_api.repository.paging import Page, Slice, read_page
+from mediation_api.repository.reach import sees_case, sees_report
+from mediation_api.repository.recording import recorded_reports
+
+
+class MandatoryReports:
+    """Mandatory reports, as a director or the mediator who proposed one sees them."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def reach_case(self, case_id: UUID, reach: Reach) -> None:
+        """Hold that the caller may report of a case. It is not locked. Raises NotFound: not this case."""
+        reached = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
+        if (await self._connection.execute(reached)).first() is None:
+            raise NotFound
+
+    async def lock(self, report_id: UUID, reach: Reach) -> Report:
+        """Lock a report that the caller reaches, and read what deciding on it needs. Raises NotFound."""
+        r = t.mandatory_reports.c
+        await lock_row(self._connection, t.mandatory_reports, r.id == report_id, sees_report(reach))
+        row = (await self._connection.execute(select(r.state, r.proposed_by).where(r.id == report_id))).one()
+        return Report(report_id=report_id, state=ReportState(row.state), proposed_by=row.proposed_by)
+
+    async def enter(self, proposed: MandatoryReportProposed, contents: Contents, *, by: Actor, at: datetime) -> None:
+        """Write a proposed report, and its fact."""
+        row = insert(t.mandatory_reports).values(
+            **asdict(contents),
+            id=proposed.report_id,
+            case_id=proposed.case_id,
+            state=ReportState.PROPOSED,
+            proposed_at=at,
+            proposed_by_role=by.role,
+            proposed_by=by.subject,
+        )
+        await self._connection.execute(row)
+        await write_facts(self._connection, (proposed,), by=by, at=at, report_id=proposed.report_id)
+
+    async def decide(self, decided: MandatoryReportFiled | MandatoryReportDropped, *, by: Actor, at: datetime) -> None:
+        """Write that a locked report was filed or dropped, and the fact of it."""
+        reason = decided.reason if isinstance(decided, MandatoryReportDropped) else None
+        changed = (
+            t.mandatory_reports.update()
+            .where(t.mandatory_reports.c.id == decided.report_id)
+            .values(
+                state=ReportState.DROPPED if reason else ReportState.FILED,
+                decided_at=at,
+                decided_by_role=by.role,
+                decided_by=by.subject,
+                drop_reason=reason,
+            )
+        )
+        await self._connection.execute(changed)
+        await write_facts(self._connection, (decided,), by=by, at=at, report_id=decided.report_id)
+
+    async def get(self, report_id: UUID, reach: Reach) -> RowMapping:
+        """One report. Raises NotFound."""
+        statement: AnySelect = select(t.mandatory_reports).where(
+            t.mandatory_reports.c.id == report_id, sees_report(reach)
+        )
+        statement = recorded_reports(statement, reach, t.mandatory_reports.c.id)
+        row = (await self._connection.execute(statement)).mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+    async def list(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The reports of a case that the caller reaches, oldest first. Raises NotFound: not this case."""
+        r = t.mandatory_reports.c
+        statement: AnySelect = (
+            select(t.mandatory_reports)
+            .select_from(t.cases)
+            .outerjoin(t.mandatory_reports, and_(r.case_id == t.cases.c.id, sees_report(reach)))
+            .where(t.cases.c.id == case_id, sees_case(reach))
+            .order_by(r.proposed_at, r.id)
+        )
+        statement = recorded_reports(statement, reach, r.id)
+        rows = (await self._connection.execute(statement)).mappings().all()
+        if not rows:
+            raise NotFound
+        return [row for row in rows if row["id"] is not None]
+
+    async def readings(self, report_id: UUID, page: Page) -> Slice[RowMapping]:
+        """Who opened a report, newest first. Raises NotFound: there is none."""
+        r = t.readings.c
+        there = select(t.mandatory_reports.c.id).where(t.mandatory_reports.c.id == report_id)
+        if (await self._connection.execute(there)).first() is None:
+            raise NotFound
+        statement: AnySelect = select(r.at, r.by_role, r.by, r.operation, r.purpose).where(r.report_id == report_id)
+        return await read_page(self._connection, statement, page, key=r.position, id_=r.position, descending=True)

@@ -1,0 +1,178 @@
+"""Mandatory reports: entered by a mediator or a director, filed by another director, seen by nobody else."""
+
+import json
+import logging
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field, Strict, StringConstraints
+
+from mediation_api.domain import mandatory_reports
+from mediation_api.domain.access import Role
+from mediation_api.domain.mandatory_reports import Contents
+from mediation_api.domain.readings import Purpose
+from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
+from mediation_api.routers.answers import responses
+from mediation_api.routers.deps import CaseId, MandatoryReports, NewId, Now, Opened, Reached, ReportId
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Listing, Pages, whole
+from mediation_api.routers.problems import request_id_of
+from mediation_api.routers.retries import ONCE
+from mediation_api.routers.types import In, Instant, InstantOut, Out, Text
+
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["mandatory-reports"])
+
+_log = logging.getLogger(__name__)
+
+_WORD: Final = "[A-Z][A-Za-z.]{0,15}|§{1,2}"
+_NUMBER: Final = "[0-9][0-9A-Za-z.:()/-]{0,29}"
+Citation = Annotated[
+    str,
+    Strict(),
+    # Abbreviations and numbers, a number among them: no room for a sentence, and so for nobody's words.
+    StringConstraints(max_length=100, pattern=f"^(({_WORD}) ){{0,5}}{_NUMBER}( ({_WORD}|{_NUMBER})){{0,4}}$"),
+    Field(examples=["ORS 419B.010"]),
+]
+"""A law, as it is cited: `ORS 419B.010`, `42 U.S.C. § 5106a`."""
+
+
+class ReportIn(In):
+    """What has to be reported, and to whom. Nothing of what was said, and nobody's name."""
+
+    category: ReportCategory
+    recipient: Recipient
+    agency: Annotated[str, Text(most=100)] = Field(description="The authority's name; never a person's.")
+    legal_basis: Citation
+    disclosed_at: Instant = Field(description="When it was disclosed, and so the duty to report arose.")
+
+
+class DropIn(In):
+    """Why a proposed report is not filed."""
+
+    reason: DropReason
+
+
+class ReportOut(Out):
+    """A mandatory report."""
+
+    id: UUID
+    case_id: UUID
+    category: ReportCategory
+    recipient: Recipient
+    agency: str
+    legal_basis: str
+    disclosed_at: InstantOut
+    state: ReportState
+    proposed_at: InstantOut
+    proposed_by: str = Field(description="The subject of the proposer's token.")
+    decided_at: InstantOut | None = Field(description="When it was filed or dropped.")
+    decided_by: str | None
+    drop_reason: DropReason | None
+
+
+class ReportList(Listing[ReportOut]):
+    """The mandatory reports of a case, oldest first: all for a director, their own for a mediator."""
+
+
+class ReportReadingOut(Out):
+    """Somebody opened the report."""
+
+    at: InstantOut
+    by_role: Role
+    by: str = Field(description="The subject of the token.")
+    operation: str = Field(examples=["get_mandatory_report"])
+    purpose: Purpose
+
+
+class ReportReadingList(Listing[ReportReadingOut]):
+    """One page of who opened the report, newest first."""
+
+
+@router.post(
+    "/cases/{case_id}/mandatory-reports", dependencies=[ONCE], status_code=201, summary="Propose a mandatory report"
+)
+async def propose_mandatory_report(
+    case_id: CaseId,
+    body: ReportIn,
+    reached: Reached,
+    reports: MandatoryReports,
+    at: Now,
+    report_id: NewId,
+    request: Request,
+    response: Response,
+) -> ReportOut:
+    """Enter what the law obliges somebody to report, for a director to file. It shows nowhere in the case.
+
+    The duty does not wait for this service: whoever has it reports at once.
+    """
+    await reports.reach_case(case_id, reached)
+    contents = Contents(**dict(body))
+    proposed = mandatory_reports.propose(case_id, contents, report_id=report_id, at=at)
+    await reports.enter(proposed, contents, by=reached.actor, at=at)
+    _alert(proposed.kind, report_id, request)
+    response.headers["Location"] = f"/v1/mandatory-reports/{report_id}"
+    return ReportOut.read(await reports.get(report_id, reached))
+
+
+@router.get("/cases/{case_id}/mandatory-reports", summary="Mandatory reports of a case")
+async def list_mandatory_reports(case_id: CaseId, reached: Opened, reports: MandatoryReports) -> ReportList:
+    """The reports of one case, oldest first; a mediator sees those that they proposed. There is no list of all."""
+    return whole(ReportList, await reports.list(case_id, reached), ReportOut.read)
+
+
+@router.get("/mandatory-reports/{report_id}", summary="A mandatory report")
+async def get_mandatory_report(report_id: ReportId, reached: Opened, reports: MandatoryReports) -> ReportOut:
+    """A report, for a director or for the mediator who proposed it."""
+    return ReportOut.read(await reports.get(report_id, reached))
+
+
+@router.post(
+    "/mandatory-reports/{report_id}/file",
+    dependencies=[ONCE],
+    summary="File a mandatory report",
+    responses=responses(409),
+)
+async def file_mandatory_report(
+    report_id: ReportId, reached: Reached, reports: MandatoryReports, at: Now, request: Request
+) -> ReportOut:
+    """Note that the report was made to the authority. Whoever proposed it cannot: that takes a second person."""
+    report = await reports.lock(report_id, reached)
+    filed = report.file(by=reached.actor)
+    await reports.decide(filed, by=reached.actor, at=at)
+    _alert(filed.kind, report_id, request)
+    return ReportOut.read(await reports.get(report_id, reached))
+
+
+@router.post(
+    "/mandatory-reports/{report_id}/drop",
+    dependencies=[ONCE],
+    summary="Drop a mandatory report",
+    responses=responses(409),
+)
+async def drop_mandatory_report(
+    report_id: ReportId, body: DropIn, reached: Reached, reports: MandatoryReports, at: Now, request: Request
+) -> ReportOut:
+    """Note that a proposed report will not be filed, and why. It stays on record."""
+    report = await reports.lock(report_id, reached)
+    dropped = report.drop(body.reason)
+    await reports.decide(dropped, by=reached.actor, at=at)
+    _alert(dropped.kind, report_id, request)
+    return ReportOut.read(await reports.get(report_id, reached))
+
+
+@router.get("/mandatory-reports/{report_id}/readings", summary="Who opened a mandatory report")
+async def list_report_readings(
+    report_id: ReportId, pages: Pages, _reached: Reached, reports: MandatoryReports
+) -> ReportReadingList:
+    """Who opened the report, when and for what. No reading of the case tells of it, and no party is shown any."""
+    return pages.answer(ReportReadingList, await reports.readings(report_id, pages.page), ReportReadingOut.read)
+
+
+def _alert(kind: str, report_id: UUID, request: Request) -> None:
+    """Let whoever watches the log know that the exception to confidentiality is used; the id is all that is said.
+
+    The request may still fail: the line of the same `request_id` says with which status it was answered.
+    """
+    line = {"event": "alert", "alert": kind, "report_id": str(report_id), "request_id": request_id_of(request)}
+    _log.warning("%s", json.dumps(line))

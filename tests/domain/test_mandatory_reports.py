@@ -1,0 +1,114 @@
+"""Mandatory reports: two people, and nothing of what was said."""
+
+from dataclasses import fields, replace
+from datetime import timedelta
+
+import pytest
+from tests.domain.cases import AT, CASE, NEW, pointed_at
+
+from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.errors import Conflict, Invalid, SecondPersonRequired, StateConflict
+from mediation_api.domain.facts import Audience, MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
+from mediation_api.domain.mandatory_reports import Contents, Report, propose
+from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
+
+CONTENTS = Contents(
+    category=ReportCategory.CHILD_ABUSE,
+    recipient=Recipient.CHILD_PROTECTION,
+    agency="County child welfare",
+    legal_basis="ORS 419B.010",
+    disclosed_at=AT - timedelta(hours=2),
+)
+PROPOSED = Report(report_id=NEW, state=ReportState.PROPOSED, proposed_by="mediator.1")
+FIRST, SECOND = Actor(Role.DIRECTOR, "director.1"), Actor(Role.DIRECTOR, "director.2")
+
+
+def test_what_is_proposed_is_recorded_as_a_hash() -> None:
+    happened = propose(CASE, CONTENTS, report_id=NEW, at=AT)
+    assert happened == MandatoryReportProposed(report_id=NEW, case_id=CASE, sha256=CONTENTS.sha256)
+
+
+def test_the_hash_is_of_what_is_reported_a_line_each() -> None:
+    """Whoever verifies computes the same; it was computed with sha256sum."""
+    assert CONTENTS.sha256 == "4644216d295181376e8ae691f0268fc4b7e52bf35842e9a4fe593deacc1f928d"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"category": ReportCategory.ADULT_ABUSE},
+        {"recipient": Recipient.LAW_ENFORCEMENT},
+        {"agency": "Another county"},
+        {"legal_basis": "ORS 124.060"},
+        {"disclosed_at": CONTENTS.disclosed_at + timedelta(microseconds=1)},
+    ],
+)
+def test_the_hash_tells_each_change(changed: dict[str, object]) -> None:
+    assert len(changed) == 1
+    assert replace(CONTENTS, **changed).sha256 != CONTENTS.sha256  # type: ignore[arg-type]
+    assert {field.name for field in fields(Contents)} == {
+        "category",
+        "recipient",
+        "agency",
+        "legal_basis",
+        "disclosed_at",
+    }
+
+
+def test_nothing_is_reported_that_was_not_disclosed_yet() -> None:
+    propose(CASE, replace(CONTENTS, disclosed_at=AT), report_id=NEW, at=AT)
+    with pytest.raises(Invalid) as refused:
+        propose(CASE, replace(CONTENTS, disclosed_at=AT + timedelta(microseconds=1)), report_id=NEW, at=AT)
+    assert pointed_at(refused.value) == ("/disclosed_at", "in-the-future")
+
+
+def test_somebody_else_files_what_was_proposed() -> None:
+    assert PROPOSED.file(by=FIRST) == MandatoryReportFiled(report_id=NEW)
+    by_a_director = replace(PROPOSED, proposed_by="director.1")
+    assert by_a_director.file(by=SECOND) == MandatoryReportFiled(report_id=NEW)
+
+
+@pytest.mark.parametrize("role", [Role.DIRECTOR, Role.MEDIATOR])
+def test_nobody_files_what_they_proposed_whatever_role_they_come_in(role: Role) -> None:
+    with pytest.raises(SecondPersonRequired) as refused:
+        PROPOSED.file(by=Actor(role, "mediator.1"))
+    assert isinstance(refused.value, Conflict)
+    assert refused.value.code == "second-person-required"
+
+
+@pytest.mark.parametrize("reason", DropReason)
+def test_what_was_proposed_can_be_dropped_by_who_proposed_it_too(reason: DropReason) -> None:
+    assert PROPOSED.drop(reason) == MandatoryReportDropped(report_id=NEW, reason=reason)
+
+
+@pytest.mark.parametrize("state", [ReportState.FILED, ReportState.DROPPED])
+def test_what_is_decided_is_not_decided_again(state: ReportState) -> None:
+    decided = replace(PROPOSED, state=state)
+    with pytest.raises(StateConflict):
+        decided.file(by=FIRST)
+    with pytest.raises(StateConflict):
+        decided.drop(DropReason.NO_DUTY)
+
+
+def test_its_facts_are_for_nobody_but_who_may_see_the_report() -> None:
+    for fact in (MandatoryReportProposed, MandatoryReportFiled, MandatoryReportDropped):
+        assert fact.audience is Audience.RESTRICTED
+
+
+def test_the_words_of_a_report_do_not_change() -> None:
+    """They stand in hashes and in the table."""
+    assert set(ReportCategory) == {
+        "child_abuse",
+        "adult_abuse",
+        "imminent_harm",
+        "criminal_admission",
+        "witnessed_misconduct",
+    }
+    assert set(Recipient) == {
+        "child_protection",
+        "adult_protection",
+        "law_enforcement",
+        "prosecutor",
+        "police_standards",
+    }
+    assert set(DropReason) == {"no_duty", "reported_elsewhere", "entered_in_error"}
