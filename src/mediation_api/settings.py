@@ -176,6 +176,20 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Requests of one caller in a minute and process before it is answered 429. Withdrawals never are.",
     )
+    filings_per_hour: int = Field(
+        60,
+        ge=1,
+        le=1_000_000,
+        description="Complaints that the public files from one address in an hour, over all processes, before it is "
+        "answered 429. Staff and integrations are not counted.",
+    )
+    code_tries_per_hour: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Wrong secrets that are tried with one access code in an hour of the clock, over all processes, "
+        "before even the right one is answered 429. A new code from intake begins anew, and who has a token keeps it.",
+    )
     body_limit_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="The largest body of a request.")
 
     @classmethod

@@ -55,6 +55,7 @@ def started(
         "MEDIATION_ACCESS_CODE_SECRET": settings.access_code_secret.get_secret_value(),
         "MEDIATION_CURSOR_SECRET": settings.cursor_secret.get_secret_value(),
         "MEDIATION_REQUESTS_PER_MINUTE": "1000000",  # 429s would hide everything else
+        "MEDIATION_FILINGS_PER_HOUR": "1000000",
         **extra,
     }
     number = listener.fileno()

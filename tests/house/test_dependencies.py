@@ -27,7 +27,8 @@ def _locked(name: str) -> dict[str, str]:
     """The versions in a lock file, by name."""
     text = (ROOT / name).read_text(encoding="utf-8")
     return {
-        canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==([\w.+!-]+)", text, re.MULTILINE)
+        canonicalize_name(name): version
+        for name, version in re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([\w.+!-]+)", text, re.MULTILINE)
     }
 
 
@@ -65,6 +66,16 @@ def test_what_is_declared_is_locked(declared: list[str], lock: str) -> None:
         assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)], prereleases=True), (
             f"{requirement}: make lock"
         )
+
+
+def test_a_lock_keeps_the_extras() -> None:
+    """Without them, pip 23 looks for the newest of what is asked for with an extra, and finds no hash for it."""
+    asked = {r.name: r.extras for r in map(Requirement, PROJECT["project"]["dependencies"]) if r.extras}
+
+    assert asked
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert [f"{asking}[{','.join(extras)}]==" in text for asking, extras in asked.items()] == [True] * len(asked)
 
 
 def test_developers_run_what_production_runs() -> None:

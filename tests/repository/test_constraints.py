@@ -40,6 +40,7 @@ ROWS: Final[dict[str, Row]] = {
         **BY,
     },
     "disclosures": {"sha256": SHA, "version": "1", "language": "en", "body": "It is voluntary."},
+    "tries": {"what": "code", "who": "w", "hour": NOW, "number": 1},
     "idempotency_keys": {"caller": "c", "operation": "o", "key_sha256": SHA, "request_sha256": SHA, "at": NOW},
     "mediators": {
         "id": MEDIATOR,
@@ -169,6 +170,7 @@ OFFICER: Final[Row] = {"id": DALE, "side": "officer", "employee_number": "4711"}
 ANOTHER: Final[dict[str, Row]] = {
     "complaints": {"reference": "2026-000002", "external_reference": None},
     "disclosures": {"sha256": "b" * 64},
+    "tries": {"what": "filing"},
     "idempotency_keys": {"key_sha256": "b" * 64},
     "mediators": {"subject": "m.other"},
     "cases": {"attempt": 2, "state": "withdrawn", "closed_at": NOW},
@@ -263,6 +265,8 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_attendees_interpreter_language": ("attendees", {"role": "interpreter"}),
     "ck_chain_heads_link": ("chain_heads", {"link": b"1"}),
     "ck_facts_subject": ("facts", {"case_id": None}),
+    "ck_tries_what": ("tries", {"what": "x"}),
+    "ck_tries_number": ("tries", {"number": 0}),
     "ck_idempotency_keys_answered": ("idempotency_keys", {"status": 201}),
     "ck_pauses_ends_on": ("pauses", {"ends_on": TODAY - timedelta(days=1)}),
     "ck_readings_subject": ("readings", {"complaint_id": None}),

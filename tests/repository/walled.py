@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import select
 from tests.build import Caller, Office, Story
 
+from mediation_api.domain import access_codes
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.facts import Audience, Fact
 from mediation_api.domain.lifecycle import SHARED
@@ -104,6 +105,8 @@ async def build(office: Office) -> BusyOffice:
     await _two_sides_that_meet(busy)
     await _sealed(busy)
     await _over(busy)
+    nobodys = access_codes.from_entropy(bytes(access_codes.ENTROPY_BYTES)).text()
+    await office.public.send("POST", "/v1/access-tokens", {"access_code": nobodys})
     return busy
 
 

@@ -592,6 +592,18 @@ idempotency_keys = Table(
     Index("ix_idempotency_keys_at", "at"),
 )
 
+tries = Table(
+    "tries",
+    metadata,
+    Column("what", String, primary_key=True),
+    Column("who", String, primary_key=True),
+    _instant("hour"),
+    Column("number", Integer, nullable=False),
+    CheckConstraint("what IN ('code', 'filing')", name="what"),
+    CheckConstraint("number >= 1", name="number"),
+    Index("ix_tries_hour", "hour"),
+)
+
 APPEND_ONLY = (
     facts,
     consents,

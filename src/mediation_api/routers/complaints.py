@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
@@ -33,8 +33,10 @@ from mediation_api.routers.deps import (
     Reached,
     ReachedByAnybody,
     Today,
+    Tries,
 )
 from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.limits import hold_filings
 from mediation_api.routers.paging import Filters, Listing, Pages
 from mediation_api.routers.parties import AccessCodeOut, PartyIn, new_code
 from mediation_api.routers.patching import Patch
@@ -250,9 +252,11 @@ async def file_complaint(
     complaints: Complaints,
     parties: Parties,
     cases: Cases,
+    tries: Tries,
     service: InService,
     at: Now,
     complaint_id: NewId,
+    request: Request,
     response: Response,
 ) -> ComplaintFiledOut:
     """File a complaint: the public without a token, staff for a call or a letter, an integration for its own system.
@@ -260,6 +264,8 @@ async def file_complaint(
     Each complainant gets an access code. Being open to mediation opens a case, and starts the four weeks.
     """
     actor = reached.actor
+    if actor.role is Role.PUBLIC:
+        await hold_filings(tries, request, service.settings, at)
     year = target.local_date(at, service.policy.target).year
     reference = await complaints.file(complaint_id, body.columns(actor), year=year, by=actor, at=at)
     rows = [party.row(uuid4()) for party in body.parties]

@@ -36,6 +36,7 @@ from mediation_api.repository.readings import Readings as ReadingsRepository
 from mediation_api.repository.records import CaseRecords as CaseRecordsRepository
 from mediation_api.repository.sessions import Sessions as SessionsRepository
 from mediation_api.repository.timeline import Timeline as TimelineRepository
+from mediation_api.repository.tries import Tries as TriesRepository
 from mediation_api.routers.limits import NEVER_REFUSED, Limiter
 from mediation_api.routers.problems import Told
 from mediation_api.routers.types import Uuid
@@ -43,8 +44,8 @@ from mediation_api.settings import Settings
 
 T = TypeVar("T")
 
-FOR_PARTIES = frozenset({"exchange_access_code", "get_disclosure"})
-"""What a party needs before it has a token, or in order to answer: it has a connection of the parties' pool."""
+FOR_PARTIES = frozenset({"get_disclosure"})
+"""What a party needs in order to answer: it has a connection of the parties' pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +205,7 @@ Parties = Annotated[PartiesRepository, Depends(_on(PartiesRepository))]
 CaseRecords = Annotated[CaseRecordsRepository, Depends(_on(CaseRecordsRepository))]
 Readings = Annotated[ReadingsRepository, Depends(_on(ReadingsRepository))]
 Sessions = Annotated[SessionsRepository, Depends(_on(SessionsRepository))]
+Tries = Annotated[TriesRepository, Depends(_on(TriesRepository))]
 Timeline = Annotated[TimelineRepository, Depends(_on(TimelineRepository))]
 
 # ── paths ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,68 @@
+"""How often somebody tried something in the present hour, counted for all processes of the service at once.
+
+Whoever tries twice at once waits at the row of the first, so that no number of parallel tries gets past a limit.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import CTE, and_, case, delete, not_, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.repository.tables import tries
+
+_SWEPT_AT_ONCE: Final = 20
+
+
+class What(StrEnum):
+    """What is counted."""
+
+    CODE = "code"
+    """An access code was tried; `who` is the part of it that finds it."""
+    FILING = "filing"
+    """The public filed a complaint; `who` is a keyed hash of the address."""
+
+
+class Tries:
+    """Tries, by what was tried and by whom, in one hour of the clock."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def count(self, what: What, who: str, *, at: datetime) -> int:
+        """Count one try, and say which one of this hour it is. Others of the same wait until the transaction ends.
+
+        A few counts of hours that are over are forgotten on the way.
+        """
+        t = tries
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        new = insert(t).values(what=what, who=who, hour=hour, number=1)
+        counted = new.on_conflict_do_update(
+            index_elements=[t.c.what, t.c.who],
+            set_={
+                "hour": new.excluded.hour,
+                "number": case((t.c.hour == new.excluded.hour, t.c.number + 1), else_=1),
+            },
+        )
+        found = await self._connection.execute(counted.returning(t.c.number).add_cte(_forgotten(what, who, hour)))
+        return int(found.scalar_one())
+
+    async def forget(self, what: What, who: str) -> None:
+        """Forget the tries: it was the right one."""
+        await self._connection.execute(delete(tries).where(tries.c.what == what, tries.c.who == who))
+
+
+def _forgotten(what: What, who: str, hour: datetime) -> CTE:
+    """The counts of others in hours that are over. That of this try itself is begun anew by the same statement."""
+    t = tries
+    own = and_(t.c.what == what, t.c.who == who)
+    old = (
+        select(t.c.what, t.c.who)
+        .where(t.c.hour < hour, not_(own))
+        .limit(_SWEPT_AT_ONCE)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    return delete(t).where(tuple_(t.c.what, t.c.who).in_(select(old.c.what, old.c.who))).cte("forgotten")
