@@ -1,10 +1,13 @@
 """What surrounds every request: ids, headers, the log line, limits, the last resort, and strict JSON."""
 
 import asyncio
+import gc
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 from uuid import UUID
@@ -18,7 +21,7 @@ from pydantic import JsonValue
 from starlette.types import Message, Scope
 
 from mediation_api.routers import http
-from mediation_api.routers.http import StrictRoute, install
+from mediation_api.routers.http import BodyLimit, StrictRoute, install
 from mediation_api.routers.parsing import parse
 from mediation_api.routers.problems import Malformed
 from mediation_api.routers.types import In, Line
@@ -255,6 +258,66 @@ async def test_a_body_over_the_limit_is_refused_announced_or_not(
     if status == 413:
         assert code(answer) == "payload-too-large"
         assert answer.headers["connection"] == "close"
+
+
+MEBIBYTE = 1 << 20
+PIECE = b" " * 65_536
+
+
+async def flood(client: httpx.AsyncClient, pieces_read: list[int]) -> tuple[int, float]:
+    """Send 10 MiB in pieces, without saying how many. Returns the status, and the seconds that it took."""
+
+    async def content() -> AsyncIterator[bytes]:
+        for number in range(160):
+            pieces_read.append(number)
+            yield PIECE
+
+    began = time.perf_counter()
+    answer = await client.post("/1/notes", content=content(), headers={"Content-Type": "application/json"})
+    return answer.status_code, time.perf_counter() - began
+
+
+@contextmanager
+def allocated() -> Iterator[list[float]]:
+    """What Python allocates meanwhile, in MiB: how much at the most, and how much of it stays."""
+    found: list[float] = []
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield found
+        peak = tracemalloc.get_traced_memory()[1]
+        gc.collect()
+        found += [peak / MEBIBYTE, tracemalloc.get_traced_memory()[0] / MEBIBYTE]
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_thousand_bodies_over_the_limit_take_no_memory(
+    client: httpx.AsyncClient, record_property: Callable[[str, object], None]
+) -> None:
+    """Criterion 25. The slowest is not held to its 100 ms: a test shares its machine."""
+    read: list[int] = []
+    await flood(client, [])  # what the first one loads stays
+    with allocated() as memory:
+        answers = [await flood(client, read) for _ in range(1_000)]
+    slowest = max(seconds for _, seconds in answers) * 1000
+    told = f"{memory[0]:.1f} MiB at the most, {memory[1]:.1f} MiB kept, {slowest:.0f} ms the slowest"
+    record_property("figure", f"1,000 bodies of 10 MiB: {told}")
+    assert {status for status, _ in answers} == {413}
+    assert len(read) <= 2_000, "more than a piece or two of each was read"
+    assert memory[0] < 20
+
+
+async def test_without_the_limit_all_of_a_body_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control."""
+    app = application()
+    monkeypatch.setattr(BodyLimit, "__call__", lambda self, scope, receive, send: self.app(scope, receive, send))
+    read: list[int] = []
+    async with client_of(app) as client:
+        with allocated() as memory:
+            status, _ = await flood(client, read)
+    assert (status, len(read)) == (400, 160)
+    assert memory[0] > 10
 
 
 @pytest.mark.parametrize("length", ["9" * 5_000, str(2**63), "1001"])

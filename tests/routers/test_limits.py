@@ -1,7 +1,7 @@
 """A caller has a quota, is told what is left of it, and can always withdraw."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import httpx
@@ -14,6 +14,7 @@ from tests.conftest import Clock, RolledBackDatabase, application, calling
 from mediation_api.domain import access_codes
 from mediation_api.repository.database import Database
 from mediation_api.repository.tables import tries
+from mediation_api.repository.tries import Tries, What
 from mediation_api.routers.limits import Limiter
 from mediation_api.settings import Settings
 
@@ -92,12 +93,17 @@ async def exchanged(client: httpx.AsyncClient, code: str) -> httpx.Response:
 
 
 async def test_wrong_codes_are_counted_by_all_processes_and_parallel_ones_too(
-    processes: list[httpx.AsyncClient], committed_office: Office, clock: Clock
+    processes: list[httpx.AsyncClient],
+    committed_office: Office,
+    clock: Clock,
+    record_property: Callable[[str, object], None],
 ) -> None:
     story = await committed_office.file()
     who = story.complainants[0]
     tried = await asyncio.gather(*(exchanged(processes[n % 3], wrong(who.access_code)) for n in range(30)))
-    assert sorted(answer.status_code for answer in tried) == [401] * 5 + [429] * 25
+    statuses = sorted(answer.status_code for answer in tried)
+    record_property("figure", f"{len(tried)} wrong secrets at once over 3 processes: {statuses.count(401)} looked at")
+    assert statuses == [401] * 5 + [429] * 25
     held_up = await exchanged(processes[0], who.access_code)
     assert (held_up.status_code, held_up.json()["code"]) == (429, "quota-exceeded")
     assert held_up.headers["retry-after"] == "3600"
@@ -109,6 +115,21 @@ async def test_wrong_codes_are_counted_by_all_processes_and_parallel_ones_too(
     await story.withdraw(who)
     clock.advance(hours=1)
     assert (await exchanged(processes[0], wrong(who.access_code))).status_code == 401
+
+
+async def test_without_the_count_all_of_them_would_be_looked_at(
+    processes: list[httpx.AsyncClient], committed_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    code = (await committed_office.file()).complainants[0].access_code
+
+    async def always_the_first(_tries: Tries, _what: What, _who: str, *, at: datetime) -> int:
+        del at
+        return 1
+
+    monkeypatch.setattr(Tries, "count", always_the_first)
+    tried = await asyncio.gather(*(exchanged(processes[n % 3], wrong(code)) for n in range(30)))
+    assert [answer.status_code for answer in tried] == [401] * 30
 
 
 async def test_the_right_code_ends_the_counting(processes: list[httpx.AsyncClient], committed_office: Office) -> None:

@@ -16,10 +16,13 @@ from typing import TypeAlias
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 from tests.build import Caller, Office, Story
+from tests.conftest import RolledBackDatabase
 from tests.scenarios.conftest import Fork
 
 from mediation_api.domain.access import Role
+from mediation_api.repository.tables import consents
 from mediation_api.routers.retries import entity_tag
 
 Turn: TypeAlias = Callable[[Story], Awaitable[object]]
@@ -226,6 +229,24 @@ async def test_a_complainant_s_answer_shows_to_no_other_complainant(office: Offi
             await observer.ask("POST", f"{story.path}/consents", body)
 
         await assert_alike(story, unanswered, answers_of(watched), fork, watch)
+
+
+async def test_one_header_that_counts_answers_would_be_seen(
+    office: Office, fork: Fork, database: RolledBackDatabase
+) -> None:
+    """The control: all else being alike, one number tells."""
+    story = await office.file(complainants=[{}, {}], officers=[{}])
+    await story.to_confirming()
+
+    async def count(response: httpx.Response) -> None:
+        async with database.reading() as connection:
+            counted = select(func.count()).select_from(consents)
+            response.headers["X-Answers"] = str(await connection.scalar(counted))
+
+    office.client.event_hooks["response"].append(count)
+    observer, watched = story.complainants
+    with pytest.raises(AssertionError, match="agreed and not answered can be told apart"):
+        await assert_alike(story, observer, answers_of(watched), fork)
 
 
 async def test_officers_who_are_not_asked_yet_see_nothing_at_all_of_complainants_answers(

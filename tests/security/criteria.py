@@ -1,0 +1,197 @@
+"""What the service promises of confidentiality, what proves it, and what shows that the proof can fail.
+
+Data for `make security`, and for docs/threat-model.md. The numbers are those of the acceptance criteria of the
+project; a number that is missing here is listed under "What is not covered" on that page.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One promise. Proofs and controls are names of tests: `path::name`, all parameters included."""
+
+    number: int
+    promise: str
+    taken: str
+    """How the figure is taken."""
+    proofs: tuple[str, ...]
+    controls: tuple[str, ...]
+    """With the guard removed, the attack succeeds or the check fails: what the proofs look for can be found."""
+
+
+RACES: Final = "tests/repository/test_races.py"
+RETRIES: Final = "tests/routers/test_retries.py"
+CRASHES: Final = "tests/contract/crashes.py"
+WALL: Final = "tests/repository/test_wall.py"
+SEALED: Final = "tests/scenarios/test_sealed_answers.py"
+AUDIENCES: Final = "tests/scenarios/test_audiences.py"
+REPORTS: Final = "tests/scenarios/test_mandatory_reports.py"
+CANARIES: Final = "tests/security/test_canaries.py"
+DUMP: Final = "tests/repository/test_dump.py"
+RESEALING: Final = "tests/repository/test_resealing.py"
+TOKENS: Final = "tests/outreach/test_tokens.py"
+KEYS: Final = "tests/outreach/test_keys.py"
+LIMITS: Final = "tests/routers/test_limits.py"
+PROBES: Final = "tests/routers/test_probes.py"
+HTTP: Final = "tests/routers/test_http.py"
+BULKHEAD: Final = "tests/routers/test_bulkhead.py"
+CHAINS: Final = "tests/repository/test_chains.py"
+CONSTRAINTS: Final = "tests/repository/test_constraints.py"
+READINGS: Final = "tests/scenarios/test_readings.py"
+
+CRITERIA: Final = (
+    Criterion(
+        5,
+        "An acknowledged withdrawal is never lost to anybody else's work at the same moment.",
+        "200 races with each opponent on real commits; what was acknowledged is looked for afterwards.",
+        (
+            f"{RACES}::test_a_withdrawal_is_not_lost_to_the_start_of_a_session",
+            f"{RACES}::test_a_withdrawal_is_not_lost_to_a_consent",
+            f"{RACES}::test_a_withdrawal_is_not_lost_to_the_answer_of_another",
+            f"{RACES}::test_a_withdrawal_is_not_lost_to_a_booking",
+            f"{RACES}::test_a_withdrawal_and_a_close_never_both_happen",
+        ),
+        (f"{RACES}::test_without_the_lock_of_the_case_the_race_would_tell",),
+    ),
+    Criterion(
+        8,
+        "A retry with the same key gets the first answer byte for byte, and nothing happens twice.",
+        "Answers compared; twelve at once; writers retried over kills of the service (-9).",
+        (
+            f"{RETRIES}::test_a_retry_gets_the_first_answer_byte_for_byte",
+            f"{RETRIES}::test_a_key_used_for_another_body_is_refused",
+            f"{RETRIES}::test_another_caller_and_another_operation_have_keys_of_their_own",
+            f"{RETRIES}::test_of_twelve_at_once_one_happens_and_all_get_its_answer",
+            f"{CRASHES}::test_after_a_kill_each_key_has_had_one_effect_and_keeps_its_answer",
+        ),
+        (f"{CRASHES}::test_without_the_same_key_a_retry_happens_twice",),
+    ),
+    Criterion(
+        13,
+        "With every check of the first wall off, the database shows a party no foreign row and no foreign column.",
+        "All that each party's role can read of every table, against what is the party's by a reckoning of its own.",
+        (
+            f"{WALL}::test_a_party_sees_its_own_rows_and_no_others",
+            f"{WALL}::test_every_table_has_forced_row_policies_or_a_reason",
+            f"{WALL}::test_a_party_reads_the_columns_that_are_listed_and_writes_none",
+            f"{WALL}::test_with_the_checks_of_the_domain_off_the_repository_reads_nothing_foreign",
+        ),
+        (
+            f"{WALL}::test_a_policy_that_is_widened_shows_foreign_rows",
+            f"{WALL}::test_a_policy_that_is_taken_away_shows_nothing",
+            f"{WALL}::test_without_the_wall_they_would",
+        ),
+    ),
+    Criterion(
+        14,
+        "Each audience gets the fields that are listed for it, and no word of another party.",
+        "Names of the fields of each answer, by role and state; every personal word of the others looked for.",
+        (
+            f"{AUDIENCES}::test_every_audience_gets_exactly_its_fields",
+            f"{AUDIENCES}::test_no_personal_word_of_another_reaches_a_party_in_any_state",
+            f"{REPORTS}::test_no_party_sees_a_byte_of_it",
+            f"{REPORTS}::test_nobody_else_of_the_office_sees_a_byte_of_it",
+        ),
+        (f"{WALL}::test_without_the_wall_they_would", f"{REPORTS}::test_the_comparison_would_tell"),
+    ),
+    Criterion(
+        15,
+        "Whether somebody agreed, declined or has not answered cannot be told apart by anybody else.",
+        "The same story in each of these worlds; bodies and headers of all that the other may ask, byte by byte.",
+        (
+            f"{SEALED}::test_a_complainant_s_answer_shows_to_no_other_complainant",
+            f"{SEALED}::test_officers_who_are_not_asked_yet_see_nothing_at_all_of_complainants_answers",
+            f"{SEALED}::test_an_officer_s_answer_shows_to_nobody_while_another_is_still_asked",
+            f"{SEALED}::test_a_complainant_who_leaves_learns_nothing_of_what_another_answered",
+            f"{SEALED}::test_not_mediated_tells_a_party_neither_who_nor_why",
+        ),
+        (f"{SEALED}::test_one_header_that_counts_answers_would_be_seen",),
+    ),
+    Criterion(
+        16,
+        "What identifies or tells is in no log, no error, no fact and no export.",
+        "A story with a value in every sealed column, with refusals and faults; each value looked for in each place.",
+        (f"{CANARIES}::test_no_value_of_a_person_is_anywhere_but_in_its_column",),
+        (f"{CANARIES}::test_with_the_texts_of_errors_logged_they_would_be_found",),
+    ),
+    Criterion(
+        17,
+        "A dump holds ciphertext where people are named or tell something; keys rotate while requests run.",
+        "Every row of every table as text, and the statistics; readers and writers beside the rotation.",
+        (
+            f"{DUMP}::test_a_dump_holds_none_of_what_was_planted_in_every_sealed_column",
+            f"{DUMP}::test_a_dump_of_the_demo_holds_nobody_s_name_and_no_narrative",
+        ),
+        (f"{DUMP}::test_with_sealing_off_the_same_dump_holds_all_of_it",),
+    ),
+    Criterion(
+        21,
+        "No forged, confused or malformed token opens anything or breaks anything.",
+        "A table of attacks, each against the one function that verifies; rotation and an absent provider under load.",
+        (
+            f"{TOKENS}::test_refused_and_nothing_worse_is",
+            f"{TOKENS}::test_the_table_is_as_long_as_criterion_21_wants",
+            f"{TOKENS}::test_rotation_of_the_providers_keys_refuses_no_valid_token",
+            f"{KEYS}::test_a_storm_of_unknown_kids_asks_at_most_once_a_minute",
+        ),
+        (
+            f"{TOKENS}::test_the_tools_of_the_attacks_make_good_tokens_as_well",
+            f"{TOKENS}::test_the_plain_library_falls_over_the_deep_header",
+            f"{TOKENS}::test_the_plain_library_takes_a_token_that_never_ends_and_lacks_everything",
+        ),
+    ),
+    Criterion(
+        22,
+        "Of the wrong secrets for one access code at most ten an hour are looked at, over all processes.",
+        "Thirty at once over three processes on one database; those that were looked at are counted.",
+        (
+            f"{LIMITS}::test_wrong_codes_are_counted_by_all_processes_and_parallel_ones_too",
+            f"{LIMITS}::test_a_code_that_nobody_has_is_counted_like_one_that_somebody_has",
+        ),
+        (f"{LIMITS}::test_without_the_count_all_of_them_would_be_looked_at",),
+    ),
+    Criterion(
+        24,
+        "No hostile value in any field is an error of the server, is taken against the contract, or is repeated.",
+        "Every probe in every field of every operation; `make fuzz` makes up more from the contract.",
+        (
+            f"{PROBES}::test_no_hostile_value_is_an_error_of_the_server",
+            f"{PROBES}::test_the_table_is_long_enough_and_reaches_every_field",
+        ),
+        (
+            f"{PROBES}::test_a_plain_application_fails_on_at_least_ten_probes",
+            f"{PROBES}::test_a_planted_fault_is_found",
+        ),
+    ),
+    Criterion(
+        25,
+        "A body over the limit is refused at once, and a thousand of them take no memory.",
+        "1,000 requests of 10 MiB, in pieces without a length; resident memory before and after, the slowest answer.",
+        (f"{HTTP}::test_a_thousand_bodies_over_the_limit_take_no_memory",),
+        (f"{HTTP}::test_without_the_limit_all_of_a_body_is_read",),
+    ),
+    Criterion(
+        27,
+        "Parties are answered while staff exhaust their connections; whoever waits in vain is told 503.",
+        "Every connection of the staff's pool held; parties read and withdraw meanwhile.",
+        (
+            f"{BULKHEAD}::test_parties_are_answered_while_staff_exhaust_their_pool",
+            f"{BULKHEAD}::test_staff_are_answered_while_parties_exhaust_theirs",
+        ),
+        (f"{BULKHEAD}::test_with_one_pool_for_all_they_would_not_be",),
+    ),
+    Criterion(
+        28,
+        "Facts cannot be changed by the service, a change by anybody else is found, each read is recorded.",
+        "UPDATE, DELETE and TRUNCATE of each append-only table; 200 changes by the owner with the triggers off.",
+        (
+            f"{CONSTRAINTS}::test_what_was_acknowledged_cannot_be_changed",
+            f"{CHAINS}::test_200_changes_made_by_the_owner_of_the_tables_are_found_every_one",
+            f"{CHAINS}::test_what_is_shown_beside_the_facts_is_held_against_them",
+            f"{READINGS}::test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once",
+        ),
+        (f"{CHAINS}::test_a_chain_that_was_rewritten_is_found_beside_what_was_exported_before",),
+    ),
+)
