@@ -77,16 +77,19 @@ const namesTellTypes = () => {
   };
 };
 
-/** Every 4xx and 5xx is a problem document. */
+/** Every 4xx and 5xx is a problem document, wherever it is described. */
 const problems = () => ({
-  Response(response, ctx) {
-    if (!/^[45]/.test(String(ctx.key))) return;
-    const media = Object.entries(response.content ?? {});
-    const right =
-      media.length === 1 &&
-      media[0][0] === 'application/problem+json' &&
-      media[0][1].schema?.$ref === '#/components/schemas/Problem';
-    if (!right) ctx.report({ message: 'An error is answered with application/problem+json and nothing else.' });
+  Operation(operation, ctx) {
+    for (const [status, given] of Object.entries(operation.responses)) {
+      if (!/^[45]/.test(status)) continue;
+      const response = given.$ref ? ctx.resolve(given).node : given;
+      const media = Object.entries(response.content ?? {});
+      const right =
+        media.length === 1 &&
+        media[0][0] === 'application/problem+json' &&
+        media[0][1].schema?.$ref === '#/components/schemas/Problem';
+      if (!right) ctx.report({ message: `${status} is answered with application/problem+json and nothing else.` });
+    }
   },
 });
 

@@ -27,6 +27,7 @@ BREAKING: Final[dict[str, Change]] = {
     "a closed enum has another value": with_value("/components/schemas/State/enum/-", "suspended"),
     "a parameter is gone": with_value("/paths/~1v1~1cases/get/parameters", []),
     "a status is gone": without(f"{CASE}/responses/404"),
+    "a header of a problem is gone": without("/components/responses/QuotaExceeded/headers/Retry-After"),
 }
 
 

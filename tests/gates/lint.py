@@ -38,7 +38,9 @@ FAULTS: Final[dict[str, Change]] = {
         f"{SCHEMAS}/CaseOut/properties/opened_at", f"{SCHEMAS}/CaseOut/properties/openedAt"
     ),
     "mediation/names-tell-types": with_value(f"{SCHEMAS}/CaseOut/properties/opened_at", {"type": "string"}),
-    "mediation/problems": with_value(f"{CASES}/responses/403/content", {"application/json": {"schema": True}}),
+    "mediation/problems": with_value(
+        f"{CASES}/responses/403", {"description": "No.", "content": {"application/json": {"schema": True}}}
+    ),
     "mediation/refusals": without(f"{CORRECT}/responses/428"),
     "mediation/closed-requests": without(f"{SCHEMAS}/GuardianIn/additionalProperties"),
     "mediation/bounded-requests": without(f"{SCHEMAS}/PartyIn/properties/name/maxLength"),

@@ -45,8 +45,14 @@ class Contract:
         for path, item in document["paths"].items():
             pattern = re.compile(re.sub(r"{\w+}", "[^/]+", path))
             for method, operation in item.items():
-                known = Operation(str(operation["operationId"]), pattern, operation["responses"])
+                responses = {status: self._resolved(answer) for status, answer in operation["responses"].items()}
+                known = Operation(str(operation["operationId"]), pattern, responses)
                 self._operations.setdefault((method.upper(), path.count("/")), []).append(known)
+
+    def _resolved(self, answer: Node) -> Node:
+        """An answer that operations have in common stands in one place."""
+        shared = str(answer.get("$ref", "")).removeprefix("#/components/responses/")
+        return self._components["responses"][shared] if shared else answer
 
     def documented(self) -> set[Answered]:
         """Every status of every operation."""

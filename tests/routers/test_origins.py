@@ -84,6 +84,7 @@ def headers_of_requests() -> set[str]:
 def headers_of_answers() -> set[str]:
     """The headers that some answer is documented with."""
     answers = [answer for operation in operations() for answer in mapped(operation["responses"]).values()]
+    answers += committed()["components"]["responses"].values()
     return {name for answer in answers for name in mapped(mapped(answer).get("headers", {}))}
 
 

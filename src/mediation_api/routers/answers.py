@@ -35,6 +35,7 @@ def document(app: FastAPI, deprecated: Deprecations) -> None:
         contract: dict[str, object] = generate()
         schemas = _child(_child(contract, "components"), "schemas")
         if "Problem" not in schemas:
+            shared: dict[str, object] = {}
             for path, item in _child(contract, "paths").items():
                 if isinstance(item, dict) and isinstance(item.get("get"), dict):
                     # routers/retries.py answers every conditional GET.
@@ -43,6 +44,8 @@ def document(app: FastAPI, deprecated: Deprecations) -> None:
                     _complete(operation, names_object="{" in path, has_body=method != "get")
                     if operation["operationId"] in going:
                         _say_farewell(operation, going[str(operation["operationId"])])
+                    else:
+                        _share(operation, shared)
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             own = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
@@ -51,7 +54,8 @@ def document(app: FastAPI, deprecated: Deprecations) -> None:
             contract["components"] = {
                 **_child(contract, "components"),
                 "schemas": dict(sorted(schemas.items())),
-                "headers": _headers(contract),
+                "responses": dict(sorted(shared.items())),
+                "headers": _headers(contract["paths"], shared),
             }
             describe(contract)
         return contract
@@ -61,6 +65,12 @@ def document(app: FastAPI, deprecated: Deprecations) -> None:
 
 _WITHOUT_DATABASE: Final = frozenset({"live", "version", "getProblemType", "listDisclosures"})
 _SCOPES: Final = {operation_id(name): scope for name, scope in SCOPES.items()}
+_SHARED: Final = {
+    304: "Unchanged",
+    409: "StateConflict",
+    **{status: "".join(word.title() for word in code.split("-")) for status, (code, _) in HTTP.items()},
+}
+"""The names of the answers that operations have in common, after what their problem is called."""
 _UNCHANGED: Final = {"description": "What `If-None-Match` names is still what it was."}
 
 
@@ -115,9 +125,23 @@ def _say_farewell(operation: dict[str, object], deprecation: Deprecation) -> Non
             answer["headers"] = references({*answer["headers"], *FAREWELL})
 
 
-def _headers(contract: dict[str, object]) -> dict[str, object]:
+def _share(operation: dict[str, object], shared: dict[str, object]) -> None:
+    """Put what every operation answers alike in one place: a problem has one form, and what is unchanged has two.
+
+    Of a deprecated operation each answer says so, and stays where it is.
+    """
+    answers = _child(operation, "responses")
+    for status, answer in answers.items():
+        if not status.startswith("2") and isinstance(answer, dict):
+            name = _SHARED[int(status)] + ("Page" if status == "304" and "Link" in answer["headers"] else "")
+            if shared.setdefault(name, answer) != answer:
+                raise ValueError(f"{operation['operationId']} has a {status} of its own")
+            answers[status] = {"$ref": f"#/components/responses/{name}"}
+
+
+def _headers(*answers: object) -> dict[str, object]:
     """The headers that some answer carries; the linter asks for those to be left out that none does."""
-    named = json.dumps(contract["paths"])
+    named = json.dumps(answers)
     return {name: header.documented() for name, header in HEADERS.items() if f'"#/components/headers/{name}"' in named}
 
 
