@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.gates.node import OPENAPI, node
+from tests.gates.node import OPENAPI, TIMEOUT, node
 
 from mediation_api.domain.access import ACCESS
 
@@ -61,7 +61,9 @@ print(*names, sep="\\n")
 def python(*arguments: str | Path, cwd: Path) -> str:
     """Run the interpreter that the generator of Python clients is installed in; give what it prints."""
     interpreter = OPENAPI / ".python-client" / "bin" / "python"
-    told = subprocess.run([interpreter, *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+    told = subprocess.run(
+        [interpreter, *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=TIMEOUT
+    )
     assert told.returncode == 0, told.stdout + told.stderr
     return told.stdout
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 OPENAPI: Final = Path("openapi").absolute()
+TIMEOUT: Final = 600.0
+"""Seconds. Against a tool that hangs: none needs a tenth of it, but on a machine that does much else besides."""
 
 
 def node(tool: str, *arguments: str | Path, cwd: Path = OPENAPI) -> subprocess.CompletedProcess[str]:
@@ -17,5 +19,5 @@ def node(tool: str, *arguments: str | Path, cwd: Path = OPENAPI) -> subprocess.C
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=TIMEOUT,
     )
