@@ -60,10 +60,20 @@ FAULTS: Final[dict[str, Change | Edit]] = {
         '    case_id: UUID | None = Field(description="The case that was opened, if somebody is open to mediation.")\n',
         "",
     ),
+    "code: a closed enum widened": Edit(
+        "src/mediation_api/domain/target.py",
+        '    COURT_DATE = "court_date"\n',
+        '    COURT_DATE = "court_date"\n    HOLIDAY = "holiday"\n',
+    ),
+    "code: an operation without its scope": Edit(
+        "src/mediation_api/domain/access.py",
+        '"agreements:write": ("make_agreement", "sign_agreement"),',
+        '"agreements:write": ("make_agreement",),',
+    ),
     "code: an operation open to the public": Edit(
         "src/mediation_api/domain/access.py",
-        '"list_complaints": _row(office=(*INTAKE,',
-        '"list_complaints": _row(office=(Role.PUBLIC, *INTAKE,',
+        '"list_complaints": _row(office=INTAKE,',
+        '"list_complaints": _row(office=(Role.PUBLIC, *INTAKE),',
     ),
     "code: scopes not enforced": Edit("src/mediation_api/domain/access.py", "raise ScopeMissing(scope)", "pass"),
     "code: a status not documented": Edit(
@@ -123,10 +133,15 @@ def _copy(at: Path, fault: Change | Edit | None) -> Path:
         planted(committed(), [fault], at / CONTRACT)
     if isinstance(fault, Edit):
         text = (at / fault.file).read_text(encoding="utf-8")
-        if text.count(fault.old) != 1:
-            raise LookupError(f"{fault.file} does not hold once: {fault.old}")
-        (at / fault.file).write_text(text.replace(fault.old, fault.new), encoding="utf-8")
+        (at / fault.file).write_text(planted_in(text, fault), encoding="utf-8")
     return at
+
+
+def planted_in(text: str, edit: Edit) -> str:
+    """The text of the file with the fault. Raises LookupError: what it replaces does not stand there once."""
+    if text.count(edit.old) != 1:
+        raise LookupError(f"{edit.file} does not hold once: {edit.old}")
+    return text.replace(edit.old, edit.new)
 
 
 def _red(copy: Path, fault: Change | Edit | None) -> dict[str, bool]:
