@@ -11,7 +11,8 @@ from fastapi.routing import iter_route_contexts
 from mediation_api.domain import facts
 from mediation_api.domain.access import ACCESS, SCOPES, Role
 from mediation_api.domain.readings import OPENS
-from mediation_api.routers.contract import READ, RECORDS, operation_id
+from mediation_api.routers.catalogue import CATALOGUE
+from mediation_api.routers.contract import OPEN_LISTS, READ, RECORDS, operation_id
 from mediation_api.routers.personal_data import FIELDS, kind_of
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
@@ -114,6 +115,19 @@ def test_everything_that_can_be_recorded_is_recorded_by_some_operation() -> None
     assert kinds == {fact.kind for fact in vars(facts).values() if _is_a_kind_of_fact(fact)}
     writes = {o["operationId"] for item in committed()["paths"].values() for m, o in item.items() if m != "get"}
     assert set(RECORDS) == writes - {"exchangeAccessCode"}
+
+
+def test_an_open_list_names_what_there_is_and_closes_nothing() -> None:
+    schemas = _object(json.loads(CONTRACT.read_text(encoding="utf-8"))["components"]["schemas"])
+    fields = {
+        (model, name): _object(_object(_object(schemas[model])["properties"])[name]) for model, name in OPEN_LISTS
+    }
+    assert {address: field["x-extensible-enum"] for address, field in fields.items()} == OPEN_LISTS
+    assert not any("enum" in field for field in fields.values())
+    assert set(OPEN_LISTS["Problem", "code"]) == set(CATALOGUE)
+    assert set(OPEN_LISTS["FactOut", "kind"]) == {
+        each.kind for each in vars(facts).values() if _is_a_kind_of_fact(each)
+    }
 
 
 def test_the_reads_that_are_written_down_say_so() -> None:

@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from mediation_api.domain.readings import OPENS
+from mediation_api.domain.screening import CURRENT
+from mediation_api.routers.catalogue import CATALOGUE
 from mediation_api.routers.personal_data import HOLDINGS, Kind, kind_of
 
 Node: TypeAlias = dict[str, object]
@@ -83,6 +85,18 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """The kinds of facts that each operation may record. It records one at least."""
 
 
+_KINDS: Final = sorted({kind for recorded in RECORDS.values() for kind in recorded})
+OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
+    {
+        ("FactOut", "kind"): _KINDS,
+        ("SharedFactOut", "kind"): _KINDS,
+        ("FindingOut", "code"): [rule.code for rule in CURRENT.rules],
+        ("Problem", "code"): sorted(CATALOGUE),
+    }
+)
+"""The fields of answers whose values may become more within a version, with those that there are."""
+
+
 def operation_id(name: str) -> str:
     """The name of a route's function as the contract writes it: in camel case."""
     first, *rest = name.split("_")
@@ -97,6 +111,7 @@ _READS: Final = frozenset(operation_id(name) for name in OPENS)
 def describe(contract: Node) -> None:
     """Complete the contract in place."""
     models = {name: _node(model) for name, model in _child(_child(contract, "components"), "schemas").items()}
+    _name_open_lists(models)
     addressed = _addressed((method, path, str(each["operationId"])) for method, path, each in _operations(contract))
     for method, path, operation in _operations(contract):
         name = str(operation["operationId"])
@@ -112,6 +127,15 @@ def describe(contract: Node) -> None:
         if "requestBody" in operation:
             _exemplify(_child(operation, "requestBody"), _played().get(name, {}).get("request"))
     contract["x-personal-data-kinds"] = {kind: asdict(holding) for kind, holding in HOLDINGS.items()}
+
+
+def _name_open_lists(models: Mapping[str, Node]) -> None:
+    """Say what an open list holds, and that more may come: an enum would be closed (openapi/CHANGELOG.md)."""
+    for (model, name), values in OPEN_LISTS.items():
+        if model in models:  # those of an application that has such answers
+            field = _child(_child(models[model], "properties"), name)
+            field["description"] = "An open list: be ready for values that are not in it yet."
+            field["x-extensible-enum"] = values
 
 
 # ── whose data ─────────────────────────────────────────────────────────────────────────────────────────────────────
