@@ -101,17 +101,23 @@ def main(wanted: str = "") -> str | None:
         rows: list[tuple[str, Change | Edit | None]] = [("nothing planted", None)]
         rows += [(name, fault) for name, fault in FAULTS.items() if name.startswith(wanted)]
         copies = [(_copy(folder / str(number), fault), fault) for number, (_, fault) in enumerate(rows)]
-        results = list(pool.map(lambda copy: _red(*copy), copies))
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{'':{width}}  {'  '.join(f'{gate:8}' for gate in GATES)}"]
-    for (name, _), red in zip(rows, results, strict=True):
-        cells = ("" if gate not in red else "RED" if red[gate] else "green" for gate in GATES)
-        lines.append(f"{name:{width}}  {'  '.join(f'{cell:8}' for cell in cells)}".rstrip())
-    sys.stdout.write("\n".join(lines) + "\n")
+        width = max(len(name) for name, _ in rows)
+        _print(f"{'':{width}}  {'  '.join(f'{gate:8}' for gate in GATES)}")
+        results = []
+        for (row, _), red in zip(rows, pool.map(lambda copy: _red(*copy), copies), strict=True):
+            results.append(red)
+            cells = ("" if gate not in red else "RED" if red[gate] else "green" for gate in GATES)
+            _print(f"{row:{width}}  {'  '.join(f'{cell:8}' for cell in cells)}")
     survived = [name for (name, fault), red in zip(rows, results, strict=True) if fault and not any(red.values())]
     if any(results[0].values()):
         return "A gate is red without a fault: the table says nothing."
     return f"Survived every gate: {'; '.join(survived)}" if survived else None
+
+
+def _print(line: str) -> None:
+    """Print at once: the next row may take a minute."""
+    sys.stdout.write(line.rstrip() + "\n")
+    sys.stdout.flush()
 
 
 def _copy(at: Path, fault: Change | Edit | None) -> Path:
