@@ -5,6 +5,7 @@
 # make scan             secrets, and what is dangerous in Python or against this project's own rules
 # make browser          the docs page in Chromium, and the portal guide with Node.js, word for word
 # make fuzz             requests made up from the contract, against a running instance (FUZZ_SEED, FUZZ_EXAMPLES)
+# make fuzz-deep        the same with more of everything: some minutes
 # make fuzz-faults      shows that this gate sees planted faults
 # make benchmark        what a page of a long list costs (ARGS="--cases 50000" for a shorter one)
 # make crashes          kills the service while people write, and counts what became of it
@@ -28,7 +29,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check scan browser fuzz fuzz-faults crashes benchmark mutants format lock settings access openapi contract contract-faults release-contract clean
+.PHONY: help run test check scan browser fuzz fuzz-deep fuzz-faults crashes benchmark mutants format lock settings access openapi contract contract-faults release-contract clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -109,6 +110,9 @@ fuzz: $(STAMP)
 
 crashes: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/crashes.py $(ARGS)
+
+fuzz-deep: $(STAMP)
+	@FUZZ_DEEP=yes $(BIN)/python -m pytest -n0 tests/contract/fuzz.py $(ARGS)
 
 fuzz-faults: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/faults.py $(ARGS)

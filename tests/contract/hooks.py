@@ -58,7 +58,8 @@ AS_PEERS: Final = "FUZZ_PEERS" in os.environ
 """Complainants call, each for what is theirs; and every call is repeated as somebody to whom it is not."""
 
 FED: Final = 0.85
-"""The share of requests that get something that exists. The rest keep what was made up."""
+"""The share of requests that get something that exists. The rest keep what was made up. Until an operation has been
+done, all of them do: of the few that are meant to be right, none may happen to be among that share."""
 
 SHAPE: Final = frozenset(
     [
@@ -106,6 +107,14 @@ def _right(case: Case, place: Place) -> bool:
     return meta is not None and place in meta.components and not meta.is_negative_at(place)
 
 
+@schemathesis.hook
+def after_load_schema(_: schemathesis.HookContext, schema: schemathesis.BaseSchema) -> None:
+    """Say how far links are followed, which a file cannot say in numbers of the environment."""
+    stateful = schema.config.phases.stateful
+    stateful.max_steps = int(os.environ["FUZZ_STEPS"])
+    stateful.generation.max_examples = int(os.environ["FUZZ_SCENARIOS"])
+
+
 # ── who calls ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -143,7 +152,7 @@ def before_call(_: schemathesis.HookContext, case: Case, kwargs: dict[str, objec
         _feed_headers(case)
     if _right(case, Place.QUERY):
         case.query.pop("cursor", None)  # only the service makes one
-    if _random.random() < FED:
+    if _random.random() < FED or not _reached_in[_name(case)][case.meta.phase.name.value]:
         _feed(case)
 
 

@@ -25,8 +25,21 @@ from mediation_api.settings import Settings
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
 CONFIG: Final = Path("tests/contract/schemathesis.toml")
 PEERS: Final = Path("tests/contract/peers.toml")
-SEED: Final = int(os.environ.get("FUZZ_SEED", "1"))
-EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "6"))
+
+
+def _number(name: str, usual: int, deep: int) -> int:
+    return int(os.environ.get(name, deep if "FUZZ_DEEP" in os.environ else usual))
+
+
+SEED: Final = _number("FUZZ_SEED", 1, 1)
+EXAMPLES: Final = _number("FUZZ_EXAMPLES", 6, 25)
+"""Requests that are made up for each operation and each way to be wrong."""
+SCENARIOS: Final = _number("FUZZ_SCENARIOS", 8, 60)
+STEPS: Final = _number("FUZZ_STEPS", 30, 50)
+"""Of one scenario. A link can be followed once its source has answered, and what begins a scenario is drawn as often as
+all links together: in eight steps hardly one is reached."""
+ROUNDS: Final = _number("FUZZ_ROUNDS", 2, 8)
+"""Targets of each operation that uses its target up."""
 APPLICATION: Final = "mediation_api.main:app_from_environment"
 
 
@@ -77,7 +90,7 @@ def serving(settings: Settings, keys: Path, application: str = APPLICATION, **ex
 
 
 @asynccontextmanager
-async def seeded(url: str, settings: Settings, keys: Path, *, rounds: int = 2) -> AsyncIterator[Plan]:
+async def seeded(url: str, settings: Settings, keys: Path, *, rounds: int = ROUNDS) -> AsyncIterator[Plan]:
     """Fill an instance with cases."""
     async with httpx.AsyncClient(base_url=url, timeout=30) as client:
         yield await Seeder(Office(client, settings, keys, RealClock())).seed(rounds=rounds)
@@ -156,7 +169,9 @@ async def schemathesis(
         *("run", str(CONTRACT), "--url", url, "--seed", str(SEED), "--max-examples", str(EXAMPLES)),
         *("--report", "json", "--report-json-path", str(directory / "report.json"), *options),
     )
-    environment = {**os.environ, "FUZZ_PLAN": str(plan_file), "FUZZ_SEED": str(SEED), **(extra or {})}
+    numbers = {"FUZZ_SEED": SEED, "FUZZ_SCENARIOS": SCENARIOS, "FUZZ_STEPS": STEPS}
+    told = {name: str(number) for name, number in numbers.items()}
+    environment = {**os.environ, "FUZZ_PLAN": str(plan_file), **told, **(extra or {})}
     started, used = time.monotonic(), _processor_seconds()
     ran = await asyncio.to_thread(
         subprocess.run, command, env=environment, capture_output=True, text=True, check=False, timeout=3600

@@ -94,7 +94,8 @@ class Seeder:
         await self.office.shown_disclosure()
         self.mediator = await self.office.mediator()
         stories = await asyncio.gather(*(self._story("signed") for _ in PEERS))
-        await asyncio.gather(*(self._round() for _ in range(rounds)))
+        for _ in range(rounds):  # one after the other: all at once would wait for connections, in vain at last
+            await self._round()
         for story in stories:
             await self._know(story)
         tokens = {operation_id(name): token for name in ACCESS if (token := self._token(ACCESS[name]))}
