@@ -11,7 +11,6 @@ what PostgreSQL looked at for each of the two. Fails above RATIO.
 import argparse
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,18 +20,15 @@ from statistics import median
 from typing import Final, TypedDict
 
 import httpx
-from alembic import command
 from benchmarks.filling import COORDINATOR, MEDIATOR, OFFICER, fill
 from benchmarks.plans import caught, explained
-from pydantic import SecretStr
+from benchmarks.server import throw_away_server
 
 from mediation_api.domain.access import Actor, Role
 from mediation_api.main import create_app
-from mediation_api.outreach.dev_identity import dev_token, write_dev_keys
-from mediation_api.repository.database import Database, create_engine, migrations_config
-from mediation_api.repository.embedded import EmbeddedServer
-from mediation_api.repository.roles import SERVICE, make_roles
-from mediation_api.settings import DEV_SECRET_PREFIX, Environment, Settings
+from mediation_api.outreach.dev_identity import dev_token
+from mediation_api.repository.database import Database, create_engine
+from mediation_api.settings import Settings
 
 LIMIT: Final = 25
 MOST: Final = 100
@@ -179,30 +175,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="make benchmark", description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=250_000, help="how many; a page holds 25")
     cases: int = parser.parse_args(arguments).cases
-    with tempfile.TemporaryDirectory(prefix="mediation-benchmark-", dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # the user that PostgreSQL runs as passes through
-        write_dev_keys(folder / "keys")
-        server = EmbeddedServer(folder / "server", durable=False)
-        server.start()
-        try:
-            owner = Settings(
-                environment=Environment.DEV,
-                data_directory=folder / "keys",
-                database_url=SecretStr(server.url("postgres")),
-                access_code_secret=SecretStr(DEV_SECRET_PREFIX + "a" * 32),
-                cursor_secret=SecretStr(DEV_SECRET_PREFIX + "c" * 32),
-                requests_per_minute=1_000_000,
-            )
-            config = migrations_config()
-            config.attributes["settings"] = owner
-            asyncio.run(make_roles(owner, server.url("postgres")))
-            command.upgrade(config, "head")
-            service = SecretStr(server.url("postgres", user=SERVICE))
-            settings = owner.model_copy(update={"database_url": service})
-            return asyncio.run(run(settings, owner, folder / "keys", cases))
-        finally:
-            server.stop()
+    with throw_away_server() as (settings, owner, keys):
+        return asyncio.run(run(settings, owner, keys, cases))
 
 
 if __name__ == "__main__":

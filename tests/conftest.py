@@ -212,6 +212,8 @@ def _settings(directory: Path, database_url: str) -> Settings:
         database_url=SecretStr(database_url),
         access_code_secret=SecretStr(DEV_SECRET_PREFIX + "a" * 32),
         cursor_secret=SecretStr(DEV_SECRET_PREFIX + "c" * 32),
+        search_secret=SecretStr(DEV_SECRET_PREFIX + "s" * 32),
+        encryption_keys=SecretStr(f"{DEV_SECRET_PREFIX}1:{'k' * 43}="),
         requests_per_minute=1_000_000,  # the clock of most tests stands still
         filings_per_hour=1_000_000,
     )

@@ -1,5 +1,6 @@
 """The command line: `dev` from nothing to a service and back, and one line for whatever goes wrong."""
 
+import asyncio
 import base64
 import json
 import os
@@ -15,15 +16,19 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import literal, select
 from typer.testing import CliRunner
 
 from mediation_api.cli import _prepare, app
 from mediation_api.domain.access import Role
 from mediation_api.outreach.tokens import CITY_ROLES
-from mediation_api.repository.database import migrations_folder
+from mediation_api.repository.data_keys import new_data_key
+from mediation_api.repository.database import create_engine, migrations_folder
 from mediation_api.repository.embedded import EmbeddedServer
 from mediation_api.settings import Settings, markdown_table
 
@@ -193,8 +198,9 @@ def development(keys: Path, tmp_path: Path) -> Path:
     """A data directory with keys and secrets."""
     for path in keys.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    for name in ("access_code_secret", "cursor_secret"):
+    for name in ("access_code_secret", "cursor_secret", "search_secret"):
         (tmp_path / f"{name}.txt").write_text(f"dev-only-{name:-<40}", encoding="utf-8")
+    (tmp_path / "encryption_keys.txt").write_text(f"dev-only-1:{'k' * 43}=", encoding="utf-8")
     return tmp_path
 
 
@@ -306,11 +312,61 @@ def test_serve_refuses_to_connect_as_the_owner_of_the_tables(
         "SERVICE_KEY_FILE": str(key),
         "ACCESS_CODE_SECRET": "a" * 32,
         "CURSOR_SECRET": "c" * 32,
+        "SEARCH_SECRET": "s" * 32,
+        "ENCRYPTION_KEYS": f"a:{'k' * 43}=",
     }
     for name, value in production.items():
         monkeypatch.setenv(f"MEDIATION_{name}", value)
 
     assert _refused("serve").startswith("MEDIATION_DATABASE_URL: connects as a")
+
+
+@pytest.fixture
+def with_a_data_key(in_development: None, committed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database in which something is sealed under the key of development, and its address in the environment."""
+    del in_development
+
+    async def wrap() -> None:
+        engine = create_engine(committed)
+        async with engine.begin() as connection:
+            _, written = new_data_key(connection, uuid4())
+            await connection.execute(select(literal(1)).add_cte(written))
+        await engine.dispose()
+
+    asyncio.run(wrap())
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", committed.database_url.get_secret_value())
+
+
+def test_a_made_key_is_one_that_the_settings_take() -> None:
+    made = [_invoke("keys", "make").strip() for _ in range(2)]
+
+    assert Settings._are_keys(SecretStr(",".join(made))).get_secret_value() == ",".join(made)
+
+
+@pytest.mark.usefixtures("with_a_data_key")
+def test_keys_rotate_to_the_first_one_and_the_status_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = f"dev-only-1:{'k' * 43}=", _invoke("keys", "make").strip()
+    key_id = new.partition(":")[0]
+    assert _invoke("keys", "status") == "1 data keys under dev-only-1 (current)\n"
+    monkeypatch.setenv("MEDIATION_ENCRYPTION_KEYS", f"{new},{old}")
+    left = CliRunner().invoke(app, ["keys", "status"])
+    assert (left.exit_code, left.stdout) == (1, "1 data keys under dev-only-1\n")
+
+    rotated = _invoke("keys", "rotate").splitlines()
+
+    assert rotated == [
+        "0 rows sealed, 1 data keys wrapped, 0 employee numbers hashed.",
+        f"1 data keys under {key_id} (current)",
+    ]
+    assert _invoke("keys", "rotate").startswith("0 rows sealed, 0 data keys wrapped")
+
+
+@pytest.mark.parametrize("command", [["serve"], ["keys", "rotate"], ["keys", "status"]])
+@pytest.mark.usefixtures("with_a_data_key")
+def test_without_a_key_that_is_in_use_nothing_starts(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_ENCRYPTION_KEYS", _invoke("keys", "make").strip())
+
+    assert _refused(*command) == "MEDIATION_ENCRYPTION_KEYS: lacks dev-only-1, which is in use\n"
 
 
 def test_the_roles_can_be_printed_for_an_administrator() -> None:

@@ -1,5 +1,6 @@
 """The settings: what is refused, in one line that names settings and never shows a value."""
 
+import base64
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,7 @@ from mediation_api.settings import (
 
 ROOT = Path(__file__).parents[1]
 CANARY = "c4n4ry"
+KEY, OTHER_KEY = (base64.b64encode(letter * 32).decode() for letter in (b"k", b"o"))
 
 
 @pytest.fixture
@@ -38,6 +40,8 @@ def production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, 
         "SERVICE_KEY_FILE": str(key),
         "ACCESS_CODE_SECRET": CANARY + "a" * 32,
         "CURSOR_SECRET": CANARY + "c" * 32,
+        "SEARCH_SECRET": CANARY + "s" * 32,
+        "ENCRYPTION_KEYS": f"2026-a:{KEY}",
     }
     for name, value in variables.items():
         monkeypatch.setenv(f"MEDIATION_{name}", value)
@@ -59,6 +63,15 @@ def test_a_complete_environment_is_accepted_as_production() -> None:
     assert CANARY not in repr(settings)
 
 
+@pytest.mark.usefixtures("production")
+def test_several_encryption_keys_are_read_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    safe = OTHER_KEY.replace("+", "-").replace("/", "_").rstrip("=")  # as others write base64
+    monkeypatch.setenv("MEDIATION_ENCRYPTION_KEYS", f"2026-b:{safe}, 2026-a:{KEY}")
+
+    keys = settings_from_environment().key_encryption_keys
+    assert list(keys.items()) == [("2026-b", b"o" * 32), ("2026-a", b"k" * 32)]
+
+
 def test_an_empty_environment_names_everything_that_is_missing() -> None:
     assert _refusal() == "; ".join(
         f"MEDIATION_{name}: is required"
@@ -70,6 +83,8 @@ def test_an_empty_environment_names_everything_that_is_missing() -> None:
             "SERVICE_KEY_FILE",
             "ACCESS_CODE_SECRET",
             "CURSOR_SECRET",
+            "ENCRYPTION_KEYS",
+            "SEARCH_SECRET",
         )
     )
 
@@ -84,6 +99,8 @@ def test_an_empty_environment_names_everything_that_is_missing() -> None:
         "SERVICE_KEY_FILE",
         "ACCESS_CODE_SECRET",
         "CURSOR_SECRET",
+        "ENCRYPTION_KEYS",
+        "SEARCH_SECRET",
     ],
 )
 @pytest.mark.usefixtures("production")
@@ -97,6 +114,15 @@ UNSAFE = [
     ("ACCESS_CODE_SECRET", CANARY, "must be at least 32 bytes"),
     ("CURSOR_SECRET", "c" * 31, "must be at least 32 bytes"),
     ("CURSOR_SECRET", CANARY + "a" * 32, "must differ from the access code secret"),
+    ("SEARCH_SECRET", "s" * 31, "must be at least 32 bytes"),
+    ("SEARCH_SECRET", CANARY + "c" * 32, "must differ from the other secrets"),
+    ("SEARCH_SECRET", DEV_SECRET_PREFIX + "s" * 32, "is the development one"),
+    ("ENCRYPTION_KEYS", f"{DEV_SECRET_PREFIX}1:{KEY}", "is the development one"),
+    ("ENCRYPTION_KEYS", KEY, "must be id:base64 of 32 bytes, several between commas"),
+    ("ENCRYPTION_KEYS", f"a:{CANARY}", "must be id:base64 of 32 bytes, several between commas"),
+    ("ENCRYPTION_KEYS", f"a:{KEY},{CANARY}", "must be id:base64 of 32 bytes, several between commas"),
+    ("ENCRYPTION_KEYS", f"a:{KEY},a:{OTHER_KEY}", "names a key twice"),
+    ("ENCRYPTION_KEYS", f"a:{KEY},b:{KEY}", "names a key twice"),
     ("ACCESS_CODE_SECRET", DEV_SECRET_PREFIX + "a" * 32, "is the development one"),
     ("CURSOR_SECRET", DEV_SECRET_PREFIX + "c" * 32, "is the development one"),
     ("TOKEN_ISSUER", DEV_TOKEN_ISSUER, "is the development one"),
@@ -207,6 +233,8 @@ def test_development_is_filled_in_from_its_files(keys: Path, tmp_path: Path) -> 
         (tmp_path / name).write_bytes((keys / name).read_bytes())
     (tmp_path / "access_code_secret.txt").write_text("a" * 40 + "\n", encoding="utf-8")
     (tmp_path / "cursor_secret.txt").write_text("c" * 40 + "\n", encoding="utf-8")
+    (tmp_path / "search_secret.txt").write_text("s" * 40 + "\n", encoding="utf-8")
+    (tmp_path / "encryption_keys.txt").write_text(f"a:{KEY}\n", encoding="utf-8")
 
     settings = settings_from_environment(environment=Environment.DEV, data_directory=tmp_path)
 

@@ -5,6 +5,7 @@ the value of a setting.
 """
 
 import asyncio
+import base64
 import json
 import os
 import secrets
@@ -35,10 +36,13 @@ from mediation_api.main import create_app
 from mediation_api.outreach.audit import Report, StatementError, export, key_of, public_keys, verify
 from mediation_api.outreach.dev_identity import dev_token, write_dev_keys
 from mediation_api.outreach.tokens import CITY_ROLES
+from mediation_api.repository import resealing
 from mediation_api.repository.database import migrations_config
 from mediation_api.repository.embedded import EmbeddedServer, EmbeddedServerError, running_url
 from mediation_api.repository.roles import SERVICE, make_roles, require_safe_role, roles_sql
+from mediation_api.repository.sealing import KeyMissing, new_key
 from mediation_api.settings import (
+    DEV_SECRET_FILES,
     DEV_SECRET_PREFIX,
     PREFIX,
     Environment,
@@ -67,6 +71,9 @@ app = typer.Typer(
 
 audit = typer.Typer(help="Shows that nobody bent the record of facts.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
+
+keys = typer.Typer(help="The keys under which names, contacts and texts are encrypted.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
 
 DataDirectory = Annotated[
     Path, typer.Option("--data-dir", help="Where the database, the keys and the secrets of development are kept.")
@@ -98,6 +105,7 @@ def dev(
             )
             asyncio.run(make_roles(settings, server.url()))
             _migrate(settings.model_copy(update={"database_url": SecretStr(server.url())}))
+            asyncio.run(resealing.rotate(settings))
             card = _demo_card(settings, server.directory / "demo.json")
             _say(_what_to_try(settings, card, port))
             config = uvicorn.Config(
@@ -122,6 +130,8 @@ def serve() -> None:
             # While the database is away, /health/ready waits for it, and looks again then.
             with suppress(SQLAlchemyError, OSError):
                 asyncio.run(require_safe_role(settings))
+        with suppress(SQLAlchemyError, OSError):
+            asyncio.run(resealing.require_keys(settings))
         _listening_is_possible(settings.host, settings.port)
         uvicorn.run(
             "mediation_api.main:app_from_environment",
@@ -253,6 +263,40 @@ def audit_verify(
         raise typer.Exit(1)
 
 
+@keys.command("make")
+def keys_make() -> None:
+    """Print a new key for MEDIATION_ENCRYPTION_KEYS. Keep a copy where the database is not: nothing replaces it."""
+    _say(_entry(f"{datetime.now(UTC):%Y-%m-%d}-{secrets.token_hex(2)}"))
+
+
+@keys.command("rotate")
+def keys_rotate() -> None:
+    """Bring everything under the first key of MEDIATION_ENCRYPTION_KEYS, while requests are served.
+
+    What was written before there was encryption is encrypted, too. It may be stopped and started again.
+    """
+    with _one_line_errors():
+        done = asyncio.run(resealing.rotate(_with_database(settings_from_environment())))
+        _say(f"{done.sealed} rows sealed, {done.wrapped} data keys wrapped, {done.hashed} employee numbers hashed.")
+    keys_status()
+
+
+@keys.command("status")
+def keys_status() -> None:
+    """Print what is under which key. Ends with 1 while there is something for `rotate` to do."""
+    with _one_line_errors():
+        found = asyncio.run(resealing.standing(_with_database(settings_from_environment())))
+    for key_id, count in found.keys.items():
+        _say(f"{count} data keys under {key_id}{' (current)' if key_id == found.current else ''}")
+    for table, count in found.unsealed.items():
+        if count:
+            _say(f"{count} rows of {table} not sealed")
+    if found.unhashed:
+        _say(f"{found.unhashed} employee numbers not hashed under the search secret")
+    if not found.is_done:
+        raise typer.Exit(1)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -275,7 +319,7 @@ def _one_line_errors() -> Iterator[None]:
     """Turn what an operator can mend into one line."""
     try:
         yield
-    except (SettingsError, EmbeddedServerError, StatementError, CommandError) as error:
+    except (SettingsError, EmbeddedServerError, StatementError, KeyMissing, CommandError) as error:
         _fail(str(error))
     except DBAPIError as error:
         # The text of a database's error may hold data: its class and its code do not.
@@ -339,13 +383,24 @@ def _prepare(directory: Path) -> None:
     # Others may pass through and see nothing: PostgreSQL, not being root, must reach its own folder in here.
     directory.chmod(0o711)
     write_dev_keys(directory)
-    for name in ("access_code_secret", "cursor_secret"):
+    for name in DEV_SECRET_FILES:
         path = directory / f"{name}.txt"
         if not path.exists():
             unfinished = directory / f"{name}.{os.getpid()}"
             with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                file.write(DEV_SECRET_PREFIX + secrets.token_urlsafe(32) + "\n")
+                file.write(_development_secret(name) + "\n")
             unfinished.rename(path)
+
+
+def _development_secret(name: str) -> str:
+    if name == "encryption_keys":
+        return _entry(f"{DEV_SECRET_PREFIX}{secrets.token_hex(4)}")
+    return DEV_SECRET_PREFIX + secrets.token_urlsafe(32)
+
+
+def _entry(key_id: str) -> str:
+    """A new key, as it stands in MEDIATION_ENCRYPTION_KEYS."""
+    return f"{key_id}:{base64.b64encode(new_key()).decode()}"
 
 
 def _with_database(settings: Settings) -> Settings:

@@ -4,6 +4,7 @@ Outside `dev` nothing that weakens the service has a default: what is missing, u
 development stops the start with the names of the settings. A value never appears in a message.
 """
 
+import base64
 import os
 import re
 from collections.abc import Mapping
@@ -30,9 +31,14 @@ DEV_SECRET_PREFIX: Final = "dev-only-"  # noqa: S105 - what marks a secret as on
 DEV_IDENTITY_PROVIDER_KEY: Final = "idp.pem"
 """The private key of the development identity provider. A key beside it is a development key as well."""
 
+DEV_SECRET_FILES: Final = ("access_code_secret", "cursor_secret", "search_secret", "encryption_keys")
+"""The settings that `mediation-api dev` makes, each in a file of its name."""
+
 DATABASE_QUERY_KEYS: Final = frozenset({"host", "port", "target_session_attrs", "sslmode", "sslrootcert"})
 
 _SECRET_BYTES: Final = 32
+_ENCRYPTION_KEY_BYTES: Final = 32
+_ENCRYPTION_KEY: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,31}):([A-Za-z0-9+/_-]{43}=?)")
 
 
 class Environment(StrEnum):
@@ -163,6 +169,18 @@ class Settings(BaseSettings):
     cursor_secret: SecretStr = Field(
         SecretStr(""), description="Signs the cursors of lists. At least 32 bytes. Required."
     )
+    encryption_keys: SecretStr = Field(
+        SecretStr(""),
+        description=(
+            "The keys under which names, contacts and texts are encrypted, as `id:base64` between commas "
+            "(`mediation-api keys make` prints one). The first is for what is written from now on; the others open "
+            "what is there. Without them, it is lost. Required."
+        ),
+    )
+    search_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Keys the hashes by which an officer's employee number is found. At least 32 bytes. Required.",
+    )
 
     host: str = Field("127.0.0.1", min_length=1, description="The address that `serve` listens on.")
     port: int = Field(8000, ge=1, le=65_535, description="The port that `serve` listens on.")
@@ -227,6 +245,18 @@ class Settings(BaseSettings):
             raise ValueError(f"understands only {', '.join(sorted(DATABASE_QUERY_KEYS))} after the ?")
         return value
 
+    @field_validator("encryption_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr) -> SecretStr:
+        entries = _split(value.get_secret_value())
+        found = [_ENCRYPTION_KEY.fullmatch(str(entry)) for entry in entries] if isinstance(entries, list) else []
+        keys = {match[1]: _decoded(match[2]) for match in found if match}
+        if None in found or any(len(key) != _ENCRYPTION_KEY_BYTES for key in keys.values()):
+            raise ValueError("must be id:base64 of 32 bytes, several between commas")
+        if not len(found) == len(keys) == len(set(keys.values())):
+            raise ValueError("names a key twice")
+        return value
+
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
@@ -257,6 +287,12 @@ class Settings(BaseSettings):
             raise ValueError("; ".join(f"{PREFIX}{name.upper()}: {rule}" for name, rule in problems))
         return self
 
+    @property
+    def key_encryption_keys(self) -> Mapping[str, bytes]:
+        """The encryption keys by their ids, in their order: the first is for what is written from now on."""
+        found = _ENCRYPTION_KEY.finditer(self.encryption_keys.get_secret_value())
+        return {match[1]: _decoded(match[2]) for match in found}
+
     def _missing(self) -> list[tuple[str, str]]:
         required: Mapping[str, object] = {
             "token_issuer": self.token_issuer,
@@ -266,6 +302,8 @@ class Settings(BaseSettings):
             "service_key_file": self.service_key_file,
             "access_code_secret": self.access_code_secret.get_secret_value(),
             "cursor_secret": self.cursor_secret.get_secret_value(),
+            "encryption_keys": self.encryption_keys.get_secret_value(),
+            "search_secret": self.search_secret.get_secret_value(),
         }
         rule = "is required"
         if self.environment is Environment.DEV:
@@ -277,12 +315,7 @@ class Settings(BaseSettings):
         if self.service_issuer and self.service_issuer == self.token_issuer:
             # Who may be what is decided by the issuer first.
             found.append(("service_issuer", "must differ from the identity provider's"))
-        secrets = {"access_code_secret": self.access_code_secret, "cursor_secret": self.cursor_secret}
-        for name, secret in secrets.items():
-            if 0 < len(secret.get_secret_value().encode()) < _SECRET_BYTES:
-                found.append((name, f"must be at least {_SECRET_BYTES} bytes"))
-        if self.cursor_secret.get_secret_value() == self.access_code_secret.get_secret_value() != "":
-            found.append(("cursor_secret", "must differ from the access code secret"))
+        found += self._weak_secrets()
         # `*` is none, and neither is an address with a path.
         scheme = "https?" if self.environment is Environment.DEV else "https"
         if not all(re.fullmatch(rf"{scheme}://[a-z0-9.-]+(:[0-9]{{1,5}})?", origin) for origin in self.cors_origins):
@@ -296,6 +329,23 @@ class Settings(BaseSettings):
                 found.append(("token_jwks", "cannot be read"))
         return found
 
+    def _weak_secrets(self) -> list[tuple[str, str]]:
+        secrets = [(name, secret.get_secret_value()) for name, secret in self._secrets()]
+        found = [
+            (name, f"must be at least {_SECRET_BYTES} bytes")
+            for name, secret in secrets
+            if 0 < len(secret.encode()) < _SECRET_BYTES
+        ]
+        code, cursor, search = (secret for _, secret in secrets)
+        if cursor == code != "":
+            found.append(("cursor_secret", "must differ from the access code secret"))
+        if search in {code, cursor} - {""}:
+            found.append(("search_secret", "must differ from the other secrets"))
+        return found
+
+    def _secrets(self) -> tuple[tuple[str, SecretStr], ...]:
+        return tuple((name, getattr(self, name)) for name in ("access_code_secret", "cursor_secret", "search_secret"))
+
     def _known_from_development(self) -> list[tuple[str, str]]:
         rule = "is the development one"
         found = []
@@ -307,10 +357,11 @@ class Settings(BaseSettings):
             found.append(("token_audience", rule))
         if self.service_issuer in {DEV_TOKEN_ISSUER, DEV_SERVICE_ISSUER}:
             found.append(("service_issuer", rule))
-        secrets = {"access_code_secret": self.access_code_secret, "cursor_secret": self.cursor_secret}
-        for name, secret in secrets.items():
+        for name, secret in self._secrets():
             if secret.get_secret_value().startswith(DEV_SECRET_PREFIX):
                 found.append((name, rule))
+        if any(key_id.startswith(DEV_SECRET_PREFIX) for key_id in self.key_encryption_keys):
+            found.append(("encryption_keys", rule))
         if self.service_key_file is not None and _is_development_file(self.service_key_file):
             found.append(("service_key_file", rule))
         if "://" not in self.token_jwks and self.token_jwks and _is_development_file(Path(self.token_jwks)):
@@ -323,6 +374,10 @@ def _is_development_file(path: Path) -> bool:
         return (path.resolve().parent / DEV_IDENTITY_PROVIDER_KEY).exists()
     except OSError:
         return False
+
+
+def _decoded(key: str) -> bytes:
+    return base64.b64decode(key.rstrip("=") + "=", altchars="-_" if set(key) & {"-", "_"} else None)
 
 
 class DevelopmentFiles(PydanticBaseSettingsSource):
@@ -347,7 +402,7 @@ class DevelopmentFiles(PydanticBaseSettingsSource):
         for name, file in files.items():
             if (directory / file).exists():
                 values[name] = str(directory / file)
-        for name in ("access_code_secret", "cursor_secret"):
+        for name in DEV_SECRET_FILES:
             secret = directory / f"{name}.txt"
             if secret.exists():
                 values[name] = secret.read_text(encoding="utf-8").strip()

@@ -67,6 +67,8 @@ def started(
         "MEDIATION_DATABASE_URL": settings.database_url.get_secret_value(),
         "MEDIATION_ACCESS_CODE_SECRET": settings.access_code_secret.get_secret_value(),
         "MEDIATION_CURSOR_SECRET": settings.cursor_secret.get_secret_value(),
+        "MEDIATION_SEARCH_SECRET": settings.search_secret.get_secret_value(),
+        "MEDIATION_ENCRYPTION_KEYS": settings.encryption_keys.get_secret_value(),
         "MEDIATION_REQUESTS_PER_MINUTE": "1000000",  # 429s would hide everything else
         "MEDIATION_FILINGS_PER_HOUR": "1000000",
         **extra,

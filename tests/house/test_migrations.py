@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.build import Office
 
@@ -120,9 +121,13 @@ async def test_facts_from_before_the_chain_are_linked_as_if_they_had_been_writte
     await story.withdraw(story.officers[0])
     linked = "SELECT position, sequence, link FROM facts ORDER BY position"
     heads = "SELECT * FROM chain_heads ORDER BY stream"
-    async with migrated.connect() as connection:
+    async with migrated.begin() as connection:
         before = [await connection.run_sync(_rows, query) for query in (linked, heads)]
 
+    with pytest.raises(DBAPIError, match="only their data keys open"):
+        _migrate(owned, "20261124_2330")
+    async with migrated.begin() as connection:
+        await connection.execute(text("DELETE FROM data_keys"))
     _migrate(owned, "20261124_2330")
     _migrate(owned, "head")
     async with migrated.connect() as connection:

@@ -59,6 +59,8 @@ def environment(committed: Settings, keys: Path) -> Mapping[str, str]:
         "MEDIATION_DATABASE_URL": committed.database_url.get_secret_value(),
         "MEDIATION_ACCESS_CODE_SECRET": committed.access_code_secret.get_secret_value(),
         "MEDIATION_CURSOR_SECRET": committed.cursor_secret.get_secret_value(),
+        "MEDIATION_SEARCH_SECRET": committed.search_secret.get_secret_value(),
+        "MEDIATION_ENCRYPTION_KEYS": committed.encryption_keys.get_secret_value(),
     }
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.repository.cases import constraint_of
 from mediation_api.repository.database import Database
+from mediation_api.repository.sealing import Ciphertext, Sealed
 from mediation_api.repository.tables import APPEND_ONLY, metadata
 
 Row = dict[str, object]
@@ -69,6 +70,7 @@ ROWS: Final[dict[str, Row]] = {
         "minor": False,
         "added_at": NOW,
     },
+    "data_keys": {"id": COMPLAINT, "key_id": "1", "wrapped": "c2VhbGVk"},
     "access_codes": {"lookup": "one", "party_id": ROSA, "digest": b"1", "issued_at": NOW},
     "agreements": {
         "id": AGREEMENT,
@@ -166,7 +168,7 @@ ROWS: Final[dict[str, Row]] = {
 }
 """One good row of each table."""
 
-OFFICER: Final[Row] = {"id": DALE, "side": "officer", "employee_number": "4711"}
+OFFICER: Final[Row] = {"id": DALE, "side": "officer", "employee_number": "4711", "employee_number_index": "4711"}
 ANOTHER: Final[dict[str, Row]] = {
     "complaints": {"reference": "2026-000002", "external_reference": None},
     "disclosures": {"sha256": "b" * 64},
@@ -285,6 +287,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "uq_consents_case_id_party_id": ("consents", {"party_id": ROSA}),
     "uq_facts_id": ("facts", {"id": OTHER}),
     "uq_mediators_subject": ("mediators", {"subject": "m.okafor"}),
+    "uq_parties_complaint_id_employee_number_index": ("parties", {"side": "officer", "employee_number_index": "4711"}),
     "uq_parties_complaint_id_employee_number": ("parties", {"side": "officer", "employee_number": "4711"}),
     "uq_sessions_live": (
         "sessions",
@@ -306,7 +309,9 @@ STRANGERS: Final[dict[str, tuple[str, Row]]] = {
 
 
 async def _insert(connection: AsyncConnection, table: str, row: Row) -> None:
-    await connection.execute(insert(metadata.tables[table]).values(dict(row)))
+    its = metadata.tables[table]
+    sealed = {name: Ciphertext(value) for name, value in row.items() if isinstance(its.c[name].type, Sealed)}
+    await connection.execute(insert(its).values({**row, **sealed}))
 
 
 PARENTS: Final = {"fellow_parties", "fellow_participants"}

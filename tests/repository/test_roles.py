@@ -14,6 +14,7 @@ from tests.conftest import NOON, Run
 
 from mediation_api.outreach.audit import export
 from mediation_api.repository.database import Database, create_engine, migrations_config
+from mediation_api.repository.resealing import rotate
 from mediation_api.repository.roles import require_safe_role, roles_sql
 from mediation_api.settings import Environment, Settings, SettingsError
 
@@ -125,6 +126,8 @@ async def test_whoever_owns_a_database_can_migrate_it_and_the_service_serves(
         assert await _count(owner) == 0
         with pytest.raises(SettingsError, match="examine as mediation_service"):
             await export(owner, BytesIO(), at=NOON)
+        with pytest.raises(SettingsError, match="name mediation_service"):
+            await rotate(owner)
         with ThreadPoolExecutor(1) as thread:
             thread.submit(command.downgrade, config, "base").result()
     finally:

@@ -18,7 +18,9 @@ from mediation_api.domain import access_codes
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.facts import Audience, Fact
 from mediation_api.domain.lifecycle import SHARED
+from mediation_api.repository.data_keys import opened
 from mediation_api.repository.database import Database
+from mediation_api.repository.sealing import Sealed
 from mediation_api.repository.tables import metadata
 
 Row: TypeAlias = Mapping[str, object]
@@ -33,13 +35,15 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
         "cases": "id complaint_id attempt state requested_on due_on opened_at closed_at",
         "complaints": "id reference filed_at incident_on allegations interested_in_mediation",
         "consents": "id case_id party_id decision disclosure_sha256 channel guardian_agreed at",
+        "data_keys": "id key_id wrapped",
         "disclosures": "sha256 version language body",
         "facts": "position id kind complaint_id case_id party_id at",
         "fellow_participants": "case_id party_id side standing joined_at",
         "fellow_parties": "id side name",
         "mediators": "id name",
         "participants": "case_id party_id side standing joined_at asked_at left_at",
-        "parties": "id complaint_id side name employee_number unit phone email postal_address safe_contact language "
+        "parties": "id complaint_id side name employee_number employee_number_index unit phone email "
+        "postal_address safe_contact language "
         "interpreter_language accommodations minor guardian_name guardian_relation guardian_phone guardian_email "
         "added_at",
         "readings": "position at complaint_id case_id party_id by_role",
@@ -256,7 +260,7 @@ TO_ALL: Final = {fact.kind for fact in Fact.__subclasses__() if fact.audience is
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Every row of every table."""
+    """Every row of every table; beside each sealed value, what it says, under a name in capitals."""
 
     rows: Mapping[str, tuple[Row, ...]]
 
@@ -267,7 +271,8 @@ class Truth:
         async with database.transaction() as connection:
             for table in metadata.sorted_tables:
                 if not table.name.startswith("fellow_"):
-                    found = await connection.execute(select(table))
+                    says = [opened(c).label(c.name.upper()) for c in table.c if isinstance(c.type, Sealed)]
+                    found = await connection.execute(select(*table.c, *says))
                     rows[table.name] = tuple(dict(row) for row in found.mappings())
         return cls(rows)
 
@@ -316,6 +321,7 @@ class Truth:
 
         return {
             "complaints": lambda r: r["id"] in complaints,
+            "data_keys": lambda r: r["id"] in complaints | accepted,
             "parties": lambda r: r["id"] in own,
             "cases": lambda r: r["id"] in cases,
             "participants": lambda r: r["party_id"] in own and r["case_id"] in cases,
@@ -368,7 +374,7 @@ class Truth:
         rows["fellow_participants"], rows["fellow_parties"] = self.rows["participants"], self.rows["parties"]
         is_shown = self._conditions(actor)
         shown = (
-            {column: row[column] for column in SHOWN[name]}
+            {column: value for column, value in row.items() if column.lower() in SHOWN[name]}
             for name in SHOWN
             for row in rows[name]
             if is_shown[name](row)
@@ -387,7 +393,7 @@ def _is(actor: Actor, party: Row) -> bool:
     return (
         party["side"] == "officer"
         and actor.employee_number is not None
-        and party["employee_number"] == actor.employee_number
+        and party["EMPLOYEE_NUMBER"] == actor.employee_number
     )
 
 

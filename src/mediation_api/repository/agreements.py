@@ -10,6 +10,7 @@ from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.values import SeatRole
 from mediation_api.repository import tables as t
+from mediation_api.repository.data_keys import opened
 from mediation_api.repository.nesting import AnySelect, nested
 from mediation_api.repository.reach import own_participation, sees_case, takes_part
 from mediation_api.repository.recording import recorded
@@ -55,7 +56,7 @@ def _agreements(reach: Reach) -> AnySelect:
         a.number,
         a.template_version,
         a.languages,
-        a.text,
+        opened(a.text),
         a.sha256,
         a.terms_confidential,
         a.made_at,

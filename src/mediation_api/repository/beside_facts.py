@@ -7,15 +7,18 @@ fact, and is not covered, such as the reason of a director's override; nor are s
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 
-from sqlalchemy import ColumnElement, Text, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Text, cast, func, literal, or_, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import facts
 from mediation_api.domain.chain import Flaw, Problem
 from mediation_api.domain.facts import Fact
+from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import ReportState
 from mediation_api.repository import tables as t
+from mediation_api.repository.data_keys import opened
 from mediation_api.repository.nesting import AnyColumn, AnySelect
+from mediation_api.repository.sealing import Opened
 
 
 async def unlike_facts(connection: AsyncConnection) -> AsyncIterator[Problem]:
@@ -23,6 +26,12 @@ async def unlike_facts(connection: AsyncConnection) -> AsyncIterator[Problem]:
     for statement in _differences():
         async for row in await connection.stream(statement):
             yield Problem(Flaw.UNLIKE_FACT, row.stream, row.sequence)
+    # What is sealed is opened, and hashed here.
+    for statement in (_texts_of_agreements(), _contents_of_reports()):
+        async for row in await connection.stream(statement):
+            stream, sequence, sha256, *lines = row
+            if text_hash("\n".join(lines)) != sha256:
+                yield Problem(Flaw.UNLIKE_FACT, stream, sequence)
 
 
 def _differences() -> Iterator[AnySelect]:
@@ -88,7 +97,6 @@ def _differences() -> Iterator[AnySelect]:
         {
             "agreement_kind": agreements.kind,
             **{name: agreements[name] for name in ("number", "template_version", "terms_confidential")},
-            "sha256": _hash(agreements.text),
         },
     )
     yield from _reports()
@@ -100,18 +108,40 @@ def _differences() -> Iterator[AnySelect]:
     )
 
 
-def _reports() -> Iterator[AnySelect]:
-    """A report and how it was decided; what it is about, against the hash in its fact."""
+def _texts_of_agreements() -> AnySelect:
+    """Each text beside the hash that its fact holds. One that does not open is none that was agreed."""
+    agreements = t.agreements.c
+    text = type_coerce(opened(agreements.text), Opened(t.agreements.name, "text"))
+    return _hashed(facts.AgreementMade, "agreement_id", agreements.id, text)
+
+
+def _contents_of_reports() -> AnySelect:
+    """What each mandatory report is about, beside the hash that its fact holds."""
     reports = t.mandatory_reports.c
     disclosed_at = cast(func.trunc(func.extract("epoch", reports.disclosed_at) * 1_000_000), Text)
-    contents = func.concat_ws(
-        "\n", reports.category, reports.recipient, reports.agency, reports.legal_basis, disclosed_at
+    lines = (reports.category, reports.recipient, opened(reports.agency), opened(reports.legal_basis), disclosed_at)
+    return _hashed(facts.MandatoryReportProposed, "report_id", reports.id, *lines)
+
+
+def _hashed(kind: type[Fact], name_of_id: str, id_: AnyColumn, *lines: AnyColumn) -> AnySelect:
+    """For each fact of this kind its stream and sequence, the hash in it, and the lines of which that should be."""
+    fact = t.facts.c
+    stream: AnyColumn = func.coalesce(fact.report_id, fact.case_id)
+    return (
+        select(stream, fact.sequence, fact.data["sha256"].astext, *lines)
+        .select_from(t.facts.join(id_.table, cast(id_, Text) == fact.data[name_of_id].astext))
+        .where(fact.kind == kind.kind)
     )
+
+
+def _reports() -> Iterator[AnySelect]:
+    """A report and how it was decided."""
+    reports = t.mandatory_reports.c
     yield _held(
         facts.MandatoryReportProposed,
         "report_id",
         reports.id,
-        {"case_id": reports.case_id, "sha256": _hash(contents)},
+        {"case_id": reports.case_id},
         {"at": reports.proposed_at, "by_role": reports.proposed_by_role, "by": reports.proposed_by},
     )
     for kind, state, fields in (

@@ -26,6 +26,7 @@ from mediation_api.domain.lifecycle import State
 from mediation_api.domain.target import Pace, TargetPolicy
 from mediation_api.domain.values import AssignmentState, SessionState, Standing
 from mediation_api.repository import tables as t
+from mediation_api.repository.data_keys import opened
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.paging import Page, Slice, Sort, read_page
 from mediation_api.repository.reach import GONE, HERE, own_participation, sees_case, takes_part
@@ -159,7 +160,7 @@ def _next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
             "starts_at": func.lower(t.sessions.c.during),
             "ends_at": func.upper(t.sessions.c.during),
             "mode": t.sessions.c.mode,
-            "place": t.sessions.c.place,
+            "place": opened(t.sessions.c.place, owner=t.cases.c.complaint_id),
         },
         t.sessions.c.case_id == t.cases.c.id,
         t.sessions.c.state.in_(LIVE),
@@ -205,7 +206,7 @@ def _for_the_office() -> AnySelect:
             {
                 "party_id": t.participants.c.party_id,
                 "side": t.participants.c.side,
-                "name": t.parties.c.name,
+                "name": opened(t.parties.c.name),
                 "standing": t.participants.c.standing,
                 "asked_at": t.participants.c.asked_at,
                 "left_at": t.participants.c.left_at,
@@ -219,7 +220,7 @@ def _for_the_office() -> AnySelect:
             {
                 "id": t.assignments.c.id,
                 "mediator_id": t.assignments.c.mediator_id,
-                "name": t.mediators.c.name,
+                "name": opened(t.mediators.c.name),
                 "state": t.assignments.c.state,
                 "answer_due_on": t.assignments.c.answer_due_on,
             },
@@ -254,14 +255,14 @@ def _for_the_mediator(reach: Reach) -> AnySelect:
         {
             "party_id": t.participants.c.party_id,
             "side": t.participants.c.side,
-            "name": t.parties.c.name,
+            "name": opened(t.parties.c.name),
             "language": t.parties.c.language,
             "interpreter_language": t.parties.c.interpreter_language,
-            "accommodations": once_accepted(t.parties.c.accommodations),
+            "accommodations": once_accepted(opened(t.parties.c.accommodations)),
             "minor": t.parties.c.minor,
-            "phone": once_accepted(t.parties.c.phone),
-            "email": once_accepted(t.parties.c.email),
-            "safe_contact": once_accepted(t.parties.c.safe_contact),
+            "phone": once_accepted(opened(t.parties.c.phone)),
+            "email": once_accepted(opened(t.parties.c.email)),
+            "safe_contact": once_accepted(opened(t.parties.c.safe_contact)),
         },
         t.participants.c.case_id == t.cases.c.id,
         t.participants.c.standing.not_in(GONE),
@@ -290,8 +291,9 @@ def _for_a_party(reach: Reach) -> AnySelect:
     own = own_participation(reach.actor).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
     shown = takes_part(reach.actor)
     fellow, person = t.fellow_participants.c, t.fellow_parties.c
+    name = opened(person.name, written_to=t.parties.c.name, owner=t.cases.c.complaint_id)
     others = nested(
-        {"party_id": fellow.party_id, "side": fellow.side, "name": person.name},
+        {"party_id": fellow.party_id, "side": fellow.side, "name": name},
         fellow.case_id == t.cases.c.id,
         fellow.standing == Standing.AGREED,
         fellow.party_id != own.c.party_id,
@@ -300,7 +302,7 @@ def _for_a_party(reach: Reach) -> AnySelect:
         order_by=tuple_(fellow.joined_at, fellow.party_id),
     )
     mediator = (
-        select(t.mediators.c.name)
+        select(opened(t.mediators.c.name))
         .join(t.assignments, t.assignments.c.mediator_id == t.mediators.c.id)
         .where(
             t.assignments.c.case_id == t.cases.c.id,

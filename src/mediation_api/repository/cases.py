@@ -21,10 +21,12 @@ from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, Mediat
 from mediation_api.domain.facts import Fact, Facts
 from mediation_api.repository import tables
 from mediation_api.repository.batching import Change, together
-from mediation_api.repository.effects import case_columns, effects
+from mediation_api.repository.data_keys import complaint_of, data_key
+from mediation_api.repository.effects import TELLING, case_columns, effects
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.reach import own_participation, sees_case
 from mediation_api.repository.recording import recorded
+from mediation_api.repository.sealing import DataKey
 from mediation_api.repository.wall import enter
 
 _CASE = TypeAdapter(Case)
@@ -104,8 +106,11 @@ class Cases:
             await enter(self._connection, by)
 
     async def _write(self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> None:
+        key = None
+        if any(isinstance(fact, TELLING) for fact in happened):
+            key = await data_key(self._connection, complaint_of(case_id))
         try:
-            for statement in together(_changes(case_id, happened, by=by, at=at)):
+            for statement in together(_changes(case_id, happened, key, by=by, at=at)):
                 await self._connection.execute(statement)
         except IntegrityError as error:
             refusal = _REFUSALS.get(constraint_of(error) or "")
@@ -139,10 +144,10 @@ class Cases:
         return _CASE.validate_python(fields)
 
 
-def _changes(case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> Iterator[Change]:
+def _changes(case_id: UUID, happened: Facts, key: DataKey | None, *, by: Actor, at: datetime) -> Iterator[Change]:
     """What is written about a case: what follows from each fact, then the case's own row, then the record itself."""
     for fact in happened:
-        for statement in effects(fact, case_id, by=by, at=at):
+        for statement in effects(fact, case_id, key, by=by, at=at):
             yield statement, getattr(fact, "party_id", None)
     cases = tables.cases
     of_the_case = {"version": cases.c.version + 1, **case_columns(happened, at)}

@@ -23,6 +23,7 @@ from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.repository import tables
 from mediation_api.repository.board import has_pace
 from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.data_keys import data_key, new_data_key, opened_columns
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.paging import Page, Slice, Sort, read_page
@@ -66,12 +67,13 @@ class Complaints:
         Raises:
             ExternalReferenceTaken: the same caller filed this reference before.
         """
+        key, key_written = new_data_key(self._connection, complaint_id)
         number = func.to_char(tables.complaint_reference.next_value(), "FM999999000000")
         try:
             written = await self._connection.execute(
                 insert(tables.complaints)
                 .values(
-                    **values,
+                    **key.sealed_row(tables.complaints, complaint_id, values),
                     id=complaint_id,
                     reference=func.concat(f"{year}-", number),
                     filed_at=at,
@@ -79,6 +81,7 @@ class Complaints:
                     by=by.subject,
                 )
                 .returning(tables.complaints.c.reference)
+                .add_cte(key_written)
             )
         except IntegrityError as error:
             if constraint_of(error) == "uq_complaints_by_external_reference":
@@ -95,10 +98,11 @@ class Complaints:
     async def correct(self, complaint_id: UUID, changes: Values, reach: Reach, *, by: Actor, at: datetime) -> None:
         """Correct what intake wrote down. Only the names of the fields go into the record. Raises NotFound."""
         complaints = tables.complaints
+        key = await data_key(self._connection, complaint_id)
         corrected = await self._connection.execute(
             complaints.update()
             .where(complaints.c.id == complaint_id, sees_complaint(reach))
-            .values(**changes)
+            .values(key.sealed_row(complaints, complaint_id, changes))
             .returning(complaints.c.id)
         )
         if corrected.first() is None:
@@ -242,7 +246,7 @@ def _seen_by(reach: Reach) -> AnySelect:
     of_complaint = t.cases.c.complaint_id == t.complaints.c.id
     if reach.relation is Relation.OFFICE:
         attempts = nested({"id": t.cases.c.id, "state": t.cases.c.state}, of_complaint, order_by=t.cases.c.attempt)
-        return select(t.complaints, _disposition().label("disposition"), attempts.label("cases"))
+        return select(*opened_columns(t.complaints), _disposition().label("disposition"), attempts.label("cases"))
     listed = (
         select(func.array_agg(aggregate_order_by(t.cases.c.id, t.cases.c.attempt)))
         .where(of_complaint)

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from mediation_api.domain.access import Actor
+from mediation_api.repository.sealing import Keyring, hand_over
 from mediation_api.repository.wall import enter, weakness
 from mediation_api.settings import Environment, Settings, SettingsError
 
@@ -95,6 +96,7 @@ def create_engine(
         },
     )
     _watch(engine)
+    hand_over(engine.dialect, Keyring.of(settings))
     return engine
 
 

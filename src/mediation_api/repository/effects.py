@@ -6,10 +6,10 @@ changes the same row of `participants` twice. A kind of fact without a branch he
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
-from sqlalchemy import Executable, Update, func, literal, select
+from sqlalchemy import Executable, Table, Update, func, literal, select
 from sqlalchemy.dialects.postgresql import Range, insert
 
 from mediation_api.domain import facts
@@ -18,12 +18,22 @@ from mediation_api.domain.facts import CaseFact, Facts
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.values import AssignmentState, Decision, Seat, SessionState, Standing
 from mediation_api.repository import tables
+from mediation_api.repository.sealing import DataKey
+
+TELLING: Final = (
+    facts.CaseScreened,
+    facts.AttendeeAdded,
+    facts.SessionScheduled,
+    facts.SessionRescheduled,
+    facts.AgreementMade,
+)
+"""The facts that come with something to seal: a reason, a name, a place, a text."""
 
 
 def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
-    fact: CaseFact, case_id: UUID, *, by: Actor, at: datetime
+    fact: CaseFact, case_id: UUID, key: DataKey | None, *, by: Actor, at: datetime
 ) -> Iterator[Executable]:
-    """The statements that write `fact` of this case, said by `by` at `at`."""
+    """The statements that write `fact` of this case, said by `by` at `at`. A `TELLING` one needs the data key."""
     said: dict[str, object] = {"at": at, "by_role": by.role, "by": by.subject}
     row = {"case_id": case_id, **said}
     match fact:
@@ -59,7 +69,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 outcome=fact.screening.outcome,
                 eligible=fact.eligible,
                 overridden=fact.overridden,
-                reason=fact.reason,
+                **_sealed(key, tables.screenings, fact.screening_id, reason=fact.reason),
             )
         case facts.ApprovalRecorded():
             yield insert(tables.approvals).values(
@@ -94,7 +104,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 id=fact.attendee_id,
                 case_id=case_id,
                 role=fact.role,
-                name=fact.name,
+                **_sealed(key, tables.attendees, fact.attendee_id, name=fact.name),
                 language=fact.language,
                 for_party_id=fact.for_party_id,
                 added_at=at,
@@ -110,13 +120,15 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 state=SessionState.SCHEDULED,
                 during=Range(fact.starts_at, fact.ends_at),
                 mode=fact.mode,
-                place=fact.place,
+                **_sealed(key, tables.sessions, fact.session_id, place=fact.place),
                 scheduled_at=at,
             )
         case facts.SessionRescheduled():
             yield _mediator_lock(fact.mediator_id)
             yield _session(fact.session_id).values(
-                during=Range(fact.starts_at, fact.ends_at), mode=fact.mode, place=fact.place
+                during=Range(fact.starts_at, fact.ends_at),
+                mode=fact.mode,
+                **_sealed(key, tables.sessions, fact.session_id, place=fact.place),
             )
         case facts.SessionCancelled():
             yield _session(fact.session_id).values(state=SessionState.CANCELLED)
@@ -138,7 +150,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             )
             yield _session(fact.session_id).values(state=SessionState.MISSED)
         case facts.AgreementMade():
-            yield from _agreement(fact, case_id, at)
+            yield from _agreement(fact, case_id, key, at)
         case facts.AgreementSigned():
             yield insert(tables.signatures).values(
                 **said,
@@ -221,7 +233,7 @@ def _consent(fact: facts.ConsentGiven, case_id: UUID, said: dict[str, object]) -
         yield _participant(case_id, fact.party_id).values(standing=Standing.DECLINED, left_at=said["at"])
 
 
-def _agreement(fact: facts.AgreementMade, case_id: UUID, at: datetime) -> Iterator[Executable]:
+def _agreement(fact: facts.AgreementMade, case_id: UUID, key: DataKey | None, at: datetime) -> Iterator[Executable]:
     agreements = tables.agreements
     yield (
         agreements.update()
@@ -239,11 +251,17 @@ def _agreement(fact: facts.AgreementMade, case_id: UUID, at: datetime) -> Iterat
         number=fact.number,
         template_version=fact.template_version,
         languages=list(fact.languages),
-        text=fact.text,
+        **_sealed(key, agreements, fact.agreement_id, text=fact.text),
         sha256=fact.sha256,
         terms_confidential=fact.terms_confidential,
         made_at=at,
     )
+
+
+def _sealed(key: DataKey | None, table: Table, row_id: UUID, **texts: str | None) -> dict[str, object]:
+    if key is None:
+        raise TypeError("a fact that tells something needs the data key")
+    return key.sealed_row(table, row_id, texts)
 
 
 def _participant(case_id: UUID, party_id: UUID) -> Update:

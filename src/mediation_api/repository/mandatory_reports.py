@@ -19,6 +19,7 @@ from mediation_api.domain.mandatory_reports import Contents, Report
 from mediation_api.domain.values import ReportState
 from mediation_api.repository import tables as t
 from mediation_api.repository.cases import write_facts
+from mediation_api.repository.data_keys import complaint_of, data_key, opened_columns
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.paging import Page, Slice, read_page
@@ -47,8 +48,9 @@ class MandatoryReports:
 
     async def enter(self, proposed: MandatoryReportProposed, contents: Contents, *, by: Actor, at: datetime) -> None:
         """Write a proposed report, and its fact."""
+        key = await data_key(self._connection, complaint_of(proposed.case_id))
         row = insert(t.mandatory_reports).values(
-            **asdict(contents),
+            **key.sealed_row(t.mandatory_reports, proposed.report_id, asdict(contents)),
             id=proposed.report_id,
             case_id=proposed.case_id,
             state=ReportState.PROPOSED,
@@ -78,7 +80,7 @@ class MandatoryReports:
 
     async def get(self, report_id: UUID, reach: Reach) -> RowMapping:
         """One report. Raises NotFound."""
-        statement: AnySelect = select(t.mandatory_reports).where(
+        statement: AnySelect = select(*opened_columns(t.mandatory_reports)).where(
             t.mandatory_reports.c.id == report_id, sees_report(reach)
         )
         statement = recorded_reports(statement, reach, t.mandatory_reports.c.id)
@@ -91,7 +93,7 @@ class MandatoryReports:
         """The reports of a case that the caller reaches, oldest first. Raises NotFound: not this case."""
         r = t.mandatory_reports.c
         statement: AnySelect = (
-            select(t.mandatory_reports)
+            select(*opened_columns(t.mandatory_reports))
             .select_from(t.cases)
             .outerjoin(t.mandatory_reports, and_(r.case_id == t.cases.c.id, sees_report(reach)))
             .where(t.cases.c.id == case_id, sees_case(reach))

@@ -16,6 +16,7 @@ from mediation_api.domain.errors import NotFound, SubjectTaken
 from mediation_api.domain.values import AssignmentState
 from mediation_api.repository import tables as t
 from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.data_keys import data_key, new_data_key, opened, opened_columns
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.paging import Page, Slice, read_page
@@ -33,9 +34,12 @@ class Mediators:
 
     async def add(self, mediator_id: UUID, values: Values, *, by: Actor, at: datetime) -> None:
         """Put somebody on the roster. Raises SubjectTaken: another signs in with that subject."""
-        row = insert(t.mediators).values(**values, id=mediator_id, added_at=at)
+        key, written = new_data_key(self._connection, mediator_id)
+        row = insert(t.mediators).values(
+            **key.sealed_row(t.mediators, mediator_id, values), id=mediator_id, added_at=at
+        )
         try:
-            await self._connection.execute(row)
+            await self._connection.execute(row.add_cte(written))
         except IntegrityError as error:
             raise _taken(error) from None
         fact = facts.MediatorAdded(mediator_id=mediator_id)
@@ -43,11 +47,12 @@ class Mediators:
 
     async def correct(self, mediator_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
         """Correct an entry of the roster. Raises NotFound, SubjectTaken."""
+        key = await data_key(self._connection, mediator_id)
         try:
             corrected = await self._connection.execute(
                 t.mediators.update()
                 .where(t.mediators.c.id == mediator_id)
-                .values(**changes)
+                .values(key.sealed_row(t.mediators, mediator_id, changes))
                 .returning(t.mediators.c.id)
             )
         except IntegrityError as error:
@@ -72,7 +77,7 @@ class Mediators:
     async def get(self, mediator_id: UUID, reach: Reach) -> RowMapping:
         """One entry of the roster; a mediator reaches their own. Raises NotFound."""
         found = await self._connection.execute(
-            select(t.mediators).where(t.mediators.c.id == mediator_id, is_own_mediator(reach))
+            select(*opened_columns(t.mediators)).where(t.mediators.c.id == mediator_id, is_own_mediator(reach))
         )
         row = found.mappings().first()
         if row is None:
@@ -81,7 +86,7 @@ class Mediators:
 
     async def list(self, reach: Reach, page: Page, *, language: str | None, active: bool | None) -> Slice[RowMapping]:
         """The roster, in the order in which mediators joined it."""
-        statement: AnySelect = select(t.mediators).where(is_own_mediator(reach))
+        statement: AnySelect = select(*opened_columns(t.mediators)).where(is_own_mediator(reach))
         if language is not None:
             statement = statement.where(t.mediators.c.languages.any(language))
         if active is not None:
@@ -124,7 +129,7 @@ class Mediators:
 
 def _assignments(reach: Reach) -> AnySelect:
     return (
-        select(t.assignments, t.mediators.c.name.label("mediator_name"))
+        select(t.assignments, opened(t.mediators.c.name).label("mediator_name"))
         .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
         .where(is_own_mediator(reach))
     )

@@ -6,8 +6,10 @@ PostgreSQL nests them; no object graph is loaded. Source of the choice: DESIGN, 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, literal_column, select, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+
+from mediation_api.repository.sealing import Opened, OpenedList, Sealed
 
 AnyColumn: TypeAlias = ColumnElement[Any]
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
@@ -24,11 +26,16 @@ def nested(
 ) -> AnyColumn:
     """The matching rows as one JSON list of objects, in order; an empty list where there are none.
 
-    A table named in `where` that the surrounding statement selects from is the parent.
+    A table named in `where` that the surrounding statement selects from is the parent. A sealed column is given as
+    `data_keys.opened` reads it.
     """
+    if any(isinstance(column.type, Sealed) for column in columns.values()):
+        raise TypeError("a sealed column is not opened")
     entry = _entry(columns)
     listed: AnySelect = select(func.coalesce(func.jsonb_agg(aggregate_order_by(entry, order_by)), _NONE))
-    return listed.where(and_(*where)).scalar_subquery()
+    sealed = tuple((name, column.type) for name, column in columns.items() if isinstance(column.type, Opened))
+    rows: AnyColumn = listed.where(and_(*where)).scalar_subquery()
+    return type_coerce(rows, OpenedList(sealed)) if sealed else rows
 
 
 def _entry(columns: Mapping[str, AnyColumn]) -> AnyColumn:

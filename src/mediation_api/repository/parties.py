@@ -18,6 +18,7 @@ from mediation_api.domain.lifecycle import OPEN
 from mediation_api.domain.values import Side
 from mediation_api.repository import tables
 from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.data_keys import data_key, opened_columns
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.reach import sees_complaint, sees_party
@@ -47,7 +48,9 @@ class Parties:
         Raises:
             PartyAlreadyListed: an officer is already a party, or is listed twice.
         """
-        rows = [{**party, "complaint_id": complaint_id, "added_at": at} for party in parties]
+        key = await data_key(self._connection, complaint_id)
+        of_complaint = {"complaint_id": complaint_id, "added_at": at}
+        rows = [key.sealed_row(tables.parties, UUID(str(party["id"])), {**party, **of_complaint}) for party in parties]
         try:
             await self._connection.execute(insert(tables.parties), rows)
         except IntegrityError as error:
@@ -65,11 +68,13 @@ class Parties:
             PartyAlreadyListed: another officer of the complaint has that employee number.
         """
         parties = tables.parties
+        complaint = select(parties.c.complaint_id).where(parties.c.id == party_id).scalar_subquery()
+        key = await data_key(self._connection, complaint)
         try:
             corrected = await self._connection.execute(
                 parties.update()
                 .where(parties.c.id == party_id, sees_party(reach))
-                .values(**changes)
+                .values(key.sealed_row(parties, party_id, changes))
                 .returning(parties.c.complaint_id)
             )
         except IntegrityError as error:
@@ -103,7 +108,7 @@ class Parties:
     async def get(self, party_id: UUID, reach: Reach) -> RowMapping:
         """One party, whole: it is read by the office or by the party itself. Raises NotFound."""
         parties = tables.parties.c
-        statement: AnySelect = select(tables.parties).where(parties.id == party_id, sees_party(reach))
+        statement: AnySelect = select(*opened_columns(tables.parties)).where(parties.id == party_id, sees_party(reach))
         statement = recorded(statement, reach, complaint=parties.complaint_id, party=parties.id)
         found = await self._connection.execute(statement)
         row = found.mappings().first()
@@ -115,7 +120,7 @@ class Parties:
         """The parties of a complaint that the caller reaches. Raises NotFound: not this complaint."""
         t = tables
         statement: AnySelect = (
-            select(t.parties)
+            select(*opened_columns(t.parties))
             .select_from(t.complaints)
             .outerjoin(t.parties, (t.parties.c.complaint_id == t.complaints.c.id) & sees_party(reach))
             .where(t.complaints.c.id == complaint_id, sees_complaint(reach))
@@ -154,6 +159,9 @@ class Parties:
 
 
 def _listed_twice(error: IntegrityError) -> Exception:
-    if constraint_of(error) == "uq_parties_complaint_id_employee_number":
+    if constraint_of(error) in {
+        "uq_parties_complaint_id_employee_number_index",
+        "uq_parties_complaint_id_employee_number",
+    }:
         return PartyAlreadyListed()
     return error

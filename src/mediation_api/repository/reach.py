@@ -4,7 +4,7 @@ Assignments and parties are read at each request, so that a mediator who left, o
 reaches nothing.
 """
 
-from sqlalchemy import ColumnElement, and_, exists, false, select, true
+from sqlalchemy import ColumnElement, String, and_, exists, false, or_, select, true, type_coerce
 
 from mediation_api.domain.access import Actor, Reach, Relation, Role
 from mediation_api.domain.lifecycle import SHARED
@@ -30,8 +30,14 @@ def is_own_party(actor: Actor) -> ColumnElement[bool]:
     if actor.role is Role.COMPLAINANT:
         return and_(parties.c.id == actor.party_id, parties.c.side == Side.COMPLAINANT)
     if actor.role is Role.OFFICER and actor.employee_number is not None:
-        return and_(parties.c.employee_number == actor.employee_number, parties.c.side == Side.OFFICER)
+        return and_(_has_number(actor.employee_number), parties.c.side == Side.OFFICER)
     return false()
+
+
+def _has_number(employee_number: str) -> ColumnElement[bool]:
+    """By its keyed hash; a row of before, which is not sealed yet, by the number itself."""
+    by_hash, number = parties.c.employee_number_index, type_coerce(parties.c.employee_number, String)
+    return or_(by_hash == employee_number, and_(by_hash.is_(None), number == employee_number))
 
 
 def own_participation(actor: Actor) -> AnySelect:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.repository import tables as t
+from mediation_api.repository.data_keys import opened_columns
 from mediation_api.repository.nesting import AnyColumn, AnySelect
 from mediation_api.repository.reach import own_participation, sees_case
 from mediation_api.repository.recording import recorded
@@ -58,7 +59,7 @@ class CaseRecords:
 
     async def _of(self, records: Table, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         belongs = records.c.case_id == t.cases.c.id
-        columns: list[AnyColumn] = list(records.c)
+        columns: list[AnyColumn] = opened_columns(records)
         if reach.relation is Relation.OWN:
             # Who of the staff wrote it down is not the party's to know.
             columns = [column for column in columns if column.name not in {"by", "by_role"}]

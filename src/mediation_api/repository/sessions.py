@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.repository import tables as t
+from mediation_api.repository.data_keys import opened, opened_columns
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.paging import Page, Slice, Sort, read_page
 from mediation_api.repository.reach import sees_case, takes_part
@@ -76,7 +77,7 @@ class Sessions:
     async def attendees(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The interpreters and support persons of a case. Raises NotFound: not this case."""
         statement: AnySelect = (
-            select(t.attendees)
+            select(*opened_columns(t.attendees))
             .select_from(t.cases)
             .outerjoin(t.attendees, t.attendees.c.case_id == t.cases.c.id)
             .where(t.cases.c.id == case_id, sees_case(reach))
@@ -92,7 +93,7 @@ class Sessions:
     async def attendee(self, attendee_id: UUID, reach: Reach) -> RowMapping:
         """One interpreter or support person. Raises NotFound."""
         found = await self._connection.execute(
-            select(t.attendees)
+            select(*opened_columns(t.attendees))
             .join(t.cases, t.cases.c.id == t.attendees.c.case_id)
             .where(t.attendees.c.id == attendee_id, sees_case(reach))
         )
@@ -111,7 +112,7 @@ def _sessions(reach: Reach) -> AnySelect:
         func.lower(s.during).label("starts_at"),
         func.upper(s.during).label("ends_at"),
         s.mode,
-        s.place,
+        opened(s.place),
     ).join(t.cases, t.cases.c.id == s.case_id)
     if reach.relation is Relation.OWN:
         return shared.where(takes_part(reach.actor))

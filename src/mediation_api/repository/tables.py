@@ -1,6 +1,7 @@
 """The tables, and the constraints that stand behind each rule of the domain.
 
-What identifies or tells about a person (names, contacts, narratives, texts) stands in columns of its own. Enums are
+What identifies or tells about a person (names, contacts, narratives, texts) stands in columns of its own, which are
+`Sealed` (repository/sealing.py); ids, codes, dates, languages and units are not. Enums are
 text with a CHECK, so that adding a value is an ordinary migration. Tables listed in `APPEND_ONLY` carry a trigger that
 refuses UPDATE, DELETE and TRUNCATE, whoever asks.
 """
@@ -58,6 +59,7 @@ from mediation_api.domain.values import (
     Side,
     Standing,
 )
+from mediation_api.repository.sealing import Sealed, SealedString, Searched
 
 metadata = MetaData(
     naming_convention={
@@ -107,15 +109,24 @@ LIVE_SESSION = text(_in("state", {SessionState.SCHEDULED, SessionState.IN_PROGRE
 STREAM = text("coalesce(report_id, case_id, complaint_id, mediator_id)")
 LIVE_ASSIGNMENT = text(_in("state", {AssignmentState.PROPOSED, AssignmentState.ACCEPTED}))
 
+data_keys = Table(
+    "data_keys",
+    metadata,
+    _id(),
+    Column("key_id", String, nullable=False),
+    Column("wrapped", String, nullable=False),
+)
+"""The key that seals what a complaint, or a mediator, tells: `id` is theirs. repository/data_keys.py finds it."""
+
 complaints = Table(
     "complaints",
     metadata,
     _id(),
     Column("reference", String, nullable=False, unique=True),
     Column("channel", String, nullable=False),
-    Column("narrative", Text, nullable=False),
+    Column("narrative", Sealed, nullable=False),
     Column("incident_on", Date),
-    Column("incident_place", Text),
+    Column("incident_place", Sealed),
     Column("precinct", String),
     Column("allegations", ARRAY(String), nullable=False),
     Column("interested_in_mediation", Boolean, nullable=False),
@@ -141,25 +152,29 @@ parties = Table(
     _id(),
     Column("complaint_id", Uuid, ForeignKey("complaints.id"), nullable=False),
     Column("side", String, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("employee_number", String),
+    Column("name", Sealed, nullable=False),
+    Column("employee_number", SealedString),
+    Column("employee_number_index", Searched(of="employee_number")),
     Column("unit", String),
-    Column("phone", Text),
-    Column("email", Text),
-    Column("postal_address", Text),
-    Column("safe_contact", Text),
+    Column("phone", Sealed),
+    Column("email", Sealed),
+    Column("postal_address", Sealed),
+    Column("safe_contact", Sealed),
     Column("language", String, nullable=False),
     Column("interpreter_language", String),
-    Column("accommodations", Text),
+    Column("accommodations", Sealed),
     Column("minor", Boolean, nullable=False),
-    Column("guardian_name", Text),
-    Column("guardian_relation", String),
-    Column("guardian_phone", Text),
-    Column("guardian_email", Text),
+    Column("guardian_name", Sealed),
+    Column("guardian_relation", SealedString),
+    Column("guardian_phone", Sealed),
+    Column("guardian_email", Sealed),
     _instant("added_at"),
     _one_of("side", Side),
     CheckConstraint("side = 'officer' OR (employee_number IS NULL AND unit IS NULL)", name="officer_fields"),
     CheckConstraint("side = 'complainant' OR NOT minor", name="minor_is_complainant"),
+    Index("uq_parties_complaint_id_employee_number_index", "complaint_id", "employee_number_index", unique=True),
+    Index("ix_parties_employee_number_index", "employee_number_index"),
+    # For rows of before, which are not sealed yet.
     UniqueConstraint("complaint_id", "employee_number"),
     Index("ix_parties_employee_number", "employee_number"),
     postgresql_inherits="fellow_parties",
@@ -170,7 +185,7 @@ fellow_parties = Table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("side", String, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Sealed, nullable=False),
 )
 """What those who take part see of each other: the rows of `parties`, with these columns and row policies of its own.
 
@@ -259,7 +274,7 @@ screenings = Table(
     Column("outcome", String, nullable=False),
     Column("eligible", Boolean),
     Column("overridden", Boolean, nullable=False),
-    Column("reason", Text),
+    Column("reason", Sealed),
     _instant("at"),
     *_by(),
     _one_of("outcome", Outcome),
@@ -326,10 +341,10 @@ mediators = Table(
     "mediators",
     metadata,
     _id(),
-    Column("name", Text, nullable=False),
+    Column("name", Sealed, nullable=False),
     Column("subject", String, nullable=False, unique=True),
-    Column("email", Text),
-    Column("phone", Text),
+    Column("email", Sealed),
+    Column("phone", Sealed),
     Column("languages", ARRAY(String), nullable=False),
     Column("active", Boolean, nullable=False),
     _instant("added_at"),
@@ -362,7 +377,7 @@ attendees = Table(
     _id(),
     _case(),
     Column("role", String, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Sealed, nullable=False),
     Column("language", String),
     Column("for_party_id", Uuid),
     _instant("added_at"),
@@ -382,7 +397,7 @@ sessions = Table(
     Column("state", String, nullable=False),
     Column("during", TSTZRANGE, nullable=False),
     Column("mode", String, nullable=False),
-    Column("place", Text),
+    Column("place", Sealed),
     Column("end_reason", String),
     _instant("scheduled_at"),
     _instant("started_at", nullable=True),
@@ -431,7 +446,7 @@ agreements = Table(
     Column("number", Integer, nullable=False),
     Column("template_version", String),
     Column("languages", ARRAY(String), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", Sealed, nullable=False),
     Column("sha256", String, nullable=False),
     Column("terms_confidential", Boolean, nullable=False),
     _instant("made_at"),
@@ -482,8 +497,8 @@ mandatory_reports = Table(
     _case(),
     Column("category", String, nullable=False),
     Column("recipient", String, nullable=False),
-    Column("agency", Text, nullable=False),
-    Column("legal_basis", Text, nullable=False),
+    Column("agency", Sealed, nullable=False),
+    Column("legal_basis", Sealed, nullable=False),
     _instant("disclosed_at"),
     Column("state", String, nullable=False),
     _instant("proposed_at"),

@@ -15,6 +15,7 @@ from sqlalchemy import String, Uuid, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Actor
+from mediation_api.repository.tables import parties
 
 _RIGHTS: Final = text(
     """
@@ -40,7 +41,9 @@ async def enter(connection: AsyncConnection, party: Actor) -> None:
     The rows of each kind are those that are the party's at this moment; what is written afterwards does not move
     them. One round trip.
     """
-    own = func.enter_wall(literal(party.party_id, Uuid), literal(party.employee_number, String))
+    number = party.employee_number
+    by_hash = literal(number, parties.c.employee_number_index.type)
+    own = func.enter_wall(literal(party.party_id, Uuid), literal(number, String), by_hash)
     await connection.execute(select(own))
 
 

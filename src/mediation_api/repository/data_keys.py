@@ -1,0 +1,99 @@
+"""Data keys, and reading what they sealed. repository/sealing.py says how; this says where each one is found.
+
+The data key of whatever belongs to a complaint is the complaint's: of its parties, its cases, and all below those. To
+delete that one row is to destroy all of it, in the database as in each backup that is younger.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import CTE, Column, ScalarSelect, Table, Text, Uuid, cast, func, literal, select, type_coerce
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.domain.errors import NotFound
+from mediation_api.repository.nesting import AnyColumn
+from mediation_api.repository.sealing import DataKey, Opened, Sealed, Searched, WrappedKey, keyring, new_key
+from mediation_api.repository.tables import agreements, cases, data_keys
+
+_BINDING = frozenset({agreements.c.text})
+"""Texts that people sign: where one does not open, nothing is shown in its place."""
+
+
+def opened(column: AnyColumn, *, written_to: AnyColumn | None = None, owner: AnyColumn | None = None) -> AnyColumn:
+    """A sealed column, to be read: with its row and its wrapped key, and opened as it arrives.
+
+    Args:
+        column: what is read; it is labelled with its name.
+        written_to: the column that it was sealed for, where it is read through another table.
+        owner: whose data key it is; found by the row's `complaint_id` or `case_id` unless given.
+    """
+    place = column if written_to is None else written_to
+    if not isinstance(place.type, Sealed) or not isinstance(place, Column):
+        raise TypeError(f"{column.name} is not sealed")
+    key = _wrapped_key(owner_of(column.table) if owner is None else owner)
+    envelope = func.coalesce(key, literal("  ")) + " " + cast(column.table.c.id, Text) + " " + type_coerce(column, Text)
+    type_ = Opened(place.table.name, place.name, binding=place in _BINDING)
+    return type_coerce(envelope, type_).label(column.name)
+
+
+def opened_columns(table: Table, *, but: frozenset[str] = frozenset()) -> list[AnyColumn]:
+    """All columns of a table, those that are sealed opened; without the hashes by which they are found."""
+    return [
+        opened(column) if isinstance(column.type, Sealed) else column
+        for column in table.c
+        if column.name not in but and not isinstance(column.type, Searched)
+    ]
+
+
+async def data_key(connection: AsyncConnection, owner: UUID | ScalarSelect[UUID]) -> DataKey:
+    """The data key of a complaint or a mediator. One of before, that has none yet, is given one.
+
+    Raises:
+        NotFound: the `owner` that a statement looks for is not there.
+        KeyMissing: the settings lack the key that it is wrapped under.
+    """
+    wanted = select((literal(owner, Uuid) if isinstance(owner, UUID) else owner).label("id")).subquery("wanted")
+    found = select(wanted.c.id, data_keys.c.key_id, data_keys.c.wrapped).outerjoin(
+        data_keys, data_keys.c.id == wanted.c.id
+    )
+    row = (await connection.execute(found)).one()
+    if row.id is None:
+        raise NotFound
+    if row.key_id is None:
+        await connection.execute(_new(connection, row.id)[1].on_conflict_do_nothing())
+        row = (await connection.execute(found)).one()  # perhaps of somebody who was quicker
+    return DataKey(keyring(connection.dialect).unwrap(WrappedKey(row.key_id, row.wrapped), row.id))
+
+
+def complaint_of(case_id: UUID) -> ScalarSelect[UUID]:
+    """The complaint of a case: whose data key seals what belongs to the case."""
+    return select(cases.c.complaint_id).where(cases.c.id == case_id).scalar_subquery()
+
+
+def new_data_key(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, CTE]:
+    """A data key for a new complaint or mediator, and what writes it, as a part of the statement that writes those."""
+    key, written = _new(connection, owner)
+    return key, written.cte("data_key")
+
+
+def _new(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, Insert]:
+    key = new_key()
+    wrapped = keyring(connection.dialect).wrap(key, owner)
+    return DataKey(key), insert(data_keys).values(id=owner, key_id=wrapped.key_id, wrapped=wrapped.wrapped)
+
+
+def owner_of(table: Table) -> AnyColumn:
+    """Whose data key seals the rows of a table: their complaint's, or their own."""
+    if "complaint_id" in table.c:
+        return table.c.complaint_id
+    if "case_id" not in table.c:
+        return table.c.id
+    of_case = cases.alias("of_case")
+    complaint = select(of_case.c.complaint_id).where(of_case.c.id == table.c.case_id)
+    return complaint.correlate_except(of_case).scalar_subquery()
+
+
+def _wrapped_key(owner: AnyColumn) -> AnyColumn:
+    k = data_keys.c
+    whole = cast(k.id, Text) + " " + k.key_id + " " + k.wrapped
+    return select(whole).where(k.id == owner).correlate_except(data_keys).scalar_subquery()

@@ -1,0 +1,283 @@
+"""Rotating keys while requests are served: what was written before sealing is sealed, data keys are wrapped anew.
+
+Everything goes in batches, each a transaction of its own, so that it can be stopped at any moment and begun again: what
+is done is not looked for. A row that a request holds is passed over and taken the next time round; a request that wants
+a row of the batch waits for some milliseconds. What a value says does not change, and neither does its entity tag.
+
+A data key is wrapped under another key; what it seals stays as it is. So a rotation rewrites one short row for each
+complaint, whatever stands in it, and whoever reads at that moment has the old wrapping or the new one.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, String, Table, Text, and_, bindparam, func, or_, select, type_coerce
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from mediation_api.repository import tables
+from mediation_api.repository.data_keys import opened, owner_of
+from mediation_api.repository.database import create_engine
+from mediation_api.repository.sealing import (
+    MARK,
+    DataKey,
+    Keyring,
+    Sealed,
+    WrappedKey,
+    hashes_of,
+    keyring,
+    new_key,
+)
+from mediation_api.repository.wall import shows_all
+from mediation_api.settings import Settings, SettingsError
+
+_BATCH: Final = 200
+_ROUNDS: Final = 20
+_BETWEEN_ROUNDS_SECONDS: Final = 0.5
+
+Batch: TypeAlias = tuple[UUID | None, int]
+"""The last row of it, where there was one; and how many rows were changed."""
+
+SEALED: Final[Mapping[Table, Sequence[str]]] = {
+    table: names
+    for table in tables.metadata.sorted_tables
+    if (names := tuple(column.name for column in table.c if isinstance(column.type, Sealed)))
+    if table.primary_key.columns  # a parent shows the rows of its child
+}
+"""The tables with sealed columns, and these: whatever is marked in tables.py."""
+
+_KEPT: Final = frozenset({*tables.APPEND_ONLY, tables.mandatory_reports})
+"""What is append-only stays as it was written; reports were sealed from the first."""
+
+
+@dataclass(slots=True)
+class Rotation:
+    """How much was done: rows sealed, data keys wrapped, employee numbers hashed anew."""
+
+    sealed: int = 0
+    wrapped: int = 0
+    hashed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many data keys are wrapped under each key, and how many rows hold what is not sealed, by table."""
+
+    keys: Mapping[str, int]
+    unsealed: Mapping[str, int]
+    unhashed: int
+    current: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing left for `rotate`."""
+        left = any(rows for name, rows in self.unsealed.items() if name not in {table.name for table in _KEPT})
+        return not left and not self.unhashed and self.keys.keys() <= {self.current}
+
+
+async def rotate(settings: Settings) -> Rotation:
+    """Bring everything under the current keys of the settings.
+
+    Raises:
+        SettingsError: whoever the address names does not see every row; or the settings lack a key that is in use.
+        sqlalchemy.exc.SQLAlchemyError: the database is away. What was done stays done.
+    """
+    done = Rotation()
+    async with _engine(settings) as engine:
+        for _ in range(_ROUNDS):
+            for table in SEALED.keys() - _KEPT:
+                done.sealed += await _through(engine, partial(_seal, table))
+            done.wrapped += await _through(engine, _wrap)
+            done.hashed += await _through(engine, _hash)
+            if (await _standing(engine)).is_done:
+                break
+            await asyncio.sleep(_BETWEEN_ROUNDS_SECONDS)  # somebody held a row
+    return done
+
+
+async def standing(settings: Settings) -> Standing:
+    """What is under which key. Raises as `rotate` does, but for a key that is lacking."""
+    async with _engine(settings) as engine:
+        return await _standing(engine)
+
+
+async def require_keys(settings: Settings) -> None:
+    """Hold the settings' keys against those that are in use.
+
+    Raises:
+        SettingsError: one of them is lacking.
+        sqlalchemy.exc.SQLAlchemyError: the database does not answer, or was never migrated.
+        OSError: nothing listens there.
+    """
+    engine = create_engine(settings)
+    try:
+        async with engine.connect() as connection:
+            _require(keyring(connection.dialect), await _key_ids(connection))
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """Connections that take their time, of somebody who sees every row."""
+    engine = create_engine(settings, statement_timeout_ms=0)
+    try:
+        async with engine.connect() as connection:
+            if not await shows_all(connection):
+                raise SettingsError("MEDIATION_DATABASE_URL: name mediation_service, who may read every row")
+            keys, in_use = keyring(connection.dialect), await _key_ids(connection)
+        _require(keys, in_use)
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _require(keys: Keyring, in_use: Iterable[str]) -> None:
+    unknown = sorted(key_id for key_id in in_use if not keys.knows(key_id))
+    if unknown:
+        raise SettingsError(f"MEDIATION_ENCRYPTION_KEYS: lacks {', '.join(unknown)}, which is in use")
+
+
+async def _key_ids(connection: AsyncConnection) -> Sequence[str]:
+    return (await connection.scalars(select(tables.data_keys.c.key_id).distinct())).all()
+
+
+async def _through(engine: AsyncEngine, step: Callable[[AsyncConnection, UUID], Awaitable[Batch]]) -> int:
+    """Go through a table by id, a batch and a transaction at a time, and count the rows that were changed."""
+    after: UUID | None = UUID(int=0)
+    changed = 0
+    while after is not None:
+        async with engine.begin() as connection:
+            after, more = await step(connection, after)
+        changed += more
+    return changed
+
+
+# ── sealing what was written before ────────────────────────────────────────────────────────────────────────────────
+
+
+def _stored(table: Table, name: str) -> ColumnElement[str]:
+    """A sealed column as it stands there."""
+    return type_coerce(table.c[name], Text)
+
+
+def _has_unsealed(table: Table) -> ColumnElement[bool]:
+    # Of NULL it is NULL, and so not true.
+    return or_(*(~func.starts_with(_stored(table, name), MARK) for name in SEALED[table]))
+
+
+async def _seal(table: Table, connection: AsyncConnection, after: UUID) -> Batch:
+    names = SEALED[table]
+    found = await connection.execute(
+        select(table.c.id, owner_of(table).label("owner"), *(_stored(table, name).label(name) for name in names))
+        .where(table.c.id > after, _has_unsealed(table))
+        .order_by(table.c.id)
+        .limit(_BATCH)
+        .with_for_update(key_share=True, skip_locked=True, of=table)
+    )
+    rows = found.mappings().all()
+    if not rows:
+        return None, 0
+    keys = await _data_keys(connection, {row["owner"] for row in rows})
+    changes: dict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+    for row in rows:
+        texts = {name: row[name] for name in names if row[name] is not None and not row[name].startswith(MARK)}
+        change = {"row": row["id"], **_resealed(keys[row["owner"]], table, row["id"], texts)}
+        changes[tuple(change)].append(change)
+    for columns, same in changes.items():
+        values: dict[str, object] = {name: bindparam(f"new_{name}") for name in columns if name != "row"}
+        given = [{"row": each["row"]} | {f"new_{name}": each[name] for name in values} for each in same]
+        await connection.execute(table.update().where(table.c.id == bindparam("row")).values(values), given)
+    return rows[-1]["id"], len(rows)
+
+
+def _resealed(key: DataKey, table: Table, row_id: UUID, texts: Mapping[str, str]) -> dict[str, object]:
+    sealed = {name: key.seal(table.name, name, row_id, text) for name, text in texts.items()}
+    return sealed | hashes_of(table, texts)
+
+
+async def _data_keys(connection: AsyncConnection, owners: set[UUID]) -> Mapping[UUID, DataKey]:
+    """The data keys of these; who has none yet is given one."""
+    ring, k = keyring(connection.dialect), tables.data_keys.c
+    wanted = select(k.id, k.key_id, k.wrapped).where(k.id.in_(owners))
+    found = (await connection.execute(wanted)).all()
+    without = sorted(owners - {row.id for row in found})
+    if without:
+        made = [{"id": owner, **asdict(ring.wrap(new_key(), owner))} for owner in without]
+        await connection.execute(insert(tables.data_keys).on_conflict_do_nothing(), made)
+        found = (await connection.execute(wanted)).all()
+    return {row.id: DataKey(ring.unwrap(WrappedKey(row.key_id, row.wrapped), row.id)) for row in found}
+
+
+# ── wrapping and hashing anew ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _wrap(connection: AsyncConnection, after: UUID) -> Batch:
+    ring, table = keyring(connection.dialect), tables.data_keys
+    found = await connection.execute(
+        select(table)
+        .where(table.c.id > after, table.c.key_id != ring.current)
+        .order_by(table.c.id)
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    rows = found.all()
+    if not rows:
+        return None, 0
+    wrapped = [(row.id, ring.rewrap(WrappedKey(row.key_id, row.wrapped), row.id)) for row in rows]
+    await connection.execute(
+        table.update()
+        .where(table.c.id == bindparam("row"))
+        .values(key_id=bindparam("new_key_id"), wrapped=bindparam("new_wrapped")),
+        [{"row": row_id, "new_key_id": key.key_id, "new_wrapped": key.wrapped} for row_id, key in wrapped],
+    )
+    return rows[-1].id, len(rows)
+
+
+def _is_unhashed(mark: str) -> ColumnElement[bool]:
+    """Whether the hash of an employee number is of another search secret, or lacking."""
+    p = tables.parties.c
+    by_hash = func.coalesce(type_coerce(p.employee_number_index, String), "")
+    return and_(p.employee_number.is_not(None), ~func.starts_with(by_hash, f"{mark}."))
+
+
+async def _hash(connection: AsyncConnection, after: UUID) -> Batch:
+    table = tables.parties
+    found = await connection.execute(
+        select(table.c.id, opened(table.c.employee_number))
+        .where(table.c.id > after, _is_unhashed(keyring(connection.dialect).search_mark))
+        .order_by(table.c.id)
+        .limit(_BATCH)
+        .with_for_update(key_share=True, skip_locked=True, of=table)
+    )
+    rows = found.all()
+    if not rows:
+        return None, 0
+    await connection.execute(
+        table.update().where(table.c.id == bindparam("row")).values(employee_number_index=bindparam("number")),
+        [{"row": row.id, "number": row.employee_number} for row in rows],
+    )
+    return rows[-1].id, len(rows)
+
+
+async def _standing(engine: AsyncEngine) -> Standing:
+    k = tables.data_keys.c
+    async with engine.connect() as connection:
+        ring = keyring(connection.dialect)
+        keys = (
+            await connection.execute(select(k.key_id, func.count().label("rows")).group_by(k.key_id).order_by(k.key_id))
+        ).all()
+        unsealed = {table.name: await _count(connection, table, _has_unsealed(table)) for table in SEALED}
+        unhashed = await _count(connection, tables.parties, _is_unhashed(ring.search_mark))
+    return Standing({row.key_id: row.rows for row in keys}, unsealed, unhashed, ring.current)
+
+
+async def _count(connection: AsyncConnection, table: Table, which: ColumnElement[bool]) -> int:
+    rows: int = (await connection.execute(select(func.count()).select_from(table).where(which))).scalar_one()
+    return rows
