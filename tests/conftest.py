@@ -140,7 +140,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which documented statuses no test has seen."""
+    """Say which documented statuses no test has seen, and how much of the table of access was played."""
+    files = config.stash[RUN].directory.glob("matrix-*.json")
+    counted = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    if counted:
+        figures = (f"{sum(each[name] for each in counted)} {name}" for name in counted[0])
+        terminalreporter.line(f"who may do what: {', '.join(figures)} (tests/routers/test_matrix.py)")
     never_seen = config.stash.get(NEVER_SEEN, [])
     if never_seen:
         terminalreporter.section("documented and never answered", red=True)

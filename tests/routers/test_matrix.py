@@ -1,0 +1,117 @@
+"""Every operation, called by everybody, for every object: what comes of it is what the table of access says.
+
+`MATRIX=whole` plays every cell; unless it is set, whoever may not call an operation at all tries it on one object, as
+the rest of that row is the same refusal (tests/routers/test_access.py). conftest.py says how many there were.
+"""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.build import Office
+from tests.conftest import Clock, Run, application, calling, rolled_back
+from tests.routers.matrix import Answer, Object, Operation, Played, World, built, operations, play, told_apart
+
+from mediation_api.domain.access import ACCESS, Relation, Role
+from mediation_api.routers.contract import operation_id
+from mediation_api.settings import Settings
+
+WHOLE: Final = os.environ.get("MATRIX") == "whole"
+OPERATIONS: Final = {operation.name: operation for operation in operations()}
+TAGS: Final = sorted({operation.tag for operation in OPERATIONS.values()})
+
+
+@pytest.fixture(scope="module")
+async def world(engine: AsyncEngine, settings: Settings, keys: Path) -> AsyncIterator[World]:
+    """What there is, once for all operations: each cell is undone."""
+    clock = Clock()
+    async with rolled_back(engine) as database:
+        app = application(settings, clock, database)
+        async with calling(app) as client:
+            yield await built(Office(client, settings, keys, clock), app, database)
+
+
+def test_every_operation_of_the_contract_has_a_row_and_every_row_an_operation() -> None:
+    assert sorted(OPERATIONS) == sorted(map(operation_id, ACCESS))
+
+
+@pytest.mark.parametrize("tag", TAGS)
+async def test_what_comes_of_a_request_is_what_the_table_says(tag: str, world: World, run: Run) -> None:
+    tagged = [operation for operation in OPERATIONS.values() if operation.tag == tag]
+    played = [await play(world, operation, ACCESS, whole=WHOLE) for operation in tagged]
+    mismatches = [mismatch for each in played for mismatch in each.mismatches]
+    counted = {
+        "operations": len(played),
+        "of them done": sum(any(answer.status < 300 for answer in each.answers.values()) for each in played),
+        "cells": sum(each.cells for each in played),
+        "requests": sum(len(each.answers) for each in played),
+        "mismatches": len(mismatches),
+    }
+    (run.directory / f"matrix-{tag}.json").write_text(json.dumps(counted), encoding="utf-8")
+    assert mismatches == []
+
+
+# ── that a wrong table is seen ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def changed(operation: str, row: dict[Role, Relation] | None) -> dict[str, MappingProxyType[Role, Relation]]:
+    """The table with another row, or without one."""
+    table = {name: MappingProxyType(dict(each)) for name, each in ACCESS.items() if name != operation}
+    return table if row is None else {**table, operation: MappingProxyType(row)}
+
+
+async def played_with(world: World, name: str, row: dict[Role, Relation] | None, patch: pytest.MonkeyPatch) -> Played:
+    """What is found when the service goes by another row."""
+    patch.setattr("mediation_api.domain.access.ACCESS", changed(name, row))
+    return await play(world, OPERATIONS[operation_id(name)], ACCESS, whole=False)
+
+
+async def test_an_operation_without_a_row_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    operation = Operation("readEverything", "GET", "/v1/everything", "cases", (), {})
+    assert (await play(world, operation, ACCESS)).mismatches == ["readEverything has no row"]
+    assert "getParty has no row" in (await play(world, OPERATIONS["getParty"], changed("get_party", None))).mismatches
+    deleted = await played_with(world, "get_party", None, monkeypatch)
+    assert "getParty intake own: let through by the table, and 500 internal-error" in deleted.mismatches
+
+
+@pytest.mark.parametrize("role", ACCESS["get_party"])
+async def test_a_role_that_is_taken_out_of_a_row_is_seen(
+    role: Role, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    less = {each: relation for each, relation in ACCESS["get_party"].items() if each is not role}
+    found = (await played_with(world, "get_party", less, monkeypatch)).mismatches
+    assert f"getParty {role} own: let through by the table, and 403 not-permitted" in found
+
+
+async def test_a_role_that_is_put_into_a_row_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = {**ACCESS["get_party"], Role.AUDITOR: Relation.OFFICE}
+    found = (await played_with(world, "get_party", more, monkeypatch)).mismatches
+    assert "getParty auditor own: 403 by the table, and 200" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "shown"), [("get_case", Role.MEDIATOR, "foreign"), ("list_complaints", Role.INTEGRATION, "own")]
+)
+async def test_a_relation_that_is_widened_is_seen(
+    name: str, role: Role, shown: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wider = {**ACCESS[name], role: Relation.OFFICE}
+    found = (await played_with(world, name, wider, monkeypatch)).mismatches
+    assert f"{operation_id(name)} {role} {shown}: shows what is foreign" in found
+
+
+def test_a_gate_that_is_told_to_some_alone_and_a_difference_to_what_is_absent_are_seen() -> None:
+    absent = Answer(404, {"content-type": "application/problem+json"}, b"{}")
+    assert told_apart({Object.ABSENT: absent, Object.FOREIGN: absent, Object.FELLOW: absent}) == []
+    for other in (
+        Answer(403, absent.headers, absent.body),
+        Answer(404, {**absent.headers, "etag": '"1"'}, absent.body),
+        Answer(404, absent.headers, b"{ }"),
+    ):
+        there = {Object.ABSENT: absent, Object.FOREIGN: other}
+        assert told_apart(there) == ["foreign is told apart from absent"]
