@@ -7,7 +7,7 @@ import asyncio
 import signal
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,12 +15,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 from tests.build import Office
 from tests.contract.instance import started
 from tests.contract.seeds import RealClock
 
 from mediation_api.domain.access import Role
+from mediation_api.repository.data_keys import opened
 from mediation_api.repository.database import Database
 from mediation_api.repository.tables import complaints
 from mediation_api.settings import Settings
@@ -140,24 +141,26 @@ async def kill_again_and_again(instance: Instance, written: Written) -> None:
         done.set()
 
 
-_EFFECTS: Final = select(complaints.c.narrative, func.count().label("effects")).group_by(complaints.c.narrative)
-
-
 async def effects(database: Database) -> Counter[str]:
     """How many complaints there are of each key."""
     async with database.reading() as connection:
-        rows = await connection.execute(_EFFECTS)
-    return Counter({row.narrative: row.effects for row in rows})
+        return Counter((await connection.scalars(select(opened(complaints.c.narrative)))).all())
 
 
 async def test_after_a_kill_each_key_has_had_one_effect_and_keeps_its_answer(
-    instance: Instance, database: Database, committed: Settings, keys: Path
+    instance: Instance,
+    database: Database,
+    committed: Settings,
+    keys: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     async with httpx.AsyncClient(base_url=instance.address, timeout=30) as client:
         office = Office(client, committed, keys, RealClock())
         written = Written(str(office.caller(Role.INTAKE).token), with_same_key=True)
         await kill_again_and_again(instance, written)
         assert await effects(database) == Counter(dict.fromkeys(written.answers, 1))
+        told = f"{len(written.answers)} acknowledged, {written.broken} broken off, {written.replayed} replayed"
+        record_property("figure", f"{KILLS} kills under {WRITERS} writers: {told}, each key with one effect")
         assert written.replayed > 0, "no kill came between a commit and its answer: this shows nothing"
         again = await asyncio.gather(*(written.write(client, key) for key in written.answers))
         assert [response.content for response in again] == list(written.answers.values())

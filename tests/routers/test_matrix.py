@@ -6,7 +6,7 @@ the rest of that row is the same refusal (tests/routers/test_access.py). conftes
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -41,7 +41,9 @@ def test_every_operation_of_the_contract_has_a_row_and_every_row_an_operation() 
 
 
 @pytest.mark.parametrize("tag", TAGS)
-async def test_what_comes_of_a_request_is_what_the_table_says(tag: str, world: World, run: Run) -> None:
+async def test_what_comes_of_a_request_is_what_the_table_says(
+    tag: str, world: World, run: Run, record_property: Callable[[str, object], None]
+) -> None:
     tagged = [operation for operation in OPERATIONS.values() if operation.tag == tag]
     played = [await play(world, operation, ACCESS, whole=WHOLE) for operation in tagged]
     mismatches = [mismatch for each in played for mismatch in each.mismatches]
@@ -52,6 +54,7 @@ async def test_what_comes_of_a_request_is_what_the_table_says(tag: str, world: W
         "requests": sum(len(each.answers) for each in played),
         "mismatches": len(mismatches),
     }
+    record_property("figure", f"{tag}: {', '.join(f'{number} {what}' for what, number in counted.items())}")
     (run.directory / f"matrix-{tag}.json").write_text(json.dumps(counted), encoding="utf-8")
     assert mismatches == []
 

@@ -33,6 +33,8 @@ DUMP: Final = "tests/repository/test_dump.py"
 RESEALING: Final = "tests/repository/test_resealing.py"
 TOKENS: Final = "tests/outreach/test_tokens.py"
 KEYS: Final = "tests/outreach/test_keys.py"
+MATRIX: Final = "tests/routers/test_matrix.py"
+RETENTION: Final = "tests/scenarios/test_retention.py"
 LIMITS: Final = "tests/routers/test_limits.py"
 PROBES: Final = "tests/routers/test_probes.py"
 HTTP: Final = "tests/routers/test_http.py"
@@ -67,6 +69,31 @@ CRITERIA: Final = (
             f"{CRASHES}::test_after_a_kill_each_key_has_had_one_effect_and_keeps_its_answer",
         ),
         (f"{CRASHES}::test_without_the_same_key_a_retry_happens_twice",),
+    ),
+    Criterion(
+        11,
+        "Each operation does for each role and each object what the table of access says, and nothing else.",
+        "Every operation of the contract as everybody, for own, another party's, another case's, absent and closed.",
+        (
+            f"{MATRIX}::test_every_operation_of_the_contract_has_a_row_and_every_row_an_operation",
+            f"{MATRIX}::test_what_comes_of_a_request_is_what_the_table_says",
+        ),
+        (
+            f"{MATRIX}::test_an_operation_without_a_row_is_seen",
+            f"{MATRIX}::test_a_role_that_is_taken_out_of_a_row_is_seen",
+            f"{MATRIX}::test_a_role_that_is_put_into_a_row_is_seen",
+            f"{MATRIX}::test_a_relation_that_is_widened_is_seen",
+        ),
+    ),
+    Criterion(
+        12,
+        "What is foreign and what does not exist are answered alike, headers included.",
+        "The answers of the matrix compared byte by byte, but for the request's id and the date. Times: not measured.",
+        (
+            f"{MATRIX}::test_what_comes_of_a_request_is_what_the_table_says",
+            f"{AUDIENCES}::test_what_is_foreign_is_answered_as_what_does_not_exist",
+        ),
+        (f"{MATRIX}::test_a_gate_that_is_told_to_some_alone_and_a_difference_to_what_is_absent_are_seen",),
     ),
     Criterion(
         13,
