@@ -14,9 +14,10 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,7 +39,6 @@ from mediation_api.outreach.dev_identity import dev_token
 from mediation_api.repository import tables as t
 from mediation_api.repository.database import Database, create_engine
 from mediation_api.repository.nesting import AnyColumn
-from mediation_api.repository.resealing import Rotation, rotate
 from mediation_api.repository.sealing import Searched
 from mediation_api.settings import Settings
 
@@ -96,8 +96,8 @@ async def ids(settings: Settings) -> dict[str, list[str]]:
     return {"complaints": [str(c) for c in complaints], "parties": [str(p) for p in found], "case": [str(case)]}
 
 
-async def while_serving(client: Client, known: dict[str, list[str]], work: Callable[[], object]) -> int:
-    """Do the work while requests are served. Prints a line; returns how many requests failed."""
+async def while_serving(client: Client, known: dict[str, list[str]]) -> int:
+    """Rotate while requests are served. Prints a line; returns how many requests failed."""
     done = asyncio.Event()
     taken: list[float] = []
     failed: list[int] = []
@@ -126,14 +126,14 @@ async def while_serving(client: Client, known: dict[str, list[str]], work: Calla
 
     asking = [asyncio.create_task(ask(number)) for number in range(READERS + WRITERS)]
     begun = time.perf_counter()
-    rotated = await asyncio.to_thread(work)
+    rotated = await _rotated(client.settings)
     seconds = time.perf_counter() - begun
     done.set()
     await asyncio.gather(*asking)
     print(
         json.dumps(
             {
-                "did": str(rotated),
+                "did": rotated,
                 "seconds": round(seconds, 1),
                 "requests": len(taken),
                 "failed": len(failed),
@@ -147,8 +147,19 @@ async def while_serving(client: Client, known: dict[str, list[str]], work: Calla
     return len(failed)
 
 
-def _rotating(settings: Settings) -> Callable[[], Rotation]:
-    return lambda: asyncio.run(rotate(settings))
+async def _rotated(settings: Settings) -> str:
+    """Run the command, a process of its own, and give what it says."""
+    names = ("database_url", "access_code_secret", "cursor_secret", "search_secret", "encryption_keys")
+    environment = {f"MEDIATION_{name.upper()}": getattr(settings, name).get_secret_value() for name in names}
+    environment |= {"MEDIATION_ENVIRONMENT": "dev", "MEDIATION_DATA_DIRECTORY": str(settings.data_directory)}
+    program = Path(sys.executable).with_name("mediation-api")
+    process = await asyncio.create_subprocess_exec(
+        program, "keys", "rotate", env={**os.environ, **environment}, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    if process.returncode != 0:
+        raise SystemExit("keys rotate failed")
+    return said.decode().splitlines()[0]
 
 
 def _as_it_is(column: AnyColumn, **_how: object) -> AnyColumn:
@@ -209,13 +220,13 @@ async def run(settings: Settings, owner: Settings, keys: Path, cases: int) -> in
     copy = _on(settings, "copy")
     known = await ids(settings)
     client = Client(copy, keys)
-    failed = await while_serving(client, known, _rotating(copy))
+    failed = await while_serving(client, known)
     rotating = copy.model_copy(
         update={"encryption_keys": SecretStr(f"{NEW},{copy.encryption_keys.get_secret_value()}")}
     )
     await client.database.close()
     client = Client(rotating, keys)
-    failed += await while_serving(client, known, _rotating(rotating))
+    failed += await while_serving(client, known)
     plain = Client(settings, keys)
     await cost(plain, client, known)
     await client.database.close()
