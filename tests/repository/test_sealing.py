@@ -6,7 +6,7 @@ from typing import Final, get_type_hints
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Text, insert, select, text, update
+from sqlalchemy import Text, insert, select, text, type_coerce, update
 from sqlalchemy.exc import DBAPIError, StatementError
 from tests.build import Office
 from tests.conftest import RolledBackDatabase
@@ -17,7 +17,7 @@ from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened
 from mediation_api.repository.database import Database
 from mediation_api.repository.effects import TELLING
-from mediation_api.repository.nesting import nested
+from mediation_api.repository.nesting import AnySelect, nested
 from mediation_api.repository.sealing import (
     MARK,
     UNREADABLE,
@@ -26,6 +26,7 @@ from mediation_api.repository.sealing import (
     DataKey,
     KeyMissing,
     Keyring,
+    Opened,
     Sealed,
     Searched,
     WrappedKey,
@@ -79,7 +80,7 @@ def test_the_same_text_is_sealed_differently_each_time(data_key: DataKey) -> Non
 
 def test_a_sealed_value_tells_nothing_but_its_length(value: str) -> None:
     assert value.startswith(MARK)
-    assert not any(word in value for word in TELLS.split())
+    assert not any(word in value for word in TELLS.split() if len(word) > 4)  # shorter ones stand there by chance
 
 
 def _flipped(value: str) -> str:
@@ -206,6 +207,19 @@ def test_a_sealed_column_cannot_be_nested_unopened() -> None:
         nested({"name": t.parties.c.name}, t.parties.c.complaint_id == t.cases.c.complaint_id, order_by=t.parties.c.id)
     with pytest.raises(TypeError, match="unit is not sealed"):
         opened(t.parties.c.unit)
+
+
+def test_a_statement_that_opens_is_compiled_once() -> None:
+    """What is not the same to SQLAlchemy is compiled for each request."""
+
+    def statement(or_else: str | None = UNREADABLE) -> AnySelect:
+        names = {"name": opened(t.parties.c.name)}
+        listed = nested(names, t.parties.c.complaint_id == t.complaints.c.id, order_by=t.parties.c.id)
+        return select(type_coerce(opened(t.complaints.c.narrative), Opened("complaints", "narrative", or_else)), listed)
+
+    first, same, other = (each._generate_cache_key() for each in (statement(), statement(), statement(None)))
+    assert first is not None
+    assert first == same != other
 
 
 # ── damage, as people meet it ──────────────────────────────────────────────────────────────────────────────────────

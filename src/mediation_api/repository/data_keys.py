@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.errors import NotFound
 from mediation_api.repository.nesting import AnyColumn
-from mediation_api.repository.sealing import DataKey, Opened, Sealed, Searched, WrappedKey, keyring, new_key
+from mediation_api.repository.sealing import UNREADABLE, DataKey, Opened, Sealed, Searched, WrappedKey, keyring, new_key
 from mediation_api.repository.tables import agreements, cases, data_keys
 
 _BINDING = frozenset({agreements.c.text})
@@ -32,7 +32,7 @@ def opened(column: AnyColumn, *, written_to: AnyColumn | None = None, owner: Any
         raise TypeError(f"{column.name} is not sealed")
     key = _wrapped_key(owner_of(column.table) if owner is None else owner)
     envelope = func.coalesce(key, literal("  ")) + " " + cast(column.table.c.id, Text) + " " + type_coerce(column, Text)
-    type_ = Opened(place.table.name, place.name, binding=place in _BINDING)
+    type_ = Opened(place.table.name, place.name, None if place in _BINDING else UNREADABLE)
     return type_coerce(envelope, type_).label(column.name)
 
 

@@ -33,7 +33,8 @@ def nested(
         raise TypeError("a sealed column is not opened")
     entry = _entry(columns)
     listed: AnySelect = select(func.coalesce(func.jsonb_agg(aggregate_order_by(entry, order_by)), _NONE))
-    sealed = tuple((name, column.type) for name, column in columns.items() if isinstance(column.type, Opened))
+    types = ((name, column.type) for name, column in columns.items() if isinstance(column.type, Opened))
+    sealed = tuple((name, type_.table, type_.column, type_.or_else) for name, type_ in types)
     rows: AnyColumn = listed.where(and_(*where)).scalar_subquery()
     return type_coerce(rows, OpenedList(sealed)) if sealed else rows
 

@@ -214,37 +214,36 @@ class Searched(TypeDecorator[str]):
 
 
 class Opened(TypeDecorator[str]):
-    """What `opened` reads: a text that is opened as it arrives. With `binding`, one that does not open is an error."""
+    """What `opened` reads: a text that is opened as it arrives. `or_else` stands for one that does not open.
+
+    With `or_else` None, that is an error. The arguments tell SQLAlchemy which statements are the same: compiling one
+    costs more than all that is opened in it.
+    """
 
     impl = Text
     cache_ok = True
 
-    def __init__(self, table: str, column: str, *, binding: bool = False) -> None:
+    def __init__(self, table: str, column: str, or_else: str | None = UNREADABLE) -> None:
         super().__init__()
         self.table = table
         self.column = column
-        self.binding = binding
+        self.or_else = or_else
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """Open a value. Raises KeyMissing; Broken, where a text binds those who sign it."""
-        if value is None:
-            return None
-        try:
-            return keyring(dialect).open(value, self.table, self.column)
-        except Broken as broken:
-            _log.error("%s", json.dumps({"event": "unreadable", "place": broken.place}))
-            if self.binding:
-                raise
-            return UNREADABLE
+        """Open a value. Raises KeyMissing; Broken, where nothing may stand in its place."""
+        return _opened(value, dialect, self.table, self.column, self.or_else)
 
 
 class OpenedList(TypeDecorator[list[dict[str, object]]]):
-    """Nested rows (repository/nesting.py) in which some values are to be opened as they arrive."""
+    """Nested rows (repository/nesting.py) in which some values are to be opened as they arrive.
+
+    Each of `fields` is a name there, and what `Opened` is made with.
+    """
 
     impl = JSONB
     cache_ok = True
 
-    def __init__(self, fields: tuple[tuple[str, Opened], ...]) -> None:
+    def __init__(self, fields: tuple[tuple[str, str, str, str | None], ...]) -> None:
         super().__init__()
         self.fields = fields
 
@@ -252,8 +251,21 @@ class OpenedList(TypeDecorator[list[dict[str, object]]]):
         """Open the values in each row; one row alone is no list."""
         for row in value if isinstance(value, list) else [value]:
             if isinstance(row, dict):
-                row.update({name: type_.process_result_value(row[name], dialect) for name, type_ in self.fields})
+                for name, table, column, or_else in self.fields:
+                    row[name] = _opened(row[name], dialect, table, column, or_else)
         return value
+
+
+def _opened(value: str | None, dialect: Dialect, table: str, column: str, or_else: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return keyring(dialect).open(value, table, column)
+    except Broken as broken:
+        _log.error("%s", json.dumps({"event": "unreadable", "place": broken.place}))
+        if or_else is None:
+            raise
+        return or_else
 
 
 # ── the keyring of each engine ─────────────────────────────────────────────────────────────────────────────────────
