@@ -116,7 +116,7 @@ fuzz-deep: $(STAMP)
 	@FUZZ_DEEP=yes $(BIN)/python -m pytest -n0 tests/contract/fuzz.py $(ARGS)
 
 security: $(STAMP)
-	@MATRIX=whole $(BIN)/python -m tests.security
+	@MATRIX=whole PROBES=whole $(BIN)/python -m tests.security
 
 fuzz-faults: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/faults.py $(ARGS)
