@@ -30,7 +30,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check scan security browser fuzz fuzz-deep fuzz-faults crashes benchmark mutants format lock settings access openapi contract contract-faults release-contract clean
+.PHONY: help run test check scan security browser fuzz fuzz-deep fuzz-faults crashes benchmark mutants format lock settings access retention openapi contract contract-faults release-contract clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -95,6 +95,9 @@ settings: $(STAMP)
 
 access: $(STAMP)
 	@$(BIN)/mediation-api access > docs/access.md
+
+retention: $(STAMP)
+	@$(BIN)/mediation-api retention --schedule > docs/retention.md
 
 # Twice: the examples are answers that are held against the contract, and stand in it.
 openapi: $(STAMP)

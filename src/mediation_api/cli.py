@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager, nullcontext, suppress
 from dataclasses import asdict
@@ -32,15 +33,20 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from mediation_api.demo import DemoCard
 from mediation_api.demo import seed as load_demo_data
 from mediation_api.domain.access import Role, page
+from mediation_api.domain.retention import DEFAULT_DAYS, Periods
+from mediation_api.domain.retention import page as retention_page
+from mediation_api.domain.values import DataKind
 from mediation_api.main import create_app
 from mediation_api.outreach.audit import Report, StatementError, export, key_of, public_keys, verify
 from mediation_api.outreach.dev_identity import dev_token, write_dev_keys
 from mediation_api.outreach.tokens import CITY_ROLES
 from mediation_api.repository import resealing
-from mediation_api.repository.database import migrations_config
+from mediation_api.repository.database import create_engine, migrations_config
 from mediation_api.repository.embedded import EmbeddedServer, EmbeddedServerError, running_url
+from mediation_api.repository.retention import purge_due
 from mediation_api.repository.roles import SERVICE, make_roles, require_safe_role, roles_sql
 from mediation_api.repository.sealing import KeyMissing, new_key
+from mediation_api.repository.wall import shows_all
 from mediation_api.settings import (
     DEV_SECRET_FILES,
     DEV_SECRET_PREFIX,
@@ -225,6 +231,36 @@ def openapi() -> None:
             )
         )
         typer.echo(json.dumps(application.openapi(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def retention(
+    *,
+    schedule: Annotated[bool, typer.Option("--schedule", help="Print docs/retention.md, and do nothing.")] = False,
+) -> None:
+    """Empty what has come to the end of its period (docs/retention.md), and print how many fields of each kind.
+
+    It may run beside the service, be broken off and be begun again: run it once a day.
+    """
+    if schedule:
+        typer.echo(retention_page(), nl=False)
+        return
+    with _one_line_errors():
+        settings = _with_database(settings_from_environment())
+        for kind, fields in sorted(asyncio.run(_purge(settings)).items()):
+            _say(f"{kind} {fields}")
+
+
+async def _purge(settings: Settings) -> Counter[DataKind]:
+    engine = create_engine(settings)
+    try:
+        async with engine.connect() as connection:
+            if not await shows_all(connection):
+                raise SettingsError("MEDIATION_DATABASE_URL: empty as mediation_service, who sees every row")
+        periods = Periods({name: getattr(settings, name) for name in DEFAULT_DAYS})
+        return await purge_due(engine, periods, datetime.now(UTC))
+    finally:
+        await engine.dispose()
 
 
 @audit.command("export")

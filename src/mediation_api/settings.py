@@ -20,7 +20,8 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from mediation_api.domain.values import Approver
+from mediation_api.domain.retention import SCHEDULE
+from mediation_api.domain.values import Approver, DataKind
 
 PREFIX: Final = "MEDIATION_"
 
@@ -60,6 +61,19 @@ def _split(value: object) -> object:
 
 
 type_of_list = BeforeValidator(_split)
+
+
+def _kept(*kinds: DataKind) -> int:
+    """The field of a period of `domain/retention.py`."""
+    rules = [SCHEDULE[kind] for kind in kinds]
+    named = " and ".join(f"`{kind}`" for kind in kinds)
+    days: int = Field(
+        rules[0].days,
+        ge=1,
+        le=36_500,
+        description=f"Calendar days for which {named} data is kept, from {rules[0].start} (docs/retention.md).",
+    )
+    return days
 
 
 class Settings(BaseSettings):
@@ -142,6 +156,11 @@ class Settings(BaseSettings):
             + "."
         ),
     )
+
+    keep_terms_days: int = _kept(DataKind.RESOLUTION_TERMS)
+    keep_contact_days: int = _kept(DataKind.CONTACT, DataKind.NEEDS)
+    keep_account_days: int = _kept(DataKind.ACCOUNT)
+    keep_identity_days: int = _kept(DataKind.IDENTITY)
 
     token_issuer: str = Field("", description="`iss` of the city's identity provider. Required.")
     token_audience: str = Field("", description="`aud` that a token must carry to be meant for us. Required.")

@@ -255,6 +255,22 @@ class Seeder:
     async def _endings(self) -> None:
         over = await self._story("concluded")
         self._add_once("closeCase", {"case_id": over.case_id})
+        closed = await self._story("concluded")
+        await self.office.coordinator.post(f"{closed.path}/closures", {"agreement_reached": True})
+        assignment: Answer = (await closed.case())["assignment"]  # type: ignore[assignment]
+        self._add_once("attestNotesDestroyed", {"assignment_id": str(assignment["id"])})
+        self._add("placeLegalHold", {"complaint_id": closed.complaint_id})
+        holds = f"/v1/complaints/{closed.complaint_id}/legal-holds"
+        self._add_once("requestErasure", {"party_id": closed.officers[0].party_id})
+        for operation in ("approveErasure", "refuseErasure"):
+            of_another = await self.office.file(interested_in_mediation=False)
+            party_id = of_another.complainants[0].party_id
+            asked = await self.office.intake.post(f"/v1/parties/{party_id}/erasures")
+            self._add_once(operation, {"erasure_id": str(asked["id"])})
+            self.ids["erasure_id"].append(str(asked["id"]))
+        hold = await self.office.director.post(holds, {"reason": "litigation"})
+        self._add_once("liftLegalHold", {"hold_id": str(hold["id"])})
+        self.ids["hold_id"].append(str(hold["id"]))
         past = {"disclosed_at": "2026-01-05T10:00:00Z"}
         self._add("proposeMandatoryReport", {"case_id": over.case_id}, **past)
         for operation in ("fileMandatoryReport", "dropMandatoryReport"):

@@ -24,6 +24,7 @@ from mediation_api.domain import assignments, facts
 from mediation_api.domain.assignments import Mediator
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
+    AlreadyAttested,
     CaseClosed,
     MediatorAssigned,
     MediatorConflicted,
@@ -184,3 +185,36 @@ def test_of_several_assignments_the_one_that_is_named_is_answered() -> None:
     assert assignments.decline(here, ASSIGNMENT) == (facts.AssignmentDeclined(assignment_id=ASSIGNMENT),)
     with pytest.raises(StateConflict):
         assignments.decline(here, NEW)
+
+
+@pytest.mark.parametrize("state", [State.MEDIATED, State.WITHDRAWN, State.LAPSED])
+@pytest.mark.parametrize("stands", [AssignmentState.ACCEPTED, AssignmentState.RECUSED])
+def test_after_the_close_a_mediator_or_a_former_one_attests_that_no_notes_are_left(
+    state: State, stands: AssignmentState
+) -> None:
+    over = replace(case(state), assignments=(assignment(stands),))
+    assert assignments.attest_notes_destroyed(over, ASSIGNMENT) == (facts.NotesDestroyed(assignment_id=ASSIGNMENT),)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state.is_open])
+def test_while_the_case_is_open_notes_are_still_needed(state: State) -> None:
+    with pytest.raises(StateConflict):
+        assignments.attest_notes_destroyed(replace(case(state), assignments=(assignment(),)), ASSIGNMENT)
+
+
+@pytest.mark.parametrize("stands", sorted(set(AssignmentState) - {AssignmentState.ACCEPTED, AssignmentState.RECUSED}))
+def test_who_never_took_the_case_on_has_no_notes(stands: AssignmentState) -> None:
+    with pytest.raises(StateConflict):
+        assignments.attest_notes_destroyed(replace(case(State.MEDIATED), assignments=(assignment(stands),)), ASSIGNMENT)
+
+
+def test_nobody_has_attested_before_they_did() -> None:
+    assert assignment().notes_destroyed is False
+
+
+def test_notes_are_destroyed_once_and_by_a_mediator_of_the_case() -> None:
+    attested = replace(assignment(), notes_destroyed=True)
+    with pytest.raises(AlreadyAttested):
+        assignments.attest_notes_destroyed(replace(case(State.MEDIATED), assignments=(attested,)), ASSIGNMENT)
+    with pytest.raises(NotFound):
+        assignments.attest_notes_destroyed(replace(case(State.MEDIATED), assignments=(assignment(),)), NEW)

@@ -235,7 +235,7 @@ async def _conclude(story: Story) -> None:
 
 
 async def _report(story: Story) -> None:
-    """The mediator enters what the law asks to report; a director files it, and drops what was entered in error."""
+    """A mediator reports what the law asks, and has no notes left; a director files one, drops one, and holds all."""
     director, mediator = story.office.director, _of(story.mediator)
     body = {
         "category": "child_abuse",
@@ -250,6 +250,18 @@ async def _report(story: Story) -> None:
     await director.get(report)
     await director.post(f"{report}/file", None, 200)
     await director.get(f"{report}/readings")
+    assignment = (await mediator.get("/v1/assignments?state=accepted"))["items"]
+    assert isinstance(assignment, list)
+    await mediator.post(f"/v1/assignments/{assignment[0]['id']}/attest-notes-destroyed", None, 200)
+    holds = f"/v1/complaints/{story.complaint_id}/legal-holds"
+    hold = await director.post(holds, {"reason": "litigation"})
+    await director.get(holds)
+    await director.post(f"/v1/legal-holds/{hold['id']}/lift", None, 200)
+    erasures = f"/v1/parties/{story.complainants[0].party_id}/erasures"
+    for verb, body_of_verb in (("refuse", {"reason": "identity_unproven"}), ("approve", None)):
+        erasure = await story.office.intake.post(erasures)
+        await director.post(f"/v1/erasures/{erasure['id']}/{verb}", body_of_verb, 200)
+    await story.office.intake.get(erasures)
     twice = await mediator.post(f"{story.path}/mandatory-reports", body)
     await director.post(f"/v1/mandatory-reports/{twice['id']}/drop", {"reason": "entered_in_error"}, 200)
 

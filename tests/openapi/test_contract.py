@@ -70,14 +70,16 @@ PLAIN: Final = {
     "title", "detail", "in", "pointer", "parameter", "errors", "missing", "qualified", "active", "method", "mode",
     # how far a case is, and why
     "state", "status", "waits_for", "alerts", "disposition", "outcome", "eligible", "overridden", "approved",
-    "approver", "reason", "lapse_reason", "drop_reason", "end_reason", "agreement_reached", "rank_initiated", "channel",
-    "scheduling", "starting", "open", "superseded", "text_intact", "signatures_intact", "terms_confidential",
+    "approver", "reason", "lapse_reason", "drop_reason", "end_reason", "refusal", "agreement_reached",
+    "rank_initiated", "channel", "scheduling", "starting", "open", "superseded", "text_intact", "signatures_intact",
+    "terms_confidential",
     # what was done with it
     "opened", "operation", "purpose",
     # when
     "at", "on", "added_at", "answered_at", "answer_due_on", "closed_at", "confirmed_at", "filed_at", "finished_at",
-    "decided_at", "made_at", "opened_at", "proposed_at", "started_at", "superseded_at", "starts_at", "ends_at",
-    "starts_on", "ends_on", "requested_on", "due_on", "pace", "days_left", "working_days_left", "raw_days", "net_days",
+    "decided_at", "lifted_at", "notes_destroyed_at", "placed_at", "purged_at", "made_at", "opened_at", "proposed_at",
+    "started_at", "superseded_at", "starts_at", "ends_at", "starts_on", "ends_on", "requested_at", "requested_on",
+    "due_on", "pace", "days_left", "working_days_left", "raw_days", "net_days",
     # whole models, whose own fields are looked at
     "access_codes", "assignment", "intake", "next_session", "others", "participants", "parties", "signer", "target",
     "you",

@@ -21,7 +21,7 @@ import pytest
 from sqlalchemy import RowMapping, UniqueConstraint, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tests.build import Office, Story
+from tests.build import Answer, Office, Story
 from tests.conftest import NOON, RolledBackDatabase
 from tests.domain.test_facts import ALL
 
@@ -67,11 +67,27 @@ async def report_of(story: Story, verb: str, body: object = None) -> None:
     await story.office.director.post(f"/v1/mandatory-reports/{proposed['id']}/{verb}", body, 200)
 
 
+WITHDRAWN: Final = {"reason": "withdrawn"}
+
+
 async def tell_stories(office: Office) -> None:
     """An office in which much has happened, to several cases at once."""
     mediated = await (await office.file(complainants=[{}, {}], officers=[{}, {}])).to_mediated()
     await report_of(mediated, "file")
     await report_of(mediated, "drop", {"reason": "no_duty"})
+    holds = f"/v1/complaints/{mediated.complaint_id}/legal-holds"
+    first = await office.director.post(holds, {"reason": "litigation"})
+    hold = await office.director.post(holds, {"reason": "investigation"})
+    await office.director.post(f"/v1/legal-holds/{hold['id']}/lift", None, 200)
+    for who, verb, body in zip(mediated.complainants, ("approve", "refuse"), (None, WITHDRAWN), strict=True):
+        asked = await office.intake.post(f"/v1/parties/{who.party_id}/erasures")
+        if verb == "approve":
+            await office.director.post(f"/v1/legal-holds/{first['id']}/lift", None, 200)
+        await office.director.post(f"/v1/erasures/{asked['id']}/{verb}", body, 200)
+    await office.director.post(holds, {"reason": "litigation"})
+    assignment: Answer = (await mediated.case())["assignment"]  # type: ignore[assignment]
+    assert mediated.mediator is not None
+    await mediated.mediator.post(f"/v1/assignments/{assignment['id']}/attest-notes-destroyed", None, 200)
     left = await (await office.file()).to_scheduled()
     await left.withdraw(left.complainants[0])
     again = await office.file(officers=[{}, {}])
@@ -415,6 +431,7 @@ BESIDE: Final = {
     "absences": "excused = NOT excused",
     "pauses": "ends_on = ends_on + 1",
     "agreements": "text = text || '.'",
+    "legal_holds": "reason = CASE reason WHEN 'litigation' THEN 'investigation' ELSE 'litigation' END",
     "mandatory_reports": "agency = agency || '.'",
     "disclosures": "body = body || '.'",
 }
@@ -457,7 +474,8 @@ async def beside(connection: AsyncConnection) -> list[Problem]:
 async def without_walls(connection: AsyncConnection, table: str) -> None:
     """Take away all that would refuse the deed."""
     await connection.execute(text("SET LOCAL session_replication_role = replica"))
-    await connection.execute(text(f"DROP TRIGGER IF EXISTS append_only ON {table}"))
+    for trigger in ("append_only", "append_only_but_reason", "only_sealed"):
+        await connection.execute(text(f"DROP TRIGGER IF EXISTS {trigger} ON {table}"))
     for constraint in t.metadata.tables[table].constraints:
         if isinstance(constraint, UniqueConstraint):
             await connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {constraint.name} CASCADE"))
@@ -477,6 +495,30 @@ async def test_what_is_shown_beside_the_facts_is_held_against_them(database: Rol
             assert (await connection.execute(statement)).rowcount >= 1
             assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_FACT}, f"{deed} {table}"
             await savepoint.rollback()
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "legal_holds SET lifted_at = now(), lifted_by = 'director.1' WHERE lifted_at IS NULL",
+        "legal_holds SET lifted_at = NULL, lifted_by = NULL WHERE lifted_at IS NOT NULL",
+        "legal_holds SET placed_by = 'somebody.else'",
+        "legal_holds SET complaint_id = (SELECT id FROM complaints c WHERE c.id <> complaint_id LIMIT 1)",
+        "erasures SET requested_by = 'somebody.else'",
+        "erasures SET refusal = 'public_record' WHERE state = 'refused'",
+        "erasures SET state = 'approved', refusal = NULL WHERE state = 'refused'",
+        "erasures SET decided_by = 'somebody.else' WHERE state = 'approved'",
+        "assignments SET notes_destroyed_at = NULL WHERE notes_destroyed_at IS NOT NULL",
+        "assignments SET notes_destroyed_at = now() WHERE state = 'accepted' AND notes_destroyed_at IS NULL",
+    ],
+)
+async def test_a_hold_or_an_attestation_is_not_made_up_or_taken_back_unseen(
+    change: str, database: RolledBackDatabase
+) -> None:
+    async with database.transaction() as connection:
+        assert (await connection.execute(text(f"UPDATE {change}"))).rowcount >= 1
+        assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_FACT}
 
 
 OF_A_REPORT: Final = (

@@ -95,6 +95,20 @@ ROWS: Final[dict[str, Row]] = {
     },
     "chain_heads": {"stream": OTHER, "sequence": 1, "link": b"1" * 32},
     "facts": {"id": OTHER, "kind": "case.opened", "data": {}, **OF_CASE},
+    "erasures": {
+        "id": OTHER,
+        "party_id": ROSA,
+        "state": "requested",
+        "requested_at": NOW,
+        "requested_by": "intake.1",
+    },
+    "legal_holds": {
+        "id": OTHER,
+        "complaint_id": COMPLAINT,
+        "reason": "litigation",
+        "placed_at": NOW,
+        "placed_by": "director.1",
+    },
     "mandatory_reports": {
         "id": REPORT,
         "case_id": CASE,
@@ -181,6 +195,7 @@ ANOTHER: Final[dict[str, Row]] = {
     "agreements": {"number": 2, "superseded_at": NOW},
     "chain_heads": {"stream": LATE},
     "assignments": {"state": "declined", "answered_at": NOW},
+    "erasures": {"state": "approved", "decided_at": NOW, "decided_by": "director.1"},
     "participants": {"party_id": LATE},
     "sessions": {"state": "cancelled"},
     "absences": {"party_id": DALE},
@@ -229,6 +244,9 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_participants_standing": ("participants", {"standing": "unsure"}),
     "ck_parties_side": ("parties", {"side": "mediator"}),
     "ck_pauses_reason": ("pauses", {"reason": "boredom"}),
+    "ck_erasures_refusal": ("erasures", {"state": "refused", "refusal": "boredom"}),
+    "ck_erasures_state": ("erasures", {"state": "forgotten"}),
+    "ck_legal_holds_reason": ("legal_holds", {"reason": "curiosity"}),
     "ck_mandatory_reports_category": ("mandatory_reports", {"category": "gossip"}),
     "ck_mandatory_reports_decided_by_role": (
         "mandatory_reports",
@@ -257,13 +275,21 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_parties_officer_fields": ("parties", {"employee_number": "4711"}),
     # an override is a director's, with a reason
     "ck_screenings_override": ("screenings", {"overridden": True, "reason": "Because.", "by_role": "intake"}),
+    "ck_erasures_decided": ("erasures", {"decided_at": None}),
+    "ck_erasures_refused": ("erasures", {"state": "refused"}),
+    "ck_erasures_two_people": ("erasures", {"decided_by": "intake.1"}),
+    "ck_legal_holds_lifted": ("legal_holds", {"lifted_at": NOW}),
     # two people stand behind what is reported; what is dropped says why
     "ck_mandatory_reports_decided": ("mandatory_reports", {"decided_by": "director.1"}),
     "ck_mandatory_reports_dropped": ("mandatory_reports", FILED | {"state": "dropped"}),
     "ck_mandatory_reports_two_people": ("mandatory_reports", FILED | {"decided_by": "m.okafor"}),
+    # a text that is gone says since when; the city's own text never goes
+    "ck_agreements_purged_at": ("agreements", {"kind": "resolution", "purged_at": NOW}),
+    "ck_agreements_purged_kind": ("agreements", {"text": None, "purged_at": NOW}),
     # no mediator with a conflict
     "ck_assignments_no_conflict": ("assignments", {"state": "accepted", "conflicts": ["knows_a_party"]}),
     "ck_assignments_answered_at": ("assignments", {"answered_at": None}),
+    "ck_assignments_had_notes": ("assignments", {"notes_destroyed_at": NOW}),
     "ck_attendees_interpreter_language": ("attendees", {"role": "interpreter"}),
     "ck_chain_heads_link": ("chain_heads", {"link": b"1"}),
     "ck_facts_subject": ("facts", {"case_id": None}),
@@ -285,6 +311,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "uq_complaints_by_external_reference": ("complaints", {"external_reference": "X-1"}),
     "uq_complaints_reference": ("complaints", {"reference": "2026-000001"}),
     "uq_consents_case_id_party_id": ("consents", {"party_id": ROSA}),
+    "uq_erasures_requested": ("erasures", {"state": "requested", "decided_at": None, "decided_by": None}),
     "uq_facts_id": ("facts", {"id": OTHER}),
     "uq_mediators_subject": ("mediators", {"subject": "m.okafor"}),
     "uq_parties_complaint_id_employee_number_index": ("parties", {"side": "officer", "employee_number_index": "4711"}),
@@ -310,7 +337,8 @@ STRANGERS: Final[dict[str, tuple[str, Row]]] = {
 
 async def _insert(connection: AsyncConnection, table: str, row: Row) -> None:
     its = metadata.tables[table]
-    sealed = {name: Ciphertext(value) for name, value in row.items() if isinstance(its.c[name].type, Sealed)}
+    texts = {name: value for name, value in row.items() if value is not None}
+    sealed = {name: Ciphertext(value) for name, value in texts.items() if isinstance(its.c[name].type, Sealed)}
     await connection.execute(insert(its).values({**row, **sealed}))
 
 

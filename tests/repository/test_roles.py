@@ -12,6 +12,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import NOON, Run
 
+from mediation_api.cli import _purge
 from mediation_api.outreach.audit import export
 from mediation_api.repository.database import Database, create_engine, migrations_config
 from mediation_api.repository.resealing import rotate
@@ -128,6 +129,8 @@ async def test_whoever_owns_a_database_can_migrate_it_and_the_service_serves(
             await export(owner, BytesIO(), at=NOON)
         with pytest.raises(SettingsError, match="name mediation_service"):
             await rotate(owner)
+        with pytest.raises(SettingsError, match="empty as mediation_service"):
+            await _purge(owner)
         with ThreadPoolExecutor(1) as thread:
             thread.submit(command.downgrade, config, "base").result()
     finally:

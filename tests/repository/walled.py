@@ -29,7 +29,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     name: tuple(columns.split())
     for name, columns in {
         "agreements": "id case_id kind number template_version languages text sha256 terms_confidential made_at "
-        "superseded_at",
+        "superseded_at purged_at",
         "assignments": "case_id mediator_id state",
         "attendees": "id case_id role language for_party_id added_at confirmed_at",
         "cases": "id complaint_id attempt state requested_on due_on opened_at closed_at",
@@ -211,6 +211,8 @@ async def _over(busy: BusyOffice) -> None:
     }
     entered = await mediated.mediator.post(f"{mediated.path}/mandatory-reports", report)
     await office.director.get(f"/v1/mandatory-reports/{entered['id']}")
+    await office.director.post(f"/v1/complaints/{mediated.complaint_id}/legal-holds", {"reason": "litigation"})
+    await office.intake.post(f"/v1/parties/{mediated.complainants[0].party_id}/erasures")
     await mediated.make_agreement(kind="resolution", terms="Done: we shook hands.")
     await mediated.sign(mediated.complainants[0])
     await office.coordinator.post(f"{mediated.path}/closures", {"agreement_reached": True})

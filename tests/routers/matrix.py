@@ -81,6 +81,8 @@ _NOTHING: Final[Ids] = {
             "attendee_id",
             "mediator_id",
             "report_id",
+            "hold_id",
+            "erasure_id",
         ),
         _NOWHERE,
     ),
@@ -347,7 +349,8 @@ async def built(office: Office, app: FastAPI, database: RolledBackDatabase) -> W
 class Scene:
     """A case with two people on each side, a mediator who accepted, and one who declined.
 
-    Two mandatory reports were proposed: by the mediator, and by a director.
+    Two mandatory reports were proposed: by the mediator, and by a director. The complaint is held, and a complainant
+    asked for an erasure.
     """
 
     story: Story
@@ -355,6 +358,8 @@ class Scene:
     assignments: tuple[str, str]
     attendee_id: str
     reports: tuple[str, str]
+    hold_id: str
+    erasure_id: str
 
     def seen_by(self, role: Role, kind: Object) -> Ids:
         """The ids of an object, for somebody of this role."""
@@ -375,6 +380,8 @@ class Scene:
             "mediator_id": self.mediators[is_other],
             "attendee_id": self.attendee_id,
             "report_id": self.reports[is_other],
+            "hold_id": self.hold_id,
+            "erasure_id": self.erasure_id,
             "sha256": self.story.office.disclosure,
             "disclosure_sha256": self.story.office.disclosure,
             "code": "not-found",
@@ -386,7 +393,7 @@ class Scene:
         ids = self.seen_by(Role.COMPLAINANT, Object.OWN)
         case = {ids[name] for name in ("complaint_id", "case_id", "session_id", "agreement_id", "attendee_id")}
         parties = {who.party_id for who in (*self.story.complainants, *self.story.officers)}
-        return frozenset({*case, *parties, *self.assignments, *self.reports})
+        return frozenset({*case, *parties, *self.assignments, *self.reports, self.hold_id, self.erasure_id})
 
 
 async def _scheduled(
@@ -407,7 +414,10 @@ async def _scheduled(
     mediators = (mediator.mediator_id, other.mediator_id)
     another = office.caller(Role.DIRECTOR, "director.2")
     reports = await _reported(story, mediator), await _reported(story, another)
-    return Scene(story, mediators, (accepted, declined), str(attendee["id"]), reports)
+    hold = await office.director.post(f"/v1/complaints/{story.complaint_id}/legal-holds", {"reason": "litigation"})
+    erasure = await office.intake.post(f"/v1/parties/{story.complainants[1].party_id}/erasures")
+    kept = str(hold["id"]), str(erasure["id"])
+    return Scene(story, mediators, (accepted, declined), str(attendee["id"]), reports, *kept)
 
 
 async def _proposed(story: Story, mediator: Caller) -> str:

@@ -51,10 +51,10 @@ FIELDS = {
     "session office attendance": "role id present",
     "session party": "audience id case_id state starts_at ends_at mode place",
     "agreement office": "audience id case_id kind number template_version languages text sha256 terms_confidential "
-    "made_at superseded_at signatures",
+    "made_at superseded_at purged_at signatures",
     "agreement office signatures": "id role signer_id sha256 method at",
     "agreement party": "audience id case_id kind number template_version languages text sha256 terms_confidential "
-    "made_at superseded_at signed_at",
+    "made_at superseded_at purged_at signed_at",
     "readiness all": "audience scheduling starting",
     "readiness all scheduling": "open missing",
     "readiness own": "audience missing",
@@ -559,6 +559,13 @@ async def bodies(story: Story) -> list[tuple[str, str, Mapping[str, object]]]:
     consent = {"decision": "agreed", "disclosure_sha256": "0" * 64, "party_id": NOBODY, "channel": "phone"}
     pause = {"reason": "leave", "starts_on": "2026-03-05", "ends_on": "2026-03-14"}
     roster = {"name": "Kofi Mensah", "subject": "k.mensah", "languages": ["en"]}
+    report = {
+        "category": "imminent_harm",
+        "recipient": "law_enforcement",
+        "agency": "City police",
+        "legal_basis": "ORS 36.220",
+        "disclosed_at": "2026-03-01T10:00:00Z",
+    }
     sha256 = story.agreement["sha256"]
     session, text = f"/v1/sessions/{story.session_id}", f"/v1/agreements/{story.agreement['id']}"
     answered = f"/v1/assignments/{assignment['id']}"
@@ -595,6 +602,15 @@ async def bodies(story: Story) -> list[tuple[str, str, Mapping[str, object]]]:
         ("POST", f"{session}/complete", {}),
         ("POST", f"{session}/end", {}),
         ("POST", f"{session}/absences", {"party_id": NOBODY, "excused": True}),
+        ("POST", f"{answered}/attest-notes-destroyed", {}),
+        ("POST", f"{story.path}/mandatory-reports", report),
+        ("POST", f"/v1/mandatory-reports/{NOBODY}/file", {}),
+        ("POST", f"/v1/mandatory-reports/{NOBODY}/drop", {"reason": "no_duty"}),
+        ("POST", f"/v1/complaints/{story.complaint_id}/legal-holds", {"reason": "litigation"}),
+        ("POST", f"/v1/legal-holds/{NOBODY}/lift", {}),
+        ("POST", f"/v1/parties/{story.complainants[0].party_id}/erasures", {}),
+        ("POST", f"/v1/erasures/{NOBODY}/approve", {}),
+        ("POST", f"/v1/erasures/{NOBODY}/refuse", {"reason": "withdrawn"}),
         ("POST", "/v1/access-tokens", {"access_code": "x"}),
     ]
 

@@ -55,6 +55,8 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
     return {
         "get_complaint": complaint,
         "list_parties": f"{complaint}/parties",
+        "list_erasures": f"/v1/parties/{story.officers[0].party_id}/erasures",
+        "list_legal_holds": f"{complaint}/legal-holds",
         "get_party": f"/v1/parties/{story.officers[0].party_id}",
         "get_case": case,
         **{("get_" if part in {"timeline", "readiness"} else "list_") + part: f"{case}/{part}" for part in parts},

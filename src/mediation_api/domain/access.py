@@ -150,6 +150,7 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         "accept_assignment": _row(assigned=True),
         "decline_assignment": _row(assigned=True),
         "recuse_mediator": _row(office=CASEWORK, assigned=True),
+        "attest_notes_destroyed": _row(mediated=True),
         # sessions
         "schedule_session": _row(office=CASEWORK, assigned=True),
         "list_sessions": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
@@ -177,6 +178,14 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         "file_mandatory_report": _row(office=(Role.DIRECTOR,)),
         "drop_mandatory_report": _row(office=(Role.DIRECTOR,), mediated=True),
         "list_report_readings": _row(office=(Role.DIRECTOR,)),
+        # retention
+        "place_legal_hold": _row(office=(Role.DIRECTOR,)),
+        "list_legal_holds": _row(office=(Role.DIRECTOR, Role.AUDITOR)),
+        "lift_legal_hold": _row(office=(Role.DIRECTOR,)),
+        "request_erasure": _row(office=INTAKE),
+        "list_erasures": _row(office=(*INTAKE, Role.AUDITOR)),
+        "approve_erasure": _row(office=(Role.DIRECTOR,)),
+        "refuse_erasure": _row(office=(Role.DIRECTOR,)),
         # tokens, health
         "exchange_access_code": EVERYBODY,
         "get_problem_type": EVERYBODY,
@@ -222,6 +231,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
                 "accept_assignment",
                 "decline_assignment",
                 "recuse_mediator",
+                "attest_notes_destroyed",
             ),
             "sessions:read": ("list_sessions", "get_session", "list_attendees"),
             "sessions:write": (
@@ -238,6 +248,14 @@ SCOPES: Mapping[str, str] = MappingProxyType(
             ),
             "agreements:read": ("list_agreements", "get_agreement", "verify_agreement"),
             "agreements:write": ("make_agreement", "sign_agreement"),
+            "retention:read": ("list_legal_holds", "list_erasures"),
+            "retention:write": (
+                "place_legal_hold",
+                "lift_legal_hold",
+                "request_erasure",
+                "approve_erasure",
+                "refuse_erasure",
+            ),
             "mandatory-reports:read": ("list_mandatory_reports", "get_mandatory_report", "list_report_readings"),
             "mandatory-reports:write": (
                 "propose_mandatory_report",

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from mediation_api.domain import facts, target
 from mediation_api.domain.errors import (
+    AlreadyAttested,
     MediatorAssigned,
     MediatorConflicted,
     MediatorInactive,
@@ -33,6 +34,7 @@ class Assignment:
     assignment_id: UUID
     mediator_id: UUID
     state: AssignmentState
+    notes_destroyed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,21 @@ def recuse(case: "Case", assignment_id: UUID) -> "Facts":
         *case.called_off(CancelReason.MEDIATOR_WITHDREW),
         case.moved(Event.SESSION_CALLED_OFF),
     )
+
+
+def attest_notes_destroyed(case: "Case", assignment_id: UUID) -> "Facts":
+    """Note that the mediator, or a former one, has no notes of the case any more. Source: DOMAIN, section 5 "Keep".
+
+    Raises:
+        StateConflict: the case is open, or was never taken on.
+        AlreadyAttested: it was said before.
+    """
+    assignment = _assignment(case, assignment_id)
+    if case.state.is_open or assignment.state not in {AssignmentState.ACCEPTED, AssignmentState.RECUSED}:
+        raise StateConflict
+    if assignment.notes_destroyed:
+        raise AlreadyAttested
+    return (facts.NotesDestroyed(assignment_id=assignment_id),)
 
 
 def _require_proposed(case: "Case", assignment_id: UUID) -> None:

@@ -191,6 +191,16 @@ class DirectorRequired(Conflict):
     detail = "Only a director may decide this."
 
 
+class AlreadyAttested(Conflict):
+    code = "already-attested"
+    detail = "It is on record already that the notes were destroyed."
+
+
+class UnderLegalHold(Conflict):
+    code = "under-legal-hold"
+    detail = "The complaint is under a legal hold: nothing of it is erased."
+
+
 class SecondPersonRequired(Conflict):
     code = "second-person-required"
     detail = "This takes two people: whoever proposed it does not decide it."

@@ -21,12 +21,16 @@ from mediation_api.domain.values import (
     CancelReason,
     Channel,
     ConflictKind,
+    DataKind,
     Decision,
     DropReason,
     EndReason,
+    ErasureRefusal,
+    HoldReason,
     LapseReason,
     Method,
     Mode,
+    PurgeReason,
     Seat,
     Side,
 )
@@ -266,6 +270,14 @@ class MediatorRecused(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotesDestroyed(Fact):
+    """The mediator says that no notes of the case are left. The notes themselves were never held here."""
+
+    kind = "notes.destroyed"
+    assignment_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssignmentReleased(Fact):
     kind = "assignment.released"
     assignment_id: UUID
@@ -394,6 +406,59 @@ class AgreementSigned(Fact):
     method: Method
 
 
+# ── what is held no more ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPurged(Fact):
+    """A tombstone: so many fields of a complaint and its cases were emptied. `agreements` have lost their text."""
+
+    kind = "data.purged"
+    data: DataKind
+    why: PurgeReason
+    fields: int
+    agreements: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldPlaced(Fact):
+    """Nothing of the complaint is emptied until this hold, and every other, is lifted."""
+
+    kind = "hold.placed"
+    hold_id: UUID
+    reason: HoldReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldLifted(Fact):
+    kind = "hold.lifted"
+    hold_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureRequested(Fact):
+    kind = "erasure.requested"
+    erasure_id: UUID
+    party_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureApproved(Fact):
+    """What was erased are facts of their own."""
+
+    kind = "erasure.approved"
+    erasure_id: UUID
+    party_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureRefused(Fact):
+    kind = "erasure.refused"
+    erasure_id: UUID
+    party_id: UUID
+    reason: ErasureRefusal
+
+
 # ── mandatory reports ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -444,6 +509,7 @@ CaseFact: TypeAlias = (
     | CoordinatorAssigned
     | MediatorProposed
     | MediatorRecused
+    | NotesDestroyed
     | PartyAsked
     | PartyJoined
     | PartyLapsed

@@ -64,8 +64,8 @@ class Opened(StrEnum):
 
 OPENS: Mapping[str, Opened] = MappingProxyType(
     {
-        **dict.fromkeys(("get_complaint", "list_parties"), Opened.COMPLAINT),
-        "get_party": Opened.PARTY,
+        **dict.fromkeys(("get_complaint", "list_legal_holds", "list_parties"), Opened.COMPLAINT),
+        **dict.fromkeys(("get_party", "list_erasures"), Opened.PARTY),
         **dict.fromkeys(
             (
                 "get_agreement",

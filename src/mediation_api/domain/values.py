@@ -213,6 +213,60 @@ class DropReason(StrEnum):
     ENTERED_IN_ERROR = "entered_in_error"
 
 
+class DataKind(StrEnum):
+    """A kind of data that is held, by why and how long; `domain/retention.py` is the schedule."""
+
+    RESOLUTION_TERMS = "resolution_terms"
+    CONTACT = "contact"
+    NEEDS = "needs"
+    ACCOUNT = "account"
+    IDENTITY = "identity"
+    RECORD = "record"
+    MANDATORY_REPORT = "mandatory_report"
+    ROSTER = "roster"
+    CREDENTIAL = "credential"
+    RETRY = "retry"
+    MEDIATOR_NOTES = "mediator_notes"
+
+
+class HoldReason(StrEnum):
+    """Why nothing of a complaint may be emptied, whatever its periods say."""
+
+    LITIGATION = "litigation"
+    """A suit, or one that is expected."""
+    RECORDS_REQUEST = "records_request"
+    """Somebody has asked for public records, or a court for evidence."""
+    INVESTIGATION = "investigation"
+
+
+class ErasureState(StrEnum):
+    """Where a request to erase what is held of a person stands."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    REFUSED = "refused"
+
+
+class ErasureRefusal(StrEnum):
+    """Why nothing is erased."""
+
+    PUBLIC_RECORD = "public_record"
+    """The law on public records demands that it be kept."""
+    IDENTITY_UNPROVEN = "identity_unproven"
+    """Whoever asked did not show to be that person."""
+    WITHDRAWN = "withdrawn"
+    """The person asks for it no more."""
+
+
+class PurgeReason(StrEnum):
+    """Why data was emptied."""
+
+    SCHEDULE = "schedule"
+    """Its period had come to an end."""
+    REQUEST = "request"
+    """The person it tells of asked for it, and two of the office agreed."""
+
+
 class SeatRole(StrEnum):
     """In which capacity somebody is in the room."""
 

@@ -60,6 +60,7 @@ def _agreements(reach: Reach) -> AnySelect:
         a.sha256,
         a.terms_confidential,
         a.made_at,
+        a.purged_at,
     ).join(t.cases, t.cases.c.id == a.case_id)
     if reach.relation is Relation.OWN:
         # Its own signature is all that a party sees of who has signed.

@@ -1,7 +1,8 @@
 """Whether the records that are shown beside the facts still say what the facts say.
 
 A fact is in the chain; the row that it led to (a consent, a withdrawal, a signature, …) is not. So each such row is
-held against its fact, and the text of each agreement and disclosure against its hash. What is private stands in no
+held against its fact, and the text of each agreement and disclosure against its hash. A text that is gone needs a fact
+that says so, and its hash is held against the fact of its making all the same. What is private stands in no
 fact, and is not covered, such as the reason of a director's override; nor are states and standings, which change.
 """
 
@@ -14,7 +15,7 @@ from mediation_api.domain import facts
 from mediation_api.domain.chain import Flaw, Problem
 from mediation_api.domain.facts import Fact
 from mediation_api.domain.texts import text_hash
-from mediation_api.domain.values import ReportState
+from mediation_api.domain.values import ErasureState, ReportState
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened
 from mediation_api.repository.nesting import AnyColumn, AnySelect
@@ -97,9 +98,16 @@ def _differences() -> Iterator[AnySelect]:
         {
             "agreement_kind": agreements.kind,
             **{name: agreements[name] for name in ("number", "template_version", "terms_confidential")},
+            "sha256": agreements.sha256,
         },
     )
+    yield _gone_without_a_word()
     yield from _reports()
+    yield from _holds()
+    yield from _erasures()
+    attested = select(t.assignments).where(t.assignments.c.notes_destroyed_at.is_not(None)).subquery("attested").c
+    at = {"at": attested.notes_destroyed_at, "case_id": attested.case_id}
+    yield _held(facts.NotesDestroyed, "assignment_id", attested.id, {}, at, attested.case_id)
     # Of which fact it is, is in the fact: one text serves many answers.
     yield (
         select(consents.case_id.label("stream"), literal(0).label("sequence"))
@@ -108,11 +116,22 @@ def _differences() -> Iterator[AnySelect]:
     )
 
 
+def _gone_without_a_word() -> AnySelect:
+    """Agreements without a text, where no tombstone says that it was purged."""
+    agreements, tombstone = t.agreements.c, t.facts.alias("tombstone").c
+    told = select(tombstone.id).where(
+        tombstone.kind == facts.DataPurged.kind,
+        tombstone.data["agreements"].contains(func.jsonb_build_array(cast(agreements.id, Text))),
+    )
+    gone = select(agreements.case_id.label("stream"), literal(0).label("sequence"))
+    return gone.where(agreements.text.is_(None), ~told.exists())
+
+
 def _texts_of_agreements() -> AnySelect:
     """Each text beside the hash that its fact holds. One that does not open is none that was agreed."""
     agreements = t.agreements.c
     text = type_coerce(opened(agreements.text), Opened(t.agreements.name, "text"))
-    return _hashed(facts.AgreementMade, "agreement_id", agreements.id, text)
+    return _hashed(facts.AgreementMade, "agreement_id", agreements.id, text).where(agreements.text.is_not(None))
 
 
 def _contents_of_reports() -> AnySelect:
@@ -143,6 +162,7 @@ def _reports() -> Iterator[AnySelect]:
         reports.id,
         {"case_id": reports.case_id},
         {"at": reports.proposed_at, "by_role": reports.proposed_by_role, "by": reports.proposed_by},
+        reports.id,
     )
     for kind, state, fields in (
         (facts.MandatoryReportFiled, ReportState.FILED, ()),
@@ -155,7 +175,33 @@ def _reports() -> Iterator[AnySelect]:
             decided.id,
             {name: decided[f"drop_{name}"] for name in fields},
             {"at": decided.decided_at, "by_role": decided.decided_by_role, "by": decided.decided_by},
+            decided.id,
         )
+
+
+def _erasures() -> Iterator[AnySelect]:
+    """A request to erase, and how it was decided."""
+    e = t.erasures.c
+    asked = {"at": e.requested_at, "by": e.requested_by, "party_id": e.party_id}
+    yield _held(facts.ErasureRequested, "erasure_id", e.id, {}, asked, e.id)
+    for kind, state in (
+        (facts.ErasureApproved, ErasureState.APPROVED),
+        (facts.ErasureRefused, ErasureState.REFUSED),
+    ):
+        decided = select(t.erasures).where(e.state == state).subquery("decided").c
+        fields = {"reason": decided.refusal} if state is ErasureState.REFUSED else {}
+        said = {"at": decided.decided_at, "by": decided.decided_by, "party_id": decided.party_id}
+        yield _held(kind, "erasure_id", decided.id, fields, said, decided.id)
+
+
+def _holds() -> Iterator[AnySelect]:
+    """A legal hold, and that it was lifted: without one, what it held could be emptied."""
+    holds = t.legal_holds.c
+    placed = {"at": holds.placed_at, "by": holds.placed_by, "complaint_id": holds.complaint_id}
+    yield _held(facts.HoldPlaced, "hold_id", holds.id, {"reason": holds.reason}, placed, holds.complaint_id)
+    lifted = select(t.legal_holds).where(holds.lifted_at.is_not(None)).subquery("lifted").c
+    by = {"at": lifted.lifted_at, "by": lifted.lifted_by, "complaint_id": lifted.complaint_id}
+    yield _held(facts.HoldLifted, "hold_id", lifted.id, {}, by, lifted.complaint_id)
 
 
 def _held(
@@ -163,11 +209,13 @@ def _held(
     name_of_id: str,
     id_: AnyColumn,
     fields: Mapping[str, AnyColumn],
-    of_report: Mapping[str, AnyColumn] | None = None,
+    said: Mapping[str, AnyColumn] | None = None,
+    stream: AnyColumn | None = None,
 ) -> AnySelect:
     """The rows of the table of `id_` that are not what the facts of this kind say, field by field of their data.
 
-    `of_report` says when and by whom, where the table of reports does; a place of those is in the report's stream.
+    `said` is when and by whom, and of what, where the table has other names for that than facts; `stream` then names
+    the place of a row without a fact.
     """
     table = id_.table
     fact = select(t.facts).where(t.facts.c.kind == kind.kind).subquery("fact")
@@ -176,9 +224,10 @@ def _held(
         fact.c.data[tuple(path.split("."))].astext.is_distinct_from(cast(column, Text))
         for path, column in fields.items()
     ]
-    said = of_report or {name: table.c[name] for name in ("case_id", "at", "by_role", "by") if name in table.c}
+    said = said or {name: table.c[name] for name in ("case_id", "at", "by_role", "by") if name in table.c}
     differs += [column.is_distinct_from(fact.c[name]) for name, column in said.items()]
-    stream = table.c.case_id if "case_id" in said else id_
+    if stream is None:
+        stream = table.c.case_id if "case_id" in said else id_
     return (
         select(
             func.coalesce(fact.c.report_id, fact.c.case_id, stream).label("stream"),

@@ -267,6 +267,7 @@ def _whole() -> AnySelect:
                 "assignment_id": t.assignments.c.id,
                 "mediator_id": t.assignments.c.mediator_id,
                 "state": t.assignments.c.state,
+                "notes_destroyed": t.assignments.c.notes_destroyed_at.is_not(None),
             },
             t.assignments.c.case_id == case_id,
             order_by=t.assignments.c.proposed_at,

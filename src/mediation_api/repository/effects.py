@@ -99,6 +99,9 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             yield _answered(fact.assignment_id, AssignmentState.RECUSED, at)
         case facts.ConflictDeclared():
             yield _answered(fact.assignment_id, AssignmentState.CONFLICTED, at).values(conflicts=list(fact.conflicts))
+        case facts.NotesDestroyed():
+            assignment = tables.assignments.update().where(tables.assignments.c.id == fact.assignment_id)
+            yield assignment.values(notes_destroyed_at=at)
         case facts.AttendeeAdded():
             yield insert(tables.attendees).values(
                 id=fact.attendee_id,

@@ -109,7 +109,7 @@ def is_own_mediator(reach: Reach) -> ColumnElement[bool]:
     """Whether a row of `mediators` is within reach: all for the office, their own for a mediator."""
     if reach.relation is Relation.OFFICE:
         return true()
-    if reach.relation is Relation.ASSIGNED:
+    if reach.relation in {Relation.ASSIGNED, Relation.MEDIATED}:
         return mediators.c.subject == reach.actor.subject
     return false()
 

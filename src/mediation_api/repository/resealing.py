@@ -168,8 +168,9 @@ def _stored(table: Table, name: str) -> ColumnElement[str]:
 
 
 def _has_unsealed(table: Table) -> ColumnElement[bool]:
-    # Of NULL it is NULL, and so not true.
-    return or_(*(~func.starts_with(_stored(table, name), MARK) for name in SEALED[table]))
+    # Of NULL it is NULL, and so not true; what was emptied (repository/retention.py) holds nothing to seal.
+    stored = (_stored(table, name) for name in SEALED[table])
+    return or_(*(and_(each != "", ~func.starts_with(each, MARK)) for each in stored))
 
 
 async def _seal(table: Table, connection: AsyncConnection, after: UUID) -> Batch:
@@ -187,7 +188,7 @@ async def _seal(table: Table, connection: AsyncConnection, after: UUID) -> Batch
     keys = await _data_keys(connection, {row["owner"] for row in rows})
     changes: dict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
     for row in rows:
-        texts = {name: row[name] for name in names if row[name] is not None and not row[name].startswith(MARK)}
+        texts = {name: row[name] for name in names if row[name] and not row[name].startswith(MARK)}
         change = {"row": row["id"], **_resealed(keys[row["owner"]], table, row["id"], texts)}
         changes[tuple(change)].append(change)
     for columns, same in changes.items():

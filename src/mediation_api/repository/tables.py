@@ -48,6 +48,9 @@ from mediation_api.domain.values import (
     Decision,
     DropReason,
     EndReason,
+    ErasureRefusal,
+    ErasureState,
+    HoldReason,
     LapseReason,
     Method,
     Mode,
@@ -362,9 +365,11 @@ assignments = Table(
     Column("conflicts", ARRAY(String), nullable=False),
     _instant("proposed_at"),
     _instant("answered_at", nullable=True),
+    _instant("notes_destroyed_at", nullable=True),
     _one_of("state", AssignmentState),
     CheckConstraint("state <> 'accepted' OR conflicts = '{}'", name="no_conflict"),
     CheckConstraint("(state = 'proposed') = (answered_at IS NULL)", name="answered_at"),
+    CheckConstraint("state IN ('accepted', 'recused') OR notes_destroyed_at IS NULL", name="had_notes"),
     Index("uq_assignments_live", "case_id", unique=True, postgresql_where=LIVE_ASSIGNMENT),
     Index("ix_assignments_case_id", "case_id"),
     Index("ix_assignments_mediator_id", "mediator_id"),
@@ -446,12 +451,16 @@ agreements = Table(
     Column("number", Integer, nullable=False),
     Column("template_version", String),
     Column("languages", ARRAY(String), nullable=False),
-    Column("text", Sealed, nullable=False),
+    Column("text", Sealed),
     Column("sha256", String, nullable=False),
     Column("terms_confidential", Boolean, nullable=False),
     _instant("made_at"),
     _instant("superseded_at", nullable=True),
+    _instant("purged_at", nullable=True),
     _one_of("kind", AgreementKind),
+    CheckConstraint("(text IS NULL) = (purged_at IS NOT NULL)", name="purged_at"),
+    # What everybody signed before a session is the city's own text, and is kept.
+    CheckConstraint("kind = 'resolution' OR purged_at IS NULL", name="purged_kind"),
     UniqueConstraint("case_id", "kind", "number"),
     UniqueConstraint("id", "sha256"),
     Index("uq_agreements_current", "case_id", "kind", unique=True, postgresql_where=text("superseded_at IS NULL")),
@@ -488,6 +497,43 @@ pauses = Table(
     _one_of("reason", PauseReason),
     CheckConstraint("ends_on >= starts_on", name="ends_on"),
     Index("ix_pauses_case_id", "case_id"),
+)
+
+legal_holds = Table(
+    "legal_holds",
+    metadata,
+    _id(),
+    Column("complaint_id", Uuid, ForeignKey("complaints.id"), nullable=False),
+    Column("reason", String, nullable=False),
+    _instant("placed_at"),
+    Column("placed_by", String, nullable=False),
+    _instant("lifted_at", nullable=True),
+    Column("lifted_by", String),
+    _one_of("reason", HoldReason),
+    CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)", name="lifted"),
+    Index("ix_legal_holds_complaint_id", "complaint_id"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    _id(),
+    Column("party_id", Uuid, ForeignKey("parties.id"), nullable=False),
+    Column("state", String, nullable=False),
+    _instant("requested_at"),
+    Column("requested_by", String, nullable=False),
+    _instant("decided_at", nullable=True),
+    Column("decided_by", String),
+    Column("refusal", String),
+    _one_of("state", ErasureState),
+    _one_of("refusal", ErasureRefusal),
+    CheckConstraint(
+        "num_nonnulls(decided_at, decided_by) = CASE state WHEN 'requested' THEN 0 ELSE 2 END", name="decided"
+    ),
+    CheckConstraint("(state = 'refused') = (refusal IS NOT NULL)", name="refused"),
+    CheckConstraint("state <> 'approved' OR decided_by <> requested_by", name="two_people"),
+    Index("uq_erasures_requested", "party_id", unique=True, postgresql_where=text("state = 'requested'")),
+    Index("ix_erasures_party_id", "party_id"),
 )
 
 mandatory_reports = Table(

@@ -96,11 +96,12 @@ class AgreementOut(Out):
     number: int
     template_version: str | None
     languages: list[str]
-    text: str
+    text: str | None = Field(description="None once it was purged: those who took part have their copies.")
     sha256: str = Field(examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"])
     terms_confidential: bool
     made_at: InstantOut
     superseded_at: InstantOut | None
+    purged_at: InstantOut | None = Field(description="When the text came to the end of its period.")
     signatures: list[SignatureOut]
 
 
@@ -114,11 +115,12 @@ class AgreementForPartyOut(Out):
     number: int
     template_version: str | None
     languages: list[str]
-    text: str
+    text: str | None = Field(description="None once it was purged: those who took part have their copies.")
     sha256: str = Field(examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"])
     terms_confidential: bool
     made_at: InstantOut
     superseded_at: InstantOut | None
+    purged_at: InstantOut | None = Field(description="When the text came to the end of its period.")
     signed_at: InstantOut | None = Field(description="When the caller signed it.")
 
 
@@ -130,11 +132,13 @@ class AgreementList(Listing[AnyAgreement]):
 
 
 class VerificationOut(Out):
-    """Whether the stored text is what was signed."""
+    """Whether the stored text is what was signed; of a purged one, whether all signed the text of this hash."""
 
     agreement_id: UUID
-    sha256: str = Field(description="Computed now, from the stored text.")
-    text_intact: bool
+    sha256: str = Field(
+        description="Computed now, from the stored text; of a purged one, what it was when it was made."
+    )
+    text_intact: bool | None = Field(description="None where the text was purged: there is nothing to compute from.")
     signatures_intact: bool = Field(description="Every signature is on this text.")
     superseded: bool
 
@@ -210,13 +214,17 @@ async def sign_agreement(
 
 @router.get("/agreements/{agreement_id}/verification", summary="Verify")
 async def verify_agreement(agreement_id: AgreementId, reached: Opened, agreements_read: Agreements) -> VerificationOut:
-    """Hash the stored text again, and hold it against the agreement and every signature."""
+    """Hash the stored text again, and hold it against the agreement and every signature.
+
+    Whoever kept a copy of a text that was purged can hash it, and compare.
+    """
     row = await agreements_read.get(agreement_id, reached)
-    computed = texts.text_hash(row["text"])
+    text: str | None = row["text"]
+    computed = row["sha256"] if text is None else texts.text_hash(text)
     return VerificationOut(
         agreement_id=agreement_id,
         sha256=computed,
-        text_intact=computed == row["sha256"],
+        text_intact=None if text is None else computed == row["sha256"],
         signatures_intact=all(signature["sha256"] == computed for signature in row["signatures"]),
         superseded=row["superseded_at"] is not None,
     )

@@ -202,6 +202,12 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "director-required": ProblemType(
             409, "A director decides this", "Lo decide la dirección", "Ask a director to do it."
         ),
+        "already-attested": ProblemType(
+            409, "On record already", "Ya consta", "Nothing more is needed: it was attested before."
+        ),
+        "under-legal-hold": ProblemType(
+            409, "Under a legal hold", "Bajo retención legal", "A director lifts every hold first."
+        ),
         "second-person-required": ProblemType(
             409, "A second person decides this", "Lo decide otra persona", "Ask somebody else of your role to do it."
         ),

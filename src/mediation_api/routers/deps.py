@@ -29,6 +29,8 @@ from mediation_api.repository.board import Board as BoardRepository
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
 from mediation_api.repository.database import Database
+from mediation_api.repository.erasures import Erasures as ErasuresRepository
+from mediation_api.repository.legal_holds import LegalHolds as LegalHoldsRepository
 from mediation_api.repository.mandatory_reports import MandatoryReports as MandatoryReportsRepository
 from mediation_api.repository.mediators import Mediators as MediatorsRepository
 from mediation_api.repository.parties import Parties as PartiesRepository
@@ -199,6 +201,8 @@ Agreements = Annotated[AgreementsRepository, Depends(_on(AgreementsRepository))]
 Board = Annotated[BoardRepository, Depends(_on(BoardRepository))]
 Cases = Annotated[CasesRepository, Depends(_on(CasesRepository))]
 Complaints = Annotated[ComplaintsRepository, Depends(_on(ComplaintsRepository))]
+Erasures = Annotated[ErasuresRepository, Depends(_on(ErasuresRepository))]
+LegalHolds = Annotated[LegalHoldsRepository, Depends(_on(LegalHoldsRepository))]
 MandatoryReports = Annotated[MandatoryReportsRepository, Depends(_on(MandatoryReportsRepository))]
 Mediators = Annotated[MediatorsRepository, Depends(_on(MediatorsRepository))]
 Parties = Annotated[PartiesRepository, Depends(_on(PartiesRepository))]
@@ -218,4 +222,6 @@ AssignmentId = Annotated[Uuid, Path(description="The assignment's id.")]
 SessionId = Annotated[Uuid, Path(description="The session's id.")]
 AttendeeId = Annotated[Uuid, Path(description="The attendee's id.")]
 AgreementId = Annotated[Uuid, Path(description="The agreement's id.")]
+ErasureId = Annotated[Uuid, Path(description="The id of the request to erase.")]
+HoldId = Annotated[Uuid, Path(description="The legal hold's id.")]
 ReportId = Annotated[Uuid, Path(description="The mandatory report's id.")]

@@ -168,6 +168,7 @@ class AssignmentOut(Out):
     conflicts: list[ConflictKind]
     proposed_at: InstantOut
     answered_at: InstantOut | None
+    notes_destroyed_at: InstantOut | None = Field(description="When the mediator said that no notes are left.")
 
 
 class AssignmentList(Listing[AssignmentOut]):
@@ -270,4 +271,21 @@ async def recuse_mediator(
     await mediators.assignment(assignment_id, reached)
     recused = assignments.recuse(case, assignment_id)
     await cases.record(case.case_id, recused, by=reached.actor, at=at)
+    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
+
+
+@router.post(
+    "/assignments/{assignment_id}/attest-notes-destroyed",
+    dependencies=[ONCE],
+    summary="Attest that notes were destroyed",
+    responses=responses(409),
+)
+async def attest_notes_destroyed(
+    assignment_id: AssignmentId, reached: Reached, cases: Cases, mediators: Mediators, at: Now
+) -> AssignmentOut:
+    """Say, after the close, that no notes of the case are left. The service never held any."""
+    case = await cases.lock_of(tables.assignments, assignment_id, reached)
+    await mediators.assignment(assignment_id, reached)
+    attested = assignments.attest_notes_destroyed(case, assignment_id)
+    await cases.record(case.case_id, attested, by=reached.actor, at=at)
     return AssignmentOut.read(await mediators.assignment(assignment_id, reached))

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from mediation_api.domain.retention import SCHEDULE
+from mediation_api.domain.values import DataKind
+
 
 class Kind(StrEnum):
     """A kind of personal data."""
@@ -26,37 +29,38 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Why a kind of data is held, and until when: `retention` is the rule's name, `until` the rule in words."""
+    """Why a kind of data is held, and until when: `retention` is the schedule's name for it (docs/retention.md)."""
 
     why: str
-    retention: str
+    retention: DataKind
     until: str
 
 
-_CITY = ("city-schedule", "The city's records schedule says how long. The service deletes nothing by itself.")
+def _held(as_: DataKind) -> Holding:
+    rule = SCHEDULE[as_]
+    if rule.start is None:
+        return Holding(rule.why, as_, rule.until)
+    return Holding(rule.why, as_, f"{rule.days} days after {rule.start}, unless the city says otherwise. {rule.until}")
+
 
 HOLDINGS: Mapping[Kind, Holding] = MappingProxyType(
     {
-        Kind.IDENTITY: Holding("To know who takes part, and that it is this person who answers and signs.", *_CITY),
-        Kind.CONTACT: Holding("To reach people, in the way that is safe for them.", *_CITY),
-        Kind.NEEDS: Holding("To provide what people need in order to take part.", *_CITY),
-        Kind.ACCOUNT: Holding("To see whether the complaint is eligible, and what it is about.", *_CITY),
-        Kind.TAKING_PART: Holding("To prove that everybody took part, or left, by their own will.", *_CITY),
-        Kind.AGREEMENT: Holding("To show what was signed, and that it is unchanged.", *_CITY),
-        Kind.MANDATORY_REPORT: Holding("To show that a duty to report was met, and nothing of what was said.", *_CITY),
-        Kind.CREDENTIAL: Holding(
-            "To let a member of the public speak for themselves.",
-            "until-replaced",
-            "A token for minutes, an access code until another is issued; only a keyed hash of the code is stored.",
-        ),
-        Kind.STAFF: Holding("To know who of the office and of the roster is in charge.", *_CITY),
+        Kind.IDENTITY: _held(DataKind.IDENTITY),
+        Kind.CONTACT: _held(DataKind.CONTACT),
+        Kind.NEEDS: _held(DataKind.NEEDS),
+        Kind.ACCOUNT: _held(DataKind.ACCOUNT),
+        Kind.TAKING_PART: _held(DataKind.RECORD),
+        Kind.AGREEMENT: _held(DataKind.RESOLUTION_TERMS),
+        Kind.MANDATORY_REPORT: _held(DataKind.MANDATORY_REPORT),
+        Kind.CREDENTIAL: _held(DataKind.CREDENTIAL),
+        Kind.STAFF: _held(DataKind.ROSTER),
     }
 )
 
 _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         Kind.IDENTITY: ("name", "employee_number", "unit", "relation", "minor", "guardian"),
-        Kind.CONTACT: ("phone", "email", "postal_address", "safe_contact"),
+        Kind.CONTACT: ("phone", "email", "postal_address", "safe_contact", "place"),
         Kind.NEEDS: ("language", "interpreter_language", "accommodations"),
         Kind.ACCOUNT: (
             "narrative",
@@ -91,7 +95,6 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "excused",
             "unexcused_absences",
             "data",
-            "place",
             "CaseForPartyOut.status",
             "ConsentIn.channel",
             "ConsentOut.channel",
@@ -113,6 +116,9 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "has_an_interest",
             "proposed_by",
             "decided_by",
+            "requested_by",
+            "placed_by",
+            "lifted_by",
         ),
     }
 )

@@ -1,0 +1,230 @@
+"""What is held, why, and until when: the schedule, as data. `page` prints it as docs/retention.md.
+
+Each kind of data has one rule. What the job empties (`mediation-api retention`) leaves a tombstone among the facts:
+which kind, why, and how many fields; nothing of what stood there. The record itself (who agreed, withdrew, signed and
+when, in ids, codes, dates and hashes) stays, and with it the proof that people took part of their own will.
+
+The periods are settings: a city has a records schedule of its own, and the defaults are only meant to do no harm.
+
+Source: DOMAIN, section 5 "Keep" and trap 22; RELIABILITY, T20; Eugene's rule that the city keeps no agreement's text.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+
+from mediation_api.domain.access import Actor
+from mediation_api.domain.errors import SecondPersonRequired, StateConflict, UnderLegalHold
+from mediation_api.domain.facts import DataPurged, ErasureApproved, ErasureRefused, HoldLifted
+from mediation_api.domain.values import DataKind, ErasureRefusal, ErasureState, PurgeReason
+
+
+class Start(StrEnum):
+    """What a period is counted from."""
+
+    CASE_CLOSED = "the close of the case"
+    COMPLAINT_CLOSED = "the close of the complaint's last case, or its filing where it had none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Why a kind of data is held, and what ends that.
+
+    `start` is set for what the job empties, and for nothing else; `setting` then names the number of days, whose
+    default is `days`. `until` says in words what becomes of it.
+    """
+
+    what: str
+    why: str
+    until: str
+    start: Start | None = None
+    setting: str = ""
+    days: int = 0
+
+
+SCHEDULE: Final[Mapping[DataKind, Rule]] = MappingProxyType(
+    {
+        DataKind.RESOLUTION_TERMS: Rule(
+            what="The text of resolution agreements.",
+            why="To be signed, and given to those who take part. The city keeps no copy.",
+            until="Emptied. Its hash and the signatures stay, and whoever kept a copy can hold it against them.",
+            start=Start.CASE_CLOSED,
+            setting="keep_terms_days",
+            days=30,
+        ),
+        DataKind.CONTACT: Rule(
+            what="Phone numbers, e-mail and postal addresses, how to reach somebody safely; where sessions were held.",
+            why="To reach people, in the way that is safe for them.",
+            until="Emptied.",
+            start=Start.COMPLAINT_CLOSED,
+            setting="keep_contact_days",
+            days=1095,
+        ),
+        DataKind.NEEDS: Rule(
+            what="Accommodations, and the language of an interpreter.",
+            why="To provide what people need in order to take part.",
+            until="Emptied.",
+            start=Start.COMPLAINT_CLOSED,
+            setting="keep_contact_days",
+            days=1095,
+        ),
+        DataKind.ACCOUNT: Rule(
+            what="The narrative, where it happened, and the reasons of screenings.",
+            why="To see whether the complaint is eligible, and what it is about.",
+            until="Emptied.",
+            start=Start.COMPLAINT_CLOSED,
+            setting="keep_account_days",
+            days=3650,
+        ),
+        DataKind.IDENTITY: Rule(
+            what="The names of parties, guardians and attendees; employee numbers and units.",
+            why="To know who takes part, and that it is this person who answers and signs.",
+            until="Emptied. An officer's account then leads to the complaint no more.",
+            start=Start.COMPLAINT_CLOSED,
+            setting="keep_identity_days",
+            days=3650,
+        ),
+        DataKind.RECORD: Rule(
+            what="Facts, answers, withdrawals, signatures and readings: ids, codes, dates, hashes, tokens' subjects; "
+            "of a complaint its dates, its allegations and what intake answered.",
+            why="To prove that everybody took part, or left, by their own will, and that nobody bent the record.",
+            until="Kept; the chain of facts is whole or it is none.",
+        ),
+        DataKind.MANDATORY_REPORT: Rule(
+            what="Which duty to report was met, to whom, on what basis, and when.",
+            why="To show that the duty was met.",
+            until="Kept as long as counsel says; nothing of what was said is in it.",
+        ),
+        DataKind.ROSTER: Rule(
+            what="Names and addresses of mediators, and the subjects of staff.",
+            why="To know who of the office and of the roster is in charge.",
+            until="Kept while they are on the roster, and corrected by the office.",
+        ),
+        DataKind.CREDENTIAL: Rule(
+            what="Access codes and tokens.",
+            why="To let a member of the public speak for themselves.",
+            until="A token for minutes, an access code until another is issued; of that, only a keyed hash is stored.",
+        ),
+        DataKind.RETRY: Rule(
+            what="Answers to requests, so that a retry gets the same.",
+            why="To let nothing happen twice.",
+            until="A day, under a key that only the caller has.",
+        ),
+        DataKind.MEDIATOR_NOTES: Rule(
+            what="What mediators note for themselves.",
+            why="Never held here, in no field and no attachment.",
+            until="The mediator destroys them after the close, and says so; that is a fact.",
+        ),
+    }
+)
+"""Every kind of data. Each has one rule, and what identifies a person stands in one kind alone."""
+
+EMPTIED: Final = tuple(kind for kind, rule in SCHEDULE.items() if rule.start is not None)
+"""What the job empties, in the order in which it comes to an end by default."""
+
+DEFAULT_DAYS: Final[Mapping[str, int]] = MappingProxyType({r.setting: r.days for r in SCHEDULE.values() if r.setting})
+"""The settings, and their defaults in calendar days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """How many days each of the settings says."""
+
+    days: Mapping[str, int]
+
+    def ended_before(self, kind: DataKind, at: datetime) -> datetime:
+        """The instant before which a period of this kind must have begun, for the kind to be emptied at `at`."""
+        return at - timedelta(days=self.days[SCHEDULE[kind].setting])
+
+
+def purged(kind: DataKind, why: PurgeReason, *, fields: int, agreements: Iterable[UUID] = ()) -> tuple[DataPurged, ...]:
+    """The tombstone of a purge; none where there was nothing to empty."""
+    if fields == 0:
+        return ()
+    return (DataPurged(data=kind, why=why, fields=fields, agreements=tuple(sorted(agreements))),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A legal hold on a complaint, as far as lifting it goes."""
+
+    hold_id: UUID
+    lifted: bool
+
+    def lift(self) -> HoldLifted:
+        """Let the periods run again, unless there is another hold. Raises StateConflict: it was lifted before."""
+        if self.lifted:
+            raise StateConflict
+        return HoldLifted(hold_id=self.hold_id)
+
+
+ERASED: Final = (DataKind.CONTACT, DataKind.NEEDS, DataKind.IDENTITY)
+"""What an erasure empties of the person who asked for it. Where there is no other complainant, the account goes too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """A request to erase what is held of one party, and what stands against it now."""
+
+    erasure_id: UUID
+    party_id: UUID
+    state: ErasureState
+    requested_by: str
+    held: bool
+    case_is_open: bool
+
+    def approve(self, *, by: Actor) -> ErasureApproved:
+        """Let it be erased now.
+
+        Raises:
+            StateConflict: it was decided before, or a case is open that needs to know who takes part.
+            UnderLegalHold: nothing may be erased.
+            SecondPersonRequired: the same person entered the request.
+        """
+        self._require_requested()
+        if self.held:
+            raise UnderLegalHold
+        if self.case_is_open:
+            raise StateConflict
+        if by.subject == self.requested_by:
+            raise SecondPersonRequired
+        return ErasureApproved(erasure_id=self.erasure_id, party_id=self.party_id)
+
+    def refuse(self, reason: ErasureRefusal) -> ErasureRefused:
+        """Let nothing be erased. Raises StateConflict: it was decided before."""
+        self._require_requested()
+        return ErasureRefused(erasure_id=self.erasure_id, party_id=self.party_id, reason=reason)
+
+    def _require_requested(self) -> None:
+        if self.state is not ErasureState.REQUESTED:
+            raise StateConflict
+
+
+_PAGE: Final = """\
+# What is held, why, and until when
+
+This page is generated: `make retention`. `mediation-api retention` empties what has come to its end, and is to be run
+once a day. Of a complaint with an open case it empties the terms of earlier ones alone, and of one under a legal hold
+nothing. The periods are settings, to be set to the city's records schedule; days are calendar days.
+
+At a person's request, contact, needs and identity are erased before their time, and a complainant's account with them
+where there is no other complainant: staff enter the request, and a director who did not enter it approves it. An open
+case and a legal hold stand against it.
+
+| Kind | What | Why | Counted from | Days | Then |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+
+def page() -> str:
+    """The page docs/retention.md: every kind of data and its rule."""
+    rows = []
+    for kind, rule in SCHEDULE.items():
+        start = "" if rule.start is None else f"{rule.start[0].upper()}{rule.start[1:]}."
+        days = "" if rule.start is None else f"{rule.days} (`MEDIATION_{rule.setting.upper()}`)"
+        rows.append(f"| `{kind}` | {rule.what} | {rule.why} | {start} | {days} | {rule.until} |")
+    return _PAGE + "\n".join(rows) + "\n"

@@ -1,0 +1,78 @@
+"""Legal holds: a director says that nothing of a complaint is to be emptied, and when that is over."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from mediation_api.domain.facts import HoldPlaced
+from mediation_api.domain.values import HoldReason
+from mediation_api.routers.answers import responses
+from mediation_api.routers.deps import ComplaintId, Complaints, HoldId, LegalHolds, NewId, Now, Opened, Reached
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Listing, whole
+from mediation_api.routers.retries import ONCE
+from mediation_api.routers.types import In, InstantOut, Out
+
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["retention"])
+
+
+class HoldIn(In):
+    """Why the data of a complaint and its cases must stay as it is."""
+
+    reason: HoldReason
+
+
+class HoldOut(Out):
+    """A legal hold."""
+
+    id: UUID
+    complaint_id: UUID
+    reason: HoldReason
+    placed_at: InstantOut
+    placed_by: str
+    lifted_at: InstantOut | None
+    lifted_by: str | None
+
+
+class HoldList(Listing[HoldOut]):
+    """The legal holds on a complaint, oldest first, lifted ones too."""
+
+
+@router.post(
+    "/complaints/{complaint_id}/legal-holds", dependencies=[ONCE], status_code=201, summary="Place a legal hold"
+)
+async def place_legal_hold(
+    complaint_id: ComplaintId,
+    body: HoldIn,
+    reached: Reached,
+    complaints: Complaints,
+    holds: LegalHolds,
+    at: Now,
+    hold_id: NewId,
+) -> HoldOut:
+    """Keep everything of a complaint, whatever its periods say, until this hold and every other is lifted."""
+    await complaints.lock(complaint_id, reached)
+    placed = HoldPlaced(hold_id=hold_id, reason=body.reason)
+    await holds.place(complaint_id, placed, by=reached.actor, at=at)
+    return HoldOut(
+        id=hold_id,
+        complaint_id=complaint_id,
+        reason=body.reason,
+        placed_at=at,
+        placed_by=reached.actor.subject,
+        lifted_at=None,
+        lifted_by=None,
+    )
+
+
+@router.get("/complaints/{complaint_id}/legal-holds", summary="Legal holds")
+async def list_legal_holds(complaint_id: ComplaintId, reached: Opened, holds: LegalHolds) -> HoldList:
+    """The legal holds on a complaint, oldest first."""
+    return whole(HoldList, await holds.list(complaint_id, reached), HoldOut.read)
+
+
+@router.post("/legal-holds/{hold_id}/lift", dependencies=[ONCE], summary="Lift a legal hold", responses=responses(409))
+async def lift_legal_hold(hold_id: HoldId, reached: Reached, holds: LegalHolds, at: Now) -> HoldOut:
+    """Let the periods run again. What had come to its end meanwhile is emptied by the next run."""
+    hold = await holds.lock(hold_id)
+    return HoldOut.read(await holds.lift(hold.lift(), by=reached.actor, at=at))

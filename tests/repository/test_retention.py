@@ -1,0 +1,410 @@
+"""The job that empties what has come to its end: on real commits, beside the audit and beside people at work."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Text, select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.build import Answer, Office, Story
+from tests.repository.walled import _officer, _person
+from typer.testing import CliRunner, Result
+
+from mediation_api.cli import app
+from mediation_api.domain.chain import Examination, Flaw, Problem
+from mediation_api.domain.retention import DEFAULT_DAYS, EMPTIED, Periods, page
+from mediation_api.domain.values import DataKind
+from mediation_api.repository import chains
+from mediation_api.repository import tables as t
+from mediation_api.repository.beside_facts import unlike_facts
+from mediation_api.repository.data_keys import opened_columns
+from mediation_api.repository.database import create_engine
+from mediation_api.repository.retention import PLACES, _purge_if_due, purge_due
+from mediation_api.repository.sealing import Sealed
+from mediation_api.settings import Settings
+
+YEARS: Final = timedelta(days=3651)
+TERMS: Final = "Terms-t of what both will do."
+WORDS: Final = (
+    "Rosa Name",
+    "Rosa Street",
+    "rosa@people",
+    "Rosa is best",
+    "Rosa needs",
+    "Kim Name",
+    "Unit Kim",
+    "'E-77'",
+)
+TOLD: Final = ("Guardian-g", "guardian@g", "Narrative-n", "Place-n", "Helper-h", "Room-r", "Reason-r")
+
+
+@pytest.fixture
+async def engine(committed: Settings) -> AsyncIterator[AsyncEngine]:
+    made = create_engine(committed)
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+async def owner(committed: Settings, as_owner: Callable[[Settings], Settings]) -> AsyncIterator[AsyncEngine]:
+    made = create_engine(as_owner(committed))
+    yield made
+    await made.dispose()
+
+
+async def emptied(engine: AsyncEngine, at: datetime) -> Counter[DataKind]:
+    return await purge_due(engine, Periods(DEFAULT_DAYS), at)
+
+
+async def problems(engine: AsyncEngine) -> list[Problem]:
+    async with engine.connect() as connection:
+        found = [problem async for problem in chains.problems(connection, Examination(iter(())))]
+        return found + [problem async for problem in unlike_facts(connection)]
+
+
+async def told(office: Office) -> Story:
+    """A mediated case in which every field that tells of somebody holds a word of its own."""
+    guardian = {"name": "Guardian-g", "relation": "aunt", "phone": "+1 503 555 0190", "email": "guardian@g.example"}
+    story = await office.file(
+        complainants=[_person("Rosa", minor=True, guardian=guardian, interpreter_language="es")],
+        officers=[_officer("Kim", "E-77")],
+        narrative="Narrative-n of what happened.",
+        incident_place="Place-n",
+        intake={"crime_alleged": False},
+    )
+    await office.director.post(f"{story.path}/screenings", {"eligible": True, "reason": "Reason-r."})
+    await story.answer(story.complainants[0], guardian_agreed=True)
+    await story.answer(story.officers[0])
+    await story.assign()
+    await story.schedule(place="Room-r")
+    helper = {"role": "interpreter", "name": "Helper-h", "language": "es", "qualified": True, "relation": "none"}
+    attendee = await office.intake.post(f"{story.path}/attendees", helper)
+    await office.intake.post(f"/v1/attendees/{attendee['id']}/confirm", None, 200)
+    await story.sign_all()
+    await story.sign_on_paper("guardian", story.complainants[0].party_id)
+    await story.sign_on_paper("interpreter", str(attendee["id"]))
+    await story.session("start", {})
+    for terms in ("Terms-t that were not it.", TERMS):
+        await story.make_agreement(kind="resolution", terms=terms)
+    for who in (*story.complainants, *story.officers):
+        await story.sign(who)
+    await story.session("complete")
+    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
+    return story
+
+
+async def everything(engine: AsyncEngine) -> str:
+    """All that the database holds."""
+    rows = []
+    async with engine.connect() as connection:
+        for table in t.metadata.sorted_tables:
+            if not table.name.startswith("fellow_"):
+                rows += [
+                    f"{table.name} {dict(row)}"
+                    for row in (await connection.execute(select(*opened_columns(table)))).mappings()
+                ]
+    return "\n".join(rows)
+
+
+def tombstones(timeline: Answer) -> list[Answer]:
+    items: list[Answer] = timeline["items"]  # type: ignore[assignment]
+    return [fact["data"] for fact in items if fact["kind"] == "data.purged"]  # type: ignore[misc]
+
+
+# ── terms ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_terms_go_thirty_days_after_the_close_and_their_hash_still_answers(
+    committed_office: Office, engine: AsyncEngine
+) -> None:
+    office = committed_office
+    story = await told(office)
+    path, closed = f"/v1/agreements/{story.agreement['id']}", office.clock.now
+    before = await office.coordinator.get(f"{path}/verification")
+    assert await emptied(engine, closed + timedelta(days=30)) == Counter()
+    await story.later(days=30, seconds=1)
+    assert await emptied(engine, office.clock.now) == {DataKind.RESOLUTION_TERMS: 2}
+    for who in (office.coordinator, *story.complainants, *story.officers):
+        shown = await who.get(path)
+        assert (shown["text"], shown["sha256"]) == (None, story.agreement["sha256"])
+        assert shown["purged_at"] is not None
+    assert await office.coordinator.get(f"{path}/verification") == {**before, "text_intact": None}
+    assert before["text_intact"] is before["signatures_intact"] is True
+    assert "Terms-t" not in await everything(engine)
+    assert await problems(engine) == []
+    (tombstone,) = tombstones(await office.auditor.get(f"{story.path}/timeline?limit=100"))
+    assert {name: tombstone[name] for name in ("data", "why", "fields")} == {
+        "data": "resolution_terms",
+        "why": "schedule",
+        "fields": 2,
+    }
+    assert story.agreement["id"] in tombstone["agreements"]  # type: ignore[operator]
+    shown = await story.officers[0].get(f"{story.path}/timeline?limit=100")
+    assert "data.purged" not in str(shown)
+
+
+async def test_the_agreement_that_all_signed_before_the_session_is_kept(
+    committed_office: Office, engine: AsyncEngine
+) -> None:
+    office = committed_office
+    story = await told(office)
+    await emptied(engine, office.clock.now + YEARS)
+    listed: list[Answer] = (await office.coordinator.get(f"{story.path}/agreements"))["items"]  # type: ignore[assignment]
+    assert sorted((each["kind"], each["text"] is None) for each in listed) == [
+        ("confidentiality", False),
+        ("resolution", True),
+        ("resolution", True),
+    ]
+
+
+async def test_terms_of_an_earlier_case_go_while_the_next_is_open(
+    committed_office: Office, engine: AsyncEngine
+) -> None:
+    office = committed_office
+    story = await (await office.file(complainants=[{}], officers=[{}])).to_in_session()
+    await story.make_agreement(kind="resolution", terms=TERMS)
+    await story.withdraw(story.complainants[0])
+    await office.intake.post(f"/v1/complaints/{story.complaint_id}/mediation-requests")
+    assert await emptied(engine, office.clock.now + YEARS) == {DataKind.RESOLUTION_TERMS: 1}
+    assert await problems(engine) == []
+
+
+# ── everything else ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_at_the_end_nothing_that_tells_of_anybody_is_left_and_the_record_is_whole(
+    committed_office: Office, engine: AsyncEngine
+) -> None:
+    office = committed_office
+    story = await told(office)
+    before = await everything(engine)
+    assert [word for word in (*WORDS, *TOLD, "Terms-t") if word not in before] == []
+    facts = len(tombstones(await office.auditor.get(f"{story.path}/timeline?limit=100")))
+    assert facts == 0
+    done = await emptied(engine, office.clock.now + YEARS)
+    assert done.keys() == set(EMPTIED)
+    after = await everything(engine)
+    # Answers that are kept for a retry go a day later, and are sealed.
+    assert [word for word in (*WORDS, *TOLD, "Terms-t", "503 555") if word in after] == []
+    assert await problems(engine) == []
+    told_of = tombstones(await office.auditor.get(f"{story.path}/timeline?limit=100"))
+    assert {str(each["data"]): each["fields"] for each in told_of} == {str(kind): n for kind, n in done.items()}
+
+
+async def test_each_kind_goes_at_its_own_time(committed_office: Office, engine: AsyncEngine) -> None:
+    office = committed_office
+    await told(office)
+    closed = office.clock.now
+    contact = {DataKind.RESOLUTION_TERMS, DataKind.CONTACT, DataKind.NEEDS}
+    for days, kinds in ((1095, contact - {DataKind.CONTACT, DataKind.NEEDS}), (1096, contact), (3651, set(EMPTIED))):
+        async with engine.connect() as connection:
+            before = await everything(engine)
+            await connection.rollback()
+        await emptied(engine, closed + timedelta(days=days))
+        after = await everything(engine)
+        assert ("Rosa Street" in after) == (DataKind.CONTACT not in kinds), days
+        assert ("Rosa needs" in after) == (DataKind.NEEDS not in kinds), days
+        assert ("Narrative-n" in after) == (DataKind.ACCOUNT not in kinds), days
+        assert ("Rosa Name" in after) == (DataKind.IDENTITY not in kinds), days
+        assert before != after
+
+
+async def test_a_second_run_finds_nothing_and_writes_nothing(committed_office: Office, engine: AsyncEngine) -> None:
+    office = committed_office
+    await told(office)
+    at = office.clock.now + YEARS
+    assert await emptied(engine, at)
+    before = await everything(engine)
+    assert await emptied(engine, at) == Counter()
+    assert await everything(engine) == before
+
+
+async def test_an_open_case_is_left_alone_and_a_complaint_without_one_counts_from_its_filing(
+    committed_office: Office, engine: AsyncEngine
+) -> None:
+    office = committed_office
+    await office.file(narrative="Narrative-open.")
+    await office.file(narrative="Narrative-quiet.", interested_in_mediation=False)
+    await emptied(engine, office.clock.now + YEARS)
+    left = await everything(engine)
+    assert "Narrative-open" in left
+    assert "Narrative-quiet" not in left
+
+
+async def test_what_somebody_is_working_on_is_left_for_the_next_time(
+    committed_office: Office, engine: AsyncEngine
+) -> None:
+    office = committed_office
+    story = await told(office)
+    at = office.clock.now + YEARS
+    async with engine.begin() as working:
+        busy = select(t.complaints.c.id).where(t.complaints.c.id == UUID(story.complaint_id))
+        await working.execute(busy.with_for_update(key_share=True))
+        assert not +(await emptied(engine, at))
+    assert (await emptied(engine, at)).keys() == set(EMPTIED)
+
+
+async def test_whether_it_is_due_is_asked_again_under_the_lock(committed_office: Office, engine: AsyncEngine) -> None:
+    """A case that was opened since the complaint was looked up."""
+    office = committed_office
+    story = await office.file()
+    at = office.clock.now + YEARS
+    async with engine.begin() as connection:
+        assert await _purge_if_due(connection, UUID(story.complaint_id), DataKind.ACCOUNT, at, at) == 0
+    assert await emptied(engine, at) == Counter()
+
+
+async def test_more_complaints_than_are_looked_up_at_a_time_are_all_emptied(
+    committed_office: Office, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = committed_office
+    monkeypatch.setattr("mediation_api.repository.retention.AT_ONCE", 2)
+    for _ in range(5):
+        await office.file(interested_in_mediation=False)
+    assert (await emptied(engine, office.clock.now + YEARS))[DataKind.ACCOUNT] == 5
+
+
+KEPT_TEXTS: Final = {
+    "disclosures.body": "shown to everybody, names nobody",
+    "mandatory_reports.agency": "kept as long as counsel says",
+    "mandatory_reports.legal_basis": "the same",
+    "mediators.name": "the roster is corrected by the office",
+    "mediators.email": "the same",
+    "mediators.phone": "the same",
+    "fellow_parties.name": "a parent, without rows",
+}
+
+
+def test_every_column_for_what_people_write_is_emptied_or_argued() -> None:
+    columns = [column for table in t.metadata.sorted_tables for column in table.c]
+    texts = {f"{c.table.name}.{c.name}" for c in columns if isinstance(c.type, Text | Sealed)}
+    places = {f"{p.table.name}.{name}" for each in PLACES.values() for p in each for name in p.empty}
+    assert texts - KEPT_TEXTS.keys() <= places
+    assert KEPT_TEXTS.keys() <= texts
+    assert set(PLACES) == set(EMPTIED)
+
+
+# ── what is gone is explained, or found ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "UPDATE agreements SET text = NULL, purged_at = now() WHERE kind = 'resolution' AND superseded_at IS NULL",
+        "UPDATE agreements SET text = 'Others.' WHERE kind = 'resolution' AND superseded_at IS NULL",
+    ],
+)
+async def test_a_text_that_is_gone_without_a_fact_is_found(
+    deed: str, committed_office: Office, engine: AsyncEngine, owner: AsyncEngine
+) -> None:
+    await told(committed_office)
+    async with owner.begin() as connection:
+        await connection.execute(text("ALTER TABLE agreements DISABLE TRIGGER USER"))
+        await connection.execute(text("ALTER TABLE agreements NO FORCE ROW LEVEL SECURITY"))
+        assert (await connection.execute(text(deed))).rowcount == 1
+    assert [problem.flaw for problem in await problems(engine)] == [Flaw.UNLIKE_FACT]
+
+
+async def test_the_hash_of_a_text_that_is_gone_is_held_against_its_fact(
+    committed_office: Office, engine: AsyncEngine, owner: AsyncEngine
+) -> None:
+    office = committed_office
+    await told(office)
+    await emptied(engine, office.clock.now + timedelta(days=31))
+    assert await problems(engine) == []
+    async with owner.begin() as connection:
+        await connection.execute(text("ALTER TABLE signatures DISABLE TRIGGER ALL"))
+        await connection.execute(text("ALTER TABLE agreements DISABLE TRIGGER ALL"))
+        await connection.execute(text("ALTER TABLE agreements NO FORCE ROW LEVEL SECURITY"))
+        changed = "UPDATE agreements SET sha256 = repeat('0', 64) WHERE kind = 'resolution' AND superseded_at IS NULL"
+        assert (await connection.execute(text(changed))).rowcount == 1
+    assert Flaw.UNLIKE_FACT in [problem.flaw for problem in await problems(engine)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE agreements SET text = 'Others.' WHERE kind = 'resolution'",
+        "UPDATE agreements SET text = NULL, purged_at = now() WHERE kind = 'confidentiality'",
+        "UPDATE screenings SET reason = 'Another.'",
+        "UPDATE screenings SET reason = NULL",
+    ],
+)
+async def test_the_service_can_empty_and_not_rewrite(
+    statement: str, committed_office: Office, engine: AsyncEngine
+) -> None:
+    await told(committed_office)
+    async with engine.begin() as connection:
+        with pytest.raises(IntegrityError):
+            await connection.execute(text(statement))
+        await connection.rollback()
+
+
+# ── the command ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run(settings: Settings, keys: Path, *arguments: str) -> Result:
+    """Run the command in a thread: it has a loop of its own."""
+    environment: Mapping[str, str] = {
+        "MEDIATION_ENVIRONMENT": "dev",
+        "MEDIATION_DATA_DIRECTORY": str(keys),
+        "MEDIATION_DATABASE_URL": settings.database_url.get_secret_value(),
+        "MEDIATION_ACCESS_CODE_SECRET": settings.access_code_secret.get_secret_value(),
+        "MEDIATION_CURSOR_SECRET": settings.cursor_secret.get_secret_value(),
+        "MEDIATION_SEARCH_SECRET": settings.search_secret.get_secret_value(),
+        "MEDIATION_ENCRYPTION_KEYS": settings.encryption_keys.get_secret_value(),
+        "MEDIATION_KEEP_ACCOUNT_DAYS": "1",
+    }
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(CliRunner().invoke, app, ["retention", *arguments], env=dict(environment)).result()
+
+
+async def test_the_command_counts_what_it_emptied_by_the_settings(
+    committed_office: Office, committed: Settings, keys: Path
+) -> None:
+    """The clock of this office stands in the past."""
+    await committed_office.file(interested_in_mediation=False)
+    for said in ("account 1\n", ""):
+        done = run(committed, keys)
+        assert (done.exit_code, done.stdout) == (0, said), done.output
+
+
+def test_the_command_prints_the_schedule(committed: Settings, keys: Path) -> None:
+    assert run(committed, keys, "--schedule").stdout == page()
+
+
+# ── holds ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_of_a_complaint_under_a_hold_nothing_is_emptied_until_the_last_is_lifted(
+    committed_office: Office, engine: AsyncEngine
+) -> None:
+    office = committed_office
+    story = await told(office)
+    holds = f"/v1/complaints/{story.complaint_id}/legal-holds"
+    placed = [await office.director.post(holds, {"reason": reason}) for reason in ("litigation", "records_request")]
+    before = await everything(engine)
+    for hold in placed:
+        assert await emptied(engine, office.clock.now + YEARS) == Counter()
+        assert await everything(engine) == before
+        await office.director.post(f"/v1/legal-holds/{hold['id']}/lift", None, 200)
+        before = await everything(engine)
+    assert (await emptied(engine, office.clock.now + YEARS)).keys() == set(EMPTIED)
+    assert await problems(engine) == []
+
+
+async def test_a_hold_that_is_placed_while_the_job_runs_is_kept(committed_office: Office, engine: AsyncEngine) -> None:
+    """The complaint was found due before; it is asked again under its lock."""
+    office = committed_office
+    story = await told(office)
+    at = office.clock.now + YEARS
+    await office.director.post(f"/v1/complaints/{story.complaint_id}/legal-holds", {"reason": "litigation"})
+    for kind in EMPTIED:
+        async with engine.begin() as connection:
+            assert await _purge_if_due(connection, UUID(story.complaint_id), kind, at, at) == 0
