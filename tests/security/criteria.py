@@ -34,6 +34,7 @@ RESEALING: Final = "tests/repository/test_resealing.py"
 TOKENS: Final = "tests/outreach/test_tokens.py"
 KEYS: Final = "tests/outreach/test_keys.py"
 MATRIX: Final = "tests/routers/test_matrix.py"
+EMPTYING: Final = "tests/repository/test_retention.py"
 RETENTION: Final = "tests/scenarios/test_retention.py"
 LIMITS: Final = "tests/routers/test_limits.py"
 PROBES: Final = "tests/routers/test_probes.py"
@@ -150,8 +151,22 @@ CRITERIA: Final = (
         (
             f"{DUMP}::test_a_dump_holds_none_of_what_was_planted_in_every_sealed_column",
             f"{DUMP}::test_a_dump_of_the_demo_holds_nobody_s_name_and_no_narrative",
+            f"{RESEALING}::test_requests_are_served_while_keys_rotate",
         ),
         (f"{DUMP}::test_with_sealing_off_the_same_dump_holds_all_of_it",),
+    ),
+    Criterion(
+        19,
+        "What has come to the end of its period, or is erased on request, is gone, and the record holds.",
+        "The job and the erasure on real commits; what is left in a dump; the chain examined before and after.",
+        (
+            f"{EMPTYING}::test_at_the_end_nothing_that_tells_of_anybody_is_left_and_the_record_is_whole",
+            f"{EMPTYING}::test_terms_go_thirty_days_after_the_close_and_their_hash_still_answers",
+            f"{EMPTYING}::test_every_column_for_what_people_write_is_emptied_or_argued",
+            f"{RETENTION}::test_two_people_erase_what_is_held_of_a_party_and_the_record_stays",
+            f"{EMPTYING}::test_of_a_complaint_under_a_hold_nothing_is_emptied_until_the_last_is_lifted",
+        ),
+        (f"{EMPTYING}::test_a_text_that_is_gone_without_a_fact_is_found",),
     ),
     Criterion(
         21,

@@ -1,14 +1,14 @@
 """Requests to erase what is held of a party.
 
-Revises: 20261128_1460
-Created: 2026-11-28 14:70:00+00:00
+Revises: 20261128_1500
+Created: 2026-11-28 15:10:00+00:00
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "20261128_1470"
-down_revision: str | None = "20261128_1460"
+revision: str = "20261128_1510"
+down_revision: str | None = "20261128_1500"
 branch_labels: str | None = None
 depends_on: str | None = None
 
