@@ -241,6 +241,10 @@ async def test_who_opened_a_report_is_shown_to_the_director_with_the_report_and_
         ("list_mandatory_reports", "mediator"),
         ("get_mandatory_report", "director"),
     ]
+    first = await office.director.get(f"{path}/readings?limit=1")
+    last = await office.director.get(f"{path}/readings?limit=1&cursor={first['next_cursor']}")
+    assert [*first["items"], *last["items"]] == shown  # type: ignore[misc]
+    assert last["next_cursor"] is None
     await mediator_of(story).send("GET", f"{path}/readings")
     after = await office.auditor.get(f"{story.path}/readings?limit=100")
     assert after["items"][1:] == before["items"]  # type: ignore[index] # the first is this very reading
