@@ -9,6 +9,7 @@
 # make fuzz-faults      shows that this gate sees planted faults
 # make benchmark        what a page of a long list costs (ARGS="--cases 50000" for a shorter one)
 # make crashes          kills the service while people write, and counts what became of it
+# make coverage         every branch of the domain, by its own tests; of the whole: make test ARGS=--cov
 # make security         proves what is promised of confidentiality, with figures, and takes each guard away
 # make mutants          small changes of the domain, each of which a test has to notice (ARGS="case target": in these)
 # make contract         lint, compatibility, client and journeys of openapi/; needs Node.js 20 or later
@@ -30,7 +31,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check scan security browser fuzz fuzz-deep fuzz-faults crashes benchmark mutants format lock settings access retention openapi contract contract-faults release-contract clean
+.PHONY: help run test check scan coverage security browser fuzz fuzz-deep fuzz-faults crashes benchmark mutants format lock settings access retention openapi contract contract-faults release-contract clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -117,6 +118,10 @@ crashes: $(STAMP)
 
 fuzz-deep: $(STAMP)
 	@FUZZ_DEEP=yes $(BIN)/python -m pytest -n0 tests/contract/fuzz.py $(ARGS)
+
+coverage: $(STAMP)
+	@$(BIN)/python -m pytest -q tests/domain --cov --cov-fail-under=0 --cov-report=
+	@$(BIN)/coverage report --include='*/domain/*' --fail-under=100
 
 security: $(STAMP)
 	@MATRIX=whole PROBES=whole $(BIN)/python -m tests.security
