@@ -160,7 +160,7 @@ def test_equal_values_have_equal_hashes_under_one_secret_only(ours: Keyring) -> 
 
 
 def test_who_sends_back_what_could_not_be_read_changes_nothing(data_key: DataKey) -> None:
-    row = data_key.sealed_row(t.parties, ROW, {"name": UNREADABLE, "phone": "1", "email": None, "unit": UNREADABLE})
+    row = data_key.sealed_changes(t.parties, ROW, {"name": UNREADABLE, "phone": "1", "email": None, "unit": UNREADABLE})
 
     assert row.keys() == {"phone", "email", "unit"}
     assert (row["email"], row["unit"]) == (None, UNREADABLE)
@@ -278,6 +278,14 @@ async def test_without_the_key_nothing_is_shown_and_everybody_can_leave(
 
     assert (await office.intake.send("GET", f"/v1/parties/{story.complainants[0].party_id}")).status_code == 500
     await story.withdraw(story.complainants[0])
+
+
+async def test_who_is_really_called_unreadable_is_filed_like_anybody_else(office: Office) -> None:
+    """What stands for a value that does not open is kept from correcting one, and from nothing else."""
+    story = await office.file(narrative=UNREADABLE, complainants=[{"name": UNREADABLE, "safe_contact": UNREADABLE}])
+    party = await office.intake.get(f"/v1/parties/{story.complainants[0].party_id}")
+    assert (party["name"], party["safe_contact"]) == (UNREADABLE, UNREADABLE)
+    assert (await office.intake.get(f"/v1/complaints/{story.complaint_id}"))["narrative"] == UNREADABLE
 
 
 async def test_a_complaint_whose_data_key_was_destroyed_is_there_and_unreadable(

@@ -102,7 +102,7 @@ class Complaints:
         corrected = await self._connection.execute(
             complaints.update()
             .where(complaints.c.id == complaint_id, sees_complaint(reach))
-            .values(key.sealed_row(complaints, complaint_id, changes))
+            .values(key.sealed_changes(complaints, complaint_id, changes))
             .returning(complaints.c.id)
         )
         if corrected.first() is None:

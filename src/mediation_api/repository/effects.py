@@ -131,7 +131,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             yield _session(fact.session_id).values(
                 during=Range(fact.starts_at, fact.ends_at),
                 mode=fact.mode,
-                **_sealed(key, tables.sessions, fact.session_id, place=fact.place),
+                **_key(key).sealed_changes(tables.sessions, fact.session_id, {"place": fact.place}),
             )
         case facts.SessionCancelled():
             yield _session(fact.session_id).values(state=SessionState.CANCELLED)
@@ -262,9 +262,13 @@ def _agreement(fact: facts.AgreementMade, case_id: UUID, key: DataKey | None, at
 
 
 def _sealed(key: DataKey | None, table: Table, row_id: UUID, **texts: str | None) -> dict[str, object]:
+    return _key(key).sealed_row(table, row_id, texts)
+
+
+def _key(key: DataKey | None) -> DataKey:
     if key is None:
         raise TypeError("a fact that tells something needs the data key")
-    return key.sealed_row(table, row_id, texts)
+    return key
 
 
 def _participant(case_id: UUID, party_id: UUID) -> Update:

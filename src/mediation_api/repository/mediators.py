@@ -52,7 +52,7 @@ class Mediators:
             corrected = await self._connection.execute(
                 t.mediators.update()
                 .where(t.mediators.c.id == mediator_id)
-                .values(key.sealed_row(t.mediators, mediator_id, changes))
+                .values(key.sealed_changes(t.mediators, mediator_id, changes))
                 .returning(t.mediators.c.id)
             )
         except IntegrityError as error:

@@ -74,7 +74,7 @@ class Parties:
             corrected = await self._connection.execute(
                 parties.update()
                 .where(parties.c.id == party_id, sees_party(reach))
-                .values(key.sealed_row(parties, party_id, changes))
+                .values(key.sealed_changes(parties, party_id, changes))
                 .returning(parties.c.complaint_id)
             )
         except IntegrityError as error:

@@ -143,16 +143,21 @@ class DataKey:
         return Ciphertext(MARK + _encrypted(AESGCM(self.key), text.encode(), place))
 
     def sealed_row(self, table: Table, row_id: UUID, values: Mapping[str, object]) -> dict[str, object]:
-        """Values of a row, those of sealed columns sealed, with the hashes by which they are found.
+        """Values of a row, those of sealed columns sealed, with the hashes by which they are found."""
+        sealed = {
+            name: self.seal(table.name, name, row_id, value)
+            for name, value in values.items()
+            if isinstance(value, str) and is_sealed(table, name)
+        }
+        return {**values, **sealed, **hashes_of(table, values)}
+
+    def sealed_changes(self, table: Table, row_id: UUID, changes: Mapping[str, object]) -> dict[str, object]:
+        """Changes of a row that is there, sealed in the same way.
 
         Who sends back `UNREADABLE`, as it was shown, changes nothing: what cannot be opened today may be tomorrow.
         """
-        row = {name: value for name, value in values.items() if not (is_sealed(table, name) and value == UNREADABLE)}
-        hashes = hashes_of(table, row)
-        for name, value in row.items():
-            if isinstance(value, str) and is_sealed(table, name):
-                row[name] = self.seal(table.name, name, row_id, value)
-        return row | hashes
+        told = {name: value for name, value in changes.items() if not (is_sealed(table, name) and value == UNREADABLE)}
+        return self.sealed_row(table, row_id, told)
 
 
 def new_key() -> bytes:
