@@ -12,9 +12,10 @@ from tests.build import NARRATIVE, Office
 from tests.conftest import Clock, RolledBackDatabase, application, calling
 
 from mediation_api.domain import access_codes
+from mediation_api.domain.values import Tried
 from mediation_api.repository.database import Database
 from mediation_api.repository.tables import tries
-from mediation_api.repository.tries import Tries, What
+from mediation_api.repository.tries import Tries
 from mediation_api.routers.limits import Limiter
 from mediation_api.settings import Settings
 
@@ -123,7 +124,7 @@ async def test_without_the_count_all_of_them_would_be_looked_at(
     """The control."""
     code = (await committed_office.file()).complainants[0].access_code
 
-    async def always_the_first(_tries: Tries, _what: What, _who: str, *, at: datetime) -> int:
+    async def always_the_first(_tries: Tries, _what: Tried, _who: str, *, at: datetime) -> int:
         del at
         return 1
 

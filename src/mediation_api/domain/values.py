@@ -267,6 +267,15 @@ class PurgeReason(StrEnum):
     """The person it tells of asked for it, and two of the office agreed."""
 
 
+class Tried(StrEnum):
+    """What may be tried only so often in an hour."""
+
+    CODE = "code"
+    """An access code; counted by the part of it that finds it."""
+    FILING = "filing"
+    """A complaint that the public files; counted by a keyed hash of the address."""
+
+
 class SeatRole(StrEnum):
     """In which capacity somebody is in the room."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import RowMapping, and_, insert, select
+from sqlalchemy import RowMapping, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Actor, Reach
@@ -58,7 +58,7 @@ class LegalHolds:
         statement: AnySelect = (
             select(t.legal_holds)
             .select_from(t.complaints)
-            .outerjoin(t.legal_holds, and_(h.complaint_id == t.complaints.c.id))
+            .outerjoin(t.legal_holds, h.complaint_id == t.complaints.c.id)
             .where(t.complaints.c.id == complaint_id, sees_complaint(reach))
             .order_by(h.placed_at, h.id)
         )

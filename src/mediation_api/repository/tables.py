@@ -61,6 +61,7 @@ from mediation_api.domain.values import (
     SessionState,
     Side,
     Standing,
+    Tried,
 )
 from mediation_api.repository.sealing import Sealed, SealedString, Searched
 
@@ -660,7 +661,7 @@ tries = Table(
     Column("who", String, primary_key=True),
     _instant("hour"),
     Column("number", Integer, nullable=False),
-    CheckConstraint("what IN ('code', 'filing')", name="what"),
+    _one_of("what", Tried),
     CheckConstraint("number >= 1", name="number"),
     Index("ix_tries_hour", "hour"),
 )

@@ -4,25 +4,16 @@ Whoever tries twice at once waits at the row of the first, so that no number of 
 """
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import CTE, and_, case, delete, not_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.domain.values import Tried
 from mediation_api.repository.tables import tries
 
 _SWEPT_AT_ONCE: Final = 20
-
-
-class What(StrEnum):
-    """What is counted."""
-
-    CODE = "code"
-    """An access code was tried; `who` is the part of it that finds it."""
-    FILING = "filing"
-    """The public filed a complaint; `who` is a keyed hash of the address."""
 
 
 class Tries:
@@ -31,7 +22,7 @@ class Tries:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def count(self, what: What, who: str, *, at: datetime) -> int:
+    async def count(self, what: Tried, who: str, *, at: datetime) -> int:
         """Count one try, and say which one of this hour it is. Others of the same wait until the transaction ends.
 
         A few counts of hours that are over are forgotten on the way.
@@ -49,12 +40,12 @@ class Tries:
         found = await self._connection.execute(counted.returning(t.c.number).add_cte(_forgotten(what, who, hour)))
         return int(found.scalar_one())
 
-    async def forget(self, what: What, who: str) -> None:
+    async def forget(self, what: Tried, who: str) -> None:
         """Forget the tries: it was the right one."""
         await self._connection.execute(delete(tries).where(tries.c.what == what, tries.c.who == who))
 
 
-def _forgotten(what: What, who: str, hour: datetime) -> CTE:
+def _forgotten(what: Tried, who: str, hour: datetime) -> CTE:
     """The counts of others in hours that are over. That of this try itself is begun anew by the same statement."""
     t = tries
     own = and_(t.c.what == what, t.c.who == who)

@@ -1,6 +1,5 @@
 """Access tokens: a member of the public exchanges an access code for a short-lived token."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,12 +7,10 @@ from fastapi import APIRouter, Request
 from pydantic import Field, StringConstraints
 
 from mediation_api.domain import access_codes
-from mediation_api.domain.access_codes import AccessCode
 from mediation_api.domain.errors import AccessCodeInvalid
-from mediation_api.repository.parties import Parties
-from mediation_api.repository.tries import Tries, What
+from mediation_api.domain.values import Tried
 from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import InService, NewId, Now, ReachedByAnybody, Service
+from mediation_api.routers.deps import InService, NewId, Now, Parties, ReachedByAnybody, Tries
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.limits import hold_per_hour
 from mediation_api.routers.types import In, Out
@@ -44,39 +41,30 @@ class AccessTokenOut(Out):
     openapi_extra={"security": []},
 )
 async def exchange_access_code(
-    body: AccessCodeIn, _reached: ReachedByAnybody, request: Request, service: InService, at: Now, token_id: NewId
+    body: AccessCodeIn,
+    _reached: ReachedByAnybody,
+    parties: Parties,
+    tries: Tries,
+    service: InService,
+    at: Now,
+    token_id: NewId,
+    request: Request,
 ) -> AccessTokenOut:
     """Give a token for an access code. A wrong, a replaced and an unknown code are answered alike, and as fast.
 
     With one code a few wrong secrets may be tried in an hour; then even the right one has to wait.
     """
-    party_id = await _party_of(access_codes.parse(body.access_code), request, service, at)
+    code = access_codes.parse(body.access_code)
+    limit = service.settings.code_tries_per_hour
+    await hold_per_hour(tries, Tried.CODE, code.lookup, limit, request=request, at=at)
+    stored = await parties.find_code(code.lookup)
+    secret = service.settings.access_code_secret.get_secret_value().encode()
+    if not access_codes.matches(code, None if stored is None else stored.digest, secret) or stored is None:
+        raise AccessCodeInvalid
+    await tries.forget(Tried.CODE, code.lookup)
     return AccessTokenOut(
-        access_token=service.issuer.issue(party_id, token_id=token_id, now=at),
+        access_token=service.issuer.issue(stored.party_id, token_id=token_id, now=at),
         token_type="Bearer",  # noqa: S106 - a kind, not a secret
         expires_in=service.settings.access_token_minutes * 60,
-        party_id=party_id,
+        party_id=stored.party_id,
     )
-
-
-async def _party_of(code: AccessCode, request: Request, service: Service, at: datetime) -> UUID:
-    """Whom a code speaks for. A wrong one is refused after the transaction: that it was tried has to stay.
-
-    Raises:
-        AccessCodeInvalid: nobody.
-        Told: too many wrong ones were tried (429).
-    """
-    secret, limit = (
-        service.settings.access_code_secret.get_secret_value().encode(),
-        service.settings.code_tries_per_hour,
-    )
-    async with service.database.transaction(for_parties=True) as opened:
-        tries = Tries(opened)
-        await hold_per_hour(tries, What.CODE, code.lookup, limit, request=request, at=at)
-        stored = await Parties(opened).find_code(code.lookup)
-        is_right = access_codes.matches(code, None if stored is None else stored.digest, secret)
-        if is_right:
-            await tries.forget(What.CODE, code.lookup)
-    if stored is None or not is_right:
-        raise AccessCodeInvalid
-    return stored.party_id

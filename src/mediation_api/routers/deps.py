@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import access, readings, target
 from mediation_api.domain.access import ANYBODY, Reach
-from mediation_api.domain.errors import Unauthenticated
+from mediation_api.domain.errors import AccessCodeInvalid, Unauthenticated
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.readings import Purpose
 from mediation_api.outreach.tokens import Issuer, Verifier
@@ -46,8 +46,8 @@ from mediation_api.settings import Settings
 
 T = TypeVar("T")
 
-FOR_PARTIES = frozenset({"get_disclosure"})
-"""What a party needs in order to answer: it has a connection of the parties' pool."""
+FOR_PARTIES = frozenset({"exchange_access_code", "get_disclosure"})
+"""What a party needs before it has a token, or in order to answer: it has a connection of the parties' pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,8 @@ Opened = Annotated[Reach, Depends(opening)]
 async def connection(request: Request, service: InService, reached: ReachedByAnybody) -> AsyncIterator[AsyncConnection]:
     """A connection for this request, once the caller may make it: one transaction, or plain reads for a GET.
 
-    What a party reads is shown to it through the wall; its commands decide on the whole case.
+    What a party reads is shown to it through the wall; its commands decide on the whole case. A wrong access code is
+    refused, and that it was tried is committed all the same.
     """
     database, actor = service.database, reached.actor
     for_parties = actor.is_party or request.scope["endpoint"].__name__ in FOR_PARTIES
@@ -183,8 +184,14 @@ async def connection(request: Request, service: InService, reached: ReachedByAny
         opening = database.shown_to(actor)
     else:
         opening = database.reading(for_parties=for_parties)
+    wrong: AccessCodeInvalid | None = None
     async with opening as opened:
-        yield opened
+        try:
+            yield opened
+        except AccessCodeInvalid as refused:
+            wrong = refused
+    if wrong is not None:
+        raise wrong
 
 
 Connection = Annotated[AsyncConnection, Depends(connection, scope="function")]

@@ -19,7 +19,8 @@ from typing import Final
 
 from fastapi import Request
 
-from mediation_api.repository.tries import Tries, What
+from mediation_api.domain.values import Tried
+from mediation_api.repository.tries import Tries
 from mediation_api.routers.problems import Told
 from mediation_api.settings import Settings
 
@@ -59,7 +60,7 @@ class Quota:
         return {**told, "Retry-After": str(self.seconds)} if refused else told
 
 
-async def hold_per_hour(tries: Tries, what: What, who: str, limit: int, *, request: Request, at: datetime) -> None:
+async def hold_per_hour(tries: Tries, what: Tried, who: str, limit: int, *, request: Request, at: datetime) -> None:
     """Count a try of this hour. Raises Told: it is one too many (429)."""
     number = await tries.count(what, who, at=at)
     if number > limit:
@@ -74,7 +75,7 @@ async def hold_filings(tries: Tries, request: Request, settings: Settings, at: d
     secret = settings.access_code_secret.get_secret_value().encode()
     # A keyed hash tells addresses apart, and gives none away.
     who = hmac.new(secret, _OF_ADDRESSES + address.encode(), hashlib.sha256).hexdigest()
-    await hold_per_hour(tries, What.FILING, who, settings.filings_per_hour, request=request, at=at)
+    await hold_per_hour(tries, Tried.FILING, who, settings.filings_per_hour, request=request, at=at)
 
 
 class Limiter:
