@@ -127,8 +127,14 @@ def test_an_open_list_names_what_there_is_and_closes_nothing() -> None:
     assert {address: field["x-extensible-enum"] for address, field in fields.items()} == OPEN_LISTS
     assert not any("enum" in field for field in fields.values())
     assert set(OPEN_LISTS["Problem", "code"]) == set(CATALOGUE)
-    assert set(OPEN_LISTS["FactOut", "kind"]) == {
-        each.kind for each in vars(facts).values() if _is_a_kind_of_fact(each)
+    # A timeline is of a case: what is restricted, or about something else, is in none.
+    every = {each.kind: each.audience for each in vars(facts).values() if _is_a_kind_of_fact(each)}
+    restricted = {kind for kind, audience in every.items() if audience is facts.Audience.RESTRICTED}
+    assert restricted
+    assert set(OPEN_LISTS["FactOut", "kind"]) < every.keys() - restricted
+    assert {every[kind] for kind in OPEN_LISTS["SharedFactOut", "kind"]} == {
+        facts.Audience.OWN,
+        facts.Audience.PARTICIPANTS,
     }
 
 

@@ -12,8 +12,9 @@ from dataclasses import asdict
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
+from mediation_api.domain.facts import Audience, CaseFact, Fact
 from mediation_api.domain.readings import OPENS
 from mediation_api.domain.screening import CURRENT
 from mediation_api.routers.catalogue import CATALOGUE
@@ -91,11 +92,12 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """The kinds of facts that each operation may record. It records one at least."""
 
 
-_KINDS: Final = sorted({kind for recorded in RECORDS.values() for kind in recorded})
+_OF_CASES: Final[tuple[type[Fact], ...]] = get_args(CaseFact)
+_SHOWN_TO_PARTIES: Final = (Audience.OWN, Audience.PARTICIPANTS)
 OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
     {
-        ("FactOut", "kind"): _KINDS,
-        ("SharedFactOut", "kind"): _KINDS,
+        ("FactOut", "kind"): sorted(fact.kind for fact in _OF_CASES),
+        ("SharedFactOut", "kind"): sorted(fact.kind for fact in _OF_CASES if fact.audience in _SHOWN_TO_PARTIES),
         ("FindingOut", "code"): [rule.code for rule in CURRENT.rules],
         ("Problem", "code"): sorted(CATALOGUE),
     }
