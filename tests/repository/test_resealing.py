@@ -180,6 +180,22 @@ async def test_another_search_secret_is_hashed_under_and_officers_find_their_cas
         await office.intake.post(f"/v1/complaints/{story.complaint_id}/parties", twice, 409)
 
 
+async def test_a_number_that_does_not_open_is_passed_over(
+    committed: Settings, committed_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not hashed as what stands in its place, which would be one number of several officers."""
+    monkeypatch.setattr(resealing, "_BETWEEN_ROUNDS_SECONDS", 0)
+    await committed_office.file(officers=[{}, {}, {}])
+    database = Database.of(committed)
+    two = "SELECT id FROM parties WHERE side = 'officer' LIMIT 2"
+    async with database.transaction() as connection:
+        await connection.execute(text(f"UPDATE parties SET employee_number = 'sealed.1.' || id WHERE id IN ({two})"))  # noqa: S608
+    await database.close()
+    another = under(committed, committed.encryption_keys.get_secret_value(), search_secret="dev-only-" + "z" * 32)
+
+    assert await rotate(another) == Rotation(hashed=1)
+
+
 # ── what was written before ────────────────────────────────────────────────────────────────────────────────────────
 
 

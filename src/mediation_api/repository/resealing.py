@@ -26,6 +26,7 @@ from mediation_api.repository.data_keys import opened, owner_of
 from mediation_api.repository.database import create_engine
 from mediation_api.repository.sealing import (
     MARK,
+    UNREADABLE,
     DataKey,
     Keyring,
     Sealed,
@@ -260,11 +261,12 @@ async def _hash(connection: AsyncConnection, after: UUID) -> Batch:
     rows = found.all()
     if not rows:
         return None, 0
-    await connection.execute(
-        table.update().where(table.c.id == bindparam("row")).values(employee_number_index=bindparam("number")),
-        [{"row": row.id, "number": row.employee_number} for row in rows],
-    )
-    return rows[-1].id, len(rows)
+    # A number that does not open is nobody's: the hash of what stands in its place would be one of them all.
+    hashed = [{"row": row.id, "number": row.employee_number} for row in rows if row.employee_number != UNREADABLE]
+    if hashed:
+        by_row = table.update().where(table.c.id == bindparam("row"))
+        await connection.execute(by_row.values(employee_number_index=bindparam("number")), hashed)
+    return rows[-1].id, len(hashed)
 
 
 async def _standing(engine: AsyncEngine) -> Standing:
