@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import (
@@ -177,6 +178,7 @@ def _pauses() -> AnyColumn:
     ).label("pauses")
 
 
+@cache  # to put it together costs as much as to run it
 def _for_the_office() -> AnySelect:
     absences = (
         select(func.count())

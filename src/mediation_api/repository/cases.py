@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from enum import Enum
+from functools import cache
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
@@ -232,6 +233,7 @@ def _speaker(reach: Reach) -> AnyColumn:
     return own.with_only_columns(participants.party_id).scalar_subquery().label("speaker")
 
 
+@cache  # to put it together costs as much as to run it
 def _whole() -> AnySelect:
     """One statement that reads a case and its children."""
     t = tables
@@ -285,6 +287,7 @@ def _whole() -> AnySelect:
     )
 
 
+@cache  # to put it together costs as much as to run it
 def _own_part() -> AnySelect:
     """The case as far as a party's own part goes: through the wall it holds nobody else, and nobody else's needs."""
     return _case(_participants({}), _attendees(), _agreements())

@@ -4,6 +4,7 @@ The data key of whatever belongs to a complaint is the complaint's: of its parti
 delete that one row is to destroy all of it, in the database as in each backup that is younger.
 """
 
+from functools import cache, lru_cache
 from uuid import UUID
 
 from sqlalchemy import CTE, Column, ScalarSelect, Table, Text, Uuid, cast, func, literal, select, type_coerce
@@ -19,6 +20,7 @@ _BINDING = frozenset({agreements.c.text})
 """Texts that people sign: where one does not open, nothing is shown in its place."""
 
 
+@lru_cache
 def opened(column: AnyColumn, *, written_to: AnyColumn | None = None, owner: AnyColumn | None = None) -> AnyColumn:
     """A sealed column, to be read: with its row and its wrapped key, and opened as it arrives.
 
@@ -36,13 +38,14 @@ def opened(column: AnyColumn, *, written_to: AnyColumn | None = None, owner: Any
     return type_coerce(envelope, type_).label(column.name)
 
 
-def opened_columns(table: Table, *, but: frozenset[str] = frozenset()) -> list[AnyColumn]:
+@cache
+def opened_columns(table: Table, *, but: frozenset[str] = frozenset()) -> tuple[AnyColumn, ...]:
     """All columns of a table, those that are sealed opened; without the hashes by which they are found."""
-    return [
+    return tuple(
         opened(column) if isinstance(column.type, Sealed) else column
         for column in table.c
         if column.name not in but and not isinstance(column.type, Searched)
-    ]
+    )
 
 
 async def data_key(connection: AsyncConnection, owner: UUID | ScalarSelect[UUID]) -> DataKey:

@@ -10,7 +10,7 @@ from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened_columns
-from mediation_api.repository.nesting import AnyColumn, AnySelect
+from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.reach import own_participation, sees_case
 from mediation_api.repository.recording import recorded
 
@@ -59,10 +59,10 @@ class CaseRecords:
 
     async def _of(self, records: Table, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         belongs = records.c.case_id == t.cases.c.id
-        columns: list[AnyColumn] = opened_columns(records)
+        columns = opened_columns(records)
         if reach.relation is Relation.OWN:
             # Who of the staff wrote it down is not the party's to know.
-            columns = [column for column in columns if column.name not in {"by", "by_role"}]
+            columns = opened_columns(records, but=frozenset({"by", "by_role"}))
             own = own_participation(reach.actor).where(
                 t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
             )
