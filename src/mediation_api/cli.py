@@ -2,6 +2,8 @@
 
 What goes wrong for the operator is one line on standard error and exit code 2, without a traceback and without
 the value of a setting.
+
+A command imports what it needs when it runs: to print a token must not take as long as to begin to serve.
 """
 
 import asyncio
@@ -21,32 +23,18 @@ from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Final, Never
+from typing import TYPE_CHECKING, Annotated, Final, Never
 
 import typer
-import uvicorn
-from alembic import command
-from alembic.util import CommandError
 from pydantic import SecretStr
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from mediation_api.demo import DemoCard
-from mediation_api.demo import seed as load_demo_data
 from mediation_api.domain.access import Role, page
 from mediation_api.domain.retention import DEFAULT_DAYS, Periods
 from mediation_api.domain.retention import page as retention_page
 from mediation_api.domain.values import DataKind
-from mediation_api.main import create_app
-from mediation_api.outreach.audit import Report, StatementError, export, key_of, public_keys, verify
 from mediation_api.outreach.dev_identity import dev_token, write_dev_keys
 from mediation_api.outreach.tokens import CITY_ROLES
-from mediation_api.repository import resealing
-from mediation_api.repository.database import create_engine, migrations_config
 from mediation_api.repository.embedded import EmbeddedServer, EmbeddedServerError, running_url
-from mediation_api.repository.retention import purge_due
-from mediation_api.repository.roles import SERVICE, make_roles, require_safe_role, roles_sql
-from mediation_api.repository.sealing import KeyMissing, new_key
-from mediation_api.repository.wall import shows_all
 from mediation_api.settings import (
     DEV_SECRET_FILES,
     DEV_SECRET_PREFIX,
@@ -57,6 +45,9 @@ from mediation_api.settings import (
     markdown_table,
     settings_from_environment,
 )
+
+if TYPE_CHECKING:
+    from mediation_api.demo import DemoCard
 
 FAILED: Final = 2
 DEMO_EMPLOYEE_NUMBER: Final = "10001"
@@ -98,6 +89,12 @@ def dev(
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=1, max=65535)] = 8000,
 ) -> None:
     """Run everything on this machine: a database, demo data, keys and the service. Ctrl-C stops all of it."""
+    import uvicorn
+
+    from mediation_api.main import create_app
+    from mediation_api.repository import resealing
+    from mediation_api.repository.roles import SERVICE, make_roles
+
     with _one_line_errors(), _listening(port) as listener:
         _prepare(data_dir)
         server = EmbeddedServer(data_dir / "database")
@@ -130,6 +127,12 @@ def serve() -> None:
 
     The address names mediation_service, or a login that is a member of it.
     """
+    import uvicorn
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from mediation_api.repository import resealing
+    from mediation_api.repository.roles import require_safe_role
+
     with _one_line_errors():
         settings = _with_database(settings_from_environment())
         if settings.environment is not Environment.DEV:
@@ -164,6 +167,8 @@ def migrate() -> None:
 @app.command()
 def roles() -> None:
     """Print the SQL that makes the roles of the service, for an administrator of the database server."""
+    from mediation_api.repository.roles import roles_sql
+
     _say(roles_sql().rstrip())
 
 
@@ -188,6 +193,9 @@ def token(
 @app.command()
 def seed(data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY) -> None:
     """Load the demo data into an empty development database, and print an access code and what to try."""
+    from mediation_api.demo import seed as load_demo_data
+    from mediation_api.repository.roles import SERVICE
+
     with _one_line_errors():
         url = os.environ.get(f"{PREFIX}DATABASE_URL")
         if url and os.environ.get(f"{PREFIX}ENVIRONMENT") != Environment.DEV:
@@ -221,6 +229,8 @@ def access() -> None:
 @app.command()
 def openapi() -> None:
     """Print the contract as the application describes it (openapi/)."""
+    from mediation_api.main import create_app
+
     with _one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         _prepare(Path(scratch))
         application = create_app(
@@ -252,6 +262,10 @@ def retention(
 
 
 async def _purge(settings: Settings) -> Counter[DataKind]:
+    from mediation_api.repository.database import create_engine
+    from mediation_api.repository.retention import purge_due
+    from mediation_api.repository.wall import shows_all
+
     engine = create_engine(settings)
     try:
         async with engine.connect() as connection:
@@ -268,6 +282,8 @@ def audit_export(
     to: Annotated[Path | None, typer.Option(help="A file to write; standard output unless given.")] = None,
 ) -> None:
     """Write a signed statement of how far each chain of facts goes, to be kept away from the database."""
+    from mediation_api.outreach.audit import export
+
     with _one_line_errors(), nullcontext(sys.stdout.buffer) if to is None else to.open("xb") as file:
         asyncio.run(export(_with_database(settings_from_environment()), file, at=datetime.now(UTC)))
 
@@ -275,6 +291,8 @@ def audit_export(
 @audit.command("keys")
 def audit_keys() -> None:
     """Print the public key (JWKS) with which others check those statements."""
+    from mediation_api.outreach.audit import key_of, public_keys
+
     with _one_line_errors():
         _say(public_keys(key_of(settings_from_environment())))
 
@@ -285,6 +303,7 @@ def audit_verify(
     keys: Annotated[Path | None, typer.Option(help="Keys that may have signed it (JWKS); ours unless given.")] = None,
 ) -> None:
     """Compute the chain of facts anew, and print a line for each place where it does not hold. Ends with 1 if any."""
+    from mediation_api.outreach.audit import Report, verify
 
     async def examine(report: Report) -> None:
         async with aclosing(verify(_with_database(settings_from_environment()), against, keys, report)) as found:
@@ -311,6 +330,8 @@ def keys_rotate() -> None:
 
     What was written before there was encryption is encrypted, too. It may be stopped and started again.
     """
+    from mediation_api.repository import resealing
+
     with _one_line_errors():
         done = asyncio.run(resealing.rotate(_with_database(settings_from_environment())))
         _say(f"{done.sealed} rows sealed, {done.wrapped} data keys wrapped, {done.hashed} employee numbers hashed.")
@@ -320,6 +341,8 @@ def keys_rotate() -> None:
 @keys.command("status")
 def keys_status() -> None:
     """Print what is under which key. Ends with 1 while there is something for `rotate` to do."""
+    from mediation_api.repository import resealing
+
     with _one_line_errors():
         found = asyncio.run(resealing.standing(_with_database(settings_from_environment())))
     for key_id, count in found.keys.items():
@@ -355,17 +378,38 @@ def _one_line_errors() -> Iterator[None]:
     """Turn what an operator can mend into one line."""
     try:
         yield
-    except (SettingsError, EmbeddedServerError, StatementError, KeyMissing, CommandError) as error:
-        _fail(str(error))
-    except DBAPIError as error:
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        line = _line(error)
+        if line is None:
+            raise
+        _fail(line)
+
+
+def _line(error: Exception) -> str | None:
+    """What to tell an operator; None for what is no fault of theirs."""
+    if isinstance(error, (SettingsError, EmbeddedServerError)):
+        return str(error)
+
+    from alembic.util import CommandError
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    from mediation_api.outreach.audit import StatementError
+    from mediation_api.repository.sealing import KeyMissing
+
+    if isinstance(error, (StatementError, KeyMissing, CommandError)):
+        return str(error)
+    if isinstance(error, DBAPIError):
         # The text of a database's error may hold data: its class and its code do not.
         state = getattr(error.orig, "sqlstate", None)
-        _fail(f"The database refused: {type(error.orig).__name__}{f', SQLSTATE {state}' if state else ''}.")
-    except SQLAlchemyError as error:
-        _fail(f"The database could not be used: {type(error).__name__}.")
-    except OSError as error:
+        return f"The database refused: {type(error.orig).__name__}{f', SQLSTATE {state}' if state else ''}."
+    if isinstance(error, SQLAlchemyError):
+        return f"The database could not be used: {type(error).__name__}."
+    if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
-        _fail(f"{error.strerror or type(error).__name__}{where}")
+        return f"{error.strerror or type(error).__name__}{where}"
+    return None
 
 
 @contextmanager
@@ -436,6 +480,8 @@ def _development_secret(name: str) -> str:
 
 def _entry(key_id: str) -> str:
     """A new key, as it stands in MEDIATION_ENCRYPTION_KEYS."""
+    from mediation_api.repository.sealing import new_key
+
     return f"{key_id}:{base64.b64encode(new_key()).decode()}"
 
 
@@ -446,13 +492,20 @@ def _with_database(settings: Settings) -> Settings:
 
 
 def _migrate(settings: Settings) -> None:
+    from alembic import command
+
+    from mediation_api.repository.database import migrations_config
+
     config = migrations_config()
     config.attributes["settings"] = settings
     command.upgrade(config, "head")
 
 
-def _demo_card(settings: Settings, path: Path) -> DemoCard:
+def _demo_card(settings: Settings, path: Path) -> "DemoCard":
     """Load the demo data on the first run; later runs show the same card, which lives and dies with the data."""
+    from mediation_api.demo import DemoCard
+    from mediation_api.demo import seed as load_demo_data
+
     if path.exists():
         saved = json.loads(path.read_text(encoding="utf-8"))
         return DemoCard(access_code=saved["access_code"], curl=tuple(saved["curl"]))
@@ -483,7 +536,7 @@ def _token(
     )
 
 
-def _what_to_try(settings: Settings, card: DemoCard, port: int) -> str:
+def _what_to_try(settings: Settings, card: "DemoCard", port: int) -> str:
     address = f"http://127.0.0.1:{port}"
     lines = [
         "",
