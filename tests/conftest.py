@@ -50,7 +50,6 @@ from mediation_api.outreach.dev_identity import write_dev_keys
 from mediation_api.repository.database import Database, create_engine, migrations_config
 from mediation_api.repository.embedded import EmbeddedServer, stop_left_behind
 from mediation_api.repository.roles import roles_sql
-from mediation_api.repository.wall import leave
 from mediation_api.settings import DEV_SECRET_PREFIX, Environment, Settings
 
 SERVER_VARIABLE: Final = "MEDIATION_TEST_SERVER_URL"
@@ -329,6 +328,16 @@ def clock() -> Clock:
     return Clock()
 
 
+_AS_A_COMMIT_DOES: Final = """
+    DO $$ BEGIN
+        PERFORM set_config('role', 'none', true);
+        SET CONSTRAINTS ALL IMMEDIATE;
+        SET CONSTRAINTS ALL DEFERRED;
+    END $$
+"""
+"""A party's role ends with the transaction, and what is deferred is checked: the end of a savepoint does neither."""
+
+
 class RolledBackDatabase(Database):
     """Transactions that end as savepoints of one that is never committed.
 
@@ -345,24 +354,34 @@ class RolledBackDatabase(Database):
     @asynccontextmanager
     async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         del for_parties
-        async with self._alone(), self._connection.begin_nested():
+        async with self._alone(), self._savepoint():
             yield self._connection
-            # A party's role lasts to the end of the transaction, and a savepoint is none.
-            await leave(self._connection)
-            # The end of a savepoint does not check what is deferred to the commit.
-            await self._connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
-            await self._connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
+            await self._connection.exec_driver_sql(_AS_A_COMMIT_DOES)
 
     @asynccontextmanager
     async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         del for_parties
-        async with self._alone(), self._connection.begin_nested():
+        async with self._alone(), self._savepoint():
             yield self._connection
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
         async with self.transaction() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def _savepoint(self) -> AsyncIterator[None]:
+        # SQLAlchemy gives each savepoint a name of its own, and a statement prepared for it: they would crowd out,
+        # on a connection that lasts as long as the run, the prepared statements of the service.
+        driver = (await self._connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        await driver.execute("SAVEPOINT request")
+        try:
+            yield
+        except BaseException:
+            await driver.execute("ROLLBACK TO SAVEPOINT request; RELEASE SAVEPOINT request")
+            raise
+        await driver.execute("RELEASE SAVEPOINT request")
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:

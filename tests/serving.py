@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,19 +52,21 @@ def served() -> Iterator[Served]:
         with (folder / "output").open("w") as output:
             process = subprocess.Popen([COMMAND, "dev", "--port", str(port)], cwd=folder, stdout=output, stderr=output)
         try:
-            _wait(process, running)
+            wait_until_answered(process, f"{running.api}/health/ready", lambda: running.output)
             yield running
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(START_SECONDS)
 
 
-def _wait(process: subprocess.Popen[bytes], running: Served) -> None:
+def wait_until_answered(process: subprocess.Popen[bytes], address: str, output: Callable[[], str]) -> None:
+    """Wait until an address answers 200. A process that ends before that fails the test with what it has printed."""
     deadline = time.monotonic() + START_SECONDS
-    while True:
-        assert process.poll() is None, running.output
-        assert time.monotonic() < deadline, running.output
-        with suppress(httpx.TransportError):
-            if httpx.get(f"{running.api}/health/ready").status_code == httpx.codes.OK:
-                return
-        time.sleep(0.05)
+    with httpx.Client() as client:
+        while True:
+            assert process.poll() is None, output()
+            assert time.monotonic() < deadline, output()
+            with suppress(httpx.TransportError):
+                if client.get(address).status_code == httpx.codes.OK:
+                    return
+            time.sleep(0.05)

@@ -10,9 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import literal, select
+from tests.serving import START_SECONDS, wait_until_answered
 from typer.testing import CliRunner
 
 from mediation_api.cli import _prepare, app
@@ -33,7 +33,6 @@ from mediation_api.repository.embedded import EmbeddedServer
 from mediation_api.settings import Settings, markdown_table
 
 PROGRAM: Final = Path(sys.executable).with_name("mediation-api")
-START_SECONDS: Final = 120.0
 
 
 def _free_port() -> int:
@@ -81,14 +80,7 @@ class Dev:
         return self.output.read_text(encoding="utf-8")
 
     def wait_until_live(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            with suppress(httpx.TransportError):
-                if httpx.get(f"http://127.0.0.1:{self.port}/health/live").status_code == 200:
-                    return
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
-            time.sleep(0.05)
+        wait_until_answered(self.process, f"http://127.0.0.1:{self.port}/health/live", self.said)
 
     def access_code(self) -> str:
         found = re.search(r"Access code +(\S+)", self.said())
@@ -386,12 +378,7 @@ def test_serve_answers_with_as_many_workers_as_asked(development: Path, committe
         [PROGRAM, "serve"], env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        deadline = time.monotonic() + START_SECONDS
-        answered = False
-        while not answered and time.monotonic() < deadline:
-            with suppress(httpx.TransportError):
-                answered = httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
-        assert answered
+        wait_until_answered(process, f"http://127.0.0.1:{port}/health/ready", lambda: "")
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(START_SECONDS)

@@ -1480,7 +1480,7 @@ def test_no_history_breaks_the_rules(world: World) -> None:
         HistoriesHere,
         settings=settings(
             profile,
-            max_examples=profile.max_examples if deep else 20,
+            max_examples=profile.max_examples if deep else 10,
             stateful_step_count=40 if deep else 8,
             derandomize=not deep,
             # To shrink a history takes minutes; the deep profile does.

@@ -6,6 +6,7 @@ noted in `SEEN`; at the end of a whole run, conftest.py compares that with what 
 
 import json
 import re
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -108,6 +109,11 @@ def contract() -> Contract:
     from mediation_api.routers.headers import HEADERS  # noqa: PLC0415
 
     return Contract(json.loads(CONTRACT.read_text(encoding="utf-8")), HEADERS.keys())
+
+
+# The client asks at each request whether another event loop runs, by looking for a library that is not there. That
+# takes longer than much of what is tested; this says so at once.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type] # what Python itself takes for "not there"
 
 
 class Checked(httpx.ASGITransport):

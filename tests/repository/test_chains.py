@@ -497,28 +497,28 @@ async def test_what_is_shown_beside_the_facts_is_held_against_them(database: Rol
             await savepoint.rollback()
 
 
-@pytest.mark.usefixtures("busy")
-@pytest.mark.parametrize(
-    "change",
-    [
-        "legal_holds SET lifted_at = now(), lifted_by = 'director.1' WHERE lifted_at IS NULL",
-        "legal_holds SET lifted_at = NULL, lifted_by = NULL WHERE lifted_at IS NOT NULL",
-        "legal_holds SET placed_by = 'somebody.else'",
-        "legal_holds SET complaint_id = (SELECT id FROM complaints c WHERE c.id <> complaint_id LIMIT 1)",
-        "erasures SET requested_by = 'somebody.else'",
-        "erasures SET refusal = 'public_record' WHERE state = 'refused'",
-        "erasures SET state = 'approved', refusal = NULL WHERE state = 'refused'",
-        "erasures SET decided_by = 'somebody.else' WHERE state = 'approved'",
-        "assignments SET notes_destroyed_at = NULL WHERE notes_destroyed_at IS NOT NULL",
-        "assignments SET notes_destroyed_at = now() WHERE state = 'accepted' AND notes_destroyed_at IS NULL",
-    ],
+OF_A_HOLD_AND_THE_LIKE: Final = (
+    "legal_holds SET lifted_at = now(), lifted_by = 'director.1' WHERE lifted_at IS NULL",
+    "legal_holds SET lifted_at = NULL, lifted_by = NULL WHERE lifted_at IS NOT NULL",
+    "legal_holds SET placed_by = 'somebody.else'",
+    "legal_holds SET complaint_id = (SELECT id FROM complaints c WHERE c.id <> complaint_id LIMIT 1)",
+    "erasures SET requested_by = 'somebody.else'",
+    "erasures SET refusal = 'public_record' WHERE state = 'refused'",
+    "erasures SET state = 'approved', refusal = NULL WHERE state = 'refused'",
+    "erasures SET decided_by = 'somebody.else' WHERE state = 'approved'",
+    "assignments SET notes_destroyed_at = NULL WHERE notes_destroyed_at IS NOT NULL",
+    "assignments SET notes_destroyed_at = now() WHERE state = 'accepted' AND notes_destroyed_at IS NULL",
 )
-async def test_a_hold_or_an_attestation_is_not_made_up_or_taken_back_unseen(
-    change: str, database: RolledBackDatabase
-) -> None:
+
+
+@pytest.mark.usefixtures("busy")
+async def test_a_hold_or_an_attestation_is_not_made_up_or_taken_back_unseen(database: RolledBackDatabase) -> None:
     async with database.transaction() as connection:
-        assert (await connection.execute(text(f"UPDATE {change}"))).rowcount >= 1
-        assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_FACT}
+        for change in OF_A_HOLD_AND_THE_LIKE:
+            savepoint = await connection.begin_nested()
+            assert (await connection.execute(text(f"UPDATE {change}"))).rowcount >= 1, change
+            assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_FACT}, change
+            await savepoint.rollback()
 
 
 OF_A_REPORT: Final = (

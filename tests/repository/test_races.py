@@ -1,6 +1,6 @@
 """Two and more requests at once, on connections of their own and with real commits: nothing lost, nothing double.
 
-Each race is run 25 times; `RACES=1000 pytest -n0 tests/repository/test_races.py` runs each of them more often. Two
+Each race is run ten times; `RACES=1000 pytest -n0 tests/repository/test_races.py` runs each of them more often. Two
 tests take a wall away and see that the races would tell.
 """
 
@@ -19,7 +19,7 @@ from tests.build import NO_CONFLICT, Caller, Office, Story
 from mediation_api.repository.database import Database
 from mediation_api.settings import Settings
 
-RACES: Final = int(os.environ.get("RACES", "25"))
+RACES: Final = int(os.environ.get("RACES", "10"))
 COMPLAINANTS: Final = 5
 """How many leave one case, one after the other; the last one closes it."""
 
