@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeAlias
 from uuid import uuid4
@@ -85,6 +86,31 @@ def _held(response: httpx.Response, status: int) -> Answer:
     return answer
 
 
+@cache
+def signed(
+    keys: Path,
+    issuer: str,
+    audience: str,
+    role: Role,
+    subject: str,
+    employee_number: str | None,
+    scope: str | None,
+    now: datetime,
+) -> str:
+    """A token, as good as a fresh one where another test made it: to sign one costs as much as several requests."""
+    return dev_token(
+        keys,
+        issuer=issuer,
+        audience=audience,
+        role=role,
+        subject=subject,
+        employee_number=employee_number,
+        scope=scope,
+        minutes=60,
+        now=now,
+    )
+
+
 @dataclass(slots=True)
 class Office:
     """The office's staff and roster, and the way to a new case."""
@@ -95,7 +121,7 @@ class Office:
     clock: Time
     disclosure: str = ""
     tokens: dict[Identity, tuple[str, datetime]] = field(default_factory=dict)
-    """Those made already, and when: to sign one costs as much as several requests."""
+    """Those made already, and when."""
 
     def caller(
         self, role: Role, subject: str | None = None, employee_number: str | None = None, scope: str | None = None
@@ -112,17 +138,8 @@ class Office:
         return token
 
     def _signed(self, role: Role, subject: str, employee_number: str | None, scope: str | None) -> str:
-        return dev_token(
-            self.keys,
-            issuer=self.settings.token_issuer,
-            audience=self.settings.token_audience,
-            role=role,
-            subject=subject,
-            employee_number=employee_number,
-            scope=scope,
-            minutes=60,
-            now=self.clock.now,
-        )
+        issuer, audience = self.settings.token_issuer, self.settings.token_audience
+        return signed(self.keys, issuer, audience, role, subject, employee_number, scope, self.clock.now)
 
     async def renew(self, caller: Caller) -> None:
         """Give somebody whose token has run out a fresh one."""

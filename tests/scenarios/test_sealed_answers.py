@@ -98,11 +98,11 @@ class Observer:
         await self.walk(f"{story.path}/readings")
 
     async def walk(self, path: str) -> None:
-        """Read a list item by item, so that its length and every cursor's presence show."""
+        """Read a list in small pages: its length shows, and so would what is left out of a page that is short."""
         cursor: str | None = ""
         while cursor is not None:
-            response = await self.who.send("GET", path, params={"limit": 1, **({"cursor": cursor} if cursor else {})})
-            response.request.url = httpx.URL(f"https://mediation.test{path}?limit=1")
+            response = await self.who.send("GET", path, params={"limit": 3, **({"cursor": cursor} if cursor else {})})
+            response.request.url = httpx.URL(f"https://mediation.test{path}?limit=3")
             self.note(response)
             cursor = response.json().get("next_cursor")
 
