@@ -1,9 +1,12 @@
-"""Reading cases: one statement for each audience, for one case or a page of them."""
+"""Reading cases: one statement for each audience, for one case or a page of them.
+
+To put such a statement together takes as long as to run it: those who called last find theirs as it was.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.access import Actor, Reach, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.target import Pace, TargetPolicy
@@ -137,8 +140,8 @@ def _seen_by(reach: Reach) -> AnySelect:
     if reach.relation is Relation.OFFICE:
         return _for_the_office()
     if reach.relation is Relation.ASSIGNED:
-        return _for_the_mediator(reach)
-    return _for_a_party(reach)
+        return _for_the_mediator(reach.actor)
+    return _for_a_party(reach.actor)
 
 
 def _case(*columns: AnyColumn) -> AnySelect:
@@ -178,7 +181,7 @@ def _pauses() -> AnyColumn:
     ).label("pauses")
 
 
-@cache  # to put it together costs as much as to run it
+@cache
 def _for_the_office() -> AnySelect:
     absences = (
         select(func.count())
@@ -236,7 +239,8 @@ def _for_the_office() -> AnySelect:
     )
 
 
-def _for_the_mediator(reach: Reach) -> AnySelect:
+@lru_cache(maxsize=64)
+def _for_the_mediator(actor: Actor) -> AnySelect:
     """A summary when proposed, so that conflicts can be declared; contacts once accepted."""
     own = (
         select(t.assignments)
@@ -244,7 +248,7 @@ def _for_the_mediator(reach: Reach) -> AnySelect:
         .where(
             t.assignments.c.case_id == t.cases.c.id,
             t.assignments.c.state.in_(HERE),
-            t.mediators.c.subject == reach.actor.subject,
+            t.mediators.c.subject == actor.subject,
         )
         .lateral("own")
     )
@@ -284,14 +288,15 @@ def _for_the_mediator(reach: Reach) -> AnySelect:
             _next_session().label("next_session"),
         )
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
-        .where(sees_case(reach))
+        .where(sees_case(Reach(actor, Relation.ASSIGNED)))
     )
 
 
-def _for_a_party(reach: Reach) -> AnySelect:
+@lru_cache(maxsize=64)
+def _for_a_party(actor: Actor) -> AnySelect:
     """What a party may see: its own part, and the others only once both sides have agreed and while it takes part."""
-    own = own_participation(reach.actor).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
-    shown = takes_part(reach.actor)
+    own = own_participation(actor).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
+    shown = takes_part(actor)
     fellow, person = t.fellow_participants.c, t.fellow_parties.c
     name = opened(person.name, written_to=t.parties.c.name, owner=t.cases.c.complaint_id)
     others = nested(

@@ -2,7 +2,11 @@
 
 Assignments and parties are read at each request, so that a mediator who left, or a token that outlived its party,
 reaches nothing.
+
+The conditions for those who called last are kept as they were put together: they hold who calls, and never an answer.
 """
+
+from functools import lru_cache
 
 from sqlalchemy import ColumnElement, String, and_, exists, false, or_, select, true, type_coerce
 
@@ -25,6 +29,7 @@ TOOK_ON = (AssignmentState.ACCEPTED, AssignmentState.RECUSED)
 GONE = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED)
 
 
+@lru_cache(maxsize=64)
 def is_own_party(actor: Actor) -> ColumnElement[bool]:
     """Whether a row of `parties` is the caller: by the token's party, or by the officer's employee number."""
     if actor.role is Role.COMPLAINANT:
@@ -40,6 +45,7 @@ def _has_number(employee_number: str) -> ColumnElement[bool]:
     return or_(by_hash == employee_number, and_(by_hash.is_(None), number == employee_number))
 
 
+@lru_cache(maxsize=64)
 def own_participation(actor: Actor) -> AnySelect:
     """The caller's own rows of `participants`; an officer's exist for the officer once the officer was asked."""
     own = select(participants).join(parties, parties.c.id == participants.c.party_id).where(is_own_party(actor))
@@ -114,6 +120,7 @@ def is_own_mediator(reach: Reach) -> ColumnElement[bool]:
     return false()
 
 
+@lru_cache(maxsize=64)
 def takes_part(actor: Actor) -> ColumnElement[bool]:
     """Whether the caller takes part in a row of `cases` in which those who do see each other."""
     # By name: two statements deep, it would otherwise be whether the caller takes part in any case at all.

@@ -63,20 +63,28 @@ class Service:
     limiter: Limiter
 
 
-async def service_of(request: Request) -> Service:
-    """The service that this application serves."""
+# FastAPI goes through all that a dependency depends on each time that it is named, also when it has its value: those
+# below ask the request itself, so that there is little to go through.
+
+
+def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-async def now(service: Annotated[Service, Depends(service_of)]) -> datetime:
+async def service_of(request: Request) -> Service:
+    """The service that this application serves."""
+    return _service(request)
+
+
+async def now(request: Request) -> datetime:
     """The instant of the request, in UTC; all that one request records has this one time."""
-    return service.clock()
+    return _service(request).clock()
 
 
-async def policy(service: Annotated[Service, Depends(service_of)]) -> Policy:
+async def policy(request: Request) -> Policy:
     """The city's own choices."""
-    return service.policy
+    return _service(request).policy
 
 
 InService = Annotated[Service, Depends(service_of)]
@@ -110,7 +118,7 @@ bearer = HTTPBearer(
 )
 
 
-async def reach(request: Request, service: InService, at: Now) -> Reach:
+async def reach(request: Request, at: Now) -> Reach:
     """What the caller reaches with this operation; `domain.access` holds the table.
 
     Raises:
@@ -118,7 +126,7 @@ async def reach(request: Request, service: InService, at: Now) -> Reach:
         NotPermitted: the operation is not for this role, or outside the scopes of the token.
         Told: the caller has used up its quota (429).
     """
-    actor = ANYBODY
+    service, actor = _service(request), ANYBODY
     authorization = request.headers.getlist("authorization")
     if authorization:
         scheme, _, token = authorization[0].partition(" ")
@@ -170,13 +178,13 @@ Opened = Annotated[Reach, Depends(opening)]
 # ── the repositories, on the request's one connection ──────────────────────────────────────────────────────────────
 
 
-async def connection(request: Request, service: InService, reached: ReachedByAnybody) -> AsyncIterator[AsyncConnection]:
+async def connection(request: Request, reached: ReachedByAnybody) -> AsyncIterator[AsyncConnection]:
     """A connection for this request, once the caller may make it: one transaction, or plain reads for a GET.
 
     What a party reads is shown to it through the wall; its commands decide on the whole case. A wrong access code is
     refused, and that it was tried is committed all the same.
     """
-    database, actor = service.database, reached.actor
+    database, actor = _service(request).database, reached.actor
     for_parties = actor.is_party or request.scope["endpoint"].__name__ in FOR_PARTIES
     if request.method != "GET":
         opening = database.transaction(for_parties=for_parties)
