@@ -4,13 +4,15 @@ The row is written first, in the transaction of the effect: whoever comes second
 unique index, and finds the first answer once that transaction has committed.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
-from sqlalchemy import CTE, ColumnElement, LargeBinary, and_, delete, func, literal, select
+from sqlalchemy import ColumnElement, LargeBinary, and_, bindparam, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from mediation_api.repository.tables import idempotency_keys
 
@@ -51,19 +53,7 @@ class Idempotency:
         A few keys that are too old to be asked for are forgotten on the way.
         """
         t = idempotency_keys
-        claimed = await self._connection.execute(
-            insert(t)
-            .values(
-                caller=attempt.caller,
-                operation=attempt.operation,
-                key_sha256=attempt.key_sha256,
-                request_sha256=attempt.request_sha256,
-                at=at,
-            )
-            .on_conflict_do_nothing()
-            .returning(t.c.key_sha256)
-            .add_cte(_forgotten(at))
-        )
+        claimed = await self._connection.execute(_claiming(), {**asdict(attempt), "at": at, "forgotten": at - KEPT})
         if claimed.first() is not None:
             return None
         found = await self._connection.execute(
@@ -80,16 +70,17 @@ class Idempotency:
         )
 
 
-def _forgotten(at: datetime) -> CTE:
+@cache  # each command runs it, and to put it together takes as long as that
+def _claiming() -> ReturningInsert[tuple[str]]:
     t = idempotency_keys
     old = (
         select(t.c.caller, t.c.operation, t.c.key_sha256)
-        .where(t.c.at < at - KEPT)
+        .where(t.c.at < bindparam("forgotten", type_=t.c.at.type))
         .limit(_SWEPT_AT_ONCE)
         .with_for_update(skip_locked=True)
         .cte("old")
     )
-    return (
+    swept = (
         delete(t)
         .where(
             t.c.caller == old.c.caller,
@@ -98,6 +89,7 @@ def _forgotten(at: datetime) -> CTE:
         )
         .cte("forgotten")
     )
+    return insert(t).on_conflict_do_nothing().returning(t.c.key_sha256).add_cte(swept)
 
 
 def _same(attempt: Attempt) -> ColumnElement[bool]:
