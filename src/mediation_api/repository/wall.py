@@ -11,7 +11,7 @@ of their own, for they could step back as `leave` does.
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import String, Uuid, func, literal, select, text
+from sqlalchemy import String, Uuid, bindparam, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Actor
@@ -35,6 +35,16 @@ _RIGHTS: Final = text(
 )
 
 
+_ENTER: Final = select(
+    func.enter_wall(
+        bindparam("party_id", type_=Uuid),
+        bindparam("number", type_=String),
+        bindparam("by_hash", type_=parties.c.employee_number_index.type),
+    )
+)
+_LEAVE: Final = select(func.set_config("role", "none", literal(True)))  # noqa: FBT003 - is local
+
+
 async def enter(connection: AsyncConnection, party: Actor) -> None:
     """From here to the end of the transaction, show what this party may see and nothing else.
 
@@ -42,9 +52,7 @@ async def enter(connection: AsyncConnection, party: Actor) -> None:
     them. One round trip.
     """
     number = party.employee_number
-    by_hash = literal(number, parties.c.employee_number_index.type)
-    own = func.enter_wall(literal(party.party_id, Uuid), literal(number, String), by_hash)
-    await connection.execute(select(own))
+    await connection.execute(_ENTER, {"party_id": party.party_id, "number": number, "by_hash": number})
 
 
 async def open_readings(connection: AsyncConnection, case_id: UUID) -> None:
@@ -58,7 +66,7 @@ async def open_readings(connection: AsyncConnection, case_id: UUID) -> None:
 
 async def leave(connection: AsyncConnection) -> None:
     """Be the service again, to write what the party is not shown. One round trip."""
-    await connection.execute(select(func.set_config("role", "none", literal(True))))  # noqa: FBT003 - is local
+    await connection.execute(_LEAVE)
 
 
 async def shows_all(connection: AsyncConnection) -> bool:
