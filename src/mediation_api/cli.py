@@ -257,8 +257,11 @@ def retention(
         return
     with _one_line_errors():
         settings = _with_database(settings_from_environment())
-        for kind, fields in sorted(asyncio.run(_purge(settings)).items()):
+        emptied = asyncio.run(_purge(settings))
+        for kind, fields in sorted(emptied.items()):
             _say(f"{kind} {fields}")
+        if not emptied:
+            _say("Nothing has come to the end of its period.")
 
 
 async def _purge(settings: Settings) -> Counter[DataKind]:

@@ -5,6 +5,7 @@ That the database links alike is tests/repository/test_chains.py.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import sha256
 from uuid import UUID
 
 import pytest
@@ -78,6 +79,17 @@ def test_names_in_an_object_are_ordered_as_in_jsonb() -> None:
     assert link(START, entry(1, data=one)) == link(START, entry(1, data=other))
 
 
+def test_a_link_is_the_hash_of_the_text_that_the_format_says() -> None:
+    """By length in bytes and then bytewise, as it is written and not escaped."""
+    text = (
+        '[1, "ab", "00000000-0000-0000-0000-000000000001", 1, 101, "00000000-0000-0000-0000-0000000003e9", '
+        '"party.asked", null, "00000000-0000-0000-0000-000000000001", null, "00000000-0000-0000-0000-000000000007", '
+        '1772481600000001, "intake", "intake.1", {"c": "ñ", "aa": {"z": 1, "é": 2, "abc": 3}, "zz": 0}]'
+    )
+    fact = entry(1, data='{"aa": {"abc": 3, "z": 1, "é": 2}, "zz": 0, "c": "ñ"}')
+    assert link(b"\xab", fact) == sha256(text.encode()).digest()
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -111,6 +123,12 @@ def test_a_link_covers_the_one_before() -> None:
 )
 def test_what_no_fact_holds_fits_nowhere(data: str) -> None:
     assert not fits(START, entry(1, data=data, link=b"\0" * 32))
+
+
+@pytest.mark.parametrize("fraction", ["1.5", "1.0", "1e2"])
+def test_a_fraction_has_no_link(fraction: str) -> None:
+    with pytest.raises(ValueError, match=f"^{fraction}$"):
+        link(START, entry(1, data=f'{{"a": [{fraction}]}}'))
 
 
 @pytest.mark.parametrize("at", ["Infinity", "1.5", ""])
@@ -176,14 +194,18 @@ def test_a_second_fact_in_a_place_shows() -> None:
 
 
 def test_a_fact_that_was_never_linked_shows() -> None:
-    loose = replace(WHOLE[0], sequence=None, link=None)
-    assert found(beside(HEAD, [*WHOLE, loose])) == [Problem(Flaw.UNLINKED, CASE, 5)]
+    for place in ({"sequence": None, "link": None}, {"sequence": None}, {"link": None}):
+        loose = replace(WHOLE[0], **place)  # type: ignore[arg-type] # as above
+        assert found(beside(HEAD, [*WHOLE, loose])) == [Problem(Flaw.UNLINKED, CASE, 5)]
 
 
 def test_each_stream_is_a_chain_of_its_own() -> None:
     other = linked(*(entry(n, LATER) for n in range(1, 3)))
-    rows = [*beside(HEAD, WHOLE), *beside(head_of(other), other)]
-    assert found(rows) == []
+    examination = Examination(iter([head_of(other)]))  # of the later one alone
+    for row in [*beside(HEAD, WHOLE), *beside(head_of(other), other)]:
+        assert list(examination.follow(*row)) == []
+    assert list(examination.finish()) == []
+    assert (examination.facts, examination.streams) == (7, 2)
     assert found([*beside(HEAD, WHOLE[:4]), *beside(head_of(other), other)]) == [Problem(Flaw.CUT_OFF, CASE, 4)]
 
 

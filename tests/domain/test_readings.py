@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from mediation_api.domain.access import ACCESS, Actor, Reach, Relation, Role
-from mediation_api.domain.readings import OPENS, USUAL, Purpose, Reading, reading
+from mediation_api.domain.readings import OPENS, USUAL, Opened, Purpose, Reading, reading
 
 NOON = datetime(2026, 3, 2, 20, tzinfo=UTC)
 
@@ -34,3 +34,36 @@ def test_everybody_who_may_read_without_being_a_party_has_an_everyday_purpose() 
     for operation in OPENS:
         for role, relation in ACCESS[operation].items():
             assert (role in USUAL) == (relation is not Relation.OWN)
+
+
+TELLS_OF_NOBODY = {
+    "get_disclosure",
+    "get_mediator",
+    "get_problem_type",
+    "list_disclosures",
+    "list_mediators",
+    "list_report_readings",
+}
+
+
+def test_every_operation_that_reads_is_written_down_or_tells_of_nobody() -> None:
+    reads = {operation for operation in ACCESS if operation.startswith(("get_", "list_", "verify_"))}
+    assert OPENS.keys() == reads - TELLS_OF_NOBODY
+
+
+def test_what_is_opened_is_what_the_operation_shows() -> None:
+    """Of a case, but for these."""
+    shown = {
+        "get_complaint": Opened.COMPLAINT,
+        "list_legal_holds": Opened.COMPLAINT,
+        "list_parties": Opened.COMPLAINT,
+        "get_party": Opened.PARTY,
+        "list_erasures": Opened.PARTY,
+        "get_mandatory_report": Opened.REPORT,
+        "list_mandatory_reports": Opened.REPORT,
+        "list_assignments": Opened.LIST,
+        "list_cases": Opened.LIST,
+        "list_complaints": Opened.LIST,
+        "list_sessions": Opened.LIST,
+    }
+    assert dict(OPENS) == dict.fromkeys(OPENS, Opened.CASE) | shown

@@ -157,10 +157,11 @@ class Examination:
         self._exported = exported
         self._next_exported = next(exported, None)
         self._stream: UUID | None = None
-        self._head: Head | None = None
-        self._promised: Head | None = None
-        self._sequence = 0
-        self._link = START
+        # Of the stream that is followed: set as it is entered.
+        self._head: Head | None
+        self._promised: Head | None
+        self._sequence: int
+        self._link: bytes
         self.facts = 0
         self.streams = 0
 
