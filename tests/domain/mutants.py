@@ -1,4 +1,4 @@
-"""Changes the domain in small ways and shows which change no test notices: `make mutants`, some minutes.
+"""Changes the domain in small ways and shows which change no test notices: `make mutants`, about twenty minutes.
 
 `make mutants ARGS="case target"` changes those two modules alone.
 
