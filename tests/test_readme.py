@@ -16,6 +16,7 @@ from tests.conftest import SERVER_VARIABLE
 from tests.serving import START_SECONDS, Served, served
 
 from mediation_api.domain.lifecycle import diagram
+from mediation_api.routers.catalogue import CATALOGUE
 from mediation_api.settings import PREFIX, Settings
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -170,6 +171,14 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
     assert named <= targets
+
+
+def test_every_refusal_that_is_named_with_its_status_is_in_the_catalogue() -> None:
+    pages = [*PAGES, *(ROOT / "openapi").glob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    named = set(re.findall(r"\b([45]\d\d)\s`([a-z]+(?:-[a-z]+)*)`", text))
+    assert len(named) >= 4
+    assert named <= {(str(known.status), code) for code, known in CATALOGUE.items()}
 
 
 DECISIONS: Final = [

@@ -29,8 +29,8 @@ interface Answered<T> {
 const pause = (seconds: number): Promise<void> => new Promise((done) => setTimeout(done, seconds * 1000));
 
 /**
- * Send, and send again when the network failed, the service is busy (429, 503), or it is still at work on the same
- * key. What is sent must be the same each time.
+ * Send, and send again when the network failed or the service is busy (429, 503). What is sent must be the same each
+ * time.
  */
 export async function ask<T>(send: () => Promise<Answered<T>>, tries = 5): Promise<{ data: T; response: Response }> {
   for (let left = tries - 1; ; left -= 1) {
@@ -41,7 +41,7 @@ export async function ask<T>(send: () => Promise<Answered<T>>, tries = 5): Promi
     if (answered?.data !== undefined) return { data: answered.data, response: answered.response };
     if (answered !== undefined) {
       const problem = answered.error as Problem;
-      const busy = [429, 503].includes(answered.response.status) || problem.code === "request-in-progress";
+      const busy = [429, 503].includes(answered.response.status);
       if (left === 0 || !busy) throw new Refused(answered.response.status, problem);
     }
     await pause(Number(answered?.response.headers.get("Retry-After") ?? 1));
