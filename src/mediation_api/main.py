@@ -41,6 +41,9 @@ from mediation_api.routers.deps import Service
 from mediation_api.routers.limits import Limiter
 from mediation_api.settings import Settings, settings_from_environment
 
+CONTACT = {"name": "The maintainers of the contract", "url": "https://example.org/mediation-api"}
+"""Whom to ask about the contract, which is one file for every city: nothing in it depends on a setting."""
+
 ROUTERS = (
     complaints.router,
     parties.router,
@@ -106,6 +109,7 @@ def create_app(
         summary="Mediation between community members and police officers, for an independent review office.",
         description="Voluntary and confidential. Nobody has to apologise, and nobody judges who is right.",
         version=installed_version("mediation-api"),
+        contact=CONTACT,
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/", "description": "Where this document comes from; each city runs its own."}],
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
 from tests.browser.chromium import Browser, BrowserError, Page, browsing, find
 from tests.serving import Served, served
+
+from mediation_api.routers.callers import SCHEMES
 
 PICTURES: Final = Path(__file__).parents[2] / "build" / "browser"
 COMPLAINT: Final = {
@@ -44,13 +47,23 @@ def read(page: Page, service: Served) -> None:
     page.wait("document.querySelectorAll('.opblock-tag-section').length > 5")
 
 
-def authorise(page: Page, token: str) -> None:
-    """Do what somebody does with a token."""
+def authorise(page: Page, token: str, scheme: str = "StaffBearer") -> None:
+    """Do what somebody does with a token, at the name of its kind."""
     page.click("button.btn.authorize")
-    page.write("#auth-bearer-value", token)
-    page.click(".auth-btn-wrapper button[type=submit]")
-    page.wait("document.querySelector('.auth-btn-wrapper').textContent.includes('Logout')")
+    form = f".auth-container:nth-of-type({list(SCHEMES).index(scheme) + 1})"
+    page.wait(f"document.querySelector('{form} h4')?.textContent.startsWith('{scheme}')")
+    page.write(f"{form} #auth-bearer-value", token)
+    page.click(f"{form} .auth-btn-wrapper button[type=submit]")
+    page.wait(f"document.querySelector('{form} .auth-btn-wrapper').textContent.includes('Logout')")
     page.click("button.btn-done")
+
+
+def complainants_token(service: Served) -> str:
+    """The token of somebody who has filed a complaint."""
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    filed = httpx.post(f"{service.api}/v1/complaints", json=COMPLAINT, headers=headers).json()
+    code = {"access_code": filed["access_codes"][0]["access_code"]}
+    return str(httpx.post(f"{service.api}/v1/access-tokens", json=code).json()["access_token"])
 
 
 def unfold(page: Page, tag: str, operation: str) -> str:
@@ -93,6 +106,17 @@ def test_the_page_loads_without_the_internet_and_shows_every_operation(page: Pag
     assert page.run("document.title") == "mediation_api: documentation"
     assert shown == declared
     assert elsewhere(page, service) == []
+    assert page.complaints == []
+
+
+def test_a_complainant_tries_what_takes_the_tokens_of_several_kinds_of_callers(page: Page, service: Served) -> None:
+    read(page, service)
+    authorise(page, complainants_token(service), "ComplainantBearer")
+
+    answer = execute(page, unfold(page, "complaints", "listComplaints"))
+
+    assert answer.startswith("200")
+    assert '"limited"' in answer
     assert page.complaints == []
 
 

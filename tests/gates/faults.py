@@ -51,7 +51,7 @@ FAULTS: Final[dict[str, Change | Edit]] = {
     "document: a field of an answer dropped": without("/components/schemas/ComplaintFiledOut/properties/case_id"),
     "document: a closed enum widened": with_value("/components/schemas/State/enum/-", "suspended"),
     "document: an operation without security": with_value(f"{CASE}/security", []),
-    "document: an operation without its scope": with_value(f"{CASE}/security", [{"Bearer": []}]),
+    "document: an operation without its scope": with_value(f"{CASE}/security", [{"StaffBearer": []}]),
     "document: a status not documented": without(f"{CASE}/responses/404"),
     "document: a route missing": without("/paths/~1v1~1disclosures"),
     "document: a request schema opened": without("/components/schemas/ConsentIn/additionalProperties"),

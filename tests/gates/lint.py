@@ -20,6 +20,7 @@ LIVE: Final = "/paths/~1health~1live/get"
 SCHEMAS: Final = "/components/schemas"
 
 FAULTS: Final[dict[str, Change]] = {
+    "info-contact": without("/info/contact"),
     "operation-description": without(f"{CASES}/description"),
     "operation-singular-tag": with_value(f"{CASES}/tags/-", "parties"),
     "operation-tag-defined": with_value(f"{CASES}/tags", ["boards"]),
@@ -52,7 +53,7 @@ FAULTS: Final[dict[str, Change]] = {
     "mediation/lists": with_value(f"{SCHEMAS}/CaseList/required", ["items"]),
     "mediation/public-operations": with_value(f"{CASES}/security", []),
     "mediation/described": with_value(f"{CORRECT}/x-audit-event", []),
-    "mediation/scopes": with_value(f"{CASES}/security", [{"Bearer": []}]),
+    "mediation/scopes": with_value(f"{CASES}/security", [{"StaffBearer": []}]),
     "mediation/examples": without(f"{FILE}/requestBody/content/application~1json/examples"),
     "mediation/leads-on": without(f"{FILE}/responses/201/links"),
 }

@@ -9,8 +9,9 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from mediation_api.domain import facts
-from mediation_api.domain.access import ACCESS, SCOPES, Role
+from mediation_api.domain.access import ACCESS, EVERYBODY, SCOPES, Role
 from mediation_api.domain.readings import OPENS
+from mediation_api.routers.callers import SCHEMES
 from mediation_api.routers.catalogue import CATALOGUE
 from mediation_api.routers.contract import OPEN_LISTS, READ, RECORDS, operation_id
 from mediation_api.routers.personal_data import FIELDS, kind_of
@@ -55,11 +56,31 @@ def test_the_scopes_of_the_contract_are_those_that_are_enforced() -> None:
         for operation in item.values():
             security = operation["security"]
             assert isinstance(security, list)
-            ways = [way["Bearer"] for way in security if way]
-            assert len(ways) <= 1
-            if ways:
-                (stated[operation["operationId"]],) = ways[0]
+            named = {scope for way in security for scopes in way.values() for scope in scopes}
+            if named:
+                (stated[operation["operationId"]],) = named
     assert stated == {operation_id(name): scope for name, scope in SCOPES.items()}
+
+
+def test_every_role_has_one_kind_of_token_and_every_scheme_says_whose_it_is() -> None:
+    held = [role for scheme in SCHEMES.values() for role in scheme.roles]
+    assert sorted(held) == sorted(set(Role) - {Role.PUBLIC})
+    assert committed()["components"]["securitySchemes"] == {name: each.documented() for name, each in SCHEMES.items()}
+
+
+def test_an_operation_takes_the_tokens_of_those_who_have_a_row_and_of_nobody_else() -> None:
+    """For an operation that makes no difference between callers, nothing is stated."""
+    kind = {role: name for name, scheme in SCHEMES.items() for role in scheme.roles}
+    stated = {o["operationId"]: o["security"] for item in committed()["paths"].values() for o in item.values()}
+    for operation, row in ACCESS.items():
+        security = stated[operation_id(operation)]
+        assert isinstance(security, list)
+        taken = {scheme for way in security for scheme in way}
+        assert taken == (set() if row == EVERYBODY else {kind[role] for role in row if role in kind}), operation
+        assert all(len(way) <= 1 for way in security), f"{operation} wants two tokens at once"
+    assert {"fileComplaint", "listComplaints", "getComplaint"} == {
+        name for name, security in stated.items() if "IntegrationBearer" in json.dumps(security)
+    }
 
 
 PLAIN: Final = {

@@ -10,7 +10,7 @@ from mediation_api.domain import access_codes
 from mediation_api.domain.errors import AccessCodeInvalid
 from mediation_api.domain.values import Tried
 from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import InService, NewId, Now, Parties, ReachedByAnybody, Tries
+from mediation_api.routers.deps import InService, NewId, Now, Parties, Reached, Tries
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.limits import hold_per_hour
 from mediation_api.routers.types import In, Out
@@ -38,11 +38,10 @@ class AccessTokenOut(Out):
     status_code=201,
     summary="Exchange an access code",
     responses=responses(401),
-    openapi_extra={"security": []},
 )
 async def exchange_access_code(
     body: AccessCodeIn,
-    _reached: ReachedByAnybody,
+    _reached: Reached,
     parties: Parties,
     tries: Tries,
     service: InService,

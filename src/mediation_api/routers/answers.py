@@ -5,7 +5,8 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from mediation_api.domain.access import SCOPES
+from mediation_api.domain.access import ACCESS
+from mediation_api.routers.callers import SCHEMES, ways_of
 from mediation_api.routers.contract import describe, operation_id
 from mediation_api.routers.deprecations import Deprecation, Deprecations
 from mediation_api.routers.headers import FAREWELL, HEADERS, carried, references
@@ -26,7 +27,7 @@ def document(app: FastAPI, deprecated: Deprecations) -> None:
 
     304 to a GET; 401, 413 and 500 everywhere; 400, 408 and 415 where a body is read, 403 where a token is needed, 404
     where the path names an object, 422 where there is anything to validate, 406 and 429 but to what is never refused,
-    503 where the database is asked. And which headers each answer carries.
+    503 where the database is asked. And which headers each answer carries, and which token each operation takes.
     """
     generate = app.openapi
     going = {operation_id(name): deprecation for name, deprecation in deprecated.items()}
@@ -56,6 +57,7 @@ def document(app: FastAPI, deprecated: Deprecations) -> None:
                 "schemas": dict(sorted(schemas.items())),
                 "responses": dict(sorted(shared.items())),
                 "headers": _headers(contract["paths"], shared),
+                "securitySchemes": {name: scheme.documented() for name, scheme in SCHEMES.items()},
             }
             describe(contract)
         return contract
@@ -64,7 +66,7 @@ def document(app: FastAPI, deprecated: Deprecations) -> None:
 
 
 _WITHOUT_DATABASE: Final = frozenset({"live", "version", "getProblemType", "listDisclosures"})
-_SCOPES: Final = {operation_id(name): scope for name, scope in SCOPES.items()}
+_WAYS: Final = {operation_id(name): ways_of(name) for name in ACCESS}
 _SHARED: Final = {
     304: "Unchanged",
     409: "StateConflict",
@@ -101,9 +103,9 @@ def _operations(item: object) -> list[tuple[str, dict[str, object]]]:
 def _complete(operation: dict[str, object], *, names_object: bool, has_body: bool) -> None:
     known = _child(operation, "responses")
     _complete_query(operation)
+    if operation["operationId"] in _WAYS:
+        operation["security"] = _WAYS[str(operation["operationId"])]
     statuses = _of_headers(operation) | _of_place(operation, names_object=names_object, has_body=has_body)
-    if operation.get("security"):
-        _name_scope(operation)
     if "HTTPValidationError" in json.dumps(known.get("422", {})):
         del known["422"]
     for code in statuses:
@@ -171,13 +173,6 @@ def _complete_query(operation: dict[str, object]) -> None:
         if len(kinds) == 1:
             del schema["anyOf"]
             schema.update(kinds[0])
-
-
-def _name_scope(operation: dict[str, object]) -> None:
-    """Say which scope a token needs that is limited to scopes. OpenAPI 3.1 takes one beside any kind of security."""
-    scope = _SCOPES.get(str(operation["operationId"]))
-    for way in _listed(operation, "security"):
-        way.update({scheme: [] if scope is None else [scope] for scheme in way})
 
 
 def _of_headers(operation: dict[str, object]) -> set[int]:

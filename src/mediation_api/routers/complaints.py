@@ -31,7 +31,6 @@ from mediation_api.routers.deps import (
     Opened,
     Parties,
     Reached,
-    ReachedByAnybody,
     Today,
     Tries,
 )
@@ -244,11 +243,10 @@ async def open_case(
     status_code=201,
     summary="File a complaint",
     responses=responses(401, 403, 409),
-    openapi_extra={"security": [{}, {"Bearer": []}]},
 )
 async def file_complaint(
     body: ComplaintIn,
-    reached: ReachedByAnybody,
+    reached: Reached,
     complaints: Complaints,
     parties: Parties,
     cases: Cases,

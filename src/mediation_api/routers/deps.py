@@ -14,7 +14,6 @@ from typing import Annotated, TypeVar
 from uuid import UUID, uuid4
 
 from fastapi import Depends, Header, Path, Request
-from fastapi.security import HTTPBearer
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -109,14 +108,6 @@ NewId = Annotated[UUID, Depends(new_id)]
 
 # ── who is calling ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-bearer = HTTPBearer(
-    scheme_name="Bearer",
-    bearerFormat="JWT",
-    description="Staff, officers, mediators and integrations: a token of the city's identity provider. "
-    "Members of the public: a token that `exchangeAccessCode` gives for an access code.",
-    auto_error=False,
-)
-
 
 async def reach(request: Request, at: Now) -> Reach:
     """What the caller reaches with this operation; `domain.access` holds the table.
@@ -142,16 +133,8 @@ async def reach(request: Request, at: Now) -> Reach:
     return access.reach(operation, actor)
 
 
-ReachedByAnybody = Annotated[Reach, Depends(reach)]
-"""For the few operations that the public may call; the contract marks their security by hand."""
-
-
-async def with_token(reached: ReachedByAnybody, _documented: Annotated[object, Depends(bearer)]) -> Reach:
-    """The same, for operations that need a token, which the contract then says."""
-    return reached
-
-
-Reached = Annotated[Reach, Depends(with_token)]
+Reached = Annotated[Reach, Depends(reach)]
+"""For every operation, those that the public may call as well; `routers/callers.py` tells the contract of it."""
 
 
 async def opening(
@@ -178,7 +161,7 @@ Opened = Annotated[Reach, Depends(opening)]
 # ── the repositories, on the request's one connection ──────────────────────────────────────────────────────────────
 
 
-async def connection(request: Request, reached: ReachedByAnybody) -> AsyncIterator[AsyncConnection]:
+async def connection(request: Request, reached: Reached) -> AsyncIterator[AsyncConnection]:
     """A connection for this request, once the caller may make it: one transaction, or plain reads for a GET.
 
     What a party reads is shown to it through the wall; its commands decide on the whole case. A wrong access code is

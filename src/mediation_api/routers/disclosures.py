@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from mediation_api.domain import texts
 from mediation_api.domain.texts import Text
-from mediation_api.routers.deps import CaseRecords, InService, ReachedByAnybody
+from mediation_api.routers.deps import CaseRecords, InService, Reached
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing
 from mediation_api.routers.types import Language, Out, Params
@@ -37,9 +37,9 @@ class DisclosuresWanted(Params):
     language: Language | None = Field(None, description="In this language; without it, in all there are.")
 
 
-@router.get("", summary="The current disclosure", openapi_extra={"security": []})
+@router.get("", summary="The current disclosure")
 async def list_disclosures(
-    wanted: Annotated[DisclosuresWanted, Query()], service: InService, _reached: ReachedByAnybody
+    wanted: Annotated[DisclosuresWanted, Query()], service: InService, _reached: Reached
 ) -> DisclosureList:
     """The current disclosure in each language, English first. Where there is none, an interpreter reads another out."""
     languages = texts.LANGUAGES if wanted.language is None else (wanted.language,)
@@ -48,12 +48,12 @@ async def list_disclosures(
     return DisclosureList(items=items, next_cursor=None)
 
 
-@router.get("/{sha256}", summary="A disclosure, word for word", openapi_extra={"security": []})
+@router.get("/{sha256}", summary="A disclosure, word for word")
 async def get_disclosure(
     sha256: Annotated[Sha256, Path(description="Of the text, as an answer names it.")],
     service: InService,
     records: CaseRecords,
-    _reached: ReachedByAnybody,
+    _reached: Reached,
 ) -> DisclosureOut:
     """A current disclosure, or an earlier one that somebody answered to."""
     text = find_current(sha256, service.settings.office_name)

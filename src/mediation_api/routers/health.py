@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from mediation_api.routers.deps import InService, ReachedByAnybody
+from mediation_api.routers.deps import InService, Reached
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.types import Out
 
@@ -26,14 +26,14 @@ class VersionOut(Out):
     version: str
 
 
-@router.get("/live", summary="Is the process alive", openapi_extra={"security": []})
-async def live(_reached: ReachedByAnybody) -> HealthOut:
+@router.get("/live", summary="Is the process alive")
+async def live(_reached: Reached) -> HealthOut:
     """The process answers. Nothing else is looked at: a restart would mend nothing else."""
     return HealthOut(status="ok")
 
 
-@router.get("/ready", summary="Can it serve", openapi_extra={"security": []})
-async def ready(service: InService, _reached: ReachedByAnybody) -> HealthOut:
+@router.get("/ready", summary="Can it serve")
+async def ready(service: InService, _reached: Reached) -> HealthOut:
     """The database answers and its migrations are at head; otherwise 503."""
     try:
         can_serve = await service.database.ready()
@@ -44,7 +44,7 @@ async def ready(service: InService, _reached: ReachedByAnybody) -> HealthOut:
     return HealthOut(status="ok")
 
 
-@router.get("/version", summary="The version", openapi_extra={"security": []})
-async def version(_reached: ReachedByAnybody) -> VersionOut:
+@router.get("/version", summary="The version")
+async def version(_reached: Reached) -> VersionOut:
     """The version of the service that answers."""
     return VersionOut(version=installed_version("mediation-api"))

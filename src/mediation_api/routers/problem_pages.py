@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from mediation_api.domain.errors import NotFound
 from mediation_api.routers import catalogue
-from mediation_api.routers.deps import ReachedByAnybody
+from mediation_api.routers.deps import Reached
 from mediation_api.routers.http import StrictRoute
 
 router = APIRouter(prefix="/problems", route_class=StrictRoute, tags=["problems"])
@@ -31,9 +31,8 @@ Code = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,63}$", description="The `c
     "/{code}",
     summary="What a problem means",
     response_class=HTMLResponse,
-    openapi_extra={"security": []},
 )
-async def get_problem_type(code: Code, request: Request, _reached: ReachedByAnybody) -> HTMLResponse:
+async def get_problem_type(code: Code, request: Request, _reached: Reached) -> HTMLResponse:
     """A page that says what a problem means and what to do about it, with its title in the reader's language."""
     entry = catalogue.CATALOGUE.get(code)
     if entry is None:

@@ -26,7 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
 from mediation_api.repository.idempotency import Attempt, Idempotency, StoredAnswer
-from mediation_api.routers.deps import Connection, InService, Now, ReachedByAnybody
+from mediation_api.routers.deps import Connection, InService, Now, Reached
 from mediation_api.routers.problems import Told
 from mediation_api.routers.types import Out
 
@@ -65,7 +65,7 @@ class Receipt:
 
 async def once(
     request: Request,
-    reached: ReachedByAnybody,
+    reached: Reached,
     opened: Connection,
     service: InService,
     at: Now,
