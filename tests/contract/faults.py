@@ -5,6 +5,7 @@
 | an error of the server | `not_a_server_error` |
 | an undocumented status | `status_code_conformance` |
 | a dropped field | `response_schema_conformance` |
+| a value that an open list does not hold | `response_schema_conformance`, closed by hooks.py |
 | a wrong content type | `content_type_conformance` |
 | an unprotected operation | `ignored_auth` |
 | an unread parameter | `negative_data_rejection` |
@@ -29,6 +30,7 @@ SEEN: Final = {
     "an error of the server": ("getMediator", "ServerError"),
     "an undocumented status": ("getReadiness", "UndefinedStatusCode"),
     "a dropped field": ("getParty", "JsonSchemaError"),
+    "an unlisted value": ("getTimeline", "JsonSchemaError"),
     "a wrong content type": ("listScreenings", "UndefinedContentType"),
     "an unprotected operation": ("getComplaint", "IgnoredAuth"),
     "an unread parameter": ("listSessions", "AcceptedNegativeData"),

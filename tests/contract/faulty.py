@@ -60,6 +60,11 @@ def without_a_name(status: int, _: dict[str, str], body: bytes) -> tuple[int, by
     return status, json.dumps(document).encode()
 
 
+def as_something_new(status: int, _: dict[str, str], body: bytes) -> tuple[int, bytes]:
+    """Say a word of an open list that the contract does not list."""
+    return status, body.replace(b'"case.opened"', b'"case.begun"')
+
+
 def as_text(status: int, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
     """Say that it is something else."""
     headers["content-type"] = "text/plain"
@@ -81,6 +86,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "an error of the server": Fault("GET", f"/v1/mediators/{_ID}", after=_with_status(500)),
     "an undocumented status": Fault("GET", f"/v1/cases/{_ID}/readiness", after=_with_status(202)),
     "a dropped field": Fault("GET", f"/v1/parties/{_ID}", after=without_a_name),
+    "an unlisted value": Fault("GET", f"/v1/cases/{_ID}/timeline", after=as_something_new),
     "a wrong content type": Fault("GET", f"/v1/cases/{_ID}/screenings", after=as_text),
     "an unprotected operation": Fault("GET", f"/v1/complaints/{_ID}", before=as_director),
     "an unread parameter": Fault("GET", "/v1/sessions", before=without_query),

@@ -108,7 +108,18 @@ def contract() -> Contract:
     # Here, because the tests of the domain start without the web framework.
     from mediation_api.routers.headers import HEADERS  # noqa: PLC0415
 
-    return Contract(json.loads(CONTRACT.read_text(encoding="utf-8")), HEADERS.keys())
+    document = json.loads(CONTRACT.read_text(encoding="utf-8"))
+    _close_open_lists(document["components"]["schemas"])
+    return Contract(document, HEADERS.keys())
+
+
+def _close_open_lists(schemas: dict[str, dict[str, dict[str, dict[str, object]]]]) -> None:
+    """Let only what the contract lists be answered: clients expect more than that, and this version has no more."""
+    for schema in schemas.values():
+        for shown in schema.get("properties", {}).values():
+            values = shown.get("x-extensible-enum")
+            if isinstance(values, list):
+                shown["enum"] = [*values, None]  # whether it may be null, its type says
 
 
 # The client asks at each request whether another event loop runs, by looking for a library that is not there. That

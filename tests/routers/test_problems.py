@@ -71,7 +71,7 @@ RAISED: dict[str, Exception] = {
     "unauthenticated": errors.Unauthenticated(),
     "token-expired": errors.TokenExpired(),
     "case-closed": errors.CaseClosed(),
-    "invalid": Invalid("/people/0", "twice", "The same person twice."),
+    "invalid": Invalid("/people/0", "not-expected", "The same person twice."),
     "gate": ConditionsMissing((Missing("interpreter-missing", PARTY, "asl"), Missing("mediator-missing"))),
     "bug": ValueError(CANARY),
     "told": Told(412, "precondition-failed", "Read it again."),
@@ -228,7 +228,7 @@ async def test_a_rule_of_the_domain_points_at_its_field(client: httpx.AsyncClien
             "in": "body",
             "pointer": "/people/0",
             "parameter": None,
-            "code": "twice",
+            "code": "not-expected",
             "detail": "The same person twice.",
         }
     ]
@@ -337,7 +337,7 @@ def test_no_sentence_of_pydantic_is_passed_on_but_those_of_our_own_rules() -> No
     unknown = {"type": "value_error", "loc": ("body", "name"), "msg": f"Value error, {CANARY}"}
     assert problems._field_error(unknown, {"name": CANARY}).code == "invalid"
     assert CANARY not in problems._field_error(unknown, {"name": CANARY}).detail
-    assert broken("a-rule", "A sentence.").type == "rule:a-rule"
+    assert broken("blank", "A sentence.").type == "rule:blank"
 
 
 # --- methods ------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ sent. `routers/problems.py` gives each class its HTTP status in one table.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
 
 
@@ -77,13 +77,33 @@ class AccessCodeInvalid(Unauthenticated):
     detail = "This access code is not valid. Staff can issue a new one."
 
 
+FieldRule: TypeAlias = Literal[
+    "after-start",
+    "complainants-only",
+    "in-the-future",
+    "integration-only",
+    "no-template",
+    "not-before-starts-on",
+    "not-expected",
+    "officers-only",
+    "pause-too-long",
+    "required",
+    "required-for-interpreter",
+    "required-with-override",
+    "resolution-only",
+    "staff-only",
+    "unknown-mediator",
+]
+"""Every rule that a single field can break. The contract lists them, and mypy takes no other."""
+
+
 class Invalid(Refusal):
     """A value that is well-typed but breaks a rule of its own. `pointer` is a JSON pointer into the body."""
 
     code = "validation-failed"
     detail = "A field breaks a rule."
 
-    def __init__(self, pointer: str, rule: str, detail: str) -> None:
+    def __init__(self, pointer: str, rule: FieldRule, detail: str) -> None:
         super().__init__(detail)
         self.pointer = pointer
         self.rule = rule

@@ -491,6 +491,9 @@ class MandatoryReportDropped(Fact):
 ReportFact: TypeAlias = MandatoryReportDropped | MandatoryReportFiled | MandatoryReportProposed
 """Every fact about a mandatory report. They are a stream of their own, under the report's id, and not the case's."""
 
+RosterFact: TypeAlias = MediatorAdded | MediatorCorrected
+"""Every fact about a mediator of the roster, whatever cases there are."""
+
 CaseFact: TypeAlias = (
     AbsenceRecorded
     | AgreementMade

@@ -14,11 +14,15 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Final, TypeAlias, get_args
 
-from mediation_api.domain.facts import Audience, CaseFact, Fact
+from mediation_api.domain.errors import CONDITIONS
+from mediation_api.domain.facts import Audience, Fact, ReportFact, RosterFact
 from mediation_api.domain.readings import OPENS
 from mediation_api.domain.screening import CURRENT
+from mediation_api.domain.target import PauseReason
+from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason
 from mediation_api.routers.catalogue import CATALOGUE
 from mediation_api.routers.personal_data import HOLDINGS, Kind, kind_of
+from mediation_api.routers.problems import FIELD_CODES
 
 Node: TypeAlias = dict[str, object]
 Address: TypeAlias = tuple[str, str, str]
@@ -92,14 +96,28 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """The kinds of facts that each operation may record. It records one at least."""
 
 
-_OF_CASES: Final[tuple[type[Fact], ...]] = get_args(CaseFact)
-_SHOWN_TO_PARTIES: Final = (Audience.OWN, Audience.PARTICIPANTS)
+_ELSEWHERE: Final[tuple[type[Fact], ...]] = (*get_args(ReportFact), *get_args(RosterFact))
+
+
+def _kinds_for(*audiences: Audience) -> list[str]:
+    """The kinds of facts of a case and of its complaint, which are what a timeline is made of."""
+    kinds = {fact.kind for fact in Fact.__subclasses__() if fact.audience in audiences}
+    return sorted(kinds - {fact.kind for fact in _ELSEWHERE})
+
+
 OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
     {
-        ("FactOut", "kind"): sorted(fact.kind for fact in _OF_CASES),
-        ("SharedFactOut", "kind"): sorted(fact.kind for fact in _OF_CASES if fact.audience in _SHOWN_TO_PARTIES),
+        ("FactOut", "kind"): _kinds_for(*Audience),
+        ("SharedFactOut", "kind"): _kinds_for(Audience.OWN, Audience.PARTICIPANTS),
         ("FindingOut", "code"): [rule.code for rule in CURRENT.rules],
         ("Problem", "code"): sorted(CATALOGUE),
+        ("FieldError", "code"): sorted(FIELD_CODES),
+        ("MissingCondition", "code"): sorted(CONDITIONS),
+        # Closed where somebody gives them, open where somebody reads them: an office may come to have another.
+        ("PauseOut", "reason"): list(PauseReason),
+        ("HoldOut", "reason"): list(HoldReason),
+        ("ReportOut", "drop_reason"): list(DropReason),
+        ("ErasureOut", "refusal"): list(ErasureRefusal),
     }
 )
 """The fields of answers whose values may become more within a version, with those that there are."""
@@ -142,6 +160,10 @@ def _name_open_lists(models: Mapping[str, Node]) -> None:
     for (model, name), values in OPEN_LISTS.items():
         if model in models:  # those of an application that has such answers
             field = _child(_child(models[model], "properties"), name)
+            closed, may_be_null = field.pop("$ref", None), field.pop("anyOf", None)
+            if closed or may_be_null:
+                field["type"] = ["string", "null"] if may_be_null else "string"
+                field["examples"] = values[:1]
             field["description"] = "An open list: be ready for values that are not in it yet."
             field["x-extensible-enum"] = values
 

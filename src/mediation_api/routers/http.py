@@ -41,7 +41,7 @@ from mediation_api.routers.limits import NEVER_REFUSED, Quota
 from mediation_api.routers.origins import PagesElsewhere
 from mediation_api.routers.parsing import parse
 from mediation_api.routers.retries import Replay, finish
-from mediation_api.routers.types import RULE
+from mediation_api.routers.types import rule
 
 BODY_SECONDS: Final = 10.0
 
@@ -327,7 +327,7 @@ def _takes_query(dependant: Dependant) -> bool:
 def _require_each_once(request: Request) -> None:
     """Raise RequestValidationError: a parameter is repeated. No operation takes a list; the last would silently win."""
     given = Counter(name for name, _ in request.query_params.multi_items())
-    told = {"type": f"{RULE}repeated", "msg": "This may be given once."}
+    told = {"type": rule("repeated"), "msg": "This may be given once."}
     repeated = [{**told, "loc": ("query", name)} for name, times in given.items() if times > 1]
     if repeated:
         raise RequestValidationError(repeated)

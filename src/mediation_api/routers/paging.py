@@ -23,7 +23,7 @@ from sqlalchemy import RowMapping
 
 from mediation_api.repository.paging import Page, Position, Slice
 from mediation_api.routers.deps import InService
-from mediation_api.routers.types import RULE, Out, Params, Whole
+from mediation_api.routers.types import Out, Params, Whole, rule
 
 MOST: Final = 100
 DEFAULT: Final = 25
@@ -94,8 +94,8 @@ async def pager(
     key = service.settings.cursor_secret.get_secret_value().encode()
     after = None if cursor is None else _read(cursor, key, _list_of(request))
     if cursor is not None and after is None:
-        rule = {"type": f"{RULE}cursor", "loc": ("query", "cursor"), "msg": "This list gave no such cursor."}
-        raise RequestValidationError([rule])
+        foreign = {"type": rule("cursor"), "loc": ("query", "cursor"), "msg": "This list gave no such cursor."}
+        raise RequestValidationError([foreign])
     return Pager(Page(limit, after), key, request, response)
 
 

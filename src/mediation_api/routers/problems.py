@@ -17,7 +17,7 @@ import logging
 import re
 import traceback
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias, get_args
 from uuid import UUID, uuid4
 
 from fastapi import FastAPI, Request
@@ -33,6 +33,7 @@ from starlette.types import ExceptionHandler
 from mediation_api.domain.errors import (
     ConditionsMissing,
     Conflict,
+    FieldRule,
     Invalid,
     NotFound,
     NotPermitted,
@@ -41,7 +42,7 @@ from mediation_api.domain.errors import (
     Unauthenticated,
 )
 from mediation_api.routers import catalogue
-from mediation_api.routers.types import RULE, Out
+from mediation_api.routers.types import RULE, Out, OwnRule
 
 TYPE_BASE: Final = "https://mediation-api.dev/problems/"
 """Every `type` is this constant and the code, whatever the deployment: clients may compare it."""
@@ -111,6 +112,28 @@ _FIELD: Final[Mapping[str, tuple[str, str]]] = {
     "model_attributes_type": (_NEEDED, "An object is needed."),
 }
 """Code and sentence for pydantic's errors. Its own messages are not used: some repeat the value."""
+_OTHERWISE: Final = ("invalid", "This value is not valid here.")
+
+Unreadable: TypeAlias = Literal[
+    "byte-order-mark",
+    "duplicate-key",
+    "lone-surrogate",
+    "not-json",
+    "not-utf-8",
+    "number-out-of-range",
+    "too-deep",
+]
+"""Everything for which a body cannot be read (`parsing.py`)."""
+
+FIELD_CODES: Final = frozenset(
+    {
+        *get_args(FieldRule),
+        *get_args(OwnRule),
+        *get_args(Unreadable),
+        *(code for code, _ in (*_FIELD.values(), _OTHERWISE)),
+    }
+)
+"""Every `code` that a field of a request can be refused with."""
 
 _UNAVAILABLE_SQLSTATES = re.compile(
     "08...|53...|57...|"  # connection lost, out of a resource (a full disk too), shut down or timed out
@@ -135,14 +158,14 @@ class FieldError(Out):
     in_: Literal["body", "query", "path", "header"] = Field(serialization_alias="in")
     pointer: str | None = Field(description="JSON pointer (RFC 6901) into the body.")
     parameter: str | None = Field(description="Name of the parameter, outside the body.")
-    code: str
+    code: str = Field(examples=["too-long"])
     detail: str
 
 
 class MissingCondition(Out):
     """One condition that a gate still waits for."""
 
-    code: str
+    code: str = Field(examples=["signature-missing"])
     subject: UUID | None = Field(description="The party, attendee or mediator it concerns.")
     detail: str
 
@@ -178,7 +201,7 @@ class Told(HTTPException):
 class Malformed(HTTPException):
     """A body that cannot be read. `rule` and `detail` are constants: they are shown to the caller."""
 
-    def __init__(self, rule: str, detail: str) -> None:
+    def __init__(self, rule: Unreadable, detail: str) -> None:
         super().__init__(400, detail)
         self.rule = rule
 
@@ -331,7 +354,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 def _field_error(error: Mapping[str, object], body: JsonValue) -> FieldError:
     kind, context, location = error["type"], error.get("ctx"), error["loc"]
-    code, detail = _FIELD.get(str(kind), ("invalid", "This value is not valid here."))
+    code, detail = _FIELD.get(str(kind), _OTHERWISE)
     if isinstance(context, dict):
         detail = detail.format_map(context)
     if str(kind).startswith(RULE):

@@ -21,7 +21,7 @@ import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import (
@@ -45,9 +45,33 @@ RULE = "rule:"
 """Marks the errors made by `broken`: their text is a constant of ours, so it may be shown to the caller."""
 
 
-def broken(code: str, detail: str) -> PydanticCustomError:
+OwnRule: TypeAlias = Literal[
+    "blank",
+    "complainant-missing",
+    "complainants-only",
+    "control-character",
+    "cursor",
+    "no-offset",
+    "not-a-date",
+    "not-a-uuid",
+    "not-an-instant",
+    "not-clearable",
+    "nothing-to-change",
+    "officers-only",
+    "repeated",
+    "too-long",
+]
+"""Every rule that is ours and not pydantic's, for the shape of what is sent."""
+
+
+def rule(code: OwnRule) -> str:
+    """The type of an error that says that one of our own rules is broken."""
+    return f"{RULE}{code}"
+
+
+def broken(code: OwnRule, detail: str) -> PydanticCustomError:
     """Say in a validator that a field breaks a rule. `detail` must be a constant: it is shown."""
-    return PydanticCustomError(f"{RULE}{code}", detail)
+    return PydanticCustomError(rule(code), detail)
 
 
 # --- text -------------------------------------------------------------------------------------------------
