@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import TargetPolicy
+from mediation_api.domain.unusual_readings import Usual
 from mediation_api.outreach.keys import Keyring
 from mediation_api.outreach.tokens import Issuer, TrustedIssuer, Verifier
 from mediation_api.repository.database import Database
@@ -36,6 +37,7 @@ from mediation_api.routers import (
     readings,
     screenings,
     sessions,
+    unusual_readings,
 )
 from mediation_api.routers.deps import Service
 from mediation_api.routers.limits import Limiter
@@ -49,6 +51,7 @@ ROUTERS = (
     parties.router,
     cases.router,
     readings.router,
+    unusual_readings.router,
     screenings.router,
     closures.router,
     disclosures.router,
@@ -70,7 +73,7 @@ TAGS = {
     "complaints": "What was complained about, and what intake knows of it.",
     "parties": "Who complained, about whom, and how to reach them.",
     "cases": "A complaint's way through mediation: where it stands, what it waits for, how it ends.",
-    "readings": "Who opened a case, its complaint and its parties.",
+    "readings": "Who opened a case, its complaint and its parties, and what of that was unusual.",
     "disclosures": "The text that a party is shown before it answers.",
     "consents": "Answering the question whether to take part, and leaving.",
     "mediators": "The roster.",
@@ -157,6 +160,14 @@ def policy_of(settings: Settings) -> Policy:
         complainant_absences_before_lapse=settings.complainant_absences_before_lapse,
         officer_absences_before_lapse=settings.officer_absences_before_lapse,
         required_approvals=frozenset(settings.required_approvals),
+        readings=Usual(
+            opens=settings.office_opens,
+            closes=settings.office_closes,
+            part_days=settings.reading_part_days,
+            complaints_a_day=settings.reading_complaints_a_day,
+            times_the_role=settings.reading_times_the_role,
+            days_after_close=settings.reading_days_after_close,
+        ),
     )
 
 

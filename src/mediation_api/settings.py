@@ -157,6 +157,30 @@ class Settings(BaseSettings):
         ),
     )
 
+    office_opens: int = Field(
+        7, ge=0, le=23, description="The hour of the office's clock before which reading counts as outside its hours."
+    )
+    office_closes: int = Field(19, ge=1, le=24, description="The hour from which it does.")
+    reading_part_days: int = Field(
+        30,
+        ge=0,
+        le=366,
+        description="Calendar days before and after a record that somebody made about a complaint, in which their "
+        "opening it is part of their work.",
+    )
+    reading_complaints_a_day: int = Field(
+        20, ge=1, le=100_000, description="Complaints that somebody opens in a day before it counts as many."
+    )
+    reading_times_the_role: int = Field(
+        3, ge=1, le=1000, description="And how many times the median of the others of the role it must exceed."
+    )
+    reading_days_after_close: int = Field(
+        2,
+        ge=1,
+        le=31,
+        description="Days on which somebody opens the same closed case before it counts as again and again.",
+    )
+
     keep_terms_days: int = _kept(DataKind.RESOLUTION_TERMS)
     keep_contact_days: int = _kept(DataKind.CONTACT, DataKind.NEEDS)
     keep_account_days: int = _kept(DataKind.ACCOUNT)
@@ -299,6 +323,8 @@ class Settings(BaseSettings):
     def _is_safe(self) -> Self:
         if self.at_risk_days >= self.target_days:
             raise ValueError(f"{PREFIX}AT_RISK_DAYS: must be less than {PREFIX}TARGET_DAYS")
+        if self.office_opens >= self.office_closes:
+            raise ValueError(f"{PREFIX}OFFICE_OPENS: must be less than {PREFIX}OFFICE_CLOSES")
         problems = [*self._missing(), *self._unsound()]
         if self.environment is not Environment.DEV:
             problems += self._known_from_development()

@@ -116,8 +116,10 @@ OF_A_DIRECTOR = {
     "lift_legal_hold",
     "list_legal_holds",
     "list_report_readings",
+    "list_unusual_readings",
     "place_legal_hold",
 }
+OF_AN_AUDITOR = {"get_assignment", "list_assignments", "list_legal_holds", "list_unusual_readings", "verify_agreement"}
 ONLY_A_MEDIATOR = {"accept_assignment", "attest_notes_destroyed", "decline_assignment", "end_session"}
 READS = {name for name in ACCESS if name.startswith(("list_", "get_", "verify_"))}
 
@@ -182,7 +184,7 @@ def test_what_is_for_everybody_needs_no_scope() -> None:
         (Role.INTAKE, OF_INTAKE),
         (Role.COORDINATOR, OF_CASEWORK),
         (Role.DIRECTOR, OF_CASEWORK | OF_A_REPORT | OF_A_DIRECTOR),
-        (Role.AUDITOR, OF_THE_OFFICE | {"get_assignment", "list_assignments", "list_legal_holds", "verify_agreement"}),
+        (Role.AUDITOR, OF_THE_OFFICE | OF_AN_AUDITOR),
         (Role.INTEGRATION, {"file_complaint", "get_complaint", "list_complaints"}),
     ],
 )

@@ -232,6 +232,8 @@ async def _conclude(story: Story) -> None:
     await story.office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
     for who in (story.office.coordinator, story.complainants[0]):
         await who.get(f"{story.path}/timeline")
+    await story.office.caller(Role.COORDINATOR, "coordinator.2").get(story.path)
+    await story.office.director.get("/v1/unusual-readings?rule=no_part")
 
 
 async def _report(story: Story) -> None:

@@ -102,7 +102,7 @@ PLAIN: Final = {
     "rank_initiated", "channel", "scheduling", "starting", "open", "superseded", "text_intact", "signatures_intact",
     "terms_confidential",
     # what was done with it
-    "opened", "operation", "purpose",
+    "opened", "operation", "purpose", "purposes", "rule", "usual",
     # when
     "at", "on", "added_at", "answered_at", "answer_due_on", "closed_at", "confirmed_at", "filed_at", "finished_at",
     "decided_at", "lifted_at", "notes_destroyed_at", "placed_at", "purged_at", "made_at", "opened_at", "proposed_at",

@@ -50,13 +50,20 @@ def ids(page: Answer) -> list[str]:
 async def walked(
     who: Caller, path: str, query: str = "", turn: Callable[[int], Awaitable[object]] | None = None
 ) -> list[str]:
+    """The ids of what a walk along a list finds."""
+    return [str(item["id"]) for item in await walked_items(who, path, query, turn)]
+
+
+async def walked_items(
+    who: Caller, path: str, query: str = "", turn: Callable[[int], Awaitable[object]] | None = None
+) -> list[Answer]:
     """Walk a list item by item along `Link`, with something happening after each page."""
-    found: list[str] = []
+    found: list[Answer] = []
     following: str | None = f"{path}?{query}&limit=1" if query else f"{path}?limit=1"
     while following is not None:
         response = await who.send("GET", following)
         assert response.status_code == 200, response.text
-        found += ids(response.json())
+        found += response.json()["items"]
         link = response.headers.get("link")
         assert (link is None) == (response.json()["next_cursor"] is None)
         following = None if link is None else link.removeprefix("<").removesuffix('>; rel="next"')
@@ -78,7 +85,8 @@ async def stories(office: Office, number: int = 3) -> list[Story]:
 
 
 def test_every_list_in_pages_is_tried() -> None:
-    readings = ("/v1/cases/{case_id}/readings", "/v1/mandatory-reports/{report_id}/readings")  # where those are tested
+    # Where those are tested.
+    readings = ("/v1/cases/{case_id}/readings", "/v1/mandatory-reports/{report_id}/readings", "/v1/unusual-readings")
     assert {*paged()} == {*LISTS, "/v1/cases/{case_id}/timeline", *readings}
     with_order = {path for path, operation in paged().items() if "sort" in parameters_of(operation)}
     assert with_order == set(ORDERED)

@@ -71,6 +71,7 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
         "list_complaints": f"/v1/complaints?reference={story.reference}",
         "list_sessions": f"/v1/sessions?case_id={story.case_id}",
         "list_assignments": f"/v1/assignments?case_id={story.case_id}",
+        "list_unusual_readings": "/v1/unusual-readings?rule=purpose_unfit",
     }
 
 
@@ -87,6 +88,8 @@ async def told(office: Office) -> tuple[Story, Mapping[str, str]]:
     assert isinstance(assignment, dict)
     assert story.mediator is not None
     report = await story.mediator.post(f"{story.path}/mandatory-reports", REPORT)
+    headers = {"Authorization": f"Bearer {office.intake.token}", "Access-Purpose": "mediation"}
+    assert (await office.client.get(story.path, headers=headers)).status_code == 200  # which is unusual
     return story, paths(story, str(assignment["id"]), str(report["id"]))
 
 
@@ -149,7 +152,7 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
                 assert named == {"report_id": found_at["get_mandatory_report"].rpartition("/")[2]}
             case Opened.LIST:
                 assert len(answer["items"]) == 1  # type: ignore[arg-type]
-                of_complaints = operation == "list_complaints"
+                of_complaints = operation in {"list_complaints", "list_unusual_readings"}
                 assert [str(each) for each in entry["listed"]] == [  # type: ignore[attr-defined]
                     story.complaint_id if of_complaints else story.case_id
                 ]
@@ -188,6 +191,7 @@ async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_writte
     written = (await entries(database))[len(before) :]
     assert {str(each["operation"]) for each in written} <= {
         "list_complaints",
+        "list_unusual_readings",
         "get_assignment",
         "list_assignments",
         "get_mandatory_report",
@@ -255,6 +259,9 @@ async def test_reading_and_writing_down_is_one_statement(office: Office, databas
             statements.clear()
             await office.director.get(path)
             two = {"get_timeline", "list_readings", "list_agreements"}  # whether there is such a case, and the rows
+            if operation == "list_unusual_readings":  # the rules look at what the first one gathers
+                assert [("INSERT INTO readings" in each) for each in statements] == [False, True]
+                continue
             assert len(statements) == (2 if operation in two else 1), operation
             assert "INSERT INTO readings" in statements[0], operation
     finally:

@@ -86,7 +86,10 @@ OPENS: Mapping[str, Opened] = MappingProxyType(
             Opened.CASE,
         ),
         **dict.fromkeys(("get_mandatory_report", "list_mandatory_reports"), Opened.REPORT),
-        **dict.fromkeys(("list_assignments", "list_cases", "list_complaints", "list_sessions"), Opened.LIST),
+        **dict.fromkeys(
+            ("list_assignments", "list_cases", "list_complaints", "list_sessions", "list_unusual_readings"),
+            Opened.LIST,
+        ),
     }
 )
 """Every read that is written down. A test holds that no other shows anything of a case.

@@ -159,7 +159,7 @@ def add_working_days(start: date, n: int, holidays: Container[date]) -> date:
     day = start
     while n:
         day += _ONE_DAY
-        n -= _is_working_day(day, holidays)
+        n -= is_working_day(day, holidays)
     return day
 
 
@@ -172,14 +172,15 @@ def _alerts(current: Pace, raw_days: int, policy: TargetPolicy) -> tuple[Alert, 
     return tuple(alert for alert, is_raised in raised.items() if is_raised)
 
 
-def _is_working_day(day: date, holidays: Container[date]) -> bool:
+def is_working_day(day: date, holidays: Container[date]) -> bool:
+    """Whether the office works on a day: neither on weekends nor on `holidays`."""
     return day.weekday() < _SATURDAY and day not in holidays
 
 
 def _working_days(after: date, until: date, holidays: Container[date]) -> int:
     """Return the number of working days after one day, up to and including another."""
     days = (after + timedelta(days=n) for n in range(1, (until - after).days + 1))
-    return sum(_is_working_day(day, holidays) for day in days)
+    return sum(is_working_day(day, holidays) for day in days)
 
 
 def _paused_days(pauses: Iterable[Pause], after: date, until: date) -> int:

@@ -4,6 +4,9 @@ A read stays one round trip, nothing is shown that is not written down, and noth
 Readings are in no chain: its head would make those who read wait for each other. A trigger keeps them as they are.
 """
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from sqlalchemy import ARRAY, CTE, DateTime, String, Uuid, cast, func, insert, literal, null, select
 
 from mediation_api.domain.access import Reach
@@ -64,6 +67,16 @@ def recorded_page(statement: AnySelect, reach: Reach, shown: int, *, descending:
     ids = func.array_agg(opened.c.opened_id.distinct(), type_=ARRAY(Uuid))
     entry: AnySelect = select(*said.values(), ids).select_from(opened).having(func.count() > 0)
     return select(page).order_by(*order).add_cte(_written([*said, "listed"], entry))
+
+
+def recorded_ids(reach: Reading, ids: Iterable[UUID]) -> AnySelect:
+    """Writes down that the caller saw these cases or complaints, where what is shown is made of them outside SQL.
+
+    It runs before anything is shown. Where what was seen is about none of them, it names none.
+    """
+    said = _said(reach)
+    entry: AnySelect = select(*said.values(), literal(sorted(set(ids)), ARRAY(Uuid)))
+    return select(literal(1)).add_cte(_written([*said, "listed"], entry))
 
 
 def _said(reach: Reading) -> dict[str, AnyColumn]:

@@ -635,6 +635,8 @@ readings = Table(
         name="subject",
     ),
     Index("ix_readings_complaint_id_position", "complaint_id", "position"),
+    # They are written in the order of `at`: of a time, a few blocks are read.
+    Index("ix_readings_at", "at", postgresql_using="brin"),
     Index("ix_readings_listed", "listed", postgresql_using="gin"),
     Index("ix_readings_report_id_position", "report_id", "position", postgresql_where=text("report_id IS NOT NULL")),
 )

@@ -20,6 +20,7 @@ from mediation_api.domain.readings import OPENS
 from mediation_api.domain.screening import CURRENT
 from mediation_api.domain.target import PauseReason
 from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason
+from mediation_api.domain.unusual_readings import CURRENT as UNUSUAL
 from mediation_api.routers.catalogue import CATALOGUE
 from mediation_api.routers.personal_data import HOLDINGS, Kind, kind_of
 from mediation_api.routers.problems import FIELD_CODES
@@ -118,6 +119,7 @@ OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
         ("HoldOut", "reason"): list(HoldReason),
         ("ReportOut", "drop_reason"): list(DropReason),
         ("ErasureOut", "refusal"): list(ErasureRefusal),
+        ("UnusualReadingOut", "rule"): [rule.code for rule in UNUSUAL.rules],
     }
 )
 """The fields of answers whose values may become more within a version, with those that there are."""

@@ -38,6 +38,7 @@ from mediation_api.repository.records import CaseRecords as CaseRecordsRepositor
 from mediation_api.repository.sessions import Sessions as SessionsRepository
 from mediation_api.repository.timeline import Timeline as TimelineRepository
 from mediation_api.repository.tries import Tries as TriesRepository
+from mediation_api.repository.unusual_readings import UnusualReadings as UnusualReadingsRepository
 from mediation_api.routers.limits import NEVER_REFUSED, Limiter
 from mediation_api.routers.problems import Told
 from mediation_api.routers.types import Uuid
@@ -209,6 +210,7 @@ Readings = Annotated[ReadingsRepository, Depends(_on(ReadingsRepository))]
 Sessions = Annotated[SessionsRepository, Depends(_on(SessionsRepository))]
 Tries = Annotated[TriesRepository, Depends(_on(TriesRepository))]
 Timeline = Annotated[TimelineRepository, Depends(_on(TimelineRepository))]
+UnusualReadings = Annotated[UnusualReadingsRepository, Depends(_on(UnusualReadingsRepository))]
 
 # ── paths ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -62,7 +62,7 @@ class Pager:
         self._request = request
         self._response = response
 
-    def answer(self, made: type[L], part: Slice[RowMapping], shown: Callable[[RowMapping], object]) -> L:
+    def answer(self, made: type[L], part: Slice[T], shown: Callable[[T], object]) -> L:
         """The answer of one page, its cursor signed for this list."""
         following = None
         if part.next is not None:
