@@ -1,7 +1,10 @@
 """Mandatory reports: two people, and nothing of what was said."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
+from itertools import product
 
 import pytest
 from tests.domain.cases import AT, CASE, NEW, pointed_at
@@ -9,7 +12,15 @@ from tests.domain.cases import AT, CASE, NEW, pointed_at
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.errors import Conflict, Invalid, SecondPersonRequired, StateConflict
 from mediation_api.domain.facts import Audience, MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
-from mediation_api.domain.mandatory_reports import Contents, Report, propose
+from mediation_api.domain.mandatory_reports import (
+    FEWEST,
+    YEARS_COUNTED,
+    Contents,
+    Report,
+    YearlyCount,
+    propose,
+    yearly_counts,
+)
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
 
 CONTENTS = Contents(
@@ -112,3 +123,50 @@ def test_the_words_of_a_report_do_not_change() -> None:
         "police_standards",
     }
     assert set(DropReason) == {"no_duty", "reported_elsewhere", "entered_in_error"}
+
+
+# ── how many there were ────────────────────────────────────────────────────────────────────────────────────────────
+
+CHILD, ADULT, *_ = ReportCategory
+
+
+def last_year(**numbers: int) -> YearlyCount:
+    """What is told in 2027 of a year with so many reports of each category."""
+    entered = {(2026, ReportCategory(name)): number for name, number in numbers.items()}
+    return yearly_counts(entered, 2027)[0]
+
+
+def test_five_years_that_are_over_are_told_and_nothing_of_this_one_or_of_before() -> None:
+    entered = {(year, CHILD): 7 for year in (2027, 2026, 2025, 2023, 2022, 2021, 2019)}
+    counts = yearly_counts(entered, 2027)
+    assert [(each.year, each.reports) for each in counts] == [(2026, 7), (2025, 7), (2024, None), (2023, 7), (2022, 7)]
+    assert len(counts) == YEARS_COUNTED
+    assert yearly_counts({}, 2027) == yearly_counts({(2027, CHILD): 99}, 2027)
+
+
+def test_fewer_than_five_are_told_as_none_are() -> None:
+    assert [last_year(child_abuse=number).reports for number in range(7)] == [None] * 5 + [5, 6]
+    assert last_year(child_abuse=3, adult_abuse=1) == last_year()
+    assert last_year(child_abuse=3, adult_abuse=2).reports == 5
+
+
+def test_a_category_is_told_where_each_has_five() -> None:
+    whole = {each.value: FEWEST + number for number, each in enumerate(ReportCategory)}
+    assert last_year(**whole).by_category == tuple((ReportCategory(each), number) for each, number in whole.items())
+    for name in whole:
+        assert last_year(**{**whole, name: FEWEST - 1}).by_category is None
+
+
+def test_nobody_works_out_a_number_below_five_from_what_is_told() -> None:
+    """All that is told of any two years: what it leaves open is more than one number wherever that is below five."""
+    worlds: dict[YearlyCount, list[Mapping[str, int]]] = defaultdict(list)
+    for numbers in product((0, 1, 4, 5, 6), repeat=len(ReportCategory)):
+        world = dict(zip(map(str, ReportCategory), numbers, strict=True))
+        worlds[last_year(**world)].append(world)
+    assert len(worlds) > 20
+    for possible in worlds.values():
+        for category in ReportCategory:
+            left = {world[category] for world in possible}
+            assert len(left) > 1 or min(left) >= FEWEST
+        sums = {sum(world.values()) for world in possible}
+        assert len(sums) > 1 or min(sums) >= FEWEST

@@ -252,6 +252,7 @@ async def _report(story: Story) -> None:
     await director.get(report)
     await director.post(f"{report}/file", None, 200)
     await director.get(f"{report}/readings")
+    await director.get("/v1/mandatory-report-counts")
     assignment = (await mediator.get("/v1/assignments?state=accepted"))["items"]
     assert isinstance(assignment, list)
     await mediator.post(f"/v1/assignments/{assignment[0]['id']}/attest-notes-destroyed", None, 200)

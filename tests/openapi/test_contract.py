@@ -103,6 +103,8 @@ PLAIN: Final = {
     "terms_confidential",
     # what was done with it
     "opened", "operation", "purpose", "purposes", "rule", "usual",
+    # how many there were, where that tells of no case
+    "year", "reports", "by_category",
     # when
     "at", "on", "added_at", "answered_at", "answer_due_on", "closed_at", "confirmed_at", "filed_at", "finished_at",
     "decided_at", "lifted_at", "notes_destroyed_at", "placed_at", "purged_at", "made_at", "opened_at", "proposed_at",

@@ -18,6 +18,7 @@ from tests.scenarios.test_audiences import hold
 from tests.scenarios.test_sealed_answers import Observer, World, assert_alike
 
 from mediation_api.domain.access import Role
+from mediation_api.domain.values import ReportCategory
 from mediation_api.repository import tables as t
 
 NOBODY: Final = "00000000-0000-4000-8000-000000000000"
@@ -384,3 +385,59 @@ async def test_each_step_raises_an_alert_with_the_id_and_nothing_else(
     assert {line["report_id"] for line in lines} == {each.rpartition("/")[2] for each in (path, dropped)}
     assert {frozenset(line) for line in lines} == {frozenset({"event", "alert", "report_id", "request_id"})}
     assert story.case_id not in str(lines)
+
+
+# ── how many there were ────────────────────────────────────────────────────────────────────────────────────────────
+
+COUNTS: Final = "/v1/mandatory-report-counts"
+
+
+async def counted(who: Caller) -> bytes:
+    """What is told, and how: all but what differs from one request to the next."""
+    response = await who.send("GET", COUNTS)
+    assert response.status_code == 200
+    return response.content + response.headers["etag"].encode()
+
+
+async def test_the_count_of_this_year_s_reports_is_no_answer_s_and_four_look_like_none(office: Office) -> None:
+    story = await office.file()
+    nothing = await counted(office.auditor)
+    for number in range(1, 5):
+        await proposed(office.director, story)
+        assert await counted(office.auditor) == await counted(office.director) == nothing, number
+    office.clock.now = office.clock.now.replace(year=2027)
+    after_four = await counted(office.director)
+    office.clock.now = office.clock.now.replace(year=2026, month=3, day=3)
+    assert await counted(office.director) == nothing
+    path = await proposed(office.director, story)
+    await office.director.post(f"{path}/drop", {"reason": "entered_in_error"}, 200)
+    office.clock.now = office.clock.now.replace(year=2027)
+    assert await counted(office.director) != after_four
+    items = (await office.auditor.get(COUNTS))["items"]
+    assert items == [
+        {"year": 2026, "reports": 5, "by_category": None},
+        *({"year": year, "reports": None, "by_category": None} for year in (2025, 2024, 2023, 2022)),
+    ]
+
+
+async def test_a_year_is_one_of_the_office_s_calendar_and_is_told_by_category_where_each_has_five(
+    office: Office,
+) -> None:
+    story = await office.file()
+    office.clock.now = office.clock.now.replace(year=2027, month=1, day=1, hour=7)  # not midnight yet in Portland
+    for category in ReportCategory:
+        for _ in range(5):
+            await proposed(office.director, story, category=category)
+    office.clock.now = office.clock.now.replace(hour=9)
+    first = (await office.director.get(COUNTS))["items"][0]  # type: ignore[index]
+    by_category = [{"category": each, "reports": 5} for each in ReportCategory]
+    assert first == {"year": 2026, "reports": 25, "by_category": by_category}
+    assert await office.director.get(f"{COUNTS}?year=2027&category=child_abuse") == await office.director.get(COUNTS)
+
+
+async def test_nobody_else_is_told_a_count(office: Office) -> None:
+    story = await office.file()
+    others = (office.intake, office.coordinator, office.integration, await office.mediator())
+    for who in (*others, *story.complainants, *story.officers):
+        await who.get(COUNTS, 403)
+    await office.public.get(COUNTS, 401)

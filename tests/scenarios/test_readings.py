@@ -30,6 +30,7 @@ NOT_ABOUT_A_CASE: Final = {
     "get_problem_type",
     "list_disclosures",
     "list_mediators",
+    "list_mandatory_report_counts",  # of years, in numbers that tell of no case
     "list_report_readings",  # who opened a report, and nothing of the report
     "live",
     "ready",

@@ -179,6 +179,7 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         "file_mandatory_report": _row(office=(Role.DIRECTOR,)),
         "drop_mandatory_report": _row(office=(Role.DIRECTOR,), mediated=True),
         "list_report_readings": _row(office=(Role.DIRECTOR,)),
+        "list_mandatory_report_counts": _row(office=(Role.DIRECTOR, Role.AUDITOR)),
         # retention
         "place_legal_hold": _row(office=(Role.DIRECTOR,)),
         "list_legal_holds": _row(office=(Role.DIRECTOR, Role.AUDITOR)),
@@ -258,7 +259,12 @@ SCOPES: Mapping[str, str] = MappingProxyType(
                 "approve_erasure",
                 "refuse_erasure",
             ),
-            "mandatory-reports:read": ("list_mandatory_reports", "get_mandatory_report", "list_report_readings"),
+            "mandatory-reports:read": (
+                "list_mandatory_reports",
+                "get_mandatory_report",
+                "list_report_readings",
+                "list_mandatory_report_counts",
+            ),
             "mandatory-reports:write": (
                 "propose_mandatory_report",
                 "file_mandatory_report",

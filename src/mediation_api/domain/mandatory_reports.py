@@ -7,9 +7,12 @@ Who hears what the law obliges them to report does so at once, whether or not an
 is that a duty was met: which, to whom, on what basis, and when. Nothing of what was said is, nor who said it. A report
 changes nothing of its case, and may be filed whether that is open or closed.
 
+How many there were is told in whole years that are over, and in no number below five: `yearly_counts`.
+
 Source: DOMAIN, section 5 "Exceptions", trap 19 and scenario 22; RELIABILITY, T17.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,6 +23,10 @@ from mediation_api.domain.errors import Invalid, SecondPersonRequired, StateConf
 from mediation_api.domain.facts import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
+
+YEARS_COUNTED: Final = 5
+FEWEST: Final = 5
+"""The smallest number that is told. Source: RELIABILITY, T19 "suppress cells < 5"."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -86,3 +93,34 @@ def propose(case_id: UUID, contents: Contents, *, report_id: UUID, at: datetime)
     if contents.disclosed_at > at:
         raise Invalid("/disclosed_at", "in-the-future", "Nothing can be reported that has not been disclosed yet.")
     return MandatoryReportProposed(report_id=report_id, case_id=case_id, sha256=contents.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class YearlyCount:
+    """How many reports were entered in a year; None where they were fewer than five, or none.
+
+    By category only where each of them has five at least: a single one left out could be worked out from the sum.
+    """
+
+    year: int
+    reports: int | None
+    by_category: tuple[tuple[ReportCategory, int], ...] | None
+
+
+def yearly_counts(entered: Mapping[tuple[int, ReportCategory], int], this_year: int) -> tuple[YearlyCount, ...]:
+    """Count what was entered in each of the last years that are over, the newest first.
+
+    Nothing is chosen by whoever asks, no two years overlap, and a year that is over does not change: there is nothing
+    to subtract. Of the running year nothing is told, since a number that grows by one tells of a case of that day.
+    """
+    years = range(this_year - 1, this_year - 1 - YEARS_COUNTED, -1)
+    return tuple(_count(year, {each: entered.get((year, each), 0) for each in ReportCategory}) for year in years)
+
+
+def _count(year: int, by_category: Mapping[ReportCategory, int]) -> YearlyCount:
+    reports = sum(by_category.values())
+    return YearlyCount(
+        year,
+        reports if reports >= FEWEST else None,
+        tuple(by_category.items()) if min(by_category.values()) >= FEWEST else None,
+    )

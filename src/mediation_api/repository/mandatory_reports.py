@@ -4,24 +4,25 @@ Entering or deciding one touches no row of the case: its version, its entity tag
 facts of a report are a stream under the report's own id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import RowMapping, and_, insert, select
+from sqlalchemy import Integer, RowMapping, and_, cast, extract, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.facts import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.mandatory_reports import Contents, Report
-from mediation_api.domain.values import ReportState
+from mediation_api.domain.values import ReportCategory, ReportState
 from mediation_api.repository import tables as t
 from mediation_api.repository.cases import write_facts
 from mediation_api.repository.data_keys import complaint_of, data_key, opened_columns
 from mediation_api.repository.locking import lock_row
-from mediation_api.repository.nesting import AnySelect
+from mediation_api.repository.nesting import AnyColumn, AnySelect
 from mediation_api.repository.paging import Page, Slice, read_page
 from mediation_api.repository.reach import sees_case, sees_report
 from mediation_api.repository.recording import recorded_reports
@@ -113,3 +114,11 @@ class MandatoryReports:
             raise NotFound
         statement: AnySelect = select(r.at, r.by_role, r.by, r.operation, r.purpose).where(r.report_id == report_id)
         return await read_page(self._connection, statement, page, key=r.position, id_=r.position, descending=True)
+
+    async def entered(self, zone: ZoneInfo) -> Mapping[tuple[int, ReportCategory], int]:
+        """How many reports were entered in each year of the office's calendar, by category. Theirs are a few rows."""
+        r = t.mandatory_reports.c
+        year: AnyColumn = cast(extract("year", func.timezone(zone.key, r.proposed_at)), Integer)
+        statement = select(year, r.category, func.count()).group_by(year, r.category)
+        rows = await self._connection.execute(statement)
+        return {(year, ReportCategory(category)): number for year, category, number in rows}

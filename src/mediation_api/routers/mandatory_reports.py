@@ -2,7 +2,7 @@
 
 import json
 import logging
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -10,11 +10,21 @@ from pydantic import Field, Strict, StringConstraints
 
 from mediation_api.domain import mandatory_reports
 from mediation_api.domain.access import Role
-from mediation_api.domain.mandatory_reports import Contents
+from mediation_api.domain.mandatory_reports import FEWEST, Contents, YearlyCount
 from mediation_api.domain.readings import Purpose
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
 from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import CaseId, MandatoryReports, NewId, Now, Opened, Reached, ReportId
+from mediation_api.routers.deps import (
+    CaseId,
+    CityPolicy,
+    MandatoryReports,
+    NewId,
+    Now,
+    Opened,
+    Reached,
+    ReportId,
+    Today,
+)
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, Pages, whole
 from mediation_api.routers.problems import request_id_of
@@ -87,6 +97,35 @@ class ReportReadingOut(Out):
 
 class ReportReadingList(Listing[ReportReadingOut]):
     """One page of who opened the report, newest first."""
+
+
+class ReportsOfCategoryOut(Out):
+    """How many reports of one category were entered in a year."""
+
+    category: ReportCategory
+    reports: int
+
+
+class ReportCountOut(Out):
+    """How many reports were entered in a year, in numbers that tell of no case."""
+
+    year: int = Field(description="A year of the office's calendar that is over.")
+    reports: int | None = Field(description=f"Null where they were fewer than {FEWEST}, or none.")
+    by_category: list[ReportsOfCategoryOut] | None = Field(
+        description=f"Null unless each category has {FEWEST} at least."
+    )
+
+    @classmethod
+    def of(cls, count: YearlyCount) -> Self:
+        """The answer of one year."""
+        by_category = None
+        if count.by_category is not None:
+            by_category = [ReportsOfCategoryOut(category=each, reports=number) for each, number in count.by_category]
+        return cls(year=count.year, reports=count.reports, by_category=by_category)
+
+
+class ReportCountList(Listing[ReportCountOut]):
+    """The last five years that are over, the newest first."""
 
 
 @router.post(
@@ -167,6 +206,18 @@ async def list_report_readings(
 ) -> ReportReadingList:
     """Who opened the report, when and for what. No reading of the case tells of it, and no party is shown any."""
     return pages.answer(ReportReadingList, await reports.readings(report_id, pages.page), ReportReadingOut.read)
+
+
+@router.get("/mandatory-report-counts", summary="How many mandatory reports there were")
+async def list_mandatory_report_counts(
+    _reached: Reached, reports: MandatoryReports, today: Today, city: CityPolicy
+) -> ReportCountList:
+    """How many reports were entered in each of the last five years, whatever became of them.
+
+    Nothing can be chosen and nothing is told of the running year, so that no two answers differ by one report.
+    """
+    counts = mandatory_reports.yearly_counts(await reports.entered(city.target.zone), today.year)
+    return whole(ReportCountList, counts, ReportCountOut.of)
 
 
 def _alert(kind: str, report_id: UUID, request: Request) -> None:

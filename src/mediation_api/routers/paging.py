@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import model_validator
-from sqlalchemy import RowMapping
 
 from mediation_api.repository.paging import Page, Position, Slice
 from mediation_api.routers.deps import InService
@@ -102,7 +101,7 @@ async def pager(
 Pages = Annotated[Pager, Depends(pager)]
 
 
-def whole(made: type[L], rows: Sequence[RowMapping], shown: Callable[[RowMapping], object]) -> L:
+def whole(made: type[L], rows: Sequence[T], shown: Callable[[T], object]) -> L:
     """The answer of a list that is short by nature and comes whole."""
     return made.model_validate({"items": [shown(row) for row in rows], "next_cursor": None})
 

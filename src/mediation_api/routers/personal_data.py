@@ -127,6 +127,8 @@ FIELDS: Mapping[str, Kind | None] = MappingProxyType(
     {
         **{field: kind for kind, fields in _FIELDS.items() for field in fields},
         "MissingCondition.subject": Kind.TAKING_PART,
+        # Numbers of a year, none of them below five.
+        "ReportsOfCategoryOut.category": None,
         # Of the department's own units, and texts of the office that are the same for everybody.
         "ApprovalIn.unit": None,
         "ApprovalOut.unit": None,
