@@ -10,6 +10,8 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.repository.sealing import keyring
+
 OFFICER: Final = "4711"
 MEDIATOR: Final = "mediator.busy"
 INTEGRATION: Final = "intake-system"
@@ -21,15 +23,17 @@ _ROWS: Final = (
     """
     INSERT INTO complaints (id, reference, channel, narrative, allegations, interested_in_mediation, rank_initiated,
                             filed_at, by_role, by)
-    SELECT md5('complaint ' || n)::uuid, 'B-' || n, 'integration', 'He would not tell me why I was stopped.',
+    SELECT md5('complaint ' || n)::uuid, 'B-' || n, 'integration', :narrative,
            '{discourtesy}', true, false, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute', 'integration',
            CASE WHEN n <= :of_one THEN 'intake-system' ELSE 'system-' || n % 100 END
     FROM generate_series(1, :cases) AS n
     """,
     """
-    INSERT INTO parties (id, complaint_id, side, name, employee_number, language, minor, added_at)
-    SELECT md5(side || n)::uuid, md5('complaint ' || n)::uuid, side, 'Somebody',
-           CASE WHEN side = 'officer' THEN CASE WHEN n <= :of_one THEN '4711' ELSE 'e-' || n END END,
+    INSERT INTO parties (id, complaint_id, side, name, employee_number, employee_number_index, language, minor,
+                         added_at)
+    SELECT md5(side || n)::uuid, md5('complaint ' || n)::uuid, side, :name,
+           CASE WHEN side = 'officer' AND :told THEN CASE WHEN n <= :of_one THEN '4711' ELSE 'e-' || n END END,
+           CASE WHEN side = 'officer' THEN CASE WHEN n <= :of_one THEN :hashed ELSE 'of e-' || n END END,
            'en', false, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
     FROM generate_series(1, :cases) AS n, (VALUES ('complainant'), ('officer')) AS sides (side)
     """,
@@ -54,7 +58,7 @@ _ROWS: Final = (
     """,
     """
     INSERT INTO mediators (id, name, subject, languages, active, added_at)
-    SELECT md5('mediator ' || n)::uuid, 'Somebody', CASE n WHEN 0 THEN 'mediator.busy' ELSE 'mediator.' || n END,
+    SELECT md5('mediator ' || n)::uuid, :name, CASE n WHEN 0 THEN 'mediator.busy' ELSE 'mediator.' || n END,
            '{en}', true, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
     FROM generate_series(0, greatest(:cases / 10, 1)) AS n
     """,
@@ -89,11 +93,21 @@ _FILLED: Final = (
 )
 
 
-async def fill(connection: AsyncConnection, *, cases: int, of_one: int, facts: bool = True) -> None:
+async def fill(connection: AsyncConnection, *, cases: int, of_one: int, facts: bool = True, told: bool = False) -> None:
     """Write the rows, and let the planner know of them. Leaves the commit to the caller.
 
-    Without `facts`, the timeline of the first case stays empty: linking its facts takes the longest.
+    Without `facts`, the timeline of the first case stays empty: linking its facts takes the longest. Names and
+    narratives are empty, as retention leaves them; with `told` they are there, and not sealed.
     """
+    known: dict[str, object] = {
+        "cases": cases,
+        "of_one": of_one,
+        "told": told,
+        "hashed": keyring(connection.dialect).hashed(OFFICER),
+        "narrative": "He would not tell me why I was stopped." if told else "",
+        "name": "Somebody" if told else "",
+    }
     for rows in _ROWS if facts else _ROWS[:-1]:
-        await connection.execute(text(rows), {"cases": cases, "of_one": of_one})
+        statement = text(rows)
+        await connection.execute(statement, {name: known[name] for name in statement.compile().params})
     await connection.exec_driver_sql(f"ANALYZE {_FILLED}")

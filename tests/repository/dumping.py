@@ -1,7 +1,9 @@
 """A raw dump of a database, as whoever steals a backup holds it: every row as text, and the statistics."""
 
 from typing import Final
+from uuid import UUID
 
+import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.build import Office, Story
@@ -10,6 +12,7 @@ from mediation_api.domain.access import Role
 from mediation_api.repository.data_keys import opened
 from mediation_api.repository.database import Database
 from mediation_api.repository.resealing import SEALED
+from mediation_api.repository.sealing import MARK, Ciphertext, DataKey, Keyring
 
 REASON: Final = "The accusation was a slip of the pen."
 """A director's, for an override."""
@@ -50,6 +53,19 @@ async def told(office: Office) -> Story:
     await story.schedule(place="Room with a view")
     await story.make_agreement()
     return story
+
+
+def seal_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every text be written, and read, as it is behind the mark of a sealed one, which the database demands."""
+
+    def seal(_key: DataKey, _table: str, _column: str, _row: UUID, text: str) -> Ciphertext:
+        return Ciphertext(MARK + text)
+
+    def read(_keys: Keyring, envelope: str, _table: str, _column: str) -> str:
+        return envelope.split(" ", 4)[4].removeprefix(MARK)
+
+    monkeypatch.setattr(DataKey, "seal", seal)
+    monkeypatch.setattr(Keyring, "open", read)
 
 
 async def dump(owner: Database, words: set[str]) -> set[str]:

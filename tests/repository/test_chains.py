@@ -524,7 +524,7 @@ async def test_a_hold_or_an_attestation_is_not_made_up_or_taken_back_unseen(data
 OF_A_REPORT: Final = (
     "category = 'adult_abuse'",
     "recipient = 'prosecutor'",
-    "legal_basis = 'ORS 1'",
+    "legal_basis = 'sealed.1.ORS 1'",
     "disclosed_at = disclosed_at + interval '1 microsecond'",
     "case_id = (SELECT id FROM cases WHERE id <> case_id LIMIT 1)",
     "proposed_by = 'somebody.else'",

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.repository.cases import constraint_of
 from mediation_api.repository.database import Database
-from mediation_api.repository.sealing import Ciphertext, Sealed
+from mediation_api.repository.resealing import SEALED
+from mediation_api.repository.sealing import MARK, Ciphertext, Sealed
 from mediation_api.repository.tables import APPEND_ONLY, metadata
 
 Row = dict[str, object]
@@ -212,6 +213,8 @@ FILED: Final[Row] = {
     "decided_by_role": "director",
     "decided_by": "director.1",
 }
+BARE: Final = Ciphertext("It rained.")
+"""What somebody writes who is not the service: the type lets it pass, and it is not sealed."""
 NOBODY: Final[Row] = {"by_role": "nobody"}
 REFUSED: Final[dict[str, tuple[str, Row]]] = {
     # words that the rules do not know
@@ -299,6 +302,15 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_pauses_ends_on": ("pauses", {"ends_on": TODAY - timedelta(days=1)}),
     "ck_readings_subject": ("readings", {"complaint_id": None}),
     "ck_sessions_ended_has_reason": ("sessions", {"state": "ended"}),
+    # what tells about somebody is sealed, or nothing
+    "ck_agreements_sealed": ("agreements", {"text": BARE}),
+    "ck_attendees_sealed": ("attendees", {"name": BARE}),
+    "ck_complaints_sealed": ("complaints", {"narrative": BARE}),
+    "ck_mandatory_reports_sealed": ("mandatory_reports", {"agency": BARE}),
+    "ck_mediators_sealed": ("mediators", {"name": BARE}),
+    "ck_parties_sealed": ("parties", {"name": BARE}),
+    "ck_screenings_sealed": ("screenings", {"reason": BARE}),
+    "ck_sessions_sealed": ("sessions", {"place": BARE}),
     # one of each
     "mediator_taken": ("sessions", {"case_id": OTHER, "state": "in_progress", "during": SLOT}),
     "uq_absences_session_id_party_id": ("absences", {"party_id": ROSA}),
@@ -337,8 +349,8 @@ STRANGERS: Final[dict[str, tuple[str, Row]]] = {
 
 async def _insert(connection: AsyncConnection, table: str, row: Row) -> None:
     its = metadata.tables[table]
-    texts = {name: value for name, value in row.items() if value is not None}
-    sealed = {name: Ciphertext(value) for name, value in texts.items() if isinstance(its.c[name].type, Sealed)}
+    bare = {name: value for name, value in row.items() if isinstance(value, str) and not isinstance(value, Ciphertext)}
+    sealed = {name: Ciphertext(MARK + value) for name, value in bare.items() if isinstance(its.c[name].type, Sealed)}
     await connection.execute(insert(its).values({**row, **sealed}))
 
 
@@ -389,6 +401,24 @@ async def test_a_good_second_row_is_accepted(database: Database, table: str) -> 
     async with database.transaction() as connection:
         await _insert_all(connection)
         await _insert(connection, table, _second(table))
+
+
+@pytest.mark.parametrize(("table", "column"), [(table.name, name) for table, names in SEALED.items() for name in names])
+async def test_each_sealed_column_takes_what_is_sealed_or_empty_and_nothing_else(
+    database: Database, table: str, column: str
+) -> None:
+    officer = {"side": "officer"} if column == "employee_number" else {}
+    async with database.transaction() as connection:
+        await _insert_all(connection)
+        for bad in (BARE, Ciphertext("sealed."), Ciphertext(f" {MARK}")):
+            with pytest.raises(IntegrityError) as caught:
+                async with connection.begin_nested():
+                    await _insert(connection, table, _second(table, {column: bad, **officer}))
+            assert constraint_of(caught.value) == f"ck_{table}_sealed"
+        for good in ("What is sealed.", *(() if table == "agreements" else (Ciphertext(""),))):
+            async with connection.begin_nested() as tried:
+                await _insert(connection, table, _second(table, {column: good, **officer}))
+                await tried.rollback()
 
 
 @pytest.mark.parametrize("constraint", sorted(REFUSED | STRANGERS))

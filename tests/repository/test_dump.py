@@ -6,14 +6,14 @@ from typing import Final
 import pytest
 from sqlalchemy import select, text
 from tests.build import Office, Story
-from tests.repository.dumping import dump, sealed_words, told
+from tests.repository.dumping import dump, seal_nothing, sealed_words, told
 
 from mediation_api.demo import seed
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened
 from mediation_api.repository.database import Database
 from mediation_api.repository.resealing import SEALED
-from mediation_api.repository.sealing import MARK, Ciphertext, DataKey
+from mediation_api.repository.sealing import MARK
 from mediation_api.settings import Settings
 
 PLANTED: Final = 20
@@ -74,7 +74,7 @@ async def test_with_sealing_off_the_same_dump_holds_all_of_it(
     committed_office: Office, owner: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: what is not found above would be found."""
-    monkeypatch.setattr(DataKey, "seal", lambda _self, _table, _column, _row, told: Ciphertext(told))
+    seal_nothing(monkeypatch)
     await told(committed_office)
     words = await sealed_words(owner)
 

@@ -3,24 +3,30 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import httpx
 import pytest
+from alembic import command
+from alembic.util import CommandError
 from pydantic import SecretStr
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 from tests.build import Caller, Office, Story
 from tests.conftest import Clock, application, calling
 from tests.repository.dumping import REASON, dump, sealed_words, told
 
+from mediation_api.domain.chain import Flaw, Problem
+from mediation_api.outreach.audit import Report, verify
 from mediation_api.repository import resealing
 from mediation_api.repository import tables as t
-from mediation_api.repository.database import Database
-from mediation_api.repository.resealing import Rotation, rotate, standing
-from mediation_api.repository.sealing import Ciphertext, DataKey
+from mediation_api.repository.database import Database, migrations_config
+from mediation_api.repository.resealing import SEALED, Rotation, rotate, standing
+from mediation_api.repository.sealing import UNREADABLE, Ciphertext, DataKey, Keyring
 from mediation_api.settings import Settings, SettingsError
 
 NEW: Final = f"2026-b:{base64.b64encode(b'n' * 32).decode()}"
@@ -198,56 +204,137 @@ async def test_a_number_that_does_not_open_is_passed_over(
 
 # ── what was written before ────────────────────────────────────────────────────────────────────────────────────────
 
+BEFORE: Final = "20261128_1710"
+"""The revision under which a text that is not sealed can still stand in the database."""
+
+
+def migrate(owner: Settings, revision: str = "head") -> None:
+    """Migrate as the command does, which runs a loop of its own."""
+    config = migrations_config()
+    config.attributes["settings"] = owner
+    move = command.upgrade if revision == "head" else command.downgrade
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(move, config, revision).result()
+
+
+async def constraints(database: Database) -> set[str]:
+    """Those that hold sealed columns; one that is not valid, with a mark."""
+    named = (
+        "SELECT conname || CASE WHEN convalidated THEN '' ELSE '?' END FROM pg_constraint "
+        "WHERE conname LIKE 'ck!_%!_sealed' ESCAPE '!'"
+    )
+    async with database.reading() as connection:
+        return set(await connection.scalars(text(named)))
+
+
+Shown: TypeAlias = list[tuple[str, str | None, bytes]]
+
+
+@pytest.fixture
+def owned(committed: Settings, as_owner: Callable[[Settings], Settings]) -> Settings:
+    """The database of the test, as the owner of its tables."""
+    return as_owner(committed)
+
+
+@pytest.fixture
+async def owner(owned: Settings) -> AsyncIterator[Database]:
+    async with owning(owned) as database:
+        yield database
+
 
 @pytest.fixture
 async def before(
-    committed: Settings,
-    committed_office: Office,
-    as_owner: Callable[[Settings], Settings],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Story:
-    """A story as the release before wrote it: nothing is sealed, there are no data keys and no hashes."""
+    committed_office: Office, owned: Settings, owner: Database, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Story, Shown, set[str]]:
+    """A story as a release without encryption wrote it, what it showed, and what it said: no data keys, no hashes."""
+    migrate(owned, BEFORE)
     with monkeypatch.context() as patched:
         patched.setattr(DataKey, "seal", lambda _self, _table, _column, _row, told: Ciphertext(told))
+        patched.setattr(Keyring, "open", lambda _self, envelope, _table, _column: envelope.split(" ", 4)[4])
         story = await told(committed_office)
-    async with owning(as_owner(committed)) as database, database.transaction() as connection:
+        shown = await seen(committed_office, story)
+        words = await sealed_words(owner)
+    async with owner.transaction() as connection:
         await connection.execute(t.data_keys.delete())
         await connection.execute(text("UPDATE parties SET employee_number_index = NULL"))
-    return story
+    return story, shown, words
 
 
-async def test_what_was_written_before_is_served_and_then_sealed(
-    committed: Settings, committed_office: Office, before: Story, as_owner: Callable[[Settings], Settings]
+async def test_what_was_written_before_is_sealed_and_then_nothing_else_is_let_in(
+    committed: Settings,
+    committed_office: Office,
+    before: tuple[Story, Shown, set[str]],
+    owned: Settings,
+    owner: Database,
 ) -> None:
-    shown = await seen(committed_office, before)
-    async with owning(as_owner(committed)) as database:
-        words = await sealed_words(database)
-        assert {"E-77881", "He laughed at my cane.", "Room with a view", "Sam Support"} <= words
-        assert await dump(database, words) == words
+    story, shown, words = before
+    assert {"E-77881", "He laughed at my cane.", "Room with a view", "Sam Support", REASON} <= words
+    assert await dump(owner, words) == words
+    with pytest.raises(CommandError) as caught:
+        migrate(owned)
+    assert str(caught.value).endswith("run `mediation-api keys rotate` first, and then migrate again.")
+    assert "\n" not in str(caught.value)
+    assert await constraints(owner) == set()  # and whoever still serves changes such rows
+    assert not (await standing(committed)).is_done
 
-        assert not (await standing(committed)).is_done
-        done = await rotate(committed)
+    done = await rotate(committed)
 
-        assert (done.sealed, done.wrapped, done.hashed) == (7, 0, 0)
-        assert await seen(committed_office, before) == shown
-        # The reasons of screenings are append-only: those of before stay as they were written.
-        assert await dump(database, words) == {REASON}
+    assert (done.sealed, done.wrapped, done.hashed) == (8, 0, 0)
+    assert await dump(owner, words) == set()
     assert (await standing(committed)).is_done
     assert await rotate(committed) == Rotation()
+    migrate(owned)
+    assert await constraints(owner) == {f"ck_{table.name}_sealed" for table in SEALED}
+    assert await seen(committed_office, story) == shown
 
 
-async def test_what_was_written_before_can_be_changed_before_it_is_sealed(
-    committed: Settings, committed_office: Office, before: Story
+@pytest.mark.usefixtures("before")
+async def test_a_reason_that_is_sealed_becomes_no_other(owner: Database) -> None:
+    """A screening is append-only: its words go, or are sealed once."""
+    deeds = {
+        "another": "UPDATE screenings SET reason = 'Another.'",
+        "sealed, and more": "UPDATE screenings SET reason = 'sealed.1.AAAA', eligible = NOT eligible",
+        "once": "UPDATE screenings SET reason = 'sealed.1.AAAA'",
+        "twice": "UPDATE screenings SET reason = 'sealed.1.BBBB'",
+        "emptied": "UPDATE screenings SET reason = ''",
+        "and back": "UPDATE screenings SET reason = 'sealed.1.AAAA'",
+    }
+    done = {}
+    async with owner.transaction() as connection:
+        await connection.execute(text("ALTER TABLE screenings NO FORCE ROW LEVEL SECURITY"))
+        for deed, statement in deeds.items():
+            try:
+                async with connection.begin_nested():
+                    done[deed] = (await connection.execute(text(f"{statement} WHERE reason IS NOT NULL"))).rowcount
+            except IntegrityError:
+                done[deed] = 0
+    assert done == {"another": 0, "sealed, and more": 0, "once": 1, "twice": 0, "emptied": 1, "and back": 0}
+
+
+async def test_what_somebody_else_writes_in_the_place_of_a_sealed_text_is_shown_to_nobody_and_found(
+    committed: Settings, committed_office: Office, owner: Database
 ) -> None:
-    party = f"/v1/parties/{before.complainants[0].party_id}"
-    await committed_office.intake.patch(party, {"phone": "+1 503 555 0177"})
-    await committed_office.coordinator.patch(
-        "/v1/mediators/" + str(before.mediator and before.mediator.mediator_id), {"name": "Renamed"}
-    )
-    shown = await seen(committed_office, before)
+    """The owner of the database takes the constraints away first; nobody else gets as far."""
+    story = await told(committed_office)
+    whole = await examined(committed)
+    assert whole == []
+    async with owner.transaction() as connection:
+        for table, column in (("complaints", "narrative"), ("parties", "safe_contact"), ("screenings", "reason")):
+            await connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_sealed"))
+            await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+            await connection.execute(text(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"))
+            bent = await connection.execute(text(f"UPDATE {table} SET {column} = 'She forgave him.'"))  # noqa: S608
+            assert bent.rowcount >= 1
+    complaint = await committed_office.intake.get(f"/v1/complaints/{story.complaint_id}")
+    assert complaint["narrative"] == UNREADABLE
+    listed = await committed_office.coordinator.send("GET", f"{story.path}/screenings")
+    assert REASON not in listed.text
+    assert "forgave" not in listed.text
+    found = await examined(committed)
+    assert {problem.flaw for problem in found} == {Flaw.UNSEALED}
+    assert {str(problem.stream) for problem in found} == {story.complaint_id}
+    assert len(found) == 4  # the complaint, its two parties, one screening
 
-    await rotate(committed)
 
-    assert await seen(committed_office, before) == shown
-    on_file = await committed_office.intake.get(party)
-    assert (on_file["phone"], on_file["postal_address"]) == ("+1 503 555 0177", "Rosa Street 1")
+async def examined(settings: Settings) -> list[Problem]:
+    return [problem async for problem in verify(settings, None, None, Report())]

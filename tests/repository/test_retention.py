@@ -297,7 +297,7 @@ def test_every_column_for_what_people_write_is_emptied_or_argued() -> None:
     "deed",
     [
         "UPDATE agreements SET text = NULL, purged_at = now() WHERE kind = 'resolution' AND superseded_at IS NULL",
-        "UPDATE agreements SET text = 'Others.' WHERE kind = 'resolution' AND superseded_at IS NULL",
+        "UPDATE agreements SET text = 'sealed.1.' WHERE kind = 'resolution' AND superseded_at IS NULL",
     ],
 )
 async def test_a_text_that_is_gone_without_a_fact_is_found(

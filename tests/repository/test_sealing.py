@@ -147,8 +147,20 @@ def test_a_data_key_that_is_wrapped_anew_opens_the_same_values(wrapped: WrappedK
     assert ring("b").open(envelope(value, wrapped=anew), "parties", "safe_contact") == TELLS
 
 
-def test_what_was_written_before_is_read_as_it_is(ours: Keyring) -> None:
-    assert ours.open(f"   {ROW} {TELLS}", "parties", "safe_contact") == TELLS
+@pytest.mark.parametrize("text", [TELLS, "sealed. by me", "sealed.0.AAAA"])
+def test_what_is_not_sealed_does_not_open_with_its_data_key_or_without(
+    text: str, ours: Keyring, wrapped: WrappedKey
+) -> None:
+    """Whoever can write to the database has no key, and is believed nothing."""
+    for its in (envelope(text, wrapped=wrapped), f"   {ROW} {text}"):
+        with pytest.raises(Broken) as caught:
+            ours.open(its, "parties", "safe_contact")
+        assert str(caught.value) == f"parties.safe_contact of {ROW}: it is not sealed"
+
+
+def test_what_was_emptied_is_empty(ours: Keyring, wrapped: WrappedKey) -> None:
+    assert ours.open(envelope("", wrapped=wrapped), "parties", "name") == ""
+    assert ours.open(f"   {ROW} ", "parties", "name") == ""
 
 
 def test_equal_values_have_equal_hashes_under_one_secret_only(ours: Keyring) -> None:

@@ -23,13 +23,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from tests.build import Office, Story
 from tests.conftest import SERVER_VARIABLE, Run
-from tests.repository.dumping import dump, sealed_words, told
+from tests.repository.dumping import dump, seal_nothing, sealed_words, told
 
 from mediation_api.domain.access import Role
 from mediation_api.outreach.audit import export
 from mediation_api.repository.complaints import Complaints
 from mediation_api.repository.database import Database
-from mediation_api.repository.sealing import Ciphertext, DataKey
 from mediation_api.routers import problems
 from mediation_api.settings import Settings
 
@@ -153,7 +152,7 @@ async def test_with_the_texts_of_errors_logged_they_would_be_found(
         return answer(request, exc)
 
     monkeypatch.setattr(problems, "on_failure", told_all)
-    monkeypatch.setattr(DataKey, "seal", lambda _self, _table, _column, _row, told: Ciphertext(told))
+    seal_nothing(monkeypatch)
     with caplog.at_level(logging.INFO):
         story, places = await gone_wrong(committed_office, owner, monkeypatch)
     async with owner.reading() as connection:

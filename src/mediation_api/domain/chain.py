@@ -92,6 +92,8 @@ class Flaw(StrEnum):
     """A complaint, case, mediator or mandatory report has no stream, though it began with a fact."""
     UNLIKE_FACT = "unlike-fact"
     """What is shown (an answer, a withdrawal, a signature, …) is not what the fact says, or stands without it."""
+    UNSEALED = "unsealed"
+    """What tells about somebody stands there unencrypted: it is shown to nobody, and not of the service."""
     UNLIKE_EXPORT = "unlike-export"
     """The chain was rewritten: it holds another link in the place of the exported one."""
     NOT_AS_FAR_AS_EXPORT = "not-as-far-as-export"

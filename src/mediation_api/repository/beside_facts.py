@@ -3,7 +3,8 @@
 A fact is in the chain; the row that it led to (a consent, a withdrawal, a signature, …) is not. So each such row is
 held against its fact, and the text of each agreement and disclosure against its hash. A text that is gone needs a fact
 that says so, and its hash is held against the fact of its making all the same. What is private stands in no
-fact, and is not covered, such as the reason of a director's override; nor are states and standings, which change.
+fact, and is not covered, such as the reason of a director's override; nor are states and standings, which change. Of
+what is sealed, all is held to be: a text that is not was put there by nobody who had the key.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -17,8 +18,9 @@ from mediation_api.domain.facts import Fact
 from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import ErasureState, ReportState
 from mediation_api.repository import tables as t
-from mediation_api.repository.data_keys import opened
+from mediation_api.repository.data_keys import opened, owner_of
 from mediation_api.repository.nesting import AnyColumn, AnySelect
+from mediation_api.repository.resealing import SEALED, has_unsealed
 from mediation_api.repository.sealing import Opened
 
 
@@ -27,12 +29,22 @@ async def unlike_facts(connection: AsyncConnection) -> AsyncIterator[Problem]:
     for statement in _differences():
         async for row in await connection.stream(statement):
             yield Problem(Flaw.UNLIKE_FACT, row.stream, row.sequence)
+    for statement in _unsealed():
+        async for row in await connection.stream(statement):
+            yield Problem(Flaw.UNSEALED, row.stream, row.sequence)
     # What is sealed is opened, and hashed here.
     for statement in (_texts_of_agreements(), _contents_of_reports()):
         async for row in await connection.stream(statement):
             stream, sequence, sha256, *lines = row
             if text_hash("\n".join(lines)) != sha256:
                 yield Problem(Flaw.UNLIKE_FACT, stream, sequence)
+
+
+def _unsealed() -> Iterator[AnySelect]:
+    """Rows with a text that is not sealed, by whom they belong to."""
+    for table in SEALED:
+        owner = table.c.id if table is t.mandatory_reports else owner_of(table)
+        yield select(owner.label("stream"), literal(0).label("sequence")).where(has_unsealed(table))
 
 
 def _differences() -> Iterator[AnySelect]:

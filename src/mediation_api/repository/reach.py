@@ -8,7 +8,7 @@ The conditions for those who called last are kept as they were put together: the
 
 from functools import lru_cache
 
-from sqlalchemy import ColumnElement, String, and_, exists, false, or_, select, true, type_coerce
+from sqlalchemy import ColumnElement, and_, exists, false, select, true
 
 from mediation_api.domain.access import Actor, Reach, Relation, Role
 from mediation_api.domain.lifecycle import SHARED
@@ -31,18 +31,12 @@ GONE = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED)
 
 @lru_cache(maxsize=64)
 def is_own_party(actor: Actor) -> ColumnElement[bool]:
-    """Whether a row of `parties` is the caller: by the token's party, or by the officer's employee number."""
+    """Whether a row of `parties` is the caller: by the token's party, or by the hash of the officer's number."""
     if actor.role is Role.COMPLAINANT:
         return and_(parties.c.id == actor.party_id, parties.c.side == Side.COMPLAINANT)
     if actor.role is Role.OFFICER and actor.employee_number is not None:
-        return and_(_has_number(actor.employee_number), parties.c.side == Side.OFFICER)
+        return and_(parties.c.employee_number_index == actor.employee_number, parties.c.side == Side.OFFICER)
     return false()
-
-
-def _has_number(employee_number: str) -> ColumnElement[bool]:
-    """By its keyed hash; a row of before, which is not sealed yet, by the number itself."""
-    by_hash, number = parties.c.employee_number_index, type_coerce(parties.c.employee_number, String)
-    return or_(by_hash == employee_number, and_(by_hash.is_(None), number == employee_number))
 
 
 @lru_cache(maxsize=64)

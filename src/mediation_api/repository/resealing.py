@@ -53,8 +53,7 @@ SEALED: Final[Mapping[Table, Sequence[str]]] = {
 }
 """The tables with sealed columns, and these: whatever is marked in tables.py."""
 
-_KEPT: Final = frozenset({*tables.APPEND_ONLY, tables.mandatory_reports})
-"""What is append-only stays as it was written; reports were sealed from the first."""
+_SEALED_FROM_THE_FIRST: Final = frozenset({tables.mandatory_reports})
 
 
 @dataclass(slots=True)
@@ -78,8 +77,7 @@ class Standing:
     @property
     def is_done(self) -> bool:
         """Whether there is nothing left for `rotate`."""
-        left = any(rows for name, rows in self.unsealed.items() if name not in {table.name for table in _KEPT})
-        return not left and not self.unhashed and self.keys.keys() <= {self.current}
+        return not any(self.unsealed.values()) and not self.unhashed and self.keys.keys() <= {self.current}
 
 
 async def rotate(settings: Settings) -> Rotation:
@@ -92,7 +90,7 @@ async def rotate(settings: Settings) -> Rotation:
     done = Rotation()
     async with _engine(settings) as engine:
         for _ in range(_ROUNDS):
-            for table in SEALED.keys() - _KEPT:
+            for table in SEALED.keys() - _SEALED_FROM_THE_FIRST:
                 done.sealed += await _through(engine, partial(_seal, table))
             done.wrapped += await _through(engine, _wrap)
             done.hashed += await _through(engine, _hash)
@@ -168,7 +166,8 @@ def _stored(table: Table, name: str) -> ColumnElement[str]:
     return type_coerce(table.c[name], Text)
 
 
-def _has_unsealed(table: Table) -> ColumnElement[bool]:
+def has_unsealed(table: Table) -> ColumnElement[bool]:
+    """Whether a row holds a text that is not sealed."""
     # Of NULL it is NULL, and so not true; what was emptied (repository/retention.py) holds nothing to seal.
     stored = (_stored(table, name) for name in SEALED[table])
     return or_(*(and_(each != "", ~func.starts_with(each, MARK)) for each in stored))
@@ -178,7 +177,7 @@ async def _seal(table: Table, connection: AsyncConnection, after: UUID) -> Batch
     names = SEALED[table]
     found = await connection.execute(
         select(table.c.id, owner_of(table).label("owner"), *(_stored(table, name).label(name) for name in names))
-        .where(table.c.id > after, _has_unsealed(table))
+        .where(table.c.id > after, has_unsealed(table))
         .order_by(table.c.id)
         .limit(_BATCH)
         .with_for_update(key_share=True, skip_locked=True, of=table)
@@ -276,7 +275,7 @@ async def _standing(engine: AsyncEngine) -> Standing:
         keys = (
             await connection.execute(select(k.key_id, func.count().label("rows")).group_by(k.key_id).order_by(k.key_id))
         ).all()
-        unsealed = {table.name: await _count(connection, table, _has_unsealed(table)) for table in SEALED}
+        unsealed = {table.name: await _count(connection, table, has_unsealed(table)) for table in SEALED}
         unhashed = await _count(connection, tables.parties, _is_unhashed(ring.search_mark))
     return Standing({row.key_id: row.rows for row in keys}, unsealed, unhashed, ring.current)
 

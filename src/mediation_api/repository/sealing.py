@@ -9,8 +9,8 @@ column and row: moved anywhere else, it does not open. Whoever holds a dump hold
     select(opened(parties.c.name))                        to read
 
 What is read carries its wrapped key and its row in one text, so that a read stays one statement, nested JSON included.
-Keys are unwrapped for each value and kept nowhere: that costs microseconds. Values of before this release, which are
-not sealed yet, are read as they are (repository/resealing.py seals them).
+Keys are unwrapped for each value and kept nowhere: that costs microseconds. Text that is not sealed does not open: it
+is of nobody who had the key. Constraints keep it out, and repository/resealing.py seals what was written before.
 """
 
 import base64
@@ -112,15 +112,18 @@ class Keyring:
         return f"{self.search_mark}.{hmac.digest(self._search, value.encode(), hashlib.sha256).hex()}"
 
     def open(self, envelope: str, table: str, column: str) -> str:
-        """The text in an `opened` expression's result. A value of before, not sealed, is given back as it is.
+        """The text in an `opened` expression's result; nothing of one that was emptied.
 
         Raises:
             KeyMissing: the settings lack the key that the data key is wrapped under.
-            Broken: the value or the data key is not what was written there, or the data key is gone.
+            Broken: the value or the data key is not what was written there, or the data key is gone; or the value is
+                not sealed, and anybody may have put it there.
         """
         owner, key_id, wrapped, row, value = envelope.split(" ", 4)
-        if not value.startswith(MARK):
+        if not value:
             return value
+        if not value.startswith(MARK):
+            raise Broken(f"{table}.{column} of {row}: it is not sealed")
         if not wrapped:
             raise Broken(f"{table}.{column} of {row}: its data key is gone")
         try:
