@@ -292,4 +292,10 @@ def report(
         for rule in rules.rules
         for observation in rule.look([visit for visit in known if visit.role in rule.roles], usual, city)
     )
-    return tuple(sorted(observed, key=lambda observation: observation.place, reverse=True))
+    # Of 170,000 observations, comparing identities as such takes longer than all else.
+    return tuple(sorted(observed, key=_order, reverse=True))
+
+
+def _order(observation: Observation) -> tuple[int, int]:
+    on, identity = observation.place
+    return on.toordinal(), identity.int

@@ -4,6 +4,7 @@ Rules are no SQL: what they look at is gathered here, by person, complaint, hour
 reports name no complaint, and neither do the facts of one, so that nothing here depends on whether there is a report.
 """
 
+import asyncio
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -46,8 +47,10 @@ class UnusualReadings:
     ) -> Slice[Observation]:
         """A page of what the rules observe in a period, of one or of all. That it is seen is written down first."""
         rows = await self._connection.execute(_visits(period, policy.readings.part_days, policy.target.zone))
-        visits = map(_visit, rows.mappings())
-        observed = [each for each in report(visits, policy.readings, policy.target) if rule in {None, each.rule}]
+        visits = map(_visit, rows.mappings().all())
+        # A busy month takes seconds to look through: others are served meanwhile.
+        told = await asyncio.to_thread(report, visits, policy.readings, policy.target)
+        observed = [each for each in told if rule in {None, each.rule}]
         part = _part(observed, page)
         if part.items and isinstance(reach, Reading):
             seen = (each.complaint_id for each in part.items if each.complaint_id is not None)
