@@ -19,8 +19,8 @@ from mediation_api.domain.facts import Audience, Fact, ReportFact, RosterFact
 from mediation_api.domain.readings import OPENS
 from mediation_api.domain.screening import CURRENT
 from mediation_api.domain.target import PauseReason
-from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason
 from mediation_api.domain.unusual_readings import CURRENT as UNUSUAL
+from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason
 from mediation_api.routers.catalogue import CATALOGUE
 from mediation_api.routers.personal_data import HOLDINGS, Kind, kind_of
 from mediation_api.routers.problems import FIELD_CODES

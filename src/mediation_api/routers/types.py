@@ -58,6 +58,7 @@ OwnRule: TypeAlias = Literal[
     "not-clearable",
     "nothing-to-change",
     "officers-only",
+    "period",
     "repeated",
     "too-long",
 ]

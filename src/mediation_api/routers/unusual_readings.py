@@ -15,7 +15,7 @@ from mediation_api.domain.unusual_readings import CURRENT, LONGEST_DAYS, Observa
 from mediation_api.routers.deps import CityPolicy, Opened, Today, UnusualReadings
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Filters, Listing, Pages
-from mediation_api.routers.types import RULE, Day, Out
+from mediation_api.routers.types import Day, Out, rule
 
 router = APIRouter(prefix="/v1/unusual-readings", route_class=StrictRoute, tags=["readings"])
 
@@ -43,7 +43,7 @@ async def asked_for(wanted: Annotated[Wanted, Query()], today: Today) -> Asked:
     period = Period.of(wanted.since, wanted.until, today)
     if not period.is_sound:
         text = f"A report looks at one to {LONGEST_DAYS} days, up to today unless `until` says otherwise."
-        raise RequestValidationError([{"type": f"{RULE}period", "loc": ("query", "since"), "msg": text}])
+        raise RequestValidationError([{"type": rule("period"), "loc": ("query", "since"), "msg": text}])
     return Asked(period, wanted.rule)
 
 
