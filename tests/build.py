@@ -246,6 +246,7 @@ class Story:
     complainants: list[Caller] = field(default_factory=list)
     officers: list[Caller] = field(default_factory=list)
     mediator: Caller | None = None
+    assignment_id: str = ""
     session_id: str = ""
     agreement: Answer = field(default_factory=dict)
 
@@ -305,7 +306,8 @@ class Story:
         self.mediator = mediator = await self.office.mediator()
         proposal = {"mediator_id": mediator.mediator_id}
         proposed = await self.office.coordinator.post(f"{self.path}/assignments", proposal)
-        await mediator.post(f"/v1/assignments/{proposed['id']}/accept", NO_CONFLICT, 200)
+        self.assignment_id = str(proposed["id"])
+        await mediator.post(f"/v1/assignments/{self.assignment_id}/accept", NO_CONFLICT, 200)
         return mediator
 
     def booking(self, **changes: object) -> dict[str, object]:

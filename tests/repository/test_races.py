@@ -318,6 +318,26 @@ async def test_a_text_that_is_replaced_takes_no_signature_with_it(committed_offi
         story.agreement = new
 
 
+async def test_who_signs_while_leaving_has_signed_or_is_shown_nothing(
+    committed_office: Office, starter: Starter
+) -> None:
+    """A signature that waited behind the withdrawal is decided on what its signer reaches by then."""
+    answers = set()
+    for story in await stories(committed_office):
+        await story.to_scheduled()
+        await story.make_agreement()
+        path = f"/v1/agreements/{story.agreement['id']}"
+        for who in story.complainants:
+            signing = posting(who, f"{path}/signatures", {"sha256": story.agreement["sha256"]})
+            left, signed = await starter.race(withdrawing(story, who), signing)
+            assert left.status_code == 201
+            answers.add(signed.status_code)
+            kept = await committed_office.coordinator.get(path)
+            signers = {each["signer_id"] for each in kept["signatures"]}  # type: ignore[attr-defined]
+            assert (who.party_id in signers) == (signed.status_code == 201)
+    assert answers <= {201, 404}
+
+
 # ── bookings ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 OVERLAPS = text(

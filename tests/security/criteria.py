@@ -22,6 +22,8 @@ class Criterion:
 
 
 RACES: Final = "tests/repository/test_races.py"
+HISTORIES: Final = "tests/security/test_concurrent_histories.py"
+CHECKER: Final = "tests/security/test_linearizability.py"
 RETRIES: Final = "tests/routers/test_retries.py"
 CRASHES: Final = "tests/contract/crashes.py"
 WALL: Final = "tests/repository/test_wall.py"
@@ -57,6 +59,20 @@ CRITERIA: Final = (
             f"{RACES}::test_a_withdrawal_and_a_close_never_both_happen",
         ),
         (f"{RACES}::test_without_the_lock_of_the_case_the_race_would_tell",),
+    ),
+    Criterion(
+        7,
+        "Whatever several clients do to one case at once, all of them were answered as if they had come one by one.",
+        "Four clients on one case with real commits; one order has to explain all answers (Wing and Gong).",
+        (
+            f"{HISTORIES}::test_what_four_clients_were_told_at_once_reads_as_one_after_the_other",
+            f"{CHECKER}::test_a_history_that_one_order_explains_passes",
+            f"{RACES}::test_who_signs_while_leaving_has_signed_or_is_shown_nothing",
+        ),
+        (
+            f"{HISTORIES}::test_a_planted_fault_is_found_within_a_minute",
+            f"{CHECKER}::test_a_history_that_no_order_explains_is_found",
+        ),
     ),
     Criterion(
         8,

@@ -123,7 +123,8 @@ class Cases:
         """Lock the row and read the whole in one statement; where somebody else held it, read once more.
 
         A statement that waited for the lock still sees the children that were there before. Every change of them is
-        recorded under this lock, with a new version of the row: two versions tell that it waited.
+        recorded under this lock, with a new version of the row: two versions tell that it waited. What the caller
+        reaches is asked again as well: a mediator may have left meanwhile, and a party.
         """
         c = tables.cases.c
         locked = (
@@ -135,7 +136,9 @@ class Cases:
         if row is None:
             raise NotFound
         if not row["is_current"]:
-            row = (await self._connection.execute(whole.where(c.id == row["case_id"]))).mappings().one()
+            row = (await self._connection.execute(whole.where(which, sees_case(reach)))).mappings().first()
+            if row is None:
+                raise NotFound
         return self._case(row)
 
     def _case(self, row: RowMapping) -> Case:

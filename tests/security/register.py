@@ -1,0 +1,315 @@
+"""One case as one register: what may be asked of it, and the model of what must be answered.
+
+The model is a reading of the rules of its own, for two complainants and two officers, one mediator and no minors; it
+imports no decision of the domain. Its state holds every fact of the case in order, so that one timeline that somebody
+read tells in which order all that came before it happened.
+"""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+SIDES: Final = ("complainant", "complainant", "officer", "officer")
+"""Of the parties, by their numbers."""
+MEDIATOR: Final = len(SIDES)
+"""The number of the fifth who signs."""
+SEALED: Final = ("confirming", "asking")
+OPEN: Final = (*SEALED, "ready", "scheduled", "in_session", "concluded")
+GONE: Final = ("declined", "withdrawn")
+MISSING_STATUS: Final = {"not-found": 404}
+"""Every other refusal answers 409."""
+
+SESSIONS: Final = {
+    "cancel": ("scheduled", "cancelled", "session_called_off"),
+    "start": ("scheduled", "in_progress", "session_started"),
+    "adjourn": ("in_progress", "adjourned", "session_adjourned"),
+    "complete": ("in_progress", "completed", "session_completed"),
+}
+"""What is done to a session: from which state, to which, and the move of the case."""
+MOVES: Final = {
+    "complainants_answered": "asking",
+    "officers_answered": "ready",
+    "session_scheduled": "scheduled",
+    "session_called_off": "ready",
+    "session_started": "in_session",
+    "session_adjourned": "ready",
+    "session_completed": "concluded",
+    "closed_as_mediated": "mediated",
+    "side_declined": "declined",
+    "side_withdrew": "withdrawn",
+}
+
+Fact = tuple[str, int | None, str | None]
+"""Its kind, whom it is about, and of a move the event."""
+
+
+class Ask(NamedTuple):
+    """What somebody asks: `who` is a party's number or the mediator's, `about` a session or an agreement."""
+
+    what: str
+    who: int = MEDIATOR
+    about: str = ""
+
+
+class Told(NamedTuple):
+    """What was answered: the status, the code of a refusal, and what was read or made."""
+
+    status: int
+    code: str = ""
+    value: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A confidentiality agreement, and who has signed it."""
+
+    id: str
+    signed: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The case at an instant."""
+
+    state: str
+    standing: tuple[str, ...]
+    mediator: str = "accepted"
+    sessions: tuple[tuple[str, str], ...] = ()
+    papers: tuple[Paper, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+    @property
+    def live(self) -> tuple[str, str] | None:
+        """The session that is ahead or under way."""
+        return next((each for each in self.sessions if each[1] in {"scheduled", "in_progress"}), None)
+
+    def here(self, side: str | None = None) -> list[int]:
+        """Who takes part."""
+        return [n for n, each in enumerate(self.standing) if each not in GONE and side in {None, SIDES[n]}]
+
+    # ── who sees what ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def is_seen_by(self, who: int) -> bool:
+        """A complainant sees its case, an officer once it was asked, the mediator until leaving."""
+        if who == MEDIATOR:
+            return self.mediator == "accepted"
+        return SIDES[who] == "complainant" or self.standing[who] != "waiting"
+
+    def status_for(self, who: int) -> str:
+        """The state as a party is told it."""
+        if self.standing[who] in GONE:
+            return "not_mediated"
+        if self.state in SEALED:
+            return "pending"
+        return self.state if self.state in {*OPEN, "mediated"} else "not_mediated"
+
+    def is_shown_others(self, who: int) -> bool:
+        """Whether a party sees who else takes part."""
+        return self.standing[who] == "agreed" and self.status_for(who) not in {"pending", "not_mediated"}
+
+    def seen_by(self, who: int) -> Hashable:
+        """The case as a party reads it."""
+        shown = self.is_shown_others(who)
+        others = (
+            frozenset(n for n in self.here() if n != who and self.standing[n] == "agreed") if shown else frozenset()
+        )
+        mediator = shown and self.mediator == "accepted"
+        return (self.status_for(who), self.standing[who], others, mediator, self.live if shown else None)
+
+    # ── what follows ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def with_fact(self, kind: str, who: int | None = None) -> "Register":
+        """The same with a fact more."""
+        return replace(self, facts=(*self.facts, (kind, who, None)))
+
+    def moved(self, event: str) -> "Register":
+        """The case after a move."""
+        return replace(self, state=MOVES[event], facts=(*self.facts, ("case.moved", None, event)))
+
+    def stands(self, who: int, standing: str) -> "Register":
+        """The case with another standing of a party."""
+        changed = (*self.standing[:who], standing, *self.standing[who + 1 :])
+        return replace(self, standing=changed)
+
+    def meets(self, session: str, state: str) -> "Register":
+        """The case with another state of a session."""
+        return replace(self, sessions=tuple((i, state if i == session else s) for i, s in self.sessions))
+
+    def after_leaving(self, who: int, event: str) -> "Register":
+        """An empty side closes the case; else it may be that it waited for nobody else."""
+        if self.here(SIDES[who]):
+            return self.settled()
+        left = self
+        if self.live is not None:
+            session, state = self.live
+            ends = "cancelled" if state == "scheduled" else "ended"
+            left = self.meets(session, ends).with_fact(f"session.{ends}")
+        return left.moved(event).with_fact("case.closed")
+
+    def settled(self) -> "Register":
+        """The moves that follow once nobody is left unanswered."""
+        case = self
+        if case.state == "confirming" and all(case.standing[n] == "agreed" for n in case.here("complainant")):
+            case = case.moved("complainants_answered")
+            for n in case.here("officer"):
+                case = case.stands(n, "asked").with_fact("party.asked", n)
+        if case.state == "asking" and all(case.standing[n] == "agreed" for n in case.here("officer")):
+            case = case.moved("officers_answered")
+        return case
+
+
+def step(case: Register, asked: Ask, told: Told | None) -> Iterator[Register]:
+    """What may follow when somebody was told so. Who was told nothing may have been refused, or not."""
+    if asked.what in READS:
+        status, value = READS[asked.what](case, asked)
+        if told is None or (told.status, told.value) == (status, value):
+            yield case
+        return
+    refusals = _refusals(case, asked)
+    if told is None:
+        yield case
+        if not refusals:
+            yield _after(case, asked, None)
+    elif refusals:
+        if told.code in refusals and told.status == MISSING_STATUS.get(told.code, 409):
+            yield case
+    elif told.status == (200 if _said_before(case, asked) or asked.what in {*SESSIONS, "recuse"} else 201):
+        yield _after(case, asked, told)
+
+
+def _said_before(case: Register, asked: Ask) -> bool:
+    return asked.what == "withdraw" and ("party.withdrew", asked.who, None) in case.facts
+
+
+def _refusals(case: Register, asked: Ask) -> set[str]:
+    """The refusals that hold; with any of them, nothing happens."""
+    what = asked.what
+    closed = _those(("case-closed", case.state not in OPEN))
+    if what in {"agree", "decline", "withdraw"}:
+        return _refusals_to_a_party(case, asked, closed)
+    if what == "sign":
+        return _refusals_to_sign(case, asked, closed)
+    if what == "schedule":
+        unready = case.mediator != "accepted" or any(case.standing[n] != "agreed" for n in case.here())
+        return closed | _those(("conditions-missing", unready), ("state-conflict", case.state != "ready"))
+    if what in {*SESSIONS, "recuse"} and not case.is_seen_by(MEDIATOR):
+        return {"not-found"}
+    if what in SESSIONS:
+        timely = dict(case.sessions)[asked.about] == SESSIONS[what][0]
+        missing = what == "start" and not _all_signed(case)
+        return closed | _those(("state-conflict", not timely), ("conditions-missing", missing))
+    timely = case.state in {"make": ("ready", "scheduled"), "close": ("concluded",), "recuse": OPEN[:-1]}[what]
+    return closed | _those(("state-conflict", not timely))
+
+
+def _those(*refusals: tuple[str, bool]) -> set[str]:
+    return {code for code, holds in refusals if holds}
+
+
+def _refusals_to_a_party(case: Register, asked: Ask, closed: set[str]) -> set[str]:
+    standing = case.standing[asked.who]
+    if not case.is_seen_by(asked.who):
+        return {"not-found"}
+    if asked.what == "withdraw":
+        return set() if standing in GONE else closed
+    if standing in GONE:  # and not whether the others go on
+        return {"already-answered" if standing == "declined" else "party-left"}
+    return closed | _those(("already-answered", standing == "agreed"))
+
+
+def _refusals_to_sign(case: Register, asked: Ask, closed: set[str]) -> set[str]:
+    paper, who = next(each for each in case.papers if each.id == asked.about), asked.who
+    if who == MEDIATOR:
+        if not case.is_seen_by(who):
+            return {"not-found"}
+    elif not (case.is_shown_others(who) or who in paper.signed):
+        return {"not-found"}
+    elif case.standing[who] in GONE:
+        return {"party-left"}
+    return closed | _those(
+        ("agreement-superseded", paper is not case.papers[-1]),
+        ("state-conflict", case.state not in {"ready", "scheduled", "in_session"}),
+        ("already-signed", who in paper.signed),
+    )
+
+
+def _all_signed(case: Register) -> bool:
+    return bool(case.papers) and case.mediator == "accepted" and {*case.here(), MEDIATOR} <= case.papers[-1].signed
+
+
+def _after(case: Register, asked: Ask, told: Told | None) -> Register:
+    """The case once it was done. What gets an id is never left unanswered."""
+    what, who = asked.what, asked.who
+    if what in SESSIONS:
+        _, state, event = SESSIONS[what]
+        kind = "started" if what == "start" else state
+        return case.meets(asked.about, state).with_fact(f"session.{kind}").moved(event)
+    if what in {"schedule", "make"}:
+        assert told is not None
+        return _made(case, what, str(told.value))
+    if what in {"agree", "decline", "withdraw"}:
+        return _spoke(case, asked)
+    if what == "sign":
+        papers = tuple(replace(p, signed=p.signed | {who}) if p.id == asked.about else p for p in case.papers)
+        return replace(case, papers=papers).with_fact("agreement.signed")
+    return _recused(case) if what == "recuse" else case.moved("closed_as_mediated").with_fact("case.closed")
+
+
+def _spoke(case: Register, asked: Ask) -> Register:
+    who = asked.who
+    if asked.what == "agree":
+        return case.stands(who, "agreed").with_fact("consent.given", who).settled()
+    if asked.what == "decline":
+        return case.stands(who, "declined").with_fact("consent.given", who).after_leaving(who, "side_declined")
+    if _said_before(case, asked):
+        return case
+    left = case.stands(who, "withdrawn").with_fact("party.withdrew", who)
+    return left if case.standing[who] in GONE else left.after_leaving(who, "side_withdrew")
+
+
+def _made(case: Register, what: str, made: str) -> Register:
+    if what == "make":
+        return replace(case, papers=(*case.papers, Paper(made))).with_fact("agreement.made")
+    scheduled = replace(case, sessions=(*case.sessions, (made, "scheduled")))
+    return scheduled.with_fact("session.scheduled").moved("session_scheduled")
+
+
+def _recused(case: Register) -> Register:
+    left = replace(case, mediator="recused").with_fact("assignment.recused")
+    if case.live is None:
+        return left
+    session, state = case.live
+    ends, event = {
+        "scheduled": ("cancelled", "session_called_off"),
+        "in_progress": ("adjourned", "session_adjourned"),
+    }[state]
+    return left.meets(session, ends).with_fact(f"session.{ends}").moved(event)
+
+
+def _board(case: Register, _asked: Ask) -> tuple[int, Hashable]:
+    return 200, (case.state, case.standing, case.mediator == "accepted", case.live)
+
+
+def _own(case: Register, asked: Ask) -> tuple[int, Hashable]:
+    return (200, case.seen_by(asked.who)) if case.is_seen_by(asked.who) else (404, None)
+
+
+def _timeline(case: Register, _asked: Ask) -> tuple[int, Hashable]:
+    return 200, case.facts
+
+
+def _papers(case: Register, _asked: Ask) -> tuple[int, Hashable]:
+    return 200, frozenset((paper.id, paper is not case.papers[-1], paper.signed) for paper in case.papers)
+
+
+def _withdrawals(case: Register, _asked: Ask) -> tuple[int, Hashable]:
+    return 200, frozenset(who for kind, who, _ in case.facts if kind == "party.withdrew")
+
+
+READS: Final = {
+    "board": _board,
+    "own": _own,
+    "timeline": _timeline,
+    "papers": _papers,
+    "withdrawals": _withdrawals,
+}
