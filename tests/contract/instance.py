@@ -60,7 +60,16 @@ def started(
     listener: socket.socket, settings: Settings, keys: Path, application: str = APPLICATION, **extra: str
 ) -> subprocess.Popen[bytes]:
     """Start a process that serves an application on a socket. Callers wait in the socket's queue until it is up."""
-    environment = {
+    number = listener.fileno()
+    command = [sys.executable, "-m", "tests.contract.serve", str(number), application]
+    return subprocess.Popen(
+        command, env=environment(settings, keys, **extra), pass_fds=[number], stderr=subprocess.DEVNULL
+    )
+
+
+def environment(settings: Settings, keys: Path, **extra: str) -> dict[str, str]:
+    """What a process of the service is told of the settings."""
+    return {
         **os.environ,
         "MEDIATION_ENVIRONMENT": "dev",
         "MEDIATION_DATA_DIRECTORY": str(keys),
@@ -73,9 +82,6 @@ def started(
         "MEDIATION_FILINGS_PER_HOUR": "1000000",
         **extra,
     }
-    number = listener.fileno()
-    command = [sys.executable, "-m", "tests.contract.serve", str(number), application]
-    return subprocess.Popen(command, env=environment, pass_fds=[number], stderr=subprocess.DEVNULL)
 
 
 @contextmanager

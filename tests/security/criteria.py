@@ -41,6 +41,7 @@ RETENTION: Final = "tests/scenarios/test_retention.py"
 LIMITS: Final = "tests/routers/test_limits.py"
 PROBES: Final = "tests/routers/test_probes.py"
 HTTP: Final = "tests/routers/test_http.py"
+PROXY: Final = "tests/security/proxy.py"
 BULKHEAD: Final = "tests/routers/test_bulkhead.py"
 CHAINS: Final = "tests/repository/test_chains.py"
 CONSTRAINTS: Final = "tests/repository/test_constraints.py"
@@ -229,6 +230,20 @@ CRITERIA: Final = (
         "1,000 requests of 10 MiB, in pieces without a length; resident memory before and after, the slowest answer.",
         (f"{HTTP}::test_a_thousand_bodies_over_the_limit_take_no_memory",),
         (f"{HTTP}::test_without_the_limit_all_of_a_body_is_read",),
+    ),
+    Criterion(
+        26,
+        "Behind the shipped proxy, slow connections hold nobody up and are cut off; its log tells of nobody.",
+        "docs/proxy/nginx.conf before `mediation-api serve`; 500 that never end their headers or body; needs nginx.",
+        (
+            f"{PROXY}::test_behind_the_proxy_slow_connections_hold_nobody_up",
+            f"{PROXY}::test_one_address_holds_no_more_than_its_share",
+            f"{PROXY}::test_the_proxy_says_whose_address_it_is_and_keeps_words_out_of_its_logs",
+        ),
+        (
+            f"{PROXY}::test_without_the_proxy_they_are_held",
+            f"{PROXY}::test_without_its_limits_the_proxy_holds_them_too",
+        ),
     ),
     Criterion(
         27,

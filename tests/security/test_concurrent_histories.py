@@ -195,14 +195,17 @@ class History:
         """The timeline as the model has it."""
         page = answer.json()
         assert page["next_cursor"] is None
-        return tuple(
+        facts = [
             (
                 str(fact["kind"]),
                 None if fact["party_id"] is None else self._number(fact["party_id"]),
                 str(fact["data"]["event"]) if fact["kind"] == "case.moved" else None,
             )
             for fact in page["items"]
-        )
+        ]
+        # Those who are asked at one instant are asked in any order.
+        runs = [list(run) for _, run in itertools.groupby(facts, lambda fact: fact[0])]
+        return tuple(fact for run in runs for fact in (sorted(run, key=str) if run[0][0] == "party.asked" else run))
 
     def _board(self, answer: httpx.Response) -> Hashable:
         case = answer.json()
