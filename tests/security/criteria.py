@@ -42,6 +42,7 @@ LIMITS: Final = "tests/routers/test_limits.py"
 PROBES: Final = "tests/routers/test_probes.py"
 HTTP: Final = "tests/routers/test_http.py"
 PROXY: Final = "tests/security/proxy.py"
+TIMING: Final = "tests/security/timing.py"
 BULKHEAD: Final = "tests/routers/test_bulkhead.py"
 CHAINS: Final = "tests/repository/test_chains.py"
 CONSTRAINTS: Final = "tests/repository/test_constraints.py"
@@ -105,13 +106,18 @@ CRITERIA: Final = (
     ),
     Criterion(
         12,
-        "What is foreign and what does not exist are answered alike, headers included.",
-        "The answers of the matrix compared byte by byte, but for the request's id and the date. Times: not measured.",
+        "What is foreign and what does not exist are answered alike, headers included, and as fast.",
+        "The answers of the matrix byte by byte, but for the request's id and the date. Requests in turns, in random "
+        "order: medians of the processor's time in service and database, and of the clock's, with 95 % intervals.",
         (
             f"{MATRIX}::test_what_comes_of_a_request_is_what_the_table_says",
             f"{AUDIENCES}::test_what_is_foreign_is_answered_as_what_does_not_exist",
+            f"{TIMING}::test_what_is_foreign_takes_as_long_as_what_does_not_exist",
         ),
-        (f"{MATRIX}::test_a_gate_that_is_told_to_some_alone_and_a_difference_to_what_is_absent_are_seen",),
+        (
+            f"{MATRIX}::test_a_gate_that_is_told_to_some_alone_and_a_difference_to_what_is_absent_are_seen",
+            f"{TIMING}::test_a_look_at_what_is_foreign_would_be_seen",
+        ),
     ),
     Criterion(
         13,
@@ -144,15 +150,20 @@ CRITERIA: Final = (
     Criterion(
         15,
         "Whether somebody agreed, declined or has not answered cannot be told apart by anybody else.",
-        "The same story in each of these worlds; bodies and headers of all that the other may ask, byte by byte.",
+        "The same story in each of these worlds; bodies and headers of all that the other may ask, byte by byte. AUC "
+        "of the times of requests in turns, in random order.",
         (
             f"{SEALED}::test_a_complainant_s_answer_shows_to_no_other_complainant",
             f"{SEALED}::test_officers_who_are_not_asked_yet_see_nothing_at_all_of_complainants_answers",
             f"{SEALED}::test_an_officer_s_answer_shows_to_nobody_while_another_is_still_asked",
             f"{SEALED}::test_a_complainant_who_leaves_learns_nothing_of_what_another_answered",
             f"{SEALED}::test_not_mediated_tells_a_party_neither_who_nor_why",
+            f"{TIMING}::test_time_tells_nothing_of_what_another_answered",
         ),
-        (f"{SEALED}::test_one_header_that_counts_answers_would_be_seen",),
+        (
+            f"{SEALED}::test_one_header_that_counts_answers_would_be_seen",
+            f"{TIMING}::test_work_that_depends_on_an_answer_would_be_seen",
+        ),
     ),
     Criterion(
         16,
@@ -203,13 +214,18 @@ CRITERIA: Final = (
     ),
     Criterion(
         22,
-        "Of the wrong secrets for one access code at most ten an hour are looked at, over all processes.",
-        "Thirty at once over three processes on one database; those that were looked at are counted.",
+        "Of the wrong secrets for one access code at most ten an hour are looked at, over all processes, and neither "
+        "answer nor time tells a wrong one from a replaced or an unknown code.",
+        "Thirty at once over three processes on one database; those that were looked at are counted. Times as for 12.",
         (
             f"{LIMITS}::test_wrong_codes_are_counted_by_all_processes_and_parallel_ones_too",
             f"{LIMITS}::test_a_code_that_nobody_has_is_counted_like_one_that_somebody_has",
+            f"{TIMING}::test_a_wrong_a_replaced_and_an_unknown_code_take_as_long_as_each_other",
         ),
-        (f"{LIMITS}::test_without_the_count_all_of_them_would_be_looked_at",),
+        (
+            f"{LIMITS}::test_without_the_count_all_of_them_would_be_looked_at",
+            f"{TIMING}::test_a_slower_comparison_of_codes_would_be_seen",
+        ),
     ),
     Criterion(
         24,
