@@ -20,7 +20,8 @@ from uuid import uuid4
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import literal, select
+from sqlalchemy import literal, make_url, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
 from tests.serving import START_SECONDS, wait_until_answered
 from typer.testing import CliRunner
 
@@ -174,6 +175,37 @@ def test_dev_takes_over_the_data_of_a_version_that_knew_no_roles(place: Path) ->
         token = {"Authorization": f"Bearer {given.json()['access_token']}"}
         shown = httpx.get(f"http://127.0.0.1:{running.port}/v1/cases", headers=token)
         assert [each["audience"] for each in shown.json()["items"]] == ["party"]
+
+
+def test_dev_encrypts_what_a_version_without_encryption_left(place: Path) -> None:
+    place.mkdir()
+    place.chmod(0o711)
+    _prepare(place)
+    server = EmbeddedServer(place / "database", durable=False)
+    server.start()
+    try:
+        server.create_database()
+        _migrate(place, {"MEDIATION_ENVIRONMENT": "dev", "MEDIATION_DATABASE_URL": server.url()}, "20261124_2330")
+        asyncio.run(_add_a_mediator(server.url()))
+        (server.directory / "demo.json").write_text('{"access_code": "of another day", "curl": []}', encoding="utf-8")
+    finally:
+        server.stop()
+
+    with _dev(place) as running:
+        token = re.search(r"COORDINATOR=(\S+)", running.said())
+        assert token is not None
+        headers = {"Authorization": f"Bearer {token[1]}"}
+        roster = httpx.get(f"http://127.0.0.1:{running.port}/v1/mediators", headers=headers).json()
+        assert [entry["name"] for entry in roster["items"]] == ["Ana Ruiz"]
+
+
+async def _add_a_mediator(url: str) -> None:
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    async with engine.begin() as connection:
+        row = "(gen_random_uuid(), 'Ana Ruiz', 'mediator-1', '{en}', true, now())"
+        columns = "(id, name, subject, languages, active, added_at)"
+        await connection.execute(text(f"INSERT INTO mediators {columns} VALUES {row}"))  # noqa: S608 - ours
+    await engine.dispose()
 
 
 def _migrate(place: Path, environment: dict[str, str], revision: str) -> None:

@@ -54,6 +54,8 @@ DEMO_EMPLOYEE_NUMBER: Final = "10001"
 """The officer of the demo data that the ready-made token speaks for."""
 TOKEN_MINUTES: Final = 120
 """The longest that the service accepts from an identity provider."""
+LAST_WITH_UNSEALED: Final = "20261128_1710"
+"""The last revision of the database at which there may be text that is not encrypted: `dev` encrypts it there."""
 SHUTDOWN_SECONDS: Final = 5
 """How long requests that are under way may take to finish after Ctrl-C."""
 
@@ -107,8 +109,10 @@ def dev(
                 environment=Environment.DEV, data_directory=data_dir.absolute(), database_url=server.url(user=SERVICE)
             )
             asyncio.run(make_roles(settings, server.url()))
-            _migrate(settings.model_copy(update={"database_url": SecretStr(server.url())}))
+            owning = settings.model_copy(update={"database_url": SecretStr(server.url())})
+            _migrate(owning, LAST_WITH_UNSEALED)
             asyncio.run(resealing.rotate(settings))
+            _migrate(owning)
             card = _demo_card(settings, server.directory / "demo.json")
             _say(_what_to_try(settings, card, port))
             config = uvicorn.Config(
@@ -494,14 +498,14 @@ def _with_database(settings: Settings) -> Settings:
     return settings
 
 
-def _migrate(settings: Settings) -> None:
+def _migrate(settings: Settings, revision: str = "head") -> None:
     from alembic import command
 
     from mediation_api.repository.database import migrations_config
 
     config = migrations_config()
     config.attributes["settings"] = settings
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _demo_card(settings: Settings, path: Path) -> "DemoCard":

@@ -41,6 +41,7 @@ TELLS_OF_NOBODY = {
     "get_mediator",
     "get_problem_type",
     "list_disclosures",
+    "list_mandatory_report_counts",
     "list_mediators",
     "list_report_readings",
 }
@@ -65,5 +66,6 @@ def test_what_is_opened_is_what_the_operation_shows() -> None:
         "list_cases": Opened.LIST,
         "list_complaints": Opened.LIST,
         "list_sessions": Opened.LIST,
+        "list_unusual_readings": Opened.LIST,
     }
     assert dict(OPENS) == dict.fromkeys(OPENS, Opened.CASE) | shown
