@@ -140,11 +140,11 @@ async def test_whoever_owns_a_database_can_migrate_it_and_the_service_serves(
 COMPLAINT = """
     INSERT INTO complaints
         (id, reference, channel, narrative, allegations, interested_in_mediation, rank_initiated, filed_at, by_role, by)
-    VALUES (gen_random_uuid(), '1', 'phone', 'x', '{}', true, false, now(), 'intake', 'x')
+    VALUES (gen_random_uuid(), '1', 'phone', '', '{}', true, false, now(), 'intake', 'x')
 """
 PARTY = """
     INSERT INTO parties (id, complaint_id, side, name, language, minor, added_at)
-    SELECT gen_random_uuid(), id, 'complainant', 'x', 'en', false, now() FROM complaints
+    SELECT gen_random_uuid(), id, 'complainant', '', 'en', false, now() FROM complaints
 """
 
 
