@@ -19,6 +19,7 @@ from mediation_api.domain.policy import Policy
 from mediation_api.domain.sessions import Session, seats
 from mediation_api.domain.target import TargetPolicy
 from mediation_api.domain.texts import Text, TextKind
+from mediation_api.domain.unusual_readings import Usual
 from mediation_api.domain.values import (
     AgreementKind,
     Approver,
@@ -59,6 +60,7 @@ def policy(*approvers: Approver) -> Policy:
         complainant_absences_before_lapse=2,
         officer_absences_before_lapse=1,
         required_approvals=frozenset(approvers),
+        readings=Usual(),
     )
 
 

@@ -85,6 +85,10 @@ def test_a_report_is_of_the_current_rules_unless_others_are_named() -> None:
     assert [each.rule for each in report([away], Usual(), CITY, fewer)] == [Unusual.NO_PART]
 
 
+def test_a_report_can_quote_the_version_of_the_rules() -> None:
+    assert CURRENT.version == "2026-11"
+
+
 # ── no part ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -168,6 +172,11 @@ def test_many_is_not_held_against_another_role_or_against_oneself() -> None:
     assert {(who, at_most) for _, who, _, _, at_most in seen(*own_days, *of_another_role)} == {("ann", 20), ("dee", 20)}
 
 
+def test_without_colleagues_the_city_s_number_stands_alone() -> None:
+    usual = Usual(complaints_a_day=1)
+    assert seen(visit(), visit(complaint_id=TWO), usual=usual) == [(Unusual.MANY_IN_A_DAY, "ann", MONDAY, 2, 1)]
+
+
 def test_what_a_program_opens_is_not_many() -> None:
     assert seen(*day("system", 500, role=Role.INTEGRATION)) == []
 
@@ -229,6 +238,15 @@ def test_days_of_two_people_or_of_two_complaints_are_not_added_up() -> None:
 # ── a purpose that does not fit ────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_days_of_one_name_in_two_roles_are_not_added_up() -> None:
+    """Two providers of identities may give the same name."""
+    days = [MONDAY - timedelta(days=n) for n in range(4)]
+    twice = [visit(closed=True, on=day) for day in days[:2]]
+    assert seen(*twice, *(by(Role.AUDITOR, by="ann", closed=True, on=day, hour=10) for day in days[2:])) == [
+        (Unusual.OUTSIDE_HOURS, "ann", day, 1, 0) for day in days[1:3]
+    ]
+
+
 def test_the_everyday_purpose_of_each_role_fits_it() -> None:
     assert FITTING.keys() == USUAL.keys()
     assert all(USUAL[role] in fitting for role, fitting in FITTING.items())
@@ -240,6 +258,12 @@ def test_a_purpose_of_another_role_is_told(role: Role, purpose: Purpose) -> None
     found = report([by(role, purpose=purpose, coordinator=None)], Usual(), CITY)
     assert [each.rule for each in found] == ([] if purpose in FITTING[role] else [Unusual.PURPOSE_UNFIT])
     assert [each.purposes for each in found] == [(purpose,)] * len(found)
+
+
+def test_staff_an_auditor_and_a_mediator_answer_people_and_courts() -> None:
+    staff = (Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR)
+    assert {role for role, purposes in FITTING.items() if Purpose.PARTY_REQUEST in purposes} == {*staff, Role.MEDIATOR}
+    assert {role for role, purposes in FITTING.items() if Purpose.LEGAL_REQUEST in purposes} == {*staff, Role.AUDITOR}
 
 
 def test_nobody_but_a_mediator_mediates_and_nobody_but_the_auditor_and_the_director_audits() -> None:
@@ -279,3 +303,14 @@ def test_a_period_is_a_week_up_to_today_unless_somebody_says_otherwise() -> None
 @pytest.mark.parametrize(("days", "sound"), [(-1, False), (0, True), (LONGEST_DAYS - 1, True), (LONGEST_DAYS, False)])
 def test_a_period_has_a_day_at_least_and_thirty_one_at_most(days: int, *, sound: bool) -> None:
     assert Period(MONDAY, MONDAY + timedelta(days=days)).is_sound is sound
+
+
+def test_a_period_is_a_month_at_most() -> None:
+    assert LONGEST_DAYS == 31
+
+
+def test_what_is_of_one_day_stands_by_its_identity() -> None:
+    """A page goes on after the place of the last one."""
+    others = [visit(coordinator="ben", hour=3, complaint_id=UUID(int=n)) for n in range(1, 9)]
+    found = report(others, Usual(), CITY)
+    assert [each.place for each in found] == sorted((each.place for each in found), reverse=True)

@@ -1,6 +1,6 @@
 """What a city decides for itself. The safe defaults are those of the settings; none of it is a constant here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mediation_api.domain.target import TargetPolicy
 from mediation_api.domain.unusual_readings import Usual
@@ -17,7 +17,7 @@ class Policy:
     complainant_absences_before_lapse: int
     officer_absences_before_lapse: int
     required_approvals: frozenset[Approver]
-    readings: Usual = field(default_factory=Usual)
+    readings: Usual
 
     def absences_before_lapse(self, side: Side) -> int:
         """How many unexcused absences of a party of `side` let a director close the case as lapsed."""
