@@ -44,7 +44,7 @@ LIMIT: Final = 0.05
 NARROW: Final = 0.02
 """Half the width of the interval at which nothing more is asked."""
 SEALED_REQUESTS: Final = 2_000
-LOOKS: Final = text("SELECT count(*) FROM cases")
+LOOKS: Final = text("SELECT count(*) FROM cases, generate_series(1, 300)")
 """What is planted: one small statement more."""
 SLOW_ROUNDS: Final = 3_000
 """Of a digest that is planted: a millisecond or two."""
