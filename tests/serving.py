@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+from tests.places import THROW_AWAY
 
 START_SECONDS: Final = 300.0
 """Against a service that does not start: on a machine that does much else besides, it takes longer than a minute."""
@@ -40,7 +41,7 @@ class Served:
 @contextmanager
 def served() -> Iterator[Served]:
     """Serve until the block ends."""
-    with tempfile.TemporaryDirectory(prefix="mediation-served-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="mediation-served-", dir=THROW_AWAY) as name:
         folder = Path(name)
         folder.chmod(0o711)  # the user that PostgreSQL runs as passes through
         (folder / ".venv").mkdir()

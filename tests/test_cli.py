@@ -22,6 +22,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import literal, make_url, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
+from tests.places import THROW_AWAY
 from tests.serving import START_SECONDS, wait_until_answered
 from typer.testing import CliRunner
 
@@ -61,7 +62,7 @@ def _is_one_line(done: subprocess.CompletedProcess[str], *words: str) -> bool:
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A data directory that the user PostgreSQL runs as can reach; pytest's own is closed to it."""
-    with tempfile.TemporaryDirectory(prefix="mediation-cli-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="mediation-cli-", dir=THROW_AWAY) as name:
         Path(name).chmod(0o711)
         yield Path(name) / "data"
 

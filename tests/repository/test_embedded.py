@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
+from tests.places import THROW_AWAY
 
 from mediation_api.repository.embedded import EmbeddedServer, EmbeddedServerError, running_url
 
@@ -20,7 +21,7 @@ from mediation_api.repository.embedded import EmbeddedServer, EmbeddedServerErro
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A directory that the user PostgreSQL runs as can reach; pytest's own is closed to it."""
-    with tempfile.TemporaryDirectory(prefix="mediation-test-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="mediation-test-", dir=THROW_AWAY) as name:
         Path(name).chmod(0o711)
         yield Path(name) / "database"
 

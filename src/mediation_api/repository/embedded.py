@@ -42,7 +42,7 @@ _QUIET_LOG: Final = {
     "log_parameter_max_length_on_error": "0",
 }
 # A throw-away server has nothing to lose.
-_THROW_AWAY: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_THROW_AWAY: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
 
 
 class EmbeddedServerError(Exception):
