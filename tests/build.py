@@ -1,7 +1,7 @@
 """The office as tests see it: callers with their tokens, and cases brought to where a test begins, all over HTTP."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -258,6 +258,12 @@ class Story:
     def everybody(self) -> tuple[Caller, ...]:
         """The parties, and the mediator if there is one."""
         return (*self.complainants, *self.officers, *filter(None, (self.mediator,)))
+
+    def copy(self) -> "Story":
+        """The same people and papers, for a test that goes on with a story which others begin with as well."""
+        mediator = None if self.mediator is None else replace(self.mediator)
+        complainants, officers = ([replace(who) for who in side] for side in (self.complainants, self.officers))
+        return replace(self, complainants=complainants, officers=officers, mediator=mediator)
 
     async def later(self, **by: float) -> None:
         """Let time pass, and everybody sign in again."""

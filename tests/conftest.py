@@ -11,6 +11,7 @@
 | `committed` | settings with a database of the test's own, for real commits, locks and several connections |
 | `committed_client` | the application on that one |
 | `office`, `committed_office` | callers with tokens, and cases brought to where a test begins (build.py) |
+| `module_office`, `undone` | the office of stories told once for a module, and the way back to them |
 
 The databases are migrated as their owner, and the application connects as the service: with a login of this run that
 is a member of mediation_service. The server is an embedded one, started by the first test that needs it.
@@ -35,6 +36,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Final
 
+import asyncpg
 import httpx
 import pytest
 from alembic import command
@@ -388,11 +390,20 @@ class RolledBackDatabase(Database):
             yield connection
 
     @asynccontextmanager
+    async def undone(self) -> AsyncIterator[None]:
+        """Let what is done meanwhile leave nothing behind, while what was there before stays."""
+        driver = await self._driver()
+        await driver.execute("SAVEPOINT before")
+        try:
+            yield
+        finally:
+            await driver.execute("ROLLBACK TO SAVEPOINT before; RELEASE SAVEPOINT before")
+
+    @asynccontextmanager
     async def _savepoint(self) -> AsyncIterator[None]:
         # SQLAlchemy gives each savepoint a name of its own, and a statement prepared for it: they would crowd out,
         # on a connection that lasts as long as the run, the prepared statements of the service.
-        driver = (await self._connection.get_raw_connection()).driver_connection
-        assert driver is not None
+        driver = await self._driver()
         await driver.execute("SAVEPOINT request")
         try:
             yield
@@ -400,6 +411,11 @@ class RolledBackDatabase(Database):
             await driver.execute("ROLLBACK TO SAVEPOINT request; RELEASE SAVEPOINT request")
             raise
         await driver.execute("RELEASE SAVEPOINT request")
+
+    async def _driver(self) -> asyncpg.Connection:
+        driver = (await self._connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        return driver
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -501,6 +517,30 @@ async def committed_client(committed: Settings, clock: Clock) -> AsyncIterator[h
 def office(client: httpx.AsyncClient, settings: Settings, keys: Path, clock: Clock) -> Office:
     """The office's staff, and the way to a new case; all of it rolled back."""
     return Office(client, settings, keys, clock)
+
+
+@pytest.fixture(scope="module")
+async def module_database(engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
+    """`database` for a module: what its fixtures tell is told once. Its tests take `undone`, and no `database`."""
+    async with rolled_back(engine) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+async def module_office(settings: Settings, keys: Path, module_database: RolledBackDatabase) -> AsyncIterator[Office]:
+    """`office` on that one, with a clock of its own."""
+    clock = Clock()
+    async with calling(application(settings, clock, module_database)) as client:
+        yield Office(client, settings, keys, clock)
+
+
+@pytest.fixture
+async def undone(module_database: RolledBackDatabase, module_office: Office) -> AsyncIterator[None]:
+    """The stories of a module as its fixtures left them: what the test does, and its time, are undone."""
+    now = module_office.clock.now
+    async with module_database.undone():
+        yield
+    module_office.clock.now = now
 
 
 @pytest.fixture
