@@ -1,19 +1,20 @@
 """The contract's examples are what this service was sent and what it answered, and its links lead somewhere."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pytest
-from sqlalchemy import CTE, Insert
+from sqlalchemy import select
 from tests.build import Office
 from tests.openapi.examples import EXAMPLES, Played, fixed_ids, play, written
 from tests.openapi.test_contract import committed
 
 from mediation_api.domain.access import Role
 from mediation_api.domain.facts import Fact
-from mediation_api.repository import recording
-from mediation_api.repository.cases import facts_of
-from mediation_api.repository.nesting import AnySelect
-from mediation_api.routers.contract import READ, RECORDS
+from mediation_api.repository.cases import said
+from mediation_api.repository.database import create_engine
+from mediation_api.repository.tables import readings
+from mediation_api.routers.contract import READ, RECORDS, operation_id
+from mediation_api.settings import Settings
 
 Links = Iterator[tuple[str, str]]
 
@@ -34,12 +35,12 @@ async def test_every_operation_records_the_facts_that_the_contract_names(
 ) -> None:
     written_facts: list[str] = []
 
-    def note(happened: Iterable[Fact], **about: object) -> Insert:
+    def note(happened: Iterable[Fact], **about: object) -> dict[str, object]:
         happened = tuple(happened)
         written_facts.extend(fact.kind for fact in happened)
-        return facts_of(happened, **about)  # type: ignore[arg-type]
+        return said(happened, **about)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("mediation_api.repository.cases.facts_of", note)
+    monkeypatch.setattr("mediation_api.repository.cases.said", note)
 
     def compare(operation: str, status: int) -> None:
         assert set(written_facts) <= set(RECORDS.get(operation, ())), operation
@@ -51,25 +52,16 @@ async def test_every_operation_records_the_facts_that_the_contract_names(
 
 
 async def test_every_read_that_the_contract_says_is_written_down_is_and_no_other_operation(
-    committed_office: Office, monkeypatch: pytest.MonkeyPatch
+    committed_office: Office, as_owner: Callable[[Settings], Settings]
 ) -> None:
-    begun: list[AnySelect] = []
-    written_by: set[str] = set()
+    await play(committed_office, committed()["paths"])
 
-    def note(columns: list[str], rows: AnySelect) -> CTE:
-        begun.append(rows)
-        return write(columns, rows)
-
-    write = recording._written
-    monkeypatch.setattr(recording, "_written", note)
-
-    def compare(operation: str, _status: int) -> None:
-        if begun:
-            written_by.add(operation)
-        begun.clear()
-
-    await play(committed_office, committed()["paths"], compare)
+    engine = create_engine(as_owner(committed_office.settings))
+    async with engine.connect() as connection:
+        names = (await connection.scalars(select(readings.c.operation))).all()
+    await engine.dispose()
     operations = [operation for item in committed()["paths"].values() for operation in item.values()]
+    written_by = set(map(operation_id, names))
     assert written_by == {each["operationId"] for each in operations if each["x-audit-event"] == [READ]}
 
 

@@ -31,7 +31,7 @@ from mediation_api.domain.chain import START, Examination, Flaw, Head, Problem, 
 from mediation_api.repository import chains
 from mediation_api.repository import tables as t
 from mediation_api.repository.beside_facts import unlike_facts
-from mediation_api.repository.cases import facts_of
+from mediation_api.repository.cases import WRITE_FACTS, said
 from mediation_api.repository.database import create_engine
 
 SEED: Final = int(os.environ.get("CHAIN_SEED", "20261125"))
@@ -135,8 +135,8 @@ async def test_a_fact_of_every_kind_comes_back_as_it_was_linked(office: Office, 
             values = {each.name: made_up(hints[each.name]) for each in fields(fact)}
             if "party_id" in values:
                 values["party_id"] = UUID(story.complainants[0].party_id)
-            written = facts_of([fact(**values)], by=by, at=NOON, case_id=UUID(story.case_id))
-            await connection.execute(written)
+            of_case = said([fact(**values)], by=by, at=NOON, case_id=UUID(story.case_id))
+            await connection.execute(WRITE_FACTS, of_case)
             assert await examined(connection) == [], fact.kind
 
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import Select, text
 from tests.build import NO_CONFLICT, Caller, Office, Story
+from tests.repository.statements import put_together_anew
 
 from mediation_api.repository.database import Database
 from mediation_api.settings import Settings
@@ -153,7 +154,8 @@ async def test_without_the_lock_of_the_case_the_race_would_tell(
 ) -> None:
     monkeypatch.setattr(Select, "with_for_update", lambda statement, **_: statement)
 
-    with pytest.raises(AssertionError, match=r"was not|had left|after the close|answered 50"):
+    told = pytest.raises(AssertionError, match=r"was not|had left|after the close|answered 50")
+    with put_together_anew(), told:
         await race_withdrawals_against_starts(committed_office, starter)
 
 

@@ -17,9 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.build import Office
 from tests.conftest import Clock, Run, application, calling, fresh_database
+from tests.repository.statements import put_together_anew
 from tests.repository.walled import OPEN_TO_ALL, SHOWN, BusyOffice, Truth, as_shown, build
 
-from mediation_api.domain.access import Actor, Reach, Relation
+from mediation_api.domain.access import Actor, Reach, Relation, Role
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.lifecycle import SHARED, State
 from mediation_api.main import policy_of
@@ -268,6 +269,7 @@ READERS: Final = (
     "complaints",
     "parties",
     "readings",
+    "recording",
     "records",
     "sessions",
     "timeline",
@@ -275,17 +277,20 @@ READERS: Final = (
 
 
 @pytest.fixture
-def _checks_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def _checks_off() -> Iterator[None]:
     """Everybody reaches everything, as far as `reach.py` goes."""
 
-    def everybody(_actor: Actor) -> AnySelect:
+    def everybody(_role: Role) -> AnySelect:
         return select(t.participants).join(t.parties, t.parties.c.id == t.participants.c.party_id)
 
-    for reader in READERS:
-        module = f"mediation_api.repository.{reader}"
-        for condition in ("sees_case", "sees_party", "sees_complaint", "takes_part"):
-            monkeypatch.setattr(f"{module}.{condition}", lambda _: true(), raising=False)
-        monkeypatch.setattr(f"{module}.own_participation", everybody, raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for reader in READERS:
+            module = f"mediation_api.repository.{reader}"
+            for condition in ("sees_case", "sees_party", "sees_complaint", "takes_part"):
+                patch.setattr(f"{module}.{condition}", lambda _: true(), raising=False)
+            patch.setattr(f"{module}.own_participation", everybody, raising=False)
+        with put_together_anew():
+            yield
 
 
 def _ids(place: Place, table: Table) -> list[UUID]:

@@ -1,6 +1,7 @@
 """Reading agreements and their signatures. Writing them is a matter of the case."""
 
 from collections.abc import Sequence
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import RowMapping, ScalarSelect, and_, case, or_, select
@@ -12,8 +13,8 @@ from mediation_api.domain.values import SeatRole
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened
 from mediation_api.repository.nesting import AnySelect, nested
-from mediation_api.repository.reach import own_participation, sees_case, takes_part
-from mediation_api.repository.recording import recorded
+from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation, sees_case, takes_part
+from mediation_api.repository.recording import open_case, recorded
 
 
 class Agreements:
@@ -24,30 +25,37 @@ class Agreements:
 
     async def get(self, agreement_id: UUID, reach: Reach) -> RowMapping:
         """One agreement with its text. Raises NotFound."""
-        statement = _agreements(reach).where(t.agreements.c.id == agreement_id)
-        statement = recorded(statement, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
-        row = (await self._connection.execute(statement)).mappings().first()
+        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, agreement_id))).mappings().first()
         if row is None:
             raise NotFound
         return row
 
-    def case_of(self, agreement_id: UUID, reach: Reach) -> ScalarSelect[UUID]:
-        """The case of an agreement, as a part of a statement; none, where the caller is not shown the agreement."""
-        shown = _agreements(reach).where(t.agreements.c.id == agreement_id)
-        return shown.with_only_columns(t.agreements.c.case_id).correlate(None).scalar_subquery()
-
     async def list(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The agreements of a case, oldest first; none is no error, but not reaching the case is NotFound."""
-        reached: AnySelect = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
-        reached = recorded(reached, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
-        if (await self._connection.execute(reached)).first() is None:
-            raise NotFound
-        statement = _agreements(reach).where(t.agreements.c.case_id == case_id)
-        found = await self._connection.execute(statement.order_by(t.agreements.c.made_at, t.agreements.c.id))
+        await open_case(self._connection, case_id, reach)
+        found = await self._connection.execute(_of_case(kind_of(reach)), asking(reach, case_id))
         return found.mappings().all()
 
 
-def _agreements(reach: Reach) -> AnySelect:
+@cache
+def case_of_agreement(kind: Kind) -> ScalarSelect[UUID]:
+    """The case of the agreement that is asked for; none, where the caller is not shown the agreement."""
+    shown = _agreements(kind).where(t.agreements.c.id == WANTED)
+    return shown.with_only_columns(t.agreements.c.case_id).correlate(None).scalar_subquery()
+
+
+@cache
+def _one(kind: Kind) -> AnySelect:
+    statement = _agreements(kind).where(t.agreements.c.id == WANTED)
+    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+
+
+@cache
+def _of_case(kind: Kind) -> AnySelect:
+    return _agreements(kind).where(t.agreements.c.case_id == WANTED).order_by(t.agreements.c.made_at, t.agreements.c.id)
+
+
+def _agreements(kind: Kind) -> AnySelect:
     a = t.agreements.c
     shared = select(
         a.id,
@@ -62,9 +70,9 @@ def _agreements(reach: Reach) -> AnySelect:
         a.made_at,
         a.purged_at,
     ).join(t.cases, t.cases.c.id == a.case_id)
-    if reach.relation is Relation.OWN:
+    if kind.relation is Relation.OWN:
         # Its own signature is all that a party sees of who has signed.
-        own = own_participation(reach.actor).where(t.participants.c.case_id == a.case_id)
+        own = own_participation(kind.role).where(t.participants.c.case_id == a.case_id)
         own_signature = select(t.signatures.c.at).where(
             t.signatures.c.agreement_id == a.id,
             t.signatures.c.signer_role == SeatRole.PARTY,
@@ -78,7 +86,7 @@ def _agreements(reach: Reach) -> AnySelect:
         bound = and_(own.exists(), own_signature.exists())
         return shared.add_columns(
             before_leaving.label("superseded_at"), own_signature.scalar_subquery().label("signed_at")
-        ).where(or_(takes_part(reach.actor), bound))
+        ).where(or_(takes_part(kind.role), bound))
     return shared.add_columns(
         a.superseded_at,
         nested(
@@ -93,4 +101,4 @@ def _agreements(reach: Reach) -> AnySelect:
             t.signatures.c.agreement_id == a.id,
             order_by=t.signatures.c.at,
         ).label("signatures"),
-    ).where(sees_case(reach))
+    ).where(sees_case(kind))

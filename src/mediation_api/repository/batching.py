@@ -15,7 +15,10 @@ Change: TypeAlias = tuple[Executable, Hashable]
 
 
 def together(changes: Iterable[Change]) -> Iterator[Executable]:
-    """The same changes in the same order, in as few statements as will do."""
+    """The same changes in the same order, in as few statements as will do.
+
+    All of them may be executed with the same parameters: each takes those that it names.
+    """
     group: list[Insert | Update] = []
     touched: dict[Table, set[Hashable]] = {}
     for statement, row in changes:
@@ -46,9 +49,7 @@ def _apart(rows: set[Hashable], row: Hashable, statement: Insert | Update) -> bo
 
 
 def _one(group: list[Insert | Update]) -> Iterator[Executable]:
-    if len(group) == 1:
-        yield group[0]
-    elif group:
+    if group:
         yield select(literal(len(group))).add_cte(*(change.cte(f"change_{n}") for n, change in enumerate(group)))
 
 

@@ -1,12 +1,12 @@
 """Reading cases: one statement for each audience, for one case or a page of them.
 
-To put such a statement together takes as long as to run it: those who called last find theirs as it was.
+To put such a statement together takes as long as to run it: it is done once for each kind of caller.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain.access import Actor, Reach, Relation
+from mediation_api.domain.access import Reach, Relation, Role
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.target import Pace, TargetPolicy
@@ -32,8 +32,19 @@ from mediation_api.domain.values import AssignmentState, SessionState, Standing
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.paging import Page, Slice, Sort, read_page
-from mediation_api.repository.reach import GONE, HERE, own_participation, sees_case, takes_part
+from mediation_api.repository.paging import Order, Page, Slice, Sort, read_page
+from mediation_api.repository.reach import (
+    GONE,
+    HERE,
+    SUBJECT,
+    WANTED,
+    Kind,
+    asking,
+    kind_of,
+    own_participation,
+    sees_case,
+    takes_part,
+)
 from mediation_api.repository.recording import recorded
 
 LIVE = (SessionState.SCHEDULED, SessionState.IN_PROGRESS)
@@ -75,9 +86,7 @@ class Board:
 
     async def get(self, case_id: UUID, reach: Reach) -> RowMapping:
         """One case, as the caller may see it. Raises NotFound."""
-        statement = _seen_by(reach).where(t.cases.c.id == case_id)
-        statement = recorded(statement, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
-        row = (await self._connection.execute(statement)).mappings().first()
+        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, case_id))).mappings().first()
         if row is None:
             raise NotFound
         return row
@@ -89,7 +98,7 @@ class Board:
 
         Only the office filters by what the others do not see.
         """
-        statement = _seen_by(reach)
+        statement = _seen_by(kind_of(reach))
         if wanted.complaint_id is not None:
             statement = statement.where(t.cases.c.complaint_id == wanted.complaint_id)
         if reach.relation is Relation.OFFICE:
@@ -109,11 +118,10 @@ class Board:
             self._connection,
             statement,
             page,
-            key=_SORT_KEYS[wanted.sort.key],
-            id_=t.cases.c.id,
-            descending=wanted.sort.descending,
+            Order(_SORT_KEYS[wanted.sort.key], t.cases.c.id, wanted.sort.descending),
             of=reach,
             listed=t.cases.c.id,
+            asked=asking(reach),
         )
 
 
@@ -136,12 +144,19 @@ def has_pace(pace: Pace | None, today: date, policy: TargetPolicy) -> ColumnElem
     return false()
 
 
-def _seen_by(reach: Reach) -> AnySelect:
-    if reach.relation is Relation.OFFICE:
+@cache
+def _one(kind: Kind) -> AnySelect:
+    statement = _seen_by(kind).where(t.cases.c.id == WANTED)
+    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+
+
+@cache
+def _seen_by(kind: Kind) -> AnySelect:
+    if kind.relation is Relation.OFFICE:
         return _for_the_office()
-    if reach.relation is Relation.ASSIGNED:
-        return _for_the_mediator(reach.actor)
-    return _for_a_party(reach.actor)
+    if kind.relation is Relation.ASSIGNED:
+        return _for_the_mediator(kind)
+    return _for_a_party(kind.role)
 
 
 def _case(*columns: AnyColumn) -> AnySelect:
@@ -181,7 +196,6 @@ def _pauses() -> AnyColumn:
     ).label("pauses")
 
 
-@cache
 def _for_the_office() -> AnySelect:
     absences = (
         select(func.count())
@@ -239,8 +253,7 @@ def _for_the_office() -> AnySelect:
     )
 
 
-@lru_cache(maxsize=64)
-def _for_the_mediator(actor: Actor) -> AnySelect:
+def _for_the_mediator(kind: Kind) -> AnySelect:
     """A summary when proposed, so that conflicts can be declared; contacts once accepted."""
     own = (
         select(t.assignments)
@@ -248,7 +261,7 @@ def _for_the_mediator(actor: Actor) -> AnySelect:
         .where(
             t.assignments.c.case_id == t.cases.c.id,
             t.assignments.c.state.in_(HERE),
-            t.mediators.c.subject == actor.subject,
+            t.mediators.c.subject == SUBJECT,
         )
         .lateral("own")
     )
@@ -288,15 +301,14 @@ def _for_the_mediator(actor: Actor) -> AnySelect:
             _next_session().label("next_session"),
         )
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
-        .where(sees_case(Reach(actor, Relation.ASSIGNED)))
+        .where(sees_case(kind))
     )
 
 
-@lru_cache(maxsize=64)
-def _for_a_party(actor: Actor) -> AnySelect:
+def _for_a_party(role: Role) -> AnySelect:
     """What a party may see: its own part, and the others only once both sides have agreed and while it takes part."""
-    own = own_participation(actor).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
-    shown = takes_part(actor)
+    own = own_participation(role).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
+    shown = takes_part(role)
     fellow, person = t.fellow_participants.c, t.fellow_parties.c
     name = opened(person.name, written_to=t.parties.c.name, owner=t.cases.c.complaint_id)
     others = nested(

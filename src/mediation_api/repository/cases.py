@@ -9,10 +9,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
+from typing import Final
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Insert, RowMapping, ScalarSelect, Table, Uuid, cast, func, insert, null, select
+from sqlalchemy import (
+    Insert,
+    RowMapping,
+    ScalarSelect,
+    Table,
+    Uuid,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    null,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,11 +36,12 @@ from mediation_api.domain.case import Case
 from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound
 from mediation_api.domain.facts import Fact, Facts
 from mediation_api.repository import tables
+from mediation_api.repository.agreements import case_of_agreement
 from mediation_api.repository.batching import Change, together
-from mediation_api.repository.data_keys import complaint_of, data_key
+from mediation_api.repository.data_keys import OF_CASE, data_key
 from mediation_api.repository.effects import TELLING, case_columns, effects
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.reach import own_participation, sees_case
+from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation, sees_case
 from mediation_api.repository.recording import recorded
 from mediation_api.repository.sealing import DataKey
 from mediation_api.repository.wall import enter
@@ -47,18 +63,21 @@ class Cases:
         self._connection = connection
         self._speaker: UUID | None = None
 
-    async def lock(self, case_id: UUID | ScalarSelect[UUID], reach: Reach) -> Case:
+    async def lock(self, case_id: UUID, reach: Reach) -> Case:
         """Lock a case that the caller reaches, and read it whole.
 
         Raises:
             NotFound: there is none, or not for this caller.
         """
-        return await self._lock(tables.cases.c.id == case_id, reach)
+        return await self._lock(WANTED, case_id, reach)
 
     async def lock_of(self, child: Table, child_id: UUID, reach: Reach) -> Case:
-        """Lock the case that a session, an agreement, an assignment or an attendee belongs to. Raises NotFound."""
-        owner = select(child.c.case_id).where(child.c.id == child_id).scalar_subquery()
-        return await self._lock(tables.cases.c.id == owner, reach)
+        """Lock the case that a session, an assignment or an attendee belongs to. Raises NotFound."""
+        return await self._lock(_case_of(child), child_id, reach)
+
+    async def lock_of_agreement(self, agreement_id: UUID, reach: Reach) -> Case:
+        """Lock the case of an agreement that the caller is shown. Raises NotFound."""
+        return await self._lock(case_of_agreement(kind_of(reach)), agreement_id, reach)
 
     async def read(self, case_id: UUID, reach: Reach) -> Case:
         """Read a case without locking it, for an answer that changes nothing: whole, or a party's own part of it.
@@ -66,23 +85,14 @@ class Cases:
         Raises:
             NotFound: there is none, or not for this caller.
         """
-        cases = tables.cases.c
-        statement: AnySelect = _own_part() if reach.relation is Relation.OWN else _whole()
-        statement = statement.add_columns(_speaker(reach)).where(cases.id == case_id, sees_case(reach))
-        statement = recorded(statement, reach, complaint=cases.complaint_id, case=cases.id)
-        row = (await self._connection.execute(statement)).mappings().first()
+        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, case_id))).mappings().first()
         if row is None:
             raise NotFound
         return self._case(row)
 
     async def reference(self, case_id: UUID) -> str:
         """The complaint's reference, as it stands in the texts to sign."""
-        t = tables
-        found = await self._connection.execute(
-            select(t.complaints.c.reference)
-            .join(t.cases, t.cases.c.complaint_id == t.complaints.c.id)
-            .where(t.cases.c.id == case_id)
-        )
+        found = await self._connection.execute(_reference(), {"wanted": case_id})
         reference: str = found.scalar_one()
         return reference
 
@@ -109,34 +119,30 @@ class Cases:
     async def _write(self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> None:
         key = None
         if any(isinstance(fact, TELLING) for fact in happened):
-            key = await data_key(self._connection, complaint_of(case_id))
+            key = await data_key(self._connection, case_id, OF_CASE)
+        facts = said(happened, by=by, at=at, case_id=case_id)
         try:
             for statement in together(_changes(case_id, happened, key, by=by, at=at)):
-                await self._connection.execute(statement)
+                await self._connection.execute(statement, facts)
         except IntegrityError as error:
             refusal = _REFUSALS.get(constraint_of(error) or "")
             if refusal is not None:
                 raise refusal from None
             raise
 
-    async def _lock(self, which: ColumnElement[bool], reach: Reach) -> Case:
+    async def _lock(self, case_id: AnyColumn, wanted: UUID, reach: Reach) -> Case:
         """Lock the row and read the whole in one statement; where somebody else held it, read once more.
 
         A statement that waited for the lock still sees the children that were there before. Every change of them is
         recorded under this lock, with a new version of the row: two versions tell that it waited. What the caller
         reaches is asked again as well: a mediator may have left meanwhile, and a party.
         """
-        c = tables.cases.c
-        locked = (
-            select(c.id, c.version).where(which, sees_case(reach)).with_for_update(key_share=True, of=tables.cases)
-        ).cte("locked")
-        whole = _whole().add_columns(_speaker(reach))
-        both = whole.add_columns((c.version == locked.c.version).label("is_current")).where(c.id == locked.c.id)
-        row = (await self._connection.execute(both)).mappings().first()
+        kind, asked = kind_of(reach), asking(reach, wanted)
+        row = (await self._connection.execute(_locking(case_id, kind), asked)).mappings().first()
         if row is None:
             raise NotFound
         if not row["is_current"]:
-            row = (await self._connection.execute(whole.where(which, sees_case(reach)))).mappings().first()
+            row = (await self._connection.execute(_locked(case_id, kind), asked)).mappings().first()
             if row is None:
                 raise NotFound
         return self._case(row)
@@ -156,7 +162,7 @@ def _changes(case_id: UUID, happened: Facts, key: DataKey | None, *, by: Actor, 
     cases = tables.cases
     of_the_case = {"version": cases.c.version + 1, **case_columns(happened, at)}
     yield cases.update().where(cases.c.id == case_id).values(of_the_case), case_id
-    yield facts_of(happened, by=by, at=at, case_id=case_id), None
+    yield WRITE_FACTS, None
 
 
 async def write_facts(
@@ -171,10 +177,10 @@ async def write_facts(
 ) -> None:
     """Write the record of facts about one complaint, mediator or mandatory report."""
     about = {"complaint_id": complaint_id, "mediator_id": mediator_id, "report_id": report_id}
-    await connection.execute(facts_of(happened, by=by, at=at, **about))
+    await connection.execute(WRITE_FACTS, said(happened, by=by, at=at, **about))
 
 
-def facts_of(
+def said(
     happened: Iterable[Fact],
     *,
     by: Actor,
@@ -183,26 +189,52 @@ def facts_of(
     case_id: UUID | None = None,
     mediator_id: UUID | None = None,
     report_id: UUID | None = None,
-) -> Insert:
-    """What writes the record of facts about one complaint, case, mediator or report. It holds no private field."""
-    return insert(tables.facts).values(
-        [
+) -> dict[str, object]:
+    """What `WRITE_FACTS` writes about one complaint, case, mediator or report. It holds no private field."""
+    return {
+        "said_facts": [
             {
-                "id": uuid4(),
+                "id": str(uuid4()),
                 "kind": fact.kind,
-                "complaint_id": complaint_id,
-                "case_id": case_id,
-                "mediator_id": mediator_id,
-                "report_id": report_id,
-                "party_id": getattr(fact, "party_id", None),
+                "party_id": _plain(getattr(fact, "party_id", None)),
                 "data": {name: _plain(getattr(fact, name)) for name in fact.recorded_fields()},
-                "at": at,
-                "by_role": by.role,
-                "by": by.subject,
             }
             for fact in happened
         ],
-    )
+        "said_at": at,
+        "said_by_role": by.role,
+        "said_by": by.subject,
+        "said_of_complaint": complaint_id,
+        "said_of_case": case_id,
+        "said_of_mediator": mediator_id,
+        "said_of_report": report_id,
+    }
+
+
+def _write_facts() -> Insert:
+    f = tables.facts.c
+    elements = func.jsonb_array_elements(bindparam("said_facts", type_=JSONB))
+    listed = elements.table_valued(column("fact", JSONB), with_ordinality="number").render_derived(name="said")
+    fact = listed.c.fact
+    columns: dict[str, AnyColumn] = {
+        "id": cast(fact["id"].astext, Uuid),
+        "kind": fact["kind"].astext,
+        "party_id": cast(fact["party_id"].astext, Uuid),
+        "data": fact["data"],
+        "at": bindparam("said_at", type_=f.at.type),
+        "by_role": bindparam("said_by_role", type_=f.by_role.type),
+        "by": bindparam("said_by", type_=f.by.type),
+        "complaint_id": bindparam("said_of_complaint", type_=Uuid),
+        "case_id": bindparam("said_of_case", type_=Uuid),
+        "mediator_id": bindparam("said_of_mediator", type_=Uuid),
+        "report_id": bindparam("said_of_report", type_=Uuid),
+    }
+    in_their_order = select(*columns.values()).order_by(listed.c.number)
+    return insert(tables.facts).from_select(list(columns), in_their_order)
+
+
+WRITE_FACTS: Final = _write_facts()
+"""Writes facts, however many, in the order in which they are `said`: one statement, put together once."""
 
 
 def constraint_of(error: IntegrityError) -> str | None:
@@ -227,16 +259,59 @@ def _plain(value: object) -> object:
     return value
 
 
-def _speaker(reach: Reach) -> AnyColumn:
+# ── statements, each put together once: that costs as much as to run it ────────────────────────────────────────────
+
+
+@cache
+def _case_of(child: Table) -> ScalarSelect[UUID]:
+    return select(child.c.case_id).where(child.c.id == WANTED).scalar_subquery()
+
+
+@cache
+def _locking(case_id: AnyColumn, kind: Kind) -> AnySelect:
+    """Locks the case, and reads it as it was when the statement began; `is_current` says whether it still is so."""
+    c = tables.cases.c
+    locked = (
+        select(c.id, c.version)
+        .where(c.id == case_id, sees_case(kind))
+        .with_for_update(key_share=True, of=tables.cases)
+        .cte("locked")
+    )
+    is_current = (c.version == locked.c.version).label("is_current")
+    return _whole().add_columns(_speaker(kind), is_current).where(c.id == locked.c.id)
+
+
+@cache
+def _locked(case_id: AnyColumn, kind: Kind) -> AnySelect:
+    """Reads the case that is locked by now."""
+    return _whole().add_columns(_speaker(kind)).where(tables.cases.c.id == case_id, sees_case(kind))
+
+
+@cache
+def _one(kind: Kind) -> AnySelect:
+    cases = tables.cases.c
+    statement: AnySelect = _own_part() if kind.relation is Relation.OWN else _whole()
+    statement = statement.add_columns(_speaker(kind)).where(cases.id == WANTED, sees_case(kind))
+    return recorded(statement, kind, complaint=cases.complaint_id, case=cases.id)
+
+
+@cache
+def _reference() -> AnySelect:
+    t = tables
+    of_case = select(t.complaints.c.reference).join(t.cases, t.cases.c.complaint_id == t.complaints.c.id)
+    return of_case.where(t.cases.c.id == WANTED)
+
+
+def _speaker(kind: Kind) -> AnyColumn:
     """The caller's own party in a row of `cases`; none, where the caller is no party."""
-    if reach.relation is not Relation.OWN:
+    if kind.relation is not Relation.OWN:
         return cast(null(), Uuid).label("speaker")
     participants = tables.participants.c
-    own = own_participation(reach.actor).where(participants.case_id == tables.cases.c.id)
+    own = own_participation(kind.role).where(participants.case_id == tables.cases.c.id)
     return own.with_only_columns(participants.party_id).scalar_subquery().label("speaker")
 
 
-@cache  # to put it together costs as much as to run it
+@cache
 def _whole() -> AnySelect:
     """One statement that reads a case and its children."""
     t = tables
@@ -290,7 +365,6 @@ def _whole() -> AnySelect:
     )
 
 
-@cache  # to put it together costs as much as to run it
 def _own_part() -> AnySelect:
     """The case as far as a party's own part goes: through the wall it holds nobody else, and nobody else's needs."""
     return _case(_participants({}), _attendees(), _agreements())

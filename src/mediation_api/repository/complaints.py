@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import TypeAlias
 from uuid import UUID
 
@@ -24,10 +25,18 @@ from mediation_api.repository import tables
 from mediation_api.repository.board import has_pace
 from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.data_keys import data_key, new_data_key, opened_columns
-from mediation_api.repository.locking import lock_row
+from mediation_api.repository.locking import lock_reached
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.paging import Page, Slice, Sort, read_page
-from mediation_api.repository.reach import GONE, own_participation, sees_complaint
+from mediation_api.repository.paging import Order, Page, Slice, Sort, read_page
+from mediation_api.repository.reach import (
+    GONE,
+    WANTED,
+    Kind,
+    asking,
+    kind_of,
+    own_participation,
+    sees_complaint,
+)
 from mediation_api.repository.recording import recorded
 
 Values: TypeAlias = Mapping[str, object]
@@ -101,9 +110,10 @@ class Complaints:
         key = await data_key(self._connection, complaint_id)
         corrected = await self._connection.execute(
             complaints.update()
-            .where(complaints.c.id == complaint_id, sees_complaint(reach))
+            .where(complaints.c.id == WANTED, sees_complaint(kind_of(reach)))
             .values(key.sealed_changes(complaints, complaint_id, changes))
-            .returning(complaints.c.id)
+            .returning(complaints.c.id),
+            asking(reach, complaint_id),
         )
         if corrected.first() is None:
             raise NotFound
@@ -112,59 +122,24 @@ class Complaints:
 
     async def lock(self, complaint_id: UUID, reach: Reach) -> None:
         """Lock a complaint: nobody corrects it, adds a party or opens a case meanwhile. Raises NotFound."""
-        complaints = tables.complaints
-        await lock_row(self._connection, complaints, complaints.c.id == complaint_id, sees_complaint(reach))
+        await lock_reached(self._connection, tables.complaints, complaint_id, sees_complaint, reach)
 
     async def lock_to_open(self, complaint_id: UUID, reach: Reach) -> Complaint:
         """Lock a complaint, so that only one case is opened, and read what opening one needs. Raises NotFound."""
         await self.lock(complaint_id, reach)
-        t = tables
-        open_case = select(t.cases.c.id).where(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state.in_(OPEN))
-        mediated = select(t.cases.c.id).where(
-            t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state == State.MEDIATED
-        )
-        whole = select(
-            t.complaints.c.id.label("complaint_id"),
-            open_case.scalar_subquery().label("open_case_id"),
-            mediated.exists().label("closed"),
-            (_caller_has_left(reach) if reach.relation is Relation.OWN else false()).label("caller_has_left"),
-            nested(
-                {"party_id": t.parties.c.id, "side": t.parties.c.side},
-                t.parties.c.complaint_id == t.complaints.c.id,
-                order_by=t.parties.c.added_at,
-            ).label("parties"),
-        ).where(t.complaints.c.id == complaint_id)
-        row = (await self._connection.execute(whole)).mappings().one()
+        row = (await self._connection.execute(_whole(kind_of(reach)), asking(reach, complaint_id))).mappings().one()
         return _COMPLAINT.validate_python(dict(row))
 
     async def intake_facts(self, case_id: UUID) -> IntakeFacts:
         """What screening is held against: the answers of intake, and what the parties on file add to them."""
-        c, p = tables.complaints.c, tables.parties.c
-        known = select(
-            c.crime_alleged,
-            c.serious_injury,
-            c.litigation_pending,
-            c.pending_case_filed_on,
-            c.officer_is_witness,
-            c.rank_initiated,
-            func.count().filter(p.side == Side.OFFICER).label("officers_identified"),
-            func.count().filter(p.minor, p.guardian_name.is_(None)).label("minors_without_guardian"),
-        )
-        of_case = (
-            known.join(tables.parties, p.complaint_id == c.id)
-            .join(tables.cases, tables.cases.c.complaint_id == c.id)
-            .where(tables.cases.c.id == case_id)
-            .group_by(c.id)
-        )
-        return _INTAKE.validate_python(dict((await self._connection.execute(of_case)).mappings().one()))
+        found = await self._connection.execute(_intake_facts(), {"wanted": case_id})
+        return _INTAKE.validate_python(dict(found.mappings().one()))
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def get(self, complaint_id: UUID, reach: Reach) -> RowMapping:
         """One complaint, as the caller may see it. Raises NotFound."""
-        statement = _seen_by(reach).where(tables.complaints.c.id == complaint_id)
-        statement = recorded(statement, reach, complaint=tables.complaints.c.id)
-        row = (await self._connection.execute(statement)).mappings().first()
+        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, complaint_id))).mappings().first()
         if row is None:
             raise NotFound
         return row
@@ -173,7 +148,7 @@ class Complaints:
         self, reach: Reach, wanted: ComplaintFilter, page: Page, *, today: date, policy: TargetPolicy
     ) -> Slice[RowMapping]:
         """The complaints that the caller reaches, in the order that is wanted."""
-        statement = _seen_by(reach)
+        statement = _seen_by(kind_of(reach))
         t = tables
         conditions = [
             condition
@@ -195,12 +170,53 @@ class Complaints:
             self._connection,
             statement,
             page,
-            key=t.complaints.c.filed_at,
-            id_=t.complaints.c.id,
-            descending=wanted.sort.descending,
+            Order(t.complaints.c.filed_at, t.complaints.c.id, wanted.sort.descending),
             of=reach,
             listed=t.complaints.c.id,
+            asked=asking(reach),
         )
+
+
+@cache
+def _whole(kind: Kind) -> AnySelect:
+    """What opening a case of the complaint needs to know."""
+    t = tables
+    open_case = select(t.cases.c.id).where(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state.in_(OPEN))
+    mediated = select(t.cases.c.id).where(
+        t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state == State.MEDIATED
+    )
+    return select(
+        t.complaints.c.id.label("complaint_id"),
+        open_case.scalar_subquery().label("open_case_id"),
+        mediated.exists().label("closed"),
+        (_caller_has_left(kind) if kind.relation is Relation.OWN else false()).label("caller_has_left"),
+        nested(
+            {"party_id": t.parties.c.id, "side": t.parties.c.side},
+            t.parties.c.complaint_id == t.complaints.c.id,
+            order_by=t.parties.c.added_at,
+        ).label("parties"),
+    ).where(t.complaints.c.id == WANTED)
+
+
+@cache
+def _intake_facts() -> AnySelect:
+    c, p = tables.complaints.c, tables.parties.c
+    known = select(
+        c.crime_alleged,
+        c.serious_injury,
+        c.litigation_pending,
+        c.pending_case_filed_on,
+        c.officer_is_witness,
+        c.rank_initiated,
+        func.count().filter(p.side == Side.OFFICER).label("officers_identified"),
+        func.count().filter(p.minor, p.guardian_name.is_(None)).label("minors_without_guardian"),
+    )
+    return (
+        known.join(tables.parties, p.complaint_id == c.id)
+        .join(tables.cases, tables.cases.c.complaint_id == c.id)
+        .where(tables.cases.c.id == WANTED)
+        .group_by(c.id)
+    )
 
 
 def _attempts() -> AnyColumn:
@@ -228,10 +244,10 @@ def _disposition() -> AnyColumn:
     return func.coalesce(found, Disposition.RECEIVED)
 
 
-def _caller_has_left(reach: Reach) -> ColumnElement[bool]:
+def _caller_has_left(kind: Kind) -> ColumnElement[bool]:
     """Whether the caller is a party that left the latest case of a row of `complaints`."""
     t = tables
-    left = own_participation(reach.actor).where(
+    left = own_participation(kind.role).where(
         t.participants.c.case_id == t.cases.c.id,
         t.cases.c.complaint_id == t.complaints.c.id,
         t.cases.c.attempt == _attempts(),
@@ -240,11 +256,18 @@ def _caller_has_left(reach: Reach) -> ColumnElement[bool]:
     return left.exists()
 
 
-def _seen_by(reach: Reach) -> AnySelect:
+@cache
+def _one(kind: Kind) -> AnySelect:
+    statement = _seen_by(kind).where(tables.complaints.c.id == WANTED)
+    return recorded(statement, kind, complaint=tables.complaints.c.id)
+
+
+@cache
+def _seen_by(kind: Kind) -> AnySelect:
     """The complaint as the office, the integration that filed it, or a complainant sees it."""
     t = tables
     of_complaint = t.cases.c.complaint_id == t.complaints.c.id
-    if reach.relation is Relation.OFFICE:
+    if kind.relation is Relation.OFFICE:
         attempts = nested({"id": t.cases.c.id, "state": t.cases.c.state}, of_complaint, order_by=t.cases.c.attempt)
         return select(*opened_columns(t.complaints), _disposition().label("disposition"), attempts.label("cases"))
     listed = (
@@ -258,13 +281,13 @@ def _seen_by(reach: Reach) -> AnySelect:
             t.complaints.c[name]
             for name in ("id", "reference", "filed_at", "incident_on", "allegations", "interested_in_mediation")
         ),
-    ).where(sees_complaint(reach))
-    if reach.relation is Relation.FILED:
+    ).where(sees_complaint(kind))
+    if kind.relation is Relation.FILED:
         return limited.add_columns(
             t.complaints.c.external_reference, _disposition().label("disposition"), case_ids.label("case_ids")
         )
     # Somebody who left the case learns nothing of those who go on: their own part is back in investigation.
-    own_disposition = case((_caller_has_left(reach), Disposition.RETURNED_TO_INVESTIGATION), else_=_disposition())
+    own_disposition = case((_caller_has_left(kind), Disposition.RETURNED_TO_INVESTIGATION), else_=_disposition())
     return limited.add_columns(
         literal(None).label("external_reference"),
         own_disposition.label("disposition"),

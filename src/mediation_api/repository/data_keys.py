@@ -5,16 +5,18 @@ delete that one row is to destroy all of it, in the database as in each backup t
 """
 
 from functools import cache, lru_cache
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import CTE, Column, ScalarSelect, Table, Text, Uuid, cast, func, literal, select, type_coerce
+from sqlalchemy import CTE, Column, Table, Text, cast, func, literal, select, type_coerce
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.errors import NotFound
-from mediation_api.repository.nesting import AnyColumn
+from mediation_api.repository.nesting import AnyColumn, AnySelect
+from mediation_api.repository.reach import WANTED
 from mediation_api.repository.sealing import UNREADABLE, DataKey, Opened, Sealed, Searched, WrappedKey, keyring, new_key
-from mediation_api.repository.tables import agreements, cases, data_keys
+from mediation_api.repository.tables import agreements, cases, data_keys, parties
 
 _BINDING = frozenset({agreements.c.text})
 """Texts that people sign: where one does not open, nothing is shown in its place."""
@@ -48,29 +50,39 @@ def opened_columns(table: Table, *, but: frozenset[str] = frozenset()) -> tuple[
     )
 
 
-async def data_key(connection: AsyncConnection, owner: UUID | ScalarSelect[UUID]) -> DataKey:
+OF_CASE: Final[AnyColumn] = select(cases.c.complaint_id).where(cases.c.id == WANTED).scalar_subquery()
+"""Whose data key seals what belongs to a case: the complaint's."""
+OF_PARTY: Final[AnyColumn] = select(parties.c.complaint_id).where(parties.c.id == WANTED).scalar_subquery()
+"""Whose data key seals what is on file of a party: the complaint's."""
+
+
+async def data_key(connection: AsyncConnection, wanted: UUID, owner: AnyColumn = WANTED) -> DataKey:
     """The data key of a complaint or a mediator. One of before, that has none yet, is given one.
 
+    Args:
+        connection: of the request.
+        wanted: whose it is, or the id by which `owner` finds out.
+        owner: `OF_CASE` or `OF_PARTY`, where something that belongs to a complaint is to be sealed.
+
     Raises:
-        NotFound: the `owner` that a statement looks for is not there.
+        NotFound: there is no such case or party.
         KeyMissing: the settings lack the key that it is wrapped under.
     """
-    wanted = select((literal(owner, Uuid) if isinstance(owner, UUID) else owner).label("id")).subquery("wanted")
-    found = select(wanted.c.id, data_keys.c.key_id, data_keys.c.wrapped).outerjoin(
-        data_keys, data_keys.c.id == wanted.c.id
-    )
-    row = (await connection.execute(found)).one()
+    found = _finding(owner)
+    row = (await connection.execute(found, {"wanted": wanted})).one()
     if row.id is None:
         raise NotFound
     if row.key_id is None:
         await connection.execute(_new(connection, row.id)[1].on_conflict_do_nothing())
-        row = (await connection.execute(found)).one()  # perhaps of somebody who was quicker
+        row = (await connection.execute(found, {"wanted": wanted})).one()  # perhaps of somebody who was quicker
     return DataKey(keyring(connection.dialect).unwrap(WrappedKey(row.key_id, row.wrapped), row.id))
 
 
-def complaint_of(case_id: UUID) -> ScalarSelect[UUID]:
-    """The complaint of a case: whose data key seals what belongs to the case."""
-    return select(cases.c.complaint_id).where(cases.c.id == case_id).scalar_subquery()
+@cache
+def _finding(owner: AnyColumn) -> AnySelect:
+    known = select(owner.label("id")).subquery("known")
+    found: AnySelect = select(known.c.id, data_keys.c.key_id, data_keys.c.wrapped)
+    return found.select_from(known).outerjoin(data_keys, data_keys.c.id == known.c.id)
 
 
 def new_data_key(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, CTE]:

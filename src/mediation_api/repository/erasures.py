@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, RowMapping, insert, select
@@ -17,7 +18,7 @@ from mediation_api.repository import tables as t
 from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
-from mediation_api.repository.reach import sees_party
+from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_party
 from mediation_api.repository.recording import recorded
 from mediation_api.repository.retention import erase, has_open_case, is_held
 
@@ -51,8 +52,8 @@ class Erasures:
         e = t.erasures.c
         of_erasure = t.parties.c.id == select(e.party_id).where(e.id == erasure_id).scalar_subquery()
         complaint_id = await self._complaint_of(of_erasure)
-        await lock_row(self._connection, t.complaints, t.complaints.c.id == complaint_id)
-        await lock_row(self._connection, t.erasures, e.id == erasure_id)
+        await lock_row(self._connection, t.complaints, complaint_id)
+        await lock_row(self._connection, t.erasures, erasure_id)
         found = await self._connection.execute(
             select(
                 e.party_id,
@@ -95,16 +96,7 @@ class Erasures:
 
     async def list(self, party_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The requests of a party, oldest first. Raises NotFound: not this party."""
-        e, p = t.erasures.c, t.parties.c
-        statement: AnySelect = (
-            select(t.erasures)
-            .select_from(t.parties)
-            .outerjoin(t.erasures, e.party_id == p.id)
-            .where(p.id == party_id, sees_party(reach))
-            .order_by(e.requested_at, e.id)
-        )
-        statement = recorded(statement, reach, complaint=p.complaint_id, party=p.id)
-        rows = (await self._connection.execute(statement)).mappings().all()
+        rows = (await self._connection.execute(_of_party(kind_of(reach)), asking(reach, party_id))).mappings().all()
         if not rows:
             raise NotFound
         return [row for row in rows if row["id"] is not None]
@@ -114,3 +106,16 @@ class Erasures:
         if found is None:
             raise NotFound
         return found
+
+
+@cache
+def _of_party(kind: Kind) -> AnySelect:
+    e, p = t.erasures.c, t.parties.c
+    statement: AnySelect = (
+        select(t.erasures)
+        .select_from(t.parties)
+        .outerjoin(t.erasures, e.party_id == p.id)
+        .where(p.id == WANTED, sees_party(kind))
+        .order_by(e.requested_at, e.id)
+    )
+    return recorded(statement, kind, complaint=p.complaint_id, party=p.id)

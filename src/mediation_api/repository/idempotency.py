@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 
-from sqlalchemy import ColumnElement, LargeBinary, and_, bindparam, delete, func, literal, select
+from sqlalchemy import Integer, LargeBinary, String, and_, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
@@ -56,22 +56,32 @@ class Idempotency:
         claimed = await self._connection.execute(_claiming(), {**asdict(attempt), "at": at, "forgotten": at - KEPT})
         if claimed.first() is not None:
             return None
+        same = and_(*(t.c[name] == getattr(attempt, name) for name in ("caller", "operation", "key_sha256")))
         found = await self._connection.execute(
-            select(t.c.request_sha256, t.c.status, t.c.location, t.c.body).where(_same(attempt))
+            select(t.c.request_sha256, t.c.status, t.c.location, t.c.body).where(same)
         )
         row = found.one()
         return StoredAnswer(row.request_sha256, row.status, row.location, row.body)
 
     async def keep(self, attempt: Attempt, answer: StoredAnswer) -> None:
         """Keep the answer to a claimed key, also from behind the wall: the database steps back from it first."""
-        key = (attempt.caller, attempt.operation, attempt.key_sha256)
-        await self._connection.execute(
-            select(func.keep_answer(*key, answer.status, answer.location, literal(answer.body, LargeBinary)))
-        )
+        await self._connection.execute(_KEEPING, {**asdict(attempt), **asdict(answer)})
+
+
+_KEEPING: Final = select(
+    func.keep_answer(
+        bindparam("caller", type_=String),
+        bindparam("operation", type_=String),
+        bindparam("key_sha256", type_=String),
+        bindparam("status", type_=Integer),
+        bindparam("location", type_=String),
+        bindparam("body", type_=LargeBinary),
+    )
+)
 
 
 @cache  # each command runs it, and to put it together takes as long as that
-def _claiming() -> ReturningInsert[tuple[str]]:
+def _claiming() -> ReturningInsert[str]:
     t = idempotency_keys
     old = (
         select(t.c.caller, t.c.operation, t.c.key_sha256)
@@ -90,8 +100,3 @@ def _claiming() -> ReturningInsert[tuple[str]]:
         .cte("forgotten")
     )
     return insert(t).on_conflict_do_nothing().returning(t.c.key_sha256).add_cte(swept)
-
-
-def _same(attempt: Attempt) -> ColumnElement[bool]:
-    t = idempotency_keys.c
-    return and_(t.caller == attempt.caller, t.operation == attempt.operation, t.key_sha256 == attempt.key_sha256)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import RowMapping, insert, select
@@ -15,7 +16,7 @@ from mediation_api.repository import tables as t
 from mediation_api.repository.cases import write_facts
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
-from mediation_api.repository.reach import sees_complaint
+from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_complaint
 from mediation_api.repository.recording import recorded
 
 
@@ -36,7 +37,7 @@ class LegalHolds:
     async def lock(self, hold_id: UUID) -> Hold:
         """Lock a hold. Raises NotFound."""
         h = t.legal_holds.c
-        await lock_row(self._connection, t.legal_holds, h.id == hold_id)
+        await lock_row(self._connection, t.legal_holds, hold_id)
         lifted_at = await self._connection.scalar(select(h.lifted_at).where(h.id == hold_id))
         return Hold(hold_id=hold_id, lifted=lifted_at is not None)
 
@@ -54,16 +55,21 @@ class LegalHolds:
 
     async def list(self, complaint_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The holds on a complaint, oldest first, lifted ones too. Raises NotFound: not this complaint."""
-        h = t.legal_holds.c
-        statement: AnySelect = (
-            select(t.legal_holds)
-            .select_from(t.complaints)
-            .outerjoin(t.legal_holds, h.complaint_id == t.complaints.c.id)
-            .where(t.complaints.c.id == complaint_id, sees_complaint(reach))
-            .order_by(h.placed_at, h.id)
-        )
-        statement = recorded(statement, reach, complaint=t.complaints.c.id)
-        rows = (await self._connection.execute(statement)).mappings().all()
+        found = await self._connection.execute(_of_complaint(kind_of(reach)), asking(reach, complaint_id))
+        rows = found.mappings().all()
         if not rows:
             raise NotFound
         return [row for row in rows if row["id"] is not None]
+
+
+@cache
+def _of_complaint(kind: Kind) -> AnySelect:
+    h = t.legal_holds.c
+    statement: AnySelect = (
+        select(t.legal_holds)
+        .select_from(t.complaints)
+        .outerjoin(t.legal_holds, h.complaint_id == t.complaints.c.id)
+        .where(t.complaints.c.id == WANTED, sees_complaint(kind))
+        .order_by(h.placed_at, h.id)
+    )
+    return recorded(statement, kind, complaint=t.complaints.c.id)

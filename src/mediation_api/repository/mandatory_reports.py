@@ -7,6 +7,7 @@ facts of a report are a stream under the report's own id.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,11 +21,11 @@ from mediation_api.domain.mandatory_reports import Contents, Report
 from mediation_api.domain.values import ReportCategory, ReportState
 from mediation_api.repository import tables as t
 from mediation_api.repository.cases import write_facts
-from mediation_api.repository.data_keys import complaint_of, data_key, opened_columns
-from mediation_api.repository.locking import lock_row
+from mediation_api.repository.data_keys import OF_CASE, data_key, opened_columns
+from mediation_api.repository.locking import lock_reached
 from mediation_api.repository.nesting import AnyColumn, AnySelect
-from mediation_api.repository.paging import Page, Slice, read_page
-from mediation_api.repository.reach import sees_case, sees_report
+from mediation_api.repository.paging import Order, Page, Slice, read_page
+from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_case, sees_report
 from mediation_api.repository.recording import recorded_reports
 
 
@@ -36,20 +37,19 @@ class MandatoryReports:
 
     async def reach_case(self, case_id: UUID, reach: Reach) -> None:
         """Hold that the caller may report of a case. It is not locked. Raises NotFound: not this case."""
-        reached = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
-        if (await self._connection.execute(reached)).first() is None:
+        if (await self._connection.execute(_case(kind_of(reach)), asking(reach, case_id))).first() is None:
             raise NotFound
 
     async def lock(self, report_id: UUID, reach: Reach) -> Report:
         """Lock a report that the caller reaches, and read what deciding on it needs. Raises NotFound."""
         r = t.mandatory_reports.c
-        await lock_row(self._connection, t.mandatory_reports, r.id == report_id, sees_report(reach))
+        await lock_reached(self._connection, t.mandatory_reports, report_id, sees_report, reach)
         row = (await self._connection.execute(select(r.state, r.proposed_by).where(r.id == report_id))).one()
         return Report(report_id=report_id, state=ReportState(row.state), proposed_by=row.proposed_by)
 
     async def enter(self, proposed: MandatoryReportProposed, contents: Contents, *, by: Actor, at: datetime) -> None:
         """Write a proposed report, and its fact."""
-        key = await data_key(self._connection, complaint_of(proposed.case_id))
+        key = await data_key(self._connection, proposed.case_id, OF_CASE)
         row = insert(t.mandatory_reports).values(
             **key.sealed_row(t.mandatory_reports, proposed.report_id, asdict(contents)),
             id=proposed.report_id,
@@ -81,27 +81,14 @@ class MandatoryReports:
 
     async def get(self, report_id: UUID, reach: Reach) -> RowMapping:
         """One report. Raises NotFound."""
-        statement: AnySelect = select(*opened_columns(t.mandatory_reports)).where(
-            t.mandatory_reports.c.id == report_id, sees_report(reach)
-        )
-        statement = recorded_reports(statement, reach, t.mandatory_reports.c.id)
-        row = (await self._connection.execute(statement)).mappings().first()
+        row = (await self._connection.execute(_report(kind_of(reach)), asking(reach, report_id))).mappings().first()
         if row is None:
             raise NotFound
         return row
 
     async def list(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The reports of a case that the caller reaches, oldest first. Raises NotFound: not this case."""
-        r = t.mandatory_reports.c
-        statement: AnySelect = (
-            select(*opened_columns(t.mandatory_reports))
-            .select_from(t.cases)
-            .outerjoin(t.mandatory_reports, and_(r.case_id == t.cases.c.id, sees_report(reach)))
-            .where(t.cases.c.id == case_id, sees_case(reach))
-            .order_by(r.proposed_at, r.id)
-        )
-        statement = recorded_reports(statement, reach, r.id)
-        rows = (await self._connection.execute(statement)).mappings().all()
+        rows = (await self._connection.execute(_of_case(kind_of(reach)), asking(reach, case_id))).mappings().all()
         if not rows:
             raise NotFound
         return [row for row in rows if row["id"] is not None]
@@ -112,8 +99,9 @@ class MandatoryReports:
         there = select(t.mandatory_reports.c.id).where(t.mandatory_reports.c.id == report_id)
         if (await self._connection.execute(there)).first() is None:
             raise NotFound
-        statement: AnySelect = select(r.at, r.by_role, r.by, r.operation, r.purpose).where(r.report_id == report_id)
-        return await read_page(self._connection, statement, page, key=r.position, id_=r.position, descending=True)
+        statement: AnySelect = select(r.at, r.by_role, r.by, r.operation, r.purpose).where(r.report_id == WANTED)
+        newest_first = Order(r.position, r.position, descending=True)
+        return await read_page(self._connection, statement, page, newest_first, asked={"wanted": report_id})
 
     async def entered(self, zone: ZoneInfo) -> Mapping[tuple[int, ReportCategory], int]:
         """How many reports were entered in each year of the office's calendar, by category. Theirs are a few rows."""
@@ -122,3 +110,29 @@ class MandatoryReports:
         statement = select(year, r.category, func.count()).group_by(year, r.category)
         rows = await self._connection.execute(statement)
         return {(year, ReportCategory(category)): number for year, category, number in rows}
+
+
+@cache
+def _case(kind: Kind) -> AnySelect:
+    return select(t.cases.c.id).where(t.cases.c.id == WANTED, sees_case(kind))
+
+
+@cache
+def _report(kind: Kind) -> AnySelect:
+    statement: AnySelect = select(*opened_columns(t.mandatory_reports)).where(
+        t.mandatory_reports.c.id == WANTED, sees_report(kind)
+    )
+    return recorded_reports(statement, kind, t.mandatory_reports.c.id)
+
+
+@cache
+def _of_case(kind: Kind) -> AnySelect:
+    r = t.mandatory_reports.c
+    statement: AnySelect = (
+        select(*opened_columns(t.mandatory_reports))
+        .select_from(t.cases)
+        .outerjoin(t.mandatory_reports, and_(r.case_id == t.cases.c.id, sees_report(kind)))
+        .where(t.cases.c.id == WANTED, sees_case(kind))
+        .order_by(r.proposed_at, r.id)
+    )
+    return recorded_reports(statement, kind, r.id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import TypeAlias
 from uuid import UUID
 
@@ -19,8 +20,8 @@ from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.data_keys import data_key, new_data_key, opened, opened_columns
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
-from mediation_api.repository.paging import Page, Slice, read_page
-from mediation_api.repository.reach import is_own_mediator
+from mediation_api.repository.paging import Order, Page, Slice, read_page
+from mediation_api.repository.reach import WANTED, Kind, asking, is_own_mediator, kind_of
 from mediation_api.repository.recording import recorded
 
 Values: TypeAlias = Mapping[str, object]
@@ -64,7 +65,7 @@ class Mediators:
 
     async def lock(self, mediator_id: UUID) -> None:
         """Lock an entry, so that what is read of it next is what will be changed. Raises NotFound."""
-        await lock_row(self._connection, t.mediators, t.mediators.c.id == mediator_id)
+        await lock_row(self._connection, t.mediators, mediator_id)
 
     async def candidate(self, mediator_id: UUID) -> Mediator | None:
         """What proposing a case needs to know of a mediator; None where there is nobody of that id."""
@@ -76,9 +77,7 @@ class Mediators:
 
     async def get(self, mediator_id: UUID, reach: Reach) -> RowMapping:
         """One entry of the roster; a mediator reaches their own. Raises NotFound."""
-        found = await self._connection.execute(
-            select(*opened_columns(t.mediators)).where(t.mediators.c.id == mediator_id, is_own_mediator(reach))
-        )
+        found = await self._connection.execute(_mediator(kind_of(reach)), asking(reach, mediator_id))
         row = found.mappings().first()
         if row is None:
             raise NotFound
@@ -86,22 +85,20 @@ class Mediators:
 
     async def list(self, reach: Reach, page: Page, *, language: str | None, active: bool | None) -> Slice[RowMapping]:
         """The roster, in the order in which mediators joined it."""
-        statement: AnySelect = select(*opened_columns(t.mediators)).where(is_own_mediator(reach))
+        statement: AnySelect = select(*opened_columns(t.mediators)).where(is_own_mediator(kind_of(reach)))
         if language is not None:
             statement = statement.where(t.mediators.c.languages.any(language))
         if active is not None:
             statement = statement.where(t.mediators.c.active == active)
-        return await read_page(self._connection, statement, page, key=t.mediators.c.added_at, id_=t.mediators.c.id)
+        m = t.mediators.c
+        return await read_page(self._connection, statement, page, Order(m.added_at, m.id), asked=asking(reach))
 
     # ── assignments ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def assignment(self, assignment_id: UUID, reach: Reach) -> RowMapping:
         """One proposal, as the office or the mediator concerned sees it. Raises NotFound."""
-        case_id = t.assignments.c.case_id
-        complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == case_id).scalar_subquery()
-        statement = _assignments(reach).where(t.assignments.c.id == assignment_id)
-        statement = recorded(statement, reach, complaint=complaint, case=case_id)
-        row = (await self._connection.execute(statement)).mappings().first()
+        found = await self._connection.execute(_assignment(kind_of(reach)), asking(reach, assignment_id))
+        row = found.mappings().first()
         if row is None:
             raise NotFound
         return row
@@ -110,7 +107,7 @@ class Mediators:
         self, reach: Reach, page: Page, *, case_id: UUID | None, state: AssignmentState | None
     ) -> Slice[RowMapping]:
         """Proposals, newest first."""
-        statement = _assignments(reach)
+        statement = _assignments(kind_of(reach))
         if case_id is not None:
             statement = statement.where(t.assignments.c.case_id == case_id)
         if state is not None:
@@ -119,20 +116,32 @@ class Mediators:
             self._connection,
             statement,
             page,
-            key=t.assignments.c.proposed_at,
-            id_=t.assignments.c.id,
-            descending=True,
+            Order(t.assignments.c.proposed_at, t.assignments.c.id, descending=True),
             of=reach,
             listed=t.assignments.c.case_id,
+            asked=asking(reach),
         )
 
 
-def _assignments(reach: Reach) -> AnySelect:
+@cache
+def _mediator(kind: Kind) -> AnySelect:
+    return select(*opened_columns(t.mediators)).where(t.mediators.c.id == WANTED, is_own_mediator(kind))
+
+
+@cache
+def _assignments(kind: Kind) -> AnySelect:
     return (
         select(t.assignments, opened(t.mediators.c.name).label("mediator_name"))
         .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
-        .where(is_own_mediator(reach))
+        .where(is_own_mediator(kind))
     )
+
+
+@cache
+def _assignment(kind: Kind) -> AnySelect:
+    case_id = t.assignments.c.case_id
+    complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == case_id).scalar_subquery()
+    return recorded(_assignments(kind).where(t.assignments.c.id == WANTED), kind, complaint=complaint, case=case_id)
 
 
 def _taken(error: IntegrityError) -> Exception:

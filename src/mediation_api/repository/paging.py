@@ -4,15 +4,18 @@ A walk misses and repeats nothing while rows are added, because each list is ord
 the row's id to break ties. Only a session's start can move, and only that session with it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeAlias, TypeVar
+from functools import lru_cache
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from sqlalchemy import RowMapping, literal, tuple_
+from sqlalchemy import Integer, RowMapping, bindparam, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.repository.nesting import AnyColumn, AnySelect
+from mediation_api.repository.reach import Kind, kind_of
 from mediation_api.repository.recording import recorded_page
 
 Position: TypeAlias = tuple[object, object]
@@ -35,6 +38,14 @@ class Sort(StrEnum):
         return self.startswith("-")
 
 
+class Order(NamedTuple):
+    """What a list goes by: a key of its rows, and their id where keys are equal."""
+
+    key: AnyColumn
+    id_: AnyColumn
+    descending: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Which part of a list is wanted: at most `limit` rows, after `after`."""
@@ -55,36 +66,47 @@ async def read_page(
     connection: AsyncConnection,
     statement: AnySelect,
     page: Page,
+    order: Order,
     *,
-    key: AnyColumn,
-    id_: AnyColumn,
-    descending: bool = False,
+    asked: Mapping[str, object],
     of: Reach | None = None,
     listed: AnyColumn | None = None,
 ) -> Slice[RowMapping]:
-    """Run `statement` for one page, ordered by `key` and `id_`.
+    """Run `statement` for one page in this order. `asked` are its parameters.
 
     `of` is the reach that `statement` keeps to. Where that is somebody's own, what is theirs is gathered first: the
     planner takes it to be strewn evenly among everybody's, and would walk all of that in order to the end.
     With `listed`, a column of cases or complaints, it is written down which of them were seen.
     """
-    if of is not None and of.relation in {Relation.OWN, Relation.ASSIGNED}:
+    kind = None if of is None else kind_of(of)
+    paged = _paged(statement, order, listed, kind, continued=page.after is not None)
+    after_key, after_id = page.after or (None, None)
+    # One row more than wanted tells whether there is a next page, without counting.
+    part = {"rows": page.limit + 1, "shown": page.limit, "after_key": after_key, "after_id": after_id}
+    rows = (await connection.execute(paged, {**asked, **part})).mappings().all()
+    items = tuple(rows[: page.limit])
+    last = items[-1] if len(rows) > page.limit else None
+    return Slice(items, None if last is None else (last["page_key"], last["page_id"]))
+
+
+@lru_cache(maxsize=256)  # a statement that is put together anew for each page would be kept for nothing
+def _paged(
+    statement: AnySelect, by: Order, listed: AnyColumn | None, kind: Kind | None, *, continued: bool
+) -> AnySelect:
+    key, id_, descending = by
+    if kind is not None and kind.relation in {Relation.OWN, Relation.ASSIGNED}:
         keys = statement.with_only_columns(key.label("key"), id_.label("id"), maintain_column_froms=True)
         theirs = keys.cte("theirs").prefix_with("MATERIALIZED")
         statement = statement.join(theirs, theirs.c.id == id_)
         key, id_ = theirs.c.key, theirs.c.id
     here = tuple_(key, id_)
-    if page.after is not None:
-        there = tuple_(literal(page.after[0], key.type), literal(page.after[1], id_.type))
+    if continued:
+        there = tuple_(bindparam("after_key", type_=key.type), bindparam("after_id", type_=id_.type))
         statement = statement.where(here < there if descending else here > there)
     order = (key.desc(), id_.desc()) if descending else (key, id_)
-    # One row more than wanted tells whether there is a next page, without counting.
     statement = statement.add_columns(key.label("page_key"), id_.label("page_id"))
-    statement = statement.order_by(*order).limit(page.limit + 1)
-    if of is not None and listed is not None:
+    statement = statement.order_by(*order).limit(bindparam("rows", type_=Integer))
+    if kind is not None and listed is not None:
         statement = statement.add_columns(listed.label("opened_id"))
-        statement = recorded_page(statement, of, page.limit, descending=descending)
-    rows = (await connection.execute(statement)).mappings().all()
-    items = tuple(rows[: page.limit])
-    last = items[-1] if len(rows) > page.limit else None
-    return Slice(items, None if last is None else (last["page_key"], last["page_id"]))
+        statement = recorded_page(statement, kind, bindparam("shown", type_=Integer), descending=descending)
+    return statement

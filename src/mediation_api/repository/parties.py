@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TypeAlias
 from uuid import UUID
 
@@ -18,10 +19,10 @@ from mediation_api.domain.lifecycle import OPEN
 from mediation_api.domain.values import Side
 from mediation_api.repository import tables
 from mediation_api.repository.cases import constraint_of, write_facts
-from mediation_api.repository.data_keys import data_key, opened_columns
-from mediation_api.repository.locking import lock_row
+from mediation_api.repository.data_keys import OF_PARTY, data_key, opened_columns
+from mediation_api.repository.locking import lock_reached
 from mediation_api.repository.nesting import AnySelect
-from mediation_api.repository.reach import sees_complaint, sees_party
+from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_complaint, sees_party
 from mediation_api.repository.recording import recorded
 from mediation_api.repository.wall import enter
 
@@ -68,14 +69,14 @@ class Parties:
             PartyAlreadyListed: another officer of the complaint has that employee number.
         """
         parties = tables.parties
-        complaint = select(parties.c.complaint_id).where(parties.c.id == party_id).scalar_subquery()
-        key = await data_key(self._connection, complaint)
+        key = await data_key(self._connection, party_id, OF_PARTY)
         try:
             corrected = await self._connection.execute(
                 parties.update()
-                .where(parties.c.id == party_id, sees_party(reach))
+                .where(parties.c.id == WANTED, sees_party(kind_of(reach)))
                 .values(key.sealed_changes(parties, party_id, changes))
-                .returning(parties.c.complaint_id)
+                .returning(parties.c.complaint_id),
+                asking(reach, party_id),
             )
         except IntegrityError as error:
             raise _listed_twice(error) from None
@@ -89,8 +90,7 @@ class Parties:
 
     async def lock(self, party_id: UUID, reach: Reach) -> None:
         """Lock a party, so that what is read of it next is what will be changed. Raises NotFound."""
-        parties = tables.parties
-        await lock_row(self._connection, parties, parties.c.id == party_id, sees_party(reach))
+        await lock_reached(self._connection, tables.parties, party_id, sees_party, reach)
 
     async def open_case_of(self, complaint_id: UUID, reach: Reach) -> UUID | None:
         """Lock a complaint against a case being opened, and give its open case, which a new party has to join.
@@ -98,8 +98,8 @@ class Parties:
         Raises:
             NotFound: there is no such complaint, or not for this caller.
         """
-        complaints, cases = tables.complaints, tables.cases
-        await lock_row(self._connection, complaints, complaints.c.id == complaint_id, sees_complaint(reach))
+        cases = tables.cases
+        await lock_reached(self._connection, tables.complaints, complaint_id, sees_complaint, reach)
         case_id: UUID | None = await self._connection.scalar(
             select(cases.c.id).where(cases.c.complaint_id == complaint_id, cases.c.state.in_(OPEN))
         )
@@ -107,26 +107,14 @@ class Parties:
 
     async def get(self, party_id: UUID, reach: Reach) -> RowMapping:
         """One party, whole: it is read by the office or by the party itself. Raises NotFound."""
-        parties = tables.parties.c
-        statement: AnySelect = select(*opened_columns(tables.parties)).where(parties.id == party_id, sees_party(reach))
-        statement = recorded(statement, reach, complaint=parties.complaint_id, party=parties.id)
-        found = await self._connection.execute(statement)
-        row = found.mappings().first()
+        row = (await self._connection.execute(_party(kind_of(reach)), asking(reach, party_id))).mappings().first()
         if row is None:
             raise NotFound
         return row
 
     async def list(self, complaint_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The parties of a complaint that the caller reaches. Raises NotFound: not this complaint."""
-        t = tables
-        statement: AnySelect = (
-            select(*opened_columns(t.parties))
-            .select_from(t.complaints)
-            .outerjoin(t.parties, (t.parties.c.complaint_id == t.complaints.c.id) & sees_party(reach))
-            .where(t.complaints.c.id == complaint_id, sees_complaint(reach))
-            .order_by(t.parties.c.added_at, t.parties.c.id)
-        )
-        found = await self._connection.execute(recorded(statement, reach, complaint=t.complaints.c.id))
+        found = await self._connection.execute(_of_complaint(kind_of(reach)), asking(reach, complaint_id))
         rows = found.mappings().all()
         if not rows:
             raise NotFound
@@ -156,6 +144,26 @@ class Parties:
         )
         row = found.first()
         return None if row is None else StoredCode(row.party_id, row.digest)
+
+
+@cache
+def _party(kind: Kind) -> AnySelect:
+    parties = tables.parties.c
+    statement: AnySelect = select(*opened_columns(tables.parties)).where(parties.id == WANTED, sees_party(kind))
+    return recorded(statement, kind, complaint=parties.complaint_id, party=parties.id)
+
+
+@cache
+def _of_complaint(kind: Kind) -> AnySelect:
+    t = tables
+    statement: AnySelect = (
+        select(*opened_columns(t.parties))
+        .select_from(t.complaints)
+        .outerjoin(t.parties, (t.parties.c.complaint_id == t.complaints.c.id) & sees_party(kind))
+        .where(t.complaints.c.id == WANTED, sees_complaint(kind))
+        .order_by(t.parties.c.added_at, t.parties.c.id)
+    )
+    return recorded(statement, kind, complaint=t.complaints.c.id)
 
 
 def _listed_twice(error: IntegrityError) -> Exception:

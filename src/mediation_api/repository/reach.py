@@ -3,15 +3,21 @@
 Assignments and parties are read at each request, so that a mediator who left, or a token that outlived its party,
 reaches nothing.
 
-The conditions for those who called last are kept as they were put together: they hold who calls, and never an answer.
+A statement with such conditions is put together once for each kind of reach, since that takes longer than to run it.
+Who calls, and which object is asked for, are its parameters:
+
+    await connection.execute(_one(kind_of(reach)), asking(reach, case_id))
 """
 
-from functools import lru_cache
+from functools import cache
+from typing import Final, NamedTuple
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, false, select, true
+from sqlalchemy import ColumnElement, String, Uuid, and_, bindparam, exists, false, select, true
 
-from mediation_api.domain.access import Actor, Reach, Relation, Role
+from mediation_api.domain.access import Reach, Relation, Role
 from mediation_api.domain.lifecycle import SHARED
+from mediation_api.domain.readings import Reading
 from mediation_api.domain.values import AssignmentState, Side, Standing
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.tables import (
@@ -29,96 +35,127 @@ TOOK_ON = (AssignmentState.ACCEPTED, AssignmentState.RECUSED)
 GONE = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED)
 
 
-@lru_cache(maxsize=64)
-def is_own_party(actor: Actor) -> ColumnElement[bool]:
+WANTED: Final = bindparam("wanted", type_=Uuid)
+"""The id of the object that is asked for."""
+_PARTY: Final = bindparam("caller_party", type_=Uuid)
+_NUMBER: Final = bindparam("caller_number", type_=parties.c.employee_number_index.type)
+SUBJECT: Final = bindparam("caller_subject", type_=String)
+
+
+class Kind(NamedTuple):
+    """What a statement is put together for: how what is reached stands to the caller, and nothing of who that is."""
+
+    relation: Relation
+    role: Role
+    written_down: bool
+    """Whether it is written down that the caller opened what is found."""
+
+
+def kind_of(reach: Reach) -> Kind:
+    """The kind of a reach."""
+    return Kind(reach.relation, reach.actor.role, isinstance(reach, Reading))
+
+
+def asking(reach: Reach, wanted: UUID | None = None, **more: object) -> dict[str, object]:
+    """The parameters of a statement of that kind: who calls, for what, what is written down; and `more` of its own."""
+    actor = reach.actor
+    caller = {"caller_party": actor.party_id, "caller_number": actor.employee_number, "caller_subject": actor.subject}
+    parameters = {**caller, "wanted": wanted, **more}
+    if isinstance(reach, Reading):
+        parameters |= {"read_at": reach.at, "read_operation": reach.operation, "read_purpose": reach.purpose}
+    return parameters
+
+
+@cache
+def is_own_party(role: Role) -> ColumnElement[bool]:
     """Whether a row of `parties` is the caller: by the token's party, or by the hash of the officer's number."""
-    if actor.role is Role.COMPLAINANT:
-        return and_(parties.c.id == actor.party_id, parties.c.side == Side.COMPLAINANT)
-    if actor.role is Role.OFFICER and actor.employee_number is not None:
-        return and_(parties.c.employee_number_index == actor.employee_number, parties.c.side == Side.OFFICER)
+    if role is Role.COMPLAINANT:
+        return and_(parties.c.id == _PARTY, parties.c.side == Side.COMPLAINANT)
+    if role is Role.OFFICER:
+        return and_(parties.c.employee_number_index == _NUMBER, parties.c.side == Side.OFFICER)
     return false()
 
 
-@lru_cache(maxsize=64)
-def own_participation(actor: Actor) -> AnySelect:
+@cache
+def own_participation(role: Role) -> AnySelect:
     """The caller's own rows of `participants`; an officer's exist for the officer once the officer was asked."""
-    own = select(participants).join(parties, parties.c.id == participants.c.party_id).where(is_own_party(actor))
-    if actor.role is Role.OFFICER:
+    own = select(participants).join(parties, parties.c.id == participants.c.party_id).where(is_own_party(role))
+    if role is Role.OFFICER:
         own = own.where(participants.c.asked_at.is_not(None))
     return own
 
 
-def sees_case(reach: Reach) -> ColumnElement[bool]:
+def sees_case(kind: Kind) -> ColumnElement[bool]:
     """Whether the caller reaches a row of `cases`."""
-    if reach.relation is Relation.OFFICE:
+    if kind.relation is Relation.OFFICE:
         return true()
-    if reach.relation is Relation.ASSIGNED:
-        return _is_mediator(reach.actor, HERE)
-    if reach.relation is Relation.MEDIATED:
-        return _is_mediator(reach.actor, TOOK_ON)
-    if reach.relation is Relation.OWN:
-        return own_participation(reach.actor).where(participants.c.case_id == cases.c.id).exists().correlate(cases)
+    if kind.relation is Relation.ASSIGNED:
+        return _is_mediator(HERE)
+    if kind.relation is Relation.MEDIATED:
+        return _is_mediator(TOOK_ON)
+    if kind.relation is Relation.OWN:
+        return own_participation(kind.role).where(participants.c.case_id == cases.c.id).exists().correlate(cases)
     return false()
 
 
-def _is_mediator(actor: Actor, states: tuple[AssignmentState, ...]) -> ColumnElement[bool]:
+def _is_mediator(states: tuple[AssignmentState, ...]) -> ColumnElement[bool]:
     mediates = exists().where(
         assignments.c.case_id == cases.c.id,
         assignments.c.state.in_(states),
         assignments.c.mediator_id == mediators.c.id,
-        mediators.c.subject == actor.subject,
+        mediators.c.subject == SUBJECT,
     )
     return mediates.correlate(cases)
 
 
-def sees_report(reach: Reach) -> ColumnElement[bool]:
+def sees_report(kind: Kind) -> ColumnElement[bool]:
     """Whether the caller reaches a row of `mandatory_reports`: a director all, a mediator those it proposed."""
-    if reach.relation is Relation.OFFICE:
+    if kind.relation is Relation.OFFICE:
         return true()
-    if reach.relation is Relation.MEDIATED:
-        own = mandatory_reports.c.proposed_by == reach.actor.subject
+    if kind.relation is Relation.MEDIATED:
+        own = mandatory_reports.c.proposed_by == SUBJECT
         return and_(own, mandatory_reports.c.proposed_by_role == Role.MEDIATOR)
     return false()
 
 
-def sees_party(reach: Reach) -> ColumnElement[bool]:
+def sees_party(kind: Kind) -> ColumnElement[bool]:
     """Whether the caller reaches a row of `parties`."""
-    if reach.relation is Relation.OFFICE:
+    if kind.relation is Relation.OFFICE:
         return true()
-    if reach.relation is not Relation.OWN:
+    if kind.relation is not Relation.OWN:
         return false()
-    if reach.actor.role is Role.COMPLAINANT:
-        return is_own_party(reach.actor)
+    if kind.role is Role.COMPLAINANT:
+        return is_own_party(kind.role)
     asked = exists().where(participants.c.party_id == parties.c.id, participants.c.asked_at.is_not(None))
-    return and_(is_own_party(reach.actor), asked)
+    return and_(is_own_party(kind.role), asked)
 
 
-def sees_complaint(reach: Reach) -> ColumnElement[bool]:
+def sees_complaint(kind: Kind) -> ColumnElement[bool]:
     """Whether the caller reaches a row of `complaints`."""
-    if reach.relation is Relation.OFFICE:
+    if kind.relation is Relation.OFFICE:
         return true()
-    if reach.relation is Relation.FILED:
-        return and_(complaints.c.by_role == Role.INTEGRATION, complaints.c.by == reach.actor.subject)
-    if reach.relation is Relation.OWN:
-        own = exists().where(parties.c.complaint_id == complaints.c.id, is_own_party(reach.actor))
+    if kind.relation is Relation.FILED:
+        return and_(complaints.c.by_role == Role.INTEGRATION, complaints.c.by == SUBJECT)
+    if kind.relation is Relation.OWN:
+        own = exists().where(parties.c.complaint_id == complaints.c.id, is_own_party(kind.role))
         return own.correlate(complaints)  # and not with `parties`, which the list of them reads itself
     return false()
 
 
-def is_own_mediator(reach: Reach) -> ColumnElement[bool]:
+def is_own_mediator(kind: Kind) -> ColumnElement[bool]:
     """Whether a row of `mediators` is within reach: all for the office, their own for a mediator."""
-    if reach.relation is Relation.OFFICE:
+    if kind.relation is Relation.OFFICE:
         return true()
-    if reach.relation in {Relation.ASSIGNED, Relation.MEDIATED}:
-        return mediators.c.subject == reach.actor.subject
+    if kind.relation in {Relation.ASSIGNED, Relation.MEDIATED}:
+        return mediators.c.subject == SUBJECT
     return false()
 
 
-@lru_cache(maxsize=64)
-def takes_part(actor: Actor) -> ColumnElement[bool]:
+@cache
+def takes_part(role: Role) -> ColumnElement[bool]:
     """Whether the caller takes part in a row of `cases` in which those who do see each other."""
     # By name: two statements deep, it would otherwise be whether the caller takes part in any case at all.
-    agreed = own_participation(actor).where(
+    agreed = own_participation(role).where(
         participants.c.case_id == cases.c.id, participants.c.standing == Standing.AGREED
     )
     return and_(cases.c.state.in_(SHARED), agreed.exists().correlate(cases))

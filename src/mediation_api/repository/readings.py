@@ -1,21 +1,21 @@
 """Reading who opened a case: everything for the office, and for a party what tells it nothing of what is sealed."""
 
+from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Date, RowMapping, Uuid, and_, case, cast, func, literal, or_, select
+from sqlalchemy import Date, RowMapping, and_, case, cast, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain.access import Reach, Relation
-from mediation_api.domain.errors import NotFound
+from mediation_api.domain.access import Reach, Relation, Role
 from mediation_api.domain.readings import Opened
 from mediation_api.domain.values import Side
 from mediation_api.repository import tables as t
 from mediation_api.repository.nesting import AnyColumn, AnySelect
-from mediation_api.repository.paging import Page, Slice, read_page
-from mediation_api.repository.reach import own_participation, sees_case
-from mediation_api.repository.recording import recorded
+from mediation_api.repository.paging import Order, Page, Slice, read_page
+from mediation_api.repository.reach import WANTED, asking, own_participation
+from mediation_api.repository.recording import open_case
 from mediation_api.repository.wall import open_readings
 
 
@@ -27,28 +27,28 @@ class Readings:
 
     async def of_case(self, case_id: UUID, reach: Reach, page: Page, *, zone: ZoneInfo) -> Slice[RowMapping]:
         """A page of the readings; for a party, by the day in `zone`. Raises NotFound: not this case."""
-        reached: AnySelect = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
-        reached = recorded(reached, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
-        if (await self._connection.execute(reached)).first() is None:
-            raise NotFound
-        position = t.readings.c.position
+        await open_case(self._connection, case_id, reach)
+        position, asked = t.readings.c.position, asking(reach, case_id)
         if reach.relation is Relation.OFFICE:
-            shown = _for_the_office(case_id)
+            shown = _for_the_office()
         else:
             await open_readings(self._connection, case_id)
-            shown = _for_a_party(case_id, reach, zone)
-        return await read_page(self._connection, shown, page, key=position, id_=position, descending=True)
+            shown = _for_a_party(reach.actor.role, zone)
+        newest_first = Order(position, position, descending=True)
+        return await read_page(self._connection, shown, page, newest_first, asked=asked)
 
 
-def _for_the_office(case_id: UUID) -> AnySelect:
+@cache
+def _for_the_office() -> AnySelect:
     r = t.readings.c
-    complaint: AnyColumn = select(t.cases.c.complaint_id).where(t.cases.c.id == case_id).scalar_subquery()
-    of_case = and_(r.complaint_id == complaint, or_(r.case_id.is_(None), r.case_id == case_id))
-    listed = or_(*(r.listed.bool_op("@>")(array([each])) for each in (literal(case_id, Uuid), complaint)))
+    complaint: AnyColumn = select(t.cases.c.complaint_id).where(t.cases.c.id == WANTED).scalar_subquery()
+    of_case = and_(r.complaint_id == complaint, or_(r.case_id.is_(None), r.case_id == WANTED))
+    listed = or_(*(r.listed.bool_op("@>")(array([each])) for each in (WANTED, complaint)))
     return select(r.at, r.by_role, r.by, r.operation, r.purpose, r.party_id).where(or_(of_case, listed))
 
 
-def _for_a_party(case_id: UUID, reach: Reach, zone: ZoneInfo) -> AnySelect:
+@cache
+def _for_a_party(role: Role, zone: ZoneInfo) -> AnySelect:
     """What a party sees: of its case and of itself; a complainant, also of the complaint. Never a list, nor who.
 
     Staff open a case because of what was answered, so that a reading may tell of it. A party is shown those
@@ -63,7 +63,7 @@ def _for_a_party(case_id: UUID, reach: Reach, zone: ZoneInfo) -> AnySelect:
     `open_readings` has found the first three.
     """
     r, c = t.readings.c, t.cases.c
-    own = own_participation(reach.actor).where(t.participants.c.case_id == case_id).subquery("own")
+    own = own_participation(role).where(t.participants.c.case_id == WANTED).subquery("own")
     opened: AnyColumn = case(
         (r.case_id.is_not(None), Opened.CASE), (r.party_id.is_not(None), Opened.PARTY), else_=Opened.COMPLAINT
     )
@@ -79,7 +79,7 @@ def _for_a_party(case_id: UUID, reach: Reach, zone: ZoneInfo) -> AnySelect:
         .join(t.cases, r.complaint_id == c.complaint_id)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
         .where(
-            c.id == case_id,
+            c.id == WANTED,
             r.at >= c.opened_at,
             concerns,
             or_(r.at < until, since_close),

@@ -1,6 +1,7 @@
 """What parties answered and how they left, and the other small records of a case: screenings, pauses, absences."""
 
 from collections.abc import Sequence
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import RowMapping, Table, and_, select
@@ -11,7 +12,7 @@ from mediation_api.domain.errors import NotFound
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened_columns
 from mediation_api.repository.nesting import AnySelect
-from mediation_api.repository.reach import own_participation, sees_case
+from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation, sees_case
 from mediation_api.repository.recording import recorded
 
 
@@ -58,28 +59,32 @@ class CaseRecords:
         return row
 
     async def _of(self, records: Table, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
-        belongs = records.c.case_id == t.cases.c.id
-        columns = opened_columns(records)
-        if reach.relation is Relation.OWN:
-            # Who of the staff wrote it down is not the party's to know.
-            columns = opened_columns(records, but=frozenset({"by", "by_role"}))
-            own = own_participation(reach.actor).where(
-                t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
-            )
-            belongs = and_(belongs, own.exists())
-        statement: AnySelect = (
-            select(*columns)
-            .select_from(t.cases)
-            .outerjoin(records, belongs)
-            .where(t.cases.c.id == case_id, sees_case(reach))
-            .order_by(records.c.at, records.c.id)
-        )
-        statement = recorded(statement, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
-        found = await self._connection.execute(statement)
+        found = await self._connection.execute(_of_case(records, kind_of(reach)), asking(reach, case_id))
         rows = found.mappings().all()
         if not rows:
             raise NotFound
         return [row for row in rows if row["id"] is not None]
+
+
+@cache
+def _of_case(records: Table, kind: Kind) -> AnySelect:
+    belongs = records.c.case_id == t.cases.c.id
+    columns = opened_columns(records)
+    if kind.relation is Relation.OWN:
+        # Who of the staff wrote it down is not the party's to know.
+        columns = opened_columns(records, but=frozenset({"by", "by_role"}))
+        own = own_participation(kind.role).where(
+            t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
+        )
+        belongs = and_(belongs, own.exists())
+    statement: AnySelect = (
+        select(*columns)
+        .select_from(t.cases)
+        .outerjoin(records, belongs)
+        .where(t.cases.c.id == WANTED, sees_case(kind))
+        .order_by(records.c.at, records.c.id)
+    )
+    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
 def _of_party(rows: Sequence[RowMapping], party_id: UUID) -> RowMapping:

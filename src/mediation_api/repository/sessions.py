@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import RowMapping, func, select
@@ -13,8 +14,8 @@ from mediation_api.domain.errors import NotFound
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened, opened_columns
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.paging import Page, Slice, Sort, read_page
-from mediation_api.repository.reach import sees_case, takes_part
+from mediation_api.repository.paging import Order, Page, Slice, Sort, read_page
+from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_case, takes_part
 from mediation_api.repository.recording import recorded
 
 
@@ -44,9 +45,7 @@ class Sessions:
 
     async def get(self, session_id: UUID, reach: Reach) -> RowMapping:
         """One session. Raises NotFound."""
-        statement = _sessions(reach).where(t.sessions.c.id == session_id)
-        statement = recorded(statement, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
-        row = (await self._connection.execute(statement)).mappings().first()
+        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, session_id))).mappings().first()
         if row is None:
             raise NotFound
         return row
@@ -54,7 +53,7 @@ class Sessions:
     async def list(self, reach: Reach, wanted: SessionFilter, page: Page) -> Slice[RowMapping]:
         """The sessions that the caller reaches, in the order that is wanted."""
         starts_at: AnyColumn = func.lower(t.sessions.c.during)
-        statement = _sessions(reach)
+        statement = _sessions(kind_of(reach))
         if wanted.case_id is not None:
             statement = statement.where(t.sessions.c.case_id == wanted.case_id)
         if wanted.mediator_id is not None:
@@ -67,43 +66,56 @@ class Sessions:
             self._connection,
             statement,
             page,
-            key=starts_at,
-            id_=t.sessions.c.id,
-            descending=wanted.sort.descending,
+            Order(starts_at, t.sessions.c.id, wanted.sort.descending),
             of=reach,
             listed=t.sessions.c.case_id,
+            asked=asking(reach),
         )
 
     async def attendees(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The interpreters and support persons of a case. Raises NotFound: not this case."""
-        statement: AnySelect = (
-            select(*opened_columns(t.attendees))
-            .select_from(t.cases)
-            .outerjoin(t.attendees, t.attendees.c.case_id == t.cases.c.id)
-            .where(t.cases.c.id == case_id, sees_case(reach))
-            .order_by(t.attendees.c.added_at, t.attendees.c.id)
-        )
-        statement = recorded(statement, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
-        found = await self._connection.execute(statement)
-        rows = found.mappings().all()
+        rows = (await self._connection.execute(_attendees(kind_of(reach)), asking(reach, case_id))).mappings().all()
         if not rows:
             raise NotFound
         return [row for row in rows if row["id"] is not None]
 
     async def attendee(self, attendee_id: UUID, reach: Reach) -> RowMapping:
         """One interpreter or support person. Raises NotFound."""
-        found = await self._connection.execute(
-            select(*opened_columns(t.attendees))
-            .join(t.cases, t.cases.c.id == t.attendees.c.case_id)
-            .where(t.attendees.c.id == attendee_id, sees_case(reach))
-        )
-        row = found.mappings().first()
+        row = (await self._connection.execute(_attendee(kind_of(reach)), asking(reach, attendee_id))).mappings().first()
         if row is None:
             raise NotFound
         return row
 
 
-def _sessions(reach: Reach) -> AnySelect:
+@cache
+def _attendees(kind: Kind) -> AnySelect:
+    statement: AnySelect = (
+        select(*opened_columns(t.attendees))
+        .select_from(t.cases)
+        .outerjoin(t.attendees, t.attendees.c.case_id == t.cases.c.id)
+        .where(t.cases.c.id == WANTED, sees_case(kind))
+        .order_by(t.attendees.c.added_at, t.attendees.c.id)
+    )
+    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+
+
+@cache
+def _attendee(kind: Kind) -> AnySelect:
+    return (
+        select(*opened_columns(t.attendees))
+        .join(t.cases, t.cases.c.id == t.attendees.c.case_id)
+        .where(t.attendees.c.id == WANTED, sees_case(kind))
+    )
+
+
+@cache
+def _one(kind: Kind) -> AnySelect:
+    statement = _sessions(kind).where(t.sessions.c.id == WANTED)
+    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+
+
+@cache
+def _sessions(kind: Kind) -> AnySelect:
     s = t.sessions.c
     shared = select(
         s.id,
@@ -114,8 +126,8 @@ def _sessions(reach: Reach) -> AnySelect:
         s.mode,
         opened(s.place),
     ).join(t.cases, t.cases.c.id == s.case_id)
-    if reach.relation is Relation.OWN:
-        return shared.where(takes_part(reach.actor))
+    if kind.relation is Relation.OWN:
+        return shared.where(takes_part(kind.role))
     return shared.add_columns(
         s.mediator_id,
         s.end_reason,
@@ -135,4 +147,4 @@ def _sessions(reach: Reach) -> AnySelect:
             t.absences.c.session_id == s.id,
             order_by=t.absences.c.at,
         ).label("absences"),
-    ).where(sees_case(reach))
+    ).where(sees_case(kind))

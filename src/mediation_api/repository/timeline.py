@@ -1,5 +1,6 @@
 """The timeline of a case: the facts themselves for the office, a neutral part of them for those who take part."""
 
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import RowMapping, and_, literal, or_, select
@@ -7,13 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import Reach, Relation
-from mediation_api.domain.errors import NotFound
 from mediation_api.domain.facts import Audience, Fact
 from mediation_api.repository import tables as t
 from mediation_api.repository.nesting import AnySelect
-from mediation_api.repository.paging import Page, Slice, read_page
-from mediation_api.repository.reach import own_participation, sees_case
-from mediation_api.repository.recording import recorded
+from mediation_api.repository.paging import Order, Page, Slice, read_page
+from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation
+from mediation_api.repository.recording import open_case
 
 
 def _kinds(audience: Audience) -> list[str]:
@@ -28,26 +28,24 @@ class Timeline:
 
     async def of_case(self, case_id: UUID, reach: Reach, page: Page) -> Slice[RowMapping]:
         """A page of the timeline. Raises NotFound: not this case."""
-        reached: AnySelect = select(t.cases.c.id).where(t.cases.c.id == case_id, sees_case(reach))
-        reached = recorded(reached, reach, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
-        if (await self._connection.execute(reached)).first() is None:
-            raise NotFound
-        return await read_page(
-            self._connection, _facts(case_id, reach), page, key=t.facts.c.position, id_=t.facts.c.position
-        )
+        await open_case(self._connection, case_id, reach)
+        position = t.facts.c.position
+        shown, asked = _facts(kind_of(reach)), asking(reach, case_id)
+        return await read_page(self._connection, shown, page, Order(position, position), asked=asked)
 
 
-def _facts(case_id: UUID, reach: Reach) -> AnySelect:
+@cache
+def _facts(kind: Kind) -> AnySelect:
     f = t.facts.c
-    complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == case_id).scalar_subquery()
-    of_case = or_(f.case_id == case_id, f.complaint_id == complaint)
-    if reach.relation is Relation.OFFICE:
+    complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == WANTED).scalar_subquery()
+    of_case = or_(f.case_id == WANTED, f.complaint_id == complaint)
+    if kind.relation is Relation.OFFICE:
         return select(f.id, f.at, f.kind, f.party_id, f.by_role, f.by, f.data).where(of_case)
     shared = f.kind.in_(_kinds(Audience.PARTICIPANTS))
     columns = (f.id, f.at, f.kind, f.party_id)
-    if reach.relation is Relation.ASSIGNED:
-        return select(*columns).where(f.case_id == case_id, shared)
-    own = own_participation(reach.actor).where(t.participants.c.case_id == case_id).subquery("own")
+    if kind.relation is Relation.ASSIGNED:
+        return select(*columns).where(f.case_id == WANTED, shared)
+    own = own_participation(kind.role).where(t.participants.c.case_id == WANTED).subquery("own")
     # Shared facts from when the party joined until it left. What its joining or leaving brought about happened at the
     # same instant, and would tell how far the case had come, or whether the others go on.
     while_here = or_(
@@ -55,7 +53,7 @@ def _facts(case_id: UUID, reach: Reach) -> AnySelect:
         and_(f.at > own.c.joined_at, or_(own.c.left_at.is_(None), f.at < own.c.left_at)),
     )
     # Of the close only that: a session called off, or ended, at that instant would tell who brought it about.
-    closed_at = select(t.cases.c.closed_at).where(t.cases.c.id == case_id).scalar_subquery()
+    closed_at = select(t.cases.c.closed_at).where(t.cases.c.id == WANTED).scalar_subquery()
     before_close = or_(f.kind == facts.CaseClosed.kind, closed_at.is_(None), f.at < closed_at)
     own_facts = and_(f.kind.in_(_kinds(Audience.OWN)), f.party_id == own.c.party_id)
     return (

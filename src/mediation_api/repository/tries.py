@@ -4,11 +4,13 @@ Whoever tries twice at once waits at the row of the first, so that no number of 
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Final
 
-from sqlalchemy import CTE, and_, case, delete, not_, select, tuple_
+from sqlalchemy import CTE, String, and_, bindparam, case, delete, not_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from mediation_api.domain.values import Tried
 from mediation_api.repository.tables import tries
@@ -27,31 +29,41 @@ class Tries:
 
         A few counts of hours that are over are forgotten on the way.
         """
-        t = tries
         hour = at.replace(minute=0, second=0, microsecond=0)
-        new = insert(t).values(what=what, who=who, hour=hour, number=1)
-        counted = new.on_conflict_do_update(
-            index_elements=[t.c.what, t.c.who],
-            set_={
-                "hour": new.excluded.hour,
-                "number": case((t.c.hour == new.excluded.hour, t.c.number + 1), else_=1),
-            },
-        )
-        found = await self._connection.execute(counted.returning(t.c.number).add_cte(_forgotten(what, who, hour)))
-        return int(found.scalar_one())
+        counted = await self._connection.execute(_counting(), {"tried": what, "by_whom": who, "within": hour})
+        return counted.scalar_one()
 
     async def forget(self, what: Tried, who: str) -> None:
         """Forget the tries: it was the right one."""
         await self._connection.execute(delete(tries).where(tries.c.what == what, tries.c.who == who))
 
 
-def _forgotten(what: Tried, who: str, hour: datetime) -> CTE:
+_WHAT: Final = bindparam("tried", type_=String)
+_WHO: Final = bindparam("by_whom", type_=String)
+_HOUR: Final = bindparam("within", type_=tries.c.hour.type)
+
+
+@cache  # every form and every code runs it
+def _counting() -> ReturningInsert[int]:
+    t = tries
+    new = insert(t).values(what=_WHAT, who=_WHO, hour=_HOUR, number=1)
+    counted = new.on_conflict_do_update(
+        index_elements=[t.c.what, t.c.who],
+        set_={
+            "hour": new.excluded.hour,
+            "number": case((t.c.hour == new.excluded.hour, t.c.number + 1), else_=1),
+        },
+    )
+    return counted.returning(t.c.number).add_cte(_forgotten())
+
+
+def _forgotten() -> CTE:
     """The counts of others in hours that are over. That of this try itself is begun anew by the same statement."""
     t = tries
-    own = and_(t.c.what == what, t.c.who == who)
+    own = and_(t.c.what == _WHAT, t.c.who == _WHO)
     old = (
         select(t.c.what, t.c.who)
-        .where(t.c.hour < hour, not_(own))
+        .where(t.c.hour < _HOUR, not_(own))
         .limit(_SWEPT_AT_ONCE)
         .with_for_update(skip_locked=True)
         .cte("old")

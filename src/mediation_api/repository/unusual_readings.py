@@ -33,6 +33,7 @@ from mediation_api.domain.unusual_readings import Observation, Period, Unusual, 
 from mediation_api.repository import tables as t
 from mediation_api.repository.nesting import AnyColumn, AnySelect
 from mediation_api.repository.paging import Page, Slice
+from mediation_api.repository.reach import asking, kind_of
 from mediation_api.repository.recording import recorded_ids
 
 
@@ -53,8 +54,8 @@ class UnusualReadings:
         observed = [each for each in told if rule in {None, each.rule}]
         part = _part(observed, page)
         if part.items and isinstance(reach, Reading):
-            seen = (each.complaint_id for each in part.items if each.complaint_id is not None)
-            await self._connection.execute(recorded_ids(reach, seen))
+            seen = {each.complaint_id for each in part.items if each.complaint_id is not None}
+            await self._connection.execute(recorded_ids(kind_of(reach)), asking(reach, seen=sorted(seen)))
         return part
 
 

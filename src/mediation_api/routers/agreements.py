@@ -205,7 +205,7 @@ async def sign_agreement(
     signature_id: NewId,
 ) -> AnyAgreement:
     """Sign the text that was shown, known by its hash: electronically for oneself, or on paper, recorded by staff."""
-    case = await cases.lock(agreements_read.case_of(agreement_id, reached), reached)
+    case = await cases.lock_of_agreement(agreement_id, reached)
     signer, method = _signer(body, case, cases, reached)
     signed = agreements.sign(case, agreement_id, signer, sha256=body.sha256, method=method, signature_id=signature_id)
     await cases.record(case.case_id, signed, by=reached.actor, at=at)
