@@ -4,16 +4,21 @@ To put such a statement together takes as long as to run it: it is done once for
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from functools import cache
+from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     ColumnElement,
     Date,
     RowMapping,
+    String,
+    Uuid,
     and_,
+    bindparam,
     case,
     cast,
     false,
@@ -32,7 +37,7 @@ from mediation_api.domain.values import AssignmentState, SessionState, Standing
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.paging import Order, Page, Slice, Sort, read_page
+from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
 from mediation_api.repository.reach import (
     GONE,
     HERE,
@@ -78,6 +83,18 @@ class CaseFilter:
     sort: CaseSort = CaseSort.DUE_FIRST
 
 
+# Never "… IS NULL = true", for which no index is looked at.
+_IS_OPEN: Final = t.cases.c.closed_at.is_(None)
+_IS_CLOSED: Final = t.cases.c.closed_at.is_not(None)
+_OF_EVERYBODY: Final[Filters] = {"complaint_id": t.cases.c.complaint_id == bindparam("wanted_complaint_id", type_=Uuid)}
+_OF_THE_OFFICE: Final[Filters] = {
+    **_OF_EVERYBODY,
+    "state": t.cases.c.state == bindparam("wanted_state", type_=String),
+    "coordinator": t.cases.c.coordinator == bindparam("wanted_coordinator", type_=String),
+    "due_before": t.cases.c.due_on < bindparam("wanted_due_before", type_=Date),
+}
+
+
 class Board:
     """Cases, as the office, a mediator or a party sees them."""
 
@@ -98,50 +115,54 @@ class Board:
 
         Only the office filters by what the others do not see.
         """
-        statement = _seen_by(kind_of(reach))
-        if wanted.complaint_id is not None:
-            statement = statement.where(t.cases.c.complaint_id == wanted.complaint_id)
-        if reach.relation is Relation.OFFICE:
-            if wanted.open is not None:
-                # Never "… IS NULL = true", for which no index is looked at.
-                closed_at = t.cases.c.closed_at
-                statement = statement.where(closed_at.is_(None) if wanted.open else closed_at.is_not(None))
-            if wanted.state is not None:
-                statement = statement.where(t.cases.c.state == wanted.state)
-            if wanted.pace is not None:
-                statement = statement.where(has_pace(wanted.pace, today, policy))
-            if wanted.coordinator is not None:
-                statement = statement.where(t.cases.c.coordinator == wanted.coordinator)
-            if wanted.due_before is not None:
-                statement = statement.where(t.cases.c.due_on < wanted.due_before)
+        of_office = reach.relation is Relation.OFFICE
+        conditions, values = given(_OF_THE_OFFICE if of_office else _OF_EVERYBODY, asdict(wanted))
+        if of_office and wanted.open is not None:
+            conditions += (_IS_OPEN if wanted.open else _IS_CLOSED,)
+        if of_office and wanted.pace is not None:
+            conditions += (has_pace(wanted.pace, policy.zone),)
+            values |= paces(today, policy)
         return await read_page(
             self._connection,
-            statement,
+            _listed(kind_of(reach), conditions),
             page,
             Order(_SORT_KEYS[wanted.sort.key], t.cases.c.id, wanted.sort.descending),
             of=reach,
             listed=t.cases.c.id,
-            asked=asking(reach),
+            asked=asking(reach) | values,
         )
 
 
-def has_pace(pace: Pace | None, today: date, policy: TargetPolicy) -> ColumnElement[bool]:
-    """The condition on a row of `cases` that `domain.target.pace` computes; a test holds the two equal."""
-    at_risk_until = today + timedelta(days=policy.at_risk_days)
+_TODAY: Final = bindparam("today", type_=Date)
+_AT_RISK_UNTIL: Final = bindparam("at_risk_until", type_=Date)
+
+
+@cache
+def has_pace(pace: Pace, zone: ZoneInfo) -> ColumnElement[bool]:
+    """The condition on a row of `cases` that `domain.target.pace` computes; `paces` are its parameters."""
     due_on = t.cases.c.due_on
-    closed_on = cast(func.timezone(policy.zone.key, t.cases.c.closed_at), Date)
-    is_open = t.cases.c.closed_at.is_(None)
-    if pace is Pace.ON_TRACK:
-        return and_(is_open, due_on > at_risk_until)
-    if pace is Pace.AT_RISK:
-        return and_(is_open, due_on.between(today, at_risk_until))
-    if pace is Pace.OVERDUE:
-        return and_(is_open, due_on < today)
-    if pace is Pace.MET:
-        return closed_on <= due_on
-    if pace is Pace.MISSED:
-        return closed_on > due_on
-    return false()
+    closed_on = cast(func.timezone(zone.key, t.cases.c.closed_at), Date)
+    match pace:
+        case Pace.ON_TRACK:
+            return and_(_IS_OPEN, due_on > _AT_RISK_UNTIL)
+        case Pace.AT_RISK:
+            return and_(_IS_OPEN, due_on.between(_TODAY, _AT_RISK_UNTIL))
+        case Pace.OVERDUE:
+            return and_(_IS_OPEN, due_on < _TODAY)
+        case Pace.MET:
+            return closed_on <= due_on
+        case Pace.MISSED:
+            return closed_on > due_on
+
+
+def paces(today: date, policy: TargetPolicy) -> dict[str, object]:
+    """The parameters of `has_pace`."""
+    return {"today": today, "at_risk_until": today + timedelta(days=policy.at_risk_days)}
+
+
+@cache
+def _listed(kind: Kind, conditions: Conditions) -> AnySelect:
+    return _seen_by(kind).where(*conditions)
 
 
 @cache

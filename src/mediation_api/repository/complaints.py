@@ -1,14 +1,31 @@
 """Complaints: filing, reading, correcting, and asking for mediation."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import ARRAY, ColumnElement, Date, RowMapping, Uuid, case, cast, false, func, insert, literal, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Date,
+    RowMapping,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,12 +39,12 @@ from mediation_api.domain.screening import IntakeFacts
 from mediation_api.domain.target import Pace, TargetPolicy
 from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.repository import tables
-from mediation_api.repository.board import has_pace
+from mediation_api.repository.board import has_pace, paces
 from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.data_keys import data_key, new_data_key, opened_columns
 from mediation_api.repository.locking import lock_reached
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.paging import Order, Page, Slice, Sort, read_page
+from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
 from mediation_api.repository.reach import (
     GONE,
     WANTED,
@@ -62,6 +79,15 @@ class ComplaintFilter:
     due_before: date | None = None
     reference: str | None = None
     sort: ComplaintSort = ComplaintSort.NEWEST
+
+
+_OF_THE_CASE: Final[Filters] = {
+    "state": tables.cases.c.state == bindparam("wanted_state", type_=String),
+    "coordinator": tables.cases.c.coordinator == bindparam("wanted_coordinator", type_=String),
+    "due_before": tables.cases.c.due_on < bindparam("wanted_due_before", type_=Date),
+}
+_HAS_REFERENCE: Final = tables.complaints.c.reference.icontains(bindparam("wanted_reference", type_=String), escape="/")
+"""Whether the reference holds a text, in which `/` stands before what would be a wildcard."""
 
 
 class Complaints:
@@ -148,32 +174,22 @@ class Complaints:
         self, reach: Reach, wanted: ComplaintFilter, page: Page, *, today: date, policy: TargetPolicy
     ) -> Slice[RowMapping]:
         """The complaints that the caller reaches, in the order that is wanted."""
-        statement = _seen_by(kind_of(reach))
-        t = tables
-        conditions = [
-            condition
-            for value, condition in (
-                (wanted.state, t.cases.c.state == wanted.state),
-                (wanted.pace, has_pace(wanted.pace, today, policy)),
-                (wanted.coordinator, t.cases.c.coordinator == wanted.coordinator),
-                (wanted.due_before, t.cases.c.due_on < cast(literal(wanted.due_before), Date)),
-            )
-            if value is not None
-        ]
-        if conditions:
-            last = t.cases.c.attempt == _attempts()
-            of_case = select(t.cases.c.id).where(t.cases.c.complaint_id == t.complaints.c.id, last)
-            statement = statement.where(of_case.where(*conditions).exists())
+        of_case, values = given(_OF_THE_CASE, asdict(wanted))
+        if wanted.pace is not None:
+            of_case += (has_pace(wanted.pace, policy.zone),)
+            values |= paces(today, policy)
+        of_complaint: Conditions = ()
         if wanted.reference is not None:
-            statement = statement.where(t.complaints.c.reference.icontains(wanted.reference, autoescape=True))
+            of_complaint = (_HAS_REFERENCE,)
+            values |= {"wanted_reference": re.sub("([/%_])", r"/\1", wanted.reference)}
         return await read_page(
             self._connection,
-            statement,
+            _listed(kind_of(reach), of_complaint, of_case),
             page,
-            Order(t.complaints.c.filed_at, t.complaints.c.id, wanted.sort.descending),
+            Order(tables.complaints.c.filed_at, tables.complaints.c.id, wanted.sort.descending),
             of=reach,
-            listed=t.complaints.c.id,
-            asked=asking(reach),
+            listed=tables.complaints.c.id,
+            asked=asking(reach) | values,
         )
 
 
@@ -260,6 +276,16 @@ def _caller_has_left(kind: Kind) -> ColumnElement[bool]:
 def _one(kind: Kind) -> AnySelect:
     statement = _seen_by(kind).where(tables.complaints.c.id == WANTED)
     return recorded(statement, kind, complaint=tables.complaints.c.id)
+
+
+@cache
+def _listed(kind: Kind, of_complaint: Conditions, of_case: Conditions) -> AnySelect:
+    statement = _seen_by(kind).where(*of_complaint)
+    if not of_case:
+        return statement
+    t = tables
+    latest = and_(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.attempt == _attempts())
+    return statement.where(select(t.cases.c.id).where(latest, *of_case).exists())
 
 
 @cache

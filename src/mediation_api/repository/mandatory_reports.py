@@ -95,13 +95,12 @@ class MandatoryReports:
 
     async def readings(self, report_id: UUID, page: Page) -> Slice[RowMapping]:
         """Who opened a report, newest first. Raises NotFound: there is none."""
-        r = t.readings.c
         there = select(t.mandatory_reports.c.id).where(t.mandatory_reports.c.id == report_id)
         if (await self._connection.execute(there)).first() is None:
             raise NotFound
-        statement: AnySelect = select(r.at, r.by_role, r.by, r.operation, r.purpose).where(r.report_id == WANTED)
-        newest_first = Order(r.position, r.position, descending=True)
-        return await read_page(self._connection, statement, page, newest_first, asked={"wanted": report_id})
+        position = t.readings.c.position
+        newest_first = Order(position, position, descending=True)
+        return await read_page(self._connection, _readings(), page, newest_first, asked={"wanted": report_id})
 
     async def entered(self, zone: ZoneInfo) -> Mapping[tuple[int, ReportCategory], int]:
         """How many reports were entered in each year of the office's calendar, by category. Theirs are a few rows."""
@@ -115,6 +114,12 @@ class MandatoryReports:
 @cache
 def _case(kind: Kind) -> AnySelect:
     return select(t.cases.c.id).where(t.cases.c.id == WANTED, sees_case(kind))
+
+
+@cache
+def _readings() -> AnySelect:
+    r = t.readings.c
+    return select(r.at, r.by_role, r.by, r.operation, r.purpose).where(r.report_id == WANTED)
 
 
 @cache

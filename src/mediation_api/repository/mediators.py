@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import RowMapping, insert, select
+from sqlalchemy import Boolean, RowMapping, String, Uuid, any_, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,11 +20,23 @@ from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.data_keys import data_key, new_data_key, opened, opened_columns
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
-from mediation_api.repository.paging import Order, Page, Slice, read_page
+from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, given, read_page
 from mediation_api.repository.reach import WANTED, Kind, asking, is_own_mediator, kind_of
 from mediation_api.repository.recording import recorded
 
 Values: TypeAlias = Mapping[str, object]
+
+
+_THIS_MEDIATOR: Final[Conditions] = (t.mediators.c.id == WANTED,)
+_OF_MEDIATORS: Final[Filters] = {
+    "language": bindparam("wanted_language", type_=String) == any_(t.mediators.c.languages),
+    "active": t.mediators.c.active == bindparam("wanted_active", type_=Boolean),
+}
+_THIS_ASSIGNMENT: Final[Conditions] = (t.assignments.c.id == WANTED,)
+_OF_ASSIGNMENTS: Final[Filters] = {
+    "case_id": t.assignments.c.case_id == bindparam("wanted_case_id", type_=Uuid),
+    "state": t.assignments.c.state == bindparam("wanted_state", type_=String),
+}
 
 
 class Mediators:
@@ -77,7 +89,7 @@ class Mediators:
 
     async def get(self, mediator_id: UUID, reach: Reach) -> RowMapping:
         """One entry of the roster; a mediator reaches their own. Raises NotFound."""
-        found = await self._connection.execute(_mediator(kind_of(reach)), asking(reach, mediator_id))
+        found = await self._connection.execute(_mediators(kind_of(reach), _THIS_MEDIATOR), asking(reach, mediator_id))
         row = found.mappings().first()
         if row is None:
             raise NotFound
@@ -85,13 +97,9 @@ class Mediators:
 
     async def list(self, reach: Reach, page: Page, *, language: str | None, active: bool | None) -> Slice[RowMapping]:
         """The roster, in the order in which mediators joined it."""
-        statement: AnySelect = select(*opened_columns(t.mediators)).where(is_own_mediator(kind_of(reach)))
-        if language is not None:
-            statement = statement.where(t.mediators.c.languages.any(language))
-        if active is not None:
-            statement = statement.where(t.mediators.c.active == active)
-        m = t.mediators.c
-        return await read_page(self._connection, statement, page, Order(m.added_at, m.id), asked=asking(reach))
+        conditions, values = given(_OF_MEDIATORS, {"language": language, "active": active})
+        shown, order = _mediators(kind_of(reach), conditions), Order(t.mediators.c.added_at, t.mediators.c.id)
+        return await read_page(self._connection, shown, page, order, asked=asking(reach) | values)
 
     # ── assignments ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -107,33 +115,29 @@ class Mediators:
         self, reach: Reach, page: Page, *, case_id: UUID | None, state: AssignmentState | None
     ) -> Slice[RowMapping]:
         """Proposals, newest first."""
-        statement = _assignments(kind_of(reach))
-        if case_id is not None:
-            statement = statement.where(t.assignments.c.case_id == case_id)
-        if state is not None:
-            statement = statement.where(t.assignments.c.state == state)
+        conditions, values = given(_OF_ASSIGNMENTS, {"case_id": case_id, "state": state})
         return await read_page(
             self._connection,
-            statement,
+            _assignments(kind_of(reach), conditions),
             page,
             Order(t.assignments.c.proposed_at, t.assignments.c.id, descending=True),
             of=reach,
             listed=t.assignments.c.case_id,
-            asked=asking(reach),
+            asked=asking(reach) | values,
         )
 
 
 @cache
-def _mediator(kind: Kind) -> AnySelect:
-    return select(*opened_columns(t.mediators)).where(t.mediators.c.id == WANTED, is_own_mediator(kind))
+def _mediators(kind: Kind, conditions: Conditions) -> AnySelect:
+    return select(*opened_columns(t.mediators)).where(is_own_mediator(kind), *conditions)
 
 
 @cache
-def _assignments(kind: Kind) -> AnySelect:
+def _assignments(kind: Kind, conditions: Conditions) -> AnySelect:
     return (
         select(t.assignments, opened(t.mediators.c.name).label("mediator_name"))
         .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
-        .where(is_own_mediator(kind))
+        .where(is_own_mediator(kind), *conditions)
     )
 
 
@@ -141,7 +145,7 @@ def _assignments(kind: Kind) -> AnySelect:
 def _assignment(kind: Kind) -> AnySelect:
     case_id = t.assignments.c.case_id
     complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == case_id).scalar_subquery()
-    return recorded(_assignments(kind).where(t.assignments.c.id == WANTED), kind, complaint=complaint, case=case_id)
+    return recorded(_assignments(kind, _THIS_ASSIGNMENT), kind, complaint=complaint, case=case_id)
 
 
 def _taken(error: IntegrityError) -> Exception:

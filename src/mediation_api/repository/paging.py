@@ -7,10 +7,10 @@ the row's id to break ties. Only a session's start can move, and only that sessi
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from sqlalchemy import Integer, RowMapping, bindparam, tuple_
+from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Reach, Relation
@@ -62,6 +62,17 @@ class Slice(Generic[T]):
     next: Position | None
 
 
+Conditions: TypeAlias = tuple[ColumnElement[bool], ...]
+Filters: TypeAlias = Mapping[str, ColumnElement[bool]]
+"""Conditions on the rows of a list by the name of a filter, each with the parameter `wanted_<name>`."""
+
+
+def given(filters: Filters, values: Mapping[str, object]) -> tuple[Conditions, dict[str, object]]:
+    """The conditions of those filters that have a value, and the parameters of all of them."""
+    conditions = tuple(condition for name, condition in filters.items() if values[name] is not None)
+    return conditions, {f"wanted_{name}": values[name] for name in filters}
+
+
 async def read_page(
     connection: AsyncConnection,
     statement: AnySelect,
@@ -72,7 +83,7 @@ async def read_page(
     of: Reach | None = None,
     listed: AnyColumn | None = None,
 ) -> Slice[RowMapping]:
-    """Run `statement` for one page in this order. `asked` are its parameters.
+    """Run `statement`, which was put together once, for one page in this order. `asked` are its parameters.
 
     `of` is the reach that `statement` keeps to. Where that is somebody's own, what is theirs is gathered first: the
     planner takes it to be strewn evenly among everybody's, and would walk all of that in order to the end.
@@ -89,7 +100,7 @@ async def read_page(
     return Slice(items, None if last is None else (last["page_key"], last["page_id"]))
 
 
-@lru_cache(maxsize=256)  # a statement that is put together anew for each page would be kept for nothing
+@cache
 def _paged(
     statement: AnySelect, by: Order, listed: AnyColumn | None, kind: Kind | None, *, continued: bool
 ) -> AnySelect:

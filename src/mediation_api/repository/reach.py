@@ -56,11 +56,11 @@ def kind_of(reach: Reach) -> Kind:
     return Kind(reach.relation, reach.actor.role, isinstance(reach, Reading))
 
 
-def asking(reach: Reach, wanted: UUID | None = None, **more: object) -> dict[str, object]:
-    """The parameters of a statement of that kind: who calls, for what, what is written down; and `more` of its own."""
+def asking(reach: Reach, wanted: UUID | None = None) -> dict[str, object]:
+    """The parameters of a statement of that kind: who calls, for what, and what is written down of that."""
     actor = reach.actor
     caller = {"caller_party": actor.party_id, "caller_number": actor.employee_number, "caller_subject": actor.subject}
-    parameters = {**caller, "wanted": wanted, **more}
+    parameters: dict[str, object] = {**caller, "wanted": wanted}
     if isinstance(reach, Reading):
         parameters |= {"read_at": reach.at, "read_operation": reach.operation, "read_purpose": reach.purpose}
     return parameters

@@ -1,12 +1,13 @@
 """Reading sessions and who is expected in the room. Writing them is a matter of the case."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import DateTime, RowMapping, Uuid, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Reach, Relation
@@ -14,7 +15,7 @@ from mediation_api.domain.errors import NotFound
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened, opened_columns
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.paging import Order, Page, Slice, Sort, read_page
+from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
 from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_case, takes_part
 from mediation_api.repository.recording import recorded
 
@@ -37,6 +38,19 @@ class SessionFilter:
     sort: SessionSort = SessionSort.EARLIEST
 
 
+@cache
+def _starts_at() -> AnyColumn:
+    return func.lower(t.sessions.c.during)
+
+
+_FILTERS: Final[Filters] = {
+    "case_id": t.sessions.c.case_id == bindparam("wanted_case_id", type_=Uuid),
+    "mediator_id": t.sessions.c.mediator_id == bindparam("wanted_mediator_id", type_=Uuid),
+    "starts_from": _starts_at() >= bindparam("wanted_starts_from", type_=DateTime(timezone=True)),
+    "starts_before": _starts_at() < bindparam("wanted_starts_before", type_=DateTime(timezone=True)),
+}
+
+
 class Sessions:
     """Sessions, as the office, a mediator or a party sees them."""
 
@@ -52,24 +66,15 @@ class Sessions:
 
     async def list(self, reach: Reach, wanted: SessionFilter, page: Page) -> Slice[RowMapping]:
         """The sessions that the caller reaches, in the order that is wanted."""
-        starts_at: AnyColumn = func.lower(t.sessions.c.during)
-        statement = _sessions(kind_of(reach))
-        if wanted.case_id is not None:
-            statement = statement.where(t.sessions.c.case_id == wanted.case_id)
-        if wanted.mediator_id is not None:
-            statement = statement.where(t.sessions.c.mediator_id == wanted.mediator_id)
-        if wanted.starts_from is not None:
-            statement = statement.where(starts_at >= wanted.starts_from)
-        if wanted.starts_before is not None:
-            statement = statement.where(starts_at < wanted.starts_before)
+        conditions, values = given(_FILTERS, asdict(wanted))
         return await read_page(
             self._connection,
-            statement,
+            _listed(kind_of(reach), conditions),
             page,
-            Order(starts_at, t.sessions.c.id, wanted.sort.descending),
+            Order(_starts_at(), t.sessions.c.id, wanted.sort.descending),
             of=reach,
             listed=t.sessions.c.case_id,
-            asked=asking(reach),
+            asked=asking(reach) | values,
         )
 
     async def attendees(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
@@ -112,6 +117,11 @@ def _attendee(kind: Kind) -> AnySelect:
 def _one(kind: Kind) -> AnySelect:
     statement = _sessions(kind).where(t.sessions.c.id == WANTED)
     return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+
+
+@cache
+def _listed(kind: Kind, conditions: Conditions) -> AnySelect:
+    return _sessions(kind).where(*conditions)
 
 
 @cache

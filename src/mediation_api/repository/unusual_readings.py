@@ -55,7 +55,7 @@ class UnusualReadings:
         part = _part(observed, page)
         if part.items and isinstance(reach, Reading):
             seen = {each.complaint_id for each in part.items if each.complaint_id is not None}
-            await self._connection.execute(recorded_ids(kind_of(reach)), asking(reach, seen=sorted(seen)))
+            await self._connection.execute(recorded_ids(kind_of(reach)), asking(reach) | {"seen": sorted(seen)})
         return part
 
 
