@@ -353,9 +353,11 @@ _AS_A_COMMIT_DOES: Final = """
         PERFORM set_config('role', 'none', true);
         SET CONSTRAINTS ALL IMMEDIATE;
         SET CONSTRAINTS ALL DEFERRED;
-    END $$
+    END $$;
 """
 """A party's role ends with the transaction, and what is deferred is checked: the end of a savepoint does neither."""
+_NEXT: Final = "RELEASE SAVEPOINT request; SAVEPOINT request;"
+"""The end of one transaction and the beginning of the next, in one round trip."""
 
 
 class RolledBackDatabase(Database):
@@ -374,14 +376,13 @@ class RolledBackDatabase(Database):
     @asynccontextmanager
     async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         del for_parties
-        async with self._alone(), self._savepoint():
+        async with self._alone(), self._savepoint(_AS_A_COMMIT_DOES + _NEXT):
             yield self._connection
-            await self._connection.exec_driver_sql(_AS_A_COMMIT_DOES)
 
     @asynccontextmanager
     async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         del for_parties
-        async with self._alone(), self._savepoint():
+        async with self._alone(), self._savepoint(_NEXT):
             yield self._connection
 
     @asynccontextmanager
@@ -393,24 +394,23 @@ class RolledBackDatabase(Database):
     async def undone(self) -> AsyncIterator[None]:
         """Let what is done meanwhile leave nothing behind, while what was there before stays."""
         driver = await self._driver()
-        await driver.execute("SAVEPOINT before")
+        await driver.execute("SAVEPOINT before; SAVEPOINT request")
         try:
             yield
         finally:
             await driver.execute("ROLLBACK TO SAVEPOINT before; RELEASE SAVEPOINT before")
 
     @asynccontextmanager
-    async def _savepoint(self) -> AsyncIterator[None]:
+    async def _savepoint(self, end: str) -> AsyncIterator[None]:
         # SQLAlchemy gives each savepoint a name of its own, and a statement prepared for it: they would crowd out,
         # on a connection that lasts as long as the run, the prepared statements of the service.
         driver = await self._driver()
-        await driver.execute("SAVEPOINT request")
         try:
             yield
+            await driver.execute(end)
         except BaseException:
-            await driver.execute("ROLLBACK TO SAVEPOINT request; RELEASE SAVEPOINT request")
+            await driver.execute("ROLLBACK TO SAVEPOINT request")
             raise
-        await driver.execute("RELEASE SAVEPOINT request")
 
     async def _driver(self) -> asyncpg.Connection:
         driver = (await self._connection.get_raw_connection()).driver_connection
@@ -444,6 +444,7 @@ async def rolled_back(engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
         outer = await connection.begin()
         # The time limit of a request would end a transaction that lasts as long as a test.
         await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await connection.exec_driver_sql("SAVEPOINT request")
         yield RolledBackDatabase(engine, connection)
         await outer.rollback()
 

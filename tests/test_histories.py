@@ -31,9 +31,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
+from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.build import Caller, Office
-from tests.conftest import Clock, RolledBackDatabase, application, calling
+from tests.conftest import Clock, application, calling, rolled_back
 
 from mediation_api.domain.access import Role
 from mediation_api.repository.database import Database, create_engine
@@ -377,11 +377,9 @@ class Histories(RuleBasedStateMachine):
         self.sound = True
         self.changed = False
         self.clock = Clock()
-        self.connection: AsyncConnection = self.run(self._connect())
-        self.outer: AsyncTransaction = self.run(self._begin())
-        world.app.state.service = replace(
-            world.app.state.service, database=RolledBackDatabase(world.engine, self.connection), clock=self.clock
-        )
+        self.transaction = rolled_back(world.engine)
+        database = self.run(self.transaction.__aenter__())
+        world.app.state.service = replace(world.app.state.service, database=database, clock=self.clock)
         self.client = calling(world.app)
         self.office = Office(self.client, world.settings, world.keys, self.clock)
         self.people: dict[str, Person] = {}
@@ -394,14 +392,6 @@ class Histories(RuleBasedStateMachine):
     def new_number(self) -> str:
         return f"{next(self.numbers):04}"
 
-    async def _connect(self) -> AsyncConnection:
-        return await self.world.engine.connect()
-
-    async def _begin(self) -> AsyncTransaction:
-        outer = await self.connection.begin()
-        await self.connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-        return outer
-
     def run(self, work: Coroutine[object, object, T]) -> T:
         return self.world.runner.run(work)
 
@@ -413,8 +403,7 @@ class Histories(RuleBasedStateMachine):
                 self.nothing_is_lost()
         finally:
             self.run(self.client.aclose())
-            self.run(self.outer.rollback())
-            self.run(self.connection.close())
+            self.run(self.transaction.__aexit__(None, None, None))
 
     # ── calling ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -241,11 +241,8 @@ class World:
         """Call, and undo what came of it."""
         request, (caller, _) = self.request(cell), self.objects[cell.role, cell.object]
         self.app.state.service.limiter._counts.clear()  # how much is left of a quota is no part of what is shown
-        savepoint = await self.database._connection.begin_nested()
-        try:
+        async with self.database.undone():
             response = await caller.send(request.method, request.path, json.loads(request.body))
-        finally:
-            await savepoint.rollback()
         request_id = response.headers["X-Request-Id"]
         headers = {name: value for name, value in response.headers.items() if name not in {"date", "x-request-id"}}
         return Answer(response.status_code, headers, response.content.replace(request_id.encode(), b"request"))

@@ -33,11 +33,10 @@ def fork(database: RolledBackDatabase, clock: Clock) -> Fork:
     @asynccontextmanager
     async def forked() -> AsyncIterator[None]:
         before = clock.now
-        savepoint = await database._connection.begin_nested()
         try:
-            yield
+            async with database.undone():
+                yield
         finally:
-            await savepoint.rollback()
             clock.set(before)
 
     return forked
