@@ -353,11 +353,9 @@ _AS_A_COMMIT_DOES: Final = """
         PERFORM set_config('role', 'none', true);
         SET CONSTRAINTS ALL IMMEDIATE;
         SET CONSTRAINTS ALL DEFERRED;
-    END $$;
+    END $$
 """
 """A party's role ends with the transaction, and what is deferred is checked: the end of a savepoint does neither."""
-_NEXT: Final = "RELEASE SAVEPOINT request; SAVEPOINT request;"
-"""The end of one transaction and the beginning of the next, in one round trip."""
 
 
 class RolledBackDatabase(Database):
@@ -376,13 +374,14 @@ class RolledBackDatabase(Database):
     @asynccontextmanager
     async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         del for_parties
-        async with self._alone(), self._savepoint(_AS_A_COMMIT_DOES + _NEXT):
+        async with self._alone(), self._savepoint():
             yield self._connection
+            await self._connection.exec_driver_sql(_AS_A_COMMIT_DOES)
 
     @asynccontextmanager
     async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         del for_parties
-        async with self._alone(), self._savepoint(_NEXT):
+        async with self._alone(), self._savepoint():
             yield self._connection
 
     @asynccontextmanager
@@ -401,13 +400,13 @@ class RolledBackDatabase(Database):
             await driver.execute("ROLLBACK TO SAVEPOINT before; RELEASE SAVEPOINT before")
 
     @asynccontextmanager
-    async def _savepoint(self, end: str) -> AsyncIterator[None]:
+    async def _savepoint(self) -> AsyncIterator[None]:
         # SQLAlchemy gives each savepoint a name of its own, and a statement prepared for it: they would crowd out,
         # on a connection that lasts as long as the run, the prepared statements of the service.
         driver = await self._driver()
         try:
             yield
-            await driver.execute(end)
+            await driver.execute("RELEASE SAVEPOINT request; SAVEPOINT request")  # of whoever comes next
         except BaseException:
             await driver.execute("ROLLBACK TO SAVEPOINT request")
             raise
