@@ -10,8 +10,8 @@ from alembic import command
 from pydantic import SecretStr
 
 from mediation_api.outreach.dev_identity import write_dev_keys
-from mediation_api.repository.database import migrations_config
 from mediation_api.repository.embedded import EmbeddedServer
+from mediation_api.repository.migrating import migrations_config
 from mediation_api.repository.roles import SERVICE, make_roles
 from mediation_api.settings import DEV_SECRET_PREFIX, Environment, Settings
 

@@ -51,8 +51,9 @@ from tests.openapi.conformity import SEEN, Answered, Checked, contract
 from tests.places import THROW_AWAY
 
 from mediation_api.outreach.dev_identity import write_dev_keys
-from mediation_api.repository.database import Database, create_engine, migrations_config
+from mediation_api.repository.database import Database, create_engine
 from mediation_api.repository.embedded import EmbeddedServer, stop_left_behind
+from mediation_api.repository.migrating import migrations_config
 from mediation_api.repository.roles import roles_sql
 from mediation_api.settings import DEV_SECRET_PREFIX, Environment, Settings
 

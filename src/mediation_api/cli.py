@@ -8,6 +8,7 @@ A command imports what it needs when it runs: to print a token must not take as 
 
 import asyncio
 import base64
+import gc
 import json
 import os
 import secrets
@@ -58,6 +59,8 @@ LAST_WITH_UNSEALED: Final = "20261128_1710"
 """The last revision of the database at which there may be text that is not encrypted: `dev` encrypts it there."""
 SHUTDOWN_SECONDS: Final = 5
 """How long requests that are under way may take to finish after Ctrl-C."""
+OBJECTS_PER_COLLECTION: Final = 50_000
+"""Python's own 700 has a command go through all that it loads, dozens of times, for garbage that is not there."""
 
 app = typer.Typer(
     name="mediation-api",
@@ -82,6 +85,7 @@ DEFAULT_DATA_DIRECTORY: Final = Path(".mediation")
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
     app()
 
 
@@ -91,12 +95,6 @@ def dev(
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=1, max=65535)] = 8000,
 ) -> None:
     """Run everything on this machine: a database, demo data, keys and the service. Ctrl-C stops all of it."""
-    import uvicorn
-
-    from mediation_api.main import create_app
-    from mediation_api.repository import resealing
-    from mediation_api.repository.roles import SERVICE, make_roles
-
     with _one_line_errors(), _listening(port) as listener:
         _prepare(data_dir)
         server = EmbeddedServer(data_dir / "database")
@@ -105,24 +103,7 @@ def dev(
         if server.is_new():
             _say("Making the database …")
         with _until_stopped(server):
-            settings = settings_from_environment(
-                environment=Environment.DEV, data_directory=data_dir.absolute(), database_url=server.url(user=SERVICE)
-            )
-            asyncio.run(make_roles(settings, server.url()))
-            owning = settings.model_copy(update={"database_url": SecretStr(server.url())})
-            _migrate(owning, LAST_WITH_UNSEALED)
-            asyncio.run(resealing.rotate(settings))
-            _migrate(owning)
-            card = _demo_card(settings, server.directory / "demo.json")
-            _say(_what_to_try(settings, card, port))
-            config = uvicorn.Config(
-                create_app(settings),
-                log_level="warning",
-                access_log=False,  # the application writes its own line for each request
-                server_header=False,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-            )
-            uvicorn.Server(config).run(sockets=[listener])
+            _serve_on(server, data_dir, listener)
 
 
 @app.command()
@@ -442,6 +423,35 @@ def _listening_is_possible(host: str, port: int) -> None:
         _fail(f"MEDIATION_HOST, MEDIATION_PORT: cannot listen there ({error.strerror}).")
 
 
+def _serve_on(server: EmbeddedServer, data_dir: Path, listener: socket.socket) -> None:
+    """Bring the database of development to the newest revision and serve on it, until a signal comes."""
+    # Here, and not before the port and the database are ours: most of a start goes into loading this.
+    import uvicorn
+
+    from mediation_api.main import create_app
+    from mediation_api.repository import resealing
+    from mediation_api.repository.roles import SERVICE, make_roles
+
+    settings = settings_from_environment(
+        environment=Environment.DEV, data_directory=data_dir.absolute(), database_url=server.url(user=SERVICE)
+    )
+    asyncio.run(make_roles(settings, server.url()))
+    owning = settings.model_copy(update={"database_url": SecretStr(server.url())})
+    _migrate(owning, LAST_WITH_UNSEALED)
+    asyncio.run(resealing.rotate(settings))
+    _migrate(owning)
+    card = _demo_card(settings, server.directory / "demo.json")
+    _say(_what_to_try(settings, card, listener.getsockname()[1]))
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,  # the application writes its own line for each request
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
 @contextmanager
 def _until_stopped(server: EmbeddedServer) -> Iterator[None]:
     """Run the database around a block, and stop it in order however the block ends."""
@@ -501,7 +511,7 @@ def _with_database(settings: Settings) -> Settings:
 def _migrate(settings: Settings, revision: str = "head") -> None:
     from alembic import command
 
-    from mediation_api.repository.database import migrations_config
+    from mediation_api.repository.migrating import migrations_config
 
     config = migrations_config()
     config.attributes["settings"] = settings

@@ -18,7 +18,8 @@ from tests.build import Office
 
 from mediation_api.domain.chain import Examination
 from mediation_api.repository.chains import problems
-from mediation_api.repository.database import create_engine, migrations_config, migrations_folder
+from mediation_api.repository.database import create_engine, migrations_folder, revisions
+from mediation_api.repository.migrating import migrations_config
 from mediation_api.repository.tables import metadata
 from mediation_api.settings import Settings
 
@@ -137,8 +138,12 @@ async def test_facts_from_before_the_chain_are_linked_as_if_they_had_been_writte
         assert examination.facts == len(before[0]) > 20
 
 
-def test_there_is_one_head() -> None:
-    assert len(ScriptDirectory.from_config(migrations_config()).get_heads()) == 1
+def test_the_names_of_the_files_are_the_revisions_and_the_last_is_the_one_head() -> None:
+    """So that the service knows them without running them."""
+    scripts = ScriptDirectory.from_config(migrations_config())
+
+    assert revisions() == [script.revision for script in scripts.walk_revisions()][::-1]
+    assert scripts.get_heads() == revisions()[-1:]
 
 
 @pytest.mark.parametrize("path", sorted((migrations_folder() / "versions").glob("*.py")), ids=lambda path: path.name)

@@ -11,7 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
-from mediation_api.repository.database import Database, create_engine, migrations_config, migrations_folder
+from mediation_api.repository.database import Database, create_engine, migrations_folder
+from mediation_api.repository.migrating import migrations_config
 from mediation_api.settings import Settings, SettingsError
 
 

@@ -24,7 +24,8 @@ from mediation_api.domain.chain import Flaw, Problem
 from mediation_api.outreach.audit import Report, verify
 from mediation_api.repository import resealing
 from mediation_api.repository import tables as t
-from mediation_api.repository.database import Database, migrations_config
+from mediation_api.repository.database import Database
+from mediation_api.repository.migrating import migrations_config
 from mediation_api.repository.resealing import SEALED, Rotation, rotate, standing
 from mediation_api.repository.sealing import UNREADABLE, Ciphertext, DataKey, Keyring
 from mediation_api.settings import Settings, SettingsError

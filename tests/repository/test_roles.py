@@ -14,7 +14,8 @@ from tests.conftest import NOON, Run
 
 from mediation_api.cli import _purge
 from mediation_api.outreach.audit import export
-from mediation_api.repository.database import Database, create_engine, migrations_config
+from mediation_api.repository.database import Database, create_engine
+from mediation_api.repository.migrating import migrations_config
 from mediation_api.repository.resealing import rotate
 from mediation_api.repository.roles import require_safe_role, roles_sql
 from mediation_api.settings import Environment, Settings, SettingsError

@@ -11,8 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, column, event, make_url, select, table
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError, ProgrammingError
@@ -32,6 +30,7 @@ _IDLE_IN_TRANSACTION_MS: Final = 10_000
 _PROBE_AFTER_SECONDS: Final = 30.0
 """A connection unused for longer is probed before use: a firewall may have dropped it without a word."""
 _READ_ONLY_TRANSACTION: Final = "25006"
+_DATED: Final = len("20261124_2330")
 
 
 def migrations_folder() -> Path:
@@ -41,13 +40,12 @@ def migrations_folder() -> Path:
     return installed if installed.exists() else package.parents[1] / "migrations"
 
 
-def migrations_config() -> Config:
-    """Return Alembic's configuration for `migrations_folder`. The caller adds the settings as attribute."""
-    config = Config()
-    # Alembic expands % in what it is given.
-    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
+def revisions() -> list[str]:
+    """Return the revisions of the schema that this code knows, oldest first: a migration's file is called by its own.
+
+    The service asks no more than that of its migrations, and so does without Alembic, a fifth of what it would load.
+    """
+    return sorted(path.name[:_DATED] for path in (migrations_folder() / "versions").glob("*_*.py"))
 
 
 def create_engine(
@@ -200,12 +198,11 @@ class Database:
 
     @cached_property
     def _newest(self) -> frozenset[str]:
-        return frozenset(ScriptDirectory.from_config(migrations_config()).get_heads())
+        return frozenset(revisions()[-1:])
 
     @cached_property
     def _known(self) -> frozenset[str]:
-        scripts = ScriptDirectory.from_config(migrations_config())
-        return frozenset(script.revision for script in scripts.walk_revisions())
+        return frozenset(revisions())
 
 
 def _driver_address(settings: Settings) -> tuple[URL, dict[str, ssl.SSLContext | str]]:
