@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mediation_api.domain.access import Role
 from mediation_api.domain.values import Approver, Side
 from mediation_api.main import create_app
+from mediation_api.outreach.dev_identity import dev_signing_key
 from mediation_api.outreach.keys import SigningKey
 from mediation_api.outreach.tokens import sign
 from mediation_api.repository.database import Database, create_engine
@@ -39,7 +40,7 @@ from mediation_api.routers.parties import AccessCodeOut, PartyList, PartyOut
 from mediation_api.routers.screenings import ApprovalOut, ScreeningOut
 from mediation_api.routers.sessions import AttendeeOut, SessionOut
 from mediation_api.routers.types import Out
-from mediation_api.settings import DEV_IDENTITY_PROVIDER_KEY, Settings, SettingsError
+from mediation_api.settings import Settings, SettingsError
 
 T = TypeVar("T", bound=Out)
 Json: TypeAlias = Mapping[str, object]
@@ -103,17 +104,23 @@ class _OneTransaction(Database):
     async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         """Give the connection; what fails is undone by itself."""
         del for_parties
-        async with self._connection.begin_nested():
+        # One name: SQLAlchemy's own names, a new one each time, would be prepared each time, and crowd out what the
+        # service has prepared.
+        await self._connection.exec_driver_sql("SAVEPOINT request")
+        try:
             yield self._connection
-            # A party's role lasts to the end of the transaction, and this is none.
-            await leave(self._connection)
+        except BaseException:
+            await self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT request")
+            raise
+        # A party's role lasts to the end of the transaction, and this is none.
+        await leave(self._connection)
+        await self._connection.exec_driver_sql("RELEASE SAVEPOINT request")
 
     @asynccontextmanager
     async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
         """Give the connection, which sees what has been written on it."""
         del for_parties
-        async with self._connection.begin_nested():
-            yield self._connection
+        yield self._connection
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -278,9 +285,7 @@ async def _calling(settings: Settings, engine: AsyncEngine, connection: AsyncCon
     # An error inside is answered like any other refusal, and never shows the data it was about.
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://mediation.invalid") as client:
-        # Read once: checking the key takes longer than a request.
-        key = SigningKey.from_pem((settings.data_directory / DEV_IDENTITY_PROVIDER_KEY).read_bytes())
-        yield _Office(settings, client, clock, today, key)
+        yield _Office(settings, client, clock, today, dev_signing_key(settings.data_directory))
 
 
 # ── one case ───────────────────────────────────────────────────────────────────────────────────────────────────────

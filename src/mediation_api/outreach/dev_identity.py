@@ -9,6 +9,7 @@ With these, `mediation-api dev` verifies tokens exactly as in production.
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
@@ -30,9 +31,9 @@ def write_dev_keys(directory: Path) -> None:
     Two processes may do this at once: the first key to be complete is everybody's.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _keep(directory / "idp.pem", rsa.generate_private_key(public_exponent=65537, key_size=2048))
-    _keep(directory / "service.pem", ec.generate_private_key(ec.SECP256R1()))
-    public = SigningKey.from_pem((directory / "idp.pem").read_bytes()).public_jwk()
+    _keep(directory / "idp.pem", lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    _keep(directory / "service.pem", lambda: ec.generate_private_key(ec.SECP256R1()))
+    public = dev_signing_key(directory).public_jwk()
     jwks = _written(directory, json.dumps({"keys": [public]}).encode())
     jwks.replace(directory / "idp.jwks.json")
 
@@ -72,7 +73,12 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
         claims["employee_number"] = employee_number
     if scope is not None:
         claims["scope"] = scope
-    return sign(claims, _signing_key((directory / "idp.pem").read_bytes()))
+    return sign(claims, dev_signing_key(directory))
+
+
+def dev_signing_key(directory: Path) -> SigningKey:
+    """Give the key that it signs with. Raises FileNotFoundError before `write_dev_keys`."""
+    return _signing_key((directory / "idp.pem").read_bytes())
 
 
 @cache
@@ -81,11 +87,11 @@ def _signing_key(pem: bytes) -> SigningKey:
     return SigningKey.from_pem(pem)
 
 
-def _keep(path: Path, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> None:
-    """Put a key in its place unless there is one: whole or not at all."""
+def _keep(path: Path, make: Callable[[], rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey]) -> None:
+    """Make a key in its place unless there is one: whole or not at all."""
     if path.exists():
         return
-    pem = _written(path.parent, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    pem = _written(path.parent, make().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with suppress(FileExistsError):
         os.link(pem, path)  # unlike a rename, never replaces
     pem.unlink()
