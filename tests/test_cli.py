@@ -26,13 +26,13 @@ from tests.places import THROW_AWAY
 from tests.serving import START_SECONDS, wait_until_answered
 from typer.testing import CliRunner
 
-from mediation_api.cli import _prepare, app
+from mediation_api.cli import _migrate, _prepare, app
 from mediation_api.domain.access import Role
 from mediation_api.outreach.tokens import CITY_ROLES
 from mediation_api.repository.data_keys import new_data_key
 from mediation_api.repository.database import create_engine, migrations_folder
 from mediation_api.repository.embedded import EmbeddedServer
-from mediation_api.settings import Settings, markdown_table
+from mediation_api.settings import Settings, markdown_table, settings_from_environment
 
 PROGRAM: Final = Path(sys.executable).with_name("mediation-api")
 
@@ -110,6 +110,13 @@ def _postgres_on(place: Path) -> list[str]:
     return [line for line in listed.stdout.splitlines() if f"-D {place}" in line]
 
 
+def _ended_in_order(place: Path) -> bool:
+    """Whether the database was stopped, and had written all that it had to before."""
+    log = (place / "database" / "postgres.log").read_text(encoding="utf-8").splitlines()
+    # Told to stop at once, it writes the second of these and not the first.
+    return any("LOG:  shutting down" in line for line in log) and "is shut down" in log[-1] and not _postgres_on(place)
+
+
 def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_ends(place: Path) -> None:
     with _dev(place) as running:
         said = running.said()
@@ -128,57 +135,27 @@ def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_en
         assert running.end(signal.SIGINT) == 0
 
     assert "Traceback" not in running.said()
-    assert not _postgres_on(place)
+    assert _ended_in_order(place)
     # What it made is its owner's alone.
     assert [path.name for path in place.iterdir() if path.is_file() and path.stat().st_mode & 0o077] == []
     assert (place / "database").stat().st_mode & 0o077 == 0
     keys = {path.name: path.read_bytes() for path in place.iterdir() if path.suffix in {".pem", ".txt", ".json"}}
 
-    with _dev(place) as second:
-        assert second.access_code() == code
-        assert second.end(signal.SIGTERM) == 128 + signal.SIGTERM
-    assert not _postgres_on(place)
-
     with _dev(place) as killed:
+        assert killed.access_code() == code
         killed.end(signal.SIGKILL)
         assert _postgres_on(place), "nobody told the database"
 
     with _dev(place) as last:
         assert last.access_code() == code
-    assert not _postgres_on(place)
+        assert last.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert _ended_in_order(place)
     assert {path.name: path.read_bytes() for path in place.iterdir() if path.name in keys} == keys
 
 
-def test_dev_takes_over_the_data_of_a_version_that_knew_no_roles(place: Path) -> None:
-    place.mkdir()
-    place.chmod(0o711)
-    server = EmbeddedServer(place / "database", durable=False)
-    server.start()
-    try:
-        server.create_database()
-        owner = {"MEDIATION_ENVIRONMENT": "dev", "MEDIATION_DATABASE_URL": server.url()}
-        _prepare(place)
-        _migrate(place, owner, "20261124_2330")
-        migrated = subprocess.run(
-            [PROGRAM, "migrate"],
-            env={**os.environ, **owner, "MEDIATION_DATA_DIRECTORY": str(place)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    finally:
-        server.stop()
-    assert _is_one_line(migrated, "roles of the service do not exist yet", "`mediation-api roles`"), migrated.stderr
-
-    with _dev(place) as running:
-        code = running.access_code()
-        given = httpx.post(f"http://127.0.0.1:{running.port}/v1/access-tokens", json={"access_code": code})
-        token = {"Authorization": f"Bearer {given.json()['access_token']}"}
-        shown = httpx.get(f"http://127.0.0.1:{running.port}/v1/cases", headers=token)
-        assert [each["audience"] for each in shown.json()["items"]] == ["party"]
-
-
-def test_dev_encrypts_what_a_version_without_encryption_left(place: Path) -> None:
+def test_dev_takes_over_the_data_of_a_version_that_knew_neither_roles_nor_encryption(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.mkdir()
     place.chmod(0o711)
     _prepare(place)
@@ -186,18 +163,40 @@ def test_dev_encrypts_what_a_version_without_encryption_left(place: Path) -> Non
     server.start()
     try:
         server.create_database()
-        _migrate(place, {"MEDIATION_ENVIRONMENT": "dev", "MEDIATION_DATABASE_URL": server.url()}, "20261124_2330")
+        with monkeypatch.context() as environment:
+            environment.setenv("MEDIATION_ENVIRONMENT", "dev")
+            environment.setenv("MEDIATION_DATA_DIRECTORY", str(place))
+            environment.setenv("MEDIATION_DATABASE_URL", server.url())
+            _migrate(settings_from_environment(), "20261124_2330")
+            refused = _refused("migrate")
+        assert refused == "The roles of the service do not exist yet: `mediation-api roles` prints what makes them.\n"
         asyncio.run(_add_a_mediator(server.url()))
         (server.directory / "demo.json").write_text('{"access_code": "of another day", "curl": []}', encoding="utf-8")
     finally:
         server.stop()
 
     with _dev(place) as running:
-        token = re.search(r"COORDINATOR=(\S+)", running.said())
-        assert token is not None
-        headers = {"Authorization": f"Bearer {token[1]}"}
-        roster = httpx.get(f"http://127.0.0.1:{running.port}/v1/mediators", headers=headers).json()
-        assert [entry["name"] for entry in roster["items"]] == ["Ana Ruiz"]
+        api = f"http://127.0.0.1:{running.port}/v1"
+        coordinator = re.search(r"COORDINATOR=(\S+)", running.said())
+        assert coordinator is not None
+        roster = httpx.get(f"{api}/mediators", headers={"Authorization": f"Bearer {coordinator[1]}"})
+        assert [entry["name"] for entry in roster.json()["items"]] == ["Ana Ruiz"]
+        # Parties are shown what is theirs as a role that this version did not know.
+        filed = httpx.post(f"{api}/complaints", json=_COMPLAINT, headers={"Idempotency-Key": str(uuid4())})
+        given = httpx.post(f"{api}/access-tokens", json={"access_code": filed.json()["access_codes"][0]["access_code"]})
+        theirs = httpx.get(f"{api}/cases", headers={"Authorization": f"Bearer {given.json()['access_token']}"})
+        assert [each["audience"] for each in theirs.json()["items"]] == ["party"]
+
+
+_COMPLAINT: Final = {
+    "narrative": "She would not tell me why I was stopped.",
+    "allegations": ["discourtesy"],
+    "interested_in_mediation": True,
+    "parties": [
+        {"side": "complainant", "name": "Ada Example", "phone": "503-555-0142"},
+        {"side": "officer", "name": "Officer Max Sample", "employee_number": "4711"},
+    ],
+}
 
 
 async def _add_a_mediator(url: str) -> None:
@@ -207,15 +206,6 @@ async def _add_a_mediator(url: str) -> None:
         columns = "(id, name, subject, languages, active, added_at)"
         await connection.execute(text(f"INSERT INTO mediators {columns} VALUES {row}"))  # noqa: S608 - ours
     await engine.dispose()
-
-
-def _migrate(place: Path, environment: dict[str, str], revision: str) -> None:
-    subprocess.run(
-        [PROGRAM.with_name("alembic"), "upgrade", revision],
-        env={**os.environ, **environment, "MEDIATION_DATA_DIRECTORY": str(place)},
-        capture_output=True,
-        check=True,
-    )
 
 
 @pytest.fixture

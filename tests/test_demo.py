@@ -2,18 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Self, TypeAlias
 
-import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from tests.build import Caller, Office
-from tests.conftest import Clock, application, calling
+from tests.conftest import Clock, Run, application, calling, fresh_database
+from tests.repository.dumping import dump, sealed_words
 
 from mediation_api import demo
 from mediation_api.cli import DEMO_EMPLOYEE_NUMBER
@@ -23,6 +24,8 @@ from mediation_api.domain.board import Wait
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.target import Pace
 from mediation_api.domain.values import Approver
+from mediation_api.repository import tables as t
+from mediation_api.repository.data_keys import opened
 from mediation_api.repository.database import Database
 from mediation_api.routers.cases import CaseList
 from mediation_api.settings import Settings
@@ -30,13 +33,12 @@ from mediation_api.settings import Settings
 Item: TypeAlias = "dict[str, object]"
 
 
+@dataclass(frozen=True, slots=True)
 class Loaded:
-    """A database with the demo data, and the office that looks at it now."""
+    """A database with the demo data, and the office that looks at it then."""
 
-    def __init__(self, settings: Settings, keys: Path, card: DemoCard, client: httpx.AsyncClient) -> None:
-        self.settings = settings
-        self.card = card
-        self.office = Office(client, settings, keys, Clock(datetime.now(UTC)))
+    card: DemoCard
+    office: Office
 
     async def items(self, path: str, who: Caller | None = None) -> list[Item]:
         """The items of a list."""
@@ -44,35 +46,48 @@ class Loaded:
         return listed
 
 
-@asynccontextmanager
-async def looking_at(settings: Settings, keys: Path, card: DemoCard) -> AsyncIterator[Loaded]:
-    database = Database.of(settings)
-    async with calling(application(settings, Clock(datetime.now(UTC)), database)) as client:
-        yield Loaded(settings, keys, card, client)
-    await database.close()
+def half_past_midnight(day: int) -> type[datetime]:
+    """The time in January 2027, as the demo asks for it: a new year, and a change of the clocks, lie behind."""
+
+    class Someday(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls(2027, 1, day, 8, 30, tzinfo=tz)
+
+    return Someday
 
 
-async def test_two_that_load_at_once_load_once_and_what_they_print_leads_to_an_office_at_work(
-    committed: Settings, keys: Path
-) -> None:
-    await asyncio.gather(seed(committed), seed(committed))
-    card = await seed(committed)  # of those two, only the later one's code still works
-
-    async with looking_at(committed, keys, card) as loaded:
-        assert len(await loaded.items("/v1/complaints")) == len(demo.STORIES)
-        await the_board_shows_what_an_office_lives_through(loaded)
-        await what_is_printed_leads_to_something_and_loading_again_doubles_nothing(loaded)
+SUNDAY, MONDAY = half_past_midnight(3), half_past_midnight(4)
 
 
-async def the_board_shows_what_an_office_lives_through(loaded: Loaded) -> None:
+@pytest.fixture(scope="module")
+async def loaded(run: Run, keys: Path, server_url: str) -> AsyncIterator[Loaded]:
+    """What two that load at once have loaded, on a Sunday."""
+    with fresh_database(run, keys, server_url) as settings, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "datetime", SUNDAY)
+        await asyncio.gather(seed(settings), seed(settings))
+        card = await seed(settings)  # of those two, only the later one's code still works
+        database, clock = Database.of(settings), Clock(SUNDAY.now(UTC))
+        async with calling(application(settings, clock, database)) as client:
+            yield Loaded(card, Office(client, settings, keys, clock))
+        await database.close()
+
+
+async def test_two_that_load_at_once_load_once(loaded: Loaded) -> None:
+    assert len(await loaded.items("/v1/complaints")) == len(demo.STORIES)
+    assert len(await loaded.items("/v1/mediators")) == len(demo.ROSTER)
+
+
+async def test_the_board_shows_what_an_office_lives_through(loaded: Loaded) -> None:
     cases = await loaded.items("/v1/cases")
     complaints = await loaded.items("/v1/complaints")
     roster = await loaded.items("/v1/mediators")
     parties = [p for c in complaints for p in await loaded.items(f"/v1/complaints/{c['id']}/parties")]
     pauses = [p for c in cases for p in await loaded.items(f"/v1/cases/{c['id']}/pauses")]
     alerts = {alert for case in cases for alert in case["alerts"]}  # type: ignore[attr-defined]
-    opened = [datetime.fromisoformat(str(case["opened_at"])) for case in cases]
-    today = datetime.now(UTC).date().isoformat()
+    openings = [datetime.fromisoformat(str(case["opened_at"])) for case in cases]
+    now = loaded.office.clock.now
+    today = now.date().isoformat()
 
     assert {case["state"] for case in cases} == set(State)
     assert {case["waits_for"] for case in cases} - {None, "scheduling"} == set(Wait) - {Wait.SCHEDULING}
@@ -86,8 +101,8 @@ async def the_board_shows_what_an_office_lives_through(loaded: Loaded) -> None:
     assert {party["interpreter_language"] for party in parties} == {None, "ase", "es"}
     assert any(party["minor"] and party["guardian"] for party in parties)
     assert sorted(str(entry["active"]) for entry in roster) == ["False", "True", "True"]
-    assert max(opened) <= datetime.now(UTC)
-    assert (datetime.now(UTC) - min(opened)).days <= 48
+    assert max(openings) <= now
+    assert (now - min(openings)).days <= 48
 
     by_reference = sorted(complaints, key=lambda complaint: str(complaint["reference"]))
     assert [c["filed_at"] for c in by_reference] == sorted(str(c["filed_at"]) for c in complaints)
@@ -102,7 +117,23 @@ async def the_board_shows_what_an_office_lives_through(loaded: Loaded) -> None:
         assert str(person["email"] or "@example.org").endswith("@example.org")
 
 
-async def what_is_printed_leads_to_something_and_loading_again_doubles_nothing(loaded: Loaded) -> None:
+async def test_a_dump_holds_nobody_s_name_and_no_narrative(
+    loaded: Loaded, as_owner: Callable[[Settings], Settings]
+) -> None:
+    owner = Database.of(as_owner(loaded.office.settings))
+    words = await sealed_words(owner)
+    async with owner.reading() as connection:
+        narratives = (await connection.scalars(select(opened(t.complaints.c.narrative)))).all()
+
+    assert {"Carmen Ejemplo", "Officer Casey Sample", *narratives} <= words
+    assert len(words) > 100
+    assert await dump(owner, words) == set()
+    # What is left for whoever runs the database: ids, codes, dates, units, languages, districts, and who signed in.
+    assert await dump(owner, {"Central Precinct"}) == {"Central Precinct"}
+    await owner.close()
+
+
+async def test_what_is_printed_leads_to_something_and_loading_again_doubles_nothing(loaded: Loaded) -> None:
     complainant = await loaded.office.signed_in(loaded.card.access_code)
     (case,) = await loaded.items("/v1/cases", complainant)
     assert case["you"]["standing"] == "asked"  # type: ignore[index]
@@ -114,7 +145,7 @@ async def what_is_printed_leads_to_something_and_loading_again_doubles_nothing(l
 
     await complainant.post(f"/v1/cases/{case['id']}/withdrawals")  # the card's case moves on
     before = await loaded.items("/v1/complaints")
-    again = await seed(loaded.settings)
+    again = await seed(loaded.office.settings)
 
     assert await loaded.items("/v1/complaints") == before
     assert len(await loaded.items("/v1/mediators")) == len(demo.ROSTER)
@@ -151,18 +182,8 @@ async def test_a_database_that_is_away_is_said_to_be(settings: Settings) -> None
         await seed(nowhere)
 
 
-@pytest.mark.parametrize("day", [3, 4])
-async def test_the_stories_fit_a_sunday_a_monday_and_a_strict_city(
-    committed: Settings, monkeypatch: pytest.MonkeyPatch, day: int
-) -> None:
-    class Someday(datetime):
-        """Half past midnight in the office, some weeks ahead: a new year, and a change of the clocks, lie behind."""
-
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Self:
-            return cls(2027, 1, day, 8, 30, tzinfo=tz)
-
-    monkeypatch.setattr(demo, "datetime", Someday)
+async def test_the_stories_fit_a_monday_and_a_strict_city(committed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "datetime", MONDAY)
     strict = committed.model_copy(update={"required_approvals": tuple(Approver), "pause_max_days": 3})
 
     assert (await seed(strict)).access_code

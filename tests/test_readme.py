@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -81,7 +82,8 @@ def walked() -> Iterator[Walked]:
             ["bash"],  # noqa: S607 - the reader's
             input="".join(blocks),
             cwd=service.folder,
-            env={**os.environ, "API": service.api},
+            # Not what stands for it before: a version manager's `python3` starts a shell for each value that is picked.
+            env={**os.environ, "API": service.api, "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
             timeout=START_SECONDS,

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -635,10 +636,9 @@ def dev_door(directory: Path) -> Verifier:
 
 
 @pytest.mark.parametrize("role", sorted(CITY_ROLES))
-def test_the_development_provider_makes_tokens_that_the_real_door_accepts(role: Role, tmp_path: Path) -> None:
-    write_dev_keys(tmp_path / "keys")
+def test_the_development_provider_makes_tokens_that_the_real_door_accepts(role: Role, keys: Path) -> None:
     text = dev_token(
-        tmp_path / "keys",
+        keys,
         issuer=CITY,
         audience=AUDIENCE,
         role=role,
@@ -647,7 +647,7 @@ def test_the_development_provider_makes_tokens_that_the_real_door_accepts(role: 
         minutes=60,
         now=NOW,
     )
-    actor = verify(text, by=dev_door(tmp_path / "keys"))
+    actor = verify(text, by=dev_door(keys))
     assert (actor.role, actor.subject) == (role, "dev")
     assert actor.employee_number == ("4711" if role is Role.OFFICER else None)
 
@@ -663,22 +663,22 @@ def test_development_keys_are_private_and_are_made_once(tmp_path: Path) -> None:
     assert directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_lost_public_half_is_made_again(tmp_path: Path) -> None:
-    write_dev_keys(tmp_path)
-    before = (tmp_path / "idp.jwks.json").read_bytes()
-    (tmp_path / "idp.jwks.json").write_bytes(b"{")
-    write_dev_keys(tmp_path)
-    assert (tmp_path / "idp.jwks.json").read_bytes() == before
+def test_a_lost_public_half_is_made_again(keys: Path, tmp_path: Path) -> None:
+    directory = shutil.copytree(keys, tmp_path / "keys")
+    before = (directory / "idp.jwks.json").read_bytes()
+    (directory / "idp.jwks.json").write_bytes(b"{")
+    write_dev_keys(directory)
+    assert (directory / "idp.jwks.json").read_bytes() == before
     assert b'"d"' not in before
 
 
-def test_a_key_that_appears_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_dev_keys(tmp_path)
-    before = (tmp_path / "service.pem").read_bytes()
+def test_a_key_that_appears_meanwhile_is_kept(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = shutil.copytree(keys, tmp_path / "keys")
+    before = (directory / "service.pem").read_bytes()
     monkeypatch.setattr(Path, "exists", lambda _: False)
-    write_dev_keys(tmp_path)
-    assert (tmp_path / "service.pem").read_bytes() == before
-    assert len(list(tmp_path.iterdir())) == 3
+    write_dev_keys(directory)
+    assert (directory / "service.pem").read_bytes() == before
+    assert len(list(directory.iterdir())) == 3
 
 
 @pytest.mark.parametrize("role", sorted(frozenset(Role) - CITY_ROLES))
@@ -687,10 +687,9 @@ def test_the_development_provider_makes_no_token_for_the(role: Role, tmp_path: P
         dev_token(tmp_path, issuer=CITY, audience=AUDIENCE, role=role, subject="x", minutes=1, now=NOW)
 
 
-def test_the_claim_for_the_role_may_have_another_name(tmp_path: Path) -> None:
-    write_dev_keys(tmp_path)
+def test_the_claim_for_the_role_may_have_another_name(keys: Path) -> None:
     text = dev_token(
-        tmp_path,
+        keys,
         issuer=CITY,
         audience=AUDIENCE,
         role=Role.DIRECTOR,
@@ -699,6 +698,6 @@ def test_the_claim_for_the_role_may_have_another_name(tmp_path: Path) -> None:
         now=NOW,
         role_claim="city_role",
     )
-    ring = Keyring(JwksFile(tmp_path / "idp.jwks.json"))
+    ring = Keyring(JwksFile(keys / "idp.jwks.json"))
     door = Verifier(city=TrustedIssuer(CITY, AUDIENCE, ring, role_claim="city_role"), service=ISSUER.trusted())
     assert verify(text, by=door).role is Role.DIRECTOR

@@ -8,9 +8,6 @@ from sqlalchemy import select, text
 from tests.build import Office, Story
 from tests.repository.dumping import dump, seal_nothing, sealed_words, told
 
-from mediation_api.demo import seed
-from mediation_api.repository import tables as t
-from mediation_api.repository.data_keys import opened
 from mediation_api.repository.database import Database
 from mediation_api.repository.resealing import SEALED
 from mediation_api.repository.sealing import MARK
@@ -80,16 +77,3 @@ async def test_with_sealing_off_the_same_dump_holds_all_of_it(
 
     assert len(words) >= PLANTED
     assert await dump(owner, words) == words
-
-
-async def test_a_dump_of_the_demo_holds_nobody_s_name_and_no_narrative(committed: Settings, owner: Database) -> None:
-    await seed(committed)
-    words = await sealed_words(owner)
-    async with owner.reading() as connection:
-        narratives = (await connection.scalars(select(opened(t.complaints.c.narrative)))).all()
-
-    assert {"Carmen Ejemplo", "Officer Casey Sample", *narratives} <= words
-    assert len(words) > 100
-    assert await dump(owner, words) == set()
-    # What is left for whoever runs the database: ids, codes, dates, units, languages, districts, and who signed in.
-    assert await dump(owner, {"Central Precinct"}) == {"Central Precinct"}

