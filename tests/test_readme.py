@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -82,8 +81,8 @@ def walked() -> Iterator[Walked]:
             ["bash"],  # noqa: S607 - the reader's
             input="".join(blocks),
             cwd=service.folder,
-            # Not what stands for it before: a version manager's `python3` starts a shell for each value that is picked.
-            env={**os.environ, "API": service.api, "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}"},
+            # The environment is activated: a version manager's `python3` starts a shell for each value that is picked.
+            env={**os.environ, "API": service.api, "PATH": f"{service.folder}/.venv/bin:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
             timeout=START_SECONDS,
@@ -145,6 +144,7 @@ def test_the_walk_through_needs_nothing_but_curl_and_python() -> None:
     assert len(STEPS) >= 20
     assert "API=${API:-http://127.0.0.1:8000}" in commands
     assert not re.search(r"\b(jq|wget|uuidgen|sed|awk)\b", commands)
+    assert commands.count("mediation-api ") == commands.count(".venv/bin/mediation-api ") > 0
 
 
 # ── what it says ───────────────────────────────────────────────────────────────────────────────────────────────────
