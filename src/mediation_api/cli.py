@@ -48,6 +48,8 @@ from mediation_api.settings import (
 )
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from mediation_api.demo import DemoCard
 
 FAILED: Final = 2
@@ -128,7 +130,7 @@ def serve() -> None:
             asyncio.run(resealing.require_keys(settings))
         _listening_is_possible(settings.host, settings.port)
         uvicorn.run(
-            "mediation_api.main:app_from_environment",
+            "mediation_api.cli:app_of_a_worker",
             factory=True,
             host=settings.host,
             port=settings.port,
@@ -137,6 +139,14 @@ def serve() -> None:
             server_header=False,
             timeout_graceful_shutdown=30,
         )
+
+
+def app_of_a_worker() -> "FastAPI":
+    """Make the application in one of the processes that `serve` starts: each loads it anew."""
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
+    from mediation_api.main import app_from_environment
+
+    return app_from_environment()
 
 
 @app.command()
