@@ -29,6 +29,7 @@ DEV_TOKEN_ISSUER: Final = "urn:mediation-api:dev-identity-provider"  # noqa: S10
 DEV_SERVICE_ISSUER: Final = "urn:mediation-api:dev"
 DEV_AUDIENCE: Final = "mediation-api-dev"
 DEV_SECRET_PREFIX: Final = "dev-only-"  # noqa: S105 - what marks a secret as one of these
+DEFAULT_CALENDAR: Final = "US-OR"
 DEV_IDENTITY_PROVIDER_KEY: Final = "idp.pem"
 """The private key of the development identity provider. A key beside it is a development key as well."""
 
@@ -126,7 +127,7 @@ class Settings(BaseSettings):
         "America/Los_Angeles", description="The office's time zone (IANA name). Dates are counted in it."
     )
     holiday_calendar: str = Field(
-        "US-OR",
+        DEFAULT_CALENDAR,
         description="Country, or country and subdivision, whose public holidays are not working days.",
     )
     extra_holidays: Annotated[tuple[date, ...], NoDecode, type_of_list] = Field(
@@ -312,6 +313,8 @@ class Settings(BaseSettings):
     @field_validator("holiday_calendar")
     @classmethod
     def _is_a_calendar(cls, value: str) -> str:
+        if value == DEFAULT_CALENDAR:
+            return value  # known to be one: to look it up loads the calendars of all countries
         country, _, subdivision = value.partition("-")
         try:
             holidays.country_holidays(country, subdiv=subdivision or None)
