@@ -259,11 +259,17 @@ class Story:
         """The parties, and the mediator if there is one."""
         return (*self.complainants, *self.officers, *filter(None, (self.mediator,)))
 
-    def copy(self) -> "Story":
-        """The same people and papers, for a test that goes on with a story which others begin with as well."""
-        mediator = None if self.mediator is None else replace(self.mediator)
-        complainants, officers = ([replace(who) for who in side] for side in (self.complainants, self.officers))
-        return replace(self, complainants=complainants, officers=officers, mediator=mediator)
+    def copy(self, office: Office | None = None) -> "Story":
+        """The same people and papers, for a test that goes on with a story which others begin with as well.
+
+        They call the given office, where the story was told in a database that its own is a copy of.
+        """
+        office = office or self.office
+        client = office.client
+        mediator = None if self.mediator is None else replace(self.mediator, client=client)
+        sides = (self.complainants, self.officers)
+        complainants, officers = ([replace(who, client=client) for who in side] for side in sides)
+        return replace(self, office=office, complainants=complainants, officers=officers, mediator=mediator)
 
     async def later(self, **by: float) -> None:
         """Let time pass, and everybody sign in again."""

@@ -9,9 +9,11 @@
 | `as_owner` | settings that connect as the owner: `as_owner(committed)` |
 | `app`, `client` | the application on that database, and an HTTP client that calls it without a network |
 | `committed` | settings with a database of the test's own, for real commits, locks and several connections |
-| `committed_client` | the application on that one |
+| `committed_client`, `committed_database` | the application on that one, and its transactions |
+| `committed_template` | what each `committed` is a copy of; a module may bring another |
 | `office`, `committed_office` | callers with tokens, and cases brought to where a test begins (build.py) |
-| `module_office`, `undone` | the office of stories told once for a module, and the way back to them |
+| `module_app`, `module_office` | the application, and the office of stories that are told once for a module |
+| `undone` | the way back to where those ended |
 
 The databases are migrated as their owner, and the application connects as the service: with a login of this run that
 is a member of mediation_service. The server is an embedded one, started by the first test that needs it.
@@ -73,6 +75,11 @@ class Run:
     def prefix(self) -> str:
         """What the names of this run's databases begin with."""
         return f"mediation_test_{self.directory.name.rpartition('-')[2].lower()}"
+
+    @property
+    def template(self) -> str:
+        """The database that all others are copies of: migrated, and empty."""
+        return f"{self.prefix}_template"
 
 
 # pytest --hypothesis-profile=deep: many more examples, other ones each time.
@@ -192,9 +199,9 @@ def _serving(url: str, database: str, run: Run) -> str:
     return login.render_as_string(hide_password=False)
 
 
-def _copied(name: str, run: Run) -> str:
+def _copied(name: str, template: str) -> str:
     """What makes a database like the template: as files, which is quicker than by way of the log."""
-    return f'CREATE DATABASE "{name}" TEMPLATE "{run.prefix}_template" STRATEGY FILE_COPY'
+    return f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'
 
 
 async def _execute(server: str, *statements: str) -> None:
@@ -272,10 +279,9 @@ def server_url(run: Run, keys: Path, request: pytest.FixtureRequest) -> str:
             login = f"CREATE ROLE \"{run.prefix}\" LOGIN PASSWORD '{password}' IN ROLE mediation_service"
             _aside(_execute(url, roles_sql(), login))
             (run.directory / "password").write_text(password, encoding="utf-8")
-            template = f"{run.prefix}_template"
-            _aside(_execute(url, f'CREATE DATABASE "{template}"'))
+            _aside(_execute(url, f'CREATE DATABASE "{run.template}"'))
             config = migrations_config()
-            config.attributes["settings"] = _settings(keys, _named(url, template))
+            config.attributes["settings"] = _settings(keys, _named(url, run.template))
             with ThreadPoolExecutor(1) as thread:  # migrating runs a loop of its own
                 thread.submit(command.upgrade, config, "head").result()
             known.write_text(url, encoding="utf-8")
@@ -286,7 +292,7 @@ def server_url(run: Run, keys: Path, request: pytest.FixtureRequest) -> str:
 def database_url(run: Run, server_url: str, worker_id: str) -> str:
     """This worker's database, a copy of the template."""
     name = f"{run.prefix}_{worker_id}"
-    _aside(_execute(server_url, _copied(name, run)))
+    _aside(_execute(server_url, _copied(name, run.template)))
     return _serving(server_url, name, run)
 
 
@@ -300,16 +306,31 @@ def settings(keys: Path, database_url: str) -> Settings:
 def fresh_database(run: Run, keys: Path, server_url: str) -> Iterator[Settings]:
     """Settings on a fresh database, dropped afterwards."""
     name = f"{run.prefix}_{uuid.uuid4().hex[:12]}"
-    _aside(_execute(server_url, _copied(name, run)))
+    _aside(_execute(server_url, _copied(name, run.template)))
     yield _settings(keys, _serving(server_url, name, run))
     _aside(_execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
+@pytest.fixture(scope="session")
+def committed_template(run: Run) -> str:
+    """What `committed` is a copy of: a module may put a database in its place in which stories were told."""
+    return run.template
+
+
+@pytest.fixture(scope="session")
+def committed_settings(run: Run, keys: Path, server_url: str, worker_id: str) -> Settings:
+    """Settings on the one name that the databases of `committed` have, each in its turn."""
+    return _settings(keys, _serving(server_url, f"{run.prefix}_{worker_id}_committed", run))
+
+
 @pytest.fixture
-def committed(run: Run, keys: Path, server_url: str) -> Iterator[Settings]:
+def committed(committed_settings: Settings, committed_template: str, server_url: str) -> Iterator[Settings]:
     """Settings on a fresh database of this test alone, for real commits; dropped afterwards."""
-    with fresh_database(run, keys, server_url) as settings:
-        yield settings
+    name = make_url(committed_settings.database_url.get_secret_value()).database
+    assert name is not None
+    _aside(_execute(server_url, _copied(name, committed_template)))
+    yield committed_settings
+    _aside(_execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 @pytest.fixture(scope="session")
@@ -505,13 +526,27 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def committed_pools(committed_settings: Settings) -> Database:
+    """Pools that outlive the databases they are on: to put a statement together again takes longer than to run it."""
+    return Database.of(committed_settings)
+
+
 @pytest.fixture
-async def committed_client(committed: Settings, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
+async def committed_database(committed: Settings, committed_pools: Database) -> AsyncIterator[Database]:
+    """Transactions on `committed`, which commit."""
+    del committed
+    yield committed_pools
+    await committed_pools.close()
+
+
+@pytest.fixture
+async def committed_client(
+    committed: Settings, committed_database: Database, clock: Clock
+) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of an application with a pool and a database of its own, where commits are real."""
-    database = Database.of(committed)
-    async with calling(application(committed, clock, database)) as client:
+    async with calling(application(committed, clock, committed_database)) as client:
         yield client
-    await database.close()
 
 
 @pytest.fixture
@@ -528,23 +563,45 @@ async def module_database(engine: AsyncEngine) -> AsyncIterator[RolledBackDataba
 
 
 @pytest.fixture(scope="module")
-async def module_office(settings: Settings, keys: Path, module_database: RolledBackDatabase) -> AsyncIterator[Office]:
+def module_clock() -> Clock:
+    """The time of a module's stories."""
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def module_app(settings: Settings, module_clock: Clock, module_database: RolledBackDatabase) -> FastAPI:
+    """`app` on that one."""
+    return application(settings, module_clock, module_database)
+
+
+@pytest.fixture(scope="module")
+async def module_office(
+    settings: Settings, keys: Path, module_clock: Clock, module_app: FastAPI
+) -> AsyncIterator[Office]:
     """`office` on that one, with a clock of its own."""
-    clock = Clock()
-    async with calling(application(settings, clock, module_database)) as client:
-        yield Office(client, settings, keys, clock)
+    async with calling(module_app) as client:
+        yield Office(client, settings, keys, module_clock)
 
 
 @pytest.fixture
-async def undone(module_database: RolledBackDatabase, module_office: Office) -> AsyncIterator[None]:
+async def undone(module_database: RolledBackDatabase, module_clock: Clock) -> AsyncIterator[None]:
     """The stories of a module as its fixtures left them: what the test does, and its time, are undone."""
-    now = module_office.clock.now
+    now = module_clock.now
     async with module_database.undone():
         yield
-    module_office.clock.now = now
+    module_clock.now = now
 
 
 @pytest.fixture
 def committed_office(committed_client: httpx.AsyncClient, committed: Settings, keys: Path, clock: Clock) -> Office:
     """The same where commits are real."""
     return Office(committed_client, committed, keys, clock)
+
+
+@asynccontextmanager
+async def office_on(settings: Settings, keys: Path, clock: Clock) -> AsyncIterator[Office]:
+    """An office on a database of somebody's own, where commits are real."""
+    database = Database.of(settings)
+    async with calling(application(settings, clock, database)) as client:
+        yield Office(client, settings, keys, clock)
+    await database.close()

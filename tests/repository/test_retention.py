@@ -9,10 +9,11 @@ from typing import Final
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Text, select, text
+from sqlalchemy import Text, make_url, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.build import Answer, Office, Story
+from tests.conftest import Clock, Run, fresh_database, office_on
 from tests.repository.walled import _officer, _person
 from typer.testing import CliRunner, Result
 
@@ -24,7 +25,7 @@ from mediation_api.repository import chains
 from mediation_api.repository import tables as t
 from mediation_api.repository.beside_facts import unlike_facts
 from mediation_api.repository.data_keys import opened_columns
-from mediation_api.repository.database import create_engine
+from mediation_api.repository.database import Database, create_engine
 from mediation_api.repository.retention import PLACES, _purge_if_due, purge_due
 from mediation_api.repository.sealing import Sealed
 from mediation_api.settings import Settings
@@ -45,10 +46,9 @@ TOLD: Final = ("Guardian-g", "guardian@g", "Narrative-n", "Place-n", "Helper-h",
 
 
 @pytest.fixture
-async def engine(committed: Settings) -> AsyncIterator[AsyncEngine]:
-    made = create_engine(committed)
-    yield made
-    await made.dispose()
+def engine(committed_database: Database) -> AsyncEngine:
+    """The office's pool on the database of the test."""
+    return committed_database._office
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def problems(engine: AsyncEngine) -> list[Problem]:
         return found + [problem async for problem in unlike_facts(connection)]
 
 
-async def told(office: Office) -> Story:
+async def tell(office: Office) -> Story:
     """A mediated case in which every field that tells of somebody holds a word of its own."""
     guardian = {"name": "Guardian-g", "relation": "aunt", "phone": "+1 503 555 0190", "email": "guardian@g.example"}
     story = await office.file(
@@ -99,6 +99,34 @@ async def told(office: Office) -> Story:
     return story
 
 
+@pytest.fixture(scope="module")
+async def in_a_template(run: Run, keys: Path, server_url: str) -> AsyncIterator[tuple[str, Story]]:
+    """A database in which this was told once, and the story."""
+    with fresh_database(run, keys, server_url) as settings:
+        async with office_on(settings, keys, Clock()) as office:
+            story = await tell(office)
+        yield str(make_url(settings.database_url.get_secret_value()).database), story
+
+
+@pytest.fixture
+def committed_template(in_a_template: tuple[str, Story]) -> str:
+    """Each database of these tests begins with the story."""
+    return in_a_template[0]
+
+
+@pytest.fixture
+def told(in_a_template: tuple[str, Story], committed_office: Office) -> Story:
+    """The story, in the database of the test."""
+    return in_a_template[1].copy(committed_office)
+
+
+@pytest.fixture
+async def quiet_office(committed_office: Office, engine: AsyncEngine) -> Office:
+    """The office once the story has come to its end: what is emptied from there on is the test's own."""
+    await emptied(engine, committed_office.clock.now + YEARS)
+    return committed_office
+
+
 async def everything(engine: AsyncEngine) -> str:
     """All that the database holds."""
     rows = []
@@ -121,10 +149,9 @@ def tombstones(timeline: Answer) -> list[Answer]:
 
 
 async def test_terms_go_thirty_days_after_the_close_and_their_hash_still_answers(
-    committed_office: Office, engine: AsyncEngine
+    told: Story, engine: AsyncEngine
 ) -> None:
-    office = committed_office
-    story = await told(office)
+    story, office = told, told.office
     path, closed = f"/v1/agreements/{story.agreement['id']}", office.clock.now
     before = await office.coordinator.get(f"{path}/verification")
     assert await emptied(engine, closed + timedelta(days=30)) == Counter()
@@ -149,11 +176,8 @@ async def test_terms_go_thirty_days_after_the_close_and_their_hash_still_answers
     assert "data.purged" not in str(shown)
 
 
-async def test_the_agreement_that_all_signed_before_the_session_is_kept(
-    committed_office: Office, engine: AsyncEngine
-) -> None:
-    office = committed_office
-    story = await told(office)
+async def test_the_agreement_that_all_signed_before_the_session_is_kept(told: Story, engine: AsyncEngine) -> None:
+    story, office = told, told.office
     await emptied(engine, office.clock.now + YEARS)
     listed: list[Answer] = (await office.coordinator.get(f"{story.path}/agreements"))["items"]  # type: ignore[assignment]
     assert sorted((each["kind"], each["text"] is None) for each in listed) == [
@@ -163,10 +187,8 @@ async def test_the_agreement_that_all_signed_before_the_session_is_kept(
     ]
 
 
-async def test_terms_of_an_earlier_case_go_while_the_next_is_open(
-    committed_office: Office, engine: AsyncEngine
-) -> None:
-    office = committed_office
+async def test_terms_of_an_earlier_case_go_while_the_next_is_open(quiet_office: Office, engine: AsyncEngine) -> None:
+    office = quiet_office
     story = await (await office.file(complainants=[{}], officers=[{}])).to_in_session()
     await story.make_agreement(kind="resolution", terms=TERMS)
     await story.withdraw(story.complainants[0])
@@ -179,10 +201,9 @@ async def test_terms_of_an_earlier_case_go_while_the_next_is_open(
 
 
 async def test_at_the_end_nothing_that_tells_of_anybody_is_left_and_the_record_is_whole(
-    committed_office: Office, engine: AsyncEngine
+    told: Story, engine: AsyncEngine
 ) -> None:
-    office = committed_office
-    story = await told(office)
+    story, office = told, told.office
     before = await everything(engine)
     assert [word for word in (*WORDS, *TOLD, "Terms-t") if word not in before] == []
     facts = len(tombstones(await office.auditor.get(f"{story.path}/timeline?limit=100")))
@@ -197,9 +218,8 @@ async def test_at_the_end_nothing_that_tells_of_anybody_is_left_and_the_record_i
     assert {str(each["data"]): each["fields"] for each in told_of} == {str(kind): n for kind, n in done.items()}
 
 
-async def test_each_kind_goes_at_its_own_time(committed_office: Office, engine: AsyncEngine) -> None:
-    office = committed_office
-    await told(office)
+async def test_each_kind_goes_at_its_own_time(told: Story, engine: AsyncEngine) -> None:
+    office = told.office
     closed = office.clock.now
     contact = {DataKind.RESOLUTION_TERMS, DataKind.CONTACT, DataKind.NEEDS}
     for days, kinds in ((1095, contact - {DataKind.CONTACT, DataKind.NEEDS}), (1096, contact), (3651, set(EMPTIED))):
@@ -215,9 +235,8 @@ async def test_each_kind_goes_at_its_own_time(committed_office: Office, engine: 
         assert before != after
 
 
-async def test_a_second_run_finds_nothing_and_writes_nothing(committed_office: Office, engine: AsyncEngine) -> None:
-    office = committed_office
-    await told(office)
+async def test_a_second_run_finds_nothing_and_writes_nothing(told: Story, engine: AsyncEngine) -> None:
+    office = told.office
     at = office.clock.now + YEARS
     assert await emptied(engine, at)
     before = await everything(engine)
@@ -237,11 +256,8 @@ async def test_an_open_case_is_left_alone_and_a_complaint_without_one_counts_fro
     assert "Narrative-quiet" not in left
 
 
-async def test_what_somebody_is_working_on_is_left_for_the_next_time(
-    committed_office: Office, engine: AsyncEngine
-) -> None:
-    office = committed_office
-    story = await told(office)
+async def test_what_somebody_is_working_on_is_left_for_the_next_time(told: Story, engine: AsyncEngine) -> None:
+    story, office = told, told.office
     at = office.clock.now + YEARS
     async with engine.begin() as working:
         busy = select(t.complaints.c.id).where(t.complaints.c.id == UUID(story.complaint_id))
@@ -250,9 +266,9 @@ async def test_what_somebody_is_working_on_is_left_for_the_next_time(
     assert (await emptied(engine, at)).keys() == set(EMPTIED)
 
 
-async def test_whether_it_is_due_is_asked_again_under_the_lock(committed_office: Office, engine: AsyncEngine) -> None:
+async def test_whether_it_is_due_is_asked_again_under_the_lock(quiet_office: Office, engine: AsyncEngine) -> None:
     """A case that was opened since the complaint was looked up."""
-    office = committed_office
+    office = quiet_office
     story = await office.file()
     at = office.clock.now + YEARS
     async with engine.begin() as connection:
@@ -261,9 +277,9 @@ async def test_whether_it_is_due_is_asked_again_under_the_lock(committed_office:
 
 
 async def test_more_complaints_than_are_looked_up_at_a_time_are_all_emptied(
-    committed_office: Office, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    quiet_office: Office, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office = committed_office
+    office = quiet_office
     monkeypatch.setattr("mediation_api.repository.retention.AT_ONCE", 2)
     for _ in range(5):
         await office.file(interested_in_mediation=False)
@@ -300,10 +316,7 @@ def test_every_column_for_what_people_write_is_emptied_or_argued() -> None:
         "UPDATE agreements SET text = 'sealed.1.' WHERE kind = 'resolution' AND superseded_at IS NULL",
     ],
 )
-async def test_a_text_that_is_gone_without_a_fact_is_found(
-    deed: str, committed_office: Office, engine: AsyncEngine, owner: AsyncEngine
-) -> None:
-    await told(committed_office)
+async def test_a_text_that_is_gone_without_a_fact_is_found(deed: str, engine: AsyncEngine, owner: AsyncEngine) -> None:
     async with owner.begin() as connection:
         await connection.execute(text("ALTER TABLE agreements DISABLE TRIGGER USER"))
         await connection.execute(text("ALTER TABLE agreements NO FORCE ROW LEVEL SECURITY"))
@@ -312,10 +325,9 @@ async def test_a_text_that_is_gone_without_a_fact_is_found(
 
 
 async def test_the_hash_of_a_text_that_is_gone_is_held_against_its_fact(
-    committed_office: Office, engine: AsyncEngine, owner: AsyncEngine
+    told: Story, engine: AsyncEngine, owner: AsyncEngine
 ) -> None:
-    office = committed_office
-    await told(office)
+    office = told.office
     await emptied(engine, office.clock.now + timedelta(days=31))
     assert await problems(engine) == []
     async with owner.begin() as connection:
@@ -336,10 +348,7 @@ async def test_the_hash_of_a_text_that_is_gone_is_held_against_its_fact(
         "UPDATE screenings SET reason = NULL",
     ],
 )
-async def test_the_service_can_empty_and_not_rewrite(
-    statement: str, committed_office: Office, engine: AsyncEngine
-) -> None:
-    await told(committed_office)
+async def test_the_service_can_empty_and_not_rewrite(statement: str, engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         with pytest.raises(IntegrityError):
             await connection.execute(text(statement))
@@ -366,27 +375,26 @@ def run(settings: Settings, keys: Path, *arguments: str) -> Result:
 
 
 async def test_the_command_counts_what_it_emptied_by_the_settings(
-    committed_office: Office, committed: Settings, keys: Path
+    quiet_office: Office, committed: Settings, keys: Path
 ) -> None:
     """The clock of this office stands in the past."""
-    await committed_office.file(interested_in_mediation=False)
+    await quiet_office.file(interested_in_mediation=False)
     for said in ("account 1\n", "Nothing has come to the end of its period.\n"):
         done = run(committed, keys)
         assert (done.exit_code, done.stdout) == (0, said), done.output
 
 
-def test_the_command_prints_the_schedule(committed: Settings, keys: Path) -> None:
-    assert run(committed, keys, "--schedule").stdout == page()
+def test_the_command_prints_the_schedule(settings: Settings, keys: Path) -> None:
+    assert run(settings, keys, "--schedule").stdout == page()
 
 
 # ── holds ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_of_a_complaint_under_a_hold_nothing_is_emptied_until_the_last_is_lifted(
-    committed_office: Office, engine: AsyncEngine
+    told: Story, engine: AsyncEngine
 ) -> None:
-    office = committed_office
-    story = await told(office)
+    story, office = told, told.office
     holds = f"/v1/complaints/{story.complaint_id}/legal-holds"
     placed = [await office.director.post(holds, {"reason": reason}) for reason in ("litigation", "records_request")]
     before = await everything(engine)
@@ -399,10 +407,9 @@ async def test_of_a_complaint_under_a_hold_nothing_is_emptied_until_the_last_is_
     assert await problems(engine) == []
 
 
-async def test_a_hold_that_is_placed_while_the_job_runs_is_kept(committed_office: Office, engine: AsyncEngine) -> None:
+async def test_a_hold_that_is_placed_while_the_job_runs_is_kept(told: Story, engine: AsyncEngine) -> None:
     """The complaint was found due before; it is asked again under its lock."""
-    office = committed_office
-    story = await told(office)
+    story, office = told, told.office
     at = office.clock.now + YEARS
     await office.director.post(f"/v1/complaints/{story.complaint_id}/legal-holds", {"reason": "litigation"})
     for kind in EMPTIED:
