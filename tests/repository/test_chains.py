@@ -9,7 +9,7 @@ import os
 import random
 import string
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -22,7 +22,7 @@ from sqlalchemy import RowMapping, UniqueConstraint, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.build import Answer, Office, Story
-from tests.conftest import NOON, RolledBackDatabase
+from tests.conftest import NOON, RolledBackDatabase, rolled_back
 from tests.domain.test_facts import ALL
 
 from mediation_api.domain import chain
@@ -32,16 +32,25 @@ from mediation_api.repository import chains
 from mediation_api.repository import tables as t
 from mediation_api.repository.beside_facts import unlike_facts
 from mediation_api.repository.cases import WRITE_FACTS, said
-from mediation_api.repository.database import create_engine
+from mediation_api.repository.database import Database, create_engine
+from mediation_api.settings import Settings
 
 SEED: Final = int(os.environ.get("CHAIN_SEED", "20261125"))
 EDITS: Final = 200
 
 
-@pytest.fixture
-def database(owner_database: RolledBackDatabase) -> RolledBackDatabase:
+pytestmark = pytest.mark.usefixtures("undone")
+
+
+@pytest.fixture(scope="module")
+async def module_database(
+    settings: Settings, as_owner: Callable[[Settings], Settings]
+) -> AsyncIterator[RolledBackDatabase]:
     """The office of these tests works as the owner of the tables, whom nothing but the triggers holds back."""
-    return owner_database
+    engine = create_engine(as_owner(settings))
+    async with rolled_back(engine) as database:
+        yield database
+    await engine.dispose()
 
 
 def dice_of(seed: int) -> random.Random:
@@ -70,8 +79,10 @@ async def report_of(story: Story, verb: str, body: object = None) -> None:
 WITHDRAWN: Final = {"reason": "withdrawn"}
 
 
-async def tell_stories(office: Office) -> None:
-    """An office in which much has happened, to several cases at once."""
+@pytest.fixture(scope="module")
+async def busy(module_office: Office) -> None:
+    """An office in which much has happened, to several cases at once: there is something in each of BESIDE's tables."""
+    office = module_office
     mediated = await (await office.file(complainants=[{}, {}], officers=[{}, {}])).to_mediated()
     await report_of(mediated, "file")
     await report_of(mediated, "drop", {"reason": "no_duty"})
@@ -88,7 +99,7 @@ async def tell_stories(office: Office) -> None:
     assignment: Answer = (await mediated.case())["assignment"]  # type: ignore[assignment]
     assert mediated.mediator is not None
     await mediated.mediator.post(f"/v1/assignments/{assignment['id']}/attest-notes-destroyed", None, 200)
-    left = await (await office.file()).to_scheduled()
+    left = await (await module_office.file()).to_scheduled()
     await left.withdraw(left.complainants[0])
     again = await office.file(officers=[{}, {}])
     await again.to_asking()
@@ -97,14 +108,21 @@ async def tell_stories(office: Office) -> None:
     await office.intake.patch(f"/v1/complaints/{again.complaint_id}", {"precinct": "North"})
     await office.coordinator.put(f"{again.path}/coordinator", {"coordinator": "coordinator.é"})
     await office.coordinator.patch(f"/v1/mediators/{(await office.mediator()).mediator_id}", {"active": False})
+    missed = await (await office.file(officers=[{}, {}])).to_scheduled()
+    await office.director.post(f"{missed.path}/approvals", {"approver": "director", "approved": True})
+    today = NOON.date().isoformat()
+    await office.intake.post(f"{missed.path}/pauses", {"reason": "leave", "starts_on": today, "ends_on": today})
+    office.clock.advance(days=3, hours=1)
+    absent = {"party_id": missed.officers[0].party_id, "excused": True}
+    await office.coordinator.post(f"/v1/sessions/{missed.session_id}/absences", absent)
 
 
 # ── what is written is linked, as the domain computes it ───────────────────────────────────────────────────────────
 
 
-async def test_what_an_office_does_is_one_whole_chain(office: Office, database: RolledBackDatabase) -> None:
-    await tell_stories(office)
-    async with database.transaction() as connection:
+@pytest.mark.usefixtures("busy")
+async def test_what_an_office_does_is_one_whole_chain(module_database: RolledBackDatabase) -> None:
+    async with module_database.transaction() as connection:
         assert await examined(connection) == []
         heads = [head async for head in chains.heads(connection)]
         assert len(heads) == len({head.stream for head in heads}) > 6
@@ -126,10 +144,12 @@ def made_up(hint: object) -> object:
     return plain[hint]  # type: ignore[index] # a hint is one of these
 
 
-async def test_a_fact_of_every_kind_comes_back_as_it_was_linked(office: Office, database: RolledBackDatabase) -> None:
-    story = await office.file()
+async def test_a_fact_of_every_kind_comes_back_as_it_was_linked(
+    module_office: Office, module_database: RolledBackDatabase
+) -> None:
+    story = await module_office.file()
     by = Actor(Role.INTAKE, 'intake "é" \\ \N{GRINNING FACE}')
-    async with database.transaction() as connection:
+    async with module_database.transaction() as connection:
         for fact in ALL:
             hints = get_type_hints(fact)
             values = {each.name: made_up(hints[each.name]) for each in fields(fact)}
@@ -154,17 +174,17 @@ def _anything(dice: random.Random, depth: int = 0) -> object:
 
 
 async def test_any_json_is_linked_alike_by_the_database_and_the_domain(
-    office: Office, database: RolledBackDatabase
+    module_office: Office, module_database: RolledBackDatabase
 ) -> None:
     dice = dice_of(SEED)
-    story = await office.file()
+    story = await module_office.file()
     row = {"kind": "made.up", "case_id": UUID(story.case_id), "at": NOON, "by_role": "intake", "by": "intake.1"}
-    async with database.transaction() as connection:
+    async with module_database.transaction() as connection:
         await connection.execute(insert(t.facts), [{**row, "id": uuid4(), "data": _anything(dice)} for _ in range(300)])
         assert await examined(connection) == []
 
 
-async def test_writers_of_one_stream_take_turns(committed_office: Office) -> None:
+async def test_writers_of_one_stream_take_turns(committed_office: Office, committed_database: Database) -> None:
     """A new code for a complainant takes no lock of the complaint; its facts are in a row all the same."""
     office = committed_office
     story = await office.file(complainants=[{}, {}, {}])
@@ -173,10 +193,8 @@ async def test_writers_of_one_stream_take_turns(committed_office: Office) -> Non
         *(office.intake.patch(f"/v1/complaints/{story.complaint_id}", {"precinct": f"P{n}"}) for n in range(4)),
         *(office.intake.patch(f"/v1/parties/{who.party_id}", {"accommodations": "x"}) for who in story.complainants),
     )
-    engine = create_engine(office.settings)
-    async with engine.connect() as connection:
+    async with committed_database.transaction() as connection:
         assert await examined(connection) == []
-    await engine.dispose()
 
 
 @pytest.mark.parametrize(
@@ -189,20 +207,22 @@ async def test_writers_of_one_stream_take_turns(committed_office: Office) -> Non
         "TRUNCATE chain_heads",
     ],
 )
-async def test_a_head_never_moves_back(office: Office, database: RolledBackDatabase, statement: str) -> None:
-    await office.file()
-    async with database.transaction() as connection:
+async def test_a_head_never_moves_back(
+    module_office: Office, module_database: RolledBackDatabase, statement: str
+) -> None:
+    await module_office.file()
+    async with module_database.transaction() as connection:
         with pytest.raises(IntegrityError, match=r"never back|append-only"):
             async with connection.begin_nested():
                 await connection.execute(text(statement))
 
 
 async def test_whoever_names_a_place_in_the_chain_is_given_the_next_one(
-    office: Office, database: RolledBackDatabase
+    module_office: Office, module_database: RolledBackDatabase
 ) -> None:
-    story = await office.file()
+    story = await module_office.file()
     row = {"id": uuid4(), "kind": "made.up", "case_id": UUID(story.case_id), "data": {}, "at": NOON}
-    async with database.transaction() as connection:
+    async with module_database.transaction() as connection:
         forged = {"sequence": 1, "link": b"forged", "by_role": "intake", "by": "intake.1"}
         await connection.execute(insert(t.facts).values(**row, **forged))
         assert await examined(connection) == []
@@ -387,14 +407,13 @@ async def unseen(owner: Owner, deeds: Sequence[Callable[[Owner], Awaitable[None]
     return missed
 
 
+@pytest.mark.usefixtures("busy")
 async def test_200_changes_made_by_the_owner_of_the_tables_are_found_every_one(
-    office: Office,
-    database: RolledBackDatabase,
+    module_database: RolledBackDatabase,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
-    await tell_stories(office)
-    async with database.transaction() as connection:
+    async with module_database.transaction() as connection:
         owner = await owner_of(connection)
         assert await examined(connection) == []
         deeds = owner.dice.choices(DEEDS, k=EDITS)
@@ -410,11 +429,11 @@ async def test_200_changes_made_by_the_owner_of_the_tables_are_found_every_one(
     assert (blind["edits_the_body"], blind["swaps_two_streams"]) == (10, 10)
 
 
+@pytest.mark.usefixtures("busy")
 async def test_a_chain_that_was_rewritten_is_found_beside_what_was_exported_before(
-    office: Office, database: RolledBackDatabase
+    module_database: RolledBackDatabase,
 ) -> None:
-    await tell_stories(office)
-    async with database.transaction() as connection:
+    async with module_database.transaction() as connection:
         owner = await owner_of(connection)
         exported = [head async for head in chains.heads(connection)]
         assert await unseen(owner, [Owner.rewrites] * 20, *exported) == {}
@@ -438,20 +457,6 @@ BESIDE: Final = {
 """What is shown of what happened, and a change of it that no fact tells of."""
 
 
-@pytest.fixture
-async def busy(office: Office) -> Office:
-    """An office in which there is something in each of these tables."""
-    await tell_stories(office)
-    story = await (await office.file(officers=[{}, {}])).to_scheduled()
-    await office.director.post(f"{story.path}/approvals", {"approver": "director", "approved": True})
-    today = NOON.date().isoformat()
-    await office.intake.post(f"{story.path}/pauses", {"reason": "leave", "starts_on": today, "ends_on": today})
-    office.clock.advance(days=3, hours=1)
-    absent = {"party_id": story.officers[0].party_id, "excused": True}
-    await office.coordinator.post(f"/v1/sessions/{story.session_id}/absences", absent)
-    return office
-
-
 DEEDS_BESIDE: Final = {
     "edit": "UPDATE {table} SET {change} WHERE {key} = (SELECT {key} FROM {table} ORDER BY {key} LIMIT 1)",
     "delete": "DELETE FROM {table} WHERE {key} = (SELECT {key} FROM {table} ORDER BY {key} LIMIT 1)",
@@ -459,12 +464,14 @@ DEEDS_BESIDE: Final = {
     "insert": "INSERT INTO {table} SELECT (jsonb_populate_record(other, jsonb_build_object('id', gen_random_uuid()))).*"
     " FROM {table} AS other LIMIT 1",
 }
-DONE_BESIDE: Final = [
-    (table, deed)
+DONE_BESIDE: Final = {
+    table: [
+        deed
+        for deed in DEEDS_BESIDE
+        if (deed == "edit" or table != "disclosures") and (deed != "move" or "at" in t.metadata.tables[table].c)
+    ]
     for table in BESIDE
-    for deed in DEEDS_BESIDE
-    if (deed == "edit" or table != "disclosures") and (deed != "move" or "at" in t.metadata.tables[table].c)
-]
+}
 
 
 async def beside(connection: AsyncConnection) -> list[Problem]:
@@ -484,17 +491,20 @@ async def without_walls(connection: AsyncConnection, table: str) -> None:
 
 
 @pytest.mark.usefixtures("busy")
-async def test_what_is_shown_beside_the_facts_is_held_against_them(database: RolledBackDatabase) -> None:
-    async with database.transaction() as connection:
-        for table, deed in DONE_BESIDE:
+async def test_what_is_shown_beside_the_facts_is_held_against_them(module_database: RolledBackDatabase) -> None:
+    async with module_database.transaction() as connection:
+        for table, deeds in DONE_BESIDE.items():
             key = "sha256" if table == "disclosures" else "id"
-            savepoint = await connection.begin_nested()
+            walled = await connection.begin_nested()
             await without_walls(connection, table)
             assert await beside(connection) == [], table
-            statement = text(DEEDS_BESIDE[deed].format(table=table, key=key, change=BESIDE[table]))
-            assert (await connection.execute(statement)).rowcount >= 1
-            assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_FACT}, f"{deed} {table}"
-            await savepoint.rollback()
+            for deed in deeds:
+                whole = await connection.begin_nested()
+                statement = text(DEEDS_BESIDE[deed].format(table=table, key=key, change=BESIDE[table]))
+                assert (await connection.execute(statement)).rowcount >= 1
+                assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_FACT}, f"{deed} {table}"
+                await whole.rollback()
+            await walled.rollback()
 
 
 OF_A_HOLD_AND_THE_LIKE: Final = (
@@ -512,8 +522,10 @@ OF_A_HOLD_AND_THE_LIKE: Final = (
 
 
 @pytest.mark.usefixtures("busy")
-async def test_a_hold_or_an_attestation_is_not_made_up_or_taken_back_unseen(database: RolledBackDatabase) -> None:
-    async with database.transaction() as connection:
+async def test_a_hold_or_an_attestation_is_not_made_up_or_taken_back_unseen(
+    module_database: RolledBackDatabase,
+) -> None:
+    async with module_database.transaction() as connection:
         for change in OF_A_HOLD_AND_THE_LIKE:
             savepoint = await connection.begin_nested()
             assert (await connection.execute(text(f"UPDATE {change}"))).rowcount >= 1, change
@@ -538,8 +550,10 @@ OF_A_REPORT: Final = (
 
 
 @pytest.mark.usefixtures("busy")
-async def test_no_word_of_a_report_is_changed_unseen_and_its_case_is_not_named(database: RolledBackDatabase) -> None:
-    async with database.transaction() as connection:
+async def test_no_word_of_a_report_is_changed_unseen_and_its_case_is_not_named(
+    module_database: RolledBackDatabase,
+) -> None:
+    async with module_database.transaction() as connection:
         reports = set(await connection.scalars(select(t.mandatory_reports.c.id)))
         for change in OF_A_REPORT:
             savepoint = await connection.begin_nested()
@@ -551,10 +565,10 @@ async def test_no_word_of_a_report_is_changed_unseen_and_its_case_is_not_named(d
 
 
 async def test_a_case_that_lost_its_facts_and_its_head_still_shows(
-    office: Office, database: RolledBackDatabase
+    module_office: Office, module_database: RolledBackDatabase
 ) -> None:
-    story = await office.file()
-    async with database.transaction() as connection:
+    story = await module_office.file()
+    async with module_database.transaction() as connection:
         owner = await owner_of(connection)
         await connection.execute(t.facts.delete().where(t.facts.c.case_id == UUID(story.case_id)))
         await connection.execute(t.chain_heads.delete().where(t.chain_heads.c.stream == UUID(story.case_id)))
@@ -563,10 +577,10 @@ async def test_a_case_that_lost_its_facts_and_its_head_still_shows(
 
 @pytest.mark.parametrize("at", ["infinity", "-infinity", "20000-01-01 00:00:00+00", "4000-01-01 00:00:00+00 BC"])
 async def test_what_no_reader_expects_is_a_problem_and_no_crash(
-    office: Office, database: RolledBackDatabase, at: str
+    module_office: Office, module_database: RolledBackDatabase, at: str
 ) -> None:
-    story = await office.file()
-    async with database.transaction() as connection:
+    story = await module_office.file()
+    async with module_database.transaction() as connection:
         owner = await owner_of(connection)
         await connection.execute(text(f"UPDATE facts SET at = '{at}' WHERE case_id = '{story.case_id}'"))  # noqa: S608
         problems = await examined(owner.connection)

@@ -7,7 +7,8 @@ fact, and is not covered, such as the reason of a director's override; nor are s
 what is sealed, all is held to be: a text that is not was put there by nobody who had the key.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import cache
 
 from sqlalchemy import ColumnElement, Text, cast, func, literal, or_, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,18 +27,24 @@ from mediation_api.repository.sealing import Opened
 
 async def unlike_facts(connection: AsyncConnection) -> AsyncIterator[Problem]:
     """Each record that differs from its fact, has none, or is missing."""
-    for statement in _differences():
+    for statement in _put_together(_differences):
         async for row in await connection.stream(statement):
             yield Problem(Flaw.UNLIKE_FACT, row.stream, row.sequence)
-    for statement in _unsealed():
+    for statement in _put_together(_unsealed):
         async for row in await connection.stream(statement):
             yield Problem(Flaw.UNSEALED, row.stream, row.sequence)
     # What is sealed is opened, and hashed here.
-    for statement in (_texts_of_agreements(), _contents_of_reports()):
+    for statement in _put_together(_hashed_texts):
         async for row in await connection.stream(statement):
             stream, sequence, sha256, *lines = row
             if text_hash("\n".join(lines)) != sha256:
                 yield Problem(Flaw.UNLIKE_FACT, stream, sequence)
+
+
+@cache
+def _put_together(statements: Callable[[], Iterator[AnySelect]]) -> tuple[AnySelect, ...]:
+    """Once: it takes longer than to have them answered."""
+    return tuple(statements())
 
 
 def _unsealed() -> Iterator[AnySelect]:
@@ -137,6 +144,11 @@ def _gone_without_a_word() -> AnySelect:
     )
     gone = select(agreements.case_id.label("stream"), literal(0).label("sequence"))
     return gone.where(agreements.text.is_(None), ~told.exists())
+
+
+def _hashed_texts() -> Iterator[AnySelect]:
+    yield _texts_of_agreements()
+    yield _contents_of_reports()
 
 
 def _texts_of_agreements() -> AnySelect:
