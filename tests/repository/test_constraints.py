@@ -1,5 +1,6 @@
 """What the tables refuse, whatever the code above them believes: each constraint, and the row it is there to refuse."""
 
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -9,12 +10,14 @@ from sqlalchemy import CheckConstraint, UniqueConstraint, insert, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint, Range
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from tests.conftest import RolledBackDatabase, rolled_back
 
 from mediation_api.repository.cases import constraint_of
-from mediation_api.repository.database import Database
+from mediation_api.repository.database import create_engine
 from mediation_api.repository.resealing import SEALED
 from mediation_api.repository.sealing import MARK, Ciphertext, Sealed
 from mediation_api.repository.tables import APPEND_ONLY, metadata
+from mediation_api.settings import Settings
 
 Row = dict[str, object]
 
@@ -369,6 +372,34 @@ async def _insert_all(connection: AsyncConnection) -> None:
             await _insert(connection, "participants", ROWS["participants"] | {"party_id": DALE, "side": "officer"})
 
 
+@pytest.fixture(scope="module")
+async def module_database(
+    settings: Settings, as_owner: Callable[[Settings], Settings]
+) -> AsyncIterator[RolledBackDatabase]:
+    """A database of which the owner has put a row into each table."""
+    engine = create_engine(as_owner(settings))
+    async with rolled_back(engine) as database:
+        async with database.transaction() as connection:
+            await _insert_all(connection)
+        yield database
+    await engine.dispose()
+
+
+@pytest.fixture
+async def owner(module_database: RolledBackDatabase, undone: None) -> AsyncIterator[AsyncConnection]:
+    """Whoever owns these tables."""
+    del undone
+    async with module_database.transaction() as connection:
+        yield connection
+
+
+@pytest.fixture
+async def service(owner: AsyncConnection) -> AsyncConnection:
+    """Whom the application connects as."""
+    await owner.execute(text("SET LOCAL ROLE mediation_service"))
+    return owner
+
+
 def _second(table: str, changes: Row | None = None) -> Row:
     row = {**ROWS[table], **ANOTHER.get(table, {})}
     if "id" in row:
@@ -396,42 +427,36 @@ def test_each_constraint_has_a_row_that_it_refuses() -> None:
 
 
 @pytest.mark.parametrize("table", sorted(metadata.tables.keys() - PARENTS))
-async def test_a_good_second_row_is_accepted(database: Database, table: str) -> None:
+async def test_a_good_second_row_is_accepted(service: AsyncConnection, table: str) -> None:
     """Otherwise the tests below would prove nothing."""
-    async with database.transaction() as connection:
-        await _insert_all(connection)
-        await _insert(connection, table, _second(table))
+    await _insert(service, table, _second(table))
 
 
 @pytest.mark.parametrize(("table", "column"), [(table.name, name) for table, names in SEALED.items() for name in names])
 async def test_each_sealed_column_takes_what_is_sealed_or_empty_and_nothing_else(
-    database: Database, table: str, column: str
+    service: AsyncConnection, table: str, column: str
 ) -> None:
     officer = {"side": "officer"} if column == "employee_number" else {}
-    async with database.transaction() as connection:
-        await _insert_all(connection)
-        for bad in (BARE, Ciphertext("sealed."), Ciphertext(f" {MARK}")):
-            with pytest.raises(IntegrityError) as caught:
-                async with connection.begin_nested():
-                    await _insert(connection, table, _second(table, {column: bad, **officer}))
-            assert constraint_of(caught.value) == f"ck_{table}_sealed"
-        for good in ("What is sealed.", *(() if table == "agreements" else (Ciphertext(""),))):
-            async with connection.begin_nested() as tried:
-                await _insert(connection, table, _second(table, {column: good, **officer}))
-                await tried.rollback()
+    for bad in (BARE, Ciphertext("sealed."), Ciphertext(f" {MARK}")):
+        with pytest.raises(IntegrityError) as caught:
+            async with service.begin_nested():
+                await _insert(service, table, _second(table, {column: bad, **officer}))
+        assert constraint_of(caught.value) == f"ck_{table}_sealed"
+    for good in ("What is sealed.", *(() if table == "agreements" else (Ciphertext(""),))):
+        async with service.begin_nested() as tried:
+            await _insert(service, table, _second(table, {column: good, **officer}))
+            await tried.rollback()
 
 
 @pytest.mark.parametrize("constraint", sorted(REFUSED | STRANGERS))
-async def test_the_row_is_refused_by_its_constraint(database: Database, constraint: str) -> None:
+async def test_the_row_is_refused_by_its_constraint(service: AsyncConnection, constraint: str) -> None:
     table, changes = (REFUSED | STRANGERS)[constraint]
-    async with database.transaction() as connection:
-        await _insert_all(connection)
-        if changes.get("case_id") == OTHER:  # a case of another complaint
-            await _insert(connection, "complaints", _second("complaints", {"id": LATE}))
-            await _insert(connection, "cases", ROWS["cases"] | {"id": OTHER, "complaint_id": LATE})
-        with pytest.raises(IntegrityError) as caught:
-            async with connection.begin_nested():
-                await _insert(connection, table, _second(table, changes))
+    if changes.get("case_id") == OTHER:  # a case of another complaint
+        await _insert(service, "complaints", _second("complaints", {"id": LATE}))
+        await _insert(service, "cases", ROWS["cases"] | {"id": OTHER, "complaint_id": LATE})
+    with pytest.raises(IntegrityError) as caught:
+        async with service.begin_nested():
+            await _insert(service, table, _second(table, changes))
 
     assert constraint_of(caught.value) == constraint
 
@@ -448,17 +473,17 @@ async def test_the_row_is_refused_by_its_constraint(database: Database, constrai
         ("readings", {"complaint_id": None, "case_id": None, "listed": [CASE]}),
     ],
 )
-async def test_what_tells_of_a_report_names_nothing_that_leads_there(database: Database, table: str, more: Row) -> None:
+async def test_what_tells_of_a_report_names_nothing_that_leads_there(
+    service: AsyncConnection, table: str, more: Row
+) -> None:
     """No timeline and no list of readings can find it, whatever they ask for."""
-    async with database.transaction() as connection:
-        await _insert_all(connection)
-        with pytest.raises(IntegrityError) as caught:
-            async with connection.begin_nested():
-                await _insert(connection, table, _second(table, {"report_id": REPORT, **more}))
-        alone: Row = {"report_id": REPORT, "case_id": None}
-        if table == "readings":
-            alone["complaint_id"] = None
-        await _insert(connection, table, _second(table, alone))
+    with pytest.raises(IntegrityError) as caught:
+        async with service.begin_nested():
+            await _insert(service, table, _second(table, {"report_id": REPORT, **more}))
+    alone: Row = {"report_id": REPORT, "case_id": None}
+    if table == "readings":
+        alone["complaint_id"] = None
+    await _insert(service, table, _second(table, alone))
 
     assert constraint_of(caught.value) == f"ck_{table}_subject"
 
@@ -471,19 +496,17 @@ async def test_what_tells_of_a_report_names_nothing_that_leads_there(database: D
 )
 @pytest.mark.parametrize("replica", [False, True], ids=["", "as-replica"])
 async def test_what_was_acknowledged_cannot_be_changed(
-    owner_database: Database, table: str, statement: str, *, replica: bool
+    owner: AsyncConnection, table: str, statement: str, *, replica: bool
 ) -> None:
     """Nor by the owner of the tables, nor by somebody who switches the ordinary triggers off."""
     column = next(iter(metadata.tables[table].primary_key)).name
     if table in {"facts", "readings"}:
         column = "at"  # the key is an identity, and refuses by itself
-    async with owner_database.transaction() as connection:
-        await _insert_all(connection)
-        if replica:
-            if not await connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")):
-                pytest.skip("this server's user may not switch triggers off at all")
-            await connection.execute(text("SET LOCAL session_replication_role = replica"))
-        with pytest.raises(IntegrityError, match=f"{table} is append-only"):
-            async with connection.begin_nested():
-                await connection.execute(text(statement.format(table=table, column=column)))
-        assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == 1  # noqa: S608 - our own tables
+    if replica:
+        if not await owner.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")):
+            pytest.skip("this server's user may not switch triggers off at all")
+        await owner.execute(text("SET LOCAL session_replication_role = replica"))
+    with pytest.raises(IntegrityError, match=f"{table} is append-only"):
+        async with owner.begin_nested():
+            await owner.execute(text(statement.format(table=table, column=column)))
+    assert await owner.scalar(text(f"SELECT count(*) FROM {table}")) == 1  # noqa: S608 - our own tables
