@@ -1,7 +1,7 @@
 """Every operation has its row in the table of access, and every cell of it holds over HTTP."""
 
 import re
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import httpx
@@ -17,7 +17,12 @@ NOTHING: Final = UUID("00000000-0000-4000-8000-000000000000")
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/{name}"}
 
 
-def operations(app: FastAPI) -> list[tuple[str, str, str]]:
+Operations: TypeAlias = "list[tuple[str, str, str]]"
+
+pytestmark = pytest.mark.usefixtures("undone")
+
+
+def operations(app: FastAPI) -> Operations:
     """Name, method and path of each operation; one entry for each route."""
     found = []
     for context in iter_route_contexts(app.routes):
@@ -30,18 +35,25 @@ def operations(app: FastAPI) -> list[tuple[str, str, str]]:
     return found
 
 
-def test_routes_and_rows_are_one_to_one(app: FastAPI) -> None:
-    names = [name for name, _, _ in operations(app)]
+@pytest.fixture(scope="module")
+def all_operations(module_app: FastAPI) -> Operations:
+    """Those of the application."""
+    return operations(module_app)
+
+
+def test_routes_and_rows_are_one_to_one(all_operations: Operations) -> None:
+    names = [name for name, _, _ in all_operations]
     assert sorted(names) == sorted(ACCESS)
 
 
-def test_nothing_but_the_documentation_stands_outside_the_contract(app: FastAPI) -> None:
-    outside = {str(c.path_format) for c in iter_route_contexts(app.routes) if not getattr(c, "include_in_schema", True)}
+def test_nothing_but_the_documentation_stands_outside_the_contract(module_app: FastAPI) -> None:
+    contexts = iter_route_contexts(module_app.routes)
+    outside = {str(context.path_format) for context in contexts if not getattr(context, "include_in_schema", True)}
     assert outside == DOCUMENTATION
 
 
-def test_each_operation_has_an_address_of_its_own(app: FastAPI) -> None:
-    addresses = [(method, path) for _, method, path in operations(app)]
+def test_each_operation_has_an_address_of_its_own(all_operations: Operations) -> None:
+    addresses = [(method, path) for _, method, path in all_operations]
     assert len(addresses) == len(set(addresses))
 
 
@@ -66,10 +78,12 @@ def filled_in(path: str) -> str:
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_every_cell_of_the_table_holds(role: Role, app: FastAPI, office: Office) -> None:
+async def test_every_cell_of_the_table_holds(
+    role: Role, module_app: FastAPI, module_office: Office, all_operations: Operations
+) -> None:
     """Without a row a role is refused before its request is looked at; with one, it is not refused for its role."""
-    somebody = caller(role, office, app)
-    for operation, method, path in operations(app):
+    somebody = caller(role, module_office, module_app)
+    for operation, method, path in all_operations:
         response = await somebody.send(method, filled_in(path), None if method == "GET" else {})
         said = f"{role} {operation}: {response.status_code}"
         if role in ACCESS[operation]:
@@ -84,15 +98,17 @@ async def test_every_cell_of_the_table_holds(role: Role, app: FastAPI, office: O
 
 @pytest.mark.parametrize("operation", SCOPES)
 async def test_a_token_without_the_scope_of_an_operation_is_refused(
-    operation: str, app: FastAPI, office: Office
+    operation: str, module_office: Office, all_operations: Operations
 ) -> None:
     """With the one scope it is let through; with all the others it is told which is missing."""
     role = next(role for role in CITY_ROLES if role in ACCESS[operation])
     scope = SCOPES[operation]
-    (method, path) = next((method, path) for name, method, path in operations(app) if name == operation)
+    (method, path) = next((method, path) for name, method, path in all_operations if name == operation)
 
     async def sent(scopes: str) -> httpx.Response:
-        limited = office.caller(role, f"{role}.nobody", "no-such-number" if role is Role.OFFICER else None, scopes)
+        limited = module_office.caller(
+            role, f"{role}.nobody", "no-such-number" if role is Role.OFFICER else None, scopes
+        )
         return await limited.send(method, filled_in(path), None if method == "GET" else {})
 
     assert (await sent(f"openid {scope}")).status_code not in {401, 403}
@@ -101,9 +117,9 @@ async def test_a_token_without_the_scope_of_an_operation_is_refused(
     assert refused.headers["WWW-Authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
 
 
-async def test_a_token_that_proves_nothing_opens_nothing(app: FastAPI, office: Office) -> None:
+async def test_a_token_that_proves_nothing_opens_nothing(module_office: Office, all_operations: Operations) -> None:
     """Not even what the public may do: whoever shows a token is held to it."""
-    forged = Caller(office.client, "a.b.c")
-    for operation, method, path in operations(app):
+    forged = Caller(module_office.client, "a.b.c")
+    for operation, method, path in all_operations:
         response = await forged.send(method, filled_in(path), None if method == "GET" else {})
         assert response.status_code == 401, f"{operation}: {response.status_code}"
