@@ -1,7 +1,7 @@
 """Every operation, called by everybody, for every object: what comes of it is what the table of access says.
 
-`MATRIX=whole` plays every cell; unless it is set, whoever may not call an operation at all tries it on one object, as
-the rest of that row is the same refusal (tests/routers/test_access.py). conftest.py says how many there were.
+`MATRIX=whole` plays every cell; unless it is set, whoever must stand in a relation to what is theirs tries every
+object, and each object somebody of the office (matrix.py). conftest.py says how many there were.
 """
 
 import json
@@ -68,10 +68,12 @@ def changed(operation: str, row: dict[Role, Relation] | None) -> dict[str, Mappi
     return table if row is None else {**table, operation: MappingProxyType(row)}
 
 
-async def played_with(world: World, name: str, row: dict[Role, Relation] | None, patch: pytest.MonkeyPatch) -> Played:
+async def played_with(
+    world: World, name: str, row: dict[Role, Relation] | None, patch: pytest.MonkeyPatch, *, whole: bool = False
+) -> Played:
     """What is found when the service goes by another row."""
     patch.setattr("mediation_api.domain.access.ACCESS", changed(name, row))
-    return await play(world, OPERATIONS[operation_id(name)], ACCESS, whole=False)
+    return await play(world, OPERATIONS[operation_id(name)], ACCESS, whole=whole)
 
 
 async def test_an_operation_without_a_row_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +95,7 @@ async def test_a_role_that_is_taken_out_of_a_row_is_seen(
 
 async def test_a_role_that_is_put_into_a_row_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     more = {**ACCESS["get_party"], Role.AUDITOR: Relation.OFFICE}
-    found = (await played_with(world, "get_party", more, monkeypatch)).mismatches
+    found = (await played_with(world, "get_party", more, monkeypatch, whole=True)).mismatches
     assert "getParty auditor own: 403 by the table, and 200" in found
 
 
