@@ -21,6 +21,7 @@ import httpx
 import pytest
 from sqlalchemy import RowMapping, Select
 from tests.build import Caller, Office, Story
+from tests.repository.statements import put_together_anew
 from tests.security.linearizability import Operation, violation
 from tests.security.register import MEDIATOR, SESSIONS, SIDES, Ask, Fact, Paper, Register, Told, step
 
@@ -305,10 +306,11 @@ async def test_a_planted_fault_is_found_within_a_minute(
 ) -> None:
     plant(monkeypatch)
     began = time.monotonic()
-    async for history, wrong in histories(committed_office, itertools.count()):
-        took = time.monotonic() - began
-        assert took < LIMIT_SECONDS, f"not found in {history.number + 1} histories"
-        if wrong is not None:
-            told = plant.__name__.strip("_").replace("_", " ")
-            record_property("figure", f"{told}: found in history {history.number + 1}, after {took:.1f} s")
-            return
+    with put_together_anew():
+        async for history, wrong in histories(committed_office, itertools.count()):
+            took = time.monotonic() - began
+            assert took < LIMIT_SECONDS, f"not found in {history.number + 1} histories"
+            if wrong is not None:
+                told = plant.__name__.strip("_").replace("_", " ")
+                record_property("figure", f"{told}: found in history {history.number + 1}, after {took:.1f} s")
+                return
