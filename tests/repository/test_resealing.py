@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from tests.build import Caller, Office, Story
-from tests.conftest import Clock, application, calling
+from tests.conftest import Clock, office_on
 from tests.repository.dumping import REASON, dump, sealed_words, told
 
 from mediation_api.domain.chain import Flaw, Problem
@@ -32,6 +32,9 @@ from mediation_api.settings import Settings, SettingsError
 
 NEW: Final = f"2026-b:{base64.b64encode(b'n' * 32).decode()}"
 
+STORIES: Final = 10
+"""That are told, and read and changed, while keys rotate."""
+
 
 def under(settings: Settings, *keys: str, **more: str) -> Settings:
     """The settings with these encryption keys, and other secrets."""
@@ -42,15 +45,6 @@ def under(settings: Settings, *keys: str, **more: str) -> Settings:
 def both(settings: Settings) -> Settings:
     """With a new key before the one there was."""
     return under(settings, NEW, settings.encryption_keys.get_secret_value())
-
-
-@asynccontextmanager
-async def serving(settings: Settings, keys: Path, clock: Clock) -> AsyncIterator[Office]:
-    """An office that is served with these settings."""
-    database = Database.of(settings)
-    async with calling(application(settings, clock, database)) as client:
-        yield Office(client, settings, keys, clock)
-    await database.close()
 
 
 @asynccontextmanager
@@ -101,7 +95,7 @@ async def test_nobody_sees_a_rotation(committed: Settings, committed_office: Off
     done = await rotate(both(committed))
 
     assert done == Rotation(sealed=0, wrapped=2, hashed=0)  # the complaint's, and the mediator's
-    async with serving(under(committed, NEW), keys, clock) as office:
+    async with office_on(under(committed, NEW), keys, clock) as office:
         assert await seen(office, story) == before
     assert (await standing(under(committed, NEW))).is_done
     assert await rotate(under(committed, NEW)) == Rotation()
@@ -109,11 +103,11 @@ async def test_nobody_sees_a_rotation(committed: Settings, committed_office: Off
 
 async def test_requests_are_served_while_keys_rotate(committed: Settings, keys: Path, clock: Clock) -> None:
     rotating = both(committed)
-    async with serving(committed, keys, clock) as before:
-        stories = [await (await before.file()).to_asking() for _ in range(25)]
+    async with office_on(committed, keys, clock) as before:
+        stories = [await (await before.file()).to_asking() for _ in range(STORIES)]
     answers: list[httpx.Response] = []
     done = asyncio.Event()
-    async with serving(rotating, keys, clock) as office:
+    async with office_on(rotating, keys, clock) as office:
 
         async def ask(work: Callable[[int], Awaitable[httpx.Response]]) -> None:
             turn = 0
@@ -140,10 +134,10 @@ async def test_requests_are_served_while_keys_rotate(committed: Settings, keys: 
         done.set()
         await asyncio.gather(*asking)
 
-    assert rotated.wrapped == 25
+    assert rotated.wrapped == STORIES
     assert {answer.status_code for answer in answers} == {200}
     assert len(answers) >= 50
-    assert (await standing(rotating)).keys == {"2026-b": 25}
+    assert (await standing(rotating)).keys == {"2026-b": STORIES}
 
 
 async def test_what_a_request_holds_is_passed_over_and_taken_the_next_time(
@@ -177,7 +171,7 @@ async def test_another_search_secret_is_hashed_under_and_officers_find_their_cas
 ) -> None:
     story = await (await committed_office.file()).to_asking()
     another = under(committed, committed.encryption_keys.get_secret_value(), search_secret="dev-only-" + "z" * 32)
-    async with serving(another, keys, clock) as office:
+    async with office_on(another, keys, clock) as office:
         officer = reader(office, story, "officer")
         await officer.get(story.path, 404)
 
