@@ -376,6 +376,7 @@ class Histories(RuleBasedStateMachine):
         world = self.world
         self.sound = True
         self.changed = False
+        self.tried = False
         self.clock = Clock()
         self.transaction = rolled_back(world.engine)
         database = self.run(self.transaction.__aenter__())
@@ -450,7 +451,7 @@ class Histories(RuleBasedStateMachine):
 
         Of what is `hidden` from the caller no other refusal may tell.
         """
-        self.sound = False
+        self.sound, self.tried = False, True
         response = self.send(who, method, path, body)
         answer: dict[str, object] = response.json()
         if hidden or refusals:
@@ -1281,9 +1282,10 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def the_office_sees_the_model(self) -> None:
-        if not self.attempts or not self.sound:
+        """After whatever was tried, once."""
+        if not self.attempts or not self.sound or not self.tried:
             return
-        self.sound = False
+        self.sound = self.tried = False
         case = self.case
         seen = self.read(self.office.coordinator, case.path)
         assert seen["state"] == case.state
@@ -1320,7 +1322,8 @@ class Histories(RuleBasedStateMachine):
             self.what_was_acknowledged_is_there()
             self.changed = False
 
-    def each_party_sees_its_own_part(self) -> None:
+    def each_party_sees_its_own_part(self, *, strangers: bool = False) -> None:
+        """Those who take part and, where asked for, mediators who were never proposed."""
         self.sound = False
         case = self.case
         for person in self.people.values():
@@ -1341,7 +1344,8 @@ class Histories(RuleBasedStateMachine):
             assert (seen["mediator_name"] is not None) == (shown and case.mediator is not None)
             live = case.live if shown else None
             assert _fields(seen["next_session"], "id", "state") == (live and (live.id, live.state))
-        for mediator in self.mediators:
+        proposed = [proposal.mediator for proposal in case.proposals]
+        for mediator in (mediator for mediator in self.mediators if strangers or mediator in proposed):
             response = self.send(self.voice(mediator), "GET", case.path)
             assert response.status_code == (200 if case.is_seen_by(mediator) else 404)
         self.sound = True
@@ -1401,7 +1405,7 @@ class Histories(RuleBasedStateMachine):
             self.the_office_sees_the_model()
         for person in self.people.values():
             self.answer(person, staff=True)  # it is refused, and to who has left not because of the close
-        self.each_party_sees_its_own_part()
+        self.each_party_sees_its_own_part(strangers=True)
         self.what_was_acknowledged_is_there()
 
 
