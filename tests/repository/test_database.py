@@ -1,7 +1,7 @@
 """The connection to PostgreSQL: what commits, what does not, and what a lost server does to it."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,16 +10,18 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
+from tests.conftest import Run, fresh_database
 
 from mediation_api.repository.database import Database, create_engine, migrations_folder
 from mediation_api.repository.migrating import migrations_config
 from mediation_api.settings import Settings, SettingsError
 
 
-@pytest.fixture
-def owned(committed: Settings, as_owner: Callable[[Settings], Settings]) -> Settings:
-    """A database of the test's own, as its owner, who may make tables."""
-    return as_owner(committed)
+@pytest.fixture(scope="module")
+def owned(run: Run, keys: Path, server_url: str, as_owner: Callable[[Settings], Settings]) -> Iterator[Settings]:
+    """A database for these tests, as its owner, who may make tables."""
+    with fresh_database(run, keys, server_url) as settings:
+        yield as_owner(settings)
 
 
 @pytest.fixture
@@ -27,6 +29,16 @@ async def real(owned: Settings) -> AsyncIterator[Database]:
     database = Database.of(owned)
     async with database.transaction() as connection:
         await connection.execute(text("CREATE TABLE things (name text NOT NULL)"))
+    yield database
+    async with database.transaction() as connection:
+        await connection.execute(text("DROP TABLE things"))
+    await database.close()
+
+
+@pytest.fixture
+async def migrated(committed: Settings, as_owner: Callable[[Settings], Settings]) -> AsyncIterator[Database]:
+    """One whose revision a test may change."""
+    database = Database.of(as_owner(committed))
     yield database
     await database.close()
 
@@ -126,8 +138,8 @@ async def test_a_connection_that_lay_unused_is_probed(real: Database, monkeypatc
     assert len(probes) == 1
 
 
-async def test_a_full_pool_is_an_error_after_the_time_limit(committed: Settings) -> None:
-    database = Database.of(committed.model_copy(update={"pool_size": 1, "pool_timeout_seconds": 0.05}))
+async def test_a_full_pool_is_an_error_after_the_time_limit(settings: Settings) -> None:
+    database = Database.of(settings.model_copy(update={"pool_size": 1, "pool_timeout_seconds": 0.05}))
     try:
         async with database.transaction():
             with pytest.raises(NoConnectionFreeError):
@@ -160,18 +172,18 @@ async def test_a_migrated_database_is_ready(real: Database) -> None:
 
 
 @pytest.mark.parametrize("statement", ["DROP TABLE alembic_version", "DELETE FROM alembic_version"])
-async def test_a_database_that_was_never_migrated_is_not_ready(real: Database, statement: str) -> None:
-    async with real.transaction() as connection:
+async def test_a_database_that_was_never_migrated_is_not_ready(migrated: Database, statement: str) -> None:
+    async with migrated.transaction() as connection:
         await connection.execute(text(statement))
 
-    assert not await real.ready()
+    assert not await migrated.ready()
 
 
-async def test_a_database_that_a_newer_release_migrated_is_ready(real: Database) -> None:
-    async with real.transaction() as connection:
+async def test_a_database_that_a_newer_release_migrated_is_ready(migrated: Database) -> None:
+    async with migrated.transaction() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = 'of the future'"))
 
-    assert await real.ready()
+    assert await migrated.ready()
 
 
 async def test_a_database_behind_this_release_is_not_ready(real: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,14 +234,14 @@ def test_encryption_is_not_left_in_the_address(settings: Settings) -> None:
     assert "sslmode" not in arguments
 
 
-async def test_the_first_host_that_takes_writes_is_used(committed: Settings) -> None:
+async def test_the_first_host_that_takes_writes_is_used(settings: Settings) -> None:
     """A host that is away comes first; the driver goes on to the next."""
-    url = committed.database_url.get_secret_value()
+    url = settings.database_url.get_secret_value()
     if "host=" not in url:
         pytest.skip("needs the embedded server")
     folder = url.partition("host=")[2]
     both = url.partition("?")[0] + f"?host=/nowhere,{folder}&port=5432,5432&target_session_attrs=read-write"
-    database = Database.of(committed.model_copy(update={"database_url": SecretStr(both)}))
+    database = Database.of(settings.model_copy(update={"database_url": SecretStr(both)}))
     try:
         assert await database.ready()
     finally:

@@ -14,7 +14,7 @@ from benchmarks.plans import Plan, caught, explained
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.build import Caller, Office
-from tests.conftest import Clock, application, calling
+from tests.conftest import Clock, Run, application, calling, fresh_database
 
 from mediation_api.domain.access import Actor, Role
 from mediation_api.repository.database import Database, create_engine
@@ -92,26 +92,27 @@ class Reader:
         return self._engine.connect()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def reader(
-    committed: Settings, as_owner: Callable[[Settings], Settings], keys: Path, clock: Clock
+    run: Run, keys: Path, server_url: str, as_owner: Callable[[Settings], Settings]
 ) -> AsyncIterator[Reader]:
     """On a database of its own: where others rolled back, their rows would be looked at as well."""
-    owner = create_engine(as_owner(committed))
-    autocommit = owner.execution_options(isolation_level="AUTOCOMMIT")
-    async with autocommit.connect() as connection:
-        name = make_url(committed.database_url.get_secret_value()).database
-        for habit in LARGE:
-            await connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET {habit} = off')
-    async with owner.begin() as connection:
-        await fill(connection, cases=CASES, of_one=OF_ONE)
-    async with autocommit.connect() as connection:
-        await connection.exec_driver_sql("VACUUM ANALYZE")
-    await owner.dispose()
-    engine = create_engine(committed)
-    async with calling(application(committed, clock, Database(engine, engine))) as client:
-        yield Reader(Office(client, committed, keys, clock), engine)
-    await engine.dispose()
+    with fresh_database(run, keys, server_url) as settings:
+        owner = create_engine(as_owner(settings))
+        autocommit = owner.execution_options(isolation_level="AUTOCOMMIT")
+        async with autocommit.connect() as connection:
+            name = make_url(settings.database_url.get_secret_value()).database
+            for habit in LARGE:
+                await connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET {habit} = off')
+        async with owner.begin() as connection:
+            await fill(connection, cases=CASES, of_one=OF_ONE)
+        async with autocommit.connect() as connection:
+            await connection.exec_driver_sql("VACUUM ANALYZE")
+        await owner.dispose()
+        engine, clock = create_engine(settings), Clock()
+        async with calling(application(settings, clock, Database(engine, engine))) as client:
+            yield Reader(Office(client, settings, keys, clock), engine)
+        await engine.dispose()
 
 
 async def test_a_deep_page_looks_at_no_more_than_the_first(reader: Reader) -> None:

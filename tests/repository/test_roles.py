@@ -30,9 +30,9 @@ def _as(settings: Settings, login: str) -> Settings:
 
 
 @pytest.fixture
-async def administrator(committed: Settings, as_owner: OwnerOf) -> AsyncIterator[AsyncEngine]:
-    """The server's administrator, in a database of the test's own."""
-    engine = create_engine(as_owner(committed)).execution_options(isolation_level="AUTOCOMMIT")
+async def administrator(settings: Settings, as_owner: OwnerOf) -> AsyncIterator[AsyncEngine]:
+    """The server's administrator, in this worker's database."""
+    engine = create_engine(as_owner(settings)).execution_options(isolation_level="AUTOCOMMIT")
     yield engine
     await engine.dispose()
 
@@ -53,71 +53,71 @@ async def _run(engine: AsyncEngine, statement: str) -> None:
         await connection.exec_driver_sql(statement)
 
 
-async def test_a_login_of_the_service_is_safe(committed: Settings) -> None:
-    await require_safe_role(committed)
+async def test_a_login_of_the_service_is_safe(settings: Settings) -> None:
+    await require_safe_role(settings)
 
 
-async def test_making_the_roles_again_changes_nothing(administrator: AsyncEngine, committed: Settings) -> None:
+async def test_making_the_roles_again_changes_nothing(administrator: AsyncEngine, settings: Settings) -> None:
     await _run(administrator, roles_sql())
     await _run(administrator, roles_sql())
 
-    await require_safe_role(committed)
+    await require_safe_role(settings)
 
 
-async def test_a_superuser_is_refused(committed: Settings, as_owner: OwnerOf) -> None:
+async def test_a_superuser_is_refused(settings: Settings, as_owner: OwnerOf) -> None:
     with pytest.raises(SettingsError, match="MEDIATION_DATABASE_URL: connects as a superuser, or past row security"):
-        await require_safe_role(as_owner(committed))
+        await require_safe_role(as_owner(settings))
 
 
-async def test_outside_development_a_role_that_is_not_safe_is_not_ready(committed: Settings, as_owner: OwnerOf) -> None:
+async def test_outside_development_a_role_that_is_not_safe_is_not_ready(settings: Settings, as_owner: OwnerOf) -> None:
     """Also where the database was away when the service started."""
     production = {"environment": Environment.PRODUCTION}
-    for settings, is_ready in ((committed, True), (as_owner(committed), False)):
-        database = Database.of(settings.model_copy(update=production))
+    for served, is_ready in ((settings, True), (as_owner(settings), False)):
+        database = Database.of(served.model_copy(update=production))
         assert await database.ready() is is_ready
         await database.close()
 
 
 async def test_a_role_that_passes_row_security_is_refused(
-    administrator: AsyncEngine, login: str, committed: Settings
+    administrator: AsyncEngine, login: str, settings: Settings
 ) -> None:
     await _run(administrator, f"GRANT mediation_service TO {login}")
     await _run(administrator, f"ALTER ROLE {login} BYPASSRLS")
 
     with pytest.raises(SettingsError, match="past row security"):
-        await require_safe_role(_as(committed, login))
+        await require_safe_role(_as(settings, login))
 
 
-async def test_an_owner_of_a_table_is_refused(administrator: AsyncEngine, login: str, committed: Settings) -> None:
+async def test_an_owner_of_a_table_is_refused(administrator: AsyncEngine, login: str, settings: Settings) -> None:
     await _run(administrator, f"GRANT mediation_service TO {login}")
-    await require_safe_role(_as(committed, login))
+    await require_safe_role(_as(settings, login))
     await _run(administrator, "CREATE TABLE of_somebody ()")
     await _run(administrator, f"ALTER TABLE of_somebody OWNER TO {login}")
 
     with pytest.raises(SettingsError, match="owner of tables"):
-        await require_safe_role(_as(committed, login))
+        await require_safe_role(_as(settings, login))
 
 
-async def test_a_role_that_cannot_read_as_a_party_is_refused(login: str, committed: Settings) -> None:
+async def test_a_role_that_cannot_read_as_a_party_is_refused(login: str, settings: Settings) -> None:
     with pytest.raises(SettingsError, match="cannot become mediation_party: serve as mediation_service"):
-        await require_safe_role(_as(committed, login))
+        await require_safe_role(_as(settings, login))
 
 
 async def test_whoever_owns_a_database_can_migrate_it_and_the_service_serves(
-    run: Run, administrator: AsyncEngine, login: str, committed: Settings
+    run: Run, administrator: AsyncEngine, login: str, settings: Settings
 ) -> None:
     """No superuser: what a city's administrator gives is an owner for the migrations, and a login for the service."""
     name = f"{run.prefix}_{uuid.uuid4().hex[:12]}"
     await _run(administrator, f'CREATE DATABASE "{name}" OWNER {login}')
-    url = make_url(_as(committed, login).database_url.get_secret_value()).set(database=name)
-    owner = _with(committed, url.render_as_string(hide_password=False))
-    service = make_url(committed.database_url.get_secret_value()).set(database=name)
+    url = make_url(_as(settings, login).database_url.get_secret_value()).set(database=name)
+    owner = _with(settings, url.render_as_string(hide_password=False))
+    service = make_url(settings.database_url.get_secret_value()).set(database=name)
     config = migrations_config()
     config.attributes["settings"] = owner
     try:
         with ThreadPoolExecutor(1) as thread:  # migrating runs a loop of its own
             thread.submit(command.upgrade, config, "head").result()
-        database = Database.of(_with(committed, service.render_as_string(hide_password=False)))
+        database = Database.of(_with(settings, service.render_as_string(hide_password=False)))
         assert await database.ready()
         async with database.transaction() as connection:
             await connection.execute(text(COMPLAINT))
