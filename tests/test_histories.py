@@ -540,7 +540,7 @@ class Histories(RuleBasedStateMachine):
             if self.case.state == state:
                 getattr(self, f"_{what}")(n)
                 self.the_office_sees_the_model()
-                self.the_parties_see_the_model_and_nothing_is_lost()
+                self.the_parties_see_the_model()
 
     def hire(self, *, active: bool) -> Mediator:
         subject = f"mediator-{self.new_number()}"
@@ -1302,7 +1302,7 @@ class Histories(RuleBasedStateMachine):
         expected = None if proposal is None else (proposal.id, proposal.state)
         assert _fields(seen["assignment"], "id", "state") == expected
         assert _fields(seen["next_session"], "id", "state") == (case.live and (case.live.id, case.live.state))
-        if case.is_open:
+        if case.is_open and self.changed:
             readiness = self.read(self.office.coordinator, f"{case.path}/readiness")
             for gate, missing in (
                 ("scheduling", case.missing_to_schedule()),
@@ -1315,11 +1315,10 @@ class Histories(RuleBasedStateMachine):
         self.sound = True
 
     @invariant()
-    def the_parties_see_the_model_and_nothing_is_lost(self) -> None:
+    def the_parties_see_the_model(self) -> None:
         """After what succeeded; that a refusal changed nothing, the office sees."""
         if self.attempts and self.sound and self.changed:
             self.each_party_sees_its_own_part()
-            self.what_was_acknowledged_is_there()
             self.changed = False
 
     def each_party_sees_its_own_part(self, *, strangers: bool = False) -> None:
@@ -1350,19 +1349,14 @@ class Histories(RuleBasedStateMachine):
             assert response.status_code == (200 if case.is_seen_by(mediator) else 404)
         self.sound = True
 
-    def what_was_acknowledged_is_there(self) -> None:
-        self.sound = False
-        case = self.case
-        office = self.office.coordinator
-        consents = {c["party_id"]: (c["id"], c["decision"]) for c in self.items(office, f"{case.path}/consents")}
-        assert consents == case.consents
-        assert {w["party_id"]: w["id"] for w in self.items(office, f"{case.path}/withdrawals")} == case.withdrawals
-        self.sound = True
-
     def nothing_is_lost(self) -> None:
-        """Of each attempt: what was signed, held and decided, and that every move was one of the table."""
+        """Of each attempt: what was answered, signed, held and decided, and that every move was one of the table."""
         office = self.office.coordinator
         for case in self.attempts:
+            consents = {c["party_id"]: (c["id"], c["decision"]) for c in self.items(office, f"{case.path}/consents")}
+            assert consents == case.consents
+            withdrawals = {w["party_id"]: w["id"] for w in self.items(office, f"{case.path}/withdrawals")}
+            assert withdrawals == case.withdrawals
             papers = self.items(office, f"{case.path}/agreements")
             kept = {p["id"]: (p["kind"], p["sha256"], p["superseded_at"] is not None) for p in papers}
             assert kept == {p.id: (p.kind, p.sha256, p.superseded) for p in case.papers}
@@ -1406,7 +1400,6 @@ class Histories(RuleBasedStateMachine):
         for person in self.people.values():
             self.answer(person, staff=True)  # it is refused, and to who has left not because of the close
         self.each_party_sees_its_own_part(strangers=True)
-        self.what_was_acknowledged_is_there()
 
 
 GUARDIAN = {"name": "Ines Alvarez", "relation": "parent"}
