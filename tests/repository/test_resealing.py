@@ -186,6 +186,7 @@ async def test_a_number_that_does_not_open_is_passed_over(
 ) -> None:
     """And is not hashed as what stands in its place, which would be one number of several officers."""
     monkeypatch.setattr(resealing, "_BETWEEN_ROUNDS_SECONDS", 0)
+    monkeypatch.setattr(resealing, "_ROUNDS", 3)
     await committed_office.file(officers=[{}, {}, {}])
     database = Database.of(committed)
     two = "SELECT id FROM parties WHERE side = 'officer' LIMIT 2"
