@@ -84,13 +84,10 @@ async def test_an_operation_without_a_row_is_seen(world: World, monkeypatch: pyt
     assert "getParty intake own: let through by the table, and 500 internal-error" in deleted.mismatches
 
 
-@pytest.mark.parametrize("role", ACCESS["get_party"])
-async def test_a_role_that_is_taken_out_of_a_row_is_seen(
-    role: Role, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    less = {each: relation for each, relation in ACCESS["get_party"].items() if each is not role}
-    found = (await played_with(world, "get_party", less, monkeypatch)).mismatches
-    assert f"getParty {role} own: let through by the table, and 403 not-permitted" in found
+async def test_a_role_that_is_taken_out_of_a_row_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = (await played_with(world, "get_party", {}, monkeypatch)).mismatches
+    for role in ACCESS["get_party"]:
+        assert f"getParty {role} own: let through by the table, and 403 not-permitted" in found
 
 
 async def test_a_role_that_is_put_into_a_row_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
