@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import httpx
 from tests.build import NO_CONFLICT, Answer, Caller, Office, Story
-from tests.scenarios.conftest import Fork
+from tests.scenarios.conftest import Begun, Fork, once, to
 
-from mediation_api.domain.access import Role
+from mediation_api.domain.access import ACCESS, Role
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -246,25 +246,44 @@ FOR_THE_MEDIATOR = {"555 ", "mail-c", "mail-o", "Safe-", "Aids-"}
 
 
 async def all_that_it_gets(who: Caller, story: Story) -> str:
-    """Every answer to everything, headers and refusals included, as one text."""
-    complaint, session = f"/v1/complaints/{story.complaint_id}", f"/v1/sessions/{story.session_id or NOBODY}"
-    agreement = f"/v1/agreements/{story.agreement.get('id', NOBODY)}"
-    paths = [
-        story.path,
-        *(f"{story.path}/{part}" for part in ("timeline?limit=100", "readiness", "consents", "withdrawals")),
-        *(f"{story.path}/{part}" for part in ("agreements", "attendees", "screenings", "pauses")),
-        *("/v1/cases", "/v1/complaints", "/v1/sessions", "/v1/assignments", "/v1/mediators"),
-        *(complaint, f"{complaint}/parties", session, agreement, f"{agreement}/verification"),
-        *(f"/v1/parties/{p.party_id}" for p in (*story.complainants, *story.officers)),
-    ]
-    answers = [await who.send("GET", path) for path in paths]
+    """Every answer to all that its role may ask, headers and what is not found included, as one text.
+
+    What a role may not ask at all is refused before anything is read (tests/routers/test_matrix.py).
+    """
+    complaint, session = f"/v1/complaints/{story.complaint_id}", f"/v1/sessions/{story.session_id}"
+    agreement = f"/v1/agreements/{story.agreement.get('id')}"
+    pages = [("get_case", story.path), ("get_timeline", f"{story.path}/timeline?limit=100")]
+    pages += [("get_readiness", f"{story.path}/readiness")]
+    parts = ("consents", "withdrawals", "agreements", "attendees", "screenings", "pauses")
+    pages += [(f"list_{part}", f"{story.path}/{part}") for part in parts]
+    lists = ("cases", "complaints", "sessions", "assignments", "mediators")
+    pages += [(f"list_{of}", f"/v1/{of}") for of in lists]
+    pages += [("get_complaint", complaint), ("list_parties", f"{complaint}/parties")]
+    pages += [("get_session", session)] * bool(story.session_id)
+    pages += [("get_agreement", agreement), ("verify_agreement", f"{agreement}/verification")] * bool(story.agreement)
+    pages += [("get_party", f"/v1/parties/{p.party_id}") for p in (*story.complainants, *story.officers)]
+    role = Role.COMPLAINANT if who.identity is None else who.identity[0]
+    return text_of([await who.send("GET", path) for operation, path in pages if role in ACCESS[operation]])
+
+
+async def all_that_it_is_refused(who: Caller, story: Story) -> str:
+    """The answers to what somebody may not do, or not in this way, as one text."""
     refused: list[tuple[str, object]] = [
         (f"{story.path}/consents", {"decision": "agreed", "disclosure_sha256": "0" * 64, "party_id": NOBODY}),
-        (f"{session}/reschedule", {}),
-        (f"{complaint}/parties", {"side": "officer", "name": "X", "employee_number": "EMP-OA", "unit": 1}),
-        (f"{agreement}/signatures", {"sha256": "0" * 64, "signer": {"role": "party", "id": NOBODY}}),
+        (f"/v1/sessions/{story.session_id}/reschedule", {}),
+        (
+            f"/v1/complaints/{story.complaint_id}/parties",
+            {"side": "officer", "name": "X", "employee_number": "EMP-OA", "unit": 1},
+        ),
+        (
+            f"/v1/agreements/{story.agreement['id']}/signatures",
+            {"sha256": "0" * 64, "signer": {"role": "party", "id": NOBODY}},
+        ),
     ]
-    answers += [await who.send("POST", path, body) for path, body in refused]
+    return text_of([await who.send("POST", path, body) for path, body in refused])
+
+
+def text_of(answers: list[httpx.Response]) -> str:
     assert all(answer.status_code < 500 for answer in answers)
     return "\n".join(f"{answer.headers}\n{answer.text}" for answer in answers)
 
@@ -289,6 +308,8 @@ async def test_no_personal_word_of_another_reaches_a_party_in_any_state(office: 
                 assert found(PEOPLE[mark], text) == PEOPLE[mark], (state, mark)
             names = {NAMES[other] for other in NAMES if other != mark}
             assert found(names, text) == (names if state in together else set()), (state, mark)
+            if state == "scheduled":  # there is all that one could be refused
+                assert found(others, await all_that_it_is_refused(who, story)) == set(), mark
 
     await check("screening", "ca", "oa")
     await story.screen()
@@ -373,8 +394,8 @@ async def test_a_mediator_who_is_no_longer_assigned_has_no_access_left(office: O
             await mediator.post(f"{story.path}/sessions", story.booking(), 404)
 
 
-async def test_a_former_mediator_loses_the_session_and_the_texts_too(office: Office) -> None:
-    story = await (await office.file()).to_signed()
+async def test_a_former_mediator_loses_the_session_and_the_texts_too(office: Office, signed: Begun) -> None:
+    story = signed()
     assert story.mediator is not None
     assignment: Answer = (await story.case())["assignment"]  # type: ignore[assignment]
     await office.director.post(f"/v1/assignments/{assignment['id']}/recuse", None, 200)
@@ -418,8 +439,8 @@ async def test_an_officer_finds_nothing_before_being_asked(office: Office) -> No
         assert (await officer.get(story.path))["status"] == "pending"
 
 
-async def test_an_officers_token_opens_only_the_party_of_its_employee_number(office: Office) -> None:
-    story = await (await office.file()).to_asking()
+async def test_an_officers_token_opens_only_the_party_of_its_employee_number(office: Office, asking: Begun) -> None:
+    story = asking()
     number = story.officers[0].identity[2] if story.officers[0].identity else None
     assert number is not None
     for pretender in (
@@ -441,9 +462,13 @@ def comparable(response: httpx.Response) -> object:
     return response.status_code, headers, document
 
 
-async def test_what_is_foreign_is_answered_as_what_does_not_exist(office: Office) -> None:
-    mine = await (await office.file()).to_signed()
-    theirs = await (await office.file()).to_signed()
+another_signed = once(lambda office: to(office, Story.to_signed))
+
+
+async def test_what_is_foreign_is_answered_as_what_does_not_exist(
+    office: Office, signed: Begun, another_signed: Begun
+) -> None:
+    mine, theirs = signed(), another_signed()
     theirs_assignment: Answer = (await theirs.case())["assignment"]  # type: ignore[assignment]
     attendee = {"role": "support_person", "name": "A friend"}
     theirs_attendee = await office.intake.post(f"{theirs.path}/attendees", attendee)
@@ -498,9 +523,10 @@ async def test_what_is_foreign_is_answered_as_what_does_not_exist(office: Office
     assert await theirs.state() == "scheduled"
 
 
-async def test_lists_hold_what_one_reaches_and_filters_do_not_reach_further(office: Office) -> None:
-    mine = await (await office.file()).to_signed()
-    theirs = await (await office.file()).to_signed()
+async def test_lists_hold_what_one_reaches_and_filters_do_not_reach_further(
+    office: Office, signed: Begun, another_signed: Begun
+) -> None:
+    mine, theirs = signed(), another_signed()
     for who in mine.everybody:
         for path in (
             f"/v1/cases?complaint_id={theirs.complaint_id}",
@@ -514,17 +540,21 @@ async def test_lists_hold_what_one_reaches_and_filters_do_not_reach_further(offi
             assert (await who.get(f"/v1/cases?{name}={value}", 403))["code"] == "office-filter"
     first = await office.coordinator.get("/v1/cases?limit=1")
     second = await office.coordinator.get(f"/v1/cases?limit=1&cursor={first['next_cursor']}")
-    assert second["next_cursor"] is None
-    listed = [case["id"] for page in (first, second) for case in page["items"]]  # type: ignore[attr-defined]
-    assert sorted(listed) == sorted([mine.case_id, theirs.case_id])
+    whole = await office.coordinator.get("/v1/cases?limit=100")
+    assert whole["next_cursor"] is None
+    listed = [case["id"] for case in whole["items"]]  # type: ignore[attr-defined]
+    assert {mine.case_id, theirs.case_id} <= {*listed}
+    assert [case["id"] for page in (first, second) for case in page["items"]] == listed[:2]  # type: ignore[attr-defined]
     # A cursor of one list is none of another's, and grants nothing to anybody else.
     await office.coordinator.get(f"/v1/sessions?cursor={first['next_cursor']}", 422)
     elsewhere = (await mine.officers[0].get(f"/v1/cases?cursor={first['next_cursor']}"))["items"]
     assert [case["id"] for case in elsewhere] in ([], [mine.case_id])  # type: ignore[attr-defined]
 
 
-async def test_a_replaced_access_code_opens_nothing_and_the_new_one_the_same_party(office: Office) -> None:
-    story = await office.file()
+async def test_a_replaced_access_code_opens_nothing_and_the_new_one_the_same_party(
+    office: Office, filed: Begun
+) -> None:
+    story = filed()
     before = story.complainants[0]
     given = await office.intake.post(f"/v1/parties/{before.party_id}/access-codes")
     refused = await office.public.post("/v1/access-tokens", {"access_code": before.access_code}, 401)
@@ -615,28 +645,30 @@ async def bodies(story: Story) -> list[tuple[str, str, Mapping[str, object]]]:
     ]
 
 
-async def test_a_field_for_fault_finding_apology_or_notes_is_refused_everywhere(office: Office) -> None:
-    story = await (await office.file()).to_signed()
+async def test_a_field_for_fault_finding_apology_or_notes_is_refused_everywhere(office: Office, signed: Begun) -> None:
+    """All of them at once, and each is refused for itself."""
+    story = signed()
     assert story.mediator is not None
     everything = await bodies(story)
     before = await story.case()
-    for field in UNKNOWN:
-        for method, path, body in everything:
-            who = story.mediator if path.startswith(("/v1/assignments", "/v1/sessions")) else office.director
-            refused = await who.send(method, path, {**body, field: "He said that he was sorry."})
-            assert refused.status_code == 422, (path, refused.text)
-            errors = [(error["pointer"], error["code"]) for error in refused.json()["errors"]]
-            assert errors == [(f"/{field}", "unknown-field")], path
-            assert "sorry" not in refused.text
-        person = {"side": "complainant", "name": "Lena Late", field: "He said that he was sorry."}
-        complaint = next(body for _, path, body in everything if path == "/v1/complaints")
-        nested_within = await office.intake.send("POST", "/v1/complaints", {**complaint, "parties": [person]})
-        assert [error["pointer"] for error in nested_within.json()["errors"]] == [f"/parties/0/{field}"]
+    written = dict.fromkeys(UNKNOWN, "He said that he was sorry.")
+    for method, path, body in everything:
+        who = story.mediator if path.startswith(("/v1/assignments", "/v1/sessions")) else office.director
+        refused = await who.send(method, path, {**body, **written})
+        assert refused.status_code == 422, (path, refused.text)
+        errors = [(error["pointer"], error["code"]) for error in refused.json()["errors"]]
+        assert sorted(errors) == sorted((f"/{field}", "unknown-field") for field in UNKNOWN), path
+        assert "sorry" not in refused.text
+    person = {"side": "complainant", "name": "Lena Late", **written}
+    complaint = next(body for _, path, body in everything if path == "/v1/complaints")
+    nested_within = await office.intake.send("POST", "/v1/complaints", {**complaint, "parties": [person]})
+    pointers = [error["pointer"] for error in nested_within.json()["errors"]]
+    assert sorted(pointers) == sorted(f"/parties/0/{field}" for field in UNKNOWN)
     assert await story.case() == before
 
 
-async def test_no_operation_that_writes_is_left_out_of_that_list(office: Office) -> None:
-    story = await (await office.file()).to_signed()
+async def test_no_operation_that_writes_is_left_out_of_that_list(office: Office, signed: Begun) -> None:
+    story = signed()
     listed = [f"{method} {path}" for method, path, _ in await bodies(story)]
     contract: dict[str, dict[str, dict[str, object]]] = json.loads((await office.client.get("/openapi.json")).text)
     writing = [

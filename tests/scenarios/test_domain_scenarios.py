@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from fastapi import FastAPI
 from tests.build import INTAKE, NO_CONFLICT, Answer, Caller, Office, Story
-from tests.scenarios.conftest import Fork
+from tests.scenarios.conftest import Begun, Fork
 
 from mediation_api.domain.values import Approver
 
@@ -58,9 +58,9 @@ def requiring(app: FastAPI, *approvers: Approver) -> None:
     app.state.service = replace(service, policy=replace(service.policy, required_approvals=frozenset(approvers)))
 
 
-async def test_01_a_ticked_form_alone_lets_nobody_contact_the_officer(office: Office) -> None:
+async def test_01_a_ticked_form_alone_lets_nobody_contact_the_officer(filed: Begun) -> None:
     """1. Given a ticked form, when no consent is signed, then the officer is not contacted."""
-    story = await office.file()
+    story = filed()
     officer = story.officers[0]
     for _ in ("after the filing", "after the screening"):
         case = await story.case()
@@ -133,10 +133,10 @@ async def test_04_with_two_of_three_approvals_nobody_is_asked(office: Office, ap
     assert await story.state() == "ready"
 
 
-async def test_04_a_refused_approval_returns_the_complaint(office: Office, app: FastAPI) -> None:
+async def test_04_a_refused_approval_returns_the_complaint(office: Office, app: FastAPI, filed: Begun) -> None:
     """4, the other way: any refusal is normal handling again."""
     requiring(app, Approver.DIRECTOR)
-    story = await office.file()
+    story = filed()
     await office.intake.post(f"{story.path}/approvals", {"approver": "director", "approved": False})
     assert await story.state() == "ineligible"
     assert (await complaint(story))["disposition"] == "returned_to_investigation"
@@ -161,12 +161,12 @@ async def test_05_an_officer_who_is_asked_reads_no_answer_in_the_case(office: Of
     assert '"declined"' not in seen
 
 
-async def test_06_when_the_officer_declines_the_complaint_returns_and_nobody_is_named(office: Office) -> None:
+async def test_06_when_the_officer_declines_the_complaint_returns_and_nobody_is_named(asking: Begun) -> None:
     """6. Given the officer declines, then complaint returns; the notice names no one and no reason.
 
     The notices themselves (mail and webhooks) are a capability of its own and not part of this release.
     """
-    story = await (await office.file()).to_asking()
+    story = asking()
     await story.answer(story.officers[0], "declined")
     assert (await complaint(story))["disposition"] == "returned_to_investigation"
     complainant = story.complainants[0]
@@ -284,9 +284,11 @@ async def test_11_the_complainants_brother_does_not_interpret_and_a_qualified_on
     await office.intake.post(f"{story.path}/attendees", support)  # whom a party brings along is another matter
 
 
-async def test_12_a_mediator_who_knows_the_officer_is_replaced_and_parties_see_no_reason(office: Office) -> None:
+async def test_12_a_mediator_who_knows_the_officer_is_replaced_and_parties_see_no_reason(
+    office: Office, ready: Begun
+) -> None:
     """12. Given a mediator who knows the officer, when disclosed, then reassigned; parties see no reason."""
-    story = await (await office.file()).to_ready()
+    story = ready()
     first = await office.mediator(name="Kofi Mensah")
     proposal = {"mediator_id": first.mediator_id}
     proposed = await office.coordinator.post(f"{story.path}/assignments", proposal)
@@ -313,7 +315,8 @@ async def test_13_the_coordinator_is_alerted_when_a_mediator_is_silent_for_five_
     await story.later(days=7)
     assert "mediator_silent" not in (await story.case())["alerts"]  # type: ignore[operator]
     await story.later(days=1)
-    on_the_board = (await office.coordinator.get("/v1/cases"))["items"][0]  # type: ignore[index]
+    listed = await office.coordinator.get(f"/v1/cases?complaint_id={story.complaint_id}")
+    on_the_board = listed["items"][0]  # type: ignore[index]
     assert "mediator_silent" in on_the_board["alerts"]
     assert on_the_board["waits_for"] == "mediator_answer"
     await office.renew(mediator)
@@ -321,9 +324,11 @@ async def test_13_the_coordinator_is_alerted_when_a_mediator_is_silent_for_five_
     assert "mediator_silent" not in (await story.case())["alerts"]  # type: ignore[operator]
 
 
-async def test_14_an_officers_leave_is_a_pause_with_an_end_and_raw_days_still_count(office: Office) -> None:
+async def test_14_an_officers_leave_is_a_pause_with_an_end_and_raw_days_still_count(
+    office: Office, filed: Begun
+) -> None:
     """14. Given officer leave, then pause recorded, cap set, raw days still counted."""
-    story = await office.file()
+    story = filed()
     leave = {"reason": "leave", "starts_on": "2026-03-03", "ends_on": "2026-03-12"}
     no_end = {name: value for name, value in leave.items() if name != "ends_on"}
     await office.intake.post(f"{story.path}/pauses", no_end, 422)
@@ -363,13 +368,13 @@ async def missed(story: Story, party: Caller) -> None:
     await story.session("absences", {"party_id": party.party_id, "excused": False}, 201)
 
 
-async def test_16_after_a_complainants_second_absence_the_director_decides(office: Office) -> None:
+async def test_16_after_a_complainants_second_absence_the_director_decides(office: Office, ready: Begun) -> None:
     """16. Given a second complainant no-show without cause, then `mediation_attempted`; director chooses disposition.
 
     A mediation that was attempted and not held is `lapsed` with `repeated_absence`; it is the director who may close
     the case so, or leave it open. The complaint returns to investigation, as after every ending without mediation.
     """
-    story = await (await office.file()).to_ready()
+    story = ready()
     await story.assign()
     await missed(story, story.complainants[0])
     lapse = {"reason": "repeated_absence"}
@@ -384,13 +389,13 @@ async def test_16_after_a_complainants_second_absence_the_director_decides(offic
     assert (await complaint(story))["disposition"] == "returned_to_investigation"
 
 
-async def test_17_after_an_officers_absence_without_cause_the_complaint_returns(office: Office) -> None:
+async def test_17_after_an_officers_absence_without_cause_the_complaint_returns(office: Office, ready: Begun) -> None:
     """17. Given an officer no-show without cause, then supervisor told, complaint to IA.
 
     Telling the supervisor is a notice to somebody outside the case; notices are a capability of their own and not
     part of this release. One absence is enough to alert staff, and for a director to return the complaint.
     """
-    story = await (await office.file()).to_ready()
+    story = ready()
     await story.assign()
     await missed(story, story.officers[0])
     assert "repeated_absence" in (await story.case())["alerts"]  # type: ignore[operator]
@@ -422,9 +427,9 @@ async def test_18_an_unsigned_attendee_stops_the_start_and_parties_do_not_learn_
                 await party.post(f"/v1/sessions/{story.session_id}/start", {}, 403)
 
 
-async def test_19_everybody_signs_again_when_the_text_changes(office: Office) -> None:
+async def test_19_everybody_signs_again_when_the_text_changes(signed: Begun) -> None:
     """19. Given agreement text v2 after v1 signed, then all must re-sign."""
-    story = await (await office.file()).to_signed()
+    story = signed()
     await story.make_agreement(languages=["en", "es"])
     refused = await story.session("start", {}, 409)
     everybody = {who.party_id or who.mediator_id for who in story.everybody}
@@ -435,9 +440,11 @@ async def test_19_everybody_signs_again_when_the_text_changes(office: Office) ->
     await story.session("start", {})
 
 
-async def test_20_a_withdrawal_during_the_session_ends_it_and_stores_no_content(office: Office) -> None:
+async def test_20_a_withdrawal_during_the_session_ends_it_and_stores_no_content(
+    office: Office, in_session: Begun
+) -> None:
     """20. Given mid-session withdrawal without reason, then session ends, case returns, no content stored."""
-    story = await (await office.file()).to_in_session()
+    story = in_session()
     await story.withdraw(story.complainants[0])
     session = await office.coordinator.get(f"/v1/sessions/{story.session_id}")
     assert (session["state"], session["end_reason"]) == ("ended", "withdrawal")
@@ -451,9 +458,9 @@ async def test_20_a_withdrawal_during_the_session_ends_it_and_stores_no_content(
         await story.complainants[0].post(f"{story.path}/withdrawals", body, 422)
 
 
-async def test_21_of_a_session_that_the_mediator_ended_only_a_code_is_stored(office: Office) -> None:
+async def test_21_of_a_session_that_the_mediator_ended_only_a_code_is_stored(office: Office, in_session: Begun) -> None:
     """21. Given abuse, when the mediator ends it, then only a code is stored."""
-    story = await (await office.file()).to_in_session()
+    story = in_session()
     ended = await story.session("end")
     assert (ended["state"], ended["end_reason"]) == ("ended", "ended_by_mediator")
     timeline = await office.auditor.get(f"{story.path}/timeline?limit=100")
@@ -462,13 +469,13 @@ async def test_21_of_a_session_that_the_mediator_ended_only_a_code_is_stored(off
     assert facts["case.closed"] == {"outcome": "ended", "agreement_reached": None, "lapse_reason": None}
 
 
-async def test_22_what_is_reported_elsewhere_leaves_nothing_in_the_case(office: Office) -> None:
+async def test_22_what_is_reported_elsewhere_leaves_nothing_in_the_case(in_session: Begun) -> None:
     """22. Given a threat, when a mandatory report is filed, then only restricted staff see it and IA sees nothing.
 
     Mandatory reports, a restricted record of their own with category, recipient and time, are a capability that is
     not part of this release. What holds already: the case takes no word of a threat, from nobody and nowhere.
     """
-    story = await (await office.file()).to_in_session()
+    story = in_session()
     for said in ({"reason": "threat"}, {"report": {"category": "threat"}}, {"notes": "A threat was made."}):
         refused = await story.session("end", said, 422)
         assert refused["errors"][0]["code"] == "unknown-field"  # type: ignore[index]
@@ -500,12 +507,14 @@ async def test_24_what_a_public_report_would_count_is_on_file_and_public_to_nobo
         await office.public.get(path, 401)
 
 
-async def test_25_a_missed_target_alerts_and_later_escalates_and_the_case_stays_open(office: Office) -> None:
+async def test_25_a_missed_target_alerts_and_later_escalates_and_the_case_stays_open(
+    office: Office, ready: Begun
+) -> None:
     """25. Given day 31 after selection, then target-missed alert; day 61 escalates; case stays open.
 
     The target here is 28 days from the request (four weeks), so it is missed on day 29 and still on day 31.
     """
-    story = await (await office.file()).to_ready()
+    story = ready()
     expected = {
         20: ("on_track", []),
         21: ("at_risk", ["target_at_risk"]),
@@ -523,7 +532,7 @@ async def test_25_a_missed_target_alerts_and_later_escalates_and_the_case_stays_
         assert (case["target"]["raw_days"], case["target"]["pace"]) == (day, pace)  # type: ignore[index]
         assert case["alerts"] == alerts
         assert case["state"] == "ready"
-    escalated = await office.coordinator.get("/v1/cases?pace=overdue")
+    escalated = await office.coordinator.get(f"/v1/cases?pace=overdue&complaint_id={story.complaint_id}")
     assert [each["id"] for each in escalated["items"]] == [story.case_id]  # type: ignore[attr-defined]
     await story.assign()
     await story.schedule()  # it takes away no right

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import func, select
 from tests.build import Answer, Caller, Office, Story
 from tests.conftest import RolledBackDatabase
-from tests.scenarios.conftest import Fork
+from tests.scenarios.conftest import Begun, Fork
 from tests.scenarios.test_audiences import hold
-from tests.scenarios.test_sealed_answers import Observer, World, assert_alike
+from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike
 
 from mediation_api.domain.access import Role
 from mediation_api.domain.values import ReportCategory
@@ -55,8 +55,8 @@ def second(office: Office) -> Caller:
 # ── filing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_mediator_proposes_and_a_director_files(office: Office) -> None:
-    story = await met(office)
+async def test_a_mediator_proposes_and_a_director_files(office: Office, concluded: Begun) -> None:
+    story = concluded()
     mediator = mediator_of(story)
     report = await mediator.post(f"{story.path}/mandatory-reports", REPORT)
     hold("report", report)
@@ -70,8 +70,8 @@ async def test_a_mediator_proposes_and_a_director_files(office: Office) -> None:
     assert (await mediator.get(f"{story.path}/mandatory-reports"))["items"] == [filed]
 
 
-async def test_whoever_proposed_a_report_does_not_file_it(office: Office) -> None:
-    story = await met(office)
+async def test_whoever_proposed_a_report_does_not_file_it(office: Office, concluded: Begun) -> None:
+    story = concluded()
     path = await proposed(office.director, story)
     refused = await office.director.post(f"{path}/file", None, 409)
     assert refused["code"] == "second-person-required"
@@ -84,8 +84,10 @@ async def test_whoever_proposed_a_report_does_not_file_it(office: Office) -> Non
     assert (await second(office).post(f"{path}/file", None, 200))["state"] == "filed"
 
 
-async def test_what_is_not_to_be_filed_is_dropped_with_a_reason_and_stays_on_record(office: Office) -> None:
-    story = await met(office)
+async def test_what_is_not_to_be_filed_is_dropped_with_a_reason_and_stays_on_record(
+    office: Office, concluded: Begun
+) -> None:
+    story = concluded()
     by_mediator, by_director = await proposed(mediator_of(story), story), await proposed(office.director, story)
     dropped = await mediator_of(story).post(f"{by_mediator}/drop", {"reason": "reported_elsewhere"}, 200)
     assert (dropped["state"], dropped["drop_reason"]) == ("dropped", "reported_elsewhere")
@@ -97,8 +99,10 @@ async def test_what_is_not_to_be_filed_is_dropped_with_a_reason_and_stays_on_rec
             assert (await second(office).post(f"{path}/{verb}", body, 409))["code"] == "state-conflict"
 
 
-async def test_a_report_is_filed_of_an_open_and_of_a_closed_case_and_changes_nothing_of_either(office: Office) -> None:
-    story = await met(office)
+async def test_a_report_is_filed_of_an_open_and_of_a_closed_case_and_changes_nothing_of_either(
+    office: Office, concluded: Begun
+) -> None:
+    story = concluded()
     for _ in range(2):
         before = await story.case()
         path = await proposed(mediator_of(story), story)
@@ -109,8 +113,8 @@ async def test_a_report_is_filed_of_an_open_and_of_a_closed_case_and_changes_not
     assert await story.state() == "mediated"
 
 
-async def test_a_retry_proposes_and_files_once(office: Office) -> None:
-    story = await met(office)
+async def test_a_retry_proposes_and_files_once(office: Office, concluded: Begun) -> None:
+    story = concluded()
 
     async def twice(path: str, body: object) -> list[Answer]:
         headers = {"Authorization": f"Bearer {office.director.token}", "Idempotency-Key": str(uuid4())}
@@ -138,16 +142,18 @@ async def test_a_retry_proposes_and_files_once(office: Office) -> None:
         ({"disclosed_at": "2026-03-02T21:00:00Z"}, "/disclosed_at"),
     ],
 )
-async def test_there_is_no_room_for_what_was_said(office: Office, changes: dict[str, object], pointer: str) -> None:
-    story = await office.file()
+async def test_there_is_no_room_for_what_was_said(
+    office: Office, changes: dict[str, object], pointer: str, filed: Begun
+) -> None:
+    story = filed()
     refused = await office.director.post(f"{story.path}/mandatory-reports", {**REPORT, **changes}, 422)
     errors: list[Answer] = refused["errors"]  # type: ignore[assignment]
     assert [error["pointer"] for error in errors] == [pointer]
 
 
 @pytest.mark.parametrize("citation", ["ORS 419B.010", "42 U.S.C. § 5106a", "OAR 115-040-0042", "ORS 36.220 and 36.222"])
-async def test_a_law_is_cited_as_laws_are(office: Office, citation: str) -> None:
-    story = await office.file()
+async def test_a_law_is_cited_as_laws_are(office: Office, citation: str, filed: Begun) -> None:
+    story = filed()
     status = 422 if " and " in citation else 201
     await office.director.post(f"{story.path}/mandatory-reports", {**REPORT, "legal_basis": citation}, status)
 
@@ -165,8 +171,10 @@ async def test_of_two_who_decide_at_once_one_does(committed_office: Office) -> N
 # ── who may know ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_mediator_reports_of_what_they_took_on_also_after_leaving_it_and_sees_their_own(office: Office) -> None:
-    story = await (await office.file()).to_in_session()
+async def test_a_mediator_reports_of_what_they_took_on_also_after_leaving_it_and_sees_their_own(
+    office: Office, in_session: Begun
+) -> None:
+    story = in_session()
     first = mediator_of(story)
     of_director = await proposed(office.director, story)
     assignment: Answer = (await story.case())["assignment"]  # type: ignore[assignment]
@@ -181,8 +189,8 @@ async def test_a_mediator_reports_of_what_they_took_on_also_after_leaving_it_and
     assert (await later.get(f"{story.path}/mandatory-reports"))["items"] == []
 
 
-async def test_who_was_only_asked_or_never_there_finds_the_same_nothing(office: Office) -> None:
-    story = await (await office.file()).to_ready()
+async def test_who_was_only_asked_or_never_there_finds_the_same_nothing(office: Office, ready: Begun) -> None:
+    story = ready()
     path = await proposed(office.director, story)
     asked, stranger = await office.mediator(), await office.mediator()
     proposal = await office.coordinator.post(f"{story.path}/assignments", {"mediator_id": asked.mediator_id})
@@ -211,8 +219,10 @@ def alike(response: object) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("role", sorted(set(Role) - {Role.DIRECTOR, Role.MEDIATOR, Role.PUBLIC}))
-async def test_every_other_role_is_refused_alike_whether_there_is_one_or_not(role: Role, office: Office) -> None:
-    story = await met(office)
+async def test_every_other_role_is_refused_alike_whether_there_is_one_or_not(
+    role: Role, office: Office, concluded: Begun
+) -> None:
+    story = concluded()
     path = await proposed(mediator_of(story), story)
     who = {Role.COMPLAINANT: story.complainants[0], Role.OFFICER: story.officers[0]}.get(role) or office.caller(role)
     for method, address in (
@@ -229,8 +239,10 @@ async def test_every_other_role_is_refused_alike_whether_there_is_one_or_not(rol
         assert there.status_code == 403
 
 
-async def test_who_opened_a_report_is_shown_to_the_director_with_the_report_and_nowhere_else(office: Office) -> None:
-    story = await met(office)
+async def test_who_opened_a_report_is_shown_to_the_director_with_the_report_and_nowhere_else(
+    office: Office, concluded: Begun
+) -> None:
+    story = concluded()
     path = await proposed(mediator_of(story), story)
     before = await office.auditor.get(f"{story.path}/readings?limit=100")
     await office.director.get(path)
@@ -272,7 +284,7 @@ async def a_report(story: Story) -> None:
     await story.office.director.get(f"{path}/readings")
 
 
-WORLDS: Final[World] = {"nothing": nothing, "a report": a_report}
+WORLDS: Final = Worlds({"nothing": nothing, "a report": a_report})
 
 
 async def look_at_all(observer: Observer) -> None:
@@ -290,37 +302,35 @@ async def look_at_all(observer: Observer) -> None:
         await observer.ask("GET", path)
 
 
-@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
-async def test_no_party_sees_a_byte_of_it(office: Office, fork: Fork, *, closed: bool) -> None:
-    """Bodies, headers, entity tags, pages, timelines, readings and refusals."""
-    story = await (await office.file()).to_concluded()
-    if closed:
-        await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
-    for who in (*story.complainants, *story.officers):
-        await assert_alike(story, who, WORLDS, fork, Observer.look_and_try)
+async def test_no_party_sees_a_byte_of_it(office: Office, fork: Fork, concluded: Begun) -> None:
+    """Bodies, headers, entity tags, pages, timelines, readings and refusals, of an open case and of a closed one."""
+    story = concluded()
+    watchers = [(who, Observer.look_and_try) for who in (*story.complainants, *story.officers)]
+    await assert_alike(story, WORLDS, fork, *watchers)
+    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
+    await assert_alike(story, WORLDS, fork, *watchers)
 
 
-@pytest.mark.parametrize("role", [Role.INTAKE, Role.COORDINATOR, Role.AUDITOR])
-async def test_nobody_else_of_the_office_sees_a_byte_of_it(role: Role, office: Office, fork: Fork) -> None:
-    story = await met(office)
-    await assert_alike(story, office.caller(role), WORLDS, fork, look_at_all)
+async def test_nobody_else_of_the_office_sees_a_byte_of_it(office: Office, fork: Fork, concluded: Begun) -> None:
+    watchers = [(office.caller(role), look_at_all) for role in (Role.INTAKE, Role.COORDINATOR, Role.AUDITOR)]
+    await assert_alike(concluded(), WORLDS, fork, *watchers)
 
 
-async def test_the_comparison_would_tell(office: Office, fork: Fork) -> None:
+async def test_the_comparison_would_tell(office: Office, fork: Fork, concluded: Begun) -> None:
     """The control: a pause, which is shown to staff, differs."""
-    story = await met(office)
 
     async def a_pause(story: Story) -> None:
         pause = {"reason": "leave", "starts_on": "2026-03-09", "ends_on": "2026-03-11"}
         await story.office.intake.post(f"{story.path}/pauses", pause)
         await nothing(story)
 
-    with pytest.raises(AssertionError):
-        await assert_alike(story, office.auditor, {"nothing": nothing, "a pause": a_pause}, fork, look_at_all)
+    worlds = Worlds({"nothing": nothing, "a pause": a_pause})
+    with pytest.raises(AssertionError, match="can be told apart"):
+        await assert_alike(concluded(), worlds, fork, (office.auditor, look_at_all))
 
 
-async def test_a_case_is_not_touched_by_its_reports(office: Office, database: RolledBackDatabase) -> None:
-    story = await met(office)
+async def test_a_case_is_not_touched_by_its_reports(database: RolledBackDatabase, concluded: Begun) -> None:
+    story = concluded()
     tables = [table for table in t.metadata.sorted_tables if not table.name.startswith("fellow_")]
     others = [table for table in tables if table.name not in OF_REPORTS]
 
@@ -344,8 +354,10 @@ async def test_a_case_is_not_touched_by_its_reports(office: Office, database: Ro
 OF_REPORTS: Final = {"mandatory_reports", "facts", "chain_heads", "readings", "idempotency_keys"}
 
 
-async def test_the_facts_and_readings_of_a_case_are_those_it_had(office: Office, database: RolledBackDatabase) -> None:
-    story = await met(office)
+async def test_the_facts_and_readings_of_a_case_are_those_it_had(
+    database: RolledBackDatabase, concluded: Begun
+) -> None:
+    story = concluded()
 
     async def counted() -> tuple[int, ...]:
         of_case = t.facts.c.case_id == UUID(story.case_id)
@@ -366,9 +378,9 @@ async def test_the_facts_and_readings_of_a_case_are_those_it_had(office: Office,
 
 
 async def test_each_step_raises_an_alert_with_the_id_and_nothing_else(
-    office: Office, caplog: pytest.LogCaptureFixture
+    office: Office, caplog: pytest.LogCaptureFixture, concluded: Begun
 ) -> None:
-    story = await met(office)
+    story = concluded()
     with caplog.at_level(logging.WARNING):
         path = await proposed(mediator_of(story), story)
         await office.director.post(f"{path}/file", None, 200)
@@ -399,8 +411,10 @@ async def counted(who: Caller) -> bytes:
     return response.content + response.headers["etag"].encode()
 
 
-async def test_the_count_of_this_year_s_reports_is_no_answer_s_and_four_look_like_none(office: Office) -> None:
-    story = await office.file()
+async def test_the_count_of_this_year_s_reports_is_no_answer_s_and_four_look_like_none(
+    office: Office, filed: Begun
+) -> None:
+    story = filed()
     nothing = await counted(office.auditor)
     for number in range(1, 5):
         await proposed(office.director, story)
@@ -421,9 +435,9 @@ async def test_the_count_of_this_year_s_reports_is_no_answer_s_and_four_look_lik
 
 
 async def test_a_year_is_one_of_the_office_s_calendar_and_is_told_by_category_where_each_has_five(
-    office: Office,
+    office: Office, filed: Begun
 ) -> None:
-    story = await office.file()
+    story = filed()
     office.clock.now = office.clock.now.replace(year=2027, month=1, day=1, hour=7)  # not midnight yet in Portland
     for category in ReportCategory:
         for _ in range(5):
@@ -435,8 +449,8 @@ async def test_a_year_is_one_of_the_office_s_calendar_and_is_told_by_category_wh
     assert await office.director.get(f"{COUNTS}?year=2027&category=child_abuse") == await office.director.get(COUNTS)
 
 
-async def test_nobody_else_is_told_a_count(office: Office) -> None:
-    story = await office.file()
+async def test_nobody_else_is_told_a_count(office: Office, filed: Begun) -> None:
+    story = filed()
     others = (office.intake, office.coordinator, office.integration, await office.mediator())
     for who in (*others, *story.complainants, *story.officers):
         await who.get(COUNTS, 403)

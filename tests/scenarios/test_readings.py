@@ -4,7 +4,7 @@ What a party sees of it tells nothing of what is sealed.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 import pytest
 from fastapi import FastAPI
@@ -14,8 +14,8 @@ from sqlalchemy.engine import Engine
 from tests.build import Answer, Caller, Office, Story
 from tests.conftest import RolledBackDatabase
 from tests.routers.test_access import operations
-from tests.scenarios.conftest import Fork
-from tests.scenarios.test_sealed_answers import Observer, assert_alike, late_officer
+from tests.scenarios.conftest import Begun, Fork
+from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike, late_officer
 
 from mediation_api.domain.access import ACCESS, Role
 from mediation_api.domain.readings import OPENS, USUAL, Opened
@@ -76,13 +76,17 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
     }
 
 
-async def entries(database: RolledBackDatabase) -> list[dict[str, object]]:
+async def entries(database: RolledBackDatabase, *, after: int = 0) -> list[dict[str, object]]:
+    """What was written down after the first so many."""
     async with database.reading() as connection:
-        rows = await connection.execute(select(t.readings).order_by(t.readings.c.position))
+        rows = await connection.execute(select(t.readings).order_by(t.readings.c.position).offset(after))
         return [dict(row) for row in rows.mappings()]
 
 
-async def told(office: Office) -> tuple[Story, Mapping[str, str]]:
+Told: TypeAlias = tuple[Story, Mapping[str, str]]
+
+
+async def tell(office: Office) -> Told:
     """A case that everybody has signed for, and where to read of it."""
     story = await (await office.file()).to_signed()
     assignment = (await story.case())["assignment"]
@@ -92,6 +96,18 @@ async def told(office: Office) -> tuple[Story, Mapping[str, str]]:
     headers = {"Authorization": f"Bearer {office.intake.token}", "Access-Purpose": "mediation"}
     assert (await office.client.get(story.path, headers=headers)).status_code == 200  # which is unusual
     return story, paths(story, str(assignment["id"]), str(report["id"]))
+
+
+@pytest.fixture(scope="module")
+async def told_once(module_office: Office) -> Told:
+    return await tell(module_office)
+
+
+@pytest.fixture
+def told(told_once: Told) -> Told:
+    """That case, told once for all tests."""
+    story, found_at = told_once
+    return story.copy(), found_at
 
 
 def reader(role: Role, office: Office, story: Story) -> Caller:
@@ -126,17 +142,18 @@ def test_everybody_but_parties_and_the_public_has_an_everyday_purpose() -> None:
 
 @pytest.mark.parametrize("role", sorted(USUAL.keys() - {Role.INTEGRATION}))
 async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
-    role: Role, office: Office, database: RolledBackDatabase
+    role: Role, office: Office, database: RolledBackDatabase, told: Told
 ) -> None:
-    story, found_at = await told(office)
+    story, found_at = told
     assert found_at.keys() == OPENS.keys()
     who = reader(role, office, story)
+    before = len(await entries(database))
     for operation, path in found_at.items():
         if role not in ACCESS[operation]:
             continue
-        before = len(await entries(database))
         answer = await who.get(path)
-        written = (await entries(database))[before:]
+        written = await entries(database, after=before)
+        before += 1
         assert len(written) == 1, operation
         entry = written[0]
         assert (entry["operation"], entry["by_role"], entry["at"]) == (operation, role, office.clock.now)
@@ -164,19 +181,20 @@ async def test_an_integration_that_reads_its_complaints_is_written_down(
 ) -> None:
     party = {"side": "complainant", "name": "Rosa Alvarez"}
     body = {"narrative": "x", "allegations": ["discourtesy"], "interested_in_mediation": True, "parties": [party]}
+    before = len(await entries(database))
     filed = await office.integration.post("/v1/complaints", body)
     await office.integration.get(f"/v1/complaints/{filed['id']}")
     await office.integration.get("/v1/complaints")
-    one, page = await entries(database)
+    one, page = await entries(database, after=before)
     assert (one["operation"], str(one["complaint_id"])) == ("get_complaint", filed["id"])
     assert (page["operation"], page["purpose"]) == ("list_complaints", "exchange")
 
 
 async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_written_down(
-    office: Office, database: RolledBackDatabase
+    office: Office, database: RolledBackDatabase, told: Told
 ) -> None:
-    story, found_at = await told(office)
-    before = await entries(database)
+    story, found_at = told
+    before = len(await entries(database))
     for who in (*story.complainants, *story.officers):
         for path in found_at.values():
             assert (await who.send("GET", path)).status_code in {200, 403, 404}
@@ -189,7 +207,7 @@ async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_writte
         assert response.status_code in {200, 404}, operation
         if OPENS[operation] is not Opened.LIST:
             assert (await stranger.send("GET", found_at[operation])).status_code in {403, 404}, operation
-    written = (await entries(database))[len(before) :]
+    written = await entries(database, after=before)
     assert {str(each["operation"]) for each in written} <= {
         "list_complaints",
         "list_unusual_readings",
@@ -202,18 +220,23 @@ async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_writte
 async def test_a_page_of_a_list_is_one_entry_with_what_stood_on_it(
     office: Office, database: RolledBackDatabase
 ) -> None:
+    before = len(await entries(database))
     stories = [await office.file() for _ in range(3)]
-    first = await office.coordinator.get("/v1/cases?limit=2")
-    await office.coordinator.get(f"/v1/cases?limit=2&cursor={first['next_cursor']}")
+    for story in stories:
+        await office.intake.put(f"{story.path}/coordinator", {"coordinator": "coordinator.3"})
+    theirs = "/v1/cases?coordinator=coordinator.3&limit=2"
+    first = await office.coordinator.get(theirs)
+    await office.coordinator.get(f"{theirs}&cursor={first['next_cursor']}")
     await office.coordinator.get("/v1/cases?pace=overdue")
-    pages = [entry["listed"] for entry in await entries(database) if entry["operation"] == "list_cases"]
+    written = await entries(database, after=before)
+    pages = [entry["listed"] for entry in written if entry["operation"] == "list_cases"]
     assert [len(page) for page in pages] == [2, 1]  # type: ignore[arg-type]
     assert {str(id_) for page in pages for id_ in page} == {story.case_id for story in stories}  # type: ignore[attr-defined]
 
 
-async def test_a_purpose_is_one_of_a_few_words(office: Office, database: RolledBackDatabase) -> None:
-    story = await office.file()
-    path = story.path
+async def test_a_purpose_is_one_of_a_few_words(office: Office, database: RolledBackDatabase, filed: Begun) -> None:
+    path = filed().path
+    before = len(await entries(database))
 
     async def asked(purpose: str) -> tuple[int, Answer]:
         headers = {"Authorization": f"Bearer {office.director.token}", "Access-Purpose": purpose}
@@ -224,16 +247,14 @@ async def test_a_purpose_is_one_of_a_few_words(office: Office, database: RolledB
     status, refused = await asked("about Rosa Alvarez")
     assert (status, refused["code"]) == (422, "validation-failed")
     assert "Rosa" not in str(refused)
-    assert [entry["purpose"] for entry in await entries(database) if entry["operation"] == "get_case"] == [
-        "legal_request"
-    ]
+    assert [entry["purpose"] for entry in await entries(database, after=before)] == ["legal_request"]
 
 
 async def test_a_read_that_cannot_be_written_down_shows_nothing(
     committed_office: Office, committed: Settings, as_owner: Callable[[Settings], Settings]
 ) -> None:
     office = committed_office
-    story, found_at = await told(office)
+    story, found_at = await tell(office)
     owner = create_engine(as_owner(committed))
     async with owner.begin() as connection:
         await connection.execute(text("ALTER TABLE readings ADD CONSTRAINT full_disk CHECK (false) NOT VALID"))
@@ -245,8 +266,10 @@ async def test_a_read_that_cannot_be_written_down_shows_nothing(
     assert (await story.complainants[0].send("GET", story.path)).status_code == 200
 
 
-async def test_reading_and_writing_down_is_one_statement(office: Office, database: RolledBackDatabase) -> None:
-    _, found_at = await told(office)
+async def test_reading_and_writing_down_is_one_statement(
+    office: Office, database: RolledBackDatabase, told: Told
+) -> None:
+    _, found_at = told
     statements: list[str] = []
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -286,8 +309,8 @@ async def seen(who: Caller, story: Story) -> list[Answer]:
     return items
 
 
-async def test_the_office_sees_who_opened_what_for_what_newest_first(office: Office) -> None:
-    story = await office.file()
+async def test_the_office_sees_who_opened_what_for_what_newest_first(office: Office, filed: Begun) -> None:
+    story = filed()
     party_id = story.complainants[0].party_id
     await office.auditor.get(story.path)
     await office.intake.get(f"/v1/parties/{party_id}")
@@ -306,8 +329,8 @@ async def test_the_office_sees_who_opened_what_for_what_newest_first(office: Off
     assert {entry["audience"] for entry in shown} == {"office"}
 
 
-async def test_a_party_sees_the_day_and_the_role_and_nobody_s_name(office: Office) -> None:
-    story = await office.file()
+async def test_a_party_sees_the_day_and_the_role_and_nobody_s_name(office: Office, filed: Begun) -> None:
+    story = filed()
     await office.director.get(story.path)
     await office.intake.get(f"/v1/parties/{story.complainants[0].party_id}")
     await office.intake.get(f"/v1/parties/{story.officers[0].party_id}")
@@ -342,16 +365,18 @@ async def test_what_was_opened_while_answers_were_awaited_comes_into_sight_once_
     assert [entry["by_role"] for entry in await seen(who, story)][:2] == ["director", "director"]
 
 
-async def test_a_party_of_a_mediated_case_sees_all_of_it(office: Office) -> None:
-    story = await (await office.file()).to_mediated()
+async def test_a_party_of_a_mediated_case_sees_all_of_it(office: Office, mediated: Begun) -> None:
+    story = mediated()
     assert story.mediator is not None
     await office.auditor.get(story.path)
     for who in (story.complainants[0], story.officers[0]):
         assert (await seen(who, story))[0]["by_role"] == "auditor"
 
 
-async def test_after_a_close_without_mediation_a_party_sees_who_opens_the_case_from_then_on(office: Office) -> None:
-    story = await (await office.file()).to_asking()
+async def test_after_a_close_without_mediation_a_party_sees_who_opens_the_case_from_then_on(
+    office: Office, asking: Begun
+) -> None:
+    story = asking()
     await office.director.get(story.path)
     await story.answer(story.officers[0], "declined")
     await office.auditor.get(story.path)
@@ -381,19 +406,17 @@ async def the_office_reads(story: Story) -> None:
     await office.get(f"/v1/parties/{story.complainants[0].party_id}")
 
 
-READS: Final = {"nobody reads": nobody_reads, "the office reads": the_office_reads}
+READS: Final = Worlds({"nobody reads": nobody_reads, "the office reads": the_office_reads})
 
 
 async def test_that_the_office_reads_while_answers_are_awaited_shows_to_nobody(office: Office, fork: Fork) -> None:
     story = await office.file(complainants=[{}, {}], officers=[{}, {}])
     await story.to_confirming()
     await story.answer(story.complainants[0])
-    for who in story.complainants:
-        await assert_alike(story, who, READS, fork, Observer.look)
+    await assert_alike(story, READS, fork, *((who, Observer.look) for who in story.complainants))
     await story.answer(story.complainants[1])
     await story.answer(story.officers[0])
-    for who in (*story.complainants, *story.officers):
-        await assert_alike(story, who, READS, fork, Observer.look)
+    await assert_alike(story, READS, fork, *((who, Observer.look) for who in (*story.complainants, *story.officers)))
 
 
 async def test_that_the_office_reads_after_one_has_left_shows_nothing_of_how_the_others_go_on(
@@ -412,12 +435,12 @@ async def test_that_the_office_reads_after_one_has_left_shows_nothing_of_how_the
         await office.director.get(story.path)
         await observer.look()
 
-    await assert_alike(story, leaver, READS, fork, the_others_go_on)
+    await assert_alike(story, READS, fork, (leaver, the_others_go_on))
 
 
-async def test_a_late_party_is_not_shown_what_was_opened_while_others_answered(office: Office) -> None:
+async def test_a_late_party_is_not_shown_what_was_opened_while_others_answered(office: Office, asking: Begun) -> None:
     """It would tell that the case had been ready before it joined."""
-    story = await (await office.file()).to_asking()
+    story = asking()
     await office.director.get(story.path)
     await story.answer(story.officers[0])
     newcomer = await late_officer(story)
@@ -436,12 +459,12 @@ async def test_that_the_office_reads_before_a_close_without_mediation_does_not_s
             await story.withdraw(officer)
         await observer.look()
 
-    await assert_alike(story, story.complainants[0], READS, fork, watch)
+    await assert_alike(story, READS, fork, (story.complainants[0], watch))
 
 
-async def test_a_mediator_who_opens_a_case_shows_to_no_late_party(office: Office, fork: Fork) -> None:
+async def test_a_mediator_who_opens_a_case_shows_to_no_late_party(fork: Fork, scheduled: Begun) -> None:
     """It would tell how far the case had come when it joined."""
-    story = await (await office.file()).to_scheduled()
+    story = scheduled()
     newcomer = await late_officer(story)
 
     async def the_mediator_reads(story: Story) -> None:
@@ -449,5 +472,5 @@ async def test_a_mediator_who_opens_a_case_shows_to_no_late_party(office: Office
         for _ in range(5):
             await story.mediator.get(story.path)
 
-    worlds = {"nobody reads": nobody_reads, "the mediator reads": the_mediator_reads}
-    await assert_alike(story, newcomer, worlds, fork, Observer.look)
+    worlds = Worlds({"nobody reads": nobody_reads, "the mediator reads": the_mediator_reads})
+    await assert_alike(story, worlds, fork, (newcomer, Observer.look))

@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 from tests.build import Answer, Caller, Office, Story
+from tests.scenarios.conftest import Begun
 
 from mediation_api.domain.access import Role
 
@@ -20,8 +21,8 @@ def mediator_of(story: Story) -> Caller:
     return story.mediator
 
 
-async def test_a_director_places_and_lifts_a_hold_and_an_auditor_sees_both(office: Office) -> None:
-    story = await office.file()
+async def test_a_director_places_and_lifts_a_hold_and_an_auditor_sees_both(office: Office, filed: Begun) -> None:
+    story = filed()
     path = f"/v1/complaints/{story.complaint_id}/legal-holds"
     assert (await office.auditor.get(path))["items"] == []
     hold = await office.director.post(path, {"reason": "litigation"})
@@ -47,8 +48,8 @@ async def test_what_is_not_there_is_not_held(office: Office) -> None:
         assert (await office.director.send(method, path, body)).status_code == 404
 
 
-async def test_no_party_sees_a_hold(office: Office) -> None:
-    story = await (await office.file()).to_mediated()
+async def test_no_party_sees_a_hold(office: Office, mediated: Begun) -> None:
+    story = mediated()
     seen = [(await who.send("GET", f"{story.path}/timeline?limit=100")).text for who in parties(story)]
     await office.director.post(f"/v1/complaints/{story.complaint_id}/legal-holds", {"reason": "investigation"})
     assert [(await who.send("GET", f"{story.path}/timeline?limit=100")).text for who in parties(story)] == seen
@@ -61,8 +62,10 @@ def parties(story: Story) -> tuple[Caller, ...]:
 # ── notes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_after_the_close_the_mediator_attests_once_that_no_notes_are_left(office: Office) -> None:
-    story = await (await office.file()).to_concluded()
+async def test_after_the_close_the_mediator_attests_once_that_no_notes_are_left(
+    office: Office, concluded: Begun
+) -> None:
+    story = concluded()
     path = await assignment_of(story)
     mediator = mediator_of(story)
     assert (await mediator.post(f"{path}/attest-notes-destroyed", None, 409))["code"] == "state-conflict"
@@ -76,8 +79,8 @@ async def test_after_the_close_the_mediator_attests_once_that_no_notes_are_left(
     assert facts[-1]["kind"] == "notes.destroyed"  # type: ignore[index]
 
 
-async def test_a_mediator_who_left_attests_for_themselves_and_for_nobody_else(office: Office) -> None:
-    story = await (await office.file()).to_scheduled()
+async def test_a_mediator_who_left_attests_for_themselves_and_for_nobody_else(office: Office, scheduled: Begun) -> None:
+    story = scheduled()
     path, first = await assignment_of(story), mediator_of(story)
     await first.post(f"{path}/recuse", None, 200)
     second = await story.assign()
@@ -88,8 +91,8 @@ async def test_a_mediator_who_left_attests_for_themselves_and_for_nobody_else(of
 
 
 @pytest.mark.parametrize("role", [Role.DIRECTOR, Role.COORDINATOR, Role.AUDITOR])
-async def test_nobody_attests_for_a_mediator(role: Role, office: Office) -> None:
-    story = await (await office.file()).to_mediated()
+async def test_nobody_attests_for_a_mediator(role: Role, office: Office, mediated: Begun) -> None:
+    story = mediated()
     await office.caller(role).post(f"{await assignment_of(story)}/attest-notes-destroyed", None, 403)
 
 
@@ -136,8 +139,8 @@ async def test_what_one_complainant_told_stays_while_there_is_another(office: Of
     assert (await office.intake.get(f"/v1/parties/{story.complainants[1].party_id}"))["name"] == "Rosa Alvarez 2"
 
 
-async def test_an_officer_s_erasure_leaves_the_complaint_as_it_is(office: Office) -> None:
-    story = await (await office.file()).to_mediated()
+async def test_an_officer_s_erasure_leaves_the_complaint_as_it_is(office: Office, mediated: Begun) -> None:
+    story = mediated()
     before = await office.intake.get(f"/v1/complaints/{story.complaint_id}")
     path = await requested(office, story.officers[0])
     await office.director.post(f"{path}/approve", None, 200)
@@ -146,8 +149,8 @@ async def test_an_officer_s_erasure_leaves_the_complaint_as_it_is(office: Office
     assert (erased["name"], erased["employee_number"]) == ("", None)
 
 
-async def test_whoever_entered_a_request_does_not_approve_it(office: Office) -> None:
-    story = await (await office.file()).to_mediated()
+async def test_whoever_entered_a_request_does_not_approve_it(office: Office, mediated: Begun) -> None:
+    story = mediated()
     asked = await office.director.post(f"/v1/parties/{story.complainants[0].party_id}/erasures")
     path = f"/v1/erasures/{asked['id']}"
     assert (await office.director.post(f"{path}/approve", None, 409))["code"] == "second-person-required"
@@ -155,8 +158,8 @@ async def test_whoever_entered_a_request_does_not_approve_it(office: Office) -> 
     assert (await office.director.post(f"{path}/approve", None, 409))["code"] == "state-conflict"
 
 
-async def test_a_hold_and_an_open_case_stand_against_it(office: Office) -> None:
-    story = await (await office.file()).to_concluded()
+async def test_a_hold_and_an_open_case_stand_against_it(office: Office, concluded: Begun) -> None:
+    story = concluded()
     path = await requested(office, story.complainants[0])
     assert (await office.director.post(f"{path}/approve", None, 409))["code"] == "state-conflict"
     await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
@@ -168,8 +171,8 @@ async def test_a_hold_and_an_open_case_stand_against_it(office: Office) -> None:
     await office.director.post(f"{path}/approve", None, 200)
 
 
-async def test_a_request_is_refused_with_a_reason_and_can_be_made_again(office: Office) -> None:
-    story = await office.file()
+async def test_a_request_is_refused_with_a_reason_and_can_be_made_again(office: Office, filed: Begun) -> None:
+    story = filed()
     path = await requested(office, story.complainants[0])
     waiting = await office.intake.post(f"/v1/parties/{story.complainants[0].party_id}/erasures", None, 409)
     assert waiting["code"] == "state-conflict"

@@ -3,6 +3,7 @@
 The same story is told up to one answer, and from there in several worlds: the party agreed, declined, has not answered,
 withdrew or could not be reached. Everybody else asks everything there is to ask, in each world. Every answer must be
 the same to the byte, headers included; only identities that came into being after the worlds parted are numbered.
+What a role may not ask at all is refused before anything is read (tests/routers/test_matrix.py), and is not asked here.
 """
 
 import base64
@@ -17,20 +18,27 @@ from typing import TypeAlias
 import httpx
 import pytest
 from sqlalchemy import func, select
-from tests.build import Caller, Office, Story
+from tests.build import Answer, Caller, Office, Story
 from tests.conftest import RolledBackDatabase
-from tests.scenarios.conftest import Fork
+from tests.scenarios.conftest import Begun, Fork, once
 
-from mediation_api.domain.access import Role
+from mediation_api.domain.access import ACCESS, Role
 from mediation_api.repository.tables import consents
 from mediation_api.routers.retries import entity_tag
 
 Turn: TypeAlias = Callable[[Story], Awaitable[object]]
-World: TypeAlias = Mapping[str, Turn]
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CURSOR = re.compile(r'(?<="next_cursor":")[^"]*|(?<=cursor=)[\w-]*')
-NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Worlds:
+    """The worlds that part with what somebody does, each by its name; time passes alike in all of them."""
+
+    turns: Mapping[str, Turn]
+    through: tuple[Caller, ...] = ()
+    """The parties with whom they part, after whom is asked."""
 
 
 @dataclass(slots=True)
@@ -39,11 +47,13 @@ class Observer:
 
     who: Caller
     story: Story
+    through: tuple[Caller, ...]
     known: frozenset[str]
     """Identities from before the worlds parted; they are compared as they are."""
     seen: list[str] = field(default_factory=list)
     numbers: dict[str, str] = field(default_factory=dict)
-    quota: int | None = None
+    quotas: dict[str, int] = field(default_factory=dict)
+    """What everybody who watches has left of it."""
 
     async def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
         response = await self.who.send(method, path, body)
@@ -67,35 +77,35 @@ class Observer:
 
     def _hold_quota(self, response: httpx.Response) -> None:
         """What is left of one's quota went down by one's own request, and by nobody else's."""
-        found = re.search(r";r=([0-9]+);", response.headers.get("ratelimit", ""))
+        found, token = re.search(r";r=([0-9]+);", response.headers.get("ratelimit", "")), str(self.who.token)
         if found:
-            assert self.quota in {None, int(found[1]) + 1}
-            self.quota = int(found[1])
+            assert self.quotas.get(token) in {None, int(found[1]) + 1}
+            self.quotas[token] = int(found[1])
 
     def _comparable(self, found: re.Match[str]) -> str:
         name = found.group()
         return name if name in self.known else self.numbers.setdefault(name, f"<id {len(self.numbers)}>")
 
-    async def look(self) -> None:
-        """Read everything that might tell, and what is refused as well."""
-        story = self.story
-        others = [p.party_id for p in (*story.complainants, *story.officers) if p is not self.who][-2:]
-        for path in (
-            story.path,
-            *(f"{story.path}/{part}" for part in ("readiness", "consents", "withdrawals", "agreements")),
-            f"/v1/cases?complaint_id={story.complaint_id}",
-            f"/v1/complaints/{story.complaint_id}",
-            f"/v1/complaints/{story.complaint_id}/parties",
-            "/v1/complaints",
-            f"/v1/sessions?case_id={story.case_id}",
-            f"/v1/sessions/{story.session_id or NOBODY}",
-            f"/v1/agreements/{story.agreement.get('id', NOBODY)}",
-            *(f"/v1/parties/{party_id}" for party_id in (self.who.party_id, *others)),
-        ):
-            await self.ask("GET", path)
-        await self.ask("HEAD", story.path)
+    @property
+    def role(self) -> Role:
+        return Role.COMPLAINANT if self.who.identity is None else self.who.identity[0]
+
+    async def look(self) -> Answer:
+        """Read everything that might tell, and what of others is not found. Gives the case as it is shown."""
+        story, complaint = self.story, f"/v1/complaints/{self.story.complaint_id}"
+        pages = [("get_case", story.path), ("list_cases", f"/v1/cases?complaint_id={story.complaint_id}")]
+        pages += [(f"list_{part}", f"{story.path}/{part}") for part in ("consents", "withdrawals", "agreements")]
+        pages += [("get_readiness", f"{story.path}/readiness")]
+        pages += [("get_complaint", complaint), ("list_parties", f"{complaint}/parties")]
+        pages += [("list_complaints", "/v1/complaints"), ("list_sessions", f"/v1/sessions?case_id={story.case_id}")]
+        pages += [("get_session", f"/v1/sessions/{story.session_id}")] * bool(story.session_id)
+        pages += [("get_agreement", f"/v1/agreements/{story.agreement.get('id')}")] * bool(story.agreement)
+        pages += [("get_party", f"/v1/parties/{party.party_id}") for party in (self.who, *self.through)]
+        (case, *_) = [await self.ask("GET", path) for operation, path in pages if self.role in ACCESS[operation]]
         await self.walk(f"{story.path}/timeline")
         await self.walk(f"{story.path}/readings")
+        shown: Answer = case.json()
+        return shown
 
     async def walk(self, path: str) -> None:
         """Read a list in small pages: its length shows, and so would what is left out of a page that is short."""
@@ -109,35 +119,33 @@ class Observer:
     async def try_what_is_refused(self) -> None:
         """Try to act, where a refusal might tell: for somebody who has answered already, or has left."""
         story, shown = self.story, await self.story.office.shown_disclosure()
-        others = [p.party_id for p in (*story.complainants, *story.officers) if p is not self.who][-2:]
         answer = {"decision": "declined", "disclosure_sha256": shown}
         await self.ask("POST", f"{story.path}/consents", answer)
-        for party_id in others:
-            await self.ask("POST", f"{story.path}/consents", {**answer, "party_id": party_id})
-            await self.ask("POST", f"{story.path}/withdrawals", {"party_id": party_id})
-        signature = {"sha256": story.agreement.get("sha256", "0" * 64)}
-        await self.ask("POST", f"/v1/agreements/{story.agreement.get('id', NOBODY)}/signatures", signature)
+        for other in self.through:
+            await self.ask("POST", f"{story.path}/consents", {**answer, "party_id": other.party_id})
+            await self.ask("POST", f"{story.path}/withdrawals", {"party_id": other.party_id})
+        if story.agreement:
+            signature = {"sha256": story.agreement["sha256"]}
+            await self.ask("POST", f"/v1/agreements/{story.agreement['id']}/signatures", signature)
 
     async def look_and_try(self) -> None:
         await self.look()
         await self.try_what_is_refused()
 
 
-Watching: TypeAlias = Callable[[Observer], Awaitable[None]]
+Watching: TypeAlias = Callable[[Observer], Awaitable[object]]
 
 
 async def identities(story: Story) -> frozenset[str]:
-    """Every identity that the office knows of in this story."""
+    """Every identity in this story so far: of the case, its complaint, its people, its papers and its facts."""
     office = story.office.coordinator
-    paths = [story.path, f"{story.path}/timeline?limit=100", f"/v1/complaints/{story.complaint_id}/parties"]
-    paths += [f"{story.path}/{part}" for part in ("agreements", "consents", "withdrawals")]
-    paths += ["/v1/sessions", "/v1/mediators", f"/v1/complaints/{story.complaint_id}"]
+    paths = [story.path, *(f"{story.path}/{part}" for part in ("timeline?limit=100", "agreements"))]
     texts = [(await office.send("GET", path)).text for path in paths]
     return frozenset(UUID.findall(" ".join(texts)))
 
 
-def answers_of(who: Caller) -> World:
-    """The worlds that part with what `who` does. Time passes alike in all of them."""
+def answers_of(who: Caller) -> Worlds:
+    """The worlds that part with what `who` does."""
 
     async def agrees(story: Story) -> None:
         await story.answer(who)
@@ -155,88 +163,109 @@ def answers_of(who: Caller) -> World:
         lapse = {"reason": "unreachable", "party_id": who.party_id}
         await story.office.coordinator.post(f"{story.path}/lapses", lapse)
 
-    return {
+    turns = {
         "agreed": agrees,
         "declined": declines,
         "not answered": says_nothing,
         "withdrew": withdraws,
         "not reached": is_not_reached,
     }
+    return Worlds(turns, through=(who,))
 
 
-def ways_out(who: Caller) -> World:
+def ways_out(who: Caller) -> Mapping[str, Turn]:
     """The worlds in which `who` leaves, by itself and through the office."""
 
     async def withdraws_by_phone(story: Story) -> None:
         said = {"party_id": who.party_id, "channel": "phone"}
         await story.office.intake.post(f"{story.path}/withdrawals", said)
 
-    return {**answers_of(who), "withdrew by phone": withdraws_by_phone}
+    return {**answers_of(who).turns, "withdrew by phone": withdraws_by_phone}
 
 
-async def assert_alike(
-    story: Story, who: Caller, worlds: World, fork: Fork, watching: Watching = Observer.look_and_try
-) -> None:
-    """Tell the story in each of `worlds`, and hold what `who` sees in it against the first, answer by answer."""
+async def assert_alike(story: Story, worlds: Worlds, fork: Fork, *watched: tuple[Caller, Watching]) -> None:
+    """Tell the story in each of `worlds`, and hold what each watcher sees in it against the first, answer by answer.
+
+    Watchers do not see each other: what one of them does is undone before the next one looks.
+    """
     await story.office.shown_disclosure()
     known = await identities(story)
-    first, expected = "", list[str]()
-    for name, turn in worlds.items():
+    first, expected = "", list[list[str]]()
+    for name, turn in worlds.turns.items():
         async with fork():
-            observer = Observer(who, story, known)
-            await observer.ask("GET", story.path)
+            quotas: dict[str, int] = {}
+            observers = [Observer(who, story, worlds.through, known, quotas=quotas) for who, _ in watched]
+            for observer in observers:
+                await observer.ask("GET", story.path)
             await turn(story)
-            await watching(observer)
+            for observer, (_, watching) in zip(observers, watched, strict=True):
+                async with fork():
+                    await watching(observer)
+        seen = [observer.seen for observer in observers]
         if not expected:
-            first, expected = name, observer.seen
-        for before, after in zip(expected, observer.seen, strict=True):
-            difference = "\n".join(ndiff(before.splitlines(), after.splitlines()))
-            assert after == before, f"{first} and {name} can be told apart:\n{difference}"
+            first, expected = name, seen
+        for before, after in zip(expected, seen, strict=True):
+            _assert_the_same(before, after, f"{first} and {name} can be told apart")
+    assert all(expected)
     assert expected
 
 
-def leaving(who: Caller, *ways: str) -> Iterator[Watching]:
+def _assert_the_same(expected: list[str], seen: list[str], otherwise: str) -> None:
+    for before, after in zip(expected, seen, strict=True):
+        difference = "\n".join(ndiff(before.splitlines(), after.splitlines())) if after != before else ""
+        assert not difference, f"{otherwise}:\n{difference}"
+
+
+def leaving(who: Caller, *ways: str) -> Iterator[tuple[Caller, Watching]]:
     """Watching, once one has left in each of these ways: who has left learns no more than who is still there."""
     for way in ways:
-        turn = answers_of(who)[way]
+        turn = answers_of(who).turns[way]
 
         async def watch(observer: Observer, turn: Turn = turn) -> None:
             await turn(observer.story)
-            observer.quota = None  # the leaving may have been a request of its own
+            observer.quotas.clear()  # the leaving may have been a request of its own
             await observer.try_what_is_refused()
-            await observer.ask("GET", observer.story.path)
             await observer.ask("POST", f"{observer.story.path}/withdrawals", {})
             await observer.look()
 
-        yield watch
+        yield who, watch
 
 
 # ── while complainants are asked ───────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_complainant_s_answer_shows_to_no_other_complainant(office: Office, fork: Fork) -> None:
-    story = await office.file(complainants=[{}, {}, {}], officers=[{}, {}])
-    await story.to_confirming()
+async def _one_of_three_has_answered(office: Office) -> Story:
+    story = await (await office.file(complainants=[{}, {}, {}], officers=[{}, {}])).to_confirming()
+    await story.answer(story.complainants[0])
+    return story
+
+
+one_of_three_has_answered = once(_one_of_three_has_answered)
+
+
+async def test_a_complainant_s_answer_shows_to_no_other_complainant(
+    office: Office, fork: Fork, one_of_three_has_answered: Begun
+) -> None:
+    story = one_of_three_has_answered()
     first, watched, unanswered = story.complainants
-    await story.answer(first)
-    await assert_alike(story, first, answers_of(watched), fork)
-    # Who has not answered could do so: nothing shows before that, nor in what it is told on answering.
-    for decision in ("agreed", "declined"):
 
-        async def watch(observer: Observer, decision: str = decision) -> None:
-            await observer.look()
-            body = {"decision": decision, "disclosure_sha256": await office.shown_disclosure()}
-            await observer.ask("POST", f"{story.path}/consents", body)
+    async def look_and_answer(observer: Observer) -> None:
+        """Nothing shows before that, nor in what it is told on answering."""
+        await observer.look()
+        for decision in ("agreed", "declined"):
+            async with fork():
+                body = {"decision": decision, "disclosure_sha256": await office.shown_disclosure()}
+                await observer.ask("POST", f"{story.path}/consents", body)
 
-        await assert_alike(story, unanswered, answers_of(watched), fork, watch)
+    watchers = [(first, Observer.look_and_try), (unanswered, look_and_answer)]
+    await assert_alike(story, answers_of(watched), fork, *watchers)
 
 
 async def test_one_header_that_counts_answers_would_be_seen(
-    office: Office, fork: Fork, database: RolledBackDatabase
+    office: Office, fork: Fork, database: RolledBackDatabase, one_of_three_has_answered: Begun
 ) -> None:
     """The control: all else being alike, one number tells."""
-    story = await office.file(complainants=[{}, {}], officers=[{}])
-    await story.to_confirming()
+    story = one_of_three_has_answered()
 
     async def count(response: httpx.Response) -> None:
         async with database.reading() as connection:
@@ -244,27 +273,23 @@ async def test_one_header_that_counts_answers_would_be_seen(
             response.headers["X-Answers"] = str(await connection.scalar(counted))
 
     office.client.event_hooks["response"].append(count)
-    observer, watched = story.complainants
+    observer, watched, _ = story.complainants
     with pytest.raises(AssertionError, match="agreed and not answered can be told apart"):
-        await assert_alike(story, observer, answers_of(watched), fork)
+        await assert_alike(story, answers_of(watched), fork, (observer, Observer.look_and_try))
 
 
 async def test_officers_who_are_not_asked_yet_see_nothing_at_all_of_complainants_answers(
-    office: Office, fork: Fork
+    fork: Fork, one_of_three_has_answered: Begun
 ) -> None:
-    story = await office.file(complainants=[{}, {}, {}])
-    await story.to_confirming()
-    await story.answer(story.complainants[0])
-    await assert_alike(story, story.officers[0], answers_of(story.complainants[1]), fork)
+    story = one_of_three_has_answered()
+    await assert_alike(story, answers_of(story.complainants[1]), fork, (story.officers[0], Observer.look_and_try))
 
 
 async def test_a_complainant_who_leaves_learns_nothing_of_what_another_answered(office: Office, fork: Fork) -> None:
     """Whether the case closed with the leaving, or goes on, would tell."""
-    story = await office.file(complainants=[{}, {}], officers=[{}, {}])
-    await story.to_confirming()
+    story = await (await office.file(complainants=[{}, {}], officers=[{}, {}])).to_confirming()
     watched, watcher = story.complainants
-    for watch in leaving(watcher, "declined", "withdrew"):
-        await assert_alike(story, watcher, answers_of(watched), fork, watch)
+    await assert_alike(story, answers_of(watched), fork, *leaving(watcher, "declined", "withdrew"))
 
 
 # ── while officers are asked ───────────────────────────────────────────────────────────────────────────────────────
@@ -275,27 +300,17 @@ async def test_an_officer_s_answer_shows_to_nobody_while_another_is_still_asked(
     await story.to_asking()
     first, watched, unanswered = story.officers
     await story.answer(first)
-    for watcher in (story.complainants[0], first):
-        await assert_alike(story, watcher, answers_of(watched), fork)
-    await assert_alike(story, unanswered, answers_of(watched), fork, Observer.look)
+    watchers = [(who, Observer.look_and_try) for who in (story.complainants[0], first)]
+    await assert_alike(story, answers_of(watched), fork, *watchers, (unanswered, Observer.look))
 
 
-async def test_an_officer_who_leaves_learns_nothing_of_what_another_answered(office: Office, fork: Fork) -> None:
-    story = await office.file(officers=[{}, {}])
-    await story.to_asking()
-    watched, watcher = story.officers
-    for watch in leaving(watcher, "declined", "not reached"):
-        await assert_alike(story, watcher, answers_of(watched), fork, watch)
-
-
-async def test_a_complainant_who_leaves_while_officers_are_asked_learns_nothing_of_their_answers(
+async def test_who_leaves_while_officers_are_asked_learns_nothing_of_what_another_of_them_answered(
     office: Office, fork: Fork
 ) -> None:
-    story = await office.file(complainants=[{}, {}], officers=[{}, {}])
-    await story.to_asking()
-    watcher = story.complainants[0]
-    for watch in leaving(watcher, "withdrew"):
-        await assert_alike(story, watcher, answers_of(story.officers[0]), fork, watch)
+    story = await (await office.file(complainants=[{}, {}], officers=[{}, {}])).to_asking()
+    watched, officer = story.officers
+    leavers = [*leaving(officer, "declined", "not reached"), *leaving(story.complainants[0], "withdrew")]
+    await assert_alike(story, answers_of(watched), fork, *leavers)
 
 
 # ── after the case was ready once ──────────────────────────────────────────────────────────────────────────────────
@@ -329,26 +344,24 @@ async def test_late_officers_answers_are_sealed_also_in_a_case_that_was_schedule
     watched = await late_officer(story)
     await late_officer(story)
     assert await story.state() == "asking"
-    for watcher in (story.complainants[0], story.officers[0]):
-        await assert_alike(story, watcher, answers_of(watched), fork)
-    for watch in leaving(story.complainants[0], "withdrew"):
-        await assert_alike(story, story.complainants[0], answers_of(watched), fork, watch)
+    watchers = [(who, Observer.look_and_try) for who in (story.complainants[0], story.officers[0])]
+    await assert_alike(story, answers_of(watched), fork, *watchers, *leaving(story.complainants[0], "withdrew"))
 
 
-async def test_a_late_party_is_not_told_how_far_the_case_had_come_when_it_joined(office: Office, fork: Fork) -> None:
+async def test_a_late_party_is_not_told_how_far_the_case_had_come_when_it_joined(fork: Fork, ready: Begun) -> None:
     """In one world a session was called off by the joining; in the other there was none yet."""
-    story = await (await office.file()).to_ready()
+    story = ready()
 
-    async def ready(story: Story) -> None:
+    async def none_yet(story: Story) -> None:
         for _ in range(4):  # as much time as assigning and scheduling take
             await story.case()
 
-    async def scheduled(story: Story) -> None:
+    async def one_called_off(story: Story) -> None:
         await story.assign()
         await story.schedule()
 
     seen = []
-    for come_to in (ready, scheduled):
+    for come_to in (none_yet, one_called_off):
         async with fork():
             now = replace(story, officers=[*story.officers])
             await come_to(now)
@@ -359,26 +372,26 @@ async def test_a_late_party_is_not_told_how_far_the_case_had_come_when_it_joined
     assert seen[0] == seen[1]
 
 
-async def test_late_complainants_answers_are_sealed_also_in_a_case_that_was_ready(office: Office, fork: Fork) -> None:
-    story = await (await office.file()).to_ready()
+async def test_late_complainants_answers_are_sealed_also_in_a_case_that_was_ready(fork: Fork, ready: Begun) -> None:
+    story = ready()
     watched = await late_complainant(story)
     await late_complainant(story)
     assert await story.state() == "confirming"
-    for watcher in (story.complainants[0], story.officers[0]):
-        await assert_alike(story, watcher, answers_of(watched), fork)
+    watchers = [(who, Observer.look_and_try) for who in (story.complainants[0], story.officers[0])]
+    await assert_alike(story, answers_of(watched), fork, *watchers)
 
 
 # ── when a case closes without mediation ───────────────────────────────────────────────────────────────────────────
 
 
-def closes(*ways: str) -> World:
+def closes(officers: list[Caller], *ways: str) -> Worlds:
     """The worlds that part with why the case closes, and through which of two officers it does last."""
 
     def world(way: str) -> Turn:
         async def turn(story: Story) -> None:
-            for officer in story.officers:
+            for officer in officers:
                 match way:
-                    case "nobody was reached" | "ended by the mediator" if officer is not story.officers[-1]:
+                    case "nobody was reached" | "ended by the mediator" if officer is not officers[-1]:
                         await story.case()  # as much time goes by as where each officer leaves
                     case "nobody was reached":
                         await story.office.coordinator.post(f"{story.path}/lapses", {"reason": "unreachable"})
@@ -389,41 +402,37 @@ def closes(*ways: str) -> World:
 
         return turn
 
-    return {way: world(way) for way in ways}
+    return Worlds({way: world(way) for way in ways}, through=tuple(officers))
 
 
-@pytest.mark.parametrize(
-    ("state", "ways"),
-    [
-        ("asking", ("declined", "withdrew", "withdrew by phone", "not reached", "nobody was reached")),
-        ("ready", ("withdrew", "withdrew by phone", "not reached", "nobody was reached")),
-        ("scheduled", ("withdrew", "not reached", "nobody was reached", "ended by the mediator")),
-        ("in_session", ("withdrew", "not reached", "nobody was reached", "ended by the mediator")),
-        ("concluded", ("withdrew", "not reached", "nobody was reached")),
-    ],
-)
-async def test_not_mediated_tells_a_party_neither_who_nor_why(
-    office: Office, fork: Fork, state: str, ways: tuple[str, ...]
-) -> None:
+CLOSING = {
+    "asking": ("declined", "withdrew", "withdrew by phone", "not reached", "nobody was reached"),
+    "ready": ("withdrew", "withdrew by phone", "not reached", "nobody was reached"),
+    "scheduled": ("withdrew", "not reached", "nobody was reached", "ended by the mediator"),
+    "in_session": ("withdrew", "not reached", "nobody was reached", "ended by the mediator"),
+    "concluded": ("withdrew", "not reached", "nobody was reached"),
+}
+"""The ways in which a case closes while it is in each state."""
+
+
+async def test_not_mediated_tells_a_party_neither_who_nor_why(office: Office, fork: Fork) -> None:
     story = await office.file(complainants=[{}, {}], officers=[{}, {}])
-    async for reached in story.open_states():
-        if reached == state:
-            break
 
     async def watch(observer: Observer) -> None:
-        await observer.look_and_try()
-        case = await observer.who.get(story.path)
+        case = await observer.look()
         assert case["status"] == "not_mediated"
         assert case["others"] == []
+        await observer.try_what_is_refused()
 
-    await assert_alike(story, story.complainants[0], closes(*ways), fork, watch)
+    async for state in story.open_states():
+        if state in CLOSING:
+            await assert_alike(story, closes(story.officers, *CLOSING[state]), fork, (story.complainants[0], watch))
 
 
 async def test_a_close_before_the_case_was_ready_does_not_tell_what_another_complainant_had_answered(
     office: Office, fork: Fork
 ) -> None:
-    story = await office.file(complainants=[{}, {}, {}])
-    await story.to_confirming()
+    story = await (await office.file(complainants=[{}, {}, {}])).to_confirming()
     watcher, watched, _ = story.complainants
     await story.answer(watcher)
 
@@ -432,7 +441,7 @@ async def test_a_close_before_the_case_was_ready_does_not_tell_what_another_comp
         await office.intake.post(f"{story.path}/withdrawals", said)
         await observer.look_and_try()
 
-    await assert_alike(story, watcher, answers_of(watched), fork, watch)
+    await assert_alike(story, answers_of(watched), fork, (watcher, watch))
 
 
 # ── for parties that have left ─────────────────────────────────────────────────────────────────────────────────────
@@ -465,7 +474,7 @@ async def test_a_party_that_has_left_sees_nothing_of_how_the_others_go_on(office
         await story.session("complete")
         await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
 
-    worlds: World = {
+    turns: Mapping[str, Turn] = {
         "nothing happened": nothing,
         "another time": another_time,
         "another text": another_text,
@@ -473,15 +482,15 @@ async def test_a_party_that_has_left_sees_nothing_of_how_the_others_go_on(office
         "closed": closed,
         "mediated": mediated,
     }
-    await assert_alike(story, leaver, worlds, fork)
+    await assert_alike(story, Worlds(turns, through=(stays,)), fork, (leaver, Observer.look_and_try))
 
 
 # ── cursors ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_cursor_cannot_be_read_and_so_does_not_count_what_others_did(office: Office) -> None:
+async def test_a_cursor_cannot_be_read_and_so_does_not_count_what_others_did(filed: Begun) -> None:
     """The place of a fact in the record of all facts would tell how much happened since one last looked."""
-    story = await office.file()
+    story = filed()
     page = await story.complainants[0].get(f"{story.path}/timeline?limit=1")
     cursor = str(page["next_cursor"])
     inside = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
@@ -490,25 +499,27 @@ async def test_a_cursor_cannot_be_read_and_so_does_not_count_what_others_did(off
             assert not isinstance(json.loads(inside[start:]), list)
 
 
-@pytest.mark.parametrize("other", ["agreed", "declined"])
 async def test_asking_again_after_leaving_does_not_tell_what_another_complainant_answered(
-    office: Office, other: str
+    office: Office, fork: Fork
 ) -> None:
     story = await (await office.file(complainants=[{}, {}])).to_confirming()
-    await story.answer(story.complainants[0], "declined")
-    await story.answer(story.complainants[1], other)
-    refused = await story.complainants[0].post(f"/v1/complaints/{story.complaint_id}/mediation-requests", None, 409)
-    assert refused["code"] == "party-left"
+    leaver, other = story.complainants
+    await story.answer(leaver, "declined")
+    for decision in ("agreed", "declined"):
+        async with fork():
+            await story.answer(other, decision)
+            refused = await leaver.post(f"/v1/complaints/{story.complaint_id}/mediation-requests", None, 409)
+            assert refused["code"] == "party-left"
 
 
-async def test_a_complainant_alone_may_ask_again_after_leaving(office: Office) -> None:
-    story = await (await office.file()).to_confirming()
+async def test_a_complainant_alone_may_ask_again_after_leaving(confirming: Begun) -> None:
+    story = confirming()
     await story.answer(story.complainants[0], "declined")
     await story.complainants[0].post(f"/v1/complaints/{story.complaint_id}/mediation-requests")
 
 
-async def test_nothing_is_ready_in_a_case_that_has_closed(office: Office) -> None:
-    story = await (await office.file()).to_ready()
+async def test_nothing_is_ready_in_a_case_that_has_closed(office: Office, ready: Begun) -> None:
+    story = ready()
     await story.withdraw(story.complainants[0])
     readiness = await office.coordinator.get(f"{story.path}/readiness")
     for gate in ("scheduling", "starting"):

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from tests.build import Answer, Caller, Office, Story
 from tests.conftest import RolledBackDatabase
 from tests.routers.test_paging import walked_items
+from tests.scenarios.conftest import Begun
 from tests.scenarios.test_readings import REPORT, entries, seen
 
 from mediation_api.domain.access import Role
@@ -97,9 +98,9 @@ async def test_a_day_and_an_hour_are_those_of_the_office_s_clock(office: Office)
 
 
 async def test_a_closed_case_that_is_opened_day_after_day_is_told_and_one_that_is_tried_again_is_not(
-    office: Office,
+    office: Office, filed: Begun
 ) -> None:
-    story = await office.file()
+    story = filed()
     await story.withdraw(story.complainants[0])
     for _ in range(3):
         office.clock.advance(days=1)
@@ -129,8 +130,8 @@ async def test_many_in_a_day_is_told_of_the_day_and_a_page_of_a_list_counts_for_
     assert {item["by"] for item in await found(office.director)} == {"auditor.1", "intake.1"}
 
 
-async def test_a_purpose_that_is_another_role_s_is_told(office: Office) -> None:
-    story = await office.file()
+async def test_a_purpose_that_is_another_role_s_is_told(office: Office, filed: Begun) -> None:
+    story = filed()
     await opened(office.intake, story.path, "audit")
     await opened(office.intake, story.path, "legal_request")
     (item,) = await found(office.director)
@@ -147,7 +148,7 @@ async def test_that_the_report_was_seen_is_written_down_with_the_complaints_on_t
     await another(office).get(story.path)
     before = len(await entries(database))
     await found(office.auditor)
-    (entry,) = (await entries(database))[before:]
+    (entry,) = await entries(database, after=before)
     assert (entry["operation"], entry["by"], entry["purpose"]) == ("list_unusual_readings", "auditor.1", "audit")
     assert [str(each) for each in entry["listed"]] == [story.complaint_id]  # type: ignore[attr-defined]
     assert (await seen(office.director, story))[1]["operation"] == "list_unusual_readings"
