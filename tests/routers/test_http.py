@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import socket
 import time
 import tracemalloc
@@ -260,6 +261,7 @@ async def test_a_body_over_the_limit_is_refused_announced_or_not(
         assert answer.headers["connection"] == "close"
 
 
+BODIES = 1_000 if os.environ.get("PROBES") == "whole" else 100
 MEBIBYTE = 1 << 20
 PIECE = b" " * 65_536
 
@@ -295,16 +297,19 @@ def allocated() -> Iterator[list[float]]:
 async def test_a_thousand_bodies_over_the_limit_take_no_memory(
     client: httpx.AsyncClient, record_property: Callable[[str, object], None]
 ) -> None:
-    """Criterion 25. The slowest is not held to its 100 ms: a test shares its machine."""
+    """Criterion 25. The slowest is not held to its 100 ms: a test shares its machine.
+
+    A thousand they are with `PROBES=whole`, as CI and `make security` have it; otherwise a hundred.
+    """
     read: list[int] = []
     await flood(client, [])  # what the first one loads stays
     with allocated() as memory:
-        answers = [await flood(client, read) for _ in range(1_000)]
+        answers = [await flood(client, read) for _ in range(BODIES)]
     slowest = max(seconds for _, seconds in answers) * 1000
     told = f"{memory[0]:.1f} MiB at the most, {memory[1]:.1f} MiB kept, {slowest:.0f} ms the slowest"
-    record_property("figure", f"1,000 bodies of 10 MiB: {told}")
+    record_property("figure", f"{BODIES:,} bodies of 10 MiB: {told}")
     assert {status for status, _ in answers} == {413}
-    assert len(read) <= 2_000, "more than a piece or two of each was read"
+    assert len(read) <= 2 * BODIES, "more than a piece or two of each was read"
     assert memory[0] < 20
 
 
