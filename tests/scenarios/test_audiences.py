@@ -152,7 +152,11 @@ async def test_every_audience_gets_exactly_its_fields(office: Office) -> None:
             hold("consent", answers[0])
     hold("complaint office", await office.intake.get(complaint))
     await office.auditor.get(complaint, 403)  # the audit trail is theirs, the narrative is not
-    hold("complaint limited", await story.complainants[0].get(complaint))
+    outline = await story.complainants[0].get(complaint)
+    hold("complaint limited", outline)
+    assert (await story.complainants[0].get("/v1/complaints"))["items"] == [outline]
+    own = await story.complainants[0].get(f"/v1/parties/{story.complainants[0].party_id}")
+    assert (await story.complainants[0].get(f"{complaint}/parties"))["items"] == [own]
     hold("withdrawal", await story.withdraw(story.officers[0]))
 
 

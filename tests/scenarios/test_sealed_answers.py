@@ -91,21 +91,31 @@ class Observer:
         return Role.COMPLAINANT if self.who.identity is None else self.who.identity[0]
 
     async def look(self) -> Answer:
-        """Read everything that might tell, and what of others is not found. Gives the case as it is shown."""
+        """Read everything that might tell, and what of others is not found. Gives the case as it is shown.
+
+        Of a list and what stands in it, the list: both show the same (test_audiences.py).
+        """
         story, complaint = self.story, f"/v1/complaints/{self.story.complaint_id}"
-        pages = [("get_case", story.path), ("list_cases", f"/v1/cases?complaint_id={story.complaint_id}")]
-        pages += [(f"list_{part}", f"{story.path}/{part}") for part in ("consents", "withdrawals", "agreements")]
-        pages += [("get_readiness", f"{story.path}/readiness")]
-        pages += [("get_complaint", complaint), ("list_parties", f"{complaint}/parties")]
-        pages += [("list_complaints", "/v1/complaints"), ("list_sessions", f"/v1/sessions?case_id={story.case_id}")]
-        pages += [("get_session", f"/v1/sessions/{story.session_id}")] * bool(story.session_id)
-        pages += [("get_agreement", f"/v1/agreements/{story.agreement.get('id')}")] * bool(story.agreement)
-        pages += [("get_party", f"/v1/parties/{party.party_id}") for party in (self.who, *self.through)]
+        parts = ("consents", "withdrawals", "agreements")
+        pages = [
+            ("get_case", story.path),
+            ("get_readiness", f"{story.path}/readiness"),
+            *((f"list_{part}", f"{story.path}/{part}") for part in parts),
+            ("list_cases", f"/v1/cases?complaint_id={story.complaint_id}"),
+            ("list_sessions", f"/v1/sessions?case_id={story.case_id}"),
+            ("list_complaints", "/v1/complaints"),
+            ("list_parties", f"{complaint}/parties") if self.role is Role.COMPLAINANT else self._party(self.who),
+            *map(self._party, self.through),
+        ]
         (case, *_) = [await self.ask("GET", path) for operation, path in pages if self.role in ACCESS[operation]]
         await self.walk(f"{story.path}/timeline")
         await self.walk(f"{story.path}/readings")
         shown: Answer = case.json()
         return shown
+
+    @staticmethod
+    def _party(party: Caller) -> tuple[str, str]:
+        return "get_party", f"/v1/parties/{party.party_id}"
 
     async def walk(self, path: str) -> None:
         """Read a list in small pages: its length shows, and so would what is left out of a page that is short."""
@@ -402,7 +412,7 @@ def closes(officers: list[Caller], *ways: str) -> Worlds:
 
         return turn
 
-    return Worlds({way: world(way) for way in ways}, through=tuple(officers))
+    return Worlds({way: world(way) for way in ways}, through=(officers[-1],))
 
 
 CLOSING = {
