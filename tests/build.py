@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeAlias
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 
 from mediation_api.domain.access import Role
 from mediation_api.outreach.dev_identity import dev_token
+from mediation_api.outreach.tokens import Issuer
 from mediation_api.settings import Settings
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -111,6 +112,18 @@ def signed(
     )
 
 
+def service_identity(settings: Settings) -> Issuer:
+    """What the service signs with, read once."""
+    assert settings.service_key_file is not None
+    minutes = settings.access_token_minutes
+    return _issuer(settings.service_key_file, settings.service_issuer, settings.token_audience, minutes)
+
+
+@cache
+def _issuer(key_file: Path, name: str, audience: str, minutes: int) -> Issuer:
+    return Issuer.from_file(key_file, name=name, audience=audience, lifetime=timedelta(minutes=minutes))
+
+
 @dataclass(slots=True)
 class Office:
     """The office's staff and roster, and the way to a new case."""
@@ -146,7 +159,7 @@ class Office:
         if caller.identity is not None:
             caller.token = self._token(caller.identity)
         else:
-            caller.token = (await self.signed_in(caller.access_code)).token
+            caller.token = self.complainant(caller.party_id).token
 
     @property
     def public(self) -> Caller:
@@ -171,6 +184,11 @@ class Office:
     @property
     def integration(self) -> Caller:
         return self.caller(Role.INTEGRATION, "intake-system")
+
+    def complainant(self, party_id: str, access_code: str = "") -> Caller:
+        """A complainant with a fresh token, such as the service gives for the access code."""
+        token = service_identity(self.settings).issue(UUID(party_id), token_id=uuid4(), now=self.clock.now)
+        return Caller(self.client, token, party_id=party_id, access_code=access_code)
 
     async def signed_in(self, access_code: str) -> Caller:
         """A complainant who has exchanged an access code."""
@@ -225,7 +243,7 @@ class Office:
         filed = await self.intake.post("/v1/complaints", body)
         story = Story(self, str(filed["id"]), str(filed["case_id"]), str(filed["reference"]))
         for given in filed["access_codes"]:  # type: ignore[attr-defined]
-            story.complainants.append(await self.signed_in(given["access_code"]))
+            story.complainants.append(self.complainant(given["party_id"], given["access_code"]))
         listed = await self.intake.get(f"/v1/complaints/{story.complaint_id}/parties")
         by_number = {p["employee_number"]: p["id"] for p in listed["items"]}  # type: ignore[attr-defined]
         for number in numbers:

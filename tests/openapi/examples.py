@@ -304,6 +304,7 @@ async def _start_over(office: Office) -> None:
     await story.schedule()
     await story.sign_all()
     await story.later(days=3, minutes=30)
+    story.complainants = [await office.signed_in(who.access_code) for who in story.complainants]
     absence = {"party_id": story.officers[0].party_id, "excused": True}
     await office.coordinator.post(f"/v1/sessions/{story.session_id}/absences", absence)
     await story.schedule()

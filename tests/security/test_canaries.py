@@ -85,6 +85,7 @@ async def gone_wrong(office: Office, owner: Database, monkeypatch: pytest.Monkey
 
     office.client.event_hooks["response"].append(note)
     story = await told(office)
+    story.complainants = [await office.signed_in(who.access_code) for who in story.complainants]
     intake, complaint = office.intake, f"/v1/complaints/{story.complaint_id}"
     await intake.post("/v1/complaints", {**COMPLAINT, "finding": NARRATIVE}, 422)
     await intake.post("/v1/complaints", {**COMPLAINT, "channel": NARRATIVE, "narrative": f"{NARRATIVE}\0"}, 422)
