@@ -115,6 +115,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = Run(directory)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what starts programs and takes seconds: at the end, a worker would wait for the other one."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+
+
 def pytest_collection_finish() -> None:
     """Let what is loaded by now be: it stays as long as the run, and need not be gone through again."""
     gc.collect()
