@@ -10,17 +10,19 @@ is undone. So no test may leave anything behind, not even with `committed`, whic
 | `fork` | `async with fork():` what happens inside is undone at its end, the clock included |
 """
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from tests.build import Office, Story
-from tests.conftest import Clock, RolledBackDatabase, application, calling
+from tests.conftest import Clock, RolledBackDatabase, calling
 
+from mediation_api.repository.database import create_engine
 from mediation_api.settings import Settings
 
 Begun: TypeAlias = Callable[[], Story]
@@ -28,16 +30,23 @@ Begun: TypeAlias = Callable[[], Story]
 Fork: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 
 
-@pytest.fixture(scope="module")
-def module_clock() -> Clock:
-    """The time of a module's stories."""
-    return Clock()
+_POLICIES_OFF: Final = """
+    DO $$ DECLARE each regclass; BEGIN
+        FOR each IN SELECT oid FROM pg_class WHERE relrowsecurity AND relnamespace = 'public'::regnamespace LOOP
+            EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', each);
+        END LOOP;
+    END $$
+"""
 
 
-@pytest.fixture(scope="module")
-def module_app(settings: Settings, module_clock: Clock, module_database: RolledBackDatabase) -> FastAPI:
-    """The application on the module's database."""
-    return application(settings, module_clock, module_database)
+@pytest.fixture(scope="session", autouse=True)
+async def _second_wall(settings: Settings, as_owner: Callable[[Settings], Settings]) -> None:
+    """`POLICIES=off` takes the row policies of PostgreSQL away: the first wall has to hold by itself."""
+    if os.environ.get("POLICIES") == "off":
+        engine = create_engine(as_owner(settings))
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(_POLICIES_OFF)
+        await engine.dispose()
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ CHECKER: Final = "tests/security/test_linearizability.py"
 RETRIES: Final = "tests/routers/test_retries.py"
 CRASHES: Final = "tests/contract/crashes.py"
 WALL: Final = "tests/repository/test_wall.py"
+FIRST_WALL: Final = "tests/security/first_wall.py"
 SEALED: Final = "tests/scenarios/test_sealed_answers.py"
 AUDIENCES: Final = "tests/scenarios/test_audiences.py"
 REPORTS: Final = "tests/scenarios/test_mandatory_reports.py"
@@ -121,18 +122,22 @@ CRITERIA: Final = (
     ),
     Criterion(
         13,
-        "With every check of the first wall off, the database shows a party no foreign row and no foreign column.",
-        "All that each party's role can read of every table, against what is the party's by a reckoning of its own.",
+        "With every check of the first wall off, the database shows a party no foreign row and no foreign column; with "
+        "the row policies of the database off, the first wall shows nothing more either.",
+        "All that each party's role can read of every table, against what is the party's by a reckoning of its own; "
+        "and every scenario, played without the policies.",
         (
             f"{WALL}::test_a_party_sees_its_own_rows_and_no_others",
             f"{WALL}::test_every_table_has_forced_row_policies_or_a_reason",
             f"{WALL}::test_a_party_reads_the_columns_that_are_listed_and_writes_none",
             f"{WALL}::test_with_the_checks_of_the_domain_off_the_repository_reads_nothing_foreign",
+            f"{FIRST_WALL}::test_every_scenario_holds_without_row_policies",
         ),
         (
             f"{WALL}::test_a_policy_that_is_widened_shows_foreign_rows",
             f"{WALL}::test_a_policy_that_is_taken_away_shows_nothing",
             f"{WALL}::test_without_the_wall_they_would",
+            f"{FIRST_WALL}::test_a_condition_that_is_left_out_is_seen",
         ),
     ),
     Criterion(

@@ -1,0 +1,8 @@
+"""A plugin of pytest that plants a fault: whoever is a party of a case takes part in it, also after having left."""
+
+from sqlalchemy import true
+
+from mediation_api.repository import agreements, board, sessions
+
+for module in (agreements, board, sessions):
+    module.takes_part = lambda _role: true()  # type: ignore[attr-defined] # another module's own name
