@@ -482,15 +482,19 @@ async def database(engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
         yield database
 
 
-@pytest.fixture
-async def owner_database(
-    settings: Settings, as_owner: Callable[[Settings], Settings]
-) -> AsyncIterator[RolledBackDatabase]:
-    """The same for the owner of the tables."""
+@pytest.fixture(scope="session")
+async def owner_engine(settings: Settings, as_owner: Callable[[Settings], Settings]) -> AsyncIterator[AsyncEngine]:
+    """A pool of this worker's for the owner of the tables."""
     engine = create_engine(as_owner(settings))
-    async with rolled_back(engine) as database:
-        yield database
+    yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+async def owner_database(owner_engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
+    """The same for the owner of the tables."""
+    async with rolled_back(owner_engine) as database:
+        yield database
 
 
 _ROUTES: Final[dict[str, list[BaseRoute]]] = {}

@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import RowMapping, UniqueConstraint, insert, select, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.build import Answer, Office, Story
 from tests.conftest import NOON, RolledBackDatabase, rolled_back
 from tests.domain.test_facts import ALL
@@ -32,8 +32,7 @@ from mediation_api.repository import chains
 from mediation_api.repository import tables as t
 from mediation_api.repository.beside_facts import unlike_facts
 from mediation_api.repository.cases import WRITE_FACTS, said
-from mediation_api.repository.database import Database, create_engine
-from mediation_api.settings import Settings
+from mediation_api.repository.database import Database
 
 SEED: Final = int(os.environ.get("CHAIN_SEED", "20261125"))
 EDITS: Final = 200
@@ -43,14 +42,10 @@ pytestmark = pytest.mark.usefixtures("undone")
 
 
 @pytest.fixture(scope="module")
-async def module_database(
-    settings: Settings, as_owner: Callable[[Settings], Settings]
-) -> AsyncIterator[RolledBackDatabase]:
+async def module_database(owner_engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
     """The office of these tests works as the owner of the tables, whom nothing but the triggers holds back."""
-    engine = create_engine(as_owner(settings))
-    async with rolled_back(engine) as database:
+    async with rolled_back(owner_engine) as database:
         yield database
-    await engine.dispose()
 
 
 def dice_of(seed: int) -> random.Random:

@@ -1,6 +1,6 @@
 """What the tables refuse, whatever the code above them believes: each constraint, and the row it is there to refuse."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -9,15 +9,13 @@ import pytest
 from sqlalchemy import CheckConstraint, UniqueConstraint, insert, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint, Range
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.conftest import RolledBackDatabase, rolled_back
 
 from mediation_api.repository.cases import constraint_of
-from mediation_api.repository.database import create_engine
 from mediation_api.repository.resealing import SEALED
 from mediation_api.repository.sealing import MARK, Ciphertext, Sealed
 from mediation_api.repository.tables import APPEND_ONLY, metadata
-from mediation_api.settings import Settings
 
 Row = dict[str, object]
 
@@ -373,16 +371,12 @@ async def _insert_all(connection: AsyncConnection) -> None:
 
 
 @pytest.fixture(scope="module")
-async def module_database(
-    settings: Settings, as_owner: Callable[[Settings], Settings]
-) -> AsyncIterator[RolledBackDatabase]:
+async def module_database(owner_engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
     """A database of which the owner has put a row into each table."""
-    engine = create_engine(as_owner(settings))
-    async with rolled_back(engine) as database:
+    async with rolled_back(owner_engine) as database:
         async with database.transaction() as connection:
             await _insert_all(connection)
         yield database
-    await engine.dispose()
 
 
 @pytest.fixture
