@@ -75,7 +75,7 @@ FILTERS: Final[dict[tuple[str, str], Filter]] = {
 
 @pytest.fixture(scope="module")
 async def busy(module_office: Office) -> Office:
-    """An office with cases in several states and at every pace, several mediators and sessions."""
+    """An office with cases in several states and at every pace, up to its last day; several mediators and sessions."""
     office, begun = module_office, module_office.clock.now
     await (await office.file()).to_mediated()
     late = await (await office.file()).to_concluded()
@@ -84,8 +84,13 @@ async def busy(module_office: Office) -> Office:
     await office.coordinator.put(f"{ready.path}/coordinator", {"coordinator": "Max"})
     proposed = {"mediator_id": (await office.mediator()).mediator_id}
     await office.coordinator.post(f"{ready.path}/assignments", proposed)
-    office.clock.now = begun + timedelta(days=30)
-    await office.coordinator.post(f"{late.path}/closures", {"agreement_reached": False})
+    in_time = await (await office.file()).to_concluded()
+    for concluded, days_later in ((in_time, 28), (late, 29)):  # the last day of the target, and the day after it
+        office.clock.now = begun + timedelta(days=days_later)
+        await office.coordinator.post(f"{concluded.path}/closures", {"agreement_reached": False})
+    for day in (6, 7, 14, 15):  # in the end: a day late, the last day, the first day at risk, the day before that
+        office.clock.now = begun + timedelta(days=day)
+        await office.file()
     office.clock.now = begun + timedelta(days=12)
     at_risk = await (await office.file()).to_asking()
     office.clock.now = begun + timedelta(days=35)

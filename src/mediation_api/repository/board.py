@@ -139,7 +139,10 @@ _AT_RISK_UNTIL: Final = bindparam("at_risk_until", type_=Date)
 
 @cache
 def has_pace(pace: Pace, zone: ZoneInfo) -> ColumnElement[bool]:
-    """The condition on a row of `cases` that `domain.target.pace` computes; `paces` are its parameters."""
+    """The condition on a row of `cases` that `domain.target.pace` computes; a test holds the two equal.
+
+    `paces` are its parameters.
+    """
     due_on = t.cases.c.due_on
     closed_on = cast(func.timezone(zone.key, t.cases.c.closed_at), Date)
     match pace:
