@@ -4,18 +4,21 @@ import asyncio
 from typing import Final
 
 from alembic import context
+from alembic.util import CommandError
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
 
 from mediation_api.repository.database import create_engine
 from mediation_api.repository.embedded import running_url
+from mediation_api.repository.migrating import refuse_earlier_version
+from mediation_api.repository.roles import PARTY, SERVICE
 from mediation_api.repository.tables import metadata
 from mediation_api.settings import Environment, Settings, settings_from_environment
 
 LOCK_TIMEOUT_MS: Final = 2_000
 """A migration that waits for a lock makes everybody behind it wait as well: it gives up, and is run again."""
 STATEMENT_TIMEOUT_MS: Final = 60_000
-"""Longer work belongs into a backfill in batches (README.md)."""
+"""A migration changes the schema, and does not rewrite rows."""
 ONE_AT_A_TIME: Final = 2_026_112_801
 """An advisory lock: of two processes that migrate at once, the second finds the work done."""
 
@@ -35,6 +38,24 @@ def as_sql() -> None:
         context.run_migrations()
 
 
+def require_roles(connection: Connection) -> None:
+    """Refuse to begin before an administrator has made the roles that migrations grant to.
+
+    Raises:
+        CommandError: one of them does not exist.
+    """
+    wanted = {SERVICE, PARTY}
+    if (
+        set(
+            connection.scalars(
+                text("SELECT rolname FROM pg_roles WHERE rolname = ANY (:names)"), {"names": list(wanted)}
+            )
+        )
+        != wanted
+    ):
+        raise CommandError("The roles of the service do not exist yet: `mediation-api roles` prints what makes them.")
+
+
 def online(connection: Connection) -> None:
     """Migrate the connected database, each migration in its own transaction."""
     connection.execute(text("SET statement_timeout = 0"))  # the wait for our own kind may be long
@@ -50,6 +71,8 @@ def online(connection: Connection) -> None:
         compare_server_default=True,
         transaction_per_migration=True,
     )
+    require_roles(connection)
+    refuse_earlier_version(context.get_context().get_current_heads())
     with context.begin_transaction():
         context.run_migrations()
 

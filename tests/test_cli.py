@@ -17,22 +17,21 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import literal, make_url, select, text
+from sqlalchemy import literal, make_url, select
 from sqlalchemy.ext.asyncio import create_async_engine
 from tests.places import THROW_AWAY
 from tests.serving import START_SECONDS, wait_until_answered
 from typer.testing import CliRunner
 
-from mediation_api.cli import _migrate, _prepare, app
+from mediation_api.cli import _prepare, app
 from mediation_api.domain.access import Role
 from mediation_api.outreach.tokens import CITY_ROLES
 from mediation_api.repository.data_keys import new_data_key
 from mediation_api.repository.database import create_engine, migrations_folder
 from mediation_api.repository.embedded import EmbeddedServer
-from mediation_api.settings import Settings, markdown_table, settings_from_environment
+from mediation_api.settings import Settings, markdown_table
 
 PROGRAM: Final = Path(sys.executable).with_name("mediation-api")
 
@@ -153,9 +152,9 @@ def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_en
     assert {path.name: path.read_bytes() for path in place.iterdir() if path.name in keys} == keys
 
 
-def test_dev_takes_over_the_data_of_a_version_that_knew_neither_roles_nor_encryption(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def fresh_server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedServer]:
+    """A server of development with an empty database, in which nobody has made the roles."""
     place.mkdir()
     place.chmod(0o711)
     _prepare(place)
@@ -167,44 +166,38 @@ def test_dev_takes_over_the_data_of_a_version_that_knew_neither_roles_nor_encryp
             environment.setenv("MEDIATION_ENVIRONMENT", "dev")
             environment.setenv("MEDIATION_DATA_DIRECTORY", str(place))
             environment.setenv("MEDIATION_DATABASE_URL", server.url())
-            _migrate(settings_from_environment(), "20261124_2330")
-            refused = _refused("migrate")
-        assert refused == "The roles of the service do not exist yet: `mediation-api roles` prints what makes them.\n"
-        asyncio.run(_add_a_mediator(server.url()))
-        (server.directory / "demo.json").write_text('{"access_code": "of another day", "curl": []}', encoding="utf-8")
+            yield server
     finally:
         server.stop()
 
-    with _dev(place) as running:
-        api = f"http://127.0.0.1:{running.port}/v1"
-        coordinator = re.search(r"COORDINATOR=(\S+)", running.said())
-        assert coordinator is not None
-        roster = httpx.get(f"{api}/mediators", headers={"Authorization": f"Bearer {coordinator[1]}"})
-        assert [entry["name"] for entry in roster.json()["items"]] == ["Ana Ruiz"]
-        # Parties are shown what is theirs as a role that this version did not know.
-        filed = httpx.post(f"{api}/complaints", json=_COMPLAINT, headers={"Idempotency-Key": str(uuid4())})
-        given = httpx.post(f"{api}/access-tokens", json={"access_code": filed.json()["access_codes"][0]["access_code"]})
-        theirs = httpx.get(f"{api}/cases", headers={"Authorization": f"Bearer {given.json()['access_token']}"})
-        assert [each["audience"] for each in theirs.json()["items"]] == ["party"]
+
+def test_the_data_of_an_earlier_version_is_told_in_one_line_to_be_removed(
+    place: Path, fresh_server: EmbeddedServer
+) -> None:
+    assert _refused("migrate") == (
+        "The roles of the service do not exist yet: `mediation-api roles` prints what makes them.\n"
+    )
+    asyncio.run(_execute(fresh_server.url(), (migrations_folder() / "roles.sql").read_text(encoding="utf-8")))
+    asyncio.run(_execute(fresh_server.url(), "CREATE TABLE alembic_version AS SELECT '20261128_1720' AS version_num"))
+    assert _refused("migrate") == (
+        "The database was made by an earlier version; drop it and start with an empty one.\n"
+    )
+    fresh_server.stop()
+
+    refused = _run("dev", "--data-dir", str(place), "--port", str(_free_port()))
+
+    folder = fresh_server.directory if fresh_server.moved else place
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        f"The database in {folder} was made by an earlier version; remove that folder and start again.\n",
+    )
+    assert _ended_in_order(place)
 
 
-_COMPLAINT: Final = {
-    "narrative": "She would not tell me why I was stopped.",
-    "allegations": ["discourtesy"],
-    "interested_in_mediation": True,
-    "parties": [
-        {"side": "complainant", "name": "Ada Example", "phone": "503-555-0142"},
-        {"side": "officer", "name": "Officer Max Sample", "employee_number": "4711"},
-    ],
-}
-
-
-async def _add_a_mediator(url: str) -> None:
+async def _execute(url: str, statement: str) -> None:
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
     async with engine.begin() as connection:
-        row = "(gen_random_uuid(), 'Ana Ruiz', 'mediator-1', '{en}', true, now())"
-        columns = "(id, name, subject, languages, active, added_at)"
-        await connection.execute(text(f"INSERT INTO mediators {columns} VALUES {row}"))  # noqa: S608 - ours
+        await connection.exec_driver_sql(statement)
     await engine.dispose()
 
 
@@ -370,10 +363,10 @@ def test_keys_rotate_to_the_first_one_and_the_status_says_so(monkeypatch: pytest
     rotated = _invoke("keys", "rotate").splitlines()
 
     assert rotated == [
-        "0 rows sealed, 1 data keys wrapped, 0 employee numbers hashed.",
+        "1 data keys wrapped, 0 employee numbers hashed.",
         f"1 data keys under {key_id} (current)",
     ]
-    assert _invoke("keys", "rotate").startswith("0 rows sealed, 0 data keys wrapped")
+    assert _invoke("keys", "rotate").startswith("0 data keys wrapped")
 
 
 @pytest.mark.parametrize("command", [["serve"], ["keys", "rotate"], ["keys", "status"]])

@@ -57,8 +57,6 @@ DEMO_EMPLOYEE_NUMBER: Final = "10001"
 """The officer of the demo data that the ready-made token speaks for."""
 TOKEN_MINUTES: Final = 120
 """The longest that the service accepts from an identity provider."""
-LAST_WITH_UNSEALED: Final = "20261128_1710"
-"""The last revision of the database at which there may be text that is not encrypted: `dev` encrypts it there."""
 SHUTDOWN_SECONDS: Final = 5
 """How long requests that are under way may take to finish after Ctrl-C."""
 OBJECTS_PER_COLLECTION: Final = 50_000
@@ -326,13 +324,13 @@ def keys_make() -> None:
 def keys_rotate() -> None:
     """Bring everything under the first key of MEDIATION_ENCRYPTION_KEYS, while requests are served.
 
-    What was written before there was encryption is encrypted, too. It may be stopped and started again.
+    It may be stopped and started again.
     """
     from mediation_api.repository import resealing
 
     with _one_line_errors():
         done = asyncio.run(resealing.rotate(_with_database(settings_from_environment())))
-        _say(f"{done.sealed} rows sealed, {done.wrapped} data keys wrapped, {done.hashed} employee numbers hashed.")
+        _say(f"{done.wrapped} data keys wrapped, {done.hashed} employee numbers hashed.")
     keys_status()
 
 
@@ -345,9 +343,6 @@ def keys_status() -> None:
         found = asyncio.run(resealing.standing(_with_database(settings_from_environment())))
     for key_id, count in found.keys.items():
         _say(f"{count} data keys under {key_id}{' (current)' if key_id == found.current else ''}")
-    for table, count in found.unsealed.items():
-        if count:
-            _say(f"{count} rows of {table} not sealed")
     if found.unhashed:
         _say(f"{found.unhashed} employee numbers not hashed under the search secret")
     if not found.is_done:
@@ -439,7 +434,7 @@ def _serve_on(server: EmbeddedServer, data_dir: Path, listener: socket.socket) -
     import uvicorn
 
     from mediation_api.main import create_app
-    from mediation_api.repository import resealing
+    from mediation_api.repository.migrating import EarlierVersionError
     from mediation_api.repository.roles import SERVICE, make_roles
 
     settings = settings_from_environment(
@@ -447,9 +442,11 @@ def _serve_on(server: EmbeddedServer, data_dir: Path, listener: socket.socket) -
     )
     asyncio.run(make_roles(settings, server.url()))
     owning = settings.model_copy(update={"database_url": SecretStr(server.url())})
-    _migrate(owning, LAST_WITH_UNSEALED)
-    asyncio.run(resealing.rotate(settings))
-    _migrate(owning)
+    try:
+        _migrate(owning)
+    except EarlierVersionError:
+        folder = server.directory if server.moved else data_dir
+        _fail(f"The database in {folder} was made by an earlier version; remove that folder and start again.")
     card = _demo_card(settings, server.directory / "demo.json")
     _say(_what_to_try(settings, card, listener.getsockname()[1]))
     config = uvicorn.Config(
@@ -518,14 +515,14 @@ def _with_database(settings: Settings) -> Settings:
     return settings
 
 
-def _migrate(settings: Settings, revision: str = "head") -> None:
+def _migrate(settings: Settings) -> None:
     from alembic import command
 
     from mediation_api.repository.migrating import migrations_config
 
     config = migrations_config()
     config.attributes["settings"] = settings
-    command.upgrade(config, revision)
+    command.upgrade(config, "head")
 
 
 def _demo_card(settings: Settings, path: Path) -> "DemoCard":

@@ -12,14 +12,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tests.build import Office
 
-from mediation_api.domain.chain import Examination
-from mediation_api.repository.chains import problems
-from mediation_api.repository.database import create_engine, migrations_folder, revisions
-from mediation_api.repository.migrating import migrations_config
+from mediation_api.repository.database import Database, create_engine, migrations_folder, revisions
+from mediation_api.repository.migrating import EarlierVersionError, migrations_config, sql
 from mediation_api.repository.tables import metadata
 from mediation_api.settings import Settings
 
@@ -115,27 +111,36 @@ async def test_migrations_can_be_undone_and_done_again(migrated: AsyncEngine, ow
         assert await connection.run_sync(_rows, TRIGGERS) == triggers
 
 
-async def test_facts_from_before_the_chain_are_linked_as_if_they_had_been_written_with_it(
-    migrated: AsyncEngine, owned: Settings, committed_office: Office
+async def test_a_database_of_an_earlier_version_is_refused_in_one_line(
+    migrated: AsyncEngine, owned: Settings, committed: Settings
 ) -> None:
-    story = await (await committed_office.file()).to_scheduled()
-    await story.withdraw(story.officers[0])
-    linked = "SELECT position, sequence, link FROM facts ORDER BY position"
-    heads = "SELECT * FROM chain_heads ORDER BY stream"
-    async with migrated.begin() as connection:
-        before = [await connection.run_sync(_rows, query) for query in (linked, heads)]
+    database = Database.of(committed)
+    ready = {}
+    for revision in ("20261128_1720", "29991231_2359", revisions()[0], revisions()[-1]):
+        async with migrated.begin() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        ready[revision] = await database.ready()
+        if revision == "20261128_1720":
+            with pytest.raises(EarlierVersionError, match=r"^The database was made by an earlier version; [^\n]*$"):
+                _migrate(owned, "head")
+    await database.close()
+    # A newer release may have migrated already, and is safe under this one.
+    assert ready == {"20261128_1720": False, "29991231_2359": True, revisions()[0]: False, revisions()[-1]: True}
 
-    with pytest.raises(DBAPIError, match="only their data keys open"):
-        _migrate(owned, "20261124_2330")
-    async with migrated.begin() as connection:
-        await connection.execute(text("DELETE FROM data_keys"))
-    _migrate(owned, "20261124_2330")
-    _migrate(owned, "head")
-    async with migrated.connect() as connection:
-        assert [await connection.run_sync(_rows, query) for query in (linked, heads)] == before
-        examination = Examination(iter(()))
-        assert [problem async for problem in problems(connection, examination)] == []
-        assert examination.facts == len(before[0]) > 20
+
+@pytest.mark.parametrize("path", sorted((migrations_folder() / "sql").glob("*")), ids=lambda path: path.name)
+def test_a_file_of_sql_creates_one_object_and_is_used_by_one_migration(path: Path) -> None:
+    created = re.findall(r"^CREATE (?:CONSTRAINT )?(?:FUNCTION|TRIGGER|VIEW) (\w+)", sql(path.stem), re.MULTILINE)
+    users = [
+        migration.name
+        for migration in (migrations_folder() / "versions").glob("*.py")
+        if re.search(rf"\b{path.stem}\b", migration.read_text(encoding="utf-8"))
+    ]
+
+    assert path.suffix == ".sql"
+    assert len(created) == 1
+    assert path.stem.endswith(created[0])  # the trigger of a table carries the table's name as well
+    assert users, "nothing creates it"
 
 
 def test_the_names_of_the_files_are_the_revisions_and_the_last_is_the_one_head() -> None:

@@ -476,7 +476,7 @@ async def beside(connection: AsyncConnection) -> list[Problem]:
 async def without_walls(connection: AsyncConnection, table: str) -> None:
     """Take away all that would refuse the deed."""
     await connection.execute(text("SET LOCAL session_replication_role = replica"))
-    for trigger in ("append_only", "append_only_but_reason", "only_sealed"):
+    for trigger in ("append_only", "append_only_but_reason", "only_emptied"):
         await connection.execute(text(f"DROP TRIGGER IF EXISTS {trigger} ON {table}"))
     for constraint in t.metadata.tables[table].constraints:
         if isinstance(constraint, UniqueConstraint):

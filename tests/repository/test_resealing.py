@@ -1,33 +1,29 @@
-"""Rotating keys: nobody notices, nothing is lost, and what was written before there was encryption is sealed."""
+"""Rotating keys: nobody notices, and nothing is lost."""
 
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 import httpx
 import pytest
-from alembic import command
-from alembic.util import CommandError
 from pydantic import SecretStr
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from tests.build import Caller, Office, Story
 from tests.conftest import Clock, office_on
-from tests.repository.dumping import REASON, dump, sealed_words, told
+from tests.repository.dumping import REASON, told
 
 from mediation_api.domain.chain import Flaw, Problem
 from mediation_api.outreach.audit import Report, verify
 from mediation_api.repository import resealing
 from mediation_api.repository import tables as t
 from mediation_api.repository.database import Database
-from mediation_api.repository.migrating import migrations_config
-from mediation_api.repository.resealing import SEALED, Rotation, rotate, standing
-from mediation_api.repository.sealing import UNREADABLE, Ciphertext, DataKey, Keyring
+from mediation_api.repository.resealing import Rotation, rotate, standing
+from mediation_api.repository.sealing import UNREADABLE
 from mediation_api.settings import Settings, SettingsError
 
 NEW: Final = f"2026-b:{base64.b64encode(b'n' * 32).decode()}"
@@ -94,7 +90,7 @@ async def test_nobody_sees_a_rotation(committed: Settings, committed_office: Off
 
     done = await rotate(both(committed))
 
-    assert done == Rotation(sealed=0, wrapped=2, hashed=0)  # the complaint's, and the mediator's
+    assert done == Rotation(wrapped=2, hashed=0)  # the complaint's, and the mediator's
     async with office_on(under(committed, NEW), keys, clock) as office:
         assert await seen(office, story) == before
     assert (await standing(under(committed, NEW))).is_done
@@ -198,100 +194,22 @@ async def test_a_number_that_does_not_open_is_passed_over(
     assert await rotate(another) == Rotation(hashed=1)
 
 
-# ── what was written before ────────────────────────────────────────────────────────────────────────────────────────
-
-BEFORE: Final = "20261128_1710"
-"""The revision under which a text that is not sealed can still stand in the database."""
-
-
-def migrate(owner: Settings, revision: str = "head") -> None:
-    """Migrate as the command does, which runs a loop of its own."""
-    config = migrations_config()
-    config.attributes["settings"] = owner
-    move = command.upgrade if revision == "head" else command.downgrade
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(move, config, revision).result()
-
-
-async def constraints(database: Database) -> set[str]:
-    """Those that hold sealed columns; one that is not valid, with a mark."""
-    named = (
-        "SELECT conname || CASE WHEN convalidated THEN '' ELSE '?' END FROM pg_constraint "
-        "WHERE conname LIKE 'ck!_%!_sealed' ESCAPE '!'"
-    )
-    async with database.reading() as connection:
-        return set(await connection.scalars(text(named)))
-
-
-Shown: TypeAlias = list[tuple[str, str | None, bytes]]
+# ── past the service ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
-def owned(committed: Settings, as_owner: Callable[[Settings], Settings]) -> Settings:
+async def owner(committed: Settings, as_owner: Callable[[Settings], Settings]) -> AsyncIterator[Database]:
     """The database of the test, as the owner of its tables."""
-    return as_owner(committed)
-
-
-@pytest.fixture
-async def owner(owned: Settings) -> AsyncIterator[Database]:
-    async with owning(owned) as database:
+    async with owning(as_owner(committed)) as database:
         yield database
 
 
-@pytest.fixture
-async def before(
-    committed_office: Office, owned: Settings, owner: Database, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Story, Shown, set[str]]:
-    """A story as a release without encryption wrote it, what it showed, and what it said: no data keys, no hashes."""
-    migrate(owned, BEFORE)
-    with monkeypatch.context() as patched:
-        patched.setattr(DataKey, "seal", lambda _self, _table, _column, _row, told: Ciphertext(told))
-        patched.setattr(Keyring, "open", lambda _self, envelope, _table, _column: envelope.split(" ", 4)[4])
-        story = await told(committed_office)
-        shown = await seen(committed_office, story)
-        words = await sealed_words(owner)
-    async with owner.transaction() as connection:
-        await connection.execute(t.data_keys.delete())
-        await connection.execute(text("UPDATE parties SET employee_number_index = NULL"))
-    return story, shown, words
-
-
-async def test_what_was_written_before_is_sealed_and_then_nothing_else_is_let_in(
-    committed: Settings,
-    committed_office: Office,
-    before: tuple[Story, Shown, set[str]],
-    owned: Settings,
-    owner: Database,
-) -> None:
-    story, shown, words = before
-    assert {"E-77881", "He laughed at my cane.", "Room with a view", "Sam Support", REASON} <= words
-    assert await dump(owner, words) == words
-    with pytest.raises(CommandError) as caught:
-        migrate(owned)
-    assert str(caught.value).endswith("run `mediation-api keys rotate` first, and then migrate again.")
-    assert "\n" not in str(caught.value)
-    assert await constraints(owner) == set()  # and whoever still serves changes such rows
-    assert not (await standing(committed)).is_done
-
-    done = await rotate(committed)
-
-    assert (done.sealed, done.wrapped, done.hashed) == (8, 0, 0)
-    assert await dump(owner, words) == set()
-    assert (await standing(committed)).is_done
-    assert await rotate(committed) == Rotation()
-    migrate(owned)
-    assert await constraints(owner) == {f"ck_{table.name}_sealed" for table in SEALED}
-    assert await seen(committed_office, story) == shown
-
-
-@pytest.mark.usefixtures("before")
-async def test_a_reason_that_is_sealed_becomes_no_other(owner: Database) -> None:
-    """A screening is append-only: its words go, or are sealed once."""
+async def test_a_reason_is_emptied_and_becomes_no_other(committed_office: Office, owner: Database) -> None:
+    """A screening is append-only, except that retention empties its text."""
+    await told(committed_office)
     deeds = {
-        "another": "UPDATE screenings SET reason = 'Another.'",
-        "sealed, and more": "UPDATE screenings SET reason = 'sealed.1.AAAA', eligible = NOT eligible",
-        "once": "UPDATE screenings SET reason = 'sealed.1.AAAA'",
-        "twice": "UPDATE screenings SET reason = 'sealed.1.BBBB'",
+        "another": "UPDATE screenings SET reason = 'sealed.1.AAAA'",
+        "emptied, and more": "UPDATE screenings SET reason = '', eligible = NOT eligible",
         "emptied": "UPDATE screenings SET reason = ''",
         "and back": "UPDATE screenings SET reason = 'sealed.1.AAAA'",
     }
@@ -304,7 +222,7 @@ async def test_a_reason_that_is_sealed_becomes_no_other(owner: Database) -> None
                     done[deed] = (await connection.execute(text(f"{statement} WHERE reason IS NOT NULL"))).rowcount
             except IntegrityError:
                 done[deed] = 0
-    assert done == {"another": 0, "sealed, and more": 0, "once": 1, "twice": 0, "emptied": 1, "and back": 0}
+    assert done == {"another": 0, "emptied, and more": 0, "emptied": 1, "and back": 0}
 
 
 async def test_what_somebody_else_writes_in_the_place_of_a_sealed_text_is_shown_to_nobody_and_found(

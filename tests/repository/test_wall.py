@@ -238,7 +238,7 @@ async def test_a_party_writes_nothing(place: Place) -> None:
     for statement in (
         "UPDATE parties SET name = 'x'",
         "DELETE FROM consents",
-        "SELECT enter_wall(NULL, '1001')",
+        "SELECT enter_wall(NULL, '1001', 'x')",
         "SELECT open_readings(gen_random_uuid())",
         "SELECT id FROM cases FOR UPDATE",
     ):

@@ -30,7 +30,7 @@ _IDLE_IN_TRANSACTION_MS: Final = 10_000
 _PROBE_AFTER_SECONDS: Final = 30.0
 """A connection unused for longer is probed before use: a firewall may have dropped it without a word."""
 _READ_ONLY_TRANSACTION: Final = "25006"
-_DATED: Final = len("20261124_2330")
+_DATED: Final = len("20261129_1500")
 
 
 def migrations_folder() -> Path:
@@ -46,6 +46,11 @@ def revisions() -> list[str]:
     The service asks no more than that of its migrations, and so does without Alembic, a fifth of what it would load.
     """
     return sorted(path.name[:_DATED] for path in (migrations_folder() / "versions").glob("*_*.py"))
+
+
+def is_of_earlier_version(revision: str) -> bool:
+    """Whether a revision of the schema is older than the first that this code knows. Revisions are dates."""
+    return revision < revisions()[0]
 
 
 def create_engine(
@@ -173,9 +178,9 @@ class Database:
     async def ready(self) -> bool:
         """Whether the database answers and its schema is one that this code can work with.
 
-        That is the newest revision that this code knows, or one that it does not know at all: each migration is
-        safe under the release before it, so a process goes on when a newer release has migrated. Outside development
-        the second wall must hold as well for whom the service connects as.
+        That is the newest revision that this code knows, or a newer one: each migration is safe under the release
+        before it, so a process goes on when a newer release has migrated. Outside development the second wall must
+        hold as well for whom the service connects as.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database does not answer.
@@ -189,7 +194,7 @@ class Database:
                 current = set((await connection.scalars(select(version.c.version_num))).all())
         except ProgrammingError:
             return False  # no such table: never migrated
-        return bool(current) and (current == self._newest or not current & self._known)
+        return bool(current) and all(revision >= self._newest for revision in current)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -197,12 +202,8 @@ class Database:
         await self._parties.dispose()
 
     @cached_property
-    def _newest(self) -> frozenset[str]:
-        return frozenset(revisions()[-1:])
-
-    @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(revisions())
+    def _newest(self) -> str:
+        return revisions()[-1]
 
 
 def _driver_address(settings: Settings) -> tuple[URL, dict[str, ssl.SSLContext | str]]:

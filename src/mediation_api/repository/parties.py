@@ -167,9 +167,6 @@ def _of_complaint(kind: Kind) -> AnySelect:
 
 
 def _listed_twice(error: IntegrityError) -> Exception:
-    if constraint_of(error) in {
-        "uq_parties_complaint_id_employee_number_index",
-        "uq_parties_complaint_id_employee_number",
-    }:
+    if constraint_of(error) == "uq_parties_complaint_id_employee_number_index":
         return PartyAlreadyListed()
     return error

@@ -1,4 +1,4 @@
-"""Rotating keys while requests are served: what was written before sealing is sealed, data keys are wrapped anew.
+"""Rotating keys while requests are served: data keys are wrapped anew, employee numbers hashed anew.
 
 Everything goes in batches, each a transaction of its own, so that it can be stopped at any moment and begun again: what
 is done is not looked for. A row that a request holds is passed over and taken the next time round; a request that wants
@@ -9,31 +9,25 @@ complaint, whatever stands in it, and whoever reads at that moment has the old w
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, String, Table, Text, and_, bindparam, func, or_, select, type_coerce
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.repository import tables
-from mediation_api.repository.data_keys import opened, owner_of
+from mediation_api.repository.data_keys import opened
 from mediation_api.repository.database import create_engine
 from mediation_api.repository.sealing import (
     MARK,
     UNREADABLE,
-    DataKey,
     Keyring,
     Sealed,
     WrappedKey,
-    hashes_of,
     keyring,
-    new_key,
 )
 from mediation_api.repository.wall import shows_all
 from mediation_api.settings import Settings, SettingsError
@@ -53,31 +47,27 @@ SEALED: Final[Mapping[Table, Sequence[str]]] = {
 }
 """The tables with sealed columns, and these: whatever is marked in tables.py."""
 
-_SEALED_FROM_THE_FIRST: Final = frozenset({tables.mandatory_reports})
-
 
 @dataclass(slots=True)
 class Rotation:
-    """How much was done: rows sealed, data keys wrapped, employee numbers hashed anew."""
+    """How much was done: data keys wrapped, employee numbers hashed anew."""
 
-    sealed: int = 0
     wrapped: int = 0
     hashed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many data keys are wrapped under each key, and how many rows hold what is not sealed, by table."""
+    """How many data keys are wrapped under each key, and how many employee numbers lack a current hash."""
 
     keys: Mapping[str, int]
-    unsealed: Mapping[str, int]
     unhashed: int
     current: str
 
     @property
     def is_done(self) -> bool:
         """Whether there is nothing left for `rotate`."""
-        return not any(self.unsealed.values()) and not self.unhashed and self.keys.keys() <= {self.current}
+        return not self.unhashed and self.keys.keys() <= {self.current}
 
 
 async def rotate(settings: Settings) -> Rotation:
@@ -90,8 +80,6 @@ async def rotate(settings: Settings) -> Rotation:
     done = Rotation()
     async with _engine(settings) as engine:
         for _ in range(_ROUNDS):
-            for table in SEALED.keys() - _SEALED_FROM_THE_FIRST:
-                done.sealed += await _through(engine, partial(_seal, table))
             done.wrapped += await _through(engine, _wrap)
             done.hashed += await _through(engine, _hash)
             if (await _standing(engine)).is_done:
@@ -158,9 +146,6 @@ async def _through(engine: AsyncEngine, step: Callable[[AsyncConnection, UUID], 
     return changed
 
 
-# ── sealing what was written before ────────────────────────────────────────────────────────────────────────────────
-
-
 def _stored(table: Table, name: str) -> ColumnElement[str]:
     """A sealed column as it stands there."""
     return type_coerce(table.c[name], Text)
@@ -171,52 +156,6 @@ def has_unsealed(table: Table) -> ColumnElement[bool]:
     # Of NULL it is NULL, and so not true; what was emptied (repository/retention.py) holds nothing to seal.
     stored = (_stored(table, name) for name in SEALED[table])
     return or_(*(and_(each != "", ~func.starts_with(each, MARK)) for each in stored))
-
-
-async def _seal(table: Table, connection: AsyncConnection, after: UUID) -> Batch:
-    names = SEALED[table]
-    found = await connection.execute(
-        select(table.c.id, owner_of(table).label("owner"), *(_stored(table, name).label(name) for name in names))
-        .where(table.c.id > after, has_unsealed(table))
-        .order_by(table.c.id)
-        .limit(_BATCH)
-        .with_for_update(key_share=True, skip_locked=True, of=table)
-    )
-    rows = found.mappings().all()
-    if not rows:
-        return None, 0
-    keys = await _data_keys(connection, {row["owner"] for row in rows})
-    changes: dict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
-    for row in rows:
-        texts = {name: row[name] for name in names if row[name] and not row[name].startswith(MARK)}
-        change = {"row": row["id"], **_resealed(keys[row["owner"]], table, row["id"], texts)}
-        changes[tuple(change)].append(change)
-    for columns, same in changes.items():
-        values: dict[str, object] = {name: bindparam(f"new_{name}") for name in columns if name != "row"}
-        given = [{"row": each["row"]} | {f"new_{name}": each[name] for name in values} for each in same]
-        await connection.execute(table.update().where(table.c.id == bindparam("row")).values(values), given)
-    return rows[-1]["id"], len(rows)
-
-
-def _resealed(key: DataKey, table: Table, row_id: UUID, texts: Mapping[str, str]) -> dict[str, object]:
-    sealed = {name: key.seal(table.name, name, row_id, text) for name, text in texts.items()}
-    return sealed | hashes_of(table, texts)
-
-
-async def _data_keys(connection: AsyncConnection, owners: set[UUID]) -> Mapping[UUID, DataKey]:
-    """The data keys of these; who has none yet is given one."""
-    ring, k = keyring(connection.dialect), tables.data_keys.c
-    wanted = select(k.id, k.key_id, k.wrapped).where(k.id.in_(owners))
-    found = (await connection.execute(wanted)).all()
-    without = sorted(owners - {row.id for row in found})
-    if without:
-        made = [{"id": owner, **asdict(ring.wrap(new_key(), owner))} for owner in without]
-        await connection.execute(insert(tables.data_keys).on_conflict_do_nothing(), made)
-        found = (await connection.execute(wanted)).all()
-    return {row.id: DataKey(ring.unwrap(WrappedKey(row.key_id, row.wrapped), row.id)) for row in found}
-
-
-# ── wrapping and hashing anew ──────────────────────────────────────────────────────────────────────────────────────
 
 
 async def _wrap(connection: AsyncConnection, after: UUID) -> Batch:
@@ -275,9 +214,8 @@ async def _standing(engine: AsyncEngine) -> Standing:
         keys = (
             await connection.execute(select(k.key_id, func.count().label("rows")).group_by(k.key_id).order_by(k.key_id))
         ).all()
-        unsealed = {table.name: await _count(connection, table, has_unsealed(table)) for table in SEALED}
         unhashed = await _count(connection, tables.parties, _is_unhashed(ring.search_mark))
-    return Standing({row.key_id: row.rows for row in keys}, unsealed, unhashed, ring.current)
+    return Standing({row.key_id: row.rows for row in keys}, unhashed, ring.current)
 
 
 async def _count(connection: AsyncConnection, table: Table, which: ColumnElement[bool]) -> int:

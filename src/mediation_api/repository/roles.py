@@ -10,6 +10,8 @@ from mediation_api.settings import Settings, SettingsError
 
 SERVICE: Final = "mediation_service"
 """What the service connects as, itself or through a login that is a member of it."""
+PARTY: Final = "mediation_party"
+"""What the service becomes to read what a party is shown."""
 
 
 def roles_sql() -> str:

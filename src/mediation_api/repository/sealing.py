@@ -10,7 +10,7 @@ column and row: moved anywhere else, it does not open. Whoever holds a dump hold
 
 What is read carries its wrapped key and its row in one text, so that a read stays one statement, nested JSON included.
 Keys are unwrapped for each value and kept nowhere: that costs microseconds. Text that is not sealed does not open: it
-is of nobody who had the key. Constraints keep it out, and repository/resealing.py seals what was written before.
+is of nobody who had the key, and constraints keep it out.
 """
 
 import base64

@@ -178,9 +178,6 @@ parties = Table(
     CheckConstraint("side = 'complainant' OR NOT minor", name="minor_is_complainant"),
     Index("uq_parties_complaint_id_employee_number_index", "complaint_id", "employee_number_index", unique=True),
     Index("ix_parties_employee_number_index", "employee_number_index"),
-    # The release before looks at the number as well: these go with the next one.
-    UniqueConstraint("complaint_id", "employee_number"),
-    Index("ix_parties_employee_number", "employee_number"),
     postgresql_inherits="fellow_parties",
 )
 
@@ -583,15 +580,14 @@ facts = Table(
     Column("complaint_id", Uuid, ForeignKey("complaints.id")),
     Column("case_id", Uuid, ForeignKey("cases.id")),
     Column("mediator_id", Uuid, ForeignKey("mediators.id")),
+    Column("report_id", Uuid, ForeignKey("mandatory_reports.id")),
     Column("party_id", Uuid, ForeignKey("parties.id")),
     Column("data", JSONB, nullable=False),
     _instant("at"),
     *_by(),
-    Column("report_id", Uuid, ForeignKey("mandatory_reports.id")),
     # The place in the chain of its stream; a trigger fills both in (domain/chain.py).
-    Column("sequence", BigInteger),
-    Column("link", LargeBinary),
-    CheckConstraint("sequence IS NOT NULL AND link IS NOT NULL", name="was_linked"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("link", LargeBinary, nullable=False),
     # A fact about a report names nothing by which a timeline would find it.
     CheckConstraint(
         "CASE WHEN report_id IS NULL THEN num_nonnulls(complaint_id, case_id, mediator_id) >= 1 "
@@ -625,8 +621,8 @@ readings = Table(
     Column("case_id", Uuid),
     Column("party_id", Uuid),
     Column("listed", ARRAY(Uuid)),
-    *_by(),
     Column("report_id", Uuid),
+    *_by(),
     _one_of("purpose", Purpose),
     # That of a report names nothing by which the readings of a case would find it.
     CheckConstraint(

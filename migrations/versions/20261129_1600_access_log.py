@@ -1,14 +1,14 @@
-"""Who opened what: one row for each read of a complaint, a party or a case by anybody but a party.
+"""The access log (`readings`): one row for each read of a complaint, a party, a case or a report by anybody but a party.
 
-Revises: 20261125_0340
-Created: 2026-11-25 03:50:00+00:00
+Revises: 20261129_1550
+Created: 2026-11-29 16:00:00+00:00
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "20261125_0350"
-down_revision: str | None = "20261125_0340"
+revision: str = "20261129_1600"
+down_revision: str | None = "20261129_1550"
 branch_labels: str | None = None
 depends_on: str | None = None
 
@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("case_id", sa.Uuid(), nullable=True),
         sa.Column("party_id", sa.Uuid(), nullable=True),
         sa.Column("listed", sa.ARRAY(sa.Uuid()), nullable=True),
+        sa.Column("report_id", sa.Uuid(), nullable=True),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
         sa.CheckConstraint(
@@ -34,16 +35,21 @@ def upgrade() -> None:
             "purpose IN ('audit', 'casework', 'exchange', 'intake', 'legal_request', 'mediation', 'party_request', 'supervision')",
             name=op.f("ck_readings_purpose"),
         ),
-        sa.CheckConstraint("(complaint_id IS NULL) = (listed IS NOT NULL)", name=op.f("ck_readings_subject")),
+        sa.CheckConstraint(
+            "num_nonnulls(complaint_id, listed, report_id) = 1 AND (report_id IS NULL OR num_nonnulls(case_id, party_id) = 0)",
+            name=op.f("ck_readings_subject"),
+        ),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_readings")),
     )
+    op.create_index("ix_readings_at", "readings", ["at"], unique=False, postgresql_using="brin")
     op.create_index("ix_readings_complaint_id_position", "readings", ["complaint_id", "position"])
-    op.create_index("ix_readings_listed", "readings", ["listed"], postgresql_using="gin")
-    op.execute(
-        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON readings "
-        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    op.create_index("ix_readings_listed", "readings", ["listed"], unique=False, postgresql_using="gin")
+    op.create_index(
+        "ix_readings_report_id_position",
+        "readings",
+        ["report_id", "position"],
+        postgresql_where=sa.text("report_id IS NOT NULL"),
     )
-    op.execute("ALTER TABLE readings ENABLE ALWAYS TRIGGER append_only")
 
 
 def downgrade() -> None:

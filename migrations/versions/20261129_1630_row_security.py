@@ -1,44 +1,49 @@
-"""The second wall: what the service may do, and the rows and columns that a party may be shown.
+"""What the service may do to each table, and the rows and columns that a party may be shown.
 
 Three kinds of rows are told apart: a party's own, those of the case it is in, and, once both sides have agreed, what
-those who take part may see of each other. `enter_wall` finds out which these are, sets them as the transaction's
-context, and becomes `mediation_party`; the policies look at this context and at nothing else.
+those who take part may see of each other. `enter_wall` finds out which these are, sets them as the context of the
+transaction, and becomes `mediation_party`; the policies look at this context and at nothing else.
 
-Revises: 20261125_0350
-Created: 2026-11-25 04:00:00+00:00
+Revises: 20261129_1620
+Created: 2026-11-29 16:30:00+00:00
 """
 
-import sqlalchemy as sa
-from alembic import context, op
-from alembic.util import CommandError
+from alembic import op
 
-revision: str = "20261125_0400"
-down_revision: str | None = "20261125_0350"
+from mediation_api.repository.migrating import sql
+
+revision: str = "20261129_1630"
+down_revision: str | None = "20261129_1620"
 branch_labels: str | None = None
 depends_on: str | None = None
 
 SERVICE = {
     "absences": "SELECT, INSERT",
     "access_codes": "SELECT, INSERT, UPDATE (replaced_at)",
-    "agreements": "SELECT, INSERT, UPDATE (superseded_at)",
+    "agreements": "SELECT, INSERT, UPDATE (text, superseded_at, purged_at)",
     "approvals": "SELECT, INSERT",
-    "assignments": "SELECT, INSERT, UPDATE (state, conflicts, answered_at)",
+    "assignments": "SELECT, INSERT, UPDATE (state, conflicts, answered_at, notes_destroyed_at)",
     "attendances": "SELECT, INSERT",
-    "attendees": "SELECT, INSERT, UPDATE (confirmed_at)",
+    "attendees": "SELECT, INSERT, UPDATE (name, confirmed_at)",
     "cases": "SELECT, INSERT, UPDATE (state, coordinator, closed_at, agreement_reached, lapse_reason, version)",
     "chain_heads": "SELECT, INSERT, UPDATE (sequence, link)",
     "complaints": "SELECT, INSERT, UPDATE (narrative, incident_on, incident_place, precinct, allegations, crime_alleged, serious_injury, litigation_pending, pending_case_filed_on, officer_is_witness, rank_initiated)",
     "consents": "SELECT, INSERT",
+    "data_keys": "SELECT, INSERT, UPDATE (key_id, wrapped)",
+    "erasures": "SELECT, INSERT, UPDATE (state, decided_at, decided_by, refusal)",
     "facts": "SELECT, INSERT",
     "idempotency_keys": "SELECT, INSERT, UPDATE (status, location, body), DELETE",
+    "legal_holds": "SELECT, INSERT, UPDATE (lifted_at, lifted_by)",
+    "mandatory_reports": "SELECT, INSERT, UPDATE (state, decided_at, decided_by_role, decided_by, drop_reason)",
     "mediators": "SELECT, INSERT, UPDATE (name, subject, email, phone, languages, active)",
     "participants": "SELECT, INSERT, UPDATE (standing, asked_at, left_at)",
-    "parties": "SELECT, INSERT, UPDATE (name, employee_number, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email)",
+    "parties": "SELECT, INSERT, UPDATE (name, employee_number, employee_number_index, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email)",
     "pauses": "SELECT, INSERT",
     "readings": "SELECT, INSERT",
-    "screenings": "SELECT, INSERT",
+    "screenings": "SELECT, INSERT, UPDATE (reason)",
     "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, end_reason, started_at, finished_at)",
     "signatures": "SELECT, INSERT",
+    "tries": "SELECT, INSERT, UPDATE (hour, number), DELETE",
     "withdrawals": "SELECT, INSERT",
 }
 """What the service may do to each table that carries people's data: write what its commands write, delete old answers."""
@@ -58,14 +63,19 @@ SHOWN_TO_ALL = (
 )
 
 PARTY = {
+    # That of the complaint, and that of the mediator whom those who take part are shown: `assignments` has its own policy.
+    "data_keys": (
+        "id, key_id, wrapped",
+        f"id = {COMPLAINTS} OR EXISTS (SELECT FROM assignments a WHERE a.mediator_id = data_keys.id)",
+    ),
     "complaints": (
         "id, reference, filed_at, incident_on, allegations, interested_in_mediation",
         f"id = {COMPLAINTS}",
     ),
     "parties": (
         (
-            "id, complaint_id, side, name, employee_number, unit, phone, email, postal_address, safe_contact, language, "
-            "interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, "
+            "id, complaint_id, side, name, employee_number, employee_number_index, unit, phone, email, postal_address, "
+            "safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, "
             "guardian_email, added_at"
         ),
         # Not "= ANY": the planner would take the rows of an officer for fewer than they are, and walk them for each case.
@@ -120,7 +130,7 @@ PARTY = {
     "agreements": (
         (
             "id, case_id, kind, number, template_version, languages, text, sha256, terms_confidential, made_at, "
-            "superseded_at"
+            "superseded_at, purged_at"
         ),
         (
             f"case_id = {SHARED} OR EXISTS "
@@ -156,157 +166,53 @@ PARTY = {
 }
 """For each table that a party is shown something of: the columns, and the condition on the rows."""
 
-ENTER_WALL = """
-CREATE FUNCTION enter_wall(complainant uuid, officer text) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    own_parties uuid[];
-    own_complaints uuid[];
-    own_cases uuid[];
-    shared_cases uuid[];
-BEGIN
-    SELECT array_agg(p.id), array_agg(p.complaint_id) INTO own_parties, own_complaints
-    FROM parties p
-    WHERE (p.id = complainant AND p.side = 'complainant')
-    OR (p.employee_number = officer AND p.side = 'officer' AND EXISTS (
-        SELECT FROM participants asked WHERE asked.party_id = p.id AND asked.asked_at IS NOT NULL));
-    SELECT
-        array_agg(c.id),
-        array_agg(c.id) FILTER (WHERE own.standing = 'agreed'
-            AND c.state IN ('ready', 'scheduled', 'in_session', 'concluded', 'mediated'))
-        INTO own_cases, shared_cases
-    FROM cases c
-    LEFT JOIN participants own ON own.case_id = c.id AND own.party_id = ANY (own_parties)
-    WHERE c.complaint_id = ANY (own_complaints) AND (officer IS NULL OR own.asked_at IS NOT NULL);
-    PERFORM
-        set_config('role', 'mediation_party', true),
-        set_config('mediation.parties', coalesce(own_parties, '{}')::text, true),
-        set_config('mediation.complaints', coalesce(own_complaints, '{}')::text, true),
-        set_config('mediation.cases', coalesce(own_cases, '{}')::text, true),
-        set_config('mediation.shared', coalesce(shared_cases, '{}')::text, true);
-END
-$$
-"""
-"""It runs with the rights of its caller: nobody but the service can read what it reads."""
+FUNCTIONS = {
+    "enter_wall(uuid, text, text)": "mediation_service",
+    "open_readings(uuid)": "mediation_service",
+    "keep_answer(text, text, text, integer, text, bytea)": "mediation_service, mediation_party",
+}
+"""Functions that change the role of the transaction, and who may call them."""
 
-
-KEEP_ANSWER = """
-CREATE FUNCTION keep_answer(
-    its_caller text, its_operation text, its_key text, its_status integer, its_location text, its_body bytea
-) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM set_config('role', 'none', true);
-    UPDATE idempotency_keys SET status = its_status, location = its_location, body = its_body
-    WHERE caller = its_caller AND operation = its_operation AND key_sha256 = its_key;
-END
-$$
-"""
-"""The last that a command does: it steps back from behind the wall, if it is there, and keeps what was answered."""
-
-OPENED_UNTIL = """
-CREATE FUNCTION opened_until(of_case uuid, party uuid) RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT (nullif(current_setting('mediation.readings', true), '')::jsonb ->> (of_case || ' ' || party))::timestamptz
-$$
-"""
-"""Before which instant readings are shown to a party of a case; none are before `open_readings` has found out."""
-
-OPEN_READINGS = f"""
-CREATE FUNCTION open_readings(of_case uuid) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    found text;
-BEGIN
-    SELECT jsonb_object_agg(own.case_id || ' ' || own.party_id, CASE
-        WHEN c.state = 'mediated' AND own.standing = 'agreed' THEN 'infinity'
-        ELSE coalesce(greatest(
-            (SELECT min(asked.asked_at) FROM participants asked WHERE asked.case_id = c.id),
-            (SELECT max(ready.at) FROM facts ready
-             WHERE ready.case_id = c.id AND ready.kind = 'case.moved' AND ready.data ->> 'target' = 'ready'
-             AND ready.at > own.joined_at AND (own.left_at IS NULL OR ready.at < own.left_at))
-        ), 'infinity')
-        END)
-        INTO found
-    FROM participants own JOIN cases c ON c.id = own.case_id
-    WHERE c.id = of_case AND c.id = {CASES} AND own.party_id = {PARTIES};
-    PERFORM
-        set_config('role', 'mediation_party', true),
-        set_config('mediation.readings', coalesce(found, '{{}}'), true);
-END
-$$
-"""  # noqa: S608 - of the two lists above
-"""For who is within the wall and has stepped back to the service: it finds out what hangs on facts that the party is not
-shown, and goes back. One case at a time, because an officer may have thousands."""
+ROLES = ("mediation_service", "mediation_party")
 
 
 def upgrade() -> None:
-    _require_roles()
-    for role in ("mediation_service", "mediation_party"):
+    for role in ROLES:
         op.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
+    # These two tables tell nothing about anybody, and have no row security.
     op.execute("GRANT SELECT ON alembic_version TO mediation_service")
     op.execute("GRANT SELECT, INSERT ON disclosures TO mediation_service")
     op.execute("GRANT SELECT ON disclosures TO mediation_party")
     op.execute("GRANT USAGE ON SEQUENCE complaint_reference TO mediation_service")
-    op.create_table(
-        "fellow_parties",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-    )
-    op.execute("ALTER TABLE parties INHERIT fellow_parties")
-    op.create_table(
-        "fellow_participants",
-        sa.Column("case_id", sa.Uuid(), nullable=False),
-        sa.Column("party_id", sa.Uuid(), nullable=False),
-        sa.Column("side", sa.String(), nullable=False),
-        sa.Column("standing", sa.String(), nullable=False),
-        sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
-    )
-    op.execute("ALTER TABLE participants INHERIT fellow_participants")
     for table in sorted(SERVICE.keys() | PARTY.keys()):
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        # FORCE: row security holds for the owner of the tables as well.
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
     for table, privileges in SERVICE.items():
         op.execute(f"GRANT {privileges} ON {table} TO mediation_service")
         op.execute(f"CREATE POLICY service ON {table} TO mediation_service USING (true) WITH CHECK (true)")
-    op.execute(OPENED_UNTIL)
+    op.execute(sql("opened_until"))
     for table, (columns, rows) in PARTY.items():
         op.execute(f"GRANT SELECT ({columns}) ON {table} TO mediation_party")
         op.execute(f"CREATE POLICY party ON {table} FOR SELECT TO mediation_party USING ({rows})")
-    op.execute(ENTER_WALL)
-    op.execute(OPEN_READINGS)
-    for function in ("enter_wall(uuid, text)", "open_readings(uuid)"):
+    for function, roles in FUNCTIONS.items():
+        op.execute(sql(function.split("(")[0]))
         op.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
-        op.execute(f"GRANT EXECUTE ON FUNCTION {function} TO mediation_service")
-    op.execute(KEEP_ANSWER)
-    op.execute("REVOKE ALL ON FUNCTION keep_answer(text, text, text, integer, text, bytea) FROM PUBLIC")
-    op.execute(
-        "GRANT EXECUTE ON FUNCTION keep_answer(text, text, text, integer, text, bytea) "
-        "TO mediation_service, mediation_party"
-    )
+        op.execute(f"GRANT EXECUTE ON FUNCTION {function} TO {roles}")
 
 
 def downgrade() -> None:
-    op.execute("DROP FUNCTION open_readings(uuid)")
-    op.execute("DROP FUNCTION enter_wall(uuid, text)")
-    op.execute("DROP FUNCTION keep_answer(text, text, text, integer, text, bytea)")
-    for table in sorted(PARTY):
+    for function in FUNCTIONS:
+        op.execute(f"DROP FUNCTION {function}")
+    for table in PARTY:
         op.execute(f"DROP POLICY party ON {table}")
     op.execute("DROP FUNCTION opened_until(uuid, uuid)")
-    op.execute("ALTER TABLE parties NO INHERIT fellow_parties")
-    op.execute("ALTER TABLE participants NO INHERIT fellow_participants")
-    op.drop_table("fellow_parties")
-    op.drop_table("fellow_participants")
     for table in SERVICE:
         op.execute(f"DROP POLICY service ON {table}")
+    for table in sorted(SERVICE.keys() | PARTY.keys()):
         op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
-    for role in ("mediation_service", "mediation_party"):
+    for role in ROLES:
         op.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}")
         op.execute(f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {role}")
         op.execute(f"REVOKE USAGE ON SCHEMA public FROM {role}")
-
-
-def _require_roles() -> None:
-    if context.is_offline_mode():
-        return
-    wanted = "SELECT count(*) FROM pg_roles WHERE rolname IN ('mediation_service', 'mediation_party')"
-    if op.get_bind().scalar(sa.text(wanted)) != 2:  # noqa: PLR2004 - those two
-        raise CommandError("The roles of the service do not exist yet: `mediation-api roles` prints what makes them.")

@@ -1,0 +1,247 @@
+"""Cases: who takes part, whether it is eligible, what each party was shown and answered, and the pauses.
+
+Revises: 20261129_1500
+Created: 2026-11-29 15:10:00+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision: str = "20261129_1510"
+down_revision: str | None = "20261129_1500"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "cases",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("complaint_id", sa.Uuid(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("coordinator", sa.String(), nullable=True),
+        sa.Column("requested_on", sa.Date(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("agreement_reached", sa.Boolean(), nullable=True),
+        sa.Column("lapse_reason", sa.String(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "(state = 'mediated') = (agreement_reached IS NOT NULL)", name=op.f("ck_cases_agreement_reached")
+        ),
+        sa.CheckConstraint(
+            "(state IN ('asking', 'concluded', 'confirming', 'in_session', 'ready', 'scheduled', 'screening')) = (closed_at IS NULL)",
+            name=op.f("ck_cases_closed_at"),
+        ),
+        sa.CheckConstraint("lapse_reason IN ('repeated_absence', 'unreachable')", name=op.f("ck_cases_lapse_reason")),
+        sa.CheckConstraint(
+            "state IN ('asking', 'concluded', 'confirming', 'declined', 'ended', 'in_session', 'ineligible', 'lapsed', 'mediated', 'ready', 'scheduled', 'screening', 'withdrawn')",
+            name=op.f("ck_cases_state"),
+        ),
+        sa.CheckConstraint("due_on >= requested_on", name=op.f("ck_cases_due_on")),
+        sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_cases_complaint_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
+        sa.UniqueConstraint("complaint_id", "attempt", name=op.f("uq_cases_complaint_id_attempt")),
+    )
+    op.create_index("ix_cases_coordinator_due_on_id", "cases", ["coordinator", "due_on", "id"])
+    op.create_index("ix_cases_due_on_id", "cases", ["due_on", "id"])
+    op.create_index(
+        "ix_cases_open_due_on_id",
+        "cases",
+        ["due_on", "id"],
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index("ix_cases_opened_at_id", "cases", ["opened_at", "id"])
+    op.create_index("ix_cases_state_due_on_id", "cases", ["state", "due_on", "id"])
+    op.create_index(
+        "uq_cases_open",
+        "cases",
+        ["complaint_id"],
+        unique=True,
+        postgresql_where=sa.text(
+            "state IN ('asking', 'concluded', 'confirming', 'in_session', 'ready', 'scheduled', 'screening')"
+        ),
+    )
+    op.create_table(
+        "fellow_participants",
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("party_id", sa.Uuid(), nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("standing", sa.String(), nullable=False),
+        sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_table(
+        "participants",
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("party_id", sa.Uuid(), nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("standing", sa.String(), nullable=False),
+        sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(standing IN ('declined', 'withdrawn', 'lapsed')) = (left_at IS NOT NULL)",
+            name=op.f("ck_participants_left_at"),
+        ),
+        sa.CheckConstraint("side IN ('complainant', 'officer')", name=op.f("ck_participants_side")),
+        sa.CheckConstraint(
+            "standing IN ('agreed', 'asked', 'declined', 'lapsed', 'waiting', 'withdrawn')",
+            name=op.f("ck_participants_standing"),
+        ),
+        sa.CheckConstraint(
+            "standing NOT IN ('asked', 'agreed', 'declined') OR asked_at IS NOT NULL",
+            name=op.f("ck_participants_asked_first"),
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_participants_case_id")),
+        sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_participants_party_id")),
+        sa.PrimaryKeyConstraint("case_id", "party_id", name=op.f("pk_participants")),
+        postgresql_inherits="fellow_participants",
+    )
+    op.create_index("ix_participants_party_id", "participants", ["party_id"])
+    op.create_table(
+        "screenings",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("rules_version", sa.String(), nullable=False),
+        sa.Column("findings", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("eligible", sa.Boolean(), nullable=True),
+        sa.Column("overridden", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_role", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.CheckConstraint("(reason = '' OR starts_with(reason, 'sealed.1.'))", name=op.f("ck_screenings_sealed")),
+        sa.CheckConstraint(
+            "NOT overridden OR (reason IS NOT NULL AND by_role = 'director')", name=op.f("ck_screenings_override")
+        ),
+        sa.CheckConstraint(
+            "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
+            name=op.f("ck_screenings_by_role"),
+        ),
+        sa.CheckConstraint("outcome IN ('fail', 'needs_review', 'pass')", name=op.f("ck_screenings_outcome")),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_screenings_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_screenings")),
+    )
+    op.create_index("ix_screenings_case_id", "screenings", ["case_id"])
+    op.create_table(
+        "approvals",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("approver", sa.String(), nullable=False),
+        sa.Column("approved", sa.Boolean(), nullable=False),
+        sa.Column("unit", sa.String(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_role", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "approver IN ('director', 'internal_affairs', 'unit_commander')", name=op.f("ck_approvals_approver")
+        ),
+        sa.CheckConstraint(
+            "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
+            name=op.f("ck_approvals_by_role"),
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_approvals_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approvals")),
+    )
+    op.create_index("ix_approvals_case_id", "approvals", ["case_id"])
+    op.create_table(
+        "disclosures",
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("language", sa.String(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_disclosures")),
+    )
+    op.create_table(
+        "consents",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("party_id", sa.Uuid(), nullable=False),
+        sa.Column("decision", sa.String(), nullable=False),
+        sa.Column("disclosure_sha256", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("guardian_agreed", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_role", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
+            name=op.f("ck_consents_by_role"),
+        ),
+        sa.CheckConstraint(
+            "channel IN ('email', 'in_person', 'integration', 'letter', 'phone', 'portal')",
+            name=op.f("ck_consents_channel"),
+        ),
+        sa.CheckConstraint("decision IN ('agreed', 'declined')", name=op.f("ck_consents_decision")),
+        sa.ForeignKeyConstraint(
+            ["case_id", "party_id"],
+            ["participants.case_id", "participants.party_id"],
+            name=op.f("fk_consents_case_id_party_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["disclosure_sha256"], ["disclosures.sha256"], name=op.f("fk_consents_disclosure_sha256")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
+        sa.UniqueConstraint("case_id", "party_id", name=op.f("uq_consents_case_id_party_id")),
+    )
+    op.create_table(
+        "withdrawals",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("party_id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_role", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
+            name=op.f("ck_withdrawals_by_role"),
+        ),
+        sa.CheckConstraint(
+            "channel IN ('email', 'in_person', 'integration', 'letter', 'phone', 'portal')",
+            name=op.f("ck_withdrawals_channel"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["case_id", "party_id"],
+            ["participants.case_id", "participants.party_id"],
+            name=op.f("fk_withdrawals_case_id_party_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_withdrawals")),
+        sa.UniqueConstraint("case_id", "party_id", name=op.f("uq_withdrawals_case_id_party_id")),
+    )
+    op.create_table(
+        "pauses",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("starts_on", sa.Date(), nullable=False),
+        sa.Column("ends_on", sa.Date(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_role", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
+            name=op.f("ck_pauses_by_role"),
+        ),
+        sa.CheckConstraint("reason IN ('court_date', 'interpreter', 'leave')", name=op.f("ck_pauses_reason")),
+        sa.CheckConstraint("ends_on >= starts_on", name=op.f("ck_pauses_ends_on")),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_pauses_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pauses")),
+    )
+    op.create_index("ix_pauses_case_id", "pauses", ["case_id"])
+
+
+def downgrade() -> None:
+    op.drop_table("pauses")
+    op.drop_table("withdrawals")
+    op.drop_table("consents")
+    op.drop_table("disclosures")
+    op.drop_table("approvals")
+    op.drop_table("screenings")
+    op.drop_table("participants")
+    op.drop_table("fellow_participants")
+    op.drop_table("cases")

@@ -1,0 +1,185 @@
+"""The roster of mediators, proposals to them, and sessions with who was there.
+
+Revises: 20261129_1510
+Created: 2026-11-29 15:20:00+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision: str = "20261129_1520"
+down_revision: str | None = "20261129_1510"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+
+def upgrade() -> None:
+    # For the exclusion constraint on the sessions of a mediator. A trusted extension: no superuser is needed.
+    op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
+    op.create_table(
+        "mediators",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("phone", sa.Text(), nullable=True),
+        sa.Column("languages", sa.ARRAY(sa.String()), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "(name = '' OR starts_with(name, 'sealed.1.')) AND (email = '' OR starts_with(email, 'sealed.1.')) AND (phone = '' OR starts_with(phone, 'sealed.1.'))",
+            name=op.f("ck_mediators_sealed"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mediators")),
+        sa.UniqueConstraint("subject", name=op.f("uq_mediators_subject")),
+    )
+    op.create_index("ix_mediators_added_at_id", "mediators", ["added_at", "id"])
+    op.create_table(
+        "assignments",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("mediator_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("answer_due_on", sa.Date(), nullable=False),
+        sa.Column("conflicts", sa.ARRAY(sa.String()), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("notes_destroyed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(state = 'proposed') = (answered_at IS NULL)", name=op.f("ck_assignments_answered_at")),
+        sa.CheckConstraint("state <> 'accepted' OR conflicts = '{}'", name=op.f("ck_assignments_no_conflict")),
+        sa.CheckConstraint(
+            "state IN ('accepted', 'conflicted', 'declined', 'proposed', 'recused', 'released')",
+            name=op.f("ck_assignments_state"),
+        ),
+        sa.CheckConstraint(
+            "state IN ('accepted', 'recused') OR notes_destroyed_at IS NULL", name=op.f("ck_assignments_had_notes")
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_assignments_case_id")),
+        sa.ForeignKeyConstraint(["mediator_id"], ["mediators.id"], name=op.f("fk_assignments_mediator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_assignments")),
+    )
+    op.create_index("ix_assignments_case_id", "assignments", ["case_id"])
+    op.create_index("ix_assignments_mediator_id", "assignments", ["mediator_id"])
+    op.create_index("ix_assignments_proposed_at_id", "assignments", ["proposed_at", "id"])
+    op.create_index(
+        "uq_assignments_live",
+        "assignments",
+        ["case_id"],
+        unique=True,
+        postgresql_where=sa.text("state IN ('accepted', 'proposed')"),
+    )
+    op.create_table(
+        "attendees",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("language", sa.String(), nullable=True),
+        sa.Column("for_party_id", sa.Uuid(), nullable=True),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(name = '' OR starts_with(name, 'sealed.1.'))", name=op.f("ck_attendees_sealed")),
+        sa.CheckConstraint(
+            "role <> 'interpreter' OR language IS NOT NULL", name=op.f("ck_attendees_interpreter_language")
+        ),
+        sa.CheckConstraint("role IN ('interpreter', 'support_person')", name=op.f("ck_attendees_role")),
+        sa.ForeignKeyConstraint(
+            ["case_id", "for_party_id"],
+            ["participants.case_id", "participants.party_id"],
+            name=op.f("fk_attendees_case_id_for_party_id"),
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_attendees_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attendees")),
+    )
+    op.create_index("ix_attendees_case_id", "attendees", ["case_id"])
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("mediator_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("during", postgresql.TSTZRANGE(), nullable=False),
+        sa.Column("mode", sa.String(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=True),
+        sa.Column("end_reason", sa.String(), nullable=True),
+        sa.Column("scheduled_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        postgresql.ExcludeConstraint(
+            (sa.column("mediator_id"), "="),
+            (sa.column("during"), "&&"),
+            where=sa.text("state IN ('in_progress', 'scheduled')"),
+            using="gist",
+            name="mediator_taken",
+        ),
+        sa.CheckConstraint("(place = '' OR starts_with(place, 'sealed.1.'))", name=op.f("ck_sessions_sealed")),
+        sa.CheckConstraint("(state = 'ended') = (end_reason IS NOT NULL)", name=op.f("ck_sessions_ended_has_reason")),
+        sa.CheckConstraint(
+            "end_reason IN ('ended_by_mediator', 'lapse', 'withdrawal')", name=op.f("ck_sessions_end_reason")
+        ),
+        sa.CheckConstraint("mode IN ('in_person', 'video')", name=op.f("ck_sessions_mode")),
+        sa.CheckConstraint(
+            "state IN ('adjourned', 'cancelled', 'completed', 'ended', 'in_progress', 'missed', 'scheduled')",
+            name=op.f("ck_sessions_state"),
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_sessions_case_id")),
+        sa.ForeignKeyConstraint(["mediator_id"], ["mediators.id"], name=op.f("fk_sessions_mediator_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
+    )
+    op.create_index("ix_sessions_case_id", "sessions", ["case_id"])
+    op.create_index("ix_sessions_starts_at_id", "sessions", [sa.literal_column("lower(during)"), "id"])
+    op.create_index(
+        "uq_sessions_live",
+        "sessions",
+        ["case_id"],
+        unique=True,
+        postgresql_where=sa.text("state IN ('in_progress', 'scheduled')"),
+    )
+    op.create_table(
+        "attendances",
+        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("seat_role", sa.String(), nullable=False),
+        sa.Column("seat_id", sa.Uuid(), nullable=False),
+        sa.Column("present", sa.Boolean(), nullable=False),
+        sa.CheckConstraint(
+            "seat_role IN ('guardian', 'interpreter', 'mediator', 'party', 'support_person')",
+            name=op.f("ck_attendances_seat_role"),
+        ),
+        sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_attendances_session_id")),
+        sa.PrimaryKeyConstraint("session_id", "seat_role", "seat_id", name=op.f("pk_attendances")),
+    )
+    op.create_table(
+        "absences",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("party_id", sa.Uuid(), nullable=False),
+        sa.Column("excused", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_role", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
+            name=op.f("ck_absences_by_role"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["case_id", "party_id"],
+            ["participants.case_id", "participants.party_id"],
+            name=op.f("fk_absences_case_id_party_id"),
+        ),
+        sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_absences_session_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_absences")),
+        sa.UniqueConstraint("session_id", "party_id", name=op.f("uq_absences_session_id_party_id")),
+    )
+    op.create_index("ix_absences_case_id_party_id", "absences", ["case_id", "party_id"])
+
+
+def downgrade() -> None:
+    op.drop_table("absences")
+    op.drop_table("attendances")
+    op.drop_table("sessions")
+    op.drop_table("attendees")
+    op.drop_table("assignments")
+    op.drop_table("mediators")
+    # btree_gist stays: another schema of this database may use it.

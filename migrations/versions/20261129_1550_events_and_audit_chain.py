@@ -1,0 +1,80 @@
+"""The events of each complaint, case, mediator and report (`facts`), and the audit chain of hashes over them.
+
+Revises: 20261129_1540
+Created: 2026-11-29 15:50:00+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+from mediation_api.repository.migrating import sql
+
+revision: str = "20261129_1550"
+down_revision: str | None = "20261129_1540"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "facts",
+        sa.Column("position", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("complaint_id", sa.Uuid(), nullable=True),
+        sa.Column("case_id", sa.Uuid(), nullable=True),
+        sa.Column("mediator_id", sa.Uuid(), nullable=True),
+        sa.Column("report_id", sa.Uuid(), nullable=True),
+        sa.Column("party_id", sa.Uuid(), nullable=True),
+        sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_role", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("link", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint(
+            "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
+            name=op.f("ck_facts_by_role"),
+        ),
+        sa.CheckConstraint(
+            "CASE WHEN report_id IS NULL THEN num_nonnulls(complaint_id, case_id, mediator_id) >= 1 ELSE num_nonnulls(complaint_id, case_id, mediator_id, party_id) = 0 END",
+            name=op.f("ck_facts_subject"),
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_facts_case_id")),
+        sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_facts_complaint_id")),
+        sa.ForeignKeyConstraint(["mediator_id"], ["mediators.id"], name=op.f("fk_facts_mediator_id")),
+        sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_facts_party_id")),
+        sa.ForeignKeyConstraint(["report_id"], ["mandatory_reports.id"], name=op.f("fk_facts_report_id")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_facts")),
+        sa.UniqueConstraint("id", name=op.f("uq_facts_id")),
+    )
+    op.create_index("ix_facts_case_id_position", "facts", ["case_id", "position"])
+    op.create_index("ix_facts_complaint_id_position", "facts", ["complaint_id", "position"])
+    op.create_index(
+        "uq_facts_place",
+        "facts",
+        [sa.literal_column("coalesce(report_id, case_id, complaint_id, mediator_id)"), "sequence"],
+        unique=True,
+    )
+    op.create_table(
+        "chain_heads",
+        sa.Column("stream", sa.Uuid(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("link", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("octet_length(link) = 32", name=op.f("ck_chain_heads_link")),
+        sa.PrimaryKeyConstraint("stream", name=op.f("pk_chain_heads")),
+    )
+    for function in ("fact_link", "link_fact", "extend_chain"):
+        op.execute(sql(function))
+    # Not ALWAYS: a replica takes the links as they come.
+    op.execute("CREATE TRIGGER link_fact BEFORE INSERT ON facts FOR EACH ROW EXECUTE FUNCTION link_fact()")
+    op.execute("CREATE TRIGGER extend_chain BEFORE UPDATE ON chain_heads FOR EACH ROW EXECUTE FUNCTION extend_chain()")
+
+
+def downgrade() -> None:
+    op.execute("DROP FUNCTION extend_chain() CASCADE")
+    op.execute("DROP FUNCTION link_fact() CASCADE")
+    op.execute("DROP FUNCTION fact_link(bytea, bigint, facts)")
+    op.drop_table("chain_heads")
+    op.drop_table("facts")

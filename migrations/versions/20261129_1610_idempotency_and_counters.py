@@ -1,0 +1,46 @@
+"""What `Idempotency-Key` keeps, and the counters of attempts.
+
+Revises: 20261129_1600
+Created: 2026-11-29 16:10:00+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "20261129_1610"
+down_revision: str | None = "20261129_1600"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("caller", sa.String(), nullable=False),
+        sa.Column("operation", sa.String(), nullable=False),
+        sa.Column("key_sha256", sa.String(), nullable=False),
+        sa.Column("request_sha256", sa.String(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("location", sa.String(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(status IS NULL) = (body IS NULL)", name=op.f("ck_idempotency_keys_answered")),
+        sa.PrimaryKeyConstraint("caller", "operation", "key_sha256", name=op.f("pk_idempotency_keys")),
+    )
+    op.create_index("ix_idempotency_keys_at", "idempotency_keys", ["at"])
+    op.create_table(
+        "tries",
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("who", sa.String(), nullable=False),
+        sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.CheckConstraint("what IN ('code', 'filing')", name=op.f("ck_tries_what")),
+        sa.CheckConstraint("number >= 1", name=op.f("ck_tries_number")),
+        sa.PrimaryKeyConstraint("what", "who", name=op.f("pk_tries")),
+    )
+    op.create_index("ix_tries_hour", "tries", ["hour"])
+
+
+def downgrade() -> None:
+    op.drop_table("tries")
+    op.drop_table("idempotency_keys")

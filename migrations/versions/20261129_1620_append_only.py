@@ -1,0 +1,57 @@
+"""What was acknowledged is never overwritten or deleted: the triggers that refuse it, whoever asks.
+
+Revises: 20261129_1610
+Created: 2026-11-29 16:20:00+00:00
+"""
+
+from alembic import op
+
+from mediation_api.repository.migrating import sql
+
+revision: str = "20261129_1620"
+down_revision: str | None = "20261129_1610"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+APPEND_ONLY = (
+    "absences",
+    "approvals",
+    "consents",
+    "disclosures",
+    "facts",
+    "pauses",
+    "readings",
+    "signatures",
+    "withdrawals",
+)
+"""Tables in which no row is ever changed or deleted."""
+NEVER_DELETED = ("chain_heads", "screenings")
+"""Tables with triggers of their own for an UPDATE: the head of a chain moves on, the reason of a screening is emptied."""
+
+
+def upgrade() -> None:
+    op.execute(sql("refuse_change"))
+    op.execute(sql("refuse_change_but_reason"))
+    for table in APPEND_ONLY:
+        op.execute(
+            f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+    for table in NEVER_DELETED:
+        op.execute(
+            f"CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+    op.execute(
+        "CREATE TRIGGER append_only_but_reason BEFORE UPDATE ON screenings "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_change_but_reason()"
+    )
+    # ALWAYS: also where a session has set session_replication_role to replica.
+    for table in (*APPEND_ONLY, *NEVER_DELETED):
+        op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")
+    op.execute("ALTER TABLE screenings ENABLE ALWAYS TRIGGER append_only_but_reason")
+
+
+def downgrade() -> None:
+    op.execute("DROP FUNCTION refuse_change_but_reason() CASCADE")
+    op.execute("DROP FUNCTION refuse_change() CASCADE")
