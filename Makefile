@@ -12,7 +12,7 @@
 # make coverage         every branch of the domain, by its own tests; of the whole: make test ARGS=--cov
 # make security         proves what is promised of confidentiality, with figures, and takes each guard away
 # make mutants          small changes of the domain, each of which a test has to notice (ARGS="case target": in these)
-# make contract         lint, compatibility, client and journeys of openapi/; needs Node.js 20 or later
+# make contract         lint, client and journeys of openapi/; needs Node.js 20 or later
 # make contract-faults  plant faults, and show which gate turns red
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -34,7 +34,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check scan coverage security browser fuzz fuzz-deep fuzz-faults crashes benchmark mutants format lock settings access retention openapi contract contract-faults release-contract clean
+.PHONY: help run test check scan coverage security browser fuzz fuzz-deep fuzz-faults crashes benchmark mutants format lock settings access retention openapi contract contract-faults clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -143,7 +143,7 @@ NODE_LOCK := openapi/package-lock.json
 NODE_STAMP := openapi/node_modules/.installed-$(shell cat $(NODE_LOCK) | cksum | cut -d' ' -f1)
 GENERATOR_LOCK := openapi/python-client.lock
 GENERATOR_STAMP := openapi/.python-client/.installed-$(shell cat $(GENERATOR_LOCK) | cksum | cut -d' ' -f1)
-GATES := tests/gates/lint.py tests/gates/compatibility.py tests/gates/client.py tests/gates/journeys.py
+GATES := tests/gates/lint.py tests/gates/client.py tests/gates/journeys.py
 
 $(NODE_STAMP): $(NODE_LOCK) openapi/package.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
@@ -162,9 +162,6 @@ contract: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
 
 contract-faults: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
 	@$(BIN)/python -m tests.gates.faults $(ARGS)
-
-release-contract: $(STAMP) $(NODE_STAMP)
-	@$(BIN)/python -m tests.gates.release
 
 # Extras stay in the names: of `coverage[toml]>=7`, a pip of 2023 takes the newest and then finds no hash for it.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

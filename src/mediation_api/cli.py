@@ -33,6 +33,7 @@ from mediation_api.domain.access import Role, page
 from mediation_api.domain.retention import DEFAULT_DAYS, Periods
 from mediation_api.domain.retention import page as retention_page
 from mediation_api.domain.values import DataKind
+from mediation_api.logs import logging_configuration
 from mediation_api.outreach.dev_identity import dev_token, write_dev_keys
 from mediation_api.outreach.tokens import CITY_ROLES
 from mediation_api.repository.embedded import EmbeddedServer, EmbeddedServerError, running_url
@@ -133,6 +134,7 @@ def serve() -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
+            log_config=logging_configuration(settings.log_level),
             access_log=False,  # the application writes its own line for each request
             server_header=False,
             timeout_graceful_shutdown=30,
@@ -451,7 +453,7 @@ def _serve_on(server: EmbeddedServer, data_dir: Path, listener: socket.socket) -
     _say(_what_to_try(settings, card, listener.getsockname()[1]))
     config = uvicorn.Config(
         create_app(settings),
-        log_level="warning",
+        log_config=logging_configuration(settings.log_level),
         access_log=False,  # the application writes its own line for each request
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from mediation_api.domain.retention import SCHEDULE
 from mediation_api.domain.values import Approver, DataKind
+from mediation_api.logs import LogLevel
 
 PREFIX: Final = "MEDIATION_"
 
@@ -229,6 +230,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="The address that `serve` listens on.")
     port: int = Field(8000, ge=1, le=65_535, description="The port that `serve` listens on.")
     workers: int = Field(1, ge=1, le=128, description="Processes that `serve` starts.")
+    log_level: LogLevel = Field(
+        LogLevel.INFO,
+        description="The least severe lines of the log: `debug`, `info` (a line for each request), `warning` or "
+        "`error`. The log is one JSON object per line on standard error.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode, type_of_list] = Field(
         (), description="Where pages may call the service from, as origins between commas; from nowhere unless set."
     )

@@ -240,12 +240,15 @@ async def test_the_log_of_a_failure_says_class_state_and_place_and_nothing_else(
     with caplog.at_level(logging.INFO):
         answer = await client.get("/raise/integrity")
     (line,) = [json.loads(r.getMessage()) for r in caplog.records if r.name == problems.__name__]
-    assert line.pop("at")[-1].endswith(" fail")
+    assert line.pop("frames")[-1].endswith(" fail")
     assert line == {
         "event": "failure",
         "error": "sqlalchemy.exc.IntegrityError",
         "sqlstate": "23505",
+        "method": "GET",
+        "route": "/v1/raise/{name}",
         "request_id": answer.headers["x-request-id"],
+        "role": None,
     }
     assert CANARY not in caplog.text
 

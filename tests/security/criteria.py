@@ -48,6 +48,7 @@ BULKHEAD: Final = "tests/routers/test_bulkhead.py"
 CHAINS: Final = "tests/repository/test_chains.py"
 CONSTRAINTS: Final = "tests/repository/test_constraints.py"
 READINGS: Final = "tests/scenarios/test_readings.py"
+LOG: Final = "tests/promises/test_log.py"
 
 CRITERIA: Final = (
     Criterion(
@@ -287,5 +288,17 @@ CRITERIA: Final = (
             f"{READINGS}::test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once",
         ),
         (f"{CHAINS}::test_a_chain_that_was_rewritten_is_found_beside_what_was_exported_before",),
+    ),
+    Criterion(
+        161,
+        "The service logs one structured line per request and one per failure, by default, and nothing of a person.",
+        "`mediation-api serve` in production settings and `mediation-api dev` are started, and their output is read.",
+        (
+            f"{LOG}::test_serve_writes_one_json_line_per_request_and_no_other_access_log",
+            f"{LOG}::test_dev_writes_the_same_line",
+            f"{LOG}::test_a_database_that_is_away_is_logged_by_cause_and_route",
+            f"{LOG}::test_of_an_exception_the_class_alone_is_logged",
+        ),
+        (f"{LOG}::test_the_formatter_of_the_standard_library_would_show_it",),
     ),
 )

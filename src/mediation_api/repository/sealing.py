@@ -16,7 +16,6 @@ is of nobody who had the key, and constraints keep it out.
 import base64
 import hashlib
 import hmac
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Dialect, String, Table, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 
+from mediation_api.logs import LogEvent
 from mediation_api.settings import Settings
 
 T = TypeVar("T")
@@ -270,7 +270,7 @@ def _opened(value: str | None, dialect: Dialect, table: str, column: str, or_els
     try:
         return keyring(dialect).open(value, table, column)
     except Broken as broken:
-        _log.error("%s", json.dumps({"event": "unreadable", "place": broken.place}))
+        _log.error(LogEvent("unreadable", place=broken.place))
         if or_else is None:
             raise
         return or_else

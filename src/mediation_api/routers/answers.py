@@ -8,8 +8,7 @@ from fastapi import FastAPI
 from mediation_api.domain.access import ACCESS
 from mediation_api.routers.callers import SCHEMES, ways_of
 from mediation_api.routers.contract import describe, operation_id
-from mediation_api.routers.deprecations import Deprecation, Deprecations
-from mediation_api.routers.headers import FAREWELL, HEADERS, carried, references
+from mediation_api.routers.headers import HEADERS, carried, references
 from mediation_api.routers.limits import NEVER_REFUSED
 from mediation_api.routers.problems import HTTP, MEDIA_TYPE, Problem
 
@@ -22,7 +21,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
     return {status: _response(status) for status in statuses}
 
 
-def document(app: FastAPI, deprecated: Deprecations) -> None:
+def document(app: FastAPI) -> None:
     """Let the application's contract say what every operation may answer besides its own statuses.
 
     304 to a GET; 401, 413 and 500 everywhere; 400, 408 and 415 where a body is read, 403 where a token is needed, 404
@@ -30,7 +29,6 @@ def document(app: FastAPI, deprecated: Deprecations) -> None:
     503 where the database is asked. And which headers each answer carries, and which token each operation takes.
     """
     generate = app.openapi
-    going = {operation_id(name): deprecation for name, deprecation in deprecated.items()}
 
     def openapi() -> dict[str, object]:
         contract: dict[str, object] = generate()
@@ -43,10 +41,7 @@ def document(app: FastAPI, deprecated: Deprecations) -> None:
                     _child(_child(item["get"], "responses"), "304").update(_UNCHANGED)
                 for method, operation in _operations(item):
                     _complete(operation, names_object="{" in path, has_body=method != "get")
-                    if operation["operationId"] in going:
-                        _say_farewell(operation, going[str(operation["operationId"])])
-                    else:
-                        _share(operation, shared)
+                    _share(operation, shared)
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             own = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
@@ -118,20 +113,8 @@ def _complete(operation: dict[str, object], *, names_object: bool, has_body: boo
     operation["responses"] = dict(sorted(known.items()))
 
 
-def _say_farewell(operation: dict[str, object], deprecation: Deprecation) -> None:
-    operation["deprecated"] = True
-    operation["x-sunset"] = deprecation.sunset.isoformat()
-    operation["x-deprecated-since"] = deprecation.since.isoformat()
-    for answer in _child(operation, "responses").values():
-        if isinstance(answer, dict):
-            answer["headers"] = references({*answer["headers"], *FAREWELL})
-
-
 def _share(operation: dict[str, object], shared: dict[str, object]) -> None:
-    """Put what every operation answers alike in one place: a problem has one form, and what is unchanged has two.
-
-    Of a deprecated operation each answer says so, and stays where it is.
-    """
+    """Put what every operation answers alike in one place: a problem has one form, and what is unchanged has two."""
     answers = _child(operation, "responses")
     for status, answer in answers.items():
         if not status.startswith("2") and isinstance(answer, dict):

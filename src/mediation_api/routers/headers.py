@@ -34,12 +34,6 @@ class Header:
 HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
     {
         "API-Version": Header("The version of the service, `info.version` of its contract.", "0.1.0", required=True),
-        "Deprecation": Header(
-            "Since when the operation is deprecated: seconds since 1970 (RFC 9745).",
-            "@1798761600",
-            required=True,
-            pattern="^@[0-9]+$",
-        ),
         "ETag": Header(
             "Which representation this is, for `If-Match` and `If-None-Match`.",
             '"9f86d081884c7d659a2feaa0c55ad015"',
@@ -51,8 +45,7 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
             example=True,
         ),
         "Link": Header(
-            "With `rel` `next` the next page, relative to this one; left out on the last, as `next_cursor` is null. "
-            "With `rel` `deprecation` where it is announced that the operation goes.",
+            "With `rel` `next` the next page, relative to this one; left out on the last, as `next_cursor` is null.",
             '</v1/cases?state=ready&limit=25&cursor=Zm9yIGV4YW1wbGU>; rel="next"',
         ),
         "Location": Header(
@@ -73,11 +66,6 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
             pattern='^"default";q=[0-9]+;w=[0-9]+$',
         ),
         "Retry-After": Header("Seconds to wait before the next try.", RETRY_AFTER_SECONDS, required=True),
-        "Sunset": Header(
-            "From when on a deprecated operation may be gone (RFC 8594).",
-            "Sat, 01 Jan 2028 00:00:00 GMT",
-            required=True,
-        ),
         "WWW-Authenticate": Header(
             "That a bearer token is needed; where the token's scopes do not reach, which one would.", "Bearer"
         ),
@@ -103,10 +91,6 @@ LOCATED: Final = frozenset(
     }
 )
 """The operations that make what has an address of its own, which the caller can read."""
-
-
-FAREWELL: Final = frozenset({"Deprecation", "Sunset", "Link"})
-"""What every answer of a deprecated operation carries."""
 
 
 def carried(operation_id: str, status: str, parameters: frozenset[str], *, has_content: bool) -> set[str]:

@@ -3,12 +3,13 @@
 from importlib.metadata import version as installed_version
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from mediation_api.routers.deps import InService, Reached
 from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.problems import log_unavailable
 from mediation_api.routers.types import Out
 
 router = APIRouter(prefix="/health", route_class=StrictRoute, tags=["health"])
@@ -33,13 +34,15 @@ async def live(_reached: Reached) -> HealthOut:
 
 
 @router.get("/ready", summary="Can it serve")
-async def ready(service: InService, _reached: Reached) -> HealthOut:
+async def ready(service: InService, _reached: Reached, request: Request) -> HealthOut:
     """The database answers and its migrations are at head; otherwise 503."""
     try:
         can_serve = await service.database.ready()
-    except (SQLAlchemyError, OSError):
-        can_serve = False
+    except (SQLAlchemyError, OSError) as away:
+        log_unavailable(request, None, away)
+        raise HTTPException(503) from None
     if not can_serve:
+        log_unavailable(request, "schema-or-role")
         raise HTTPException(503)
     return HealthOut(status="ok")
 

@@ -12,13 +12,11 @@ Plain ASGI throughout: Starlette's BaseHTTPMiddleware hides disconnects and lose
 """
 
 import asyncio
-import json
 import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
@@ -28,15 +26,15 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, Response
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute
 from pydantic import JsonValue
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mediation_api.logs import LogEvent
 from mediation_api.routers import answers, problems
 from mediation_api.routers.accepting import takes
-from mediation_api.routers.deprecations import DEPRECATED, Deprecations
 from mediation_api.routers.limits import NEVER_REFUSED, Quota
 from mediation_api.routers.origins import PagesElsewhere
 from mediation_api.routers.parsing import parse
@@ -54,7 +52,6 @@ def install(
     body_limit: int,
     body_seconds: float = BODY_SECONDS,
     origins: Sequence[str] = (),
-    deprecated: Deprecations = DEPRECATED,
 ) -> None:
     """Give `app` the middleware, the handlers and the documented problems of this service. Call it once.
 
@@ -63,23 +60,21 @@ def install(
         body_limit: The largest body, in bytes.
         body_seconds: How long a body may take to arrive.
         origins: Where pages may call from. They carry tokens, never cookies.
-        deprecated: The operations that are on their way out.
     """
     app.router.redirect_slashes = False  # a redirect is neither in the contract nor a problem document
     for kind, handler in problems.HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    answers.document(app, deprecated)
+    answers.document(app)
     app.add_middleware(BodyLimit, limit=body_limit, seconds=body_seconds)
     app.add_middleware(LastResort)
     if origins:
         app.add_middleware(PagesElsewhere, origins=origins)
-    app.add_middleware(Envelope, deprecated=deprecated)
+    app.add_middleware(Envelope)
 
 
 # --- the envelope -------------------------------------------------------------------------------------------
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -99,10 +94,9 @@ class Envelope:
     what the authentication left in `request.state.role`.
     """
 
-    def __init__(self, app: ASGIApp, *, deprecated: Deprecations = DEPRECATED) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._deprecated = deprecated
-        self._templates: dict[object, str] = {}
+        self._templates: Mapping[object, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
@@ -130,8 +124,6 @@ class Envelope:
                     headers.update(quota.headers(refused=status == HTTPStatus.TOO_MANY_REQUESTS))
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                for name, value in self._farewell(scope).items():
-                    headers.append(name, value)
             elif method == "HEAD" and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
@@ -139,39 +131,22 @@ class Envelope:
         try:
             await self.app(scope, receive, enveloped)
         finally:
-            line = {
-                "event": "request",
-                "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "method": method if method in _METHODS else "other",
-                "route": self._template(scope),
-                "status": status,
-                "ms": round((time.perf_counter() - started) * 1000, 1),
-                "request_id": request_id,
-                "role": state.get("role"),
-            }
-            _log.info("%s", json.dumps(line, default=str))
-
-    def _farewell(self, scope: Scope) -> dict[str, str]:
-        """What an operation that is on its way out says in each answer, those included that it never heard of."""
-        if not self._deprecated:
-            return {}
-        endpoint = scope.get("endpoint") or next(
-            (
-                context.endpoint
-                for context in iter_route_contexts(scope["app"].routes)
-                if scope["method"] in (context.methods or ()) and context.path_regex.match(scope["path"])
-            ),
-            None,
-        )
-        deprecation = self._deprecated.get(getattr(endpoint, "__name__", ""))
-        return {} if deprecation is None else deprecation.headers()
+            _log.info(
+                LogEvent(
+                    "request",
+                    method=problems.method_of(method),
+                    route=self._template(scope),
+                    status=status,
+                    duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                    role=state.get("role"),
+                    request_id=request_id,
+                )
+            )
 
     def _template(self, scope: Scope) -> str | None:
         """Return the path as the contract writes it, with its prefixes; None when no route matched."""
         if not self._templates:
-            app: FastAPI = scope["app"]
-            for context in iter_route_contexts(app.routes):
-                self._templates.setdefault(context.endpoint, context.path_format or "")
+            self._templates = problems.route_templates(scope["app"])
         return self._templates.get(scope.get("endpoint")) or None
 
 

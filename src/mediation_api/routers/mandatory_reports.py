@@ -1,6 +1,5 @@
 """Mandatory reports: entered by a mediator or a director, filed by another director, seen by nobody else."""
 
-import json
 import logging
 from typing import Annotated, Final, Self
 from uuid import UUID
@@ -13,6 +12,7 @@ from mediation_api.domain.access import Role
 from mediation_api.domain.mandatory_reports import FEWEST, Contents, YearlyCount
 from mediation_api.domain.readings import Purpose
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
+from mediation_api.logs import LogEvent
 from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
     CaseId,
@@ -225,5 +225,4 @@ def _alert(kind: str, report_id: UUID, request: Request) -> None:
 
     The request may still fail: the line of the same `request_id` says with which status it was answered.
     """
-    line = {"event": "alert", "alert": kind, "report_id": str(report_id), "request_id": request_id_of(request)}
-    _log.warning("%s", json.dumps(line))
+    _log.warning(LogEvent("alert", alert=kind, report_id=str(report_id), request_id=request_id_of(request)))

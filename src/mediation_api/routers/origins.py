@@ -9,7 +9,6 @@ from starlette.types import ASGIApp
 EXPOSED: Final = (
     "Allow",
     "API-Version",
-    "Deprecation",
     "ETag",
     "Idempotency-Replayed",
     "Link",
@@ -17,7 +16,6 @@ EXPOSED: Final = (
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
-    "Sunset",
     "WWW-Authenticate",
     "X-Request-Id",
 )

@@ -12,7 +12,6 @@ SQLSTATE and where it was raised: the text of a database error holds values even
 (RELIABILITY.md §2).
 """
 
-import json
 import logging
 import re
 import traceback
@@ -41,6 +40,7 @@ from mediation_api.domain.errors import (
     ScopeMissing,
     Unauthenticated,
 )
+from mediation_api.logs import LogEvent
 from mediation_api.routers import catalogue
 from mediation_api.routers.types import RULE, Out, OwnRule
 
@@ -135,10 +135,17 @@ FIELD_CODES: Final = frozenset(
 )
 """Every `code` that a field of a request can be refused with."""
 
-_UNAVAILABLE_SQLSTATES = re.compile(
-    "08...|53...|57...|"  # connection lost, out of a resource (a full disk too), shut down or timed out
-    "25006|40001|40P01|55P03"  # read-only after a failover, serialization, deadlock, lock timeout
-)
+_UNAVAILABLE: Final[Mapping[str, re.Pattern[str]]] = {
+    "statement-timeout": re.compile("57014"),
+    "connection": re.compile("08...|57..."),  # lost, or the server is being shut down
+    "resources": re.compile("53..."),  # a full disk, too many connections
+    "read-only": re.compile("25006"),  # after a failover
+    "lock-timeout": re.compile("55P03"),
+    "contention": re.compile("40001|40P01"),  # a serialization failure, a deadlock
+}
+"""Why the database cannot serve just now, by SQLSTATE: such a request is answered 503."""
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def status_of(refusal: type[Refusal]) -> int:
@@ -304,24 +311,62 @@ HANDLERS: Final[Mapping[type[Exception], ExceptionHandler]] = {
 
 def on_failure(request: Request, exc: Exception) -> ProblemResponse:
     """Log an exception that nobody handled, by class, SQLSTATE and place, and answer 503 or 500."""
-    state = sqlstate(exc)
-    away = (
-        isinstance(exc, PoolTimeoutError | ConnectionError | TimeoutError)
-        or (isinstance(exc, DBAPIError) and exc.connection_invalidated)
-        or (state is not None and _UNAVAILABLE_SQLSTATES.fullmatch(state) is not None)
-    )
-    frames = traceback.extract_tb(exc.__traceback__)[-8:]
-    line = {
-        "event": "unavailable" if away else "failure",
-        "request_id": request_id_of(request),
-        "error": f"{type(exc).__module__}.{type(exc).__qualname__}",
-        "sqlstate": state,
-        "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-    }
-    _log.log(logging.WARNING if away else logging.ERROR, "%s", json.dumps(line))
-    if away:
+    cause = _cause(exc)
+    if cause is None:
+        _log.error(_failure("failure", request, exc))
+    else:
+        log_unavailable(request, cause, exc)
         return problem(request, 503, *HTTP[503], headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     return problem(request, 500, *HTTP[500])
+
+
+def log_unavailable(request: Request, cause: str | None, exc: Exception | None = None) -> None:
+    """Log why a request is answered 503. The cause of an exception is found unless it is given."""
+    if exc is not None:
+        cause = cause or _cause(exc) or "database"
+    _log.warning(_failure("unavailable", request, exc, cause=cause))
+
+
+def _failure(event: str, request: Request, exc: Exception | None, **more: object) -> LogEvent:
+    """What is logged of a failure: where it happened and of which class it is, never its text."""
+    frames = [] if exc is None else traceback.extract_tb(exc.__traceback__)[-8:]
+    return LogEvent(
+        event,
+        **more,
+        method=method_of(request.method),
+        route=route_templates(request.app).get(request.scope.get("endpoint")),
+        request_id=request_id_of(request),
+        role=getattr(request.state, "role", None),
+        error=None if exc is None else f"{type(exc).__module__}.{type(exc).__qualname__}",
+        sqlstate=None if exc is None else sqlstate(exc),
+        frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    )
+
+
+def _cause(exc: Exception) -> str | None:
+    """Return why the database cannot serve just now; None when it could."""
+    if isinstance(exc, PoolTimeoutError):
+        return "pool-timeout"
+    state = sqlstate(exc)
+    for cause, pattern in _UNAVAILABLE.items():
+        if state is not None and pattern.fullmatch(state):
+            return cause
+    if isinstance(exc, ConnectionError | TimeoutError) or (isinstance(exc, DBAPIError) and exc.connection_invalidated):
+        return "connection"
+    return None
+
+
+def method_of(method: str) -> str:
+    """Return the method as it is logged: one that nobody knows may be anything."""
+    return method if method in _METHODS else "other"
+
+
+def route_templates(app: FastAPI) -> Mapping[object, str]:
+    """Return the path of each route as the contract writes it, with its prefixes, by the route's function."""
+    templates: dict[object, str] = {}
+    for context in iter_route_contexts(app.routes):
+        templates.setdefault(context.endpoint, context.path_format or "")
+    return templates
 
 
 def sqlstate(exc: BaseException) -> str | None:
