@@ -53,7 +53,7 @@ from tests.openapi.conformity import SEEN, Answered, Checked, contract
 from tests.places import THROW_AWAY
 
 from mediation_api.outreach.dev_identity import write_dev_keys
-from mediation_api.repository.database import Database, create_engine
+from mediation_api.repository.database import Database, Pool, create_engine
 from mediation_api.repository.embedded import EmbeddedServer, stop_left_behind
 from mediation_api.repository.migrating import migrations_config
 from mediation_api.repository.roles import roles_sql
@@ -399,15 +399,17 @@ class RolledBackDatabase(Database):
         self._task: asyncio.Task[object] | None = None
 
     @asynccontextmanager
-    async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
-        del for_parties
+    async def transaction(
+        self, pool: Pool = Pool.OFFICE, *, caller: str | None = None
+    ) -> AsyncIterator[AsyncConnection]:
+        del pool, caller
         async with self._alone(), self._savepoint():
             yield self._connection
             await self._connection.exec_driver_sql(_AS_A_COMMIT_DOES)
 
     @asynccontextmanager
-    async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
-        del for_parties
+    async def reading(self, pool: Pool = Pool.OFFICE, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
+        del pool, caller
         async with self._alone(), self._savepoint():
             yield self._connection
 

@@ -110,6 +110,15 @@ def test_each_missing_one_stops_the_start(name: str, monkeypatch: pytest.MonkeyP
     assert _refusal() == f"MEDIATION_{name}: is required"
 
 
+@pytest.mark.usefixtures("production")
+def test_a_party_s_statement_that_outlasts_the_wait_of_others_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_POOL_TIMEOUT_SECONDS", "1.5")
+
+    assert _refusal() == (
+        "MEDIATION_PARTY_STATEMENT_TIMEOUT_MS: must be at most half of MEDIATION_POOL_TIMEOUT_SECONDS"
+    )
+
+
 UNSAFE = [
     ("ACCESS_CODE_SECRET", CANARY, "must be at least 32 bytes"),
     ("CURSOR_SECRET", "c" * 31, "must be at least 32 bytes"),

@@ -50,8 +50,12 @@ SERVICE = {
 
 
 def _list(name: str) -> str:
-    """One list of the context; none, where nobody has entered or the transaction is over."""
-    return f"ANY (nullif(current_setting('mediation.{name}', true), '')::uuid[])"
+    """Whether an id is in one list of the context; in none, where nobody has entered or the transaction is over.
+
+    As a subquery the list is read once for a statement, and not for each row; it is hashed, so that its length does not
+    matter.
+    """
+    return f"IN (SELECT unnest(nullif(current_setting('mediation.{name}', true), '')::uuid[]))"
 
 
 PARTIES, COMPLAINTS, CASES, SHARED = (_list(name) for name in ("parties", "complaints", "cases", "shared"))
@@ -66,11 +70,11 @@ PARTY = {
     # That of the complaint, and that of the mediator whom those who take part are shown: `assignments` has its own policy.
     "data_keys": (
         "id, key_id, wrapped",
-        f"id = {COMPLAINTS} OR EXISTS (SELECT FROM assignments a WHERE a.mediator_id = data_keys.id)",
+        f"id {COMPLAINTS} OR EXISTS (SELECT FROM assignments a WHERE a.mediator_id = data_keys.id)",
     ),
     "complaints": (
         "id, reference, filed_at, incident_on, allegations, interested_in_mediation",
-        f"id = {COMPLAINTS}",
+        f"id {COMPLAINTS}",
     ),
     "parties": (
         (
@@ -78,21 +82,20 @@ PARTY = {
             "safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, "
             "guardian_email, added_at"
         ),
-        # Not "= ANY": the planner would take the rows of an officer for fewer than they are, and walk them for each case.
-        f"array_position({PARTIES.removeprefix('ANY ')}, id) IS NOT NULL",
+        f"id {PARTIES}",
     ),
     "cases": (
         "id, complaint_id, attempt, state, requested_on, due_on, opened_at, closed_at",
-        f"id = {CASES}",
+        f"id {CASES}",
     ),
     "participants": (
         "case_id, party_id, side, standing, joined_at, asked_at, left_at",
-        f"party_id = {PARTIES} AND case_id = {CASES}",
+        f"party_id {PARTIES} AND (side = 'complainant' OR asked_at IS NOT NULL)",
     ),
     # The others, through the parents of those two tables: fewer columns, and policies of their own.
     "fellow_participants": (
         "case_id, party_id, side, standing, joined_at",
-        f"case_id = {SHARED} AND standing = 'agreed'",
+        f"case_id {SHARED} AND standing = 'agreed'",
     ),
     "fellow_parties": (
         "id, side, name",
@@ -100,19 +103,19 @@ PARTY = {
     ),
     "consents": (
         "id, case_id, party_id, decision, disclosure_sha256, channel, guardian_agreed, at",
-        f"party_id = {PARTIES} AND case_id = {CASES}",
+        f"party_id {PARTIES} AND case_id {CASES}",
     ),
     "withdrawals": (
         "id, case_id, party_id, channel, at",
-        f"party_id = {PARTIES} AND case_id = {CASES}",
+        f"party_id {PARTIES} AND case_id {CASES}",
     ),
     "sessions": (
         "id, case_id, mediator_id, state, during, mode, place",
-        f"case_id = {SHARED}",
+        f"case_id {SHARED}",
     ),
     "assignments": (
         "case_id, mediator_id, state",
-        f"case_id = {SHARED} AND state = 'accepted'",
+        f"case_id {SHARED} AND state = 'accepted'",
     ),
     "mediators": (
         "id, name",
@@ -120,11 +123,11 @@ PARTY = {
     ),
     "attendees": (
         "id, case_id, role, language, for_party_id, added_at, confirmed_at",
-        f"case_id = {SHARED} AND (for_party_id IS NULL OR for_party_id = {PARTIES})",
+        f"case_id {SHARED} AND (for_party_id IS NULL OR for_party_id {PARTIES})",
     ),
     "signatures": (
         "id, agreement_id, signer_role, signer_id, at",
-        f"signer_role IN ('party', 'guardian') AND signer_id = {PARTIES}",
+        f"signer_role IN ('party', 'guardian') AND signer_id {PARTIES}",
     ),
     # Who signed keeps the text that binds them, also after leaving.
     "agreements": (
@@ -133,7 +136,7 @@ PARTY = {
             "superseded_at, purged_at"
         ),
         (
-            f"case_id = {SHARED} OR EXISTS "
+            f"case_id {SHARED} OR EXISTS "
             "(SELECT FROM signatures s WHERE s.agreement_id = agreements.id AND s.signer_role = 'party')"
         ),
     ),
@@ -141,8 +144,8 @@ PARTY = {
     "facts": (
         "position, id, kind, complaint_id, case_id, party_id, at",
         f"""
-        (kind IN ({SHOWN_TO_ITSELF}) AND party_id = {PARTIES})
-        OR (kind IN ({SHOWN_TO_ALL}) AND case_id = {CASES} AND EXISTS (
+        (kind IN ({SHOWN_TO_ITSELF}) AND party_id {PARTIES})
+        OR (kind IN ({SHOWN_TO_ALL}) AND case_id {CASES} AND EXISTS (
             SELECT FROM participants own JOIN cases c ON c.id = own.case_id
             WHERE own.case_id = facts.case_id
             AND (facts.kind = 'case.opened'
@@ -167,7 +170,7 @@ PARTY = {
 """For each table that a party is shown something of: the columns, and the condition on the rows."""
 
 FUNCTIONS = {
-    "enter_wall(uuid, text, text)": "mediation_service",
+    "enter_wall(uuid, text)": "mediation_service",
     "open_readings(uuid)": "mediation_service",
     "keep_answer(text, text, text, integer, text, bytea)": "mediation_service, mediation_party",
 }

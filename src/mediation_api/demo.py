@@ -26,7 +26,7 @@ from mediation_api.main import create_app
 from mediation_api.outreach.dev_identity import dev_signing_key
 from mediation_api.outreach.keys import SigningKey
 from mediation_api.outreach.tokens import sign
-from mediation_api.repository.database import Database, create_engine
+from mediation_api.repository.database import Database, Pool, create_engine
 from mediation_api.repository.wall import leave
 from mediation_api.routers.access_tokens import AccessTokenOut
 from mediation_api.routers.agreements import AgreementOut
@@ -101,9 +101,11 @@ class _OneTransaction(Database):
         self._connection = connection
 
     @asynccontextmanager
-    async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def transaction(
+        self, pool: Pool = Pool.OFFICE, *, caller: str | None = None
+    ) -> AsyncIterator[AsyncConnection]:
         """Give the connection; what fails is undone by itself."""
-        del for_parties
+        del pool, caller
         # One name: SQLAlchemy's own names, a new one each time, would be prepared each time, and crowd out what the
         # service has prepared.
         await self._connection.exec_driver_sql("SAVEPOINT request")
@@ -117,9 +119,9 @@ class _OneTransaction(Database):
         await self._connection.exec_driver_sql("RELEASE SAVEPOINT request")
 
     @asynccontextmanager
-    async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, pool: Pool = Pool.OFFICE, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
         """Give the connection, which sees what has been written on it."""
-        del for_parties
+        del pool, caller
         yield self._connection
 
     @asynccontextmanager

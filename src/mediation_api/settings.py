@@ -109,13 +109,40 @@ class Settings(BaseSettings):
         le=500,
         description=(
             "Connections that one process keeps besides those, for parties alone: "
-            "consent and withdrawal find one however busy staff are."
+            "who reads or consents finds one however busy staff are."
+        ),
+    )
+    withdrawal_pool_size: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description=(
+            "Connections that one process keeps besides those, for withdrawals alone: a withdrawal finds one whatever "
+            "else is asked for. The health check has one more."
+        ),
+    )
+    caller_pool_percent: int = Field(
+        50,
+        ge=1,
+        le=100,
+        description=(
+            "How much of each pool's connections one caller may hold at a time, in percent, and at least one: further "
+            "requests of the same caller wait for these, and are answered 503 after the pool's time."
         ),
     )
     pool_timeout_seconds: float = Field(
         3.0, gt=0, le=60, description="How long a request waits for a connection before it is answered 503."
     )
     statement_timeout_ms: int = Field(5000, ge=100, le=600_000, description="The longest a statement may run.")
+    party_statement_timeout_ms: int = Field(
+        1000,
+        ge=50,
+        le=600_000,
+        description=(
+            "The same on the connections for parties: at most half of the time that a request waits for one, so that "
+            "what one party reads cannot use up the time of those who wait."
+        ),
+    )
     lock_timeout_ms: int = Field(2000, ge=10, le=600_000, description="The longest a statement waits for a lock.")
 
     office_name: str = Field(
@@ -334,6 +361,10 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}AT_RISK_DAYS: must be less than {PREFIX}TARGET_DAYS")
         if self.office_opens >= self.office_closes:
             raise ValueError(f"{PREFIX}OFFICE_OPENS: must be less than {PREFIX}OFFICE_CLOSES")
+        if self.party_statement_timeout_ms > self.pool_timeout_seconds * 500:
+            raise ValueError(
+                f"{PREFIX}PARTY_STATEMENT_TIMEOUT_MS: must be at most half of {PREFIX}POOL_TIMEOUT_SECONDS"
+            )
         problems = [*self._missing(), *self._unsound()]
         if self.environment is not Environment.DEV:
             problems += self._known_from_development()

@@ -23,7 +23,7 @@ from tests.openapi.test_contract import committed
 from tests.routers.test_access import caller, filled_in, operations
 
 from mediation_api.domain.access import ACCESS, Actor, Role
-from mediation_api.repository.database import Database
+from mediation_api.repository.database import Database, Pool
 from mediation_api.routers.contract import operation_id
 from mediation_api.routers.headers import HEADERS
 from mediation_api.routers.http import BodyLimit
@@ -203,16 +203,18 @@ class Away(Database):
     """A database that nobody reaches."""
 
     @asynccontextmanager
-    async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
-        yield self._fail(for_parties)
+    async def transaction(
+        self, pool: Pool = Pool.OFFICE, *, caller: str | None = None
+    ) -> AsyncIterator[AsyncConnection]:
+        yield self._fail((pool, caller))
 
     @asynccontextmanager
-    async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
-        yield self._fail(for_parties)
+    async def reading(self, pool: Pool = Pool.OFFICE, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
+        yield self._fail((pool, caller))
 
     @asynccontextmanager
-    async def shown_to(self, party: Actor) -> AsyncIterator[AsyncConnection]:
-        yield self._fail(party)
+    async def shown_to(self, party: Actor, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
+        yield self._fail((party, caller))
 
     @staticmethod
     def _fail(_wanted: object) -> NoReturn:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from tests.conftest import Run, fresh_database
 
-from mediation_api.repository.database import Database, create_engine, migrations_folder
+from mediation_api.repository.database import Database, Pool, create_engine, migrations_folder
 from mediation_api.settings import Settings, SettingsError
 
 
@@ -125,7 +125,7 @@ async def test_a_connection_that_the_server_closed_is_replaced_unnoticed(real: D
 async def test_a_connection_that_lay_unused_is_probed(real: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     await _names(real)
     probes: list[object] = []
-    monkeypatch.setattr(real._office.sync_engine.dialect, "do_ping", probes.append)
+    monkeypatch.setattr(real._pools[Pool.OFFICE].sync_engine.dialect, "do_ping", probes.append)
 
     await _names(real)
     assert probes == []

@@ -25,7 +25,7 @@ from mediation_api.repository import chains
 from mediation_api.repository import tables as t
 from mediation_api.repository.beside_facts import unlike_facts
 from mediation_api.repository.data_keys import opened_columns
-from mediation_api.repository.database import Database, create_engine
+from mediation_api.repository.database import Database, Pool, create_engine
 from mediation_api.repository.retention import PLACES, _purge_if_due, purge_due
 from mediation_api.repository.sealing import Sealed
 from mediation_api.settings import Settings
@@ -48,7 +48,7 @@ TOLD: Final = ("Guardian-g", "guardian@g", "Narrative-n", "Place-n", "Helper-h",
 @pytest.fixture
 def engine(committed_database: Database) -> AsyncEngine:
     """The office's pool on the database of the test."""
-    return committed_database._office
+    return committed_database._pools[Pool.OFFICE]
 
 
 @pytest.fixture

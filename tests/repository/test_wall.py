@@ -29,7 +29,7 @@ from mediation_api.repository.agreements import Agreements
 from mediation_api.repository.board import Board, CaseFilter
 from mediation_api.repository.cases import Cases
 from mediation_api.repository.complaints import ComplaintFilter, Complaints
-from mediation_api.repository.database import Database
+from mediation_api.repository.database import Database, Pool
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.paging import Page
 from mediation_api.repository.parties import Parties
@@ -238,7 +238,7 @@ async def test_a_party_writes_nothing(place: Place) -> None:
     for statement in (
         "UPDATE parties SET name = 'x'",
         "DELETE FROM consents",
-        "SELECT enter_wall(NULL, '1001', 'x')",
+        "SELECT enter_wall(NULL, 'x')",
         "SELECT open_readings(gen_random_uuid())",
         "SELECT id FROM cases FOR UPDATE",
     ):
@@ -295,7 +295,7 @@ def _checks_off() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for reader in READERS:
             module = f"mediation_api.repository.{reader}"
-            for condition in ("sees_case", "sees_party", "sees_complaint", "takes_part"):
+            for condition in ("sees_case", "sees_party", "sees_complaint", "takes_part", "is_among_fellows"):
                 patch.setattr(f"{module}.{condition}", lambda _: true(), raising=False)
             patch.setattr(f"{module}.own_participation", everybody, raising=False)
         with put_together_anew():
@@ -385,7 +385,7 @@ async def test_the_wall_ends_with_the_transaction(place: Place) -> None:
             role, parties = (await connection.execute(WHO)).one()
             assert role == "mediation_party"
             assert parties is not None
-        async with one.reading(for_parties=True) as connection:
+        async with one.reading(Pool.PARTIES) as connection:
             assert (await connection.execute(WHO)).one() == (await _login(place), None)
             assert await connection.scalar(text("SELECT count(*) > 1 FROM parties"))
     finally:

@@ -1,5 +1,6 @@
 """Parties' own connections: what they cost, and what they are kept for."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -9,13 +10,13 @@ from typing import Final
 
 import httpx
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.build import Office, Story
 from tests.conftest import Clock, application, calling
 
-from mediation_api.domain.access import ACCESS, Relation, Role
-from mediation_api.repository.database import Database, create_engine
+from mediation_api.domain.access import ACCESS, Actor, Relation, Role
+from mediation_api.repository.database import Database, Pool, create_engine
 from mediation_api.settings import Settings
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
@@ -52,17 +53,17 @@ async def served(small: Settings, keys: Path, clock: Clock) -> AsyncIterator[Ser
         yield served
 
 
-async def _exhaust(database: Database, *, for_parties: bool, connections: int) -> AsyncExitStack:
+async def _exhaust(database: Database, pool: Pool, connections: int) -> AsyncExitStack:
     """Take every connection of a pool, as queries do that do not end."""
     held = AsyncExitStack()
     for _ in range(connections):
-        await held.enter_async_context(database.transaction(for_parties=for_parties))
+        await held.enter_async_context(database.transaction(pool))
     return held
 
 
 async def test_parties_are_answered_while_staff_exhaust_their_pool(served: Served) -> None:
     story, (officer,) = served.story, served.story.officers
-    async with await _exhaust(served.database, for_parties=False, connections=2):
+    async with await _exhaust(served.database, Pool.OFFICE, 2):
         refused = await served.office.coordinator.send("GET", story.path)
         assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
         assert int(refused.headers["Retry-After"]) > 0
@@ -79,14 +80,70 @@ async def test_parties_are_answered_while_staff_exhaust_their_pool(served: Serve
 async def test_with_one_pool_for_all_they_would_not_be(small: Settings, keys: Path, clock: Clock) -> None:
     one = create_engine(small)
     async for served in _serving(small, keys, clock, Database(one, one)):
-        async with await _exhaust(served.database, for_parties=False, connections=2):
+        async with await _exhaust(served.database, Pool.OFFICE, 2):
             left = await served.story.officers[0].send("POST", f"{served.story.path}/withdrawals")
             assert left.status_code == 503
             assert int(left.headers["Retry-After"]) > 0
 
 
+async def test_a_withdrawal_is_recorded_while_everybody_else_exhausts_their_pools(served: Served) -> None:
+    story, (officer,) = served.story, served.story.officers
+    async with await _exhaust(served.database, Pool.OFFICE, 2), await _exhaust(served.database, Pool.PARTIES, 1):
+        assert (await officer.send("GET", story.path)).status_code == 503
+        assert (await served.client.get("/health/ready")).status_code == 200
+        await story.withdraw(officer)
+        by_staff = {"party_id": story.complainants[0].party_id, "channel": "phone"}
+        told = await served.office.intake.send("POST", f"{story.path}/withdrawals", by_staff)
+        assert told.status_code == 409, "the case closed with the officer"
+
+
+async def test_one_caller_holds_a_share_and_others_are_answered(small: Settings, keys: Path, clock: Clock) -> None:
+    settings = small.model_copy(update={"party_pool_size": 2})
+    async for served in _serving(settings, keys, clock, Database.of(settings)):
+        story, (officer,), (complainant,) = served.story, served.story.officers, served.story.complainants
+        assert officer.identity is not None
+        role, subject, number, _ = officer.identity
+        actor = Actor(role, subject, employee_number=number)
+        async with served.database.shown_to(actor, caller=f"{role}:{subject}"):
+            refused = await officer.send("GET", story.path)
+            assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+            assert int(refused.headers["Retry-After"]) > 0
+            await complainant.get(story.path)
+        await officer.get(story.path)
+
+
+async def test_without_a_share_one_caller_holds_them_all(small: Settings, keys: Path, clock: Clock) -> None:
+    settings = small.model_copy(update={"party_pool_size": 2, "caller_pool_percent": 100})
+    async for served in _serving(settings, keys, clock, Database.of(settings)):
+        actor = Actor(Role.OFFICER, "of many cases", employee_number="x")
+        async with AsyncExitStack() as held:
+            for _ in range(2):
+                await held.enter_async_context(served.database.shown_to(actor, caller="officer:of many cases"))
+            assert (await served.story.complainants[0].send("GET", served.story.path)).status_code == 503
+
+
+async def test_any_number_of_health_checks_take_one_connection_of_their_own(served: Served) -> None:
+    with _round_trips(*served.database._pools.values()) as sent:
+        answers = await asyncio.gather(*(served.client.get("/health/ready") for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(sent) < len(answers), "who asks while it is being found out is told the same"
+    pools = {pool: engine.pool for pool, engine in served.database._pools.items()}
+    assert pools[Pool.HEALTH] not in [pools[pool] for pool in Pool if pool is not Pool.HEALTH]
+    assert pools[Pool.HEALTH].size() == 1  # type: ignore[attr-defined] # of a queue
+
+
+async def test_a_statement_of_a_party_is_cut_off_long_before_others_stop_waiting(committed: Settings) -> None:
+    database = Database.of(committed)
+    async with database.reading(Pool.PARTIES) as connection:
+        limit = await connection.scalar(
+            text("SELECT extract(epoch FROM current_setting('statement_timeout')::interval)")
+        )
+    await database.close()
+    assert 0 < float(limit) <= committed.pool_timeout_seconds / 2
+
+
 async def test_staff_are_answered_while_parties_exhaust_theirs(served: Served) -> None:
-    async with await _exhaust(served.database, for_parties=True, connections=1):
+    async with await _exhaust(served.database, Pool.PARTIES, 1):
         refused = await served.story.officers[0].send("GET", served.story.path)
         assert refused.status_code == 503
         assert await served.story.state() == "asking"
@@ -125,7 +182,7 @@ def _round_trips(*engines: AsyncEngine) -> Iterator[list[str]]:
 
 async def test_what_a_party_reads_costs_three_round_trips_more_than_what_staff_read(served: Served) -> None:
     story = served.story
-    with _round_trips(served.database._office, served.database._parties) as sent:
+    with _round_trips(*served.database._pools.values()) as sent:
         await story.case()
         assert [each.split()[0] for each in sent] == ["WITH"]  # reads it, and writes down who did
         sent.clear()
@@ -137,7 +194,7 @@ async def test_what_a_party_reads_costs_three_round_trips_more_than_what_staff_r
 
 async def test_a_command_of_a_party_is_answered_through_the_wall(served: Served) -> None:
     story, (officer,) = served.story, served.story.officers
-    with _round_trips(served.database._office, served.database._parties) as sent:
+    with _round_trips(*served.database._pools.values()) as sent:
         await story.answer(officer)
         answered = _after_the_wall(sent)
         sent.clear()
@@ -154,7 +211,7 @@ async def test_an_answer_a_withdrawal_and_a_signature_take_eight_round_trips_at_
     story = await (await served.office.file(officers=[{}, {}])).to_confirming()
     complainant, (officer, other) = story.complainants[0], story.officers
     took = {}
-    with _round_trips(served.database._office, served.database._parties) as sent:
+    with _round_trips(*served.database._pools.values()) as sent:
 
         async def count(what: str, work: Awaitable[object]) -> None:
             sent.clear()
@@ -204,7 +261,7 @@ async def test_whatever_a_party_reads_is_read_through_the_wall(served: Served, r
     ids |= {"session_id": story.session_id, "agreement_id": str(agreement["id"])}
     reads = _reads_of(role)
     assert len(reads) == operations
-    with _round_trips(served.database._office, served.database._parties) as sent:
+    with _round_trips(*served.database._pools.values()) as sent:
         for operation, path in reads.items():
             sent.clear()
             await who.get(path.format(**ids))

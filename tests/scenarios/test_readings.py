@@ -20,7 +20,7 @@ from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike, 
 from mediation_api.domain.access import ACCESS, Role
 from mediation_api.domain.readings import OPENS, USUAL, Opened
 from mediation_api.repository import tables as t
-from mediation_api.repository.database import create_engine
+from mediation_api.repository.database import Pool, create_engine
 from mediation_api.routers import deps
 from mediation_api.settings import Settings
 
@@ -276,7 +276,7 @@ async def test_reading_and_writing_down_is_one_statement(
         if "SAVEPOINT" not in statement:
             statements.append(statement)
 
-    engine: Engine = database._office.sync_engine
+    engine: Engine = database._pools[Pool.OFFICE].sync_engine
     event.listen(engine, "before_cursor_execute", note)
     try:
         for operation, path in found_at.items():

@@ -49,6 +49,7 @@ CHAINS: Final = "tests/repository/test_chains.py"
 CONSTRAINTS: Final = "tests/repository/test_constraints.py"
 READINGS: Final = "tests/scenarios/test_readings.py"
 LOG: Final = "tests/promises/test_log.py"
+STARVATION: Final = "tests/promises/test_starvation.py"
 
 CRITERIA: Final = (
     Criterion(
@@ -300,5 +301,22 @@ CRITERIA: Final = (
             f"{LOG}::test_of_an_exception_the_class_alone_is_logged",
         ),
         (f"{LOG}::test_the_formatter_of_the_standard_library_would_show_it",),
+    ),
+    Criterion(
+        142,
+        "No withdrawal is refused or takes longer than a second, whatever others list, check or try meanwhile.",
+        "`mediation-api serve`: officers of 250 and 1,000 cases list them eight at once, floods of health checks, "
+        "codes and bad tokens beside it, and 1,000 withdrawals.",
+        (
+            f"{STARVATION}::test_no_withdrawal_is_refused_or_slow_beside_long_lists_and_floods",
+            f"{STARVATION}::test_no_withdrawal_is_refused_even_where_lists_take_seconds",
+            f"{BULKHEAD}::test_a_withdrawal_is_recorded_while_everybody_else_exhausts_their_pools",
+            f"{BULKHEAD}::test_one_caller_holds_a_share_and_others_are_answered",
+            f"{BULKHEAD}::test_any_number_of_health_checks_take_one_connection_of_their_own",
+        ),
+        (
+            f"{STARVATION}::test_without_connections_of_their_own_withdrawals_are_refused",
+            f"{BULKHEAD}::test_without_a_share_one_caller_holds_them_all",
+        ),
     ),
 )

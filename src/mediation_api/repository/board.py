@@ -45,10 +45,10 @@ from mediation_api.repository.reach import (
     WANTED,
     Kind,
     asking,
+    is_among_fellows,
     kind_of,
     own_participation,
     sees_case,
-    takes_part,
 )
 from mediation_api.repository.recording import recorded
 
@@ -332,7 +332,7 @@ def _for_the_mediator(kind: Kind) -> AnySelect:
 def _for_a_party(role: Role) -> AnySelect:
     """What a party may see: its own part, and the others only once both sides have agreed and while it takes part."""
     own = own_participation(role).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
-    shown = takes_part(role)
+    shown = is_among_fellows(own)
     fellow, person = t.fellow_participants.c, t.fellow_parties.c
     name = opened(person.name, written_to=t.parties.c.name, owner=t.cases.c.complaint_id)
     others = nested(

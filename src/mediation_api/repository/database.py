@@ -1,12 +1,16 @@
-"""The connection to PostgreSQL: two pools per process, and one transaction per request.
+"""The connections to PostgreSQL: four pools per process, and one transaction per request.
 
-Parties have a pool of their own: however long staff's queries take, consent and withdrawal find a connection.
+Parties have a pool of their own, and withdrawals another: however long anybody's queries take, and whatever floods the
+service, a withdrawal finds a connection. The health check has a single one, so that it says what it finds and takes
+nothing from anybody. Of the others no caller holds more than a share (shares.py).
 """
 
+import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -19,6 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from mediation_api.domain.access import Actor
 from mediation_api.repository.sealing import Keyring, hand_over
+from mediation_api.repository.shares import Share
 from mediation_api.repository.wall import enter, weakness
 from mediation_api.settings import Environment, Settings, SettingsError
 
@@ -31,6 +36,19 @@ _PROBE_AFTER_SECONDS: Final = 30.0
 """A connection unused for longer is probed before use: a firewall may have dropped it without a word."""
 _READ_ONLY_TRANSACTION: Final = "25006"
 _DATED: Final = len("20261129_1500")
+
+
+class Pool(StrEnum):
+    """Whom a pool of connections is for."""
+
+    OFFICE = "office"
+    """Staff, mediators, integrations, and whoever files a complaint."""
+    PARTIES = "parties"
+    """Parties, and what they need before they have a token."""
+    WITHDRAWALS = "withdrawals"
+    """Withdrawals, whoever records them, and nothing else."""
+    HEALTH = "health"
+    """The health check: one connection."""
 
 
 def migrations_folder() -> Path:
@@ -59,6 +77,7 @@ def create_engine(
     pool_size: int | None = None,
     statement_timeout_ms: int | None = None,
     lock_timeout_ms: int | None = None,
+    keep_plans: bool = False,
 ) -> AsyncEngine:
     """Make an engine on the database of the settings. Nothing connects yet.
 
@@ -67,6 +86,8 @@ def create_engine(
         pool_size: another number of connections than the settings'.
         statement_timeout_ms: another limit than the settings', in milliseconds; 0 for none.
         lock_timeout_ms: the same for the wait for a lock.
+        keep_plans: plan each statement once per connection, whatever its parameters are. What parties read stands under
+            row policies: to plan it takes several times as long as to run it, and is the same for everybody.
 
     Raises:
         SettingsError: no database is set.
@@ -95,6 +116,7 @@ def create_engine(
                 "statement_timeout": str(statement_timeout_ms),
                 "lock_timeout": str(lock_timeout_ms),
                 "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS),
+                **({"plan_cache_mode": "force_generic_plan"} if keep_plans else {}),
             },
         },
     )
@@ -109,86 +131,138 @@ class Database:
     Tests put a subclass in its place that keeps every transaction inside one that is rolled back.
     """
 
-    def __init__(self, office: AsyncEngine, parties: AsyncEngine, *, any_role: bool = True) -> None:
-        self._office = office
-        self._parties = parties
+    def __init__(
+        self,
+        office: AsyncEngine,
+        parties: AsyncEngine,
+        withdrawals: AsyncEngine | None = None,
+        health: AsyncEngine | None = None,
+        *,
+        any_role: bool = True,
+        shares: Mapping[Pool, Share] | None = None,
+    ) -> None:
+        """Put the pools together; `of` makes those of the service. Without one of its own, a pool is the parties'."""
+        self._pools: Mapping[Pool, AsyncEngine] = {
+            Pool.OFFICE: office,
+            Pool.PARTIES: parties,
+            Pool.WITHDRAWALS: parties if withdrawals is None else withdrawals,
+            Pool.HEALTH: parties if health is None else health,
+        }
         self._any_role = any_role
+        self._shares = {} if shares is None else shares
+        self._checking: asyncio.Task[bool] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Database":
         """Make the database of the settings. Nothing connects yet."""
+        sizes = {
+            Pool.OFFICE: settings.pool_size,
+            Pool.PARTIES: settings.party_pool_size,
+            Pool.WITHDRAWALS: settings.withdrawal_pool_size,
+        }
+        percent, seconds = settings.caller_pool_percent, settings.pool_timeout_seconds
         return cls(
             create_engine(settings),
-            create_engine(settings, pool_size=settings.party_pool_size),
+            create_engine(
+                settings,
+                pool_size=settings.party_pool_size,
+                statement_timeout_ms=settings.party_statement_timeout_ms,
+                keep_plans=True,
+            ),
+            create_engine(settings, pool_size=settings.withdrawal_pool_size, keep_plans=True),
+            create_engine(settings, pool_size=1),
             any_role=settings.environment is Environment.DEV,
+            shares={pool: Share.of(size, percent, seconds) for pool, size in sizes.items()},
         )
 
     @asynccontextmanager
-    async def transaction(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def transaction(
+        self, pool: Pool = Pool.OFFICE, *, caller: str | None = None
+    ) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction. It commits at the end, and rolls back when anything was raised.
 
         Args:
-            for_parties: from the pool that is kept for parties.
+            pool: where the connection comes from.
+            caller: who asks, for the share of the pool; None is the service itself.
 
         Raises:
-            sqlalchemy.exc.TimeoutError: no connection became free in time.
+            sqlalchemy.exc.TimeoutError: no connection became free in time, or none of the caller's share did.
             sqlalchemy.exc.DBAPIError: the connection was lost, or the commit failed.
         """
-        async with self._pool(for_parties=for_parties).begin() as connection:
+        async with self._held(pool, caller), self._pools[pool].begin() as connection:
             yield connection
 
     @asynccontextmanager
-    async def reading(self, *, for_parties: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, pool: Pool = Pool.OFFICE, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
         """Give a connection on which each statement stands alone, without BEGIN and COMMIT.
 
         Args:
-            for_parties: from the pool that is kept for parties.
+            pool: where the connection comes from.
+            caller: who asks, for the share of the pool; None is the service itself.
 
         Raises:
-            sqlalchemy.exc.TimeoutError: no connection became free in time.
+            sqlalchemy.exc.TimeoutError: no connection became free in time, or none of the caller's share did.
             sqlalchemy.exc.DBAPIError: the connection was lost.
         """
         # The same pool; a statement is its own transaction, so that a read is one round trip.
-        pool = self._pool(for_parties=for_parties).execution_options(isolation_level="AUTOCOMMIT")
-        async with pool.connect() as connection:
+        engine = self._pools[pool].execution_options(isolation_level="AUTOCOMMIT")
+        async with self._held(pool, caller), engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
-    async def shown_to(self, party: Actor) -> AsyncIterator[AsyncConnection]:
+    async def _held(self, pool: Pool, caller: str | None) -> AsyncIterator[None]:
+        share = self._shares.get(pool)
+        if share is None:
+            yield
+            return
+        async with share.held_by(caller):
+            yield
+
+    @asynccontextmanager
+    async def shown_to(self, party: Actor, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
         """Give a connection that shows what this party may see, all of it as of one instant, and writes nothing.
 
+        Args:
+            party: who reads.
+            caller: the same, for the share of the pool; None is the service itself.
+
         Raises:
-            sqlalchemy.exc.TimeoutError: no connection became free in time.
+            sqlalchemy.exc.TimeoutError: no connection became free in time, or none of the caller's share did.
             sqlalchemy.exc.DBAPIError: the connection was lost.
         """
-        async with self._snapshot() as connection:
+        async with self._held(Pool.PARTIES, caller), self._snapshot() as connection:
             await enter(connection, party)
             yield connection
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
         # What is the party's is read in one statement and what it is shown in the next: both see the same.
-        pool = self._parties.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        async with pool.begin() as connection:
+        pool = self._pools[Pool.PARTIES]
+        engine = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with engine.begin() as connection:
             yield connection
-
-    def _pool(self, *, for_parties: bool) -> AsyncEngine:
-        return self._parties if for_parties else self._office
 
     async def ready(self) -> bool:
         """Whether the database answers and its schema is one that this code can work with.
 
         That is the newest revision that this code knows, or a newer one: each migration is safe under the release
         before it, so a process goes on when a newer release has migrated. Outside development the second wall must
-        hold as well for whom the service connects as.
+        hold as well for whom the service connects as. Who asks while it is being found out is told the same: however
+        many ask, they take one connection.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database does not answer.
             OSError: nothing listens there.
         """
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._check())
+        # Whoever stops waiting does not stop it for the others.
+        return await asyncio.shield(self._checking)
+
+    async def _check(self) -> bool:
         version = table("alembic_version", column("version_num"))
         try:
-            async with self.reading(for_parties=True) as connection:  # when only this pool is free, it can serve
+            async with self.reading(Pool.HEALTH) as connection:
                 if not self._any_role and await weakness(connection):
                     return False
                 current = set((await connection.scalars(select(version.c.version_num))).all())
@@ -198,8 +272,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._office.dispose()
-        await self._parties.dispose()
+        for engine in set(self._pools.values()):
+            await engine.dispose()
 
     @cached_property
     def _newest(self) -> str:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, tuple_
+from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Reach, Relation
@@ -108,16 +108,27 @@ def _paged(
     if kind is not None and kind.relation in {Relation.OWN, Relation.ASSIGNED}:
         keys = statement.with_only_columns(key.label("key"), id_.label("id"), maintain_column_froms=True)
         theirs = keys.cte("theirs").prefix_with("MATERIALIZED")
-        statement = statement.join(theirs, theirs.c.id == id_)
-        key, id_ = theirs.c.key, theirs.c.id
-    here = tuple_(key, id_)
-    if continued:
-        there = tuple_(bindparam("after_key", type_=key.type), bindparam("after_id", type_=id_.type))
-        statement = statement.where(here < there if descending else here > there)
-    order = (key.desc(), id_.desc()) if descending else (key, id_)
+        # What a row costs is paid for the page alone: it is chosen by the keys, before anything else is read.
+        chosen = _part(select(theirs.c.key, theirs.c.id), Order(theirs.c.key, theirs.c.id, descending), continued)
+        part = chosen.cte("part").prefix_with("MATERIALIZED")
+        statement = statement.join(part, part.c.id == id_)
+        statement = _part(statement, Order(part.c.key, part.c.id, descending), continued=False)
+        key, id_ = part.c.key, part.c.id
+    else:
+        statement = _part(statement, by, continued)
     statement = statement.add_columns(key.label("page_key"), id_.label("page_id"))
-    statement = statement.order_by(*order).limit(bindparam("rows", type_=Integer))
     if kind is not None and listed is not None:
         statement = statement.add_columns(listed.label("opened_id"))
         statement = recorded_page(statement, kind, bindparam("shown", type_=Integer), descending=descending)
     return statement
+
+
+def _part(statement: AnySelect, by: Order, continued: bool) -> AnySelect:  # noqa: FBT001 - as `_paged` is told
+    """At most so many rows in this order as are wanted; if it is continued, those after the last that was given."""
+    key, id_, descending = by
+    if continued:
+        here = tuple_(key, id_)
+        there = tuple_(bindparam("after_key", type_=key.type), bindparam("after_id", type_=id_.type))
+        statement = statement.where(here < there if descending else here > there)
+    order = (key.desc(), id_.desc()) if descending else (key, id_)
+    return statement.order_by(*order).limit(bindparam("rows", type_=Integer))

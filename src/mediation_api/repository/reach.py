@@ -13,7 +13,7 @@ from functools import cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, Uuid, and_, bindparam, exists, false, select, true
+from sqlalchemy import ColumnElement, FromClause, String, Uuid, and_, bindparam, exists, false, select, true
 
 from mediation_api.domain.access import Reach, Relation, Role
 from mediation_api.domain.lifecycle import SHARED
@@ -159,3 +159,8 @@ def takes_part(role: Role) -> ColumnElement[bool]:
         participants.c.case_id == cases.c.id, participants.c.standing == Standing.AGREED
     )
     return and_(cases.c.state.in_(SHARED), agreed.exists().correlate(cases))
+
+
+def is_among_fellows(own: FromClause) -> ColumnElement[bool]:
+    """The same where the caller's own row of `participants` is at hand: it is not looked for again."""
+    return and_(cases.c.state.in_(SHARED), own.c.standing == Standing.AGREED)

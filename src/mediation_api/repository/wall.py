@@ -11,7 +11,7 @@ of their own, for they could step back as `leave` does.
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import String, Uuid, bindparam, func, literal, select, text
+from sqlalchemy import Uuid, bindparam, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Actor
@@ -38,8 +38,7 @@ _RIGHTS: Final = text(
 _ENTER: Final = select(
     func.enter_wall(
         bindparam("party_id", type_=Uuid),
-        bindparam("number", type_=String),
-        bindparam("by_hash", type_=parties.c.employee_number_index.type),
+        bindparam("number", type_=parties.c.employee_number_index.type),
     )
 )
 _LEAVE: Final = select(func.set_config("role", "none", literal(True)))  # noqa: FBT003 - is local
@@ -51,8 +50,7 @@ async def enter(connection: AsyncConnection, party: Actor) -> None:
     The rows of each kind are those that are the party's at this moment; what is written afterwards does not move
     them. One round trip.
     """
-    number = party.employee_number
-    await connection.execute(_ENTER, {"party_id": party.party_id, "number": number, "by_hash": number})
+    await connection.execute(_ENTER, {"party_id": party.party_id, "number": party.employee_number})
 
 
 async def open_readings(connection: AsyncConnection, case_id: UUID) -> None:

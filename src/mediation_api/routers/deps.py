@@ -18,7 +18,7 @@ from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import access, readings, target
-from mediation_api.domain.access import ANYBODY, Reach
+from mediation_api.domain.access import ANYBODY, Actor, Reach
 from mediation_api.domain.errors import AccessCodeInvalid, Unauthenticated
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.readings import Purpose
@@ -27,7 +27,7 @@ from mediation_api.repository.agreements import Agreements as AgreementsReposito
 from mediation_api.repository.board import Board as BoardRepository
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
-from mediation_api.repository.database import Database
+from mediation_api.repository.database import Database, Pool
 from mediation_api.repository.erasures import Erasures as ErasuresRepository
 from mediation_api.repository.legal_holds import LegalHolds as LegalHoldsRepository
 from mediation_api.repository.mandatory_reports import MandatoryReports as MandatoryReportsRepository
@@ -48,6 +48,8 @@ T = TypeVar("T")
 
 FOR_PARTIES = frozenset({"exchange_access_code", "get_disclosure"})
 """What a party needs before it has a token, or in order to answer: it has a connection of the parties' pool."""
+FOR_WITHDRAWALS = frozenset({"withdraw"})
+"""What has connections that nothing else can take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ async def reach(request: Request, at: Now) -> Reach:
     request.state.role = actor.role
     operation = request.scope["endpoint"].__name__
     caller = f"{actor.role}:{actor.subject}" if authorization else f"address:{request.client and request.client.host}"
+    request.state.caller = caller
     request.state.quota = quota = service.limiter.count(caller, at)
     if quota.is_exceeded and operation not in NEVER_REFUSED:
         raise Told(429, "quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says.")
@@ -168,14 +171,14 @@ async def connection(request: Request, reached: Reached) -> AsyncIterator[AsyncC
     What a party reads is shown to it through the wall; its commands decide on the whole case. A wrong access code is
     refused, and that it was tried is committed all the same.
     """
-    database, actor = _service(request).database, reached.actor
-    for_parties = actor.is_party or request.scope["endpoint"].__name__ in FOR_PARTIES
+    database, actor, caller = _service(request).database, reached.actor, request.state.caller
+    pool = _pool(request.scope["endpoint"].__name__, actor)
     if request.method != "GET":
-        opening = database.transaction(for_parties=for_parties)
+        opening = database.transaction(pool, caller=caller)
     elif actor.is_party:
-        opening = database.shown_to(actor)
+        opening = database.shown_to(actor, caller=caller)
     else:
-        opening = database.reading(for_parties=for_parties)
+        opening = database.reading(pool, caller=caller)
     wrong: AccessCodeInvalid | None = None
     async with opening as opened:
         try:
@@ -184,6 +187,12 @@ async def connection(request: Request, reached: Reached) -> AsyncIterator[AsyncC
             wrong = refused
     if wrong is not None:
         raise wrong
+
+
+def _pool(operation: str, actor: Actor) -> Pool:
+    if operation in FOR_WITHDRAWALS:
+        return Pool.WITHDRAWALS
+    return Pool.PARTIES if actor.is_party or operation in FOR_PARTIES else Pool.OFFICE
 
 
 Connection = Annotated[AsyncConnection, Depends(connection, scope="function")]
