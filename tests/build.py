@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from mediation_api.domain import access_codes
 from mediation_api.domain.access import Role
 from mediation_api.outreach.dev_identity import dev_token
 from mediation_api.outreach.tokens import Issuer
@@ -159,7 +160,7 @@ class Office:
         if caller.identity is not None:
             caller.token = self._token(caller.identity)
         else:
-            caller.token = self.complainant(caller.party_id).token
+            caller.token = self.complainant(caller.party_id, caller.access_code).token
 
     @property
     def public(self) -> Caller:
@@ -185,9 +186,10 @@ class Office:
     def integration(self) -> Caller:
         return self.caller(Role.INTEGRATION, "intake-system")
 
-    def complainant(self, party_id: str, access_code: str = "") -> Caller:
+    def complainant(self, party_id: str, access_code: str) -> Caller:
         """A complainant with a fresh token, such as the service gives for the access code."""
-        token = service_identity(self.settings).issue(UUID(party_id), token_id=uuid4(), now=self.clock.now)
+        code = access_codes.parse(access_code).lookup
+        token = service_identity(self.settings).issue(UUID(party_id), code=code, token_id=uuid4(), now=self.clock.now)
         return Caller(self.client, token, party_id=party_id, access_code=access_code)
 
     async def signed_in(self, access_code: str) -> Caller:
@@ -197,8 +199,8 @@ class Office:
 
     async def mediator(self, **changes: object) -> Caller:
         """A new mediator on the roster, signed in."""
-        subject = f"mediator-{uuid4()}"
-        entry = {"name": "Amara Okafor", "subject": subject, "languages": ["en", "es"], **changes}
+        subject = str(changes.get("subject", f"mediator-{uuid4()}"))
+        entry = {"name": "Amara Okafor", "languages": ["en", "es"], **changes, "subject": subject}
         added = await self.coordinator.post("/v1/mediators", entry)
         caller = self.caller(Role.MEDIATOR, subject)
         caller.mediator_id = str(added["id"])
@@ -242,10 +244,14 @@ class Office:
         }
         filed = await self.intake.post("/v1/complaints", body)
         story = Story(self, str(filed["id"]), str(filed["case_id"]), str(filed["reference"]))
-        for given in filed["access_codes"]:  # type: ignore[attr-defined]
-            story.complainants.append(self.complainant(given["party_id"], given["access_code"]))
         listed = await self.intake.get(f"/v1/complaints/{story.complaint_id}/parties")
-        by_number = {p["employee_number"]: p["id"] for p in listed["items"]}  # type: ignore[attr-defined]
+        on_file: list[dict[str, object]] = listed["items"]  # type: ignore[assignment]
+        for person in people[: len(complainants)]:
+            found = next(p for p in on_file if p["name"] == person["name"] and p["minor"] == person.get("minor", False))
+            on_file.remove(found)
+            given = await self.intake.post(f"/v1/parties/{found['id']}/access-codes")
+            story.complainants.append(self.complainant(str(found["id"]), str(given["access_code"])))
+        by_number = {str(p["employee_number"]): str(p["id"]) for p in on_file}
         for number in numbers:
             officer = self.caller(Role.OFFICER, f"officer-{number}", number)
             officer.party_id = by_number[number]
@@ -304,6 +310,12 @@ class Story:
 
     async def screen(self, **body: object) -> Answer:
         return await self.office.intake.post(f"{self.path}/screenings", body)
+
+    async def guardian_agrees(self, minor: Caller, status: int = 201, **changes: object) -> Answer:
+        """Staff record that a minor's guardian agrees, who called."""
+        shown = await self.office.shown_disclosure()
+        body = {"party_id": minor.party_id, "channel": "phone", "disclosure_sha256": shown, **changes}
+        return await self.office.intake.post(f"{self.path}/guardian-consents", body, status)
 
     async def answer(self, who: Caller, decision: str = "agreed", status: int = 201, **body: object) -> Answer:
         """A party answers the disclosure it was shown."""

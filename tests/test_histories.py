@@ -176,6 +176,8 @@ class Attempt:
     absences: dict[tuple[str, str], bool] = field(default_factory=dict)
     papers: list[Paper] = field(default_factory=list)
     helpers: list[Helper] = field(default_factory=list)
+    guarded: set[str] = field(default_factory=set)
+    """Minors whose guardian agrees, with nothing corrected of the guardian since."""
     agreement_reached: bool | None = None
     lapse_reason: str | None = None
 
@@ -217,6 +219,10 @@ class Attempt:
         if isinstance(who, Mediator):
             return any(p.mediator is who and p.here for p in self.proposals)
         return who.id in (self.standing if who.side == "complainant" else self.asked)
+
+    def is_led_by(self, who: Mediator) -> bool:
+        """Whether a mediator accepted it and is still there: what was merely proposed is read, and answered."""
+        return self.mediator is who
 
     def status_for(self, who: Person) -> str:
         if self.standing[who.id] in GONE:
@@ -486,7 +492,7 @@ class Histories(RuleBasedStateMachine):
         if n % 3 or not self.mediators:
             return self.office.coordinator, False
         mediator = pick(self.mediators, n // 3)
-        return self.voice(mediator), not self.case.is_seen_by(mediator)
+        return self.voice(mediator), not self.case.is_led_by(mediator)
 
     # ── the beginning ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -642,11 +648,11 @@ class Histories(RuleBasedStateMachine):
             ("not-asked", standing == "waiting"),
             ("already-answered", standing in {"agreed", "declined"}),
             ("party-left", standing in {"withdrawn", "lapsed"}),
-            ("guardian-missing", agrees and not left and person.minor and not (person.guardian and guardian)),
+            ("guardian-missing", agrees and not left and person.minor and not self.guarded(person, agrees=guardian)),
         )
         shown = "0" * 64 if outdated else self.run(self.office.shown_disclosure())
         decision = "agreed" if agrees else "declined"
-        body: dict[str, object] = {"decision": decision, "disclosure_sha256": shown, "guardian_agreed": guardian}
+        body: dict[str, object] = {"decision": decision, "disclosure_sha256": shown}
         if staff:
             body |= {"party_id": person.id, "channel": "phone"}
         by = self.office.intake if staff else self.voice(person)
@@ -659,6 +665,17 @@ class Histories(RuleBasedStateMachine):
             case.settle()
         else:
             case.leave(person, "declined", "side_declined")
+
+    def guarded(self, minor: Person, *, agrees: bool) -> bool:
+        """Whether a guardian agrees or did before; they say so to the office, which records it."""
+        case = self.case
+        shown = self.run(self.office.shown_disclosure())
+        asked = case.is_open and case.standing.get(minor.id) == "asked" and minor.guardian
+        if agrees and asked and minor.id not in case.guarded:
+            told = {"party_id": minor.id, "channel": "phone", "disclosure_sha256": shown}
+            assert self.attempt(self.office.intake, f"{case.path}/guardian-consents", told, set()) is not None
+            case.guarded.add(minor.id)
+        return minor.guardian and minor.id in case.guarded
 
     @rule(who=N, of=N, what=st.sampled_from(["consents", "withdrawals"]))
     def somebody_speaks_for_another(self, who: int, of: int, what: str) -> None:
@@ -687,16 +704,20 @@ class Histories(RuleBasedStateMachine):
         if through == "self":
             hidden = not case.is_seen_by(person)
         if through == "mediator":
-            hidden = hidden or not case.is_seen_by(mediator)
+            hidden = hidden or not case.is_led_by(mediator)
         again = person.id in case.withdrawals
         caller = {
             "self": lambda: self.voice(person),
             "staff": lambda: self.office.intake,
             "mediator": lambda: self.voice(mediator),
         }[through]()
-        body = None if through == "self" else {"party_id": person.id, "channel": "phone"}
+        channel = "session" if through == "mediator" else "phone"
+        body = None if through == "self" else {"party_id": person.id, "channel": channel}
         left = case.standing.get(person.id) in GONE
-        refusals = _those(("case-closed", not case.is_open and not left))
+        refusals = _those(
+            ("case-closed", not case.is_open and not left),
+            ("not-in-session", through == "mediator" and case.state != "in_session" and not again),
+        )
         said = self.attempt(caller, f"{case.path}/withdrawals", body, refusals, hidden=hidden)
         if said is None:
             return
@@ -803,6 +824,8 @@ class Histories(RuleBasedStateMachine):
             setattr(person, name, value)
             if name == "guardian":
                 body["guardian"] = GUARDIAN if value else None
+                for attempt in self.attempts:
+                    attempt.guarded.discard(person.id)
             else:
                 body["interpreter_language" if name == "interpreter" else name] = value
         self.attempt(self.office.intake, f"/v1/parties/{person.id}", body, set(), method="PATCH")
@@ -822,7 +845,8 @@ class Histories(RuleBasedStateMachine):
             ("mediator-inactive", not mediator.active),
             (
                 "mediator-conflicted",
-                any(p.mediator is mediator and p.state in {"conflicted", "recused"} for p in case.proposals),
+                any(p.mediator is mediator and p.state in {"conflicted", "recused"} for p in case.proposals)
+                or any(p.mediator is mediator and p.state == "conflicted" for a in self.attempts for p in a.proposals),
             ),
         )
         body = {"mediator_id": mediator.id}
@@ -855,7 +879,8 @@ class Histories(RuleBasedStateMachine):
         if what in {"accept", "conflict"}:
             body = {"knows_a_party": what == "conflict", "has_an_interest": False, "took_part_before": False}
         path = f"/v1/assignments/{proposal.id}/{'accept' if what == 'conflict' else what}"
-        hidden = by is not proposal.mediator or not case.is_seen_by(by)
+        hidden = by is not proposal.mediator
+        hidden = hidden or not (case.is_led_by(by) if what == "recuse" else case.is_seen_by(by))
         if self.attempt(self.voice(by), path, body, refusals, hidden=hidden) is None:
             return
         said = {"accept": "accepted", "conflict": "conflicted", "decline": "declined", "recuse": "recused"}
@@ -940,7 +965,7 @@ class Histories(RuleBasedStateMachine):
         if what == "end":  # the mediator alone decides this
             mediator = case.mediator if by % 4 else pick(self.mediators, by // 4)
             mediator = mediator or self.mediators[0]
-            caller, hidden = self.voice(mediator), not case.is_seen_by(mediator)
+            caller, hidden = self.voice(mediator), not case.is_led_by(mediator)
         begins, ends, event = {
             "cancel": (("scheduled",), "cancelled", "session_called_off"),
             "adjourn": (("in_progress",), "adjourned", "session_adjourned"),
@@ -1094,7 +1119,7 @@ class Histories(RuleBasedStateMachine):
             signed = self.attempt(self.office.coordinator, path, body, refusals)
         elif role == "mediator":
             mediator = next(m for m in self.mediators if m.id == who)
-            signed = self.attempt(self.voice(mediator), path, body, refusals, hidden=not case.is_seen_by(mediator))
+            signed = self.attempt(self.voice(mediator), path, body, refusals, hidden=not case.is_led_by(mediator))
         else:
             person = self.people[who]
             hidden = not case.sees_paper(person, paper)

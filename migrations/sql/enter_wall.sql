@@ -6,7 +6,10 @@
 --
 -- complainant    the party for whom a complainant's token speaks
 -- officer_index  the keyed hash of the employee number of an officer's token
-CREATE FUNCTION enter_wall(complainant uuid, officer_index text) RETURNS void LANGUAGE plpgsql AS $$
+-- code           the public part of the access code that a complainant's token was given for
+--
+-- It answers whether a complainant's token still speaks for the party.
+CREATE FUNCTION enter_wall(complainant uuid, officer_index text, code text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     own_parties uuid[];
     own_complaints uuid[];
@@ -24,7 +27,7 @@ BEGIN
     LEFT JOIN cases c ON c.complaint_id = p.complaint_id
     LEFT JOIN participants own ON own.case_id = c.id AND own.party_id = p.id
     -- Who the caller is; the first wall says the same in repository/reach.py (is_own_party).
-    WHERE (p.side = 'complainant' AND p.id = complainant)
+    WHERE (p.side = 'complainant' AND p.id = complainant AND speaks_for(code, complainant))
     OR (p.side = 'officer' AND p.employee_number_index = officer_index AND own.asked_at IS NOT NULL);
     PERFORM
         set_config('role', 'mediation_party', true),
@@ -32,5 +35,6 @@ BEGIN
         set_config('mediation.complaints', coalesce(own_complaints, '{}')::text, true),
         set_config('mediation.cases', coalesce(own_cases, '{}')::text, true),
         set_config('mediation.shared', coalesce(shared_cases, '{}')::text, true);
+    RETURN complainant IS NULL OR own_parties IS NOT NULL;
 END
 $$

@@ -52,8 +52,12 @@ def upgrade() -> None:
             name=op.f("ck_complaints_by_role"),
         ),
         sa.CheckConstraint(
-            "channel IN ('email', 'in_person', 'integration', 'letter', 'phone', 'portal')",
+            "channel IN ('email', 'in_person', 'integration', 'letter', 'phone', 'portal', 'session')",
             name=op.f("ck_complaints_channel"),
+        ),
+        sa.CheckConstraint(
+            "(channel = 'portal') = (by_role = 'public') AND (channel = 'integration') = (by_role = 'integration') AND channel <> 'session'",
+            name=op.f("ck_complaints_own_channel"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_complaints")),
         sa.UniqueConstraint("by", "external_reference", name=op.f("uq_complaints_by_external_reference")),
@@ -115,7 +119,7 @@ def upgrade() -> None:
         sa.Column("party_id", sa.Uuid(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_access_codes_party_id")),
         sa.PrimaryKeyConstraint("lookup", name=op.f("pk_access_codes")),
     )
@@ -124,7 +128,7 @@ def upgrade() -> None:
         "access_codes",
         ["party_id"],
         unique=True,
-        postgresql_where=sa.text("replaced_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
     )
 
 

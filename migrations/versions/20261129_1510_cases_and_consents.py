@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from mediation_api.repository.migrating import sql
+
 revision: str = "20261129_1510"
 down_revision: str | None = "20261129_1500"
 branch_labels: str | None = None
@@ -134,6 +136,9 @@ def upgrade() -> None:
         sa.Column("approver", sa.String(), nullable=False),
         sa.Column("approved", sa.Boolean(), nullable=False),
         sa.Column("unit", sa.String(), nullable=True),
+        sa.Column("given_by", sa.Text(), nullable=True),
+        sa.Column("given_on", sa.Date(), nullable=True),
+        sa.Column("channel", sa.String(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
@@ -143,6 +148,22 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
             name=op.f("ck_approvals_by_role"),
+        ),
+        sa.CheckConstraint(
+            "(given_by = '' OR starts_with(given_by, 'sealed.1.'))",
+            name=op.f("ck_approvals_sealed"),
+        ),
+        sa.CheckConstraint(
+            "channel IN ('email', 'in_person', 'letter', 'phone')",
+            name=op.f("ck_approvals_channel"),
+        ),
+        sa.CheckConstraint(
+            "approver <> 'director' OR by_role = 'director'",
+            name=op.f("ck_approvals_director"),
+        ),
+        sa.CheckConstraint(
+            "num_nonnulls(given_by, given_on, channel) = CASE approver WHEN 'director' THEN 0 ELSE 3 END",
+            name=op.f("ck_approvals_given"),
         ),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_approvals_case_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_approvals")),
@@ -157,6 +178,40 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_disclosures")),
     )
     op.create_table(
+        "guardian_consents",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("party_id", sa.Uuid(), nullable=False),
+        sa.Column("disclosure_sha256", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_role", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
+            name=op.f("ck_guardian_consents_by_role"),
+        ),
+        sa.CheckConstraint(
+            "by_role IN ('coordinator', 'director', 'intake')",
+            name=op.f("ck_guardian_consents_by_staff"),
+        ),
+        sa.CheckConstraint(
+            "channel IN ('email', 'in_person', 'letter', 'phone')",
+            name=op.f("ck_guardian_consents_channel"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["case_id", "party_id"],
+            ["participants.case_id", "participants.party_id"],
+            name=op.f("fk_guardian_consents_case_id_party_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["disclosure_sha256"], ["disclosures.sha256"], name=op.f("fk_guardian_consents_disclosure_sha256")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_guardian_consents")),
+        sa.UniqueConstraint("id", "case_id", "party_id", name=op.f("uq_guardian_consents_id_case_id_party_id")),
+    )
+    op.create_index("ix_guardian_consents_case_id_party_id", "guardian_consents", ["case_id", "party_id"])
+    op.create_table(
         "consents",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("case_id", sa.Uuid(), nullable=False),
@@ -164,7 +219,7 @@ def upgrade() -> None:
         sa.Column("decision", sa.String(), nullable=False),
         sa.Column("disclosure_sha256", sa.String(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
-        sa.Column("guardian_agreed", sa.Boolean(), nullable=False),
+        sa.Column("guardian_consent_id", sa.Uuid(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
@@ -173,8 +228,16 @@ def upgrade() -> None:
             name=op.f("ck_consents_by_role"),
         ),
         sa.CheckConstraint(
-            "channel IN ('email', 'in_person', 'integration', 'letter', 'phone', 'portal')",
+            "channel IN ('email', 'in_person', 'integration', 'letter', 'phone', 'portal', 'session')",
             name=op.f("ck_consents_channel"),
+        ),
+        sa.CheckConstraint(
+            "CASE WHEN by_role IN ('complainant', 'officer') THEN channel = 'portal' ELSE by_role IN ('intake', 'coordinator', 'director') AND channel IN ('email', 'in_person', 'letter', 'phone') END",
+            name=op.f("ck_consents_own_channel"),
+        ),
+        sa.CheckConstraint(
+            "decision = 'agreed' OR guardian_consent_id IS NULL",
+            name=op.f("ck_consents_guardian"),
         ),
         sa.CheckConstraint("decision IN ('agreed', 'declined')", name=op.f("ck_consents_decision")),
         sa.ForeignKeyConstraint(
@@ -184,6 +247,11 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["disclosure_sha256"], ["disclosures.sha256"], name=op.f("fk_consents_disclosure_sha256")
+        ),
+        sa.ForeignKeyConstraint(
+            ["guardian_consent_id", "case_id", "party_id"],
+            ["guardian_consents.id", "guardian_consents.case_id", "guardian_consents.party_id"],
+            name=op.f("fk_consents_guardian_consent_id_case_id_party_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
         sa.UniqueConstraint("case_id", "party_id", name=op.f("uq_consents_case_id_party_id")),
@@ -202,8 +270,12 @@ def upgrade() -> None:
             name=op.f("ck_withdrawals_by_role"),
         ),
         sa.CheckConstraint(
-            "channel IN ('email', 'in_person', 'integration', 'letter', 'phone', 'portal')",
+            "channel IN ('email', 'in_person', 'integration', 'letter', 'phone', 'portal', 'session')",
             name=op.f("ck_withdrawals_channel"),
+        ),
+        sa.CheckConstraint(
+            "CASE by_role WHEN 'mediator' THEN channel = 'session' ELSE CASE WHEN by_role IN ('complainant', 'officer') THEN channel = 'portal' ELSE by_role IN ('intake', 'coordinator', 'director') AND channel IN ('email', 'in_person', 'letter', 'phone') END END",
+            name=op.f("ck_withdrawals_own_channel"),
         ),
         sa.ForeignKeyConstraint(
             ["case_id", "party_id"],
@@ -233,12 +305,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pauses")),
     )
     op.create_index("ix_pauses_case_id", "pauses", ["case_id"])
+    op.execute(sql("require_guardian_consent"))
+    op.execute(
+        "CREATE TRIGGER guardian_consent BEFORE INSERT ON consents FOR EACH ROW "
+        "WHEN (NEW.decision = 'agreed' AND NEW.guardian_consent_id IS NULL) EXECUTE FUNCTION require_guardian_consent()"
+    )
 
 
 def downgrade() -> None:
     op.drop_table("pauses")
     op.drop_table("withdrawals")
     op.drop_table("consents")
+    op.drop_table("guardian_consents")
+    op.execute("DROP FUNCTION require_guardian_consent()")
     op.drop_table("disclosures")
     op.drop_table("approvals")
     op.drop_table("screenings")

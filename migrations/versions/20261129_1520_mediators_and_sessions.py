@@ -8,10 +8,19 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from mediation_api.repository.migrating import sql
+
 revision: str = "20261129_1520"
 down_revision: str | None = "20261129_1510"
 branch_labels: str | None = None
 depends_on: str | None = None
+
+MEDIATOR_IS_PARTY = {
+    "assignments": "INSERT OR UPDATE OF state, mediator_id",
+    "mediators": "UPDATE OF employee_number_index",
+    "parties": "INSERT OR UPDATE OF employee_number_index",
+}
+"""What makes somebody the mediator of a case that they are a party of: a change of any of the three."""
 
 
 def upgrade() -> None:
@@ -22,16 +31,19 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("employee_number", sa.String(), nullable=True),
+        sa.Column("employee_number_index", sa.String(), nullable=True),
         sa.Column("email", sa.Text(), nullable=True),
         sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("languages", sa.ARRAY(sa.String()), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "(name = '' OR starts_with(name, 'sealed.1.')) AND (email = '' OR starts_with(email, 'sealed.1.')) AND (phone = '' OR starts_with(phone, 'sealed.1.'))",
+            "(name = '' OR starts_with(name, 'sealed.1.')) AND (employee_number = '' OR starts_with(employee_number, 'sealed.1.')) AND (email = '' OR starts_with(email, 'sealed.1.')) AND (phone = '' OR starts_with(phone, 'sealed.1.'))",
             name=op.f("ck_mediators_sealed"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mediators")),
+        sa.UniqueConstraint("employee_number_index", name=op.f("uq_mediators_employee_number_index")),
         sa.UniqueConstraint("subject", name=op.f("uq_mediators_subject")),
     )
     op.create_index("ix_mediators_added_at_id", "mediators", ["added_at", "id"])
@@ -173,9 +185,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("session_id", "party_id", name=op.f("uq_absences_session_id_party_id")),
     )
     op.create_index("ix_absences_case_id_party_id", "absences", ["case_id", "party_id"])
+    op.execute(sql("require_own_session"))
+    op.execute(
+        "CREATE TRIGGER own_session BEFORE INSERT ON withdrawals FOR EACH ROW "
+        "WHEN (NEW.channel = 'session') EXECUTE FUNCTION require_own_session()"
+    )
+    op.execute(sql("refuse_mediator_as_party"))
+    for table, change in MEDIATOR_IS_PARTY.items():
+        op.execute(
+            f"CREATE TRIGGER mediator_is_party AFTER {change} ON {table} FOR EACH ROW "
+            "EXECUTE FUNCTION refuse_mediator_as_party()"
+        )
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION refuse_mediator_as_party() CASCADE")
+    op.execute("DROP FUNCTION require_own_session() CASCADE")
     op.drop_table("absences")
     op.drop_table("attendances")
     op.drop_table("sessions")

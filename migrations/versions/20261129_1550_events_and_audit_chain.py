@@ -69,10 +69,16 @@ def upgrade() -> None:
         op.execute(sql(function))
     # Not ALWAYS: a replica takes the links as they come.
     op.execute("CREATE TRIGGER link_fact BEFORE INSERT ON facts FOR EACH ROW EXECUTE FUNCTION link_fact()")
+    op.execute(sql("require_accepted_case"))
+    op.execute(
+        "CREATE TRIGGER accepted_case BEFORE INSERT ON facts FOR EACH ROW "
+        "WHEN (NEW.by_role = 'mediator' AND NEW.case_id IS NOT NULL) EXECUTE FUNCTION require_accepted_case()"
+    )
     op.execute("CREATE TRIGGER extend_chain BEFORE UPDATE ON chain_heads FOR EACH ROW EXECUTE FUNCTION extend_chain()")
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION require_accepted_case() CASCADE")
     op.execute("DROP FUNCTION extend_chain() CASCADE")
     op.execute("DROP FUNCTION link_fact() CASCADE")
     op.execute("DROP FUNCTION fact_link(bytea, bigint, facts)")

@@ -15,23 +15,25 @@ depends_on: str | None = None
 
 APPEND_ONLY = (
     "absences",
-    "approvals",
     "consents",
     "disclosures",
     "facts",
+    "guardian_consents",
     "pauses",
     "readings",
     "signatures",
     "withdrawals",
 )
 """Tables in which no row is ever changed or deleted."""
-NEVER_DELETED = ("chain_heads", "screenings")
-"""Tables with triggers of their own for an UPDATE: the head of a chain moves on, the reason of a screening is emptied."""
+EMPTIED = {"approvals": "given_by", "screenings": "reason"}
+"""Tables of which retention empties one text, and nothing else changes: who gave an approval, why a rule was overridden."""
+NEVER_DELETED = ("chain_heads", *EMPTIED)
+"""Tables with triggers of their own for an UPDATE: the head of a chain moves on, a text is emptied."""
 
 
 def upgrade() -> None:
     op.execute(sql("refuse_change"))
-    op.execute(sql("refuse_change_but_reason"))
+    op.execute(sql("refuse_change_but_emptied"))
     for table in APPEND_ONLY:
         op.execute(
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
@@ -42,16 +44,18 @@ def upgrade() -> None:
             f"CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON {table} "
             "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
-    op.execute(
-        "CREATE TRIGGER append_only_but_reason BEFORE UPDATE ON screenings "
-        "FOR EACH ROW EXECUTE FUNCTION refuse_change_but_reason()"
-    )
+    for table, column in EMPTIED.items():
+        op.execute(
+            f"CREATE TRIGGER append_only_but_emptied BEFORE UPDATE ON {table} "
+            f"FOR EACH ROW EXECUTE FUNCTION refuse_change_but_emptied('{column}')"
+        )
     # ALWAYS: also where a session has set session_replication_role to replica.
     for table in (*APPEND_ONLY, *NEVER_DELETED):
         op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")
-    op.execute("ALTER TABLE screenings ENABLE ALWAYS TRIGGER append_only_but_reason")
+    for table in EMPTIED:
+        op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only_but_emptied")
 
 
 def downgrade() -> None:
-    op.execute("DROP FUNCTION refuse_change_but_reason() CASCADE")
+    op.execute("DROP FUNCTION refuse_change_but_emptied() CASCADE")
     op.execute("DROP FUNCTION refuse_change() CASCADE")

@@ -19,9 +19,9 @@ depends_on: str | None = None
 
 SERVICE = {
     "absences": "SELECT, INSERT",
-    "access_codes": "SELECT, INSERT, UPDATE (replaced_at)",
+    "access_codes": "SELECT, INSERT, UPDATE (ended_at)",
     "agreements": "SELECT, INSERT, UPDATE (text, superseded_at, purged_at)",
-    "approvals": "SELECT, INSERT",
+    "approvals": "SELECT, INSERT, UPDATE (given_by)",
     "assignments": "SELECT, INSERT, UPDATE (state, conflicts, answered_at, notes_destroyed_at)",
     "attendances": "SELECT, INSERT",
     "attendees": "SELECT, INSERT, UPDATE (name, confirmed_at)",
@@ -32,10 +32,11 @@ SERVICE = {
     "data_keys": "SELECT, INSERT, UPDATE (key_id, wrapped)",
     "erasures": "SELECT, INSERT, UPDATE (state, decided_at, decided_by, refusal)",
     "facts": "SELECT, INSERT",
+    "guardian_consents": "SELECT, INSERT",
     "idempotency_keys": "SELECT, INSERT, UPDATE (status, location, body), DELETE",
     "legal_holds": "SELECT, INSERT, UPDATE (lifted_at, lifted_by)",
     "mandatory_reports": "SELECT, INSERT, UPDATE (state, decided_at, decided_by_role, decided_by, drop_reason)",
-    "mediators": "SELECT, INSERT, UPDATE (name, subject, email, phone, languages, active)",
+    "mediators": "SELECT, INSERT, UPDATE (name, subject, employee_number, employee_number_index, email, phone, languages, active)",
     "participants": "SELECT, INSERT, UPDATE (standing, asked_at, left_at)",
     "parties": "SELECT, INSERT, UPDATE (name, employee_number, employee_number_index, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email)",
     "pauses": "SELECT, INSERT",
@@ -60,7 +61,9 @@ def _list(name: str) -> str:
 
 PARTIES, COMPLAINTS, CASES, SHARED = (_list(name) for name in ("parties", "complaints", "cases", "shared"))
 
-SHOWN_TO_ITSELF = "'party.corrected', 'access_code.issued', 'party.asked', 'consent.given', 'party.withdrew'"
+SHOWN_TO_ITSELF = (
+    "'party.corrected', 'access_code.issued', 'party.asked', 'guardian.consented', 'consent.given', 'party.withdrew'"
+)
 SHOWN_TO_ALL = (
     "'case.opened', 'case.closed', 'session.scheduled', 'session.rescheduled', 'session.cancelled', "
     "'session.started', 'session.adjourned', 'session.completed', 'session.ended', 'agreement.made'"
@@ -102,7 +105,11 @@ PARTY = {
         "EXISTS (SELECT FROM fellow_participants f WHERE f.party_id = fellow_parties.id)",
     ),
     "consents": (
-        "id, case_id, party_id, decision, disclosure_sha256, channel, guardian_agreed, at",
+        "id, case_id, party_id, decision, disclosure_sha256, channel, guardian_consent_id, at",
+        f"party_id {PARTIES} AND case_id {CASES}",
+    ),
+    "guardian_consents": (
+        "id, case_id, party_id, disclosure_sha256, channel, at",
         f"party_id {PARTIES} AND case_id {CASES}",
     ),
     "withdrawals": (
@@ -170,11 +177,12 @@ PARTY = {
 """For each table that a party is shown something of: the columns, and the condition on the rows."""
 
 FUNCTIONS = {
-    "enter_wall(uuid, text)": "mediation_service",
+    "speaks_for(text, uuid)": "mediation_service",
+    "enter_wall(uuid, text, text)": "mediation_service",
     "open_readings(uuid)": "mediation_service",
     "keep_answer(text, text, text, integer, text, bytea)": "mediation_service, mediation_party",
 }
-"""Functions that change the role of the transaction, and who may call them."""
+"""Functions that change the role of the transaction, or say whether it may be changed, and who may call them."""
 
 ROLES = ("mediation_service", "mediation_party")
 

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from mediation_api.domain.access import Role
+from mediation_api.domain.access import Role, scopes_of
 from mediation_api.domain.values import Approver, Side
 from mediation_api.main import create_app
 from mediation_api.outreach.dev_identity import dev_signing_key
@@ -33,7 +33,7 @@ from mediation_api.routers.agreements import AgreementOut
 from mediation_api.routers.cases import CaseList, CaseOut
 from mediation_api.routers.closures import PauseOut
 from mediation_api.routers.complaints import CaseOpenedOut, ComplaintFiledOut, ComplaintList
-from mediation_api.routers.consents import ConsentOut, WithdrawalOut
+from mediation_api.routers.consents import ConsentOut, GuardianConsentOut, WithdrawalOut
 from mediation_api.routers.disclosures import DisclosureList
 from mediation_api.routers.mediators import AssignmentOut, MediatorList, MediatorOut
 from mediation_api.routers.parties import AccessCodeOut, PartyList, PartyOut
@@ -185,6 +185,7 @@ class _Caller:
         """What the city's identity provider says of the caller, at the story's time."""
         settings, now = self.office.settings, int(self.office.clock.now.timestamp())
         number = {} if self.employee_number is None else {"employee_number": self.employee_number}
+        scope = {"scope": " ".join(sorted(scopes_of(self.role)))} if self.role is Role.INTEGRATION else {}
         return {
             "iss": settings.token_issuer,
             "aud": settings.token_audience,
@@ -194,6 +195,7 @@ class _Caller:
             "exp": now + _TOKEN_SECONDS,
             "jti": str(uuid4()),
             **number,
+            **scope,
         }
 
 
@@ -320,17 +322,18 @@ class _Case:
             "interested_in_mediation": True,
             "incident_on": incident_on.isoformat(),
             "parties": people,
-            **({} if by is Role.PUBLIC else {"intake": KNOWN}),
+            **({"filed_by": None} if by is Role.PUBLIC else {"intake": KNOWN}),
             **complaint,
         }
         filed = await self.office.caller(by).post("/v1/complaints", ComplaintFiledOut, body)
         self.complaint_id, self.case_id = filed.id, filed.case_id
-        codes = {given.party_id: given.access_code for given in filed.access_codes}
         listed = await self.office.intake.get(f"/v1/complaints/{filed.id}/parties", PartyList)
         self.parties = {party.id: party for party in listed.items}
         for party in listed.items:
             if party.side is Side.COMPLAINANT:
-                caller = _Caller(self.office, Role.COMPLAINANT, "", access_code=codes[party.id], party_id=party.id)
+                # The office hands each person their own code, once it has reached them.
+                code = await self.office.intake.post(f"/v1/parties/{party.id}/access-codes", AccessCodeOut)
+                caller = _Caller(self.office, Role.COMPLAINANT, "", access_code=code.access_code, party_id=party.id)
                 self.complainants.append(caller)
             else:
                 officer = self.office.caller(Role.OFFICER, party.employee_number)
@@ -341,7 +344,14 @@ class _Case:
         for approver in self.office.settings.required_approvals:
             units = {p.unit for p in self.parties.values() if p.side is Side.OFFICER}
             for unit in units if approver is Approver.UNIT_COMMANDER else {None}:
-                approval = {"approver": approver, "approved": True, "unit": unit}
+                approval: dict[str, object] = {"approver": approver, "approved": True, "unit": unit}
+                if approver is not Approver.DIRECTOR:
+                    given_on = self.office.clock.now.date() - timedelta(days=1)
+                    approval |= {
+                        "given_by": "Capt. Noor Invented",
+                        "given_on": given_on.isoformat(),
+                        "channel": "email",
+                    }
                 await self.office.director.post(f"{self.path}/approvals", ApprovalOut, approval)
         who = self.office.director if decision else self.office.intake
         screened = await who.post(f"{self.path}/screenings", ScreeningOut, decision)
@@ -350,14 +360,14 @@ class _Case:
             await self.office.coordinator.put(f"{self.path}/coordinator", CaseOut, runs)
 
     async def answer(self, *callers: _Caller, decision: str = "agreed") -> None:
-        """Parties answer for themselves; a minor's guardian with them."""
+        """Parties answer for themselves; a minor's guardian has told the office before."""
         for who in callers:
             party = next(party for party in self.parties.values() if party.id == who.party_id)
-            body = {
-                "decision": decision,
-                "disclosure_sha256": await self.office.disclosure(party.language),
-                "guardian_agreed": party.minor,
-            }
+            shown = await self.office.disclosure(party.language)
+            if party.minor:
+                told = {"party_id": str(party.id), "channel": "phone", "disclosure_sha256": shown}
+                await self.office.intake.post(f"{self.path}/guardian-consents", GuardianConsentOut, told)
+            body = {"decision": decision, "disclosure_sha256": shown}
             await who.post(f"{self.path}/consents", ConsentOut, body)
 
     async def propose(self, subject: str) -> _Caller:

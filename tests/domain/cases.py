@@ -43,10 +43,11 @@ ROSA, ELIA, MAYA = (UUID(int=n) for n in range(11, 14))
 """Complainants."""
 KIM, LEE, PARK = (UUID(int=n) for n in range(21, 24))
 """Officers."""
-NOOR, STRANGER = UUID(int=31), UUID(int=99)
+NOOR, GUARDIAN_CONSENT, STRANGER = UUID(int=31), UUID(int=41), UUID(int=99)
 
 WAITING, ASKED, AGREED, DECLINED, WITHDRAWN, LAPSED = Standing
 INTAKE, COORDINATOR, DIRECTOR = (Actor(role, f"{role}.1") for role in (Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR))
+MEDIATING = Actor(Role.MEDIATOR, "m.okafor")
 DISCLOSURE: Final = Text.of(TextKind.DISCLOSURE, "1", ("en",), "It is voluntary.")
 PAPER: Final = Text.of(TextKind.CONFIDENTIALITY, "1", ("en",), "We keep it to ourselves.")
 
@@ -71,8 +72,15 @@ def complainant(party_id: UUID, standing: Standing = AGREED, *, absences: int = 
     return Participant(party_id=party_id, side=Side.COMPLAINANT, standing=standing, unexcused_absences=absences)
 
 
-def minor(party_id: UUID, standing: Standing = AGREED, *, guardian: bool = True) -> Participant:
-    return replace(complainant(party_id, standing), minor=True, guardian_on_file=guardian)
+def minor(
+    party_id: UUID, standing: Standing = AGREED, *, guardian: bool = True, guardian_agreed: bool = True
+) -> Participant:
+    return replace(
+        complainant(party_id, standing),
+        minor=True,
+        guardian_on_file=guardian,
+        guardian_consent_id=GUARDIAN_CONSENT if guardian_agreed else None,
+    )
 
 
 def officer(party_id: UUID, standing: Standing = AGREED, *, unit: str | None = None, absences: int = 0) -> Participant:
@@ -91,7 +99,7 @@ def case(state: State, *participants: Participant) -> Case:
 
 
 def assignment(state: AssignmentState = AssignmentState.ACCEPTED, mediator_id: UUID = MEDIATOR) -> Assignment:
-    return Assignment(assignment_id=ASSIGNMENT, mediator_id=mediator_id, state=state)
+    return Assignment(assignment_id=ASSIGNMENT, mediator_id=mediator_id, state=state, subject=MEDIATING.subject)
 
 
 def session(state: SessionState = SessionState.SCHEDULED) -> Session:
@@ -148,15 +156,8 @@ def moves(happened: Iterable[facts.CaseFact]) -> list[tuple[State, State]]:
     return [(fact.source, fact.target) for fact in happened if isinstance(fact, facts.StateMoved)]
 
 
-def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED, *, guardian: bool = False) -> facts.Facts:
-    return of.answer(
-        party_id,
-        decision,
-        disclosure=DISCLOSURE,
-        channel=Channel.PORTAL,
-        guardian_agreed=guardian,
-        consent_id=NEW,
-    )
+def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED) -> facts.Facts:
+    return of.answer(party_id, decision, disclosure=DISCLOSURE, channel=Channel.PORTAL, consent_id=NEW)
 
 
 def pointed_at(refused: Invalid) -> tuple[str, str]:
@@ -166,8 +167,8 @@ def pointed_at(refused: Invalid) -> tuple[str, str]:
     return refused.pointer, refused.rule
 
 
-def withdraw(of: Case, party_id: UUID) -> facts.Facts:
-    return of.withdraw(party_id, channel=Channel.PORTAL, withdrawal_id=NEW)
+def withdraw(of: Case, party_id: UUID, channel: Channel = Channel.PORTAL) -> facts.Facts:
+    return of.withdraw(party_id, channel=channel, withdrawal_id=NEW)
 
 
 def after(of: Case, happened: facts.Facts) -> Case:

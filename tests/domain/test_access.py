@@ -16,10 +16,12 @@ from mediation_api.domain.access import (
     Reach,
     Relation,
     Role,
+    is_own_scope,
     page,
     reach,
+    scopes_of,
 )
-from mediation_api.domain.errors import NotPermitted, ScopeMissing, Unauthenticated
+from mediation_api.domain.errors import NotPermitted, ScopeMissing, ScopeUnknown, Unauthenticated
 
 FOR_EVERYBODY = {
     "exchange_access_code",
@@ -45,9 +47,11 @@ OF_A_PARTY = OF_A_CASE | {
 }
 OF_THE_OFFICE = OF_A_CASE | {
     "get_mediator",
+    "list_approvals",
     "list_attendees",
     "list_consents",
     "list_erasures",
+    "list_guardian_consents",
     "list_mediators",
     "list_pauses",
     "list_readings",
@@ -70,6 +74,7 @@ OF_INTAKE = OF_THE_OFFICE | {
     "list_parties",
     "pause_target",
     "record_approval",
+    "record_guardian_consent",
     "request_erasure",
     "request_mediation",
     "screen_case",
@@ -140,6 +145,8 @@ def may(role: Role) -> set[str]:
 @pytest.mark.parametrize("role", list(Role))
 def test_a_caller_reaches_what_the_row_says_and_nothing_else(operation: str, role: Role) -> None:
     actor = ANYBODY if role is Role.PUBLIC else Actor(role, "somebody")
+    if role is Role.INTEGRATION:
+        actor = Actor(role, "somebody", scopes=frozenset(SCOPES.values()))
     relation = ACCESS[operation].get(role)
     if relation is not None:
         assert reach(operation, actor) == Reach(actor, relation)
@@ -174,6 +181,39 @@ def test_a_scope_gives_no_role_more_than_its_row() -> None:
     assert not isinstance(refused.value, ScopeMissing)
 
 
+@pytest.mark.parametrize("operation", [name for name, row in ACCESS.items() if Role.INTEGRATION in row])
+def test_a_program_that_names_no_scope_may_do_nothing(operation: str) -> None:
+    with pytest.raises(ScopeMissing) as refused:
+        reach(operation, Actor(Role.INTEGRATION, "intake-system"))
+    assert refused.value.scope == SCOPES.get(operation)
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("operation", ["list_disclosures", "get_case", "close_case"])
+def test_an_unknown_scope_is_refused_whoever_bears_it_and_whatever_else_it_names(operation: str, role: Role) -> None:
+    scopes = frozenset({"complaints:delete", *SCOPES.values()})
+    with pytest.raises(ScopeUnknown):
+        reach(operation, Actor(role, "somebody", scopes=scopes))
+
+
+def test_a_role_can_use_the_scopes_of_what_it_may_do() -> None:
+    assert scopes_of(Role.INTEGRATION) == {"complaints:read", "complaints:write"}
+    assert scopes_of(Role.PUBLIC) == {"complaints:write"}
+
+
+def test_a_scope_of_this_service_begins_with_one_of_its_resources() -> None:
+    own = {*SCOPES.values(), "complaints:delete", "cases:", "Complaints:read", "MANDATORY-REPORTS:x", "cases:read:all"}
+    others = {"", "openid", "complaints", "complaints.read", "case:read", "api://x/cases:read", "mediation:cases:read"}
+    assert {word for word in own | others if is_own_scope(word)} == own
+
+
+def test_a_mediator_does_nothing_in_a_case_that_was_proposed_but_read_of_it_and_answer() -> None:
+    proposed = {name for name, row in ACCESS.items() if row.get(Role.MEDIATOR) is Relation.PROPOSED}
+    of_the_roster = {"list_mediators", "get_mediator"}
+    of_the_case = {"list_cases", "get_case", "list_assignments", "get_assignment"}
+    assert proposed == of_the_roster | of_the_case | {"accept_assignment", "decline_assignment"}
+
+
 def test_what_is_for_everybody_needs_no_scope() -> None:
     nothing = Actor(Role.INTAKE, "intake.1", scopes=frozenset({"complaints:read"}))
     assert reach("list_disclosures", nothing).actor == nothing
@@ -183,7 +223,11 @@ def test_what_is_for_everybody_needs_no_scope() -> None:
     ("role", "operations"),
     [
         (Role.PUBLIC, {"file_complaint"}),
-        (Role.COMPLAINANT, OF_A_PARTY | {"get_complaint", "list_complaints", "list_parties", "request_mediation"}),
+        (
+            Role.COMPLAINANT,
+            OF_A_PARTY
+            | {"get_complaint", "list_complaints", "list_guardian_consents", "list_parties", "request_mediation"},
+        ),
         (Role.OFFICER, OF_A_PARTY),
         (
             Role.MEDIATOR,
@@ -223,6 +267,7 @@ def test_what_is_for_everybody_is_for_each_role(role: Role) -> None:
     ("relation", "roles"),
     [
         (Relation.OWN, {Role.COMPLAINANT, Role.OFFICER}),
+        (Relation.PROPOSED, {Role.MEDIATOR}),
         (Relation.ASSIGNED, {Role.MEDIATOR}),
         (Relation.MEDIATED, {Role.MEDIATOR}),
         (Relation.FILED, {Role.INTEGRATION}),

@@ -9,6 +9,8 @@ from tests.domain.cases import (
     ASSIGNMENT,
     AT,
     CITY,
+    COORDINATOR,
+    MEDIATING,
     MEDIATOR,
     NEW,
     SESSION,
@@ -21,7 +23,8 @@ from tests.domain.cases import (
 )
 
 from mediation_api.domain import assignments, facts
-from mediation_api.domain.assignments import Mediator
+from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.assignments import Assignment, Mediator
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     AlreadyAttested,
@@ -29,7 +32,9 @@ from mediation_api.domain.errors import (
     MediatorAssigned,
     MediatorConflicted,
     MediatorInactive,
+    MediatorIsParty,
     NotFound,
+    SecondPersonRequired,
     StateConflict,
 )
 from mediation_api.domain.facts import Facts
@@ -37,9 +42,19 @@ from mediation_api.domain.lifecycle import CLOSED, Event, State
 from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind
 
 
-def propose(of: Case, mediator_id: UUID = MEDIATOR, *, active: bool = True) -> Facts:
-    mediator = Mediator(mediator_id=mediator_id, active=active)
-    return assignments.propose(of, mediator, assignment_id=NEW, at=AT, policy=CITY)
+def propose(of: Case, mediator_id: UUID = MEDIATOR, *, by: Actor = COORDINATOR, active: bool = True) -> Facts:
+    return proposed(of, Mediator(mediator_id=mediator_id, subject=MEDIATING.subject, active=active), by)
+
+
+def proposed(of: Case, mediator: Mediator, by: Actor = COORDINATOR) -> Facts:
+    return assignments.propose(of, mediator, assignment_id=NEW, by=by, at=AT, policy=CITY)
+
+
+def recuse(of: Case, by: Actor = MEDIATING) -> Facts:
+    return assignments.recuse(of, ASSIGNMENT, by=by)
+
+
+A_MEDIATOR = Mediator(mediator_id=MEDIATOR, subject=MEDIATING.subject, active=True)
 
 
 def with_assignment(state: AssignmentState, of: State = State.READY) -> Case:
@@ -81,6 +96,31 @@ def test_the_conflict_of_one_mediator_is_not_that_of_another(state: AssignmentSt
 def test_a_case_has_one_mediator() -> None:
     with pytest.raises(MediatorAssigned):
         propose(ready(), STRANGER)
+
+
+def test_an_officer_of_the_complaint_is_not_asked() -> None:
+    with pytest.raises(MediatorIsParty):
+        proposed(case(State.READY), replace(A_MEDIATOR, is_party=True))
+
+
+def test_a_conflict_that_was_declared_in_an_earlier_case_of_the_complaint_stands() -> None:
+    with pytest.raises(MediatorConflicted):
+        proposed(case(State.READY), replace(A_MEDIATOR, declared_conflict=True))
+
+
+def test_somebody_of_whom_nothing_else_is_known_has_no_part_in_the_complaint_and_no_conflict() -> None:
+    assert (A_MEDIATOR.is_party, A_MEDIATOR.declared_conflict) == (False, False)
+    assert Assignment(assignment_id=NEW, mediator_id=MEDIATOR, state=AssignmentState.PROPOSED).subject == ""
+
+
+@pytest.mark.parametrize("role", [Role.COORDINATOR, Role.DIRECTOR])
+def test_staff_neither_propose_nor_recuse_themselves(role: Role) -> None:
+    themselves = Actor(role, MEDIATING.subject)
+    with pytest.raises(SecondPersonRequired):
+        propose(case(State.READY), by=themselves)
+    with pytest.raises(SecondPersonRequired):
+        recuse(ready(), themselves)
+    assert recuse(ready(), Actor(role, "somebody.else")) == (RECUSED,)
 
 
 def test_who_is_not_active_is_not_asked() -> None:
@@ -127,11 +167,11 @@ RECUSED = facts.MediatorRecused(assignment_id=ASSIGNMENT)
 
 
 def test_a_mediator_leaves_a_case_that_has_no_session() -> None:
-    assert assignments.recuse(ready(), ASSIGNMENT) == (RECUSED,)
+    assert recuse(ready()) == (RECUSED,)
 
 
 def test_a_mediator_who_leaves_cancels_the_session_ahead() -> None:
-    assert assignments.recuse(scheduled(), ASSIGNMENT) == (
+    assert recuse(scheduled()) == (
         RECUSED,
         facts.SessionCancelled(session_id=SESSION, reason=CancelReason.MEDIATOR_WITHDREW),
         facts.StateMoved(event=Event.SESSION_CALLED_OFF, source=State.SCHEDULED, target=State.READY),
@@ -139,7 +179,7 @@ def test_a_mediator_who_leaves_cancels_the_session_ahead() -> None:
 
 
 def test_a_mediator_who_leaves_during_a_session_adjourns_it() -> None:
-    assert assignments.recuse(in_session(), ASSIGNMENT) == (
+    assert recuse(in_session()) == (
         RECUSED,
         facts.SessionAdjourned(session_id=SESSION),
         facts.StateMoved(event=Event.SESSION_ADJOURNED, source=State.IN_SESSION, target=State.READY),
@@ -148,13 +188,13 @@ def test_a_mediator_who_leaves_during_a_session_adjourns_it() -> None:
 
 def test_nobody_leaves_once_the_sessions_are_over() -> None:
     with pytest.raises(StateConflict):
-        assignments.recuse(replace(ready(), state=State.CONCLUDED), ASSIGNMENT)
+        recuse(replace(ready(), state=State.CONCLUDED))
 
 
 @pytest.mark.parametrize("state", sorted(set(AssignmentState) - {AssignmentState.ACCEPTED}))
 def test_only_the_mediator_of_the_case_leaves_it(state: AssignmentState) -> None:
     with pytest.raises(StateConflict):
-        assignments.recuse(with_assignment(state), ASSIGNMENT)
+        recuse(with_assignment(state))
 
 
 def test_an_assignment_of_another_case_is_not_there() -> None:
@@ -163,7 +203,7 @@ def test_an_assignment_of_another_case_is_not_there() -> None:
     with pytest.raises(NotFound):
         assignments.decline(case(State.READY), ASSIGNMENT)
     with pytest.raises(NotFound):
-        assignments.recuse(case(State.READY), ASSIGNMENT)
+        recuse(case(State.READY))
 
 
 @pytest.mark.parametrize("state", sorted(CLOSED))
@@ -176,7 +216,7 @@ def test_nothing_is_decided_in_a_closed_case(state: State) -> None:
     with pytest.raises(CaseClosed):
         assignments.decline(over, ASSIGNMENT)
     with pytest.raises(CaseClosed):
-        assignments.recuse(over, ASSIGNMENT)
+        recuse(over)
 
 
 def test_of_several_assignments_the_one_that_is_named_is_answered() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date
 from itertools import permutations
+from typing import Final
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from tests.domain.cases import (
     DIRECTOR,
     DISCLOSURE,
     ELIA,
+    GUARDIAN_CONSENT,
     INTAKE,
     KIM,
     LAPSED,
@@ -30,6 +32,7 @@ from tests.domain.cases import (
     ROSA,
     SESSION,
     STRANGER,
+    TODAY,
     WAITING,
     WITHDRAWN,
     after,
@@ -50,6 +53,7 @@ from tests.domain.cases import (
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor
+from mediation_api.domain.authority import Given
 from mediation_api.domain.case import Case
 from mediation_api.domain.complaint import Complaint
 from mediation_api.domain.errors import (
@@ -60,11 +64,14 @@ from mediation_api.domain.errors import (
     ComplaintClosed,
     ConditionsMissing,
     DirectorRequired,
+    GuardianAgreed,
     GuardianMissing,
     Invalid,
     Missing,
+    NotAMinor,
     NotAsked,
     NotFound,
+    NotInSession,
     PartyLeft,
     Refusal,
     StateConflict,
@@ -143,6 +150,7 @@ def test_somebody_of_whom_only_the_side_is_known_is_an_adult_who_waits_and_was_n
         standing=WAITING,
         minor=False,
         guardian_on_file=False,
+        guardian_consent_id=None,
         interpreter_language=None,
         unit=None,
         unexcused_absences=0,
@@ -265,8 +273,20 @@ def test_a_case_is_screened_once(state: State, outcome: Outcome) -> None:
 # ── approvals ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def approve(of: Case, approver: Approver, *, approved: bool = True, unit: str | None = None) -> Facts:
-    return of.approve(approver, approved=approved, unit=unit, approval_id=NEW)
+REYES: Final = Given(by="Capt. Jo Reyes", on=TODAY, channel=Channel.EMAIL)
+
+
+def approve(
+    of: Case,
+    approver: Approver,
+    *,
+    approved: bool = True,
+    unit: str | None = None,
+    given: Given | None = None,
+    by: Actor = DIRECTOR,
+) -> Facts:
+    given = given or (Given() if approver is Approver.DIRECTOR else REYES)
+    return of.approve(approver, approved=approved, unit=unit, given=given, approval_id=NEW, by=by, today=TODAY)
 
 
 def test_two_of_three_approvals_are_not_enough_to_ask_anybody() -> None:
@@ -324,8 +344,24 @@ def test_a_city_that_requires_no_approval_misses_none() -> None:
 
 def test_an_approval_is_recorded() -> None:
     assert approve(SCREENING, Approver.UNIT_COMMANDER, unit="North") == (
-        facts.ApprovalRecorded(approval_id=NEW, approver=Approver.UNIT_COMMANDER, approved=True, unit="North"),
+        facts.ApprovalRecorded(
+            approval_id=NEW,
+            approver=Approver.UNIT_COMMANDER,
+            approved=True,
+            unit="North",
+            given_by="Capt. Jo Reyes",
+            given_on=TODAY,
+            channel=Channel.EMAIL,
+        ),
     )
+
+
+def test_the_approval_of_a_director_is_by_a_directors_token_and_says_no_more() -> None:
+    with pytest.raises(DirectorRequired):
+        approve(SCREENING, Approver.DIRECTOR, by=INTAKE)
+    (recorded,) = approve(SCREENING, Approver.DIRECTOR)
+    assert isinstance(recorded, facts.ApprovalRecorded)
+    assert (recorded.given_by, recorded.given_on, recorded.channel) == (None, None, None)
 
 
 def test_a_refusal_before_anybody_is_asked_closes_the_case() -> None:
@@ -353,7 +389,7 @@ def test_an_answer_says_who_to_what_and_how() -> None:
             disclosure_sha256=DISCLOSURE.sha256,
             disclosure=DISCLOSURE,
             channel=Channel.PORTAL,
-            guardian_agreed=False,
+            guardian_consent_id=None,
         ),
     )
 
@@ -421,20 +457,79 @@ def test_a_stranger_is_not_in_the_case() -> None:
         answer(case(State.ASKING), STRANGER)
 
 
-@pytest.mark.parametrize(("on_file", "agrees"), [(True, False), (False, True), (False, False)])
-def test_a_minor_does_not_agree_without_a_guardian(*, on_file: bool, agrees: bool) -> None:
-    young = case(State.CONFIRMING, minor(MAYA, ASKED, guardian=on_file), officer(KIM, WAITING))
+@pytest.mark.parametrize(("on_file", "agreed"), [(True, False), (False, True), (False, False)])
+def test_a_minor_does_not_agree_without_a_guardian(*, on_file: bool, agreed: bool) -> None:
+    maya = minor(MAYA, ASKED, guardian=on_file, guardian_agreed=agreed)
     with pytest.raises(GuardianMissing):
-        answer(young, MAYA, guardian=agrees)
+        answer(case(State.CONFIRMING, maya, officer(KIM, WAITING)), MAYA)
 
 
-def test_a_minor_agrees_together_with_a_guardian() -> None:
+def test_a_minor_agrees_with_the_consent_of_a_guardian() -> None:
     young = case(State.CONFIRMING, minor(MAYA, ASKED), officer(KIM, WAITING))
-    assert moves(answer(young, MAYA, guardian=True)) == [(State.CONFIRMING, State.ASKING)]
+    given, *followed = answer(young, MAYA)
+    assert isinstance(given, facts.ConsentGiven)
+    assert given.guardian_consent_id == GUARDIAN_CONSENT
+    assert moves(followed) == [(State.CONFIRMING, State.ASKING)]
+
+
+def test_the_consent_of_a_guardian_is_none_of_a_grown_person_and_of_no_refusal() -> None:
+    grown = replace(complainant(ROSA, ASKED), guardian_consent_id=GUARDIAN_CONSENT)
+    for who, decision in ((grown, Decision.AGREED), (minor(ROSA, ASKED), DECLINE)):
+        given = answer(case(State.CONFIRMING, who, officer(KIM, WAITING)), ROSA, decision)[0]
+        assert isinstance(given, facts.ConsentGiven)
+        assert given.guardian_consent_id is None
+
+
+def guardian_agrees(of: Case, party_id: UUID = MAYA) -> Facts:
+    return of.guardian_agrees(
+        party_id, disclosure=DISCLOSURE, channel=Channel.PHONE, guardian_consent_id=GUARDIAN_CONSENT
+    )
+
+
+def asked_minor(standing: Standing = ASKED, *, guardian: bool = True, guardian_agreed: bool = False) -> Case:
+    maya = minor(MAYA, standing, guardian=guardian, guardian_agreed=guardian_agreed)
+    return case(State.CONFIRMING, maya, complainant(ROSA, ASKED), officer(KIM, WAITING))
+
+
+def test_the_consent_of_a_guardian_says_for_whom_to_what_and_how() -> None:
+    assert guardian_agrees(asked_minor()) == (
+        facts.GuardianConsented(
+            guardian_consent_id=GUARDIAN_CONSENT,
+            party_id=MAYA,
+            disclosure_sha256=DISCLOSURE.sha256,
+            disclosure=DISCLOSURE,
+            channel=Channel.PHONE,
+        ),
+    )
+
+
+def test_a_guardian_agrees_once_for_a_minor_who_is_asked() -> None:
+    refused = (
+        (asked_minor(DECLINED), PartyLeft),
+        (asked_minor(WAITING), NotAsked),
+        (asked_minor(guardian=False), GuardianMissing),
+        (asked_minor(guardian_agreed=True), GuardianAgreed),
+        (replace(asked_minor(), state=State.LAPSED), CaseClosed),
+    )
+    for of, refusal in refused:
+        with pytest.raises(refusal):
+            guardian_agrees(of)
+    with pytest.raises(NotAMinor):
+        guardian_agrees(asked_minor(), ROSA)
+    with pytest.raises(NotFound):
+        guardian_agrees(asked_minor(), STRANGER)
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - {State.IN_SESSION}))
+def test_what_a_mediator_heard_is_recorded_while_the_session_is_under_way_alone(state: State) -> None:
+    with pytest.raises(NotInSession):
+        withdraw(replace(in_session(), state=state), ROSA, Channel.SESSION)
+    left = withdraw(in_session(complainant(ROSA), complainant(ELIA), officer(KIM)), ROSA, Channel.SESSION)
+    assert left == (facts.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.SESSION),)
 
 
 def test_a_minor_declines_alone() -> None:
-    young = case(State.CONFIRMING, minor(MAYA, ASKED, guardian=False), officer(KIM, WAITING))
+    young = case(State.CONFIRMING, minor(MAYA, ASKED, guardian=False, guardian_agreed=False), officer(KIM, WAITING))
     assert moves(answer(young, MAYA, DECLINE)) == [(State.CONFIRMING, State.DECLINED)]
 
 

@@ -30,6 +30,7 @@ PLAIN_TEXT = {
     ("complaint.corrected", "changed"),
     ("consent.given", "disclosure_sha256"),
     ("coordinator.assigned", "coordinator"),
+    ("guardian.consented", "disclosure_sha256"),
     ("mandatory_report.proposed", "sha256"),
     ("mediator.corrected", "changed"),
     ("party.corrected", "changed"),
@@ -120,6 +121,7 @@ def test_what_facts_are_called_does_not_change() -> None:
         "erasure.approved",
         "erasure.refused",
         "erasure.requested",
+        "guardian.consented",
         "hold.lifted",
         "hold.placed",
         "mandatory_report.dropped",
@@ -156,6 +158,7 @@ def test_only_a_few_facts_are_for_more_than_staff() -> None:
     assert by_audience[Audience.OWN] == {
         "access_code.issued",
         "consent.given",
+        "guardian.consented",
         "party.asked",
         "party.corrected",
         "party.withdrew",

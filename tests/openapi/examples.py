@@ -79,7 +79,7 @@ def _audience(answer: Mapping[str, object]) -> str:
 def _sender(path: str, body: Mapping[str, object]) -> str:
     """Staff say for whom they speak, and how it reached them."""
     named = {"channel", "signer", "eligible"} & body.keys()
-    return "by_staff" if named and not path.endswith("/attendees") else "example"
+    return "by_staff" if named and not path.endswith(("/attendees", "/approvals")) else "example"
 
 
 async def play(office: Office, contract: Contract, watch: Watch = lambda _operation, _status: None) -> Played:
@@ -97,6 +97,7 @@ async def play(office: Office, contract: Contract, watch: Watch = lambda _operat
     await _report(story)
     await _leave(office)
     await _start_over(office)
+    await _guard(office)
     return {operation: dict(sorted(said.items())) for operation, said in sorted(played.items())}
 
 
@@ -144,7 +145,7 @@ async def _correct(story: Story) -> None:
     await intake.get(party)
     await intake.patch(party, {"safe_contact": "Weekday mornings, on the mobile only.", "interpreter_language": "es"})
     replaced = await intake.post(f"{party}/access-codes")
-    story.complainants[0].access_code = str(replaced["access_code"])
+    story.complainants[0] = await story.office.signed_in(str(replaced["access_code"]))
     await intake.put(f"{story.path}/coordinator", {"coordinator": "coordinator.1"})
 
 
@@ -281,7 +282,10 @@ async def _leave(office: Office) -> None:
     await office.intake.post(f"{left.path}/withdrawals", by_phone, 200)
     await office.intake.get(f"{left.path}/withdrawals")
     lapsed = await _file(office, "4714")
-    await office.intake.post(f"{lapsed.path}/approvals", {"approver": "internal_affairs", "approved": True})
+    given = {"given_by": "Capt. Lee Placeholder", "given_on": "2026-03-01", "channel": "email"}
+    approval = {"approver": "internal_affairs", "approved": True, **given}
+    await office.intake.post(f"{lapsed.path}/approvals", approval)
+    await office.intake.get(f"{lapsed.path}/approvals")
     await office.director.post(
         f"{lapsed.path}/screenings",
         {"eligible": True, "reason": "Nothing that intake could not learn yet stands in the way."},
@@ -310,6 +314,19 @@ async def _start_over(office: Office) -> None:
     await story.schedule()
     await story.session("start", {})
     await story.session("adjourn")
+
+
+async def _guard(office: Office) -> None:
+    """The guardian of a minor agrees, and then the minor does."""
+    guardian = {"name": "Lin Example", "relation": "parent", "phone": "+1 503 555 0143"}
+    minor = {"side": "complainant", "name": "Bo Example", "minor": True, "guardian": guardian}
+    officer = {"side": "officer", "name": "Officer Pat Sample", "employee_number": "4717"}
+    story = await _file(office, "4717", parties=[minor, officer])
+    decided = {"eligible": True, "reason": "Nothing that intake could not learn yet stands in the way."}
+    await office.director.post(f"{story.path}/screenings", decided)
+    await story.guardian_agrees(story.complainants[0])
+    await office.intake.get(f"{story.path}/guardian-consents")
+    await story.answer(story.complainants[0])
 
 
 async def _ready(office: Office, number: str) -> Story:

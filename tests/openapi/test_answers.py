@@ -5,7 +5,7 @@ looks at the end of a whole run whether every documented status of every operati
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -75,6 +75,11 @@ def _examples(described: dict[str, object]) -> object:
     return next(iter(examples.values()))["value"]
 
 
+async def everybody(office: Office) -> Mapping[Role, Caller]:
+    """Somebody of each role, who stands in no relation to what is asked for."""
+    return {role: await caller(role, office) for role in Role}
+
+
 async def called(who: Caller, operation: Operation, **changes: object) -> httpx.Response:
     """Call rightly, but for the changes."""
     headers = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
@@ -87,23 +92,26 @@ async def called(who: Caller, operation: Operation, **changes: object) -> httpx.
 
 
 async def test_what_does_not_exist_is_not_found(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
     for operation in every(app, "404"):
-        response = await called(caller(operation.role, office, app), operation)
+        response = await called(somebody[operation.role], operation)
         assert response.status_code == 404, f"{operation.name}: {response.text}"
 
 
 async def test_what_cannot_be_read_is_refused(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
     for operation in every(app, "400"):
-        somebody = caller(operation.role, office, app)
+        who = somebody[operation.role]
         told = {"json": None, "headers": {"Content-Type": "application/json"}}
-        response = await called(somebody, operation, content=b"{", **told)
+        response = await called(who, operation, content=b"{", **told)
         assert response.status_code == 400, f"{operation.name}: {response.text}"
 
 
 async def test_what_is_not_json_is_refused(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
     for operation in every(app, "415"):
         told = {"json": None, "headers": {"Content-Type": "text/plain"}}
-        response = await called(caller(operation.role, office, app), operation, content=b"{}", **told)
+        response = await called(somebody[operation.role], operation, content=b"{}", **told)
         assert response.status_code == 415, f"{operation.name}: {response.text}"
 
 
@@ -123,28 +131,31 @@ async def test_what_does_not_arrive_is_given_up(app: FastAPI, office: Office, mo
     while not isinstance(layer, BodyLimit):
         layer = getattr(layer, "app")  # noqa: B009 - the layers have no type in common
     monkeypatch.setattr(layer, "seconds", 0.001)
+    somebody = await everybody(office)
     for operation in every(app, "408"):
         told = {"json": None, "headers": {"Content-Type": "application/json"}}
-        response = await called(caller(operation.role, office, app), operation, content=trickle(), **told)
+        response = await called(somebody[operation.role], operation, content=trickle(), **told)
         assert response.status_code == 408, f"{operation.name}: {response.text}"
 
 
 async def test_what_breaks_a_rule_of_its_shape_is_refused(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
     for operation in every(app, "422"):
-        somebody = caller(operation.role, office, app)
+        who = somebody[operation.role]
         if "{" in operation.path:
-            response = await called(somebody, operation, url=replaced(operation.path, "~"))
+            response = await called(who, operation, url=replaced(operation.path, "~"))
         elif operation.query:
-            response = await called(somebody, operation, url=f"{operation.address}?no_such_filter=1")
+            response = await called(who, operation, url=f"{operation.address}?no_such_filter=1")
         else:
-            response = await called(somebody, operation, json={"no_such_field": 1})
+            response = await called(who, operation, json={"no_such_field": 1})
         assert response.status_code == 422, f"{operation.name}: {response.text}"
 
 
 async def test_a_correction_that_has_seen_nothing_is_refused(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
     for operation in every(app, "428"):
-        somebody = caller(operation.role, office, app)
-        headers = {"Authorization": f"Bearer {somebody.token}"}
+        who = somebody[operation.role]
+        headers = {"Authorization": f"Bearer {who.token}"}
         request = office.client.build_request(operation.method, operation.address, headers=headers, json=operation.body)
         response = await office.client.send(request)
         assert response.status_code == 428, f"{operation.name}: {response.text}"
@@ -182,9 +193,10 @@ async def test_who_is_nobody_learns_nothing(app: FastAPI, office: Office) -> Non
 
 
 async def test_a_quota_that_is_used_up_is_said(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
     app.state.service = replace(app.state.service, limiter=Limiter(0))
     for operation in every(app, "429"):
-        response = await called(caller(operation.role, office, app), operation)
+        response = await called(somebody[operation.role], operation)
         assert response.status_code == 429, f"{operation.name}: {response.text}"
 
 
@@ -192,7 +204,7 @@ async def test_a_fault_of_ours_is_an_error_of_the_server(app: FastAPI, office: O
     def broken() -> datetime:
         raise RuntimeError("planted")
 
-    somebody = {role: caller(role, office, app) for role in Role}
+    somebody = await everybody(office)
     app.state.service = replace(app.state.service, clock=broken)
     for operation in every(app, "500"):
         response = await called(somebody[operation.role], operation)
@@ -224,7 +236,7 @@ class Away(Database):
 async def test_a_database_that_is_away_is_said_by_all_that_need_it_and_by_nobody_else(
     app: FastAPI, office: Office, engine: AsyncEngine
 ) -> None:
-    somebody = {role: caller(role, office, app) for role in Role}
+    somebody = await everybody(office)
     app.state.service = replace(app.state.service, database=Away(engine, engine))
     for operation in every(app, "500"):
         response = await called(somebody[operation.role], operation)

@@ -88,7 +88,7 @@ def test_a_database_that_is_away_is_logged_by_cause_and_route(committed: Setting
         audience=AUDIENCE,
         lifetime=timedelta(minutes=5),
     )
-    token = issuer.issue(uuid4(), token_id=uuid4(), now=datetime.now(UTC))
+    token = issuer.issue(uuid4(), code="7K4MXPQ0", token_id=uuid4(), now=datetime.now(UTC))
     with serving(environment, tmp_path, until="/health/live") as running:
         with httpx.Client(base_url=running.api) as client:
             headers = {"X-Request-Id": "r-1", "Authorization": f"Bearer {token}"}

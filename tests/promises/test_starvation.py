@@ -69,7 +69,7 @@ class City:
         found = []
         for n in range(OF_FIRST + OF_SECOND + 1, OF_FIRST + OF_SECOND + 1 + count):
             case, party = _id(f"case {n}"), _id(f"complainant{n}")
-            found.append((str(case), issuer.issue(party, token_id=_id(f"token {n}"), now=now)))
+            found.append((str(case), issuer.issue(party, code=f"code{n}", token_id=_id(f"token {n}"), now=now)))
         return found
 
     @asynccontextmanager
@@ -116,6 +116,14 @@ async def city(run: Run, keys: Path, server_url: str, as_owner: Callable[[Settin
                     "UPDATE cases SET state = 'ready', closed_at = NULL, agreement_reached = NULL "
                     "FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n "
                     "WHERE cases.id = md5('case ' || n)::uuid"
+                ),
+                {"first": OF_FIRST + OF_SECOND + 1, "last": cases},
+            )
+            await connection.execute(
+                text(
+                    "INSERT INTO access_codes (lookup, party_id, digest, issued_at) "
+                    "SELECT 'code' || n, md5('complainant' || n)::uuid, '', now() "
+                    "FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n"
                 ),
                 {"first": OF_FIRST + OF_SECOND + 1, "last": cases},
             )

@@ -44,10 +44,13 @@ async def told(office: Office) -> Story:
     officer = office.caller(Role.OFFICER, "officer.kim", "E-77881")
     officer.party_id = story.officers[0].party_id
     story.officers = [officer]
+    given = {"given_by": "Capt. Jo Approver", "given_on": "2026-03-01", "channel": "email"}
+    approval = {"approver": "internal_affairs", "approved": True, **given}
+    await office.intake.post(f"{story.path}/approvals", approval)
     for who in story.everybody:
         await story.answer(who)
     mediator = await story.assign()
-    contact = {"email": "amara@people.example", "phone": "+1 503 555 0122"}
+    contact = {"email": "amara@people.example", "phone": "+1 503 555 0122", "employee_number": "E-66442"}
     await office.coordinator.patch(f"/v1/mediators/{mediator.mediator_id}", contact)
     await office.coordinator.post(f"{story.path}/attendees", {"role": "support_person", "name": "Sam Support"})
     await story.schedule(place="Room with a view")

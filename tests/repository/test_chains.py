@@ -103,6 +103,9 @@ async def busy(module_office: Office) -> None:
     await office.intake.patch(f"/v1/complaints/{again.complaint_id}", {"precinct": "North"})
     await office.coordinator.put(f"{again.path}/coordinator", {"coordinator": "coordinator.é"})
     await office.coordinator.patch(f"/v1/mediators/{(await office.mediator()).mediator_id}", {"active": False})
+    minor = {"minor": True, "guardian": {"name": "Ines Alvarez", "relation": "parent"}}
+    young = await (await office.file(complainants=[minor])).to_confirming()
+    await young.guardian_agrees(young.complainants[0])
     missed = await (await office.file(officers=[{}, {}])).to_scheduled()
     await office.director.post(f"{missed.path}/approvals", {"approver": "director", "approved": True})
     today = NOON.date().isoformat()
@@ -438,7 +441,8 @@ async def test_a_chain_that_was_rewritten_is_found_beside_what_was_exported_befo
 
 BESIDE: Final = {
     "consents": "decision = CASE decision WHEN 'agreed' THEN 'declined' ELSE 'agreed' END",
-    "withdrawals": "channel = 'letter'",
+    "guardian_consents": "channel = 'letter'",
+    "withdrawals": "id = gen_random_uuid()",
     "signatures": "method = 'paper'",
     "screenings": "findings = '[]'",
     "approvals": "approved = NOT approved",
@@ -476,7 +480,7 @@ async def beside(connection: AsyncConnection) -> list[Problem]:
 async def without_walls(connection: AsyncConnection, table: str) -> None:
     """Take away all that would refuse the deed."""
     await connection.execute(text("SET LOCAL session_replication_role = replica"))
-    for trigger in ("append_only", "append_only_but_reason", "only_emptied"):
+    for trigger in ("append_only", "append_only_but_emptied", "only_emptied"):
         await connection.execute(text(f"DROP TRIGGER IF EXISTS {trigger} ON {table}"))
     for constraint in t.metadata.tables[table].constraints:
         if isinstance(constraint, UniqueConstraint):

@@ -22,7 +22,7 @@ Row = dict[str, object]
 NOW: Final = datetime(2026, 3, 2, 20, tzinfo=UTC)
 TODAY: Final = date(2026, 3, 2)
 COMPLAINT, CASE, MEDIATOR, SESSION, AGREEMENT = (UUID(int=n) for n in range(1, 6))
-REPORT: Final = UUID(int=6)
+REPORT, GUARDIAN = UUID(int=6), UUID(int=7)
 ROSA, DALE, LATE, OTHER = (UUID(int=n) for n in range(11, 15))
 SHA: Final = "a" * 64
 BY: Final = {"by_role": "intake", "by": "intake.1"}
@@ -49,6 +49,7 @@ ROWS: Final[dict[str, Row]] = {
         "id": MEDIATOR,
         "name": "Amara Okafor",
         "subject": "m.okafor",
+        "employee_number_index": "5711",
         "languages": ["en"],
         "active": True,
         "added_at": NOW,
@@ -85,7 +86,15 @@ ROWS: Final[dict[str, Row]] = {
         "terms_confidential": False,
         "made_at": NOW,
     },
-    "approvals": {"id": OTHER, "approver": "director", "approved": True, **OF_CASE},
+    "approvals": {
+        "id": OTHER,
+        "approver": "internal_affairs",
+        "approved": True,
+        "given_by": "Capt. Jo Reyes",
+        "given_on": TODAY,
+        "channel": "email",
+        **OF_CASE,
+    },
     "assignments": {
         "id": OTHER,
         "case_id": CASE,
@@ -166,8 +175,14 @@ ROWS: Final[dict[str, Row]] = {
         "party_id": ROSA,
         "decision": "agreed",
         "disclosure_sha256": SHA,
-        "channel": "portal",
-        "guardian_agreed": False,
+        "channel": "phone",
+        **OF_CASE,
+    },
+    "guardian_consents": {
+        "id": GUARDIAN,
+        "party_id": ROSA,
+        "disclosure_sha256": SHA,
+        "channel": "phone",
         **OF_CASE,
     },
     "signatures": {
@@ -180,7 +195,7 @@ ROWS: Final[dict[str, Row]] = {
         "at": NOW,
         **BY,
     },
-    "withdrawals": {"id": OTHER, "party_id": ROSA, "channel": "portal", **OF_CASE},
+    "withdrawals": {"id": OTHER, "party_id": ROSA, "channel": "phone", **OF_CASE},
 }
 """One good row of each table."""
 
@@ -190,10 +205,10 @@ ANOTHER: Final[dict[str, Row]] = {
     "disclosures": {"sha256": "b" * 64},
     "tries": {"what": "filing"},
     "idempotency_keys": {"key_sha256": "b" * 64},
-    "mediators": {"subject": "m.other"},
+    "mediators": {"subject": "m.other", "employee_number_index": None},
     "cases": {"attempt": 2, "state": "withdrawn", "closed_at": NOW},
     "parties": {},
-    "access_codes": {"lookup": "two", "replaced_at": NOW},
+    "access_codes": {"lookup": "two", "ended_at": NOW},
     "agreements": {"number": 2, "superseded_at": NOW},
     "chain_heads": {"stream": LATE},
     "assignments": {"state": "declined", "answered_at": NOW},
@@ -227,6 +242,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
             "complaints",
             "consents",
             "facts",
+            "guardian_consents",
             "pauses",
             "readings",
             "screenings",
@@ -236,6 +252,19 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     },
     "ck_agreements_kind": ("agreements", {"kind": "settlement"}),
     "ck_approvals_approver": ("approvals", {"approver": "mayor"}),
+    # nobody speaks through a channel that is not theirs, for a director, for a guardian, or without saying who did
+    "ck_approvals_channel": ("approvals", {"channel": "portal"}),
+    "ck_approvals_director": (
+        "approvals",
+        {"approver": "director", **dict.fromkeys(("given_by", "given_on", "channel"))},
+    ),
+    "ck_approvals_given": ("approvals", {"given_by": None}),
+    "ck_complaints_own_channel": ("complaints", {"channel": "portal"}),
+    "ck_consents_own_channel": ("consents", {"channel": "portal"}),
+    "ck_consents_guardian": ("consents", {"party_id": DALE, "decision": "declined", "guardian_consent_id": GUARDIAN}),
+    "ck_guardian_consents_by_staff": ("guardian_consents", {"by_role": "mediator"}),
+    "ck_guardian_consents_channel": ("guardian_consents", {"channel": "portal"}),
+    "ck_withdrawals_own_channel": ("withdrawals", {"channel": "portal"}),
     "ck_assignments_state": ("assignments", {"state": "forgotten"}),
     "ck_attendances_seat_role": ("attendances", {"seat_role": "journalist"}),
     "ck_attendees_role": ("attendees", {"role": "journalist"}),
@@ -304,6 +333,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_readings_subject": ("readings", {"complaint_id": None}),
     "ck_sessions_ended_has_reason": ("sessions", {"state": "ended"}),
     # what tells about somebody is sealed, or nothing
+    "ck_approvals_sealed": ("approvals", {"given_by": BARE}),
     "ck_agreements_sealed": ("agreements", {"text": BARE}),
     "ck_attendees_sealed": ("attendees", {"name": BARE}),
     "ck_complaints_sealed": ("complaints", {"narrative": BARE}),
@@ -315,7 +345,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     # one of each
     "mediator_taken": ("sessions", {"case_id": OTHER, "state": "in_progress", "during": SLOT}),
     "uq_absences_session_id_party_id": ("absences", {"party_id": ROSA}),
-    "uq_access_codes_live": ("access_codes", {"replaced_at": None}),
+    "uq_access_codes_live": ("access_codes", {"ended_at": None}),
     "uq_agreements_case_id_kind_number": ("agreements", {"number": 1}),
     "uq_agreements_current": ("agreements", {"superseded_at": None}),
     "uq_assignments_live": ("assignments", {"state": "accepted"}),
@@ -326,6 +356,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "uq_consents_case_id_party_id": ("consents", {"party_id": ROSA}),
     "uq_erasures_requested": ("erasures", {"state": "requested", "decided_at": None, "decided_by": None}),
     "uq_facts_id": ("facts", {"id": OTHER}),
+    "uq_mediators_employee_number_index": ("mediators", {"employee_number_index": "5711"}),
     "uq_mediators_subject": ("mediators", {"subject": "m.okafor"}),
     "uq_parties_complaint_id_employee_number_index": ("parties", {"side": "officer", "employee_number_index": "4711"}),
     "uq_sessions_live": (
@@ -340,6 +371,11 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
 STRANGERS: Final[dict[str, tuple[str, Row]]] = {
     "fk_absences_case_id_party_id": ("absences", {"party_id": LATE}),
     "fk_attendees_case_id_for_party_id": ("attendees", {"for_party_id": LATE}),
+    "fk_consents_guardian_consent_id_case_id_party_id": (
+        "consents",
+        {"party_id": DALE, "guardian_consent_id": GUARDIAN},
+    ),
+    "fk_guardian_consents_case_id_party_id": ("guardian_consents", {"party_id": LATE}),
     "fk_consents_case_id_party_id": ("consents", {"party_id": LATE}),
     "fk_signatures_agreement_id_sha256": ("signatures", {"sha256": "b" * 64}),
     "fk_withdrawals_case_id_party_id": ("withdrawals", {"party_id": LATE}),
@@ -414,9 +450,11 @@ def _constraints() -> set[str]:
 
 
 def test_each_constraint_has_a_row_that_it_refuses() -> None:
-    # The key of a table includes the first; it is there for signatures to point at. The trigger that links a fact gives
-    # it a place of its own whatever it brings along, so that nobody gets as far as the other.
-    assert {*REFUSED, "uq_agreements_id_sha256", "uq_facts_place"} == _constraints()
+    # The key of a table includes the first two; they are there for signatures, and for consents, to point at. The
+    # trigger that links a fact gives it a place of its own whatever it brings along, so that nobody gets as far as the
+    # third.
+    there = {"uq_agreements_id_sha256", "uq_guardian_consents_id_case_id_party_id", "uq_facts_place"}
+    assert REFUSED.keys() | there == _constraints()
 
 
 @pytest.mark.parametrize("table", sorted(metadata.tables.keys() - PARENTS))
@@ -429,7 +467,7 @@ async def test_a_good_second_row_is_accepted(service: AsyncConnection, table: st
 async def test_each_sealed_column_takes_what_is_sealed_or_empty_and_nothing_else(
     service: AsyncConnection, table: str, column: str
 ) -> None:
-    officer = {"side": "officer"} if column == "employee_number" else {}
+    officer = {"side": "officer"} if (table, column) == ("parties", "employee_number") else {}
     for bad in (BARE, Ciphertext("sealed."), Ciphertext(f" {MARK}")):
         with pytest.raises(IntegrityError) as caught:
             async with service.begin_nested():

@@ -79,7 +79,8 @@ async def tell(office: Office) -> Story:
         intake={"crime_alleged": False},
     )
     await office.director.post(f"{story.path}/screenings", {"eligible": True, "reason": "Reason-r."})
-    await story.answer(story.complainants[0], guardian_agreed=True)
+    await story.guardian_agrees(story.complainants[0])
+    await story.answer(story.complainants[0])
     await story.answer(story.officers[0])
     await story.assign()
     await story.schedule(place="Room-r")
@@ -293,6 +294,7 @@ KEPT_TEXTS: Final = {
     "mediators.name": "the roster is corrected by the office",
     "mediators.email": "the same",
     "mediators.phone": "the same",
+    "mediators.employee_number": "the same",
     "fellow_parties.name": "a parent, without rows",
 }
 

@@ -34,7 +34,8 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
         "attendees": "id case_id role language for_party_id added_at confirmed_at",
         "cases": "id complaint_id attempt state requested_on due_on opened_at closed_at",
         "complaints": "id reference filed_at incident_on allegations interested_in_mediation",
-        "consents": "id case_id party_id decision disclosure_sha256 channel guardian_agreed at",
+        "consents": "id case_id party_id decision disclosure_sha256 channel guardian_consent_id at",
+        "guardian_consents": "id case_id party_id disclosure_sha256 channel at",
         "data_keys": "id key_id wrapped",
         "disclosures": "sha256 version language body",
         "facts": "position id kind complaint_id case_id party_id at",
@@ -89,7 +90,12 @@ class BusyOffice:
     def actors(self) -> dict[str, Actor]:
         """Every party, as the service knows it from its token; and some who are nobody."""
         found = {
-            name: Actor(Role.COMPLAINANT, caller.party_id, party_id=UUID(caller.party_id))
+            name: Actor(
+                Role.COMPLAINANT,
+                caller.party_id,
+                party_id=UUID(caller.party_id),
+                code=access_codes.parse(caller.access_code).lookup,
+            )
             if caller.identity is None
             else Actor(Role.OFFICER, caller.identity[1], employee_number=caller.identity[2])
             for name, caller in self.callers.items()
@@ -109,9 +115,19 @@ async def build(office: Office) -> BusyOffice:
     await _two_sides_that_meet(busy)
     await _sealed(busy)
     await _over(busy)
+    await _another_minor(busy)
     nobodys = access_codes.from_entropy(bytes(access_codes.ENTROPY_BYTES)).text()
     await office.public.send("POST", "/v1/access-tokens", {"access_code": nobodys})
     return busy
+
+
+async def _another_minor(busy: BusyOffice) -> None:
+    """Somebody whose guardian agreed as well, and who is nobody's business here."""
+    guardian = {"name": "Another Guardian", "relation": "aunt", "phone": "+1 503 555 0178"}
+    younger = _person("Younger", minor=True, guardian=guardian)
+    story = await busy.office.file(complainants=[younger], officers=[_officer("Other", "1009")])
+    await story.screen()
+    await story.guardian_agrees(story.complainants[0])
 
 
 def _remember(busy: BusyOffice, word: str, story: Story) -> None:
@@ -138,9 +154,12 @@ async def _two_sides_that_meet(busy: BusyOffice) -> None:
     )
     _remember(busy, "meeting", story)
     await story.screen()
-    await office.intake.post(f"{story.path}/approvals", {"approver": "internal_affairs", "approved": True})
+    given = {"given_by": "Capt. Approver", "given_on": "2026-03-01", "channel": "email"}
+    approval = {"approver": "internal_affairs", "approved": True, **given}
+    await office.intake.post(f"{story.path}/approvals", approval)
+    await story.guardian_agrees(story.complainants[1])
     for who in story.complainants:
-        await story.answer(who, guardian_agreed=who is story.complainants[1])
+        await story.answer(who)
     for who in story.officers:
         await story.answer(who)
     await story.assign()
@@ -330,6 +349,7 @@ class Truth:
             "fellow_participants": lambda r: r["case_id"] in shared and r["standing"] == "agreed",
             "fellow_parties": lambda r: r["id"] in fellows,
             "consents": lambda r: r["party_id"] in own,
+            "guardian_consents": lambda r: r["party_id"] in own,
             "withdrawals": lambda r: r["party_id"] in own,
             "sessions": lambda r: r["case_id"] in shared,
             "assignments": lambda r: r["case_id"] in shared and r["state"] == "accepted",

@@ -57,13 +57,12 @@ def test_each_operation_has_an_address_of_its_own(all_operations: Operations) ->
     assert len(addresses) == len(set(addresses))
 
 
-def caller(role: Role, office: Office, app: FastAPI) -> Caller:
-    """Somebody of this role, who stands in no relation to anything."""
+async def caller(role: Role, office: Office) -> Caller:
+    """Somebody of this role, who stands in no relation to what is asked for."""
     if role is Role.PUBLIC:
         return office.public
     if role is Role.COMPLAINANT:
-        token = app.state.service.issuer.issue(NOTHING, token_id=UUID(int=1), now=office.clock.now)
-        return Caller(office.client, token)
+        return (await office.file()).complainants[0]
     return office.caller(role, f"{role}.nobody", "no-such-number" if role is Role.OFFICER else None)
 
 
@@ -78,11 +77,9 @@ def filled_in(path: str) -> str:
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_every_cell_of_the_table_holds(
-    role: Role, module_app: FastAPI, module_office: Office, all_operations: Operations
-) -> None:
+async def test_every_cell_of_the_table_holds(role: Role, module_office: Office, all_operations: Operations) -> None:
     """Without a row a role is refused before its request is looked at; with one, it is not refused for its role."""
-    somebody = caller(role, module_office, module_app)
+    somebody = await caller(role, module_office)
     for operation, method, path in all_operations:
         response = await somebody.send(method, filled_in(path), None if method == "GET" else {})
         said = f"{role} {operation}: {response.status_code}"
@@ -115,6 +112,19 @@ async def test_a_token_without_the_scope_of_an_operation_is_refused(
     refused = await sent(" ".join({"openid", *SCOPES.values()} - {scope}))
     assert (refused.status_code, refused.json()["code"]) == (403, "insufficient-scope")
     assert refused.headers["WWW-Authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
+
+
+async def test_an_unknown_scope_of_this_service_is_refused_everywhere(
+    module_office: Office, all_operations: Operations
+) -> None:
+    """Before anything is looked at, where the public may call as well."""
+    scopes = " ".join({"complaints:delete", *SCOPES.values()})
+    for role in (Role.DIRECTOR, Role.INTEGRATION):
+        bearer = module_office.caller(role, f"{role}.nobody", scope=scopes)
+        for operation, method, path in all_operations:
+            response = await bearer.send(method, filled_in(path), None if method == "GET" else {})
+            refused = (response.status_code, response.json()["code"])
+            assert refused == (403, "unknown-scope"), f"{role} {operation}: {refused}"
 
 
 async def test_a_token_that_proves_nothing_opens_nothing(module_office: Office, all_operations: Operations) -> None:

@@ -111,9 +111,9 @@ async def test_wrong_codes_are_counted_by_all_processes_and_parallel_ones_too(
     assert held_up.headers["ratelimit-policy"] == '"default";q=5;w=3600'
     # Whoever holds a token goes on, staff record a withdrawal without one, and a new code begins anew.
     await who.get(story.path)
+    await story.withdraw(who)
     code = await committed_office.intake.post(f"/v1/parties/{who.party_id}/access-codes")
     assert (await exchanged(processes[1], str(code["access_code"]))).status_code == 201
-    await story.withdraw(who)
     clock.advance(hours=1)
     assert (await exchanged(processes[0], wrong(who.access_code))).status_code == 401
 

@@ -63,7 +63,7 @@ FIELDS = {
     "party": "id complaint_id side name employee_number unit phone email postal_address safe_contact language "
     "interpreter_language accommodations minor guardian added_at",
     "party guardian": "name relation phone email",
-    "consent": "id case_id party_id decision disclosure_sha256 channel guardian_agreed at",
+    "consent": "id case_id party_id decision disclosure_sha256 channel guardian_consent_id at",
     "withdrawal": "id case_id party_id channel at",
     "report": "id case_id category recipient agency legal_basis disclosed_at state proposed_at proposed_by decided_at "
     "decided_by drop_reason",
@@ -104,7 +104,8 @@ async def test_every_audience_gets_exactly_its_fields(office: Office) -> None:
     guardian = {"name": "Ines Alvarez", "relation": "parent"}
     story = await office.file(complainants=[{"minor": True, "guardian": guardian}])
     await story.screen()
-    await story.answer(story.complainants[0], guardian_agreed=True)
+    await story.guardian_agrees(story.complainants[0])
+    await story.answer(story.complainants[0])
     await story.answer(story.officers[0])
     await story.assign()
     await story.schedule()
@@ -318,7 +319,8 @@ async def test_no_personal_word_of_another_reaches_a_party_in_any_state(office: 
     await check("screening", "ca", "oa")
     await story.screen()
     await check("confirming", "ca", "oa")
-    await story.answer(story.complainants[0], guardian_agreed=True)
+    await story.guardian_agrees(story.complainants[0])
+    await story.answer(story.complainants[0])
     await story.answer(story.complainants[1])
     await check("asking")
     for officer in story.officers:
@@ -591,6 +593,7 @@ async def bodies(story: Story) -> list[tuple[str, str, Mapping[str, object]]]:
     }
     seat = {"role": "party", "id": story.complainants[0].party_id}
     consent = {"decision": "agreed", "disclosure_sha256": "0" * 64, "party_id": NOBODY, "channel": "phone"}
+    guardian_consent = {"party_id": NOBODY, "channel": "phone", "disclosure_sha256": "0" * 64}
     pause = {"reason": "leave", "starts_on": "2026-03-05", "ends_on": "2026-03-14"}
     roster = {"name": "Kofi Mensah", "subject": "k.mensah", "languages": ["en"]}
     report = {
@@ -617,6 +620,7 @@ async def bodies(story: Story) -> list[tuple[str, str, Mapping[str, object]]]:
         ("POST", f"{story.path}/closures", {"agreement_reached": True}),
         ("POST", f"{story.path}/pauses", pause),
         ("POST", f"{story.path}/consents", consent),
+        ("POST", f"{story.path}/guardian-consents", guardian_consent),
         ("POST", f"{story.path}/withdrawals", {"party_id": NOBODY, "channel": "phone"}),
         ("POST", f"{story.path}/assignments", {"mediator_id": NOBODY}),
         ("POST", f"{story.path}/sessions", story.booking()),

@@ -52,6 +52,10 @@ async def everything(story: Story) -> str:
     return "\n".join(texts).lower()
 
 
+GIVEN = {"given_by": "Capt. Jo Reyes", "given_on": "2026-03-01", "channel": "letter"}
+"""Who gave an approval that is not a director's, when and how."""
+
+
 def requiring(app: FastAPI, *approvers: Approver) -> None:
     """The city requires these approvals besides the parties' consent."""
     service = app.state.service
@@ -119,13 +123,13 @@ async def test_04_with_two_of_three_approvals_nobody_is_asked(office: Office, ap
     requiring(app, *Approver)
     story = await office.file(officers=[{"unit": "Central"}])
     approvals = f"{story.path}/approvals"
-    for approver in ("director", "internal_affairs"):
-        await office.intake.post(approvals, {"approver": approver, "approved": True})
+    await office.director.post(approvals, {"approver": "director", "approved": True})
+    await office.intake.post(approvals, {"approver": "internal_affairs", "approved": True, **GIVEN})
     refused = await office.intake.post(f"{story.path}/screenings", {}, 409)
     assert missing(refused) == [("approval-missing", None)]
     assert details(refused, "unit_commander Central")
     assert await story.state() == "screening"
-    elsewhere = {"approver": "unit_commander", "approved": True, "unit": "East"}
+    elsewhere = {"approver": "unit_commander", "approved": True, "unit": "East", **GIVEN}
     await office.intake.post(approvals, elsewhere)
     await office.intake.post(f"{story.path}/screenings", {}, 409)
     await office.intake.post(approvals, {**elsewhere, "unit": "Central"})
@@ -137,7 +141,7 @@ async def test_04_a_refused_approval_returns_the_complaint(office: Office, app: 
     """4, the other way: any refusal is normal handling again."""
     requiring(app, Approver.DIRECTOR)
     story = filed()
-    await office.intake.post(f"{story.path}/approvals", {"approver": "director", "approved": False})
+    await office.director.post(f"{story.path}/approvals", {"approver": "director", "approved": False})
     assert await story.state() == "ineligible"
     assert (await complaint(story))["disposition"] == "returned_to_investigation"
 
@@ -230,7 +234,8 @@ async def test_09_no_session_is_scheduled_for_a_minor_without_a_guardian(office:
     story = await office.file(complainants=[{"minor": True, "guardian": GUARDIAN}])
     await story.screen()
     minor = story.complainants[0]
-    await story.answer(minor, guardian_agreed=True)
+    await story.guardian_agrees(minor)
+    await story.answer(minor)
     await story.answer(story.officers[0])
     await story.assign()
     await office.intake.patch(f"/v1/parties/{minor.party_id}", {"guardian": None})
@@ -347,7 +352,7 @@ async def test_15_after_a_transfer_the_new_commander_approves_and_the_consent_st
     """15. Given transfer, then the new RU manager approves; consent survives."""
     requiring(app, Approver.UNIT_COMMANDER)
     story = await office.file(officers=[{"unit": "Central"}])
-    approval = {"approver": "unit_commander", "approved": True, "unit": "Central"}
+    approval = {"approver": "unit_commander", "approved": True, "unit": "Central", **GIVEN}
     await office.intake.post(f"{story.path}/approvals", approval)
     await story.to_ready()
     await story.assign()

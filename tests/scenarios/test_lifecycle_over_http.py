@@ -58,7 +58,7 @@ async def session_of(story: Story) -> Answer:
 # ── withdrawal ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def withdrawals(story: Story, party: Caller) -> Iterator[tuple[Caller, object, str]]:
+def withdrawals(story: Story, party: Caller, state: str) -> Iterator[tuple[Caller, object, str]]:
     """Everybody who can say that `party` withdraws, how they say it, and what is kept of the way."""
     yield party, None, "portal"
     yield party, {"party_id": party.party_id, "channel": "portal"}, "portal"
@@ -66,8 +66,8 @@ def withdrawals(story: Story, party: Caller) -> Iterator[tuple[Caller, object, s
     staff = {"phone": office.intake, "letter": office.coordinator, "email": office.director, "in_person": office.intake}
     for channel, who in staff.items():
         yield who, {"party_id": party.party_id, "channel": channel}, channel
-    if story.mediator is not None:
-        yield story.mediator, {"party_id": party.party_id, "channel": "in_person"}, "in_person"
+    if story.mediator is not None and state == "in_session":
+        yield story.mediator, {"party_id": party.party_id, "channel": "session"}, "session"
 
 
 async def test_either_side_withdraws_in_every_open_state_through_whoever_and_whatever_way(
@@ -76,7 +76,7 @@ async def test_either_side_withdraws_in_every_open_state_through_whoever_and_wha
     for state, begun in in_each_state.items():
         story = begun()
         for party in (story.complainants[0], story.officers[0]):
-            for who, said, channel in withdrawals(story, party):
+            for who, said, channel in withdrawals(story, party, state):
                 async with fork():
                     if who is party and party in story.officers and state in {"screening", "confirming"}:
                         await who.post(f"{story.path}/withdrawals", said, 404)  # not asked: it knows of nothing yet
@@ -355,12 +355,12 @@ async def test_a_minor_agrees_together_with_a_guardian_or_not_at_all(office: Off
     screened = await story.screen()
     assert (screened["outcome"], screened["eligible"]) == ("needs_review", None)
     await office.director.post(f"{story.path}/screenings", {"eligible": True, "reason": "The mother will be found."})
-    for guardian_agreed in (False, True):
-        refused = await story.answer(minor, status=409, guardian_agreed=guardian_agreed)
-        assert refused["code"] == "guardian-missing"
+    assert (await story.answer(minor, status=409))["code"] == "guardian-missing"
+    assert (await story.guardian_agrees(minor, 409))["code"] == "guardian-missing"
     await office.intake.patch(f"/v1/parties/{minor.party_id}", {"guardian": MINOR["guardian"]})
     assert (await story.answer(minor, status=409))["code"] == "guardian-missing"
-    assert (await story.answer(minor, guardian_agreed=True))["guardian_agreed"] is True
+    recorded = await story.guardian_agrees(minor)
+    assert (await story.answer(minor))["guardian_consent_id"] == recorded["id"]
 
 
 async def test_a_minor_declines_without_a_guardian(office: Office) -> None:
@@ -373,7 +373,8 @@ async def test_a_minor_declines_without_a_guardian(office: Office) -> None:
 async def test_a_minor_s_session_waits_for_the_guardian_s_signature_and_presence(office: Office) -> None:
     story = await (await office.file(complainants=[MINOR])).to_confirming()
     minor, officer = story.complainants[0], story.officers[0]
-    await story.answer(minor, guardian_agreed=True)
+    await story.guardian_agrees(minor)
+    await story.answer(minor)
     await story.answer(officer)
     await story.assign()
     await story.schedule()
@@ -395,7 +396,8 @@ async def test_a_minor_s_session_waits_for_the_guardian_s_signature_and_presence
 async def test_a_guardian_who_is_taken_off_the_file_closes_the_gate_again(office: Office) -> None:
     story = await (await office.file(complainants=[MINOR])).to_confirming()
     minor = story.complainants[0]
-    await story.answer(minor, guardian_agreed=True)
+    await story.guardian_agrees(minor)
+    await story.answer(minor)
     await story.answer(story.officers[0])
     await story.assign()
     await office.intake.patch(f"/v1/parties/{minor.party_id}", {"guardian": None})

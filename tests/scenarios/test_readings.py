@@ -52,7 +52,10 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
     """Where each of the reads that are written down is found."""
     case, complaint = story.path, f"/v1/complaints/{story.complaint_id}"
     agreement = f"/v1/agreements/{story.agreement['id']}"
-    parts = ("timeline", "readiness", "screenings", "pauses", "consents", "withdrawals", "attendees", "readings")
+    parts = (
+        *("timeline", "readiness", "screenings", "approvals", "pauses", "guardian_consents", "consents", "withdrawals"),
+        *("attendees", "readings"),
+    )
     return {
         "get_complaint": complaint,
         "list_parties": f"{complaint}/parties",
@@ -60,7 +63,10 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
         "list_legal_holds": f"{complaint}/legal-holds",
         "get_party": f"/v1/parties/{story.officers[0].party_id}",
         "get_case": case,
-        **{("get_" if part in {"timeline", "readiness"} else "list_") + part: f"{case}/{part}" for part in parts},
+        **{
+            ("get_" if part in {"timeline", "readiness"} else "list_") + part: f"{case}/{part.replace('_', '-')}"
+            for part in parts
+        },
         "list_agreements": f"{case}/agreements",
         "get_agreement": agreement,
         "verify_agreement": f"{agreement}/verification",

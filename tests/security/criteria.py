@@ -47,6 +47,8 @@ TIMING: Final = "tests/security/timing.py"
 BULKHEAD: Final = "tests/routers/test_bulkhead.py"
 CHAINS: Final = "tests/repository/test_chains.py"
 CONSTRAINTS: Final = "tests/repository/test_constraints.py"
+AUTHORITY: Final = "tests/promises/test_authority.py"
+BEHIND_AUTHORITY: Final = "tests/promises/test_authority_constraints.py"
 READINGS: Final = "tests/scenarios/test_readings.py"
 LOG: Final = "tests/promises/test_log.py"
 STARVATION: Final = "tests/promises/test_starvation.py"
@@ -289,6 +291,91 @@ CRITERIA: Final = (
             f"{READINGS}::test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once",
         ),
         (f"{CHAINS}::test_a_chain_that_was_rewritten_is_found_beside_what_was_exported_before",),
+    ),
+    Criterion(
+        131,
+        "Filing gives one access code, that of who files; everybody else's is issued by the office.",
+        "Complaints of two, filed by the public, staff and an integration; who is named by the code that comes back.",
+        (
+            f"{AUTHORITY}::test_a_public_filer_gets_their_own_code_and_no_other",
+            f"{AUTHORITY}::test_who_files_for_several_says_which_of_them_they_are",
+            f"{AUTHORITY}::test_who_files_is_one_of_the_complainants",
+            f"{AUTHORITY}::test_who_files_in_the_name_of_others_gets_no_code",
+            f"{AUTHORITY}::test_the_office_and_an_integration_get_a_code_only_for_whom_they_name",
+        ),
+        (f"{BEHIND_AUTHORITY}::test_if_a_filer_were_not_asked_for_the_code_would_be_another_complainants",),
+    ),
+    Criterion(
+        132,
+        "A minor agrees with the consent of a guardian that staff recorded, and never without.",
+        "The minor's token, staff, and the database itself; the guardian is replaced in between.",
+        (
+            f"{AUTHORITY}::test_a_minors_own_token_cannot_say_that_the_guardian_agrees",
+            f"{AUTHORITY}::test_a_minor_agrees_with_the_guardians_consent_and_never_without",
+            f"{AUTHORITY}::test_staff_cannot_record_a_minors_consent_without_the_guardians_either",
+            f"{AUTHORITY}::test_the_consent_of_a_guardian_who_was_replaced_is_not_the_next_ones",
+            f"{AUTHORITY}::test_a_minor_declines_and_withdraws_without_a_guardian",
+            f"{BEHIND_AUTHORITY}::test_the_database_refuses_what_somebody_may_not_say",
+        ),
+        (f"{BEHIND_AUTHORITY}::test_without_its_trigger_the_database_would_take_it",),
+    ),
+    Criterion(
+        133,
+        "Nobody speaks through a channel that is not theirs, and no approval is entered without who gave it.",
+        "Each channel, said by staff and mediators, in and outside a session; approvals of a director and of others.",
+        (
+            f"{AUTHORITY}::test_staff_do_not_speak_through_a_channel_that_is_not_theirs",
+            f"{AUTHORITY}::test_a_mediator_speaks_for_a_party_only_of_a_withdrawal_in_the_session",
+            f"{AUTHORITY}::test_a_directors_approval_comes_from_a_director",
+            f"{AUTHORITY}::test_another_approvers_word_is_entered_with_who_gave_it_when_and_how",
+            f"{CONSTRAINTS}::test_the_row_is_refused_by_its_constraint",
+        ),
+        (f"{CONSTRAINTS}::test_a_good_second_row_is_accepted",),
+    ),
+    Criterion(
+        134,
+        "A mediator does nothing in a case that was merely proposed, or that they are a party of; nobody decides about "
+        "their own assignment.",
+        "Every command of a mediator in a proposed case; officers as mediators, by number, token and subject.",
+        (
+            f"{AUTHORITY}::test_a_mediator_does_nothing_in_a_case_that_was_merely_proposed",
+            f"{AUTHORITY}::test_an_officer_of_the_complaint_is_not_proposed_as_its_mediator",
+            f"{AUTHORITY}::test_a_mediator_whose_token_is_that_of_a_party_reaches_nothing",
+            f"{AUTHORITY}::test_who_answered_as_an_officer_does_not_mediate_the_same_complaint",
+            f"{AUTHORITY}::test_the_mediator_of_a_case_is_not_added_to_it_as_an_officer",
+            f"{AUTHORITY}::test_a_conflict_that_was_declared_stands_in_the_next_case_of_the_complaint",
+            f"{AUTHORITY}::test_nobody_on_the_staff_decides_about_their_own_assignment",
+            f"{AUTHORITY}::test_nobody_corrects_their_own_entry_on_the_roster",
+            f"{AUTHORITY}::test_one_employee_number_is_one_entry_on_the_roster",
+            f"{BEHIND_AUTHORITY}::test_the_database_refuses_a_mediator_who_is_a_party",
+        ),
+        (
+            f"{BEHIND_AUTHORITY}::test_with_the_relation_of_before_a_proposal_would_open_the_case",
+            f"{BEHIND_AUTHORITY}::test_without_its_trigger_a_mediator_would_become_a_party",
+        ),
+    ),
+    Criterion(
+        135,
+        "The token of a code that was replaced, or of an erased person, stops at the next request, replays as well.",
+        "A read, lists, a command, a correction, a withdrawal and a replay with a token that was good before.",
+        (
+            f"{AUTHORITY}::test_the_token_of_a_replaced_code_stops_at_the_next_request",
+            f"{AUTHORITY}::test_nothing_is_replayed_to_the_token_of_a_replaced_code",
+            f"{AUTHORITY}::test_the_token_and_the_code_of_an_erased_person_stop_at_the_next_request",
+        ),
+        (f"{BEHIND_AUTHORITY}::test_without_the_question_for_the_code_a_token_would_outlive_it",),
+    ),
+    Criterion(
+        136,
+        "A program that names no scope of this service may do nothing; an unknown scope is refused, whoever bears it.",
+        "Tokens without scopes, with an identity provider's own, and with scopes that there are not; every operation.",
+        (
+            f"{AUTHORITY}::test_an_integration_that_names_no_scope_of_ours_may_do_nothing",
+            f"{AUTHORITY}::test_an_unknown_scope_of_ours_is_refused_whoever_bears_it",
+            f"{AUTHORITY}::test_a_persons_token_may_carry_what_the_identity_provider_puts_there",
+            "tests/routers/test_access.py::test_an_unknown_scope_of_this_service_is_refused_everywhere",
+        ),
+        (f"{BEHIND_AUTHORITY}::test_if_only_known_scopes_were_looked_at_an_unknown_one_would_say_nothing",),
     ),
     Criterion(
         161,

@@ -4,7 +4,8 @@
 
 A token says which role its bearer has. What the bearer may reach of *this* case is decided by the database at each
 request: `Reach` carries the relation that the table demands into the query or the lock. What lies outside it answers
-as if it did not exist. A token may also name scopes; they only ever narrow what the role allows.
+as if it did not exist. A token may also name scopes; they only ever narrow what the role allows. A program is given
+nothing but what its scopes name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from mediation_api.domain.errors import NotPermitted, ScopeMissing, Unauthenticated
+from mediation_api.domain.errors import NotPermitted, ScopeMissing, ScopeUnknown, Unauthenticated
 
 
 class Role(StrEnum):
@@ -33,15 +34,19 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who is calling. `party_id` is set for a complainant, `employee_number` for an officer.
+    """Who is calling.
 
-    `scopes` are those of this service that the token names; None when it names none, and all that the role allows is
-    open.
+    `party_id` and `code`, the public part of the access code that the token was given for, are set for a complainant.
+    `employee_number` is set for an officer, and for anybody else whose token names one: a mediator may be an officer
+    as well.
+    `scopes` are those under this service's prefix that the token names, known or not; None when it names none. Then
+    all that the role allows is open, unless it is a program's.
     """
 
     role: Role
     subject: str
     party_id: UUID | None = None
+    code: str | None = None
     employee_number: str | None = None
     scopes: frozenset[str] | None = None
 
@@ -61,8 +66,10 @@ class Relation(StrEnum):
     """Any object of the office."""
     FILED = "filed"
     """A complaint that this integration filed."""
+    PROPOSED = "proposed"
+    """A case that was proposed to this mediator, or accepted by them; for the roster, the mediator's own entry."""
     ASSIGNED = "assigned"
-    """A case proposed to, or accepted by, this mediator; for the roster, the mediator's own entry."""
+    """A case that this mediator accepted, and did not leave."""
     MEDIATED = "mediated"
     """A case that this mediator took on, also after leaving it; of its mandatory reports, the mediator's own."""
     OWN = "own"
@@ -88,11 +95,14 @@ def _row(
     *,
     office: Iterable[Role] = (),
     own: Iterable[Role] = (),
+    proposed: bool = False,
     assigned: bool = False,
     mediated: bool = False,
     filed: bool = False,
 ) -> Mapping[Role, Relation]:
     row = dict.fromkeys(office, Relation.OFFICE) | dict.fromkeys(own, Relation.OWN)
+    if proposed:
+        row[Role.MEDIATOR] = Relation.PROPOSED
     if assigned:
         row[Role.MEDIATOR] = Relation.ASSIGNED
     if mediated:
@@ -119,8 +129,8 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         "correct_party": _row(office=INTAKE, own=PARTIES),
         "issue_access_code": _row(office=INTAKE),
         # cases
-        "list_cases": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
-        "get_case": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+        "list_cases": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
+        "get_case": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
         "get_timeline": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
         "list_readings": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
         "list_unusual_readings": _row(office=(Role.DIRECTOR, Role.AUDITOR)),
@@ -129,6 +139,7 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         "screen_case": _row(office=INTAKE),
         "list_screenings": _row(office=(*INTAKE, Role.AUDITOR)),
         "record_approval": _row(office=INTAKE),
+        "list_approvals": _row(office=(*INTAKE, Role.AUDITOR)),
         "lapse_case": _row(office=CASEWORK),
         "close_case": _row(office=CASEWORK),
         "pause_target": _row(office=INTAKE),
@@ -136,20 +147,22 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         # consents and withdrawals
         "list_disclosures": EVERYBODY,
         "get_disclosure": EVERYBODY,
+        "record_guardian_consent": _row(office=INTAKE),
+        "list_guardian_consents": _row(office=(*INTAKE, Role.AUDITOR), own=(Role.COMPLAINANT,)),
         "give_consent": _row(office=INTAKE, own=PARTIES),
         "list_consents": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
         "withdraw": _row(office=INTAKE, own=PARTIES, assigned=True),
         "list_withdrawals": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
         # mediators and assignments
         "add_mediator": _row(office=CASEWORK),
-        "list_mediators": _row(office=(*INTAKE, Role.AUDITOR), assigned=True),
-        "get_mediator": _row(office=(*INTAKE, Role.AUDITOR), assigned=True),
+        "list_mediators": _row(office=(*INTAKE, Role.AUDITOR), proposed=True),
+        "get_mediator": _row(office=(*INTAKE, Role.AUDITOR), proposed=True),
         "correct_mediator": _row(office=CASEWORK),
         "propose_mediator": _row(office=CASEWORK),
-        "list_assignments": _row(office=(*CASEWORK, Role.AUDITOR), assigned=True),
-        "get_assignment": _row(office=(*CASEWORK, Role.AUDITOR), assigned=True),
-        "accept_assignment": _row(assigned=True),
-        "decline_assignment": _row(assigned=True),
+        "list_assignments": _row(office=(*CASEWORK, Role.AUDITOR), proposed=True),
+        "get_assignment": _row(office=(*CASEWORK, Role.AUDITOR), proposed=True),
+        "accept_assignment": _row(proposed=True),
+        "decline_assignment": _row(proposed=True),
         "recuse_mediator": _row(office=CASEWORK, assigned=True),
         "attest_notes_destroyed": _row(mediated=True),
         # sessions
@@ -213,6 +226,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
                 "list_readings",
                 "get_readiness",
                 "list_screenings",
+                "list_approvals",
                 "list_pauses",
             ),
             "cases:write": (
@@ -224,8 +238,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
                 "pause_target",
             ),
             "audit:read": ("list_unusual_readings",),
-            "consents:read": ("list_consents", "list_withdrawals"),
-            "consents:write": ("give_consent", "withdraw"),
+            "consents:read": ("list_guardian_consents", "list_consents", "list_withdrawals"),
+            "consents:write": ("record_guardian_consent", "give_consent", "withdraw"),
             "mediators:read": ("list_mediators", "get_mediator", "list_assignments", "get_assignment"),
             "mediators:write": (
                 "add_mediator",
@@ -277,19 +291,45 @@ SCOPES: Mapping[str, str] = MappingProxyType(
 """The scope of each operation that is not for everybody (RFC 6749 §3.3): what a program may be limited to."""
 
 
+_KNOWN: Final = frozenset(SCOPES.values())
+_RESOURCES: Final = frozenset(scope.partition(":")[0] for scope in _KNOWN)
+
+
+def scopes_of(role: Role) -> frozenset[str]:
+    """Every scope that a token of this role can use."""
+    return frozenset(scope for operation, scope in SCOPES.items() if role in ACCESS[operation])
+
+
+def is_own_scope(word: str) -> bool:
+    """Whether a word of a token's `scope` is under this service's prefix: the name of one of its resources and `:`.
+
+    In whatever case, so that a slip of the pen is not taken for somebody else's word. All other words are the identity
+    provider's own (`openid`), and say nothing here.
+    """
+    resource, colon, _ = word.partition(":")
+    return bool(colon) and resource.casefold() in _RESOURCES
+
+
 def reach(operation: str, actor: Actor) -> Reach:
     """What `actor` reaches with `operation`.
 
     Raises:
         Unauthenticated: the operation is not for the public, and the caller has no token.
+        ScopeUnknown: the token names a scope under this service's prefix that there is not. What its issuer meant to
+            limit it to is unknown, so that nothing is open to it.
         NotPermitted: nobody of this role may call it, on any object.
-        ScopeMissing: the token is limited to scopes, and this operation's is not among them.
+        ScopeMissing: the token is limited to scopes, and this operation's is not among them; or it is a program's, and
+            names none.
     """
+    if actor.scopes is not None and not actor.scopes <= _KNOWN:
+        raise ScopeUnknown
     relation = ACCESS[operation].get(actor.role)
     if relation is None:
         raise Unauthenticated if actor.role is Role.PUBLIC else NotPermitted
     scope = SCOPES.get(operation)
-    if scope is not None and actor.scopes is not None and scope not in actor.scopes:
+    named = actor.scopes or frozenset()
+    is_limited = bool(named) or actor.role is Role.INTEGRATION
+    if is_limited and not (named and scope is None) and scope not in named:
         raise ScopeMissing(scope)
     return Reach(actor, relation)
 
@@ -299,11 +339,16 @@ _PAGE: Final = """\
 
 Operation by role, and how the object must stand to the caller. This page is generated: `make access`.
 
-`office`: any object of the office. `filed`: a complaint that this integration filed. `assigned`: a case that was
-proposed to this mediator, or accepted by them. `mediated`: a case that this mediator accepted, also after leaving it;
-of its mandatory reports, the mediator's own. `own`: the caller's own party, and the case as that party sees it. Where a
-cell is empty, the role is refused before its request is looked at; what lies outside the relation answers as if it did
-not exist.
+`office`: any object of the office. `filed`: a complaint that this integration filed. `proposed`: a case that was
+proposed to this mediator, or accepted by them. `assigned`: a case that this mediator accepted and did not leave.
+`mediated`: a case that this mediator accepted, also after leaving it; of its mandatory reports, the mediator's own. A
+mediator who is a party of the complaint under another role stands in none of these relations to it. `own`: the caller's
+own party, and the case as that party sees it; a complainant's token speaks for it as long as the access code that it
+was given for is the party's. Where a cell is empty, the role is refused before its request is looked at; what lies
+outside the relation answers as if it did not exist.
+
+A token that names scopes is limited to them. An `integration` token that names none may do nothing. A scope that begins
+with the name of a resource of this service and `:` and is not in the last column is refused, whoever bears it.
 
 """
 

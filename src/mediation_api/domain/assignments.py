@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mediation_api.domain import facts, target
+from mediation_api.domain.access import Actor
+from mediation_api.domain.authority import require_other_than
 from mediation_api.domain.errors import (
     AlreadyAttested,
     MediatorAssigned,
     MediatorConflicted,
     MediatorInactive,
+    MediatorIsParty,
     NotFound,
     StateConflict,
 )
@@ -34,6 +37,8 @@ class Assignment:
     assignment_id: UUID
     mediator_id: UUID
     state: AssignmentState
+    subject: str = ""
+    """The subject of the mediator's token."""
     notes_destroyed: bool = False
 
 
@@ -42,17 +47,26 @@ class Mediator:
     """What proposing a case needs to know of somebody on the roster."""
 
     mediator_id: UUID
+    subject: str
     active: bool
+    is_party: bool = False
+    """An officer of the complaint, by employee number or by the subject that answered as one."""
+    declared_conflict: bool = False
+    """In this case of the complaint, or in an earlier one."""
 
 
-def propose(case: "Case", mediator: Mediator, *, assignment_id: UUID, at: datetime, policy: "Policy") -> "Facts":
+def propose(
+    case: "Case", mediator: Mediator, *, assignment_id: UUID, by: Actor, at: datetime, policy: "Policy"
+) -> "Facts":
     """Propose the case to a mediator, who has so many working days to answer.
 
     Somebody who was proposed before and has not answered is released.
 
     Raises:
+        SecondPersonRequired: staff propose themselves.
         MediatorInactive: not active on the roster.
-        MediatorConflicted: declared a conflict in this case, or withdrew from it.
+        MediatorIsParty: an officer of the complaint.
+        MediatorConflicted: declared a conflict in a case of this complaint, or withdrew from this one.
         MediatorAssigned: the case has a mediator.
     """
     case.require_open()
@@ -60,9 +74,12 @@ def propose(case: "Case", mediator: Mediator, *, assignment_id: UUID, at: dateti
         raise StateConflict
     if case.mediator is not None:
         raise MediatorAssigned
+    require_other_than(mediator.subject, by=by)
     if not mediator.active:
         raise MediatorInactive
-    if any(
+    if mediator.is_party:
+        raise MediatorIsParty
+    if mediator.declared_conflict or any(
         a.mediator_id == mediator.mediator_id and a.state in {AssignmentState.CONFLICTED, AssignmentState.RECUSED}
         for a in case.assignments
     ):
@@ -100,14 +117,16 @@ def decline(case: "Case", assignment_id: UUID) -> "Facts":
     return (facts.AssignmentDeclined(assignment_id=assignment_id),)
 
 
-def recuse(case: "Case", assignment_id: UUID) -> "Facts":
+def recuse(case: "Case", assignment_id: UUID, *, by: Actor) -> "Facts":
     """Leave a case after accepting it. A session ahead is cancelled, one under way is adjourned.
 
     Raises:
+        SecondPersonRequired: staff decide about themselves; they leave as the mediator they are.
         StateConflict: the mediator had not accepted, or the sessions are over.
     """
     case.require_open()
     assignment = _assignment(case, assignment_id)
+    require_other_than(assignment.subject, by=by)
     if assignment.state is not AssignmentState.ACCEPTED or case.state is State.CONCLUDED:
         raise StateConflict
     recused = facts.MediatorRecused(assignment_id=assignment_id)

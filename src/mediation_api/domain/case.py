@@ -15,17 +15,21 @@ from mediation_api.domain import facts, lifecycle, screening, target
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.agreements import Agreement
 from mediation_api.domain.assignments import Assignment
+from mediation_api.domain.authority import Given
 from mediation_api.domain.errors import (
     AbsencesTooFew,
     AlreadyAnswered,
     CaseClosed,
     ConditionsMissing,
     DirectorRequired,
+    GuardianAgreed,
     GuardianMissing,
     Invalid,
     Missing,
+    NotAMinor,
     NotAsked,
     NotFound,
+    NotInSession,
     PartyLeft,
     StateConflict,
 )
@@ -156,14 +160,35 @@ class Case:
             raise ConditionsMissing(missing)
         return (screened, *self._ask(self.moved(Event.FOUND_ELIGIBLE), self.participants))
 
-    def approve(self, approver: Approver, *, approved: bool, unit: str | None, approval_id: UUID) -> Facts:
+    def approve(
+        self,
+        approver: Approver,
+        *,
+        approved: bool,
+        unit: str | None,
+        given: Given,
+        approval_id: UUID,
+        by: Actor,
+        today: date,
+    ) -> Facts:
         """Record the word of an approver whom the city requires. A refusal closes the case as ineligible.
 
         Raises:
+            DirectorRequired: somebody else speaks for a director.
+            Invalid: it is not said who gave the approval, when and how.
             StateConflict: a refusal comes after the parties have been asked; the mediator or the parties end it then.
         """
+        given.require_fit(approver, by=by, today=today)
         self.require_open()
-        recorded = facts.ApprovalRecorded(approval_id=approval_id, approver=approver, approved=approved, unit=unit)
+        recorded = facts.ApprovalRecorded(
+            approval_id=approval_id,
+            approver=approver,
+            approved=approved,
+            unit=unit,
+            given_by=given.by,
+            given_on=given.on,
+            channel=given.channel,
+        )
         if approved:
             return (recorded,)
         return (recorded, *self.close(Event.FOUND_INELIGIBLE))
@@ -186,21 +211,47 @@ class Case:
 
     # ── taking part and leaving ────────────────────────────────────────────────────────────────────────────────────
 
+    def guardian_agrees(
+        self, party_id: UUID, *, disclosure: Text, channel: Channel, guardian_consent_id: UUID
+    ) -> Facts:
+        """Record that the guardian of a minor told the office that they agree. The minor answers for itself.
+
+        Raises:
+            NotAsked, PartyLeft: it is not this party's turn.
+            NotAMinor: the party answers alone.
+            GuardianMissing: no guardian is on file who could agree.
+            GuardianAgreed: this guardian did before.
+        """
+        party = self.participant(party_id)
+        if not party.takes_part:
+            raise PartyLeft
+        self.require_open()
+        if not party.minor:
+            raise NotAMinor
+        if not party.guardian_on_file:
+            raise GuardianMissing
+        if party.guardian_consent_id is not None:
+            raise GuardianAgreed
+        if party.standing is Standing.WAITING:
+            raise NotAsked
+        return (
+            facts.GuardianConsented(
+                guardian_consent_id=guardian_consent_id,
+                party_id=party_id,
+                disclosure_sha256=disclosure.sha256,
+                disclosure=disclosure,
+                channel=channel,
+            ),
+        )
+
     def answer(
-        self,
-        party_id: UUID,
-        decision: Decision,
-        *,
-        disclosure: Text,
-        channel: Channel,
-        guardian_agreed: bool,
-        consent_id: UUID,
+        self, party_id: UUID, decision: Decision, *, disclosure: Text, channel: Channel, consent_id: UUID
     ) -> Facts:
         """Record one party's answer to the disclosure it was shown. One refusal never binds the rest.
 
         Raises:
             NotAsked, AlreadyAnswered, PartyLeft: it is not this party's turn.
-            GuardianMissing: a minor agrees without a guardian.
+            GuardianMissing: a minor agrees, and the office has no guardian's consent on record.
         """
         party = self.participant(party_id)
         # Before the state of the case: who has left must not learn from a refusal whether the others go on.
@@ -214,7 +265,8 @@ class Case:
         if party.standing is Standing.AGREED:
             raise AlreadyAnswered
         agrees = decision is Decision.AGREED
-        if agrees and party.minor and not (party.guardian_on_file and guardian_agreed):
+        guardian_consent_id = party.guardian_consent_id if agrees and party.minor else None
+        if agrees and party.minor and not (party.guardian_on_file and guardian_consent_id):
             raise GuardianMissing
         given = facts.ConsentGiven(
             consent_id=consent_id,
@@ -223,7 +275,7 @@ class Case:
             disclosure_sha256=disclosure.sha256,
             disclosure=disclosure,
             channel=channel,
-            guardian_agreed=guardian_agreed,
+            guardian_consent_id=guardian_consent_id,
         )
         standing = Standing.AGREED if agrees else Standing.DECLINED
         return (given, *self._after(replace(party, standing=standing), Event.SIDE_DECLINED))
@@ -235,11 +287,14 @@ class Case:
         may say so whatever became of the case, so that the answer does not tell whether the others go on.
 
         Raises:
+            NotInSession: a mediator says so for a party, and no session is under way.
             CaseClosed: the case closed before the party said so.
         """
         party = self.participant(party_id)
         if party.withdrawal_id is not None:
             return ()
+        if channel is Channel.SESSION and self.state is not State.IN_SESSION:
+            raise NotInSession
         left = facts.PartyWithdrew(withdrawal_id=withdrawal_id, party_id=party_id, channel=channel)
         if not party.takes_part:
             return (left,)

@@ -4,9 +4,11 @@
     ├── NotFound                absent, or not the caller's to know of: the same answer
     ├── NotPermitted            the caller's role may not do this to anybody's object
     │   ├── OfficeFilter        nor look for objects by what it does not see of them
-    │   └── ScopeMissing        the role may, but this token is limited to something else
+    │   ├── ScopeMissing        the role may, but this token is limited to something else
+    │   └── ScopeUnknown        the token names a scope of this service that there is not
     ├── Unauthenticated         no token, or one that does not prove who is calling
     │   ├── TokenExpired
+    │   ├── TokenRevoked        the access code that it was given for no longer speaks for anybody
     │   └── AccessCodeInvalid   wrong, replaced or unknown: the same answer
     ├── Invalid                 understood, but a field breaks a rule of its own
     └── Conflict                well-formed, but the rules of mediation say no
@@ -52,14 +54,19 @@ class OfficeFilter(NotPermitted):
 
 
 class ScopeMissing(NotPermitted):
-    """`scope` is the one that the token would have to name."""
+    """`scope` is the one that the token would have to name; None where any of this service's would do."""
 
     code = "insufficient-scope"
     detail = "Your token is limited to scopes that do not include this operation's."
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str | None) -> None:
         super().__init__()
         self.scope = scope
+
+
+class ScopeUnknown(NotPermitted):
+    code = "unknown-scope"
+    detail = "Your token names a scope of this service that does not exist. Its issuer has to correct it."
 
 
 class Unauthenticated(Refusal):
@@ -72,6 +79,13 @@ class TokenExpired(Unauthenticated):
     detail = "The token has expired; ask for a new one."
 
 
+class TokenRevoked(Unauthenticated):
+    code = "token-revoked"
+    detail = (
+        "The access code that this token was given for is no longer valid. Exchange the current code, or ask staff."
+    )
+
+
 class AccessCodeInvalid(Unauthenticated):
     code = "access-code-invalid"
     detail = "This access code is not valid. Staff can issue a new one."
@@ -81,10 +95,13 @@ FieldRule: TypeAlias = Literal[
     "after-start",
     "complainants-only",
     "in-the-future",
+    "in-the-past",
     "integration-only",
     "no-template",
     "not-before-starts-on",
     "not-expected",
+    "not-for-director",
+    "not-your-channel",
     "officers-only",
     "pause-too-long",
     "required",
@@ -203,7 +220,22 @@ class DisclosureOutdated(Conflict):
 
 class GuardianMissing(Conflict):
     code = "guardian-missing"
-    detail = "A minor agrees together with a guardian: a guardian must be on file, and must agree too."
+    detail = "A minor agrees together with a guardian, whose consent the office must have on record."
+
+
+class GuardianAgreed(Conflict):
+    code = "guardian-already-agreed"
+    detail = "It is on record already that this guardian agrees."
+
+
+class NotAMinor(Conflict):
+    code = "not-a-minor"
+    detail = "This party is no minor, and answers alone."
+
+
+class NotInSession(Conflict):
+    code = "not-in-session"
+    detail = "A mediator records a withdrawal only when it is said in a session that is under way."
 
 
 class DirectorRequired(Conflict):
@@ -249,6 +281,16 @@ class MediatorInactive(Conflict):
 class MediatorConflicted(Conflict):
     code = "mediator-conflicted"
     detail = "This mediator declared a conflict in this case, or withdrew from it."
+
+
+class MediatorIsParty(Conflict):
+    code = "mediator-is-party"
+    detail = "This mediator is a party of the complaint under another role. Nobody mediates a case of their own."
+
+
+class MediatorListed(Conflict):
+    code = "mediator-already-listed"
+    detail = "Another entry of the roster has this employee number: one person, one entry."
 
 
 class MediatorAssigned(Conflict):

@@ -141,13 +141,19 @@ class CoordinatorAssigned(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRecorded(Fact):
-    """An approver that the city requires besides the parties said yes or no. `unit` is set for a unit commander."""
+    """An approver that the city requires besides the parties said yes or no. `unit` is set for a unit commander.
+
+    Who gave it, when and how is set where staff entered it; a director's own is the token's.
+    """
 
     kind = "approval.recorded"
     approval_id: UUID
     approver: Approver
     approved: bool
     unit: str | None
+    given_by: Private[str | None]
+    given_on: date | None
+    channel: Channel | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +198,19 @@ class TargetPaused(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuardianConsented(Fact):
+    """A minor's guardian agreed that the minor takes part, and told the office so."""
+
+    kind = "guardian.consented"
+    audience = Audience.OWN
+    guardian_consent_id: UUID
+    party_id: UUID
+    disclosure_sha256: str
+    disclosure: Private[Text]
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentGiven(Fact):
     kind = "consent.given"
     audience = Audience.OWN
@@ -201,7 +220,7 @@ class ConsentGiven(Fact):
     disclosure_sha256: str
     disclosure: Private[Text]
     channel: Channel
-    guardian_agreed: bool
+    guardian_consent_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -510,6 +529,7 @@ CaseFact: TypeAlias = (
     | ConflictDeclared
     | ConsentGiven
     | CoordinatorAssigned
+    | GuardianConsented
     | MediatorProposed
     | MediatorRecused
     | NotesDestroyed

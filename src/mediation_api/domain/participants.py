@@ -15,6 +15,7 @@ class Participant:
     standing: Standing = Standing.WAITING
     minor: bool = False
     guardian_on_file: bool = False
+    guardian_consent_id: UUID | None = None
     interpreter_language: str | None = None
     unit: str | None = None
     unexcused_absences: int = 0

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 
@@ -45,6 +46,12 @@ class Channel(StrEnum):
     EMAIL = "email"
     IN_PERSON = "in_person"
     INTEGRATION = "integration"
+    SESSION = "session"
+    """Said in a mediation session, to the mediator who leads it."""
+
+
+STAFF_CHANNELS: Final = frozenset({Channel.PHONE, Channel.LETTER, Channel.EMAIL, Channel.IN_PERSON})
+"""How something reaches staff. What a party or a program does itself, or says in a session, does not reach them."""
 
 
 class Disposition(StrEnum):

@@ -20,7 +20,7 @@ from uuid import uuid4
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mediation_api.domain.access import Role
+from mediation_api.domain.access import Role, scopes_of
 from mediation_api.outreach.keys import SigningKey
 from mediation_api.outreach.tokens import CITY_ROLES, sign
 
@@ -53,6 +53,8 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
 ) -> str:
     """Sign a token as the city's identity provider would.
 
+    A program's names each scope that its role can use, unless it is said which: without one it may do nothing.
+
     Raises ValueError for a role that it cannot give (a complainant exchanges an access code), and
     FileNotFoundError before `write_dev_keys`.
     """
@@ -71,6 +73,8 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
     }
     if employee_number is not None:
         claims["employee_number"] = employee_number
+    if scope is None and role is Role.INTEGRATION:
+        scope = " ".join(sorted(scopes_of(role)))
     if scope is not None:
         claims["scope"] = scope
     return sign(claims, dev_signing_key(directory))

@@ -23,7 +23,7 @@ from uuid import UUID
 
 from jose import jws
 
-from mediation_api.domain.access import SCOPES, Actor, Role
+from mediation_api.domain.access import Actor, Role, is_own_scope
 from mediation_api.domain.errors import TokenExpired, Unauthenticated
 from mediation_api.outreach.keys import Keyring, OwnKeys, SigningKey, VerificationKey, base64url, read_object
 
@@ -51,8 +51,6 @@ _TYPES: Final = {
     "at+jwt",
     "application/at+jwt",
 }  # RFC 9068 §2.1: an ID token must not pass for an access token
-
-_OURS: Final = frozenset(SCOPES.values())
 
 logger = logging.getLogger(__name__)
 
@@ -160,13 +158,17 @@ class Issuer:
         """Read the private key from a PEM file. Raises OSError, or ValueError for a key that is not P-256."""
         return cls(SigningKey.from_pem(path.read_bytes()), name=name, audience=audience, lifetime=lifetime)
 
-    def issue(self, party_id: UUID, *, token_id: UUID, now: datetime) -> str:
-        """Give a token that speaks for one party from `now` on, until the lifetime is over."""
+    def issue(self, party_id: UUID, *, code: str, token_id: UUID, now: datetime) -> str:
+        """Give a token that speaks for one party from `now` on, until the lifetime is over.
+
+        `code` is the public part of the access code that it is given for: the token ends with the code.
+        """
         issued = int(now.timestamp())
         claims: dict[str, str | int] = {
             "iss": self._name,
             "aud": self._audience,
             "sub": str(party_id),
+            "code": code,
             "role": Role.COMPLAINANT,
             "iat": issued,
             "exp": issued + int(self._lifetime.total_seconds()),
@@ -229,23 +231,25 @@ def _actor(claims: Mapping[str, object], issuer: TrustedIssuer, roles: frozenset
         party_id = UUID(subject)
         if str(party_id) != subject:  # UUID() also reads braces, URNs and capitals; we never write them
             raise _Refused("sub")
-        return Actor(role, subject, party_id=party_id, scopes=scopes)
-    if role is Role.OFFICER:
-        return Actor(role, subject, employee_number=_text(claims, issuer.employee_number_claim), scopes=scopes)
-    return Actor(role, subject, scopes=scopes)
+        return Actor(role, subject, party_id=party_id, code=_text(claims, "code"), scopes=scopes)
+    number = issuer.employee_number_claim
+    # Whoever else has one may have a part in a case: a mediator is held against it. Providers write null or nothing.
+    has_one = role is Role.OFFICER or claims.get(number) not in (None, "")
+    return Actor(role, subject, employee_number=_text(claims, number) if has_one else None, scopes=scopes)
 
 
 def _scopes(claims: Mapping[str, object]) -> frozenset[str] | None:
-    """Which of this service's scopes the token names, if any (RFC 9068 §2.2.3: words with a space between).
+    """Which scopes under this service's prefix the token names, if any (RFC 9068 §2.2.3: words with a space between).
 
-    Identity providers put words of their own there (`openid`, `email`), which say nothing of this service.
+    Identity providers put words of their own there (`openid`, `email`), which say nothing of this service. Whether
+    there is such a scope is not asked here: `domain.access.reach` refuses the one that there is not.
     """
     if "scope" not in claims:
         return None
     named = claims["scope"]
     if not isinstance(named, str):
         raise _Refused("scope")
-    return frozenset(named.split(" ")) & _OURS or None
+    return frozenset(filter(is_own_scope, named.split(" "))) or None
 
 
 def _text(claims: Mapping[str, object], name: str) -> str:

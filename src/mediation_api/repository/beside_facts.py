@@ -60,7 +60,17 @@ def _differences() -> Iterator[AnySelect]:
         facts.ConsentGiven,
         "consent_id",
         consents.id,
-        {name: consents[name] for name in ("party_id", "decision", "disclosure_sha256", "channel", "guardian_agreed")},
+        {
+            name: consents[name]
+            for name in ("party_id", "decision", "disclosure_sha256", "channel", "guardian_consent_id")
+        },
+    )
+    guardian_consents = t.guardian_consents.c
+    yield _held(
+        facts.GuardianConsented,
+        "guardian_consent_id",
+        guardian_consents.id,
+        {name: guardian_consents[name] for name in ("party_id", "disclosure_sha256", "channel")},
     )
     yield _held(
         facts.PartyWithdrew,
@@ -95,7 +105,7 @@ def _differences() -> Iterator[AnySelect]:
         facts.ApprovalRecorded,
         "approval_id",
         approvals.id,
-        {name: approvals[name] for name in ("approver", "approved", "unit")},
+        {name: approvals[name] for name in ("approver", "approved", "unit", "given_on", "channel")},
     )
     yield _held(
         facts.AbsenceRecorded,

@@ -178,7 +178,7 @@ def _one(kind: Kind) -> AnySelect:
 def _seen_by(kind: Kind) -> AnySelect:
     if kind.relation is Relation.OFFICE:
         return _for_the_office()
-    if kind.relation is Relation.ASSIGNED:
+    if kind.relation is Relation.PROPOSED:
         return _for_the_mediator(kind)
     return _for_a_party(kind.role)
 

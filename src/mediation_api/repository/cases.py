@@ -17,8 +17,10 @@ from sqlalchemy import (
     Insert,
     RowMapping,
     ScalarSelect,
+    String,
     Table,
     Uuid,
+    and_,
     bindparam,
     cast,
     column,
@@ -34,7 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.domain.access import Actor, Reach, Relation
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound
-from mediation_api.domain.facts import Fact, Facts
+from mediation_api.domain.facts import Fact, Facts, GuardianConsented, PartyCorrected
 from mediation_api.repository import tables
 from mediation_api.repository.agreements import case_of_agreement
 from mediation_api.repository.batching import Change, together
@@ -333,8 +335,13 @@ def _whole() -> AnySelect:
         )
         .scalar_subquery()
     )
+    more = {
+        "unexcused_absences": absences,
+        "withdrawal_id": withdrawal,
+        "guardian_consent_id": _guardian_consent(),
+    }
     return _case(
-        _participants({"unexcused_absences": absences, "withdrawal_id": withdrawal}),
+        _participants(more),
         _attendees(),
         nested(
             {"approver": t.approvals.c.approver, "unit": t.approvals.c.unit},
@@ -347,9 +354,11 @@ def _whole() -> AnySelect:
                 "assignment_id": t.assignments.c.id,
                 "mediator_id": t.assignments.c.mediator_id,
                 "state": t.assignments.c.state,
+                "subject": t.mediators.c.subject,
                 "notes_destroyed": t.assignments.c.notes_destroyed_at.is_not(None),
             },
             t.assignments.c.case_id == case_id,
+            t.mediators.c.id == t.assignments.c.mediator_id,
             order_by=t.assignments.c.proposed_at,
         ).label("assignments"),
         nested(
@@ -363,6 +372,37 @@ def _whole() -> AnySelect:
         ).label("sessions"),
         _agreements(),
     )
+
+
+def _guardian_consent() -> AnyColumn:
+    """The consent of a minor's guardian; none, where what is on file of the guardian was corrected after it.
+
+    Before or after is where it stands in the record: both were written under the lock of the party or its case.
+    """
+    t = tables
+    consents, said, corrected = t.guardian_consents.c, t.facts.alias("said").c, t.facts.alias("corrected").c
+    guardian_corrected = select(corrected.id).where(
+        corrected.complaint_id == t.cases.c.complaint_id,
+        corrected.kind == PartyCorrected.kind,
+        corrected.party_id == consents.party_id,
+        corrected.data["changed"].contains(func.jsonb_build_array("guardian_name")),
+        corrected.position > said.position,
+    )
+    is_recorded = and_(
+        said.case_id == consents.case_id,
+        said.kind == GuardianConsented.kind,
+        said.data["guardian_consent_id"].astext == cast(consents.id, String),
+    )
+    found = (
+        select(consents.id)
+        .join(said.id.table, is_recorded)
+        .where(
+            consents.case_id == t.participants.c.case_id,
+            consents.party_id == t.participants.c.party_id,
+            ~guardian_corrected.exists(),
+        )
+    )
+    return found.correlate(t.cases, t.participants).scalar_subquery()
 
 
 def _own_part() -> AnySelect:

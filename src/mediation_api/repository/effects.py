@@ -22,6 +22,7 @@ from mediation_api.repository.sealing import DataKey
 
 TELLING: Final = (
     facts.CaseScreened,
+    facts.ApprovalRecorded,
     facts.AttendeeAdded,
     facts.SessionScheduled,
     facts.SessionRescheduled,
@@ -49,6 +50,15 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             )
         case facts.PartyAsked():
             yield _participant(case_id, fact.party_id).values(standing=Standing.ASKED, asked_at=at)
+        case facts.GuardianConsented():
+            yield _shown(fact)
+            yield insert(tables.guardian_consents).values(
+                **row,
+                id=fact.guardian_consent_id,
+                party_id=fact.party_id,
+                disclosure_sha256=fact.disclosure_sha256,
+                channel=fact.channel,
+            )
         case facts.ConsentGiven():
             yield from _consent(fact, case_id, said)
         case facts.PartyWithdrew():
@@ -73,7 +83,14 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             )
         case facts.ApprovalRecorded():
             yield insert(tables.approvals).values(
-                **row, id=fact.approval_id, approver=fact.approver, approved=fact.approved, unit=fact.unit
+                **row,
+                id=fact.approval_id,
+                approver=fact.approver,
+                approved=fact.approved,
+                unit=fact.unit,
+                given_on=fact.given_on,
+                channel=fact.channel,
+                **_sealed(key, tables.approvals, fact.approval_id, given_by=fact.given_by),
             )
         case facts.TargetPaused():
             yield insert(tables.pauses).values(
@@ -208,18 +225,19 @@ def _open(fact: facts.CaseOpened, at: datetime) -> Executable:
     )
 
 
-def _consent(fact: facts.ConsentGiven, case_id: UUID, said: dict[str, object]) -> Iterator[Executable]:
-    # What was shown is kept word for word, whatever becomes of the settings or the next version.
-    yield (
-        insert(tables.disclosures)
-        .values(
-            sha256=fact.disclosure_sha256,
-            version=fact.disclosure.version,
-            language=fact.disclosure.languages[0],
-            body=fact.disclosure.body,
-        )
-        .on_conflict_do_nothing()
+def _shown(fact: facts.ConsentGiven | facts.GuardianConsented) -> Executable:
+    """What was shown is kept word for word, whatever becomes of the settings or the next version."""
+    written = insert(tables.disclosures).values(
+        sha256=fact.disclosure_sha256,
+        version=fact.disclosure.version,
+        language=fact.disclosure.languages[0],
+        body=fact.disclosure.body,
     )
+    return written.on_conflict_do_nothing()
+
+
+def _consent(fact: facts.ConsentGiven, case_id: UUID, said: dict[str, object]) -> Iterator[Executable]:
+    yield _shown(fact)
     yield insert(tables.consents).values(
         **said,
         id=fact.consent_id,
@@ -228,7 +246,7 @@ def _consent(fact: facts.ConsentGiven, case_id: UUID, said: dict[str, object]) -
         decision=fact.decision,
         disclosure_sha256=fact.disclosure_sha256,
         channel=fact.channel,
-        guardian_agreed=fact.guardian_agreed,
+        guardian_consent_id=fact.guardian_consent_id,
     )
     if fact.decision is Decision.AGREED:
         yield _participant(case_id, fact.party_id).values(standing=Standing.AGREED)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.assignments import Mediator
-from mediation_api.domain.errors import NotFound, SubjectTaken
+from mediation_api.domain.errors import Conflict, MediatorIsParty, MediatorListed, NotFound, SubjectTaken
 from mediation_api.domain.values import AssignmentState
 from mediation_api.repository import tables as t
 from mediation_api.repository.cases import constraint_of, write_facts
@@ -21,7 +21,15 @@ from mediation_api.repository.data_keys import data_key, new_data_key, opened, o
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, given, read_page
-from mediation_api.repository.reach import WANTED, Kind, asking, is_own_mediator, kind_of
+from mediation_api.repository.reach import (
+    WANTED,
+    Kind,
+    asking,
+    is_officer_of,
+    is_own_mediator,
+    kind_of,
+    mediates_own_case,
+)
 from mediation_api.repository.recording import recorded
 
 Values: TypeAlias = Mapping[str, object]
@@ -46,7 +54,11 @@ class Mediators:
         self._connection = connection
 
     async def add(self, mediator_id: UUID, values: Values, *, by: Actor, at: datetime) -> None:
-        """Put somebody on the roster. Raises SubjectTaken: another signs in with that subject."""
+        """Put somebody on the roster.
+
+        Raises:
+            SubjectTaken, MediatorListed: another entry has that subject, or that employee number.
+        """
         key, written = new_data_key(self._connection, mediator_id)
         row = insert(t.mediators).values(
             **key.sealed_row(t.mediators, mediator_id, values), id=mediator_id, added_at=at
@@ -59,7 +71,7 @@ class Mediators:
         await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
 
     async def correct(self, mediator_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
-        """Correct an entry of the roster. Raises NotFound, SubjectTaken."""
+        """Correct an entry of the roster. Raises NotFound, SubjectTaken, MediatorListed, MediatorIsParty."""
         key = await data_key(self._connection, mediator_id)
         try:
             corrected = await self._connection.execute(
@@ -79,13 +91,20 @@ class Mediators:
         """Lock an entry, so that what is read of it next is what will be changed. Raises NotFound."""
         await lock_row(self._connection, t.mediators, mediator_id)
 
-    async def candidate(self, mediator_id: UUID) -> Mediator | None:
-        """What proposing a case needs to know of a mediator; None where there is nobody of that id."""
-        found = await self._connection.execute(
-            select(t.mediators.c.id, t.mediators.c.active).where(t.mediators.c.id == mediator_id)
+    async def subject_of(self, mediator_id: UUID) -> str:
+        """The subject of an entry's token. Raises NotFound."""
+        subject: str | None = await self._connection.scalar(
+            select(t.mediators.c.subject).where(t.mediators.c.id == mediator_id)
         )
-        row = found.first()
-        return None if row is None else Mediator(mediator_id=row.id, active=row.active)
+        if subject is None:
+            raise NotFound
+        return subject
+
+    async def candidate(self, mediator_id: UUID, complaint_id: UUID) -> Mediator | None:
+        """What proposing a case of a complaint needs to know of a mediator; None where there is nobody of that id."""
+        found = await self._connection.execute(_candidate(), {"wanted": mediator_id, "of_complaint": complaint_id})
+        row = found.mappings().first()
+        return None if row is None else Mediator(**row)
 
     async def get(self, mediator_id: UUID, reach: Reach) -> RowMapping:
         """One entry of the roster; a mediator reaches their own. Raises NotFound."""
@@ -137,8 +156,29 @@ def _assignments(kind: Kind, conditions: Conditions) -> AnySelect:
     return (
         select(t.assignments, opened(t.mediators.c.name).label("mediator_name"))
         .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
-        .where(is_own_mediator(kind), *conditions)
+        .where(is_own_mediator(kind), ~mediates_own_case(kind), *conditions)
     )
+
+
+@cache
+def _candidate() -> AnySelect:
+    m, complaint = t.mediators.c, bindparam("of_complaint", type_=Uuid)
+    declared = (
+        select(t.assignments.c.id)
+        .join(t.cases, t.cases.c.id == t.assignments.c.case_id)
+        .where(
+            t.cases.c.complaint_id == complaint,
+            t.assignments.c.mediator_id == m.id,
+            t.assignments.c.state == AssignmentState.CONFLICTED,
+        )
+    )
+    return select(
+        m.id.label("mediator_id"),
+        m.subject,
+        m.active,
+        is_officer_of(complaint, subject=m.subject, numbers=(m.employee_number_index,)).label("is_party"),
+        declared.exists().label("declared_conflict"),
+    ).where(m.id == WANTED)
 
 
 @cache
@@ -148,5 +188,14 @@ def _assignment(kind: Kind) -> AnySelect:
     return recorded(_assignments(kind, _THIS_ASSIGNMENT), kind, complaint=complaint, case=case_id)
 
 
+_TAKEN: Final[Mapping[str, type[Conflict]]] = {
+    "uq_mediators_subject": SubjectTaken,
+    "uq_mediators_employee_number_index": MediatorListed,
+    "mediator_is_party": MediatorIsParty,
+}
+"""What a constraint of the roster refuses."""
+
+
 def _taken(error: IntegrityError) -> Exception:
-    return SubjectTaken() if constraint_of(error) == "uq_mediators_subject" else error
+    refusal = _TAKEN.get(constraint_of(error) or "")
+    return error if refusal is None else refusal()

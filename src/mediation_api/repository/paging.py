@@ -105,7 +105,7 @@ def _paged(
     statement: AnySelect, by: Order, listed: AnyColumn | None, kind: Kind | None, *, continued: bool
 ) -> AnySelect:
     key, id_, descending = by
-    if kind is not None and kind.relation in {Relation.OWN, Relation.ASSIGNED}:
+    if kind is not None and kind.relation in {Relation.OWN, Relation.PROPOSED, Relation.ASSIGNED}:
         keys = statement.with_only_columns(key.label("key"), id_.label("id"), maintain_column_froms=True)
         theirs = keys.cte("theirs").prefix_with("MATERIALIZED")
         # What a row costs is paid for the page alone: it is chosen by the keys, before anything else is read.

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.access_codes import AccessCode, digest
-from mediation_api.domain.errors import NotFound, PartyAlreadyListed
+from mediation_api.domain.errors import MediatorIsParty, NotFound, PartyAlreadyListed
 from mediation_api.domain.lifecycle import OPEN
 from mediation_api.domain.values import Side
 from mediation_api.repository import tables
@@ -48,6 +48,7 @@ class Parties:
 
         Raises:
             PartyAlreadyListed: an officer is already a party, or is listed twice.
+            MediatorIsParty: an officer is the mediator of the complaint's open case.
         """
         key = await data_key(self._connection, complaint_id)
         of_complaint = {"complaint_id": complaint_id, "added_at": at}
@@ -67,6 +68,7 @@ class Parties:
         Raises:
             NotFound: there is none, or not for this caller.
             PartyAlreadyListed: another officer of the complaint has that employee number.
+            MediatorIsParty: the mediator of the complaint's open case has it.
         """
         parties = tables.parties
         key = await data_key(self._connection, party_id, OF_PARTY)
@@ -128,7 +130,7 @@ class Parties:
         """Keep the keyed hash of a new code. The code before it stops working."""
         codes = tables.access_codes
         await self._connection.execute(
-            codes.update().where(codes.c.party_id == party_id, codes.c.replaced_at.is_(None)).values(replaced_at=at)
+            codes.update().where(codes.c.party_id == party_id, codes.c.ended_at.is_(None)).values(ended_at=at)
         )
         await self._connection.execute(
             insert(codes).values(lookup=code.lookup, party_id=party_id, digest=digest(code, secret), issued_at=at)
@@ -137,10 +139,10 @@ class Parties:
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
 
     async def find_code(self, lookup: str) -> StoredCode | None:
-        """What is kept of the code with this public part, unless it was replaced."""
+        """What is kept of the code with this public part, unless it has ended."""
         codes = tables.access_codes
         found = await self._connection.execute(
-            select(codes.c.party_id, codes.c.digest).where(codes.c.lookup == lookup, codes.c.replaced_at.is_(None))
+            select(codes.c.party_id, codes.c.digest).where(codes.c.lookup == lookup, codes.c.ended_at.is_(None))
         )
         row = found.first()
         return None if row is None else StoredCode(row.party_id, row.digest)
@@ -167,6 +169,8 @@ def _of_complaint(kind: Kind) -> AnySelect:
 
 
 def _listed_twice(error: IntegrityError) -> Exception:
+    if constraint_of(error) == "mediator_is_party":
+        return MediatorIsParty()
     if constraint_of(error) == "uq_parties_complaint_id_employee_number_index":
         return PartyAlreadyListed()
     return error

@@ -13,24 +13,27 @@ from functools import cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, String, Uuid, and_, bindparam, exists, false, select, true
+from sqlalchemy import ColumnElement, FromClause, String, Uuid, and_, bindparam, exists, false, or_, select, true
 
 from mediation_api.domain.access import Reach, Relation, Role
 from mediation_api.domain.lifecycle import SHARED
 from mediation_api.domain.readings import Reading
 from mediation_api.domain.values import AssignmentState, Side, Standing
-from mediation_api.repository.nesting import AnySelect
+from mediation_api.repository.nesting import AnyColumn, AnySelect
 from mediation_api.repository.tables import (
     assignments,
     cases,
     complaints,
+    consents,
     mandatory_reports,
     mediators,
     participants,
     parties,
+    withdrawals,
 )
 
 HERE = (AssignmentState.PROPOSED, AssignmentState.ACCEPTED)
+ACCEPTED = (AssignmentState.ACCEPTED,)
 TOOK_ON = (AssignmentState.ACCEPTED, AssignmentState.RECUSED)
 GONE = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED)
 
@@ -89,10 +92,12 @@ def sees_case(kind: Kind) -> ColumnElement[bool]:
     """Whether the caller reaches a row of `cases`."""
     if kind.relation is Relation.OFFICE:
         return true()
+    if kind.relation is Relation.PROPOSED:
+        return and_(_is_mediator(HERE), ~_mediator_is_party(cases.c.complaint_id))
     if kind.relation is Relation.ASSIGNED:
-        return _is_mediator(HERE)
+        return and_(_is_mediator(ACCEPTED), ~_mediator_is_party(cases.c.complaint_id))
     if kind.relation is Relation.MEDIATED:
-        return _is_mediator(TOOK_ON)
+        return and_(_is_mediator(TOOK_ON), ~_mediator_is_party(cases.c.complaint_id))
     if kind.relation is Relation.OWN:
         return own_participation(kind.role).where(participants.c.case_id == cases.c.id).exists().correlate(cases)
     return false()
@@ -106,6 +111,40 @@ def _is_mediator(states: tuple[AssignmentState, ...]) -> ColumnElement[bool]:
         mediators.c.subject == SUBJECT,
     )
     return mediates.correlate(cases)
+
+
+def is_officer_of(complaint: AnyColumn, *, subject: AnyColumn, numbers: tuple[AnyColumn, ...]) -> ColumnElement[bool]:
+    """Whether somebody is an officer of a complaint: by employee number, or by the subject that answered as one."""
+    p, of_complaint = parties.alias("officer").c, cases.alias("of_complaint").c
+    by_number = select(p.id).where(p.complaint_id == complaint, p.employee_number_index.in_(numbers))
+    said = (consents, withdrawals)
+    by_subject = (
+        select(each.c.id)
+        .join(of_complaint.id.table, of_complaint.id == each.c.case_id)
+        .where(of_complaint.complaint_id == complaint, each.c.by_role == Role.OFFICER, each.c.by == subject)
+        for each in said
+    )
+    return or_(
+        *(
+            found.correlate_except(p.id.table, of_complaint.id.table, *said).exists()
+            for found in (by_number, *by_subject)
+        )
+    )
+
+
+def _mediator_is_party(complaint: AnyColumn) -> ColumnElement[bool]:
+    """Whether the caller, a mediator, is a party of a complaint under another role."""
+    m = mediators.alias("themselves").c
+    number = select(m.employee_number_index).where(m.subject == SUBJECT).scalar_subquery()
+    return is_officer_of(complaint, subject=SUBJECT, numbers=(_NUMBER, number))
+
+
+def mediates_own_case(kind: Kind) -> ColumnElement[bool]:
+    """Whether a row of `assignments` is of a complaint that the caller, a mediator, is a party of."""
+    if kind.relation is Relation.OFFICE:
+        return false()
+    complaint = select(cases.c.complaint_id).where(cases.c.id == assignments.c.case_id).correlate(assignments)
+    return _mediator_is_party(complaint.scalar_subquery())
 
 
 def sees_report(kind: Kind) -> ColumnElement[bool]:
@@ -146,7 +185,7 @@ def is_own_mediator(kind: Kind) -> ColumnElement[bool]:
     """Whether a row of `mediators` is within reach: all for the office, their own for a mediator."""
     if kind.relation is Relation.OFFICE:
         return true()
-    if kind.relation in {Relation.ASSIGNED, Relation.MEDIATED}:
+    if kind.relation in {Relation.PROPOSED, Relation.ASSIGNED, Relation.MEDIATED}:
         return mediators.c.subject == SUBJECT
     return false()
 

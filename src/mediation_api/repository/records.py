@@ -26,6 +26,10 @@ class CaseRecords:
         """The answers: all for the office, its own for a party. Raises NotFound: not this case."""
         return await self._of(t.consents, case_id, reach)
 
+    async def guardian_consents(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The consents of guardians: all for the office, its own guardian's for a minor. Raises NotFound."""
+        return await self._of(t.guardian_consents, case_id, reach)
+
     async def withdrawals(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The withdrawals: all for the office, its own for a party. Raises NotFound: not this case."""
         return await self._of(t.withdrawals, case_id, reach)
@@ -45,6 +49,14 @@ class CaseRecords:
     async def consent_of(self, case_id: UUID, party_id: UUID, reach: Reach) -> RowMapping:
         """The answer of one party. Raises NotFound."""
         return _of_party(await self.consents(case_id, reach), party_id)
+
+    async def guardian_consent(self, case_id: UUID, guardian_consent_id: UUID, reach: Reach) -> RowMapping:
+        """One consent of a guardian. Raises NotFound."""
+        return _of_id(await self.guardian_consents(case_id, reach), guardian_consent_id)
+
+    async def approval(self, case_id: UUID, approval_id: UUID, reach: Reach) -> RowMapping:
+        """One approval. Raises NotFound."""
+        return _of_id(await self.approvals(case_id, reach), approval_id)
 
     async def withdrawal_of(self, case_id: UUID, party_id: UUID, reach: Reach) -> RowMapping:
         """The withdrawal of one party. Raises NotFound."""
@@ -90,5 +102,12 @@ def _of_case(records: Table, kind: Kind) -> AnySelect:
 def _of_party(rows: Sequence[RowMapping], party_id: UUID) -> RowMapping:
     for row in rows:
         if row["party_id"] == party_id:
+            return row
+    raise NotFound
+
+
+def _of_id(rows: Sequence[RowMapping], id_: UUID) -> RowMapping:
+    for row in rows:
+        if row["id"] == id_:
             return row
     raise NotFound

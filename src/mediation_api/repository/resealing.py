@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -81,7 +82,8 @@ async def rotate(settings: Settings) -> Rotation:
     async with _engine(settings) as engine:
         for _ in range(_ROUNDS):
             done.wrapped += await _through(engine, _wrap)
-            done.hashed += await _through(engine, _hash)
+            for table in _NUMBERED:
+                done.hashed += await _through(engine, partial(_hash, table))
             if (await _standing(engine)).is_done:
                 break
             await asyncio.sleep(_BETWEEN_ROUNDS_SECONDS)  # somebody held a row
@@ -180,18 +182,20 @@ async def _wrap(connection: AsyncConnection, after: UUID) -> Batch:
     return rows[-1].id, len(rows)
 
 
-def _is_unhashed(mark: str) -> ColumnElement[bool]:
+_NUMBERED: Final = (tables.parties, tables.mediators)
+"""The tables with an employee number, and the hash by which it is found."""
+
+
+def _is_unhashed(table: Table, mark: str) -> ColumnElement[bool]:
     """Whether the hash of an employee number is of another search secret, or lacking."""
-    p = tables.parties.c
-    by_hash = func.coalesce(type_coerce(p.employee_number_index, String), "")
-    return and_(p.employee_number.is_not(None), ~func.starts_with(by_hash, f"{mark}."))
+    by_hash = func.coalesce(type_coerce(table.c.employee_number_index, String), "")
+    return and_(table.c.employee_number.is_not(None), ~func.starts_with(by_hash, f"{mark}."))
 
 
-async def _hash(connection: AsyncConnection, after: UUID) -> Batch:
-    table = tables.parties
+async def _hash(table: Table, connection: AsyncConnection, after: UUID) -> Batch:
     found = await connection.execute(
         select(table.c.id, opened(table.c.employee_number))
-        .where(table.c.id > after, _is_unhashed(keyring(connection.dialect).search_mark))
+        .where(table.c.id > after, _is_unhashed(table, keyring(connection.dialect).search_mark))
         .order_by(table.c.id)
         .limit(_BATCH)
         .with_for_update(key_share=True, skip_locked=True, of=table)
@@ -214,7 +218,9 @@ async def _standing(engine: AsyncEngine) -> Standing:
         keys = (
             await connection.execute(select(k.key_id, func.count().label("rows")).group_by(k.key_id).order_by(k.key_id))
         ).all()
-        unhashed = await _count(connection, tables.parties, _is_unhashed(ring.search_mark))
+        unhashed = 0
+        for table in _NUMBERED:
+            unhashed += await _count(connection, table, _is_unhashed(table, ring.search_mark))
     return Standing({row.key_id: row.rows for row in keys}, unhashed, ring.current)
 
 

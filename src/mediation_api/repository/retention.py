@@ -81,6 +81,7 @@ PLACES: Final[Mapping[DataKind, Sequence[Place]]] = MappingProxyType(
         DataKind.ACCOUNT: (
             Place(t.complaints, {"narrative": "", "incident_place": None}),
             Place(t.screenings, {"reason": ""}),
+            Place(t.approvals, {"given_by": ""}),
         ),
         DataKind.IDENTITY: (
             Place(
@@ -115,8 +116,12 @@ async def purge_due(engine: AsyncEngine, periods: Periods, at: datetime) -> Coun
 async def erase(connection: AsyncConnection, party_id: UUID, complaint_id: UUID, *, by: Actor, at: datetime) -> None:
     """Empty what is held of one party of a locked complaint, with a tombstone for each kind.
 
-    What a complainant told goes with it where there is no other: it is nobody else's.
+    What a complainant told goes with it where there is no other: it is nobody else's. The access code ends, and with it
+    every token that was given for it.
     """
+    codes = t.access_codes
+    live = codes.update().where(codes.c.party_id == party_id, codes.c.ended_at.is_(None))
+    await connection.execute(live.values(ended_at=at))
     p = t.parties.c
     complainants = select(p.id).where(p.complaint_id == complaint_id, p.side == Side.COMPLAINANT)
     alone = (await connection.scalars(complainants)).all() == [party_id]

@@ -40,6 +40,7 @@ from mediation_api.domain.readings import Purpose
 from mediation_api.domain.screening import Outcome
 from mediation_api.domain.target import PauseReason
 from mediation_api.domain.values import (
+    STAFF_CHANNELS,
     AgreementKind,
     Approver,
     AssignmentState,
@@ -108,6 +109,11 @@ def _by() -> tuple[Column[object], CheckConstraint, Column[object]]:
     return (Column("by_role", String, nullable=False), _one_of("by_role", Role), Column("by", String, nullable=False))
 
 
+_PARTY_OR_STAFF = (
+    "CASE WHEN by_role IN ('complainant', 'officer') THEN channel = 'portal' "
+    f"ELSE by_role IN ('intake', 'coordinator', 'director') AND {_in('channel', STAFF_CHANNELS)} END"
+)
+"""Whether a channel is that of whoever says something: a party its own, staff those by which something reaches them."""
 OPEN_STATES = text(_in("state", OPEN))
 LIVE_SESSION = text(_in("state", {SessionState.SCHEDULED, SessionState.IN_PROGRESS}))
 STREAM = text("coalesce(report_id, case_id, complaint_id, mediator_id)")
@@ -145,6 +151,11 @@ complaints = Table(
     _instant("filed_at"),
     *_by(),
     _one_of("channel", Channel),
+    CheckConstraint(
+        "(channel = 'portal') = (by_role = 'public') AND (channel = 'integration') = (by_role = 'integration') "
+        "AND channel <> 'session'",
+        name="own_channel",
+    ),
     UniqueConstraint("by", "external_reference"),
     Index("ix_complaints_filed_at_id", "filed_at", "id"),
     Index("ix_complaints_by_filed_at_id", "by", "filed_at", "id"),
@@ -202,8 +213,9 @@ access_codes = Table(
     Column("party_id", Uuid, ForeignKey("parties.id"), nullable=False),
     Column("digest", LargeBinary, nullable=False),
     _instant("issued_at"),
-    _instant("replaced_at", nullable=True),
-    Index("uq_access_codes_live", "party_id", unique=True, postgresql_where=text("replaced_at IS NULL")),
+    # When it was replaced, or the person whom it speaks for was erased: nothing else ends a code, or a token of it.
+    _instant("ended_at", nullable=True),
+    Index("uq_access_codes_live", "party_id", unique=True, postgresql_where=text("ended_at IS NULL")),
 )
 
 cases = Table(
@@ -291,9 +303,19 @@ approvals = Table(
     Column("approver", String, nullable=False),
     Column("approved", Boolean, nullable=False),
     Column("unit", String),
+    Column("given_by", Sealed),
+    Column("given_on", Date),
+    Column("channel", String),
     _instant("at"),
     *_by(),
     _one_of("approver", Approver),
+    CheckConstraint(_in("channel", STAFF_CHANNELS), name="channel"),
+    # A director's comes from a director's token. Of another approver it stands who gave it, when and how; a name is
+    # emptied when its period is over, and then it is an empty text.
+    CheckConstraint("approver <> 'director' OR by_role = 'director'", name="director"),
+    CheckConstraint(
+        "num_nonnulls(given_by, given_on, channel) = CASE approver WHEN 'director' THEN 0 ELSE 3 END", name="given"
+    ),
     Index("ix_approvals_case_id", "case_id"),
 )
 
@@ -306,6 +328,27 @@ disclosures = Table(
     Column("body", Text, nullable=False),
 )
 
+guardian_consents = Table(
+    "guardian_consents",
+    metadata,
+    _id(),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("disclosure_sha256", String, ForeignKey("disclosures.sha256"), nullable=False),
+    Column("channel", String, nullable=False),
+    _instant("at"),
+    *_by(),
+    _participant(),
+    CheckConstraint(_in("channel", STAFF_CHANNELS), name="channel"),
+    CheckConstraint(_in("by_role", {Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR}), name="by_staff"),
+    UniqueConstraint("id", "case_id", "party_id"),
+    Index("ix_guardian_consents_case_id_party_id", "case_id", "party_id"),
+)
+"""That a minor's guardian agrees, as staff recorded it. Another guardian is asked again, and has a row of their own.
+
+A trigger on `consents` refuses a minor's without one.
+"""
+
 consents = Table(
     "consents",
     metadata,
@@ -315,12 +358,18 @@ consents = Table(
     Column("decision", String, nullable=False),
     Column("disclosure_sha256", String, ForeignKey("disclosures.sha256"), nullable=False),
     Column("channel", String, nullable=False),
-    Column("guardian_agreed", Boolean, nullable=False),
+    Column("guardian_consent_id", Uuid),
     _instant("at"),
     *_by(),
     _participant(),
+    ForeignKeyConstraint(
+        ["guardian_consent_id", "case_id", "party_id"],
+        ["guardian_consents.id", "guardian_consents.case_id", "guardian_consents.party_id"],
+    ),
     _one_of("decision", Decision),
     _one_of("channel", Channel),
+    CheckConstraint(_PARTY_OR_STAFF, name="own_channel"),
+    CheckConstraint("decision = 'agreed' OR guardian_consent_id IS NULL", name="guardian"),
     UniqueConstraint("case_id", "party_id"),
 )
 
@@ -335,6 +384,9 @@ withdrawals = Table(
     *_by(),
     _participant(),
     _one_of("channel", Channel),
+    CheckConstraint(
+        f"CASE by_role WHEN 'mediator' THEN channel = 'session' ELSE {_PARTY_OR_STAFF} END", name="own_channel"
+    ),
     UniqueConstraint("case_id", "party_id"),
 )
 
@@ -344,6 +396,9 @@ mediators = Table(
     _id(),
     Column("name", Sealed, nullable=False),
     Column("subject", String, nullable=False, unique=True),
+    # Of one who is an officer as well: nobody mediates a complaint that they are a party of.
+    Column("employee_number", SealedString),
+    Column("employee_number_index", Searched(of="employee_number"), unique=True),
     Column("email", Sealed),
     Column("phone", Sealed),
     Column("languages", ARRAY(String), nullable=False),
@@ -675,6 +730,7 @@ for _table in metadata.tables.values():
 APPEND_ONLY = (
     facts,
     consents,
+    guardian_consents,
     withdrawals,
     signatures,
     screenings,

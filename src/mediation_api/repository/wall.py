@@ -11,10 +11,11 @@ of their own, for they could step back as `leave` does.
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, func, literal, select, text
+from sqlalchemy import String, Uuid, bindparam, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Actor
+from mediation_api.domain.errors import TokenRevoked
 from mediation_api.repository.tables import parties
 
 _RIGHTS: Final = text(
@@ -39,8 +40,10 @@ _ENTER: Final = select(
     func.enter_wall(
         bindparam("party_id", type_=Uuid),
         bindparam("number", type_=parties.c.employee_number_index.type),
+        bindparam("code", type_=String),
     )
 )
+_SPEAKS = select(func.speaks_for(bindparam("code", type_=String), bindparam("party_id", type_=Uuid)))
 _LEAVE: Final = select(func.set_config("role", "none", literal(True)))  # noqa: FBT003 - is local
 
 
@@ -49,8 +52,25 @@ async def enter(connection: AsyncConnection, party: Actor) -> None:
 
     The rows of each kind are those that are the party's at this moment; what is written afterwards does not move
     them. One round trip.
+
+    Raises:
+        TokenRevoked: the code that the token was given for no longer speaks for the party.
     """
-    await connection.execute(_ENTER, {"party_id": party.party_id, "number": party.employee_number})
+    caller = {"party_id": party.party_id, "number": party.employee_number, "code": party.code}
+    if not await connection.scalar(_ENTER, caller):
+        raise TokenRevoked
+
+
+async def require_live_code(connection: AsyncConnection, party: Actor) -> None:
+    """Refuse a complainant's token once its code has ended. One round trip.
+
+    `enter` asks the same at the end of a command that is done, before it commits.
+
+    Raises:
+        TokenRevoked: the code was replaced, or the person erased.
+    """
+    if not await connection.scalar(_SPEAKS, {"party_id": party.party_id, "code": party.code}):
+        raise TokenRevoked
 
 
 async def open_readings(connection: AsyncConnection, case_id: UUID) -> None:

@@ -62,7 +62,7 @@ async def exchange_access_code(
         raise AccessCodeInvalid
     await tries.forget(Tried.CODE, code.lookup)
     return AccessTokenOut(
-        access_token=service.issuer.issue(stored.party_id, token_id=token_id, now=at),
+        access_token=service.issuer.issue(stored.party_id, code=code.lookup, token_id=token_id, now=at),
         token_type="Bearer",  # noqa: S106 - a kind, not a secret
         expires_in=service.settings.access_token_minutes * 60,
         party_id=stored.party_id,

@@ -24,7 +24,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
 def document(app: FastAPI) -> None:
     """Let the application's contract say what every operation may answer besides its own statuses.
 
-    304 to a GET; 401, 413 and 500 everywhere; 400, 408 and 415 where a body is read, 403 where a token is needed, 404
+    304 to a GET; 401, 403, 413 and 500 everywhere; 400, 408 and 415 where a body is read, 404
     where the path names an object, 422 where there is anything to validate, 406 and 429 but to what is never refused,
     503 where the database is asked. And which headers each answer carries, and which token each operation takes.
     """
@@ -135,9 +135,8 @@ def _of_place(operation: dict[str, object], *, names_object: bool, has_body: boo
     name = operation["operationId"]
     wanted = {
         # Whoever shows a token is held to it, and whoever announces a body, where none is needed as well.
-        frozenset({401, 413, 500}): True,
+        frozenset({401, 403, 413, 500}): True,
         frozenset({400, 408, 415}): has_body,
-        frozenset({403}): bool(operation.get("security")),
         frozenset({404}): names_object,
         frozenset({406, 429}): name not in NEVER_REFUSED,
         frozenset({422}): "requestBody" in operation or bool(operation.get("parameters")),

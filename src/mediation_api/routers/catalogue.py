@@ -50,6 +50,12 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             "La sesión ha caducado",
             "Get a new token: sign in again, or exchange the access code again.",
         ),
+        "token-revoked": ProblemType(
+            401,
+            "The access code has ended",
+            "El código de acceso ya no vale",
+            "Exchange the code that is valid now. Staff give a new one, and record a withdrawal by phone at any time.",
+        ),
         "access-code-invalid": ProblemType(
             401,
             "Access code not valid",
@@ -72,7 +78,14 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             403,
             "Outside the token's scopes",
             "Fuera del alcance del token",
-            "Get a token for the scope that WWW-Authenticate names, or one that names no scope of this service.",
+            "Get a token for the scope that WWW-Authenticate names. A person's may also name no scope of this service; "
+            "with a program's that names none nothing can be done.",
+        ),
+        "unknown-scope": ProblemType(
+            403,
+            "There is no such scope",
+            "Ese alcance no existe",
+            "Compare the token's scopes with those of the contract: one of them begins like this service's own.",
         ),
         "not-found": ProblemType(
             404,
@@ -197,7 +210,22 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             409,
             "A guardian is needed",
             "Se necesita un tutor",
-            "Put the guardian on file, and send `guardian_agreed` once the guardian has agreed as well.",
+            "Put the guardian on file, and record their consent once they have told the office that they agree.",
+        ),
+        "guardian-already-agreed": ProblemType(
+            409, "The guardian has agreed", "El tutor ya ha aceptado", "Nothing is left to do: the minor answers next."
+        ),
+        "not-a-minor": ProblemType(
+            409,
+            "Not a minor",
+            "No es menor de edad",
+            "The party answers alone; correct what is on file if that is wrong.",
+        ),
+        "not-in-session": ProblemType(
+            409,
+            "No session is under way",
+            "No hay ninguna sesión en curso",
+            "The party withdraws itself, or tells the office, which records it.",
         ),
         "director-required": ProblemType(
             409, "A director decides this", "Lo decide la dirección", "Ask a director to do it."
@@ -225,6 +253,15 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "mediator-conflicted": ProblemType(
             409, "Mediator has left the case", "El mediador ha dejado el caso", "Propose the case to somebody else."
+        ),
+        "mediator-is-party": ProblemType(
+            409,
+            "A party of the complaint",
+            "Es parte en la queja",
+            "Propose the case to somebody else; if the mediator has it, they leave it first.",
+        ),
+        "mediator-already-listed": ProblemType(
+            409, "On the roster already", "Ya figura en la lista", "Correct the entry that has this employee number."
         ),
         "mediator-assigned": ProblemType(
             409,

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
 
-from mediation_api.domain import target
+from mediation_api.domain import authority, target
 from mediation_api.domain.access import Actor, Reach, Relation, Role
 from mediation_api.domain.errors import Invalid, OfficeFilter
 from mediation_api.domain.lifecycle import State
@@ -40,7 +40,7 @@ from mediation_api.routers.paging import Filters, Listing, Pages
 from mediation_api.routers.parties import AccessCodeOut, PartyIn, new_code
 from mediation_api.routers.patching import Patch
 from mediation_api.routers.retries import ONCE, HasSeen
-from mediation_api.routers.types import Day, Flag, In, InstantOut, Line, Out, Paragraphs, broken
+from mediation_api.routers.types import Day, Flag, In, InstantOut, Line, Out, Paragraphs, Whole, broken
 
 router = APIRouter(prefix="/v1/complaints", route_class=StrictRoute, tags=["complaints"])
 
@@ -80,6 +80,12 @@ class ComplaintIn(In):
         description='"Open to mediation". It opens a case, and is not yet anybody\'s consent.'
     )
     parties: Annotated[list[PartyIn], Field(min_length=1, max_length=50)]
+    filed_by: Annotated[int, Whole(0, 49)] | None = Field(
+        None,
+        description="Who of `parties` files, by position from 0: the complainant who is given an access code. Left "
+        "out, the only complainant of a public filing, where several have to say which; nobody of any other filing. "
+        "Null for somebody who files for others: nobody's code is given.",
+    )
     intake: IntakeAnswers | None = Field(None, description="Staff and integrations only.")
     external_reference: Line | None = Field(None, description="An integration's own reference; used once.")
 
@@ -95,18 +101,14 @@ class ComplaintIn(In):
             raise Invalid("/intake", "staff-only", "Only staff and integrations give this.")
         if by.role is not Role.INTEGRATION and self.external_reference is not None:
             raise Invalid("/external_reference", "integration-only", "Only an integration gives this.")
-        own = self.model_dump(exclude={"channel", "parties", "intake"})
+        own = self.model_dump(exclude={"channel", "filed_by", "parties", "intake"})
         intake = self.intake or IntakeAnswers()
-        return {**own, **intake.model_dump(), "channel": self._channel(by)}
+        return {**own, **intake.model_dump(), "channel": authority.filing_channel(self.channel, by=by)}
 
-    def _channel(self, by: Actor) -> Channel:
-        implied = {Role.PUBLIC: Channel.PORTAL, Role.INTEGRATION: Channel.INTEGRATION}.get(by.role)
-        channel = self.channel or implied
-        if channel is None:
-            raise Invalid("/channel", "required", "Staff say how the complaint reached the office.")
-        if implied is not None and channel is not implied:
-            raise Invalid("/channel", "staff-only", "Only staff choose the channel.")
-        return channel
+    def filer(self, by: Actor) -> int | None:
+        """The position of the party who files; None for somebody else. Raises Invalid: it is not said, or not so."""
+        sides = [party.side for party in self.parties]
+        return authority.filer(sides, self.filed_by, is_said="filed_by" in self.model_fields_set, by=by)
 
 
 class ComplaintPatch(Patch):
@@ -198,12 +200,12 @@ class ComplaintList(Listing[AnyComplaint]):
 
 
 class ComplaintFiledOut(Out):
-    """What was filed. The access codes are shown this once: each complainant's own, to be handed to that person."""
+    """What was filed. The access code of who filed is shown this once; everybody else's is issued by the office."""
 
     id: UUID
     reference: str = Field(examples=["2026-000123"])
     case_id: UUID | None = Field(description="The case that was opened, if somebody is open to mediation.")
-    access_codes: list[AccessCodeOut]
+    access_codes: list[AccessCodeOut] = Field(description="That of `filed_by`, or none.")
 
 
 class CaseOpenedOut(Out):
@@ -259,9 +261,11 @@ async def file_complaint(
 ) -> ComplaintFiledOut:
     """File a complaint: the public without a token, staff for a call or a letter, an integration for its own system.
 
-    Each complainant gets an access code. Being open to mediation opens a case, and starts the four weeks.
+    Who files is given their own access code, and nobody else's. Being open to mediation opens a case, and starts the
+    four weeks.
     """
     actor = reached.actor
+    filer = body.filer(actor)
     if actor.role is Role.PUBLIC:
         await hold_filings(tries, request, service.settings, at)
     year = target.local_date(at, service.policy.target).year
@@ -270,8 +274,8 @@ async def file_complaint(
     await parties.add(complaint_id, rows, by=actor, at=at)
     codes = [
         await new_code(parties, UUID(str(row["id"])), complaint_id, service, actor, at)
-        for row in rows
-        if row["side"] is Side.COMPLAINANT
+        for number, row in enumerate(rows)
+        if number == filer
     ]
     case_id = None
     if body.interested_in_mediation:

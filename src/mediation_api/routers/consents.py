@@ -6,16 +6,18 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.authority import channel_of
 from mediation_api.domain.errors import DisclosureOutdated, Invalid, NotFound
+from mediation_api.domain.texts import Text
 from mediation_api.domain.values import Channel, Decision
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import CaseId, CaseRecords, Cases, InService, NewId, Now, Opened, Reached
+from mediation_api.routers.deps import CaseId, CaseRecords, Cases, InService, NewId, Now, Opened, Reached, Service
 from mediation_api.routers.disclosures import Sha256, find_current
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
 from mediation_api.routers.retries import ONCE
-from mediation_api.routers.types import Flag, In, InstantOut, Out, Uuid
+from mediation_api.routers.types import In, InstantOut, Out, Uuid
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["consents"])
 
@@ -24,7 +26,11 @@ class Spoken(In):
     """Who says something, and how it reached the office. A party leaves both out: it speaks for itself."""
 
     party_id: Uuid | None = Field(None, description="Staff name the party.")
-    channel: Channel | None = Field(None, description="Staff say how it reached them.")
+    channel: Channel | None = Field(
+        None,
+        description="Staff say how it reached them: `phone`, `letter`, `email` or `in_person`. `portal` is what "
+        "parties do themselves, and `session` what a mediator heard in the session.",
+    )
 
     def party(self, cases: CasesRepository, reached: Reach) -> UUID:
         """The party that speaks. Raises Invalid: staff name nobody; NotFound: a party names another."""
@@ -37,23 +43,12 @@ class Spoken(In):
             raise Invalid("/party_id", "required", "Staff say for which party.")
         return self.party_id
 
-    def way(self, reached: Reach) -> Channel:
-        """How it reached the office. Raises Invalid: staff do not say, or a party does."""
-        if reached.relation is Relation.OWN:
-            if self.channel not in {None, Channel.PORTAL}:
-                raise Invalid("/channel", "staff-only", "A party itself always comes through the portal.")
-            return Channel.PORTAL
-        if self.channel is None:
-            raise Invalid("/channel", "required", "Staff say how it reached them.")
-        return self.channel
-
 
 class ConsentIn(Spoken):
     """An answer to one disclosure, which the party has been shown or read."""
 
     decision: Decision
     disclosure_sha256: Sha256
-    guardian_agreed: Flag = Field(default=False, description="For a minor: the guardian on file agrees as well.")
 
 
 class ConsentOut(Out):
@@ -65,12 +60,35 @@ class ConsentOut(Out):
     decision: Decision
     disclosure_sha256: str
     channel: Channel
-    guardian_agreed: bool
+    guardian_consent_id: UUID | None = Field(description="Of a minor who agreed: the guardian's consent.")
     at: InstantOut
 
 
 class ConsentList(Listing[ConsentOut]):
     """The answers that the caller may see: all for the office, its own for a party."""
+
+
+class GuardianConsentIn(In):
+    """What a minor's guardian told the office, having been shown or read the disclosure."""
+
+    party_id: Uuid = Field(description="The minor.")
+    channel: Channel = Field(description="How it reached staff: `phone`, `letter`, `email` or `in_person`.")
+    disclosure_sha256: Sha256
+
+
+class GuardianConsentOut(Out):
+    """A guardian's consent, as staff recorded it."""
+
+    id: UUID
+    case_id: UUID
+    party_id: UUID
+    disclosure_sha256: str
+    channel: Channel
+    at: InstantOut
+
+
+class GuardianConsentList(Listing[GuardianConsentOut]):
+    """The guardians' consents that the caller may see: all for the office, its own for a minor."""
 
 
 class WithdrawalIn(Spoken):
@@ -91,6 +109,49 @@ class WithdrawalList(Listing[WithdrawalOut]):
     """The withdrawals that the caller may see: all for the office, its own for a party."""
 
 
+def _current(sha256: str, service: Service) -> Text:
+    """The disclosure of this hash. Raises DisclosureOutdated: it is none that is shown today."""
+    disclosure = find_current(sha256, service.settings.office_name)
+    if disclosure is None:
+        raise DisclosureOutdated
+    return disclosure
+
+
+@router.post(
+    "/guardian-consents",
+    dependencies=[ONCE],
+    status_code=201,
+    summary="Record a guardian's consent",
+    responses=responses(409),
+)
+async def record_guardian_consent(
+    case_id: CaseId,
+    body: GuardianConsentIn,
+    reached: Reached,
+    cases: Cases,
+    records: CaseRecords,
+    service: InService,
+    at: Now,
+    guardian_consent_id: NewId,
+) -> GuardianConsentOut:
+    """Record that a minor's guardian agrees. The minor answers for itself, and agrees only once this is on record."""
+    case = await cases.lock(case_id, reached)
+    agreed = case.guardian_agrees(
+        body.party_id,
+        disclosure=_current(body.disclosure_sha256, service),
+        channel=channel_of(body.channel, by=reached.actor),
+        guardian_consent_id=guardian_consent_id,
+    )
+    await cases.record(case_id, agreed, by=reached.actor, at=at)
+    return GuardianConsentOut.read(await records.guardian_consent(case_id, guardian_consent_id, reached))
+
+
+@router.get("/guardian-consents", summary="Guardians' consents")
+async def list_guardian_consents(case_id: CaseId, reached: Opened, records: CaseRecords) -> GuardianConsentList:
+    """The consents of guardians, oldest first: all for the office, its own guardian's for a minor."""
+    return whole(GuardianConsentList, await records.guardian_consents(case_id, reached), GuardianConsentOut.read)
+
+
 @router.post("/consents", dependencies=[ONCE], status_code=201, summary="Agree or decline", responses=responses(409))
 async def give_consent(
     case_id: CaseId,
@@ -105,15 +166,12 @@ async def give_consent(
     """Record a party's answer to the disclosure it was shown: by itself, or by staff with the channel."""
     case = await cases.lock(case_id, reached)
     party_id = body.party(cases, reached)
-    disclosure = find_current(body.disclosure_sha256, service.settings.office_name)
-    if disclosure is None:
-        raise DisclosureOutdated
+    disclosure = _current(body.disclosure_sha256, service)
     given = case.answer(
         party_id,
         body.decision,
         disclosure=disclosure,
-        channel=body.way(reached),
-        guardian_agreed=body.guardian_agreed,
+        channel=channel_of(body.channel, by=reached.actor),
         consent_id=consent_id,
     )
     await cases.record(case_id, given, by=reached.actor, at=at)
@@ -149,7 +207,7 @@ async def withdraw(
     said = body or WithdrawalIn()
     case = await cases.lock(case_id, reached)
     party_id = said.party(cases, reached)
-    left = case.withdraw(party_id, channel=said.way(reached), withdrawal_id=withdrawal_id)
+    left = case.withdraw(party_id, channel=channel_of(said.channel, by=reached.actor), withdrawal_id=withdrawal_id)
     await cases.record(case_id, left, by=reached.actor, at=at)
     if not left:
         response.status_code = 200

@@ -56,6 +56,7 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "closeCase": ("case.moved", "case.closed"),
         "pauseTarget": ("target.paused",),
+        "recordGuardianConsent": ("guardian.consented",),
         "giveConsent": ("consent.given", "party.asked", "case.moved", "case.closed"),
         "withdraw": (
             "party.withdrew",

@@ -15,11 +15,12 @@ from uuid import UUID, uuid4
 
 from fastapi import Depends, Header, Path, Request
 from pydantic.json_schema import SkipJsonSchema
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import access, readings, target
-from mediation_api.domain.access import ANYBODY, Actor, Reach
-from mediation_api.domain.errors import AccessCodeInvalid, Unauthenticated
+from mediation_api.domain.access import ANYBODY, Actor, Reach, Role
+from mediation_api.domain.errors import AccessCodeInvalid, TokenRevoked, Unauthenticated
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.readings import Purpose
 from mediation_api.outreach.tokens import Issuer, Verifier
@@ -39,6 +40,7 @@ from mediation_api.repository.sessions import Sessions as SessionsRepository
 from mediation_api.repository.timeline import Timeline as TimelineRepository
 from mediation_api.repository.tries import Tries as TriesRepository
 from mediation_api.repository.unusual_readings import UnusualReadings as UnusualReadingsRepository
+from mediation_api.repository.wall import require_live_code
 from mediation_api.routers.limits import NEVER_REFUSED, Limiter
 from mediation_api.routers.problems import Told
 from mediation_api.routers.types import Uuid
@@ -168,8 +170,8 @@ Opened = Annotated[Reach, Depends(opening)]
 async def connection(request: Request, reached: Reached) -> AsyncIterator[AsyncConnection]:
     """A connection for this request, once the caller may make it: one transaction, or plain reads for a GET.
 
-    What a party reads is shown to it through the wall; its commands decide on the whole case. A wrong access code is
-    refused, and that it was tried is committed all the same.
+    What a party reads is shown to it through the wall; its commands decide on the whole case. The token of a code that
+    has ended is refused. A wrong access code is refused as well, and that it was tried is committed all the same.
     """
     database, actor, caller = _service(request).database, reached.actor, request.state.caller
     pool = _pool(request.scope["endpoint"].__name__, actor)
@@ -185,6 +187,13 @@ async def connection(request: Request, reached: Reached) -> AsyncIterator[AsyncC
             yield opened
         except AccessCodeInvalid as refused:
             wrong = refused
+        except Exception as refused:
+            # A command that is done ends within the wall, which asks for the code (`enter`). A refusal is for nobody
+            # whose code has ended either.
+            commands = actor.role is Role.COMPLAINANT and request.method != "GET"
+            if commands and not isinstance(refused, DBAPIError | TokenRevoked):
+                await require_live_code(opened, actor)
+            raise
     if wrong is not None:
         raise wrong
 

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from mediation_api.domain import assignments
+from mediation_api.domain.authority import require_other_than
 from mediation_api.domain.errors import Invalid
 from mediation_api.domain.values import AssignmentState, ConflictKind
 from mediation_api.repository import tables
@@ -27,6 +28,7 @@ from mediation_api.routers.deps import (
 )
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Filters, Listing, Pages
+from mediation_api.routers.parties import EmployeeNumber
 from mediation_api.routers.patching import Patch
 from mediation_api.routers.retries import ONCE, HasSeen
 from mediation_api.routers.types import Email, Flag, In, InstantOut, Language, Line, Out, Phone, Uuid
@@ -46,6 +48,9 @@ class MediatorIn(In):
 
     name: Line
     subject: Subject
+    employee_number: EmployeeNumber | None = Field(
+        None, description="Of a mediator who is an officer as well: nobody mediates a complaint of their own."
+    )
     languages: Languages
     email: Email | None = None
     phone: Phone | None = None
@@ -59,6 +64,7 @@ class MediatorPatch(Patch):
 
     name: Line | SkipJsonSchema[None] = None
     subject: Subject | SkipJsonSchema[None] = None
+    employee_number: EmployeeNumber | None = None
     languages: Languages | SkipJsonSchema[None] = None
     email: Email | None = None
     phone: Phone | None = None
@@ -71,6 +77,7 @@ class MediatorOut(Out):
     id: UUID
     name: str
     subject: str
+    employee_number: str | None
     languages: list[str]
     email: str | None
     phone: str | None
@@ -98,7 +105,8 @@ async def add_mediator(
     mediator_id: NewId,
     response: Response,
 ) -> MediatorOut:
-    """Put somebody on the roster."""
+    """Put somebody on the roster: somebody else."""
+    require_other_than(body.subject, by=reached.actor)
     await mediators.add(mediator_id, body.model_dump(), by=reached.actor, at=at)
     response.headers["Location"] = f"/v1/mediators/{mediator_id}"
     return MediatorOut.read(await mediators.get(mediator_id, reached))
@@ -128,8 +136,9 @@ async def correct_mediator(
     at: Now,
     seen: HasSeen,
 ) -> MediatorOut:
-    """Correct an entry, or take somebody off the active roster."""
+    """Correct an entry that is not the caller's own, or take somebody off the active roster."""
     await mediators.lock(mediator_id)
+    require_other_than(await mediators.subject_of(mediator_id), by=reached.actor)
     seen.hold(MediatorOut.read(await mediators.get(mediator_id, reached)))
     await mediators.correct(mediator_id, body.changes(), by=reached.actor, at=at)
     return MediatorOut.read(await mediators.get(mediator_id, reached))
@@ -202,10 +211,10 @@ async def propose_mediator(
 ) -> AssignmentOut:
     """Propose the case to a mediator, who has some working days to answer. Who had not answered is released."""
     case = await cases.lock(case_id, reached)
-    mediator = await mediators.candidate(body.mediator_id)
+    mediator = await mediators.candidate(body.mediator_id, case.complaint_id)
     if mediator is None:
         raise Invalid("/mediator_id", "unknown-mediator", "Nobody on the roster has this id.")
-    proposed = assignments.propose(case, mediator, assignment_id=assignment_id, at=at, policy=city)
+    proposed = assignments.propose(case, mediator, assignment_id=assignment_id, by=reached.actor, at=at, policy=city)
     await cases.record(case_id, proposed, by=reached.actor, at=at)
     response.headers["Location"] = f"/v1/assignments/{assignment_id}"
     return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
@@ -269,7 +278,7 @@ async def recuse_mediator(
     """Leave a case after accepting it. A session ahead is cancelled, one under way adjourned; nobody is told why."""
     case = await cases.lock_of(tables.assignments, assignment_id, reached)
     await mediators.assignment(assignment_id, reached)
-    recused = assignments.recuse(case, assignment_id)
+    recused = assignments.recuse(case, assignment_id, by=reached.actor)
     await cases.record(case.case_id, recused, by=reached.actor, at=at)
     return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
 

@@ -267,7 +267,8 @@ async def on_refusal(request: Request, exc: Exception) -> Response:
     if isinstance(exc, Unauthenticated):
         headers = {"WWW-Authenticate": "Bearer"}  # RFC 9110 §15.5.2
     if isinstance(exc, ScopeMissing):
-        headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{exc.scope}"'}  # RFC 6750 §3.1
+        wanted = "" if exc.scope is None else f', scope="{exc.scope}"'
+        headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope"{wanted}'}  # RFC 6750 §3.1
     return problem(request, status, exc.code, str(exc), errors=errors, missing=missing, headers=headers)
 
 

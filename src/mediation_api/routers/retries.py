@@ -25,7 +25,9 @@ from pydantic import StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
+from mediation_api.domain.access import Role
 from mediation_api.repository.idempotency import Attempt, Idempotency, StoredAnswer
+from mediation_api.repository.wall import require_live_code
 from mediation_api.routers.deps import Connection, InService, Now, Reached
 from mediation_api.routers.problems import Told
 from mediation_api.routers.types import Out
@@ -84,6 +86,7 @@ async def once(
 
     Raises:
         Told: the key is missing (400), or was used for another request (422).
+        TokenRevoked: the request was answered before, and the caller's access code has ended since.
         Replay: the request was answered before.
     """
     if idempotency_key is None:
@@ -105,6 +108,8 @@ async def once(
         return
     if first.request_sha256 != attempt.request_sha256:
         raise Told(422, "idempotency-key-reused", "This key was used for another request: make a new one.")
+    if reached.actor.role is Role.COMPLAINANT:
+        await require_live_code(opened, reached.actor)
     raise Replay(_again(first, seal))
 
 

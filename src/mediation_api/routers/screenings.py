@@ -1,5 +1,6 @@
 """Screening a case against the rules of eligibility, and the approvals that a city requires besides the parties."""
 
+from datetime import date
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -7,10 +8,9 @@ from pydantic import Field
 
 from mediation_api.domain import screening
 from mediation_api.domain.access import Role
+from mediation_api.domain.authority import Given
 from mediation_api.domain.screening import Outcome
-from mediation_api.domain.values import (
-    Approver,
-)
+from mediation_api.domain.values import Approver, Channel
 from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
     CaseId,
@@ -27,7 +27,7 @@ from mediation_api.routers.deps import (
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing, whole
 from mediation_api.routers.retries import ONCE
-from mediation_api.routers.types import Flag, In, InstantOut, Line, Note, Out
+from mediation_api.routers.types import Day, Flag, In, InstantOut, Line, Note, Out
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
 
@@ -99,11 +99,22 @@ async def list_screenings(case_id: CaseId, reached: Opened, records: CaseRecords
 
 
 class ApprovalIn(In):
-    """The word of somebody whose approval the city requires. `unit` is that of a unit commander."""
+    """The word of somebody whose approval the city requires. `unit` is that of a unit commander.
+
+    A director approves with their own token, and says nothing more. Of another approver staff enter who gave it, when
+    and how.
+    """
 
     approver: Approver
     approved: Flag
     unit: Line | None = None
+    given_by: Line | None = Field(None, description="Who gave it: a name.")
+    given_on: Day | None = Field(None, description="When: today or before.")
+    channel: Channel | None = Field(None, description="How it reached staff: `phone`, `letter`, `email`, `in_person`.")
+
+    def given(self) -> Given:
+        """The same, as the domain takes it."""
+        return Given(by=self.given_by, on=self.given_on, channel=self.channel)
 
 
 class ApprovalOut(Out):
@@ -113,7 +124,15 @@ class ApprovalOut(Out):
     approver: Approver
     approved: bool
     unit: str | None
+    given_by: str | None
+    given_on: date | None
+    channel: Channel | None
     at: InstantOut
+    by_role: Role
+
+
+class ApprovalList(Listing[ApprovalOut]):
+    """The approvals of a case, oldest first."""
 
 
 @router.post("/approvals", dependencies=[ONCE], status_code=201, summary="Record an approval", responses=responses(409))
@@ -124,10 +143,25 @@ async def record_approval(
     cases: Cases,
     records: CaseRecords,
     at: Now,
+    on: Today,
     approval_id: NewId,
 ) -> ApprovalOut:
     """Record what an approver said. A refusal before anybody is asked closes the case as ineligible."""
     case = await cases.lock(case_id, reached)
-    said = case.approve(body.approver, approved=body.approved, unit=body.unit, approval_id=approval_id)
+    said = case.approve(
+        body.approver,
+        approved=body.approved,
+        unit=body.unit,
+        given=body.given(),
+        approval_id=approval_id,
+        by=reached.actor,
+        today=on,
+    )
     await cases.record(case_id, said, by=reached.actor, at=at)
-    return ApprovalOut.read((await records.approvals(case_id, reached))[-1])
+    return ApprovalOut.read(await records.approval(case_id, approval_id, reached))
+
+
+@router.get("/approvals", summary="Approvals")
+async def list_approvals(case_id: CaseId, reached: Opened, records: CaseRecords) -> ApprovalList:
+    """What approvers said, oldest first."""
+    return whole(ApprovalList, await records.approvals(case_id, reached), ApprovalOut.read)
