@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import re
@@ -318,10 +319,10 @@ def test_serve_refuses_to_connect_as_the_owner_of_the_tables(
         "TOKEN_JWKS": "https://login.city.example/keys",
         "SERVICE_ISSUER": "https://mediation.city.example",
         "SERVICE_KEY_FILE": str(key),
-        "ACCESS_CODE_SECRET": "a" * 32,
-        "CURSOR_SECRET": "c" * 32,
-        "SEARCH_SECRET": "s" * 32,
-        "ENCRYPTION_KEYS": f"a:{'k' * 43}=",
+        "ACCESS_CODE_SECRET": hashlib.sha256(b"a").hexdigest(),
+        "CURSOR_SECRET": hashlib.sha256(b"c").hexdigest(),
+        "SEARCH_SECRET": hashlib.sha256(b"s").hexdigest(),
+        "ENCRYPTION_KEYS": f"a:{base64.b64encode(hashlib.sha256(b'k').digest()).decode()}",
     }
     for name, value in production.items():
         monkeypatch.setenv(f"MEDIATION_{name}", value)

@@ -7,6 +7,8 @@ Created: 2026-11-29 15:40:00+00:00
 import sqlalchemy as sa
 from alembic import op
 
+from mediation_api.repository.migrating import sql
+
 revision: str = "20261129_1540"
 down_revision: str | None = "20261129_1530"
 branch_labels: str | None = None
@@ -113,9 +115,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mandatory_reports")),
     )
     op.create_index("ix_mandatory_reports_case_id", "mandatory_reports", ["case_id"])
+    op.execute(sql("refuse_erased_data"))
+    op.execute(sql("refuse_erased_party"))
+    op.execute(
+        "CREATE TRIGGER stays_erased BEFORE UPDATE ON parties FOR EACH ROW EXECUTE FUNCTION refuse_erased_data()"
+    )
+    op.execute(
+        "CREATE TRIGGER stays_erased BEFORE INSERT ON access_codes FOR EACH ROW EXECUTE FUNCTION refuse_erased_party()"
+    )
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION refuse_erased_party() CASCADE")
+    op.execute("DROP FUNCTION refuse_erased_data() CASCADE")
     op.drop_table("mandatory_reports")
     op.drop_table("erasures")
     op.drop_table("legal_holds")

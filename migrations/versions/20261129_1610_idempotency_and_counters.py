@@ -6,6 +6,7 @@ Created: 2026-11-29 16:10:00+00:00
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision: str = "20261129_1610"
 down_revision: str | None = "20261129_1600"
@@ -23,11 +24,16 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("location", sa.String(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("subjects", postgresql.ARRAY(sa.Uuid()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "NOT starts_with(caller, 'public:') OR length(caller) = 71", name=op.f("ck_idempotency_keys_anonymous")
+        ),
         sa.CheckConstraint("(status IS NULL) = (body IS NULL)", name=op.f("ck_idempotency_keys_answered")),
         sa.PrimaryKeyConstraint("caller", "operation", "key_sha256", name=op.f("pk_idempotency_keys")),
     )
     op.create_index("ix_idempotency_keys_at", "idempotency_keys", ["at"])
+    op.create_index("ix_idempotency_keys_subjects", "idempotency_keys", ["subjects"], postgresql_using="gin")
     op.create_table(
         "tries",
         sa.Column("what", sa.String(), nullable=False),

@@ -33,7 +33,7 @@ SERVICE = {
     "erasures": "SELECT, INSERT, UPDATE (state, decided_at, decided_by, refusal)",
     "facts": "SELECT, INSERT",
     "guardian_consents": "SELECT, INSERT",
-    "idempotency_keys": "SELECT, INSERT, UPDATE (status, location, body), DELETE",
+    "idempotency_keys": "SELECT, INSERT, UPDATE (status, location, body, subjects), DELETE",
     "legal_holds": "SELECT, INSERT, UPDATE (lifted_at, lifted_by)",
     "mandatory_reports": "SELECT, INSERT, UPDATE (state, decided_at, decided_by_role, decided_by, drop_reason)",
     "mediators": "SELECT, INSERT, UPDATE (name, subject, employee_number, employee_number_index, email, phone, languages, active)",
@@ -180,7 +180,7 @@ FUNCTIONS = {
     "speaks_for(text, uuid)": "mediation_service",
     "enter_wall(uuid, text, text)": "mediation_service",
     "open_readings(uuid)": "mediation_service",
-    "keep_answer(text, text, text, integer, text, bytea)": "mediation_service, mediation_party",
+    "keep_answer(text, text, text, integer, text, bytea, uuid[])": "mediation_service, mediation_party",
 }
 """Functions that change the role of the transaction, or say whether it may be changed, and who may call them."""
 

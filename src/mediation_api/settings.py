@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -21,6 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mediation_api.domain.retention import SCHEDULE
+from mediation_api.domain.strength import guessable
 from mediation_api.domain.values import Approver, DataKind
 from mediation_api.logs import LogLevel
 
@@ -40,6 +42,11 @@ DEV_SECRET_FILES: Final = ("access_code_secret", "cursor_secret", "search_secret
 DATABASE_QUERY_KEYS: Final = frozenset({"host", "port", "target_session_attrs", "sslmode", "sslrootcert"})
 
 _SECRET_BYTES: Final = 32
+_SECRET_DIFFERENT: Final = 8
+"""How many different characters a secret has at the least."""
+_KEY_DIFFERENT: Final = 16
+"""How many different bytes an encryption key has at the least: 32 random ones have about 30."""
+_ENCRYPTED_MODES: Final = frozenset({"require", "verify-ca", "verify-full"})
 _ENCRYPTION_KEY_BYTES: Final = 32
 _ENCRYPTION_KEY: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,31}):([A-Za-z0-9+/_-]{43}=?)")
 
@@ -98,9 +105,15 @@ class Settings(BaseSettings):
         description=(
             "`postgresql://user:password@host:5432/name`. Several hosts: "
             "`postgresql://user:password@/name?host=a:5432&host=b:5432&target_session_attrs=read-write`. "
-            "Also understood: `sslmode`, `sslrootcert`. `migrate` connects as the owner of the tables, "
+            "Also understood: `sslmode`, `sslrootcert`; to another machine `sslmode` is `require`, `verify-ca` or "
+            "`verify-full`. `migrate` connects as the owner of the tables, "
             "`serve` as `mediation_service`."
         ),
+    )
+    allow_unencrypted_database: bool = Field(
+        default=False,
+        description="Lets the connection to a database on another machine go without TLS: for a network that is "
+        "encrypted by other means.",
     )
     pool_size: int = Field(10, ge=1, le=500, description="Connections that one process keeps to the database.")
     party_pool_size: int = Field(
@@ -334,6 +347,17 @@ class Settings(BaseSettings):
             raise ValueError("names a key twice")
         return value
 
+    @field_validator("required_approvals", mode="before")
+    @classmethod
+    def _names_somebody(cls, value: object) -> object:
+        approvers = _split(value)
+        if isinstance(value, str) and not approvers:
+            raise ValueError("names nobody")
+        unknown = set(approvers) - set(Approver) if isinstance(approvers, list | tuple) else ()
+        if unknown:
+            raise ValueError(f"knows only {', '.join(Approver)}")
+        return approvers
+
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
@@ -367,7 +391,7 @@ class Settings(BaseSettings):
             )
         problems = [*self._missing(), *self._unsound()]
         if self.environment is not Environment.DEV:
-            problems += self._known_from_development()
+            problems += self._known_from_development() + self._guessable() + self._unencrypted_database()
         if problems:
             raise ValueError("; ".join(f"{PREFIX}{name.upper()}: {rule}" for name, rule in problems))
         return self
@@ -428,6 +452,34 @@ class Settings(BaseSettings):
             found.append(("search_secret", "must differ from the other secrets"))
         return found
 
+    def _guessable(self) -> list[tuple[str, str]]:
+        """Keys and secrets that were made by hand. In development they carry a mark, and protect nobody."""
+        rule = "can be guessed: make it with a random generator"
+        found = [
+            (name, rule)
+            for name, secret in self._secrets()
+            if len(value := secret.get_secret_value().encode()) >= _SECRET_BYTES
+            and not value.startswith(DEV_SECRET_PREFIX.encode())
+            and guessable(value, fewest=_SECRET_DIFFERENT)
+        ]
+        if any(guessable(key, fewest=_KEY_DIFFERENT) for key in self.key_encryption_keys.values()):
+            found.append(("encryption_keys", "can be guessed: `mediation-api keys make` prints one"))
+        return found
+
+    def _unencrypted_database(self) -> list[tuple[str, str]]:
+        if self.allow_unencrypted_database or not self.database_url.get_secret_value():
+            return []
+        url = urlsplit(self.database_url.get_secret_value())
+        query = dict(parse_qsl(url.query))
+        named = [value.rpartition(":")[0] or value for key, value in parse_qsl(url.query) if key == "host"]
+        hosts = [url.hostname] if url.hostname else named
+        if query.get("sslmode") in _ENCRYPTED_MODES or all(_is_this_machine(host) for host in hosts):
+            return []
+        rule = (
+            f"needs sslmode=require, verify-ca or verify-full ({PREFIX}ALLOW_UNENCRYPTED_DATABASE lets it go without)"
+        )
+        return [("database_url", rule)]
+
     def _secrets(self) -> tuple[tuple[str, SecretStr], ...]:
         return tuple((name, getattr(self, name)) for name in ("access_code_secret", "cursor_secret", "search_secret"))
 
@@ -452,6 +504,16 @@ class Settings(BaseSettings):
         if "://" not in self.token_jwks and self.token_jwks and _is_development_file(Path(self.token_jwks)):
             found.append(("token_jwks", rule))
         return found
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether a host of a database is reached without a network: a socket's folder, or a loopback address."""
+    if host.startswith("/") or host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_development_file(path: Path) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from tests.domain.cases import AGREEMENT, AT, DIRECTOR, ROSA
 
-from mediation_api.domain.errors import SecondPersonRequired, StateConflict, UnderLegalHold
+from mediation_api.domain.errors import DataErased, SecondPersonRequired, StateConflict, UnderLegalHold
 from mediation_api.domain.facts import Audience, DataPurged, ErasureApproved, ErasureRefused, HoldLifted
 from mediation_api.domain.retention import (
     DEFAULT_DAYS,
@@ -21,6 +21,7 @@ from mediation_api.domain.retention import (
     Start,
     page,
     purged,
+    require_held,
 )
 from mediation_api.domain.values import DataKind, ErasureRefusal, ErasureState, HoldReason, PurgeReason
 
@@ -148,3 +149,9 @@ def test_the_words_of_a_tombstone_do_not_change() -> None:
     assert set(ErasureRefusal) == {"public_record", "identity_unproven", "withdrawn"}
     assert set(HoldReason) == {"litigation", "records_request", "investigation"}
     assert set(EMPTIED) == {"resolution_terms", "contact", "needs", "account", "identity"}
+
+
+def test_what_was_erased_is_not_held_and_what_was_not_is() -> None:
+    require_held("Rosa Alvarez")
+    with pytest.raises(DataErased):
+        require_held("")

@@ -328,6 +328,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_facts_subject": ("facts", {"case_id": None}),
     "ck_tries_what": ("tries", {"what": "x"}),
     "ck_tries_number": ("tries", {"number": 0}),
+    "ck_idempotency_keys_anonymous": ("idempotency_keys", {"caller": "public:public"}),
     "ck_idempotency_keys_answered": ("idempotency_keys", {"status": 201}),
     "ck_pauses_ends_on": ("pauses", {"ends_on": TODAY - timedelta(days=1)}),
     "ck_readings_subject": ("readings", {"complaint_id": None}),

@@ -247,7 +247,7 @@ class World:
     async def play(self, cell: Cell) -> Answer:
         """Call, and undo what came of it."""
         request, (caller, _) = self.request(cell), self.objects[cell.role, cell.object]
-        self.app.state.service.limiter._counts.clear()  # how much is left of a quota is no part of what is shown
+        self.app.state.service.limiter._minutes.clear()  # how much is left of a quota is no part of what is shown
         async with self.database.undone():
             response = await caller.send(request.method, request.path, json.loads(request.body))
         request_id = response.headers["X-Request-Id"]

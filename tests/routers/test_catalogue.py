@@ -13,7 +13,12 @@ import mediation_api
 from mediation_api.domain.errors import Refusal
 from mediation_api.routers import catalogue, problems
 
-TOLD = {"idempotency-key-missing": 400, "idempotency-key-reused": 422}
+TOLD = {
+    "idempotency-answer-erased": 422,
+    "idempotency-key-missing": 400,
+    "idempotency-key-reused": 422,
+    "idempotency-key-weak": 400,
+}
 
 
 def refusals(parent: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:

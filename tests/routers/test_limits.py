@@ -32,12 +32,13 @@ def at(second: int) -> datetime:
     return datetime(2026, 3, 2, 20, 0, second, tzinfo=UTC)
 
 
-def test_a_quota_is_used_up_and_comes_back_with_the_next_minute() -> None:
+def test_a_quota_is_used_up_and_comes_back_a_minute_after_it_began() -> None:
     limiter = Limiter(2)
     assert [limiter.count("a", at(10)).remaining for _ in range(3)] == [1, 0, -1]
     assert limiter.count("b", at(10)).remaining == 1
-    assert limiter.count("a", at(10)).headers(refused=True)["Retry-After"] == "50"
-    assert limiter.count("a", datetime(2026, 3, 2, 20, 1, tzinfo=UTC)).remaining == 1
+    assert limiter.count("a", at(20)).headers(refused=True)["Retry-After"] == "50"
+    assert limiter.count("a", datetime(2026, 3, 2, 20, 1, 9, tzinfo=UTC)).is_exceeded
+    assert limiter.count("a", datetime(2026, 3, 2, 20, 1, 10, tzinfo=UTC)).remaining == 1
 
 
 @pytest.fixture

@@ -51,6 +51,9 @@ AUTHORITY: Final = "tests/promises/test_authority.py"
 BEHIND_AUTHORITY: Final = "tests/promises/test_authority_constraints.py"
 READINGS: Final = "tests/scenarios/test_readings.py"
 LOG: Final = "tests/promises/test_log.py"
+ERASURE: Final = "tests/promises/test_erasure.py"
+STRANGERS: Final = "tests/promises/test_strangers.py"
+WEAK_SETTINGS: Final = "tests/promises/test_settings_that_weaken.py"
 STARVATION: Final = "tests/promises/test_starvation.py"
 
 CRITERIA: Final = (
@@ -405,5 +408,67 @@ CRITERIA: Final = (
             f"{STARVATION}::test_without_connections_of_their_own_withdrawals_are_refused",
             f"{BULKHEAD}::test_without_a_share_one_caller_holds_them_all",
         ),
+    ),
+    Criterion(
+        162,
+        "After an erasure nothing gives the data back: no replay of a key, no code, no correction, no dump.",
+        "Filed, corrected and erased over HTTP; then each way is tried, and a dump is looked through.",
+        (
+            f"{ERASURE}::test_a_replay_of_the_filing_tells_nothing",
+            f"{ERASURE}::test_neither_does_a_replay_of_what_staff_sent",
+            f"{ERASURE}::test_the_code_of_an_erased_party_ends_and_none_is_issued",
+            f"{ERASURE}::test_an_erased_party_cannot_be_corrected_back_in",
+            f"{ERASURE}::test_neither_can_the_account_that_went_with_it",
+            f"{ERASURE}::test_the_database_refuses_it_as_well",
+            f"{ERASURE}::test_a_dump_holds_nothing_of_it",
+        ),
+        (
+            f"{ERASURE}::test_without_the_emptying_a_replay_gives_the_codes",
+            f"{ERASURE}::test_without_the_trigger_the_database_takes_it",
+        ),
+    ),
+    Criterion(
+        163,
+        "Callers without a token share no idempotency keys, and a key that can be guessed is refused.",
+        "The filer's key is sent by a stranger with another body; zeros, repeats and sequences are sent as keys.",
+        (
+            f"{STRANGERS}::test_a_stranger_with_the_same_key_is_given_nothing_of_the_filer",
+            f"{STRANGERS}::test_the_database_knows_an_anonymous_caller_by_a_hash_alone",
+            f"{STRANGERS}::test_a_key_that_can_be_guessed_is_refused_with_its_rule",
+        ),
+        (f"{STRANGERS}::test_those_who_bring_a_token_share_a_namespace_with_themselves",),
+    ),
+    Criterion(
+        164,
+        "Refused tokens count, IPv6 counts by /64, and the limiter never forgets everybody at once.",
+        "Over HTTP from addresses of one /64 and of IPv4 written both ways; a thousand callers and one more.",
+        (
+            f"{STRANGERS}::test_tokens_that_are_refused_count_and_end_in_429",
+            f"{STRANGERS}::test_another_address_of_the_same_64_is_no_other_caller",
+            f"{STRANGERS}::test_the_limiter_never_forgets_everybody_at_once",
+            f"{STRANGERS}::test_no_minute_begins_for_everybody_at_once",
+        ),
+        (f"{STRANGERS}::test_a_limiter_of_one_window_forgets_them_all",),
+    ),
+    Criterion(
+        165,
+        "Spellings of an employee number are one officer, and no name is made of what cannot be seen.",
+        "Over HTTP: tokens and parties with each spelling; names of invisible characters, and of scripts with joiners.",
+        (
+            f"{STRANGERS}::test_an_officer_reaches_the_case_however_the_token_spells_the_number",
+            f"{STRANGERS}::test_one_officer_is_not_listed_twice_under_two_spellings",
+            f"{STRANGERS}::test_a_name_of_invisible_characters_is_refused_by_field_and_rule",
+        ),
+        (f"{STRANGERS}::test_a_name_of_a_script_that_needs_joiners_is_taken",),
+    ),
+    Criterion(
+        166,
+        "A setting that weakens the service stops its start, by name.",
+        "`mediation-api serve` is started with each weak setting in an otherwise complete production environment.",
+        (
+            f"{WEAK_SETTINGS}::test_a_setting_that_weakens_stops_the_start_by_name",
+            f"{WEAK_SETTINGS}::test_a_database_on_this_machine_or_behind_tls_is_taken",
+        ),
+        (f"{WEAK_SETTINGS}::test_without_a_weak_setting_it_starts",),
     ),
 )

@@ -253,6 +253,11 @@ class UnderLegalHold(Conflict):
     detail = "The complaint is under a legal hold: nothing of it is erased."
 
 
+class DataErased(Conflict):
+    code = "data-erased"
+    detail = "This was erased, and is not held again."
+
+
 class SecondPersonRequired(Conflict):
     code = "second-person-required"
     detail = "This takes two people: whoever proposed it does not decide it."

@@ -18,7 +18,7 @@ from typing import Final
 from uuid import UUID
 
 from mediation_api.domain.access import Actor
-from mediation_api.domain.errors import SecondPersonRequired, StateConflict, UnderLegalHold
+from mediation_api.domain.errors import DataErased, SecondPersonRequired, StateConflict, UnderLegalHold
 from mediation_api.domain.facts import DataPurged, ErasureApproved, ErasureRefused, HoldLifted
 from mediation_api.domain.values import DataKind, ErasureRefusal, ErasureState, PurgeReason
 
@@ -202,6 +202,16 @@ class Erasure:
     def _require_requested(self) -> None:
         if self.state is not ErasureState.REQUESTED:
             raise StateConflict
+
+
+def require_held(text: str) -> None:
+    """Refuse to act on what is no longer held. Raises DataErased.
+
+    Args:
+        text: what is never empty until it is erased: the name of a party, the narrative of a complaint.
+    """
+    if not text:
+        raise DataErased
 
 
 _PAGE: Final = """\

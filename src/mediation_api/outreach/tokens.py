@@ -24,6 +24,7 @@ from uuid import UUID
 from jose import jws
 
 from mediation_api.domain.access import Actor, Role, is_own_scope
+from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.errors import TokenExpired, Unauthenticated
 from mediation_api.outreach.keys import Keyring, OwnKeys, SigningKey, VerificationKey, base64url, read_object
 
@@ -235,7 +236,10 @@ def _actor(claims: Mapping[str, object], issuer: TrustedIssuer, roles: frozenset
     number = issuer.employee_number_claim
     # Whoever else has one may have a part in a case: a mediator is held against it. Providers write null or nothing.
     has_one = role is Role.OFFICER or claims.get(number) not in (None, "")
-    return Actor(role, subject, employee_number=_text(claims, number) if has_one else None, scopes=scopes)
+    employee_number = folded(_text(claims, number)) if has_one else None
+    if employee_number == "":
+        raise _Refused("employee number")
+    return Actor(role, subject, employee_number=employee_number, scopes=scopes)
 
 
 def _scopes(claims: Mapping[str, object]) -> frozenset[str] | None:

@@ -4,13 +4,15 @@ The row is written first, in the transaction of the effect: whoever comes second
 unique index, and finds the first answer once that transaction has committed.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
+from uuid import UUID
 
-from sqlalchemy import Integer, LargeBinary, String, and_, bindparam, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Integer, LargeBinary, String, Uuid, and_, bindparam, cast, delete, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -33,12 +35,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """The first answer to a key. `body` is as it was sealed."""
+    """The first answer to a key. `body` is as it was sealed, and empty once it was erased."""
 
     request_sha256: str
     status: int
     location: str | None
     body: bytes
+    subjects: tuple[UUID, ...] = ()
+    """Every id in the request's path and in the answer: how an erasure finds it, which cannot read it."""
 
 
 class Idempotency:
@@ -67,6 +71,12 @@ class Idempotency:
         """Keep the answer to a claimed key, also from behind the wall: the database steps back from it first."""
         await self._connection.execute(_KEEPING, {**asdict(attempt), **asdict(answer)})
 
+    async def erase(self, subjects: Collection[UUID]) -> None:
+        """Empty every answer that is about one of these. Its key stays used, so that nothing happens again."""
+        t = idempotency_keys
+        about = t.c.subjects.op("&&", is_comparison=True)(cast(list(subjects), ARRAY(Uuid)))
+        await self._connection.execute(update(t).where(about).values(body=b"", location=None, subjects=[]))
+
 
 _KEEPING: Final = select(
     func.keep_answer(
@@ -76,6 +86,7 @@ _KEEPING: Final = select(
         bindparam("status", type_=Integer),
         bindparam("location", type_=String),
         bindparam("body", type_=LargeBinary),
+        bindparam("subjects", type_=ARRAY(Uuid)),
     )
 )
 

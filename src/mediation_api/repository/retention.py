@@ -13,7 +13,21 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Table, Text, and_, cast, func, or_, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.domain.access import Actor, Role
@@ -22,6 +36,7 @@ from mediation_api.domain.retention import EMPTIED, ERASED, SCHEDULE, Periods, S
 from mediation_api.domain.values import AgreementKind, DataKind, PurgeReason, Side
 from mediation_api.repository import tables as t
 from mediation_api.repository.cases import write_facts
+from mediation_api.repository.idempotency import Idempotency
 from mediation_api.repository.nesting import AnyColumn
 from mediation_api.repository.sealing import Ciphertext, Searched
 
@@ -117,20 +132,40 @@ async def erase(connection: AsyncConnection, party_id: UUID, complaint_id: UUID,
     """Empty what is held of one party of a locked complaint, with a tombstone for each kind.
 
     What a complainant told goes with it where there is no other: it is nobody else's. The access code ends, and with it
-    every token that was given for it.
+    every token that was given for it; what was answered about the complaint is emptied.
     """
-    codes = t.access_codes
-    live = codes.update().where(codes.c.party_id == party_id, codes.c.ended_at.is_(None))
-    await connection.execute(live.values(ended_at=at))
     p = t.parties.c
     complainants = select(p.id).where(p.complaint_id == complaint_id, p.side == Side.COMPLAINANT)
     alone = (await connection.scalars(complainants)).all() == [party_id]
     for kind in ERASED:
         of_party = [(place, p.id == party_id) for place in PLACES[kind] if place.table is t.parties]
         await _purge(connection, complaint_id, kind, PurgeReason.REQUEST, of_party, by=by, at=at)
+    await _end_what_gives_back(connection, complaint_id, p.id == party_id, at)
     if alone:
         account = [(place, place.of(complaint_id, at)) for place in PLACES[DataKind.ACCOUNT]]
         await _purge(connection, complaint_id, DataKind.ACCOUNT, PurgeReason.REQUEST, account, by=by, at=at)
+
+
+async def _end_what_gives_back(
+    connection: AsyncConnection, complaint_id: UUID, of: ColumnElement[bool], at: datetime
+) -> None:
+    """End the access codes of parties that are erased, and empty every kept answer that is about the complaint."""
+    codes = t.access_codes
+    its_own = codes.c.party_id.in_(select(t.parties.c.id).where(of))
+    await connection.execute(codes.update().where(its_own, codes.c.ended_at.is_(None)).values(ended_at=at))
+    await Idempotency(connection).erase(await _subjects(connection, complaint_id))
+
+
+async def _subjects(connection: AsyncConnection, complaint_id: UUID) -> Sequence[UUID]:
+    """Give the ids under which answers speak of a complaint: its own, its parties', its cases', and what is theirs."""
+    of_complaint = select(literal(complaint_id, Uuid))
+    own = [select(table.c.id).where(table.c.complaint_id == complaint_id) for table in (t.parties, t.cases)]
+    cases = select(t.cases.c.id).where(t.cases.c.complaint_id == complaint_id)
+    theirs = [
+        select(table.c.id).where(table.c.case_id.in_(cases))
+        for table in (t.agreements, t.assignments, t.attendees, t.sessions)
+    ]
+    return (await connection.scalars(union_all(of_complaint, *own, *theirs))).all()
 
 
 async def _purge(
@@ -193,6 +228,10 @@ async def _purge_if_due(
     still = select(c.id).where(c.id == complaint_id, _is_due(kind, before))
     if (await connection.execute(still)).first() is None:
         return 0
+    if kind is DataKind.IDENTITY:
+        await _end_what_gives_back(connection, complaint_id, t.parties.c.complaint_id == complaint_id, at)
+    else:
+        await Idempotency(connection).erase(await _subjects(connection, complaint_id))
     rows = [(place, place.of(complaint_id, before)) for place in PLACES[kind]]
     return await _purge(connection, complaint_id, kind, PurgeReason.SCHEDULE, rows, by=JOB, at=at)
 

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Dialect, String, Table, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 
+from mediation_api.domain.employee_numbers import folded
 from mediation_api.logs import LogEvent
 from mediation_api.settings import Settings
 
@@ -206,7 +207,7 @@ class SealedString(Sealed):
 class Searched(TypeDecorator[str]):
     """The type of a column with keyed hashes of a sealed one, for equality: whatever is written or compared is hashed.
 
-    `of` names the sealed column.
+    `of` names the sealed column, an employee number: spellings of one number have one hash.
     """
 
     impl = String
@@ -218,7 +219,7 @@ class Searched(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Hash what is written or searched for."""
-        return None if value is None else keyring(dialect).hashed(value)
+        return None if value is None else keyring(dialect).hashed(folded(value))
 
 
 class Opened(TypeDecorator[str]):

@@ -702,9 +702,13 @@ idempotency_keys = Table(
     Column("status", Integer),
     Column("location", String),
     Column("body", LargeBinary),
+    Column("subjects", ARRAY(Uuid), nullable=False, server_default=text("'{}'")),
     _instant("at"),
+    # A caller without a token is known by a hash of its key and of what it sent; `public` alone would be everybody.
+    CheckConstraint("NOT starts_with(caller, 'public:') OR length(caller) = 71", name="anonymous"),
     CheckConstraint("(status IS NULL) = (body IS NULL)", name="answered"),
     Index("ix_idempotency_keys_at", "at"),
+    Index("ix_idempotency_keys_subjects", "subjects", postgresql_using="gin"),
 )
 
 tries = Table(

@@ -124,11 +124,23 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             "Algunos campos no son válidos",
             "`errors` names every field and its rule: mend them all, and send the request with a new key.",
         ),
+        "idempotency-key-weak": ProblemType(
+            400,
+            "Idempotency key can be guessed",
+            "La clave de idempotencia se puede adivinar",
+            "Make a random key, such as a UUID.",
+        ),
         "idempotency-key-reused": ProblemType(
             422,
             "Idempotency key used before",
             "La clave de idempotencia ya se usó",
             "The key belongs to another request of yours. Make a new one.",
+        ),
+        "idempotency-answer-erased": ProblemType(
+            422,
+            "The first answer was erased",
+            "La primera respuesta se borró",
+            "Nothing is done again, and what was answered is not held any more: read what is there now.",
         ),
         "precondition-required": ProblemType(
             428,
@@ -232,6 +244,9 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "already-attested": ProblemType(
             409, "On record already", "Ya consta", "Nothing more is needed: it was attested before."
+        ),
+        "data-erased": ProblemType(
+            409, "Erased", "Borrado", "Leave it: what was erased of somebody is not held of them again."
         ),
         "under-legal-hold": ProblemType(
             409, "Under a legal hold", "Bajo retención legal", "A director lifts every hold first."

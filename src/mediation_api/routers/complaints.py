@@ -14,6 +14,7 @@ from mediation_api.domain.access import Actor, Reach, Relation, Role
 from mediation_api.domain.errors import Invalid, OfficeFilter
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
+from mediation_api.domain.retention import require_held
 from mediation_api.domain.target import Pace
 from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.repository.cases import Cases as CasesRepository
@@ -308,7 +309,7 @@ async def get_complaint(complaint_id: ComplaintId, reached: Opened, complaints: 
     return shown(await complaints.get(complaint_id, reached))
 
 
-@router.patch("/{complaint_id}", summary="Correct the intake data")
+@router.patch("/{complaint_id}", summary="Correct the intake data", responses=responses(409))
 async def correct_complaint(
     complaint_id: ComplaintId,
     body: ComplaintPatch,
@@ -319,8 +320,12 @@ async def correct_complaint(
 ) -> ComplaintOut:
     """Correct what intake wrote down. What changed is recorded by name, and screening is held against the new data."""
     await complaints.lock(complaint_id, reached)
-    seen.hold(ComplaintOut.read(await complaints.get(complaint_id, reached), audience="office"))
-    await complaints.correct(complaint_id, body.changes(), reached, by=reached.actor, at=at)
+    on_file = ComplaintOut.read(await complaints.get(complaint_id, reached), audience="office")
+    seen.hold(on_file)
+    changes = body.changes()
+    if changes.keys() & {"narrative", "incident_place"}:
+        require_held(on_file.narrative)
+    await complaints.correct(complaint_id, changes, reached, by=reached.actor, at=at)
     return ComplaintOut.read(await complaints.get(complaint_id, reached), audience="office")
 
 

@@ -41,7 +41,7 @@ from mediation_api.repository.timeline import Timeline as TimelineRepository
 from mediation_api.repository.tries import Tries as TriesRepository
 from mediation_api.repository.unusual_readings import UnusualReadings as UnusualReadingsRepository
 from mediation_api.repository.wall import require_live_code
-from mediation_api.routers.limits import NEVER_REFUSED, Limiter
+from mediation_api.routers.limits import NEVER_REFUSED, Limiter, network_of_request
 from mediation_api.routers.problems import Told
 from mediation_api.routers.types import Uuid
 from mediation_api.settings import Settings
@@ -123,20 +123,32 @@ async def reach(request: Request, at: Now) -> Reach:
         Told: the caller has used up its quota (429).
     """
     service, actor = _service(request), ANYBODY
+    operation = request.scope["endpoint"].__name__
+
+    def count(caller: str) -> None:
+        request.state.quota = quota = service.limiter.count(caller, at)
+        if quota.is_exceeded and operation not in NEVER_REFUSED:
+            raise Told(429, "quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says.")
+
     authorization = request.headers.getlist("authorization")
     if authorization:
-        scheme, _, token = authorization[0].partition(" ")
-        if len(authorization) > 1 or scheme.lower() != "bearer":
-            raise Unauthenticated
-        actor = await service.verifier.verify(token.strip(), at)
+        try:
+            actor = await service.verifier.verify(_bearer_token(authorization), at)
+        except Unauthenticated:
+            count(f"address:{network_of_request(request)}")  # whoever guesses tokens is no caller that we know
+            raise
     request.state.role = actor.role
-    operation = request.scope["endpoint"].__name__
-    caller = f"{actor.role}:{actor.subject}" if authorization else f"address:{request.client and request.client.host}"
+    caller = f"{actor.role}:{actor.subject}" if authorization else f"address:{network_of_request(request)}"
     request.state.caller = caller
-    request.state.quota = quota = service.limiter.count(caller, at)
-    if quota.is_exceeded and operation not in NEVER_REFUSED:
-        raise Told(429, "quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says.")
+    count(caller)
     return access.reach(operation, actor)
+
+
+def _bearer_token(authorization: list[str]) -> str:
+    scheme, _, token = authorization[0].partition(" ")
+    if len(authorization) > 1 or scheme.lower() != "bearer":
+        raise Unauthenticated
+    return token.strip()
 
 
 Reached = Annotated[Reach, Depends(reach)]

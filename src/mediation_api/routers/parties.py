@@ -13,6 +13,7 @@ from sqlalchemy import RowMapping
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import Actor, Reach, Relation
 from mediation_api.domain.errors import Invalid, OfficerHasNoCode
+from mediation_api.domain.retention import require_held
 from mediation_api.domain.values import Side
 from mediation_api.repository.parties import Parties as PartiesRepository
 from mediation_api.routers.answers import responses
@@ -250,10 +251,11 @@ async def get_party(party_id: PartyId, reached: Opened, parties: Parties) -> Par
 async def correct_party(
     party_id: PartyId, body: PartyPatch, reached: Reached, parties: Parties, at: Now, seen: HasSeen
 ) -> PartyOut:
-    """Staff correct anything on file; a party corrects how it is reached and what it needs."""
+    """Staff correct anything on file; a party corrects how it is reached and what it needs. Not after an erasure."""
     await parties.lock(party_id, reached)
     on_file = await parties.get(party_id, reached)
     seen.hold(PartyOut.of(on_file))
+    require_held(str(on_file["name"]))
     changes = body.columns(reached, Side(on_file["side"]))
     await parties.correct(party_id, changes, reached, by=reached.actor, at=at)
     return PartyOut.of(await parties.get(party_id, reached))
@@ -269,9 +271,13 @@ async def correct_party(
 async def issue_access_code(
     party_id: PartyId, reached: Reached, parties: Parties, service: InService, at: Now
 ) -> AccessCodeOut:
-    """Give a complainant a new code; the one before stops working. Officers sign in with the city's account."""
+    """Give a complainant a new code; the one before stops working. Officers sign in with the city's account.
+
+    A party that was erased is given none.
+    """
     await parties.lock(party_id, reached)
     party = await parties.get(party_id, reached)
+    require_held(str(party["name"]))
     if party["side"] != Side.COMPLAINANT:
         raise OfficerHasNoCode
     return await new_code(parties, party_id, party["complaint_id"], service, reached.actor, at)

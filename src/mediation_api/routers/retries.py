@@ -5,6 +5,9 @@ with the same key gets the first answer byte for byte, and nothing happens twice
 refused had no effect and is not kept; a retry is decided anew. A withdrawal needs no key: it is idempotent by nature.
 The exchange of an access code needs none: it changes nothing.
 
+Who files without a token has nothing but its key: one that can be guessed is refused, and an answer to a caller without
+a token is given again only to somebody who sends the very same body with the very same key.
+
 An answer may hold an access code. It is kept encrypted under a key made of the caller's own idempotency key, of which
 the database holds a hash alone: a dump does not open it, not even together with the service's secrets.
 
@@ -16,8 +19,12 @@ Source: CONTRACT, "Writes"; RFC 9110, sections 8.8.3 and 13.
 import hashlib
 import hmac
 import json
+import re
+from collections.abc import Mapping
 from secrets import token_bytes
+from types import MappingProxyType
 from typing import Annotated, Final
+from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Depends, Header, Request, Response
@@ -26,6 +33,7 @@ from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
 from mediation_api.domain.access import Role
+from mediation_api.domain.strength import Guessable, guessable
 from mediation_api.repository.idempotency import Attempt, Idempotency, StoredAnswer
 from mediation_api.repository.wall import require_live_code
 from mediation_api.routers.deps import Connection, InService, Now, Reached
@@ -33,7 +41,18 @@ from mediation_api.routers.problems import Told
 from mediation_api.routers.types import Out
 
 _NONCE_BYTES: Final = 12
+_AN_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PURPOSE: Final = b"mediation_api idempotent answer v1"
+_ANONYMOUS: Final = b"mediation_api anonymous caller v1\x00"
+_DIFFERENT: Final = 6
+"""How many different characters a key has at the least: of 16 random hexadecimal digits, 99.996 % have."""
+_WEAK: Final[Mapping[Guessable, str]] = MappingProxyType(
+    {
+        "too-few-different": "The key has too few different characters (too-few-different): make a random one.",
+        "repeated": "The key repeats itself (repeated): make a random one.",
+        "sequence": "The key counts (sequence): make a random one.",
+    }
+)
 
 Key = Annotated[str, StringConstraints(pattern='^("[A-Za-z0-9_-]{16,128}"|[A-Za-z0-9_-]{16,128})$')]
 Tags = Annotated[str, StringConstraints(pattern='^(\\*|"[!-~]{1,80}"(, ?"[!-~]{1,80}"){0,9})$')]
@@ -55,12 +74,17 @@ class Receipt:
         self._attempt = attempt
         self._seal = seal
 
-    async def keep(self, response: Response) -> None:
-        """Keep an answer, in the transaction of its effect."""
+    async def keep(self, path: str, response: Response) -> None:
+        """Keep the answer to a request for a path, in the transaction of its effect."""
         nonce = token_bytes(_NONCE_BYTES)
         sealed = nonce + self._seal.encrypt(nonce, bytes(response.body), _PURPOSE)
+        said = f"{path} {bytes(response.body).decode(errors='ignore')}"
         answer = StoredAnswer(
-            self._attempt.request_sha256, response.status_code, response.headers.get("location"), sealed
+            self._attempt.request_sha256,
+            response.status_code,
+            response.headers.get("location"),
+            sealed,
+            tuple(sorted({UUID(found) for found in _AN_ID.findall(said)})),
         )
         await self._idempotency.keep(self._attempt, answer)
 
@@ -85,20 +109,26 @@ async def once(
     A retry that comes while the first attempt is under way waits for it, and gets its answer.
 
     Raises:
-        Told: the key is missing (400), or was used for another request (422).
+        Told: the key is missing or can be guessed (400), was used for another request or its answer was erased (422).
         TokenRevoked: the request was answered before, and the caller's access code has ended since.
         Replay: the request was answered before.
     """
     if idempotency_key is None:
         raise Told(400, "idempotency-key-missing", "A POST needs an Idempotency-Key: make a random one.")
     key = idempotency_key.strip('"').encode()
+    if (why := guessable(key.replace(b"-", b""), fewest=_DIFFERENT)) is not None:
+        raise Told(400, "idempotency-key-weak", _WEAK[why])
     secret = service.settings.access_code_secret.get_secret_value().encode()
     caller = f"{reached.actor.role}:{reached.actor.subject}"
+    fingerprint = await _fingerprint(request)
+    if reached.actor.role is Role.PUBLIC:
+        # Callers without a token have nothing in common: each has the answers to what it sent itself.
+        caller = f"{Role.PUBLIC}:{hmac.digest(secret, _ANONYMOUS + key + fingerprint.encode(), hashlib.sha256).hex()}"
     attempt = Attempt(
         caller=caller,
         operation=request.scope["endpoint"].__name__,
         key_sha256=hashlib.sha256(key).hexdigest(),
-        request_sha256=await _fingerprint(request),
+        request_sha256=fingerprint,
     )
     seal = AESGCM(hmac.digest(secret, _PURPOSE + caller.encode() + b"\x00" + key, hashlib.sha256))
     idempotency = Idempotency(opened)
@@ -110,6 +140,8 @@ async def once(
         raise Told(422, "idempotency-key-reused", "This key was used for another request: make a new one.")
     if reached.actor.role is Role.COMPLAINANT:
         await require_live_code(opened, reached.actor)
+    if not first.body:
+        raise Told(422, "idempotency-answer-erased", "This was done, and what was answered has been erased since.")
     raise Replay(_again(first, seal))
 
 
@@ -141,7 +173,7 @@ async def finish(request: Request, response: Response) -> Response:
     response.headers["ETag"] = tag
     receipt = getattr(request.state, "receipt", None)
     if isinstance(receipt, Receipt):
-        await receipt.keep(response)
+        await receipt.keep(request.url.path, response)
     seen = request.headers.get("if-none-match", "")
     if request.method == "GET" and tag in {each.strip().removeprefix("W/") for each in seen.split(",")}:
         # A browser puts these headers in place of the stored ones: the route's own must be among them.

@@ -41,6 +41,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from sqlalchemy import RowMapping
 
+from mediation_api.domain.visibility import DIRECTION_CONTROLS, INVISIBLE, unseen
+
 RULE = "rule:"
 """Marks the errors made by `broken`: their text is a constant of ours, so it may be shown to the caller."""
 
@@ -51,6 +53,8 @@ OwnRule: TypeAlias = Literal[
     "complainants-only",
     "control-character",
     "cursor",
+    "direction-control",
+    "invisible-character",
     "no-offset",
     "not-a-date",
     "not-a-uuid",
@@ -87,7 +91,8 @@ _LINE_END = r"\u2028\u2029"
 class Text:
     """Text that a person wrote: at most `most` characters, not blank, stripped, in Unicode's NFC form.
 
-    Control characters and lone surrogates are refused. With `lines`, tabs and line ends are allowed, and
+    Control characters and lone surrogates are refused; and in one line what changes the direction of writing or is not
+    seen (`domain/visibility.py`). There has to be something to see. With `lines`, tabs and line ends are allowed, and
     every kind of line end becomes a line feed.
     """
 
@@ -96,11 +101,14 @@ class Text:
 
     @property
     def pattern(self) -> str:
-        """The same rule for the contract, without look-ahead and with only one way to match."""
+        """The same rule for the contract, without look-ahead and with only one way to match.
+
+        It does not say where joiners, variants and combining marks may stand: a class of characters cannot.
+        """
         space = _SPACE + (r"\t\n\r" + _LINE_END if self.lines else "")
         refused = _CONTROL if not self.lines else r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
-        refused += "" if self.lines else _LINE_END
-        return f"^[{space}]*[^{_CONTROL}{_SPACE}{_LINE_END}][^{refused}]*$"
+        refused += "" if self.lines else _LINE_END + _UNSEEN
+        return f"^[{space}]*[^{_CONTROL}{_SPACE}{_LINE_END}{'' if self.lines else _UNSEEN}][^{refused}]*$"
 
     def clean(self, text: str) -> str:
         """Normalise `text`. Raises a validation error when it may not be stored."""
@@ -109,7 +117,12 @@ class Text:
         if (_CONTROLS_IN_LINES if self.lines else _CONTROLS_IN_LINE).search(text):
             raise broken("control-character", "Control characters are not allowed here.")
         text = unicodedata.normalize("NFC", text).strip()
-        if not text:
+        wrong = None if self.lines else unseen(text)
+        if wrong == "direction-control":
+            raise broken("direction-control", "Characters that change the direction of writing are not allowed here.")
+        if wrong == "invisible-character":
+            raise broken("invisible-character", "Characters that cannot be seen are not allowed here.")
+        if wrong == "blank" or not text:
             raise broken("blank", "This must not be blank.")
         if len(text) > self.most:  # a few characters grow when they are normalised
             raise broken("too-long", f"At most {self.most} characters.")
@@ -124,6 +137,7 @@ class Text:
         return {"type": "string", "minLength": 1, "maxLength": self.most, "pattern": self.pattern}
 
 
+_UNSEEN = "".join(f"\\u{ord(each):04x}" if each != "-" else each for each in DIRECTION_CONTROLS + INVISIBLE)
 _CONTROLS_IN_LINE = re.compile(f"[{_CONTROL}{_LINE_END}]")
 _CONTROLS_IN_LINES = re.compile(r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]")
 
