@@ -343,6 +343,17 @@ class Story:
             await self.answer(officer)
         return self
 
+    async def try_to_reach(self, *party_ids: str, channel: str = "phone", result: str = "no_answer") -> None:
+        """The office tries to reach parties, or both sides where none is named."""
+        for party_id in party_ids or [who.party_id for who in (*self.complainants, *self.officers)]:
+            body = {
+                "party_id": party_id,
+                "channel": channel,
+                "result": result,
+                "attempted_at": self.office.clock.now.isoformat(),
+            }
+            await self.office.coordinator.post(f"{self.path}/contact-attempts", body)
+
     async def assign(self) -> Caller:
         """Propose the case to a new mediator, who accepts without a conflict."""
         self.mediator = mediator = await self.office.mediator()
@@ -353,10 +364,10 @@ class Story:
         return mediator
 
     def booking(self, **changes: object) -> dict[str, object]:
-        """A session of two hours in three days, or whatever `changes` say."""
-        starts_at = self.office.clock.now + timedelta(days=3)
+        """A session of two hours that can be started at once, or whatever `changes` say."""
+        starts_at = self.office.clock.now + timedelta(minutes=30)
         ends_at = starts_at + timedelta(hours=2)
-        times = {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat()}
+        times = {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat(), "off_hours_reason": "room"}
         return {**times, "mode": "in_person", "place": "Room 4, City Hall", **changes}
 
     async def schedule(self, **changes: object) -> Answer:

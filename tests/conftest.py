@@ -52,6 +52,7 @@ from tests.build import Office
 from tests.openapi.conformity import SEEN, Answered, Checked, contract
 from tests.places import THROW_AWAY
 
+from mediation_api.domain.values import ReportCategory
 from mediation_api.outreach.dev_identity import write_dev_keys
 from mediation_api.repository.database import Database, Pool, create_engine
 from mediation_api.repository.embedded import EmbeddedServer, stop_left_behind
@@ -251,6 +252,13 @@ def _settings(directory: Path, database_url: str) -> Settings:
         cursor_secret=SecretStr(DEV_SECRET_PREFIX + "c" * 32),
         search_secret=SecretStr(DEV_SECRET_PREFIX + "s" * 32),
         encryption_keys=SecretStr(f"{DEV_SECRET_PREFIX}1:{'k' * 43}="),
+        # What a city decides, so that most tests need not wait for it: tests/promises/ holds the defaults.
+        days_between_attempts=0,
+        max_attempts=10,
+        contact_attempts_before_lapse=1,
+        contact_channels_before_lapse=1,
+        contact_days_before_lapse=0,
+        report_categories=tuple(ReportCategory),
         requests_per_minute=1_000_000,  # the clock of most tests stands still
         filings_per_hour=1_000_000,
     )

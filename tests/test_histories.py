@@ -178,6 +178,8 @@ class Attempt:
     helpers: list[Helper] = field(default_factory=list)
     guarded: set[str] = field(default_factory=set)
     """Minors whose guardian agrees, with nothing corrected of the guardian since."""
+    tried: set[str] = field(default_factory=set)
+    reached: dict[str, datetime | None] = field(default_factory=dict)
     agreement_reached: bool | None = None
     lapse_reason: str | None = None
 
@@ -254,6 +256,14 @@ class Attempt:
         missing += [("guardian-missing", p.id) for p in self.here if p.minor and not p.guardian]
         missing += [("mediator-missing", None)] * (self.mediator is None)
         return missing
+
+    def missing_to_be_unreachable(self, concerned: Sequence[Person]) -> list[Missing]:
+        """One attempt to reach somebody is enough here; a case lapses once nobody of one side was reached."""
+        sides = [[p for p in concerned if p.side == side] for side in ("complainant", "officer")]
+        if any(side and all(p.id in self.tried for p in side) for side in sides):
+            return []
+        untried = [p.id for p in concerned if p.id not in self.tried]
+        return [(code, each) for each in untried for code in ("contact-attempts-missing", "contact-channels-missing")]
 
     def missing_to_start(self, room: Sequence[Seat] | None = None) -> list[Missing]:
         if room is None:
@@ -575,6 +585,7 @@ class Histories(RuleBasedStateMachine):
             refusals = _those(
                 ("case-already-open", self.attempts and self.case.is_open),
                 ("complaint-closed", self.mediated),
+                ("attempts-exhausted", len(self.attempts) >= self.world.settings.max_attempts),
             )
         caller = self.office.intake if by is None else self.voice(by)
         opened = self.attempt(caller, f"{self.complaint}/mediation-requests", None, refusals)
@@ -741,7 +752,31 @@ class Histories(RuleBasedStateMachine):
         elif how == "withdraws":
             self.withdraw(person, "self")
         else:
+            self.try_to_reach(person)
             self.lapse(person, absent=False, director=False)
+
+    @rule(who=N, result=st.sampled_from(["no_answer", "message_left", "reached"]))
+    def the_office_tries_to_reach(self, who: int, result: str = "no_answer") -> None:
+        self.try_to_reach(pick(list(self.case.people.values()), who), result)
+
+    def try_to_reach(self, person: Person, result: str = "no_answer") -> None:
+        case = self.case
+        waiting = person.side == "officer" and case.standing.get(person.id) == "waiting"
+        refusals = _those(
+            ("case-closed", not case.is_open),
+            ("not-found", person.id not in case.standing),
+            ("party-left", case.standing.get(person.id) in GONE),
+            ("not-asked", waiting),
+        )
+        now = self.clock.now.isoformat()
+        body = {"party_id": person.id, "channel": "phone", "result": result, "attempted_at": now}
+        if self.attempt(self.office.intake, f"{case.path}/contact-attempts", body, refusals) is None:
+            return
+        # Where nothing lies between two attempts, reaching somebody voids what was tried at that instant.
+        case.reached[person.id] = self.clock.now if result == "reached" else case.reached.get(person.id)
+        case.tried.discard(person.id)
+        if result != "reached" and case.reached[person.id] != self.clock.now:
+            case.tried.add(person.id)
 
     @rule(who=st.none() | N, absent=USUALLY, director=USUALLY)
     def somebody_lapses(self, who: int | None, absent: bool, director: bool) -> None:  # noqa: FBT001 - drawn
@@ -751,9 +786,14 @@ class Histories(RuleBasedStateMachine):
     def lapse(self, person: Person | None, *, absent: bool, director: bool) -> None:
         case = self.case
         concerned = case.here if person is None else [p for p in case.here if p is person]
+        paper = case.paper("resolution")
+        missing = [] if absent else case.missing_to_be_unreachable(concerned)
         refusals = _those(
             ("case-closed", not case.is_open),
             ("party-left", not concerned),
+            ("state-conflict", not absent and case.state == "in_session"),
+            ("resolution-signed", not absent and paper is not None and paper.signed),
+            ("conditions-missing", missing),
             ("director-required", absent and not director),
             (
                 "absences-too-few",
@@ -763,7 +803,7 @@ class Histories(RuleBasedStateMachine):
         reason = "repeated_absence" if absent else "unreachable"
         body = {"reason": reason, "party_id": None if person is None else person.id}
         by = self.office.director if director else self.office.coordinator
-        if self.attempt(by, f"{case.path}/lapses", body, refusals) is None:
+        if self.attempt(by, f"{case.path}/lapses", body, refusals, missing=missing) is None:
             return
         if person is None:
             case.close("side_lapsed")
@@ -892,14 +932,14 @@ class Histories(RuleBasedStateMachine):
 
     # ── sessions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @rule(by=N, again=SOMETIMES, hours=st.sampled_from([1, 24, 24, 72, -1, 0]), long=SOMETIMES)
+    @rule(by=N, again=SOMETIMES, hours=st.sampled_from([1, 1, 1, 72, -1, 0]), long=SOMETIMES)
     def a_session_is_scheduled(self, by: int, again: bool, hours: int, long: bool) -> None:  # noqa: FBT001 - drawn
         if again and self.case.meetings:
             self.schedule(by, hours, long=long, meeting=pick(self.case.meetings[::-1], by // 4))
         else:
             self.schedule(by, hours, long=long)
 
-    def schedule(self, by: int = 1, hours: int = 24, *, long: bool = False, meeting: Meeting | None = None) -> None:
+    def schedule(self, by: int = 1, hours: int = 1, *, long: bool = False, meeting: Meeting | None = None) -> None:
         case = self.case
         starts_at = self.clock.now + timedelta(hours=hours)
         missing = case.missing_to_schedule()
@@ -911,7 +951,13 @@ class Histories(RuleBasedStateMachine):
             ("state-conflict", not allowed),
         )
         ends_at = starts_at + timedelta(hours=9 if long else 2)
-        body = {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat(), "mode": "video"}
+        body = {
+            "starts_at": starts_at.isoformat(),
+            "ends_at": ends_at.isoformat(),
+            "mode": "video",
+            "link": "https://video.example/room",
+            "off_hours_reason": "room",
+        }
         path = f"{case.path}/sessions" if meeting is None else f"/v1/sessions/{meeting.id}/reschedule"
         caller, hidden = self.runs_cases(by)
         scheduled = self.attempt(caller, path, body, refusals, hidden=hidden, missing=missing)
@@ -940,6 +986,7 @@ class Histories(RuleBasedStateMachine):
         refusals = _those(
             ("case-closed", not case.is_open),
             ("state-conflict", meeting.state != "scheduled"),
+            ("session-too-early", meeting.starts_at - self.clock.now > timedelta(hours=1)),
             ("validation-failed", stranger),
             ("conditions-missing", missing),
         )

@@ -111,12 +111,14 @@ async function scheduleToClose({ case_id, complainant }: Filed): Promise<void> {
   );
   say("acceptAssignment", accepted.response, accepted.data.mediator_name, "a mediator");
 
-  const day = 24 * 60 * 60 * 1000;
+  // A session may start up to an hour before its time. At night or on a day off it needs the reason.
+  const minute = 60 * 1000;
   const booking = {
-    starts_at: new Date(Date.now() + day).toISOString(),
-    ends_at: new Date(Date.now() + day + day / 12).toISOString(),
+    starts_at: new Date(Date.now() + 15 * minute).toISOString(),
+    ends_at: new Date(Date.now() + 135 * minute).toISOString(),
     mode: "in_person",
     place: "Room 4, City Hall",
+    off_hours_reason: "parties_asked",
   } as const;
   const scheduled = await post((header) =>
     coordinator.POST("/v1/cases/{case_id}/sessions", { params: { path, header }, body: booking }),

@@ -104,6 +104,7 @@ def upgrade() -> None:
         sa.CheckConstraint("side IN ('complainant', 'officer')", name=op.f("ck_parties_side")),
         sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_parties_complaint_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_parties")),
+        sa.UniqueConstraint("id", "employee_number_index", name=op.f("uq_parties_id_employee_number_index")),
         postgresql_inherits="fellow_parties",
     )
     op.create_index("ix_parties_employee_number_index", "parties", ["employee_number_index"])

@@ -43,6 +43,7 @@ def upgrade() -> None:
             "state IN ('asking', 'concluded', 'confirming', 'declined', 'ended', 'in_session', 'ineligible', 'lapsed', 'mediated', 'ready', 'scheduled', 'screening', 'withdrawn')",
             name=op.f("ck_cases_state"),
         ),
+        sa.CheckConstraint("attempt BETWEEN 1 AND 10", name=op.f("ck_cases_attempt")),
         sa.CheckConstraint("due_on >= requested_on", name=op.f("ck_cases_due_on")),
         sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_cases_complaint_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
@@ -286,6 +287,38 @@ def upgrade() -> None:
         sa.UniqueConstraint("case_id", "party_id", name=op.f("uq_withdrawals_case_id_party_id")),
     )
     op.create_table(
+        "contact_attempts",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("party_id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("result", sa.String(), nullable=False),
+        sa.Column("attempted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_role", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.CheckConstraint("attempted_at <= at", name=op.f("ck_contact_attempts_attempted_at")),
+        sa.CheckConstraint(
+            "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
+            name=op.f("ck_contact_attempts_by_role"),
+        ),
+        sa.CheckConstraint(
+            "channel IN ('email', 'in_person', 'letter', 'phone', 'text_message')",
+            name=op.f("ck_contact_attempts_channel"),
+        ),
+        sa.CheckConstraint(
+            "result IN ('message_left', 'no_answer', 'reached', 'returned_undelivered')",
+            name=op.f("ck_contact_attempts_result"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["case_id", "party_id"],
+            ["participants.case_id", "participants.party_id"],
+            name=op.f("fk_contact_attempts_case_id_party_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_attempts")),
+    )
+    op.create_index("ix_contact_attempts_case_id_party_id", "contact_attempts", ["case_id", "party_id"])
+    op.create_table(
         "pauses",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("case_id", sa.Uuid(), nullable=False),
@@ -313,6 +346,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("contact_attempts")
     op.drop_table("pauses")
     op.drop_table("withdrawals")
     op.drop_table("consents")

@@ -24,7 +24,7 @@ MEDIATOR_IS_PARTY = {
 
 
 def upgrade() -> None:
-    # For the exclusion constraint on the sessions of a mediator. A trusted extension: no superuser is needed.
+    # For the exclusion constraints on the sessions of a mediator and of an officer. A trusted extension: no superuser is needed.
     op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
     op.create_table(
         "mediators",
@@ -114,6 +114,8 @@ def upgrade() -> None:
         sa.Column("during", postgresql.TSTZRANGE(), nullable=False),
         sa.Column("mode", sa.String(), nullable=False),
         sa.Column("place", sa.Text(), nullable=True),
+        sa.Column("link", sa.Text(), nullable=True),
+        sa.Column("off_hours_reason", sa.String(), nullable=True),
         sa.Column("end_reason", sa.String(), nullable=True),
         sa.Column("scheduled_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
@@ -125,7 +127,25 @@ def upgrade() -> None:
             using="gist",
             name="mediator_taken",
         ),
-        sa.CheckConstraint("(place = '' OR starts_with(place, 'sealed.1.'))", name=op.f("ck_sessions_sealed")),
+        sa.CheckConstraint(
+            "(place = '' OR starts_with(place, 'sealed.1.')) AND (link = '' OR starts_with(link, 'sealed.1.'))",
+            name=op.f("ck_sessions_sealed"),
+        ),
+        sa.CheckConstraint(
+            "NOT (state IN ('in_progress', 'scheduled')) "
+            "OR CASE mode WHEN 'video' THEN link IS NOT NULL ELSE place IS NOT NULL END",
+            name=op.f("ck_sessions_where"),
+        ),
+        sa.CheckConstraint(
+            "off_hours_reason IN ('interpreter', 'officer_shift', 'parties_asked', 'room')",
+            name=op.f("ck_sessions_off_hours_reason"),
+        ),
+        sa.CheckConstraint("started_at >= lower(during) - interval '4 hours'", name=op.f("ck_sessions_started_at")),
+        sa.CheckConstraint(
+            "upper(during) - lower(during) >= interval '15 minutes' "
+            "AND upper(during) - lower(during) <= interval '8 hours'",
+            name=op.f("ck_sessions_length"),
+        ),
         sa.CheckConstraint("(state = 'ended') = (end_reason IS NOT NULL)", name=op.f("ck_sessions_ended_has_reason")),
         sa.CheckConstraint(
             "end_reason IN ('ended_by_mediator', 'lapse', 'withdrawal')", name=op.f("ck_sessions_end_reason")
@@ -148,6 +168,31 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("state IN ('in_progress', 'scheduled')"),
     )
+    op.create_table(
+        "session_officers",
+        sa.Column("session_id", sa.Uuid(), nullable=False),
+        sa.Column("party_id", sa.Uuid(), nullable=False),
+        sa.Column("employee_number_index", sa.String(), nullable=True),
+        sa.Column("during", postgresql.TSTZRANGE(), nullable=False),
+        sa.Column("live", sa.Boolean(), nullable=False),
+        postgresql.ExcludeConstraint(
+            (sa.column("employee_number_index"), "="),
+            (sa.column("during"), "&&"),
+            where=sa.text("live"),
+            using="gist",
+            name="officer_taken",
+        ),
+        sa.ForeignKeyConstraint(
+            ["party_id", "employee_number_index"],
+            ["parties.id", "parties.employee_number_index"],
+            name=op.f("fk_session_officers_party_id_employee_number_index"),
+            onupdate="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_session_officers_party_id")),
+        sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_session_officers_session_id")),
+        sa.PrimaryKeyConstraint("session_id", "party_id", name=op.f("pk_session_officers")),
+    )
+    op.create_index("ix_session_officers_party_id", "session_officers", ["party_id"])
     op.create_table(
         "attendances",
         sa.Column("session_id", sa.Uuid(), nullable=False),
@@ -203,6 +248,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION require_own_session() CASCADE")
     op.drop_table("absences")
     op.drop_table("attendances")
+    op.drop_table("session_officers")
     op.drop_table("sessions")
     op.drop_table("attendees")
     op.drop_table("assignments")

@@ -74,12 +74,20 @@ def upgrade() -> None:
         "CREATE TRIGGER accepted_case BEFORE INSERT ON facts FOR EACH ROW "
         "WHEN (NEW.by_role = 'mediator' AND NEW.case_id IS NOT NULL) EXECUTE FUNCTION require_accepted_case()"
     )
+    op.execute(sql("require_contact_attempt"))
+    op.execute(
+        "CREATE TRIGGER require_contact_attempt BEFORE INSERT ON facts FOR EACH ROW "
+        "WHEN ((NEW.kind = 'party.lapsed' AND NEW.data ->> 'reason' = 'unreachable') "
+        "OR (NEW.kind = 'case.closed' AND NEW.data ->> 'lapse_reason' = 'unreachable')) "
+        "EXECUTE FUNCTION require_contact_attempt()"
+    )
     op.execute("CREATE TRIGGER extend_chain BEFORE UPDATE ON chain_heads FOR EACH ROW EXECUTE FUNCTION extend_chain()")
 
 
 def downgrade() -> None:
     op.execute("DROP FUNCTION require_accepted_case() CASCADE")
     op.execute("DROP FUNCTION extend_chain() CASCADE")
+    op.execute("DROP FUNCTION require_contact_attempt() CASCADE")
     op.execute("DROP FUNCTION link_fact() CASCADE")
     op.execute("DROP FUNCTION fact_link(bytea, bigint, facts)")
     op.drop_table("chain_heads")

@@ -16,6 +16,7 @@ depends_on: str | None = None
 APPEND_ONLY = (
     "absences",
     "consents",
+    "contact_attempts",
     "disclosures",
     "facts",
     "guardian_consents",

@@ -29,6 +29,7 @@ SERVICE = {
     "chain_heads": "SELECT, INSERT, UPDATE (sequence, link)",
     "complaints": "SELECT, INSERT, UPDATE (narrative, incident_on, incident_place, precinct, allegations, crime_alleged, serious_injury, litigation_pending, pending_case_filed_on, officer_is_witness, rank_initiated)",
     "consents": "SELECT, INSERT",
+    "contact_attempts": "SELECT, INSERT",
     "data_keys": "SELECT, INSERT, UPDATE (key_id, wrapped)",
     "erasures": "SELECT, INSERT, UPDATE (state, decided_at, decided_by, refusal)",
     "facts": "SELECT, INSERT",
@@ -42,7 +43,8 @@ SERVICE = {
     "pauses": "SELECT, INSERT",
     "readings": "SELECT, INSERT",
     "screenings": "SELECT, INSERT, UPDATE (reason)",
-    "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, end_reason, started_at, finished_at)",
+    "session_officers": "SELECT, INSERT, UPDATE (during, live)",
+    "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, started_at, finished_at)",
     "signatures": "SELECT, INSERT",
     "tries": "SELECT, INSERT, UPDATE (hour, number), DELETE",
     "withdrawals": "SELECT, INSERT",
@@ -117,7 +119,7 @@ PARTY = {
         f"party_id {PARTIES} AND case_id {CASES}",
     ),
     "sessions": (
-        "id, case_id, mediator_id, state, during, mode, place",
+        "id, case_id, mediator_id, state, during, mode, place, link",
         f"case_id {SHARED}",
     ),
     "assignments": (

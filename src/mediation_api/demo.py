@@ -21,7 +21,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.domain.access import Role, scopes_of
-from mediation_api.domain.values import Approver, Side
+from mediation_api.domain.values import Approver, ContactChannel, Side
 from mediation_api.main import create_app
 from mediation_api.outreach.dev_identity import dev_signing_key
 from mediation_api.outreach.keys import SigningKey
@@ -34,6 +34,7 @@ from mediation_api.routers.cases import CaseList, CaseOut
 from mediation_api.routers.closures import PauseOut
 from mediation_api.routers.complaints import CaseOpenedOut, ComplaintFiledOut, ComplaintList
 from mediation_api.routers.consents import ConsentOut, GuardianConsentOut, WithdrawalOut
+from mediation_api.routers.contact_attempts import ContactAttemptOut
 from mediation_api.routers.disclosures import DisclosureList
 from mediation_api.routers.mediators import AssignmentOut, MediatorList, MediatorOut
 from mediation_api.routers.parties import AccessCodeOut, PartyList, PartyOut
@@ -391,7 +392,9 @@ class _Case:
             "starts_at": starts_at.isoformat(),
             "ends_at": (starts_at + timedelta(minutes=minutes)).isoformat(),
             "mode": "video" if video else "in_person",
-            "place": "https://meet.example.org/room-4" if video else "Room 4, City Hall",
+            # The days of the stories are counted from today, so that any of them may be a day off.
+            "off_hours_reason": "parties_asked",
+            **({"link": "https://meet.example.org/room-4"} if video else {"place": "Room 4, City Hall"}),
         }
         scheduled = await self.office.coordinator.post(f"{self.path}/sessions", SessionOut, booking)
         self.session_id = scheduled.id
@@ -441,6 +444,16 @@ class _Case:
         ends_on = min(ends_on, starts_on + timedelta(days=self.office.settings.pause_max_days - 1))
         body = {"reason": reason, "starts_on": starts_on.isoformat(), "ends_on": ends_on.isoformat()}
         await self.office.coordinator.post(f"{self.path}/pauses", PauseOut, body)
+
+    async def try_to_reach(self, channel: ContactChannel) -> None:
+        """Nobody answers the office."""
+        body = {
+            "party_id": str(self.complainants[0].party_id),
+            "channel": channel,
+            "result": "no_answer",
+            "attempted_at": self.office.clock.now.isoformat(),
+        }
+        await self.office.coordinator.post(f"{self.path}/contact-attempts", ContactAttemptOut, body)
 
     async def lapse(self) -> None:
         """Nobody could be reached."""
@@ -920,9 +933,13 @@ async def _ended(office: _Office) -> Steps:
 
 
 async def _lapsed_and_tried_again(office: _Office) -> Steps:
-    """Nobody answered the telephone; later she called, and a second case was opened for the same complaint."""
+    """Nobody answered; later she called, and a second case was opened for the same complaint."""
     case = _Case(office)
-    yield office.day(-42, 9)
+    city = office.settings
+    attempts = max(city.contact_attempts_before_lapse, city.contact_channels_before_lapse)
+    # A weekend can take two days from the days between two attempts.
+    first, last = -44, -44 + max(city.contact_days_before_lapse + 2, attempts - 1)
+    yield office.day(first - 2, 9)
     await case.file(
         Role.INTAKE,
         [_person("Wren Fabricated", 122)],
@@ -931,14 +948,22 @@ async def _lapsed_and_tried_again(office: _Office) -> Steps:
         narrative="Her neighbour's call was answered after an hour, hers not at all.",
         allegations=["procedure"],
     )
-    yield office.day(-41, 9)
+    yield office.day(first - 1, 9)
     await case.screen()
-    yield office.day(-27, 9)
+    if last >= -1:
+        return  # this city waits for longer than the demo data goes back
+    channels = [*ContactChannel]
+    for n in range(attempts):
+        yield office.day(first + n if n + 1 < attempts else last, 10 + n % 8)
+        await case.try_to_reach(channels[n % len(channels)])
+    yield office.day(last + 1, 9)
     await case.lapse()
-    yield office.day(-10, 9)
-    await case.request_again()
-    yield office.day(-9, 9)
-    await case.screen()
+    again = last + 1 + city.days_between_attempts + 2
+    if city.max_attempts > 1 and again < -1:
+        yield office.day(max(again, -10), 9)
+        await case.request_again()
+        yield office.day(max(again, -10) + 1, 9)
+        await case.screen()
 
 
 async def _not_interested(office: _Office) -> Steps:

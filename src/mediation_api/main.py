@@ -10,7 +10,7 @@ import holidays
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from mediation_api.domain.policy import Policy
+from mediation_api.domain.policy import ContactPolicy, Policy, SessionPolicy
 from mediation_api.domain.target import TargetPolicy
 from mediation_api.domain.unusual_readings import Usual
 from mediation_api.outreach.keys import Keyring
@@ -23,6 +23,7 @@ from mediation_api.routers import (
     closures,
     complaints,
     consents,
+    contact_attempts,
     contract,
     disclosures,
     docs,
@@ -54,6 +55,7 @@ ROUTERS = (
     unusual_readings.router,
     screenings.router,
     closures.router,
+    contact_attempts.router,
     disclosures.router,
     consents.router,
     mediators.roster,
@@ -168,6 +170,19 @@ def policy_of(settings: Settings) -> Policy:
             times_the_role=settings.reading_times_the_role,
             days_after_close=settings.reading_days_after_close,
         ),
+        report_categories=settings.report_categories,
+        sessions=SessionPolicy(
+            opens=settings.session_opens,
+            closes=settings.session_closes,
+            early_start_minutes=settings.session_early_start_minutes,
+        ),
+        contact=ContactPolicy(
+            attempts=settings.contact_attempts_before_lapse,
+            channels=settings.contact_channels_before_lapse,
+            days=settings.contact_days_before_lapse,
+        ),
+        max_attempts=settings.max_attempts,
+        days_between_attempts=settings.days_between_attempts,
     )
 
 

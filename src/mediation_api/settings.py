@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from mediation_api.domain.retention import SCHEDULE
 from mediation_api.domain.strength import guessable
-from mediation_api.domain.values import Approver, DataKind
+from mediation_api.domain.values import Approver, DataKind, ReportCategory
 from mediation_api.logs import LogLevel
 
 PREFIX: Final = "MEDIATION_"
@@ -196,6 +196,44 @@ class Settings(BaseSettings):
             "Who must approve mediation besides the parties, between commas: "
             + ", ".join(f"`{approver}`" for approver in Approver)
             + "."
+        ),
+    )
+
+    session_opens: int = Field(
+        8, ge=0, le=23, description="The hour of the office's clock before which a session needs a reason."
+    )
+    session_closes: int = Field(20, ge=1, le=24, description="The hour after which it does.")
+    session_early_start_minutes: int = Field(
+        60,
+        ge=0,
+        le=240,
+        description="Minutes before its hour from which a session may start. Earlier, it is rescheduled first.",
+    )
+    contact_attempts_before_lapse: int = Field(
+        3, ge=1, le=20, description="Recorded attempts to reach a party before it lapses as unreachable."
+    )
+    contact_channels_before_lapse: int = Field(
+        2, ge=1, le=5, description="Different channels among these attempts, at least."
+    )
+    contact_days_before_lapse: int = Field(
+        5, ge=0, le=60, description="Calendar days between the first and the last of these attempts, at least."
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=10, description="How many cases one complaint may have: nobody is asked more often than that."
+    )
+    days_between_attempts: int = Field(
+        30,
+        ge=0,
+        le=366,
+        description="Calendar days from the close of a case before the next one of the complaint opens.",
+    )
+    report_categories: Annotated[tuple[ReportCategory, ...], NoDecode, type_of_list] = Field(
+        (ReportCategory.CRIMINAL_ADMISSION,),
+        min_length=1,
+        description=(
+            "Which mandatory reports can be recorded, between commas: "
+            + ", ".join(f"`{category}`" for category in ReportCategory)
+            + ". The disclosure and the confidentiality agreement name exactly these; another choice is another text."
         ),
     )
 
@@ -388,6 +426,12 @@ class Settings(BaseSettings):
         if self.party_statement_timeout_ms > self.pool_timeout_seconds * 500:
             raise ValueError(
                 f"{PREFIX}PARTY_STATEMENT_TIMEOUT_MS: must be at most half of {PREFIX}POOL_TIMEOUT_SECONDS"
+            )
+        if self.session_opens >= self.session_closes:
+            raise ValueError(f"{PREFIX}SESSION_OPENS: must be less than {PREFIX}SESSION_CLOSES")
+        if self.contact_channels_before_lapse > self.contact_attempts_before_lapse:
+            raise ValueError(
+                f"{PREFIX}CONTACT_CHANNELS_BEFORE_LAPSE: must not exceed {PREFIX}CONTACT_ATTEMPTS_BEFORE_LAPSE"
             )
         problems = [*self._missing(), *self._unsound()]
         if self.environment is not Environment.DEV:

@@ -124,7 +124,7 @@ class Seeder:
             ("ready", self._assign),
             ("assigned", self._schedule),
             ("scheduled", self._sign_all),
-            ("signed", lambda s: s.session("start", {})),
+            ("signed", self._start),
             ("in_session", lambda s: s.session("complete")),
         )
         stops = [name for name, _ in steps] + ["concluded"]
@@ -149,6 +149,13 @@ class Seeder:
         await story.make_agreement()
         for who in story.everybody:
             await story.sign(who)
+
+    async def _start(self, story: Story) -> None:
+        """Hold a session now: it is rescheduled from its day to the hour, a slot of its own, and started."""
+        starts_at = self.office.clock.now + timedelta(minutes=30) + next(self._slots) * timedelta(milliseconds=1)
+        soon = {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + timedelta(minutes=15)).isoformat()}
+        await story.session("reschedule", story.booking(**soon))
+        await story.session("start", {})
 
     def _slot(self) -> dict[str, object]:
         starts_at = self.office.clock.now + timedelta(days=1) + next(self._slots) * SLOT

@@ -12,6 +12,7 @@ from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.agreements import Agreement
 from mediation_api.domain.assignments import Assignment
 from mediation_api.domain.case import Case
+from mediation_api.domain.contact import ContactAttempt
 from mediation_api.domain.errors import Invalid
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.participants import Attendee, Participant
@@ -26,7 +27,10 @@ from mediation_api.domain.values import (
     AssignmentState,
     AttendeeRole,
     Channel,
+    ContactChannel,
+    ContactResult,
     Decision,
+    ReportCategory,
     Seat,
     SeatRole,
     SessionState,
@@ -62,6 +66,7 @@ def policy(*approvers: Approver) -> Policy:
         officer_absences_before_lapse=1,
         required_approvals=frozenset(approvers),
         readings=Usual(),
+        report_categories=(ReportCategory.CRIMINAL_ADMISSION,),
     )
 
 
@@ -142,6 +147,20 @@ def signed(case: Case) -> Case:
 def in_session(*participants: Participant) -> Case:
     held = session(SessionState.IN_PROGRESS)
     return replace(signed(scheduled(*participants)), state=State.IN_SESSION, sessions=(held,))
+
+
+def attempts(
+    *party_ids: UUID, results: Iterable[ContactResult] = (ContactResult.NO_ANSWER,) * 3
+) -> tuple[ContactAttempt, ...]:
+    """Attempts to reach each party, three days apart from `AT` on, by phone and letter in turn."""
+    channels = (ContactChannel.PHONE, ContactChannel.LETTER)
+    return tuple(
+        ContactAttempt(
+            party_id=party_id, channel=channels[n % 2], result=result, attempted_at=AT + timedelta(days=3 * n)
+        )
+        for party_id in party_ids
+        for n, result in enumerate(results)
+    )
 
 
 def party(party_id: UUID) -> Seat:

@@ -40,6 +40,7 @@ from mediation_api.domain.errors import (
 )
 from mediation_api.domain.facts import Facts
 from mediation_api.domain.lifecycle import CLOSED, OPEN, State
+from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
 
 CONFIDENTIALITY, RESOLUTION = AgreementKind
@@ -62,10 +63,26 @@ def test_a_text_is_put_before_those_who_are_to_sign_it() -> None:
             template_version=PAPER.version,
             languages=("en",),
             text=PAPER.body,
-            sha256=PAPER.sha256,
+            sha256=text_hash("languages: en\nterms_confidential: true\n\nWe keep it to ourselves."),
             terms_confidential=True,
         ),
     )
+
+
+def test_other_languages_and_another_word_on_confidentiality_are_another_text() -> None:
+    def hashed(*languages: str, terms_confidential: bool, body: str = PAPER.body) -> str:
+        text = replace(PAPER, languages=languages, body=body)
+        (made,) = agreements.make(
+            ready(), CONFIDENTIALITY, text, terms_confidential=terms_confidential, agreement_id=NEW
+        )
+        assert isinstance(made, facts.AgreementMade)
+        return made.sha256
+
+    assert len({hashed("en", "es", terms_confidential=each) for each in (True, False)}) == 2
+    assert len({hashed(*each, terms_confidential=True) for each in (("en",), ("es",), ("en", "es"), ("es", "en"))}) == 4
+    # What is said in the text does not pass for what is said of it.
+    forged = "languages: en\nterms_confidential: true\n\n" + PAPER.body
+    assert hashed("en", terms_confidential=True, body=forged) != hashed("en", terms_confidential=True)
 
 
 def test_texts_are_numbered_for_each_kind() -> None:

@@ -1,7 +1,7 @@
 """The case decides: who is asked, who answered, who left, and what follows from it. No database, no clock."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from typing import Final
 from uuid import UUID
@@ -37,6 +37,7 @@ from tests.domain.cases import (
     WITHDRAWN,
     after,
     answer,
+    attempts,
     case,
     complainant,
     in_session,
@@ -59,6 +60,8 @@ from mediation_api.domain.complaint import Complaint
 from mediation_api.domain.errors import (
     AbsencesTooFew,
     AlreadyAnswered,
+    AttemptsExhausted,
+    AttemptTooSoon,
     CaseAlreadyOpen,
     CaseClosed,
     ComplaintClosed,
@@ -132,6 +135,28 @@ def test_a_request_opens_a_case_that_everybody_joins_and_that_is_due_in_four_wee
 def test_a_complaint_has_at_most_one_open_case() -> None:
     with pytest.raises(CaseAlreadyOpen):
         a_complaint(open_case_id=CASE).open_case(NEW, at=AT, policy=CITY)
+
+
+def test_a_complaint_has_only_so_many_attempts() -> None:
+    third = replace(a_complaint(), attempts=2, last_closed_at=AT - timedelta(days=90))
+    assert third.open_case(NEW, at=AT, policy=CITY)[0].kind == "case.opened"
+    with pytest.raises(AttemptsExhausted):
+        replace(third, attempts=3).open_case(NEW, at=AT, policy=CITY)
+
+
+def test_days_of_the_offices_calendar_lie_between_two_attempts() -> None:
+    at_night = datetime(2026, 2, 1, 4, 30, tzinfo=UTC)  # still January in New York
+    again = replace(a_complaint(), attempts=1, last_closed_at=at_night)
+    with pytest.raises(AttemptTooSoon) as refused:
+        again.open_case(NEW, at=datetime(2026, 3, 2, 4, 59, tzinfo=UTC), policy=CITY)
+    assert str(refused.value) == "The next attempt can be made from 2026-03-02 on."
+    assert again.open_case(NEW, at=datetime(2026, 3, 2, 5, tzinfo=UTC), policy=CITY)[0].kind == "case.opened"
+
+
+def test_a_city_may_leave_no_days_between() -> None:
+    again = replace(a_complaint(), attempts=1, last_closed_at=AT)
+    here = replace(CITY, days_between_attempts=0)
+    assert again.open_case(NEW, at=AT, policy=here)[0].kind == "case.opened"
 
 
 def test_a_complaint_that_was_mediated_is_over() -> None:
@@ -690,16 +715,22 @@ def lapse(
     return of.lapse(reason, party_id, policy=CITY, by=by)
 
 
-@pytest.mark.parametrize("state", sorted(OPEN))
-def test_an_open_case_can_lapse_as_a_whole(state: State) -> None:
-    assert lapse(case(state)) == (
+def tried(of: Case, *party_ids: UUID) -> Case:
+    """The same, with enough attempts to reach these parties on record."""
+    return replace(of, contact_attempts=attempts(*party_ids))
+
+
+@pytest.mark.parametrize("state", sorted(OPEN - {State.IN_SESSION}))
+@pytest.mark.parametrize("unreachable", [ROSA, KIM])
+def test_an_open_case_can_lapse_as_a_whole(state: State, unreachable: UUID) -> None:
+    assert lapse(tried(case(state), unreachable)) == (
         moved(Event.SIDE_LAPSED, state, State.LAPSED),
         closed(State.LAPSED, lapse_reason=LapseReason.UNREACHABLE),
     )
 
 
 def test_the_last_of_a_side_who_lapses_closes_the_case() -> None:
-    assert lapse(case(State.ASKING, complainant(ROSA), officer(KIM, ASKED)), KIM) == (
+    assert lapse(tried(case(State.ASKING, complainant(ROSA), officer(KIM, ASKED)), KIM), KIM) == (
         facts.PartyLapsed(party_id=KIM, reason=LapseReason.UNREACHABLE),
         moved(Event.SIDE_LAPSED, State.ASKING, State.LAPSED),
         closed(State.LAPSED, lapse_reason=LapseReason.UNREACHABLE),
@@ -707,7 +738,7 @@ def test_the_last_of_a_side_who_lapses_closes_the_case() -> None:
 
 
 def test_a_case_goes_on_without_the_one_who_cannot_be_reached() -> None:
-    two = case(State.ASKING, complainant(ROSA), officer(KIM), officer(LEE, ASKED))
+    two = tried(case(State.ASKING, complainant(ROSA), officer(KIM), officer(LEE, ASKED)), LEE)
     assert lapse(two, LEE) == (
         facts.PartyLapsed(party_id=LEE, reason=LapseReason.UNREACHABLE),
         moved(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),
@@ -715,7 +746,10 @@ def test_a_case_goes_on_without_the_one_who_cannot_be_reached() -> None:
 
 
 def test_a_session_under_way_ends_with_the_lapse_of_its_case() -> None:
-    assert lapse(in_session())[0] == facts.SessionEnded(session_id=SESSION, reason=EndReason.LAPSE)
+    here = in_session(complainant(ROSA), officer(KIM, absences=1))
+    assert lapse(here, None, LapseReason.REPEATED_ABSENCE, DIRECTOR)[0] == facts.SessionEnded(
+        session_id=SESSION, reason=EndReason.LAPSE
+    )
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def test_what_tells_about_a_person_is_private() -> None:
         ("attendee.added", "name"),
         ("case.screened", "reason"),
         ("consent.given", "disclosure"),
+        ("session.rescheduled", "link"),
         ("session.rescheduled", "place"),
+        ("session.scheduled", "link"),
         ("session.scheduled", "place"),
     }
 
@@ -116,6 +118,7 @@ def test_what_facts_are_called_does_not_change() -> None:
         "complaint.corrected",
         "complaint.filed",
         "consent.given",
+        "contact.attempted",
         "coordinator.assigned",
         "data.purged",
         "erasure.approved",

@@ -1,7 +1,7 @@
 """Mandatory reports: two people, and nothing of what was said."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
 from itertools import product
@@ -10,7 +10,7 @@ import pytest
 from tests.domain.cases import AT, CASE, NEW, pointed_at
 
 from mediation_api.domain.access import Actor, Role
-from mediation_api.domain.errors import Conflict, Invalid, SecondPersonRequired, StateConflict
+from mediation_api.domain.errors import CategoryNotDisclosed, Conflict, Invalid, SecondPersonRequired, StateConflict
 from mediation_api.domain.facts import Audience, MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.mandatory_reports import (
     FEWEST,
@@ -34,8 +34,17 @@ PROPOSED = Report(report_id=NEW, state=ReportState.PROPOSED, proposed_by="mediat
 FIRST, SECOND = Actor(Role.DIRECTOR, "director.1"), Actor(Role.DIRECTOR, "director.2")
 
 
+def proposed(
+    contents: Contents = CONTENTS,
+    *,
+    configured: Iterable[ReportCategory] = ReportCategory,
+    disclosed: Iterable[frozenset[ReportCategory]] = (),
+) -> MandatoryReportProposed:
+    return propose(CASE, contents, report_id=NEW, at=AT, configured=configured, disclosed=disclosed)
+
+
 def test_what_is_proposed_is_recorded_as_a_hash() -> None:
-    happened = propose(CASE, CONTENTS, report_id=NEW, at=AT)
+    happened = proposed()
     assert happened == MandatoryReportProposed(report_id=NEW, case_id=CASE, sha256=CONTENTS.sha256)
 
 
@@ -67,10 +76,24 @@ def test_the_hash_tells_each_change(changed: dict[str, object]) -> None:
 
 
 def test_nothing_is_reported_that_was_not_disclosed_yet() -> None:
-    propose(CASE, replace(CONTENTS, disclosed_at=AT), report_id=NEW, at=AT)
+    proposed(replace(CONTENTS, disclosed_at=AT))
     with pytest.raises(Invalid) as refused:
-        propose(CASE, replace(CONTENTS, disclosed_at=AT + timedelta(microseconds=1)), report_id=NEW, at=AT)
+        proposed(replace(CONTENTS, disclosed_at=AT + timedelta(microseconds=1)))
     assert pointed_at(refused.value) == ("/disclosed_at", "in-the-future")
+
+
+def test_a_category_that_the_city_has_not_configured_is_not_recorded() -> None:
+    with pytest.raises(Invalid) as refused:
+        proposed(configured=(ReportCategory.CRIMINAL_ADMISSION,))
+    assert pointed_at(refused.value) == ("/category", "category-not-configured")
+
+
+def test_a_category_is_recorded_where_every_text_in_force_names_it() -> None:
+    told, others = frozenset({CHILD, ADULT}), frozenset({ADULT})
+    assert proposed(disclosed=(told, told)) == proposed()
+    for disclosed in ((others,), (told, others), (frozenset(),)):
+        with pytest.raises(CategoryNotDisclosed):
+            proposed(disclosed=disclosed)
 
 
 def test_somebody_else_files_what_was_proposed() -> None:

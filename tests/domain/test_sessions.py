@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -54,11 +55,13 @@ from mediation_api.domain.errors import (
     Invalid,
     Missing,
     NotFound,
+    SessionTooEarly,
     StateConflict,
 )
 from mediation_api.domain.facts import Facts
 from mediation_api.domain.lifecycle import CLOSED, SEALED, Event, State
 from mediation_api.domain.participants import Attendee, Participant
+from mediation_api.domain.policy import Policy, SessionPolicy
 from mediation_api.domain.sessions import Booking, missing_of, missing_to_schedule, missing_to_start, seats
 from mediation_api.domain.values import (
     Approver,
@@ -67,6 +70,7 @@ from mediation_api.domain.values import (
     EndReason,
     InterpreterRelation,
     Mode,
+    OffHoursReason,
     Seat,
     SeatRole,
     SessionState,
@@ -74,13 +78,21 @@ from mediation_api.domain.values import (
 )
 
 HOUR = timedelta(hours=1)
+LINK = "https://meet.example.org/room-4"
 MEDIATES = Seat(SeatRole.MEDIATOR, MEDIATOR)
 INTERPRETS = Seat(SeatRole.INTERPRETER, NOOR)
 GUARDS = Seat(SeatRole.GUARDIAN, MAYA)
 
 
 def booking(starts_at: datetime = TOMORROW, hours: float = 2) -> Booking:
-    return Booking(starts_at=starts_at, ends_at=starts_at + hours * HOUR, mode=Mode.IN_PERSON, place="Room 4")
+    return Booking(
+        starts_at=starts_at,
+        ends_at=starts_at + hours * HOUR,
+        mode=Mode.IN_PERSON,
+        place="Room 4",
+        link=LINK,
+        off_hours_reason=OffHoursReason.ROOM,
+    )
 
 
 def needing(language: str) -> Participant:
@@ -206,6 +218,8 @@ def test_a_session_is_scheduled_with_the_mediator_who_accepted() -> None:
             ends_at=TOMORROW + 2 * HOUR,
             mode=Mode.IN_PERSON,
             place="Room 4",
+            link=LINK,
+            off_hours_reason=OffHoursReason.ROOM,
         ),
         moved(Event.SESSION_SCHEDULED, State.READY, State.SCHEDULED),
     )
@@ -251,10 +265,15 @@ def test_a_case_has_one_session_at_a_time(state: State) -> None:
         (booking(AT - HOUR), "/starts_at", "in-the-future"),
         (booking(hours=0), "/ends_at", "after-start"),
         (booking(hours=-1), "/ends_at", "after-start"),
-        (booking(hours=8.01), "/ends_at", "after-start"),
+        (booking(hours=8.01), "/ends_at", "session-too-long"),
+        (booking(hours=0.24), "/ends_at", "session-too-short"),
+        (replace(booking(), place=None), "/place", "required-in-person"),
+        (replace(booking(), mode=Mode.VIDEO, link=None), "/link", "required-for-video"),
     ],
 )
-def test_a_session_is_held_in_the_future_and_for_eight_hours_at_most(wanted: Booking, pointer: str, rule: str) -> None:
+def test_a_session_has_a_future_start_a_sensible_length_and_a_place_or_a_link(
+    wanted: Booking, pointer: str, rule: str
+) -> None:
     with pytest.raises(Invalid) as scheduling:
         schedule(ready(), wanted)
     with pytest.raises(Invalid) as moving:
@@ -262,15 +281,75 @@ def test_a_session_is_held_in_the_future_and_for_eight_hours_at_most(wanted: Boo
     assert pointed_at(scheduling.value) == pointed_at(moving.value) == (pointer, rule)
 
 
-def test_eight_hours_in_a_second_are_a_sensible_session() -> None:
-    booking(AT + timedelta(seconds=1), 8).require_sensible(AT)
+@pytest.mark.parametrize("hours", [0.25, 8])
+def test_a_quarter_of_an_hour_and_eight_hours_are_allowed_lengths(hours: float) -> None:
+    booking(AT + timedelta(seconds=1), hours).require_valid(AT, CITY)
+
+
+def test_a_session_in_person_needs_no_link_and_one_by_video_no_place() -> None:
+    replace(booking(), link=None).require_valid(AT, CITY)
+    replace(booking(), mode=Mode.VIDEO, place=None).require_valid(AT, CITY)
+
+
+def off_hours(starts_at: str, ends_at: str, city: Policy = CITY) -> bool:
+    """Whether a session at these times of the office's clock needs a reason."""
+    zone = city.target.zone
+    start, end = (datetime.fromisoformat(each).replace(tzinfo=zone).astimezone(UTC) for each in (starts_at, ends_at))
+    wanted = replace(booking(), starts_at=start, ends_at=end, off_hours_reason=None)
+    replace(wanted, off_hours_reason=OffHoursReason.INTERPRETER).require_valid(AT, city)
+    refusals = set()
+    try:
+        wanted.require_valid(AT, city)
+    except Invalid as refused:
+        refusals.add(pointed_at(refused))
+    assert refusals <= {("/off_hours_reason", "required-off-hours")}
+    return bool(refusals)
+
+
+@pytest.mark.parametrize(
+    ("starts_at", "ends_at", "needs_a_reason"),
+    [
+        ("2026-03-04T08:00", "2026-03-04T10:00", False),
+        ("2026-03-04T07:59", "2026-03-04T10:00", True),
+        ("2026-03-04T18:00", "2026-03-04T20:00", False),
+        ("2026-03-04T18:00", "2026-03-04T20:01", True),
+        ("2026-03-04T19:00", "2026-03-05T02:00", True),
+        ("2026-03-07T10:00", "2026-03-07T12:00", True),  # Saturday
+        ("2026-03-08T10:00", "2026-03-08T12:00", True),  # Sunday, on which the clocks change
+        ("2026-03-09T08:00", "2026-03-09T10:00", False),
+        ("2026-03-17T10:00", "2026-03-17T12:00", True),  # a holiday of this city
+    ],
+)
+def test_a_session_on_a_day_off_or_at_night_needs_a_reason(
+    starts_at: str, ends_at: str, *, needs_a_reason: bool
+) -> None:
+    here = replace(CITY, target=replace(CITY.target, holidays={date(2026, 3, 17)}))
+    assert off_hours(starts_at, ends_at, here) is needs_a_reason
+
+
+def test_the_hours_of_sessions_are_the_citys() -> None:
+    night = replace(CITY, sessions=SessionPolicy(opens=0, closes=24))
+    assert not off_hours("2026-03-04T17:00", "2026-03-05T00:00", night)
+    assert off_hours("2026-03-04T17:00", "2026-03-05T00:15", night)
+
+
+def test_hours_are_those_of_the_clock_on_the_day_it_changes() -> None:
+    """An hour of that Sunday is missing: eight by the clock are seven hours after midnight."""
+    every_day = replace(
+        CITY,
+        target=replace(CITY.target, zone=ZoneInfo("Africa/Cairo")),
+        sessions=SessionPolicy(opens=8, closes=20),
+    )
+    # Egypt sets its clocks forward on a Friday, a working day here: 2026-04-24.
+    assert not off_hours("2026-04-24T08:00", "2026-04-24T10:00", every_day)
+    assert off_hours("2026-04-24T07:59", "2026-04-24T10:00", every_day)
 
 
 # ── rescheduling and cancelling ────────────────────────────────────────────────────────────────────────────────────
 
 
 def reschedule(of: Case, wanted: Booking | None = None) -> Facts:
-    return sessions.reschedule(of, SESSION, wanted or booking(TOMORROW + HOUR), at=AT)
+    return sessions.reschedule(of, SESSION, wanted or booking(TOMORROW + HOUR), at=AT, policy=CITY)
 
 
 def test_a_session_that_is_ahead_can_be_moved() -> None:
@@ -282,6 +361,8 @@ def test_a_session_that_is_ahead_can_be_moved() -> None:
             ends_at=TOMORROW + 3 * HOUR,
             mode=Mode.IN_PERSON,
             place="Room 4",
+            link=LINK,
+            off_hours_reason=OffHoursReason.ROOM,
         ),
     )
 
@@ -302,7 +383,7 @@ def test_a_session_that_is_ahead_can_be_cancelled() -> None:
 
 
 def start(of: Case, *present: Seat) -> Facts:
-    return sessions.start(of, SESSION, frozenset(present) or None)
+    return sessions.start(of, SESSION, frozenset(present) or None, at=TOMORROW, policy=CITY)
 
 
 def test_a_session_starts_when_everybody_who_is_expected_has_signed() -> None:
@@ -315,6 +396,17 @@ def test_a_session_starts_when_everybody_who_is_expected_has_signed() -> None:
         ),
         moved(Event.SESSION_STARTED, State.SCHEDULED, State.IN_SESSION),
     )
+
+
+def test_a_session_held_long_before_its_hour_is_rescheduled_first() -> None:
+    here = signed(scheduled())
+    minutes = timedelta(minutes=CITY.sessions.early_start_minutes)
+    at_last = sessions.start(here, SESSION, None, at=TOMORROW - minutes, policy=CITY)
+    assert at_last[0].kind == "session.started"
+    for at in (TOMORROW - minutes - timedelta(microseconds=1), AT):
+        with pytest.raises(SessionTooEarly):
+            sessions.start(here, SESSION, None, at=at, policy=CITY)
+    assert sessions.start(here, SESSION, None, at=TOMORROW + 5 * HOUR, policy=CITY)[0].kind == "session.started"
 
 
 def test_a_session_starts_without_somebody_of_several() -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 import pytest
@@ -17,12 +17,16 @@ from mediation_api.domain.texts import (
     Text,
     TextKind,
     Wording,
+    disclosed_categories,
     disclosure,
     render_agreement,
+    signed_hash,
     text_hash,
 )
+from mediation_api.domain.values import ReportCategory
 
 OFFICE = "Independent Police Review"
+ADMISSION = ReportCategory.CRIMINAL_ADMISSION
 REFERENCE = "2026-000123"
 TEMPLATES = {
     f"{kind} {version} {language}": wording
@@ -42,14 +46,18 @@ PINS = {
 }
 
 
-def shown(language: str, version: str = DISCLOSURE_VERSION) -> Text:
-    text = disclosure(language, OFFICE, version=version)
+def shown(
+    language: str, version: str = DISCLOSURE_VERSION, categories: Iterable[ReportCategory] = (ADMISSION,)
+) -> Text:
+    text = disclosure(language, OFFICE, categories, version=version)
     assert text is not None
     return text
 
 
-def signed(*languages: str, version: str = AGREEMENT_VERSION) -> Text:
-    text = render_agreement(languages, OFFICE, REFERENCE, version=version)
+def signed(
+    *languages: str, version: str = AGREEMENT_VERSION, categories: Iterable[ReportCategory] = (ADMISSION,)
+) -> Text:
+    text = render_agreement(languages, OFFICE, REFERENCE, categories, version=version)
     assert text is not None
     return text
 
@@ -86,7 +94,7 @@ def test_the_hash_is_that_of_the_bytes_that_are_shown(name: str) -> None:
 def test_two_spellings_of_one_accent_are_one_text() -> None:
     composed, decomposed = "Oficina de Revisión", unicodedata.normalize("NFD", "Oficina de Revisión")
     assert composed != decomposed
-    assert disclosure("es", composed) == disclosure("es", decomposed)
+    assert disclosure("es", composed, (ADMISSION,)) == disclosure("es", decomposed, (ADMISSION,))
     assert text_hash(composed) == text_hash(decomposed)
 
 
@@ -137,7 +145,7 @@ MUST_SAY_BEFORE_A_SIGNATURE = {
     "confidential": ("is confidential", "es confidencial"),
     "non_use": ("discipline an officer", "sancionar a un agente"),
     "mediator_witness": ("call the mediator as a witness", "como testigo a quien dirige la mediación"),
-    "exception": ("certain criminal acts", "ciertos delitos"),
+    "exception": ("does not stop such a report", "no impide ese reporte"),
     "ground_rules": ("threaten or abuse", "amenazamos ni maltratamos"),
     "no_recording": ("Nobody may record", "Nadie puede grabar"),
     "notes": ("destroys them", "las destruye"),
@@ -162,6 +170,7 @@ def test_each_language_makes_each_point_that_a_person_must_know(
     released_texts: Mapping[str, Wording], points: Mapping[str, tuple[str, str]], position: int
 ) -> None:
     wording = released_texts[("en", "es")[position]]
+    assert wording.sections["exception"].body.count("{reports}") == 1
     missing = [key for key, words in points.items() if words[position] not in wording.sections[key].body]
     assert missing == []
 
@@ -200,15 +209,21 @@ def syllables_es(word: str) -> int:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_no_sentence_is_long(name: str) -> None:
-    counts = [len(words(s)) for section in TEMPLATES[name].sections.values() for s in sentences(section.body)]
+    counts = [len(words(s)) for body in bodies(TEMPLATES[name]) for s in sentences(body)]
     assert max(counts) <= MOST_WORDS
     assert sum(counts) / len(counts) <= MOST_WORDS_ON_AVERAGE
+
+
+def bodies(wording: Wording) -> list[str]:
+    """The sections, with the sentence of each category of reports beside them."""
+    sections = (section.body.replace("{reports} ", "") for section in wording.sections.values())
+    return [*sections, *wording.reports.values()]
 
 
 def rates(wording: Wording, syllables: str) -> tuple[float, float]:
     """Return words per sentence and syllables per word."""
     count = {"en": syllables_en, "es": syllables_es}[syllables]
-    every = [s for section in wording.sections.values() for s in sentences(section.body)]
+    every = [s for body in bodies(wording) for s in sentences(body)]
     all_words = [word for sentence in every for word in words(sentence)]
     return len(all_words) / len(every), sum(map(count, all_words)) / len(all_words)
 
@@ -252,23 +267,64 @@ def test_a_language_that_several_people_read_comes_once() -> None:
 
 
 def test_another_office_or_case_is_another_text() -> None:
-    assert disclosure("en", "Another Office") != shown("en")
-    assert render_agreement(["en"], OFFICE, "2026-000124") != signed("en")
+    assert disclosure("en", "Another Office", (ADMISSION,)) != shown("en")
+    assert render_agreement(["en"], OFFICE, "2026-000124", (ADMISSION,)) != signed("en")
 
 
 def test_braces_in_a_name_are_text_and_no_placeholder() -> None:
-    text = render_agreement(["en"], "Office {reference}", "{office}")
+    text = render_agreement(["en"], "Office {reference}", "{office}", (ADMISSION,))
     assert text is not None
     assert "Office: Office {reference}\nCase: {office}\n" in text.body
 
 
 @pytest.mark.parametrize("language", ["fr", "EN", "en-US", ""])
 def test_a_language_without_a_text_gives_none_and_the_caller_decides(language: str) -> None:
-    assert disclosure(language, OFFICE) is None
-    assert render_agreement(["en", language], OFFICE, REFERENCE) is None
+    assert disclosure(language, OFFICE, (ADMISSION,)) is None
+    assert render_agreement(["en", language], OFFICE, REFERENCE, (ADMISSION,)) is None
 
 
 def test_no_language_and_an_unknown_version_give_none() -> None:
-    assert render_agreement([], OFFICE, REFERENCE) is None
-    assert render_agreement(["en"], OFFICE, REFERENCE, version="1999-01") is None
-    assert disclosure("en", OFFICE, version="1999-01") is None
+    assert render_agreement([], OFFICE, REFERENCE, (ADMISSION,)) is None
+    assert render_agreement(["en"], OFFICE, REFERENCE, (ADMISSION,), version="1999-01") is None
+    assert disclosure("en", OFFICE, (ADMISSION,), version="1999-01") is None
+
+
+# ── the exceptions ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("number", range(1, 2 ** len(ReportCategory)))
+def test_a_text_names_exactly_the_categories_of_reports_that_are_configured(number: int) -> None:
+    chosen = frozenset(each for n, each in enumerate(ReportCategory) if number >> n & 1)
+    for text in (
+        *(shown(language, categories=chosen) for language in LANGUAGES),
+        *(signed(language, categories=chosen) for language in LANGUAGES),
+        signed(*LANGUAGES, categories=chosen),
+    ):
+        assert disclosed_categories(text.body) == chosen
+
+
+def test_another_choice_of_categories_is_another_text_and_their_order_is_none() -> None:
+    for made in (shown, signed):
+        texts = {made("en", categories=each).sha256 for each in ((ADMISSION,), (*ReportCategory,))}
+        assert len(texts) == 2
+        assert made("en", categories=ReportCategory) == made("en", categories=reversed(ReportCategory))
+
+
+def test_each_category_has_a_sentence_of_its_own_in_each_language() -> None:
+    for wording in TEMPLATES.values():
+        assert wording.reports.keys() == set(ReportCategory)
+        assert all(len(sentences(each)) == 1 for each in wording.reports.values())
+    said = {sentence for wording in TEMPLATES.values() for sentence in wording.reports.values()}
+    assert len(said) == len(ReportCategory) * len(LANGUAGES)
+
+
+def test_a_text_of_nobodys_names_no_exception() -> None:
+    assert disclosed_categories("We keep it to ourselves.") == frozenset()
+
+
+def test_the_hash_that_is_signed_can_be_computed_by_hand() -> None:
+    """With sha256sum, of what the contract says."""
+    text = "languages: en, es\nterms_confidential: true\n\nWe meet again in June."
+    expected = hashlib.sha256(text.encode()).hexdigest()
+    assert signed_hash("We meet again in June.", ("en", "es"), terms_confidential=True) == expected
+    assert signed_hash("We meet again in June.", ["en", "es"], terms_confidential=False) != expected

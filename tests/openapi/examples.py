@@ -290,6 +290,8 @@ async def _leave(office: Office) -> None:
         f"{lapsed.path}/screenings",
         {"eligible": True, "reason": "Nothing that intake could not learn yet stands in the way."},
     )
+    await lapsed.try_to_reach(lapsed.complainants[0].party_id, channel="letter", result="returned_undelivered")
+    await office.coordinator.get(f"{lapsed.path}/contact-attempts")
     await office.coordinator.post(f"{lapsed.path}/lapses", {"reason": "unreachable"})
     ended = await _ready(office, "4715")
     await ended.assign()

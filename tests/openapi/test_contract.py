@@ -98,8 +98,9 @@ PLAIN: Final = {
     "title", "detail", "in", "pointer", "parameter", "errors", "missing", "qualified", "active", "method", "mode",
     # how far a case is, and why
     "state", "status", "waits_for", "alerts", "disposition", "outcome", "eligible", "overridden", "approved",
-    "approver", "reason", "lapse_reason", "drop_reason", "end_reason", "refusal", "agreement_reached",
-    "rank_initiated", "channel", "scheduling", "starting", "open", "superseded", "text_intact", "signatures_intact",
+    "approver", "reason", "off_hours_reason", "lapse_reason", "drop_reason", "end_reason", "refusal",
+    "agreement_reached", "rank_initiated", "channel", "scheduling", "starting", "open", "superseded", "text_intact",
+    "signatures_intact",
     "terms_confidential",
     # what was done with it
     "opened", "operation", "purpose", "purposes", "rule", "usual",

@@ -330,6 +330,7 @@ async def test_a_conflict_that_was_declared_stands_in_the_next_case_of_the_compl
     assignment = await proposed(story, mediator)
     declared = {**NO_CONFLICT, "knows_a_party": True}
     await mediator.post(f"/v1/assignments/{assignment}/accept", declared, 200)
+    await story.try_to_reach()
     await office.coordinator.post(f"{story.path}/lapses", {"reason": "unreachable"})
     opened = await office.intake.post(f"/v1/complaints/{story.complaint_id}/mediation-requests")
     story.case_id = str(opened["id"])

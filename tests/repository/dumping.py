@@ -53,7 +53,7 @@ async def told(office: Office) -> Story:
     contact = {"email": "amara@people.example", "phone": "+1 503 555 0122", "employee_number": "E-66442"}
     await office.coordinator.patch(f"/v1/mediators/{mediator.mediator_id}", contact)
     await office.coordinator.post(f"{story.path}/attendees", {"role": "support_person", "name": "Sam Support"})
-    await story.schedule(place="Room with a view")
+    await story.schedule(place="Room with a view", link="https://meet.example/room-with-a-view")
     await story.make_agreement()
     return story
 

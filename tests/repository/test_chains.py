@@ -146,6 +146,7 @@ async def test_a_fact_of_every_kind_comes_back_as_it_was_linked(
     module_office: Office, module_database: RolledBackDatabase
 ) -> None:
     story = await module_office.file()
+    await story.try_to_reach(story.complainants[0].party_id)  # or it could not lapse
     by = Actor(Role.INTAKE, 'intake "é" \\ \N{GRINNING FACE}')
     async with module_database.transaction() as connection:
         for fact in ALL:

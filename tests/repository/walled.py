@@ -7,7 +7,7 @@ from who it is, and from the domain's own words for when those who take part see
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -48,7 +48,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
         "interpreter_language accommodations minor guardian_name guardian_relation guardian_phone guardian_email "
         "added_at",
         "readings": "position at complaint_id case_id party_id by_role",
-        "sessions": "id case_id mediator_id state during mode place",
+        "sessions": "id case_id mediator_id state during mode place link",
         "signatures": "id agreement_id signer_role signer_id at",
         "withdrawals": "id case_id party_id channel at",
     }.items()
@@ -165,7 +165,9 @@ async def _two_sides_that_meet(busy: BusyOffice) -> None:
     await story.assign()
     await story.schedule(place="Meeting Room 1")
     await office.coordinator.post(f"/v1/sessions/{story.session_id}/cancel", None, 200)
-    await story.schedule(place="Meeting Room 2")
+    starts_at = office.clock.now + timedelta(days=3)  # the busy officer has another session today
+    times = {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + timedelta(hours=1)).isoformat()}
+    await story.schedule(place="Meeting Room 2", link="https://meet.example.org/2", **times)
     for name, whose, language in (
         ("Interpreter One", story.complainants[1], "es"),
         ("Interpreter Two", story.officers[1], "fr"),
@@ -198,6 +200,7 @@ async def _sealed(busy: BusyOffice) -> None:
     await _opened(asking)
     await asking.answer(asking.officers[1])
     await _opened(asking)
+    await asking.try_to_reach(asking.officers[0].party_id)
     _remember(busy, "asking", asking)
     confirming = await office.file(
         complainants=[_person("Yes"), _person("Unsure")], officers=[_officer("Busy3", "1001")]

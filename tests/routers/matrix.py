@@ -343,6 +343,7 @@ async def built(office: Office, app: FastAPI, database: RolledBackDatabase) -> W
     for who in closed.story.everybody:
         await closed.story.sign(who)
     await closed.story.sign_on_paper("support_person", closed.attendee_id)
+    await closed.story.session("reschedule", closed.story.booking())  # it is held today
     await closed.story.session("start", {})
     await closed.story.session("complete")
     await office.coordinator.post(f"{closed.story.path}/closures", {"agreement_reached": True})
@@ -354,8 +355,8 @@ async def built(office: Office, app: FastAPI, database: RolledBackDatabase) -> W
             objects[role, kind] = caller, there.seen_by(role, kind)
     another = await _filed(office, office.caller(Role.INTEGRATION, "another-system"))
     filed = {kind: await _filed(office, office.integration) for kind in (Object.OWN, Object.CLOSED)}
-    await filed[Object.CLOSED].screen()
-    await office.coordinator.post(f"{filed[Object.CLOSED].path}/lapses", {"reason": "unreachable"})
+    rejected = {"eligible": False, "reason": "It is to be investigated."}
+    await office.director.post(f"{filed[Object.CLOSED].path}/screenings", rejected)
     for kind, story in (*((each, filed[Object.OWN]) for each in SAME), *filed.items(), (Object.FOREIGN, another)):
         caller, ids = objects[Role.INTEGRATION, kind]
         theirs = {"complaint_id": story.complaint_id, "case_id": story.case_id}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -91,8 +92,12 @@ async def made_once(module_office: Office) -> Made:
         spare.append(await (await module_office.file()).to_ready())
         module_office.clock.advance(minutes=5)
     module_office.clock.advance(days=10)
-    for _ in range(3):
-        scheduled.append(await (await module_office.file(officers=[{"employee_number": OFFICER}])).to_scheduled())
+    for days in (1, 2, 3):
+        story = await (await module_office.file(officers=[{"employee_number": OFFICER}])).to_ready()
+        await story.assign()
+        starts_at = module_office.clock.now + timedelta(days=days)
+        await story.schedule(starts_at=starts_at.isoformat(), ends_at=(starts_at + timedelta(hours=2)).isoformat())
+        scheduled.append(story)
         module_office.clock.advance(minutes=5)
     return Made(scheduled, spare)
 

@@ -21,7 +21,7 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 # ── the exact fields ───────────────────────────────────────────────────────────────────────────────────────────────
 
 TARGET = "due_on pace days_left working_days_left raw_days net_days requested_on"
-NEXT_SESSION = "id state starts_at ends_at mode place"
+NEXT_SESSION = "id state starts_at ends_at mode place link"
 FIELDS = {
     "case office": "audience id complaint_id reference attempt state waits_for alerts target coordinator participants "
     "assignment next_session agreement_reached lapse_reason opened_at closed_at",
@@ -46,10 +46,10 @@ FIELDS = {
     "complaint office cases": "id state",
     "complaint limited": "audience id reference external_reference incident_on allegations interested_in_mediation "
     "disposition filed_at case_ids",
-    "session office": "audience id case_id mediator_id state starts_at ends_at mode place started_at finished_at "
-    "end_reason attendance absences",
+    "session office": "audience id case_id mediator_id state starts_at ends_at mode place link off_hours_reason "
+    "unchecked_officers started_at finished_at end_reason attendance absences",
     "session office attendance": "role id present",
-    "session party": "audience id case_id state starts_at ends_at mode place",
+    "session party": "audience id case_id state starts_at ends_at mode place link",
     "agreement office": "audience id case_id kind number template_version languages text sha256 terms_confidential "
     "made_at superseded_at purged_at signatures",
     "agreement office signatures": "id role signer_id sha256 method at",
@@ -68,6 +68,7 @@ FIELDS = {
     "report": "id case_id category recipient agency legal_basis disclosed_at state proposed_at proposed_by decided_at "
     "decided_by drop_reason",
     "report reading": "at by_role by operation purpose",
+    "contact attempt": "id case_id party_id channel result attempted_at at by_role by",
     "verification": "agreement_id sha256 text_intact signatures_intact superseded",
 }
 """The fields of each representation, and of what is nested in it."""
@@ -595,6 +596,12 @@ async def bodies(story: Story) -> list[tuple[str, str, Mapping[str, object]]]:
     consent = {"decision": "agreed", "disclosure_sha256": "0" * 64, "party_id": NOBODY, "channel": "phone"}
     guardian_consent = {"party_id": NOBODY, "channel": "phone", "disclosure_sha256": "0" * 64}
     pause = {"reason": "leave", "starts_on": "2026-03-05", "ends_on": "2026-03-14"}
+    attempt = {
+        "party_id": NOBODY,
+        "channel": "phone",
+        "result": "no_answer",
+        "attempted_at": "2026-03-02T20:00:00Z",
+    }
     roster = {"name": "Kofi Mensah", "subject": "k.mensah", "languages": ["en"]}
     report = {
         "category": "imminent_harm",
@@ -616,6 +623,7 @@ async def bodies(story: Story) -> list[tuple[str, str, Mapping[str, object]]]:
         ("POST", f"{story.path}/screenings", {}),
         ("POST", f"{story.path}/approvals", {"approver": "director", "approved": True}),
         ("PUT", f"{story.path}/coordinator", {"coordinator": "coordinator.1"}),
+        ("POST", f"{story.path}/contact-attempts", attempt),
         ("POST", f"{story.path}/lapses", {"reason": "unreachable"}),
         ("POST", f"{story.path}/closures", {"agreement_reached": True}),
         ("POST", f"{story.path}/pauses", pause),

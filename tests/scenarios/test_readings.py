@@ -68,6 +68,7 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
             for part in parts
         },
         "list_agreements": f"{case}/agreements",
+        "list_contact_attempts": f"{case}/contact-attempts",
         "get_agreement": agreement,
         "verify_agreement": f"{agreement}/verification",
         "get_session": f"/v1/sessions/{story.session_id}",

@@ -170,6 +170,7 @@ def answers_of(who: Caller) -> Worlds:
         await story.withdraw(who)
 
     async def is_not_reached(story: Story) -> None:
+        await tried_in_no_time(story, who)
         lapse = {"reason": "unreachable", "party_id": who.party_id}
         await story.office.coordinator.post(f"{story.path}/lapses", lapse)
 
@@ -394,6 +395,13 @@ async def test_late_complainants_answers_are_sealed_also_in_a_case_that_was_read
 # ── when a case closes without mediation ───────────────────────────────────────────────────────────────────────────
 
 
+async def tried_in_no_time(story: Story, *parties: Caller) -> None:
+    """The office tries to reach parties, in none of the time that the worlds are compared by."""
+    now = story.office.clock.now
+    await story.try_to_reach(*(who.party_id for who in parties))
+    story.office.clock.advance(seconds=(now - story.office.clock.now).total_seconds())
+
+
 def closes(officers: list[Caller], *ways: str) -> Worlds:
     """The worlds that part with why the case closes, and through which of two officers it does last."""
 
@@ -404,6 +412,7 @@ def closes(officers: list[Caller], *ways: str) -> Worlds:
                     case "nobody was reached" | "ended by the mediator" if officer is not officers[-1]:
                         await story.case()  # as much time goes by as where each officer leaves
                     case "nobody was reached":
+                        await tried_in_no_time(story, *officers)
                         await story.office.coordinator.post(f"{story.path}/lapses", {"reason": "unreachable"})
                     case "ended by the mediator":
                         await story.session("end")
@@ -419,7 +428,7 @@ CLOSING = {
     "asking": ("declined", "withdrew", "withdrew by phone", "not reached", "nobody was reached"),
     "ready": ("withdrew", "withdrew by phone", "not reached", "nobody was reached"),
     "scheduled": ("withdrew", "not reached", "nobody was reached", "ended by the mediator"),
-    "in_session": ("withdrew", "not reached", "nobody was reached", "ended by the mediator"),
+    "in_session": ("withdrew", "ended by the mediator"),
     "concluded": ("withdrew", "not reached", "nobody was reached"),
 }
 """The ways in which a case closes while it is in each state."""
@@ -465,7 +474,7 @@ async def test_a_party_that_has_left_sees_nothing_of_how_the_others_go_on(office
     async def nothing(_story: Story) -> None: ...
 
     async def another_time(story: Story) -> None:
-        moved = story.booking(mode="video", place="https://video.example/room")
+        moved = story.booking(mode="video", place=None, link="https://video.example/room")
         await office.coordinator.post(f"/v1/sessions/{story.session_id}/reschedule", moved, 200)
 
     async def another_text(story: Story) -> None:

@@ -49,6 +49,11 @@ CHAINS: Final = "tests/repository/test_chains.py"
 CONSTRAINTS: Final = "tests/repository/test_constraints.py"
 AUTHORITY: Final = "tests/promises/test_authority.py"
 BEHIND_AUTHORITY: Final = "tests/promises/test_authority_constraints.py"
+BOOKINGS: Final = "tests/promises/test_bookings.py"
+CONTACT: Final = "tests/promises/test_contact_attempts.py"
+ATTEMPTS: Final = "tests/promises/test_attempts.py"
+CATEGORIES: Final = "tests/promises/test_report_categories.py"
+SIGNED: Final = "tests/promises/test_signed_text.py"
 READINGS: Final = "tests/scenarios/test_readings.py"
 LOG: Final = "tests/promises/test_log.py"
 ERASURE: Final = "tests/promises/test_erasure.py"
@@ -379,6 +384,78 @@ CRITERIA: Final = (
             "tests/routers/test_access.py::test_an_unknown_scope_of_this_service_is_refused_everywhere",
         ),
         (f"{BEHIND_AUTHORITY}::test_if_only_known_scopes_were_looked_at_an_unknown_one_would_say_nothing",),
+    ),
+    Criterion(
+        151,
+        "An officer has one session at a time, whichever case and mediator it is with.",
+        "Eight bookings of one officer at one hour with real commits, three times over.",
+        (
+            f"{BOOKINGS}::test_of_bookings_of_one_officer_at_one_hour_one_is_accepted",
+            f"{BOOKINGS}::test_an_officer_is_not_booked_twice_at_one_time",
+            f"{BOOKINGS}::test_an_officer_is_free_again_whatever_became_of_the_session",
+        ),
+        (
+            f"{BOOKINGS}::test_of_bookings_of_one_officer_at_one_hour_one_is_accepted",
+            f"{CONSTRAINTS}::test_the_row_is_refused_by_its_constraint",
+        ),
+    ),
+    Criterion(
+        152,
+        "A session has a sensible hour, length and place, and is held at the hour that the record says.",
+        "Ten bookings that each break one rule, scheduled and rescheduled; a start three hours early.",
+        (
+            f"{BOOKINGS}::test_a_session_is_not_booked",
+            f"{BOOKINGS}::test_a_session_held_long_before_its_hour_is_rescheduled_first",
+            f"{CONSTRAINTS}::test_the_row_is_refused_by_its_constraint",
+        ),
+        (
+            f"{BOOKINGS}::test_without_the_rule_a_session_is_booked_at_night",
+            f"{CONSTRAINTS}::test_a_good_second_row_is_accepted",
+        ),
+    ),
+    Criterion(
+        153,
+        "What is signed is the text, its languages and the confidentiality of its terms.",
+        "Each of them changed: over HTTP, and in the table by its owner; `audit verify` afterwards.",
+        (
+            f"{SIGNED}::test_a_change_of_languages_or_confidentiality_is_a_new_text_and_voids_signatures",
+            f"{SIGNED}::test_what_an_owner_of_the_tables_changes_around_a_text_is_found",
+        ),
+        (f"{SIGNED}::test_a_hash_of_the_text_alone_would_not_tell",),
+    ),
+    Criterion(
+        154,
+        "Nobody lapses as unreachable whom the office has not tried to reach often enough.",
+        "Lapses with none and with some of the attempts, in a session, and after a signed resolution.",
+        (
+            f"{CONTACT}::test_nobody_lapses_whom_nobody_tried_to_reach",
+            f"{CONTACT}::test_each_condition_that_is_still_missing_is_named",
+            f"{CONTACT}::test_nobody_lapses_as_unreachable_in_a_session_or_after_a_signature_on_a_resolution",
+            f"{CONTACT}::test_the_database_records_no_lapse_of_somebody_whom_nobody_tried",
+        ),
+        (f"{CONTACT}::test_without_the_trigger_the_database_records_it",),
+    ),
+    Criterion(
+        155,
+        "Nobody is asked again and again, and the refusal tells nothing of what anybody answered.",
+        "Requests at once, in time and too often; refusals compared over four ways in which a case ends.",
+        (
+            f"{ATTEMPTS}::test_whoever_declined_is_not_asked_again_at_once",
+            f"{ATTEMPTS}::test_nobody_is_asked_a_fourth_time",
+            f"{ATTEMPTS}::test_what_a_party_is_answered_does_not_depend_on_why_the_case_closed",
+        ),
+        (f"{ATTEMPTS}::test_a_city_without_these_limits_asks_again_at_once",),
+    ),
+    Criterion(
+        156,
+        "The exception to confidentiality that people are told of is the one that can be recorded.",
+        "Texts and reports under three settings; the setting changed between a signature and a report.",
+        (
+            f"{CATEGORIES}::test_by_default_admissions_of_certain_criminal_acts_alone_can_be_recorded",
+            f"{CATEGORIES}::test_the_texts_name_exactly_the_categories_that_can_be_recorded",
+            f"{CATEGORIES}::test_a_case_records_no_category_that_its_people_were_not_told_of",
+        ),
+        (f"{CATEGORIES}::test_without_a_look_at_what_was_signed_it_would_be_recorded",),
     ),
     Criterion(
         161,

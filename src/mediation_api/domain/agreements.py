@@ -19,6 +19,7 @@ from mediation_api.domain.errors import (
     TextChanged,
 )
 from mediation_api.domain.lifecycle import State
+from mediation_api.domain.texts import signed_hash
 from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Agreement:
 def make(case: "Case", kind: AgreementKind, text: "Text", *, terms_confidential: bool, agreement_id: UUID) -> "Facts":
     """Put a text before the people who are to sign it. It replaces the one before, and voids its signatures.
 
+    What is signed is the text with its languages and with whether its terms are confidential: the hash is of all three.
+
     Raises:
         StateConflict: both sides have not agreed yet, or it is too late for this kind of text.
     """
@@ -68,7 +71,7 @@ def make(case: "Case", kind: AgreementKind, text: "Text", *, terms_confidential:
             template_version=text.version,
             languages=text.languages,
             text=text.body,
-            sha256=text.sha256,
+            sha256=signed_hash(text.body, text.languages, terms_confidential=terms_confidential),
             terms_confidential=terms_confidential,
         ),
     )

@@ -16,6 +16,7 @@ from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.agreements import Agreement
 from mediation_api.domain.assignments import Assignment
 from mediation_api.domain.authority import Given
+from mediation_api.domain.contact import ContactAttempt, require_unreachable
 from mediation_api.domain.errors import (
     AbsencesTooFew,
     AlreadyAnswered,
@@ -68,6 +69,7 @@ class Case:
     assignments: tuple[Assignment, ...] = ()
     sessions: tuple[Session, ...] = ()
     agreements: tuple[Agreement, ...] = ()
+    contact_attempts: tuple[ContactAttempt, ...] = ()
 
     # ── who is in the case ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -307,6 +309,8 @@ class Case:
         Raises:
             DirectorRequired: only a director closes a case for absences. Source: DOMAIN, scenario 16.
             AbsencesTooFew: nobody whom it would concern was absent often enough.
+            StateConflict, ResolutionSigned: nobody is unreachable in a session, or once a resolution is being signed.
+            ConditionsMissing: too few attempts to reach whom it would concern are on record.
         """
         self.require_open()
         concerned = self.participants if party_id is None else (self.participant(party_id),)
@@ -318,6 +322,8 @@ class Case:
                 raise DirectorRequired
             if not any(p.unexcused_absences >= policy.absences_before_lapse(p.side) for p in concerned):
                 raise AbsencesTooFew
+        else:
+            require_unreachable(self, concerned, policy)
         if party_id is None:
             return self.close(Event.SIDE_LAPSED, lapse_reason=reason)
         lapsed = facts.PartyLapsed(party_id=party_id, reason=reason)

@@ -93,11 +93,13 @@ class AccessCodeInvalid(Unauthenticated):
 
 FieldRule: TypeAlias = Literal[
     "after-start",
+    "category-not-configured",
     "complainants-only",
     "in-the-future",
     "in-the-past",
     "integration-only",
     "no-template",
+    "not-before-request",
     "not-before-starts-on",
     "not-expected",
     "not-for-director",
@@ -106,8 +108,13 @@ FieldRule: TypeAlias = Literal[
     "pause-too-long",
     "required",
     "required-for-interpreter",
+    "required-in-person",
+    "required-for-video",
+    "required-off-hours",
     "required-with-override",
     "resolution-only",
+    "session-too-long",
+    "session-too-short",
     "staff-only",
     "unknown-mediator",
 ]
@@ -182,6 +189,9 @@ CONDITIONS: Mapping[str, str] = MappingProxyType(
         "interpreter-missing": "No confirmed interpreter is there for this party.",
         "agreement-missing": "There is no confidentiality agreement to sign.",
         "signature-missing": "This person has not signed the confidentiality agreement.",
+        "contact-attempts-missing": "Too few attempts to reach this party are recorded.",
+        "contact-channels-missing": "Too few channels were tried to reach this party.",
+        "contact-days-missing": "Too few days lie between the first and the last attempt to reach this party.",
     }
 )
 """Every condition of a gate. The code is stable; the sentence may change."""
@@ -306,6 +316,38 @@ class MediatorAssigned(Conflict):
 class MediatorTaken(Conflict):
     code = "mediator-taken"
     detail = "The mediator has another session at that time."
+
+
+class OfficerTaken(Conflict):
+    """Not said of which officer: whoever schedules knows the officers of the case, and no other case's."""
+
+    code = "officer-taken"
+    detail = "An officer of this case has another session at that time."
+
+
+class SessionTooEarly(Conflict):
+    code = "session-too-early"
+    detail = "The session is scheduled for a later hour. Reschedule it to the hour at which it is held, then start it."
+
+
+class ResolutionSigned(Conflict):
+    code = "resolution-signed"
+    detail = "Somebody has signed a resolution agreement, so nobody lapses as unreachable any more."
+
+
+class AttemptsExhausted(Conflict):
+    code = "attempts-exhausted"
+    detail = "Mediation was attempted as often as the city allows for one complaint."
+
+
+class AttemptTooSoon(Conflict):
+    code = "attempt-too-soon"
+    detail = "The latest attempt closed too recently for another one."
+
+
+class CategoryNotDisclosed(Conflict):
+    code = "category-not-disclosed"
+    detail = "The people of this case were not told of this exception to confidentiality, so it cannot be recorded."
 
 
 class SubjectTaken(Conflict):

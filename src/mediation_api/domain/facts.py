@@ -21,6 +21,8 @@ from mediation_api.domain.values import (
     CancelReason,
     Channel,
     ConflictKind,
+    ContactChannel,
+    ContactResult,
     DataKind,
     Decision,
     DropReason,
@@ -30,6 +32,7 @@ from mediation_api.domain.values import (
     LapseReason,
     Method,
     Mode,
+    OffHoursReason,
     PurgeReason,
     Seat,
     Side,
@@ -233,6 +236,18 @@ class PartyWithdrew(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContactAttempted(Fact):
+    """The office tried to reach a party. Whether it did is known to the office alone."""
+
+    kind = "contact.attempted"
+    attempt_id: UUID
+    party_id: UUID
+    channel: ContactChannel
+    result: ContactResult
+    attempted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartyLapsed(Fact):
     kind = "party.lapsed"
     party_id: UUID
@@ -331,6 +346,8 @@ class SessionScheduled(Fact):
     ends_at: datetime
     mode: Mode
     place: Private[str | None]
+    link: Private[str | None]
+    off_hours_reason: OffHoursReason | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,6 +360,8 @@ class SessionRescheduled(Fact):
     ends_at: datetime
     mode: Mode
     place: Private[str | None]
+    link: Private[str | None]
+    off_hours_reason: OffHoursReason | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -528,6 +547,7 @@ CaseFact: TypeAlias = (
     | CaseScreened
     | ConflictDeclared
     | ConsentGiven
+    | ContactAttempted
     | CoordinatorAssigned
     | GuardianConsented
     | MediatorProposed

@@ -12,14 +12,14 @@ How many there were is told in whole years that are over, and in no number below
 Source: DOMAIN, section 5 "Exceptions", trap 19 and scenario 22; RELIABILITY, T17.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from mediation_api.domain.access import Actor
-from mediation_api.domain.errors import Invalid, SecondPersonRequired, StateConflict
+from mediation_api.domain.errors import CategoryNotDisclosed, Invalid, SecondPersonRequired, StateConflict
 from mediation_api.domain.facts import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
@@ -84,12 +84,34 @@ class Report:
             raise StateConflict
 
 
-def propose(case_id: UUID, contents: Contents, *, report_id: UUID, at: datetime) -> MandatoryReportProposed:
+def propose(
+    case_id: UUID,
+    contents: Contents,
+    *,
+    report_id: UUID,
+    at: datetime,
+    configured: Iterable[ReportCategory],
+    disclosed: Iterable[frozenset[ReportCategory]],
+) -> MandatoryReportProposed:
     """Enter what has to be reported, for a second person to file.
 
+    Args:
+        case_id: The case that it was disclosed in.
+        contents: What is reported.
+        report_id: The new report's.
+        at: The instant of the request.
+        configured: The categories that the city records.
+        disclosed: What each text in force for the case names as exceptions: the confidentiality agreement that was
+            signed last or, where nobody has signed one, the disclosures that were agreed to.
+
     Raises:
-        Invalid: it was disclosed in the future.
+        Invalid: it was disclosed in the future, or the city does not record this category.
+        CategoryNotDisclosed: the people of the case were told of other exceptions.
     """
+    if contents.category not in configured:
+        raise Invalid("/category", "category-not-configured", "The city does not record reports of this category.")
+    if not all(contents.category in text for text in disclosed):
+        raise CategoryNotDisclosed
     if contents.disclosed_at > at:
         raise Invalid("/disclosed_at", "in-the-future", "Nothing can be reported that has not been disclosed yet.")
     return MandatoryReportProposed(report_id=report_id, case_id=case_id, sha256=contents.sha256)

@@ -79,6 +79,7 @@ OPENS: Mapping[str, Opened] = MappingProxyType(
                 "list_attendees",
                 "list_consents",
                 "list_guardian_consents",
+                "list_contact_attempts",
                 "list_pauses",
                 "list_readings",
                 "list_screenings",

@@ -57,7 +57,8 @@ SCHEDULE: Final[Mapping[DataKind, Rule]] = MappingProxyType(
             days=30,
         ),
         DataKind.CONTACT: Rule(
-            what="Phone numbers, e-mail and postal addresses, how to reach somebody safely; where sessions were held.",
+            what="Phone numbers, e-mail and postal addresses, how to reach somebody safely; where and over "
+            "which link sessions were held.",
             why="To reach people, in the way that is safe for them.",
             until="Emptied.",
             start=Start.COMPLAINT_CLOSED,

@@ -17,9 +17,11 @@ from mediation_api.domain.errors import (
     Invalid,
     Missing,
     NotFound,
+    SessionTooEarly,
     StateConflict,
 )
 from mediation_api.domain.lifecycle import SEALED, Event, State
+from mediation_api.domain.target import is_working_day
 from mediation_api.domain.values import (
     AgreementKind,
     AttendeeRole,
@@ -27,6 +29,7 @@ from mediation_api.domain.values import (
     EndReason,
     InterpreterRelation,
     Mode,
+    OffHoursReason,
     Seat,
     SeatRole,
     SessionState,
@@ -40,7 +43,9 @@ if TYPE_CHECKING:
     from mediation_api.domain.participants import Attendee, Participant
     from mediation_api.domain.policy import Policy
 
+SHORTEST = timedelta(minutes=15)
 LONGEST = timedelta(hours=8)
+"""A session longer than a working day is two sessions. Source: DOMAIN, "Clocks" (sessions take one to two hours)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +59,55 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """When and where a session is to be held."""
+    """When and where a session is to be held.
+
+    `off_hours_reason` is why it is booked on a day off or outside the hours of sessions, and is needed there alone.
+    """
 
     starts_at: datetime
     ends_at: datetime
     mode: Mode
     place: str | None
+    link: str | None = None
+    off_hours_reason: OffHoursReason | None = None
 
-    def require_sensible(self, at: datetime) -> None:
-        """Raises Invalid: the time is past, the end is not after the start, or it is longer than eight hours."""
+    def require_valid(self, at: datetime, policy: "Policy") -> None:
+        """Check the time, the length, the hours and the place.
+
+        Raises:
+            Invalid: the start has passed; it is shorter than a quarter of an hour or longer than eight hours; it is on
+                a day off or outside the hours without a reason; in person without a place, or by video without a link.
+        """
         if self.starts_at <= at:
             raise Invalid("/starts_at", "in-the-future", "A session starts in the future.")
-        if not timedelta(0) < self.ends_at - self.starts_at <= LONGEST:
-            raise Invalid("/ends_at", "after-start", "A session ends after it starts, within eight hours.")
+        if self.ends_at <= self.starts_at:
+            raise Invalid("/ends_at", "after-start", "A session ends after it starts.")
+        if self.ends_at - self.starts_at < SHORTEST:
+            raise Invalid("/ends_at", "session-too-short", "A session lasts a quarter of an hour at least.")
+        if self.ends_at - self.starts_at > LONGEST:
+            raise Invalid("/ends_at", "session-too-long", "A session lasts eight hours at most.")
+        if self.off_hours_reason is None and not self._within_hours(policy):
+            raise Invalid(
+                "/off_hours_reason",
+                "required-off-hours",
+                "On a day off, or outside the hours of sessions, a session needs a reason.",
+            )
+        if self.mode is Mode.IN_PERSON and self.place is None:
+            raise Invalid("/place", "required-in-person", "A session in person has a place.")
+        if self.mode is Mode.VIDEO and self.link is None:
+            raise Invalid("/link", "required-for-video", "A session by video has a link.")
+
+    def _within_hours(self, policy: "Policy") -> bool:
+        """Whether all of it lies within the hours of one working day, on the office's clock."""
+        start, end = (each.astimezone(policy.target.zone) for each in (self.starts_at, self.ends_at))
+        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        # Wall-clock time on purpose: within one zone, subtraction counts hours of the clock.
+        hours = policy.sessions
+        return (
+            is_working_day(start.date(), policy.target.holidays)
+            and start - midnight >= timedelta(hours=hours.opens)
+            and end - midnight <= timedelta(hours=hours.closes)
+        )
 
 
 # ── who is in the room ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -229,7 +270,7 @@ def schedule(case: "Case", booking: Booking, *, session_id: UUID, at: datetime, 
         StateConflict: a session is scheduled or under way, or the sessions are over.
     """
     case.require_open()
-    booking.require_sensible(at)
+    booking.require_valid(at, policy)
     missing = missing_to_schedule(case, policy)
     if missing or case.mediator is None:
         raise ConditionsMissing(missing)
@@ -240,14 +281,16 @@ def schedule(case: "Case", booking: Booking, *, session_id: UUID, at: datetime, 
         ends_at=booking.ends_at,
         mode=booking.mode,
         place=booking.place,
+        link=booking.link,
+        off_hours_reason=booking.off_hours_reason,
     )
     return (scheduled, case.moved(Event.SESSION_SCHEDULED))
 
 
-def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime) -> "Facts":
+def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime, policy: "Policy") -> "Facts":
     """Move a session that is still ahead to another time or place."""
     _session(case, session_id, SessionState.SCHEDULED)
-    booking.require_sensible(at)
+    booking.require_valid(at, policy)
     if case.mediator is None:
         raise StateConflict
     return (
@@ -258,6 +301,8 @@ def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime
             ends_at=booking.ends_at,
             mode=booking.mode,
             place=booking.place,
+            link=booking.link,
+            off_hours_reason=booking.off_hours_reason,
         ),
     )
 
@@ -268,14 +313,19 @@ def cancel(case: "Case", session_id: UUID) -> "Facts":
     return (*case.called_off(CancelReason.REQUESTED), case.moved(Event.SESSION_CALLED_OFF))
 
 
-def start(case: "Case", session_id: UUID, present: frozenset[Seat] | None) -> "Facts":
+def start(
+    case: "Case", session_id: UUID, present: frozenset[Seat] | None, *, at: datetime, policy: "Policy"
+) -> "Facts":
     """Start a session with those who are present; the others count as absent, without a judgement why.
 
     Raises:
+        SessionTooEarly: its hour is far ahead, so that the record would say another time than the one it is held at.
         ConditionsMissing: with the list of what is missing.
         Invalid: somebody is said to be present who is not expected.
     """
-    _session(case, session_id, SessionState.SCHEDULED)
+    session = _session(case, session_id, SessionState.SCHEDULED)
+    if session.starts_at - at > timedelta(minutes=policy.sessions.early_start_minutes):
+        raise SessionTooEarly
     expected = frozenset(seats(case))
     room = expected if present is None else present
     if not room <= expected:

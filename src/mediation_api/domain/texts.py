@@ -7,18 +7,21 @@ as a minor (18 here); and that every language says the same.
 
 A released text is never edited, because people answered and signed exactly these words. A city that changes one adds
 a version to `DISCLOSURES` or `AGREEMENTS` in every language, and makes it the current one. The only placeholders are
-`{office}` and, in the agreement, `{reference}`.
+`{office}`, `{reports}` (one sentence for each category of mandatory reports that the city has configured) and, in the
+agreement, `{reference}`.
 
 Source: DESIGN, sections 1 and 3; DOMAIN, "Confidentiality" and trap 26.
 """
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Self
+
+from mediation_api.domain.values import ReportCategory
 
 LANGUAGES: Mapping[str, str] = MappingProxyType({"en": "English", "es": "Español"})
 """The language tags in which every text exists, and what each language calls itself."""
@@ -64,11 +67,23 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A template in one language: its title, what it is about, and its sections in order, by a key shared by all."""
+    """A template in one language: its title, what it is about, and its sections in order, by a key shared by all.
+
+    `reports` is what it says of each category of mandatory reports.
+    """
 
     title: str
     about: str
     sections: Mapping[str, Section]
+    reports: Mapping[ReportCategory, str]
+
+    def lay_out(self, categories: Iterable[ReportCategory], **values: str) -> str:
+        """The text that names exactly these categories, each in its own sentence, in the order of the enum."""
+        sections = (f"{n}. {s.heading}\n{s.body}\n" for n, s in enumerate(self.sections.values(), start=1))
+        template = "\n".join([f"{self.title}\n\n{self.about}\n", *sections])
+        chosen = frozenset(categories)
+        reports = " ".join(self.reports[each] for each in ReportCategory if each in chosen)
+        return template.format(reports=reports, **values)
 
 
 def text_hash(body: str) -> str:
@@ -76,16 +91,45 @@ def text_hash(body: str) -> str:
     return hashlib.sha256(unicodedata.normalize("NFC", body).encode()).hexdigest()
 
 
-def disclosure(language: str, office: str, *, version: str = DISCLOSURE_VERSION) -> Text | None:
+def signed_hash(body: str, languages: Sequence[str], *, terms_confidential: bool) -> str:
+    """Return the hash that a signature on an agreement is bound to: of the text with what was agreed about it.
+
+    Two lines and an empty one stand before the text, so that other languages, or terms that are confidential or no
+    longer are, make another text: `languages: en, es`, `terms_confidential: true`.
+    """
+    confidential = "true" if terms_confidential else "false"
+    return text_hash(f"languages: {', '.join(languages)}\nterms_confidential: {confidential}\n\n{body}")
+
+
+def disclosure(
+    language: str, office: str, categories: Iterable[ReportCategory], *, version: str = DISCLOSURE_VERSION
+) -> Text | None:
     """Return what a party on either side is shown before it answers, or None in a language or version without one."""
     wording = DISCLOSURES.get(version, {}).get(language)
     if wording is None:
         return None
-    return Text.of(TextKind.DISCLOSURE, version, (language,), _lay_out(wording).format(office=office))
+    return Text.of(TextKind.DISCLOSURE, version, (language,), wording.lay_out(categories, office=office))
+
+
+def disclosed_categories(body: str) -> frozenset[ReportCategory]:
+    """Return the categories of mandatory reports that a disclosure or an agreement names, in whichever language."""
+    text = unicodedata.normalize("NFC", body)
+    released = (wording for texts in (DISCLOSURES, AGREEMENTS) for each in texts.values() for wording in each.values())
+    return frozenset(
+        category
+        for wording in released
+        for category, sentence in wording.reports.items()
+        if unicodedata.normalize("NFC", sentence) in text
+    )
 
 
 def render_agreement(
-    languages: Sequence[str], office: str, reference: str, *, version: str = AGREEMENT_VERSION
+    languages: Sequence[str],
+    office: str,
+    reference: str,
+    categories: Iterable[ReportCategory],
+    *,
+    version: str = AGREEMENT_VERSION,
 ) -> Text | None:
     """Return one confidentiality agreement in the given languages, so that all who sign it sign the same bytes.
 
@@ -96,21 +140,47 @@ def render_agreement(
     chosen = tuple(dict.fromkeys(languages))
     if not chosen or not wordings.keys() >= set(chosen):
         return None
-    bodies = [_lay_out(wordings[language]) for language in chosen]
+    named = tuple(categories)
+    bodies = [wordings[language].lay_out(named, office=office, reference=reference) for language in chosen]
     if len(chosen) > 1:
         # A numbered heading in the reader's own language, so that each finds their part and sees there are others.
         names = [f"[{n}/{len(chosen)}] {LANGUAGES[language]}" for n, language in enumerate(chosen, start=1)]
         bodies = [f"{name}\n\n{body}" for name, body in zip(names, bodies, strict=True)]
-    body = "\n\n".join(bodies).format(office=office, reference=reference)
-    return Text.of(TextKind.CONFIDENTIALITY, version, chosen, body)
+    return Text.of(TextKind.CONFIDENTIALITY, version, chosen, "\n\n".join(bodies))
 
 
-def _lay_out(wording: Wording) -> str:
-    sections = (f"{n}. {s.heading}\n{s.body}\n" for n, s in enumerate(wording.sections.values(), start=1))
-    return "\n".join([f"{wording.title}\n\n{wording.about}\n", *sections])
+_REPORTS_EN: Mapping[ReportCategory, str] = MappingProxyType(
+    {
+        ReportCategory.CHILD_ABUSE: "By law, some people must report to the authorities when they learn that a child "
+        "is abused or neglected.",
+        ReportCategory.ADULT_ABUSE: "By law, some people must report to the authorities when they learn that an older "
+        "or dependent adult is abused.",
+        ReportCategory.IMMINENT_HARM: "By law, some people must report to the authorities what is needed to stop a "
+        "crime that could kill or hurt someone.",
+        ReportCategory.CRIMINAL_ADMISSION: "By law, some people must report to the authorities when someone admits to "
+        "certain criminal acts.",
+        ReportCategory.WITNESSED_MISCONDUCT: "By law, a police officer who saw certain misconduct by another officer "
+        "must report it.",
+    }
+)
 
+_REPORTS_ES: Mapping[ReportCategory, str] = MappingProxyType(
+    {
+        ReportCategory.CHILD_ABUSE: "Por ley, algunas personas tienen que informar a las autoridades cuando saben que "
+        "un niño o una niña sufre maltrato o abandono.",
+        ReportCategory.ADULT_ABUSE: "Por ley, algunas personas tienen que informar a las autoridades cuando saben que "
+        "alguien maltrata a una persona mayor o dependiente.",
+        ReportCategory.IMMINENT_HARM: "Por ley, algunas personas tienen que informar a las autoridades lo necesario "
+        "para impedir un delito que pueda matar o herir a alguien.",
+        ReportCategory.CRIMINAL_ADMISSION: "Por ley, algunas personas tienen que informar a las autoridades cuando "
+        "alguien admite ciertos delitos.",
+        ReportCategory.WITNESSED_MISCONDUCT: "Por ley, un agente de policía que vio ciertas faltas de otro agente "
+        "tiene que informar de ellas.",
+    }
+)
 
 _DISCLOSURE_EN = Wording(
+    reports=_REPORTS_EN,
     title="Before you answer: what mediation means for you",
     about="Office: {office}",
     sections={
@@ -172,7 +242,7 @@ _DISCLOSURE_EN = Wording(
         "exception": Section(
             "The one exception",
             "There is one exception. "
-            "By law, some people must report to the authorities when someone admits to certain criminal acts. "
+            "{reports} "
             "This is called mandatory reporting. "
             "You can ask us what must be reported before you answer. "
             "The mediator will explain it again before you sign.",
@@ -224,6 +294,7 @@ _DISCLOSURE_EN = Wording(
 )
 
 _DISCLOSURE_ES = Wording(
+    reports=_REPORTS_ES,
     title="Antes de responder: qué significa la mediación para usted",
     about="Oficina: {office}",
     sections={
@@ -285,7 +356,7 @@ _DISCLOSURE_ES = Wording(
         "exception": Section(
             "La única excepción",
             "Hay una excepción. "
-            "Por ley, algunas personas tienen que informar a las autoridades cuando alguien admite ciertos delitos. "
+            "{reports} "
             "A esto se le llama reporte obligatorio (en inglés, mandatory reporting). "
             "Antes de responder, puede preguntarnos qué se tiene que reportar. "
             "Quien dirige la mediación lo explicará otra vez antes de que usted firme.",
@@ -338,6 +409,7 @@ _DISCLOSURE_ES = Wording(
 )
 
 _AGREEMENT_EN = Wording(
+    reports=_REPORTS_EN,
     title="Agreement to keep mediation confidential, with ground rules",
     about="Office: {office}\nCase: {reference}",
     sections={
@@ -399,7 +471,7 @@ _AGREEMENT_EN = Wording(
         "exception": Section(
             "The one exception",
             "There is one exception. "
-            "By law, some people must report to the authorities when someone admits to certain criminal acts. "
+            "{reports} "
             "This is called mandatory reporting. "
             "This agreement does not stop such a report. "
             "Before you sign, the mediator explains who must report, and what. "
@@ -477,6 +549,7 @@ _AGREEMENT_EN = Wording(
 )
 
 _AGREEMENT_ES = Wording(
+    reports=_REPORTS_ES,
     title="Acuerdo de confidencialidad de la mediación, con reglas básicas",
     about="Oficina: {office}\nCaso: {reference}",
     sections={
@@ -539,7 +612,7 @@ _AGREEMENT_ES = Wording(
         "exception": Section(
             "La única excepción",
             "Hay una excepción. "
-            "Por ley, algunas personas tienen que informar a las autoridades cuando alguien admite ciertos delitos. "
+            "{reports} "
             "A esto se le llama reporte obligatorio (en inglés, mandatory reporting). "
             "Este acuerdo no impide ese reporte. "
             "Antes de que usted firme, quien dirige la mediación explica quién tiene que reportar, y qué. "

@@ -143,6 +143,37 @@ class Mode(StrEnum):
     VIDEO = "video"
 
 
+class OffHoursReason(StrEnum):
+    """Why a session is booked on a day off or outside the hours of sessions. A code has no room for what was said."""
+
+    PARTIES_ASKED = "parties_asked"
+    OFFICER_SHIFT = "officer_shift"
+    INTERPRETER = "interpreter"
+    """The interpreter is available at no other time."""
+    ROOM = "room"
+    """The room is available at no other time."""
+
+
+class ContactChannel(StrEnum):
+    """How the office tried to reach a party."""
+
+    PHONE = "phone"
+    TEXT_MESSAGE = "text_message"
+    EMAIL = "email"
+    LETTER = "letter"
+    IN_PERSON = "in_person"
+
+
+class ContactResult(StrEnum):
+    """What came of an attempt to reach a party. There is no room for what was said."""
+
+    REACHED = "reached"
+    NO_ANSWER = "no_answer"
+    MESSAGE_LEFT = "message_left"
+    """A message or a letter was left or sent, and has not come back."""
+    RETURNED_UNDELIVERED = "returned_undelivered"
+
+
 class CancelReason(StrEnum):
     """Why a session will not be held as scheduled."""
 

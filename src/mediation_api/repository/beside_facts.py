@@ -119,6 +119,13 @@ def _differences() -> Iterator[AnySelect]:
         pauses.id,
         {name: pauses[name] for name in ("reason", "starts_on", "ends_on")},
     )
+    attempts = t.contact_attempts.c
+    yield _held(
+        facts.ContactAttempted,
+        "attempt_id",
+        attempts.id,
+        {name: attempts[name] for name in ("party_id", "channel", "result")},
+    )
     agreements = t.agreements.c
     yield _held(
         facts.AgreementMade,
@@ -162,10 +169,16 @@ def _hashed_texts() -> Iterator[AnySelect]:
 
 
 def _texts_of_agreements() -> AnySelect:
-    """Each text beside the hash that its fact holds. One that does not open is none that was agreed."""
+    """Each text, as `texts.signed_hash` takes it, beside the hash that its fact holds.
+
+    One that does not open is none that was agreed.
+    """
     agreements = t.agreements.c
     text = type_coerce(opened(agreements.text), Opened(t.agreements.name, "text"))
-    return _hashed(facts.AgreementMade, "agreement_id", agreements.id, text).where(agreements.text.is_not(None))
+    languages = func.concat("languages: ", func.array_to_string(agreements.languages, ", "))
+    confidential = func.concat("terms_confidential: ", cast(agreements.terms_confidential, Text))
+    lines = (languages, confidential, literal(""), text)
+    return _hashed(facts.AgreementMade, "agreement_id", agreements.id, *lines).where(agreements.text.is_not(None))
 
 
 def _contents_of_reports() -> AnySelect:

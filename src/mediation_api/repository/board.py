@@ -204,6 +204,7 @@ def _next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
             "ends_at": func.upper(t.sessions.c.during),
             "mode": t.sessions.c.mode,
             "place": opened(t.sessions.c.place, owner=t.cases.c.complaint_id),
+            "link": opened(t.sessions.c.link, owner=t.cases.c.complaint_id),
         },
         t.sessions.c.case_id == t.cases.c.id,
         t.sessions.c.state.in_(LIVE),

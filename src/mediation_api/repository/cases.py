@@ -19,6 +19,7 @@ from sqlalchemy import (
     ScalarSelect,
     String,
     Table,
+    Update,
     Uuid,
     and_,
     bindparam,
@@ -35,7 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Actor, Reach, Relation
 from mediation_api.domain.case import Case
-from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound
+from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound, OfficerTaken
 from mediation_api.domain.facts import Fact, Facts, GuardianConsented, PartyCorrected
 from mediation_api.repository import tables
 from mediation_api.repository.agreements import case_of_agreement
@@ -53,6 +54,7 @@ _CASE = TypeAdapter(Case)
 
 _REFUSALS: Mapping[str, type[Conflict]] = {
     "mediator_taken": MediatorTaken,
+    "officer_taken": OfficerTaken,
     "uq_absences_session_id_party_id": AbsenceAlreadyRecorded,
 }
 """What a constraint refuses in the domain's stead."""
@@ -110,7 +112,7 @@ class Cases:
         What a party reads afterwards, for its answer, it is shown through the wall: a route cannot forget it.
 
         Raises:
-            MediatorTaken: the mediator was booked for that time in the meantime.
+            MediatorTaken, OfficerTaken: the mediator or an officer is booked for that time elsewhere.
             AbsenceAlreadyRecorded: a party is absent from a session once.
         """
         if happened:
@@ -160,7 +162,9 @@ def _changes(case_id: UUID, happened: Facts, key: DataKey | None, *, by: Actor, 
     """What is written about a case: what follows from each fact, then the case's own row, then the record itself."""
     for fact in happened:
         for statement in effects(fact, case_id, key, by=by, at=at):
-            yield statement, getattr(fact, "party_id", None)
+            # Who leaves a session that is cancelled is released twice, to the same effect: one statement will do.
+            released = isinstance(statement, Update) and statement.table is tables.session_officers
+            yield statement, object() if released else getattr(fact, "party_id", None)
     cases = tables.cases
     of_the_case = {"version": cases.c.version + 1, **case_columns(happened, at)}
     yield cases.update().where(cases.c.id == case_id).values(of_the_case), case_id
@@ -371,6 +375,11 @@ def _whole() -> AnySelect:
             order_by=t.sessions.c.scheduled_at,
         ).label("sessions"),
         _agreements(),
+        nested(
+            {name: t.contact_attempts.c[name] for name in ("party_id", "channel", "result", "attempted_at")},
+            t.contact_attempts.c.case_id == case_id,
+            order_by=t.contact_attempts.c.attempted_at,
+        ).label("contact_attempts"),
     )
 
 

@@ -205,6 +205,13 @@ def _whole(kind: Kind) -> AnySelect:
         t.complaints.c.id.label("complaint_id"),
         open_case.scalar_subquery().label("open_case_id"),
         mediated.exists().label("closed"),
+        _cases_of_complaint().with_only_columns(func.count()).scalar_subquery().label("attempts"),
+        _cases_of_complaint()
+        .with_only_columns(t.cases.c.closed_at)
+        .order_by(t.cases.c.attempt.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("last_closed_at"),
         (_caller_has_left(kind) if kind.relation is Relation.OWN else false()).label("caller_has_left"),
         nested(
             {"party_id": t.parties.c.id, "side": t.parties.c.side},
@@ -212,6 +219,11 @@ def _whole(kind: Kind) -> AnySelect:
             order_by=t.parties.c.added_at,
         ).label("parties"),
     ).where(t.complaints.c.id == WANTED)
+
+
+def _cases_of_complaint() -> AnySelect:
+    c = tables.cases.c
+    return select(c.id).where(c.complaint_id == tables.complaints.c.id)
 
 
 @cache

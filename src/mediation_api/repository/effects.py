@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
 
-from sqlalchemy import Executable, Table, Update, func, literal, select
-from sqlalchemy.dialects.postgresql import Range, insert
+from sqlalchemy import ColumnElement, Executable, Table, Update, Uuid, func, literal, select
+from sqlalchemy.dialects.postgresql import TSTZRANGE, Range, insert
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor
 from mediation_api.domain.facts import CaseFact, Facts
 from mediation_api.domain.lifecycle import State
-from mediation_api.domain.values import AssignmentState, Decision, Seat, SessionState, Standing
+from mediation_api.domain.values import AssignmentState, Decision, Seat, SessionState, Side, Standing
 from mediation_api.repository import tables
 from mediation_api.repository.sealing import DataKey
 
@@ -66,8 +66,19 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 **row, id=fact.withdrawal_id, party_id=fact.party_id, channel=fact.channel
             )
             yield _left(case_id, fact.party_id, Standing.WITHDRAWN, at)
+            yield _released(tables.session_officers.c.party_id == fact.party_id)
         case facts.PartyLapsed():
             yield _left(case_id, fact.party_id, Standing.LAPSED, at)
+            yield _released(tables.session_officers.c.party_id == fact.party_id)
+        case facts.ContactAttempted():
+            yield insert(tables.contact_attempts).values(
+                **row,
+                id=fact.attempt_id,
+                party_id=fact.party_id,
+                channel=fact.channel,
+                result=fact.result,
+                attempted_at=fact.attempted_at,
+            )
         case facts.CoordinatorAssigned() | facts.StateMoved() | facts.CaseClosed():
             pass  # the case's own row: `case_columns`
         case facts.CaseScreened():
@@ -133,6 +144,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             yield (tables.attendees.update().where(tables.attendees.c.id == fact.attendee_id).values(confirmed_at=at))
         case facts.SessionScheduled():
             yield _mediator_lock(fact.mediator_id)
+            yield _officers_lock(case_id)
             yield insert(tables.sessions).values(
                 id=fact.session_id,
                 case_id=case_id,
@@ -140,18 +152,28 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 state=SessionState.SCHEDULED,
                 during=Range(fact.starts_at, fact.ends_at),
                 mode=fact.mode,
-                **_sealed(key, tables.sessions, fact.session_id, place=fact.place),
+                off_hours_reason=fact.off_hours_reason,
+                **_sealed(key, tables.sessions, fact.session_id, place=fact.place, link=fact.link),
                 scheduled_at=at,
             )
+            yield _book_officers(case_id, fact)
         case facts.SessionRescheduled():
             yield _mediator_lock(fact.mediator_id)
+            yield _officers_lock(case_id)
             yield _session(fact.session_id).values(
                 during=Range(fact.starts_at, fact.ends_at),
                 mode=fact.mode,
-                **_key(key).sealed_changes(tables.sessions, fact.session_id, {"place": fact.place}),
+                off_hours_reason=fact.off_hours_reason,
+                **_key(key).sealed_changes(tables.sessions, fact.session_id, {"place": fact.place, "link": fact.link}),
+            )
+            yield (
+                tables.session_officers.update()
+                .where(tables.session_officers.c.session_id == fact.session_id)
+                .values(during=Range(fact.starts_at, fact.ends_at))
             )
         case facts.SessionCancelled():
             yield _session(fact.session_id).values(state=SessionState.CANCELLED)
+            yield _released(tables.session_officers.c.session_id == fact.session_id)
         case facts.SessionStarted():
             yield _session(fact.session_id).values(state=SessionState.IN_PROGRESS, started_at=at)
             yield insert(tables.attendances).values(
@@ -160,15 +182,19 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             )
         case facts.SessionAdjourned():
             yield _session(fact.session_id).values(state=SessionState.ADJOURNED, finished_at=at)
+            yield _released(tables.session_officers.c.session_id == fact.session_id)
         case facts.SessionCompleted():
             yield _session(fact.session_id).values(state=SessionState.COMPLETED, finished_at=at)
+            yield _released(tables.session_officers.c.session_id == fact.session_id)
         case facts.SessionEnded():
             yield _session(fact.session_id).values(state=SessionState.ENDED, finished_at=at, end_reason=fact.reason)
+            yield _released(tables.session_officers.c.session_id == fact.session_id)
         case facts.AbsenceRecorded():
             yield insert(tables.absences).values(
                 **row, id=fact.absence_id, session_id=fact.session_id, party_id=fact.party_id, excused=fact.excused
             )
             yield _session(fact.session_id).values(state=SessionState.MISSED)
+            yield _released(tables.session_officers.c.session_id == fact.session_id)
         case facts.AgreementMade():
             yield from _agreement(fact, case_id, key, at)
         case facts.AgreementSigned():
@@ -312,6 +338,43 @@ def _mediator_lock(mediator_id: UUID) -> Executable:
     """Two bookings of one mediator wait for each other here: side by side, the exclusion check can deadlock."""
     mediators = tables.mediators
     return select(mediators.c.id).where(mediators.c.id == mediator_id).with_for_update(key_share=True)
+
+
+def _officers_lock(case_id: UUID) -> Executable:
+    """Take a lock for each employee number, in one order: bookings of one officer have no row in common to lock."""
+    number = tables.parties.c.employee_number_index
+    keys = (
+        select(func.hashtextextended(number, 0).label("key"))
+        .join(tables.participants, tables.participants.c.party_id == tables.parties.c.id)
+        .where(tables.participants.c.case_id == case_id, number.is_not(None))
+        .distinct()
+        .order_by("key")
+        .subquery("ordered")
+    )
+    return select(func.pg_advisory_xact_lock(keys.c.key))
+
+
+def _book_officers(case_id: UUID, fact: facts.SessionScheduled) -> Executable:
+    participants, parties = tables.participants, tables.parties
+    during = literal(Range(fact.starts_at, fact.ends_at), TSTZRANGE)
+    officers = (
+        select(
+            literal(fact.session_id, Uuid), parties.c.id, parties.c.employee_number_index, during, literal(value=True)
+        )
+        .join(parties, parties.c.id == participants.c.party_id)
+        .where(
+            participants.c.case_id == case_id,
+            participants.c.side == Side.OFFICER,
+            participants.c.standing == Standing.AGREED,
+        )
+    )
+    columns = ["session_id", "party_id", "employee_number_index", "during", "live"]
+    return insert(tables.session_officers).from_select(columns, officers)
+
+
+def _released(which: ColumnElement[bool]) -> Update:
+    """Officers who are free again at the time of a session."""
+    return tables.session_officers.update().where(which, tables.session_officers.c.live).values(live=False)
 
 
 def _attendance(session_id: UUID, seat: Seat, *, present: bool) -> dict[str, object]:

@@ -18,10 +18,11 @@ from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.facts import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.mandatory_reports import Contents, Report
-from mediation_api.domain.values import ReportCategory, ReportState
+from mediation_api.domain.texts import disclosed_categories
+from mediation_api.domain.values import AgreementKind, Decision, ReportCategory, ReportState
 from mediation_api.repository import tables as t
 from mediation_api.repository.cases import write_facts
-from mediation_api.repository.data_keys import OF_CASE, data_key, opened_columns
+from mediation_api.repository.data_keys import OF_CASE, data_key, opened, opened_columns
 from mediation_api.repository.locking import lock_reached
 from mediation_api.repository.nesting import AnyColumn, AnySelect
 from mediation_api.repository.paging import Order, Page, Slice, read_page
@@ -39,6 +40,16 @@ class MandatoryReports:
         """Hold that the caller may report of a case. It is not locked. Raises NotFound: not this case."""
         if (await self._connection.execute(_case(kind_of(reach)), asking(reach, case_id))).first() is None:
             raise NotFound
+
+    async def disclosed(self, case_id: UUID) -> tuple[frozenset[ReportCategory], ...]:
+        """What each text in force for the case names as exceptions to confidentiality.
+
+        That is the confidentiality agreement that was signed last; where nobody has signed one, the disclosures that
+        were agreed to. None of them where nobody has agreed to anything.
+        """
+        signed = (await self._connection.execute(_signed_text(), {"wanted": case_id})).scalars().all()
+        found = signed or (await self._connection.execute(_agreed_disclosures(), {"wanted": case_id})).scalars().all()
+        return tuple(disclosed_categories(text) for text in found)
 
     async def lock(self, report_id: UUID, reach: Reach) -> Report:
         """Lock a report that the caller reaches, and read what deciding on it needs. Raises NotFound."""
@@ -114,6 +125,30 @@ class MandatoryReports:
 @cache
 def _case(kind: Kind) -> AnySelect:
     return select(t.cases.c.id).where(t.cases.c.id == WANTED, sees_case(kind))
+
+
+@cache
+def _signed_text() -> AnySelect:
+    """The text of the latest confidentiality agreement with a signature, by its number."""
+    a = t.agreements.c
+    return (
+        select(opened(a.text))
+        .where(
+            a.case_id == WANTED,
+            a.kind == AgreementKind.CONFIDENTIALITY,
+            select(t.signatures.c.id).where(t.signatures.c.agreement_id == a.id).exists(),
+        )
+        .order_by(a.number.desc())
+        .limit(1)
+    )
+
+
+@cache
+def _agreed_disclosures() -> AnySelect:
+    agreed = select(t.consents.c.disclosure_sha256).where(
+        t.consents.c.case_id == WANTED, t.consents.c.decision == Decision.AGREED
+    )
+    return select(t.disclosures.c.body).where(t.disclosures.c.sha256.in_(agreed))
 
 
 @cache

@@ -46,6 +46,10 @@ class CaseRecords:
         """The pauses of the target. Raises NotFound: not this case."""
         return await self._of(t.pauses, case_id, reach)
 
+    async def contact_attempts(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+        """The attempts to reach parties, in the order they were recorded. Raises NotFound: not this case."""
+        return await self._of(t.contact_attempts, case_id, reach)
+
     async def consent_of(self, case_id: UUID, party_id: UUID, reach: Reach) -> RowMapping:
         """The answer of one party. Raises NotFound."""
         return _of_party(await self.consents(case_id, reach), party_id)

@@ -90,7 +90,7 @@ PLACES: Final[Mapping[DataKind, Sequence[Place]]] = MappingProxyType(
                     ("phone", "email", "postal_address", "safe_contact", "guardian_phone", "guardian_email"), None
                 ),
             ),
-            Place(t.sessions, {"place": None}),
+            Place(t.sessions, {"place": None, "link": None}),
         ),
         DataKind.NEEDS: (Place(t.parties, {"accommodations": None, "interpreter_language": None}),),
         DataKind.ACCOUNT: (

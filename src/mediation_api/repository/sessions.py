@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import DateTime, RowMapping, Uuid, bindparam, func, select
+from sqlalchemy import DateTime, RowMapping, ScalarSelect, Uuid, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Reach, Relation
@@ -124,6 +124,13 @@ def _listed(kind: Kind, conditions: Conditions) -> AnySelect:
     return _sessions(kind).where(*conditions)
 
 
+def _unchecked_officers() -> ScalarSelect[UUID]:
+    """Officers of a session that is ahead who have no employee number, so that nobody knows where else they are."""
+    o = t.session_officers.c
+    unchecked = select(o.party_id).where(o.session_id == t.sessions.c.id, o.live, o.employee_number_index.is_(None))
+    return unchecked.order_by(o.party_id).scalar_subquery()
+
+
 @cache
 def _sessions(kind: Kind) -> AnySelect:
     s = t.sessions.c
@@ -135,11 +142,14 @@ def _sessions(kind: Kind) -> AnySelect:
         func.upper(s.during).label("ends_at"),
         s.mode,
         opened(s.place),
+        opened(s.link),
     ).join(t.cases, t.cases.c.id == s.case_id)
     if kind.relation is Relation.OWN:
         return shared.where(takes_part(kind.role))
     return shared.add_columns(
         s.mediator_id,
+        s.off_hours_reason,
+        func.array(_unchecked_officers()).label("unchecked_officers"),
         s.end_reason,
         s.started_at,
         s.finished_at,

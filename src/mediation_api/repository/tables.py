@@ -46,6 +46,8 @@ from mediation_api.domain.values import (
     AssignmentState,
     AttendeeRole,
     Channel,
+    ContactChannel,
+    ContactResult,
     Decision,
     DropReason,
     EndReason,
@@ -55,6 +57,7 @@ from mediation_api.domain.values import (
     LapseReason,
     Method,
     Mode,
+    OffHoursReason,
     Recipient,
     ReportCategory,
     ReportState,
@@ -116,6 +119,7 @@ _PARTY_OR_STAFF = (
 """Whether a channel is that of whoever says something: a party its own, staff those by which something reaches them."""
 OPEN_STATES = text(_in("state", OPEN))
 LIVE_SESSION = text(_in("state", {SessionState.SCHEDULED, SessionState.IN_PROGRESS}))
+LENGTH = "upper(during) - lower(during)"
 STREAM = text("coalesce(report_id, case_id, complaint_id, mediator_id)")
 LIVE_ASSIGNMENT = text(_in("state", {AssignmentState.PROPOSED, AssignmentState.ACCEPTED}))
 
@@ -189,6 +193,7 @@ parties = Table(
     CheckConstraint("side = 'complainant' OR NOT minor", name="minor_is_complainant"),
     Index("uq_parties_complaint_id_employee_number_index", "complaint_id", "employee_number_index", unique=True),
     Index("ix_parties_employee_number_index", "employee_number_index"),
+    UniqueConstraint("id", "employee_number_index"),
     postgresql_inherits="fellow_parties",
 )
 
@@ -238,6 +243,8 @@ cases = Table(
     CheckConstraint(f"({_in('state', OPEN)}) = (closed_at IS NULL)", name="closed_at"),
     CheckConstraint("(state = 'mediated') = (agreement_reached IS NOT NULL)", name="agreement_reached"),
     CheckConstraint("due_on >= requested_on", name="due_on"),
+    # What no setting can exceed: MEDIATION_MAX_ATTEMPTS is ten at most.
+    CheckConstraint("attempt BETWEEN 1 AND 10", name="attempt"),
     UniqueConstraint("complaint_id", "attempt"),
     Index("uq_cases_open", "complaint_id", unique=True, postgresql_where=OPEN_STATES),
     Index("ix_cases_opened_at_id", "opened_at", "id"),
@@ -456,6 +463,8 @@ sessions = Table(
     Column("during", TSTZRANGE, nullable=False),
     Column("mode", String, nullable=False),
     Column("place", Sealed),
+    Column("link", Sealed),
+    Column("off_hours_reason", String),
     Column("end_reason", String),
     _instant("scheduled_at"),
     _instant("started_at", nullable=True),
@@ -463,12 +472,41 @@ sessions = Table(
     _one_of("state", SessionState),
     _one_of("mode", Mode),
     _one_of("end_reason", EndReason),
+    _one_of("off_hours_reason", OffHoursReason),
     CheckConstraint("(state = 'ended') = (end_reason IS NOT NULL)", name="ended_has_reason"),
+    CheckConstraint(f"{LENGTH} >= interval '15 minutes' AND {LENGTH} <= interval '8 hours'", name="length"),
+    # Retention empties both after the close; a session that is ahead has where to go.
+    CheckConstraint(
+        f"NOT ({LIVE_SESSION.text}) OR CASE mode WHEN 'video' THEN link IS NOT NULL ELSE place IS NOT NULL END",
+        name="where",
+    ),
+    # What no setting can exceed: MEDIATION_SESSION_EARLY_START_MINUTES is four hours at most.
+    CheckConstraint("started_at >= lower(during) - interval '4 hours'", name="started_at"),
     ExcludeConstraint(("mediator_id", "="), ("during", "&&"), name="mediator_taken", where=LIVE_SESSION, using="gist"),
     Index("uq_sessions_live", "case_id", unique=True, postgresql_where=LIVE_SESSION),
     Index("ix_sessions_case_id", "case_id"),
     Index("ix_sessions_starts_at_id", text("lower(during)"), "id"),
 )
+
+session_officers = Table(
+    "session_officers",
+    metadata,
+    Column("session_id", Uuid, ForeignKey("sessions.id"), primary_key=True),
+    Column("party_id", Uuid, ForeignKey("parties.id"), primary_key=True),
+    # NULL for an officer without a number on file, who cannot be checked.
+    Column("employee_number_index", String),
+    Column("during", TSTZRANGE, nullable=False),
+    Column("live", Boolean, nullable=False),
+    # The party's own: it follows when the secret of the hashes is replaced, and goes when retention empties it.
+    ForeignKeyConstraint(
+        ["party_id", "employee_number_index"], ["parties.id", "parties.employee_number_index"], onupdate="CASCADE"
+    ),
+    ExcludeConstraint(
+        ("employee_number_index", "="), ("during", "&&"), name="officer_taken", where=text("live"), using="gist"
+    ),
+    Index("ix_session_officers_party_id", "party_id"),
+)
+"""The officers of a session while it is ahead or under way (`live`), so that no officer is booked twice at one time."""
 
 attendances = Table(
     "attendances",
@@ -493,6 +531,24 @@ absences = Table(
     _participant(),
     UniqueConstraint("session_id", "party_id"),
     Index("ix_absences_case_id_party_id", "case_id", "party_id"),
+)
+
+contact_attempts = Table(
+    "contact_attempts",
+    metadata,
+    _id(),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("result", String, nullable=False),
+    _instant("attempted_at"),
+    _instant("at"),
+    *_by(),
+    _participant(),
+    _one_of("channel", ContactChannel),
+    _one_of("result", ContactResult),
+    CheckConstraint("attempted_at <= at", name="attempted_at"),
+    Index("ix_contact_attempts_case_id_party_id", "case_id", "party_id"),
 )
 
 agreements = Table(
@@ -740,6 +796,7 @@ APPEND_ONLY = (
     screenings,
     approvals,
     absences,
+    contact_attempts,
     disclosures,
     pauses,
     readings,

@@ -1,5 +1,6 @@
 """Agreements and signatures: one exact text, and who signed it."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from mediation_api.domain.access import Reach, Relation, Role
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import Invalid, NotFound
 from mediation_api.domain.texts import Text, TextKind
-from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
+from mediation_api.domain.values import AgreementKind, Method, ReportCategory, Seat, SeatRole
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
@@ -50,15 +51,15 @@ class AgreementIn(In):
         default=False, description="Terms are confidential only where all parties say so (ORS 36.220)."
     )
 
-    def text(self, office: str, reference: str) -> Text:
+    def text(self, office: str, reference: str, categories: Iterable[ReportCategory]) -> Text:
         """The text to sign. Raises Invalid: terms where there are none, or none where there are, or no template."""
         if self.kind is AgreementKind.RESOLUTION:
             if self.terms is None:
                 raise Invalid("/terms", "required", "A resolution agreement has terms.")
-            return Text.of(TextKind.RESOLUTION, "", tuple(self.languages), self.terms)
+            return Text.of(TextKind.RESOLUTION, "", tuple(dict.fromkeys(self.languages)), self.terms)
         if self.terms is not None or self.terms_confidential:
             raise Invalid("/terms", "resolution-only", "Only a resolution agreement has terms.")
-        text = texts.render_agreement(tuple(dict.fromkeys(self.languages)), office, reference)
+        text = texts.render_agreement(tuple(dict.fromkeys(self.languages)), office, reference, categories)
         if text is None:
             known = ", ".join(texts.LANGUAGES)
             raise Invalid("/languages", "no-template", f"There are templates in: {known}.")
@@ -97,7 +98,11 @@ class AgreementOut(Out):
     template_version: str | None
     languages: list[str]
     text: str | None = Field(description="None once it was purged: those who took part have their copies.")
-    sha256: str = Field(examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"])
+    sha256: str = Field(
+        description="Of the text with its languages and the confidentiality of its terms: show all three before "
+        "somebody signs.",
+        examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"],
+    )
     terms_confidential: bool
     made_at: InstantOut
     superseded_at: InstantOut | None
@@ -116,7 +121,11 @@ class AgreementForPartyOut(Out):
     template_version: str | None
     languages: list[str]
     text: str | None = Field(description="None once it was purged: those who took part have their copies.")
-    sha256: str = Field(examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"])
+    sha256: str = Field(
+        description="Of the text with its languages and the confidentiality of its terms: show all three before "
+        "somebody signs.",
+        examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"],
+    )
     terms_confidential: bool
     made_at: InstantOut
     superseded_at: InstantOut | None
@@ -169,7 +178,8 @@ async def make_agreement(
 ) -> AnyAgreement:
     """Put a text before the people who are to sign it."""
     case = await cases.lock(case_id, reached)
-    text = body.text(service.settings.office_name, await cases.reference(case_id))
+    reference = await cases.reference(case_id)
+    text = body.text(service.settings.office_name, reference, service.policy.report_categories)
     made = agreements.make(case, body.kind, text, terms_confidential=body.terms_confidential, agreement_id=agreement_id)
     await cases.record(case_id, made, by=reached.actor, at=at)
     response.headers["Location"] = f"/v1/agreements/{agreement_id}"
@@ -216,11 +226,15 @@ async def sign_agreement(
 async def verify_agreement(agreement_id: AgreementId, reached: Opened, agreements_read: Agreements) -> VerificationOut:
     """Hash the stored text again, and hold it against the agreement and every signature.
 
-    Whoever kept a copy of a text that was purged can hash it, and compare.
+    The hash is of `languages: ` and the languages between commas and spaces, a line feed, `terms_confidential: ` and
+    `true` or `false`, two line feeds, and the text, in NFC and UTF-8. Whoever kept a copy of a text that was purged can
+    hash it, and compare.
     """
     row = await agreements_read.get(agreement_id, reached)
     text: str | None = row["text"]
-    computed = row["sha256"] if text is None else texts.text_hash(text)
+    computed = row["sha256"]
+    if text is not None:
+        computed = texts.signed_hash(text, row["languages"], terms_confidential=row["terms_confidential"])
     return VerificationOut(
         agreement_id=agreement_id,
         sha256=computed,

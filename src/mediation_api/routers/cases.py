@@ -63,6 +63,7 @@ class NextSessionOut(Out):
     ends_at: InstantOut
     mode: Mode
     place: str | None
+    link: str | None
 
 
 class ParticipantOut(Out):

@@ -287,6 +287,43 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
         "mediator-taken": ProblemType(
             409, "Mediator not free", "El mediador no está libre", "Choose another time, or another mediator."
         ),
+        "officer-taken": ProblemType(
+            409,
+            "An officer is not free",
+            "Un agente no está libre",
+            "Choose another time. Which officer it is, and where else they are, is not told.",
+        ),
+        "session-too-early": ProblemType(
+            409,
+            "Not its hour yet",
+            "Aún no es su hora",
+            "Reschedule the session to the hour at which it is really held, then start it.",
+        ),
+        "resolution-signed": ProblemType(
+            409,
+            "A resolution is signed",
+            "Hay un acuerdo firmado",
+            "Nobody lapses as unreachable any more. Complete the session and close the case, or make a new text.",
+        ),
+        "attempts-exhausted": ProblemType(
+            409,
+            "Attempted often enough",
+            "Ya se intentó suficientes veces",
+            "The complaint goes on with the office. It is not mediated again, whatever the attempts ended by.",
+        ),
+        "attempt-too-soon": ProblemType(
+            409,
+            "Too soon for another attempt",
+            "Demasiado pronto para otro intento",
+            "Ask again from the date that `detail` names. It depends on when the latest case closed alone.",
+        ),
+        "category-not-disclosed": ProblemType(
+            409,
+            "Not an exception they were told of",
+            "No es una excepción que se les comunicó",
+            "Whoever has the duty reports all the same; what is recorded here is what the people of the case were "
+            "told of.",
+        ),
         "subject-taken": ProblemType(
             409, "Subject used before", "El identificador ya existe", "Correct the entry that has this subject."
         ),

@@ -111,7 +111,7 @@ class WithdrawalList(Listing[WithdrawalOut]):
 
 def _current(sha256: str, service: Service) -> Text:
     """The disclosure of this hash. Raises DisclosureOutdated: it is none that is shown today."""
-    disclosure = find_current(sha256, service.settings.office_name)
+    disclosure = find_current(sha256, service)
     if disclosure is None:
         raise DisclosureOutdated
     return disclosure

@@ -80,6 +80,7 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "adjournSession": ("session.adjourned", "case.moved"),
         "completeSession": ("session.completed", "case.moved"),
         "endSession": ("session.ended", "case.moved", "case.closed"),
+        "recordContactAttempt": ("contact.attempted",),
         "recordAbsence": ("absence.recorded", "case.moved"),
         "addAttendee": ("attendee.added",),
         "confirmAttendee": ("attendee.confirmed",),

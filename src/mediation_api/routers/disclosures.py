@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from mediation_api.domain import texts
 from mediation_api.domain.texts import Text
-from mediation_api.routers.deps import CaseRecords, InService, Reached
+from mediation_api.routers.deps import CaseRecords, InService, Reached, Service
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Listing
 from mediation_api.routers.types import Language, Out, Params
@@ -43,7 +43,7 @@ async def list_disclosures(
 ) -> DisclosureList:
     """The current disclosure in each language, English first. Where there is none, an interpreter reads another out."""
     languages = texts.LANGUAGES if wanted.language is None else (wanted.language,)
-    current = (texts.disclosure(language, service.settings.office_name) for language in languages)
+    current = (_current(language, service) for language in languages)
     items = [_shown(text) for text in current if text is not None]
     return DisclosureList(items=items, next_cursor=None)
 
@@ -56,17 +56,21 @@ async def get_disclosure(
     _reached: Reached,
 ) -> DisclosureOut:
     """A current disclosure, or an earlier one that somebody answered to."""
-    text = find_current(sha256, service.settings.office_name)
+    text = find_current(sha256, service)
     if text is not None:
         return _shown(text)
     kept = await records.disclosure(sha256)
     return DisclosureOut(sha256=kept["sha256"], version=kept["version"], language=kept["language"], text=kept["body"])
 
 
-def find_current(sha256: str, office: str) -> Text | None:
+def find_current(sha256: str, service: Service) -> Text | None:
     """The current disclosure with this hash, in whichever language."""
-    current = (texts.disclosure(language, office) for language in texts.LANGUAGES)
+    current = (_current(language, service) for language in texts.LANGUAGES)
     return next((text for text in current if text is not None and text.sha256 == sha256), None)
+
+
+def _current(language: str, service: Service) -> Text | None:
+    return texts.disclosure(language, service.settings.office_name, service.policy.report_categories)
 
 
 def _shown(text: Text) -> DisclosureOut:

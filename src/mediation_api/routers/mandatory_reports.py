@@ -129,13 +129,18 @@ class ReportCountList(Listing[ReportCountOut]):
 
 
 @router.post(
-    "/cases/{case_id}/mandatory-reports", dependencies=[ONCE], status_code=201, summary="Propose a mandatory report"
+    "/cases/{case_id}/mandatory-reports",
+    dependencies=[ONCE],
+    status_code=201,
+    summary="Propose a mandatory report",
+    responses=responses(409),
 )
 async def propose_mandatory_report(
     case_id: CaseId,
     body: ReportIn,
     reached: Reached,
     reports: MandatoryReports,
+    city: CityPolicy,
     at: Now,
     report_id: NewId,
     request: Request,
@@ -143,11 +148,20 @@ async def propose_mandatory_report(
 ) -> ReportOut:
     """Enter what the law obliges somebody to report, for a director to file. It shows nowhere in the case.
 
+    Of a category that the city has configured, and that the people of the case were told of before they agreed.
+
     The duty does not wait for this service: whoever has it reports at once.
     """
     await reports.reach_case(case_id, reached)
     contents = Contents(**dict(body))
-    proposed = mandatory_reports.propose(case_id, contents, report_id=report_id, at=at)
+    proposed = mandatory_reports.propose(
+        case_id,
+        contents,
+        report_id=report_id,
+        at=at,
+        configured=city.report_categories,
+        disclosed=await reports.disclosed(case_id),
+    )
     await reports.enter(proposed, contents, by=reached.actor, at=at)
     _alert(proposed.kind, report_id, request)
     response.headers["Location"] = f"/v1/mandatory-reports/{report_id}"

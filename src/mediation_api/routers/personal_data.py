@@ -60,7 +60,7 @@ HOLDINGS: Mapping[Kind, Holding] = MappingProxyType(
 _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         Kind.IDENTITY: ("name", "employee_number", "unit", "relation", "minor", "guardian"),
-        Kind.CONTACT: ("phone", "email", "postal_address", "safe_contact", "place"),
+        Kind.CONTACT: ("phone", "email", "postal_address", "safe_contact", "place", "link"),
         Kind.NEEDS: ("language", "interpreter_language", "accommodations"),
         Kind.ACCOUNT: (
             "narrative",
@@ -103,6 +103,11 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "GuardianConsentOut.channel",
             "WithdrawalIn.channel",
             "WithdrawalOut.channel",
+            "ContactAttemptIn.channel",
+            "ContactAttemptOut.channel",
+            "attempted_at",
+            "result",
+            "unchecked_officers",
         ),
         Kind.AGREEMENT: ("terms", "text", "signatures"),
         Kind.MANDATORY_REPORT: ("category", "recipient", "agency", "legal_basis", "disclosed_at"),

@@ -17,6 +17,7 @@ from mediation_api.domain.values import (
     EndReason,
     InterpreterRelation,
     Mode,
+    OffHoursReason,
     Seat,
     SeatRole,
     SessionState,
@@ -39,22 +40,26 @@ from mediation_api.routers.deps import (
 from mediation_api.routers.http import StrictRoute
 from mediation_api.routers.paging import Filters, Listing, Pages, whole
 from mediation_api.routers.retries import ONCE
-from mediation_api.routers.types import Flag, In, Instant, InstantOut, Language, Line, LongLine, Out, Uuid
+from mediation_api.routers.types import Flag, In, Instant, InstantOut, Language, Line, Link, LongLine, Out, Uuid
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
 
 
 class BookingIn(In):
-    """When and where a session is held: in the future, for eight hours at most."""
+    """When and where a session is held: in the future, for a quarter of an hour at least and eight hours at most."""
 
     starts_at: Instant
     ends_at: Instant
     mode: Mode
-    place: LongLine | None = Field(None, description="An address, or the link of a video meeting.")
+    place: LongLine | None = Field(None, description="The address or room. A session in person needs one.")
+    link: Link | None = Field(None, description="Where a video meeting is joined. A session by video needs one.")
+    off_hours_reason: OffHoursReason | None = Field(
+        None, description="Why it is on a day off or outside the office's hours for sessions, where it needs a reason."
+    )
 
     def booking(self) -> Booking:
         """The same, as the domain takes it."""
-        return Booking(starts_at=self.starts_at, ends_at=self.ends_at, mode=self.mode, place=self.place)
+        return Booking(**dict(self))
 
 
 class SeatIn(In):
@@ -111,6 +116,12 @@ class SessionOut(Out):
     ends_at: InstantOut
     mode: Mode
     place: str | None
+    link: str | None
+    off_hours_reason: OffHoursReason | None
+    unchecked_officers: list[UUID] = Field(
+        description="Officers without an employee number on file, while the session is ahead or under way: nobody can "
+        "tell whether they have another session at that time."
+    )
     started_at: InstantOut | None
     finished_at: InstantOut | None
     end_reason: EndReason | None
@@ -129,6 +140,7 @@ class SessionForPartyOut(Out):
     ends_at: InstantOut
     mode: Mode
     place: str | None
+    link: str | None
 
 
 AnySession = Annotated[SessionOut | SessionForPartyOut, Field(discriminator="audience")]
@@ -206,11 +218,12 @@ async def reschedule_session(
     reached: Reached,
     cases: Cases,
     sessions_read: Sessions,
+    city: CityPolicy,
     at: Now,
 ) -> SessionOut:
     """Move a session that is still ahead. Signatures stay: the text has not changed."""
     case = await cases.lock_of(tables.sessions, session_id, reached)
-    moved = sessions.reschedule(case, session_id, body.booking(), at=at)
+    moved = sessions.reschedule(case, session_id, body.booking(), at=at, policy=city)
     await cases.record(case.case_id, moved, by=reached.actor, at=at)
     return _to_office(await sessions_read.get(session_id, reached))
 
@@ -231,12 +244,16 @@ async def start_session(
     reached: Reached,
     cases: Cases,
     sessions_read: Sessions,
+    city: CityPolicy,
     at: Now,
     body: StartIn | None = None,
 ) -> SessionOut:
-    """Start, once everybody present has signed and every need is met. A refusal lists what is missing."""
+    """Start, once everybody present has signed and every need is met. A refusal lists what is missing.
+
+    A session that is held long before its hour is rescheduled to the hour at which it is held first.
+    """
     case = await cases.lock_of(tables.sessions, session_id, reached)
-    started = sessions.start(case, session_id, None if body is None else body.seats())
+    started = sessions.start(case, session_id, None if body is None else body.seats(), at=at, policy=city)
     await cases.record(case.case_id, started, by=reached.actor, at=at)
     return _to_office(await sessions_read.get(session_id, reached))
 

@@ -172,6 +172,17 @@ Email = Annotated[
 ]
 """An e-mail address. Source: "valid e-mail address" of the HTML standard, with a dotted domain."""
 
+Link = Annotated[
+    str,
+    Strict(),
+    StringConstraints(
+        max_length=500,
+        pattern=r"^https://[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(:[0-9]{1,5})?([/?#][!-~]*)?$",
+    ),
+    Field(examples=["https://meet.example.org/room-4"]),
+]
+"""An address of the web, encrypted on the way. It names no user: what stands before an `@` is a password as a rule."""
+
 Language = Annotated[
     str,
     Strict(),

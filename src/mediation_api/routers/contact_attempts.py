@@ -1,0 +1,70 @@
+"""Contact attempts: that the office tried to reach a party. The office alone sees them; no field is for content."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from mediation_api.domain import contact
+from mediation_api.domain.access import Role
+from mediation_api.domain.contact import ContactAttempt
+from mediation_api.domain.values import ContactChannel, ContactResult
+from mediation_api.routers.answers import responses
+from mediation_api.routers.deps import CaseId, CaseRecords, Cases, CityPolicy, NewId, Now, Opened, Reached
+from mediation_api.routers.http import StrictRoute
+from mediation_api.routers.paging import Listing, whole
+from mediation_api.routers.retries import ONCE
+from mediation_api.routers.types import In, Instant, InstantOut, Out, Uuid
+
+router = APIRouter(prefix="/v1/cases/{case_id}/contact-attempts", route_class=StrictRoute, tags=["cases"])
+
+
+class ContactAttemptIn(In):
+    """When and how the office tried to reach a party, and what came of it. Nothing of what was said."""
+
+    party_id: Uuid
+    channel: ContactChannel
+    result: ContactResult
+    attempted_at: Instant
+
+
+class ContactAttemptOut(Out):
+    """An attempt to reach a party. Enough of them let it lapse as unreachable; `reached` begins the count anew."""
+
+    id: UUID
+    case_id: UUID
+    party_id: UUID
+    channel: ContactChannel
+    result: ContactResult
+    attempted_at: InstantOut
+    at: InstantOut
+    by_role: Role
+    by: str
+
+
+class ContactAttemptList(Listing[ContactAttemptOut]):
+    """The attempts to reach the parties of a case, in the order in which they were recorded."""
+
+
+@router.post("", dependencies=[ONCE], status_code=201, summary="Record a contact attempt", responses=responses(409))
+async def record_contact_attempt(
+    case_id: CaseId,
+    body: ContactAttemptIn,
+    reached: Reached,
+    cases: Cases,
+    city: CityPolicy,
+    at: Now,
+    attempt_id: NewId,
+) -> ContactAttemptOut:
+    """Record that the office tried to reach a party. No party is shown that it did."""
+    case = await cases.lock(case_id, reached)
+    attempt = ContactAttempt(**dict(body))
+    recorded = contact.record_attempt(case, attempt, attempt_id=attempt_id, at=at, policy=city)
+    await cases.record(case_id, recorded, by=reached.actor, at=at)
+    by = reached.actor
+    return ContactAttemptOut(id=attempt_id, case_id=case_id, **dict(body), at=at, by_role=by.role, by=by.subject)
+
+
+@router.get("", summary="Contact attempts")
+async def list_contact_attempts(case_id: CaseId, reached: Opened, records: CaseRecords) -> ContactAttemptList:
+    """The attempts to reach the parties of a case, in the order in which they were recorded."""
+    return whole(ContactAttemptList, await records.contact_attempts(case_id, reached), ContactAttemptOut.read)
