@@ -56,6 +56,12 @@ _ROWS: Final = (
         SELECT n, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute' AS at FROM generate_series(1, :cases) AS n
     ) AS made, (VALUES ('complainant'), ('officer')) AS sides (side)
     """,
+    # Open in every case: none of them has a text that anybody signed, without which no part is mediated.
+    """
+    INSERT INTO parts (case_id, complainant_id, officer_id, disposition)
+    SELECT md5('case ' || n)::uuid, md5('complainant' || n)::uuid, md5('officer' || n)::uuid, 'in_mediation'
+    FROM generate_series(1, :cases) AS n
+    """,
     """
     INSERT INTO mediators (id, name, subject, languages, active, added_at)
     SELECT md5('mediator ' || n)::uuid, :name, CASE n WHEN 0 THEN 'mediator.busy' ELSE 'mediator.' || n END,
@@ -72,10 +78,10 @@ _ROWS: Final = (
     ) AS made
     """,
     """
-    INSERT INTO sessions (id, case_id, mediator_id, state, during, mode, scheduled_at, started_at, finished_at)
+    INSERT INTO sessions (id, case_id, mediator_id, state, during, mode, scheduled_at, finished_at)
     SELECT md5('session ' || n)::uuid, md5('case ' || n)::uuid,
            md5('mediator ' || CASE WHEN n <= :of_one THEN 0 ELSE 1 + n % greatest(:cases / 10, 1) END)::uuid,
-           'completed', tstzrange(at, at + interval '1 hour'), 'video', at, at, at + interval '1 hour'
+           'completed', tstzrange(at, at + interval '1 hour'), 'video', at, at + interval '1 hour'
     FROM (
         SELECT n, timestamptz '2020-01-03 00:00Z' + n * interval '1 minute' AS at FROM generate_series(1, :cases) AS n
     ) AS made
@@ -88,7 +94,7 @@ _ROWS: Final = (
     """,
 )
 _FILLED: Final = (
-    "complaints, parties, cases, participants, mediators, assignments, sessions, facts, absences, attendances, "
+    "complaints, parties, cases, participants, parts, mediators, assignments, sessions, facts, absences, attendances, "
     "pauses, screenings"
 )
 

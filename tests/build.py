@@ -396,6 +396,12 @@ class Story:
         body = {"sha256": self.agreement["sha256"], "signer": {"role": role, "id": id_}}
         return await self.office.coordinator.post(path, body, status)
 
+    async def sign_resolution(self) -> None:
+        """Put terms before the parties, and have all of them sign."""
+        await self.make_agreement(kind="resolution", terms="Both sides talked, and shook hands.")
+        for who in (*self.complainants, *self.officers):
+            await self.sign(who)
+
     async def to_signed(self) -> "Story":
         await self.to_scheduled()
         return await self.sign_all()
@@ -442,8 +448,11 @@ class Story:
         await self.session("complete")
         return self
 
-    async def to_mediated(self, *, agreement_reached: bool = True) -> "Story":
+    async def to_mediated(self, *, agreement_reached: bool = False) -> "Story":
+        """To the close; with an agreement, after everybody has signed a resolution."""
         await self.to_concluded()
+        if agreement_reached:
+            await self.sign_resolution()
         await self.office.coordinator.post(f"{self.path}/closures", {"agreement_reached": agreement_reached})
         return self
 

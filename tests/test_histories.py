@@ -54,13 +54,15 @@ MOVES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "officers_answered": (("asking",), "ready"),
     "complainant_added": (("asking", "ready", "scheduled"), "confirming"),
     "officer_added": (("ready", "scheduled"), "asking"),
-    "session_scheduled": (("ready",), "scheduled"),
+    "session_scheduled": (("ready", "concluded"), "scheduled"),
     "session_called_off": (("scheduled",), "ready"),
     "session_started": (("scheduled",), "in_session"),
     "session_adjourned": (("in_session",), "ready"),
     "session_completed": (("in_session",), "concluded"),
     "ended_by_mediator": (("scheduled", "in_session"), "ended"),
-    "closed_as_mediated": (("concluded",), "mediated"),
+    "further_session_called_off": (("scheduled", "in_session"), "concluded"),
+    "covered_parts_returned": (("concluded",), "ready"),
+    "closed_as_mediated": (("ready", "concluded"), "mediated"),
     "side_declined": (("confirming", "asking"), "declined"),
     "side_withdrew": (OPEN, "withdrawn"),
     "side_lapsed": (OPEN, "lapsed"),
@@ -94,6 +96,8 @@ TIMELY: Final = {
 PLOT: Final = [(state, what) for state, turns in TIMELY.items() for what in turns]
 
 Seat = tuple[str, str]
+Pair = tuple[str, str]
+"""A complainant and an officer."""
 Missing = tuple[str, str | None]
 
 
@@ -135,6 +139,7 @@ class Meeting:
     id: str
     starts_at: datetime
     state: str = "scheduled"
+    room: set[Seat] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -169,6 +174,7 @@ class Attempt:
     state: str = "screening"
     standing: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
+    parts: dict[Pair, str] = field(default_factory=dict)
     consents: dict[str, tuple[str, str]] = field(default_factory=dict)
     withdrawals: dict[str, str] = field(default_factory=dict)
     proposals: list[Proposal] = field(default_factory=list)
@@ -192,8 +198,39 @@ class Attempt:
         return self.state in OPEN
 
     @property
-    def here(self) -> list[Person]:
+    def staying(self) -> list[Person]:
+        """Who has not left."""
         return [self.people[i] for i, standing in self.standing.items() if standing not in GONE]
+
+    @property
+    def here(self) -> list[Person]:
+        """Of those, who still has somebody to talk to, or waits for somebody to be named."""
+        busy = {who for pair in self.open_parts for who in pair}
+        return [p for p in self.staying if p.id in busy or all(other.side == p.side for other in self.staying)]
+
+    @property
+    def open_parts(self) -> list[Pair]:
+        return [pair for pair, disposition in self.parts.items() if disposition == "in_mediation"]
+
+    @property
+    def covered(self) -> list[Pair]:
+        """Open parts whose people were in one completed session."""
+        rooms = [{who for role, who in m.room if role == "party"} for m in self.meetings if m.state == "completed"]
+        return [pair for pair in self.open_parts if any(set(pair) <= room for room in rooms)]
+
+    def resolved(self, pair: Pair) -> bool:
+        """Whether everybody of a part signed the resolution."""
+        paper = self.paper("resolution")
+        signers = {("party", who) for who in pair} | {("guardian", who) for who in pair if self.people[who].minor}
+        return paper is not None and signers <= paper.signed
+
+    @property
+    def is_resolved(self) -> bool:
+        return any(self.resolved(pair) for pair in self.covered)
+
+    def give_back(self, *pairs: Pair) -> None:
+        for pair in pairs:
+            self.parts[pair] = "returned_to_investigation"
 
     def side(self, side: str) -> list[Person]:
         return [p for p in self.here if p.side == side]
@@ -231,6 +268,8 @@ class Attempt:
             return "not_mediated"
         if self.state in SEALED:
             return "pending"
+        if {each for pair, each in self.parts.items() if who.id in pair} == {"returned_to_investigation"}:
+            return "not_mediated"
         return self.state if self.is_open or self.state == "mediated" else "not_mediated"
 
     def is_shown_others(self, who: Person) -> bool:
@@ -252,6 +291,7 @@ class Attempt:
 
     def missing_to_schedule(self) -> list[Missing]:
         missing: list[Missing] = [("screening-missing", None)] * (self.state == "screening")
+        missing += [(f"{side}-missing", None) for side in ("complainant", "officer") if not self.side(side)]
         missing += [("consent-missing", p.id) for p in self.here if self.standing[p.id] != "agreed"]
         missing += [("guardian-missing", p.id) for p in self.here if p.minor and not p.guardian]
         missing += [("mediator-missing", None)] * (self.mediator is None)
@@ -265,12 +305,14 @@ class Attempt:
         untried = [p.id for p in concerned if p.id not in self.tried]
         return [(code, each) for each in untried for code in ("contact-attempts-missing", "contact-channels-missing")]
 
-    def missing_to_start(self, room: Sequence[Seat] | None = None) -> list[Missing]:
-        if room is None:
-            room = self.seats()
+    def missing_to_start(self, absent: Sequence[Seat] = ()) -> list[Missing]:
+        room = [seat for seat in self.seats() if seat not in absent]
         missing: list[Missing] = [("session-missing", None)] * (self.live is None)
         present = [p for p in self.here if ("party", p.id) in room]
-        missing += [(f"{s}-absent", None) for s in ("complainant", "officer") if all(p.side != s for p in present)]
+        away = [(f"{s}-absent", None) for s in ("complainant", "officer") if all(p.side != s for p in present)]
+        missing += away
+        there = {p.id for p in present}
+        missing += [("part-absent", None)] * (not away and not any(set(pair) <= there for pair in self.open_parts))
         missing += [("mediator-absent", None)] * all(role != "mediator" for role, _ in room)
         for person in present:
             if person.minor and not person.guardian:
@@ -299,6 +341,10 @@ class Attempt:
     def join(self, person: Person) -> None:
         self.people[person.id] = person
         self.standing[person.id] = "waiting"
+        for other in self.staying:
+            if other.side != person.side:
+                pair = (person.id, other.id) if person.side == "complainant" else (other.id, person.id)
+                self.parts[pair] = "in_mediation"
         if self.state == "screening":
             return
         if person.side == "complainant":
@@ -324,6 +370,7 @@ class Attempt:
 
     def leave(self, person: Person, standing: str, event: str) -> None:
         self.standing[person.id] = standing
+        self.give_back(*(pair for pair in self.open_parts if person.id in pair))
         if self.side(person.side):
             self.settle()
         else:
@@ -336,14 +383,29 @@ class Attempt:
             self.ask(*self.side("officer"))
         if self.state == "asking" and all(self.standing[p.id] == "agreed" for p in self.here):
             self.move("officers_answered")
+        if self.state == "concluded" and not self.covered:
+            self.move("covered_parts_returned")
+
+    def break_off(self, event: str) -> None:
+        """A session is cancelled, missed or adjourned."""
+        self.move("further_session_called_off" if self.covered else event)
 
     def call_off(self) -> None:
         if self.live is not None:
             self.live.state = "cancelled" if self.live.state == "scheduled" else "ended"
 
     def close(self, event: str) -> None:
+        self.give_back(*self.open_parts)
         self.call_off()
         self.move(event)
+
+    def mediate(self) -> None:
+        """Close as mediated: what is covered is, and the rest goes back."""
+        reached = self.is_resolved
+        for pair in self.covered:
+            self.parts[pair] = "closed_mediated"
+        self.close("closed_as_mediated")
+        self.agreement_reached = reached
 
 
 # ── the world in which histories happen ────────────────────────────────────────────────────────────────────────────
@@ -403,8 +465,22 @@ class Histories(RuleBasedStateMachine):
         self.mediators: list[Mediator] = []
         self.attempts: list[Attempt] = []
         self.doubt = ""
-        self.mediated = False
         self.numbers = itertools.count(1)
+
+    @property
+    def pairs(self) -> set[Pair]:
+        """Every part of the complaint."""
+        sides = {side: [p.id for p in self.people.values() if p.side == side] for side in ("complainant", "officer")}
+        return set(itertools.product(sides["complainant"], sides["officer"]))
+
+    @property
+    def done(self) -> set[Pair]:
+        """What was mediated, in any attempt."""
+        return {pair for case in self.attempts for pair, each in case.parts.items() if each == "closed_mediated"}
+
+    @property
+    def mediated(self) -> bool:
+        return bool(self.pairs) and self.pairs <= self.done
 
     def new_number(self) -> str:
         return f"{next(self.numbers):04}"
@@ -567,9 +643,12 @@ class Histories(RuleBasedStateMachine):
         return self.mediators[-1]
 
     def open(self, case_id: str) -> None:
+        left = self.pairs - self.done
         self.attempts.append(Attempt(case_id, {}))
         for person in self.people.values():
-            self.case.join(person)
+            if not left or any(person.id in pair for pair in left):
+                self.case.join(person)
+        self.case.parts = dict.fromkeys(left, "in_mediation")
 
     @rule(by=N)
     def somebody_requests_mediation(self, by: int) -> None:
@@ -582,9 +661,12 @@ class Histories(RuleBasedStateMachine):
         if left and several:
             refusals = {"party-left"}  # whatever else it were answered would tell how the others went on
         else:
+            own = {pair for pair in self.pairs if by is None or by.id in pair}
+            closed = bool(own) and own <= self.done
             refusals = _those(
-                ("case-already-open", self.attempts and self.case.is_open),
-                ("complaint-closed", self.mediated),
+                ("complaint-closed", closed),
+                # It may be the case of others, of whom who is mediated with everybody is told nothing.
+                ("case-already-open", self.attempts and self.case.is_open and not closed),
                 ("attempts-exhausted", len(self.attempts) >= self.world.settings.max_attempts),
             )
         caller = self.office.intake if by is None else self.voice(by)
@@ -785,7 +867,7 @@ class Histories(RuleBasedStateMachine):
 
     def lapse(self, person: Person | None, *, absent: bool, director: bool) -> None:
         case = self.case
-        concerned = case.here if person is None else [p for p in case.here if p is person]
+        concerned = case.staying if person is None else [p for p in case.staying if p is person]
         paper = case.paper("resolution")
         missing = [] if absent else case.missing_to_be_unreachable(concerned)
         refusals = _those(
@@ -880,7 +962,7 @@ class Histories(RuleBasedStateMachine):
         case = self.case
         refusals = _those(
             ("case-closed", not case.is_open),
-            ("state-conflict", case.state in {"screening", "in_session", "concluded"}),
+            ("state-conflict", case.state in {"screening", "in_session"}),
             ("mediator-assigned", case.mediator is not None),
             ("mediator-inactive", not mediator.active),
             (
@@ -928,7 +1010,7 @@ class Histories(RuleBasedStateMachine):
         if what == "recuse" and case.live is not None:
             event = "session_called_off" if case.live.state == "scheduled" else "session_adjourned"
             case.live.state = "cancelled" if case.live.state == "scheduled" else "adjourned"
-            case.move(event)
+            case.break_off(event)
 
     # ── sessions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -943,7 +1025,8 @@ class Histories(RuleBasedStateMachine):
         case = self.case
         starts_at = self.clock.now + timedelta(hours=hours)
         missing = case.missing_to_schedule()
-        allowed = case.allows("session_scheduled") if meeting is None else meeting.state == "scheduled"
+        needless = case.state == "concluded" and case.covered == case.open_parts
+        allowed = case.allows("session_scheduled") and not needless if meeting is None else meeting.state == "scheduled"
         refusals = _those(
             ("case-closed", not case.is_open),
             ("validation-failed", hours <= 0 or long),
@@ -977,12 +1060,10 @@ class Histories(RuleBasedStateMachine):
     def start(self, meeting: Meeting, by: int = 1, left_out: int | None = None, *, stranger: bool = False) -> None:
         case = self.case
         seats = case.seats()
-        room = None
-        if left_out is not None and seats:
-            room = [seat for seat in seats if seat != pick(seats, left_out)]
+        absent = [pick(seats, left_out)] if left_out is not None and seats else []
+        missing = case.missing_to_start(absent)
         if stranger:
-            room = [*(room or seats), ("support_person", STRANGER)]
-        missing = case.missing_to_start(room)
+            absent.append(("support_person", STRANGER))
         refusals = _those(
             ("case-closed", not case.is_open),
             ("state-conflict", meeting.state != "scheduled"),
@@ -990,15 +1071,16 @@ class Histories(RuleBasedStateMachine):
             ("validation-failed", stranger),
             ("conditions-missing", missing),
         )
-        body = {} if room is None else {"present": [{"role": role, "id": who} for role, who in room]}
+        body = {"absent": [{"role": role, "id": who} for role, who in absent]} if absent else {}
         caller, hidden = self.runs_cases(by)
         path = f"/v1/sessions/{meeting.id}/start"
         started = self.attempt(caller, path, body, refusals, hidden=hidden, missing=missing)
         if started is None:
             return
         attended = {(str(s["role"]), str(s["id"])) for s in _objects(started["attendance"]) if s["present"]}
-        assert attended == set(seats if room is None else room)
+        assert attended == set(seats) - set(absent)
         meeting.state = "in_progress"
+        meeting.room = attended
         case.move("session_started")
 
     @precondition(lambda self: self.case.meetings)
@@ -1026,7 +1108,14 @@ class Histories(RuleBasedStateMachine):
         path = f"/v1/sessions/{meeting.id}/{what}"
         if self.attempt(caller, path, None, refusals, hidden=hidden) is not None:
             meeting.state = ends
-            case.move(event)
+            if what == "end":
+                case.give_back(*case.open_parts)
+            if what in {"cancel", "adjourn"}:
+                case.break_off(event)
+            else:
+                case.move(event)
+            if what == "complete":
+                case.settle()
 
     @precondition(lambda self: self.case.meetings)
     @rule(which=N, who=N, by=N, excused=SOMETIMES, wait=USUALLY, times=st.integers(1, 2))
@@ -1050,7 +1139,7 @@ class Histories(RuleBasedStateMachine):
         refusals = _those(
             ("case-closed", not case.is_open),
             ("state-conflict", meeting.state not in {"scheduled", "missed"} or self.clock.now < meeting.starts_at),
-            ("not-found", person not in case.here),
+            ("not-found", person not in case.staying),
             ("absence-already-recorded", (meeting.id, person.id) in case.absences),
         )
         body = {"party_id": person.id, "excused": excused}
@@ -1060,7 +1149,7 @@ class Histories(RuleBasedStateMachine):
         case.absences[meeting.id, person.id] = excused
         if meeting.state == "scheduled":
             meeting.state = "missed"
-            case.move("session_called_off")
+            case.break_off("session_called_off")
 
     # ── the room ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -1119,6 +1208,7 @@ class Histories(RuleBasedStateMachine):
         refusals = _those(
             ("case-closed", not case.is_open),
             ("state-conflict", case.state not in made_in),
+            ("agreement-reached", kind == "resolution" and any(case.resolved(pair) for pair in case.open_parts)),
             ("validation-failed", terms != (kind == "resolution")),
         )
         body = {"kind": kind, "languages": ["en"], "terms": "We will greet each other." if terms else None}
@@ -1184,13 +1274,31 @@ class Histories(RuleBasedStateMachine):
         case = self.case
         refusals = _those(
             ("case-closed", not case.is_open),
-            ("state-conflict", case.state != "concluded"),
+            ("state-conflict", not case.allows("closed_as_mediated")),
         )
+        missing: list[Missing] = []
+        if not refusals:
+            missing = self.missing_to_close(reached=reached)
+            refusals = _those(
+                ("conditions-missing", missing),
+                ("agreement-reached", case.is_resolved and not reached),
+            )
         body = {"agreement_reached": reached}
-        if self.attempt(self.office.coordinator, f"{case.path}/closures", body, refusals) is not None:
-            case.close("closed_as_mediated")
-            case.agreement_reached = reached
-            self.mediated = True
+        if self.attempt(self.office.coordinator, f"{case.path}/closures", body, refusals, missing=missing) is not None:
+            case.mediate()
+
+    def missing_to_close(self, *, reached: bool) -> list[Missing]:
+        case = self.case
+        if not case.covered:
+            return [("completed-session-missing", None)]
+        if not reached or case.is_resolved:
+            return []
+        paper = case.paper("resolution")
+        if paper is None:
+            return [("resolution-missing", None)]
+        signers = {seat for seat in case.seats() if seat[0] in {"party", "guardian"}}
+        concerned = {who for pair in case.covered for who in pair}
+        return [("resolution-unsigned", who) for role, who in signers - paper.signed if who in concerned]
 
     @rule(hours=st.sampled_from([1, 24, 24 * 9, 24 * 30]))
     def time_passes(self, hours: int) -> None:
@@ -1345,7 +1453,7 @@ class Histories(RuleBasedStateMachine):
         self.finish(self.case.live, 1, "complete")
 
     def _from_concluded(self) -> None:
-        self.close(reached=False)
+        self.close(reached=self.case.is_resolved)
 
     def _from_closed(self) -> None:
         self.request(by=None)
@@ -1368,6 +1476,9 @@ class Histories(RuleBasedStateMachine):
         participants = _objects(seen["participants"])
         assert {p["party_id"]: p["standing"] for p in participants} == case.standing
         assert {p["party_id"] for p in participants if p["asked_at"] is not None} == case.asked
+        parts = {(str(p["complainant_id"]), str(p["officer_id"])): p for p in _objects(seen["parts"])}
+        assert {pair: part["disposition"] for pair, part in parts.items()} == case.parts
+        assert {pair for pair, part in parts.items() if part["session_completed"]} == set(case.covered)
         absences = {p["party_id"]: p["unexcused_absences"] for p in participants}
         assert absences == {i: self.absences(case, self.people[i]) for i in case.standing}
         proposal = next((p for p in case.proposals if p.here), None)
@@ -1379,6 +1490,7 @@ class Histories(RuleBasedStateMachine):
             for gate, missing in (
                 ("scheduling", case.missing_to_schedule()),
                 ("starting", case.missing_to_start()),
+                ("closing", self.missing_to_close(reached=case.is_resolved)),
             ):
                 shown = readiness[gate]
                 assert isinstance(shown, dict)
@@ -1409,6 +1521,9 @@ class Histories(RuleBasedStateMachine):
                 "standing": case.standing[person.id],
             }
             assert seen["status"] == case.status_for(person)
+            knows = case.state not in SEALED or case.standing[person.id] in GONE
+            own = {pair: each for pair, each in case.parts.items() if person.id in pair and knows}
+            assert {(p["complainant_id"], p["officer_id"]): p["disposition"] for p in seen["parts"]} == own
             shown = case.is_shown_others(person)
             agreed = {i for i, standing in case.standing.items() if standing == "agreed"} - {person.id}
             assert {other["party_id"] for other in seen["others"]} == (agreed if shown else set())
@@ -1450,8 +1565,15 @@ class Histories(RuleBasedStateMachine):
             assert state == case.state
         seen = self.read(self.office.intake, self.complaint)
         assert [c["state"] for c in _objects(seen["cases"])] == [case.state for case in self.attempts]
-        disposition = "closed_mediated" if self.mediated else "returned_to_investigation"
-        assert seen["disposition"] == ("in_mediation" if self.case.is_open else disposition)
+        assert seen["disposition"] == self.disposition()
+
+    def disposition(self) -> str:
+        """Of the complaint, of all its parts."""
+        if self.mediated:
+            return "closed_mediated"
+        if self.done:
+            return "partly_mediated"
+        return "in_mediation" if self.case.is_open else "returned_to_investigation"
 
     def everybody_may_leave(self) -> None:
         """Whatever state a history ended in: if it is open, everybody who takes part can leave, one after the other.
@@ -1465,7 +1587,7 @@ class Histories(RuleBasedStateMachine):
                     break
                 self.proceed(1)
         while case.is_open:
-            person = case.here[0]
+            person = case.staying[0]
             self.withdraw(person, "self" if case.is_seen_by(person) else "staff")
             assert case.standing[person.id] == "withdrawn"
             self.the_office_sees_the_model()

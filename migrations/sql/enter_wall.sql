@@ -15,14 +15,19 @@ DECLARE
     own_complaints uuid[];
     own_cases uuid[];
     shared_cases uuid[];
+    known_cases uuid[];  -- of which the caller may know what became of its parts
 BEGIN
     SELECT
         array_agg(DISTINCT p.id),
         array_agg(DISTINCT p.complaint_id),
-        array_agg(c.id) FILTER (WHERE c.id IS NOT NULL),
+        array_agg(c.id) FILTER (WHERE own.party_id IS NOT NULL),
         array_agg(c.id) FILTER (WHERE own.standing = 'agreed'
-            AND c.state IN ('ready', 'scheduled', 'in_session', 'concluded', 'mediated'))
-        INTO own_parties, own_complaints, own_cases, shared_cases
+            AND c.state IN ('ready', 'scheduled', 'in_session', 'concluded', 'mediated')
+            AND EXISTS (SELECT FROM parts kept
+                WHERE kept.case_id = c.id AND own.party_id IN (kept.complainant_id, kept.officer_id)
+                AND kept.disposition <> 'returned_to_investigation')),
+        array_agg(c.id) FILTER (WHERE own.left_at IS NOT NULL OR c.state NOT IN ('screening', 'confirming', 'asking'))
+        INTO own_parties, own_complaints, own_cases, shared_cases, known_cases
     FROM parties p
     LEFT JOIN cases c ON c.complaint_id = p.complaint_id
     LEFT JOIN participants own ON own.case_id = c.id AND own.party_id = p.id
@@ -34,7 +39,8 @@ BEGIN
         set_config('mediation.parties', coalesce(own_parties, '{}')::text, true),
         set_config('mediation.complaints', coalesce(own_complaints, '{}')::text, true),
         set_config('mediation.cases', coalesce(own_cases, '{}')::text, true),
-        set_config('mediation.shared', coalesce(shared_cases, '{}')::text, true);
+        set_config('mediation.shared', coalesce(shared_cases, '{}')::text, true),
+        set_config('mediation.known', coalesce(known_cases, '{}')::text, true);
     RETURN complainant IS NULL OR own_parties IS NOT NULL;
 END
 $$

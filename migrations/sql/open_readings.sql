@@ -6,7 +6,10 @@ DECLARE
     found text;
 BEGIN
     SELECT jsonb_object_agg(own.case_id || ' ' || own.party_id, CASE
-        WHEN c.state = 'mediated' AND own.standing = 'agreed' THEN 'infinity'
+        WHEN c.state = 'mediated' AND EXISTS (
+            SELECT FROM parts mediated
+            WHERE mediated.case_id = c.id AND own.party_id IN (mediated.complainant_id, mediated.officer_id)
+            AND mediated.disposition = 'closed_mediated') THEN 'infinity'
         ELSE coalesce(greatest(
             (SELECT min(asked.asked_at) FROM participants asked WHERE asked.case_id = c.id),
             (SELECT max(ready.at) FROM facts ready

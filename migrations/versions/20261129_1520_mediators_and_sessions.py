@@ -117,6 +117,7 @@ def upgrade() -> None:
         sa.Column("link", sa.Text(), nullable=True),
         sa.Column("off_hours_reason", sa.String(), nullable=True),
         sa.Column("end_reason", sa.String(), nullable=True),
+        sa.Column("agreement_id", sa.Uuid(), nullable=True),
         sa.Column("scheduled_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -147,6 +148,7 @@ def upgrade() -> None:
             name=op.f("ck_sessions_length"),
         ),
         sa.CheckConstraint("(state = 'ended') = (end_reason IS NOT NULL)", name=op.f("ck_sessions_ended_has_reason")),
+        sa.CheckConstraint("(started_at IS NULL) = (agreement_id IS NULL)", name=op.f("ck_sessions_started_under")),
         sa.CheckConstraint(
             "end_reason IN ('ended_by_mediator', 'lapse', 'withdrawal')", name=op.f("ck_sessions_end_reason")
         ),

@@ -76,12 +76,17 @@ def upgrade() -> None:
             "agreement_id", "signer_role", "signer_id", name=op.f("uq_signatures_agreement_id_signer_role_signer_id")
         ),
     )
+    op.execute(
+        "-- squawk-ignore constraint-missing-not-valid, adding-foreign-key-constraint -- there are no rows yet\n"
+        "ALTER TABLE sessions ADD CONSTRAINT fk_sessions_agreement_id FOREIGN KEY (agreement_id) REFERENCES agreements (id)"
+    )
     # Retention may empty a text; no other text ever takes its place.
     op.execute(sql("refuse_other_text"))
     op.execute(sql("agreements_only_emptied"))
 
 
 def downgrade() -> None:
+    op.drop_constraint(op.f("fk_sessions_agreement_id"), "sessions", type_="foreignkey")
     op.drop_table("signatures")
     op.drop_table("agreements")
     op.execute("DROP FUNCTION refuse_other_text()")

@@ -1,6 +1,6 @@
 """Legal holds, requests to erase, and mandatory reports.
 
-Revises: 20261129_1530
+Revises: 20261129_1535
 Created: 2026-11-29 15:40:00+00:00
 """
 
@@ -10,7 +10,7 @@ from alembic import op
 from mediation_api.repository.migrating import sql
 
 revision: str = "20261129_1540"
-down_revision: str | None = "20261129_1530"
+down_revision: str | None = "20261129_1535"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -40,11 +40,12 @@ SERVICE = {
     "mediators": "SELECT, INSERT, UPDATE (name, subject, employee_number, employee_number_index, email, phone, languages, active)",
     "participants": "SELECT, INSERT, UPDATE (standing, asked_at, left_at)",
     "parties": "SELECT, INSERT, UPDATE (name, employee_number, employee_number_index, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email)",
+    "parts": "SELECT, INSERT, UPDATE (disposition, agreement_reached)",
     "pauses": "SELECT, INSERT",
     "readings": "SELECT, INSERT",
     "screenings": "SELECT, INSERT, UPDATE (reason)",
     "session_officers": "SELECT, INSERT, UPDATE (during, live)",
-    "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, started_at, finished_at)",
+    "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, agreement_id, started_at, finished_at)",
     "signatures": "SELECT, INSERT",
     "tries": "SELECT, INSERT, UPDATE (hour, number), DELETE",
     "withdrawals": "SELECT, INSERT",
@@ -61,7 +62,9 @@ def _list(name: str) -> str:
     return f"IN (SELECT unnest(nullif(current_setting('mediation.{name}', true), '')::uuid[]))"
 
 
-PARTIES, COMPLAINTS, CASES, SHARED = (_list(name) for name in ("parties", "complaints", "cases", "shared"))
+PARTIES, COMPLAINTS, CASES, SHARED, KNOWN = (
+    _list(name) for name in ("parties", "complaints", "cases", "shared", "known")
+)
 
 SHOWN_TO_ITSELF = (
     "'party.corrected', 'access_code.issued', 'party.asked', 'guardian.consented', 'consent.given', 'party.withdrew'"
@@ -105,6 +108,11 @@ PARTY = {
     "fellow_parties": (
         "id, side, name",
         "EXISTS (SELECT FROM fellow_participants f WHERE f.party_id = fellow_parties.id)",
+    ),
+    # Its own, and only once the case is ready or closed, or it has left itself. `agreement_reached` is the office's.
+    "parts": (
+        "case_id, complainant_id, officer_id, disposition",
+        f"case_id {KNOWN} AND (complainant_id {PARTIES} OR officer_id {PARTIES})",
     ),
     "consents": (
         "id, case_id, party_id, decision, disclosure_sha256, channel, guardian_consent_id, at",

@@ -829,7 +829,7 @@ async def _mediated(office: _Office) -> Steps:
 
 
 async def _mediated_without_agreement(office: _Office) -> Steps:
-    """Two sessions, no agreement, a few days late: mediated all the same."""
+    """Two sessions, no agreement, a few days late: mediated all the same, but for who was not in the second one."""
     case = _Case(office)
     async for moment in _until_signed(
         case,
@@ -849,7 +849,7 @@ async def _mediated_without_agreement(office: _Office) -> Steps:
     await case.session("adjourn")
     await case.schedule(office.day(-13, 14))
     yield office.day(-13, 14)
-    await case.session("start", _NOTHING)
+    await case.session("start", {"absent": [{"role": "party", "id": str(case.complainants[1].party_id)}]})
     yield office.day(-13, 16)
     await case.session("complete")
     yield office.day(-11, 9)

@@ -254,7 +254,7 @@ class Seeder:
             path = {"agreement_id": str(agreement["id"])}
             self._add_once("signAgreement", path, sha256=agreement["sha256"], signer=signer)
         signed = await self._story("signed")
-        self._add_once("startSession", {"session_id": signed.session_id}, present=None)
+        self._add_once("startSession", {"session_id": signed.session_id}, absent=[])
         for operation in ("adjournSession", "completeSession", "endSession"):
             story = await self._story("in_session")
             self._add_once(operation, {"session_id": story.session_id})
@@ -263,7 +263,7 @@ class Seeder:
         over = await self._story("concluded")
         self._add_once("closeCase", {"case_id": over.case_id})
         closed = await self._story("concluded")
-        await self.office.coordinator.post(f"{closed.path}/closures", {"agreement_reached": True})
+        await self.office.coordinator.post(f"{closed.path}/closures", {"agreement_reached": False})
         assignment: Answer = (await closed.case())["assignment"]  # type: ignore[assignment]
         self._add_once("attestNotesDestroyed", {"assignment_id": str(assignment["id"])})
         self._add("placeLegalHold", {"complaint_id": closed.complaint_id})

@@ -16,6 +16,7 @@ from mediation_api.domain.contact import ContactAttempt
 from mediation_api.domain.errors import Invalid
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.participants import Attendee, Participant
+from mediation_api.domain.parts import Part, pairs_of
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.sessions import Session, seats
 from mediation_api.domain.target import TargetPolicy
@@ -30,6 +31,7 @@ from mediation_api.domain.values import (
     ContactChannel,
     ContactResult,
     Decision,
+    Disposition,
     ReportCategory,
     Seat,
     SeatRole,
@@ -50,6 +52,11 @@ KIM, LEE, PARK = (UUID(int=n) for n in range(21, 24))
 NOOR, GUARDIAN_CONSENT, STRANGER = UUID(int=31), UUID(int=41), UUID(int=99)
 
 WAITING, ASKED, AGREED, DECLINED, WITHDRAWN, LAPSED = Standing
+IN_MEDIATION, RETURNED, MEDIATED = (
+    Disposition.IN_MEDIATION,
+    Disposition.RETURNED_TO_INVESTIGATION,
+    Disposition.CLOSED_MEDIATED,
+)
 INTAKE, COORDINATOR, DIRECTOR = (Actor(role, f"{role}.1") for role in (Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR))
 MEDIATING = Actor(Role.MEDIATOR, "m.okafor")
 DISCLOSURE: Final = Text.of(TextKind.DISCLOSURE, "1", ("en",), "It is voluntary.")
@@ -93,14 +100,29 @@ def officer(party_id: UUID, standing: Standing = AGREED, *, unit: str | None = N
 
 
 def case(state: State, *participants: Participant) -> Case:
-    """A case in `state`; without participants, with one of each side, both agreed."""
+    """A case in `state`; without participants, with one of each side, both agreed.
+
+    Each pair has a part, which is open unless one of the two has left.
+    """
+    participants = participants or (complainant(ROSA), officer(KIM))
     return Case(
         case_id=CASE,
         complaint_id=COMPLAINT,
         state=state,
         requested_on=TODAY,
-        participants=participants or (complainant(ROSA), officer(KIM)),
+        participants=participants,
+        parts=parts_of(participants),
     )
+
+
+def part(complainant_id: UUID = ROSA, officer_id: UUID = KIM, disposition: Disposition = IN_MEDIATION) -> Part:
+    return Part(complainant_id=complainant_id, officer_id=officer_id, disposition=disposition)
+
+
+def parts_of(participants: Iterable[Participant]) -> tuple[Part, ...]:
+    people = tuple(participants)
+    left = {p.party_id for p in people if not p.takes_part}
+    return tuple(part(*pair, IN_MEDIATION if left.isdisjoint(pair) else RETURNED) for pair in pairs_of(people))
 
 
 def assignment(state: AssignmentState = AssignmentState.ACCEPTED, mediator_id: UUID = MEDIATOR) -> Assignment:
@@ -145,8 +167,26 @@ def signed(case: Case) -> Case:
 
 
 def in_session(*participants: Participant) -> Case:
-    held = session(SessionState.IN_PROGRESS)
-    return replace(signed(scheduled(*participants)), state=State.IN_SESSION, sessions=(held,))
+    here = replace(signed(scheduled(*participants)), state=State.IN_SESSION)
+    held = replace(session(SessionState.IN_PROGRESS), agreement_id=AGREEMENT, present=frozenset(seats(here)))
+    return replace(here, sessions=(held,))
+
+
+def completed(*present: UUID, of: Case) -> Case:
+    """The case with a completed session, in which those `present` were, who had all signed."""
+    room = frozenset(seat for seat in seats(of) if seat.role is not SeatRole.PARTY or seat.id in present)
+    held = replace(session(SessionState.COMPLETED), agreement_id=AGREEMENT, present=room)
+    return replace(of, sessions=(held,), agreements=(agreement(*room),))
+
+
+def concluded(*participants: Participant) -> Case:
+    """A session was completed in which everybody was who has not left."""
+    here = replace(ready(*participants), state=State.CONCLUDED)
+    return completed(*(p.party_id for p in here.participants), of=here)
+
+
+def resolution(*signed_by: Seat) -> Agreement:
+    return replace(agreement(*signed_by, kind=AgreementKind.RESOLUTION), agreement_id=NEW)
 
 
 def attempts(
@@ -190,7 +230,7 @@ def withdraw(of: Case, party_id: UUID, channel: Channel = Channel.PORTAL) -> fac
     return of.withdraw(party_id, channel=channel, withdrawal_id=NEW)
 
 
-def after(of: Case, happened: facts.Facts) -> Case:
+def after(of: Case, happened: facts.Facts) -> Case:  # noqa: C901, PLR0912 - one branch for each kind
     """The case after facts about who takes part, its state and its sessions."""
     for fact in happened:
         match fact:
@@ -203,6 +243,14 @@ def after(of: Case, happened: facts.Facts) -> Case:
             case facts.PartyJoined():
                 joined = Participant(party_id=fact.party_id, side=fact.side)
                 of = replace(of, participants=(*of.participants, joined))
+            case facts.PartOpened():
+                of = replace(of, parts=(*of.parts, part(fact.complainant_id, fact.officer_id)))
+            case facts.PartReturned():
+                of = _disposed(of, fact.complainant_id, fact.officer_id, RETURNED)
+            case facts.PartMediated():
+                of = _disposed(of, fact.complainant_id, fact.officer_id, MEDIATED)
+            case facts.PartyLapsed():
+                of = _standing(of, fact.party_id, LAPSED)
             case facts.StateMoved():
                 assert fact.source is of.state
                 of = replace(of, state=fact.target)
@@ -213,6 +261,13 @@ def after(of: Case, happened: facts.Facts) -> Case:
             case _:
                 pass
     return of
+
+
+def _disposed(of: Case, complainant_id: UUID, officer_id: UUID, disposition: Disposition) -> Case:
+    """The case with one part closed. It must have been open."""
+    before = part(complainant_id, officer_id)
+    assert before in of.parts
+    return replace(of, parts=tuple(replace(p, disposition=disposition) if p == before else p for p in of.parts))
 
 
 def _standing(of: Case, party_id: UUID, standing: Standing, withdrawal_id: UUID | None = None) -> Case:

@@ -23,12 +23,14 @@ from tests.domain.cases import (
     officer,
     party,
     ready,
+    resolution,
     scheduled,
 )
 
 from mediation_api.domain import agreements, facts
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
+    AgreementReached,
     AgreementSuperseded,
     AlreadySigned,
     CaseClosed,
@@ -202,6 +204,21 @@ def test_nothing_is_made_or_signed_in_a_closed_case(state: State) -> None:
         make(full_room(state))
     with pytest.raises(CaseClosed):
         sign(full_room(state))
+
+
+def test_a_resolution_that_everybody_of_a_part_signed_is_not_replaced() -> None:
+    """It would void what they signed; the terms of others are for a case of their own."""
+    both = replace(in_session(), agreements=(resolution(party(ROSA), party(KIM)),))
+    with pytest.raises(AgreementReached):
+        make(both, RESOLUTION)
+    one = replace(in_session(), agreements=(resolution(party(ROSA)),))
+    assert make(one, RESOLUTION)[0].kind == "agreement.made"
+
+
+def test_a_resolution_of_somebody_who_left_may_be_replaced() -> None:
+    here = in_session(complainant(ROSA, WITHDRAWN), complainant(MAYA), officer(KIM))
+    here = replace(here, agreements=(resolution(party(ROSA), party(KIM)),))
+    assert make(here, RESOLUTION)[0].kind == "agreement.made"
 
 
 def test_the_text_that_counts_is_the_one_that_nothing_replaced() -> None:

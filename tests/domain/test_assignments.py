@@ -65,7 +65,7 @@ PROPOSED = facts.MediatorProposed(assignment_id=NEW, mediator_id=MEDIATOR, answe
 """Five working days after a Monday: the next one."""
 
 
-@pytest.mark.parametrize("state", [State.CONFIRMING, State.ASKING, State.READY])
+@pytest.mark.parametrize("state", [State.CONFIRMING, State.ASKING, State.READY, State.CONCLUDED])
 def test_a_mediator_has_five_working_days_to_answer(state: State) -> None:
     assert propose(case(state)) == (PROPOSED,)
 
@@ -128,8 +128,8 @@ def test_who_is_not_active_is_not_asked() -> None:
         propose(case(State.READY), active=False)
 
 
-@pytest.mark.parametrize("state", [State.SCREENING, State.IN_SESSION, State.CONCLUDED])
-def test_nobody_is_proposed_before_screening_or_once_the_session_began(state: State) -> None:
+@pytest.mark.parametrize("state", [State.SCREENING, State.IN_SESSION])
+def test_nobody_is_proposed_before_screening_or_during_a_session(state: State) -> None:
     with pytest.raises(StateConflict):
         propose(case(state))
 

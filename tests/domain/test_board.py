@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from tests.domain.cases import CITY, TODAY
+from tests.domain.cases import CITY, IN_MEDIATION, MEDIATED, RETURNED, TODAY
 
 from mediation_api.domain import target
 from mediation_api.domain.board import Alert, Status, Wait, alerts, status, waits_for
@@ -125,21 +125,34 @@ GONE = [Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED]
 @pytest.mark.parametrize("standing", HERE)
 @pytest.mark.parametrize("state", sorted(SEALED))
 def test_while_answers_are_sealed_every_state_looks_the_same(state: State, standing: Standing) -> None:
-    assert status(state, standing) is Status.PENDING
+    assert status(state, standing, ()) is Status.PENDING
 
 
 @pytest.mark.parametrize("state", sorted((OPEN - SEALED) | {State.MEDIATED}))
 def test_from_ready_on_a_party_is_told_how_things_stand(state: State) -> None:
-    assert status(state, Standing.AGREED).value == state.value
+    own = MEDIATED if state is State.MEDIATED else IN_MEDIATION
+    assert (
+        status(state, Standing.AGREED, (own,)).value == status(state, Standing.AGREED, (RETURNED, own)) == state.value
+    )
+
+
+@pytest.mark.parametrize("state", sorted((OPEN - SEALED) | {State.MEDIATED}))
+def test_whose_parts_were_all_returned_is_told_that_nothing_was_mediated(state: State) -> None:
+    """However the case goes on for others, and also when it closed as mediated without this party."""
+    assert status(state, Standing.AGREED, (RETURNED, RETURNED)) is Status.NOT_MEDIATED
+
+
+def test_while_answers_are_sealed_the_parts_tell_nothing() -> None:
+    assert status(State.ASKING, Standing.AGREED, (RETURNED,)) is Status.PENDING
 
 
 @pytest.mark.parametrize("standing", HERE)
 @pytest.mark.parametrize("state", sorted(CLOSED - {State.MEDIATED}))
 def test_of_a_case_that_failed_neither_who_nor_why_is_told(state: State, standing: Standing) -> None:
-    assert status(state, standing) is Status.NOT_MEDIATED
+    assert status(state, standing, (RETURNED,)) is status(state, standing, ()) is Status.NOT_MEDIATED
 
 
 @pytest.mark.parametrize("standing", GONE)
 @pytest.mark.parametrize("state", list(State))
 def test_who_has_left_is_told_the_same_whatever_becomes_of_the_case(state: State, standing: Standing) -> None:
-    assert status(state, standing) is Status.NOT_MEDIATED
+    assert status(state, standing, (RETURNED,)) is Status.NOT_MEDIATED

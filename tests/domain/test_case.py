@@ -40,11 +40,14 @@ from tests.domain.cases import (
     attempts,
     case,
     complainant,
+    completed,
+    concluded,
     in_session,
     kinds,
     minor,
     moves,
     officer,
+    part,
     pointed_at,
     policy,
     scheduled,
@@ -82,6 +85,7 @@ from mediation_api.domain.errors import (
 from mediation_api.domain.facts import Facts
 from mediation_api.domain.lifecycle import CLOSED, OPEN, Event, State
 from mediation_api.domain.participants import Approval, Participant
+from mediation_api.domain.parts import Part
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.screening import Finding, Outcome, Screening
 from mediation_api.domain.target import Pause, PauseReason
@@ -112,14 +116,18 @@ def closed(outcome: State, *, lapse_reason: LapseReason | None = None) -> facts.
     return facts.CaseClosed(outcome=outcome, agreement_reached=None, lapse_reason=lapse_reason)
 
 
+def returned(complainant_id: UUID, officer_id: UUID) -> facts.PartReturned:
+    return facts.PartReturned(complainant_id=complainant_id, officer_id=officer_id)
+
+
 # ── opening ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def a_complaint(*, open_case_id: UUID | None = None, is_closed: bool = False) -> Complaint:
+def a_complaint(*, open_case_id: UUID | None = None, mediated: tuple[Part, ...] = ()) -> Complaint:
     return Complaint(
         complaint_id=COMPLAINT,
         open_case_id=open_case_id,
-        closed=is_closed,
+        mediated=mediated,
         parties=(complainant(ROSA, WAITING), officer(KIM, WAITING)),
     )
 
@@ -129,6 +137,7 @@ def test_a_request_opens_a_case_that_everybody_joins_and_that_is_due_in_four_wee
         facts.CaseOpened(case_id=CASE, complaint_id=COMPLAINT, requested_on=date(2026, 3, 2), due_on=date(2026, 3, 30)),
         facts.PartyJoined(party_id=ROSA, side=Side.COMPLAINANT),
         facts.PartyJoined(party_id=KIM, side=Side.OFFICER),
+        facts.PartOpened(complainant_id=ROSA, officer_id=KIM),
     )
 
 
@@ -161,7 +170,7 @@ def test_a_city_may_leave_no_days_between() -> None:
 
 def test_a_complaint_that_was_mediated_is_over() -> None:
     with pytest.raises(ComplaintClosed):
-        a_complaint(is_closed=True).open_case(NEW, at=AT, policy=CITY)
+        a_complaint(mediated=(part(),)).open_case(NEW, at=AT, policy=CITY)
 
 
 def test_a_caller_has_not_left_unless_it_is_said() -> None:
@@ -199,6 +208,51 @@ def test_the_only_complainant_may_ask_again_after_leaving_whoever_the_officers_a
 
 def test_who_has_not_left_may_ask_again_for_everybody() -> None:
     assert kinds(asked_again(complainant(ROSA), complainant(ELIA), has_left=False))[0] == "case.opened"
+
+
+def of_four(*mediated: Part, caller_id: UUID | None = None, open_case_id: UUID | None = None) -> Complaint:
+    """Two complainants and two officers, some of whose parts were mediated."""
+    people = (complainant(ROSA), complainant(ELIA), officer(KIM), officer(LEE))
+    return replace(a_complaint(mediated=mediated, open_case_id=open_case_id), parties=people, caller_id=caller_id)
+
+
+def joining(of: Complaint) -> tuple[set[UUID], set[tuple[UUID, UUID]]]:
+    happened = of.open_case(NEW, at=AT, policy=CITY)
+    joined = {fact.party_id for fact in happened if isinstance(fact, facts.PartyJoined)}
+    return joined, {(f.complainant_id, f.officer_id) for f in happened if isinstance(f, facts.PartOpened)}
+
+
+def test_each_complainant_has_a_part_with_each_officer() -> None:
+    pairs = {(who, whom) for who in (ROSA, ELIA) for whom in (KIM, LEE)}
+    assert joining(of_four()) == ({ROSA, ELIA, KIM, LEE}, pairs)
+
+
+def test_what_was_mediated_is_not_tried_again() -> None:
+    pairs = {(ROSA, LEE), (ELIA, KIM), (ELIA, LEE)}
+    assert joining(of_four(part(ROSA, KIM))) == ({ROSA, ELIA, KIM, LEE}, pairs)
+
+
+def test_whose_parts_were_all_mediated_does_not_join_the_next_case() -> None:
+    assert joining(of_four(part(ROSA, KIM), part(ROSA, LEE))) == ({ELIA, KIM, LEE}, {(ELIA, KIM), (ELIA, LEE)})
+    assert joining(of_four(part(ROSA, KIM), part(ELIA, KIM))) == ({ROSA, ELIA, LEE}, {(ROSA, LEE), (ELIA, LEE)})
+
+
+def test_of_a_complaint_without_an_officer_the_complainants_join() -> None:
+    alone = replace(a_complaint(), parties=(complainant(ROSA),))
+    assert joining(alone) == ({ROSA}, set())
+
+
+@pytest.mark.parametrize("open_case_id", [None, CASE])
+def test_who_was_mediated_with_everybody_is_told_that_whatever_the_others_do(open_case_id: UUID | None) -> None:
+    """Also while a later case is open, of which this complainant is no part."""
+    done = of_four(part(ROSA, KIM), part(ROSA, LEE), caller_id=ROSA, open_case_id=open_case_id)
+    with pytest.raises(ComplaintClosed):
+        done.open_case(NEW, at=AT, policy=CITY)
+
+
+def test_whose_part_was_returned_may_ask_again_when_others_were_mediated() -> None:
+    absent = of_four(part(ELIA, KIM), part(ELIA, LEE), caller_id=ROSA)
+    assert joining(absent) == ({ROSA, KIM, LEE}, {(ROSA, KIM), (ROSA, LEE)})
 
 
 # ── screening ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -241,6 +295,7 @@ def test_an_eligible_case_asks_the_complainants_and_no_officer() -> None:
 def test_what_fails_the_rules_is_closed_as_ineligible() -> None:
     assert screen(SCREENING, Outcome.FAIL) == (
         screened(Outcome.FAIL, eligible=False),
+        returned(ROSA, KIM),
         moved(Event.FOUND_INELIGIBLE, State.SCREENING, State.INELIGIBLE),
         closed(State.INELIGIBLE),
     )
@@ -391,7 +446,7 @@ def test_the_approval_of_a_director_is_by_a_directors_token_and_says_no_more() -
 
 def test_a_refusal_before_anybody_is_asked_closes_the_case() -> None:
     happened = approve(SCREENING, Approver.DIRECTOR, approved=False)
-    assert kinds(happened) == ["approval.recorded", "case.moved", "case.closed"]
+    assert kinds(happened) == ["approval.recorded", "part.returned", "case.moved", "case.closed"]
     assert moves(happened) == [(State.SCREENING, State.INELIGIBLE)]
 
 
@@ -434,12 +489,16 @@ def test_the_last_answer_makes_a_case_ready() -> None:
 
 def test_one_refusal_does_not_bind_the_rest() -> None:
     two = case(State.ASKING, complainant(ROSA), officer(KIM), officer(LEE, ASKED))
-    assert moves(answer(two, LEE, DECLINE)) == [(State.ASKING, State.READY)]
+    assert answer(two, LEE, DECLINE)[1:] == (
+        returned(ROSA, LEE),
+        moved(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),
+    )
 
 
 def test_a_side_on_which_nobody_is_left_closes_the_case() -> None:
     one = case(State.ASKING, complainant(ROSA), officer(KIM, DECLINED), officer(LEE, ASKED))
     assert answer(one, LEE, DECLINE)[1:] == (
+        returned(ROSA, LEE),
         moved(Event.SIDE_DECLINED, State.ASKING, State.DECLINED),
         closed(State.DECLINED),
     )
@@ -549,8 +608,8 @@ def test_a_guardian_agrees_once_for_a_minor_who_is_asked() -> None:
 def test_what_a_mediator_heard_is_recorded_while_the_session_is_under_way_alone(state: State) -> None:
     with pytest.raises(NotInSession):
         withdraw(replace(in_session(), state=state), ROSA, Channel.SESSION)
-    left = withdraw(in_session(complainant(ROSA), complainant(ELIA), officer(KIM)), ROSA, Channel.SESSION)
-    assert left == (facts.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.SESSION),)
+    left, *_ = withdraw(in_session(complainant(ROSA), complainant(ELIA), officer(KIM)), ROSA, Channel.SESSION)
+    assert left == facts.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.SESSION)
 
 
 def test_a_minor_declines_alone() -> None:
@@ -622,9 +681,12 @@ def test_ready_means_that_everybody_who_is_left_agreed(order: list[UUID], data: 
 # ── leaving ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_withdrawal_needs_no_more_than_who_and_how() -> None:
-    assert withdraw(case(State.CONCLUDED, complainant(ROSA), complainant(ELIA), officer(KIM)), ROSA) == (
+def test_a_withdrawal_needs_no_more_than_who_and_how_and_takes_the_leavers_parts_along() -> None:
+    """Also after a session was completed."""
+    assert withdraw(concluded(complainant(ROSA), complainant(ELIA), officer(KIM), officer(LEE)), ROSA) == (
         facts.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.PORTAL),
+        returned(ROSA, KIM),
+        returned(ROSA, LEE),
     )
 
 
@@ -659,12 +721,47 @@ def test_everybody_can_leave_any_open_case_and_saying_it_again_changes_nothing(
 
 def test_the_other_side_goes_on_with_those_who_stay() -> None:
     two = case(State.READY, complainant(ROSA), complainant(ELIA), officer(KIM))
-    assert kinds(withdraw(two, ROSA)) == ["party.withdrew"]
+    assert kinds(withdraw(two, ROSA)) == ["party.withdrew", "part.returned"]
+
+
+def test_a_concluded_case_whose_covered_parts_all_went_back_is_ready_for_another_session() -> None:
+    here = completed(ROSA, KIM, of=concluded(complainant(ROSA), complainant(ELIA), officer(KIM)))
+    assert withdraw(here, ROSA)[1:] == (
+        returned(ROSA, KIM),
+        moved(Event.COVERED_PARTS_RETURNED, State.CONCLUDED, State.READY),
+    )
+    assert withdraw(here, ELIA)[1:] == (returned(ELIA, KIM),)
+
+
+def test_a_case_closes_when_the_last_open_part_went_back_though_people_of_each_side_are_left() -> None:
+    """Of four parts two were mediated earlier: whoever is left has nothing to talk over with the other."""
+    here = case(State.READY, complainant(ROSA), complainant(ELIA), officer(KIM), officer(LEE))
+    here = replace(here, parts=(part(ROSA, KIM), part(ELIA, LEE)))
+    here = after(here, withdraw(here, ROSA))
+    assert here.state is State.READY
+    assert [p.party_id for side in Side for p in here.side(side)] == [ELIA, LEE]
+    assert after(here, withdraw(here, ELIA)).state is State.WITHDRAWN
+
+
+def test_who_has_no_open_part_left_holds_nobody_up() -> None:
+    here = case(State.ASKING, complainant(ROSA), complainant(ELIA), officer(KIM, ASKED), officer(LEE))
+    here = replace(here, parts=(part(ROSA, KIM), part(ELIA, LEE)))
+    assert moves(withdraw(here, ROSA)) == [(State.ASKING, State.READY)]
+
+
+def test_nobody_to_ask_is_not_everybody_agreed() -> None:
+    """The officer was removed: the complainants' agreement alone makes no case ready."""
+    alone = case(State.ASKING, complainant(ROSA), complainant(ELIA))
+    assert alone.next_steps() == ()
+    assert withdraw(alone, ELIA)[1:] == ()
+    asked_first = replace(case(State.CONFIRMING, complainant(ROSA, ASKED), complainant(ELIA)), parts=())
+    assert moves(answer(asked_first, ROSA)) == [(State.CONFIRMING, State.ASKING)]
 
 
 def test_a_withdrawal_may_be_what_the_case_was_waiting_for() -> None:
     two = case(State.CONFIRMING, complainant(ROSA), complainant(ELIA, ASKED), officer(KIM, WAITING))
     assert withdraw(two, ELIA)[1:] == (
+        returned(ELIA, KIM),
         moved(Event.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
         asked(KIM),
     )
@@ -677,7 +774,10 @@ def test_a_withdrawal_during_a_session_ends_it_without_a_word_why() -> None:
 
 
 def test_a_session_goes_on_when_somebody_of_several_leaves() -> None:
-    assert kinds(withdraw(in_session(complainant(ROSA), complainant(ELIA), officer(KIM)), ROSA)) == ["party.withdrew"]
+    assert kinds(withdraw(in_session(complainant(ROSA), complainant(ELIA), officer(KIM)), ROSA)) == [
+        "party.withdrew",
+        "part.returned",
+    ]
 
 
 def test_a_withdrawal_cancels_the_session_that_is_ahead() -> None:
@@ -724,6 +824,7 @@ def tried(of: Case, *party_ids: UUID) -> Case:
 @pytest.mark.parametrize("unreachable", [ROSA, KIM])
 def test_an_open_case_can_lapse_as_a_whole(state: State, unreachable: UUID) -> None:
     assert lapse(tried(case(state), unreachable)) == (
+        returned(ROSA, KIM),
         moved(Event.SIDE_LAPSED, state, State.LAPSED),
         closed(State.LAPSED, lapse_reason=LapseReason.UNREACHABLE),
     )
@@ -732,6 +833,7 @@ def test_an_open_case_can_lapse_as_a_whole(state: State, unreachable: UUID) -> N
 def test_the_last_of_a_side_who_lapses_closes_the_case() -> None:
     assert lapse(tried(case(State.ASKING, complainant(ROSA), officer(KIM, ASKED)), KIM), KIM) == (
         facts.PartyLapsed(party_id=KIM, reason=LapseReason.UNREACHABLE),
+        returned(ROSA, KIM),
         moved(Event.SIDE_LAPSED, State.ASKING, State.LAPSED),
         closed(State.LAPSED, lapse_reason=LapseReason.UNREACHABLE),
     )
@@ -741,14 +843,16 @@ def test_a_case_goes_on_without_the_one_who_cannot_be_reached() -> None:
     two = tried(case(State.ASKING, complainant(ROSA), officer(KIM), officer(LEE, ASKED)), LEE)
     assert lapse(two, LEE) == (
         facts.PartyLapsed(party_id=LEE, reason=LapseReason.UNREACHABLE),
+        returned(ROSA, LEE),
         moved(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),
     )
 
 
 def test_a_session_under_way_ends_with_the_lapse_of_its_case() -> None:
     here = in_session(complainant(ROSA), officer(KIM, absences=1))
-    assert lapse(here, None, LapseReason.REPEATED_ABSENCE, DIRECTOR)[0] == facts.SessionEnded(
-        session_id=SESSION, reason=EndReason.LAPSE
+    assert lapse(here, None, LapseReason.REPEATED_ABSENCE, DIRECTOR)[:2] == (
+        returned(ROSA, KIM),
+        facts.SessionEnded(session_id=SESSION, reason=EndReason.LAPSE),
     )
 
 
@@ -797,8 +901,11 @@ def test_a_stranger_does_not_lapse() -> None:
 # ── joining late ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def joined(side: Side) -> facts.PartyJoined:
-    return facts.PartyJoined(party_id=NEW, side=side)
+def joined(side: Side) -> Facts:
+    """Somebody joins, and has a part with the one of the other side who is there."""
+    pair = (NEW, KIM) if side is Side.COMPLAINANT else (ROSA, NEW)
+    opened = facts.PartOpened(complainant_id=pair[0], officer_id=pair[1])
+    return (facts.PartyJoined(party_id=NEW, side=side), opened)
 
 
 @pytest.mark.parametrize(
@@ -812,7 +919,7 @@ def joined(side: Side) -> facts.PartyJoined:
     ],
 )
 def test_a_late_party_is_asked_when_its_side_is_being_asked(state: State, side: Side, *, is_asked: bool) -> None:
-    assert case(state).join(NEW, side) == ((joined(side), asked(NEW)) if is_asked else (joined(side),))
+    assert case(state).join(NEW, side) == ((*joined(side), asked(NEW)) if is_asked else joined(side))
 
 
 @pytest.mark.parametrize(
@@ -824,13 +931,20 @@ def test_a_late_party_is_asked_when_its_side_is_being_asked(state: State, side: 
     ],
 )
 def test_a_late_party_reopens_the_gate(state: State, side: Side, event: Event, target: State) -> None:
-    assert case(state).join(NEW, side) == (joined(side), moved(event, state, target), asked(NEW))
+    assert case(state).join(NEW, side) == (*joined(side), moved(event, state, target), asked(NEW))
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_late_party_has_a_part_with_everybody_of_the_other_side_who_has_not_left(side: Side) -> None:
+    here = case(State.ASKING, complainant(ROSA), complainant(ELIA, DECLINED), officer(KIM), officer(LEE, WITHDRAWN))
+    assert here.join(NEW, side)[:2] == joined(side)
+    assert kinds(here.join(NEW, side)).count("part.opened") == 1
 
 
 @pytest.mark.parametrize(("side", "target"), [(Side.COMPLAINANT, State.CONFIRMING), (Side.OFFICER, State.ASKING)])
 def test_a_late_party_calls_the_session_off(side: Side, target: State) -> None:
     happened = scheduled().join(NEW, side)
-    assert happened[1] == facts.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_ADDED)
+    assert happened[2] == facts.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_ADDED)
     assert moves(happened) == [(State.SCHEDULED, target)]
 
 
@@ -881,20 +995,6 @@ def test_a_pause_of_more_than_sixty_days_is_refused() -> None:
     assert pointed_at(caught.value) == ("/ends_on", "pause-too-long")
 
 
-@pytest.mark.parametrize("reached", [True, False])
-def test_a_completed_session_closes_the_case_with_or_without_an_agreement(*, reached: bool) -> None:
-    assert case(State.CONCLUDED).close_as_mediated(agreement_reached=reached) == (
-        moved(Event.CLOSED_AS_MEDIATED, State.CONCLUDED, State.MEDIATED),
-        facts.CaseClosed(outcome=State.MEDIATED, agreement_reached=reached, lapse_reason=None),
-    )
-
-
-@pytest.mark.parametrize("state", sorted(OPEN - {State.CONCLUDED}))
-def test_nothing_is_mediated_before_a_session_was_completed(state: State) -> None:
-    with pytest.raises(StateConflict):
-        case(state).close_as_mediated(agreement_reached=True)
-
-
 def test_only_a_session_that_is_still_ahead_is_called_off() -> None:
     for state in set(SessionState) - {SessionState.SCHEDULED}:
         here = replace(case(State.READY), sessions=(session(state),))
@@ -914,5 +1014,3 @@ def test_nothing_is_decided_in_a_closed_case(state: State) -> None:
         over.coordinate("coordinator.7")
     with pytest.raises(CaseClosed):
         over.pause(a_pause(date(2026, 3, 3)), pause_id=NEW, policy=CITY)
-    with pytest.raises(CaseClosed):
-        over.close_as_mediated(agreement_reached=True)

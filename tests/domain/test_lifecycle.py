@@ -85,7 +85,11 @@ def test_no_move_starts_in_a_closed_state() -> None:
 
 
 def test_a_mediated_case_has_been_in_session() -> None:
-    """The straight way, step by step: no move leaves one of them out."""
+    """The straight way, step by step: no move leaves one out, but for those that need a completed session.
+
+    Their gate is in domain/closing.py and in `Case.after_session`.
+    """
+    first = [move for move in MOVES if move.event not in {Event.FURTHER_SESSION_CALLED_OFF, Event.CLOSED_AS_MEDIATED}]
     way = [
         State.SCREENING,
         State.CONFIRMING,
@@ -98,7 +102,7 @@ def test_a_mediated_case_has_been_in_session() -> None:
     ]
     for earlier, later in pairwise(way):
         assert any(earlier in move.sources and move.target is later for move in MOVES)
-        skipped = [s for s in way[: way.index(earlier)] if any(s in m.sources and m.target is later for m in MOVES)]
+        skipped = [s for s in way[: way.index(earlier)] if any(s in m.sources and m.target is later for m in first)]
         assert skipped == []
 
 

@@ -13,6 +13,7 @@ from tests.domain.cases import (
     AGREED,
     AGREEMENT,
     ASKED,
+    ASSIGNMENT,
     AT,
     CITY,
     DECLINED,
@@ -21,9 +22,11 @@ from tests.domain.cases import (
     LAPSED,
     LEE,
     MAYA,
+    MEDIATING,
     MEDIATOR,
     NEW,
     NOOR,
+    RETURNED,
     ROSA,
     SESSION,
     STRANGER,
@@ -33,10 +36,13 @@ from tests.domain.cases import (
     agreement,
     case,
     complainant,
+    completed,
+    concluded,
     in_session,
     interpreter,
     minor,
     officer,
+    part,
     party,
     pointed_at,
     policy,
@@ -46,7 +52,7 @@ from tests.domain.cases import (
     signed,
 )
 
-from mediation_api.domain import facts, sessions
+from mediation_api.domain import assignments, facts, sessions
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     CaseClosed,
@@ -252,10 +258,46 @@ def test_a_required_approval_is_part_of_the_gate() -> None:
     assert missing_to_schedule(ready(), policy(Approver.DIRECTOR)) == (Missing("approval-missing", about="director"),)
 
 
-@pytest.mark.parametrize("state", [State.SCHEDULED, State.IN_SESSION, State.CONCLUDED])
+@pytest.mark.parametrize("state", [State.SCHEDULED, State.IN_SESSION])
 def test_a_case_has_one_session_at_a_time(state: State) -> None:
     with pytest.raises(StateConflict):
         schedule(replace(ready(), state=state))
+
+
+def test_once_every_open_part_is_covered_there_is_no_further_session() -> None:
+    with pytest.raises(StateConflict):
+        schedule(concluded())
+
+
+def two_of_three() -> Case:
+    """A session was completed without one of two complainants."""
+    return completed(ROSA, KIM, of=replace(concluded(complainant(ROSA), complainant(ELIA), officer(KIM))))
+
+
+def test_whoever_was_not_in_a_completed_session_is_offered_another() -> None:
+    assert schedule(two_of_three())[1:] == (moved(Event.SESSION_SCHEDULED, State.CONCLUDED, State.SCHEDULED),)
+
+
+FURTHER = replace(session(), session_id=NEW)
+
+
+def further(state: State, held: SessionState) -> Case:
+    here = two_of_three()
+    return replace(here, state=state, sessions=(*here.sessions, replace(FURTHER, state=held)))
+
+
+def test_a_further_session_that_is_not_held_leaves_the_earlier_one_as_it_is() -> None:
+    ahead = further(State.SCHEDULED, SessionState.SCHEDULED)
+    under_way = further(State.IN_SESSION, SessionState.IN_PROGRESS)
+    back = [
+        sessions.cancel(ahead, NEW)[-1],
+        sessions.record_absence(ahead, NEW, ELIA, excused=True, absence_id=NEW, at=TOMORROW)[-1],
+        assignments.recuse(ahead, ASSIGNMENT, by=MEDIATING)[-1],
+        sessions.adjourn(under_way, NEW)[-1],
+        assignments.recuse(under_way, ASSIGNMENT, by=MEDIATING)[-1],
+    ]
+    assert back[:3] == [moved(Event.FURTHER_SESSION_CALLED_OFF, State.SCHEDULED, State.CONCLUDED)] * 3
+    assert back[3:] == [moved(Event.FURTHER_SESSION_CALLED_OFF, State.IN_SESSION, State.CONCLUDED)] * 2
 
 
 @pytest.mark.parametrize(
@@ -382,8 +424,8 @@ def test_a_session_that_is_ahead_can_be_cancelled() -> None:
 # ── the gate of starting ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def start(of: Case, *present: Seat) -> Facts:
-    return sessions.start(of, SESSION, frozenset(present) or None, at=TOMORROW, policy=CITY)
+def start(of: Case, *absent: Seat) -> Facts:
+    return sessions.start(of, SESSION, frozenset(absent), at=TOMORROW, policy=CITY)
 
 
 def test_a_session_starts_when_everybody_who_is_expected_has_signed() -> None:
@@ -401,25 +443,42 @@ def test_a_session_starts_when_everybody_who_is_expected_has_signed() -> None:
 def test_a_session_held_long_before_its_hour_is_rescheduled_first() -> None:
     here = signed(scheduled())
     minutes = timedelta(minutes=CITY.sessions.early_start_minutes)
-    at_last = sessions.start(here, SESSION, None, at=TOMORROW - minutes, policy=CITY)
+    at_last = sessions.start(here, SESSION, at=TOMORROW - minutes, policy=CITY)
     assert at_last[0].kind == "session.started"
     for at in (TOMORROW - minutes - timedelta(microseconds=1), AT):
         with pytest.raises(SessionTooEarly):
-            sessions.start(here, SESSION, None, at=at, policy=CITY)
-    assert sessions.start(here, SESSION, None, at=TOMORROW + 5 * HOUR, policy=CITY)[0].kind == "session.started"
+            sessions.start(here, SESSION, at=at, policy=CITY)
+    assert sessions.start(here, SESSION, at=TOMORROW + 5 * HOUR, policy=CITY)[0].kind == "session.started"
 
 
 def test_a_session_starts_without_somebody_of_several() -> None:
     here = signed(scheduled(complainant(ROSA), complainant(ELIA), officer(KIM)))
-    started, _ = start(here, party(ROSA), party(KIM), MEDIATES)
+    started, _ = start(here, party(ELIA))
     assert isinstance(started, facts.SessionStarted)
     assert started.absent == (party(ELIA),)
 
 
-def test_who_is_not_there_need_not_have_signed() -> None:
+def test_who_is_marked_absent_need_not_have_signed_and_nobody_else_is_let_off() -> None:
     here = scheduled(complainant(ROSA), complainant(ELIA), officer(KIM))
-    present = (party(ROSA), party(KIM), MEDIATES)
-    assert start(replace(here, agreements=(agreement(*present),)), *present)[0].kind == "session.started"
+    here = replace(here, agreements=(agreement(party(ROSA), party(KIM), MEDIATES),))
+    assert start(here, party(ELIA))[0].kind == "session.started"
+    with pytest.raises(ConditionsMissing) as caught:
+        start(here)
+    assert caught.value.missing == (Missing("signature-missing", ELIA, about="party"),)
+
+
+def test_both_people_of_an_open_part_are_there() -> None:
+    """Elia and Kim were mediated in an earlier case: they have nothing left to talk over."""
+    here = signed(scheduled(complainant(ROSA), complainant(ELIA), officer(KIM), officer(LEE)))
+    here = replace(here, parts=(part(ROSA, KIM), part(ROSA, LEE), part(ELIA, LEE)))
+    assert missing_to_start(here, frozenset({party(ROSA), party(LEE)})) == (Missing("part-absent"),)
+    assert missing_to_start(here, frozenset({party(ROSA), party(KIM)})) == ()
+
+
+def test_who_has_no_open_part_left_is_no_longer_expected() -> None:
+    here = scheduled(complainant(ROSA), complainant(ELIA), officer(KIM), officer(LEE))
+    here = replace(here, parts=(part(ROSA, KIM), part(ELIA, LEE, RETURNED)))
+    assert set(seats(here)) == {party(ROSA), party(KIM), MEDIATES}
 
 
 @given(st.sets(st.sampled_from([party(ROSA), party(MAYA), GUARDS, party(KIM), MEDIATES, INTERPRETS])))
@@ -451,14 +510,14 @@ def test_without_a_text_that_counts_nobody_has_signed(*, superseded: bool) -> No
 )
 def test_each_side_and_the_mediator_are_there(away: Seat, missing: str) -> None:
     with pytest.raises(ConditionsMissing) as caught:
-        start(signed(scheduled()), *({party(ROSA), party(KIM), MEDIATES} - {away}))
+        start(signed(scheduled()), away)
     assert caught.value.missing == (Missing(missing),)
 
 
 def test_a_guardian_is_there() -> None:
     here = signed(scheduled(minor(MAYA), officer(KIM)))
     with pytest.raises(ConditionsMissing) as caught:
-        start(here, party(MAYA), party(KIM), MEDIATES)
+        start(here, GUARDS)
     assert caught.value.missing == (Missing("guardian-absent", MAYA),)
     assert start(here)[0].kind == "session.started"
 
@@ -491,19 +550,19 @@ def test_the_requested_interpreter_is_confirmed_and_there(of: UUID | None) -> No
     here = signed(replace(scheduled(needing("asl"), officer(KIM)), attendees=(interpreter(of=of),)))
     assert start(here)[0].kind == "session.started"
     with pytest.raises(ConditionsMissing) as caught:
-        start(here, party(ROSA), party(KIM), MEDIATES)
+        start(here, INTERPRETS)
     assert caught.value.missing == (Missing("interpreter-missing", ROSA, about="asl"),)
 
 
 def test_the_need_of_somebody_who_is_not_there_is_no_obstacle() -> None:
     here = signed(scheduled(needing("asl"), complainant(ELIA), officer(KIM)))
-    assert start(here, party(ELIA), party(KIM), MEDIATES)[0].kind == "session.started"
+    assert start(here, party(ROSA))[0].kind == "session.started"
 
 
 def test_nobody_is_there_who_was_not_expected() -> None:
     with pytest.raises(Invalid) as caught:
-        start(signed(scheduled()), party(ROSA), party(KIM), MEDIATES, party(STRANGER))
-    assert pointed_at(caught.value) == ("/present", "not-expected")
+        start(signed(scheduled()), party(STRANGER))
+    assert pointed_at(caught.value) == ("/absent", "not-expected")
 
 
 def test_before_a_session_is_scheduled_that_is_missing_too() -> None:
@@ -570,10 +629,22 @@ def test_a_session_is_completed() -> None:
     )
 
 
+def test_a_session_that_everybody_of_a_part_left_before_its_end_covers_nothing() -> None:
+    """Rosa left during it, and Elia was not there: another session can be scheduled."""
+    here = in_session(complainant(ROSA, WITHDRAWN), complainant(ELIA), officer(KIM))
+    (held,) = here.sessions
+    here = replace(here, sessions=(replace(held, present=held.present - {party(ELIA)}),))
+    assert sessions.complete(here, SESSION)[1:] == (
+        moved(Event.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
+        moved(Event.COVERED_PARTS_RETURNED, State.CONCLUDED, State.READY),
+    )
+
+
 @pytest.mark.parametrize("here", [scheduled(), in_session()])
 def test_the_mediator_ends_the_mediation_and_nothing_is_kept_but_that(here: Case) -> None:
     assert sessions.end(here, SESSION) == (
         facts.SessionEnded(session_id=SESSION, reason=EndReason.ENDED_BY_MEDIATOR),
+        facts.PartReturned(complainant_id=ROSA, officer_id=KIM),
         moved(Event.ENDED_BY_MEDIATOR, here.state, State.ENDED),
         facts.CaseClosed(outcome=State.ENDED, agreement_reached=None, lapse_reason=None),
     )

@@ -209,12 +209,19 @@ def test_an_open_case_is_at_risk_in_its_last_seven_days_and_overdue_after_the_du
 )
 def test_a_closed_case_met_its_target_up_to_and_including_the_due_day(closed: str, expected: Pace) -> None:
     long_after = day("2030-01-01")
-    assert pace(day("2026-06-29"), long_after, day(closed), policy()) is expected
+    assert pace(day("2026-06-29"), long_after, day(closed), policy(), mediated=True) is expected
+
+
+@pytest.mark.parametrize("closed", ["2026-06-02", "2026-06-29", "2026-06-30"])
+def test_a_case_that_closed_without_being_mediated_neither_met_nor_missed_its_target(closed: str) -> None:
+    assert pace(day("2026-06-29"), day("2030-01-01"), day(closed), policy(), mediated=False) is None
+    ended = Target(OPENED.requested_on, OPENED.due_on, closed_on=day(closed))
+    assert (report(ended, on_day(500), policy()).pace, report(ended, on_day(500), policy()).alerts) == (None, ())
 
 
 def test_a_case_that_closes_in_the_last_second_of_the_due_day_meets_its_target() -> None:
     closed_on = local_date(datetime.fromisoformat("2026-06-29T23:59:59-04:00"), policy())
-    assert pace(day("2026-06-29"), day("2026-06-30"), closed_on, policy()) is Pace.MET
+    assert pace(day("2026-06-29"), day("2026-06-30"), closed_on, policy(), mediated=True) is Pace.MET
 
 
 def test_how_early_a_case_is_at_risk_is_a_setting() -> None:
@@ -287,7 +294,8 @@ def test_when_a_case_escalates_is_a_setting() -> None:
 
 
 def test_a_closed_case_raises_no_alert_and_its_numbers_stand_still() -> None:
-    closed = Target(OPENED.requested_on, OPENED.due_on, closed_on=on_day(70), pauses=(paused(10, 12), paused(71, 80)))
+    pauses = (paused(10, 12), paused(71, 80))
+    closed = Target(OPENED.requested_on, OPENED.due_on, closed_on=on_day(70), mediated=True, pauses=pauses)
     reports = {report(closed, on_day(n), policy()) for n in (70, 71, 500)}
     assert len(reports) == 1
     (at_close,) = reports
@@ -297,7 +305,7 @@ def test_a_closed_case_raises_no_alert_and_its_numbers_stand_still() -> None:
 
 
 def test_a_case_closed_in_time_keeps_the_days_it_had_to_spare() -> None:
-    closed = Target(OPENED.requested_on, OPENED.due_on, closed_on=day("2026-06-22"))
+    closed = Target(OPENED.requested_on, OPENED.due_on, closed_on=day("2026-06-22"), mediated=True)
     at_close = report(closed, on_day(200), policy())
     assert (at_close.pace, at_close.days_left, at_close.working_days_left) == (Pace.MET, 7, 5)
 

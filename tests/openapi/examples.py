@@ -230,7 +230,7 @@ async def _meet(story: Story) -> None:
 async def _conclude(story: Story) -> None:
     terms = {"kind": "resolution", "languages": ["en"], "terms": "Both will meet again at the precinct's open day."}
     await story.office.coordinator.post(f"{story.path}/agreements", terms)
-    await story.office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
+    await story.office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
     for who in (story.office.coordinator, story.complainants[0]):
         await who.get(f"{story.path}/timeline")
     await story.office.caller(Role.COORDINATOR, "coordinator.2").get(story.path)

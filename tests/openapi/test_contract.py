@@ -101,7 +101,7 @@ PLAIN: Final = {
     "approver", "reason", "off_hours_reason", "lapse_reason", "drop_reason", "end_reason", "refusal",
     "agreement_reached", "rank_initiated", "channel", "scheduling", "starting", "open", "superseded", "text_intact",
     "signatures_intact",
-    "terms_confidential",
+    "terms_confidential", "closing", "parts", "session_completed",
     # what was done with it
     "opened", "operation", "purpose", "purposes", "rule", "usual",
     # how many there were, where that tells of no case

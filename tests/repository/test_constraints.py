@@ -23,10 +23,11 @@ NOW: Final = datetime(2026, 3, 2, 20, tzinfo=UTC)
 TODAY: Final = date(2026, 3, 2)
 COMPLAINT, CASE, MEDIATOR, SESSION, AGREEMENT = (UUID(int=n) for n in range(1, 6))
 REPORT, GUARDIAN = UUID(int=6), UUID(int=7)
-ROSA, DALE, LATE, OTHER = (UUID(int=n) for n in range(11, 15))
+ROSA, DALE, LATE, OTHER, KIM, LEE = (UUID(int=n) for n in range(11, 17))
 SHA: Final = "a" * 64
 BY: Final = {"by_role": "intake", "by": "intake.1"}
 OF_CASE: Final = {"case_id": CASE, "at": NOW, **BY}
+MEDIATED: Final[dict[str, object]] = {"disposition": "closed_mediated", "agreement_reached": False}
 SLOT: Final = Range(NOW, NOW + timedelta(hours=2))
 NUMBER: Final = (
     select(metadata.tables["parties"].c.employee_number_index)
@@ -146,6 +147,7 @@ ROWS: Final[dict[str, Row]] = {
         "standing": "waiting",
         "joined_at": NOW,
     },
+    "parts": {"case_id": CASE, "complainant_id": ROSA, "officer_id": DALE, "disposition": "in_mediation"},
     "pauses": {"id": OTHER, "reason": "leave", "starts_on": TODAY, "ends_on": TODAY, **OF_CASE},
     "readings": {
         "at": NOW,
@@ -190,7 +192,7 @@ ROWS: Final[dict[str, Row]] = {
         **OF_CASE,
     },
     "absences": {"id": OTHER, "session_id": SESSION, "party_id": ROSA, "excused": False, **OF_CASE},
-    "attendances": {"session_id": SESSION, "seat_role": "party", "seat_id": ROSA, "present": True},
+    "attendances": {"session_id": SESSION, "seat_role": "party", "seat_id": ROSA, "present": False},
     "attendees": {"id": OTHER, "case_id": CASE, "role": "support_person", "name": "Noor Haddad", "added_at": NOW},
     "consents": {
         "id": OTHER,
@@ -240,6 +242,7 @@ ANOTHER: Final[dict[str, Row]] = {
     "session_officers": {"party_id": LATE, "employee_number_index": None},
     "absences": {"party_id": DALE},
     "attendances": {"seat_id": DALE},
+    "parts": {"officer_id": KIM},
     "consents": {"party_id": DALE},
     "signatures": {"signer_id": DALE},
     "withdrawals": {"party_id": DALE},
@@ -364,9 +367,16 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     # a session has a sensible length and somewhere to go, and is not held hours before its time
     "ck_sessions_length": ("sessions", {"during": Range(NOW, NOW + timedelta(minutes=14))}),
     "ck_sessions_where": ("sessions", {"state": "scheduled", "link": None}),
-    "ck_sessions_started_at": ("sessions", {"started_at": NOW - timedelta(hours=4, seconds=1)}),
+    "ck_sessions_started_at": (
+        "sessions",
+        {"started_at": NOW - timedelta(hours=4, seconds=1), "agreement_id": AGREEMENT},
+    ),
     # nobody was tried to reach who is to be tried tomorrow
     "ck_contact_attempts_attempted_at": ("contact_attempts", {"attempted_at": NOW + timedelta(seconds=1)}),
+    # what a session started under is known of each that did
+    "ck_sessions_started_under": ("sessions", {"started_at": NOW}),
+    "ck_parts_disposition": ("parts", {"disposition": "partly_mediated"}),
+    "ck_parts_agreement_reached": ("parts", {"agreement_reached": True}),
     # what tells about somebody is sealed, or nothing
     "ck_approvals_sealed": ("approvals", {"given_by": BARE}),
     "ck_agreements_sealed": ("agreements", {"text": BARE}),
@@ -394,6 +404,8 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "uq_facts_id": ("facts", {"id": OTHER}),
     "uq_mediators_employee_number_index": ("mediators", {"employee_number_index": "5711"}),
     "uq_mediators_subject": ("mediators", {"subject": "m.okafor"}),
+    "uq_parts_mediated": ("parts", MEDIATED | {"case_id": OTHER, "officer_id": LEE}),
+    "uq_parts_open": ("parts", {"case_id": OTHER, "officer_id": DALE}),
     "uq_parties_complaint_id_employee_number_index": ("parties", {"side": "officer", "employee_number_index": "4711"}),
     "uq_sessions_live": (
         "sessions",
@@ -418,6 +430,8 @@ STRANGERS: Final[dict[str, tuple[str, Row]]] = {
         {"employee_number_index": "of nobody"},
     ),
     "fk_consents_case_id_party_id": ("consents", {"party_id": LATE}),
+    "fk_parts_case_id_complainant_id": ("parts", {"complainant_id": LATE}),
+    "fk_parts_case_id_officer_id": ("parts", {"officer_id": LATE}),
     "fk_signatures_agreement_id_sha256": ("signatures", {"sha256": "b" * 64}),
     "fk_withdrawals_case_id_party_id": ("withdrawals", {"party_id": LATE}),
 }
@@ -442,8 +456,17 @@ async def _insert_all(connection: AsyncConnection) -> None:
         if table.name == "parties":
             await _insert(connection, "parties", ROWS["parties"] | OFFICER)
             await _insert(connection, "parties", ROWS["parties"] | {"id": LATE})
+            for number, id_ in (("4712", KIM), ("4713", LEE)):
+                another = {"id": id_, "employee_number": number, "employee_number_index": number}
+                await _insert(connection, "parties", ROWS["parties"] | OFFICER | another)
         if table.name == "participants":
-            await _insert(connection, "participants", ROWS["participants"] | {"party_id": DALE, "side": "officer"})
+            for id_ in (DALE, KIM, LEE):
+                await _insert(connection, "participants", ROWS["participants"] | {"party_id": id_, "side": "officer"})
+        if table.name == "parts":
+            # As if it had been mediated: tests/promises/test_parts.py shows what the trigger asks for.
+            await connection.execute(text("ALTER TABLE parts DISABLE TRIGGER require_part"))
+            await _insert(connection, "parts", ROWS["parts"] | MEDIATED | {"officer_id": LEE})
+            await connection.execute(text("ALTER TABLE parts ENABLE TRIGGER require_part"))
 
 
 @pytest.fixture(scope="module")

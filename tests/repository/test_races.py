@@ -220,15 +220,11 @@ async def test_a_withdrawal_is_not_lost_to_a_booking(office: Office, starter: St
 
 
 async def test_a_withdrawal_and_a_close_never_both_happen(office: Office, starter: Starter) -> None:
-    database = Database.of(office.settings)
     outcomes: Counter[str] = Counter()
     while outcomes.total() < RACES or len(outcomes) < 2:
         assert outcomes.total() < RACES + ENOUGH, f"only one order was ever tried: {outcomes}"
-        story = await (await office.file()).to_ready()
-        async with database.transaction() as connection:  # as if it had completed a session
-            concluded = text("UPDATE cases SET state = 'concluded' WHERE id = :id")
-            await connection.execute(concluded, {"id": story.case_id})
-        closing = posting(office.coordinator, f"{story.path}/closures", {"agreement_reached": True})
+        story = await (await office.file()).to_concluded()
+        closing = posting(office.coordinator, f"{story.path}/closures", {"agreement_reached": False})
         left, closed = await starter.race(withdrawing(story, story.complainants[0]), closing)
         assert {left.status_code, closed.status_code} == {201, 409}
         state = await story.state()
@@ -236,7 +232,6 @@ async def test_a_withdrawal_and_a_close_never_both_happen(office: Office, starte
         withdrawals = await office.coordinator.get(f"{story.path}/withdrawals")
         assert len(withdrawals["items"]) == (left.status_code == 201)  # type: ignore[arg-type]
         outcomes[state] += 1
-    await database.close()
 
 
 async def test_a_withdrawal_is_not_held_up_by_a_party_that_is_added(office: Office, starter: Starter) -> None:

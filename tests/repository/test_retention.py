@@ -95,6 +95,7 @@ async def tell(office: Office) -> Story:
         await story.make_agreement(kind="resolution", terms=terms)
     for who in (*story.complainants, *story.officers):
         await story.sign(who)
+    await story.sign_on_paper("guardian", story.complainants[0].party_id)
     await story.session("complete")
     await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
     return story

@@ -17,7 +17,7 @@ from tests.build import Caller, Office, Story
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.facts import Audience, Fact
-from mediation_api.domain.lifecycle import SHARED
+from mediation_api.domain.lifecycle import SEALED, SHARED
 from mediation_api.repository.data_keys import opened
 from mediation_api.repository.database import Database
 from mediation_api.repository.sealing import Sealed
@@ -47,6 +47,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
         "postal_address safe_contact language "
         "interpreter_language accommodations minor guardian_name guardian_relation guardian_phone guardian_email "
         "added_at",
+        "parts": "case_id complainant_id officer_id disposition",
         "readings": "position at complaint_id case_id party_id by_role",
         "sessions": "id case_id mediator_id state during mode place link",
         "signatures": "id agreement_id signer_role signer_id at",
@@ -237,7 +238,7 @@ async def _over(busy: BusyOffice) -> None:
     await office.intake.post(f"/v1/parties/{mediated.complainants[0].party_id}/erasures")
     await mediated.make_agreement(kind="resolution", terms="Done: we shook hands.")
     await mediated.sign(mediated.complainants[0])
-    await office.coordinator.post(f"{mediated.path}/closures", {"agreement_reached": True})
+    await office.coordinator.post(f"{mediated.path}/closures", {"agreement_reached": False})
     await _opened(mediated)
     _remember(busy, "mediated", mediated)
     declined = await office.file(complainants=[_person("Refused")], officers=[_officer("No", "1005")])
@@ -316,13 +317,16 @@ class Truth:
             s["case_id"]: s for s in seats if s["party_id"] in own and (complainant or s["asked_at"] is not None)
         }
         complaints = {p["complaint_id"] for p in self.rows["parties"] if p["id"] in own}
-        cases = {
-            c["id"]: c
-            for c in self.rows["cases"]
-            if c["complaint_id"] in complaints and (complainant or c["id"] in own_seats)
-        }
+        cases = {c["id"]: c for c in self.rows["cases"] if c["complaint_id"] in complaints and c["id"] in own_seats}
         shared = {
-            id_ for id_, seat in own_seats.items() if seat["standing"] == "agreed" and cases[id_]["state"] in SHARED
+            id_
+            for id_, seat in own_seats.items()
+            if seat["standing"] == "agreed"
+            and cases[id_]["state"] in SHARED
+            and any(each != "returned_to_investigation" for each in self._dispositions(seat))
+        }
+        known = {
+            id_ for id_, seat in own_seats.items() if seat["left_at"] is not None or cases[id_]["state"] not in SEALED
         }
         accepted = {
             a["mediator_id"] for a in self.rows["assignments"] if a["case_id"] in shared and a["state"] == "accepted"
@@ -349,6 +353,7 @@ class Truth:
             "parties": lambda r: r["id"] in own,
             "cases": lambda r: r["id"] in cases,
             "participants": lambda r: r["party_id"] in own and r["case_id"] in cases,
+            "parts": lambda r: r["case_id"] in known and not own.isdisjoint({r["complainant_id"], r["officer_id"]}),
             "fellow_participants": lambda r: r["case_id"] in shared and r["standing"] == "agreed",
             "fellow_parties": lambda r: r["id"] in fellows,
             "consents": lambda r: r["party_id"] in own,
@@ -363,6 +368,14 @@ class Truth:
             "facts": happened_here,
             "readings": opened_it,
             "disclosures": lambda _: True,
+        }
+
+    def _dispositions(self, seat: Row) -> set[object]:
+        """What became of the parts of who has this seat."""
+        return {
+            part["disposition"]
+            for part in self.rows["parts"]
+            if part["case_id"] == seat["case_id"] and seat["party_id"] in {part["complainant_id"], part["officer_id"]}
         }
 
     def _is_open(self, reading: Row, seat: Row, case: Row) -> bool:
@@ -385,7 +398,7 @@ class Truth:
         known = [each for each in ready if each > _instant(seat["joined_at"]) and (not left or each < _instant(left))]
         if not asked or at < min(map(_instant, asked)) or any(at < each for each in known):
             return True
-        if case["state"] == "mediated" and seat["standing"] == "agreed":
+        if "closed_mediated" in self._dispositions(seat):
             return True
         return of_case and left is None and case["closed_at"] is not None and at > _instant(case["closed_at"])
 

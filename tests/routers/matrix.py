@@ -346,7 +346,7 @@ async def built(office: Office, app: FastAPI, database: RolledBackDatabase) -> W
     await closed.story.session("reschedule", closed.story.booking())  # it is held today
     await closed.story.session("start", {})
     await closed.story.session("complete")
-    await office.coordinator.post(f"{closed.story.path}/closures", {"agreement_reached": True})
+    await office.coordinator.post(f"{closed.story.path}/closures", {"agreement_reached": False})
     objects = {}
     for role in Role:
         for kind in Object:

@@ -732,7 +732,7 @@ def mended(operation: Operation, body: Schema) -> None:
         case "correctParty":  # a complainant
             del body["employee_number"], body["unit"]
         case "startSession":
-            body["present"] = []
+            body["absent"] = []
 
 
 @pytest.fixture(scope="module")

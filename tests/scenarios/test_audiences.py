@@ -24,9 +24,10 @@ TARGET = "due_on pace days_left working_days_left raw_days net_days requested_on
 NEXT_SESSION = "id state starts_at ends_at mode place link"
 FIELDS = {
     "case office": "audience id complaint_id reference attempt state waits_for alerts target coordinator participants "
-    "assignment next_session agreement_reached lapse_reason opened_at closed_at",
+    "parts assignment next_session agreement_reached lapse_reason opened_at closed_at",
     "case office target": TARGET,
     "case office participants": "party_id side name standing asked_at left_at unexcused_absences",
+    "case office parts": "complainant_id officer_id disposition agreement_reached session_completed",
     "case office assignment": "id mediator_id name state answer_due_on",
     "case office next_session": NEXT_SESSION,
     "case mediator": "audience id reference state target incident_on allegations assignment participants next_session",
@@ -35,17 +36,20 @@ FIELDS = {
     "case mediator participants": "party_id side name language interpreter_language minor accommodations phone email "
     "safe_contact",
     "case mediator next_session": NEXT_SESSION,
-    "case party": "audience id reference status requested_on due_on incident_on allegations you others mediator_name "
-    "next_session",
+    "case party": "audience id reference status requested_on due_on incident_on allegations you parts others "
+    "mediator_name next_session",
     "case party you": "party_id side standing",
+    "case party parts": "complainant_id officer_id disposition",
     "case party others": "party_id side name",
     "case party next_session": NEXT_SESSION,
     "complaint office": "audience id reference channel narrative incident_on incident_place precinct allegations "
-    "interested_in_mediation external_reference disposition crime_alleged serious_injury litigation_pending "
+    "interested_in_mediation external_reference disposition parts crime_alleged serious_injury litigation_pending "
     "officer_is_witness pending_case_filed_on rank_initiated filed_at cases",
     "complaint office cases": "id state",
+    "complaint office parts": "complainant_id officer_id disposition case_id agreement_reached session_completed",
     "complaint limited": "audience id reference external_reference incident_on allegations interested_in_mediation "
-    "disposition filed_at case_ids",
+    "disposition parts filed_at case_ids",
+    "complaint limited parts": "complainant_id officer_id disposition",
     "session office": "audience id case_id mediator_id state starts_at ends_at mode place link off_hours_reason "
     "unchecked_officers started_at finished_at end_reason attendance absences",
     "session office attendance": "role id present",
@@ -55,7 +59,7 @@ FIELDS = {
     "agreement office signatures": "id role signer_id sha256 method at",
     "agreement party": "audience id case_id kind number template_version languages text sha256 terms_confidential "
     "made_at superseded_at purged_at signed_at",
-    "readiness all": "audience scheduling starting",
+    "readiness all": "audience scheduling starting closing",
     "readiness all scheduling": "open missing",
     "readiness own": "audience missing",
     "fact office": "audience id at kind party_id by_role by data",

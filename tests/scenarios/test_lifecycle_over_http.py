@@ -382,15 +382,9 @@ async def test_a_minor_s_session_waits_for_the_guardian_s_signature_and_presence
     refused = await story.session("start", {}, 409)
     assert missing(refused) == [("signature-missing", minor.party_id, "guardian")]
     await story.sign_on_paper("guardian", minor.party_id)
-    assert story.mediator is not None
-    without = [
-        {"role": "party", "id": minor.party_id},
-        {"role": "party", "id": officer.party_id},
-        {"role": "mediator", "id": story.mediator.mediator_id},
-    ]
-    refused = await story.session("start", {"present": without}, 409)
+    refused = await story.session("start", {"absent": [{"role": "guardian", "id": minor.party_id}]}, 409)
     assert missing(refused) == [("guardian-absent", minor.party_id, "")]
-    await story.session("start", {"present": [*without, {"role": "guardian", "id": minor.party_id}]})
+    await story.session("start", {})
 
 
 async def test_a_guardian_who_is_taken_off_the_file_closes_the_gate_again(office: Office) -> None:
@@ -486,8 +480,8 @@ async def test_an_adjourned_session_goes_on_as_another_one_with_the_signatures_g
     assert (await story.session("adjourn"))["state"] == "adjourned"
     assert await story.state() == "ready"
     await story.session("complete", status=409)
-    refused = await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True}, 409)
-    assert refused["code"] == "state-conflict"
+    refused = await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False}, 409)
+    assert codes(refused) == ["completed-session-missing"]
     await story.schedule()
     await story.session("start", {})
     await story.session("adjourn")
@@ -508,15 +502,15 @@ async def test_who_is_not_in_the_room_is_noted_as_absent_and_holds_nobody_up(off
     for who in here:
         await story.sign(who)
     await story.session("start", {}, 409)  # everybody is expected, and one has not signed
+    away = {"role": "party", "id": story.officers[1].party_id}
     seats = [{"role": "party", "id": who.party_id} for who in here[:2]]
     seats.append({"role": "mediator", "id": story.mediator.mediator_id})
-    for left_out, missing in ((0, "complainant-absent"), (1, "officer-absent"), (2, "mediator-absent")):
-        present = [seat for n, seat in enumerate(seats) if n != left_out]
-        assert missing in codes(await story.session("start", {"present": present}, 409))
+    for seat, missing in zip(seats, ("complainant-absent", "officer-absent", "mediator-absent"), strict=True):
+        assert missing in codes(await story.session("start", {"absent": [away, seat]}, 409))
     stranger = {"role": "party", "id": story.case_id}
-    refused = await story.session("start", {"present": [*seats, stranger]}, 422)
+    refused = await story.session("start", {"absent": [away, stranger]}, 422)
     assert refused["errors"][0]["code"] == "not-expected"  # type: ignore[index]
-    started = await story.session("start", {"present": seats})
+    started = await story.session("start", {"absent": [away]})
     attendance = {(a["role"], a["id"]): a["present"] for a in started["attendance"]}  # type: ignore[attr-defined]
     assert attendance[("party", story.officers[1].party_id)] is False
     assert sum(attendance.values()) == 3
@@ -580,7 +574,7 @@ async def test_a_closed_case_is_tried_again_with_new_consents_and_a_new_target(o
     await again.to_signed()
     await again.session("start", {})
     await again.session("complete")
-    await office.coordinator.post(f"{again.path}/closures", {"agreement_reached": True})
+    await office.coordinator.post(f"{again.path}/closures", {"agreement_reached": False})
     assert await story.case() == first | {"target": (await story.case())["target"]}
     refused = await office.intake.post(f"/v1/complaints/{story.complaint_id}/mediation-requests", None, 409)
     assert refused["code"] == "complaint-closed"
@@ -820,9 +814,9 @@ async def test_a_case_is_closed_as_mediated_only_after_a_session_was_completed(
         story = begun()
         async with fork():
             status = 201 if state == "concluded" else 409
-            await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True}, status)
+            await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False}, status)
     concluded = in_each_state["concluded"]()
-    await office.intake.post(f"{concluded.path}/closures", {"agreement_reached": True}, 403)
+    await office.intake.post(f"{concluded.path}/closures", {"agreement_reached": False}, 403)
 
 
 async def test_a_case_without_a_party_on_each_side_goes_nowhere(office: Office) -> None:

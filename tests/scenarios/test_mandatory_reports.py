@@ -307,7 +307,7 @@ async def test_no_party_sees_a_byte_of_it(office: Office, fork: Fork, concluded:
     story = concluded()
     watchers = [(who, Observer.look_and_try) for who in (*story.complainants, *story.officers)]
     await assert_alike(story, WORLDS, fork, *watchers)
-    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
+    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
     await assert_alike(story, WORLDS, fork, *watchers)
 
 

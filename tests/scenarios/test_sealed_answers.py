@@ -491,7 +491,7 @@ async def test_a_party_that_has_left_sees_nothing_of_how_the_others_go_on(office
     async def mediated(story: Story) -> None:
         await in_session(story)
         await story.session("complete")
-        await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
+        await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
 
     turns: Mapping[str, Turn] = {
         "nothing happened": nothing,

@@ -60,6 +60,7 @@ ERASURE: Final = "tests/promises/test_erasure.py"
 STRANGERS: Final = "tests/promises/test_strangers.py"
 WEAK_SETTINGS: Final = "tests/promises/test_settings_that_weaken.py"
 STARVATION: Final = "tests/promises/test_starvation.py"
+PARTS: Final = "tests/promises/test_parts.py"
 
 CRITERIA: Final = (
     Criterion(
@@ -299,6 +300,50 @@ CRITERIA: Final = (
             f"{READINGS}::test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once",
         ),
         (f"{CHAINS}::test_a_chain_that_was_rewritten_is_found_beside_what_was_exported_before",),
+    ),
+    Criterion(
+        111,
+        "A part is mediated only for those who agreed, signed and were in a completed session; all else goes back.",
+        "Each side declines, withdraws, withdraws after the session, is absent; eight UPDATEs past the service.",
+        (
+            f"{PARTS}::test_whoever_leaves_goes_back_to_investigation_and_the_office_says_so",
+            f"{PARTS}::test_whoever_was_absent_is_not_mediated_and_may_ask_again",
+            f"{PARTS}::test_the_database_refuses_what_goes_against_the_rules",
+        ),
+        (
+            f"{PARTS}::test_without_the_triggers_the_database_would_take_all_of_it",
+            f"{PARTS}::test_a_command_that_forgets_the_parts_is_refused_by_the_database",
+        ),
+    ),
+    Criterion(
+        112,
+        "What went back shows to parties and to the integration that filed once the case is ready or closed, not why.",
+        "A refusal, a withdrawal and neither, read by each; the policy of each table widened and taken away.",
+        (
+            f"{PARTS}::test_the_office_sees_at_once_that_a_part_went_back_and_nobody_else_before_the_case_is_ready",
+            f"{PARTS}::test_an_integration_reads_the_parts_of_what_it_filed_and_not_before_ready",
+        ),
+        (f"{WALL}::test_a_policy_that_is_widened_shows_foreign_rows",),
+    ),
+    Criterion(
+        113,
+        "A session starts with everybody who is active and not marked absent: each is there and has signed.",
+        "The start without one signature, with and without the mark; the gate taken away.",
+        (
+            f"{PARTS}::test_whoever_is_active_signs_and_is_there_or_is_marked_absent",
+            f"{PARTS}::test_whoever_was_absent_is_offered_another_session_of_the_same_case",
+        ),
+        (f"{PARTS}::test_a_gate_that_forgets_a_signature_is_held_by_the_database",),
+    ),
+    Criterion(
+        114,
+        "`agreement_reached` is what the signatures say, and only what was mediated met or missed its target.",
+        "Both values with no, one and all signatures; mediated and withdrawn cases before and after the due day.",
+        (
+            f"{PARTS}::test_whether_an_agreement_was_reached_is_what_the_signatures_say",
+            f"{PARTS}::test_only_what_was_mediated_met_or_missed_its_target",
+        ),
+        (f"{PARTS}::test_without_the_triggers_the_database_would_take_all_of_it",),
     ),
     Criterion(
         131,

@@ -136,14 +136,17 @@ class Register:
         return replace(self, sessions=tuple((i, state if i == session else s) for i, s in self.sessions))
 
     def after_leaving(self, who: int, event: str) -> "Register":
-        """An empty side closes the case; else it may be that it waited for nobody else."""
-        if self.here(SIDES[who]):
-            return self.settled()
+        """The parts of who leaves go back. An empty side closes the case; else it may have waited for nobody else."""
         left = self
+        for n in self.here():
+            if SIDES[n] != SIDES[who]:
+                left = left.with_fact("part.returned")
+        if self.here(SIDES[who]):
+            return left.settled()
         if self.live is not None:
             session, state = self.live
             ends = "cancelled" if state == "scheduled" else "ended"
-            left = self.meets(session, ends).with_fact(f"session.{ends}")
+            left = left.meets(session, ends).with_fact(f"session.{ends}")
         return left.moved(event).with_fact("case.closed")
 
     def settled(self) -> "Register":
@@ -198,8 +201,10 @@ def _refusals(case: Register, asked: Ask) -> set[str]:
         timely = dict(case.sessions)[asked.about] == SESSIONS[what][0]
         missing = what == "start" and not _all_signed(case)
         return closed | _those(("state-conflict", not timely), ("conditions-missing", missing))
-    timely = case.state in {"make": ("ready", "scheduled"), "close": ("concluded",), "recuse": OPEN[:-1]}[what]
-    return closed | _those(("state-conflict", not timely))
+    timely = case.state in {"make": ("ready", "scheduled"), "close": ("ready", "concluded"), "recuse": OPEN[:-1]}[what]
+    # A session begins with everybody: one that was completed covers whoever is left.
+    uncovered = what == "close" and case.state == "ready"
+    return closed | _those(("state-conflict", not timely), ("conditions-missing", uncovered))
 
 
 def _those(*refusals: tuple[str, bool]) -> set[str]:
@@ -252,7 +257,11 @@ def _after(case: Register, asked: Ask, told: Told | None) -> Register:
     if what == "sign":
         papers = tuple(replace(p, signed=p.signed | {who}) if p.id == asked.about else p for p in case.papers)
         return replace(case, papers=papers).with_fact("agreement.signed")
-    return _recused(case) if what == "recuse" else case.moved("closed_as_mediated").with_fact("case.closed")
+    if what == "recuse":
+        return _recused(case)
+    for _ in range(len(case.here("complainant")) * len(case.here("officer"))):
+        case = case.with_fact("part.mediated")
+    return case.moved("closed_as_mediated").with_fact("case.closed")
 
 
 def _spoke(case: Register, asked: Ask) -> Register:

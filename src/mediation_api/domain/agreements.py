@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from mediation_api.domain import facts, sessions
+from mediation_api.domain import facts, parts, sessions
 from mediation_api.domain.errors import (
+    AgreementReached,
     AgreementSuperseded,
     AlreadySigned,
     NotASigner,
@@ -59,10 +60,15 @@ def make(case: "Case", kind: AgreementKind, text: "Text", *, terms_confidential:
 
     Raises:
         StateConflict: both sides have not agreed yet, or it is too late for this kind of text.
+        AgreementReached: everybody of an open part has signed the present resolution, which would be voided.
     """
     case.require_open()
     if case.state not in MADE_IN[kind]:
         raise StateConflict
+    if kind is AgreementKind.RESOLUTION and any(
+        parts.is_resolved(part, case.participants, case.agreements) for part in case.open_parts
+    ):
+        raise AgreementReached
     return (
         facts.AgreementMade(
             agreement_id=agreement_id,

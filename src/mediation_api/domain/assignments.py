@@ -70,7 +70,7 @@ def propose(
         MediatorAssigned: the case has a mediator.
     """
     case.require_open()
-    if case.state in {State.SCREENING, State.IN_SESSION, State.CONCLUDED}:
+    if case.state in {State.SCREENING, State.IN_SESSION}:
         raise StateConflict
     if case.mediator is not None:
         raise MediatorAssigned
@@ -135,11 +135,11 @@ def recuse(case: "Case", assignment_id: UUID, *, by: Actor) -> "Facts":
         return (recused,)
     if live.state is SessionState.IN_PROGRESS:
         adjourned = facts.SessionAdjourned(session_id=live.session_id)
-        return (recused, adjourned, case.moved(Event.SESSION_ADJOURNED))
+        return (recused, adjourned, case.moved(case.after_session(Event.SESSION_ADJOURNED)))
     return (
         recused,
         *case.called_off(CancelReason.MEDIATOR_WITHDREW),
-        case.moved(Event.SESSION_CALLED_OFF),
+        case.moved(case.after_session(Event.SESSION_CALLED_OFF)),
     )
 
 

@@ -8,7 +8,7 @@ from mediation_api.domain.lifecycle import SEALED, State
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Alert as TargetAlert
 from mediation_api.domain.target import TargetReport
-from mediation_api.domain.values import AssignmentState, Side, Standing
+from mediation_api.domain.values import AssignmentState, Disposition, Side, Standing
 
 
 class Wait(StrEnum):
@@ -92,12 +92,18 @@ def alerts(
     return tuple(raised)
 
 
-def status(state: State, standing: Standing) -> Status:
-    """What a party of this standing is told: nothing that depends on another's answer before the case is ready."""
+def status(state: State, standing: Standing, parts: Iterable[Disposition]) -> Status:
+    """What a party of this standing is told: nothing that depends on another's answer before the case is ready.
+
+    `parts` are its own in the case, as far as it may know of them. Once all of them were returned, the case is not
+    mediated for this party, whatever becomes of the others.
+    """
     if standing.has_left:
         return Status.NOT_MEDIATED
     if state in SEALED:
         return Status.PENDING
+    if set(parts) == {Disposition.RETURNED_TO_INVESTIGATION}:
+        return Status.NOT_MEDIATED
     if state.is_open or state is State.MEDIATED:
         return Status(state.value)
     return Status.NOT_MEDIATED

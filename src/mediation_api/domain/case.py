@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
-from mediation_api.domain import facts, lifecycle, screening, target
+from mediation_api.domain import facts, lifecycle, parts, screening, target
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.agreements import Agreement
 from mediation_api.domain.assignments import Assignment
@@ -37,6 +37,7 @@ from mediation_api.domain.errors import (
 from mediation_api.domain.facts import Facts
 from mediation_api.domain.lifecycle import Event, State
 from mediation_api.domain.participants import Approval, Attendee, Participant
+from mediation_api.domain.parts import Part
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.sessions import Session
 from mediation_api.domain.texts import Text
@@ -64,6 +65,7 @@ class Case:
     state: State
     requested_on: date
     participants: tuple[Participant, ...]
+    parts: tuple[Part, ...] = ()
     attendees: tuple[Attendee, ...] = ()
     approvals: tuple[Approval, ...] = ()
     assignments: tuple[Assignment, ...] = ()
@@ -85,8 +87,25 @@ class Case:
         raise NotFound
 
     def side(self, side: Side) -> tuple[Participant, ...]:
-        """Those of `side` who have not left."""
-        return tuple(p for p in self.participants if p.side is side and p.takes_part)
+        """Those of `side` who are active."""
+        return tuple(p for p in self.participants if p.side is side and self.is_active(p))
+
+    def is_active(self, participant: Participant) -> bool:
+        """Whether somebody has not left, and has an open part, or waits for somebody to have one with."""
+        if participant.standing.has_left:
+            return False
+        opposite = any(p.side is not participant.side and p.takes_part for p in self.participants)
+        return not opposite or any(part.concerns(participant.party_id) for part in self.open_parts)
+
+    @property
+    def open_parts(self) -> tuple[Part, ...]:
+        """What is still being mediated."""
+        return tuple(part for part in self.parts if part.is_open)
+
+    @property
+    def covered_parts(self) -> tuple[Part, ...]:
+        """The open parts whose people both signed, and were present in one session that was completed."""
+        return tuple(part for part in self.open_parts if parts.is_covered(part, self.sessions, self.agreements))
 
     @property
     def mediator(self) -> Assignment | None:
@@ -340,17 +359,19 @@ class Case:
         """
         if not self.state.is_open:
             return ()
-        joined = facts.PartyJoined(party_id=party_id, side=side)
+        others = {p.party_id for p in self.participants if p.side is not side and p.takes_part}
+        pairs = ((party_id, each) if side is Side.COMPLAINANT else (each, party_id) for each in sorted(others))
+        joined: Facts = (facts.PartyJoined(party_id=party_id, side=side), *parts.opened(pairs))
         newcomer = Participant(party_id=party_id, side=side)
         event = Event.COMPLAINANT_ADDED if side is Side.COMPLAINANT else Event.OFFICER_ADDED
         self._require_state(State.SCREENING, State.CONFIRMING, State.ASKING, State.READY, State.SCHEDULED)
         if self.state is State.SCREENING or (side is Side.OFFICER and self.state is State.CONFIRMING):
-            return (joined,)
+            return joined
         if self.state is State.CONFIRMING or (side is Side.OFFICER and self.state is State.ASKING):
-            return (joined, facts.PartyAsked(party_id=party_id))
+            return (*joined, facts.PartyAsked(party_id=party_id))
         move = self.moved(event)
         return (
-            joined,
+            *joined,
             *self.called_off(CancelReason.PARTY_ADDED),
             *self._ask(move, (newcomer,)),
         )
@@ -373,18 +394,12 @@ class Case:
             ),
         )
 
-    def close_as_mediated(self, *, agreement_reached: bool) -> Facts:
-        """Close a case whose session was completed. It need not have ended in an agreement.
+    def after_session(self, event: Event) -> Event:
+        """What a session that is called off or adjourned brings about: `event`, if no earlier one covers a part."""
+        return Event.FURTHER_SESSION_CALLED_OFF if self.covered_parts else event
 
-        Raises:
-            StateConflict: no session was completed.
-        """
-        return self.close(Event.CLOSED_AS_MEDIATED, agreement_reached=agreement_reached)
-
-    def close(
-        self, event: Event, *, agreement_reached: bool | None = None, lapse_reason: LapseReason | None = None
-    ) -> Facts:
-        """Move to a closed state. A session that is still ahead is cancelled, one under way ends."""
+    def close(self, event: Event, *, lapse_reason: LapseReason | None = None) -> Facts:
+        """Move to a closed state, and return every open part. A session ahead is cancelled, one under way ends."""
         move = self.moved(event)
         ended: Facts = ()
         live = self.live_session
@@ -393,8 +408,8 @@ class Case:
             ended = (facts.SessionEnded(session_id=live.session_id, reason=reason),)
         elif event is not Event.ENDED_BY_MEDIATOR:
             ended = self.called_off(CancelReason.CASE_CLOSED)
-        closed = facts.CaseClosed(outcome=move.target, agreement_reached=agreement_reached, lapse_reason=lapse_reason)
-        return (*ended, move, closed)
+        closed = facts.CaseClosed(outcome=move.target, agreement_reached=None, lapse_reason=lapse_reason)
+        return (*parts.returned(self.parts), *ended, move, closed)
 
     def called_off(self, reason: CancelReason) -> Facts:
         """What cancels the session that is still ahead, if there is one. The caller moves the state."""
@@ -411,15 +426,26 @@ class Case:
             raise StateConflict
 
     def _after(self, changed: Participant, emptied: Event, lapse_reason: LapseReason | None = None) -> Facts:
-        """What follows when a participant answered or left: the close of an empty side, or the next step."""
+        """What follows when a participant answered or left.
+
+        Whoever leaves takes their open parts along. The case closes when no open part is left; otherwise it may be
+        that the others waited for this.
+        """
         participants = tuple(changed if p.party_id == changed.party_id else p for p in self.participants)
         after = replace(self, participants=participants)
+        if not changed.standing.has_left:
+            return after.next_steps()
+        returned = parts.returned(self.parts, changed.party_id)
+        after = replace(after, parts=tuple(part for part in self.parts if not part.concerns(changed.party_id)))
         if not after.side(changed.side):
-            return after.close(emptied, lapse_reason=lapse_reason)
-        return after.next_steps()
+            return (*returned, *after.close(emptied, lapse_reason=lapse_reason))
+        return (*returned, *after.next_steps())
 
     def next_steps(self) -> Facts:
-        """The moves that follow once nobody is left unanswered: from complainants to officers, then to ready."""
+        """The moves that follow once nobody is left unanswered: from complainants to officers, then to ready.
+
+        A concluded case is ready for another session when no open part is covered by one any more.
+        """
         if self.state is State.CONFIRMING and _all_agreed(self.side(Side.COMPLAINANT)):
             move = self.moved(Event.COMPLAINANTS_ANSWERED)
             asked = self._ask(move, self.participants)
@@ -427,6 +453,8 @@ class Case:
         # While officers are asked every complainant here has agreed: a new one takes the case back.
         if self.state is State.ASKING and _all_agreed(self.side(Side.OFFICER)):
             return (self.moved(Event.OFFICERS_ANSWERED),)
+        if self.state is State.CONCLUDED and not self.covered_parts:
+            return (self.moved(Event.COVERED_PARTS_RETURNED),)
         return ()
 
     def _ask(self, move: facts.StateMoved, among: Iterable[Participant]) -> Facts:
@@ -443,4 +471,4 @@ class Case:
 
 
 def _all_agreed(side: tuple[Participant, ...]) -> bool:
-    return all(p.standing is Standing.AGREED for p in side)
+    return bool(side) and all(p.standing is Standing.AGREED for p in side)

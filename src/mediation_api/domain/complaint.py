@@ -1,10 +1,10 @@
-"""The complaint, as far as opening a case goes: at most one open case, and none once it was mediated."""
+"""The complaint, as far as opening a case goes: at most one open case, and none for what was mediated."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from mediation_api.domain import facts, target
+from mediation_api.domain import facts, parts, target
 from mediation_api.domain.errors import (
     AttemptsExhausted,
     AttemptTooSoon,
@@ -14,41 +14,47 @@ from mediation_api.domain.errors import (
 )
 from mediation_api.domain.facts import Facts
 from mediation_api.domain.participants import Participant
+from mediation_api.domain.parts import Pair, Part
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.values import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """What opening a case needs to know of a complaint."""
+    """What opening a case needs to know of a complaint. `mediated` are its parts that were mediated, in any case."""
 
     complaint_id: UUID
     open_case_id: UUID | None
-    closed: bool
     parties: tuple[Participant, ...]
     attempts: int = 0
     """How many cases it has had."""
     last_closed_at: datetime | None = None
+    mediated: tuple[Part, ...] = ()
+    caller_id: UUID | None = None
+    """The complainant who asks, if it is one."""
     caller_has_left: bool = False
     """The caller is a complainant who declined, withdrew or lapsed in the latest case."""
 
     def open_case(self, case_id: UUID, *, at: datetime, policy: Policy) -> Facts:
         """Open a case: mediation was requested. The four weeks count from the local date of `at`.
 
+        A pair that was mediated gets no part, and whoever has no other part does not join.
+
         Raises:
             PartyLeft: the caller has left, and there are other complainants. Whatever else was answered would tell
                 how they went on; the office opens the next case.
+            ComplaintClosed: every part was mediated, or every part of the complainant who asks.
             CaseAlreadyOpen: a complaint has at most one open case.
-            ComplaintClosed: an earlier case was mediated.
             AttemptsExhausted, AttemptTooSoon: nobody is asked again and again. Both count cases, whatever they ended
                 by: a rule that looked at who declined would tell that somebody did.
         """
         if self.caller_has_left and sum(p.side is Side.COMPLAINANT for p in self.parties) > 1:
             raise PartyLeft
+        # Before the open case: it may be that of others, of whom the caller is told nothing.
+        if self._is_closed():
+            raise ComplaintClosed
         if self.open_case_id is not None:
             raise CaseAlreadyOpen
-        if self.closed:
-            raise ComplaintClosed
         if self.attempts >= policy.max_attempts:
             raise AttemptsExhausted
         if self.last_closed_at is not None:
@@ -61,4 +67,16 @@ class Complaint:
             requested_on=target.local_date(at, policy.target),
             due_on=target.due_on(at, policy.target),
         )
-        return (opened, *(facts.PartyJoined(party_id=p.party_id, side=p.side) for p in self.parties))
+        pairs = self._open_pairs()
+        joining = [p for p in self.parties if not pairs or any(p.party_id in pair for pair in pairs)]
+        joined = (facts.PartyJoined(party_id=p.party_id, side=p.side) for p in joining)
+        return (opened, *joined, *parts.opened(pairs))
+
+    def _open_pairs(self) -> tuple[Pair, ...]:
+        mediated = {part.pair for part in self.mediated}
+        return tuple(pair for pair in parts.pairs_of(self.parties) if pair not in mediated)
+
+    def _is_closed(self) -> bool:
+        """Whether all parts were mediated; for a complainant who asks, all of that complainant's."""
+        own = {pair for pair in parts.pairs_of(self.parties) if self.caller_id is None or self.caller_id in pair}
+        return bool(own) and own.isdisjoint(self._open_pairs())

@@ -192,6 +192,10 @@ CONDITIONS: Mapping[str, str] = MappingProxyType(
         "contact-attempts-missing": "Too few attempts to reach this party are recorded.",
         "contact-channels-missing": "Too few channels were tried to reach this party.",
         "contact-days-missing": "Too few days lie between the first and the last attempt to reach this party.",
+        "part-absent": "Nobody in the room has an open part with somebody of the other side who is there.",
+        "completed-session-missing": "No session was completed with both people of an open part in it.",
+        "resolution-missing": "There is no resolution agreement.",
+        "resolution-unsigned": "This person has not signed the resolution agreement.",
     }
 )
 """Every condition of a gate. The code is stable; the sentence may change."""
@@ -376,6 +380,11 @@ class AgreementSuperseded(Conflict):
 class AlreadySigned(Conflict):
     code = "already-signed"
     detail = "This person has already signed this text."
+
+
+class AgreementReached(Conflict):
+    code = "agreement-reached"
+    detail = "Everybody of a part has signed the resolution agreement: it stands, and an agreement was reached."
 
 
 class NotASigner(Conflict):

@@ -254,6 +254,37 @@ class PartyLapsed(Fact):
     reason: LapseReason
 
 
+# ── parts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartOpened(Fact):
+    """A complainant and an officer are to be mediated between. Parties read dispositions, and no timeline of them."""
+
+    kind = "part.opened"
+    complainant_id: UUID
+    officer_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReturned(Fact):
+    """What is between the two goes back to investigation. It is never said why."""
+
+    kind = "part.returned"
+    complainant_id: UUID
+    officer_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartMediated(Fact):
+    """`agreement_reached`: both, and their guardians, signed a resolution agreement."""
+
+    kind = "part.mediated"
+    complainant_id: UUID
+    officer_id: UUID
+    agreement_reached: bool
+
+
 # ── mediators ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -553,6 +584,9 @@ CaseFact: TypeAlias = (
     | MediatorProposed
     | MediatorRecused
     | NotesDestroyed
+    | PartMediated
+    | PartOpened
+    | PartReturned
     | PartyAsked
     | PartyJoined
     | PartyLapsed

@@ -66,6 +66,10 @@ class Event(StrEnum):
     SESSION_STARTED = "session_started"
     SESSION_ADJOURNED = "session_adjourned"
     SESSION_COMPLETED = "session_completed"
+    FURTHER_SESSION_CALLED_OFF = "further_session_called_off"
+    """Cancelled, missed or adjourned, while an open part is covered by an earlier session that was completed."""
+    COVERED_PARTS_RETURNED = "covered_parts_returned"
+    """Somebody left, and no open part is covered by a completed session any more."""
     ENDED_BY_MEDIATOR = "ended_by_mediator"
     CLOSED_AS_MEDIATED = "closed_as_mediated"
     SIDE_DECLINED = "side_declined"
@@ -91,12 +95,16 @@ MOVES = (
     _row(Event.FOUND_INELIGIBLE, State.SCREENING, State.INELIGIBLE),
     _row(Event.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
     _row(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),
-    _row(Event.SESSION_SCHEDULED, State.READY, State.SCHEDULED),
+    # Whoever was not in a completed session is offered another one.
+    _row(Event.SESSION_SCHEDULED, frozenset({State.READY, State.CONCLUDED}), State.SCHEDULED),
     _row(Event.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
     _row(Event.SESSION_STARTED, State.SCHEDULED, State.IN_SESSION),
     _row(Event.SESSION_ADJOURNED, State.IN_SESSION, State.READY),
     _row(Event.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
-    _row(Event.CLOSED_AS_MEDIATED, State.CONCLUDED, State.MEDIATED),
+    _row(Event.FURTHER_SESSION_CALLED_OFF, frozenset({State.SCHEDULED, State.IN_SESSION}), State.CONCLUDED),
+    _row(Event.COVERED_PARTS_RETURNED, State.CONCLUDED, State.READY),
+    # From ready as well: somebody who was added after a completed session may leave again.
+    _row(Event.CLOSED_AS_MEDIATED, frozenset({State.READY, State.CONCLUDED}), State.MEDIATED),
     # Adding somebody reopens the gate: they have not been asked yet.
     _row(Event.COMPLAINANT_ADDED, frozenset({State.ASKING, State.READY, State.SCHEDULED}), State.CONFIRMING),
     _row(Event.OFFICER_ADDED, frozenset({State.READY, State.SCHEDULED}), State.ASKING),

@@ -5,7 +5,7 @@ the answer of the readiness page.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -55,6 +55,10 @@ class Session:
     session_id: UUID
     state: SessionState
     starts_at: datetime
+    agreement_id: UUID | None = None
+    """The text that everybody had signed when it started."""
+    present: frozenset[Seat] = frozenset()
+    """Who was in the room when it started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +140,7 @@ def _attendees(case: "Case") -> tuple["Attendee", ...]:
 
 
 def _taking_part(case: "Case") -> tuple["Participant", ...]:
-    return tuple(p for p in case.participants if p.takes_part)
+    return tuple(p for p in case.participants if case.is_active(p))
 
 
 def add_attendee(
@@ -190,6 +194,7 @@ def missing_to_schedule(case: "Case", policy: "Policy") -> tuple[Missing, ...]:
     def each() -> Iterator[Missing]:
         if case.state is State.SCREENING:
             yield Missing("screening-missing")
+        yield from (Missing(f"{side}-missing") for side in Side if not case.side(side))
         for party in _taking_part(case):
             if party.standing is not Standing.AGREED:
                 yield Missing("consent-missing", party.party_id)
@@ -202,23 +207,26 @@ def missing_to_schedule(case: "Case", policy: "Policy") -> tuple[Missing, ...]:
     return tuple(each())
 
 
-def missing_to_start(case: "Case", present: frozenset[Seat] | None = None) -> tuple[Missing, ...]:
-    """What starting still waits for, if those `present` are in the room (None: everybody who is expected).
+def missing_to_start(case: "Case", absent: frozenset[Seat] = frozenset()) -> tuple[Missing, ...]:
+    """What starting still waits for, if everybody who is expected is in the room but those `absent`.
 
-    Everybody present has signed the same text of the confidentiality agreement; each side and the mediator are
-    there; a minor's guardian is there; every interpreter that somebody present asked for is confirmed and there.
+    Everybody else has signed the same text of the confidentiality agreement; each side and the mediator are there, and
+    both people of an open part; a minor's guardian is there; every interpreter that somebody who is there asked for
+    is confirmed and there.
     """
     if not case.state.is_open:
         return (Missing("case-closed"),)
-    room = frozenset(seats(case)) if present is None else present
+    room = frozenset(seats(case)) - absent
     agreement = case.agreement(AgreementKind.CONFIDENTIALITY)
 
     def each() -> Iterator[Missing]:
         if case.live_session is None:
             yield Missing("session-missing")
-        for side in Side:
-            if not any(Seat(SeatRole.PARTY, p.party_id) in room for p in case.side(side)):
-                yield Missing(f"{side}-absent")
+        away = [s for s in Side if not any(Seat(SeatRole.PARTY, p.party_id) in room for p in case.side(s))]
+        yield from (Missing(f"{side}-absent") for side in away)
+        here = {s.id for s in room if s.role is SeatRole.PARTY}
+        if not away and not any(here.issuperset(part.pair) for part in case.open_parts):
+            yield Missing("part-absent")
         if not any(s.role is SeatRole.MEDIATOR for s in room):
             yield Missing("mediator-absent")
         for party in _taking_part(case):
@@ -267,13 +275,15 @@ def schedule(case: "Case", booking: Booking, *, session_id: UUID, at: datetime, 
 
     Raises:
         ConditionsMissing: with the list of what is missing.
-        StateConflict: a session is scheduled or under way, or the sessions are over.
+        StateConflict: a session is scheduled or under way, or completed ones cover every open part.
     """
     case.require_open()
     booking.require_valid(at, policy)
     missing = missing_to_schedule(case, policy)
     if missing or case.mediator is None:
         raise ConditionsMissing(missing)
+    if case.state is State.CONCLUDED and case.covered_parts == case.open_parts:
+        raise StateConflict
     scheduled = facts.SessionScheduled(
         session_id=session_id,
         mediator_id=case.mediator.mediator_id,
@@ -310,35 +320,34 @@ def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime
 def cancel(case: "Case", session_id: UUID) -> "Facts":
     """Cancel a session that is still ahead; the case waits for another to be scheduled."""
     _session(case, session_id, SessionState.SCHEDULED)
-    return (*case.called_off(CancelReason.REQUESTED), case.moved(Event.SESSION_CALLED_OFF))
+    return (*case.called_off(CancelReason.REQUESTED), case.moved(case.after_session(Event.SESSION_CALLED_OFF)))
 
 
 def start(
-    case: "Case", session_id: UUID, present: frozenset[Seat] | None, *, at: datetime, policy: "Policy"
+    case: "Case", session_id: UUID, absent: frozenset[Seat] = frozenset(), *, at: datetime, policy: "Policy"
 ) -> "Facts":
-    """Start a session with those who are present; the others count as absent, without a judgement why.
+    """Start a session with everybody who is expected but those `absent`, without a judgement why they are.
 
     Raises:
         SessionTooEarly: its hour is far ahead, so that the record would say another time than the one it is held at.
         ConditionsMissing: with the list of what is missing.
-        Invalid: somebody is said to be present who is not expected.
+        Invalid: somebody is said to be absent who is not expected.
     """
     session = _session(case, session_id, SessionState.SCHEDULED)
     if session.starts_at - at > timedelta(minutes=policy.sessions.early_start_minutes):
         raise SessionTooEarly
     expected = frozenset(seats(case))
-    room = expected if present is None else present
-    if not room <= expected:
-        raise Invalid("/present", "not-expected", "Somebody is listed who is not expected in the room.")
-    missing = missing_to_start(case, room)
+    if not absent <= expected:
+        raise Invalid("/absent", "not-expected", "Somebody is listed who is not expected in the room.")
+    missing = missing_to_start(case, absent)
     agreement = case.agreement(AgreementKind.CONFIDENTIALITY)
     if missing or agreement is None:
         raise ConditionsMissing(missing)
     started = facts.SessionStarted(
         session_id=session_id,
         agreement_id=agreement.agreement_id,
-        present=tuple(sorted(room)),
-        absent=tuple(sorted(expected - room)),
+        present=tuple(sorted(expected - absent)),
+        absent=tuple(sorted(absent)),
     )
     return (started, case.moved(Event.SESSION_STARTED))
 
@@ -346,13 +355,19 @@ def start(
 def adjourn(case: "Case", session_id: UUID) -> "Facts":
     """Break off a session that will go on another day; the case waits for the next one to be scheduled."""
     _session(case, session_id, SessionState.IN_PROGRESS)
-    return (facts.SessionAdjourned(session_id=session_id), case.moved(Event.SESSION_ADJOURNED))
+    return (facts.SessionAdjourned(session_id=session_id), case.moved(case.after_session(Event.SESSION_ADJOURNED)))
 
 
 def complete(case: "Case", session_id: UUID) -> "Facts":
-    """Note that a session came to its end. Whether it ended in an agreement is another matter."""
-    _session(case, session_id, SessionState.IN_PROGRESS)
-    return (facts.SessionCompleted(session_id=session_id), case.moved(Event.SESSION_COMPLETED))
+    """Note that a session came to its end. Whether it ended in an agreement is another matter.
+
+    Where somebody left during it, and it covers nobody's part, the case is ready for another one.
+    """
+    held = _session(case, session_id, SessionState.IN_PROGRESS)
+    move = case.moved(Event.SESSION_COMPLETED)
+    completed = tuple(replace(s, state=SessionState.COMPLETED) if s is held else s for s in case.sessions)
+    after = replace(case, state=move.target, sessions=completed)
+    return (facts.SessionCompleted(session_id=session_id), move, *after.next_steps())
 
 
 def end(case: "Case", session_id: UUID) -> "Facts":
@@ -378,7 +393,7 @@ def record_absence(
     absent = facts.AbsenceRecorded(absence_id=absence_id, session_id=session_id, party_id=party_id, excused=excused)
     if session.state is SessionState.MISSED:
         return (absent,)
-    return (absent, case.moved(Event.SESSION_CALLED_OFF))
+    return (absent, case.moved(case.after_session(Event.SESSION_CALLED_OFF)))
 
 
 def _session(case: "Case", session_id: UUID, *states: SessionState) -> Session:

@@ -80,6 +80,8 @@ class Target:
     requested_on: date
     due_on: date
     closed_on: date | None = None
+    mediated: bool = False
+    """Whether it closed as mediated. Only then was the target met or missed."""
     pauses: tuple[Pause, ...] = ()
 
 
@@ -92,7 +94,7 @@ class TargetReport:
     """
 
     due_on: date
-    pace: Pace
+    pace: Pace | None
     days_left: int
     working_days_left: int
     raw_days: int
@@ -121,9 +123,16 @@ def due_on(requested_at: datetime, policy: TargetPolicy) -> date:
     return local_date(requested_at, policy) + timedelta(days=policy.days)
 
 
-def pace(due_on: date, today: date, closed_on: date | None, policy: TargetPolicy) -> Pace:
-    """Return the pace towards `due_on`, which itself is still in time. All dates are local to the office."""
+def pace(
+    due_on: date, today: date, closed_on: date | None, policy: TargetPolicy, *, mediated: bool = False
+) -> Pace | None:
+    """Return the pace towards `due_on`, which itself is still in time. All dates are local to the office.
+
+    A case that closed without being mediated has none: it neither met nor missed the target.
+    """
     if closed_on is not None:
+        if not mediated:
+            return None
         return Pace.MET if closed_on <= due_on else Pace.MISSED
     days_left = (due_on - today).days
     if days_left < 0:
@@ -136,7 +145,7 @@ def report(target: Target, today: date, policy: TargetPolicy) -> TargetReport:
     as_of = target.closed_on or today
     # A clock set back over midnight makes today earlier than the request; no case has run for less than no days.
     raw_days = max((as_of - target.requested_on).days, 0)
-    current = pace(target.due_on, today, target.closed_on, policy)
+    current = pace(target.due_on, today, target.closed_on, policy, mediated=target.mediated)
     return TargetReport(
         due_on=target.due_on,
         pace=current,
@@ -163,7 +172,7 @@ def add_working_days(start: date, n: int, holidays: Container[date]) -> date:
     return day
 
 
-def _alerts(current: Pace, raw_days: int, policy: TargetPolicy) -> tuple[Alert, ...]:
+def _alerts(current: Pace | None, raw_days: int, policy: TargetPolicy) -> tuple[Alert, ...]:
     raised = {
         Alert.TARGET_AT_RISK: current is Pace.AT_RISK,
         Alert.TARGET_MISSED: current is Pace.OVERDUE,

@@ -55,15 +55,16 @@ STAFF_CHANNELS: Final = frozenset({Channel.PHONE, Channel.LETTER, Channel.EMAIL,
 
 
 class Disposition(StrEnum):
-    """What becomes of a complaint; it follows from its latest case. It never holds a finding.
+    """What becomes of a part, and of a complaint, which follows from its parts. It never holds a finding.
 
-    Every ending of a case but one hands the complaint back to investigation, and nothing said or refused goes with it.
-    Source: DESIGN, "The lifecycle"; DOMAIN, "Closure reasons".
+    What was not mediated is returned to investigation, and nothing said or refused goes with it.
     """
 
     RECEIVED = "received"
     IN_MEDIATION = "in_mediation"
     RETURNED_TO_INVESTIGATION = "returned_to_investigation"
+    PARTLY_MEDIATED = "partly_mediated"
+    """Of a complaint alone: some of its parts were mediated, and others were not."""
     CLOSED_MEDIATED = "closed_mediated"
 
 

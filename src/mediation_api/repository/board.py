@@ -38,6 +38,7 @@ from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
+from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, session_completed
 from mediation_api.repository.reach import (
     GONE,
     HERE,
@@ -46,7 +47,9 @@ from mediation_api.repository.reach import (
     Kind,
     asking,
     is_among_fellows,
+    is_part_of,
     kind_of,
+    knows_parts,
     own_participation,
     sees_case,
 )
@@ -86,6 +89,7 @@ class CaseFilter:
 # Never "… IS NULL = true", for which no index is looked at.
 _IS_OPEN: Final = t.cases.c.closed_at.is_(None)
 _IS_CLOSED: Final = t.cases.c.closed_at.is_not(None)
+_IS_MEDIATED: Final = t.cases.c.state == State.MEDIATED
 _OF_EVERYBODY: Final[Filters] = {"complaint_id": t.cases.c.complaint_id == bindparam("wanted_complaint_id", type_=Uuid)}
 _OF_THE_OFFICE: Final[Filters] = {
     **_OF_EVERYBODY,
@@ -153,9 +157,9 @@ def has_pace(pace: Pace, zone: ZoneInfo) -> ColumnElement[bool]:
         case Pace.OVERDUE:
             return and_(_IS_OPEN, due_on < _TODAY)
         case Pace.MET:
-            return closed_on <= due_on
+            return and_(_IS_MEDIATED, closed_on <= due_on)
         case Pace.MISSED:
-            return closed_on > due_on
+            return and_(_IS_MEDIATED, closed_on > due_on)
 
 
 def paces(today: date, policy: TargetPolicy) -> dict[str, object]:
@@ -261,6 +265,11 @@ def _for_the_office() -> AnySelect:
             order_by=_ORDER_OF_JOINING,
         ).label("participants"),
         nested(
+            {**PART_COLUMNS, "session_completed": session_completed()},
+            t.parts.c.case_id == t.cases.c.id,
+            order_by=PART_ORDER,
+        ).label("parts"),
+        nested(
             {
                 "id": t.assignments.c.id,
                 "mediator_id": t.assignments.c.mediator_id,
@@ -361,6 +370,12 @@ def _for_a_party(role: Role) -> AnySelect:
         func.jsonb_build_object("party_id", own.c.party_id, "side", own.c.side, "standing", own.c.standing).label(
             "you"
         ),
+        nested(
+            {name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")},
+            is_part_of(own),
+            knows_parts(own),
+            order_by=PART_ORDER,
+        ).label("parts"),
         others.label("others"),
         mediator.label("mediator_name"),
         _next_session(shown).label("next_session"),

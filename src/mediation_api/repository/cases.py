@@ -29,6 +29,7 @@ from sqlalchemy import (
     insert,
     null,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
@@ -42,7 +43,7 @@ from mediation_api.repository import tables
 from mediation_api.repository.agreements import case_of_agreement
 from mediation_api.repository.batching import Change, together
 from mediation_api.repository.data_keys import OF_CASE, data_key
-from mediation_api.repository.effects import TELLING, case_columns, effects
+from mediation_api.repository.effects import TELLING, case_columns, effects, row_of
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation, sees_case
 from mediation_api.repository.recording import recorded
@@ -164,7 +165,7 @@ def _changes(case_id: UUID, happened: Facts, key: DataKey | None, *, by: Actor, 
         for statement in effects(fact, case_id, key, by=by, at=at):
             # Who leaves a session that is cancelled is released twice, to the same effect: one statement will do.
             released = isinstance(statement, Update) and statement.table is tables.session_officers
-            yield statement, object() if released else getattr(fact, "party_id", None)
+            yield statement, object() if released else row_of(fact)
     cases = tables.cases
     of_the_case = {"version": cases.c.version + 1, **case_columns(happened, at)}
     yield cases.update().where(cases.c.id == case_id).values(of_the_case), case_id
@@ -346,6 +347,11 @@ def _whole() -> AnySelect:
     }
     return _case(
         _participants(more),
+        nested(
+            {name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")},
+            t.parts.c.case_id == case_id,
+            order_by=tuple_(t.parts.c.complainant_id, t.parts.c.officer_id),
+        ).label("parts"),
         _attendees(),
         nested(
             {"approver": t.approvals.c.approver, "unit": t.approvals.c.unit},
@@ -370,6 +376,13 @@ def _whole() -> AnySelect:
                 "session_id": t.sessions.c.id,
                 "state": t.sessions.c.state,
                 "starts_at": func.lower(t.sessions.c.during),
+                "agreement_id": t.sessions.c.agreement_id,
+                "present": nested(
+                    {"role": t.attendances.c.seat_role, "id": t.attendances.c.seat_id},
+                    t.attendances.c.session_id == t.sessions.c.id,
+                    t.attendances.c.present,
+                    order_by=t.attendances.c.seat_id,
+                ),
             },
             t.sessions.c.case_id == case_id,
             order_by=t.sessions.c.scheduled_at,

@@ -18,12 +18,12 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
-    case,
     cast,
     false,
     func,
     insert,
     literal,
+    null,
     select,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
@@ -45,13 +45,16 @@ from mediation_api.repository.data_keys import data_key, new_data_key, opened_co
 from mediation_api.repository.locking import lock_reached
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
+from mediation_api.repository.parts import PART_ORDER, own_parts_of_complaint, parts_of_complaint
 from mediation_api.repository.reach import (
     GONE,
     WANTED,
     Kind,
     asking,
+    is_own_party,
     kind_of,
     own_participation,
+    sees_case,
     sees_complaint,
 )
 from mediation_api.repository.recording import recorded
@@ -198,13 +201,10 @@ def _whole(kind: Kind) -> AnySelect:
     """What opening a case of the complaint needs to know."""
     t = tables
     open_case = select(t.cases.c.id).where(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state.in_(OPEN))
-    mediated = select(t.cases.c.id).where(
-        t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state == State.MEDIATED
-    )
+    caller = select(t.parties.c.id).where(t.parties.c.complaint_id == t.complaints.c.id, is_own_party(kind.role))
     return select(
         t.complaints.c.id.label("complaint_id"),
         open_case.scalar_subquery().label("open_case_id"),
-        mediated.exists().label("closed"),
         _cases_of_complaint().with_only_columns(func.count()).scalar_subquery().label("attempts"),
         _cases_of_complaint()
         .with_only_columns(t.cases.c.closed_at)
@@ -212,6 +212,14 @@ def _whole(kind: Kind) -> AnySelect:
         .limit(1)
         .scalar_subquery()
         .label("last_closed_at"),
+        nested(
+            {name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")},
+            t.cases.c.complaint_id == t.complaints.c.id,
+            t.parts.c.case_id == t.cases.c.id,
+            t.parts.c.disposition == Disposition.CLOSED_MEDIATED,
+            order_by=PART_ORDER,
+        ).label("mediated"),
+        (caller.scalar_subquery() if kind.relation is Relation.OWN else cast(null(), Uuid)).label("caller_id"),
         (_caller_has_left(kind) if kind.relation is Relation.OWN else false()).label("caller_has_left"),
         nested(
             {"party_id": t.parties.c.id, "side": t.parties.c.side},
@@ -253,23 +261,24 @@ def _attempts() -> AnyColumn:
     return select(func.max(each.c.attempt)).where(each.c.complaint_id == tables.cases.c.complaint_id).scalar_subquery()
 
 
-def _disposition() -> AnyColumn:
-    """What becomes of a complaint follows from its latest case. Stored, it would be locked in the wrong order."""
-    latest = tables.cases.alias()
-    state = latest.c.state
-    of_latest = case(
-        (state.in_(OPEN), Disposition.IN_MEDIATION),
-        (state == State.MEDIATED, Disposition.CLOSED_MEDIATED),
-        else_=Disposition.RETURNED_TO_INVESTIGATION,
-    )
-    found = (
-        select(of_latest)
-        .where(latest.c.complaint_id == tables.complaints.c.id)
-        .order_by(latest.c.attempt.desc())
+def _latest_state() -> AnyColumn:
+    """The state of the latest case of a row of `complaints`."""
+    t = tables
+    return (
+        select(t.cases.c.state)
+        .where(t.cases.c.complaint_id == t.complaints.c.id)
+        .order_by(t.cases.c.attempt.desc())
         .limit(1)
         .scalar_subquery()
+        .label("latest_state")
     )
-    return func.coalesce(found, Disposition.RECEIVED)
+
+
+def _own_latest(kind: Kind) -> AnySelect:
+    """The caller's participation in the latest of its cases of a row of `complaints`."""
+    t = tables
+    of_complaint = own_participation(kind.role).join(t.cases, t.cases.c.id == t.participants.c.case_id)
+    return of_complaint.where(t.cases.c.complaint_id == t.complaints.c.id).order_by(t.cases.c.attempt.desc()).limit(1)
 
 
 def _caller_has_left(kind: Kind) -> ColumnElement[bool]:
@@ -307,11 +316,12 @@ def _seen_by(kind: Kind) -> AnySelect:
     of_complaint = t.cases.c.complaint_id == t.complaints.c.id
     if kind.relation is Relation.OFFICE:
         attempts = nested({"id": t.cases.c.id, "state": t.cases.c.state}, of_complaint, order_by=t.cases.c.attempt)
-        return select(*opened_columns(t.complaints), _disposition().label("disposition"), attempts.label("cases"))
+        columns = (*opened_columns(t.complaints), parts_of_complaint(), _latest_state(), attempts.label("cases"))
+        return select(*columns)
+    # A complainant's own: a later case may be that of others.
+    own_or_all = of_complaint if kind.relation is Relation.FILED else and_(of_complaint, sees_case(kind))
     listed = (
-        select(func.array_agg(aggregate_order_by(t.cases.c.id, t.cases.c.attempt)))
-        .where(of_complaint)
-        .scalar_subquery()
+        select(func.array_agg(aggregate_order_by(t.cases.c.id, t.cases.c.attempt))).where(own_or_all).scalar_subquery()
     )
     case_ids = func.coalesce(listed, cast([], ARRAY(Uuid)))
     limited = select(
@@ -322,12 +332,14 @@ def _seen_by(kind: Kind) -> AnySelect:
     ).where(sees_complaint(kind))
     if kind.relation is Relation.FILED:
         return limited.add_columns(
-            t.complaints.c.external_reference, _disposition().label("disposition"), case_ids.label("case_ids")
+            t.complaints.c.external_reference, parts_of_complaint(), _latest_state(), case_ids.label("case_ids")
         )
-    # Somebody who left the case learns nothing of those who go on: their own part is back in investigation.
-    own_disposition = case((_caller_has_left(kind), Disposition.RETURNED_TO_INVESTIGATION), else_=_disposition())
+    # Of its own parts alone: somebody who left learns nothing of those who go on.
+    own = _own_latest(kind)
     return limited.add_columns(
         literal(None).label("external_reference"),
-        own_disposition.label("disposition"),
+        own_parts_of_complaint(kind.role),
+        own.with_only_columns(t.cases.c.state).scalar_subquery().label("latest_state"),
+        own.with_only_columns(t.participants.c.left_at.is_not(None)).scalar_subquery().label("has_left"),
         case_ids.label("case_ids"),
     )

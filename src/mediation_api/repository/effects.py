@@ -4,7 +4,7 @@
 changes the same row of `participants` twice. A kind of fact without a branch here fails the type check.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
@@ -16,7 +16,7 @@ from mediation_api.domain import facts
 from mediation_api.domain.access import Actor
 from mediation_api.domain.facts import CaseFact, Facts
 from mediation_api.domain.lifecycle import State
-from mediation_api.domain.values import AssignmentState, Decision, Seat, SessionState, Side, Standing
+from mediation_api.domain.values import AssignmentState, Decision, Disposition, Seat, SessionState, Side, Standing
 from mediation_api.repository import tables
 from mediation_api.repository.sealing import DataKey
 
@@ -79,6 +79,18 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 result=fact.result,
                 attempted_at=fact.attempted_at,
             )
+        case facts.PartOpened():
+            yield insert(tables.parts).values(
+                case_id=case_id,
+                complainant_id=fact.complainant_id,
+                officer_id=fact.officer_id,
+                disposition=Disposition.IN_MEDIATION,
+            )
+        case facts.PartReturned():
+            yield _part(case_id, fact).values(disposition=Disposition.RETURNED_TO_INVESTIGATION)
+        case facts.PartMediated():
+            mediated = {"disposition": Disposition.CLOSED_MEDIATED, "agreement_reached": fact.agreement_reached}
+            yield _part(case_id, fact).values(mediated)
         case facts.CoordinatorAssigned() | facts.StateMoved() | facts.CaseClosed():
             pass  # the case's own row: `case_columns`
         case facts.CaseScreened():
@@ -175,7 +187,9 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             yield _session(fact.session_id).values(state=SessionState.CANCELLED)
             yield _released(tables.session_officers.c.session_id == fact.session_id)
         case facts.SessionStarted():
-            yield _session(fact.session_id).values(state=SessionState.IN_PROGRESS, started_at=at)
+            yield _session(fact.session_id).values(
+                state=SessionState.IN_PROGRESS, started_at=at, agreement_id=fact.agreement_id
+            )
             yield insert(tables.attendances).values(
                 [_attendance(fact.session_id, seat, present=True) for seat in fact.present]
                 + [_attendance(fact.session_id, seat, present=False) for seat in fact.absent]
@@ -318,6 +332,19 @@ def _key(key: DataKey | None) -> DataKey:
 def _participant(case_id: UUID, party_id: UUID) -> Update:
     participants = tables.participants
     return participants.update().where(participants.c.case_id == case_id, participants.c.party_id == party_id)
+
+
+def _part(case_id: UUID, fact: facts.PartReturned | facts.PartMediated) -> Update:
+    part = tables.parts.c
+    whose = (part.case_id == case_id, part.complainant_id == fact.complainant_id, part.officer_id == fact.officer_id)
+    return tables.parts.update().where(*whose)
+
+
+def row_of(fact: CaseFact) -> Hashable:
+    """Which row of its table a fact changes, where that is known: a party's own, or that of a part."""
+    if isinstance(fact, facts.PartReturned | facts.PartMediated):
+        return fact.complainant_id, fact.officer_id
+    return getattr(fact, "party_id", None)
 
 
 def _left(case_id: UUID, party_id: UUID, standing: Standing, at: datetime) -> Update:

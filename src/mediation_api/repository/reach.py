@@ -16,9 +16,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, FromClause, String, Uuid, and_, bindparam, exists, false, or_, select, true
 
 from mediation_api.domain.access import Reach, Relation, Role
-from mediation_api.domain.lifecycle import SHARED
+from mediation_api.domain.lifecycle import SEALED, SHARED
 from mediation_api.domain.readings import Reading
-from mediation_api.domain.values import AssignmentState, Side, Standing
+from mediation_api.domain.values import AssignmentState, Disposition, Side, Standing
 from mediation_api.repository.nesting import AnyColumn, AnySelect
 from mediation_api.repository.tables import (
     assignments,
@@ -29,6 +29,7 @@ from mediation_api.repository.tables import (
     mediators,
     participants,
     parties,
+    parts,
     withdrawals,
 )
 
@@ -192,14 +193,36 @@ def is_own_mediator(kind: Kind) -> ColumnElement[bool]:
 
 @cache
 def takes_part(role: Role) -> ColumnElement[bool]:
-    """Whether the caller takes part in a row of `cases` in which those who do see each other."""
+    """Whether the caller takes part in a row of `cases` in which those who do see each other.
+
+    Not once all of the caller's parts were returned: somebody who was absent, say, from a case that was mediated.
+    """
+    kept = select(parts.c.case_id).where(
+        is_part_of(participants), parts.c.disposition != Disposition.RETURNED_TO_INVESTIGATION
+    )
     # By name: two statements deep, it would otherwise be whether the caller takes part in any case at all.
     agreed = own_participation(role).where(
-        participants.c.case_id == cases.c.id, participants.c.standing == Standing.AGREED
+        participants.c.case_id == cases.c.id,
+        participants.c.standing == Standing.AGREED,
+        kept.exists().correlate(participants),
     )
     return and_(cases.c.state.in_(SHARED), agreed.exists().correlate(cases))
 
 
 def is_among_fellows(own: FromClause) -> ColumnElement[bool]:
     """The same where the caller's own row of `participants` is at hand: it is not looked for again."""
-    return and_(cases.c.state.in_(SHARED), own.c.standing == Standing.AGREED)
+    kept = select(parts.c.case_id).where(is_part_of(own), parts.c.disposition != Disposition.RETURNED_TO_INVESTIGATION)
+    return and_(cases.c.state.in_(SHARED), own.c.standing == Standing.AGREED, kept.exists().correlate(own))
+
+
+def is_part_of(own: FromClause) -> ColumnElement[bool]:
+    """Whether a row of `parts` is of a participant and its case."""
+    return and_(parts.c.case_id == own.c.case_id, own.c.party_id.in_((parts.c.complainant_id, parts.c.officer_id)))
+
+
+def knows_parts(own: FromClause) -> ColumnElement[bool]:
+    """Whether a participant may know what became of its parts in a row of `cases`.
+
+    That is from `ready` on, or once the participant itself has left: its own leaving returned all of them.
+    """
+    return or_(cases.c.state.not_in(SEALED), own.c.left_at.is_not(None))

@@ -49,6 +49,7 @@ from mediation_api.domain.values import (
     ContactChannel,
     ContactResult,
     Decision,
+    Disposition,
     DropReason,
     EndReason,
     ErasureRefusal,
@@ -117,6 +118,12 @@ _PARTY_OR_STAFF = (
     f"ELSE by_role IN ('intake', 'coordinator', 'director') AND {_in('channel', STAFF_CHANNELS)} END"
 )
 """Whether a channel is that of whoever says something: a party its own, staff those by which something reaches them."""
+
+PART_DISPOSITIONS = frozenset(
+    {Disposition.IN_MEDIATION, Disposition.RETURNED_TO_INVESTIGATION, Disposition.CLOSED_MEDIATED}
+)
+"""What becomes of a part. The others are of complaints, which are computed from these."""
+
 OPEN_STATES = text(_in("state", OPEN))
 LIVE_SESSION = text(_in("state", {SessionState.SCHEDULED, SessionState.IN_PROGRESS}))
 LENGTH = "upper(during) - lower(during)"
@@ -283,6 +290,38 @@ fellow_participants = Table(
 )
 """The same of `participants`: the others, while they take part."""
 participants.add_is_dependent_on(fellow_participants)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("complainant_id", Uuid, primary_key=True),
+    Column("officer_id", Uuid, primary_key=True),
+    Column("disposition", String, nullable=False),
+    Column("agreement_reached", Boolean),
+    *(
+        ForeignKeyConstraint(["case_id", who], ["participants.case_id", "participants.party_id"])
+        for who in ("complainant_id", "officer_id")
+    ),
+    CheckConstraint(_in("disposition", PART_DISPOSITIONS), name="disposition"),
+    CheckConstraint("(disposition = 'closed_mediated') = (agreement_reached IS NOT NULL)", name="agreement_reached"),
+    # Over all cases: a pair is mediated once, and is in one case at a time.
+    Index(
+        "uq_parts_mediated",
+        "complainant_id",
+        "officer_id",
+        unique=True,
+        postgresql_where=text("disposition = 'closed_mediated'"),
+    ),
+    Index(
+        "uq_parts_open",
+        "complainant_id",
+        "officer_id",
+        unique=True,
+        postgresql_where=text("disposition = 'in_mediation'"),
+    ),
+)
+"""One complainant and one officer in one case. Triggers hold it to what was agreed, signed and attended."""
 
 screenings = Table(
     "screenings",
@@ -466,6 +505,8 @@ sessions = Table(
     Column("link", Sealed),
     Column("off_hours_reason", String),
     Column("end_reason", String),
+    # The text that everybody present had signed when it started.
+    Column("agreement_id", Uuid, ForeignKey("agreements.id")),
     _instant("scheduled_at"),
     _instant("started_at", nullable=True),
     _instant("finished_at", nullable=True),
@@ -474,6 +515,7 @@ sessions = Table(
     _one_of("end_reason", EndReason),
     _one_of("off_hours_reason", OffHoursReason),
     CheckConstraint("(state = 'ended') = (end_reason IS NOT NULL)", name="ended_has_reason"),
+    CheckConstraint("(started_at IS NULL) = (agreement_id IS NULL)", name="started_under"),
     CheckConstraint(f"{LENGTH} >= interval '15 minutes' AND {LENGTH} <= interval '8 hours'", name="length"),
     # Retention empties both after the close; a session that is ahead has where to go.
     CheckConstraint(

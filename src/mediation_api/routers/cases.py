@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field, JsonValue, TypeAdapter
 from sqlalchemy import RowMapping
 
-from mediation_api.domain import board, sessions, target
+from mediation_api.domain import board, closing, sessions, target
 from mediation_api.domain.access import Relation, Role
 from mediation_api.domain.errors import Missing, OfficeFilter
 from mediation_api.domain.lifecycle import State
@@ -16,6 +16,7 @@ from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace, Pause
 from mediation_api.domain.values import (
     AssignmentState,
+    Disposition,
     LapseReason,
     Mode,
     SessionState,
@@ -47,7 +48,9 @@ class TargetOut(Out):
 
     requested_on: date
     due_on: date
-    pace: Pace
+    pace: Pace | None = Field(
+        description="None of a case that closed without being mediated: it met and missed nothing."
+    )
     days_left: int = Field(description="Calendar days; negative once overdue.")
     working_days_left: int = Field(description="Without weekends and the city's holidays.")
     raw_days: int = Field(description="Calendar days since the request, or up to the close.")
@@ -78,6 +81,18 @@ class ParticipantOut(Out):
     unexcused_absences: int
 
 
+class PartInCaseOut(Out):
+    """One complainant and one officer in this case."""
+
+    complainant_id: UUID
+    officer_id: UUID
+    disposition: Disposition
+    agreement_reached: bool | None = Field(description="Of a mediated part: whether both signed a resolution.")
+    session_completed: bool | None = Field(
+        description="Of an open part: whether both were in a session that was completed. What is not, is not mediated."
+    )
+
+
 class AssignmentInCaseOut(Out):
     """The mediator to whom the case is proposed, or who has accepted it."""
 
@@ -102,6 +117,7 @@ class CaseOut(Out):
     target: TargetOut
     coordinator: str | None
     participants: list[ParticipantOut]
+    parts: list[PartInCaseOut]
     assignment: AssignmentInCaseOut | None
     next_session: NextSessionOut | None
     agreement_reached: bool | None
@@ -156,6 +172,14 @@ class YouOut(Out):
     standing: Standing
 
 
+class OwnPartOut(Out):
+    """What becomes of what is between the caller and one of the other side."""
+
+    complainant_id: UUID
+    officer_id: UUID
+    disposition: Disposition
+
+
 class OtherPartyOut(Out):
     """Somebody else who takes part; shown once both sides have agreed, and never with contacts."""
 
@@ -176,6 +200,9 @@ class CaseForPartyOut(Out):
     incident_on: date | None
     allegations: list[str]
     you: YouOut
+    parts: list[OwnPartOut] = Field(
+        description="The caller's own, listed once the case is `ready` or closed, or the caller has left."
+    )
     others: list[OtherPartyOut]
     mediator_name: str | None
     next_session: NextSessionOut | None
@@ -198,7 +225,8 @@ class Shown:
     def __call__(self, row: RowMapping) -> CaseOut | CaseForMediatorOut | CaseForPartyOut:
         """The case in the form in which it was read."""
         if "you" in row:
-            status = board.status(State(row["state"]), Standing(row["you"]["standing"]))
+            own = (Disposition(part["disposition"]) for part in row["parts"])
+            status = board.status(State(row["state"]), Standing(row["you"]["standing"]), own)
             return CaseForPartyOut.read(row, audience="party", status=status)
         if "attempt" in row:
             return self.to_office(row)
@@ -236,6 +264,7 @@ class Shown:
             requested_on=row["requested_on"],
             due_on=row["due_on"],
             closed_on=None if closed_at is None else target.local_date(closed_at, self._city.target),
+            mediated=row["state"] == State.MEDIATED,
             pauses=_PAUSES.validate_python(row["pauses"]),
         )
         return target.report(promised, self._on, self._city.target)
@@ -371,6 +400,7 @@ class ReadinessOut(Out):
     audience: Literal["all"]
     scheduling: GateOut
     starting: GateOut
+    closing: GateOut = Field(description="Closing as mediated.")
 
 
 class OwnReadinessOut(Out):
@@ -385,7 +415,7 @@ AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="au
 
 @router.get("/{case_id}/readiness", summary="What is missing")
 async def get_readiness(case_id: CaseId, reached: Opened, cases: Cases, city: CityPolicy) -> AnyReadiness:
-    """What scheduling and starting still wait for, without trying; for a party, its own part of it."""
+    """What scheduling, starting and closing as mediated wait for, without trying; for a party, its own part of it."""
     case = await cases.read(case_id, reached)
     if reached.relation is Relation.OWN:
         own = sessions.missing_of(case, cases.own_party(), city)
@@ -394,4 +424,5 @@ async def get_readiness(case_id: CaseId, reached: Opened, cases: Cases, city: Ci
         audience="all",
         scheduling=GateOut.of(sessions.missing_to_schedule(case, city)),
         starting=GateOut.of(sessions.missing_to_start(case)),
+        closing=GateOut.of(closing.missing_to_close(case)),
     )

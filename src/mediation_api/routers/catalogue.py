@@ -338,6 +338,12 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             409, "There is a later text", "Hay un texto posterior", "Sign the later one: earlier signatures are void."
         ),
         "already-signed": ProblemType(409, "Already signed", "Ya está firmado", "Nothing is left to do."),
+        "agreement-reached": ProblemType(
+            409,
+            "An agreement was reached",
+            "Ya hay un acuerdo firmado",
+            "Close the case with `agreement_reached` true. Other terms are for another case.",
+        ),
         "not-a-signer": ProblemType(
             409,
             "Does not sign this",

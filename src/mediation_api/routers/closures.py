@@ -4,11 +4,11 @@ from datetime import date
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import Field
 
+from mediation_api.domain.closing import close_as_mediated
 from mediation_api.domain.target import Pause, PauseReason
-from mediation_api.domain.values import (
-    LapseReason,
-)
+from mediation_api.domain.values import LapseReason
 from mediation_api.routers.answers import responses
 from mediation_api.routers.cases import AsShown, CaseOut
 from mediation_api.routers.deps import (
@@ -84,7 +84,9 @@ async def lapse_case(
 class ClosureIn(In):
     """Closing as mediated. Reaching an agreement is not what makes a mediation complete."""
 
-    agreement_reached: Flag
+    agreement_reached: Flag = Field(
+        description="As the record has it: true if everybody of a mediated part signed the resolution agreement."
+    )
 
 
 @router.post("/closures", dependencies=[ONCE], status_code=201, summary="Close as mediated", responses=responses(409))
@@ -97,9 +99,12 @@ async def close_case(
     at: Now,
     as_shown: AsShown,
 ) -> CaseOut:
-    """Close a case whose session was completed: the complaint closes without a finding."""
+    """Close a case whose session was completed: what it covers closes without a finding.
+
+    Parts whose people were not both in a completed session return to investigation.
+    """
     case = await cases.lock(case_id, reached)
-    closed = case.close_as_mediated(agreement_reached=body.agreement_reached)
+    closed = close_as_mediated(case, agreement_reached=body.agreement_reached)
     await cases.record(case_id, closed, by=reached.actor, at=at)
     return as_shown.to_office(await cases_read.get(case_id, reached))
 

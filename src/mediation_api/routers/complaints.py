@@ -10,6 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
 
 from mediation_api.domain import authority, target
+from mediation_api.domain import parts as parts_rules
 from mediation_api.domain.access import Actor, Reach, Relation, Role
 from mediation_api.domain.errors import Invalid, OfficeFilter
 from mediation_api.domain.lifecycle import State
@@ -153,6 +154,27 @@ class CaseStateOut(Out):
     state: State
 
 
+class PartOut(Out):
+    """One complainant and one officer of the complaint, and what became of what is between them."""
+
+    complainant_id: UUID
+    officer_id: UUID
+    disposition: Disposition = Field(description="Never `partly_mediated`; `received`, where it was in no case yet.")
+    case_id: UUID | None = Field(description="Of the latest case that it was a part of.")
+    agreement_reached: bool | None = Field(description="Of a mediated part: whether both signed a resolution.")
+    session_completed: bool | None = Field(
+        description="Of an open part: whether both were in a session that was completed. What is not, is not mediated."
+    )
+
+
+class PartSummaryOut(Out):
+    """What became of one complainant and one officer, as a party or the integration that filed may know it."""
+
+    complainant_id: UUID
+    officer_id: UUID
+    disposition: Disposition
+
+
 class ComplaintOut(Out):
     """A complaint, as the office sees it."""
 
@@ -167,7 +189,10 @@ class ComplaintOut(Out):
     allegations: list[str]
     interested_in_mediation: bool
     external_reference: str | None
-    disposition: Disposition
+    disposition: Disposition = Field(
+        description="`closed_mediated` when all parts are, `partly_mediated` when some are."
+    )
+    parts: list[PartOut]
     crime_alleged: bool | None
     serious_injury: bool | None
     litigation_pending: bool | None
@@ -188,7 +213,13 @@ class ComplaintSummaryOut(Out):
     incident_on: date | None
     allegations: list[str]
     interested_in_mediation: bool
-    disposition: Disposition
+    disposition: Disposition = Field(description="Of the parts below; for a complainant, of its own alone.")
+    parts: list[PartSummaryOut] = Field(
+        description=(
+            "A complainant's own, listed once a case was `ready` or closed; for the integration, all. "
+            "Until then what was returned reads `in_mediation`."
+        )
+    )
     filed_at: InstantOut
     case_ids: list[UUID] = Field(description="The attempts to mediate it, the latest last.")
 
@@ -220,8 +251,29 @@ class CaseOpenedOut(Out):
 def shown(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
     """The complaint in the form of its audience."""
     if "narrative" in row:
-        return ComplaintOut.read(row, audience="office")
-    return ComplaintSummaryOut.read(row, audience="limited")
+        return _to_office(row)
+    latest, known = _state(row), [Disposition(part["disposition"]) for part in row["parts"]]
+    if "has_left" in row:
+        dispositions, whole = parts_rules.own_dispositions(known, latest, has_left=row["has_left"] is True)
+    else:
+        states = (None if part["state"] is None else State(part["state"]) for part in row["parts"])
+        dispositions = tuple(map(parts_rules.shown_disposition, known, states))
+        whole = parts_rules.disposition_of_complaint(dispositions, latest)
+    listed = [
+        {**part, "disposition": disposition} for part, disposition in zip(row["parts"], dispositions, strict=True)
+    ]
+    return ComplaintSummaryOut.read(row, audience="limited", disposition=whole, parts=listed)
+
+
+def _to_office(row: RowMapping) -> ComplaintOut:
+    known = [Disposition(part["disposition"]) for part in row["parts"]]
+    whole = parts_rules.disposition_of_complaint(known, _state(row))
+    return ComplaintOut.read(row, audience="office", disposition=whole)
+
+
+def _state(row: RowMapping) -> State | None:
+    latest = row["latest_state"]
+    return None if latest is None else State(latest)
 
 
 async def open_case(
@@ -320,13 +372,13 @@ async def correct_complaint(
 ) -> ComplaintOut:
     """Correct what intake wrote down. What changed is recorded by name, and screening is held against the new data."""
     await complaints.lock(complaint_id, reached)
-    on_file = ComplaintOut.read(await complaints.get(complaint_id, reached), audience="office")
+    on_file = _to_office(await complaints.get(complaint_id, reached))
     seen.hold(on_file)
     changes = body.changes()
     if changes.keys() & {"narrative", "incident_place"}:
         require_held(on_file.narrative)
     await complaints.correct(complaint_id, changes, reached, by=reached.actor, at=at)
-    return ComplaintOut.read(await complaints.get(complaint_id, reached), audience="office")
+    return _to_office(await complaints.get(complaint_id, reached))
 
 
 @router.post(

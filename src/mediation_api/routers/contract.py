@@ -35,31 +35,34 @@ _MODEL: Final = re.compile(r"#/components/schemas/(\w+)\"")
 _PARAMETER: Final = re.compile(r"{(\w+_id)}")
 _NOUN: Final = re.compile(r"^[A-Z][a-z]+")
 
+OPENED: Final = ("case.opened", "party.joined", "part.opened")
 RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "fileComplaint": ("complaint.filed", "party.added", "access_code.issued", "case.opened", "party.joined"),
+        "fileComplaint": ("complaint.filed", "party.added", "access_code.issued", *OPENED),
         "correctComplaint": ("complaint.corrected",),
-        "requestMediation": ("case.opened", "party.joined"),
-        "addParty": ("party.added", "party.joined", "party.asked", "session.cancelled", "case.moved"),
+        "requestMediation": OPENED,
+        "addParty": ("party.added", "party.joined", "part.opened", "party.asked", "session.cancelled", "case.moved"),
         "correctParty": ("party.corrected",),
         "issueAccessCode": ("access_code.issued",),
         "assignCoordinator": ("coordinator.assigned",),
-        "screenCase": ("case.screened", "party.asked", "case.moved", "case.closed"),
-        "recordApproval": ("approval.recorded", "case.moved", "case.closed"),
+        "screenCase": ("case.screened", "party.asked", "part.returned", "case.moved", "case.closed"),
+        "recordApproval": ("approval.recorded", "part.returned", "case.moved", "case.closed"),
         "lapseCase": (
             "party.lapsed",
+            "part.returned",
             "party.asked",
             "session.cancelled",
             "session.ended",
             "case.moved",
             "case.closed",
         ),
-        "closeCase": ("case.moved", "case.closed"),
+        "closeCase": ("part.mediated", "part.returned", "case.moved", "case.closed"),
         "pauseTarget": ("target.paused",),
         "recordGuardianConsent": ("guardian.consented",),
-        "giveConsent": ("consent.given", "party.asked", "case.moved", "case.closed"),
+        "giveConsent": ("consent.given", "part.returned", "party.asked", "case.moved", "case.closed"),
         "withdraw": (
             "party.withdrew",
+            "part.returned",
             "party.asked",
             "session.cancelled",
             "session.ended",
@@ -79,7 +82,7 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "startSession": ("session.started", "case.moved"),
         "adjournSession": ("session.adjourned", "case.moved"),
         "completeSession": ("session.completed", "case.moved"),
-        "endSession": ("session.ended", "case.moved", "case.closed"),
+        "endSession": ("session.ended", "part.returned", "case.moved", "case.closed"),
         "recordContactAttempt": ("contact.attempted",),
         "recordAbsence": ("absence.recorded", "case.moved"),
         "addAttendee": ("attendee.added",),

@@ -80,6 +80,8 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         ),
         Kind.TAKING_PART: (
             "party_id",
+            "complainant_id",
+            "officer_id",
             "for_party_id",
             "signer_id",
             "decision",
@@ -89,6 +91,7 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "asked_at",
             "left_at",
             "signed_at",
+            "absent",
             "present",
             "attendance",
             "absences",

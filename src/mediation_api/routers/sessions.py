@@ -70,15 +70,13 @@ class SeatIn(In):
 
 
 class StartIn(In):
-    """Who is in the room. Without `present`, everybody who is expected."""
+    """Who of those who are expected is not in the room."""
 
-    present: Annotated[list[SeatIn], Field(max_length=200)] | None = None
+    absent: Annotated[list[SeatIn], Field(max_length=200)] = Field(default_factory=list)
 
-    def seats(self) -> frozenset[Seat] | None:
+    def seats(self) -> frozenset[Seat]:
         """The same, as the domain takes it."""
-        if self.present is None:
-            return None
-        return frozenset(Seat(seat.role, seat.id) for seat in self.present)
+        return frozenset(Seat(seat.role, seat.id) for seat in self.absent)
 
 
 class AbsenceIn(In):
@@ -248,12 +246,12 @@ async def start_session(
     at: Now,
     body: StartIn | None = None,
 ) -> SessionOut:
-    """Start, once everybody present has signed and every need is met. A refusal lists what is missing.
+    """Start with everybody who is not marked absent: each is there and has signed. A refusal lists what is missing.
 
     A session that is held long before its hour is rescheduled to the hour at which it is held first.
     """
     case = await cases.lock_of(tables.sessions, session_id, reached)
-    started = sessions.start(case, session_id, None if body is None else body.seats(), at=at, policy=city)
+    started = sessions.start(case, session_id, (body or StartIn()).seats(), at=at, policy=city)
     await cases.record(case.case_id, started, by=reached.actor, at=at)
     return _to_office(await sessions_read.get(session_id, reached))
 
