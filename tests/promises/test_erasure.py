@@ -1,6 +1,7 @@
 """After an erasure nothing gives the data back: no replay of a key, no code, no correction, no dump."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import httpx
@@ -8,11 +9,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from tests.build import NARRATIVE, Caller, Office
-from tests.conftest import RolledBackDatabase
+from tests.conftest import Clock, RolledBackDatabase
 from tests.repository.dumping import dump
 
-from mediation_api.repository.database import Database
+from mediation_api.domain.retention import DEFAULT_DAYS, Periods
+from mediation_api.repository.database import Database, create_engine
 from mediation_api.repository.idempotency import Idempotency
+from mediation_api.repository.retention import purge_due
 from mediation_api.settings import Settings
 
 NAME, PHONE, KEY = "Wilhelmina Quist", "+1 503 555 0177", str(uuid4())
@@ -113,6 +116,23 @@ async def test_neither_can_the_account_that_went_with_it(office: Office) -> None
     for change in ({"narrative": NARRATIVE}, {"incident_place": "Main Street"}):
         assert (await office.intake.patch(complaint, change, 409))["code"] == "data-erased"
     await office.intake.patch(complaint, {"crime_alleged": False})
+
+
+async def test_the_purge_by_retention_ends_all_of_it_too(committed_office: Office, clock: Clock) -> None:
+    first = (await filed(committed_office)).json()
+    (code,) = first["access_codes"]
+    engine = create_engine(committed_office.settings)
+    await purge_due(engine, Periods(DEFAULT_DAYS), clock.now + timedelta(days=max(DEFAULT_DAYS.values()) + 1))
+    await engine.dispose()
+
+    party = f"/v1/parties/{code['party_id']}"
+    assert (await committed_office.intake.get(party))["name"] == ""
+    again = await filed(committed_office)
+    assert (again.status_code, again.json()["code"]) == (422, "idempotency-answer-erased")
+    exchanged = await committed_office.client.post("/v1/access-tokens", json={"access_code": code["access_code"]})
+    assert exchanged.status_code == 401
+    assert (await committed_office.intake.post(f"{party}/access-codes", None, 409))["code"] == "data-erased"
+    assert (await committed_office.intake.patch(party, {"phone": PHONE}, 409))["code"] == "data-erased"
 
 
 async def test_the_database_refuses_it_as_well(office: Office, database: RolledBackDatabase) -> None:

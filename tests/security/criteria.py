@@ -541,6 +541,7 @@ CRITERIA: Final = (
             f"{ERASURE}::test_the_code_of_an_erased_party_ends_and_none_is_issued",
             f"{ERASURE}::test_an_erased_party_cannot_be_corrected_back_in",
             f"{ERASURE}::test_neither_can_the_account_that_went_with_it",
+            f"{ERASURE}::test_the_purge_by_retention_ends_all_of_it_too",
             f"{ERASURE}::test_the_database_refuses_it_as_well",
             f"{ERASURE}::test_a_dump_holds_nothing_of_it",
         ),
