@@ -127,7 +127,7 @@ coverage: $(STAMP)
 	@$(BIN)/coverage report --include='*/domain/*' --fail-under=100
 
 security: $(STAMP)
-	@HISTORIES=whole STARVATION=whole MATRIX=whole PROBES=whole RACES=200 $(BIN)/python -m tests.security
+	@EDITS=whole HISTORIES=whole STARVATION=whole MATRIX=whole PROBES=whole RACES=200 $(BIN)/python -m tests.security
 
 fuzz-faults: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/faults.py $(ARGS)

@@ -4,7 +4,7 @@ Three kinds of rows are told apart: a party's own, those of the case it is in, a
 those who take part may see of each other. `enter_wall` finds out which these are, sets them as the context of the
 transaction, and becomes `mediation_party`; the policies look at this context and at nothing else.
 
-Revises: 20261129_1620
+Revises: 20261129_1625
 Created: 2026-11-29 16:30:00+00:00
 """
 
@@ -13,7 +13,7 @@ from alembic import op
 from mediation_api.repository.migrating import sql
 
 revision: str = "20261129_1630"
-down_revision: str | None = "20261129_1620"
+down_revision: str | None = "20261129_1625"
 branch_labels: str | None = None
 depends_on: str | None = None
 
@@ -33,6 +33,8 @@ SERVICE = {
     "data_keys": "SELECT, INSERT, UPDATE (key_id, wrapped)",
     "erasures": "SELECT, INSERT, UPDATE (state, decided_at, decided_by, refusal)",
     "facts": "SELECT, INSERT",
+    "fellow_participants": "SELECT",
+    "fellow_parties": "SELECT",
     "guardian_consents": "SELECT, INSERT",
     "idempotency_keys": "SELECT, INSERT, UPDATE (status, location, body, subjects), DELETE",
     "legal_holds": "SELECT, INSERT, UPDATE (lifted_at, lifted_by)",

@@ -12,6 +12,7 @@ from mediation_api.domain.access_codes import (
     AccessCode,
     _check_character,
     digest,
+    fingerprint,
     from_entropy,
     matches,
     parse,
@@ -166,3 +167,9 @@ def test_a_short_key_is_refused() -> None:
         digest(CODE, b"k" * 31)
     with pytest.raises(ValueError, match="32 bytes"):
         matches(CODE, None, b"")
+
+
+def test_a_fingerprint_tells_another_lookup_part_or_digest_apart() -> None:
+    whole = fingerprint("ABCDEFGH", b"1" * 32)
+    assert len(bytes.fromhex(whole)) == 32
+    assert len({whole, fingerprint("ABCDEFGJ", b"1" * 32), fingerprint("ABCDEFGH", b"2" * 32)}) == 3

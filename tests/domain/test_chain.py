@@ -248,3 +248,8 @@ def test_without_the_comparison_of_links_an_edit_goes_unnoticed(monkeypatch: pyt
     bent = [*WHOLE]
     bent[1] = replace(bent[1], by="somebody.else")
     assert found(beside(HEAD, bent)) == []
+
+
+def test_a_problem_is_one_line_that_may_name_a_column() -> None:
+    assert str(Problem(Flaw.CHANGED, CASE, 2)) == f"{CASE} 2 changed"
+    assert str(Problem(Flaw.UNLIKE_FACT, CASE, 3, "cases.state")) == f"{CASE} 3 unlike-fact cases.state"

@@ -11,7 +11,7 @@ import pytest
 
 from mediation_api.domain import facts
 from mediation_api.domain.facts import Audience, CaseFact, Fact, ReportFact
-from mediation_api.domain.values import CancelReason
+from mediation_api.domain.values import AttendeeRole, CancelReason
 
 # Not `__subclasses__`: a dataclass with slots leaves the class that it was made from behind.
 ALL = sorted(
@@ -21,6 +21,7 @@ ALL = sorted(
 
 PLAIN = {type(None), bool, int, UUID, date, datetime, str}
 PLAIN_TEXT = {
+    ("access_code.issued", "fingerprint"),
     ("agreement.made", "languages"),
     ("agreement.made", "sha256"),
     ("agreement.made", "template_version"),
@@ -28,15 +29,27 @@ PLAIN_TEXT = {
     ("approval.recorded", "unit"),
     ("attendee.added", "language"),
     ("complaint.corrected", "changed"),
+    ("complaint.corrected", "on_file"),
+    ("complaint.filed", "external_reference"),
+    ("complaint.filed", "on_file"),
+    ("complaint.filed", "reference"),
+    ("consent.given", "disclosure_language"),
     ("consent.given", "disclosure_sha256"),
+    ("consent.given", "disclosure_version"),
     ("coordinator.assigned", "coordinator"),
+    ("guardian.consented", "disclosure_language"),
     ("guardian.consented", "disclosure_sha256"),
+    ("guardian.consented", "disclosure_version"),
     ("mandatory_report.proposed", "sha256"),
+    ("mediator.added", "on_file"),
     ("mediator.corrected", "changed"),
+    ("mediator.corrected", "on_file"),
+    ("party.added", "on_file"),
     ("party.corrected", "changed"),
+    ("party.corrected", "on_file"),
 }
-"""Every recorded field that could hold free text: each is a hash, a language, a version, a unit, a token's subject, or
-the names of fields."""
+"""Every recorded field that could hold free text: each is a hash, a language, a version, a unit, a token's subject, a
+reference, the names of fields, or what is on file of those."""
 
 
 def _leaves(hint: object) -> set[object]:
@@ -221,3 +234,12 @@ def test_every_fact_of_a_case_is_one_of_the_union() -> None:
         *get_args(ReportFact),
     }
     assert set(get_args(CaseFact)) == set(ALL) - elsewhere
+
+
+def test_of_a_private_field_it_is_recorded_that_it_holds_something() -> None:
+    added = facts.AttendeeAdded(
+        attendee_id=UUID(int=1), role=AttendeeRole.INTERPRETER, name="Jo Park", language="es", for_party_id=None
+    )
+    asked = facts.PartyAsked(party_id=UUID(int=1))
+    assert added.given() == ["name"]
+    assert asked.given() is None

@@ -75,7 +75,13 @@ def test_a_period_is_of_calendar_days(kind: DataKind) -> None:
 def test_a_tombstone_says_how_much_went_and_nothing_of_what() -> None:
     tombstone = purged(DataKind.RESOLUTION_TERMS, PurgeReason.SCHEDULE, fields=2, agreements=[AGREEMENT, OTHER])
     assert tombstone == (
-        DataPurged(data=DataKind.RESOLUTION_TERMS, why=PurgeReason.SCHEDULE, fields=2, agreements=(OTHER, AGREEMENT)),
+        DataPurged(
+            data=DataKind.RESOLUTION_TERMS,
+            why=PurgeReason.SCHEDULE,
+            party_id=None,
+            fields=2,
+            agreements=(OTHER, AGREEMENT),
+        ),
     )
     assert DataPurged.audience is Audience.STAFF
     (contact,) = purged(DataKind.CONTACT, PurgeReason.SCHEDULE, fields=1)

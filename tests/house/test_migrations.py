@@ -23,7 +23,7 @@ from mediation_api.settings import Settings
 CATALOGUE: Final = {
     "constraints": """
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
-        WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
+        WHERE connamespace = 'public'::regnamespace AND conrelid <> 0 AND contype <> 't'
     """,
     "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
     "columns": """

@@ -119,7 +119,7 @@ async def test_an_answer_that_is_not_what_its_fact_says_is_a_line_as_well(
     done = run(environment, "verify")
     assert done.exit_code == 1
     assert done.stdout.startswith(story.case_id)
-    assert done.stdout.endswith(" unlike-fact\n")
+    assert done.stdout.endswith(" unlike-fact consents.decision\n")
 
 
 async def test_a_chain_that_was_rewritten_shows_against_an_export_only(

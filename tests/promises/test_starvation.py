@@ -111,6 +111,7 @@ async def city(run: Run, keys: Path, server_url: str, as_owner: Callable[[Settin
                 },
             )
             # Those whose complainants withdraw are open.
+            await connection.exec_driver_sql("ALTER TABLE cases DISABLE TRIGGER USER")
             await connection.execute(
                 text(
                     "UPDATE cases SET state = 'ready', closed_at = NULL, agreement_reached = NULL "
@@ -119,6 +120,7 @@ async def city(run: Run, keys: Path, server_url: str, as_owner: Callable[[Settin
                 ),
                 {"first": OF_FIRST + OF_SECOND + 1, "last": cases},
             )
+            await connection.exec_driver_sql("ALTER TABLE cases ENABLE TRIGGER USER")
             # Parties that are filled in have no name, as if erased, and those have no code.
             await connection.exec_driver_sql("ALTER TABLE access_codes DISABLE TRIGGER stays_erased")
             await connection.execute(

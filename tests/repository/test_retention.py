@@ -324,7 +324,7 @@ async def test_a_text_that_is_gone_without_a_fact_is_found(deed: str, engine: As
         await connection.execute(text("ALTER TABLE agreements DISABLE TRIGGER USER"))
         await connection.execute(text("ALTER TABLE agreements NO FORCE ROW LEVEL SECURITY"))
         assert (await connection.execute(text(deed))).rowcount == 1
-    assert [problem.flaw for problem in await problems(engine)] == [Flaw.UNLIKE_FACT]
+    assert Flaw.UNLIKE_FACT in {problem.flaw for problem in await problems(engine)}
 
 
 async def test_the_hash_of_a_text_that_is_gone_is_held_against_its_fact(

@@ -216,7 +216,7 @@ async def test_every_table_has_forced_row_policies_or_a_reason(place: Place) -> 
             continue
         assert (enabled, forced) == (True, True), table
         party = ["party SELECT"] if table in SHOWN else []
-        assert policies == party + ([] if table.startswith("fellow_") else ["service ALL"]), table
+        assert policies == [*party, "service ALL"], table
 
 
 async def test_a_party_reads_the_columns_that_are_listed_and_writes_none(place: Place) -> None:

@@ -62,6 +62,8 @@ WEAK_SETTINGS: Final = "tests/promises/test_settings_that_weaken.py"
 STARVATION: Final = "tests/promises/test_starvation.py"
 PARTS: Final = "tests/promises/test_parts.py"
 
+RECORD: Final = "tests/promises/test_record.py"
+
 CRITERIA: Final = (
     Criterion(
         5,
@@ -278,6 +280,33 @@ CRITERIA: Final = (
             f"{PROXY}::test_without_the_proxy_they_are_held",
             f"{PROXY}::test_without_its_limits_the_proxy_holds_them_too",
         ),
+    ),
+    Criterion(
+        101,
+        "Every edit of an operative table by an owner of the tables is found by `audit verify`.",
+        "Generated from the tables: each column changed, emptied and filled, rows deleted and made up, triggers off.",
+        (
+            f"{RECORD}::test_every_edit_of_an_operative_table_by_the_owner_is_found",
+            f"{RECORD}::test_what_the_review_changed_unseen_is_found",
+            f"{RECORD}::test_every_kind_of_event_is_replayed",
+            f"{RECORD}::test_few_things_are_not_compared_and_each_has_its_reason",
+        ),
+        (
+            f"{RECORD}::test_without_the_comparison_of_values_the_same_edits_go_unfound",
+            f"{RECORD}::test_an_event_that_is_not_replayed_is_noticed",
+        ),
+    ),
+    Criterion(
+        102,
+        "The service's own login cannot set a standing or a closed case back, or change one without its event.",
+        "UPDATE as mediation_service on committed cases; without the triggers the same statements pass.",
+        (
+            f"{RECORD}::test_the_service_cannot_set_a_standing_or_a_closed_case_back",
+            f"{RECORD}::test_the_service_changes_no_standing_or_state_without_the_event",
+            f"{RECORD}::test_the_database_allows_the_standings_that_the_domain_does",
+            f"{RECORD}::test_what_an_office_does_is_what_the_events_say_at_the_end_of_its_transactions",
+        ),
+        (f"{RECORD}::test_without_the_triggers_the_service_can",),
     ),
     Criterion(
         27,

@@ -118,6 +118,11 @@ def matches(code: AccessCode, stored: bytes | None, secret_key: bytes) -> bool:
     return hmac.compare_digest(digest(code, secret_key), stored or bytes(32))
 
 
+def fingerprint(lookup: str, stored: bytes) -> str:
+    """Give a hash of all that is stored of a code, in lower-case hex, for the record of events."""
+    return hashlib.sha256(lookup.encode("ascii") + stored).hexdigest()
+
+
 def _check_character(code: str) -> str:
     """Luhn's sum in base 32: finds one wrong character, and two swapped neighbours but for 0 and Z."""
     total = 0

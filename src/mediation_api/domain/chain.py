@@ -91,9 +91,9 @@ class Flaw(StrEnum):
     HEADLESS = "headless"
     """A complaint, case, mediator or mandatory report has no stream, though it began with a fact."""
     UNLIKE_FACT = "unlike-fact"
-    """What is shown (an answer, a withdrawal, a signature, …) is not what the fact says, or stands without it."""
+    """A row of the operative tables is not what the events say, stands without one, or is missing."""
     UNSEALED = "unsealed"
-    """What tells about somebody stands there unencrypted: it is shown to nobody, and not of the service."""
+    """A text stands there unencrypted, or encrypted by nobody who had the key: it is shown to nobody."""
     UNLIKE_EXPORT = "unlike-export"
     """The chain was rewritten: it holds another link in the place of the exported one."""
     NOT_AS_FAR_AS_EXPORT = "not-as-far-as-export"
@@ -102,15 +102,19 @@ class Flaw(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One place of one stream, and what is wrong there. It names nobody."""
+    """One place of one stream, and what is wrong there. It names nobody.
+
+    `place` is the table, or the column, that differs from the events.
+    """
 
     flaw: Flaw
     stream: UUID
     sequence: int
+    place: str = ""
 
     def __str__(self) -> str:
-        """One line: the stream, the place in it, the flaw."""
-        return f"{self.stream} {self.sequence} {self.flaw}"
+        """One line: the stream, the place in it, the flaw, and where it shows."""
+        return f"{self.stream} {self.sequence} {self.flaw} {self.place}".rstrip()
 
 
 def link(previous: bytes, entry: Entry) -> bytes:

@@ -7,7 +7,7 @@ it goes to the tables that need it, and not into the record of facts.
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, TypeAlias, TypeVar, get_type_hints
+from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar, get_type_hints
 from uuid import UUID
 
 from mediation_api.domain.lifecycle import Event, State
@@ -68,6 +68,53 @@ class Fact:
         hints = get_type_hints(cls, include_extras=True)
         return tuple(f.name for f in fields(cls) if _PRIVATE not in getattr(hints[f.name], "__metadata__", ()))
 
+    def given(self) -> list[str] | None:
+        """The names of the private fields that hold something; None where the event has no private field."""
+        private = [f.name for f in fields(self) if f.name not in self.recorded_fields()]
+        return [name for name in private if getattr(self, name) is not None] if private else None
+
+
+FOR_THE_RECORD: Final = ("on_file", "given", "fingerprint")
+"""Fields that are recorded to compare the tables with, and that no timeline shows: an auditor reads no complaint."""
+
+
+# ── what is on file ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComplaintOnFile:
+    """What is on file of a complaint after an event. `given` names the private columns that hold something."""
+
+    incident_on: date | None
+    precinct: str | None
+    allegations: tuple[str, ...]
+    crime_alleged: bool | None
+    serious_injury: bool | None
+    litigation_pending: bool | None
+    pending_case_filed_on: date | None
+    officer_is_witness: bool | None
+    rank_initiated: bool
+    given: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyOnFile:
+    """The same of a party."""
+
+    language: str
+    minor: bool
+    given: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediatorOnFile:
+    """The same of a mediator."""
+
+    subject: str
+    languages: tuple[str, ...]
+    active: bool
+    given: tuple[str, ...]
+
 
 # ── complaints and parties ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -75,14 +122,18 @@ class Fact:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintFiled(Fact):
     kind = "complaint.filed"
+    reference: str
+    external_reference: str | None
     channel: Channel
     interested_in_mediation: bool
+    on_file: ComplaintOnFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintCorrected(Fact):
     kind = "complaint.corrected"
     changed: tuple[str, ...]
+    on_file: ComplaintOnFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +141,7 @@ class PartyAdded(Fact):
     kind = "party.added"
     party_id: UUID
     side: Side
+    on_file: PartyOnFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +150,17 @@ class PartyCorrected(Fact):
     audience = Audience.OWN
     party_id: UUID
     changed: tuple[str, ...]
+    on_file: PartyOnFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessCodeIssued(Fact):
+    """`fingerprint` is a hash of what is stored of the code, so that nobody puts another in its place."""
+
     kind = "access_code.issued"
     audience = Audience.OWN
     party_id: UUID
+    fingerprint: str
 
 
 # ── the case ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -209,6 +265,8 @@ class GuardianConsented(Fact):
     guardian_consent_id: UUID
     party_id: UUID
     disclosure_sha256: str
+    disclosure_version: str
+    disclosure_language: str
     disclosure: Private[Text]
     channel: Channel
 
@@ -221,6 +279,8 @@ class ConsentGiven(Fact):
     party_id: UUID
     decision: Decision
     disclosure_sha256: str
+    disclosure_version: str
+    disclosure_language: str
     disclosure: Private[Text]
     channel: Channel
     guardian_consent_id: UUID | None
@@ -292,6 +352,7 @@ class PartMediated(Fact):
 class MediatorAdded(Fact):
     kind = "mediator.added"
     mediator_id: UUID
+    on_file: MediatorOnFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +360,7 @@ class MediatorCorrected(Fact):
     kind = "mediator.corrected"
     mediator_id: UUID
     changed: tuple[str, ...]
+    on_file: MediatorOnFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -480,11 +542,15 @@ class AgreementSigned(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataPurged(Fact):
-    """A tombstone: so many fields of a complaint and its cases were emptied. `agreements` have lost their text."""
+    """A tombstone: so many fields of a complaint and its cases were emptied. `agreements` have lost their text.
+
+    With a `party_id`, what was emptied is that party's alone.
+    """
 
     kind = "data.purged"
     data: DataKind
     why: PurgeReason
+    party_id: UUID | None
     fields: int
     agreements: tuple[UUID, ...]
 

@@ -1,9 +1,25 @@
 """Who is in a case: its parties, who comes with them, and who approved."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from mediation_api.domain.values import Approver, AttendeeRole, Seat, SeatRole, Side, Standing
+
+NEXT_STANDINGS: Final[Mapping[Standing, frozenset[Standing]]] = MappingProxyType(
+    {
+        Standing.WAITING: frozenset({Standing.ASKED, Standing.WITHDRAWN, Standing.LAPSED}),
+        Standing.ASKED: frozenset({Standing.AGREED, Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED}),
+        Standing.AGREED: frozenset({Standing.WITHDRAWN, Standing.LAPSED}),
+        # Who has left has left; saying so once more is a withdrawal.
+        Standing.DECLINED: frozenset({Standing.WITHDRAWN}),
+        Standing.LAPSED: frozenset({Standing.WITHDRAWN}),
+        Standing.WITHDRAWN: frozenset(),
+    }
+)
+"""What a standing may become. The database refuses every other change (migrations/sql/standing_may_become.sql)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

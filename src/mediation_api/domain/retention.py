@@ -142,11 +142,14 @@ class Periods:
         return at - timedelta(days=self.days[SCHEDULE[kind].setting])
 
 
-def purged(kind: DataKind, why: PurgeReason, *, fields: int, agreements: Iterable[UUID] = ()) -> tuple[DataPurged, ...]:
-    """The tombstone of a purge; none where there was nothing to empty."""
+def purged(
+    kind: DataKind, why: PurgeReason, *, fields: int, agreements: Iterable[UUID] = (), party_id: UUID | None = None
+) -> tuple[DataPurged, ...]:
+    """The tombstone of a purge, of one party alone where one is named; none where there was nothing to empty."""
     if fields == 0:
         return ()
-    return (DataPurged(data=kind, why=why, fields=fields, agreements=tuple(sorted(agreements))),)
+    texts = tuple(sorted(agreements))
+    return (DataPurged(data=kind, why=why, party_id=party_id, fields=fields, agreements=texts),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,7 +204,7 @@ def said(
                 "id": str(uuid4()),
                 "kind": fact.kind,
                 "party_id": _plain(getattr(fact, "party_id", None)),
-                "data": {name: _plain(getattr(fact, name)) for name in fact.recorded_fields()},
+                "data": _data(fact),
             }
             for fact in happened
         ],
@@ -249,6 +249,12 @@ def constraint_of(error: IntegrityError) -> str | None:
     cause = error.orig.__cause__ if error.orig is not None else None
     name: str | None = getattr(cause, "constraint_name", None)
     return name
+
+
+def _data(fact: Fact) -> dict[str, object]:
+    data = {name: _plain(getattr(fact, name)) for name in fact.recorded_fields()}
+    given = fact.given()
+    return data if given is None else {**data, "given": given}
 
 
 def _plain(value: object) -> object:

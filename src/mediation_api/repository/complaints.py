@@ -44,6 +44,7 @@ from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.data_keys import data_key, new_data_key, opened_columns
 from mediation_api.repository.locking import lock_reached
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
+from mediation_api.repository.on_file import columns_of, read
 from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
 from mediation_api.repository.parts import PART_ORDER, own_parts_of_complaint, parts_of_complaint
 from mediation_api.repository.reach import (
@@ -118,20 +119,24 @@ class Complaints:
                     by_role=by.role,
                     by=by.subject,
                 )
-                .returning(tables.complaints.c.reference)
+                .returning(tables.complaints.c.reference, *columns_of(facts.ComplaintOnFile, tables.complaints))
                 .add_cte(key_written)
             )
         except IntegrityError as error:
             if constraint_of(error) == "uq_complaints_by_external_reference":
                 raise ExternalReferenceTaken from None
             raise
+        row = written.mappings().one()
+        external = values.get("external_reference")
         fact = facts.ComplaintFiled(
+            reference=row["reference"],
+            external_reference=None if external is None else str(external),
             channel=Channel(str(values["channel"])),
             interested_in_mediation=values["interested_in_mediation"] is True,
+            on_file=read(facts.ComplaintOnFile, row),
         )
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
-        reference: str = written.scalar_one()
-        return reference
+        return fact.reference
 
     async def correct(self, complaint_id: UUID, changes: Values, reach: Reach, *, by: Actor, at: datetime) -> None:
         """Correct what intake wrote down. Only the names of the fields go into the record. Raises NotFound."""
@@ -141,12 +146,14 @@ class Complaints:
             complaints.update()
             .where(complaints.c.id == WANTED, sees_complaint(kind_of(reach)))
             .values(key.sealed_changes(complaints, complaint_id, changes))
-            .returning(complaints.c.id),
+            .returning(*columns_of(facts.ComplaintOnFile, complaints)),
             asking(reach, complaint_id),
         )
-        if corrected.first() is None:
+        row = corrected.mappings().first()
+        if row is None:
             raise NotFound
-        fact = facts.ComplaintCorrected(changed=tuple(sorted(changes)))
+        on_file = read(facts.ComplaintOnFile, row)
+        fact = facts.ComplaintCorrected(changed=tuple(sorted(changes)), on_file=on_file)
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
 
     async def lock(self, complaint_id: UUID, reach: Reach) -> None:

@@ -20,6 +20,7 @@ from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.data_keys import data_key, new_data_key, opened, opened_columns
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnySelect
+from mediation_api.repository.on_file import columns_of, read
 from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, given, read_page
 from mediation_api.repository.reach import (
     WANTED,
@@ -64,10 +65,13 @@ class Mediators:
             **key.sealed_row(t.mediators, mediator_id, values), id=mediator_id, added_at=at
         )
         try:
-            await self._connection.execute(row.add_cte(written))
+            added = await self._connection.execute(
+                row.returning(*columns_of(facts.MediatorOnFile, t.mediators)).add_cte(written)
+            )
         except IntegrityError as error:
             raise _taken(error) from None
-        fact = facts.MediatorAdded(mediator_id=mediator_id)
+        on_file = read(facts.MediatorOnFile, added.mappings().one())
+        fact = facts.MediatorAdded(mediator_id=mediator_id, on_file=on_file)
         await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
 
     async def correct(self, mediator_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
@@ -78,13 +82,15 @@ class Mediators:
                 t.mediators.update()
                 .where(t.mediators.c.id == mediator_id)
                 .values(key.sealed_changes(t.mediators, mediator_id, changes))
-                .returning(t.mediators.c.id)
+                .returning(*columns_of(facts.MediatorOnFile, t.mediators))
             )
         except IntegrityError as error:
             raise _taken(error) from None
-        if corrected.first() is None:
+        corrected_row = corrected.mappings().first()
+        if corrected_row is None:
             raise NotFound
-        fact = facts.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)))
+        on_file = read(facts.MediatorOnFile, corrected_row)
+        fact = facts.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)), on_file=on_file)
         await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
 
     async def lock(self, mediator_id: UUID) -> None:

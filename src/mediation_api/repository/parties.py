@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor, Reach
-from mediation_api.domain.access_codes import AccessCode, digest
+from mediation_api.domain.access_codes import AccessCode, digest, fingerprint
 from mediation_api.domain.errors import MediatorIsParty, NotFound, PartyAlreadyListed
 from mediation_api.domain.lifecycle import OPEN
 from mediation_api.domain.values import Side
@@ -22,6 +22,7 @@ from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.data_keys import OF_PARTY, data_key, opened_columns
 from mediation_api.repository.locking import lock_reached
 from mediation_api.repository.nesting import AnySelect
+from mediation_api.repository.on_file import columns_of, read
 from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_complaint, sees_party
 from mediation_api.repository.recording import recorded
 from mediation_api.repository.wall import enter
@@ -54,10 +55,18 @@ class Parties:
         of_complaint = {"complaint_id": complaint_id, "added_at": at}
         rows = [key.sealed_row(tables.parties, UUID(str(party["id"])), {**party, **of_complaint}) for party in parties]
         try:
-            await self._connection.execute(insert(tables.parties), rows)
+            written = await self._connection.execute(
+                insert(tables.parties).returning(tables.parties.c.id, *columns_of(facts.PartyOnFile, tables.parties)),
+                rows,
+            )
         except IntegrityError as error:
             raise _listed_twice(error) from None
-        added = [facts.PartyAdded(party_id=UUID(str(party["id"])), side=Side(str(party["side"]))) for party in parties]
+        on_file = {row["id"]: read(facts.PartyOnFile, row) for row in written.mappings()}
+        added = [
+            facts.PartyAdded(party_id=party_id, side=Side(str(party["side"])), on_file=on_file[party_id])
+            for party in parties
+            for party_id in (UUID(str(party["id"])),)
+        ]
         await write_facts(self._connection, added, by=by, at=at, complaint_id=complaint_id)
 
     async def correct(self, party_id: UUID, changes: Values, reach: Reach, *, by: Actor, at: datetime) -> None:
@@ -77,16 +86,17 @@ class Parties:
                 parties.update()
                 .where(parties.c.id == WANTED, sees_party(kind_of(reach)))
                 .values(key.sealed_changes(parties, party_id, changes))
-                .returning(parties.c.complaint_id),
+                .returning(parties.c.complaint_id, *columns_of(facts.PartyOnFile, parties)),
                 asking(reach, party_id),
             )
         except IntegrityError as error:
             raise _listed_twice(error) from None
-        complaint_id = corrected.scalar_one_or_none()
-        if complaint_id is None:
+        row = corrected.mappings().one_or_none()
+        if row is None:
             raise NotFound
-        fact = facts.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)))
-        await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
+        on_file = read(facts.PartyOnFile, row)
+        fact = facts.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)), on_file=on_file)
+        await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=row["complaint_id"])
         if by.is_party:
             await enter(self._connection, by)
 
@@ -128,14 +138,14 @@ class Parties:
         self, party_id: UUID, complaint_id: UUID, code: AccessCode, secret: bytes, *, by: Actor, at: datetime
     ) -> None:
         """Keep the keyed hash of a new code. The code before it stops working."""
-        codes = tables.access_codes
+        codes, kept = tables.access_codes, digest(code, secret)
         await self._connection.execute(
             codes.update().where(codes.c.party_id == party_id, codes.c.ended_at.is_(None)).values(ended_at=at)
         )
         await self._connection.execute(
-            insert(codes).values(lookup=code.lookup, party_id=party_id, digest=digest(code, secret), issued_at=at)
+            insert(codes).values(lookup=code.lookup, party_id=party_id, digest=kept, issued_at=at)
         )
-        fact = facts.AccessCodeIssued(party_id=party_id)
+        fact = facts.AccessCodeIssued(party_id=party_id, fingerprint=fingerprint(code.lookup, kept))
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
 
     async def find_code(self, lookup: str) -> StoredCode | None:

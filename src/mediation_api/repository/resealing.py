@@ -16,14 +16,13 @@ from functools import partial
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, Table, Text, and_, bindparam, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, String, Table, and_, bindparam, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.repository import tables
 from mediation_api.repository.data_keys import opened
 from mediation_api.repository.database import create_engine
 from mediation_api.repository.sealing import (
-    MARK,
     UNREADABLE,
     Keyring,
     Sealed,
@@ -146,18 +145,6 @@ async def _through(engine: AsyncEngine, step: Callable[[AsyncConnection, UUID], 
             after, more = await step(connection, after)
         changed += more
     return changed
-
-
-def _stored(table: Table, name: str) -> ColumnElement[str]:
-    """A sealed column as it stands there."""
-    return type_coerce(table.c[name], Text)
-
-
-def has_unsealed(table: Table) -> ColumnElement[bool]:
-    """Whether a row holds a text that is not sealed."""
-    # Of NULL it is NULL, and so not true; what was emptied (repository/retention.py) holds nothing to seal.
-    stored = (_stored(table, name) for name in SEALED[table])
-    return or_(*(and_(each != "", ~func.starts_with(each, MARK)) for each in stored))
 
 
 async def _wrap(connection: AsyncConnection, after: UUID) -> Batch:

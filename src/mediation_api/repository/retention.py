@@ -139,7 +139,8 @@ async def erase(connection: AsyncConnection, party_id: UUID, complaint_id: UUID,
     alone = (await connection.scalars(complainants)).all() == [party_id]
     for kind in ERASED:
         of_party = [(place, p.id == party_id) for place in PLACES[kind] if place.table is t.parties]
-        await _purge(connection, complaint_id, kind, PurgeReason.REQUEST, of_party, by=by, at=at)
+        why = PurgeReason.REQUEST
+        await _purge(connection, complaint_id, kind, why, of_party, by=by, at=at, party_id=party_id)
     await _end_what_gives_back(connection, complaint_id, p.id == party_id, at)
     if alone:
         account = [(place, place.of(complaint_id, at)) for place in PLACES[DataKind.ACCOUNT]]
@@ -177,6 +178,7 @@ async def _purge(
     *,
     by: Actor,
     at: datetime,
+    party_id: UUID | None = None,
 ) -> int:
     """Empty these rows of one kind, leave the tombstone, and give the number of emptied fields."""
     fields, texts = 0, list[UUID]()
@@ -185,7 +187,7 @@ async def _purge(
         fields += emptied
         texts += ids if place.table is t.agreements else []
     # The data key stays: it seals the agreement that all signed before the session as well, and that is kept.
-    tombstone = purged(kind, why, fields=fields, agreements=texts)
+    tombstone = purged(kind, why, fields=fields, agreements=texts, party_id=party_id)
     if tombstone:
         await write_facts(connection, tombstone, by=by, at=at, complaint_id=complaint_id)
     return fields

@@ -3,7 +3,7 @@
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import RowMapping, and_, literal, or_, select
+from sqlalchemy import ARRAY, RowMapping, Text, and_, cast, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import facts
@@ -40,7 +40,8 @@ def _facts(kind: Kind) -> AnySelect:
     complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == WANTED).scalar_subquery()
     of_case = or_(f.case_id == WANTED, f.complaint_id == complaint)
     if kind.relation is Relation.OFFICE:
-        return select(f.id, f.at, f.kind, f.party_id, f.by_role, f.by, f.data).where(of_case)
+        shown = f.data.op("-", return_type=f.data.type)(cast(facts.FOR_THE_RECORD, ARRAY(Text))).label("data")
+        return select(f.id, f.at, f.kind, f.party_id, f.by_role, f.by, shown).where(of_case)
     shared = f.kind.in_(_kinds(Audience.PARTICIPANTS))
     columns = (f.id, f.at, f.kind, f.party_id)
     if kind.relation is Relation.ASSIGNED:

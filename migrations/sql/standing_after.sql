@@ -1,0 +1,11 @@
+-- The standing of a party after an event; NULL for an event that leaves it as it was. A test compares it with what
+-- the service writes after each event.
+CREATE FUNCTION standing_after(event facts) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE event.kind
+        WHEN 'party.joined' THEN 'waiting'
+        WHEN 'party.asked' THEN 'asked'
+        WHEN 'consent.given' THEN event.data ->> 'decision'
+        WHEN 'party.withdrew' THEN 'withdrawn'
+        WHEN 'party.lapsed' THEN 'lapsed'
+    END
+$$

@@ -1,0 +1,45 @@
+"""A standing and a closed case are not set back: the triggers that refuse it, the service included.
+
+A change is refused at once where the order does not allow it, and at the end of the transaction where the latest event
+does not say it. An owner of the tables may switch triggers off; `mediation-api audit verify` finds what they then change.
+
+Revises: 20261129_1620
+Created: 2026-11-29 16:25:00+00:00
+"""
+
+from alembic import op
+
+from mediation_api.repository.migrating import sql
+
+revision: str = "20261129_1625"
+down_revision: str | None = "20261129_1620"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+FUNCTIONS = (
+    "standing_may_become",
+    "standing_after",
+    "state_after",
+    "refuse_standing_back",
+    "refuse_change_of_closed",
+    "require_event",
+)
+TRIGGERS = {
+    "participants_standing_order": "participants",
+    "participants_standing_event": "participants",
+    "cases_stays_closed": "cases",
+    "cases_state_event": "cases",
+}
+"""Each trigger, and the table that it stands on."""
+
+
+def upgrade() -> None:
+    for name in (*FUNCTIONS, *TRIGGERS):
+        op.execute(sql(name))
+
+
+def downgrade() -> None:
+    for name, table in TRIGGERS.items():
+        op.execute(f"DROP TRIGGER {name.removeprefix(f'{table}_')} ON {table}")
+    for name in reversed(FUNCTIONS):
+        op.execute(f"DROP FUNCTION {name}")

@@ -1,0 +1,66 @@
+"""An office in which much has happened, for the tests of the record."""
+
+from typing import Final
+
+from tests.build import Answer, Office, Story
+from tests.conftest import NOON
+
+
+async def report_of(story: Story, verb: str, body: object = None) -> None:
+    """What the mediator proposed, and a director decided."""
+    report = {
+        "category": "child_abuse",
+        "recipient": "child_protection",
+        "agency": "County é",
+        "legal_basis": "ORS 419B.010",
+        "disclosed_at": "2026-03-01T10:00:00.123456Z",
+    }
+    assert story.mediator is not None
+    proposed = await story.mediator.post(f"{story.path}/mandatory-reports", report)
+    await story.office.director.post(f"/v1/mandatory-reports/{proposed['id']}/{verb}", body, 200)
+
+
+WITHDRAWN: Final = {"reason": "withdrawn"}
+
+
+async def keep_busy(office: Office) -> None:
+    """Let much happen, to several cases at once, so that there is something in every operative table."""
+    mediated = await (await office.file(complainants=[{}, {}], officers=[{}, {}])).to_mediated()
+    await report_of(mediated, "file")
+    await report_of(mediated, "drop", {"reason": "no_duty"})
+    holds = f"/v1/complaints/{mediated.complaint_id}/legal-holds"
+    first = await office.director.post(holds, {"reason": "litigation"})
+    hold = await office.director.post(holds, {"reason": "investigation"})
+    await office.director.post(f"/v1/legal-holds/{hold['id']}/lift", None, 200)
+    for who, verb, body in zip(mediated.complainants, ("approve", "refuse"), (None, WITHDRAWN), strict=True):
+        asked = await office.intake.post(f"/v1/parties/{who.party_id}/erasures")
+        if verb == "approve":
+            await office.director.post(f"/v1/legal-holds/{first['id']}/lift", None, 200)
+        await office.director.post(f"/v1/erasures/{asked['id']}/{verb}", body, 200)
+    await office.director.post(holds, {"reason": "litigation"})
+    assignment: Answer = (await mediated.case())["assignment"]  # type: ignore[assignment]
+    assert mediated.mediator is not None
+    await mediated.mediator.post(f"/v1/assignments/{assignment['id']}/attest-notes-destroyed", None, 200)
+    left = await (await office.file()).to_scheduled()
+    await left.withdraw(left.complainants[0])
+    again = await office.file(officers=[{}, {}])
+    await again.to_asking()
+    await again.answer(again.officers[0], "declined")
+    await again.complainants[0].patch(f"/v1/parties/{again.complainants[0].party_id}", {"phone": "+1 503 555 0111"})
+    await office.intake.patch(f"/v1/complaints/{again.complaint_id}", {"precinct": "North"})
+    await office.coordinator.put(f"{again.path}/coordinator", {"coordinator": "coordinator.é"})
+    await office.coordinator.patch(f"/v1/mediators/{(await office.mediator()).mediator_id}", {"active": False})
+    minor = {"minor": True, "guardian": {"name": "Ines Alvarez", "relation": "parent"}}
+    young = await (await office.file(complainants=[minor])).to_confirming()
+    await young.guardian_agrees(young.complainants[0])
+    await again.try_to_reach(again.complainants[0].party_id)
+    missed = await (await office.file(officers=[{}, {}])).to_scheduled()
+    interpreter = {"role": "interpreter", "name": "Noor Haddad", "language": "ar", "qualified": True}
+    needed = await office.coordinator.post(f"{missed.path}/attendees", interpreter)
+    await office.coordinator.post(f"/v1/attendees/{needed['id']}/confirm", None, 200)
+    await office.director.post(f"{missed.path}/approvals", {"approver": "director", "approved": True})
+    today = NOON.date().isoformat()
+    await office.intake.post(f"{missed.path}/pauses", {"reason": "leave", "starts_on": today, "ends_on": today})
+    office.clock.advance(days=3, hours=1)
+    absent = {"party_id": missed.officers[0].party_id, "excused": True}
+    await office.coordinator.post(f"/v1/sessions/{missed.session_id}/absences", absent)
