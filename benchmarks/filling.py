@@ -39,19 +39,20 @@ _ROWS: Final = (
     """,
     """
     INSERT INTO cases (id, complaint_id, attempt, state, coordinator, requested_on, due_on, opened_at, closed_at,
-                       agreement_reached, version)
+                       agreement_reached, version, closed_version)
     SELECT md5('case ' || n)::uuid, md5('complaint ' || n)::uuid, 1, CASE WHEN open THEN 'ready' ELSE 'mediated' END,
            CASE WHEN n <= :of_one THEN 'coordinator.busy' ELSE 'coordinator.' || n % 20 END,
            opened_at::date, opened_at::date + 28, opened_at,
-           CASE WHEN NOT open THEN opened_at + interval '20 days' END, CASE WHEN NOT open THEN true END, 1
+           CASE WHEN NOT open THEN opened_at + interval '20 days' END, CASE WHEN NOT open THEN true END, 2,
+           CASE WHEN NOT open THEN 2 END
     FROM (
         SELECT n, n % 25 = 0 AS open, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute' AS opened_at
         FROM generate_series(1, :cases) AS n
     ) AS made
     """,
     """
-    INSERT INTO participants (case_id, party_id, side, standing, joined_at, asked_at)
-    SELECT md5('case ' || n)::uuid, md5(side || n)::uuid, side, 'agreed', at, at
+    INSERT INTO participants (case_id, party_id, side, standing, joined_at, asked_at, joined_version)
+    SELECT md5('case ' || n)::uuid, md5(side || n)::uuid, side, 'agreed', at, at, 1
     FROM (
         SELECT n, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute' AS at FROM generate_series(1, :cases) AS n
     ) AS made, (VALUES ('complainant'), ('officer')) AS sides (side)
@@ -87,8 +88,8 @@ _ROWS: Final = (
     ) AS made
     """,
     """
-    INSERT INTO facts (id, kind, complaint_id, case_id, data, at, by_role, by)
-    SELECT md5('fact ' || n)::uuid, 'session.scheduled', md5('complaint 1')::uuid, md5('case 1')::uuid, '{}',
+    INSERT INTO facts (id, kind, complaint_id, case_id, version, data, at, by_role, by)
+    SELECT md5('fact ' || n)::uuid, 'session.scheduled', md5('complaint 1')::uuid, md5('case 1')::uuid, 2 + n, '{}',
            timestamptz '2020-01-03 00:00Z' + n * interval '1 minute', 'coordinator', 'coordinator.busy'
     FROM generate_series(1, :cases) AS n
     """,

@@ -31,6 +31,9 @@ def upgrade() -> None:
         sa.Column("agreement_reached", sa.Boolean(), nullable=True),
         sa.Column("lapse_reason", sa.String(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("closed_version", sa.Integer(), nullable=True),
+        sa.CheckConstraint("(closed_at IS NULL) = (closed_version IS NULL)", name=op.f("ck_cases_closed_version")),
+        sa.CheckConstraint("closed_version <= version", name=op.f("ck_cases_version")),
         sa.CheckConstraint(
             "(state = 'mediated') = (agreement_reached IS NOT NULL)", name=op.f("ck_cases_agreement_reached")
         ),
@@ -85,6 +88,10 @@ def upgrade() -> None:
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("joined_version", sa.Integer(), nullable=False),
+        sa.Column("left_version", sa.Integer(), nullable=True),
+        sa.CheckConstraint("(left_at IS NULL) = (left_version IS NULL)", name=op.f("ck_participants_left_version")),
+        sa.CheckConstraint("left_version > joined_version", name=op.f("ck_participants_joined_first")),
         sa.CheckConstraint(
             "(standing IN ('declined', 'withdrawn', 'lapsed')) = (left_at IS NOT NULL)",
             name=op.f("ck_participants_left_at"),
@@ -114,6 +121,7 @@ def upgrade() -> None:
         sa.Column("eligible", sa.Boolean(), nullable=True),
         sa.Column("overridden", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
@@ -128,8 +136,8 @@ def upgrade() -> None:
         sa.CheckConstraint("outcome IN ('fail', 'needs_review', 'pass')", name=op.f("ck_screenings_outcome")),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_screenings_case_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_screenings")),
+        sa.UniqueConstraint("case_id", "version", name=op.f("uq_screenings_case_id_version")),
     )
-    op.create_index("ix_screenings_case_id", "screenings", ["case_id"])
     op.create_table(
         "approvals",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -140,6 +148,7 @@ def upgrade() -> None:
         sa.Column("given_by", sa.Text(), nullable=True),
         sa.Column("given_on", sa.Date(), nullable=True),
         sa.Column("channel", sa.String(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
@@ -168,8 +177,8 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_approvals_case_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_approvals")),
+        sa.UniqueConstraint("case_id", "version", name=op.f("uq_approvals_case_id_version")),
     )
-    op.create_index("ix_approvals_case_id", "approvals", ["case_id"])
     op.create_table(
         "disclosures",
         sa.Column("sha256", sa.String(), nullable=False),
@@ -221,6 +230,7 @@ def upgrade() -> None:
         sa.Column("disclosure_sha256", sa.String(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("guardian_consent_id", sa.Uuid(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),

@@ -30,6 +30,12 @@ def upgrade() -> None:
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("superseded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("superseded_version", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "(superseded_at IS NULL) = (superseded_version IS NULL)", name=op.f("ck_agreements_superseded_version")
+        ),
+        sa.CheckConstraint("superseded_version > version", name=op.f("ck_agreements_superseded_later")),
         sa.CheckConstraint("(starts_with(text, 'sealed.1.'))", name=op.f("ck_agreements_sealed")),
         sa.CheckConstraint("kind = 'resolution' OR purged_at IS NULL", name=op.f("ck_agreements_purged_kind")),
         sa.CheckConstraint("kind IN ('confidentiality', 'resolution')", name=op.f("ck_agreements_kind")),

@@ -28,6 +28,8 @@ def upgrade() -> None:
         sa.Column("report_id", sa.Uuid(), nullable=True),
         sa.Column("party_id", sa.Uuid(), nullable=True),
         sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.CheckConstraint("(case_id IS NULL) = (version IS NULL)", name=op.f("ck_facts_version")),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),

@@ -24,6 +24,12 @@ def upgrade() -> None:
         sa.Column("case_id", sa.Uuid(), nullable=True),
         sa.Column("party_id", sa.Uuid(), nullable=True),
         sa.Column("listed", sa.ARRAY(sa.Uuid()), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "num_nonnulls(attempt, version) = CASE WHEN complaint_id IS NULL THEN 0 ELSE 2 END",
+            name=op.f("ck_readings_seen"),
+        ),
         sa.Column("report_id", sa.Uuid(), nullable=True),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),

@@ -20,12 +20,12 @@ depends_on: str | None = None
 SERVICE = {
     "absences": "SELECT, INSERT",
     "access_codes": "SELECT, INSERT, UPDATE (ended_at)",
-    "agreements": "SELECT, INSERT, UPDATE (text, superseded_at, purged_at)",
+    "agreements": "SELECT, INSERT, UPDATE (text, superseded_at, purged_at, superseded_version)",
     "approvals": "SELECT, INSERT, UPDATE (given_by)",
     "assignments": "SELECT, INSERT, UPDATE (state, conflicts, answered_at, notes_destroyed_at)",
     "attendances": "SELECT, INSERT",
     "attendees": "SELECT, INSERT, UPDATE (name, confirmed_at)",
-    "cases": "SELECT, INSERT, UPDATE (state, coordinator, closed_at, agreement_reached, lapse_reason, version)",
+    "cases": "SELECT, INSERT, UPDATE (state, coordinator, closed_at, agreement_reached, lapse_reason, version, closed_version)",
     "chain_heads": "SELECT, INSERT, UPDATE (sequence, link)",
     "complaints": "SELECT, INSERT, UPDATE (narrative, incident_on, incident_place, precinct, allegations, crime_alleged, serious_injury, litigation_pending, pending_case_filed_on, officer_is_witness, rank_initiated)",
     "consents": "SELECT, INSERT",
@@ -40,7 +40,7 @@ SERVICE = {
     "legal_holds": "SELECT, INSERT, UPDATE (lifted_at, lifted_by)",
     "mandatory_reports": "SELECT, INSERT, UPDATE (state, decided_at, decided_by_role, decided_by, drop_reason)",
     "mediators": "SELECT, INSERT, UPDATE (name, subject, employee_number, employee_number_index, email, phone, languages, active)",
-    "participants": "SELECT, INSERT, UPDATE (standing, asked_at, left_at)",
+    "participants": "SELECT, INSERT, UPDATE (standing, asked_at, left_at, left_version)",
     "parties": "SELECT, INSERT, UPDATE (name, employee_number, employee_number_index, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email)",
     "parts": "SELECT, INSERT, UPDATE (disposition, agreement_reached)",
     "pauses": "SELECT, INSERT",
@@ -95,11 +95,11 @@ PARTY = {
         f"id {PARTIES}",
     ),
     "cases": (
-        "id, complaint_id, attempt, state, requested_on, due_on, opened_at, closed_at",
+        "id, complaint_id, attempt, state, requested_on, due_on, opened_at, closed_at, closed_version",
         f"id {CASES}",
     ),
     "participants": (
-        "case_id, party_id, side, standing, joined_at, asked_at, left_at",
+        "case_id, party_id, side, standing, joined_at, asked_at, left_at, joined_version, left_version",
         f"party_id {PARTIES} AND (side = 'complainant' OR asked_at IS NOT NULL)",
     ),
     # The others, through the parents of those two tables: fewer columns, and policies of their own.
@@ -152,7 +152,7 @@ PARTY = {
     "agreements": (
         (
             "id, case_id, kind, number, template_version, languages, text, sha256, terms_confidential, made_at, "
-            "superseded_at, purged_at"
+            "superseded_at, purged_at, version, superseded_version"
         ),
         (
             f"case_id {SHARED} OR EXISTS "
@@ -161,28 +161,29 @@ PARTY = {
     ),
     # From when it joined until it left, and of the close only that: repository/timeline.py says why.
     "facts": (
-        "position, id, kind, complaint_id, case_id, party_id, at",
+        "position, id, kind, complaint_id, case_id, party_id, version, at",
         f"""
         (kind IN ({SHOWN_TO_ITSELF}) AND party_id {PARTIES})
         OR (kind IN ({SHOWN_TO_ALL}) AND case_id {CASES} AND EXISTS (
             SELECT FROM participants own JOIN cases c ON c.id = own.case_id
             WHERE own.case_id = facts.case_id
-            AND (facts.kind = 'case.opened'
-                OR (facts.at > own.joined_at AND (own.left_at IS NULL OR facts.at < own.left_at)))
-            AND (facts.kind = 'case.closed' OR c.closed_at IS NULL OR facts.at < c.closed_at)))
+            AND (facts.kind = 'case.opened' OR (facts.version > own.joined_version
+                AND (own.left_version IS NULL OR facts.version < own.left_version)))
+            AND (facts.kind = 'case.closed' OR c.closed_version IS NULL OR facts.version < c.closed_version)))
         """,
     ),
     # Of its case and of itself; a complainant, also of the complaint. repository/readings.py says why not all of it.
     "readings": (
-        "position, at, complaint_id, case_id, party_id, by_role",
+        "position, at, complaint_id, case_id, party_id, attempt, version, by_role",
         """
         EXISTS (
             SELECT FROM participants own JOIN cases c ON c.id = own.case_id
-            WHERE c.complaint_id = readings.complaint_id AND readings.at >= c.opened_at
+            WHERE c.complaint_id = readings.complaint_id AND readings.attempt >= c.attempt
             AND (readings.case_id = c.id OR readings.party_id = own.party_id
                 OR (readings.case_id IS NULL AND readings.party_id IS NULL AND own.side = 'complainant'))
-            AND (readings.at < opened_until(own.case_id, own.party_id)
-                OR (readings.case_id = c.id AND readings.at > c.closed_at AND own.left_at IS NULL)))
+            AND (ARRAY[readings.attempt, readings.version] < opened_until(own.case_id, own.party_id)
+                OR (readings.case_id = c.id AND own.left_version IS NULL AND c.closed_version IS NOT NULL
+                    AND ARRAY[readings.attempt, readings.version] >= ARRAY[c.attempt, c.closed_version])))
         """,
     ),
 }

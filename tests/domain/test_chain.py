@@ -30,6 +30,7 @@ def entry(sequence: int, stream: UUID = CASE, **changes: object) -> Entry:
         case_id=stream,
         mediator_id=None,
         party_id=UUID(int=7),
+        version=3,
         at=str(NOON + sequence),
         by_role="intake",
         by="intake.1",
@@ -70,7 +71,7 @@ HEAD = head_of(WHOLE)
 
 def test_the_format_of_a_link_stays_what_it_is() -> None:
     """Links that were written once are compared for ever: this value was computed with sha256sum."""
-    assert link(START, entry(1)).hex() == "3a5800a135eca717a2f88540363bf830d9a3fbf44a426a190bd91c5065722fdd"
+    assert link(START, entry(1)).hex() == "91a791a98dafa5d60f0efd77237d8a43da8c43445277c7218e33f922a5117679"
     assert fits(START, WHOLE[0])
 
 
@@ -84,7 +85,7 @@ def test_a_link_is_the_hash_of_the_text_that_the_format_says() -> None:
     text = (
         '[1, "ab", "00000000-0000-0000-0000-000000000001", 1, 101, "00000000-0000-0000-0000-0000000003e9", '
         '"party.asked", null, "00000000-0000-0000-0000-000000000001", null, "00000000-0000-0000-0000-000000000007", '
-        '1772481600000001, "intake", "intake.1", {"c": "ñ", "aa": {"z": 1, "é": 2, "abc": 3}, "zz": 0}]'
+        '3, 1772481600000001, "intake", "intake.1", {"c": "ñ", "aa": {"z": 1, "é": 2, "abc": 3}, "zz": 0}]'
     )
     fact = entry(1, data='{"aa": {"abc": 3, "z": 1, "é": 2}, "zz": 0, "c": "ñ"}')
     assert link(b"\xab", fact) == sha256(text.encode()).digest()
@@ -102,6 +103,7 @@ def test_a_link_is_the_hash_of_the_text_that_the_format_says() -> None:
         {"case_id": None},
         {"mediator_id": CASE},
         {"party_id": None},
+        {"version": 4},
         {"at": str(NOON)},
         {"by_role": "director"},
         {"by": "intake.2"},

@@ -72,7 +72,7 @@ async def scene(
 def _a_minor_alone(scene: Scene) -> tuple[str, Row]:
     shown = {"disclosure_sha256": scene.story.office.disclosure, "channel": "portal", "decision": "agreed"}
     minor = UUID(scene.story.complainants[0].party_id)
-    return "consents", scene.said("complainant", str(minor), party_id=minor, **shown)
+    return "consents", scene.said("complainant", str(minor), party_id=minor, version=9, **shown)
 
 
 def _a_withdrawal_outside_a_session(scene: Scene) -> tuple[str, Row]:
@@ -81,7 +81,7 @@ def _a_withdrawal_outside_a_session(scene: Scene) -> tuple[str, Row]:
 
 
 def _something_in_a_case_that_was_proposed(scene: Scene) -> tuple[str, Row]:
-    return "facts", scene.said("mediator", scene.subject, kind="session.scheduled", data={})
+    return "facts", scene.said("mediator", scene.subject, kind="session.scheduled", version=9, data={})
 
 
 WRONG: Final[dict[str, Callable[[Scene], tuple[str, Row]]]] = {

@@ -183,8 +183,8 @@ async def test_an_officer_is_not_contacted_before_a_complainant_has_agreed(offic
 
 LAPSED = text(
     """
-    INSERT INTO facts (id, kind, case_id, party_id, data, at, by_role, by)
-    VALUES (gen_random_uuid(), 'party.lapsed', :case_id, cast(:party_id AS uuid),
+    INSERT INTO facts (id, kind, case_id, version, party_id, data, at, by_role, by)
+    VALUES (gen_random_uuid(), 'party.lapsed', :case_id, 9, cast(:party_id AS uuid),
         jsonb_build_object('party_id', cast(:party_id AS uuid), 'reason', cast(:reason AS text)), now(), 'director', '')
     """
 )

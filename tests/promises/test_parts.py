@@ -352,20 +352,28 @@ UPDATES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "a case closes with an open part": (
         "concluded",
-        ("UPDATE cases SET state = 'mediated', closed_at = now(), agreement_reached = false WHERE id = :case",),
+        (
+            (
+                "UPDATE cases SET state = 'mediated', closed_at = now(), closed_version = version, "
+                "agreement_reached = false WHERE id = :case"
+            ),
+        ),
     ),
     "a case is mediated of which no part is": (
         "ready",
         (
             "UPDATE parts SET disposition = 'returned_to_investigation' WHERE case_id = :case",
-            "UPDATE cases SET state = 'mediated', closed_at = now(), agreement_reached = false WHERE id = :case",
+            (
+                "UPDATE cases SET state = 'mediated', closed_at = now(), closed_version = version, "
+                "agreement_reached = false WHERE id = :case"
+            ),
         ),
     ),
     "somebody leaves and the part stays open": (
         "ready",
         (
             (
-                "UPDATE participants SET standing = 'withdrawn', left_at = now() "
+                "UPDATE participants SET standing = 'withdrawn', left_at = now(), left_version = 99 "
                 "WHERE case_id = :case AND side = 'officer'"
             ),
         ),
@@ -388,7 +396,12 @@ UPDATES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "a resolution that both signed is replaced": (
         "resolved",
-        ("UPDATE agreements SET superseded_at = now() WHERE case_id = :case AND kind = 'resolution'",),
+        (
+            (
+                "UPDATE agreements SET superseded_at = now(), superseded_version = 99 "
+                "WHERE case_id = :case AND kind = 'resolution'"
+            ),
+        ),
     ),
 }
 """What goes against the rules, and in which state of a case; the last statement is the one that does."""

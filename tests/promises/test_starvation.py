@@ -114,8 +114,8 @@ async def city(run: Run, keys: Path, server_url: str, as_owner: Callable[[Settin
             await connection.exec_driver_sql("ALTER TABLE cases DISABLE TRIGGER USER")
             await connection.execute(
                 text(
-                    "UPDATE cases SET state = 'ready', closed_at = NULL, agreement_reached = NULL "
-                    "FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n "
+                    "UPDATE cases SET state = 'ready', closed_at = NULL, closed_version = NULL, "
+                    "agreement_reached = NULL FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n "
                     "WHERE cases.id = md5('case ' || n)::uuid"
                 ),
                 {"first": OF_FIRST + OF_SECOND + 1, "last": cases},

@@ -126,7 +126,14 @@ async def test_any_json_is_linked_alike_by_the_database_and_the_domain(
 ) -> None:
     dice = dice_of(SEED)
     story = await module_office.file()
-    row = {"kind": "made.up", "case_id": UUID(story.case_id), "at": NOON, "by_role": "intake", "by": "intake.1"}
+    row = {
+        "kind": "made.up",
+        "case_id": UUID(story.case_id),
+        "version": 9,
+        "at": NOON,
+        "by_role": "intake",
+        "by": "intake.1",
+    }
     async with module_database.transaction() as connection:
         await connection.execute(insert(t.facts), [{**row, "id": uuid4(), "data": _anything(dice)} for _ in range(300)])
         assert await examined(connection) == []
@@ -169,7 +176,7 @@ async def test_whoever_names_a_place_in_the_chain_is_given_the_next_one(
     module_office: Office, module_database: RolledBackDatabase
 ) -> None:
     story = await module_office.file()
-    row = {"id": uuid4(), "kind": "made.up", "case_id": UUID(story.case_id), "data": {}, "at": NOON}
+    row = {"id": uuid4(), "kind": "made.up", "case_id": UUID(story.case_id), "version": 9, "data": {}, "at": NOON}
     async with module_database.transaction() as connection:
         forged = {"sequence": 1, "link": b"forged", "by_role": "intake", "by": "intake.1"}
         await connection.execute(insert(t.facts).values(**row, **forged))
@@ -211,11 +218,16 @@ class Owner:
             value = None if fact["party_id"] else next(each["party_id"] for each in self.facts if each["party_id"])
         elif column in {"id", "position"}:
             value = uuid4() if column == "id" else 10**9 + self.dice.randrange(10**6)
+        elif column == "version":
+            # NULL where it belongs to no case, and nowhere else: PostgreSQL refuses the rest itself.
+            fact = self.dice.choice([each for each in self.facts if each["version"]])
+            value = fact["version"] + self.dice.choice([-1, 1, 10])
         elif column == "by_role" and value == fact["by_role"]:
             value = "director" if fact["by_role"] != "director" else "intake"
         elif value == fact[column]:
             value = f"{value}x"
-        await self.set(fact, **{column: value})
+        moved = {"version": 1} if column == "case_id" and fact["case_id"] is None else {}  # what has a case has one
+        await self.set(fact, **{column: value}, **moved)
 
     async def edits_the_body(self) -> None:
         fact = self.dice.choice([each for each in self.facts if each["data"]])

@@ -69,7 +69,7 @@ ROWS: Final[dict[str, Row]] = {
         "requested_on": TODAY,
         "due_on": TODAY,
         "opened_at": NOW,
-        "version": 0,
+        "version": 9,
     },
     "parties": {
         "id": ROSA,
@@ -92,6 +92,7 @@ ROWS: Final[dict[str, Row]] = {
         "sha256": SHA,
         "terms_confidential": False,
         "made_at": NOW,
+        "version": 2,
     },
     "approvals": {
         "id": OTHER,
@@ -100,6 +101,7 @@ ROWS: Final[dict[str, Row]] = {
         "given_by": "Capt. Jo Reyes",
         "given_on": TODAY,
         "channel": "email",
+        "version": 2,
         **OF_CASE,
     },
     "assignments": {
@@ -112,7 +114,7 @@ ROWS: Final[dict[str, Row]] = {
         "proposed_at": NOW,
     },
     "chain_heads": {"stream": OTHER, "sequence": 1, "link": b"1" * 32},
-    "facts": {"id": OTHER, "kind": "case.opened", "data": {}, **OF_CASE},
+    "facts": {"id": OTHER, "kind": "case.opened", "data": {}, "version": 1, **OF_CASE},
     "erasures": {
         "id": OTHER,
         "party_id": ROSA,
@@ -146,6 +148,7 @@ ROWS: Final[dict[str, Row]] = {
         "side": "complainant",
         "standing": "waiting",
         "joined_at": NOW,
+        "joined_version": 1,
     },
     "parts": {"case_id": CASE, "complainant_id": ROSA, "officer_id": DALE, "disposition": "in_mediation"},
     "pauses": {"id": OTHER, "reason": "leave", "starts_on": TODAY, "ends_on": TODAY, **OF_CASE},
@@ -155,6 +158,8 @@ ROWS: Final[dict[str, Row]] = {
         "purpose": "casework",
         "complaint_id": COMPLAINT,
         "case_id": CASE,
+        "attempt": 1,
+        "version": 9,
         **BY,
     },
     "screenings": {
@@ -164,6 +169,7 @@ ROWS: Final[dict[str, Row]] = {
         "outcome": "pass",
         "eligible": True,
         "overridden": False,
+        "version": 2,
         **OF_CASE,
     },
     "sessions": {
@@ -200,6 +206,7 @@ ROWS: Final[dict[str, Row]] = {
         "decision": "agreed",
         "disclosure_sha256": SHA,
         "channel": "phone",
+        "version": 3,
         **OF_CASE,
     },
     "guardian_consents": {
@@ -230,16 +237,18 @@ ANOTHER: Final[dict[str, Row]] = {
     "tries": {"what": "filing"},
     "idempotency_keys": {"key_sha256": "b" * 64},
     "mediators": {"subject": "m.other", "employee_number_index": None},
-    "cases": {"attempt": 2, "state": "withdrawn", "closed_at": NOW},
+    "cases": {"attempt": 2, "state": "withdrawn", "closed_at": NOW, "closed_version": 9},
     "parties": {},
     "access_codes": {"lookup": "two", "ended_at": NOW},
-    "agreements": {"number": 2, "superseded_at": NOW},
+    "agreements": {"number": 2, "superseded_at": NOW, "superseded_version": 4},
     "chain_heads": {"stream": LATE},
     "assignments": {"state": "declined", "answered_at": NOW},
     "erasures": {"state": "approved", "decided_at": NOW, "decided_by": "director.1"},
     "participants": {"party_id": LATE},
     "sessions": {"state": "cancelled"},
     "session_officers": {"party_id": LATE, "employee_number_index": None},
+    "approvals": {"version": 3},
+    "screenings": {"version": 3},
     "absences": {"party_id": DALE},
     "attendances": {"seat_id": DALE},
     "parts": {"officer_id": KIM},
@@ -255,6 +264,7 @@ FILED: Final[Row] = {
     "decided_by_role": "director",
     "decided_by": "director.1",
 }
+UNSEEN: Final[Row] = {"attempt": None, "version": None}
 BARE: Final = Ciphertext("It rained.")
 """What somebody writes who is not the service: the type lets it pass, and it is not sealed."""
 NOBODY: Final[Row] = {"by_role": "nobody"}
@@ -328,13 +338,17 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_signatures_signer_role": ("signatures", {"signer_role": "journalist"}),
     "ck_withdrawals_channel": ("withdrawals", {"channel": "pigeon"}),
     # a case is closed, and mediated, all at once or not at all
-    "ck_cases_closed_at": ("cases", {"closed_at": None}),
+    "ck_cases_closed_at": ("cases", {"closed_at": None, "closed_version": None}),
+    "ck_cases_closed_version": ("cases", {"closed_version": None}),
+    "ck_cases_version": ("cases", {"closed_version": 10}),
     "ck_cases_agreement_reached": ("cases", {"agreement_reached": True}),
     "ck_cases_attempt": ("cases", {"attempt": 11}),
     "ck_cases_due_on": ("cases", {"due_on": TODAY - timedelta(days=1)}),
     # who has answered was asked, and who has left did so at some time
     "ck_participants_asked_first": ("participants", {"standing": "agreed"}),
     "ck_participants_left_at": ("participants", {"standing": "withdrawn"}),
+    "ck_participants_left_version": ("participants", {"standing": "withdrawn", "left_at": NOW}),
+    "ck_participants_joined_first": ("participants", {"standing": "withdrawn", "left_at": NOW, "left_version": 1}),
     "ck_parties_minor_is_complainant": ("parties", {"side": "officer", "minor": True}),
     "ck_parties_officer_fields": ("parties", {"employee_number": "4711"}),
     # an override is a director's, with a reason
@@ -356,13 +370,18 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_assignments_had_notes": ("assignments", {"notes_destroyed_at": NOW}),
     "ck_attendees_interpreter_language": ("attendees", {"role": "interpreter"}),
     "ck_chain_heads_link": ("chain_heads", {"link": b"1"}),
-    "ck_facts_subject": ("facts", {"case_id": None}),
+    "ck_facts_subject": ("facts", {"case_id": None, "version": None}),
+    # what a command did has the version that it made of the case
+    "ck_facts_version": ("facts", {"version": None}),
+    "ck_agreements_superseded_version": ("agreements", {"superseded_version": None}),
+    "ck_agreements_superseded_later": ("agreements", {"superseded_version": 2}),
+    "ck_readings_seen": ("readings", {"version": None}),
     "ck_tries_what": ("tries", {"what": "x"}),
     "ck_tries_number": ("tries", {"number": 0}),
     "ck_idempotency_keys_anonymous": ("idempotency_keys", {"caller": "public:public"}),
     "ck_idempotency_keys_answered": ("idempotency_keys", {"status": 201}),
     "ck_pauses_ends_on": ("pauses", {"ends_on": TODAY - timedelta(days=1)}),
-    "ck_readings_subject": ("readings", {"complaint_id": None}),
+    "ck_readings_subject": ("readings", {"complaint_id": None, "attempt": None, "version": None}),
     "ck_sessions_ended_has_reason": ("sessions", {"state": "ended"}),
     # a session has a sensible length and somewhere to go, and is not held hours before its time
     "ck_sessions_length": ("sessions", {"during": Range(NOW, NOW + timedelta(minutes=14))}),
@@ -393,10 +412,12 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "uq_absences_session_id_party_id": ("absences", {"party_id": ROSA}),
     "uq_access_codes_live": ("access_codes", {"ended_at": None}),
     "uq_agreements_case_id_kind_number": ("agreements", {"number": 1}),
-    "uq_agreements_current": ("agreements", {"superseded_at": None}),
+    "uq_agreements_current": ("agreements", {"superseded_at": None, "superseded_version": None}),
+    "uq_approvals_case_id_version": ("approvals", {"version": 2}),
+    "uq_screenings_case_id_version": ("screenings", {"version": 2}),
     "uq_assignments_live": ("assignments", {"state": "accepted"}),
     "uq_cases_complaint_id_attempt": ("cases", {"attempt": 1}),
-    "uq_cases_open": ("cases", {"state": "ready", "closed_at": None}),
+    "uq_cases_open": ("cases", {"state": "ready", "closed_at": None, "closed_version": None}),
     "uq_complaints_by_external_reference": ("complaints", {"external_reference": "X-1"}),
     "uq_complaints_reference": ("complaints", {"reference": "2026-000001"}),
     "uq_consents_case_id_party_id": ("consents", {"party_id": ROSA}),
@@ -564,12 +585,12 @@ async def test_the_row_is_refused_by_its_constraint(service: AsyncConnection, co
     ("table", "more"),
     [
         ("facts", {}),
-        ("facts", {"case_id": None, "complaint_id": COMPLAINT}),
-        ("facts", {"case_id": None, "party_id": ROSA}),
+        ("facts", {"case_id": None, "version": None, "complaint_id": COMPLAINT}),
+        ("facts", {"case_id": None, "version": None, "party_id": ROSA}),
         ("readings", {}),
-        ("readings", {"complaint_id": None}),
-        ("readings", {"complaint_id": None, "case_id": None, "party_id": ROSA}),
-        ("readings", {"complaint_id": None, "case_id": None, "listed": [CASE]}),
+        ("readings", {"complaint_id": None, **UNSEEN}),
+        ("readings", {"complaint_id": None, **UNSEEN, "case_id": None, "party_id": ROSA}),
+        ("readings", {"complaint_id": None, **UNSEEN, "case_id": None, "listed": [CASE]}),
     ],
 )
 async def test_what_tells_of_a_report_names_nothing_that_leads_there(
@@ -579,9 +600,9 @@ async def test_what_tells_of_a_report_names_nothing_that_leads_there(
     with pytest.raises(IntegrityError) as caught:
         async with service.begin_nested():
             await _insert(service, table, _second(table, {"report_id": REPORT, **more}))
-    alone: Row = {"report_id": REPORT, "case_id": None}
+    alone: Row = {"report_id": REPORT, "case_id": None, "version": None}
     if table == "readings":
-        alone["complaint_id"] = None
+        alone |= {"complaint_id": None, **UNSEEN}
     await _insert(service, table, _second(table, alone))
 
     assert constraint_of(caught.value) == f"ck_{table}_subject"

@@ -186,7 +186,8 @@ async def test_those_who_take_part_see_each_other_when_the_domain_says_so(place:
             )
         await connection.execute(
             text(
-                "UPDATE cases SET state = :state, closed_at = CASE WHEN :open THEN NULL ELSE opened_at END "
+                "UPDATE cases SET state = :state, closed_at = CASE WHEN :open THEN NULL ELSE opened_at END, "
+                "closed_version = CASE WHEN :open THEN NULL ELSE version END "
                 "FROM parties p WHERE p.id = :party AND cases.complaint_id = p.complaint_id"
             ).bindparams(state=state.value, open=state.is_open, party=actor.party_id)
         )

@@ -7,7 +7,7 @@ from who it is, and from the domain's own words for when those who take part see
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -29,26 +29,26 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     name: tuple(columns.split())
     for name, columns in {
         "agreements": "id case_id kind number template_version languages text sha256 terms_confidential made_at "
-        "superseded_at purged_at",
+        "superseded_at purged_at version superseded_version",
         "assignments": "case_id mediator_id state",
         "attendees": "id case_id role language for_party_id added_at confirmed_at",
-        "cases": "id complaint_id attempt state requested_on due_on opened_at closed_at",
+        "cases": "id complaint_id attempt state requested_on due_on opened_at closed_at closed_version",
         "complaints": "id reference filed_at incident_on allegations interested_in_mediation",
         "consents": "id case_id party_id decision disclosure_sha256 channel guardian_consent_id at",
         "guardian_consents": "id case_id party_id disclosure_sha256 channel at",
         "data_keys": "id key_id wrapped",
         "disclosures": "sha256 version language body",
-        "facts": "position id kind complaint_id case_id party_id at",
+        "facts": "position id kind complaint_id case_id party_id version at",
         "fellow_participants": "case_id party_id side standing joined_at",
         "fellow_parties": "id side name",
         "mediators": "id name",
-        "participants": "case_id party_id side standing joined_at asked_at left_at",
+        "participants": "case_id party_id side standing joined_at asked_at left_at joined_version left_version",
         "parties": "id complaint_id side name employee_number employee_number_index unit phone email "
         "postal_address safe_contact language "
         "interpreter_language accommodations minor guardian_name guardian_relation guardian_phone guardian_email "
         "added_at",
         "parts": "case_id complainant_id officer_id disposition",
-        "readings": "position at complaint_id case_id party_id by_role",
+        "readings": "position at complaint_id case_id party_id attempt version by_role",
         "sessions": "id case_id mediator_id state during mode place link",
         "signatures": "id agreement_id signer_role signer_id at",
         "withdrawals": "id case_id party_id channel at",
@@ -380,27 +380,27 @@ class Truth:
 
     def _is_open(self, reading: Row, seat: Row, case: Row) -> bool:
         """Whether a reading may be shown to who has this seat in this case: the rule of repository/readings.py."""
-        at, left = _instant(reading["at"]), seat["left_at"]
+        seen, left = (reading["attempt"], reading["version"]), seat["left_version"]
         of_case, of_party = reading["case_id"] == case["id"], reading["party_id"] == seat["party_id"]
         of_complaint = reading["case_id"] is reading["party_id"] is None and seat["side"] == "complainant"
-        if reading["complaint_id"] != case["complaint_id"] or at < _instant(case["opened_at"]):
+        if reading["complaint_id"] != case["complaint_id"] or seen[0] < case["attempt"]:  # type: ignore[operator]
             return False
         if not (of_case or of_party or of_complaint):
             return False
-        asked = [s["asked_at"] for s in self.rows["participants"] if s["case_id"] == case["id"] and s["asked_at"]]
+        of_it = [fact for fact in self.rows["facts"] if fact["case_id"] == case["id"]]
+        asked = [_place(case, fact["version"]) for fact in of_it if fact["kind"] == "party.asked"]
         ready = [
-            _instant(fact["at"])
-            for fact in self.rows["facts"]
-            if fact["case_id"] == case["id"]
-            and fact["kind"] == "case.moved"
-            and "'target': 'ready'" in str(fact["data"])
+            fact["version"]
+            for fact in of_it
+            if fact["kind"] == "case.moved" and "'target': 'ready'" in str(fact["data"])
         ]
-        known = [each for each in ready if each > _instant(seat["joined_at"]) and (not left or each < _instant(left))]
-        if not asked or at < min(map(_instant, asked)) or any(at < each for each in known):
+        here = [v for v in ready if v > seat["joined_version"] and (not left or v < left)]  # type: ignore[operator]
+        if not asked or seen < min(asked) or any(seen < _place(case, version) for version in here):
             return True
         if "closed_mediated" in self._dispositions(seat):
             return True
-        return of_case and left is None and case["closed_at"] is not None and at > _instant(case["closed_at"])
+        closed = case["closed_version"]
+        return of_case and left is None and closed is not None and seen >= _place(case, closed)
 
     def words(self) -> set[str]:
         """Every id and every text in the database: what tells one row from another."""
@@ -436,14 +436,14 @@ def _is(actor: Actor, party: Row) -> bool:
 
 
 def _while_here(fact: Row, seat: Row, case: Row) -> bool:
-    at, joined, left, closed = fact["at"], seat["joined_at"], seat["left_at"], case["closed_at"]
-    here = fact["kind"] == "case.opened" or (at > joined and (left is None or at < left))  # type: ignore[operator]
-    return here and (fact["kind"] == "case.closed" or closed is None or at < closed)  # type: ignore[operator]
+    of, joined, left, closed = fact["version"], seat["joined_version"], seat["left_version"], case["closed_version"]
+    here = fact["kind"] == "case.opened" or (of > joined and (left is None or of < left))  # type: ignore[operator]
+    return here and (fact["kind"] == "case.closed" or closed is None or of < closed)  # type: ignore[operator]
 
 
-def _instant(value: object) -> datetime:
-    assert isinstance(value, datetime)
-    return value
+def _place(case: Row, version: object) -> tuple[object, object]:
+    """A command of a case in the order of all that became of its complaint."""
+    return case["attempt"], version
 
 
 def _words(row: Row) -> set[str]:

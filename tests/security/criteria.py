@@ -59,6 +59,7 @@ LOG: Final = "tests/promises/test_log.py"
 ERASURE: Final = "tests/promises/test_erasure.py"
 STRANGERS: Final = "tests/promises/test_strangers.py"
 WEAK_SETTINGS: Final = "tests/promises/test_settings_that_weaken.py"
+ORDER: Final = "tests/promises/test_order.py"
 STARVATION: Final = "tests/promises/test_starvation.py"
 PARTS: Final = "tests/promises/test_parts.py"
 
@@ -542,6 +543,22 @@ CRITERIA: Final = (
             f"{LOG}::test_of_an_exception_the_class_alone_is_logged",
         ),
         (f"{LOG}::test_the_formatter_of_the_standard_library_would_show_it",),
+    ),
+    Criterion(
+        141,
+        "What somebody who left sees, and which record a command made, follows the order of events, and no clock.",
+        "Two hosts on one database, one clock 20 seconds behind; 100 leave while sessions are scheduled and cancelled.",
+        (
+            f"{ORDER}::test_no_leaver_sees_what_was_scheduled_after_leaving",
+            f"{ORDER}::test_who_left_sees_no_session_that_a_host_with_a_clock_behind_scheduled_afterwards",
+            f"{ORDER}::test_the_close_is_the_last_that_a_party_sees_whatever_the_clocks_say",
+            f"{ORDER}::test_each_command_on_a_case_has_one_version_and_they_follow_each_other",
+            f"{ORDER}::test_who_left_is_not_told_that_the_text_was_superseded_afterwards",
+            f"{ORDER}::test_an_approval_that_a_host_with_a_clock_behind_records_is_answered_with_itself",
+            f"{ORDER}::test_a_screening_that_a_host_with_a_clock_behind_records_is_answered_and_listed_last",
+            f"{ORDER}::test_a_reading_is_shown_by_what_was_seen_and_not_by_the_reader_s_clock",
+        ),
+        (f"{ORDER}::test_by_the_clocks_of_hosts_they_would",),
     ),
     Criterion(
         142,

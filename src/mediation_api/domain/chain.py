@@ -5,14 +5,15 @@ fact as it is written (migrations, `link_fact`); this file computes the same lin
 
 **What is linked**, format 1: SHA-256 over this JSON list in UTF-8,
 
-    [1, previous link, stream, sequence, position, id, kind, complaint, case, mediator, party, at, role, subject, data]
+    [1, previous link, stream, sequence, position, id, kind, complaint, case, mediator, party, version, at, role,
+     subject, data]
 
 The stream is the report's id, or else the case's, the complaint's, the mediator's. A fact about a report names no other
-subject, so that it stands in no case's stream. Links are lower-case hex, "" before the first. Ids are lower-case UUIDs,
-or null. `at` is in whole microseconds since 1970 (UTC). The list is written as PostgreSQL prints jsonb: a blank after
-each comma and colon, the names of an object by their length in bytes and then bytewise, control characters, quotes and
-backslashes escaped, nothing else. There are no fractions: numbers are integers. Another format would begin with another
-number.
+subject, so that it stands in no case's stream. The version is that of the case, which the command made; null elsewhere.
+Links are lower-case hex, "" before the first. Ids are lower-case UUIDs, or null. `at` is in whole microseconds since
+1970 (UTC). The list is written as PostgreSQL prints jsonb: a blank after each comma and colon, the names of an object
+by their length in bytes and then bytewise, control characters, quotes and backslashes escaped, nothing else. There are
+no fractions: numbers are integers. Another format would begin with another number.
 
 **What a link may hold.** A fact holds ids, codes, dates, hashes and names of fields; who said it is a token's subject.
 No name, narrative, reason, place or text is ever in one (`facts.Private`, and a test). So the link covers the fact as
@@ -56,6 +57,7 @@ class Entry:
     case_id: UUID | None
     mediator_id: UUID | None
     party_id: UUID | None
+    version: int | None
     at: str
     by_role: str
     by: str
@@ -135,6 +137,7 @@ def link(previous: bytes, entry: Entry) -> bytes:
         str(entry.id),
         entry.kind,
         *(None if each is None else str(each) for each in subject),
+        entry.version,
         int(entry.at),
         entry.by_role,
         entry.by,

@@ -52,7 +52,7 @@ def _one(kind: Kind) -> AnySelect:
 
 @cache
 def _of_case(kind: Kind) -> AnySelect:
-    return _agreements(kind).where(t.agreements.c.case_id == WANTED).order_by(t.agreements.c.made_at, t.agreements.c.id)
+    return _agreements(kind).where(t.agreements.c.case_id == WANTED).order_by(t.agreements.c.version, t.agreements.c.id)
 
 
 def _agreements(kind: Kind) -> AnySelect:
@@ -80,8 +80,8 @@ def _agreements(kind: Kind) -> AnySelect:
             .exists()
             .correlate(t.agreements, t.signatures),
         )
-        left_at = own.with_only_columns(t.participants.c.left_at).scalar_subquery()
-        before_leaving = case((or_(left_at.is_(None), a.superseded_at < left_at), a.superseded_at))
+        left = own.with_only_columns(t.participants.c.left_version).scalar_subquery()
+        before_leaving = case((or_(left.is_(None), a.superseded_version < left), a.superseded_at))
         # Who signed keeps the text that binds them, also after leaving.
         bound = and_(own.exists(), own_signature.exists())
         return shared.add_columns(

@@ -144,7 +144,7 @@ def _events() -> AnySelect:
     complaint = select(of_case.complaint_id).where(of_case.id == f.case_id).scalar_subquery()
     subject = func.coalesce(f.report_id, complaint, f.case_id, f.complaint_id, f.mediator_id, _NOBODY)
     stream = func.coalesce(f.report_id, f.case_id, f.complaint_id, f.mediator_id, _NOBODY)
-    plain = (f.sequence, f.kind, f.complaint_id, f.case_id, f.mediator_id, f.at, f.by_role, f.by, f.data)
+    plain = (f.sequence, f.kind, f.complaint_id, f.case_id, f.mediator_id, f.version, f.at, f.by_role, f.by, f.data)
     body = _object({"stream": stream, **{column.name: column for column in plain}})
     return select(
         subject.label("subject"),

@@ -238,7 +238,7 @@ def _for_the_office() -> AnySelect:
     last_screening = (
         select(t.screenings.c.eligible.is_(None))
         .where(t.screenings.c.case_id == t.cases.c.id)
-        .order_by(t.screenings.c.at.desc())
+        .order_by(t.screenings.c.version.desc())
         .limit(1)
         .scalar_subquery()
     )

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
+    case,
     cast,
     column,
     func,
@@ -43,7 +44,7 @@ from mediation_api.repository import tables
 from mediation_api.repository.agreements import case_of_agreement
 from mediation_api.repository.batching import Change, together
 from mediation_api.repository.data_keys import OF_CASE, data_key
-from mediation_api.repository.effects import TELLING, case_columns, effects, row_of
+from mediation_api.repository.effects import TELLING, case_columns, effects, row_of, version_after
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation, sees_case
 from mediation_api.repository.recording import recorded
@@ -218,6 +219,9 @@ def said(
     }
 
 
+_SAID_OF_CASE: Final = bindparam("said_of_case", type_=Uuid)
+
+
 def _write_facts() -> Insert:
     f = tables.facts.c
     elements = func.jsonb_array_elements(bindparam("said_facts", type_=JSONB))
@@ -228,11 +232,13 @@ def _write_facts() -> Insert:
         "kind": fact["kind"].astext,
         "party_id": cast(fact["party_id"].astext, Uuid),
         "data": fact["data"],
+        # Of a case: the version that this command makes. Its facts have the same one, whatever the clocks of hosts say.
+        "version": case((_SAID_OF_CASE.is_not(None), version_after(_SAID_OF_CASE))),
         "at": bindparam("said_at", type_=f.at.type),
         "by_role": bindparam("said_by_role", type_=f.by_role.type),
         "by": bindparam("said_by", type_=f.by.type),
         "complaint_id": bindparam("said_of_complaint", type_=Uuid),
-        "case_id": bindparam("said_of_case", type_=Uuid),
+        "case_id": _SAID_OF_CASE,
         "mediator_id": bindparam("said_of_mediator", type_=Uuid),
         "report_id": bindparam("said_of_report", type_=Uuid),
     }
@@ -363,7 +369,7 @@ def _whole() -> AnySelect:
             {"approver": t.approvals.c.approver, "unit": t.approvals.c.unit},
             t.approvals.c.case_id == case_id,
             t.approvals.c.approved,
-            order_by=t.approvals.c.at,
+            order_by=t.approvals.c.version,
         ).label("approvals"),
         nested(
             {
@@ -494,5 +500,5 @@ def _agreements() -> AnyColumn:
             "signed_by": signed,
         },
         t.agreements.c.case_id == t.cases.c.id,
-        order_by=t.agreements.c.made_at,
+        order_by=t.agreements.c.version,
     ).label("agreements")

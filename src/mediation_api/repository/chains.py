@@ -70,6 +70,7 @@ def _facts_beside_heads() -> AnySelect:
             f.case_id,
             f.mediator_id,
             f.party_id,
+            f.version,
             at,
             f.by_role,
             f.by,

@@ -18,6 +18,7 @@ from mediation_api.domain.facts import CaseFact, Facts
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.values import AssignmentState, Decision, Disposition, Seat, SessionState, Side, Standing
 from mediation_api.repository import tables
+from mediation_api.repository.nesting import AnyColumn
 from mediation_api.repository.sealing import DataKey
 
 TELLING: Final = (
@@ -37,6 +38,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
     """The statements that write `fact` of this case, said by `by` at `at`. A `TELLING` one needs the data key."""
     said: dict[str, object] = {"at": at, "by_role": by.role, "by": by.subject}
     row = {"case_id": case_id, **said}
+    version = version_after(literal(case_id, Uuid))
     match fact:
         case facts.CaseOpened():
             yield _open(fact, at)
@@ -47,6 +49,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 side=fact.side,
                 standing=Standing.WAITING,
                 joined_at=at,
+                joined_version=version,
             )
         case facts.PartyAsked():
             yield _participant(case_id, fact.party_id).values(standing=Standing.ASKED, asked_at=at)
@@ -60,15 +63,15 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 channel=fact.channel,
             )
         case facts.ConsentGiven():
-            yield from _consent(fact, case_id, said)
+            yield from _consent(fact, case_id, said, version)
         case facts.PartyWithdrew():
             yield insert(tables.withdrawals).values(
                 **row, id=fact.withdrawal_id, party_id=fact.party_id, channel=fact.channel
             )
-            yield _left(case_id, fact.party_id, Standing.WITHDRAWN, at)
+            yield _left(case_id, fact.party_id, Standing.WITHDRAWN, at, version)
             yield _released(tables.session_officers.c.party_id == fact.party_id)
         case facts.PartyLapsed():
-            yield _left(case_id, fact.party_id, Standing.LAPSED, at)
+            yield _left(case_id, fact.party_id, Standing.LAPSED, at, version)
             yield _released(tables.session_officers.c.party_id == fact.party_id)
         case facts.ContactAttempted():
             yield insert(tables.contact_attempts).values(
@@ -102,6 +105,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 outcome=fact.screening.outcome,
                 eligible=fact.eligible,
                 overridden=fact.overridden,
+                version=version,
                 **_sealed(key, tables.screenings, fact.screening_id, reason=fact.reason),
             )
         case facts.ApprovalRecorded():
@@ -114,6 +118,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 given_on=fact.given_on,
                 channel=fact.channel,
                 **_sealed(key, tables.approvals, fact.approval_id, given_by=fact.given_by),
+                version=version,
             )
         case facts.TargetPaused():
             yield insert(tables.pauses).values(
@@ -210,7 +215,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             yield _session(fact.session_id).values(state=SessionState.MISSED)
             yield _released(tables.session_officers.c.session_id == fact.session_id)
         case facts.AgreementMade():
-            yield from _agreement(fact, case_id, key, at)
+            yield from _agreement(fact, case_id, key, at, version)
         case facts.AgreementSigned():
             yield insert(tables.signatures).values(
                 **said,
@@ -223,6 +228,16 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             )
         case _:
             assert_never(fact)
+
+
+def version_after(case_id: AnyColumn) -> AnyColumn:
+    """The version that the command at hand makes of a case: the order of all that happens to it.
+
+    The case is locked, and its row is changed by the last statement: until then it holds the version before. One that
+    is being opened is not to be seen yet.
+    """
+    before = select(tables.cases.c.version).where(tables.cases.c.id == case_id).scalar_subquery()
+    return func.coalesce(before, literal(0)) + literal(1)
 
 
 def case_columns(happened: Facts, at: datetime) -> dict[str, object]:
@@ -238,6 +253,7 @@ def case_columns(happened: Facts, at: datetime) -> dict[str, object]:
                 columns |= {
                     "state": fact.outcome,
                     "closed_at": at,
+                    "closed_version": tables.cases.c.version + 1,
                     "agreement_reached": fact.agreement_reached,
                     "lapse_reason": fact.lapse_reason,
                 }
@@ -276,7 +292,9 @@ def _shown(fact: facts.ConsentGiven | facts.GuardianConsented) -> Executable:
     return written.on_conflict_do_nothing()
 
 
-def _consent(fact: facts.ConsentGiven, case_id: UUID, said: dict[str, object]) -> Iterator[Executable]:
+def _consent(
+    fact: facts.ConsentGiven, case_id: UUID, said: dict[str, object], version: AnyColumn
+) -> Iterator[Executable]:
     yield _shown(fact)
     yield insert(tables.consents).values(
         **said,
@@ -287,14 +305,19 @@ def _consent(fact: facts.ConsentGiven, case_id: UUID, said: dict[str, object]) -
         disclosure_sha256=fact.disclosure_sha256,
         channel=fact.channel,
         guardian_consent_id=fact.guardian_consent_id,
+        version=version,
     )
     if fact.decision is Decision.AGREED:
         yield _participant(case_id, fact.party_id).values(standing=Standing.AGREED)
     else:
-        yield _participant(case_id, fact.party_id).values(standing=Standing.DECLINED, left_at=said["at"])
+        yield _participant(case_id, fact.party_id).values(
+            standing=Standing.DECLINED, left_at=said["at"], left_version=version
+        )
 
 
-def _agreement(fact: facts.AgreementMade, case_id: UUID, key: DataKey | None, at: datetime) -> Iterator[Executable]:
+def _agreement(
+    fact: facts.AgreementMade, case_id: UUID, key: DataKey | None, at: datetime, version: AnyColumn
+) -> Iterator[Executable]:
     agreements = tables.agreements
     yield (
         agreements.update()
@@ -303,7 +326,7 @@ def _agreement(fact: facts.AgreementMade, case_id: UUID, key: DataKey | None, at
             agreements.c.kind == fact.agreement_kind,
             agreements.c.superseded_at.is_(None),
         )
-        .values(superseded_at=at)
+        .values(superseded_at=at, superseded_version=version)
     )
     yield insert(agreements).values(
         id=fact.agreement_id,
@@ -316,6 +339,7 @@ def _agreement(fact: facts.AgreementMade, case_id: UUID, key: DataKey | None, at
         sha256=fact.sha256,
         terms_confidential=fact.terms_confidential,
         made_at=at,
+        version=version,
     )
 
 
@@ -347,9 +371,10 @@ def row_of(fact: CaseFact) -> Hashable:
     return getattr(fact, "party_id", None)
 
 
-def _left(case_id: UUID, party_id: UUID, standing: Standing, at: datetime) -> Update:
-    left_at = func.coalesce(tables.participants.c.left_at, at)
-    return _participant(case_id, party_id).values(standing=standing, left_at=left_at)
+def _left(case_id: UUID, party_id: UUID, standing: Standing, at: datetime, version: AnyColumn) -> Update:
+    p = tables.participants.c
+    first = {"left_at": func.coalesce(p.left_at, at), "left_version": func.coalesce(p.left_version, version)}
+    return _participant(case_id, party_id).values(standing=standing, **first)
 
 
 def _answered(assignment_id: UUID, state: AssignmentState, at: datetime) -> Update:

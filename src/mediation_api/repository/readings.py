@@ -4,7 +4,7 @@ from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Date, RowMapping, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ARRAY, Date, Integer, RowMapping, and_, case, cast, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -72,16 +72,19 @@ def _for_a_party(role: Role, zone: ZoneInfo) -> AnySelect:
         r.party_id == own.c.party_id,
         and_(r.case_id.is_(None), r.party_id.is_(None), own.c.side == Side.COMPLAINANT),
     )
-    until: AnyColumn = func.opened_until(own.c.case_id, own.c.party_id)
-    since_close = and_(r.case_id == c.id, r.at > c.closed_at, own.c.left_at.is_(None))
+    # In the order of the case's commands: by what whoever read it saw of them, and not by a clock.
+    seen = array([r.attempt, r.version])
+    until: AnyColumn = func.opened_until(own.c.case_id, own.c.party_id, type_=ARRAY(Integer))
+    closed = and_(c.closed_version.is_not(None), seen >= array([c.attempt, c.closed_version]))
+    since_close = and_(r.case_id == c.id, closed, own.c.left_version.is_(None))
     return (
         select(cast(func.timezone(zone.key, r.at), Date).label("on"), r.by_role, opened.label("opened"))
         .join(t.cases, r.complaint_id == c.complaint_id)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
         .where(
             c.id == WANTED,
-            r.at >= c.opened_at,
+            r.attempt >= c.attempt,
             concerns,
-            or_(r.at < until, since_close),
+            or_(seen < until, since_close),
         )
     )

@@ -56,9 +56,12 @@ def recorded(
         "case_id": nothing if case is None else case,
         "party_id": nothing if party is None else party,
     }
-    said = _said(kind)
-    opened = statement.with_only_columns(*said.values(), *columns.values(), maintain_column_froms=True)
-    return statement.add_cte(_written([*said, *columns], opened.order_by(None).limit(1)))
+    columns |= _said(kind)
+    labelled = (column.label(name) for name, column in columns.items())
+    found = statement.with_only_columns(*labelled, maintain_column_froms=True).order_by(None).limit(1).subquery("found")
+    seen = _seen(found.c.complaint_id)
+    opened: AnySelect = select(*(found.c[name] for name in columns), *seen.values())
+    return statement.add_cte(_written([*columns, *seen], opened))
 
 
 async def open_case(connection: AsyncConnection, case_id: UUID, reach: Reach) -> None:
@@ -111,6 +114,21 @@ def recorded_ids(kind: Kind) -> AnySelect:
     said = _said(kind)
     entry: AnySelect = select(*said.values(), SEEN)
     return select(literal(1)).add_cte(_written([*said, "listed"], entry))
+
+
+def _seen(complaint: AnyColumn) -> dict[str, AnyColumn]:
+    """How far the complaint had come for who reads: its latest case, and the version of that.
+
+    By this a reading stands before or after what happened in a case; the clocks of hosts would not tell.
+    """
+    latest = cases.alias("latest")
+    of_complaint = select(latest).where(latest.c.complaint_id == complaint).order_by(latest.c.attempt.desc()).limit(1)
+
+    def column(name: str) -> AnyColumn:
+        found = of_complaint.with_only_columns(latest.c[name]).correlate_except(latest).scalar_subquery()
+        return func.coalesce(found, literal(0))
+
+    return {name: column(name) for name in ("attempt", "version")}
 
 
 def _said(kind: Kind) -> dict[str, AnyColumn]:

@@ -11,7 +11,7 @@ from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened_columns
-from mediation_api.repository.nesting import AnySelect
+from mediation_api.repository.nesting import AnyColumn, AnySelect
 from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation, sees_case
 from mediation_api.repository.recording import recorded
 
@@ -50,21 +50,25 @@ class CaseRecords:
         """The attempts to reach parties, in the order they were recorded. Raises NotFound: not this case."""
         return await self._of(t.contact_attempts, case_id, reach)
 
-    async def consent_of(self, case_id: UUID, party_id: UUID, reach: Reach) -> RowMapping:
-        """The answer of one party. Raises NotFound."""
-        return _of_party(await self.consents(case_id, reach), party_id)
+    async def screening(self, case_id: UUID, screening_id: UUID, reach: Reach) -> RowMapping:
+        """One screening. Raises NotFound."""
+        return _one_of(await self.screenings(case_id, reach), screening_id)
+
+    async def consent(self, case_id: UUID, consent_id: UUID, reach: Reach) -> RowMapping:
+        """One answer. Raises NotFound."""
+        return _one_of(await self.consents(case_id, reach), consent_id)
 
     async def guardian_consent(self, case_id: UUID, guardian_consent_id: UUID, reach: Reach) -> RowMapping:
         """One consent of a guardian. Raises NotFound."""
-        return _of_id(await self.guardian_consents(case_id, reach), guardian_consent_id)
+        return _one_of(await self.guardian_consents(case_id, reach), guardian_consent_id)
 
     async def approval(self, case_id: UUID, approval_id: UUID, reach: Reach) -> RowMapping:
         """One approval. Raises NotFound."""
-        return _of_id(await self.approvals(case_id, reach), approval_id)
+        return _one_of(await self.approvals(case_id, reach), approval_id)
 
     async def withdrawal_of(self, case_id: UUID, party_id: UUID, reach: Reach) -> RowMapping:
-        """The withdrawal of one party. Raises NotFound."""
-        return _of_party(await self.withdrawals(case_id, reach), party_id)
+        """The withdrawal of one party, of which there is one. Raises NotFound."""
+        return _one_of(await self.withdrawals(case_id, reach), party_id, "party_id")
 
     async def disclosure(self, sha256: str) -> RowMapping:
         """A disclosure that somebody answered to, word for word. Raises NotFound."""
@@ -85,10 +89,10 @@ class CaseRecords:
 @cache
 def _of_case(records: Table, kind: Kind) -> AnySelect:
     belongs = records.c.case_id == t.cases.c.id
-    columns = opened_columns(records)
+    columns = opened_columns(records, but=frozenset({"version"}))
     if kind.relation is Relation.OWN:
         # Who of the staff wrote it down is not the party's to know.
-        columns = opened_columns(records, but=frozenset({"by", "by_role"}))
+        columns = opened_columns(records, but=frozenset({"by", "by_role", "version"}))
         own = own_participation(kind.role).where(
             t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
         )
@@ -98,20 +102,21 @@ def _of_case(records: Table, kind: Kind) -> AnySelect:
         .select_from(t.cases)
         .outerjoin(records, belongs)
         .where(t.cases.c.id == WANTED, sees_case(kind))
-        .order_by(records.c.at, records.c.id)
+        .order_by(*_order(records, kind))
     )
     return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
-def _of_party(rows: Sequence[RowMapping], party_id: UUID) -> RowMapping:
-    for row in rows:
-        if row["party_id"] == party_id:
-            return row
-    raise NotFound
+def _order(records: Table, kind: Kind) -> tuple[AnyColumn, ...]:
+    """Oldest first: in the order of the case's commands, where that is kept. Of its own, a party has one."""
+    if kind.relation is Relation.OWN:
+        return (records.c.id,)
+    return (records.c.version if "version" in records.c else records.c.at, records.c.id)
 
 
-def _of_id(rows: Sequence[RowMapping], id_: UUID) -> RowMapping:
+def _one_of(rows: Sequence[RowMapping], id_: UUID, name: str = "id") -> RowMapping:
+    """The row that is asked for, and never the first or the last of them: others may have written meanwhile."""
     for row in rows:
-        if row["id"] == id_:
+        if row[name] == id_:
             return row
     raise NotFound

@@ -57,7 +57,6 @@ OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
 
 NOT_COMPARED: Final[Mapping[Column[object], str]] = MappingProxyType(
     {
-        t.cases.c.version: "counts commands for entity tags; decides nothing",
         t.mediators.c.employee_number_index: "computed again from the employee number when that is opened",
         t.parties.c.employee_number_index: "computed again from the employee number when that is opened",
         t.session_officers.c.employee_number_index: "compared with that of the party",
@@ -90,6 +89,7 @@ class Event:
     complaint_id: str | None
     case_id: str | None
     mediator_id: str | None
+    version: int | None
     at: str
     by_role: str
     by: str
@@ -134,6 +134,8 @@ class Replay:
         """Take the next event. One that cannot be read, or of an unknown kind, is a problem."""
         try:
             _AFTER[event.kind](self, event)
+            if event.case_id is not None:
+                self.change(event, t.cases, (event.case_id,), version=event.version)
         except (AttributeError, KeyError, TypeError, ValueError):
             yield Problem(Flaw.UNLIKE_FACT, event.stream, event.sequence, event.kind)
 
@@ -302,14 +304,21 @@ def _state_moved(replay: Replay, e: Event) -> None:
 def _case_closed(replay: Replay, e: Event) -> None:
     reached, lapse = e["agreement_reached"], e["lapse_reason"]
     replay.change(
-        e, t.cases, (e.case_id,), state=e["outcome"], closed_at=e.at, agreement_reached=reached, lapse_reason=lapse
+        e,
+        t.cases,
+        (e.case_id,),
+        state=e["outcome"],
+        closed_at=e.at,
+        closed_version=e.version,
+        agreement_reached=reached,
+        lapse_reason=lapse,
     )
 
 
 @after(facts.PartyJoined)
 def _party_joined(replay: Replay, e: Event) -> None:
     seat = {"case_id": e.case_id, "party_id": e["party_id"], "side": e["side"]}
-    replay.add(e, t.participants, standing=Standing.WAITING.value, joined_at=e.at, **seat)
+    replay.add(e, t.participants, standing=Standing.WAITING.value, joined_at=e.at, joined_version=e.version, **seat)
 
 
 @after(facts.PartOpened)
@@ -343,8 +352,9 @@ def _release(replay: Replay, e: Event, **of: object) -> None:
 
 def _leave(replay: Replay, e: Event, standing: Standing) -> None:
     key = (e.case_id, e["party_id"])
-    left_at = replay.rows[t.participants.name][key].values["left_at"] or e.at
-    replay.change(e, t.participants, key, standing=standing.value, left_at=left_at)
+    before = replay.rows[t.participants.name][key].values
+    first = {"left_at": before["left_at"] or e.at, "left_version": before["left_version"] or e.version}
+    replay.change(e, t.participants, key, standing=standing.value, **first)
 
 
 @after(facts.GuardianConsented)
@@ -356,7 +366,7 @@ def _guardian_consented(replay: Replay, e: Event) -> None:
 @after(facts.ConsentGiven)
 def _consent_given(replay: Replay, e: Event) -> None:
     said = {name: e[name] for name in ("party_id", "decision", "disclosure_sha256", "channel", "guardian_consent_id")}
-    replay.add(e, t.consents, id=e["consent_id"], case_id=e.case_id, **said, **_who(e))
+    replay.add(e, t.consents, id=e["consent_id"], case_id=e.case_id, version=e.version, **said, **_who(e))
     if e["decision"] == Decision.AGREED:
         replay.change(e, t.participants, (e.case_id, e["party_id"]), standing=Standing.AGREED.value)
     else:
@@ -399,6 +409,7 @@ def _case_screened(replay: Replay, e: Event) -> None:
         eligible=e["eligible"],
         overridden=e["overridden"],
         reason=e.has("reason"),
+        version=e.version,
         **_who(e),
     )
 
@@ -407,7 +418,8 @@ def _case_screened(replay: Replay, e: Event) -> None:
 def _approval_recorded(replay: Replay, e: Event) -> None:
     said = {name: e[name] for name in ("approver", "approved", "unit", "given_on", "channel")}
     given_by = e.has("given_by")
-    replay.add(e, t.approvals, id=e["approval_id"], case_id=e.case_id, given_by=given_by, **said, **_who(e))
+    of = {"id": e["approval_id"], "case_id": e.case_id, "version": e.version}
+    replay.add(e, t.approvals, given_by=given_by, **of, **said, **_who(e))
 
 
 @after(facts.TargetPaused)
@@ -554,9 +566,10 @@ def _absence_recorded(replay: Replay, e: Event) -> None:
 def _agreement_made(replay: Replay, e: Event) -> None:
     kind = e["agreement_kind"]
     for before in replay.each(t.agreements, case_id=e.case_id, kind=kind, superseded_at=None):
-        before.set(e, {"superseded_at": e.at})
+        before.set(e, {"superseded_at": e.at, "superseded_version": e.version})
     said = {name: e[name] for name in ("number", "template_version", "languages", "sha256", "terms_confidential")}
-    replay.add(e, t.agreements, id=e["agreement_id"], case_id=e.case_id, kind=kind, text=True, made_at=e.at, **said)
+    made = {"id": e["agreement_id"], "made_at": e.at, "version": e.version}
+    replay.add(e, t.agreements, case_id=e.case_id, kind=kind, text=True, **made, **said)
 
 
 @after(facts.AgreementSigned)

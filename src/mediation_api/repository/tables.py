@@ -100,6 +100,11 @@ def _instant(name: str, *, nullable: bool = False) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
+def _version(name: str = "version", *, nullable: bool = False) -> Column[object]:
+    """Which command on the case it was: what the case's version became by it. One command, one version."""
+    return Column(name, Integer, nullable=nullable)
+
+
 def _case() -> Column[object]:
     return Column("case_id", Uuid, ForeignKey("cases.id"), nullable=False)
 
@@ -244,10 +249,13 @@ cases = Table(
     _instant("closed_at", nullable=True),
     Column("agreement_reached", Boolean),
     Column("lapse_reason", String),
-    Column("version", Integer, nullable=False),
+    _version(),
+    _version("closed_version", nullable=True),
     _one_of("state", State),
     _one_of("lapse_reason", LapseReason),
     CheckConstraint(f"({_in('state', OPEN)}) = (closed_at IS NULL)", name="closed_at"),
+    CheckConstraint("(closed_at IS NULL) = (closed_version IS NULL)", name="closed_version"),
+    CheckConstraint("closed_version <= version", name="version"),
     CheckConstraint("(state = 'mediated') = (agreement_reached IS NOT NULL)", name="agreement_reached"),
     CheckConstraint("due_on >= requested_on", name="due_on"),
     # What no setting can exceed: MEDIATION_MAX_ATTEMPTS is ten at most.
@@ -271,10 +279,14 @@ participants = Table(
     _instant("joined_at"),
     _instant("asked_at", nullable=True),
     _instant("left_at", nullable=True),
+    _version("joined_version"),
+    _version("left_version", nullable=True),
     _one_of("side", Side),
     _one_of("standing", Standing),
     CheckConstraint("standing NOT IN ('asked', 'agreed', 'declined') OR asked_at IS NOT NULL", name="asked_first"),
     CheckConstraint("(standing IN ('declined', 'withdrawn', 'lapsed')) = (left_at IS NOT NULL)", name="left_at"),
+    CheckConstraint("(left_at IS NULL) = (left_version IS NULL)", name="left_version"),
+    CheckConstraint("left_version > joined_version", name="joined_first"),
     Index("ix_participants_party_id", "party_id"),
     postgresql_inherits="fellow_participants",
 )
@@ -334,11 +346,12 @@ screenings = Table(
     Column("eligible", Boolean),
     Column("overridden", Boolean, nullable=False),
     Column("reason", Sealed),
+    _version(),
     _instant("at"),
     *_by(),
     _one_of("outcome", Outcome),
     CheckConstraint("NOT overridden OR (reason IS NOT NULL AND by_role = 'director')", name="override"),
-    Index("ix_screenings_case_id", "case_id"),
+    UniqueConstraint("case_id", "version"),
 )
 
 approvals = Table(
@@ -352,6 +365,7 @@ approvals = Table(
     Column("given_by", Sealed),
     Column("given_on", Date),
     Column("channel", String),
+    _version(),
     _instant("at"),
     *_by(),
     _one_of("approver", Approver),
@@ -362,7 +376,7 @@ approvals = Table(
     CheckConstraint(
         "num_nonnulls(given_by, given_on, channel) = CASE approver WHEN 'director' THEN 0 ELSE 3 END", name="given"
     ),
-    Index("ix_approvals_case_id", "case_id"),
+    UniqueConstraint("case_id", "version"),
 )
 
 disclosures = Table(
@@ -405,6 +419,7 @@ consents = Table(
     Column("disclosure_sha256", String, ForeignKey("disclosures.sha256"), nullable=False),
     Column("channel", String, nullable=False),
     Column("guardian_consent_id", Uuid),
+    _version(),
     _instant("at"),
     *_by(),
     _participant(),
@@ -608,10 +623,14 @@ agreements = Table(
     _instant("made_at"),
     _instant("superseded_at", nullable=True),
     _instant("purged_at", nullable=True),
+    _version(),
+    _version("superseded_version", nullable=True),
     _one_of("kind", AgreementKind),
     CheckConstraint("(text IS NULL) = (purged_at IS NOT NULL)", name="purged_at"),
     # What everybody signed before a session is the city's own text, and is kept.
     CheckConstraint("kind = 'resolution' OR purged_at IS NULL", name="purged_kind"),
+    CheckConstraint("(superseded_at IS NULL) = (superseded_version IS NULL)", name="superseded_version"),
+    CheckConstraint("superseded_version > version", name="superseded_later"),
     UniqueConstraint("case_id", "kind", "number"),
     UniqueConstraint("id", "sha256"),
     Index("uq_agreements_current", "case_id", "kind", unique=True, postgresql_where=text("superseded_at IS NULL")),
@@ -736,11 +755,13 @@ facts = Table(
     Column("report_id", Uuid, ForeignKey("mandatory_reports.id")),
     Column("party_id", Uuid, ForeignKey("parties.id")),
     Column("data", JSONB, nullable=False),
+    _version(nullable=True),
     _instant("at"),
     *_by(),
     # The place in the chain of its stream; a trigger fills both in (domain/chain.py).
     Column("sequence", BigInteger, nullable=False),
     Column("link", LargeBinary, nullable=False),
+    CheckConstraint("(case_id IS NULL) = (version IS NULL)", name="version"),
     # A fact about a report names nothing by which a timeline would find it.
     CheckConstraint(
         "CASE WHEN report_id IS NULL THEN num_nonnulls(complaint_id, case_id, mediator_id) >= 1 "
@@ -774,6 +795,9 @@ readings = Table(
     Column("case_id", Uuid),
     Column("party_id", Uuid),
     Column("listed", ARRAY(Uuid)),
+    # How far the complaint was for who read: its latest case, and the version of that; 0 and 0 where there was none.
+    Column("attempt", Integer),
+    _version(nullable=True),
     Column("report_id", Uuid),
     *_by(),
     _one_of("purpose", Purpose),
@@ -783,6 +807,7 @@ readings = Table(
         "AND (report_id IS NULL OR num_nonnulls(case_id, party_id) = 0)",
         name="subject",
     ),
+    CheckConstraint("num_nonnulls(attempt, version) = CASE WHEN complaint_id IS NULL THEN 0 ELSE 2 END", name="seen"),
     Index("ix_readings_complaint_id_position", "complaint_id", "position"),
     # They are written in the order of `at`: of a time, a few blocks are read.
     Index("ix_readings_at", "at", postgresql_using="brin"),

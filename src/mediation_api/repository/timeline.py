@@ -47,15 +47,16 @@ def _facts(kind: Kind) -> AnySelect:
     if kind.relation is Relation.ASSIGNED:
         return select(*columns).where(f.case_id == WANTED, shared)
     own = own_participation(kind.role).where(t.participants.c.case_id == WANTED).subquery("own")
-    # Shared facts from when the party joined until it left. What its joining or leaving brought about happened at the
-    # same instant, and would tell how far the case had come, or whether the others go on.
+    # Shared facts of the commands after that by which the party joined, and before that by which it left: by the
+    # version of the case that each made, since the clocks of hosts differ and a command may wait for the case. What the
+    # joining or leaving itself brought about would tell how far the case had come, or whether the others go on.
     while_here = or_(
         f.kind == facts.CaseOpened.kind,
-        and_(f.at > own.c.joined_at, or_(own.c.left_at.is_(None), f.at < own.c.left_at)),
+        and_(f.version > own.c.joined_version, or_(own.c.left_version.is_(None), f.version < own.c.left_version)),
     )
-    # Of the close only that: a session called off, or ended, at that instant would tell who brought it about.
-    closed_at = select(t.cases.c.closed_at).where(t.cases.c.id == WANTED).scalar_subquery()
-    before_close = or_(f.kind == facts.CaseClosed.kind, closed_at.is_(None), f.at < closed_at)
+    # Of the close only that: a session called off, or ended, by the same command would tell who brought it about.
+    closed = select(t.cases.c.closed_version).where(t.cases.c.id == WANTED).scalar_subquery()
+    before_close = or_(f.kind == facts.CaseClosed.kind, closed.is_(None), f.version < closed)
     own_facts = and_(f.kind.in_(_kinds(Audience.OWN)), f.party_id == own.c.party_id)
     return (
         select(*columns)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import array, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Reach, Role
@@ -79,7 +79,10 @@ def _visits(period: Period, part_days: int, zone: ZoneInfo) -> AnySelect:
     """What was opened, by whom, of which complaint, within which hour and for what; and the days of their records."""
     opened = _opened(period, zone)
     known = _newest_cases(opened)
-    closed: AnyColumn = func.coalesce(opened.c.at > known.c.closed_at, literal(False))  # noqa: FBT003 - of no case
+    # By what was seen: whoever read it saw the case closed, or a later attempt.
+    seen, end = array([opened.c.attempt, opened.c.version]), array([known.c.attempt, known.c.closed_version])
+    is_closed = and_(known.c.closed_version.is_not(None), seen >= end)
+    closed: AnyColumn = func.coalesce(is_closed, literal(False))  # noqa: FBT003 - of no case
     what = (
         *(opened.c[name] for name in ("role", "by", "complaint_id", "on", "hour", "purpose")),
         *(known.c[name] for name in ("case_id", "coordinator")),
@@ -102,7 +105,7 @@ def _opened(period: Period, zone: ZoneInfo) -> CTE:
     local: AnyColumn = func.timezone(zone.key, r.at)
     return (
         select(
-            *(r.by_role.label("role"), r.by, r.complaint_id, r.purpose, r.at),
+            *(r.by_role.label("role"), r.by, r.complaint_id, r.purpose, r.attempt, r.version),
             cast(local, Date).label("on"),
             cast(extract("hour", local), Integer).label("hour"),
         )
@@ -114,7 +117,7 @@ def _opened(period: Period, zone: ZoneInfo) -> CTE:
 def _newest_cases(opened: CTE) -> Subquery:
     c = t.cases.c
     newest: AnySelect = (
-        select(c.complaint_id, c.id.label("case_id"), c.coordinator, c.closed_at)
+        select(c.complaint_id, c.id.label("case_id"), c.coordinator, c.attempt, c.closed_version)
         .where(c.complaint_id.in_(select(opened.c.complaint_id)))
         .ext(distinct_on(c.complaint_id))
         .order_by(c.complaint_id, c.attempt.desc())

@@ -175,7 +175,7 @@ async def give_consent(
         consent_id=consent_id,
     )
     await cases.record(case_id, given, by=reached.actor, at=at)
-    return ConsentOut.read(await records.consent_of(case_id, party_id, reached))
+    return ConsentOut.read(await records.consent(case_id, consent_id, reached))
 
 
 @router.get("/consents", summary="Consents")

@@ -89,7 +89,7 @@ async def screen_case(
         by=reached.actor,
     )
     await cases.record(case_id, decided, by=reached.actor, at=at)
-    return ScreeningOut.read((await records.screenings(case_id, reached))[-1])
+    return ScreeningOut.read(await records.screening(case_id, screening_id, reached))
 
 
 @router.get("/screenings", summary="Screenings")
