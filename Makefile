@@ -34,7 +34,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check scan coverage security browser fuzz fuzz-deep fuzz-faults crashes benchmark mutants format lock settings access retention openapi contract contract-faults clean
+.PHONY: help run test check scan coverage security browser fuzz fuzz-deep fuzz-faults crashes benchmark mutants format lock settings access retention leaving openapi contract contract-faults clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -100,6 +100,9 @@ settings: $(STAMP)
 access: $(STAMP)
 	@$(BIN)/mediation-api access > docs/access.md
 
+leaving: $(STAMP)
+	@$(BIN)/python -m tests.promises.page > docs/who-sees-what.md
+
 retention: $(STAMP)
 	@$(BIN)/mediation-api retention --schedule > docs/retention.md
 
@@ -127,7 +130,7 @@ coverage: $(STAMP)
 	@$(BIN)/coverage report --include='*/domain/*' --fail-under=100
 
 security: $(STAMP)
-	@EDITS=whole HISTORIES=whole STARVATION=whole MATRIX=whole PROBES=whole RACES=200 $(BIN)/python -m tests.security
+	@EDITS=whole HISTORIES=whole LEAVING=whole STARVATION=whole MATRIX=whole PROBES=whole RACES=200 $(BIN)/python -m tests.security
 
 fuzz-faults: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/faults.py $(ARGS)

@@ -221,6 +221,16 @@ class Office:
         **changes: object,
     ) -> "Story":
         """File a complaint of a ticked form by phone, with everything known that screening asks for."""
+        return await self.file_as(self.intake, complainants, officers, **changes)
+
+    async def file_as(
+        self,
+        filer: Caller,
+        complainants: list[dict[str, object]] | None,
+        officers: list[dict[str, object]] | None,
+        **changes: object,
+    ) -> "Story":
+        """The same as somebody else; give `channel=None` where it follows from who files."""
         complainants = [{}] if complainants is None else complainants
         officers = [{}] if officers is None else officers
         people = [
@@ -242,7 +252,7 @@ class Office:
             "intake": INTAKE,
             **changes,
         }
-        filed = await self.intake.post("/v1/complaints", body)
+        filed = await filer.post("/v1/complaints", body)
         story = Story(self, str(filed["id"]), str(filed["case_id"]), str(filed["reference"]))
         listed = await self.intake.get(f"/v1/complaints/{story.complaint_id}/parties")
         on_file: list[dict[str, object]] = listed["items"]  # type: ignore[assignment]

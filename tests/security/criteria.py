@@ -62,6 +62,7 @@ WEAK_SETTINGS: Final = "tests/promises/test_settings_that_weaken.py"
 ORDER: Final = "tests/promises/test_order.py"
 STARVATION: Final = "tests/promises/test_starvation.py"
 PARTS: Final = "tests/promises/test_parts.py"
+WHO_SEES_WHAT: Final = "tests/promises/test_who_sees_what.py"
 
 RECORD: Final = "tests/promises/test_record.py"
 
@@ -639,5 +640,25 @@ CRITERIA: Final = (
             f"{WEAK_SETTINGS}::test_a_database_on_this_machine_or_behind_tls_is_taken",
         ),
         (f"{WEAK_SETTINGS}::test_without_a_weak_setting_it_starts",),
+    ),
+    Criterion(
+        171,
+        "Whoever leaves, at any moment and in any way, everybody reads what the rules say, and nobody learns more.",
+        "Every pair of people, moment and way of leaving over HTTP, read by everybody then and in the end, against a "
+        "model that is no part of the service; where it says that nothing shows, the answers byte by byte.",
+        (
+            f"{WHO_SEES_WHAT}::test_everybody_reads_what_the_model_says",
+            f"{WHO_SEES_WHAT}::test_after_each_step_of_any_story_everybody_reads_what_the_model_says",
+            f"{WHO_SEES_WHAT}::test_until_the_case_is_ready_nobody_can_tell_who_left_from_who_agreed_or_has_not_answered",
+            f"{WHO_SEES_WHAT}::test_nobody_but_the_office_is_told_whether_somebody_declined_withdrew_or_lapsed",
+            f"{WHO_SEES_WHAT}::test_somebody_who_left_reads_the_same_whatever_the_others_do",
+            f"{WHO_SEES_WHAT}::test_a_part_is_mediated_only_between_people_who_both_stayed",
+            f"{WHO_SEES_WHAT}::test_the_page_is_the_one_that_the_model_gives",
+        ),
+        (
+            f"{WHO_SEES_WHAT}::test_a_wrong_rule_of_the_model_is_seen",
+            f"{WHO_SEES_WHAT}::test_a_part_that_is_shown_too_early_is_seen",
+            f"{WHO_SEES_WHAT}::test_one_header_that_counts_withdrawals_is_seen",
+        ),
     ),
 )

@@ -1,0 +1,348 @@
+"""What everybody reads after somebody leaves a case: the rules of mediation, written down a second time.
+
+A reading of the rules of its own, from the description of the service and not from its code: nothing of mediation_api
+is imported here, and whoever changes the service does not change this page with it. tests/promises/leaving.py holds it
+against the service over HTTP, and docs/who-sees-what.md is generated from it.
+
+The people of a case are some complainants, some officers, and a mediator who has accepted; an integration filed the
+complaint. One person leaves in one of three ways at one of seven moments. A *part* is one complainant and one officer.
+The words of states, standings and dispositions are those of the contract.
+"""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import product
+from typing import Final, NamedTuple
+
+# ── words ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Side(StrEnum):
+    COMPLAINANT = "complainant"
+    OFFICER = "officer"
+
+
+class Person(NamedTuple):
+    """A party: the first or second of its side."""
+
+    side: Side
+    number: int
+
+
+Pair = tuple[Person, Person]
+"""A complainant and an officer: whom a part is between."""
+
+
+class Act(StrEnum):
+    """How somebody leaves, and what might have come instead. To decline and to withdraw is the person's own."""
+
+    DECLINE = "decline"
+    WITHDRAW = "withdraw"
+    LAPSE = "lapse"
+    AGREE = "agree"
+    NOTHING = "nothing"
+
+
+class Moment(StrEnum):
+    """When: for that person, until everybody has agreed; then for the case."""
+
+    ASKED = "asked"
+    AGREED = "agreed"
+    READY = "ready"
+    SCHEDULED = "scheduled"
+    IN_SESSION = "in_session"
+    CONCLUDED = "concluded"
+    CLOSED = "closed"
+
+
+LEAVES_AS: Final = {
+    Act.DECLINE: "declined",
+    Act.WITHDRAW: "withdrawn",
+    Act.LAPSE: "lapsed",
+}
+"""The standing of whoever left so; of a case in which a side is empty through that, the state as well."""
+LEAVING: Final = tuple(LEAVES_AS)
+GONE: Final = frozenset(LEAVES_AS.values())
+SEALED: Final = frozenset({"confirming", "asking"})
+"""While answers are awaited, nobody but the office and the mediator learns anything of them."""
+MEDIATED: Final = "mediated"
+NOT_MEDIATED: Final = frozenset({"declined", "withdrawn", "lapsed"})
+
+IN_MEDIATION: Final = "in_mediation"
+RETURNED: Final = "returned_to_investigation"
+CLOSED_MEDIATED: Final = "closed_mediated"
+PARTLY_MEDIATED: Final = "partly_mediated"
+
+
+class Refused(Exception):  # noqa: N818 - an answer of the service
+    """The service says no, with this code, and nothing changes."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+# ── what is read ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Reading(NamedTuple):
+    """What one observer reads of the case. What it is never shown is None or empty."""
+
+    status: str | None = None
+    """Of the case: for the office and the mediator its state. None: the case does not exist for them."""
+    standing: str | None = None
+    """A party's own."""
+    people: frozenset[tuple[Person, str]] = frozenset()
+    """Those whom it is shown. With their standings for the office, which sees those who left as well."""
+    mediator: bool = False
+    """A party: whether it is told who mediates."""
+    session: str | None = None
+    """The session that is ahead or under way."""
+    parts: frozenset[tuple[Pair, str]] = frozenset()
+    complaint: str | None = None
+    """The disposition of the complaint."""
+
+
+NOTHING: Final = Reading()
+
+
+# ── the case ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Case:
+    """One case, and what becomes of it."""
+
+    people: tuple[Person, ...]
+    state: str = "confirming"
+    standing: dict[Person, str] = field(default_factory=dict)
+    parts: dict[Pair, str] = field(default_factory=dict)
+    session: str | None = None
+    attended: frozenset[Person] = frozenset()
+    """Those who were present in a session that was completed."""
+
+    @classmethod
+    def opened(cls, complainants: int, officers: int) -> "Case":
+        """A case that passed screening: the complainants are asked, the officers wait."""
+        first = [Person(Side.COMPLAINANT, n) for n in range(1, complainants + 1)]
+        second = [Person(Side.OFFICER, n) for n in range(1, officers + 1)]
+        standing = dict.fromkeys(first, "asked") | dict.fromkeys(second, "waiting")
+        parts = dict.fromkeys(product(first, second), IN_MEDIATION)
+        return cls((*first, *second), standing=standing, parts=parts)
+
+    def copy(self) -> "Case":
+        return deepcopy(self)
+
+    def do(self, who: Person, act: Act) -> None:
+        """What somebody does at a moment, or the office does about somebody."""
+        if act is Act.AGREE:
+            self.agree(who)
+        elif act is not Act.NOTHING:
+            self.leave(who, act)
+
+    @property
+    def is_closed(self) -> bool:
+        return self.state == MEDIATED or self.state in NOT_MEDIATED
+
+    def still_here(self, side: Side | None = None) -> list[Person]:
+        """Those who have not left."""
+        return [who for who in self.people if self.standing[who] not in GONE and side in {None, who.side}]
+
+    def awaited(self, side: Side) -> list[Person]:
+        """Those who were asked, and may still answer."""
+        return [who for who in self.still_here(side) if self.standing[who] == "asked" and not self.is_closed]
+
+    def parts_of(self, who: Person) -> dict[Pair, str]:
+        return {pair: disposition for pair, disposition in self.parts.items() if who in pair}
+
+    # ── leaving ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def leave(self, who: Person, act: Act) -> None:
+        """Somebody leaves. The parts of that person go back to investigation at once; nobody else's do.
+
+        Raises Refused: what cannot be done at this moment. Withdrawing can be, until the case has closed.
+        """
+        self._require_possible(who, act)
+        self.standing[who] = LEAVES_AS[act]
+        self._return_parts(pair for pair in self.parts_of(who))
+        if not self.still_here(who.side):
+            self.session = None
+            self.state = LEAVES_AS[act]
+            self._return_parts(self.parts)
+        self._go_on_once_all_have_answered()
+
+    def _require_possible(self, who: Person, act: Act) -> None:
+        if self.is_closed:
+            raise Refused("case-closed")
+        if act is Act.DECLINE and self.standing[who] != "asked":
+            raise Refused("already-answered")  # an answer is final for its case; who agreed may withdraw
+        if act is Act.LAPSE and self.state == "in_session":
+            raise Refused("state-conflict")
+
+    def _return_parts(self, pairs: Iterable[Pair]) -> None:
+        for pair in list(pairs):
+            if self.parts[pair] == IN_MEDIATION:
+                self.parts[pair] = RETURNED
+
+    # ── going on ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def agree(self, who: Person) -> None:
+        """Somebody who was asked agrees."""
+        assert self.standing[who] == "asked"
+        self.standing[who] = "agreed"
+        self._go_on_once_all_have_answered()
+
+    def _go_on_once_all_have_answered(self) -> None:
+        """Officers are asked after the complainants; the case is ready once nobody is left unanswered."""
+        if self.state == "confirming" and self._all_agreed(Side.COMPLAINANT):
+            self.state = "asking"
+            for officer in self.still_here(Side.OFFICER):
+                self.standing[officer] = "asked"
+        if self.state == "asking" and self._all_agreed(Side.OFFICER):
+            self.state = "ready"
+
+    def _all_agreed(self, side: Side) -> bool:
+        here = self.still_here(side)
+        return bool(here) and all(self.standing[who] == "agreed" for who in here)
+
+    def schedule(self) -> None:
+        self.state, self.session = "scheduled", "scheduled"
+
+    def start(self) -> None:
+        """Everybody who is still here has signed, and is there."""
+        self.state, self.session = "in_session", "in_progress"
+
+    def complete(self) -> None:
+        """Those who left before the end were not in a session that was completed."""
+        self.state, self.session = "concluded", None
+        self.attended = frozenset(self.still_here())
+
+    def close(self) -> None:
+        """A part is mediated if both of its people are still agreed and were there; the others go back."""
+        self.state = MEDIATED
+        for pair, disposition in self.parts.items():
+            if disposition == IN_MEDIATION:
+                kept = all(self.standing[who] == "agreed" and who in self.attended for who in pair)
+                self.parts[pair] = CLOSED_MEDIATED if kept else RETURNED
+
+    def go_on_to_the_end(self) -> None:
+        """Those who are still here agree, meet, and the case closes; where a side is empty, nobody meets."""
+        for side in Side:
+            for who in self.awaited(side):
+                self.agree(who)
+        steps = {"ready": self.schedule, "scheduled": self.start, "in_session": self.complete, "concluded": self.close}
+        while self.state in steps and self.still_here(Side.COMPLAINANT) and self.still_here(Side.OFFICER):
+            steps[self.state]()
+
+    # ── who sees what ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def read_by_party(self, who: Person) -> Reading:
+        """From `ready` on, a party sees what becomes of its own parts, and who else takes part.
+
+        Who left sees that alone, the same whatever the others do. An officer who was not asked yet sees nothing.
+        """
+        standing, own = self.standing[who], self.parts_of(who)
+        if standing == "waiting":
+            return NOTHING
+        if standing in GONE:
+            status = "not_mediated"
+        elif self.is_closed:
+            status = MEDIATED if CLOSED_MEDIATED in own.values() else "not_mediated"
+        else:
+            status = "pending" if self.state in SEALED else self.state
+        if status == "pending":
+            own = {}
+        meets = standing == "agreed" and status not in {"pending", "not_mediated"}
+        others = [each for each in self.still_here() if each != who and self.standing[each] == "agreed"]
+        return Reading(
+            status,
+            standing,
+            people=frozenset((each, "") for each in others) if meets else frozenset(),
+            mediator=meets,
+            session=self.session if meets else None,
+            parts=frozenset(own.items()),
+            complaint=disposition_of(own) if who.side is Side.COMPLAINANT else None,
+        )
+
+    def read_by_mediator(self) -> Reading:
+        """The mediator works with those who are still here, and sees no more of the others than that."""
+        people = frozenset((who, "") for who in self.still_here())
+        return Reading(self.state, people=people, session=self.session)
+
+    def read_by_office(self) -> Reading:
+        """The office sees everything, at once."""
+        return Reading(
+            self.state,
+            people=frozenset(self.standing.items()),
+            session=self.session,
+            parts=frozenset(self.parts.items()),
+            complaint=disposition_of(self.parts),
+        )
+
+    def read_by_integration(self) -> Reading:
+        """The system that filed sees where each part stands, not before the case is ready or closed; never why."""
+        parts = dict.fromkeys(self.parts, IN_MEDIATION) if self.state in SEALED else self.parts
+        return Reading(parts=frozenset(parts.items()), complaint=disposition_of(parts))
+
+
+def disposition_of(parts: dict[Pair, str]) -> str:
+    """The disposition of a complaint, of its parts."""
+    dispositions = set(parts.values()) or {IN_MEDIATION}
+    if IN_MEDIATION in dispositions:
+        return IN_MEDIATION
+    return dispositions.pop() if len(dispositions) == 1 else PARTLY_MEDIATED
+
+
+# ── every moment, and what comes of each act ───────────────────────────────────────────────────────────────────────
+
+Observer = Person | str
+OTHERS: Final = ("mediator", "office", "integration")
+
+
+def readings(case: Case) -> dict[Observer, Reading]:
+    """What everybody reads."""
+    parties: dict[Observer, Reading] = {who: case.read_by_party(who) for who in case.people}
+    return parties | {
+        "mediator": case.read_by_mediator(),
+        "office": case.read_by_office(),
+        "integration": case.read_by_integration(),
+    }
+
+
+def case_at(moment: Moment, who: Person, complainants: int, officers: int) -> Case:
+    """A case in which all has gone well so far: one after the other agreed, and then they met."""
+    case = Case.opened(complainants, officers)
+    for each in case.people:
+        if (moment, each) == (Moment.ASKED, who):
+            return case
+        case.agree(each)
+        if (moment, each) == (Moment.AGREED, who):
+            return case
+    steps = (case.schedule, case.start, case.complete, case.close)
+    for step in steps[: [*Moment].index(moment) - [*Moment].index(Moment.READY)]:
+        step()
+    return case
+
+
+class Outcome(NamedTuple):
+    """What came of an act."""
+
+    refused: str | None
+    case: Case
+    then: dict[Observer, Reading]
+    at_the_end: dict[Observer, Reading]
+    """Once those who are still here have gone on as far as they can."""
+
+
+def outcome(moment: Moment, who: Person, act: Act, complainants: int, officers: int) -> Outcome:
+    """What comes of it."""
+    case, refused = case_at(moment, who, complainants, officers), None
+    try:
+        case.do(who, act)
+    except Refused as refusal:
+        refused = refusal.code
+    end = case.copy()
+    end.go_on_to_the_end()
+    return Outcome(refused, case, readings(case), readings(end))
