@@ -22,7 +22,7 @@ def codes(text: str) -> list[int]:
         ("abcdefghabcdefghabcdefgh", "repeated"),
         ("q8Zr2LkVw0q8Zr2LkVw0q8Zr2", "repeated"),
         ("abcdefghijklmnopqrstuvwxyz", "sequence"),
-        ("zyxwvutsrqponmlkjihgfedcba", "sequence"),
+        ("abcdefghijklmnopqrstuvwxyz"[::-1], "sequence"),
         ("0123456789012345678901", "repeated"),
         ("12345678901234567890abcdef", "sequence"),
     ],

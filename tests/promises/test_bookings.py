@@ -250,7 +250,13 @@ async def test_with_a_reason_a_session_is_at_night_or_on_a_day_off(office: Offic
 
 @pytest.mark.parametrize(
     "link",
-    ["http://meet.example.org/4", "https://me:secret@meet.example.org", "https://", "meet.example.org", "javascript:1"],
+    [
+        "http://meet.example.org/4",
+        "https://user:secret@meet.example.org",
+        "https://",
+        "meet.example.org",
+        "javascript:1",
+    ],
 )
 async def test_a_link_is_an_encrypted_address_without_a_user(office: Office, link: str) -> None:
     story = await ready_with(office, "D-22")

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -177,7 +178,8 @@ def _lists(city: City) -> list[Stream]:
 def _floods() -> list[Stream]:
     """Health checks, codes that nobody has from ever other addresses, and tokens that are none."""
     codes = [access_codes.from_entropy(secrets.token_bytes(21)).text() for _ in range(500)]
-    bad = "eyJhbGciOiJFUzI1NiIsImtpZCI6IngiLCJ0eXAiOiJhdCtqd3QifQ.e30." + "A" * 86
+    header = urlsafe_b64encode(b'{"alg":"ES256","kid":"x","typ":"at+jwt"}').decode().rstrip("=")
+    bad = f"{header}.e30." + "A" * 86
     json_ = {"Content-Type": "application/json"}
     return [
         Stream("health", 4, "GET", "/health/ready", {}),

@@ -252,9 +252,11 @@ def _stray_rows() -> Iterator[AnySelect]:
         .join(t.parties, of_party.id == booked.party_id)
         .where(other_number)
     )
-    for parent, name in ((t.fellow_parties, "id"), (t.fellow_participants, "case_id")):
-        # A parent shows the rows of its child as well, and those are of another table.
-        is_own = text(f"{parent.name}.tableoid = '{parent.name}'::regclass")
+    # A parent shows the rows of its child as well, and those are of another table.
+    for parent, name, is_own in (
+        (t.fellow_parties, "id", text("fellow_parties.tableoid = 'fellow_parties'::regclass")),
+        (t.fellow_participants, "case_id", text("fellow_participants.tableoid = 'fellow_participants'::regclass")),
+    ):
         yield select(parent.c[name].label("stream"), literal(parent.name).label("place")).where(is_own)
 
 
