@@ -80,6 +80,13 @@ def environment(settings: Settings, keys: Path, **extra: str) -> dict[str, str]:
         "MEDIATION_ENCRYPTION_KEYS": settings.encryption_keys.get_secret_value(),
         "MEDIATION_REQUESTS_PER_MINUTE": "1000000",  # 429s would hide everything else
         "MEDIATION_FILINGS_PER_HOUR": "1000000",
+        # What a city decides, as the settings of the tests have it: an instance's clock cannot be moved.
+        "MEDIATION_REPORT_CATEGORIES": ",".join(settings.report_categories),
+        "MEDIATION_CONTACT_ATTEMPTS_BEFORE_LAPSE": str(settings.contact_attempts_before_lapse),
+        "MEDIATION_CONTACT_CHANNELS_BEFORE_LAPSE": str(settings.contact_channels_before_lapse),
+        "MEDIATION_CONTACT_DAYS_BEFORE_LAPSE": str(settings.contact_days_before_lapse),
+        "MEDIATION_DAYS_BETWEEN_ATTEMPTS": str(settings.days_between_attempts),
+        "MEDIATION_MAX_ATTEMPTS": str(settings.max_attempts),
         **extra,
     }
 
@@ -99,8 +106,8 @@ def serving(settings: Settings, keys: Path, application: str = APPLICATION, **ex
 
 @asynccontextmanager
 async def seeded(url: str, settings: Settings, keys: Path, *, rounds: int = ROUNDS) -> AsyncIterator[Plan]:
-    """Fill an instance with cases."""
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+    """Fill an instance with cases. The first request waits until it is up: on a busy machine for more than a minute."""
+    async with httpx.AsyncClient(base_url=url, timeout=300) as client:
         yield await Seeder(Office(client, settings, keys, RealClock())).seed(rounds=rounds)
 
 

@@ -159,7 +159,8 @@ class Seeder:
 
     def _slot(self) -> dict[str, object]:
         starts_at = self.office.clock.now + timedelta(days=1) + next(self._slots) * SLOT
-        return {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + timedelta(hours=2)).isoformat()}
+        ends_at = starts_at + timedelta(hours=2)
+        return {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat(), "off_hours_reason": "room"}
 
     # ── targets ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -207,6 +208,22 @@ class Seeder:
             "giveConsent",
             {"case_id": asked.case_id},
             party_id=asked.complainants[0].party_id,
+            channel="phone",
+            disclosure_sha256=self.office.disclosure,
+        )
+        self._add(
+            "recordContactAttempt",
+            {"case_id": asked.case_id},
+            party_id=asked.complainants[0].party_id,
+            attempted_at=self.office.clock.now.isoformat(),
+        )
+        minor = {"minor": True, "guardian": {"name": "Ines Alvarez", "relation": "parent"}}
+        with_guardian = await self.office.file(complainants=[minor])
+        await with_guardian.screen()
+        self._add_once(
+            "recordGuardianConsent",
+            {"case_id": with_guardian.case_id},
+            party_id=with_guardian.complainants[0].party_id,
             channel="phone",
             disclosure_sha256=self.office.disclosure,
         )
@@ -286,11 +303,13 @@ class Seeder:
             self.ids["report_id"].append(str(proposed["id"]))
         for operation, body in (("lapseCase", {"reason": "unreachable"}), ("withdraw", {"channel": "phone"})):
             story = await self._story("confirming")
+            await story.try_to_reach(story.complainants[0].party_id)
             self._add_once(operation, {"case_id": story.case_id}, party_id=story.complainants[0].party_id, **body)
-        missed = await self._story("assigned")
+        missed = await self._story("ready")
+        await missed.assign()  # to a mediator of its own, who is free now
         # Its time has come when the requests begin: the instance's clock cannot be moved.
-        soon = self.office.clock.now + timedelta(seconds=5, milliseconds=10 * next(self._slots))
-        await missed.schedule(starts_at=soon.isoformat(), ends_at=(soon + timedelta(milliseconds=1)).isoformat())
+        soon = self.office.clock.now + timedelta(seconds=5)
+        await missed.schedule(starts_at=soon.isoformat(), ends_at=(soon + timedelta(minutes=15)).isoformat())
         self._add_once("recordAbsence", {"session_id": missed.session_id}, party_id=missed.complainants[0].party_id)
 
 

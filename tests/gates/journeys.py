@@ -21,7 +21,6 @@ BEGINNINGS: Final = {
     for path in JOURNEYS.values()
     for name in re.findall(r"^    url: ([a-z-]+)\.arazzo\.yaml$", path.read_text(encoding="utf-8"), re.MULTILINE)
 }
-EMPLOYEE_NUMBER: Final = "4711"
 
 
 @pytest.fixture(scope="module")
@@ -38,22 +37,27 @@ def tokens(service: Served) -> dict[str, str]:
         "intakeToken": service.token("intake"),
         "coordinatorToken": service.token("coordinator"),
         "integrationToken": service.token("integration"),
-        "officerToken": service.token("officer", "--employee-number", EMPLOYEE_NUMBER),
     }
 
 
 def inputs(service: Served, tokens: dict[str, str]) -> dict[str, str]:
-    """What the journeys ask for: tokens, a key of this run, a mediator, and times of tomorrow."""
+    """What the journeys ask for: tokens, a key of this run, an officer, a mediator, and times.
+
+    The session is half an hour ahead: near enough to be started. Each journey has an officer of its own, who is booked
+    for no other session at that time.
+    """
     subject = f"mediator-{uuid4()}"
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    employee_number = uuid4().hex[:12]
+    starts_at = datetime.now(UTC) + timedelta(minutes=30)
     return {
         "key": str(uuid4()),
-        "employeeNumber": EMPLOYEE_NUMBER,
+        "employeeNumber": employee_number,
+        "officerToken": service.token("officer", "--employee-number", employee_number),
         **tokens,
         "mediatorSubject": subject,
         "mediatorToken": service.token("mediator", "--subject", subject),
-        "startsAt": tomorrow.isoformat(),
-        "endsAt": (tomorrow + timedelta(hours=2)).isoformat(),
+        "startsAt": starts_at.isoformat(),
+        "endsAt": (starts_at + timedelta(hours=2)).isoformat(),
     }
 
 
