@@ -39,12 +39,12 @@ _ROWS: Final = (
     """,
     """
     INSERT INTO cases (id, complaint_id, attempt, state, coordinator, requested_on, due_on, opened_at, closed_at,
-                       agreement_reached, version, closed_version)
+                       agreement_reached, version, closed_version, screening_outdated)
     SELECT md5('case ' || n)::uuid, md5('complaint ' || n)::uuid, 1, CASE WHEN open THEN 'ready' ELSE 'mediated' END,
            CASE WHEN n <= :of_one THEN 'coordinator.busy' ELSE 'coordinator.' || n % 20 END,
            opened_at::date, opened_at::date + 28, opened_at,
            CASE WHEN NOT open THEN opened_at + interval '20 days' END, CASE WHEN NOT open THEN true END, 2,
-           CASE WHEN NOT open THEN 2 END
+           CASE WHEN NOT open THEN 2 END, false
     FROM (
         SELECT n, n % 25 = 0 AS open, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute' AS opened_at
         FROM generate_series(1, :cases) AS n
@@ -59,8 +59,8 @@ _ROWS: Final = (
     """,
     # Open in every case: none of them has a text that anybody signed, without which no part is mediated.
     """
-    INSERT INTO parts (case_id, complainant_id, officer_id, disposition)
-    SELECT md5('case ' || n)::uuid, md5('complainant' || n)::uuid, md5('officer' || n)::uuid, 'in_mediation'
+    INSERT INTO parts (case_id, complainant_id, officer_id, disposition, removed)
+    SELECT md5('case ' || n)::uuid, md5('complainant' || n)::uuid, md5('officer' || n)::uuid, 'in_mediation', false
     FROM generate_series(1, :cases) AS n
     """,
     """

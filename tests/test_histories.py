@@ -63,6 +63,9 @@ MOVES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "further_session_called_off": (("scheduled", "in_session"), "concluded"),
     "covered_parts_returned": (("concluded",), "ready"),
     "closed_as_mediated": (("ready", "concluded"), "mediated"),
+    "complainants_reopened": (("asking", "ready", "scheduled", "concluded"), "confirming"),
+    "officers_reopened": (("ready", "scheduled", "concluded"), "asking"),
+    "rescreened_ineligible": (("confirming", "asking", "ready", "scheduled", "concluded"), "ineligible"),
     "side_declined": (("confirming", "asking"), "declined"),
     "side_withdrew": (OPEN, "withdrawn"),
     "side_lapsed": (OPEN, "lapsed"),
@@ -176,6 +179,8 @@ class Attempt:
     asked: set[str] = field(default_factory=set)
     parts: dict[Pair, str] = field(default_factory=dict)
     consents: dict[str, tuple[str, str]] = field(default_factory=dict)
+    voided: set[str] = field(default_factory=set)
+    """Consents that no longer stand."""
     withdrawals: dict[str, str] = field(default_factory=dict)
     proposals: list[Proposal] = field(default_factory=list)
     meetings: list[Meeting] = field(default_factory=list)
@@ -357,6 +362,20 @@ class Attempt:
                 self.call_off()
                 self.move("officer_added")
             self.ask(person)
+
+    def void(self, person: Person) -> None:
+        """What a complainant agreed to rested on something that has changed."""
+        self.guarded.discard(person.id)
+        if self.standing[person.id] != "agreed":
+            return
+        self.standing[person.id] = "waiting"
+        self.voided.add(self.consents.pop(person.id)[0])
+        for paper in self.papers:
+            paper.superseded = True
+        if self.state != "confirming":
+            self.call_off()
+            self.move("complainants_reopened")
+        self.ask(person)
 
     def ask(self, *people: Person) -> None:
         for person in people:
@@ -916,7 +935,7 @@ class Histories(RuleBasedStateMachine):
             minor, guardian, interpreter = complainant
             person = Person("", "complainant", minor=minor, guardian=minor and guardian, interpreter=interpreter)
         officers = [p for p in self.people.values() if p.side == "officer"]
-        refusals = set()
+        refusals: set[str] = set()
         if twice and officers and person.side == "officer":
             person.number = officers[0].number
             refusals.add("party-already-listed")
@@ -943,14 +962,29 @@ class Histories(RuleBasedStateMachine):
     def correct(self, person: Person, **changes: object) -> None:
         body: dict[str, object] = {}
         for name, value in changes.items():
-            setattr(person, name, value)
             if name == "guardian":
                 body["guardian"] = GUARDIAN if value else None
-                for attempt in self.attempts:
-                    attempt.guarded.discard(person.id)
             else:
                 body["interpreter_language" if name == "interpreter" else name] = value
-        self.attempt(self.office.intake, f"/v1/parties/{person.id}", body, set(), method="PATCH")
+        case = self.case if self.attempts and self.case.is_open else None
+        rested = (person.guardian and changes.get("guardian") is False) or (changes.get("minor") and not person.minor)
+        voids = (
+            case is not None
+            and rested
+            and person in case.here
+            and (case.standing[person.id] == "agreed" or person.id in case.guarded)
+        )
+        refusals: set[str] = set()
+        if voids and case is not None:
+            refusals = {"session-in-progress"} if case.state == "in_session" else refusals
+            if not refusals and any(case.resolved(pair) for pair in case.open_parts):
+                refusals = {"agreement-reached"}
+        if self.attempt(self.office.intake, f"/v1/parties/{person.id}", body, refusals, method="PATCH") is None:
+            return
+        for name, value in changes.items():
+            setattr(person, name, value)
+        if voids and case is not None:
+            case.void(person)
 
     # ── mediators ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -1540,8 +1574,9 @@ class Histories(RuleBasedStateMachine):
         """Of each attempt: what was answered, signed, held and decided, and that every move was one of the table."""
         office = self.office.coordinator
         for case in self.attempts:
-            consents = {c["party_id"]: (c["id"], c["decision"]) for c in self.items(office, f"{case.path}/consents")}
-            assert consents == case.consents
+            answers = self.items(office, f"{case.path}/consents")
+            assert {c["party_id"]: (c["id"], c["decision"]) for c in answers if c["stands"]} == case.consents
+            assert {c["id"] for c in answers if not c["stands"]} == case.voided
             withdrawals = {w["party_id"]: w["id"] for w in self.items(office, f"{case.path}/withdrawals")}
             assert withdrawals == case.withdrawals
             papers = self.items(office, f"{case.path}/agreements")

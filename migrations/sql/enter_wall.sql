@@ -7,9 +7,11 @@
 -- complainant    the party for whom a complainant's token speaks
 -- officer_index  the keyed hash of the employee number of an officer's token
 -- code           the public part of the access code that a complainant's token was given for
+-- subject        the subject of the token: once an officer has answered, the number alone opens nothing
 --
 -- It answers whether a complainant's token still speaks for the party.
-CREATE FUNCTION enter_wall(complainant uuid, officer_index text, code text) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION enter_wall(complainant uuid, officer_index text, code text, subject text)
+RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     own_parties uuid[];
     own_complaints uuid[];
@@ -32,8 +34,10 @@ BEGIN
     LEFT JOIN cases c ON c.complaint_id = p.complaint_id
     LEFT JOIN participants own ON own.case_id = c.id AND own.party_id = p.id
     -- Who the caller is; the first wall says the same in repository/reach.py (is_own_party).
-    WHERE (p.side = 'complainant' AND p.id = complainant AND speaks_for(code, complainant))
-    OR (p.side = 'officer' AND p.employee_number_index = officer_index AND own.asked_at IS NOT NULL);
+    WHERE p.removed_at IS NULL
+    AND ((p.side = 'complainant' AND p.id = complainant AND speaks_for(code, complainant))
+        OR (p.side = 'officer' AND p.employee_number_index = officer_index AND own.asked_at IS NOT NULL
+            AND coalesce(p.bound_subject, subject) = subject));
     PERFORM
         set_config('role', 'mediation_party', true),
         set_config('mediation.parties', coalesce(own_parties, '{}')::text, true),

@@ -13,6 +13,11 @@ BEGIN
         END IF;
         RETURN NULL;
     END IF;
+    IF (OLD.disposition, OLD.agreement_reached, OLD.case_id, OLD.complainant_id, OLD.officer_id)
+        IS NOT DISTINCT FROM (NEW.disposition, NEW.agreement_reached, NEW.case_id, NEW.complainant_id, NEW.officer_id)
+    THEN
+        RETURN NULL;  -- one of the two was removed from the complaint
+    END IF;
     IF OLD.disposition <> 'in_mediation' OR (OLD.case_id, OLD.complainant_id, OLD.officer_id)
         <> (NEW.case_id, NEW.complainant_id, NEW.officer_id)
     THEN

@@ -5,6 +5,8 @@ CREATE FUNCTION standing_after(event facts) RETURNS text LANGUAGE sql IMMUTABLE 
         WHEN 'party.joined' THEN 'waiting'
         WHEN 'party.asked' THEN 'asked'
         WHEN 'consent.given' THEN event.data ->> 'decision'
+        WHEN 'consent.voided' THEN CASE WHEN event.data ->> 'reason' <> 'party_removed' THEN 'waiting' END
+        WHEN 'party.removed' THEN 'removed'
         WHEN 'party.withdrew' THEN 'withdrawn'
         WHEN 'party.lapsed' THEN 'lapsed'
     END

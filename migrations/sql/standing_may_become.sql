@@ -2,9 +2,10 @@
 -- To allow another change, add it there and here; a test compares the two.
 CREATE FUNCTION standing_may_become(source text, target text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT (source, target) IN (
-        ('waiting', 'asked'), ('waiting', 'withdrawn'), ('waiting', 'lapsed'),
-        ('asked', 'agreed'), ('asked', 'declined'), ('asked', 'withdrawn'), ('asked', 'lapsed'),
-        ('agreed', 'withdrawn'), ('agreed', 'lapsed'),
-        ('declined', 'withdrawn'), ('lapsed', 'withdrawn')
+        ('waiting', 'asked'), ('waiting', 'withdrawn'), ('waiting', 'lapsed'), ('waiting', 'removed'),
+        ('asked', 'agreed'), ('asked', 'declined'), ('asked', 'withdrawn'), ('asked', 'lapsed'), ('asked', 'removed'),
+        ('agreed', 'waiting'), ('agreed', 'withdrawn'), ('agreed', 'lapsed'), ('agreed', 'removed'),
+        ('declined', 'withdrawn'), ('declined', 'removed'), ('lapsed', 'withdrawn'), ('lapsed', 'removed'),
+        ('withdrawn', 'removed')
     )
 $$

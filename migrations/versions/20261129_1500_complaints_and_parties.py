@@ -93,6 +93,9 @@ def upgrade() -> None:
         sa.Column("guardian_phone", sa.Text(), nullable=True),
         sa.Column("guardian_email", sa.Text(), nullable=True),
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("bound_subject", sa.String(), nullable=True),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("removal_reason", sa.String(), nullable=True),
         sa.CheckConstraint(
             "(name = '' OR starts_with(name, 'sealed.1.')) AND (employee_number = '' OR starts_with(employee_number, 'sealed.1.')) AND (phone = '' OR starts_with(phone, 'sealed.1.')) AND (email = '' OR starts_with(email, 'sealed.1.')) AND (postal_address = '' OR starts_with(postal_address, 'sealed.1.')) AND (safe_contact = '' OR starts_with(safe_contact, 'sealed.1.')) AND (accommodations = '' OR starts_with(accommodations, 'sealed.1.')) AND (guardian_name = '' OR starts_with(guardian_name, 'sealed.1.')) AND (guardian_relation = '' OR starts_with(guardian_relation, 'sealed.1.')) AND (guardian_phone = '' OR starts_with(guardian_phone, 'sealed.1.')) AND (guardian_email = '' OR starts_with(guardian_email, 'sealed.1.'))",
             name=op.f("ck_parties_sealed"),
@@ -102,6 +105,12 @@ def upgrade() -> None:
             "side = 'officer' OR (employee_number IS NULL AND unit IS NULL)", name=op.f("ck_parties_officer_fields")
         ),
         sa.CheckConstraint("side IN ('complainant', 'officer')", name=op.f("ck_parties_side")),
+        sa.CheckConstraint(
+            "removal_reason IN ('duplicate', 'entered_in_error', 'wrong_person')",
+            name=op.f("ck_parties_removal_reason"),
+        ),
+        sa.CheckConstraint("(removed_at IS NULL) = (removal_reason IS NULL)", name=op.f("ck_parties_removed")),
+        sa.CheckConstraint("side = 'officer' OR bound_subject IS NULL", name=op.f("ck_parties_bound_subject")),
         sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_parties_complaint_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_parties")),
         sa.UniqueConstraint("id", "employee_number_index", name=op.f("uq_parties_id_employee_number_index")),
@@ -113,6 +122,7 @@ def upgrade() -> None:
         "parties",
         ["complaint_id", "employee_number_index"],
         unique=True,
+        postgresql_where=sa.text("removed_at IS NULL"),
     )
     op.create_table(
         "access_codes",

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("agreement_reached", sa.Boolean(), nullable=True),
         sa.Column("lapse_reason", sa.String(), nullable=True),
+        sa.Column("screening_outdated", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("closed_version", sa.Integer(), nullable=True),
         sa.CheckConstraint("(closed_at IS NULL) = (closed_version IS NULL)", name=op.f("ck_cases_closed_version")),
@@ -93,12 +94,12 @@ def upgrade() -> None:
         sa.CheckConstraint("(left_at IS NULL) = (left_version IS NULL)", name=op.f("ck_participants_left_version")),
         sa.CheckConstraint("left_version > joined_version", name=op.f("ck_participants_joined_first")),
         sa.CheckConstraint(
-            "(standing IN ('declined', 'withdrawn', 'lapsed')) = (left_at IS NOT NULL)",
+            "(standing IN ('declined', 'withdrawn', 'lapsed', 'removed')) = (left_at IS NOT NULL)",
             name=op.f("ck_participants_left_at"),
         ),
         sa.CheckConstraint("side IN ('complainant', 'officer')", name=op.f("ck_participants_side")),
         sa.CheckConstraint(
-            "standing IN ('agreed', 'asked', 'declined', 'lapsed', 'waiting', 'withdrawn')",
+            "standing IN ('agreed', 'asked', 'declined', 'lapsed', 'removed', 'waiting', 'withdrawn')",
             name=op.f("ck_participants_standing"),
         ),
         sa.CheckConstraint(
@@ -111,6 +112,14 @@ def upgrade() -> None:
         postgresql_inherits="fellow_participants",
     )
     op.create_index("ix_participants_party_id", "participants", ["party_id"])
+    # Who somebody is stays as it was asked, and who was removed stays removed.
+    op.execute(sql("keep_identity"))
+    op.execute("CREATE TRIGGER keep_identity BEFORE UPDATE ON parties FOR EACH ROW EXECUTE FUNCTION keep_identity()")
+    op.execute(sql("keep_removed"))
+    op.execute(
+        "CREATE TRIGGER keep_removed BEFORE INSERT OR UPDATE OF standing ON participants "
+        "FOR EACH ROW EXECUTE FUNCTION keep_removed()"
+    )
     op.create_table(
         "screenings",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -231,6 +240,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("guardian_consent_id", sa.Uuid(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("replaces", sa.Uuid(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
@@ -265,7 +275,49 @@ def upgrade() -> None:
             name=op.f("fk_consents_guardian_consent_id_case_id_party_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
-        sa.UniqueConstraint("case_id", "party_id", name=op.f("uq_consents_case_id_party_id")),
+        sa.UniqueConstraint("id", "case_id", "party_id", name=op.f("uq_consents_id_case_id_party_id")),
+        sa.UniqueConstraint(
+            "case_id",
+            "party_id",
+            "replaces",
+            name=op.f("uq_consents_case_id_party_id_replaces"),
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+    op.create_table(
+        "voided_consents",
+        sa.Column("consent_id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("party_id", sa.Uuid(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by_role", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
+            name=op.f("ck_voided_consents_by_role"),
+        ),
+        sa.CheckConstraint(
+            "reason IN ('allegations_replaced', 'found_minor', 'guardian_changed', 'party_removed')",
+            name=op.f("ck_voided_consents_reason"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["consent_id", "case_id", "party_id"],
+            ["consents.id", "consents.case_id", "consents.party_id"],
+            name="fk_voided_consents_consent",
+        ),
+        sa.PrimaryKeyConstraint("consent_id", name=op.f("pk_voided_consents")),
+        sa.UniqueConstraint(
+            "consent_id", "case_id", "party_id", name=op.f("uq_voided_consents_consent_id_case_id_party_id")
+        ),
+    )
+    # An answer that takes the place of another needs one that was voided.
+    op.create_foreign_key(
+        "fk_consents_replaces",
+        "consents",
+        "voided_consents",
+        ["replaces", "case_id", "party_id"],
+        ["consent_id", "case_id", "party_id"],
     )
     op.create_table(
         "withdrawals",
@@ -359,12 +411,16 @@ def downgrade() -> None:
     op.drop_table("contact_attempts")
     op.drop_table("pauses")
     op.drop_table("withdrawals")
+    op.drop_constraint("fk_consents_replaces", "consents")
+    op.drop_table("voided_consents")
     op.drop_table("consents")
     op.drop_table("guardian_consents")
     op.execute("DROP FUNCTION require_guardian_consent()")
     op.drop_table("disclosures")
     op.drop_table("approvals")
     op.drop_table("screenings")
+    op.execute("DROP FUNCTION keep_identity() CASCADE")
+    op.execute("DROP FUNCTION keep_removed() CASCADE")
     op.drop_table("participants")
     op.drop_table("fellow_participants")
     op.drop_table("cases")

@@ -74,6 +74,11 @@ def upgrade() -> None:
     op.create_index("ix_assignments_case_id", "assignments", ["case_id"])
     op.create_index("ix_assignments_mediator_id", "assignments", ["mediator_id"])
     op.create_index("ix_assignments_proposed_at_id", "assignments", ["proposed_at", "id"])
+    op.execute(sql("keep_subject"))
+    op.execute(
+        "CREATE TRIGGER keep_subject BEFORE UPDATE OF subject ON mediators "
+        "FOR EACH ROW WHEN (NEW.subject <> OLD.subject) EXECUTE FUNCTION keep_subject()"
+    )
     op.create_index(
         "uq_assignments_live",
         "assignments",
@@ -253,6 +258,7 @@ def downgrade() -> None:
     op.drop_table("session_officers")
     op.drop_table("sessions")
     op.drop_table("attendees")
+    op.execute("DROP FUNCTION keep_subject() CASCADE")
     op.drop_table("assignments")
     op.drop_table("mediators")
     # btree_gist stays: another schema of this database may use it.

@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_agreements_case_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_agreements")),
         sa.UniqueConstraint("case_id", "kind", "number", name=op.f("uq_agreements_case_id_kind_number")),
-        sa.UniqueConstraint("id", "sha256", name=op.f("uq_agreements_id_sha256")),
+        sa.UniqueConstraint("id", "sha256", "case_id", name=op.f("uq_agreements_id_sha256_case_id")),
     )
     op.create_index(
         "uq_agreements_current",
@@ -55,10 +55,12 @@ def upgrade() -> None:
     op.create_table(
         "signatures",
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
         sa.Column("agreement_id", sa.Uuid(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("signer_role", sa.String(), nullable=False),
         sa.Column("signer_id", sa.Uuid(), nullable=False),
+        sa.Column("signer_name", sa.Text(), nullable=False),
         sa.Column("method", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by_role", sa.String(), nullable=False),
@@ -72,10 +74,14 @@ def upgrade() -> None:
             "signer_role IN ('guardian', 'interpreter', 'mediator', 'party', 'support_person')",
             name=op.f("ck_signatures_signer_role"),
         ),
+        sa.CheckConstraint(
+            "(signer_name = '' OR starts_with(signer_name, 'sealed.1.'))", name=op.f("ck_signatures_sealed")
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_signatures_case_id")),
         sa.ForeignKeyConstraint(
-            ["agreement_id", "sha256"],
-            ["agreements.id", "agreements.sha256"],
-            name=op.f("fk_signatures_agreement_id_sha256"),
+            ["agreement_id", "sha256", "case_id"],
+            ["agreements.id", "agreements.sha256", "agreements.case_id"],
+            name=op.f("fk_signatures_agreement_id_sha256_case_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_signatures")),
         sa.UniqueConstraint(

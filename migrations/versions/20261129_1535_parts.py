@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("officer_id", sa.Uuid(), nullable=False),
         sa.Column("disposition", sa.String(), nullable=False),
         sa.Column("agreement_reached", sa.Boolean(), nullable=True),
+        sa.Column("removed", sa.Boolean(), nullable=False),
         sa.CheckConstraint(
             "disposition IN ('closed_mediated', 'in_mediation', 'returned_to_investigation')",
             name=op.f("ck_parts_disposition"),

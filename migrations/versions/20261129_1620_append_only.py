@@ -22,12 +22,13 @@ APPEND_ONLY = (
     "guardian_consents",
     "pauses",
     "readings",
-    "signatures",
+    "voided_consents",
     "withdrawals",
 )
 """Tables in which no row is ever changed or deleted."""
-EMPTIED = {"approvals": "given_by", "screenings": "reason"}
-"""Tables of which retention empties one text, and nothing else changes: who gave an approval, why a rule was overridden."""
+EMPTIED = {"approvals": "given_by", "screenings": "reason", "signatures": "signer_name"}
+"""Tables of which retention empties one text, and nothing else changes: who gave an approval or signed, why a rule was
+overridden."""
 NEVER_DELETED = ("chain_heads", *EMPTIED)
 """Tables with triggers of their own for an UPDATE: the head of a chain moves on, a text is emptied."""
 

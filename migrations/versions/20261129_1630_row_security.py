@@ -25,7 +25,7 @@ SERVICE = {
     "assignments": "SELECT, INSERT, UPDATE (state, conflicts, answered_at, notes_destroyed_at)",
     "attendances": "SELECT, INSERT",
     "attendees": "SELECT, INSERT, UPDATE (name, confirmed_at)",
-    "cases": "SELECT, INSERT, UPDATE (state, coordinator, closed_at, agreement_reached, lapse_reason, version, closed_version)",
+    "cases": "SELECT, INSERT, UPDATE (state, coordinator, closed_at, agreement_reached, lapse_reason, screening_outdated, version, closed_version)",
     "chain_heads": "SELECT, INSERT, UPDATE (sequence, link)",
     "complaints": "SELECT, INSERT, UPDATE (narrative, incident_on, incident_place, precinct, allegations, crime_alleged, serious_injury, litigation_pending, pending_case_filed_on, officer_is_witness, rank_initiated)",
     "consents": "SELECT, INSERT",
@@ -41,15 +41,16 @@ SERVICE = {
     "mandatory_reports": "SELECT, INSERT, UPDATE (state, decided_at, decided_by_role, decided_by, drop_reason)",
     "mediators": "SELECT, INSERT, UPDATE (name, subject, employee_number, employee_number_index, email, phone, languages, active)",
     "participants": "SELECT, INSERT, UPDATE (standing, asked_at, left_at, left_version)",
-    "parties": "SELECT, INSERT, UPDATE (name, employee_number, employee_number_index, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email)",
-    "parts": "SELECT, INSERT, UPDATE (disposition, agreement_reached)",
+    "parties": "SELECT, INSERT, UPDATE (name, employee_number, employee_number_index, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email, bound_subject, removed_at, removal_reason)",
+    "parts": "SELECT, INSERT, UPDATE (disposition, agreement_reached, removed)",
     "pauses": "SELECT, INSERT",
     "readings": "SELECT, INSERT",
     "screenings": "SELECT, INSERT, UPDATE (reason)",
     "session_officers": "SELECT, INSERT, UPDATE (during, live)",
     "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, agreement_id, started_at, finished_at)",
-    "signatures": "SELECT, INSERT",
+    "signatures": "SELECT, INSERT, UPDATE (signer_name)",
     "tries": "SELECT, INSERT, UPDATE (hour, number), DELETE",
+    "voided_consents": "SELECT, INSERT",
     "withdrawals": "SELECT, INSERT",
 }
 """What the service may do to each table that carries people's data: write what its commands write, delete old answers."""
@@ -69,7 +70,8 @@ PARTIES, COMPLAINTS, CASES, SHARED, KNOWN = (
 )
 
 SHOWN_TO_ITSELF = (
-    "'party.corrected', 'access_code.issued', 'party.asked', 'guardian.consented', 'consent.given', 'party.withdrew'"
+    "'party.corrected', 'name.corrected', 'access_code.issued', 'party.asked', 'guardian.consented', "
+    "'guardian_consent.voided', 'consent.given', 'consent.voided', 'party.withdrew'"
 )
 SHOWN_TO_ALL = (
     "'case.opened', 'case.closed', 'session.scheduled', 'session.rescheduled', 'session.cancelled', "
@@ -90,7 +92,7 @@ PARTY = {
         (
             "id, complaint_id, side, name, employee_number, employee_number_index, unit, phone, email, postal_address, "
             "safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, "
-            "guardian_email, added_at"
+            "guardian_email, added_at, bound_subject, removed_at, removal_reason"
         ),
         f"id {PARTIES}",
     ),
@@ -113,11 +115,15 @@ PARTY = {
     ),
     # Its own, and only once the case is ready or closed, or it has left itself. `agreement_reached` is the office's.
     "parts": (
-        "case_id, complainant_id, officer_id, disposition",
-        f"case_id {KNOWN} AND (complainant_id {PARTIES} OR officer_id {PARTIES})",
+        "case_id, complainant_id, officer_id, disposition, removed",
+        f"NOT removed AND case_id {KNOWN} AND (complainant_id {PARTIES} OR officer_id {PARTIES})",
     ),
     "consents": (
-        "id, case_id, party_id, decision, disclosure_sha256, channel, guardian_consent_id, at",
+        "id, case_id, party_id, decision, disclosure_sha256, channel, guardian_consent_id, replaces, at, version",
+        f"party_id {PARTIES} AND case_id {CASES}",
+    ),
+    "voided_consents": (
+        "consent_id, case_id, party_id, reason, at",
         f"party_id {PARTIES} AND case_id {CASES}",
     ),
     "guardian_consents": (
@@ -191,7 +197,7 @@ PARTY = {
 
 FUNCTIONS = {
     "speaks_for(text, uuid)": "mediation_service",
-    "enter_wall(uuid, text, text)": "mediation_service",
+    "enter_wall(uuid, text, text, text)": "mediation_service",
     "open_readings(uuid)": "mediation_service",
     "keep_answer(text, text, text, integer, text, bytea, uuid[])": "mediation_service, mediation_party",
 }

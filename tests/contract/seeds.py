@@ -231,6 +231,10 @@ class Seeder:
         whom = {"party_id": asked.complainants[0].party_id}
         self.targets["correctParty"].append(Target(whom, {"language": "es"}, ("employee_number", "unit")))
         self._add("issueAccessCode", {"party_id": asked.complainants[0].party_id})
+        removed = await self._story("asking")
+        self._add_once("removeParty", {"party_id": removed.officers[0].party_id})
+        bound = await self._story("ready")
+        self._add_once("releaseIdentity", {"party_id": bound.officers[0].party_id})
 
         codes = await self.office.file()
         self._add("exchangeAccessCode", access_code=codes.complainants[0].access_code)

@@ -38,6 +38,7 @@ from mediation_api.domain.values import (
     SessionState,
     Side,
     Standing,
+    VoidReason,
 )
 
 AT: Final = datetime(2026, 3, 2, 20, tzinfo=UTC)
@@ -51,7 +52,7 @@ KIM, LEE, PARK = (UUID(int=n) for n in range(21, 24))
 """Officers."""
 NOOR, GUARDIAN_CONSENT, STRANGER = UUID(int=31), UUID(int=41), UUID(int=99)
 
-WAITING, ASKED, AGREED, DECLINED, WITHDRAWN, LAPSED = Standing
+WAITING, ASKED, AGREED, DECLINED, WITHDRAWN, LAPSED, REMOVED = Standing
 IN_MEDIATION, RETURNED, MEDIATED = (
     Disposition.IN_MEDIATION,
     Disposition.RETURNED_TO_INVESTIGATION,
@@ -80,8 +81,19 @@ def policy(*approvers: Approver) -> Policy:
 CITY: Final = policy()
 
 
+def consent_of(party_id: UUID) -> UUID:
+    """The consent of a party that agreed before the test began."""
+    return UUID(int=1000 + party_id.int)
+
+
 def complainant(party_id: UUID, standing: Standing = AGREED, *, absences: int = 0) -> Participant:
-    return Participant(party_id=party_id, side=Side.COMPLAINANT, standing=standing, unexcused_absences=absences)
+    return Participant(
+        party_id=party_id,
+        side=Side.COMPLAINANT,
+        standing=standing,
+        unexcused_absences=absences,
+        consent_id=consent_of(party_id) if standing is AGREED else None,
+    )
 
 
 def minor(
@@ -96,7 +108,7 @@ def minor(
 
 
 def officer(party_id: UUID, standing: Standing = AGREED, *, unit: str | None = None, absences: int = 0) -> Participant:
-    return Participant(party_id=party_id, side=Side.OFFICER, standing=standing, unit=unit, unexcused_absences=absences)
+    return replace(complainant(party_id, standing, absences=absences), side=Side.OFFICER, unit=unit)
 
 
 def case(state: State, *participants: Participant) -> Case:
@@ -237,7 +249,7 @@ def after(of: Case, happened: facts.Facts) -> Case:  # noqa: C901, PLR0912 - one
             case facts.PartyAsked():
                 of = _standing(of, fact.party_id, ASKED)
             case facts.ConsentGiven():
-                of = _standing(of, fact.party_id, Standing(fact.decision.value))
+                of = _standing(of, fact.party_id, Standing(fact.decision.value), consent_id=fact.consent_id)
             case facts.PartyWithdrew():
                 of = _standing(of, fact.party_id, WITHDRAWN, fact.withdrawal_id)
             case facts.PartyJoined():
@@ -259,7 +271,7 @@ def after(of: Case, happened: facts.Facts) -> Case:  # noqa: C901, PLR0912 - one
             case facts.SessionEnded():
                 of = replace(of, sessions=(session(SessionState.ENDED),))
             case _:
-                pass
+                of = _reopened(of, fact)
     return of
 
 
@@ -270,11 +282,42 @@ def _disposed(of: Case, complainant_id: UUID, officer_id: UUID, disposition: Dis
     return replace(of, parts=tuple(replace(p, disposition=disposition) if p == before else p for p in of.parts))
 
 
-def _standing(of: Case, party_id: UUID, standing: Standing, withdrawal_id: UUID | None = None) -> Case:
+def _reopened(of: Case, fact: facts.CaseFact) -> Case:
+    match fact:
+        case facts.ConsentVoided() if fact.reason is not VoidReason.PARTY_REMOVED:
+            return _standing(of, fact.party_id, WAITING)
+        case facts.GuardianConsentVoided():
+            without = (
+                replace(p, guardian_consent_id=None) if p.party_id == fact.party_id else p for p in of.participants
+            )
+            return replace(of, participants=tuple(without))
+        case facts.PartyRemoved():
+            return _standing(of, fact.party_id, REMOVED)
+        case facts.AgreementSuperseded():
+            return replace(of, agreements=tuple(replace(a, superseded=True) for a in of.agreements))
+        case facts.ScreeningOutdated() | facts.CaseScreened():
+            outdated = isinstance(fact, facts.ScreeningOutdated) or (of.screening_outdated and fact.eligible is None)
+            return replace(of, screening_outdated=outdated)
+        case _:
+            return of
+
+
+def _standing(
+    of: Case,
+    party_id: UUID,
+    standing: Standing,
+    withdrawal_id: UUID | None = None,
+    consent_id: UUID | None = None,
+) -> Case:
     return replace(
         of,
         participants=tuple(
-            replace(p, standing=standing, withdrawal_id=withdrawal_id or p.withdrawal_id)
+            replace(
+                p,
+                standing=standing,
+                withdrawal_id=withdrawal_id or p.withdrawal_id,
+                consent_id=consent_id or p.consent_id,
+            )
             if p.party_id == party_id
             else p
             for p in of.participants

@@ -71,6 +71,8 @@ OF_INTAKE = OF_THE_OFFICE | {
     "get_party",
     "give_consent",
     "issue_access_code",
+    "release_identity",
+    "remove_party",
     "list_complaints",
     "list_parties",
     "pause_target",

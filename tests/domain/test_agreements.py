@@ -116,14 +116,27 @@ def full_room(state: State = State.SCHEDULED) -> Case:
 
 
 def sign(of: Case, signer: Seat = EVERYBODY[0], sha256: str = PAPER.sha256) -> Facts:
-    return agreements.sign(of, AGREEMENT, signer, sha256=sha256, method=Method.PAPER, signature_id=NEW)
+    return agreements.sign(
+        of,
+        AGREEMENT,
+        signer,
+        signer_name="Rosa Alvarez",
+        sha256=sha256,
+        method=Method.PAPER,
+        signature_id=NEW,
+    )
 
 
 @pytest.mark.parametrize("signer", EVERYBODY)
 def test_everybody_in_the_room_signs_the_confidentiality_agreement(signer: Seat) -> None:
     assert sign(full_room(), signer) == (
         facts.AgreementSigned(
-            signature_id=NEW, agreement_id=AGREEMENT, sha256=PAPER.sha256, signer=signer, method=Method.PAPER
+            signature_id=NEW,
+            agreement_id=AGREEMENT,
+            sha256=PAPER.sha256,
+            signer=signer,
+            signer_name="Rosa Alvarez",
+            method=Method.PAPER,
         ),
     )
 

@@ -24,7 +24,7 @@ from tests.domain.cases import (
 
 from mediation_api.domain import assignments, facts
 from mediation_api.domain.access import Actor, Role
-from mediation_api.domain.assignments import Assignment, Mediator
+from mediation_api.domain.assignments import Assignment, Mediator, RosterEntry
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     AlreadyAttested,
@@ -36,6 +36,7 @@ from mediation_api.domain.errors import (
     NotFound,
     SecondPersonRequired,
     StateConflict,
+    SubjectFixed,
 )
 from mediation_api.domain.facts import Facts
 from mediation_api.domain.lifecycle import CLOSED, Event, State
@@ -258,3 +259,20 @@ def test_notes_are_destroyed_once_and_by_a_mediator_of_the_case() -> None:
         assignments.attest_notes_destroyed(replace(case(State.MEDIATED), assignments=(attested,)), ASSIGNMENT)
     with pytest.raises(NotFound):
         assignments.attest_notes_destroyed(replace(case(State.MEDIATED), assignments=(assignment(),)), NEW)
+
+
+def entry(*, proposed: bool) -> RosterEntry:
+    return RosterEntry(mediator_id=MEDIATOR, subject="m.okafor", proposed=proposed)
+
+
+def test_who_a_mediator_is_cannot_be_corrected_once_a_case_was_proposed() -> None:
+    with pytest.raises(SubjectFixed):
+        entry(proposed=True).require_same_person({"subject": "m.evenhand"})
+
+
+def test_a_subject_that_was_mistyped_is_corrected_while_nothing_was_proposed() -> None:
+    entry(proposed=False).require_same_person({"subject": "m.evenhand", "name": "Nia Evenhand"})
+
+
+def test_of_a_mediator_to_whom_a_case_was_proposed_all_else_is_corrected() -> None:
+    entry(proposed=True).require_same_person({"active": False, "subject": "m.okafor"})

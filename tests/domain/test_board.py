@@ -47,6 +47,25 @@ def test_a_screening_that_needs_review_waits_for_a_director() -> None:
     assert waits_for(State.CONFIRMING, under_review=True, assignment=None) is Wait.COMPLAINANTS
 
 
+OUTDATED_IN = sorted(OPEN - {State.SCREENING, State.IN_SESSION})
+
+
+@pytest.mark.parametrize("state", OUTDATED_IN)
+def test_a_case_whose_screening_is_outdated_waits_for_another(state: State) -> None:
+    assert waits_for(state, under_review=False, screening_outdated=True, assignment=None) is Wait.SCREENING
+    assert waits_for(state, under_review=True, screening_outdated=True, assignment=None) is Wait.DIRECTOR_REVIEW
+
+
+def test_a_session_that_is_under_way_comes_before_another_screening() -> None:
+    waits = waits_for(State.IN_SESSION, under_review=False, screening_outdated=True, assignment=None)
+    assert waits is Wait.SESSION_OUTCOME
+
+
+@pytest.mark.parametrize("state", sorted(CLOSED))
+def test_a_closed_case_waits_for_no_screening(state: State) -> None:
+    assert waits_for(state, under_review=False, screening_outdated=True, assignment=None) is None
+
+
 @pytest.mark.parametrize("state", sorted(OPEN))
 def test_every_open_case_waits_for_somebody(state: State) -> None:
     assert waits_for(state, under_review=False, assignment=None) is not None
@@ -108,6 +127,13 @@ def test_the_city_decides_how_many_absences_are_too_many() -> None:
         State.READY, ON_TRACK, today=TODAY, answer_due_on=None, absences=[(Side.OFFICER, 2)], policy=patient
     )
     assert raised == ()
+
+
+def test_an_outdated_screening_is_an_alert() -> None:
+    raised = alerts(
+        State.READY, ON_TRACK, today=TODAY, answer_due_on=None, absences=(), policy=CITY, screening_outdated=True
+    )
+    assert raised == (Alert.SCREENING_OUTDATED,)
 
 
 @pytest.mark.parametrize("state", sorted(CLOSED))

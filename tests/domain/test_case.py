@@ -472,6 +472,7 @@ def test_an_answer_says_who_to_what_and_how() -> None:
             disclosure=DISCLOSURE,
             channel=Channel.PORTAL,
             guardian_consent_id=None,
+            replaces=None,
         ),
     )
 

@@ -47,6 +47,7 @@ PLAIN_TEXT = {
     ("party.added", "on_file"),
     ("party.corrected", "changed"),
     ("party.corrected", "on_file"),
+    ("screening.outdated", "changed"),
 }
 """Every recorded field that could hold free text: each is a hash, a language, a version, a unit, a token's subject, a
 reference, the names of fields, or what is on file of those."""
@@ -87,6 +88,7 @@ def test_what_tells_about_a_person_is_private() -> None:
     }
     assert private >= {
         ("agreement.made", "text"),
+        ("agreement.signed", "signer_name"),
         ("attendee.added", "name"),
         ("case.screened", "reason"),
         ("consent.given", "disclosure"),
@@ -116,6 +118,7 @@ def test_what_facts_are_called_does_not_change() -> None:
         "access_code.issued",
         "agreement.made",
         "agreement.signed",
+        "agreement.superseded",
         "approval.recorded",
         "assignment.accepted",
         "assignment.conflicted",
@@ -132,20 +135,25 @@ def test_what_facts_are_called_does_not_change() -> None:
         "complaint.filed",
         "consent.given",
         "contact.attempted",
+        "consent.voided",
         "coordinator.assigned",
         "data.purged",
         "erasure.approved",
         "erasure.refused",
         "erasure.requested",
         "guardian.consented",
+        "guardian_consent.voided",
         "hold.lifted",
         "hold.placed",
+        "identity.bound",
+        "identity.released",
         "mandatory_report.dropped",
         "mandatory_report.filed",
         "mandatory_report.proposed",
         "mediator.added",
         "mediator.corrected",
         "mediator.proposed",
+        "name.corrected",
         "notes.destroyed",
         "part.mediated",
         "part.opened",
@@ -155,7 +163,9 @@ def test_what_facts_are_called_does_not_change() -> None:
         "party.corrected",
         "party.joined",
         "party.lapsed",
+        "party.removed",
         "party.withdrew",
+        "screening.outdated",
         "session.adjourned",
         "session.cancelled",
         "session.completed",
@@ -168,7 +178,14 @@ def test_what_facts_are_called_does_not_change() -> None:
 
 
 def test_why_a_session_was_cancelled_is_recorded_in_words_that_do_not_change() -> None:
-    assert set(CancelReason) == {"case_closed", "mediator_withdrew", "party_added", "requested"}
+    assert set(CancelReason) == {
+        "case_closed",
+        "consent_voided",
+        "mediator_withdrew",
+        "party_added",
+        "party_removed",
+        "requested",
+    }
 
 
 def test_only_a_few_facts_are_for_more_than_staff() -> None:
@@ -177,7 +194,10 @@ def test_only_a_few_facts_are_for_more_than_staff() -> None:
     assert by_audience[Audience.OWN] == {
         "access_code.issued",
         "consent.given",
+        "consent.voided",
         "guardian.consented",
+        "guardian_consent.voided",
+        "name.corrected",
         "party.asked",
         "party.corrected",
         "party.withdrew",
@@ -227,8 +247,10 @@ def test_every_fact_of_a_case_is_one_of_the_union() -> None:
         facts.ErasureRequested,
         facts.HoldLifted,
         facts.HoldPlaced,
+        facts.IdentityReleased,
         facts.MediatorAdded,
         facts.MediatorCorrected,
+        facts.NameCorrected,
         facts.PartyAdded,
         facts.PartyCorrected,
         *get_args(ReportFact),

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from mediation_api.domain.screening import CURRENT, RULE_SETS, IntakeFacts, Outcome, RuleSet, judge
+from mediation_api.domain.screening import CURRENT, LEARNT, RULE_SETS, IntakeFacts, Outcome, RuleSet, judge, outdated_by
 
 TODAY = date(2026, 11, 24)
 ELIGIBLE = IntakeFacts(
@@ -158,3 +158,25 @@ def test_the_words_of_a_released_rule_set_do_not_change() -> None:
 
 def test_what_a_released_rule_set_decides_does_not_change() -> None:
     assert {version: deeds_of(rules) for version, rules in RULE_SETS.items()} == DEEDS
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_an_answer_that_rules_look_at_outdates_a_screening_unless_it_is_a_plain_no(name: str) -> None:
+    learnt: object = TODAY if name == "pending_case_filed_on" else True
+    assert outdated_by(ELIGIBLE, {name: learnt, "narrative": "He said so."}) == (name,)
+    assert outdated_by(replace(ELIGIBLE, **{name: learnt}), {name: learnt}) == ()  # type: ignore[arg-type]
+    assert outdated_by(replace(ELIGIBLE, **{name: learnt}), {name: False}) == ()  # type: ignore[arg-type]
+
+
+def test_what_is_no_longer_known_outdates_a_screening() -> None:
+    assert outdated_by(ELIGIBLE, {"crime_alleged": None, "serious_injury": False}) == ("crime_alleged",)
+
+
+def test_a_rule_looks_at_each_answer_by_which_a_screening_is_outdated() -> None:
+    for name in LEARNT:
+        before = replace(witness(filed(10)), officer_is_witness=name == "pending_case_filed_on")
+        worse: object = filed(900) if name == "pending_case_filed_on" else True
+        if name == "officer_is_witness":
+            before = replace(before, pending_case_filed_on=None)
+        changed = replace(before, **{name: worse})  # type: ignore[arg-type]
+        assert judge(changed, TODAY).outcome is not judge(before, TODAY).outcome, name

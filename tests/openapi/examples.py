@@ -98,6 +98,7 @@ async def play(office: Office, contract: Contract, watch: Watch = lambda _operat
     await _leave(office)
     await _start_over(office)
     await _guard(office)
+    await _reopen(office)
     return {operation: dict(sorted(said.items())) for operation, said in sorted(played.items())}
 
 
@@ -328,6 +329,18 @@ async def _guard(office: Office) -> None:
     await office.director.post(f"{story.path}/screenings", decided)
     await story.guardian_agrees(story.complainants[0])
     await office.intake.get(f"{story.path}/guardian-consents")
+    await story.answer(story.complainants[0])
+
+
+async def _reopen(office: Office) -> None:
+    """Somebody with a new account turns out to be the wrong officer; the right one is added, and all answer again."""
+    story = await _ready(office, "4718")
+    wrong = f"/v1/parties/{story.officers[0].party_id}"
+    await office.intake.post(f"{wrong}/identity-releases")
+    await office.intake.post(f"{wrong}/removals", {"reason": "wrong_person"})
+    right = {"side": "officer", "name": "Officer Jo Sample", "employee_number": "4719"}
+    await office.intake.post(f"/v1/complaints/{story.complaint_id}/parties", right)
+    await office.intake.patch(f"/v1/complaints/{story.complaint_id}", {"allegations": ["disparate_treatment"]})
     await story.answer(story.complainants[0])
 
 

@@ -115,8 +115,8 @@ async def test_the_database_holds_a_number_of_cases_that_no_setting_exceeds(
     story = await office.file()
     another = text(
         "INSERT INTO cases (id, complaint_id, attempt, state, requested_on, due_on, opened_at, closed_at, "
-        "version, closed_version) "
-        "VALUES (gen_random_uuid(), :id, :attempt, 'declined', now(), now(), now(), now(), 1, 1)"
+        "version, closed_version, screening_outdated) "
+        "VALUES (gen_random_uuid(), :id, :attempt, 'declined', now(), now(), now(), now(), 1, 1, false)"
     )
     async with database.undone(), database.transaction() as connection:
         await connection.execute(another, {"id": story.complaint_id, "attempt": 10})

@@ -303,7 +303,7 @@ def test_what_retention_empties_stands_in_no_event() -> None:
 BACK: Final = (
     "UPDATE participants SET standing = 'agreed', left_at = NULL, left_version = NULL WHERE standing = 'withdrawn'",
     "UPDATE participants SET standing = 'asked', left_at = NULL, left_version = NULL WHERE standing = 'withdrawn'",
-    "UPDATE participants SET standing = 'waiting', asked_at = NULL WHERE standing = 'agreed'",
+    "UPDATE participants SET standing = 'asked' WHERE standing = 'agreed'",
     "UPDATE participants SET standing = 'declined', left_at = now(), left_version = 99 WHERE standing = 'agreed'",
     "UPDATE participants SET standing = 'lapsed' WHERE standing = 'withdrawn'",
     "UPDATE cases SET state = 'ready', closed_at = NULL, closed_version = NULL WHERE state = 'withdrawn'",
@@ -316,6 +316,7 @@ BACK: Final = (
 WITHOUT_AN_EVENT: Final = (
     "UPDATE participants SET standing = 'agreed' WHERE standing = 'asked'",
     "UPDATE participants SET standing = 'withdrawn', left_at = now(), left_version = 99 WHERE standing = 'agreed'",
+    "UPDATE participants SET standing = 'waiting' WHERE standing = 'agreed'",
     "UPDATE cases SET state = 'ready' WHERE state = 'asking'",
     "UPDATE cases SET state = 'withdrawn', closed_at = now(), closed_version = version WHERE state = 'asking'",
 )
@@ -359,7 +360,7 @@ EVENT: Final = ("standing_event ON participants", "state_event ON cases")
     ("triggers", "passes", "refuses"),
     [
         (ORDER, BACK[8:], BACK[:8]),
-        (EVENT, (WITHOUT_AN_EVENT[0], WITHOUT_AN_EVENT[2]), BACK),
+        (EVENT, (WITHOUT_AN_EVENT[0], WITHOUT_AN_EVENT[3]), BACK),
         (ORDER + EVENT, (BACK[0], BACK[2], BACK[5]), ()),
     ],
     ids=["the order", "the event", "both"],

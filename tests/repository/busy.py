@@ -48,6 +48,8 @@ async def keep_busy(office: Office) -> None:
     await again.answer(again.officers[0], "declined")
     await again.complainants[0].patch(f"/v1/parties/{again.complainants[0].party_id}", {"phone": "+1 503 555 0111"})
     await office.intake.patch(f"/v1/complaints/{again.complaint_id}", {"precinct": "North"})
+    await office.intake.post(f"/v1/parties/{again.officers[1].party_id}/removals", {"reason": "duplicate"})
+    await _reopened(office)
     await office.coordinator.put(f"{again.path}/coordinator", {"coordinator": "coordinator.é"})
     await office.coordinator.patch(f"/v1/mediators/{(await office.mediator()).mediator_id}", {"active": False})
     minor = {"minor": True, "guardian": {"name": "Ines Alvarez", "relation": "parent"}}
@@ -64,3 +66,18 @@ async def keep_busy(office: Office) -> None:
     office.clock.advance(days=3, hours=1)
     absent = {"party_id": missed.officers[0].party_id, "excused": True}
     await office.coordinator.post(f"/v1/sessions/{missed.session_id}/absences", absent)
+
+
+async def _reopened(office: Office) -> None:
+    """Consents are voided, a screening is outdated and done again, names are corrected, an account is released."""
+    story = await (await office.file(officers=[{}, {}])).to_signed()
+    complaint, officer = f"/v1/complaints/{story.complaint_id}", f"/v1/parties/{story.officers[0].party_id}"
+    await office.intake.patch(complaint, {"allegations": ["force"], "litigation_pending": True})
+    await story.screen()
+    await office.intake.patch(officer, {"name": "Dale Kimm", "name_correction_reason": "spelling"})
+    await office.intake.post(f"{officer}/identity-releases")
+    await story.answer(story.complainants[0])
+    await story.answer(story.officers[0])
+    await office.intake.post(f"/v1/parties/{story.officers[1].party_id}/removals", {"reason": "wrong_person"})
+    outdated = await (await office.file()).to_confirming()
+    await office.intake.patch(f"/v1/complaints/{outdated.complaint_id}", {"crime_alleged": True})

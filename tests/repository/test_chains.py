@@ -404,6 +404,7 @@ async def test_a_chain_that_was_rewritten_is_found_beside_what_was_exported_befo
 BESIDE: Final = {
     "consents": "decision = CASE decision WHEN 'agreed' THEN 'declined' ELSE 'agreed' END",
     "guardian_consents": "channel = 'letter'",
+    "voided_consents": "reason = 'found_minor'",
     "withdrawals": "id = gen_random_uuid()",
     "signatures": "method = 'paper'",
     "screenings": "findings = '[]'",
@@ -429,7 +430,10 @@ DONE_BESIDE: Final = {
     table: [
         deed
         for deed in DEEDS_BESIDE
-        if (deed == "edit" or table != "disclosures") and (deed != "move" or "at" in t.metadata.tables[table].c)
+        if (deed == "edit" or table != "disclosures")
+        # A consent is voided once, whoever writes it: the key of the table is the consent's.
+        and (deed != "insert" or table != "voided_consents")
+        and (deed != "move" or "at" in t.metadata.tables[table].c)
     ]
     for table in BESIDE
 }
@@ -455,7 +459,7 @@ async def without_walls(connection: AsyncConnection, table: str) -> None:
 async def test_what_is_shown_beside_the_facts_is_held_against_them(module_database: RolledBackDatabase) -> None:
     async with module_database.transaction() as connection:
         for table, deeds in DONE_BESIDE.items():
-            key = "sha256" if table == "disclosures" else "id"
+            key = {"disclosures": "sha256", "voided_consents": "consent_id"}.get(table, "id")
             walled = await connection.begin_nested()
             await without_walls(connection, table)
             assert await beside(connection) == [], table
@@ -547,3 +551,25 @@ async def test_what_no_reader_expects_is_a_problem_and_no_crash(
         await connection.execute(text(f"UPDATE facts SET at = '{at}' WHERE case_id = '{story.case_id}'"))  # noqa: S608
         problems = await examined(owner.connection)
         assert {problem.flaw for problem in problems} == {Flaw.CHANGED}
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "UPDATE parties SET removed_at = NULL, removal_reason = NULL WHERE removed_at IS NOT NULL",
+        "UPDATE parties SET removal_reason = 'wrong_person' WHERE removed_at IS NOT NULL",
+        "UPDATE parties SET removed_at = added_at, removal_reason = 'duplicate' WHERE removed_at IS NULL",
+        "UPDATE parties SET bound_subject = 'somebody-else' WHERE bound_subject IS NOT NULL",
+    ],
+)
+async def test_who_was_removed_or_bound_is_held_against_the_facts(
+    module_database: RolledBackDatabase, deed: str
+) -> None:
+    async with module_database.transaction() as connection:
+        assert await beside(connection) == []
+        bent = await connection.begin_nested()
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        assert (await connection.execute(text(deed))).rowcount >= 1
+        assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_FACT}
+        await bent.rollback()

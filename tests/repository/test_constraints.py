@@ -23,7 +23,7 @@ NOW: Final = datetime(2026, 3, 2, 20, tzinfo=UTC)
 TODAY: Final = date(2026, 3, 2)
 COMPLAINT, CASE, MEDIATOR, SESSION, AGREEMENT = (UUID(int=n) for n in range(1, 6))
 REPORT, GUARDIAN = UUID(int=6), UUID(int=7)
-ROSA, DALE, LATE, OTHER, KIM, LEE = (UUID(int=n) for n in range(11, 17))
+ROSA, DALE, LATE, OTHER, KIM, LEE, AGAIN = (UUID(int=n) for n in range(11, 18))
 SHA: Final = "a" * 64
 BY: Final = {"by_role": "intake", "by": "intake.1"}
 OF_CASE: Final = {"case_id": CASE, "at": NOW, **BY}
@@ -69,6 +69,7 @@ ROWS: Final[dict[str, Row]] = {
         "requested_on": TODAY,
         "due_on": TODAY,
         "opened_at": NOW,
+        "screening_outdated": False,
         "version": 9,
     },
     "parties": {
@@ -150,7 +151,13 @@ ROWS: Final[dict[str, Row]] = {
         "joined_at": NOW,
         "joined_version": 1,
     },
-    "parts": {"case_id": CASE, "complainant_id": ROSA, "officer_id": DALE, "disposition": "in_mediation"},
+    "parts": {
+        "case_id": CASE,
+        "complainant_id": ROSA,
+        "officer_id": DALE,
+        "disposition": "in_mediation",
+        "removed": False,
+    },
     "pauses": {"id": OTHER, "reason": "leave", "starts_on": TODAY, "ends_on": TODAY, **OF_CASE},
     "readings": {
         "at": NOW,
@@ -218,14 +225,17 @@ ROWS: Final[dict[str, Row]] = {
     },
     "signatures": {
         "id": OTHER,
+        "case_id": CASE,
         "agreement_id": AGREEMENT,
         "sha256": SHA,
         "signer_role": "party",
         "signer_id": ROSA,
+        "signer_name": "Rosa Alvarez",
         "method": "paper",
         "at": NOW,
         **BY,
     },
+    "voided_consents": {"consent_id": OTHER, "party_id": ROSA, "reason": "found_minor", **OF_CASE},
     "withdrawals": {"id": OTHER, "party_id": ROSA, "channel": "phone", **OF_CASE},
 }
 """One good row of each table."""
@@ -254,6 +264,7 @@ ANOTHER: Final[dict[str, Row]] = {
     "parts": {"officer_id": KIM},
     "consents": {"party_id": DALE},
     "signatures": {"signer_id": DALE},
+    "voided_consents": {"consent_id": AGAIN},
     "withdrawals": {"party_id": DALE},
 }
 """What makes a second row good beside the first; its id is always a new one."""
@@ -284,6 +295,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
             "readings",
             "screenings",
             "signatures",
+            "voided_consents",
             "withdrawals",
         )
     },
@@ -314,6 +326,8 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_consents_decision": ("consents", {"decision": "maybe"}),
     "ck_participants_side": ("participants", {"side": "mediator"}),
     "ck_participants_standing": ("participants", {"standing": "unsure"}),
+    "ck_parties_removal_reason": ("parties", {"removed_at": NOW, "removal_reason": "annoying"}),
+    "ck_voided_consents_reason": ("voided_consents", {"reason": "regret"}),
     "ck_parties_side": ("parties", {"side": "mediator"}),
     "ck_pauses_reason": ("pauses", {"reason": "boredom"}),
     "ck_erasures_refusal": ("erasures", {"state": "refused", "refusal": "boredom"}),
@@ -350,6 +364,8 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_participants_left_version": ("participants", {"standing": "withdrawn", "left_at": NOW}),
     "ck_participants_joined_first": ("participants", {"standing": "withdrawn", "left_at": NOW, "left_version": 1}),
     "ck_parties_minor_is_complainant": ("parties", {"side": "officer", "minor": True}),
+    "ck_parties_bound_subject": ("parties", {"bound_subject": "officer.1"}),
+    "ck_parties_removed": ("parties", {"removed_at": NOW}),
     "ck_parties_officer_fields": ("parties", {"employee_number": "4711"}),
     # an override is a director's, with a reason
     "ck_screenings_override": ("screenings", {"overridden": True, "reason": "Because.", "by_role": "intake"}),
@@ -405,6 +421,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_mediators_sealed": ("mediators", {"name": BARE}),
     "ck_parties_sealed": ("parties", {"name": BARE}),
     "ck_screenings_sealed": ("screenings", {"reason": BARE}),
+    "ck_signatures_sealed": ("signatures", {"signer_name": BARE}),
     "ck_sessions_sealed": ("sessions", {"place": BARE}),
     # one of each
     "officer_taken": ("session_officers", {"employee_number_index": NUMBER}),
@@ -420,7 +437,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "uq_cases_open": ("cases", {"state": "ready", "closed_at": None, "closed_version": None}),
     "uq_complaints_by_external_reference": ("complaints", {"external_reference": "X-1"}),
     "uq_complaints_reference": ("complaints", {"reference": "2026-000001"}),
-    "uq_consents_case_id_party_id": ("consents", {"party_id": ROSA}),
+    "uq_consents_case_id_party_id_replaces": ("consents", {"party_id": ROSA}),
     "uq_erasures_requested": ("erasures", {"state": "requested", "decided_at": None, "decided_by": None}),
     "uq_facts_id": ("facts", {"id": OTHER}),
     "uq_mediators_employee_number_index": ("mediators", {"employee_number_index": "5711"}),
@@ -453,10 +470,15 @@ STRANGERS: Final[dict[str, tuple[str, Row]]] = {
     "fk_consents_case_id_party_id": ("consents", {"party_id": LATE}),
     "fk_parts_case_id_complainant_id": ("parts", {"complainant_id": LATE}),
     "fk_parts_case_id_officer_id": ("parts", {"officer_id": LATE}),
-    "fk_signatures_agreement_id_sha256": ("signatures", {"sha256": "b" * 64}),
+    "fk_consents_replaces": ("consents", {"replaces": OTHER}),
+    "fk_signatures_agreement_id_sha256_case_id": ("signatures", {"sha256": "b" * 64}),
+    "fk_voided_consents_consent": ("voided_consents", {"party_id": DALE}),
     "fk_withdrawals_case_id_party_id": ("withdrawals", {"party_id": LATE}),
 }
-"""Nobody answers, leaves or is absent in a case that is not theirs, or signs another text than the agreement's."""
+"""Nobody answers, leaves or is absent in a case that is not theirs, or signs another text than the agreement's.
+
+Nor does an answer take the place of somebody else's, or of one that still stands.
+"""
 
 
 async def _insert(connection: AsyncConnection, table: str, row: Row) -> None:
@@ -480,6 +502,8 @@ async def _insert_all(connection: AsyncConnection) -> None:
             for number, id_ in (("4712", KIM), ("4713", LEE)):
                 another = {"id": id_, "employee_number": number, "employee_number_index": number}
                 await _insert(connection, "parties", ROWS["parties"] | OFFICER | another)
+        if table.name == "voided_consents":  # Rosa answers again
+            await _insert(connection, "consents", ROWS["consents"] | {"id": AGAIN, "replaces": OTHER})
         if table.name == "participants":
             for id_ in (DALE, KIM, LEE):
                 await _insert(connection, "participants", ROWS["participants"] | {"party_id": id_, "side": "officer"})
@@ -535,15 +559,17 @@ def _constraints() -> set[str]:
 
 
 def test_each_constraint_has_a_row_that_it_refuses() -> None:
-    # The keys of three tables include these; they are there for foreign keys to point at. The trigger that links a fact
-    # gives it a place of its own whatever it brings along, so that nobody gets as far as the last.
-    never_reached = {
-        "uq_agreements_id_sha256",
+    # The key of a table includes each of the first five; they are there for others to point at. The trigger that links
+    # a fact gives it a place of its own whatever it brings along, so that nobody gets as far as the last.
+    unreached = {
+        "uq_agreements_id_sha256_case_id",
         "uq_guardian_consents_id_case_id_party_id",
+        "uq_consents_id_case_id_party_id",
+        "uq_voided_consents_consent_id_case_id_party_id",
         "uq_parties_id_employee_number_index",
         "uq_facts_place",
     }
-    assert REFUSED.keys() | never_reached == _constraints()
+    assert REFUSED.keys() | unreached == _constraints()
 
 
 @pytest.mark.parametrize("table", sorted(metadata.tables.keys() - PARENTS))
@@ -629,4 +655,92 @@ async def test_what_was_acknowledged_cannot_be_changed(
     with pytest.raises(IntegrityError, match=f"{table} is append-only"):
         async with owner.begin_nested():
             await owner.execute(text(statement.format(table=table, column=column)))
-    assert await owner.scalar(text(f"SELECT count(*) FROM {table}")) == 1  # noqa: S608 - our own tables
+    rows = 2 if table == "consents" else 1
+    assert await owner.scalar(text(f"SELECT count(*) FROM {table}")) == rows  # noqa: S608 - our own tables
+
+
+async def test_an_answer_takes_the_place_of_one_that_was_voided_and_of_none_that_stands(
+    service: AsyncConnection,
+) -> None:
+    """Of the answers of a party at most one stands: the last, which nothing has voided."""
+    third = _second("consents", {"party_id": ROSA, "replaces": AGAIN})
+    with pytest.raises(IntegrityError) as caught:
+        async with service.begin_nested():
+            await _insert(service, "consents", third)
+    assert constraint_of(caught.value) == "fk_consents_replaces"
+    await _insert(service, "voided_consents", ROWS["voided_consents"] | {"consent_id": AGAIN})
+    await _insert(service, "consents", third)
+
+
+CHANGES_OF_A_PERSON: Final[dict[str, tuple[str, str, str]]] = {
+    "side": ("keep_identity", "parties", "side = 'complainant'"),
+    "employee number": ("keep_identity", "parties", "employee_number_index = '4712', employee_number = ''"),
+    "bound subject": ("keep_identity", "parties", "bound_subject = 'officer.2'"),
+    "subject": ("keep_subject", "mediators", "subject = 'm.another'"),
+}
+
+
+@pytest.mark.parametrize("change", list(CHANGES_OF_A_PERSON))
+async def test_who_somebody_is_stays_as_it_was_asked(owner: AsyncConnection, change: str) -> None:
+    trigger, table, values = CHANGES_OF_A_PERSON[change]
+    person = DALE if table == "parties" else MEDIATOR
+    asked = "UPDATE participants SET asked_at = joined_at WHERE party_id = :id"
+    bound = "UPDATE parties SET bound_subject = 'officer.1' WHERE id = :id"
+    changing = text(f"UPDATE {table} SET {values} WHERE id = :id")  # noqa: S608 - the table above
+    for statement in (asked, bound) if table == "parties" else ():
+        await owner.execute(text(statement), {"id": person})
+    await owner.execute(text("SET LOCAL ROLE mediation_service"))
+    if change == "side":  # what the service has no right to, the owner must not do either
+        await owner.execute(text("RESET ROLE"))
+    with pytest.raises(IntegrityError) as caught:
+        async with owner.begin_nested():
+            await owner.execute(changing, {"id": person})
+    assert constraint_of(caught.value) == trigger
+    if change == "side":
+        return
+    await owner.execute(text("RESET ROLE"))
+    await owner.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}"))
+    await owner.execute(text("SET LOCAL ROLE mediation_service"))
+    await owner.execute(changing, {"id": person})
+
+
+async def test_retention_empties_a_number_and_the_office_releases_a_subject(service: AsyncConnection) -> None:
+    for statement in (
+        "UPDATE participants SET asked_at = joined_at WHERE party_id = :id",
+        "UPDATE parties SET bound_subject = 'officer.1' WHERE id = :id",
+        "UPDATE parties SET bound_subject = NULL, employee_number_index = NULL WHERE id = :id",
+    ):
+        await service.execute(text(statement), {"id": DALE})
+
+
+async def test_who_was_removed_stays_removed(service: AsyncConnection) -> None:
+    whole = await service.begin_nested()  # no event says any of it
+    removed = "UPDATE parties SET removed_at = added_at, removal_reason = 'duplicate' WHERE id = :id"
+    returned = "UPDATE parts SET disposition = 'returned_to_investigation', removed = true WHERE officer_id = :id"
+    gone = "UPDATE participants SET standing = 'removed', left_at = joined_at, left_version = 99 WHERE party_id = :id"
+    for statement in (removed, returned, gone):
+        await service.execute(text(statement), {"id": DALE})
+    await service.execute(text(removed), {"id": LATE})
+    back = "UPDATE participants SET standing = 'waiting', left_at = NULL, left_version = NULL WHERE party_id = :id"
+    refused = {
+        "keep_identity": "UPDATE parties SET removed_at = NULL, removal_reason = NULL WHERE id = :id",
+        "keep_removed": back,
+    }
+    for trigger, statement in refused.items():
+        with pytest.raises(IntegrityError) as caught:
+            async with service.begin_nested():
+                await service.execute(text(statement), {"id": DALE})
+        assert constraint_of(caught.value) == trigger
+    with pytest.raises(IntegrityError) as caught:
+        async with service.begin_nested():
+            await _insert(service, "participants", _second("participants"))
+    assert constraint_of(caught.value) == "keep_removed"
+    await whole.rollback()
+
+
+async def test_the_name_that_was_signed_is_emptied_and_never_replaced(service: AsyncConnection) -> None:
+    for name in (f"{MARK}Somebody else.", f"{MARK}Rosa"):
+        with pytest.raises(IntegrityError, match="signatures is append-only"):
+            async with service.begin_nested():
+                await service.execute(text("UPDATE signatures SET signer_name = :name"), {"name": name})
+    await service.execute(text("UPDATE signatures SET signer_name = ''"))

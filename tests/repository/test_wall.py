@@ -256,7 +256,7 @@ async def test_a_party_writes_nothing(place: Place) -> None:
     for statement in (
         "UPDATE parties SET name = 'x'",
         "DELETE FROM consents",
-        "SELECT enter_wall(NULL, 'x', NULL)",
+        "SELECT enter_wall(NULL, 'x', NULL, 'y')",
         "SELECT open_readings(gen_random_uuid())",
         "SELECT id FROM cases FOR UPDATE",
     ):
@@ -268,7 +268,7 @@ async def test_a_party_writes_nothing(place: Place) -> None:
 async def test_the_service_may_not_even_try_to_change_what_was_acknowledged(
     place: Place, table: str, statement: str
 ) -> None:
-    column = {"disclosures": "sha256", "readings": "at"}.get(table, "id")
+    column = {"disclosures": "sha256", "readings": "at", "voided_consents": "reason"}.get(table, "id")
     await _refused(place, statement.format(table, column, column))
 
 

@@ -34,7 +34,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
         "attendees": "id case_id role language for_party_id added_at confirmed_at",
         "cases": "id complaint_id attempt state requested_on due_on opened_at closed_at closed_version",
         "complaints": "id reference filed_at incident_on allegations interested_in_mediation",
-        "consents": "id case_id party_id decision disclosure_sha256 channel guardian_consent_id at",
+        "consents": "id case_id party_id decision disclosure_sha256 channel guardian_consent_id replaces at version",
         "guardian_consents": "id case_id party_id disclosure_sha256 channel at",
         "data_keys": "id key_id wrapped",
         "disclosures": "sha256 version language body",
@@ -46,11 +46,12 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
         "parties": "id complaint_id side name employee_number employee_number_index unit phone email "
         "postal_address safe_contact language "
         "interpreter_language accommodations minor guardian_name guardian_relation guardian_phone guardian_email "
-        "added_at",
-        "parts": "case_id complainant_id officer_id disposition",
+        "added_at bound_subject removed_at removal_reason",
+        "parts": "case_id complainant_id officer_id disposition removed",
         "readings": "position at complaint_id case_id party_id attempt version by_role",
         "sessions": "id case_id mediator_id state during mode place link",
         "signatures": "id agreement_id signer_role signer_id at",
+        "voided_consents": "consent_id case_id party_id reason at",
         "withdrawals": "id case_id party_id channel at",
     }.items()
 }
@@ -106,6 +107,7 @@ class BusyOffice:
         return found | {
             "an officer's id in a complainant's token": Actor(Role.COMPLAINANT, "x", party_id=itself),
             "an officer without a number": Actor(Role.OFFICER, officer.subject),
+            "whoever was given a number later": Actor(Role.OFFICER, "z", employee_number=officer.employee_number),
             "nobody": Actor(Role.COMPLAINANT, "y", party_id=UUID(int=0)),
         }
 
@@ -117,6 +119,7 @@ async def build(office: Office) -> BusyOffice:
     await _sealed(busy)
     await _over(busy)
     await _another_minor(busy)
+    await _reopened(busy)
     nobodys = access_codes.from_entropy(bytes(access_codes.ENTROPY_BYTES)).text()
     await office.public.send("POST", "/v1/access-tokens", {"access_code": nobodys})
     return busy
@@ -217,6 +220,21 @@ async def _sealed(busy: BusyOffice) -> None:
     _remember(busy, "not asked yet", unasked)
     quiet = await office.file(complainants=[_person("Quiet")], officers=[], interested_in_mediation=False)
     _remember(busy, "no case", quiet)
+
+
+async def _reopened(busy: BusyOffice) -> None:
+    """One is removed, two are asked again, and one of these has answered."""
+    story = await busy.office.file(
+        complainants=[_person("Again"), _person("Gone")],
+        officers=[_officer("Wrong", "1009"), _officer("Right", "1010")],
+    )
+    await story.to_signed()
+    for who in (story.complainants[1], story.officers[0]):
+        await busy.office.intake.post(f"/v1/parties/{who.party_id}/removals", {"reason": "wrong_person"})
+    await busy.office.intake.patch(f"/v1/complaints/{story.complaint_id}", {"allegations": ["force"]})
+    await story.answer(story.complainants[0])
+    await _opened(story)
+    _remember(busy, "reopened", story)
 
 
 async def _over(busy: BusyOffice) -> None:
@@ -353,11 +371,16 @@ class Truth:
             "parties": lambda r: r["id"] in own,
             "cases": lambda r: r["id"] in cases,
             "participants": lambda r: r["party_id"] in own and r["case_id"] in cases,
-            "parts": lambda r: r["case_id"] in known and not own.isdisjoint({r["complainant_id"], r["officer_id"]}),
+            "parts": lambda r: (
+                r["case_id"] in known
+                and not r["removed"]
+                and not own.isdisjoint({r["complainant_id"], r["officer_id"]})
+            ),
             "fellow_participants": lambda r: r["case_id"] in shared and r["standing"] == "agreed",
             "fellow_parties": lambda r: r["id"] in fellows,
             "consents": lambda r: r["party_id"] in own,
             "guardian_consents": lambda r: r["party_id"] in own,
+            "voided_consents": lambda r: r["party_id"] in own,
             "withdrawals": lambda r: r["party_id"] in own,
             "sessions": lambda r: r["case_id"] in shared,
             "assignments": lambda r: r["case_id"] in shared and r["state"] == "accepted",
@@ -426,12 +449,15 @@ def as_shown(table: str, row: Row) -> str:
 
 
 def _is(actor: Actor, party: Row) -> bool:
+    if party["removed_at"] is not None:
+        return False
     if actor.role is Role.COMPLAINANT:
         return party["side"] == "complainant" and party["id"] == actor.party_id
     return (
         party["side"] == "officer"
         and actor.employee_number is not None
         and party["EMPLOYEE_NUMBER"] == actor.employee_number
+        and party["bound_subject"] in {None, actor.subject}
     )
 
 

@@ -56,7 +56,7 @@ FIELDS = {
     "session party": "audience id case_id state starts_at ends_at mode place link",
     "agreement office": "audience id case_id kind number template_version languages text sha256 terms_confidential "
     "made_at superseded_at purged_at signatures",
-    "agreement office signatures": "id role signer_id sha256 method at",
+    "agreement office signatures": "id role signer_id signer_name sha256 method at",
     "agreement party": "audience id case_id kind number template_version languages text sha256 terms_confidential "
     "made_at superseded_at purged_at signed_at",
     "readiness all": "audience scheduling starting closing",
@@ -65,9 +65,10 @@ FIELDS = {
     "fact office": "audience id at kind party_id by_role by data",
     "fact participant": "audience id at kind party_id",
     "party": "id complaint_id side name employee_number unit phone email postal_address safe_contact language "
-    "interpreter_language accommodations minor guardian added_at",
+    "interpreter_language accommodations minor guardian added_at identity_bound removed_at removal_reason",
     "party guardian": "name relation phone email",
-    "consent": "id case_id party_id decision disclosure_sha256 channel guardian_consent_id at",
+    "consent": "id case_id party_id decision disclosure_sha256 channel guardian_consent_id at stands voided_at "
+    "void_reason",
     "withdrawal": "id case_id party_id channel at",
     "report": "id case_id category recipient agency legal_basis disclosed_at state proposed_at proposed_by decided_at "
     "decided_by drop_reason",
@@ -624,6 +625,8 @@ async def bodies(story: Story) -> list[tuple[str, str, Mapping[str, object]]]:
         ("POST", f"/v1/complaints/{story.complaint_id}/parties", party),
         ("PATCH", f"/v1/parties/{story.complainants[0].party_id}", {"phone": None}),
         ("POST", f"/v1/parties/{story.complainants[0].party_id}/access-codes", {}),
+        ("POST", f"/v1/parties/{story.complainants[0].party_id}/removals", {"reason": "duplicate"}),
+        ("POST", f"/v1/parties/{story.complainants[0].party_id}/identity-releases", {}),
         ("POST", f"{story.path}/screenings", {}),
         ("POST", f"{story.path}/approvals", {"approver": "director", "approved": True}),
         ("PUT", f"{story.path}/coordinator", {"coordinator": "coordinator.1"}),

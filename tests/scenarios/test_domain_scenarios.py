@@ -241,10 +241,13 @@ async def test_09_no_session_is_scheduled_for_a_minor_without_a_guardian(office:
     await story.assign()
     await office.intake.patch(f"/v1/parties/{minor.party_id}", {"guardian": None})
     refused = await office.coordinator.post(f"{story.path}/sessions", story.booking(), 409)
-    assert (refused["code"], missing(refused)) == ("conditions-missing", [("guardian-missing", minor.party_id)])
+    without = [("consent-missing", minor.party_id), ("guardian-missing", minor.party_id)]
+    assert (refused["code"], missing(refused)) == ("conditions-missing", without)
     readiness = await office.coordinator.get(f"{story.path}/readiness")
     assert missing(readiness["scheduling"]) == missing(refused)  # type: ignore[arg-type]
     await office.intake.patch(f"/v1/parties/{minor.party_id}", {"guardian": GUARDIAN})
+    await story.guardian_agrees(minor)
+    await story.answer(minor)
     await story.schedule()
 
 

@@ -396,7 +396,8 @@ async def test_a_guardian_who_is_taken_off_the_file_closes_the_gate_again(office
     await story.assign()
     await office.intake.patch(f"/v1/parties/{minor.party_id}", {"guardian": None})
     refused = await office.coordinator.post(f"{story.path}/sessions", story.booking(), 409)
-    assert missing(refused) == [("guardian-missing", minor.party_id, "")]
+    gone = [("consent-missing", minor.party_id, ""), ("guardian-missing", minor.party_id, "")]
+    assert missing(refused) == gone
 
 
 # ── absences ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -55,6 +55,9 @@ ATTEMPTS: Final = "tests/promises/test_attempts.py"
 CATEGORIES: Final = "tests/promises/test_report_categories.py"
 SIGNED: Final = "tests/promises/test_signed_text.py"
 READINGS: Final = "tests/scenarios/test_readings.py"
+IDENTITY: Final = "tests/promises/test_identity.py"
+GUARDS: Final = "tests/promises/test_identity_guards.py"
+IDENTITY_RACES: Final = "tests/promises/test_identity_races.py"
 LOG: Final = "tests/promises/test_log.py"
 ERASURE: Final = "tests/promises/test_erasure.py"
 STRANGERS: Final = "tests/promises/test_strangers.py"
@@ -660,5 +663,81 @@ CRITERIA: Final = (
             f"{WHO_SEES_WHAT}::test_a_part_that_is_shown_too_early_is_seen",
             f"{WHO_SEES_WHAT}::test_one_header_that_counts_withdrawals_is_seen",
         ),
+    ),
+    Criterion(
+        121,
+        "Who somebody is stays as they were asked: the wrong party is removed, and signatures keep the names signed.",
+        "Each correction over HTTP once the person was asked, and each change in the database by the service's login.",
+        (
+            f"{IDENTITY}::test_an_officer_who_was_asked_cannot_be_corrected_into_another",
+            f"{IDENTITY}::test_who_was_asked_in_an_earlier_case_stays_that_person",
+            f"{IDENTITY}::test_a_mediator_who_was_proposed_a_case_cannot_be_corrected_into_another",
+            f"{IDENTITY}::test_what_was_signed_keeps_the_names_as_they_were",
+            f"{CONSTRAINTS}::test_who_somebody_is_stays_as_it_was_asked",
+            f"{CONSTRAINTS}::test_the_name_that_was_signed_is_emptied_and_never_replaced",
+        ),
+        (
+            f"{GUARDS}::test_without_the_rule_an_officer_who_agreed_becomes_somebody_else",
+            f"{CONSTRAINTS}::test_who_somebody_is_stays_as_it_was_asked",
+        ),
+    ),
+    Criterion(
+        122,
+        "A removed party's consent, signature and access end, nobody but the office sees it, and no case closes.",
+        "Every open state and both sides over HTTP; everything that the removed, and the others, may ask for.",
+        (
+            f"{IDENTITY}::test_of_a_removed_party_consent_and_access_end_and_the_office_alone_still_sees_it",
+            f"{IDENTITY}::test_a_removal_closes_no_case_in_any_open_state",
+            f"{IDENTITY}::test_who_was_removed_takes_no_part_in_a_later_case",
+            f"{CONSTRAINTS}::test_who_was_removed_stays_removed",
+            f"{CHAINS}::test_who_was_removed_or_bound_is_held_against_the_facts",
+        ),
+        (
+            f"{GUARDS}::test_without_the_subject_a_number_opens_what_was_the_predecessor_s_and_a_removed_party_s",
+            f"{CHAINS}::test_who_was_removed_or_bound_is_held_against_the_facts",
+        ),
+    ),
+    Criterion(
+        123,
+        "What a consent rested on does not change under it: it is voided, and its party is asked again.",
+        "Allegations, age and guardian changed over HTTP in a case with a session ahead; what others then observe.",
+        (
+            f"{IDENTITY}::test_other_allegations_void_every_consent_and_everybody_answers_again",
+            f"{IDENTITY}::test_whoever_is_found_to_be_a_minor_or_has_another_guardian_answers_again",
+            f"{IDENTITY}::test_during_a_session_nothing_is_voided",
+            f"{IDENTITY}::test_what_others_observe_of_a_void_consent_does_not_tell_whether_it_was_given_again",
+            f"{CONSTRAINTS}::test_an_answer_takes_the_place_of_one_that_was_voided_and_of_none_that_stands",
+        ),
+        (f"{GUARDS}::test_without_the_rule_consents_stand_though_the_allegations_are_others",),
+    ),
+    Criterion(
+        124,
+        "What is learnt after screening shuts the gates of scheduling, starting and closing until another one.",
+        "Each answer of intake changed over HTTP; every open state from which a case is then found ineligible.",
+        (
+            f"{IDENTITY}::test_what_is_learnt_after_screening_shuts_the_gates_and_asks_for_another",
+            f"{IDENTITY}::test_screened_again_and_eligible_a_case_goes_on_where_it_was",
+            f"{IDENTITY}::test_found_ineligible_a_case_closes_wherever_it_was",
+            f"{IDENTITY}::test_a_case_is_not_closed_as_mediated_on_an_outdated_screening",
+        ),
+        (f"{GUARDS}::test_without_the_rule_a_crime_that_is_learnt_shuts_no_gate",),
+    ),
+    Criterion(
+        125,
+        "An employee number that is handed to another officer opens nothing of the predecessor's.",
+        "An answer, a withdrawal or a signature binds the subject; another one with the number asks for all.",
+        (
+            f"{IDENTITY}::test_a_number_that_is_handed_to_another_opens_nothing_of_the_one_before",
+            f"{IDENTITY}::test_what_staff_record_binds_no_subject_but_a_signature_of_ones_own_does",
+            f"{IDENTITY}::test_an_identity_that_is_released_is_bound_by_the_next_answer",
+        ),
+        (f"{GUARDS}::test_without_the_subject_a_number_opens_what_was_the_predecessor_s_and_a_removed_party_s",),
+    ),
+    Criterion(
+        126,
+        "A withdrawal stands for whoever was the party when it was said.",
+        "200 races on real commits with each of a correction of the number, a removal and a release of the identity.",
+        (f"{IDENTITY_RACES}::test_a_withdrawal_stands_while_the_party_is_corrected_removed_or_released",),
+        (f"{IDENTITY_RACES}::test_found_after_the_wait_for_the_lock_the_party_would_be_gone",),
     ),
 )

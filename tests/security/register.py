@@ -5,7 +5,7 @@ imports no decision of the domain. Its state holds every fact of the case in ord
 read tells in which order all that came before it happened.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -121,6 +121,10 @@ class Register:
     def with_fact(self, kind: str, who: int | None = None) -> "Register":
         """The same with a fact more."""
         return replace(self, facts=(*self.facts, (kind, who, None)))
+
+    def with_facts(self, facts: Iterable[Fact]) -> "Register":
+        """The same with more facts."""
+        return replace(self, facts=(*self.facts, *facts))
 
     def moved(self, event: str) -> "Register":
         """The case after a move."""
@@ -266,14 +270,19 @@ def _after(case: Register, asked: Ask, told: Told | None) -> Register:
 
 def _spoke(case: Register, asked: Ask) -> Register:
     who = asked.who
+    # What an officer says first binds the number to the officer's account.
+    bound: list[Fact] = (
+        [("identity.bound", who, None)] if (SIDES[who], case.standing[who]) == ("officer", "asked") else []
+    )
     if asked.what == "agree":
-        return case.stands(who, "agreed").with_fact("consent.given", who).settled()
+        return case.stands(who, "agreed").with_fact("consent.given", who).settled().with_facts(bound)
     if asked.what == "decline":
-        return case.stands(who, "declined").with_fact("consent.given", who).after_leaving(who, "side_declined")
+        left = case.stands(who, "declined").with_fact("consent.given", who)
+        return left.after_leaving(who, "side_declined").with_facts(bound)
     if _said_before(case, asked):
         return case
     left = case.stands(who, "withdrawn").with_fact("party.withdrew", who)
-    return left if case.standing[who] in GONE else left.after_leaving(who, "side_withdrew")
+    return (left if case.standing[who] in GONE else left.after_leaving(who, "side_withdrew")).with_facts(bound)
 
 
 def _made(case: Register, what: str, made: str) -> Register:

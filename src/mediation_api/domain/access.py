@@ -127,6 +127,8 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         "add_party": _row(office=INTAKE),
         "get_party": _row(office=INTAKE, own=PARTIES),
         "correct_party": _row(office=INTAKE, own=PARTIES),
+        "remove_party": _row(office=INTAKE),
+        "release_identity": _row(office=INTAKE),
         "issue_access_code": _row(office=INTAKE),
         # cases
         "list_cases": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
@@ -220,7 +222,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
             "complaints:read": ("list_complaints", "get_complaint"),
             "complaints:write": ("file_complaint", "correct_complaint", "request_mediation"),
             "parties:read": ("list_parties", "get_party"),
-            "parties:write": ("add_party", "correct_party", "issue_access_code"),
+            "parties:write": ("add_party", "correct_party", "remove_party", "release_identity", "issue_access_code"),
             "cases:read": (
                 "list_cases",
                 "get_case",

@@ -91,8 +91,17 @@ def signers(case: "Case", kind: AgreementKind) -> tuple[Seat, ...]:
     return tuple(s for s in everybody if s.role in {SeatRole.PARTY, SeatRole.GUARDIAN})
 
 
-def sign(case: "Case", agreement_id: UUID, signer: Seat, *, sha256: str, method: Method, signature_id: UUID) -> "Facts":
-    """Sign the text whose hash is `sha256`, as `signer`.
+def sign(
+    case: "Case",
+    agreement_id: UUID,
+    signer: Seat,
+    *,
+    signer_name: str,
+    sha256: str,
+    method: Method,
+    signature_id: UUID,
+) -> "Facts":
+    """Sign the text whose hash is `sha256`, as `signer`. The name stays as it was when it was signed.
 
     Raises:
         PartyLeft: said before anything else, so that who has left does not learn whether the others go on.
@@ -122,6 +131,7 @@ def sign(case: "Case", agreement_id: UUID, signer: Seat, *, sha256: str, method:
             agreement_id=agreement_id,
             sha256=sha256,
             signer=signer,
+            signer_name=signer_name,
             method=method,
         ),
     )

@@ -4,6 +4,7 @@ A declared conflict ends the assignment, whatever the parties would say (Model S
 III). Parties never learn why a mediator did not take, or left, a case.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from mediation_api.domain.errors import (
     MediatorIsParty,
     NotFound,
     StateConflict,
+    SubjectFixed,
 )
 from mediation_api.domain.lifecycle import Event, State
 from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind, SessionState
@@ -53,6 +55,24 @@ class Mediator:
     """An officer of the complaint, by employee number or by the subject that answered as one."""
     declared_conflict: bool = False
     """In this case of the complaint, or in an earlier one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterEntry:
+    """An entry of the roster, as far as correcting it goes. `proposed` is whether it was ever proposed a case."""
+
+    mediator_id: UUID
+    subject: str
+    proposed: bool
+
+    def require_same_person(self, changes: Mapping[str, object]) -> None:
+        """Refuse a correction that makes the entry somebody else's.
+
+        Raises:
+            SubjectFixed: a case was proposed to this mediator.
+        """
+        if self.proposed and changes.get("subject", self.subject) != self.subject:
+            raise SubjectFixed
 
 
 def propose(

@@ -46,10 +46,11 @@ class Alert(StrEnum):
     """A proposal is unanswered after its working days. Source: DOMAIN, scenario 13."""
     REPEATED_ABSENCE = "repeated_absence"
     """A party was absent so often that a director may close the case. Source: DOMAIN, scenarios 16 and 17."""
+    SCREENING_OUTDATED = "screening_outdated"
+    """Something became known that screening looks at: the case must be screened again before it goes on."""
 
 
 _BY_STATE: Mapping[State, Wait] = {
-    State.SCREENING: Wait.SCREENING,
     State.CONFIRMING: Wait.COMPLAINANTS,
     State.ASKING: Wait.OFFICERS,
     State.SCHEDULED: Wait.SESSION,
@@ -63,10 +64,16 @@ _READY_BY_ASSIGNMENT: Mapping[AssignmentState | None, Wait] = {
 }
 
 
-def waits_for(state: State, *, under_review: bool, assignment: AssignmentState | None) -> Wait | None:
-    """Whose turn it is; None once the case is closed. `assignment` is that of a live proposal, if there is one."""
-    if state is State.SCREENING and under_review:
-        return Wait.DIRECTOR_REVIEW
+def waits_for(
+    state: State, *, under_review: bool, assignment: AssignmentState | None, screening_outdated: bool = False
+) -> Wait | None:
+    """Whose turn it is; None once the case is closed. `assignment` is that of a live proposal, if there is one.
+
+    A case whose screening is outdated waits for another, but a session that is under way comes first.
+    """
+    outdated = screening_outdated and state.is_open and state is not State.IN_SESSION
+    if state is State.SCREENING or outdated:
+        return Wait.DIRECTOR_REVIEW if under_review else Wait.SCREENING
     if state is State.READY:
         return _READY_BY_ASSIGNMENT[assignment]
     return _BY_STATE.get(state)
@@ -80,6 +87,7 @@ def alerts(
     answer_due_on: date | None,
     absences: Iterable[tuple[Side, int]],
     policy: Policy,
+    screening_outdated: bool = False,
 ) -> tuple[str, ...]:
     """What staff are warned of. `answer_due_on` is that of an unanswered proposal, `absences` the unexcused ones."""
     if not state.is_open:
@@ -89,6 +97,8 @@ def alerts(
         raised.append(Alert.MEDIATOR_SILENT)
     if any(count >= policy.absences_before_lapse(side) for side, count in absences):
         raised.append(Alert.REPEATED_ABSENCE)
+    if screening_outdated:
+        raised.append(Alert.SCREENING_OUTDATED)
     return tuple(raised)
 
 

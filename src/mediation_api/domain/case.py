@@ -32,6 +32,7 @@ from mediation_api.domain.errors import (
     NotFound,
     NotInSession,
     PartyLeft,
+    SessionInProgress,
     StateConflict,
 )
 from mediation_api.domain.facts import Facts
@@ -72,6 +73,8 @@ class Case:
     sessions: tuple[Session, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     contact_attempts: tuple[ContactAttempt, ...] = ()
+    screening_outdated: bool = False
+    """Something became known after screening that screening looks at."""
 
     # ── who is in the case ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,6 +129,12 @@ class Case:
         if not self.state.is_open:
             raise CaseClosed
 
+    def require_no_session(self) -> None:
+        """Raises CaseClosed; SessionInProgress: a session is under way, which is adjourned first."""
+        self.require_open()
+        if self.state is State.IN_SESSION:
+            raise SessionInProgress
+
     def moved(self, event: Event) -> facts.StateMoved:
         """The move that the table gives for `event`; it raises what `lifecycle.target_of` raises."""
         return facts.StateMoved(event=event, source=self.state, target=lifecycle.target_of(self.state, event))
@@ -147,11 +156,16 @@ class Case:
         Without `override` the rules decide, and what needs review waits for a director. `override` is a director's
         own decision, eligible or not, and needs a reason. Source: DOMAIN, "Eligibility", trap 24.
 
+        A case whose screening is outdated is screened again where it stands: it goes on from there, or closes.
+
         Raises:
             DirectorRequired: somebody else overrides.
             ConditionsMissing: the case would go on without a party on each side, or without a required approval.
+            SessionInProgress: the case is to be screened again during a session.
         """
-        self._require_state(State.SCREENING)
+        if not self.screening_outdated:
+            self._require_state(State.SCREENING)
+        self.require_no_session()
         if override is not None and by.role is not Role.DIRECTOR:
             raise DirectorRequired
         if override is not None and reason is None:
@@ -172,14 +186,17 @@ class Case:
         if eligible is None:
             return (screened,)
         if not eligible:
-            return (screened, *self.close(Event.FOUND_INELIGIBLE))
+            first = self.state is State.SCREENING
+            return (screened, *self.close(Event.FOUND_INELIGIBLE if first else Event.RESCREENED_INELIGIBLE))
+        if self.state is not State.SCREENING:
+            return (screened,)
         missing = (
             *(Missing(f"{side}-missing") for side in Side if not self.side(side)),
             *self.missing_approvals(policy),
         )
         if missing:
             raise ConditionsMissing(missing)
-        return (screened, *self._ask(self.moved(Event.FOUND_ELIGIBLE), self.participants))
+        return (screened, *self.ask(self.moved(Event.FOUND_ELIGIBLE), self.participants))
 
     def approve(
         self,
@@ -301,6 +318,7 @@ class Case:
             disclosure=disclosure,
             channel=channel,
             guardian_consent_id=guardian_consent_id,
+            replaces=party.consent_id,
         )
         standing = Standing.AGREED if agrees else Standing.DECLINED
         return (given, *self._after(replace(party, standing=standing), Event.SIDE_DECLINED))
@@ -377,7 +395,7 @@ class Case:
         return (
             *joined,
             *self.called_off(CancelReason.PARTY_ADDED),
-            *self._ask(move, (newcomer,)),
+            *self.ask(move, (newcomer,)),
         )
 
     # ── running and closing ───────────────────────────────────────────────────────────────────────────────────
@@ -452,7 +470,7 @@ class Case:
         """
         if self.state is State.CONFIRMING and _all_agreed(self.side(Side.COMPLAINANT)):
             move = self.moved(Event.COMPLAINANTS_ANSWERED)
-            asked = self._ask(move, self.participants)
+            asked = self.ask(move, self.participants)
             return (*asked, *replace(self, state=move.target).next_steps())
         # While officers are asked every complainant here has agreed: a new one takes the case back.
         if self.state is State.ASKING and _all_agreed(self.side(Side.OFFICER)):
@@ -461,7 +479,7 @@ class Case:
             return (self.moved(Event.COVERED_PARTS_RETURNED),)
         return ()
 
-    def _ask(self, move: facts.StateMoved, among: Iterable[Participant]) -> Facts:
+    def ask(self, move: facts.StateMoved, among: Iterable[Participant]) -> Facts:
         """The move, and whom it makes the office ask: complainants first, officers after a complainant agreed."""
         asks = {State.CONFIRMING: {Side.COMPLAINANT}, State.ASKING: {Side.OFFICER}}[move.target]
         return (
@@ -475,4 +493,5 @@ class Case:
 
 
 def _all_agreed(side: tuple[Participant, ...]) -> bool:
+    """Whether everybody of a side agreed. A side that a removal left empty waits for the right person."""
     return bool(side) and all(p.standing is Standing.AGREED for p in side)

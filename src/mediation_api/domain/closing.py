@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def missing_to_close(case: "Case") -> tuple[Missing, ...]:
-    """What closing as mediated still waits for: an open part that a completed session covers."""
+    """What closing as mediated still waits for: an open part that a completed session covers, and a screening."""
     if not case.state.is_open:
         return (Missing("case-closed"),)
-    return () if _mediated(case) else (Missing("completed-session-missing"),)
+    outdated = (Missing("screening-outdated"),) if case.screening_outdated else ()
+    return outdated if _mediated(case) else (*outdated, Missing("completed-session-missing"))
 
 
 def close_as_mediated(case: "Case", *, agreement_reached: bool) -> "Facts":

@@ -1,10 +1,12 @@
-"""The complaint, as far as opening a case goes: at most one open case, and none for what was mediated."""
+"""The complaint: opening a case (at most one open, none for what was mediated), correcting what others rely on."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from mediation_api.domain import facts, parts, target
+from mediation_api.domain import facts, parts, reopening, screening, target
 from mediation_api.domain.errors import (
     AttemptsExhausted,
     AttemptTooSoon,
@@ -16,7 +18,11 @@ from mediation_api.domain.facts import Facts
 from mediation_api.domain.participants import Participant
 from mediation_api.domain.parts import Pair, Part
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.values import Side
+from mediation_api.domain.screening import IntakeFacts
+from mediation_api.domain.values import Side, VoidReason
+
+if TYPE_CHECKING:
+    from mediation_api.domain.case import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +86,28 @@ class Complaint:
         """Whether all parts were mediated; for a complainant who asks, all of that complainant's."""
         own = {pair for pair in parts.pairs_of(self.parties) if self.caller_id is None or self.caller_id in pair}
         return bool(own) and own.isdisjoint(self._open_pairs())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What intake wrote down and others rely on: parties on the allegations, screening on the answers."""
+
+    allegations: tuple[str, ...]
+    intake: IntakeFacts
+
+    def correct(self, changes: Mapping[str, object], case: "Case | None") -> Facts:
+        """What follows for the open `case` of a complaint, if it has one, when this is corrected.
+
+        Who agreed, agreed to talk about these allegations: where they are others, everybody is asked again.
+
+        Raises:
+            SessionInProgress: the allegations are replaced during a session.
+        """
+        if case is None:
+            return ()
+        outdated = reopening.outdate_screening(case, screening.outdated_by(self.intake, changes))
+        allegations = changes.get("allegations", self.allegations)
+        if not isinstance(allegations, Collection) or set(allegations) == set(self.allegations):
+            return outdated
+        everybody = {p.party_id for p in case.participants}
+        return (*outdated, *reopening.void(case, everybody, VoidReason.ALLEGATIONS_REPLACED))

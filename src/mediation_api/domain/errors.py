@@ -105,6 +105,7 @@ FieldRule: TypeAlias = Literal[
     "not-for-director",
     "not-your-channel",
     "officers-only",
+    "only-with-name",
     "pause-too-long",
     "required",
     "required-for-interpreter",
@@ -175,6 +176,7 @@ CONDITIONS: Mapping[str, str] = MappingProxyType(
     {
         "case-closed": "The case is closed.",
         "screening-missing": "The case has not been screened.",
+        "screening-outdated": "Something became known that screening looks at: the case must be screened again.",
         "complainant-missing": "The complaint names no complainant.",
         "officer-missing": "The complaint names no officer.",
         "consent-missing": "This party has not agreed.",
@@ -210,6 +212,37 @@ class ConditionsMissing(Conflict):
     def __init__(self, missing: tuple[Missing, ...]) -> None:
         super().__init__()
         self.missing = missing
+
+
+class SessionInProgress(Conflict):
+    code = "session-in-progress"
+    detail = "A session is under way. Adjourn it first."
+
+
+class IdentityFixed(Conflict):
+    code = "identity-fixed"
+    detail = (
+        "This person was already asked, and who it is cannot be corrected. Remove the wrong party and add the right "
+        "one. A name that is misspelt, or was changed by law, is corrected with a reason for it."
+    )
+
+
+class SubjectFixed(Conflict):
+    code = "subject-fixed"
+    detail = (
+        "A case was already proposed to this mediator, and who it is cannot be corrected. Take the entry off the "
+        "active roster and add the right one."
+    )
+
+
+class PartyRemoved(Conflict):
+    code = "party-removed"
+    detail = "This party was removed from the complaint."
+
+
+class IdentityNotBound(Conflict):
+    code = "identity-not-bound"
+    detail = "No answer has bound this party to a token subject, so there is nothing to release."
 
 
 class NotAsked(Conflict):

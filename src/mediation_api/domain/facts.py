@@ -32,10 +32,13 @@ from mediation_api.domain.values import (
     LapseReason,
     Method,
     Mode,
+    NameCorrection,
     OffHoursReason,
     PurgeReason,
+    RemovalReason,
     Seat,
     Side,
+    VoidReason,
 )
 
 T = TypeVar("T")
@@ -154,6 +157,42 @@ class PartyCorrected(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NameCorrected(Fact):
+    """The name of a party, or of its guardian, was corrected; the person is the same. What was signed keeps the old."""
+
+    kind = "name.corrected"
+    audience = Audience.OWN
+    party_id: UUID
+    reason: NameCorrection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyRemoved(Fact):
+    """A party was the wrong one. It is an event of the open case where there is one, or else of the complaint."""
+
+    kind = "party.removed"
+    party_id: UUID
+    side: Side
+    reason: RemovalReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityBound(Fact):
+    """An officer answered: from now on the party is this employee number and this token subject (`by`) together."""
+
+    kind = "identity.bound"
+    party_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityReleased(Fact):
+    """The office released the token subject: the next answer with the employee number binds its own."""
+
+    kind = "identity.released"
+    party_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessCodeIssued(Fact):
     """`fingerprint` is a hash of what is stored of the code, so that nobody puts another in its place."""
 
@@ -228,6 +267,14 @@ class CaseScreened(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScreeningOutdated(Fact):
+    """Something that screening looks at became known after it. `changed` names the answers of intake."""
+
+    kind = "screening.outdated"
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateMoved(Fact):
     kind = "case.moved"
     event: Event
@@ -284,6 +331,30 @@ class ConsentGiven(Fact):
     disclosure: Private[Text]
     channel: Channel
     guardian_consent_id: UUID | None
+    replaces: UUID | None
+    """The voided consent of this party that this one answers anew; None for its first answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentVoided(Fact):
+    """What a consent rested on has changed: it no longer stands, and the party is asked again."""
+
+    kind = "consent.voided"
+    audience = Audience.OWN
+    party_id: UUID
+    consent_id: UUID
+    reason: VoidReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardianConsentVoided(Fact):
+    """What a guardian's consent rested on has changed: the minor needs another one to agree."""
+
+    kind = "guardian_consent.voided"
+    audience = Audience.OWN
+    party_id: UUID
+    guardian_consent_id: UUID
+    reason: VoidReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -528,12 +599,21 @@ class AgreementMade(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementSuperseded(Fact):
+    """A text no longer counts, because the consent of somebody who signs it was voided."""
+
+    kind = "agreement.superseded"
+    agreement_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementSigned(Fact):
     kind = "agreement.signed"
     signature_id: UUID
     agreement_id: UUID
     sha256: str
     signer: Seat
+    signer_name: Private[str]
     method: Method
 
 
@@ -633,6 +713,7 @@ CaseFact: TypeAlias = (
     AbsenceRecorded
     | AgreementMade
     | AgreementSigned
+    | AgreementSuperseded
     | ApprovalRecorded
     | AssignmentAccepted
     | AssignmentDeclined
@@ -645,8 +726,11 @@ CaseFact: TypeAlias = (
     | ConflictDeclared
     | ConsentGiven
     | ContactAttempted
+    | ConsentVoided
     | CoordinatorAssigned
+    | GuardianConsentVoided
     | GuardianConsented
+    | IdentityBound
     | MediatorProposed
     | MediatorRecused
     | NotesDestroyed
@@ -656,7 +740,9 @@ CaseFact: TypeAlias = (
     | PartyAsked
     | PartyJoined
     | PartyLapsed
+    | PartyRemoved
     | PartyWithdrew
+    | ScreeningOutdated
     | SessionAdjourned
     | SessionCancelled
     | SessionCompleted

@@ -61,6 +61,9 @@ class Event(StrEnum):
     OFFICERS_ANSWERED = "officers_answered"
     COMPLAINANT_ADDED = "complainant_added"
     OFFICER_ADDED = "officer_added"
+    COMPLAINANTS_REOPENED = "complainants_reopened"
+    OFFICERS_REOPENED = "officers_reopened"
+    RESCREENED_INELIGIBLE = "rescreened_ineligible"
     SESSION_SCHEDULED = "session_scheduled"
     SESSION_CALLED_OFF = "session_called_off"
     SESSION_STARTED = "session_started"
@@ -108,6 +111,19 @@ MOVES = (
     # Adding somebody reopens the gate: they have not been asked yet.
     _row(Event.COMPLAINANT_ADDED, frozenset({State.ASKING, State.READY, State.SCHEDULED}), State.CONFIRMING),
     _row(Event.OFFICER_ADDED, frozenset({State.READY, State.SCHEDULED}), State.ASKING),
+    # A consent that was voided, or a side that a removal left empty, reopens it as well.
+    _row(
+        Event.COMPLAINANTS_REOPENED,
+        frozenset({State.ASKING, State.READY, State.SCHEDULED, State.CONCLUDED}),
+        State.CONFIRMING,
+    ),
+    _row(Event.OFFICERS_REOPENED, frozenset({State.READY, State.SCHEDULED, State.CONCLUDED}), State.ASKING),
+    # What is learnt after screening is screened again, at any time but during a session.
+    _row(
+        Event.RESCREENED_INELIGIBLE,
+        frozenset({State.CONFIRMING, State.ASKING, State.READY, State.SCHEDULED, State.CONCLUDED}),
+        State.INELIGIBLE,
+    ),
     _row(Event.SIDE_DECLINED, frozenset({State.CONFIRMING, State.ASKING}), State.DECLINED),
     _row(Event.ENDED_BY_MEDIATOR, frozenset({State.SCHEDULED, State.IN_SESSION}), State.ENDED),
     # Leaving is one rule over all open states, never a list.

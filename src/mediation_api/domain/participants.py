@@ -10,13 +10,17 @@ from mediation_api.domain.values import Approver, AttendeeRole, Seat, SeatRole, 
 
 NEXT_STANDINGS: Final[Mapping[Standing, frozenset[Standing]]] = MappingProxyType(
     {
-        Standing.WAITING: frozenset({Standing.ASKED, Standing.WITHDRAWN, Standing.LAPSED}),
-        Standing.ASKED: frozenset({Standing.AGREED, Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED}),
-        Standing.AGREED: frozenset({Standing.WITHDRAWN, Standing.LAPSED}),
+        Standing.WAITING: frozenset({Standing.ASKED, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED}),
+        Standing.ASKED: frozenset(
+            {Standing.AGREED, Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED}
+        ),
+        # A consent that was voided is asked for again.
+        Standing.AGREED: frozenset({Standing.WAITING, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED}),
         # Who has left has left; saying so once more is a withdrawal.
-        Standing.DECLINED: frozenset({Standing.WITHDRAWN}),
-        Standing.LAPSED: frozenset({Standing.WITHDRAWN}),
-        Standing.WITHDRAWN: frozenset(),
+        Standing.DECLINED: frozenset({Standing.WITHDRAWN, Standing.REMOVED}),
+        Standing.LAPSED: frozenset({Standing.WITHDRAWN, Standing.REMOVED}),
+        Standing.WITHDRAWN: frozenset({Standing.REMOVED}),
+        Standing.REMOVED: frozenset(),
     }
 )
 """What a standing may become. The database refuses every other change (migrations/sql/standing_may_become.sql)."""
@@ -36,10 +40,14 @@ class Participant:
     unit: str | None = None
     unexcused_absences: int = 0
     withdrawal_id: UUID | None = None
+    consent_id: UUID | None = None
+    """The last answer in this case, whether it stands or was voided."""
+    identity_bound: bool = False
+    """Whether an answer has bound the party to a token subject."""
 
     @property
     def takes_part(self) -> bool:
-        """Whether the party is still in the case: it has not declined, withdrawn or lapsed."""
+        """Whether the party is still in the case: it has not declined, withdrawn, lapsed or been removed."""
         return not self.standing.has_left
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 PENDING_CASE_DAYS = 90
 """Calendar days after filing, up to which a pending case in which the officer is a witness is no obstacle."""
@@ -167,6 +168,26 @@ CURRENT = RuleSet(
         ),
     ),
 )
+
+LEARNT: Final = (
+    "crime_alleged",
+    "serious_injury",
+    "litigation_pending",
+    "officer_is_witness",
+    "pending_case_filed_on",
+    "rank_initiated",
+)
+"""The answers of intake that rules look at."""
+
+
+def outdated_by(before: IntakeFacts, changes: Mapping[str, object]) -> tuple[str, ...]:
+    """The answers that change so that a screening before is outdated. A plain no is never a reason to screen again."""
+    return tuple(
+        name
+        for name in LEARNT
+        if name in changes and changes[name] is not False and changes[name] != getattr(before, name)
+    )
+
 
 RULE_SETS: Mapping[str, RuleSet] = MappingProxyType({CURRENT.version: CURRENT})
 """Every rule set ever released, by version."""

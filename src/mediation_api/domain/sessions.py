@@ -194,6 +194,7 @@ def missing_to_schedule(case: "Case", policy: "Policy") -> tuple[Missing, ...]:
     def each() -> Iterator[Missing]:
         if case.state is State.SCREENING:
             yield Missing("screening-missing")
+        yield from _outdated(case)
         yield from (Missing(f"{side}-missing") for side in Side if not case.side(side))
         for party in _taking_part(case):
             if party.standing is not Standing.AGREED:
@@ -220,6 +221,7 @@ def missing_to_start(case: "Case", absent: frozenset[Seat] = frozenset()) -> tup
     agreement = case.agreement(AgreementKind.CONFIDENTIALITY)
 
     def each() -> Iterator[Missing]:
+        yield from _outdated(case)
         if case.live_session is None:
             yield Missing("session-missing")
         away = [s for s in Side if not any(Seat(SeatRole.PARTY, p.party_id) in room for p in case.side(s))]
@@ -248,6 +250,11 @@ def missing_of(case: "Case", party_id: UUID, policy: "Policy") -> tuple[Missing,
         gates += missing_to_start(case)
     own = {each.code: each for each in gates if each.subject == party_id}
     return tuple(own.values())
+
+
+def _outdated(case: "Case") -> Iterator[Missing]:
+    if case.screening_outdated:
+        yield Missing("screening-outdated")
 
 
 def _needs(case: "Case", party: "Participant", room: frozenset[Seat]) -> Iterator[Missing]:

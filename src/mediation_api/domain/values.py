@@ -23,11 +23,13 @@ class Standing(StrEnum):
     DECLINED = "declined"
     WITHDRAWN = "withdrawn"
     LAPSED = "lapsed"
+    REMOVED = "removed"
+    """Was never the right person: the office removed the party from the complaint."""
 
     @property
     def has_left(self) -> bool:
         """Whether the party no longer takes part."""
-        return self in {Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED}
+        return self in {Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED}
 
 
 class Decision(StrEnum):
@@ -73,6 +75,34 @@ class LapseReason(StrEnum):
 
     UNREACHABLE = "unreachable"
     REPEATED_ABSENCE = "repeated_absence"
+
+
+class RemovalReason(StrEnum):
+    """Why the office removes a party. There is no word for what the party did or said."""
+
+    WRONG_PERSON = "wrong_person"
+    """Somebody else was meant."""
+    DUPLICATE = "duplicate"
+    """The same person is listed twice."""
+    ENTERED_IN_ERROR = "entered_in_error"
+
+
+class NameCorrection(StrEnum):
+    """Why a name changes although the person stays the same."""
+
+    SPELLING = "spelling"
+    LEGAL_NAME_CHANGE = "legal_name_change"
+
+
+class VoidReason(StrEnum):
+    """Why a consent no longer stands: what it rested on has changed."""
+
+    GUARDIAN_CHANGED = "guardian_changed"
+    """The guardian it was given with is another, or none."""
+    FOUND_MINOR = "found_minor"
+    """The party is a minor, which was not known."""
+    ALLEGATIONS_REPLACED = "allegations_replaced"
+    PARTY_REMOVED = "party_removed"
 
 
 class Approver(StrEnum):
@@ -180,6 +210,9 @@ class CancelReason(StrEnum):
 
     REQUESTED = "requested"
     PARTY_ADDED = "party_added"
+    PARTY_REMOVED = "party_removed"
+    CONSENT_VOIDED = "consent_voided"
+    """Somebody must answer again first."""
     MEDIATOR_WITHDREW = "mediator_withdrew"
     CASE_CLOSED = "case_closed"
 

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import RowMapping, ScalarSelect, and_, case, or_, select
+from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, Uuid, and_, bindparam, case, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
-from mediation_api.domain.values import SeatRole
+from mediation_api.domain.values import Seat, SeatRole
 from mediation_api.repository import tables as t
 from mediation_api.repository.data_keys import opened
-from mediation_api.repository.nesting import AnySelect, nested
+from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
 from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation, sees_case, takes_part
 from mediation_api.repository.recording import open_case, recorded
 
@@ -30,11 +30,37 @@ class Agreements:
             raise NotFound
         return row
 
+    async def name_of(self, seat: Seat, case_id: UUID) -> str:
+        """The name of whoever has a seat in a case, to be kept with the signature; empty for a stranger to the case."""
+        found = await self._connection.execute(_name_of(seat.role), {"wanted": seat.id, "of_case": case_id})
+        return found.scalar() or ""
+
     async def list(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The agreements of a case, oldest first; none is no error, but not reaching the case is NotFound."""
         await open_case(self._connection, case_id, reach)
         found = await self._connection.execute(_of_case(kind_of(reach)), asking(reach, case_id))
         return found.mappings().all()
+
+
+@cache
+def _name_of(role: SeatRole) -> AnySelect:
+    """The name of whoever has the seat `WANTED` in a case, as it is now."""
+    case_id = bindparam("of_case", type_=Uuid)
+    seat: dict[SeatRole, tuple[AnyColumn, ColumnElement[bool]]] = {
+        SeatRole.MEDIATOR: (
+            t.mediators.c.name,
+            exists().where(t.assignments.c.mediator_id == t.mediators.c.id, t.assignments.c.case_id == case_id),
+        )
+    }
+    of_party = exists().where(t.participants.c.party_id == t.parties.c.id, t.participants.c.case_id == case_id)
+    seat[SeatRole.PARTY] = t.parties.c.name, of_party
+    seat[SeatRole.GUARDIAN] = t.parties.c.guardian_name, of_party
+    seat[SeatRole.INTERPRETER] = seat[SeatRole.SUPPORT_PERSON] = (
+        t.attendees.c.name,
+        t.attendees.c.case_id == case_id,
+    )
+    name, belongs = seat[role]
+    return select(opened(name)).where(name.table.c.id == WANTED, belongs)
 
 
 @cache
@@ -94,6 +120,7 @@ def _agreements(kind: Kind) -> AnySelect:
                 "id": t.signatures.c.id,
                 "role": t.signatures.c.signer_role,
                 "signer_id": t.signatures.c.signer_id,
+                "signer_name": opened(t.signatures.c.signer_name, owner=t.cases.c.complaint_id),
                 "sha256": t.signatures.c.sha256,
                 "method": t.signatures.c.method,
                 "at": t.signatures.c.at,

@@ -249,6 +249,7 @@ def _for_the_office() -> AnySelect:
         t.cases.c.closed_at,
         t.cases.c.agreement_reached,
         t.cases.c.lapse_reason,
+        t.cases.c.screening_outdated,
         func.coalesce(last_screening, false()).label("under_review"),
         nested(
             {

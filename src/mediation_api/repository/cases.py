@@ -21,7 +21,6 @@ from sqlalchemy import (
     Table,
     Update,
     Uuid,
-    and_,
     bindparam,
     case,
     cast,
@@ -36,19 +35,21 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain.access import Actor, Reach, Relation
+from mediation_api.domain.access import Actor, Reach, Relation, Role
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound, OfficerTaken
-from mediation_api.domain.facts import Fact, Facts, GuardianConsented, PartyCorrected
+from mediation_api.domain.facts import Fact, Facts, GuardianConsentVoided
+from mediation_api.domain.lifecycle import OPEN
 from mediation_api.repository import tables
 from mediation_api.repository.agreements import case_of_agreement
 from mediation_api.repository.batching import Change, together
 from mediation_api.repository.data_keys import OF_CASE, data_key
 from mediation_api.repository.effects import TELLING, case_columns, effects, row_of, version_after
+from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation, sees_case
+from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, may_withdraw, own_participation, sees_case
 from mediation_api.repository.recording import recorded
-from mediation_api.repository.sealing import DataKey
+from mediation_api.repository.sealing import DataKey, WrappedKey, keyring
 from mediation_api.repository.wall import enter
 
 _CASE = TypeAdapter(Case)
@@ -68,6 +69,7 @@ class Cases:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self._speaker: UUID | None = None
+        self._wrapped: tuple[UUID, str] | None = None
 
     async def lock(self, case_id: UUID, reach: Reach) -> Case:
         """Lock a case that the caller reaches, and read it whole.
@@ -84,6 +86,43 @@ class Cases:
     async def lock_of_agreement(self, agreement_id: UUID, reach: Reach) -> Case:
         """Lock the case of an agreement that the caller is shown. Raises NotFound."""
         return await self._lock(case_of_agreement(kind_of(reach)), agreement_id, reach)
+
+    async def lock_open_of(self, complaint_id: UUID, by: Actor) -> Case | None:
+        """Lock a complaint, and its open case if it has one: nobody opens, or decides on, one meanwhile.
+
+        Corrections and removals wait for each other here. The order is that of every command that needs both.
+
+        Raises:
+            NotFound: there is no such complaint.
+        """
+        await lock_row(self._connection, tables.complaints, complaint_id)
+        cases = tables.cases.c
+        is_open = select(cases.id).where(cases.complaint_id == complaint_id, cases.state.in_(OPEN))
+        case_id = await self._connection.scalar(is_open)
+        return None if case_id is None else await self.lock(case_id, Reach(by, Relation.OFFICE))
+
+    async def lock_to_withdraw(self, case_id: UUID, reach: Reach) -> Case:
+        """Lock a case for a withdrawal, which stands for whoever was the party when it was said.
+
+        So the caller's party, and that its access code has not ended, is found before the wait for the lock, and kept:
+        whatever was done to the party meanwhile, it has withdrawn. An officer who was removed may say so as well.
+
+        Raises:
+            NotFound: there is none, or not for this caller.
+        """
+        if reach.relation is not Relation.OWN:
+            return await self.lock(case_id, reach)
+        asked = asking(reach, case_id)
+        row = (await self._connection.execute(_withdrawing(reach.actor.role), asked)).mappings().first()
+        if row is None:
+            raise NotFound
+        speaker = row["speaker"]
+        if not row["is_current"]:
+            whole = _locked(WANTED, Kind(Relation.OFFICE, reach.actor.role, written_down=False))
+            row = (await self._connection.execute(whole, asked)).mappings().one()
+        case = self._case(row)
+        self._speaker = speaker
+        return case
 
     async def read(self, case_id: UUID, reach: Reach) -> Case:
         """Read a case without locking it, for an answer that changes nothing: whole, or a party's own part of it.
@@ -108,10 +147,13 @@ class Cases:
             raise NotFound
         return self._speaker
 
-    async def record(self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> None:
+    async def record(
+        self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime, reads_answer: bool = True
+    ) -> None:
         """Write the facts and what follows from them. No facts, nothing written.
 
-        What a party reads afterwards, for its answer, it is shown through the wall: a route cannot forget it.
+        What a party reads afterwards, for its answer, it is shown through the wall: a route cannot forget it. Only what
+        is answered with no more than was said may do without (`reads_answer`).
 
         Raises:
             MediatorTaken, OfficerTaken: the mediator or an officer is booked for that time elsewhere.
@@ -119,13 +161,13 @@ class Cases:
         """
         if happened:
             await self._write(case_id, happened, by=by, at=at)
-        if by.is_party:
+        if by.is_party and reads_answer:
             await enter(self._connection, by)
 
     async def _write(self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> None:
         key = None
         if any(isinstance(fact, TELLING) for fact in happened):
-            key = await data_key(self._connection, case_id, OF_CASE)
+            key = self._unwrapped() or await data_key(self._connection, case_id, OF_CASE)
         facts = said(happened, by=by, at=at, case_id=case_id)
         try:
             for statement in together(_changes(case_id, happened, key, by=by, at=at)):
@@ -157,7 +199,17 @@ class Cases:
         fields = dict(row)
         fields.pop("is_current", None)
         self._speaker = fields.pop("speaker")
+        wrapped = fields.pop("data_key", None)
+        self._wrapped = (fields["complaint_id"], wrapped) if isinstance(wrapped, str) else None
         return _CASE.validate_python(fields)
+
+    def _unwrapped(self) -> DataKey | None:
+        """The data key of the case that was locked, which is read with it: a command waits for one answer less."""
+        if self._wrapped is None:
+            return None
+        owner, wrapped = self._wrapped
+        key_id, _, key = wrapped.partition(" ")
+        return DataKey(keyring(self._connection.dialect).unwrap(WrappedKey(key_id, key), owner))
 
 
 def _changes(case_id: UUID, happened: Facts, key: DataKey | None, *, by: Actor, at: datetime) -> Iterator[Change]:
@@ -301,6 +353,27 @@ def _locking(case_id: AnyColumn, kind: Kind) -> AnySelect:
 
 
 @cache
+def _withdrawing(role: Role) -> AnySelect:
+    """Locks the case of whoever was ever asked as a party of it. Of two of one number, the one that is there speaks."""
+    c, participants, parties = tables.cases.c, tables.participants.c, tables.parties.c
+    own = may_withdraw(role).where(participants.case_id == WANTED)
+    speaker = (
+        own.with_only_columns(participants.party_id, participants.case_id)
+        .order_by(parties.removed_at.is_not(None), parties.id)
+        .limit(1)
+        .cte("speaker")
+    )
+    locked = (
+        select(c.id, c.version, speaker.c.party_id)
+        .join(speaker, speaker.c.case_id == c.id)
+        .with_for_update(key_share=True, of=tables.cases)
+        .cte("locked")
+    )
+    is_current = (c.version == locked.c.version).label("is_current")
+    return _whole().add_columns(locked.c.party_id.label("speaker"), is_current).where(c.id == locked.c.id)
+
+
+@cache
 def _locked(case_id: AnyColumn, kind: Kind) -> AnySelect:
     """Reads the case that is locked by now."""
     return _whole().add_columns(_speaker(kind)).where(tables.cases.c.id == case_id, sees_case(kind))
@@ -352,12 +425,26 @@ def _whole() -> AnySelect:
         )
         .scalar_subquery()
     )
+    later = t.consents.alias()
+    consent = (
+        select(t.consents.c.id)
+        .where(
+            t.consents.c.case_id == t.participants.c.case_id,
+            t.consents.c.party_id == t.participants.c.party_id,
+            ~select(later.c.id).where(later.c.replaces == t.consents.c.id).exists(),
+        )
+        .scalar_subquery()
+    )
     more = {
         "unexcused_absences": absences,
         "withdrawal_id": withdrawal,
+        "consent_id": consent,
         "guardian_consent_id": _guardian_consent(),
+        "identity_bound": t.parties.c.bound_subject.is_not(None),
     }
     return _case(
+        t.cases.c.screening_outdated,
+        _wrapped_data_key(),
         _participants(more),
         nested(
             {name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")},
@@ -409,34 +496,26 @@ def _whole() -> AnySelect:
 
 
 def _guardian_consent() -> AnyColumn:
-    """The consent of a minor's guardian; none, where what is on file of the guardian was corrected after it.
-
-    Before or after is where it stands in the record: both were written under the lock of the party or its case.
-    """
+    """The consent of a minor's guardian that still stands."""
     t = tables
-    consents, said, corrected = t.guardian_consents.c, t.facts.alias("said").c, t.facts.alias("corrected").c
-    guardian_corrected = select(corrected.id).where(
-        corrected.complaint_id == t.cases.c.complaint_id,
-        corrected.kind == PartyCorrected.kind,
-        corrected.party_id == consents.party_id,
-        corrected.data["changed"].contains(func.jsonb_build_array("guardian_name")),
-        corrected.position > said.position,
+    consents, voided = t.guardian_consents.c, t.facts.alias("voided").c
+    is_voided = select(voided.id).where(
+        voided.case_id == consents.case_id,
+        voided.kind == GuardianConsentVoided.kind,
+        voided.data["guardian_consent_id"].astext == cast(consents.id, String),
     )
-    is_recorded = and_(
-        said.case_id == consents.case_id,
-        said.kind == GuardianConsented.kind,
-        said.data["guardian_consent_id"].astext == cast(consents.id, String),
+    found = select(consents.id).where(
+        consents.case_id == t.participants.c.case_id,
+        consents.party_id == t.participants.c.party_id,
+        ~is_voided.exists(),
     )
-    found = (
-        select(consents.id)
-        .join(said.id.table, is_recorded)
-        .where(
-            consents.case_id == t.participants.c.case_id,
-            consents.party_id == t.participants.c.party_id,
-            ~guardian_corrected.exists(),
-        )
-    )
-    return found.correlate(t.cases, t.participants).scalar_subquery()
+    return found.scalar_subquery()
+
+
+def _wrapped_data_key() -> AnyColumn:
+    keys = tables.data_keys.c
+    wrapped = select(keys.key_id + " " + keys.wrapped).where(keys.id == tables.cases.c.complaint_id)
+    return wrapped.scalar_subquery().label("data_key")
 
 
 def _own_part() -> AnySelect:

@@ -32,10 +32,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor, Reach, Relation
-from mediation_api.domain.complaint import Complaint
+from mediation_api.domain.complaint import Account, Complaint
 from mediation_api.domain.errors import ExternalReferenceTaken, NotFound
 from mediation_api.domain.lifecycle import OPEN, State
-from mediation_api.domain.screening import IntakeFacts
+from mediation_api.domain.screening import LEARNT, IntakeFacts
 from mediation_api.domain.target import Pace, TargetPolicy
 from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.repository import tables
@@ -138,23 +138,30 @@ class Complaints:
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
         return fact.reference
 
-    async def correct(self, complaint_id: UUID, changes: Values, reach: Reach, *, by: Actor, at: datetime) -> None:
-        """Correct what intake wrote down. Only the names of the fields go into the record. Raises NotFound."""
+    async def correct(self, complaint_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
+        """Correct what intake wrote down in a locked complaint. Only the names of the fields go into the record."""
         complaints = tables.complaints
         key = await data_key(self._connection, complaint_id)
         corrected = await self._connection.execute(
             complaints.update()
-            .where(complaints.c.id == WANTED, sees_complaint(kind_of(reach)))
+            .where(complaints.c.id == complaint_id)
             .values(key.sealed_changes(complaints, complaint_id, changes))
-            .returning(*columns_of(facts.ComplaintOnFile, complaints)),
-            asking(reach, complaint_id),
+            .returning(*columns_of(facts.ComplaintOnFile, complaints))
         )
-        row = corrected.mappings().first()
-        if row is None:
-            raise NotFound
-        on_file = read(facts.ComplaintOnFile, row)
+        on_file = read(facts.ComplaintOnFile, corrected.mappings().one())
         fact = facts.ComplaintCorrected(changed=tuple(sorted(changes)), on_file=on_file)
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
+
+    async def account(self, complaint_id: UUID) -> Account:
+        """What others rely on of a locked complaint: the allegations, and the answers of intake."""
+        c = tables.complaints.c
+        intake = {name: c[name] for name in LEARNT}
+        found = await self._connection.execute(select(c.allegations, *intake.values()).where(c.id == complaint_id))
+        row = found.mappings().one()
+        return Account(
+            allegations=tuple(row["allegations"]),
+            intake=_INTAKE.validate_python({name: row[name] for name in intake}),
+        )
 
     async def lock(self, complaint_id: UUID, reach: Reach) -> None:
         """Lock a complaint: nobody corrects it, adds a party or opens a case meanwhile. Raises NotFound."""
@@ -231,6 +238,7 @@ def _whole(kind: Kind) -> AnySelect:
         nested(
             {"party_id": t.parties.c.id, "side": t.parties.c.side},
             t.parties.c.complaint_id == t.complaints.c.id,
+            t.parties.c.removed_at.is_(None),
             order_by=t.parties.c.added_at,
         ).label("parties"),
     ).where(t.complaints.c.id == WANTED)
@@ -255,7 +263,7 @@ def _intake_facts() -> AnySelect:
         func.count().filter(p.minor, p.guardian_name.is_(None)).label("minors_without_guardian"),
     )
     return (
-        known.join(tables.parties, p.complaint_id == c.id)
+        known.outerjoin(tables.parties, and_(p.complaint_id == c.id, p.removed_at.is_(None)))
         .join(tables.cases, tables.cases.c.complaint_id == c.id)
         .where(tables.cases.c.id == WANTED)
         .group_by(c.id)

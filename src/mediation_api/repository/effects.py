@@ -9,14 +9,23 @@ from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Table, Update, Uuid, func, literal, select
+from sqlalchemy import ColumnElement, Executable, String, Table, Update, Uuid, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import TSTZRANGE, Range, insert
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor
 from mediation_api.domain.facts import CaseFact, Facts
 from mediation_api.domain.lifecycle import State
-from mediation_api.domain.values import AssignmentState, Decision, Disposition, Seat, SessionState, Side, Standing
+from mediation_api.domain.values import (
+    AssignmentState,
+    Decision,
+    Disposition,
+    Seat,
+    SessionState,
+    Side,
+    Standing,
+    VoidReason,
+)
 from mediation_api.repository import tables
 from mediation_api.repository.nesting import AnyColumn
 from mediation_api.repository.sealing import DataKey
@@ -28,6 +37,7 @@ TELLING: Final = (
     facts.SessionScheduled,
     facts.SessionRescheduled,
     facts.AgreementMade,
+    facts.AgreementSigned,
 )
 """The facts that come with something to seal: a reason, a name, a place, a text."""
 
@@ -52,7 +62,8 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 joined_version=version,
             )
         case facts.PartyAsked():
-            yield _participant(case_id, fact.party_id).values(standing=Standing.ASKED, asked_at=at)
+            asked_at = func.coalesce(tables.participants.c.asked_at, at)
+            yield _participant(case_id, fact.party_id).values(standing=Standing.ASKED, asked_at=asked_at)
         case facts.GuardianConsented():
             yield _shown(fact)
             yield insert(tables.guardian_consents).values(
@@ -64,6 +75,20 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             )
         case facts.ConsentGiven():
             yield from _consent(fact, case_id, said, version)
+        case facts.ConsentVoided():
+            yield insert(tables.voided_consents).values(
+                **row, consent_id=fact.consent_id, party_id=fact.party_id, reason=fact.reason
+            )
+            if fact.reason is not VoidReason.PARTY_REMOVED:
+                yield _participant(case_id, fact.party_id).values(standing=Standing.WAITING)
+        case facts.GuardianConsentVoided():
+            pass  # it no longer stands because this event says so: `repository/cases.py`
+        case facts.PartyRemoved():
+            yield from removal(fact, at)
+            yield _left(case_id, fact.party_id, Standing.REMOVED, at, version)
+            yield _released(tables.session_officers.c.party_id == fact.party_id)
+        case facts.IdentityBound():
+            yield tables.parties.update().where(tables.parties.c.id == fact.party_id).values(bound_subject=by.subject)
         case facts.PartyWithdrew():
             yield insert(tables.withdrawals).values(
                 **row, id=fact.withdrawal_id, party_id=fact.party_id, channel=fact.channel
@@ -88,13 +113,14 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 complainant_id=fact.complainant_id,
                 officer_id=fact.officer_id,
                 disposition=Disposition.IN_MEDIATION,
+                removed=False,
             )
         case facts.PartReturned():
             yield _part(case_id, fact).values(disposition=Disposition.RETURNED_TO_INVESTIGATION)
         case facts.PartMediated():
             mediated = {"disposition": Disposition.CLOSED_MEDIATED, "agreement_reached": fact.agreement_reached}
             yield _part(case_id, fact).values(mediated)
-        case facts.CoordinatorAssigned() | facts.StateMoved() | facts.CaseClosed():
+        case facts.CoordinatorAssigned() | facts.StateMoved() | facts.CaseClosed() | facts.ScreeningOutdated():
             pass  # the case's own row: `case_columns`
         case facts.CaseScreened():
             yield insert(tables.screenings).values(
@@ -216,14 +242,18 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
             yield _released(tables.session_officers.c.session_id == fact.session_id)
         case facts.AgreementMade():
             yield from _agreement(fact, case_id, key, at, version)
+        case facts.AgreementSuperseded():
+            agreement = tables.agreements.update().where(tables.agreements.c.id == fact.agreement_id)
+            yield agreement.values(superseded_at=at, superseded_version=version)
         case facts.AgreementSigned():
             yield insert(tables.signatures).values(
-                **said,
+                **row,
                 id=fact.signature_id,
                 agreement_id=fact.agreement_id,
                 sha256=fact.sha256,
                 signer_role=fact.signer.role,
                 signer_id=fact.signer.id,
+                **_sealed(key, tables.signatures, fact.signature_id, signer_name=fact.signer_name),
                 method=fact.method,
             )
         case _:
@@ -249,6 +279,10 @@ def case_columns(happened: Facts, at: datetime) -> dict[str, object]:
                 columns["coordinator"] = fact.coordinator
             case facts.StateMoved():
                 columns["state"] = fact.target
+            case facts.ScreeningOutdated():
+                columns["screening_outdated"] = True
+            case facts.CaseScreened() if fact.eligible is not None:
+                columns["screening_outdated"] = False
             case facts.CaseClosed():
                 columns |= {
                     "state": fact.outcome,
@@ -277,6 +311,7 @@ def _open(fact: facts.CaseOpened, at: datetime) -> Executable:
         requested_on=fact.requested_on,
         due_on=fact.due_on,
         opened_at=at,
+        screening_outdated=False,
         version=0,
     )
 
@@ -306,6 +341,7 @@ def _consent(
         channel=fact.channel,
         guardian_consent_id=fact.guardian_consent_id,
         version=version,
+        replaces=fact.replaces,
     )
     if fact.decision is Decision.AGREED:
         yield _participant(case_id, fact.party_id).values(standing=Standing.AGREED)
@@ -368,13 +404,27 @@ def row_of(fact: CaseFact) -> Hashable:
     """Which row of its table a fact changes, where that is known: a party's own, or that of a part."""
     if isinstance(fact, facts.PartReturned | facts.PartMediated):
         return fact.complainant_id, fact.officer_id
+    if isinstance(fact, facts.PartyRemoved):
+        return None  # it changes the parts of the party as well, which other events name by both people
     return getattr(fact, "party_id", None)
 
 
 def _left(case_id: UUID, party_id: UUID, standing: Standing, at: datetime, version: AnyColumn) -> Update:
     p = tables.participants.c
+    kept = case((p.standing == Standing.REMOVED, p.standing), else_=literal(standing, String))
     first = {"left_at": func.coalesce(p.left_at, at), "left_version": func.coalesce(p.left_version, version)}
-    return _participant(case_id, party_id).values(standing=standing, **first)
+    return _participant(case_id, party_id).values(standing=kept, **first)
+
+
+def removal(fact: facts.PartyRemoved, at: datetime) -> Iterator[Update]:
+    """What a removal changes of the party on file, whatever cases there are: it is marked, and its access code ends."""
+    parties, codes = tables.parties, tables.access_codes
+    yield parties.update().where(parties.c.id == fact.party_id).values(removed_at=at, removal_reason=fact.reason)
+    parts = tables.parts
+    of_party = or_(parts.c.complainant_id == fact.party_id, parts.c.officer_id == fact.party_id)
+    yield parts.update().where(of_party).values(removed=True)
+    live = codes.update().where(codes.c.party_id == fact.party_id, codes.c.ended_at.is_(None))
+    yield live.values(ended_at=at)
 
 
 def _answered(assignment_id: UUID, state: AssignmentState, at: datetime) -> Update:

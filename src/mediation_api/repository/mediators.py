@@ -6,14 +6,21 @@ from functools import cache
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Boolean, RowMapping, String, Uuid, any_, bindparam, insert, select
+from sqlalchemy import Boolean, RowMapping, String, Uuid, any_, bindparam, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor, Reach
-from mediation_api.domain.assignments import Mediator
-from mediation_api.domain.errors import Conflict, MediatorIsParty, MediatorListed, NotFound, SubjectTaken
+from mediation_api.domain.assignments import Mediator, RosterEntry
+from mediation_api.domain.errors import (
+    Conflict,
+    MediatorIsParty,
+    MediatorListed,
+    NotFound,
+    SubjectFixed,
+    SubjectTaken,
+)
 from mediation_api.domain.values import AssignmentState
 from mediation_api.repository import tables as t
 from mediation_api.repository.cases import constraint_of, write_facts
@@ -75,7 +82,12 @@ class Mediators:
         await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
 
     async def correct(self, mediator_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
-        """Correct an entry of the roster. Raises NotFound, SubjectTaken, MediatorListed, MediatorIsParty."""
+        """Correct a locked entry of the roster.
+
+        Raises:
+            SubjectTaken, MediatorListed, MediatorIsParty: it is somebody else's.
+            SubjectFixed: a case is proposed to the mediator at this moment.
+        """
         key = await data_key(self._connection, mediator_id)
         try:
             corrected = await self._connection.execute(
@@ -86,25 +98,17 @@ class Mediators:
             )
         except IntegrityError as error:
             raise _taken(error) from None
-        corrected_row = corrected.mappings().first()
-        if corrected_row is None:
-            raise NotFound
-        on_file = read(facts.MediatorOnFile, corrected_row)
+        on_file = read(facts.MediatorOnFile, corrected.mappings().one())
         fact = facts.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)), on_file=on_file)
         await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
 
-    async def lock(self, mediator_id: UUID) -> None:
+    async def lock(self, mediator_id: UUID) -> RosterEntry:
         """Lock an entry, so that what is read of it next is what will be changed. Raises NotFound."""
         await lock_row(self._connection, t.mediators, mediator_id)
-
-    async def subject_of(self, mediator_id: UUID) -> str:
-        """The subject of an entry's token. Raises NotFound."""
-        subject: str | None = await self._connection.scalar(
-            select(t.mediators.c.subject).where(t.mediators.c.id == mediator_id)
-        )
-        if subject is None:
-            raise NotFound
-        return subject
+        proposed = exists().where(t.assignments.c.mediator_id == t.mediators.c.id)
+        entry = select(t.mediators.c.subject, proposed.label("proposed")).where(t.mediators.c.id == mediator_id)
+        row = (await self._connection.execute(entry)).one()
+        return RosterEntry(mediator_id=mediator_id, subject=row.subject, proposed=row.proposed)
 
     async def candidate(self, mediator_id: UUID, complaint_id: UUID) -> Mediator | None:
         """What proposing a case of a complaint needs to know of a mediator; None where there is nobody of that id."""
@@ -196,6 +200,7 @@ def _assignment(kind: Kind) -> AnySelect:
 
 _TAKEN: Final[Mapping[str, type[Conflict]]] = {
     "uq_mediators_subject": SubjectTaken,
+    "keep_subject": SubjectFixed,
     "uq_mediators_employee_number_index": MediatorListed,
     "mediator_is_party": MediatorIsParty,
 }

@@ -4,22 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import RowMapping, insert, select
+from pydantic import TypeAdapter
+from sqlalchemy import RowMapping, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.access_codes import AccessCode, digest, fingerprint
-from mediation_api.domain.errors import MediatorIsParty, NotFound, PartyAlreadyListed
-from mediation_api.domain.lifecycle import OPEN
-from mediation_api.domain.values import Side
+from mediation_api.domain.errors import Conflict, IdentityFixed, MediatorIsParty, NotFound, PartyAlreadyListed
+from mediation_api.domain.facts import IdentityReleased, PartyRemoved
+from mediation_api.domain.party import Party
+from mediation_api.domain.values import NameCorrection, Side
 from mediation_api.repository import tables
 from mediation_api.repository.cases import constraint_of, write_facts
-from mediation_api.repository.data_keys import OF_PARTY, data_key, opened_columns
+from mediation_api.repository.data_keys import OF_PARTY, data_key, opened, opened_columns
+from mediation_api.repository.effects import removal
 from mediation_api.repository.locking import lock_reached
 from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.on_file import columns_of, read
@@ -28,6 +31,8 @@ from mediation_api.repository.recording import recorded
 from mediation_api.repository.wall import enter
 
 Values: TypeAlias = Mapping[str, object]
+
+_PARTY: Final = TypeAdapter(Party)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +74,14 @@ class Parties:
         ]
         await write_facts(self._connection, added, by=by, at=at, complaint_id=complaint_id)
 
-    async def correct(self, party_id: UUID, changes: Values, reach: Reach, *, by: Actor, at: datetime) -> None:
-        """Correct what is on file of a party. Only the names of the fields go into the record.
+    async def correct(
+        self, party_id: UUID, changes: Values, name_correction: NameCorrection | None, *, by: Actor, at: datetime
+    ) -> None:
+        """Correct what is on file of a locked party. Only the names of the fields go into the record.
 
         A party that corrects its own reads its answer through the wall.
 
         Raises:
-            NotFound: there is none, or not for this caller.
             PartyAlreadyListed: another officer of the complaint has that employee number.
             MediatorIsParty: the mediator of the complaint's open case has it.
         """
@@ -84,38 +90,46 @@ class Parties:
         try:
             corrected = await self._connection.execute(
                 parties.update()
-                .where(parties.c.id == WANTED, sees_party(kind_of(reach)))
+                .where(parties.c.id == party_id)
                 .values(key.sealed_changes(parties, party_id, changes))
-                .returning(parties.c.complaint_id, *columns_of(facts.PartyOnFile, parties)),
-                asking(reach, party_id),
+                .returning(parties.c.complaint_id, *columns_of(facts.PartyOnFile, parties))
             )
         except IntegrityError as error:
             raise _listed_twice(error) from None
-        row = corrected.mappings().one_or_none()
-        if row is None:
-            raise NotFound
+        row = corrected.mappings().one()
         on_file = read(facts.PartyOnFile, row)
         fact = facts.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)), on_file=on_file)
-        await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=row["complaint_id"])
+        names = () if name_correction is None else (facts.NameCorrected(party_id=party_id, reason=name_correction),)
+        await write_facts(self._connection, (fact, *names), by=by, at=at, complaint_id=row["complaint_id"])
         if by.is_party:
             await enter(self._connection, by)
 
-    async def lock(self, party_id: UUID, reach: Reach) -> None:
+    async def remove(self, removed: PartyRemoved, complaint_id: UUID, *, by: Actor, at: datetime) -> None:
+        """Remove a locked party of a complaint without an open case; in one, it is an event of the case."""
+        for statement in removal(removed, at):
+            await self._connection.execute(statement)
+        await write_facts(self._connection, (removed,), by=by, at=at, complaint_id=complaint_id)
+
+    async def release_identity(
+        self, released: IdentityReleased, complaint_id: UUID, *, by: Actor, at: datetime
+    ) -> None:
+        """Let the next answer of a locked party bind its own token subject."""
+        of_party = tables.parties.update().where(tables.parties.c.id == released.party_id)
+        await self._connection.execute(of_party.values(bound_subject=None))
+        await write_facts(self._connection, (released,), by=by, at=at, complaint_id=complaint_id)
+
+    async def complaint_of(self, party_id: UUID, reach: Reach) -> UUID:
+        """The complaint of a party, which is locked before the party. Raises NotFound: none, or not the caller's."""
+        complaint_id: UUID | None = await self._connection.scalar(_complaint(kind_of(reach)), asking(reach, party_id))
+        if complaint_id is None:
+            raise NotFound
+        return complaint_id
+
+    async def lock(self, party_id: UUID, reach: Reach) -> Party:
         """Lock a party, so that what is read of it next is what will be changed. Raises NotFound."""
         await lock_reached(self._connection, tables.parties, party_id, sees_party, reach)
-
-    async def open_case_of(self, complaint_id: UUID, reach: Reach) -> UUID | None:
-        """Lock a complaint against a case being opened, and give its open case, which a new party has to join.
-
-        Raises:
-            NotFound: there is no such complaint, or not for this caller.
-        """
-        cases = tables.cases
-        await lock_reached(self._connection, tables.complaints, complaint_id, sees_complaint, reach)
-        case_id: UUID | None = await self._connection.scalar(
-            select(cases.c.id).where(cases.c.complaint_id == complaint_id, cases.c.state.in_(OPEN))
-        )
-        return case_id
+        found = await self._connection.execute(_on_file(), {"wanted": party_id})
+        return _PARTY.validate_python(dict(found.mappings().one()))
 
     async def get(self, party_id: UUID, reach: Reach) -> RowMapping:
         """One party, whole: it is read by the office or by the party itself. Raises NotFound."""
@@ -159,6 +173,28 @@ class Parties:
 
 
 @cache
+def _complaint(kind: Kind) -> AnySelect:
+    parties = tables.parties.c
+    return select(parties.complaint_id).where(parties.id == WANTED, sees_party(kind))
+
+
+@cache
+def _on_file() -> AnySelect:
+    """What the domain decides on: who the party is, and whether it was ever asked."""
+    p, participants = tables.parties.c, tables.participants.c
+    asked = exists().where(participants.party_id == p.id, participants.asked_at.is_not(None))
+    return select(
+        p.id.label("party_id"),
+        p.side,
+        *(opened(column) for column in (p.name, p.employee_number, p.guardian_name, p.guardian_relation)),
+        p.minor,
+        asked.label("asked"),
+        p.removed_at.is_not(None).label("removed"),
+        p.bound_subject.is_not(None).label("identity_bound"),
+    ).where(p.id == WANTED)
+
+
+@cache
 def _party(kind: Kind) -> AnySelect:
     parties = tables.parties.c
     statement: AnySelect = select(*opened_columns(tables.parties)).where(parties.id == WANTED, sees_party(kind))
@@ -178,9 +214,14 @@ def _of_complaint(kind: Kind) -> AnySelect:
     return recorded(statement, kind, complaint=t.complaints.c.id)
 
 
+_REFUSALS: Final[Mapping[str, type[Conflict]]] = {
+    "keep_identity": IdentityFixed,
+    "mediator_is_party": MediatorIsParty,
+    "uq_parties_complaint_id_employee_number_index": PartyAlreadyListed,
+}
+"""What the database refuses of a party."""
+
+
 def _listed_twice(error: IntegrityError) -> Exception:
-    if constraint_of(error) == "mediator_is_party":
-        return MediatorIsParty()
-    if constraint_of(error) == "uq_parties_complaint_id_employee_number_index":
-        return PartyAlreadyListed()
-    return error
+    refusal = _REFUSALS.get(constraint_of(error) or "")
+    return error if refusal is None else refusal()

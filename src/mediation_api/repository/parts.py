@@ -63,10 +63,18 @@ def parts_of_complaint() -> AnyColumn:
         .select_from(complainant)
         .join(
             officer,
-            and_(officer.c.complaint_id == complainant.c.complaint_id, officer.c.side == Side.OFFICER),
+            and_(
+                officer.c.complaint_id == complainant.c.complaint_id,
+                officer.c.side == Side.OFFICER,
+                officer.c.removed_at.is_(None),
+            ),
         )
         .outerjoin(latest, literal(True))  # noqa: FBT003 - ON TRUE
-        .where(complainant.c.complaint_id == t.complaints.c.id, complainant.c.side == Side.COMPLAINANT)
+        .where(
+            complainant.c.complaint_id == t.complaints.c.id,
+            complainant.c.side == Side.COMPLAINANT,
+            complainant.c.removed_at.is_(None),
+        )
         .correlate(t.complaints)
         .lateral("pairs")
     )

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, String, Uuid, and_, bindparam, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, String, Uuid, and_, bindparam, exists, false, func, or_, select, true
 
 from mediation_api.domain.access import Reach, Relation, Role
 from mediation_api.domain.lifecycle import SEALED, SHARED
@@ -36,13 +36,14 @@ from mediation_api.repository.tables import (
 HERE = (AssignmentState.PROPOSED, AssignmentState.ACCEPTED)
 ACCEPTED = (AssignmentState.ACCEPTED,)
 TOOK_ON = (AssignmentState.ACCEPTED, AssignmentState.RECUSED)
-GONE = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED)
+GONE = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED)
 
 
 WANTED: Final = bindparam("wanted", type_=Uuid)
 """The id of the object that is asked for."""
 _PARTY: Final = bindparam("caller_party", type_=Uuid)
 _NUMBER: Final = bindparam("caller_number", type_=parties.c.employee_number_index.type)
+_CODE: Final = bindparam("caller_code", type_=String)
 SUBJECT: Final = bindparam("caller_subject", type_=String)
 
 
@@ -63,7 +64,12 @@ def kind_of(reach: Reach) -> Kind:
 def asking(reach: Reach, wanted: UUID | None = None) -> dict[str, object]:
     """The parameters of a statement of that kind: who calls, for what, and what is written down of that."""
     actor = reach.actor
-    caller = {"caller_party": actor.party_id, "caller_number": actor.employee_number, "caller_subject": actor.subject}
+    caller = {
+        "caller_party": actor.party_id,
+        "caller_number": actor.employee_number,
+        "caller_subject": actor.subject,
+        "caller_code": actor.code,
+    }
     parameters: dict[str, object] = {**caller, "wanted": wanted}
     if isinstance(reach, Reading):
         parameters |= {"read_at": reach.at, "read_operation": reach.operation, "read_purpose": reach.purpose}
@@ -72,21 +78,40 @@ def asking(reach: Reach, wanted: UUID | None = None) -> dict[str, object]:
 
 @cache
 def is_own_party(role: Role) -> ColumnElement[bool]:
-    """Whether a row of `parties` is the caller: by the token's party, or by the hash of the officer's number."""
+    """Whether a row of `parties` is the caller, and was not removed."""
+    return and_(_was_own_party(role), parties.c.removed_at.is_(None))
+
+
+@cache
+def _was_own_party(role: Role) -> ColumnElement[bool]:
+    """Whether a row of `parties` is, or was until it was removed, the caller: by the token's party, or by the number.
+
+    Once an officer has answered, the number alone opens nothing: the subject of the token is that of the answer.
+    """
     if role is Role.COMPLAINANT:
         return and_(parties.c.id == _PARTY, parties.c.side == Side.COMPLAINANT)
     if role is Role.OFFICER:
-        return and_(parties.c.employee_number_index == _NUMBER, parties.c.side == Side.OFFICER)
+        number = and_(parties.c.employee_number_index == _NUMBER, parties.c.side == Side.OFFICER)
+        return and_(number, func.coalesce(parties.c.bound_subject, SUBJECT) == SUBJECT)
     return false()
 
 
 @cache
 def own_participation(role: Role) -> AnySelect:
     """The caller's own rows of `participants`; an officer's exist for the officer once the officer was asked."""
-    own = select(participants).join(parties, parties.c.id == participants.c.party_id).where(is_own_party(role))
-    if role is Role.OFFICER:
-        own = own.where(participants.c.asked_at.is_not(None))
-    return own
+    return _participation(role, is_own_party(role))
+
+
+@cache
+def may_withdraw(role: Role) -> AnySelect:
+    """Those, and an officer's who was removed since; a complainant's as long as the token speaks for the party."""
+    own = _participation(role, _was_own_party(role))
+    return own.where(func.speaks_for(_CODE, parties.c.id)) if role is Role.COMPLAINANT else own
+
+
+def _participation(role: Role, is_own: ColumnElement[bool]) -> AnySelect:
+    own = select(participants).join(parties, parties.c.id == participants.c.party_id).where(is_own)
+    return own.where(participants.c.asked_at.is_not(None)) if role is Role.OFFICER else own
 
 
 def sees_case(kind: Kind) -> ColumnElement[bool]:
@@ -223,6 +248,7 @@ def is_part_of(own: FromClause) -> ColumnElement[bool]:
 def knows_parts(own: FromClause) -> ColumnElement[bool]:
     """Whether a participant may know what became of its parts in a row of `cases`.
 
-    That is from `ready` on, or once the participant itself has left: its own leaving returned all of them.
+    That is from `ready` on, or once the participant itself has left: its own leaving returned all of them. Of a part
+    with somebody who was removed it knows nothing.
     """
-    return or_(cases.c.state.not_in(SEALED), own.c.left_at.is_not(None))
+    return and_(~parts.c.removed, or_(cases.c.state.not_in(SEALED), own.c.left_at.is_not(None)))

@@ -30,6 +30,11 @@ class CaseRecords:
         """The consents of guardians: all for the office, its own guardian's for a minor. Raises NotFound."""
         return await self._of(t.guardian_consents, case_id, reach)
 
+    async def withdrawal(self, withdrawal_id: UUID) -> RowMapping:
+        """A withdrawal that the caller's party had said before, whatever became of the party."""
+        found = await self._connection.execute(select(t.withdrawals).where(t.withdrawals.c.id == withdrawal_id))
+        return found.mappings().one()
+
     async def withdrawals(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
         """The withdrawals: all for the office, its own for a party. Raises NotFound: not this case."""
         return await self._of(t.withdrawals, case_id, reach)
@@ -97,19 +102,24 @@ def _of_case(records: Table, kind: Kind) -> AnySelect:
             t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
         )
         belongs = and_(belongs, own.exists())
-    statement: AnySelect = (
-        select(*columns)
-        .select_from(t.cases)
-        .outerjoin(records, belongs)
-        .where(t.cases.c.id == WANTED, sees_case(kind))
-        .order_by(*_order(records, kind))
-    )
+    read: AnySelect = select(*columns).select_from(t.cases).outerjoin(records, belongs)
+    if records is t.consents:
+        voided = t.voided_consents.c
+        read = read.add_columns(
+            voided.consent_id.is_(None).label("stands"),
+            voided.at.label("voided_at"),
+            voided.reason.label("void_reason"),
+        ).outerjoin(t.voided_consents, voided.consent_id == records.c.id)
+    statement: AnySelect = read.where(t.cases.c.id == WANTED, sees_case(kind)).order_by(*_order(records, kind))
     return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
 def _order(records: Table, kind: Kind) -> tuple[AnyColumn, ...]:
-    """Oldest first: in the order of the case's commands, where that is kept. Of its own, a party has one."""
-    if kind.relation is Relation.OWN:
+    """Oldest first: in the order of the case's commands, where that is kept.
+
+    Of its own, a party has one, but for the answers after one that was voided.
+    """
+    if kind.relation is Relation.OWN and records is not t.consents:
         return (records.c.id,)
     return (records.c.version if "version" in records.c else records.c.at, records.c.id)
 

@@ -35,6 +35,7 @@ from mediation_api.domain.values import (
     SessionState,
     Side,
     Standing,
+    VoidReason,
 )
 from mediation_api.repository import tables as t
 from mediation_api.repository.on_file import is_private
@@ -287,6 +288,7 @@ def _case_opened(replay: Replay, e: Event) -> None:
         requested_on=e["requested_on"],
         due_on=e["due_on"],
         opened_at=e.at,
+        screening_outdated=False,
     )
 
 
@@ -324,7 +326,8 @@ def _party_joined(replay: Replay, e: Event) -> None:
 @after(facts.PartOpened)
 def _part_opened(replay: Replay, e: Event) -> None:
     pair = {"complainant_id": e["complainant_id"], "officer_id": e["officer_id"]}
-    replay.add(e, t.parts, case_id=e.case_id, disposition=Disposition.IN_MEDIATION.value, **pair)
+    part = {"disposition": Disposition.IN_MEDIATION.value, "removed": False}
+    replay.add(e, t.parts, case_id=e.case_id, **part, **pair)
 
 
 @after(facts.PartReturned)
@@ -342,7 +345,9 @@ def _part_mediated(replay: Replay, e: Event) -> None:
 
 @after(facts.PartyAsked)
 def _party_asked(replay: Replay, e: Event) -> None:
-    replay.change(e, t.participants, (e.case_id, e["party_id"]), standing=Standing.ASKED.value, asked_at=e.at)
+    key = (e.case_id, e["party_id"])
+    asked_at = replay.rows[t.participants.name][key].values["asked_at"] or e.at
+    replay.change(e, t.participants, key, standing=Standing.ASKED.value, asked_at=asked_at)
 
 
 def _release(replay: Replay, e: Event, **of: object) -> None:
@@ -353,8 +358,10 @@ def _release(replay: Replay, e: Event, **of: object) -> None:
 def _leave(replay: Replay, e: Event, standing: Standing) -> None:
     key = (e.case_id, e["party_id"])
     before = replay.rows[t.participants.name][key].values
+    # Who was removed stays so, whatever they say.
+    after_it = Standing.REMOVED if before["standing"] == Standing.REMOVED else standing
     first = {"left_at": before["left_at"] or e.at, "left_version": before["left_version"] or e.version}
-    replay.change(e, t.participants, key, standing=standing.value, **first)
+    replay.change(e, t.participants, key, standing=after_it.value, **first)
 
 
 @after(facts.GuardianConsented)
@@ -365,12 +372,55 @@ def _guardian_consented(replay: Replay, e: Event) -> None:
 
 @after(facts.ConsentGiven)
 def _consent_given(replay: Replay, e: Event) -> None:
-    said = {name: e[name] for name in ("party_id", "decision", "disclosure_sha256", "channel", "guardian_consent_id")}
+    plain = ("party_id", "decision", "disclosure_sha256", "channel", "guardian_consent_id", "replaces")
+    said = {name: e[name] for name in plain}
     replay.add(e, t.consents, id=e["consent_id"], case_id=e.case_id, version=e.version, **said, **_who(e))
     if e["decision"] == Decision.AGREED:
         replay.change(e, t.participants, (e.case_id, e["party_id"]), standing=Standing.AGREED.value)
     else:
         _leave(replay, e, Standing.DECLINED)
+
+
+@after(facts.ConsentVoided)
+def _consent_voided(replay: Replay, e: Event) -> None:
+    said = {name: e[name] for name in ("consent_id", "party_id", "reason")}
+    replay.add(e, t.voided_consents, case_id=e.case_id, **said, **_who(e))
+    if e["reason"] != VoidReason.PARTY_REMOVED:
+        replay.change(e, t.participants, (e.case_id, e["party_id"]), standing=Standing.WAITING.value)
+
+
+@after(facts.GuardianConsentVoided, facts.NameCorrected)
+def _nothing(replay: Replay, e: Event) -> None:
+    """Whoever reads the record is told; no table holds it."""
+    del replay, e
+
+
+@after(facts.IdentityBound)
+def _identity_bound(replay: Replay, e: Event) -> None:
+    replay.change(e, t.parties, (e["party_id"],), bound_subject=e.by)
+
+
+@after(facts.IdentityReleased)
+def _identity_released(replay: Replay, e: Event) -> None:
+    replay.change(e, t.parties, (e["party_id"],), bound_subject=None)
+
+
+@after(facts.PartyRemoved)
+def _party_removed(replay: Replay, e: Event) -> None:
+    party_id = e["party_id"]
+    replay.change(e, t.parties, (party_id,), removed_at=e.at, removal_reason=e["reason"])
+    _end_codes(replay, e, party_id=party_id)
+    for side in ("complainant_id", "officer_id"):
+        for part in replay.each(t.parts, **{side: party_id}):
+            part.set(e, {"removed": True})
+    if e.case_id is not None:
+        _leave(replay, e, Standing.REMOVED)
+        _release(replay, e, party_id=party_id)
+
+
+@after(facts.ScreeningOutdated)
+def _screening_outdated(replay: Replay, e: Event) -> None:
+    replay.change(e, t.cases, (e.case_id,), screening_outdated=True)
 
 
 @after(facts.PartyWithdrew)
@@ -412,6 +462,8 @@ def _case_screened(replay: Replay, e: Event) -> None:
         version=e.version,
         **_who(e),
     )
+    if e["eligible"] is not None:
+        replay.change(e, t.cases, (e.case_id,), screening_outdated=False)
 
 
 @after(facts.ApprovalRecorded)
@@ -579,7 +631,13 @@ def _agreement_signed(replay: Replay, e: Event) -> None:
     if not isinstance(signer, dict):
         raise TypeError(e.kind)
     by = {"signer_role": signer["role"], "signer_id": signer["id"]}
-    replay.add(e, t.signatures, id=e["signature_id"], **said, **by, **_who(e))
+    name = e.has("signer_name")
+    replay.add(e, t.signatures, id=e["signature_id"], case_id=e.case_id, signer_name=name, **said, **by, **_who(e))
+
+
+@after(facts.AgreementSuperseded)
+def _agreement_superseded(replay: Replay, e: Event) -> None:
+    replay.change(e, t.agreements, (e["agreement_id"],), superseded_at=e.at, superseded_version=e.version)
 
 
 @after(facts.DataPurged)
@@ -592,12 +650,16 @@ def _data_purged(replay: Replay, e: Event) -> None:
     if kind is DataKind.IDENTITY and party_id is None:
         _end_codes(replay, e)
     for place in PLACES[kind]:
-        if place.table is t.agreements or (party_id is not None and place.table is not t.parties):
+        if place.table is t.agreements or (party_id is not None and place.table not in _OF_A_PARTY):
             continue
         emptied = {name: False for name in place.empty if place.table.c[name] not in NOT_COMPARED}
-        of = {} if party_id is None else {"id": party_id}
+        of = {} if party_id is None else {_OF_A_PARTY[place.table]: party_id}
         for row in replay.each(place.table, **of):
             row.set(e, emptied)
+
+
+_OF_A_PARTY: Final = {t.parties: "id", t.signatures: "signer_id"}
+"""Where an erasure empties what is one party's, and which column says whose."""
 
 
 @after(facts.HoldPlaced)

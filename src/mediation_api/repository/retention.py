@@ -108,6 +108,7 @@ PLACES: Final[Mapping[DataKind, Sequence[Place]]] = MappingProxyType(
                 },
             ),
             Place(t.attendees, {"name": ""}),
+            Place(t.signatures, {"signer_name": ""}),
         ),
     }
 )
@@ -137,8 +138,13 @@ async def erase(connection: AsyncConnection, party_id: UUID, complaint_id: UUID,
     p = t.parties.c
     complainants = select(p.id).where(p.complaint_id == complaint_id, p.side == Side.COMPLAINANT)
     alone = (await connection.scalars(complainants)).all() == [party_id]
+    signer = t.signatures.c
+    own = {
+        t.parties: p.id == party_id,
+        t.signatures: signer.signer_id == party_id,
+    }
     for kind in ERASED:
-        of_party = [(place, p.id == party_id) for place in PLACES[kind] if place.table is t.parties]
+        of_party = [(place, own[place.table]) for place in PLACES[kind] if place.table in own]
         why = PurgeReason.REQUEST
         await _purge(connection, complaint_id, kind, why, of_party, by=by, at=at, party_id=party_id)
     await _end_what_gives_back(connection, complaint_id, p.id == party_id, at)

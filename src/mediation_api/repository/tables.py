@@ -60,6 +60,7 @@ from mediation_api.domain.values import (
     Mode,
     OffHoursReason,
     Recipient,
+    RemovalReason,
     ReportCategory,
     ReportState,
     SeatRole,
@@ -67,6 +68,7 @@ from mediation_api.domain.values import (
     Side,
     Standing,
     Tried,
+    VoidReason,
 )
 from mediation_api.repository.sealing import MARK, Sealed, SealedString, Searched
 
@@ -200,10 +202,24 @@ parties = Table(
     Column("guardian_phone", Sealed),
     Column("guardian_email", Sealed),
     _instant("added_at"),
+    # The subject of the officer's token that the first answer bound to the number.
+    Column("bound_subject", String),
+    _instant("removed_at", nullable=True),
+    Column("removal_reason", String),
     _one_of("side", Side),
+    _one_of("removal_reason", RemovalReason),
+    CheckConstraint("(removed_at IS NULL) = (removal_reason IS NULL)", name="removed"),
+    CheckConstraint("side = 'officer' OR bound_subject IS NULL", name="bound_subject"),
     CheckConstraint("side = 'officer' OR (employee_number IS NULL AND unit IS NULL)", name="officer_fields"),
     CheckConstraint("side = 'complainant' OR NOT minor", name="minor_is_complainant"),
-    Index("uq_parties_complaint_id_employee_number_index", "complaint_id", "employee_number_index", unique=True),
+    # A number that was removed may be listed again: as the right person.
+    Index(
+        "uq_parties_complaint_id_employee_number_index",
+        "complaint_id",
+        "employee_number_index",
+        unique=True,
+        postgresql_where=text("removed_at IS NULL"),
+    ),
     Index("ix_parties_employee_number_index", "employee_number_index"),
     UniqueConstraint("id", "employee_number_index"),
     postgresql_inherits="fellow_parties",
@@ -249,6 +265,7 @@ cases = Table(
     _instant("closed_at", nullable=True),
     Column("agreement_reached", Boolean),
     Column("lapse_reason", String),
+    Column("screening_outdated", Boolean, nullable=False),
     _version(),
     _version("closed_version", nullable=True),
     _one_of("state", State),
@@ -284,7 +301,9 @@ participants = Table(
     _one_of("side", Side),
     _one_of("standing", Standing),
     CheckConstraint("standing NOT IN ('asked', 'agreed', 'declined') OR asked_at IS NOT NULL", name="asked_first"),
-    CheckConstraint("(standing IN ('declined', 'withdrawn', 'lapsed')) = (left_at IS NOT NULL)", name="left_at"),
+    CheckConstraint(
+        "(standing IN ('declined', 'withdrawn', 'lapsed', 'removed')) = (left_at IS NOT NULL)", name="left_at"
+    ),
     CheckConstraint("(left_at IS NULL) = (left_version IS NULL)", name="left_version"),
     CheckConstraint("left_version > joined_version", name="joined_first"),
     Index("ix_participants_party_id", "party_id"),
@@ -311,6 +330,8 @@ parts = Table(
     Column("officer_id", Uuid, primary_key=True),
     Column("disposition", String, nullable=False),
     Column("agreement_reached", Boolean),
+    # One of the two was the wrong person: the part counts no more, and nobody but the office sees it.
+    Column("removed", Boolean, nullable=False),
     *(
         ForeignKeyConstraint(["case_id", who], ["participants.case_id", "participants.party_id"])
         for who in ("complainant_id", "officer_id")
@@ -420,6 +441,8 @@ consents = Table(
     Column("channel", String, nullable=False),
     Column("guardian_consent_id", Uuid),
     _version(),
+    # The consent before this one, which no longer stands.
+    Column("replaces", Uuid),
     _instant("at"),
     *_by(),
     _participant(),
@@ -431,8 +454,35 @@ consents = Table(
     _one_of("channel", Channel),
     CheckConstraint(_PARTY_OR_STAFF, name="own_channel"),
     CheckConstraint("decision = 'agreed' OR guardian_consent_id IS NULL", name="guardian"),
-    UniqueConstraint("case_id", "party_id"),
+    UniqueConstraint("id", "case_id", "party_id"),
+    # A party answers once, and once again after each answer that was voided: at most one stands.
+    UniqueConstraint("case_id", "party_id", "replaces", postgresql_nulls_not_distinct=True),
+    ForeignKeyConstraint(
+        ["replaces", "case_id", "party_id"],
+        ["voided_consents.consent_id", "voided_consents.case_id", "voided_consents.party_id"],
+        name="fk_consents_replaces",
+        use_alter=True,
+    ),
 )
+
+voided_consents = Table(
+    "voided_consents",
+    metadata,
+    Column("consent_id", Uuid, primary_key=True),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("reason", String, nullable=False),
+    _instant("at"),
+    *_by(),
+    ForeignKeyConstraint(
+        ["consent_id", "case_id", "party_id"],
+        ["consents.id", "consents.case_id", "consents.party_id"],
+        name="fk_voided_consents_consent",
+    ),
+    _one_of("reason", VoidReason),
+    UniqueConstraint("consent_id", "case_id", "party_id"),
+)
+"""Consents that no longer stand, because what they rested on has changed."""
 
 withdrawals = Table(
     "withdrawals",
@@ -632,7 +682,7 @@ agreements = Table(
     CheckConstraint("(superseded_at IS NULL) = (superseded_version IS NULL)", name="superseded_version"),
     CheckConstraint("superseded_version > version", name="superseded_later"),
     UniqueConstraint("case_id", "kind", "number"),
-    UniqueConstraint("id", "sha256"),
+    UniqueConstraint("id", "sha256", "case_id"),
     Index("uq_agreements_current", "case_id", "kind", unique=True, postgresql_where=text("superseded_at IS NULL")),
 )
 
@@ -640,15 +690,20 @@ signatures = Table(
     "signatures",
     metadata,
     _id(),
+    _case(),
     Column("agreement_id", Uuid, nullable=False),
     Column("sha256", String, nullable=False),
     Column("signer_role", String, nullable=False),
     Column("signer_id", Uuid, nullable=False),
+    # As it was when it was signed, whatever is corrected later.
+    Column("signer_name", Sealed, nullable=False),
     Column("method", String, nullable=False),
     _instant("at"),
     *_by(),
     # A signature holds for one exact text: the agreement and its hash together.
-    ForeignKeyConstraint(["agreement_id", "sha256"], ["agreements.id", "agreements.sha256"]),
+    ForeignKeyConstraint(
+        ["agreement_id", "sha256", "case_id"], ["agreements.id", "agreements.sha256", "agreements.case_id"]
+    ),
     _one_of("signer_role", SeatRole),
     _one_of("method", Method),
     UniqueConstraint("agreement_id", "signer_role", "signer_id"),
@@ -858,6 +913,7 @@ APPEND_ONLY = (
     facts,
     consents,
     guardian_consents,
+    voided_consents,
     withdrawals,
     signatures,
     screenings,

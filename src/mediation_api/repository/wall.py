@@ -41,6 +41,7 @@ _ENTER: Final = select(
         bindparam("party_id", type_=Uuid),
         bindparam("number", type_=parties.c.employee_number_index.type),
         bindparam("code", type_=String),
+        bindparam("subject", type_=String),
     )
 )
 _SPEAKS = select(func.speaks_for(bindparam("code", type_=String), bindparam("party_id", type_=Uuid)))
@@ -56,7 +57,8 @@ async def enter(connection: AsyncConnection, party: Actor) -> None:
     Raises:
         TokenRevoked: the code that the token was given for no longer speaks for the party.
     """
-    caller = {"party_id": party.party_id, "number": party.employee_number, "code": party.code}
+    number, subject = party.employee_number, party.subject
+    caller = {"party_id": party.party_id, "number": number, "code": party.code, "subject": subject}
     if not await connection.scalar(_ENTER, caller):
         raise TokenRevoked
 

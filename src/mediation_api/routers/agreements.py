@@ -12,6 +12,7 @@ from mediation_api.domain import agreements, texts
 from mediation_api.domain.access import Reach, Relation, Role
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import Invalid, NotFound
+from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Text, TextKind
 from mediation_api.domain.values import AgreementKind, Method, ReportCategory, Seat, SeatRole
 from mediation_api.repository.cases import Cases as CasesRepository
@@ -82,6 +83,7 @@ class SignatureOut(Out):
     id: UUID
     role: SeatRole
     signer_id: UUID
+    signer_name: str = Field(description="As it was when it was signed.")
     sha256: str
     method: Method
     at: InstantOut
@@ -217,8 +219,17 @@ async def sign_agreement(
     """Sign the text that was shown, known by its hash: electronically for oneself, or on paper, recorded by staff."""
     case = await cases.lock_of_agreement(agreement_id, reached)
     signer, method = _signer(body, case, cases, reached)
-    signed = agreements.sign(case, agreement_id, signer, sha256=body.sha256, method=method, signature_id=signature_id)
-    await cases.record(case.case_id, signed, by=reached.actor, at=at)
+    signed = agreements.sign(
+        case,
+        agreement_id,
+        signer,
+        signer_name=await agreements_read.name_of(signer, case.case_id),
+        sha256=body.sha256,
+        method=method,
+        signature_id=signature_id,
+    )
+    bound = () if reached.relation is not Relation.OWN else bind(case.participant(signer.id), signed, reached.actor)
+    await cases.record(case.case_id, (*signed, *bound), by=reached.actor, at=at)
     return _shown(await agreements_read.get(agreement_id, reached))
 
 

@@ -246,6 +246,7 @@ class Shown:
                     state,
                     under_review=row["under_review"],
                     assignment=None if assignment is None else AssignmentState(assignment["state"]),
+                    screening_outdated=row["screening_outdated"],
                 ),
                 "alerts": board.alerts(
                     state,
@@ -254,6 +255,7 @@ class Shown:
                     answer_due_on=date.fromisoformat(assignment["answer_due_on"]) if proposed else None,
                     absences=[(Side(p["side"]), p["unexcused_absences"]) for p in row["participants"]],
                     policy=self._city,
+                    screening_outdated=row["screening_outdated"],
                 ),
             }
         )

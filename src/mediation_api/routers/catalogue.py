@@ -200,6 +200,36 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             "Aún no se le ha preguntado",
             "Wait until the party is asked: complainants after screening, officers after a complainant agreed.",
         ),
+        "session-in-progress": ProblemType(
+            409,
+            "A session is under way",
+            "Hay una sesión en curso",
+            "Adjourn the session, or let it come to its end, and try again.",
+        ),
+        "identity-fixed": ProblemType(
+            409,
+            "This person was asked already",
+            "A esta persona ya se le preguntó",
+            "Remove the wrong party and add the right one. A misspelt name takes `name_correction_reason`.",
+        ),
+        "subject-fixed": ProblemType(
+            409,
+            "A case was proposed to this mediator",
+            "A este mediador ya se le propuso un caso",
+            "Take the entry off the active roster, and add the right mediator.",
+        ),
+        "party-removed": ProblemType(
+            409,
+            "This party was removed",
+            "Esta parte fue retirada",
+            "Nothing more is done to it. Look for the party that was added in its place.",
+        ),
+        "identity-not-bound": ProblemType(
+            409,
+            "No subject to release",
+            "No hay identidad que liberar",
+            "Nothing is to be done: the next answer with the employee number binds its own subject.",
+        ),
         "already-answered": ProblemType(
             409,
             "Already answered",

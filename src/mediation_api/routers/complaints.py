@@ -367,17 +367,25 @@ async def correct_complaint(
     body: ComplaintPatch,
     reached: Reached,
     complaints: Complaints,
+    cases: Cases,
     at: Now,
     seen: HasSeen,
 ) -> ComplaintOut:
-    """Correct what intake wrote down. What changed is recorded by name, and screening is held against the new data."""
-    await complaints.lock(complaint_id, reached)
+    """Correct what intake wrote down. What changed is recorded by name, and screening is held against the new data.
+
+    Where the allegations are others, everybody who agreed is asked again. Where something comes to light that
+    screening looks at, the open case must be screened again before it goes on.
+    """
+    case = await cases.lock_open_of(complaint_id, reached.actor)
     on_file = _to_office(await complaints.get(complaint_id, reached))
     seen.hold(on_file)
     changes = body.changes()
     if changes.keys() & {"narrative", "incident_place"}:
         require_held(on_file.narrative)
-    await complaints.correct(complaint_id, changes, reached, by=reached.actor, at=at)
+    follows = (await complaints.account(complaint_id)).correct(changes, case)
+    await complaints.correct(complaint_id, changes, by=reached.actor, at=at)
+    if case is not None:
+        await cases.record(case.case_id, follows, by=reached.actor, at=at)
     return _to_office(await complaints.get(complaint_id, reached))
 
 

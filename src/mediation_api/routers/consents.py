@@ -8,8 +8,9 @@ from pydantic import Field
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.authority import channel_of
 from mediation_api.domain.errors import DisclosureOutdated, Invalid, NotFound
+from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Text
-from mediation_api.domain.values import Channel, Decision
+from mediation_api.domain.values import Channel, Decision, VoidReason
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import CaseId, CaseRecords, Cases, InService, NewId, Now, Opened, Reached, Service
@@ -52,7 +53,7 @@ class ConsentIn(Spoken):
 
 
 class ConsentOut(Out):
-    """A party's answer. It stands: to leave after agreeing, withdraw."""
+    """A party's answer. To leave after agreeing, withdraw."""
 
     id: UUID
     case_id: UUID
@@ -62,6 +63,9 @@ class ConsentOut(Out):
     channel: Channel
     guardian_consent_id: UUID | None = Field(description="Of a minor who agreed: the guardian's consent.")
     at: InstantOut
+    stands: bool = Field(description="False once what it rested on has changed: the party is asked again.")
+    voided_at: InstantOut | None
+    void_reason: VoidReason | None
 
 
 class ConsentList(Listing[ConsentOut]):
@@ -174,7 +178,8 @@ async def give_consent(
         channel=channel_of(body.channel, by=reached.actor),
         consent_id=consent_id,
     )
-    await cases.record(case_id, given, by=reached.actor, at=at)
+    bound = bind(case.participant(party_id), given, reached.actor)
+    await cases.record(case_id, (*given, *bound), by=reached.actor, at=at)
     return ConsentOut.read(await records.consent(case_id, consent_id, reached))
 
 
@@ -205,13 +210,17 @@ async def withdraw(
     It needs no key, no version and no particular state, and a second time answers 200 with the first withdrawal.
     """
     said = body or WithdrawalIn()
-    case = await cases.lock(case_id, reached)
-    party_id = said.party(cases, reached)
-    left = case.withdraw(party_id, channel=channel_of(said.channel, by=reached.actor), withdrawal_id=withdrawal_id)
-    await cases.record(case_id, left, by=reached.actor, at=at)
-    if not left:
+    case = await cases.lock_to_withdraw(case_id, reached)
+    party = case.participant(said.party(cases, reached))
+    channel = channel_of(said.channel, by=reached.actor)
+    left = case.withdraw(party.party_id, channel=channel, withdrawal_id=withdrawal_id)
+    # Said by whoever was the party at that moment, who may be none any more: shown what was said, and nothing else.
+    if not left and party.withdrawal_id is not None:
         response.status_code = 200
-    return WithdrawalOut.read(await records.withdrawal_of(case_id, party_id, reached))
+        return WithdrawalOut.read(await records.withdrawal(party.withdrawal_id))
+    said_by = (*left, *bind(party, left, reached.actor))
+    await cases.record(case_id, said_by, by=reached.actor, at=at, reads_answer=False)
+    return WithdrawalOut(id=withdrawal_id, case_id=case_id, party_id=party.party_id, channel=channel, at=at)
 
 
 @router.get("/withdrawals", summary="Withdrawals")

@@ -20,7 +20,7 @@ from mediation_api.domain.readings import OPENS
 from mediation_api.domain.screening import CURRENT
 from mediation_api.domain.target import PauseReason
 from mediation_api.domain.unusual_readings import CURRENT as UNUSUAL
-from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason
+from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason, RemovalReason, VoidReason
 from mediation_api.routers.catalogue import CATALOGUE
 from mediation_api.routers.personal_data import HOLDINGS, Kind, kind_of
 from mediation_api.routers.problems import FIELD_CODES
@@ -36,16 +36,42 @@ _PARAMETER: Final = re.compile(r"{(\w+_id)}")
 _NOUN: Final = re.compile(r"^[A-Z][a-z]+")
 
 OPENED: Final = ("case.opened", "party.joined", "part.opened")
+_VOIDS: Final = (
+    "consent.voided",
+    "guardian_consent.voided",
+    "agreement.superseded",
+    "party.asked",
+    "session.cancelled",
+    "case.moved",
+)
+"""What follows when something changes that consents rested on."""
+
 RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "fileComplaint": ("complaint.filed", "party.added", "access_code.issued", *OPENED),
-        "correctComplaint": ("complaint.corrected",),
+        "correctComplaint": ("complaint.corrected", "screening.outdated", *_VOIDS),
         "requestMediation": OPENED,
         "addParty": ("party.added", "party.joined", "part.opened", "party.asked", "session.cancelled", "case.moved"),
-        "correctParty": ("party.corrected",),
+        "correctParty": ("party.corrected", "name.corrected", *_VOIDS),
+        "removeParty": (
+            "party.removed",
+            "consent.voided",
+            "part.returned",
+            "party.asked",
+            "session.cancelled",
+            "case.moved",
+        ),
+        "releaseIdentity": ("identity.released",),
         "issueAccessCode": ("access_code.issued",),
         "assignCoordinator": ("coordinator.assigned",),
-        "screenCase": ("case.screened", "party.asked", "part.returned", "case.moved", "case.closed"),
+        "screenCase": (
+            "case.screened",
+            "party.asked",
+            "part.returned",
+            "session.cancelled",
+            "case.moved",
+            "case.closed",
+        ),
         "recordApproval": ("approval.recorded", "part.returned", "case.moved", "case.closed"),
         "lapseCase": (
             "party.lapsed",
@@ -59,9 +85,17 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "closeCase": ("part.mediated", "part.returned", "case.moved", "case.closed"),
         "pauseTarget": ("target.paused",),
         "recordGuardianConsent": ("guardian.consented",),
-        "giveConsent": ("consent.given", "part.returned", "party.asked", "case.moved", "case.closed"),
+        "giveConsent": (
+            "consent.given",
+            "identity.bound",
+            "part.returned",
+            "party.asked",
+            "case.moved",
+            "case.closed",
+        ),
         "withdraw": (
             "party.withdrew",
+            "identity.bound",
             "part.returned",
             "party.asked",
             "session.cancelled",
@@ -88,7 +122,7 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "addAttendee": ("attendee.added",),
         "confirmAttendee": ("attendee.confirmed",),
         "makeAgreement": ("agreement.made",),
-        "signAgreement": ("agreement.signed",),
+        "signAgreement": ("agreement.signed", "identity.bound"),
         "placeLegalHold": ("hold.placed",),
         "liftLegalHold": ("hold.lifted",),
         "requestErasure": ("erasure.requested",),
@@ -121,6 +155,8 @@ OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
         ("MissingCondition", "code"): sorted(CONDITIONS),
         # Closed where somebody gives them, open where somebody reads them: an office may come to have another.
         ("PauseOut", "reason"): list(PauseReason),
+        ("PartyOut", "removal_reason"): list(RemovalReason),
+        ("ConsentOut", "void_reason"): list(VoidReason),
         ("HoldOut", "reason"): list(HoldReason),
         ("ReportOut", "drop_reason"): list(DropReason),
         ("ErasureOut", "refusal"): list(ErasureRefusal),

@@ -136,11 +136,16 @@ async def correct_mediator(
     at: Now,
     seen: HasSeen,
 ) -> MediatorOut:
-    """Correct an entry that is not the caller's own, or take somebody off the active roster."""
-    await mediators.lock(mediator_id)
-    require_other_than(await mediators.subject_of(mediator_id), by=reached.actor)
+    """Correct an entry that is not the caller's own, or take somebody off the active roster.
+
+    Who somebody is cannot be corrected once a case was proposed to them: the right mediator is added instead.
+    """
+    entry = await mediators.lock(mediator_id)
+    require_other_than(entry.subject, by=reached.actor)
     seen.hold(MediatorOut.read(await mediators.get(mediator_id, reached)))
-    await mediators.correct(mediator_id, body.changes(), by=reached.actor, at=at)
+    changes = body.changes()
+    entry.require_same_person(changes)
+    await mediators.correct(mediator_id, changes, by=reached.actor, at=at)
     return MediatorOut.read(await mediators.get(mediator_id, reached))
 
 

@@ -10,11 +10,11 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
 
-from mediation_api.domain import access_codes
+from mediation_api.domain import access_codes, reopening
 from mediation_api.domain.access import Actor, Reach, Relation
 from mediation_api.domain.errors import Invalid, OfficerHasNoCode
 from mediation_api.domain.retention import require_held
-from mediation_api.domain.values import Side
+from mediation_api.domain.values import NameCorrection, RemovalReason, Side
 from mediation_api.repository.parties import Parties as PartiesRepository
 from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import (
@@ -98,7 +98,7 @@ class PartyIn(In):
 class PartyPatch(Patch):
     """A correction of what is on file. A party itself corrects its contact, language and needs."""
 
-    kept: ClassVar[frozenset[str]] = frozenset({"name", "language", "minor"})
+    kept: ClassVar[frozenset[str]] = frozenset({"name", "language", "minor", "name_correction_reason"})
     by_party: ClassVar[frozenset[str]] = frozenset(
         {
             "phone",
@@ -123,10 +123,16 @@ class PartyPatch(Patch):
     accommodations: Note | None = None
     minor: Flag | SkipJsonSchema[None] = None
     guardian: GuardianIn | None = None
+    name_correction_reason: NameCorrection | SkipJsonSchema[None] = Field(
+        None,
+        description="Why the name, or the guardian's, changes although the person is the same. Once somebody was "
+        "asked, no name changes without it.",
+    )
 
     def columns(self, reached: Reach, side: Side) -> dict[str, object]:
         """The changes, as columns. Raises Invalid: a field that this caller, or this side, does not have."""
         changes = self.changes()
+        changes.pop("name_correction_reason", None)
         for name in changes:
             if reached.relation is Relation.OWN and name not in self.by_party:
                 raise Invalid(f"/{name}", "staff-only", "Only staff correct this.")
@@ -175,6 +181,11 @@ class PartyOut(Out):
     minor: bool
     guardian: GuardianOut | None
     added_at: InstantOut
+    identity_bound: bool = Field(
+        description="Whether an officer has answered: from then on the employee number alone opens nothing."
+    )
+    removed_at: InstantOut | None = Field(description="When the office removed it: it was the wrong party.")
+    removal_reason: RemovalReason | None
 
     @classmethod
     def of(cls, row: RowMapping) -> Self:
@@ -184,7 +195,8 @@ class PartyOut(Out):
             guardian = GuardianOut(
                 **{name: row[f"guardian_{name}"] for name in GuardianOut.model_fields},
             )
-        return cls(guardian=guardian, **{n: row[n] for n in cls.model_fields if n != "guardian"})
+        computed = {"guardian": guardian, "identity_bound": row["bound_subject"] is not None}
+        return cls.model_validate({**row, **computed})
 
 
 class PartyList(Listing[PartyOut]):
@@ -232,8 +244,7 @@ async def add_party(
     response: Response,
 ) -> PartyOut:
     """Add a complainant or an officer. In an open case the newcomer is asked, and the gate waits for the answer."""
-    case_id = await parties.open_case_of(complaint_id, reached)
-    case = None if case_id is None else await cases.lock(case_id, reached)
+    case = await cases.lock_open_of(complaint_id, reached.actor)
     await parties.add(complaint_id, [body.row(party_id)], by=reached.actor, at=at)
     if case is not None:
         await cases.record(case.case_id, case.join(party_id, body.side), by=reached.actor, at=at)
@@ -249,15 +260,70 @@ async def get_party(party_id: PartyId, reached: Opened, parties: Parties) -> Par
 
 @router.patch("/v1/parties/{party_id}", summary="Correct a party", responses=responses(409))
 async def correct_party(
-    party_id: PartyId, body: PartyPatch, reached: Reached, parties: Parties, at: Now, seen: HasSeen
+    party_id: PartyId, body: PartyPatch, reached: Reached, parties: Parties, cases: Cases, at: Now, seen: HasSeen
 ) -> PartyOut:
-    """Staff correct anything on file; a party corrects how it is reached and what it needs. Not after an erasure."""
-    await parties.lock(party_id, reached)
-    on_file = await parties.get(party_id, reached)
-    seen.hold(PartyOut.of(on_file))
-    require_held(str(on_file["name"]))
-    changes = body.columns(reached, Side(on_file["side"]))
-    await parties.correct(party_id, changes, reached, by=reached.actor, at=at)
+    """Staff correct what is on file; a party corrects how it is reached and what it needs.
+
+    Who somebody is cannot be corrected once they were asked: the wrong party is removed. Where a minor, or another
+    guardian, comes to light, the party's consent no longer stands, and it is asked again. Nothing is corrected of what
+    was erased.
+    """
+    case = await cases.lock_open_of(await parties.complaint_of(party_id, reached), reached.actor)
+    party = await parties.lock(party_id, reached)
+    seen.hold(PartyOut.of(await parties.get(party_id, reached)))
+    require_held(party.name)
+    changes = body.columns(reached, party.side)
+    correction = party.correct(changes, body.name_correction_reason)
+    if case is not None and correction.voids is not None:
+        follows = reopening.void(case, {party_id}, correction.voids)
+        await cases.record(case.case_id, follows, by=reached.actor, at=at)
+    await parties.correct(party_id, changes, correction.name_correction, by=reached.actor, at=at)
+    return PartyOut.of(await parties.get(party_id, reached))
+
+
+class RemovalIn(In):
+    """Why the party is the wrong one."""
+
+    reason: RemovalReason
+
+
+@router.post(
+    "/v1/parties/{party_id}/removals",
+    dependencies=[ONCE],
+    status_code=201,
+    summary="Remove the wrong party",
+    responses=responses(409),
+)
+async def remove_party(
+    party_id: PartyId, body: RemovalIn, reached: Reached, parties: Parties, cases: Cases, at: Now
+) -> PartyOut:
+    """Remove a party that should not be one: its consent, signature and access end, and the office alone still sees it.
+
+    It closes no case: the gate names the side that is missing until the right party is added and has answered.
+    """
+    complaint_id = await parties.complaint_of(party_id, reached)
+    case = await cases.lock_open_of(complaint_id, reached.actor)
+    removed = (await parties.lock(party_id, reached)).remove(body.reason)
+    follows = () if case is None else reopening.remove(case, removed)
+    if case is None or not follows:
+        await parties.remove(removed, complaint_id, by=reached.actor, at=at)
+    else:
+        await cases.record(case.case_id, follows, by=reached.actor, at=at)
+    return PartyOut.of(await parties.get(party_id, reached))
+
+
+@router.post(
+    "/v1/parties/{party_id}/identity-releases",
+    dependencies=[ONCE],
+    status_code=201,
+    summary="Release an officer's token subject",
+    responses=responses(409),
+)
+async def release_identity(party_id: PartyId, reached: Reached, parties: Parties, at: Now) -> PartyOut:
+    """Let an officer's next answer bind another token subject, as when the officer has a new account."""
+    released = (await parties.lock(party_id, reached)).release_identity()
+    complaint_id = await parties.complaint_of(party_id, reached)
+    await parties.release_identity(released, complaint_id, by=reached.actor, at=at)
     return PartyOut.of(await parties.get(party_id, reached))
 
 
@@ -273,11 +339,12 @@ async def issue_access_code(
 ) -> AccessCodeOut:
     """Give a complainant a new code; the one before stops working. Officers sign in with the city's account.
 
-    A party that was erased is given none.
+    A party that was erased or removed is given none.
     """
-    await parties.lock(party_id, reached)
-    party = await parties.get(party_id, reached)
-    require_held(str(party["name"]))
-    if party["side"] != Side.COMPLAINANT:
+    party = await parties.lock(party_id, reached)
+    require_held(party.name)
+    party.require_not_removed()
+    if party.side is not Side.COMPLAINANT:
         raise OfficerHasNoCode
-    return await new_code(parties, party_id, party["complaint_id"], service, reached.actor, at)
+    complaint_id = await parties.complaint_of(party_id, reached)
+    return await new_code(parties, party_id, complaint_id, service, reached.actor, at)

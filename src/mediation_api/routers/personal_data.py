@@ -59,7 +59,17 @@ HOLDINGS: Mapping[Kind, Holding] = MappingProxyType(
 
 _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
-        Kind.IDENTITY: ("name", "employee_number", "unit", "relation", "minor", "guardian"),
+        Kind.IDENTITY: (
+            "name",
+            "employee_number",
+            "unit",
+            "relation",
+            "minor",
+            "guardian",
+            "signer_name",
+            "identity_bound",
+            "name_correction_reason",
+        ),
         Kind.CONTACT: ("phone", "email", "postal_address", "safe_contact", "place", "link"),
         Kind.NEEDS: ("language", "interpreter_language", "accommodations"),
         Kind.ACCOUNT: (
@@ -92,6 +102,12 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "left_at",
             "signed_at",
             "absent",
+            "stands",
+            "voided_at",
+            "void_reason",
+            "removed_at",
+            "removal_reason",
+            "RemovalIn.reason",
             "present",
             "attendance",
             "absences",

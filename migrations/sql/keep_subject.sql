@@ -1,0 +1,10 @@
+-- Refuses to make another person of a mediator to whom a case was proposed.
+CREATE FUNCTION keep_subject() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM assignments WHERE mediator_id = OLD.id) THEN
+        RAISE EXCEPTION 'who a mediator is does not change once a case was proposed'
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'keep_subject';
+    END IF;
+    RETURN NEW;
+END
+$$

@@ -1,0 +1,119 @@
+"""A party on file: what may be corrected of it, and when the person is another.
+
+Who somebody is cannot be corrected once that person was asked: a consent and a signature belong to a person. The wrong
+party is removed, and the right one added and asked. What follows for the case is in `reopening.py`.
+
+Source of the rules: DESIGN, "The lifecycle".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from mediation_api.domain import facts
+from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.employee_numbers import folded
+from mediation_api.domain.errors import IdentityFixed, IdentityNotBound, Invalid, PartyRemoved
+from mediation_api.domain.facts import Facts
+from mediation_api.domain.participants import Participant
+from mediation_api.domain.values import NameCorrection, RemovalReason, Side, Standing, VoidReason
+
+GUARDIAN = ("guardian_name", "guardian_relation")
+"""What says who the guardian is; how the guardian is reached may change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What a correction of a party comes to besides the new values."""
+
+    name_correction: NameCorrection | None
+    """Why a name changes, where one does and the person stays the same."""
+    voids: VoidReason | None
+    """Why the party's consent no longer stands, if that follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """One party of a complaint, as it is on file. `asked` is whether any case ever asked this person."""
+
+    party_id: UUID
+    side: Side
+    name: str
+    employee_number: str | None = None
+    minor: bool = False
+    guardian_name: str | None = None
+    guardian_relation: str | None = None
+    asked: bool = False
+    removed: bool = False
+    identity_bound: bool = False
+
+    def correct(self, changes: Mapping[str, object], name_correction: NameCorrection | None) -> Correction:
+        """Decide whether these changes correct what is on file of this person.
+
+        `name_correction` says that a name changes and the person does not. Without it a new guardian is another
+        person, with whom a minor answers again.
+
+        Raises:
+            PartyRemoved: nothing is corrected of a party that was removed.
+            IdentityFixed: the person was asked, and would become another.
+            Invalid: a reason for a name, and no name.
+        """
+        self.require_not_removed()
+        guardian = any(name in changes and changes[name] != getattr(self, name) for name in GUARDIAN)
+        renamed = changes.get("name", self.name) != self.name
+        if name_correction is not None and not changes.keys() & {"name", *GUARDIAN}:
+            raise Invalid("/name_correction_reason", "only-with-name", "It is the reason for a name that is corrected.")
+        if self.asked:
+            self._require_same_person(changes, renamed=renamed and name_correction is None)
+        return Correction(
+            name_correction=name_correction if renamed or guardian else None,
+            voids=self._voids(changes, another_guardian=guardian and name_correction is None),
+        )
+
+    def remove(self, reason: RemovalReason) -> facts.PartyRemoved:
+        """Remove the wrong party. Raises PartyRemoved: it was removed before."""
+        self.require_not_removed()
+        return facts.PartyRemoved(party_id=self.party_id, side=self.side, reason=reason)
+
+    def release_identity(self) -> facts.IdentityReleased:
+        """Release the token subject that an answer bound, as when an officer has a new account.
+
+        Raises:
+            PartyRemoved: the party was removed.
+            IdentityNotBound: no answer has bound one.
+        """
+        self.require_not_removed()
+        if not self.identity_bound:
+            raise IdentityNotBound
+        return facts.IdentityReleased(party_id=self.party_id)
+
+    def require_not_removed(self) -> None:
+        """Raises PartyRemoved."""
+        if self.removed:
+            raise PartyRemoved
+
+    def _require_same_person(self, changes: Mapping[str, object], *, renamed: bool) -> None:
+        number = changes.get("employee_number", self.employee_number)
+        if renamed or _folded(number) != _folded(self.employee_number):
+            raise IdentityFixed
+
+    def _voids(self, changes: Mapping[str, object], *, another_guardian: bool) -> VoidReason | None:
+        if changes.get("minor") is True and not self.minor:
+            return VoidReason.FOUND_MINOR
+        if another_guardian and self.guardian_name is not None:
+            return VoidReason.GUARDIAN_CHANGED
+        return None
+
+
+def bind(party: Participant, happened: Facts, by: Actor) -> Facts:
+    """What an officer's own first answer, withdrawal or signature brings with it: it binds the party to the subject.
+
+    What staff record binds nothing, since they are not that officer. A complainant is bound by the access code.
+    """
+    if not happened or by.role is not Role.OFFICER or party.identity_bound or party.standing is Standing.REMOVED:
+        return ()
+    return (facts.IdentityBound(party_id=party.party_id),)
+
+
+def _folded(number: object) -> str | None:
+    return folded(number) if isinstance(number, str) else None

@@ -1,0 +1,128 @@
+"""What reopens a case: a party that is removed, a consent that is voided, a screening that is outdated.
+
+None of them closes a case. The gates shut until the right person is there and has answered, or the case was screened
+again; a session that is ahead is called off, and during one nothing of this is done but noting that the screening is
+outdated.
+
+Source of the rules: DESIGN, "The lifecycle".
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from mediation_api.domain import facts, parts
+from mediation_api.domain.errors import AgreementReached
+from mediation_api.domain.lifecycle import Event, State
+from mediation_api.domain.values import CancelReason, Side, Standing, VoidReason
+
+if TYPE_CHECKING:
+    from mediation_api.domain.case import Case
+    from mediation_api.domain.facts import Facts
+    from mediation_api.domain.participants import Participant
+
+
+def remove(case: "Case", removed: facts.PartyRemoved) -> "Facts":
+    """Take a party that was removed from the complaint out of its open case; a closed case stays as it is.
+
+    Raises:
+        SessionInProgress: a session is under way.
+    """
+    if not case.state.is_open:
+        return ()
+    case.require_no_session()
+    party = case.participant(removed.party_id)
+    if not party.takes_part:
+        return (removed,)
+    voided = _voided(party, VoidReason.PARTY_REMOVED) if party.standing is Standing.AGREED else ()
+    others = tuple(
+        replace(p, standing=Standing.REMOVED) if p.party_id == party.party_id else p for p in case.participants
+    )
+    left = tuple(part for part in case.parts if not part.concerns(party.party_id))
+    return (
+        *voided,
+        *parts.returned(case.parts, party.party_id),
+        removed,
+        *case.called_off(CancelReason.PARTY_REMOVED),
+        *_gate_after_removal(replace(case, participants=others, parts=left)),
+    )
+
+
+def void(case: "Case", party_ids: Collection[UUID], reason: VoidReason) -> "Facts":
+    """Void the consents of these parties and their guardians, and ask who agreed again; a closed case stays as it is.
+
+    Complainants are asked at once. Officers are, once every complainant agrees. What was put before them to sign is
+    superseded: everybody signs anew.
+
+    Raises:
+        SessionInProgress: a session is under way.
+        AgreementReached: everybody of a part has signed a resolution. It is closed with what it rested on.
+    """
+    people = [p for p in case.participants if p.party_id in party_ids and case.is_active(p)]
+    agreed = [p for p in people if p.standing is Standing.AGREED]
+    voided = (
+        *(event for p in agreed for event in _voided(p, reason)),
+        *(event for p in people for event in _guardian_voided(p, reason)),
+    )
+    if not case.state.is_open or not voided:
+        return ()
+    case.require_no_session()
+    if any(parts.is_resolved(part, case.participants, case.agreements) for part in case.open_parts):
+        raise AgreementReached
+    if not agreed:
+        return voided
+    reopened = _reopened(case, {p.side for p in agreed})
+    state = reopened.target if reopened else case.state
+    asked = {State.CONFIRMING: Side.COMPLAINANT, State.ASKING: Side.OFFICER}[state]
+    return (
+        *voided,
+        *(facts.AgreementSuperseded(agreement_id=a.agreement_id) for a in case.agreements if not a.superseded),
+        *case.called_off(CancelReason.CONSENT_VOIDED),
+        *((reopened,) if reopened else ()),
+        *(facts.PartyAsked(party_id=p.party_id) for p in agreed if p.side is asked),
+    )
+
+
+def outdate_screening(case: "Case", changed: tuple[str, ...]) -> "Facts":
+    """Note that something became known after screening that screening looks at; `changed` names the answers."""
+    if not changed or not case.state.is_open or case.state is State.SCREENING or case.screening_outdated:
+        return ()
+    return (facts.ScreeningOutdated(changed=changed),)
+
+
+def _voided(party: "Participant", reason: VoidReason) -> "Facts":
+    if party.consent_id is None:
+        raise ValueError("a party agreed without a consent")
+    return (facts.ConsentVoided(party_id=party.party_id, consent_id=party.consent_id, reason=reason),)
+
+
+def _guardian_voided(party: "Participant", reason: VoidReason) -> "Facts":
+    if party.guardian_consent_id is None:
+        return ()
+    return (
+        facts.GuardianConsentVoided(
+            party_id=party.party_id, guardian_consent_id=party.guardian_consent_id, reason=reason
+        ),
+    )
+
+
+def _gate_after_removal(case: "Case") -> "Facts":
+    """Where the case goes without the party: back to an empty side, on if that party alone was waited for."""
+    empty = {side for side in Side if not case.side(side)}
+    reopened = _reopened(case, empty)
+    if reopened:
+        return (reopened,)
+    if case.state is State.SCHEDULED:
+        move = case.moved(case.after_session(Event.SESSION_CALLED_OFF))
+        return (move, *replace(case, state=move.target).next_steps())
+    return case.next_steps()
+
+
+def _reopened(case: "Case", sides: Collection[Side]) -> facts.StateMoved | None:
+    """The move back to the first of these sides; None where the case has not come past it."""
+    if Side.COMPLAINANT in sides and case.state not in {State.SCREENING, State.CONFIRMING}:
+        return case.moved(Event.COMPLAINANTS_REOPENED)
+    if Side.OFFICER in sides and case.state not in {State.SCREENING, State.CONFIRMING, State.ASKING}:
+        return case.moved(Event.OFFICERS_REOPENED)
+    return None
