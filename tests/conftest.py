@@ -83,6 +83,9 @@ class Run:
         return f"{self.prefix}_template"
 
 
+# An example that hangs fails; one that waits for the processor on a busy machine does not.
+hypothesis_settings.register_profile("usual", deadline=5000)
+hypothesis_settings.load_profile("usual")
 # pytest --hypothesis-profile=deep: many more examples, other ones each time.
 hypothesis_settings.register_profile("deep", max_examples=1000, deadline=None, print_blob=True)
 

@@ -87,6 +87,7 @@ def environment(settings: Settings, keys: Path, **extra: str) -> dict[str, str]:
         "MEDIATION_CONTACT_DAYS_BEFORE_LAPSE": str(settings.contact_days_before_lapse),
         "MEDIATION_DAYS_BETWEEN_ATTEMPTS": str(settings.days_between_attempts),
         "MEDIATION_MAX_ATTEMPTS": str(settings.max_attempts),
+        "MEDIATION_SESSION_EARLY_START_MINUTES": "240",
         **extra,
     }
 

@@ -88,6 +88,8 @@ class Seeder:
         self.used_up: set[str] = set()
         self.mediator: Caller
         self._slots = count(1)
+        self._begun = office.clock.now
+        self._held = count(1)
 
     async def seed(self, *, rounds: int) -> Plan:
         """Seed; each operation that uses its target up gets `rounds` of them."""
@@ -115,16 +117,20 @@ class Seeder:
 
     # ── cases ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _story(self, state: str) -> Story:
+    async def _story(self, state: str, *, own: bool = False, held: int = 0) -> Story:
+        """A case in this state: of the one mediator of all, or of its `own`.
+
+        Sessions of the one mediator that are going on at the same time have to be told apart by `held`.
+        """
         story = await self.office.file()
         steps: tuple[tuple[str, Callable[[Story], Awaitable[object]]], ...] = (
             ("screening", Story.screen),
             ("confirming", lambda s: s.answer(s.complainants[0])),
             ("asking", lambda s: s.answer(s.officers[0])),
-            ("ready", self._assign),
+            ("ready", Story.assign if own else self._assign),
             ("assigned", self._schedule),
             ("scheduled", self._sign_all),
-            ("signed", self._start),
+            ("signed", lambda s: self._start(s, held)),
             ("in_session", lambda s: s.session("complete")),
         )
         stops = [name for name, _ in steps] + ["concluded"]
@@ -150,12 +156,16 @@ class Seeder:
         for who in story.everybody:
             await story.sign(who)
 
-    async def _start(self, story: Story) -> None:
-        """Hold a session now: it is rescheduled from its day to the hour, a slot of its own, and started."""
-        starts_at = self.office.clock.now + timedelta(minutes=30) + next(self._slots) * timedelta(milliseconds=1)
+    async def _start(self, story: Story, held: int) -> None:
+        """Hold a session now: it is rescheduled from its day to one that may start, and started."""
+        await self._bring_forward(story, held)
+        await story.session("start", {})
+
+    async def _bring_forward(self, story: Story, held: int = 0) -> None:
+        """Reschedule a session to this day, so that it may start. None lasts longer than a quarter of an hour."""
+        starts_at = self._begun + timedelta(minutes=20) + held * timedelta(minutes=16)
         soon = {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + timedelta(minutes=15)).isoformat()}
         await story.session("reschedule", story.booking(**soon))
-        await story.session("start", {})
 
     def _slot(self) -> dict[str, object]:
         starts_at = self.office.clock.now + timedelta(days=1) + next(self._slots) * SLOT
@@ -274,14 +284,17 @@ class Seeder:
             signer = {"role": "party", "id": who.party_id}
             path = {"agreement_id": str(agreement["id"])}
             self._add_once("signAgreement", path, sha256=agreement["sha256"], signer=signer)
-        signed = await self._story("signed")
+        signed = await self._story("signed", own=True)
+        await self._bring_forward(signed)
         self._add_once("startSession", {"session_id": signed.session_id}, absent=[])
-        for operation in ("adjournSession", "completeSession", "endSession"):
-            story = await self._story("in_session")
+        for operation in ("adjournSession", "completeSession"):
+            story = await self._story("in_session", own=True)
             self._add_once(operation, {"session_id": story.session_id})
+        ending = await self._story("in_session", held=next(self._held))  # only its mediator ends it
+        self._add_once("endSession", {"session_id": ending.session_id})
 
     async def _endings(self) -> None:
-        over = await self._story("concluded")
+        over = await self._story("concluded", own=True)
         self._add_once("closeCase", {"case_id": over.case_id})
         closed = await self._story("concluded")
         await self.office.coordinator.post(f"{closed.path}/closures", {"agreement_reached": False})
@@ -299,10 +312,12 @@ class Seeder:
         hold = await self.office.director.post(holds, {"reason": "litigation"})
         self._add_once("liftLegalHold", {"hold_id": str(hold["id"])})
         self.ids["hold_id"].append(str(hold["id"]))
+        proposer = over.mediator  # and not the director, who decides
+        assert proposer is not None
         past = {"disclosed_at": "2026-01-05T10:00:00Z"}
         self._add("proposeMandatoryReport", {"case_id": over.case_id}, **past)
         for operation in ("fileMandatoryReport", "dropMandatoryReport"):
-            proposed = await self.mediator.post(f"{over.path}/mandatory-reports", REPORT | past)
+            proposed = await proposer.post(f"{over.path}/mandatory-reports", REPORT | past)
             self._add_once(operation, {"report_id": str(proposed["id"])})
             self.ids["report_id"].append(str(proposed["id"]))
         for operation, body in (("lapseCase", {"reason": "unreachable"}), ("withdraw", {"channel": "phone"})):
