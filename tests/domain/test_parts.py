@@ -124,3 +124,5 @@ def test_only_open_parts_are_returned() -> None:
     )
     assert parts.returned(some, LEE) == (facts.PartReturned(complainant_id=ELIA, officer_id=LEE),)
     assert parts.returned(some, STRANGER) == ()
+    assert parts.after_returning(some, LEE) == (*some[:3], part(ELIA, LEE, RETURNED))
+    assert parts.after_returning(some, STRANGER) == some

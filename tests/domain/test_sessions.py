@@ -599,6 +599,18 @@ def test_once_a_case_is_ready_a_party_is_told_what_either_gate_misses() -> None:
     assert [m.code for m in missing_of(here, ROSA, CITY)] == ["consent-missing", "signature-missing"]
 
 
+def test_nothing_is_waited_for_from_somebody_whose_parts_were_all_returned() -> None:
+    here = replace(scheduled(complainant(ROSA), officer(KIM)), agreements=(agreement(),))
+    assert missing_of(here, ROSA, CITY) != ()
+    assert missing_of(replace(here, parts=(part(disposition=RETURNED),)), ROSA, CITY) == ()
+
+
+def test_of_whom_no_part_is_known_the_gates_wait() -> None:
+    """A party reads its own case without its parts until it may know what became of them."""
+    here = replace(scheduled(), parts=(), agreements=(agreement(),))
+    assert missing_of(here, ROSA, CITY) == (Missing("signature-missing", ROSA, about="party"),)
+
+
 def test_what_two_gates_miss_is_told_once() -> None:
     here = scheduled(minor(MAYA, guardian=False), officer(KIM))
     assert [m.code for m in missing_of(here, MAYA, CITY)] == ["guardian-missing"]

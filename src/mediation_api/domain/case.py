@@ -94,11 +94,15 @@ class Case:
         return tuple(p for p in self.participants if p.side is side and self.is_active(p))
 
     def is_active(self, participant: Participant) -> bool:
-        """Whether somebody has not left, and has an open part, or waits for somebody to have one with."""
+        """Whether somebody has not left, and has an open part, or waits for somebody to have one with.
+
+        Of whom no part is known it is not known either that all were closed: a party is shown its own from `ready` on.
+        """
         if participant.standing.has_left:
             return False
+        own = [part for part in self.parts if part.concerns(participant.party_id)]
         opposite = any(p.side is not participant.side and p.takes_part for p in self.participants)
-        return not opposite or any(part.concerns(participant.party_id) for part in self.open_parts)
+        return not own or not opposite or any(part.is_open for part in own)
 
     @property
     def open_parts(self) -> tuple[Part, ...]:
@@ -458,7 +462,7 @@ class Case:
         if not changed.standing.has_left:
             return after.next_steps()
         returned = parts.returned(self.parts, changed.party_id)
-        after = replace(after, parts=tuple(part for part in self.parts if not part.concerns(changed.party_id)))
+        after = replace(after, parts=parts.after_returning(self.parts, changed.party_id))
         if not after.side(changed.side):
             return (*returned, *after.close(emptied, lapse_reason=lapse_reason))
         return (*returned, *after.next_steps())

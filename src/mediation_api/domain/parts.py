@@ -6,7 +6,7 @@ open part is left. A part that was returned can be tried again in a later case; 
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
@@ -114,6 +114,14 @@ def returned(parts: Iterable[Part], party_id: UUID | None = None) -> "tuple[fact
         facts.PartReturned(complainant_id=part.complainant_id, officer_id=part.officer_id)
         for part in parts
         if part.is_open and (party_id is None or part.concerns(party_id))
+    )
+
+
+def after_returning(parts: Iterable[Part], party_id: UUID) -> tuple[Part, ...]:
+    """The parts once the open ones of a party were returned."""
+    back = Disposition.RETURNED_TO_INVESTIGATION
+    return tuple(
+        replace(part, disposition=back) if part.is_open and part.concerns(party_id) else part for part in parts
     )
 
 

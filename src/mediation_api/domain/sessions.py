@@ -244,7 +244,13 @@ def missing_to_start(case: "Case", absent: frozenset[Seat] = frozenset()) -> tup
 
 
 def missing_of(case: "Case", party_id: UUID, policy: "Policy") -> tuple[Missing, ...]:
-    """What the gates wait for from one party: all that this party may be told of them."""
+    """What the gates wait for from one party: all that this party may be told of them.
+
+    Nothing is waited for from somebody whose parts were all closed, as far as that is known to this party.
+    """
+    own_parts = [part for part in case.parts if part.concerns(party_id)]
+    if case.state not in SEALED and own_parts and not any(part.is_open for part in own_parts):
+        return ()
     gates = missing_to_schedule(case, policy)
     if case.state not in SEALED:
         gates += missing_to_start(case)

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
+    ColumnElement,
     Insert,
     RowMapping,
     ScalarSelect,
@@ -47,7 +48,17 @@ from mediation_api.repository.data_keys import OF_CASE, data_key
 from mediation_api.repository.effects import TELLING, case_columns, effects, row_of, version_after
 from mediation_api.repository.locking import lock_row
 from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, may_withdraw, own_participation, sees_case
+from mediation_api.repository.reach import (
+    WANTED,
+    Kind,
+    asking,
+    is_part_of,
+    kind_of,
+    knows_parts,
+    may_withdraw,
+    own_participation,
+    sees_case,
+)
 from mediation_api.repository.recording import recorded
 from mediation_api.repository.sealing import DataKey, WrappedKey, keyring
 from mediation_api.repository.wall import enter
@@ -382,7 +393,7 @@ def _locked(case_id: AnyColumn, kind: Kind) -> AnySelect:
 @cache
 def _one(kind: Kind) -> AnySelect:
     cases = tables.cases.c
-    statement: AnySelect = _own_part() if kind.relation is Relation.OWN else _whole()
+    statement: AnySelect = _own_part(kind) if kind.relation is Relation.OWN else _whole()
     statement = statement.add_columns(_speaker(kind)).where(cases.id == WANTED, sees_case(kind))
     return recorded(statement, kind, complaint=cases.complaint_id, case=cases.id)
 
@@ -446,11 +457,7 @@ def _whole() -> AnySelect:
         t.cases.c.screening_outdated,
         _wrapped_data_key(),
         _participants(more),
-        nested(
-            {name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")},
-            t.parts.c.case_id == case_id,
-            order_by=tuple_(t.parts.c.complainant_id, t.parts.c.officer_id),
-        ).label("parts"),
+        _parts(),
         _attendees(),
         nested(
             {"approver": t.approvals.c.approver, "unit": t.approvals.c.unit},
@@ -518,9 +525,26 @@ def _wrapped_data_key() -> AnyColumn:
     return wrapped.scalar_subquery().label("data_key")
 
 
-def _own_part() -> AnySelect:
+def _own_part(kind: Kind) -> AnySelect:
     """The case as far as a party's own part goes: through the wall it holds nobody else, and nobody else's needs."""
-    return _case(_participants({}), _attendees(), _agreements())
+    participants = tables.participants
+    known = own_participation(kind.role).where(is_part_of(participants), knows_parts(participants))
+    return _case(
+        _participants({}),
+        _parts(known.exists().correlate(tables.parts, tables.cases)),
+        _attendees(),
+        _agreements(),
+    )
+
+
+def _parts(*conditions: ColumnElement[bool]) -> AnyColumn:
+    p = tables.parts.c
+    return nested(
+        {name: p[name] for name in ("complainant_id", "officer_id", "disposition")},
+        p.case_id == tables.cases.c.id,
+        *conditions,
+        order_by=tuple_(p.complainant_id, p.officer_id),
+    ).label("parts")
 
 
 def _case(*children: AnyColumn) -> AnySelect:
