@@ -8,7 +8,7 @@ from tests.domain.cases import COORDINATOR, KIM, NEW, ROSA, officer, pointed_at
 
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor, Role
-from mediation_api.domain.errors import IdentityFixed, IdentityNotBound, Invalid, PartyRemoved
+from mediation_api.domain.errors import IdentityFixed, IdentityNotBound, Invalid, PartMediated, PartyRemoved
 from mediation_api.domain.party import Correction, Party, bind
 from mediation_api.domain.values import Channel, NameCorrection, RemovalReason, Side, VoidReason
 
@@ -126,6 +126,11 @@ def test_who_was_known_to_be_a_minor_or_is_none_after_all_has_agreed() -> None:
 @pytest.mark.parametrize("reason", list(RemovalReason))
 def test_the_wrong_party_is_removed_with_a_reason(reason: RemovalReason) -> None:
     assert asked(OFFICER).remove(reason) == facts.PartyRemoved(party_id=KIM, side=Side.OFFICER, reason=reason)
+
+
+def test_whoever_met_the_other_side_is_not_removed() -> None:
+    with pytest.raises(PartMediated):
+        replace(OFFICER, mediated=True).remove(RemovalReason.WRONG_PERSON)
 
 
 def test_of_a_party_that_was_removed_nothing_more_is_decided() -> None:

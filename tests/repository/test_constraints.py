@@ -738,6 +738,19 @@ async def test_who_was_removed_stays_removed(service: AsyncConnection) -> None:
     await whole.rollback()
 
 
+async def test_nobody_is_removed_whose_part_was_mediated(owner: AsyncConnection) -> None:
+    whole = await owner.begin_nested()  # no event says any of it
+    mediated = "UPDATE parts SET disposition = 'closed_mediated', agreement_reached = false WHERE officer_id = :id"
+    removed = "UPDATE parties SET removed_at = added_at, removal_reason = 'duplicate' WHERE id = :id"
+    await owner.execute(text("ALTER TABLE parts DISABLE TRIGGER require_part"))
+    await owner.execute(text(mediated), {"id": DALE})
+    with pytest.raises(IntegrityError) as caught:
+        async with owner.begin_nested():
+            await owner.execute(text(removed), {"id": DALE})
+    assert constraint_of(caught.value) == "keep_identity"
+    await whole.rollback()
+
+
 async def test_the_name_that_was_signed_is_emptied_and_never_replaced(service: AsyncConnection) -> None:
     for name in (f"{MARK}Somebody else.", f"{MARK}Rosa"):
         with pytest.raises(IntegrityError, match="signatures is append-only"):

@@ -240,6 +240,11 @@ class PartyRemoved(Conflict):
     detail = "This party was removed from the complaint."
 
 
+class PartMediated(Conflict):
+    code = "part-mediated"
+    detail = "What this party took part in was mediated, and stays closed."
+
+
 class IdentityNotBound(Conflict):
     code = "identity-not-bound"
     detail = "No answer has bound this party to a token subject, so there is nothing to release."

@@ -13,7 +13,7 @@ from uuid import UUID
 from mediation_api.domain import facts
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.employee_numbers import folded
-from mediation_api.domain.errors import IdentityFixed, IdentityNotBound, Invalid, PartyRemoved
+from mediation_api.domain.errors import IdentityFixed, IdentityNotBound, Invalid, PartMediated, PartyRemoved
 from mediation_api.domain.facts import Facts
 from mediation_api.domain.participants import Participant
 from mediation_api.domain.values import NameCorrection, RemovalReason, Side, Standing, VoidReason
@@ -34,7 +34,10 @@ class Correction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """One party of a complaint, as it is on file. `asked` is whether any case ever asked this person."""
+    """One party of a complaint, as it is on file.
+
+    `asked` is whether any case ever asked this person, `mediated` whether any part of it was mediated.
+    """
 
     party_id: UUID
     side: Side
@@ -44,6 +47,7 @@ class Party:
     guardian_name: str | None = None
     guardian_relation: str | None = None
     asked: bool = False
+    mediated: bool = False
     removed: bool = False
     identity_bound: bool = False
 
@@ -71,8 +75,15 @@ class Party:
         )
 
     def remove(self, reason: RemovalReason) -> facts.PartyRemoved:
-        """Remove the wrong party. Raises PartyRemoved: it was removed before."""
+        """Remove the wrong party.
+
+        Raises:
+            PartyRemoved: it was removed before.
+            PartMediated: this person met the other side, and what was mediated stays closed.
+        """
         self.require_not_removed()
+        if self.mediated:
+            raise PartMediated
         return facts.PartyRemoved(party_id=self.party_id, side=self.side, reason=reason)
 
     def release_identity(self) -> facts.IdentityReleased:

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, exists, insert, select
+from sqlalchemy import RowMapping, exists, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,7 +18,7 @@ from mediation_api.domain.access_codes import AccessCode, digest, fingerprint
 from mediation_api.domain.errors import Conflict, IdentityFixed, MediatorIsParty, NotFound, PartyAlreadyListed
 from mediation_api.domain.facts import IdentityReleased, PartyRemoved
 from mediation_api.domain.party import Party
-from mediation_api.domain.values import NameCorrection, Side
+from mediation_api.domain.values import Disposition, NameCorrection, Side
 from mediation_api.repository import tables
 from mediation_api.repository.cases import constraint_of, write_facts
 from mediation_api.repository.data_keys import OF_PARTY, data_key, opened, opened_columns
@@ -180,8 +180,12 @@ def _complaint(kind: Kind) -> AnySelect:
 
 @cache
 def _on_file() -> AnySelect:
-    """What the domain decides on: who the party is, and whether it was ever asked."""
-    p, participants = tables.parties.c, tables.participants.c
+    """What the domain decides on: who the party is, and whether it was ever asked, or met the other side."""
+    p, participants, parts = tables.parties.c, tables.participants.c, tables.parts.c
+    mediated = exists().where(
+        or_(parts.complainant_id == p.id, parts.officer_id == p.id),
+        parts.disposition == Disposition.CLOSED_MEDIATED,
+    )
     asked = exists().where(participants.party_id == p.id, participants.asked_at.is_not(None))
     return select(
         p.id.label("party_id"),
@@ -189,6 +193,7 @@ def _on_file() -> AnySelect:
         *(opened(column) for column in (p.name, p.employee_number, p.guardian_name, p.guardian_relation)),
         p.minor,
         asked.label("asked"),
+        mediated.label("mediated"),
         p.removed_at.is_not(None).label("removed"),
         p.bound_subject.is_not(None).label("identity_bound"),
     ).where(p.id == WANTED)

@@ -224,6 +224,12 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             "Esta parte fue retirada",
             "Nothing more is done to it. Look for the party that was added in its place.",
         ),
+        "part-mediated": ProblemType(
+            409,
+            "It was mediated",
+            "Ya se medió",
+            "What was mediated stays closed, with those who met. A new matter is a new complaint.",
+        ),
         "identity-not-bound": ProblemType(
             409,
             "No subject to release",
