@@ -1,7 +1,7 @@
 """Plays over HTTP what the model says of whoever leaves, and reads as everybody what the service then shows.
 
 At one moment the story is told in several worlds, and undone after each: nothing happened, the person agreed, or left
-in one of three ways. What an observer reads in a world has to be what the model says. Where the model says that an
+in one of four ways. What an observer reads in a world has to be what the model says. Where the model says that an
 observer reads the same in two worlds, the service's answers have to be the same to the byte, headers included.
 """
 
@@ -199,11 +199,16 @@ async def _lapse(told: Told, caller: Caller) -> httpx.Response:
     return await told.office.coordinator.send("POST", f"{told.story.path}/lapses", body)
 
 
+async def _remove(told: Told, caller: Caller) -> httpx.Response:
+    return await told.office.intake.send("POST", f"/v1/parties/{caller.party_id}/removals", {"reason": "wrong_person"})
+
+
 REQUESTS: Final = {
     Act.AGREE: _agree,
     Act.DECLINE: _decline,
     Act.WITHDRAW: _withdraw,
     Act.LAPSE: _lapse,
+    Act.REMOVE: _remove,
 }
 
 
@@ -375,6 +380,8 @@ class Play:
 
     async def moment(self, told: Told, moment: Moment, chosen: list[Person], acts: Collection[Act] = LEAVING) -> None:
         """Play what may become of each of the chosen at one moment, and compare."""
+        if moment is not Moment.CLOSED and chosen:  # nobody lapses whom the office has not tried to reach
+            await told.story.try_to_reach(*(told.people[who].party_id for who in chosen))
         told.known = await identities(told.story)
         without: list[World] = []
         for who in chosen:
@@ -391,8 +398,6 @@ class Play:
 
     async def _world(self, told: Told, moment: Moment, who: Person, act: Act) -> World:
         expected, stages = outcome(moment, who, act, *told.company), Stages(told)
-        if moment is not Moment.CLOSED:  # nobody but the office is shown that it tried, and nobody lapses before
-            await told.story.try_to_reach(told.people[who].party_id)
         if otherwise := await do(told, who, act, expected.refused):
             self.differences.append(f"{moment}, {_named(who)} {act}: {otherwise}")
         told.office.clock.now = stages.begun_at + timedelta(seconds=30)

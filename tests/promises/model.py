@@ -5,7 +5,7 @@ is imported here, and whoever changes the service does not change this page with
 against the service over HTTP, and docs/who-sees-what.md is generated from it.
 
 The people of a case are some complainants, some officers, and a mediator who has accepted; an integration filed the
-complaint. One person leaves in one of three ways at one of seven moments. A *part* is one complainant and one officer.
+complaint. One person leaves in one of four ways at one of seven moments. A *part* is one complainant and one officer.
 The words of states, standings and dispositions are those of the contract.
 """
 
@@ -40,6 +40,7 @@ class Act(StrEnum):
 
     DECLINE = "decline"
     WITHDRAW = "withdraw"
+    REMOVE = "remove"
     LAPSE = "lapse"
     AGREE = "agree"
     NOTHING = "nothing"
@@ -60,6 +61,7 @@ class Moment(StrEnum):
 LEAVES_AS: Final = {
     Act.DECLINE: "declined",
     Act.WITHDRAW: "withdrawn",
+    Act.REMOVE: "removed",
     Act.LAPSE: "lapsed",
 }
 """The standing of whoever left so; of a case in which a side is empty through that, the state as well."""
@@ -167,24 +169,39 @@ class Case:
         self._require_possible(who, act)
         self.standing[who] = LEAVES_AS[act]
         self._return_parts(pair for pair in self.parts_of(who))
-        if not self.still_here(who.side):
+        if act is Act.REMOVE:
+            self._wait_for_the_right_person(who.side)
+        elif not self.still_here(who.side):
             self.session = None
             self.state = LEAVES_AS[act]
             self._return_parts(self.parts)
         self._go_on_once_all_have_answered()
 
     def _require_possible(self, who: Person, act: Act) -> None:
+        if self.is_closed and act is Act.REMOVE:
+            raise Refused("part-mediated")  # what was mediated stays so
         if self.is_closed:
             raise Refused("case-closed")
         if act is Act.DECLINE and self.standing[who] != "asked":
             raise Refused("already-answered")  # an answer is final for its case; who agreed may withdraw
-        if act is Act.LAPSE and self.state == "in_session":
-            raise Refused("state-conflict")
+        if act in {Act.REMOVE, Act.LAPSE} and self.state == "in_session":
+            raise Refused("session-in-progress" if act is Act.REMOVE else "state-conflict")
 
     def _return_parts(self, pairs: Iterable[Pair]) -> None:
         for pair in list(pairs):
             if self.parts[pair] == IN_MEDIATION:
                 self.parts[pair] = RETURNED
+
+    def _wait_for_the_right_person(self, side: Side) -> None:
+        """The office corrects whom it was about, which closes no case: the gate is shut, and a session called off.
+
+        A side that is empty waits for the right person, who is asked like anybody else.
+        """
+        self.session = None
+        if self.state == "scheduled":
+            self.state = "ready"
+        if not self.still_here(side):
+            self.state = "confirming" if side is Side.COMPLAINANT or self.state == "confirming" else "asking"
 
     # ── going on ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -241,10 +258,11 @@ class Case:
     def read_by_party(self, who: Person) -> Reading:
         """From `ready` on, a party sees what becomes of its own parts, and who else takes part.
 
-        Who left sees that alone, the same whatever the others do. An officer who was not asked yet sees nothing.
+        Who left sees that alone, the same whatever the others do. An officer who was not asked yet sees nothing, and
+        neither does somebody who was removed.
         """
-        standing, own = self.standing[who], self.parts_of(who)
-        if standing == "waiting":
+        standing, own = self.standing[who], self._meant(self.parts_of(who))
+        if standing in {"waiting", "removed"}:
             return NOTHING
         if standing in GONE:
             status = "not_mediated"
@@ -278,13 +296,18 @@ class Case:
             people=frozenset(self.standing.items()),
             session=self.session,
             parts=frozenset(self.parts.items()),
-            complaint=disposition_of(self.parts),
+            complaint=disposition_of(self._meant(self.parts)),
         )
 
     def read_by_integration(self) -> Reading:
         """The system that filed sees where each part stands, not before the case is ready or closed; never why."""
-        parts = dict.fromkeys(self.parts, IN_MEDIATION) if self.state in SEALED else self.parts
+        meant = self._meant(self.parts)
+        parts = dict.fromkeys(meant, IN_MEDIATION) if self.state in SEALED else meant
         return Reading(parts=frozenset(parts.items()), complaint=disposition_of(parts))
+
+    def _meant(self, parts: dict[Pair, str]) -> dict[Pair, str]:
+        """Parts without those of somebody who should never have been a party: only the office still sees them."""
+        return {pair: each for pair, each in parts.items() if "removed" not in {self.standing[who] for who in pair}}
 
 
 def disposition_of(parts: dict[Pair, str]) -> str:

@@ -28,14 +28,17 @@ INTRODUCTION: Final = """\
 # Who sees what when somebody leaves
 
 What each person, the office and the program that filed the complaint read after one person has left a mediation: in
-which of three ways, and at which moment. This page is generated from the rules as `tests/promises/model.py` states them
+which of four ways, and at which moment. This page is generated from the rules as `tests/promises/model.py` states them
 (`make leaving`); `tests/promises/test_who_sees_what.py` plays all of it against the service.
 
 **Who leaves how.** Somebody *declines* when asked, or *withdraws* at any time before the close: both need no reason,
-and nobody can refuse a withdrawal. The office lets somebody *lapse* whom it could not reach.
+and nobody can refuse a withdrawal. The office *removes* somebody who should never have been a party, such as an officer
+who was mistaken for another; it lets somebody *lapse* whom it could not reach.
 
 **What is mediated is a part**: one complainant and one officer. Whoever leaves takes their own parts back to
-investigation, at once, and nobody else's. The others go on as long as each side has somebody left.
+investigation, at once, and nobody else's. The others go on as long as each side has somebody left. A removal closes no
+case: a session that is ahead is called off, and a side that is empty waits for the right person. It is a correction and
+no answer: parts with somebody who was removed count for nothing from then on, and the office alone still sees them.
 
 **Answers are sealed until the case is `ready`.** While people are being asked, nobody but the office and the mediator
 can tell whether somebody else agreed, declined, left, or has not answered yet. Officers are asked once all complainants
@@ -64,6 +67,7 @@ MOMENTS: Final = {
 ACTS: Final = {
     Act.DECLINE: "declines",
     Act.WITHDRAW: "withdraws",
+    Act.REMOVE: "is removed",
     Act.LAPSE: "lapses",
 }
 COMPANIES: Final = {
