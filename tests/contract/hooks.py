@@ -78,6 +78,9 @@ SHAPE: Final = frozenset(
 )
 """Refusals that a schema can tell beforehand; all others are rules between fields."""
 
+PLACES: Final = {"in_person": "place", "video": "link"}
+"""The field that a session of this mode needs."""
+
 FOUND: Final = frozenset({200, 201, 409, 412})
 """The object was found, whatever became of the request."""
 
@@ -208,6 +211,7 @@ def _mend(body: dict[str, Json], target: Target) -> None:
         people[0]["side"] = "complainant"
     for person in [*people, body]:
         _mend_person(person)
+    _mend_booking(body)
     body.update(target["body"])
     for name in target["without"]:
         body.pop(name, None)
@@ -221,6 +225,14 @@ def _mend_person(person: dict[str, Json]) -> None:
     elif "side" in person:
         person.pop("employee_number", None)
         person.pop("unit", None)
+
+
+def _mend_booking(body: dict[str, Json]) -> None:
+    """Say where a session is held, as its mode needs."""
+    mode = body.get("mode")
+    name = PLACES.get(mode, "") if isinstance(mode, str) else ""
+    if name and body.get(name) is None:
+        body[name] = "https://meet.example.org/room-4"  # a good name of a room as well
 
 
 @schemathesis.hook
