@@ -10,7 +10,7 @@ from mediation_api.domain.authority import channel_of
 from mediation_api.domain.errors import DisclosureOutdated, Invalid, NotFound
 from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Text
-from mediation_api.domain.values import Channel, Decision, VoidReason
+from mediation_api.domain.values import Channel, Decision
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.routers.answers import responses
 from mediation_api.routers.deps import CaseId, CaseRecords, Cases, InService, NewId, Now, Opened, Reached, Service
@@ -65,7 +65,7 @@ class ConsentOut(Out):
     at: InstantOut
     stands: bool = Field(description="False once what it rested on has changed: the party is asked again.")
     voided_at: InstantOut | None
-    void_reason: VoidReason | None
+    void_reason: str | None
 
 
 class ConsentList(Listing[ConsentOut]):
