@@ -398,6 +398,7 @@ class Play:
 
     async def _world(self, told: Told, moment: Moment, who: Person, act: Act) -> World:
         expected, stages = outcome(moment, who, act, *told.company), Stages(told)
+        booked = told.story.session_id
         if otherwise := await do(told, who, act, expected.refused):
             self.differences.append(f"{moment}, {_named(who)} {act}: {otherwise}")
         told.office.clock.now = stages.begun_at + timedelta(seconds=30)
@@ -406,6 +407,7 @@ class Play:
             await stages.to_the_end(expected.case)
             told.office.clock.now = stages.begun_at + timedelta(minutes=7)
             end = await look(told)
+            told.story.session_id = booked  # the database goes back to before this world, and so does the story
         return World(act, expected, then, end)
 
     async def by_chance(self, told: Told, case: Case, chance: Random) -> None:

@@ -296,14 +296,18 @@ class Case:
             people=frozenset(self.standing.items()),
             session=self.session,
             parts=frozenset(self.parts.items()),
-            complaint=disposition_of(self._meant(self.parts)),
+            complaint=self._complaint(self._meant(self.parts)),
         )
 
     def read_by_integration(self) -> Reading:
         """The system that filed sees where each part stands, not before the case is ready or closed; never why."""
         meant = self._meant(self.parts)
         parts = dict.fromkeys(meant, IN_MEDIATION) if self.state in SEALED else meant
-        return Reading(parts=frozenset(parts.items()), complaint=disposition_of(parts))
+        return Reading(parts=frozenset(parts.items()), complaint=self._complaint(parts))
+
+    def _complaint(self, parts: dict[Pair, str]) -> str:
+        """The complaint as a whole. One that has lost all parts to removals goes back when its case closes."""
+        return RETURNED if self.is_closed and not parts else disposition_of(parts)
 
     def _meant(self, parts: dict[Pair, str]) -> dict[Pair, str]:
         """Parts without those of somebody who should never have been a party: only the office still sees them."""
