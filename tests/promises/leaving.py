@@ -403,7 +403,9 @@ class Play:
             self.differences.append(f"{moment}, {_named(who)} {act}: {otherwise}")
         told.office.clock.now = stages.begun_at + timedelta(seconds=30)
         then, end = await look(told), {}
-        if act in self.to_the_end and act in LEAVING and not (expected.refused or self.differences):
+        # A removal calls the session off, and another one is booked: that is shown, since no answer is sealed by then.
+        rebooked = act is Act.REMOVE and moment is Moment.SCHEDULED
+        if act in self.to_the_end and act in LEAVING and not (rebooked or expected.refused or self.differences):
             await stages.to_the_end(expected.case)
             told.office.clock.now = stages.begun_at + timedelta(minutes=7)
             end = await look(told)
