@@ -47,7 +47,6 @@ from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from starlette.routing import BaseRoute
 from tests.build import Office
 from tests.openapi.conformity import SEEN, Answered, Checked, contract
 from tests.places import THROW_AWAY
@@ -510,18 +509,12 @@ async def owner_database(owner_engine: AsyncEngine) -> AsyncIterator[RolledBackD
         yield database
 
 
-_ROUTES: Final[dict[str, list[BaseRoute]]] = {}
-
-
 def application(settings: Settings, clock: Clock, database: Database) -> FastAPI:
     """Make the application on a given database."""
     # Here, because the tests of the domain start without the web framework.
     from mediation_api.main import create_app  # noqa: PLC0415
 
     app = create_app(settings, clock=clock)
-    # FastAPI works out the routes of an application when it is first called, which takes longer than most tests do:
-    # one application's serve all of this process. They hold nothing of an application but what was included where.
-    app.router.routes = _ROUTES.setdefault("of all", app.router.routes)
     app.state.service = replace(app.state.service, database=database)
     return app
 

@@ -35,6 +35,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mediation_api.logs import LogEvent
 from mediation_api.routers import answers, problems
 from mediation_api.routers.accepting import takes
+from mediation_api.routers.contract import operation_id
 from mediation_api.routers.limits import NEVER_REFUSED, Quota
 from mediation_api.routers.origins import PagesElsewhere
 from mediation_api.routers.parsing import parse
@@ -258,6 +259,11 @@ class StrictRequest(Request):
 class StrictRoute(APIRoute):
     """A route that reads its body strictly: `APIRouter(route_class=StrictRoute)`."""
 
+    def __init__(self, path: str, endpoint: Callable[..., object], **options: object) -> None:
+        """Make a route whose `operationId` is its function's name in camel case."""
+        options["generate_unique_id_function"] = _operation_id
+        super().__init__(path, endpoint, **options)  # type: ignore[arg-type] # what FastAPI's decorators pass
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
         """Hand the endpoint a StrictRequest, and refuse fields that an operation without a body does not have."""
         handle = super().get_route_handler()
@@ -280,6 +286,10 @@ class StrictRoute(APIRoute):
             return await finish(request, response)
 
         return strict
+
+
+def _operation_id(route: APIRoute) -> str:
+    return operation_id(route.name)
 
 
 def _offered(route: APIRoute) -> tuple[str, ...]:
