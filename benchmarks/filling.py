@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.repository.sealing import keyring
+from mediation_api.database.encryption import keyring
 
 OFFICER: Final = "4711"
 MEDIATOR: Final = "mediator.busy"

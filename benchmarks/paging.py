@@ -24,10 +24,10 @@ from benchmarks.filling import COORDINATOR, MEDIATOR, OFFICER, fill
 from benchmarks.plans import caught, explained
 from benchmarks.server import throw_away_server
 
+from mediation_api.database.engine import Database, create_engine
+from mediation_api.dev.identity_provider import dev_token
 from mediation_api.domain.access import Actor, Role
 from mediation_api.main import create_app
-from mediation_api.outreach.dev_identity import dev_token
-from mediation_api.repository.database import Database, create_engine
 from mediation_api.settings import Settings
 
 LIMIT: Final = 25

@@ -35,14 +35,14 @@ from benchmarks.server import throw_away_server
 from pydantic import SecretStr
 from sqlalchemy import Table, make_url, select, text
 
+from mediation_api.database import tables as t
+from mediation_api.database.encryption import Searched
+from mediation_api.database.engine import Database, create_engine
+from mediation_api.database.key_rotation import SEALED
+from mediation_api.database.nesting import AnyColumn
+from mediation_api.dev.identity_provider import dev_token
 from mediation_api.domain.access import Role
 from mediation_api.main import create_app
-from mediation_api.outreach.dev_identity import dev_token
-from mediation_api.repository import tables as t
-from mediation_api.repository.database import Database, create_engine
-from mediation_api.repository.nesting import AnyColumn
-from mediation_api.repository.resealing import SEALED
-from mediation_api.repository.sealing import Searched
 from mediation_api.settings import Settings
 
 READERS, WRITERS = 4, 2

@@ -9,10 +9,10 @@ from pathlib import Path
 from alembic import command
 from pydantic import SecretStr
 
-from mediation_api.outreach.dev_identity import write_dev_keys
-from mediation_api.repository.embedded import EmbeddedServer
-from mediation_api.repository.migrating import migrations_config
-from mediation_api.repository.roles import SERVICE, make_roles
+from mediation_api.database.migrations import migrations_config
+from mediation_api.database.roles import SERVICE, make_roles
+from mediation_api.dev.embedded_postgres import EmbeddedServer
+from mediation_api.dev.identity_provider import write_dev_keys
 from mediation_api.settings import DEV_SECRET_PREFIX, Environment, Settings
 
 

@@ -16,12 +16,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from mediation_api.database import tables as t
+from mediation_api.database.engine import Database
+from mediation_api.database.roles import SERVICE
+from mediation_api.dev.embedded_postgres import running_url
 from mediation_api.domain.access import Actor, Reach, Relation, Role
-from mediation_api.repository import tables as t
-from mediation_api.repository.board import Board
-from mediation_api.repository.database import Database
-from mediation_api.repository.embedded import running_url
-from mediation_api.repository.roles import SERVICE
+from mediation_api.repository.case_queries import Board
 from mediation_api.settings import settings_from_environment
 
 TURNS: Final = 1500

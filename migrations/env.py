@@ -8,11 +8,11 @@ from alembic.util import CommandError
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
 
-from mediation_api.repository.database import create_engine
-from mediation_api.repository.embedded import running_url
-from mediation_api.repository.migrating import refuse_earlier_version
-from mediation_api.repository.roles import PARTY, SERVICE
-from mediation_api.repository.tables import metadata
+from mediation_api.database.engine import create_engine
+from mediation_api.database.migrations import refuse_earlier_version
+from mediation_api.database.roles import PARTY, SERVICE
+from mediation_api.database.tables import metadata
+from mediation_api.dev.embedded_postgres import running_url
 from mediation_api.settings import Environment, Settings, settings_from_environment
 
 LOCK_TIMEOUT_MS: Final = 2_000

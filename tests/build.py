@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from mediation_api.auth.tokens import Issuer
+from mediation_api.dev.identity_provider import dev_token
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import Role
-from mediation_api.outreach.dev_identity import dev_token
-from mediation_api.outreach.tokens import Issuer
 from mediation_api.settings import Settings
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"

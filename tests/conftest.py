@@ -51,12 +51,12 @@ from tests.build import Office
 from tests.openapi.conformity import SEEN, Answered, Checked, contract
 from tests.places import THROW_AWAY
 
+from mediation_api.database.engine import Database, Pool, create_engine
+from mediation_api.database.migrations import migrations_config
+from mediation_api.database.roles import roles_sql
+from mediation_api.dev.embedded_postgres import EmbeddedServer, stop_left_behind
+from mediation_api.dev.identity_provider import write_dev_keys
 from mediation_api.domain.values import ReportCategory
-from mediation_api.outreach.dev_identity import write_dev_keys
-from mediation_api.repository.database import Database, Pool, create_engine
-from mediation_api.repository.embedded import EmbeddedServer, stop_left_behind
-from mediation_api.repository.migrating import migrations_config
-from mediation_api.repository.roles import roles_sql
 from mediation_api.settings import DEV_SECRET_PREFIX, Environment, Settings
 
 SERVER_VARIABLE: Final = "MEDIATION_TEST_SERVER_URL"

@@ -35,8 +35,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.build import Caller, Office
 from tests.conftest import Clock, application, calling, rolled_back
 
+from mediation_api.database.engine import Database, create_engine
 from mediation_api.domain.access import Role
-from mediation_api.repository.database import Database, create_engine
 from mediation_api.settings import Settings
 
 T = TypeVar("T")

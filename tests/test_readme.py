@@ -16,7 +16,7 @@ from tests.conftest import SERVER_VARIABLE
 from tests.serving import START_SECONDS, Served, served
 
 from mediation_api.domain.lifecycle import diagram
-from mediation_api.routers.catalogue import CATALOGUE
+from mediation_api.http.problem_catalogue import CATALOGUE
 from mediation_api.settings import PREFIX, Settings
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"

@@ -33,7 +33,7 @@ BEGIN
     FROM parties p
     LEFT JOIN cases c ON c.complaint_id = p.complaint_id
     LEFT JOIN participants own ON own.case_id = c.id AND own.party_id = p.id
-    -- Who the caller is; the first wall says the same in repository/reach.py (is_own_party).
+    -- Who the caller is; the first wall says the same in database/access_scope.py (is_own_party).
     WHERE p.removed_at IS NULL
     AND ((p.side = 'complainant' AND p.id = complainant AND speaks_for(code, complainant))
         OR (p.side = 'officer' AND p.employee_number_index = officer_index AND own.asked_at IS NOT NULL

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from mediation_api.repository.migrating import sql
+from mediation_api.database.migrations import sql
 
 revision: str = "20261129_1510"
 down_revision: str | None = "20261129_1500"

@@ -7,7 +7,7 @@ Created: 2026-11-29 15:40:00+00:00
 import sqlalchemy as sa
 from alembic import op
 
-from mediation_api.repository.migrating import sql
+from mediation_api.database.migrations import sql
 
 revision: str = "20261129_1540"
 down_revision: str | None = "20261129_1535"

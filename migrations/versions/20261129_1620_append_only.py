@@ -6,7 +6,7 @@ Created: 2026-11-29 16:20:00+00:00
 
 from alembic import op
 
-from mediation_api.repository.migrating import sql
+from mediation_api.database.migrations import sql
 
 revision: str = "20261129_1620"
 down_revision: str | None = "20261129_1610"

@@ -10,7 +10,7 @@ Created: 2026-11-29 16:30:00+00:00
 
 from alembic import op
 
-from mediation_api.repository.migrating import sql
+from mediation_api.database.migrations import sql
 
 revision: str = "20261129_1630"
 down_revision: str | None = "20261129_1625"
@@ -178,7 +178,7 @@ PARTY = {
             AND (facts.kind = 'case.closed' OR c.closed_version IS NULL OR facts.version < c.closed_version)))
         """,
     ),
-    # Of its case and of itself; a complainant, also of the complaint. repository/readings.py says why not all of it.
+    # Of its case and of itself; a complainant, also of the complaint. repository/access_log.py says why not all of it.
     "readings": (
         "position, at, complaint_id, case_id, party_id, attempt, version, by_role",
         """

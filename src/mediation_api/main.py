@@ -9,13 +9,19 @@ from zoneinfo import ZoneInfo
 import holidays
 from fastapi import FastAPI
 
+from mediation_api.auth.identity_provider import Keyring
+from mediation_api.auth.tokens import Issuer, TrustedIssuer, Verifier
+from mediation_api.contract import responses
+from mediation_api.database.engine import Database
+from mediation_api.domain.access_anomalies import Usual
 from mediation_api.domain.policy import ContactPolicy, Policy, SessionPolicy
 from mediation_api.domain.target import TargetPolicy
-from mediation_api.domain.unusual_readings import Usual
-from mediation_api.outreach.keys import Keyring
-from mediation_api.outreach.tokens import Issuer, TrustedIssuer, Verifier
-from mediation_api.repository.database import Database
+from mediation_api.http import middleware
+from mediation_api.http.dependencies import Service
+from mediation_api.http.rate_limits import Limiter
 from mediation_api.routers import (
+    access_anomalies,
+    access_log,
     access_tokens,
     agreements,
     cases,
@@ -27,19 +33,14 @@ from mediation_api.routers import (
     docs,
     erasures,
     health,
-    http,
     legal_holds,
     mandatory_reports,
     mediators,
     parties,
     problem_pages,
-    readings,
     screenings,
     sessions,
-    unusual_readings,
 )
-from mediation_api.routers.deps import Service
-from mediation_api.routers.limits import Limiter
 from mediation_api.settings import Settings, settings_from_environment
 
 CONTACT = {"name": "The maintainers of the contract", "url": "https://example.org/mediation-api"}
@@ -49,8 +50,8 @@ ROUTERS = (
     complaints.router,
     parties.router,
     cases.router,
-    readings.router,
-    unusual_readings.router,
+    access_log.router,
+    access_anomalies.router,
     screenings.router,
     closures.router,
     contact_attempts.router,
@@ -143,7 +144,8 @@ def create_app(
         clock=clock,
         limiter=Limiter(settings.requests_per_minute),
     )
-    http.install(app, body_limit=settings.body_limit_bytes, origins=settings.cors_origins)
+    responses.document(app)
+    middleware.install(app, body_limit=settings.body_limit_bytes, origins=settings.cors_origins)
     return app
 
 

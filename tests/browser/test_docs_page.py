@@ -12,7 +12,7 @@ import pytest
 from tests.browser.chromium import Browser, BrowserError, Page, browsing, find
 from tests.serving import Served, served
 
-from mediation_api.routers.callers import SCHEMES
+from mediation_api.contract.security_schemes import SCHEMES
 
 PICTURES: Final = Path(__file__).parents[2] / "build" / "browser"
 COMPLAINT: Final = {

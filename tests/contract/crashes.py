@@ -20,10 +20,10 @@ from tests.build import Office
 from tests.contract.instance import started
 from tests.contract.seeds import RealClock
 
+from mediation_api.database.data_keys import opened
+from mediation_api.database.engine import Database
+from mediation_api.database.tables import complaints
 from mediation_api.domain.access import Role
-from mediation_api.repository.data_keys import opened
-from mediation_api.repository.database import Database
-from mediation_api.repository.tables import complaints
 from mediation_api.settings import Settings
 
 KILLS: Final = 2

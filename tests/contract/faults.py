@@ -22,8 +22,8 @@ from tests.contract.fuzz import as_peers
 from tests.contract.instance import operations, schemathesis, seeded, serving
 from tests.contract.seeds import RealClock
 
+from mediation_api.dev.identity_provider import dev_token
 from mediation_api.domain.access import Role
-from mediation_api.outreach.dev_identity import dev_token
 from mediation_api.settings import Settings
 
 SEEN: Final = {

@@ -7,8 +7,9 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from mediation_api.domain import facts
+from mediation_api.domain import events
 from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.access_anomalies import Usual
 from mediation_api.domain.agreements import Agreement
 from mediation_api.domain.assignments import Assignment
 from mediation_api.domain.case import Case
@@ -21,7 +22,6 @@ from mediation_api.domain.policy import Policy
 from mediation_api.domain.sessions import Session, seats
 from mediation_api.domain.target import TargetPolicy
 from mediation_api.domain.texts import Text, TextKind
-from mediation_api.domain.unusual_readings import Usual
 from mediation_api.domain.values import (
     AgreementKind,
     Approver,
@@ -219,15 +219,15 @@ def party(party_id: UUID) -> Seat:
     return Seat(SeatRole.PARTY, party_id)
 
 
-def kinds(happened: Iterable[facts.CaseFact]) -> list[str]:
+def kinds(happened: Iterable[events.CaseFact]) -> list[str]:
     return [fact.kind for fact in happened]
 
 
-def moves(happened: Iterable[facts.CaseFact]) -> list[tuple[State, State]]:
-    return [(fact.source, fact.target) for fact in happened if isinstance(fact, facts.StateMoved)]
+def moves(happened: Iterable[events.CaseFact]) -> list[tuple[State, State]]:
+    return [(fact.source, fact.target) for fact in happened if isinstance(fact, events.StateMoved)]
 
 
-def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED) -> facts.Facts:
+def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED) -> events.Facts:
     return of.answer(party_id, decision, disclosure=DISCLOSURE, channel=Channel.PORTAL, consent_id=NEW)
 
 
@@ -238,37 +238,37 @@ def pointed_at(refused: Invalid) -> tuple[str, str]:
     return refused.pointer, refused.rule
 
 
-def withdraw(of: Case, party_id: UUID, channel: Channel = Channel.PORTAL) -> facts.Facts:
+def withdraw(of: Case, party_id: UUID, channel: Channel = Channel.PORTAL) -> events.Facts:
     return of.withdraw(party_id, channel=channel, withdrawal_id=NEW)
 
 
-def after(of: Case, happened: facts.Facts) -> Case:  # noqa: C901, PLR0912 - one branch for each kind
+def after(of: Case, happened: events.Facts) -> Case:  # noqa: C901, PLR0912 - one branch for each kind
     """The case after facts about who takes part, its state and its sessions."""
     for fact in happened:
         match fact:
-            case facts.PartyAsked():
+            case events.PartyAsked():
                 of = _standing(of, fact.party_id, ASKED)
-            case facts.ConsentGiven():
+            case events.ConsentGiven():
                 of = _standing(of, fact.party_id, Standing(fact.decision.value), consent_id=fact.consent_id)
-            case facts.PartyWithdrew():
+            case events.PartyWithdrew():
                 of = _standing(of, fact.party_id, WITHDRAWN, fact.withdrawal_id)
-            case facts.PartyJoined():
+            case events.PartyJoined():
                 joined = Participant(party_id=fact.party_id, side=fact.side)
                 of = replace(of, participants=(*of.participants, joined))
-            case facts.PartOpened():
+            case events.PartOpened():
                 of = replace(of, parts=(*of.parts, part(fact.complainant_id, fact.officer_id)))
-            case facts.PartReturned():
+            case events.PartReturned():
                 of = _disposed(of, fact.complainant_id, fact.officer_id, RETURNED)
-            case facts.PartMediated():
+            case events.PartMediated():
                 of = _disposed(of, fact.complainant_id, fact.officer_id, MEDIATED)
-            case facts.PartyLapsed():
+            case events.PartyLapsed():
                 of = _standing(of, fact.party_id, LAPSED)
-            case facts.StateMoved():
+            case events.StateMoved():
                 assert fact.source is of.state
                 of = replace(of, state=fact.target)
-            case facts.SessionCancelled():
+            case events.SessionCancelled():
                 of = replace(of, sessions=(session(SessionState.CANCELLED),))
-            case facts.SessionEnded():
+            case events.SessionEnded():
                 of = replace(of, sessions=(session(SessionState.ENDED),))
             case _:
                 of = _reopened(of, fact)
@@ -282,21 +282,21 @@ def _disposed(of: Case, complainant_id: UUID, officer_id: UUID, disposition: Dis
     return replace(of, parts=tuple(replace(p, disposition=disposition) if p == before else p for p in of.parts))
 
 
-def _reopened(of: Case, fact: facts.CaseFact) -> Case:
+def _reopened(of: Case, fact: events.CaseFact) -> Case:
     match fact:
-        case facts.ConsentVoided() if fact.reason is not VoidReason.PARTY_REMOVED:
+        case events.ConsentVoided() if fact.reason is not VoidReason.PARTY_REMOVED:
             return _standing(of, fact.party_id, WAITING)
-        case facts.GuardianConsentVoided():
+        case events.GuardianConsentVoided():
             without = (
                 replace(p, guardian_consent_id=None) if p.party_id == fact.party_id else p for p in of.participants
             )
             return replace(of, participants=tuple(without))
-        case facts.PartyRemoved():
+        case events.PartyRemoved():
             return _standing(of, fact.party_id, REMOVED)
-        case facts.AgreementSuperseded():
+        case events.AgreementSuperseded():
             return replace(of, agreements=tuple(replace(a, superseded=True) for a in of.agreements))
-        case facts.ScreeningOutdated() | facts.CaseScreened():
-            outdated = isinstance(fact, facts.ScreeningOutdated) or (of.screening_outdated and fact.eligible is None)
+        case events.ScreeningOutdated() | events.CaseScreened():
+            outdated = isinstance(fact, events.ScreeningOutdated) or (of.screening_outdated and fact.eligible is None)
             return replace(of, screening_outdated=outdated)
         case _:
             return of

@@ -27,7 +27,7 @@ from tests.domain.cases import (
     scheduled,
 )
 
-from mediation_api.domain import agreements, facts
+from mediation_api.domain import agreements, events
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     AgreementReached,
@@ -40,7 +40,7 @@ from mediation_api.domain.errors import (
     StateConflict,
     TextChanged,
 )
-from mediation_api.domain.facts import Facts
+from mediation_api.domain.events import Facts
 from mediation_api.domain.lifecycle import CLOSED, OPEN, State
 from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
@@ -58,7 +58,7 @@ def make(of: Case, kind: AgreementKind = CONFIDENTIALITY) -> Facts:
 
 def test_a_text_is_put_before_those_who_are_to_sign_it() -> None:
     assert make(ready()) == (
-        facts.AgreementMade(
+        events.AgreementMade(
             agreement_id=NEW,
             agreement_kind=CONFIDENTIALITY,
             number=1,
@@ -77,7 +77,7 @@ def test_other_languages_and_another_word_on_confidentiality_are_another_text() 
         (made,) = agreements.make(
             ready(), CONFIDENTIALITY, text, terms_confidential=terms_confidential, agreement_id=NEW
         )
-        assert isinstance(made, facts.AgreementMade)
+        assert isinstance(made, events.AgreementMade)
         return made.sha256
 
     assert len({hashed("en", "es", terms_confidential=each) for each in (True, False)}) == 2
@@ -91,8 +91,8 @@ def test_texts_are_numbered_for_each_kind() -> None:
     earlier = (replace(agreement(superseded=True), number=1), replace(agreement(), number=2))
     (third,) = make(replace(ready(), agreements=earlier))
     (first,) = make(replace(in_session(), agreements=earlier), RESOLUTION)
-    assert isinstance(third, facts.AgreementMade)
-    assert isinstance(first, facts.AgreementMade)
+    assert isinstance(third, events.AgreementMade)
+    assert isinstance(first, events.AgreementMade)
     assert (third.number, first.number) == (3, 1)
 
 
@@ -130,7 +130,7 @@ def sign(of: Case, signer: Seat = EVERYBODY[0], sha256: str = PAPER.sha256) -> F
 @pytest.mark.parametrize("signer", EVERYBODY)
 def test_everybody_in_the_room_signs_the_confidentiality_agreement(signer: Seat) -> None:
     assert sign(full_room(), signer) == (
-        facts.AgreementSigned(
+        events.AgreementSigned(
             signature_id=NEW,
             agreement_id=AGREEMENT,
             sha256=PAPER.sha256,

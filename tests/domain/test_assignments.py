@@ -22,7 +22,7 @@ from tests.domain.cases import (
     scheduled,
 )
 
-from mediation_api.domain import assignments, facts
+from mediation_api.domain import assignments, events
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.assignments import Assignment, Mediator, RosterEntry
 from mediation_api.domain.case import Case
@@ -38,7 +38,7 @@ from mediation_api.domain.errors import (
     StateConflict,
     SubjectFixed,
 )
-from mediation_api.domain.facts import Facts
+from mediation_api.domain.events import Facts
 from mediation_api.domain.lifecycle import CLOSED, Event, State
 from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind
 
@@ -62,7 +62,7 @@ def with_assignment(state: AssignmentState, of: State = State.READY) -> Case:
     return replace(case(of), assignments=(assignment(state),))
 
 
-PROPOSED = facts.MediatorProposed(assignment_id=NEW, mediator_id=MEDIATOR, answer_due_on=date(2026, 3, 9))
+PROPOSED = events.MediatorProposed(assignment_id=NEW, mediator_id=MEDIATOR, answer_due_on=date(2026, 3, 9))
 """Five working days after a Monday: the next one."""
 
 
@@ -73,7 +73,7 @@ def test_a_mediator_has_five_working_days_to_answer(state: State) -> None:
 
 def test_who_had_not_answered_is_released() -> None:
     assert propose(with_assignment(AssignmentState.PROPOSED)) == (
-        facts.AssignmentReleased(assignment_id=ASSIGNMENT),
+        events.AssignmentReleased(assignment_id=ASSIGNMENT),
         PROPOSED,
     )
 
@@ -137,23 +137,23 @@ def test_nobody_is_proposed_before_screening_or_during_a_session(state: State) -
 
 def test_who_declares_no_conflict_is_the_mediator() -> None:
     answered = assignments.accept(with_assignment(AssignmentState.PROPOSED), ASSIGNMENT, frozenset())
-    assert answered == (facts.AssignmentAccepted(assignment_id=ASSIGNMENT),)
+    assert answered == (events.AssignmentAccepted(assignment_id=ASSIGNMENT),)
 
 
 @pytest.mark.parametrize("conflict", list(ConflictKind))
 def test_any_conflict_ends_the_assignment(conflict: ConflictKind) -> None:
     answered = assignments.accept(with_assignment(AssignmentState.PROPOSED), ASSIGNMENT, frozenset({conflict}))
-    assert answered == (facts.ConflictDeclared(assignment_id=ASSIGNMENT, conflicts=(conflict,)),)
+    assert answered == (events.ConflictDeclared(assignment_id=ASSIGNMENT, conflicts=(conflict,)),)
 
 
 def test_several_conflicts_are_kept_in_one_order() -> None:
     answered = assignments.accept(with_assignment(AssignmentState.PROPOSED), ASSIGNMENT, frozenset(ConflictKind))
-    assert answered == (facts.ConflictDeclared(assignment_id=ASSIGNMENT, conflicts=tuple(sorted(ConflictKind))),)
+    assert answered == (events.ConflictDeclared(assignment_id=ASSIGNMENT, conflicts=tuple(sorted(ConflictKind))),)
 
 
 def test_a_mediator_declines_without_a_reason() -> None:
     answered = assignments.decline(with_assignment(AssignmentState.PROPOSED), ASSIGNMENT)
-    assert answered == (facts.AssignmentDeclined(assignment_id=ASSIGNMENT),)
+    assert answered == (events.AssignmentDeclined(assignment_id=ASSIGNMENT),)
 
 
 @pytest.mark.parametrize("state", sorted(set(AssignmentState) - {AssignmentState.PROPOSED}))
@@ -164,7 +164,7 @@ def test_a_proposal_is_answered_once(state: AssignmentState) -> None:
         assignments.decline(with_assignment(state), ASSIGNMENT)
 
 
-RECUSED = facts.MediatorRecused(assignment_id=ASSIGNMENT)
+RECUSED = events.MediatorRecused(assignment_id=ASSIGNMENT)
 
 
 def test_a_mediator_leaves_a_case_that_has_no_session() -> None:
@@ -174,16 +174,16 @@ def test_a_mediator_leaves_a_case_that_has_no_session() -> None:
 def test_a_mediator_who_leaves_cancels_the_session_ahead() -> None:
     assert recuse(scheduled()) == (
         RECUSED,
-        facts.SessionCancelled(session_id=SESSION, reason=CancelReason.MEDIATOR_WITHDREW),
-        facts.StateMoved(event=Event.SESSION_CALLED_OFF, source=State.SCHEDULED, target=State.READY),
+        events.SessionCancelled(session_id=SESSION, reason=CancelReason.MEDIATOR_WITHDREW),
+        events.StateMoved(event=Event.SESSION_CALLED_OFF, source=State.SCHEDULED, target=State.READY),
     )
 
 
 def test_a_mediator_who_leaves_during_a_session_adjourns_it() -> None:
     assert recuse(in_session()) == (
         RECUSED,
-        facts.SessionAdjourned(session_id=SESSION),
-        facts.StateMoved(event=Event.SESSION_ADJOURNED, source=State.IN_SESSION, target=State.READY),
+        events.SessionAdjourned(session_id=SESSION),
+        events.StateMoved(event=Event.SESSION_ADJOURNED, source=State.IN_SESSION, target=State.READY),
     )
 
 
@@ -223,7 +223,7 @@ def test_nothing_is_decided_in_a_closed_case(state: State) -> None:
 def test_of_several_assignments_the_one_that_is_named_is_answered() -> None:
     earlier = replace(assignment(AssignmentState.DECLINED), assignment_id=NEW)
     here = replace(case(State.READY), assignments=(earlier, assignment(AssignmentState.PROPOSED)))
-    assert assignments.decline(here, ASSIGNMENT) == (facts.AssignmentDeclined(assignment_id=ASSIGNMENT),)
+    assert assignments.decline(here, ASSIGNMENT) == (events.AssignmentDeclined(assignment_id=ASSIGNMENT),)
     with pytest.raises(StateConflict):
         assignments.decline(here, NEW)
 
@@ -234,7 +234,7 @@ def test_after_the_close_a_mediator_or_a_former_one_attests_that_no_notes_are_le
     state: State, stands: AssignmentState
 ) -> None:
     over = replace(case(state), assignments=(assignment(stands),))
-    assert assignments.attest_notes_destroyed(over, ASSIGNMENT) == (facts.NotesDestroyed(assignment_id=ASSIGNMENT),)
+    assert assignments.attest_notes_destroyed(over, ASSIGNMENT) == (events.NotesDestroyed(assignment_id=ASSIGNMENT),)
 
 
 @pytest.mark.parametrize("state", [state for state in State if state.is_open])

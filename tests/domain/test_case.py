@@ -55,7 +55,7 @@ from tests.domain.cases import (
     withdraw,
 )
 
-from mediation_api.domain import facts
+from mediation_api.domain import events
 from mediation_api.domain.access import Actor
 from mediation_api.domain.authority import Given
 from mediation_api.domain.case import Case
@@ -82,7 +82,7 @@ from mediation_api.domain.errors import (
     Refusal,
     StateConflict,
 )
-from mediation_api.domain.facts import Facts
+from mediation_api.domain.events import Facts
 from mediation_api.domain.lifecycle import CLOSED, OPEN, Event, State
 from mediation_api.domain.participants import Approval, Participant
 from mediation_api.domain.parts import Part
@@ -104,20 +104,20 @@ from mediation_api.domain.values import (
 DECLINE = Decision.DECLINED
 
 
-def moved(event: Event, source: State, target: State) -> facts.StateMoved:
-    return facts.StateMoved(event=event, source=source, target=target)
+def moved(event: Event, source: State, target: State) -> events.StateMoved:
+    return events.StateMoved(event=event, source=source, target=target)
 
 
-def asked(party_id: UUID) -> facts.PartyAsked:
-    return facts.PartyAsked(party_id=party_id)
+def asked(party_id: UUID) -> events.PartyAsked:
+    return events.PartyAsked(party_id=party_id)
 
 
-def closed(outcome: State, *, lapse_reason: LapseReason | None = None) -> facts.CaseClosed:
-    return facts.CaseClosed(outcome=outcome, agreement_reached=None, lapse_reason=lapse_reason)
+def closed(outcome: State, *, lapse_reason: LapseReason | None = None) -> events.CaseClosed:
+    return events.CaseClosed(outcome=outcome, agreement_reached=None, lapse_reason=lapse_reason)
 
 
-def returned(complainant_id: UUID, officer_id: UUID) -> facts.PartReturned:
-    return facts.PartReturned(complainant_id=complainant_id, officer_id=officer_id)
+def returned(complainant_id: UUID, officer_id: UUID) -> events.PartReturned:
+    return events.PartReturned(complainant_id=complainant_id, officer_id=officer_id)
 
 
 # ── opening ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,10 +134,12 @@ def a_complaint(*, open_case_id: UUID | None = None, mediated: tuple[Part, ...] 
 
 def test_a_request_opens_a_case_that_everybody_joins_and_that_is_due_in_four_weeks() -> None:
     assert a_complaint().open_case(CASE, at=AT, policy=CITY) == (
-        facts.CaseOpened(case_id=CASE, complaint_id=COMPLAINT, requested_on=date(2026, 3, 2), due_on=date(2026, 3, 30)),
-        facts.PartyJoined(party_id=ROSA, side=Side.COMPLAINANT),
-        facts.PartyJoined(party_id=KIM, side=Side.OFFICER),
-        facts.PartOpened(complainant_id=ROSA, officer_id=KIM),
+        events.CaseOpened(
+            case_id=CASE, complaint_id=COMPLAINT, requested_on=date(2026, 3, 2), due_on=date(2026, 3, 30)
+        ),
+        events.PartyJoined(party_id=ROSA, side=Side.COMPLAINANT),
+        events.PartyJoined(party_id=KIM, side=Side.OFFICER),
+        events.PartOpened(complainant_id=ROSA, officer_id=KIM),
     )
 
 
@@ -218,8 +220,8 @@ def of_four(*mediated: Part, caller_id: UUID | None = None, open_case_id: UUID |
 
 def joining(of: Complaint) -> tuple[set[UUID], set[tuple[UUID, UUID]]]:
     happened = of.open_case(NEW, at=AT, policy=CITY)
-    joined = {fact.party_id for fact in happened if isinstance(fact, facts.PartyJoined)}
-    return joined, {(f.complainant_id, f.officer_id) for f in happened if isinstance(f, facts.PartOpened)}
+    joined = {fact.party_id for fact in happened if isinstance(fact, events.PartyJoined)}
+    return joined, {(f.complainant_id, f.officer_id) for f in happened if isinstance(f, events.PartOpened)}
 
 
 def test_each_complainant_has_a_part_with_each_officer() -> None:
@@ -278,8 +280,8 @@ def screen(
 
 def screened(
     outcome: Outcome, *, eligible: bool | None, overridden: bool = False, reason: str | None = None
-) -> facts.CaseScreened:
-    return facts.CaseScreened(
+) -> events.CaseScreened:
+    return events.CaseScreened(
         screening_id=NEW, screening=found(outcome), eligible=eligible, overridden=overridden, reason=reason
     )
 
@@ -424,7 +426,7 @@ def test_a_city_that_requires_no_approval_misses_none() -> None:
 
 def test_an_approval_is_recorded() -> None:
     assert approve(SCREENING, Approver.UNIT_COMMANDER, unit="North") == (
-        facts.ApprovalRecorded(
+        events.ApprovalRecorded(
             approval_id=NEW,
             approver=Approver.UNIT_COMMANDER,
             approved=True,
@@ -440,7 +442,7 @@ def test_the_approval_of_a_director_is_by_a_directors_token_and_says_no_more() -
     with pytest.raises(DirectorRequired):
         approve(SCREENING, Approver.DIRECTOR, by=INTAKE)
     (recorded,) = approve(SCREENING, Approver.DIRECTOR)
-    assert isinstance(recorded, facts.ApprovalRecorded)
+    assert isinstance(recorded, events.ApprovalRecorded)
     assert (recorded.given_by, recorded.given_on, recorded.channel) == (None, None, None)
 
 
@@ -462,7 +464,7 @@ def test_a_refusal_after_that_is_too_late(state: State) -> None:
 def test_an_answer_says_who_to_what_and_how() -> None:
     two = case(State.CONFIRMING, complainant(ROSA, ASKED), complainant(ELIA, ASKED), officer(KIM, WAITING))
     assert answer(two, ROSA) == (
-        facts.ConsentGiven(
+        events.ConsentGiven(
             consent_id=NEW,
             party_id=ROSA,
             decision=Decision.AGREED,
@@ -554,7 +556,7 @@ def test_a_minor_does_not_agree_without_a_guardian(*, on_file: bool, agreed: boo
 def test_a_minor_agrees_with_the_consent_of_a_guardian() -> None:
     young = case(State.CONFIRMING, minor(MAYA, ASKED), officer(KIM, WAITING))
     given, *followed = answer(young, MAYA)
-    assert isinstance(given, facts.ConsentGiven)
+    assert isinstance(given, events.ConsentGiven)
     assert given.guardian_consent_id == GUARDIAN_CONSENT
     assert moves(followed) == [(State.CONFIRMING, State.ASKING)]
 
@@ -563,7 +565,7 @@ def test_the_consent_of_a_guardian_is_none_of_a_grown_person_and_of_no_refusal()
     grown = replace(complainant(ROSA, ASKED), guardian_consent_id=GUARDIAN_CONSENT)
     for who, decision in ((grown, Decision.AGREED), (minor(ROSA, ASKED), DECLINE)):
         given = answer(case(State.CONFIRMING, who, officer(KIM, WAITING)), ROSA, decision)[0]
-        assert isinstance(given, facts.ConsentGiven)
+        assert isinstance(given, events.ConsentGiven)
         assert given.guardian_consent_id is None
 
 
@@ -580,7 +582,7 @@ def asked_minor(standing: Standing = ASKED, *, guardian: bool = True, guardian_a
 
 def test_the_consent_of_a_guardian_says_for_whom_to_what_and_how() -> None:
     assert guardian_agrees(asked_minor()) == (
-        facts.GuardianConsented(
+        events.GuardianConsented(
             guardian_consent_id=GUARDIAN_CONSENT,
             party_id=MAYA,
             disclosure_sha256=DISCLOSURE.sha256,
@@ -614,7 +616,7 @@ def test_what_a_mediator_heard_is_recorded_while_the_session_is_under_way_alone(
     with pytest.raises(NotInSession):
         withdraw(replace(in_session(), state=state), ROSA, Channel.SESSION)
     left, *_ = withdraw(in_session(complainant(ROSA), complainant(ELIA), officer(KIM)), ROSA, Channel.SESSION)
-    assert left == facts.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.SESSION)
+    assert left == events.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.SESSION)
 
 
 def test_a_minor_declines_alone() -> None:
@@ -689,7 +691,7 @@ def test_ready_means_that_everybody_who_is_left_agreed(order: list[UUID], data: 
 def test_a_withdrawal_needs_no_more_than_who_and_how_and_takes_the_leavers_parts_along() -> None:
     """Also after a session was completed."""
     assert withdraw(concluded(complainant(ROSA), complainant(ELIA), officer(KIM), officer(LEE)), ROSA) == (
-        facts.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.PORTAL),
+        events.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.PORTAL),
         returned(ROSA, KIM),
         returned(ROSA, LEE),
     )
@@ -699,7 +701,7 @@ def test_a_withdrawal_needs_no_more_than_who_and_how_and_takes_the_leavers_parts
 @pytest.mark.parametrize("standing", [WAITING, ASKED, AGREED])
 def test_in_every_open_state_the_last_of_a_side_can_leave(state: State, standing: Standing) -> None:
     happened = withdraw(case(state, complainant(ROSA, standing), officer(KIM)), ROSA)
-    assert happened[0] == facts.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.PORTAL)
+    assert happened[0] == events.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.PORTAL)
     assert happened[-2:] == (moved(Event.SIDE_WITHDREW, state, State.WITHDRAWN), closed(State.WITHDRAWN))
 
 
@@ -718,7 +720,7 @@ def test_everybody_can_leave_any_open_case_and_saying_it_again_changes_nothing(
         if not now.state.is_open:
             return
         happened = withdraw(now, someone.party_id)
-        assert happened[0] == facts.PartyWithdrew(withdrawal_id=NEW, party_id=someone.party_id, channel=Channel.PORTAL)
+        assert happened[0] == events.PartyWithdrew(withdrawal_id=NEW, party_id=someone.party_id, channel=Channel.PORTAL)
         now = after(now, happened)
         assert now.participant(someone.party_id).standing is WITHDRAWN
         assert withdraw(now, someone.party_id) == ()
@@ -774,7 +776,7 @@ def test_a_withdrawal_may_be_what_the_case_was_waiting_for() -> None:
 
 def test_a_withdrawal_during_a_session_ends_it_without_a_word_why() -> None:
     happened = withdraw(in_session(), KIM)
-    assert facts.SessionEnded(session_id=SESSION, reason=EndReason.WITHDRAWAL) in happened
+    assert events.SessionEnded(session_id=SESSION, reason=EndReason.WITHDRAWAL) in happened
     assert moves(happened) == [(State.IN_SESSION, State.WITHDRAWN)]
 
 
@@ -786,7 +788,7 @@ def test_a_session_goes_on_when_somebody_of_several_leaves() -> None:
 
 
 def test_a_withdrawal_cancels_the_session_that_is_ahead() -> None:
-    assert facts.SessionCancelled(session_id=SESSION, reason=CancelReason.CASE_CLOSED) in withdraw(scheduled(), ROSA)
+    assert events.SessionCancelled(session_id=SESSION, reason=CancelReason.CASE_CLOSED) in withdraw(scheduled(), ROSA)
 
 
 @pytest.mark.parametrize("state", sorted(CLOSED))
@@ -837,7 +839,7 @@ def test_an_open_case_can_lapse_as_a_whole(state: State, unreachable: UUID) -> N
 
 def test_the_last_of_a_side_who_lapses_closes_the_case() -> None:
     assert lapse(tried(case(State.ASKING, complainant(ROSA), officer(KIM, ASKED)), KIM), KIM) == (
-        facts.PartyLapsed(party_id=KIM, reason=LapseReason.UNREACHABLE),
+        events.PartyLapsed(party_id=KIM, reason=LapseReason.UNREACHABLE),
         returned(ROSA, KIM),
         moved(Event.SIDE_LAPSED, State.ASKING, State.LAPSED),
         closed(State.LAPSED, lapse_reason=LapseReason.UNREACHABLE),
@@ -847,7 +849,7 @@ def test_the_last_of_a_side_who_lapses_closes_the_case() -> None:
 def test_a_case_goes_on_without_the_one_who_cannot_be_reached() -> None:
     two = tried(case(State.ASKING, complainant(ROSA), officer(KIM), officer(LEE, ASKED)), LEE)
     assert lapse(two, LEE) == (
-        facts.PartyLapsed(party_id=LEE, reason=LapseReason.UNREACHABLE),
+        events.PartyLapsed(party_id=LEE, reason=LapseReason.UNREACHABLE),
         returned(ROSA, LEE),
         moved(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),
     )
@@ -857,7 +859,7 @@ def test_a_session_under_way_ends_with_the_lapse_of_its_case() -> None:
     here = in_session(complainant(ROSA), officer(KIM, absences=1))
     assert lapse(here, None, LapseReason.REPEATED_ABSENCE, DIRECTOR)[:2] == (
         returned(ROSA, KIM),
-        facts.SessionEnded(session_id=SESSION, reason=EndReason.LAPSE),
+        events.SessionEnded(session_id=SESSION, reason=EndReason.LAPSE),
     )
 
 
@@ -909,8 +911,8 @@ def test_a_stranger_does_not_lapse() -> None:
 def joined(side: Side) -> Facts:
     """Somebody joins, and has a part with the one of the other side who is there."""
     pair = (NEW, KIM) if side is Side.COMPLAINANT else (ROSA, NEW)
-    opened = facts.PartOpened(complainant_id=pair[0], officer_id=pair[1])
-    return (facts.PartyJoined(party_id=NEW, side=side), opened)
+    opened = events.PartOpened(complainant_id=pair[0], officer_id=pair[1])
+    return (events.PartyJoined(party_id=NEW, side=side), opened)
 
 
 @pytest.mark.parametrize(
@@ -949,7 +951,7 @@ def test_a_late_party_has_a_part_with_everybody_of_the_other_side_who_has_not_le
 @pytest.mark.parametrize(("side", "target"), [(Side.COMPLAINANT, State.CONFIRMING), (Side.OFFICER, State.ASKING)])
 def test_a_late_party_calls_the_session_off(side: Side, target: State) -> None:
     happened = scheduled().join(NEW, side)
-    assert happened[2] == facts.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_ADDED)
+    assert happened[2] == events.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_ADDED)
     assert moves(happened) == [(State.SCHEDULED, target)]
 
 
@@ -979,7 +981,7 @@ def test_no_case_is_ready_before_its_late_party_has_answered(state: State, side:
 
 
 def test_somebody_runs_the_case() -> None:
-    assert case(State.ASKING).coordinate("coordinator.7") == (facts.CoordinatorAssigned(coordinator="coordinator.7"),)
+    assert case(State.ASKING).coordinate("coordinator.7") == (events.CoordinatorAssigned(coordinator="coordinator.7"),)
 
 
 def a_pause(ends_on: date) -> Pause:
@@ -988,7 +990,7 @@ def a_pause(ends_on: date) -> Pause:
 
 def test_a_pause_is_noted() -> None:
     assert case(State.ASKING).pause(a_pause(date(2026, 4, 30)), pause_id=NEW, policy=CITY) == (
-        facts.TargetPaused(
+        events.TargetPaused(
             pause_id=NEW, reason=PauseReason.LEAVE, starts_on=date(2026, 3, 2), ends_on=date(2026, 4, 30)
         ),
     )

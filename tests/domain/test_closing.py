@@ -29,7 +29,7 @@ from tests.domain.cases import (
     withdraw,
 )
 
-from mediation_api.domain import facts
+from mediation_api.domain import events
 from mediation_api.domain.case import Case
 from mediation_api.domain.closing import close_as_mediated, missing_to_close
 from mediation_api.domain.errors import AgreementReached, CaseClosed, ConditionsMissing, Missing, StateConflict
@@ -54,16 +54,16 @@ def with_resolution(of: Case, *signed_by: Seat) -> Case:
 
 def test_what_a_completed_session_covers_is_mediated() -> None:
     assert close_as_mediated(concluded(), agreement_reached=False) == (
-        facts.PartMediated(complainant_id=ROSA, officer_id=KIM, agreement_reached=False),
-        facts.StateMoved(event=Event.CLOSED_AS_MEDIATED, source=State.CONCLUDED, target=State.MEDIATED),
-        facts.CaseClosed(outcome=State.MEDIATED, agreement_reached=False, lapse_reason=None),
+        events.PartMediated(complainant_id=ROSA, officer_id=KIM, agreement_reached=False),
+        events.StateMoved(event=Event.CLOSED_AS_MEDIATED, source=State.CONCLUDED, target=State.MEDIATED),
+        events.CaseClosed(outcome=State.MEDIATED, agreement_reached=False, lapse_reason=None),
     )
 
 
 def test_whoever_was_not_there_goes_back_to_investigation_in_the_same_command() -> None:
     here = completed(ROSA, KIM, of=concluded(*FOUR))
     assert mediated(here) == {(ROSA, KIM)}
-    returned = [f for f in close_as_mediated(here, agreement_reached=False) if isinstance(f, facts.PartReturned)]
+    returned = [f for f in close_as_mediated(here, agreement_reached=False) if isinstance(f, events.PartReturned)]
     assert {(f.complainant_id, f.officer_id) for f in returned} == {(ROSA, LEE), (ELIA, KIM), (ELIA, LEE)}
 
 
@@ -142,10 +142,10 @@ def test_an_agreement_was_reached_when_everybody_of_a_part_signed_a_resolution()
     here = with_resolution(concluded(*FOUR), party(ROSA), party(KIM), party(LEE))
     happened = close_as_mediated(here, agreement_reached=True)
     reached = {
-        (f.complainant_id, f.officer_id): f.agreement_reached for f in happened if isinstance(f, facts.PartMediated)
+        (f.complainant_id, f.officer_id): f.agreement_reached for f in happened if isinstance(f, events.PartMediated)
     }
     assert reached == {(ROSA, KIM): True, (ROSA, LEE): True, (ELIA, KIM): False, (ELIA, LEE): False}
-    assert happened[-1] == facts.CaseClosed(outcome=State.MEDIATED, agreement_reached=True, lapse_reason=None)
+    assert happened[-1] == events.CaseClosed(outcome=State.MEDIATED, agreement_reached=True, lapse_reason=None)
 
 
 def test_no_agreement_was_reached_without_a_resolution() -> None:

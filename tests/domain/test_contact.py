@@ -29,7 +29,7 @@ from tests.domain.cases import (
     pointed_at,
 )
 
-from mediation_api.domain import contact, facts
+from mediation_api.domain import contact, events
 from mediation_api.domain.case import Case
 from mediation_api.domain.contact import ContactAttempt, missing_attempts
 from mediation_api.domain.errors import (
@@ -43,7 +43,7 @@ from mediation_api.domain.errors import (
     ResolutionSigned,
     StateConflict,
 )
-from mediation_api.domain.facts import Audience, Facts
+from mediation_api.domain.events import Audience, Facts
 from mediation_api.domain.lifecycle import CLOSED, State
 from mediation_api.domain.policy import ContactPolicy
 from mediation_api.domain.values import AgreementKind, ContactChannel, ContactResult, LapseReason, Standing
@@ -67,9 +67,9 @@ def record(of: Case, made: ContactAttempt | None = None, *, at: datetime = AT) -
 
 def test_an_attempt_is_recorded_for_the_office_alone() -> None:
     assert record(case(State.READY)) == (
-        facts.ContactAttempted(attempt_id=NEW, party_id=ROSA, channel=PHONE, result=NO_ANSWER, attempted_at=AT),
+        events.ContactAttempted(attempt_id=NEW, party_id=ROSA, channel=PHONE, result=NO_ANSWER, attempted_at=AT),
     )
-    assert facts.ContactAttempted.audience is Audience.STAFF
+    assert events.ContactAttempted.audience is Audience.STAFF
 
 
 def test_an_attempt_lies_between_the_day_of_the_request_and_now() -> None:

@@ -11,7 +11,7 @@ from tests.domain.cases import AT, CASE, NEW, pointed_at
 
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.errors import CategoryNotDisclosed, Conflict, Invalid, SecondPersonRequired, StateConflict
-from mediation_api.domain.facts import Audience, MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
+from mediation_api.domain.events import Audience, MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.mandatory_reports import (
     FEWEST,
     YEARS_COUNTED,

@@ -17,7 +17,7 @@ from tests.domain.cases import (
     part,
 )
 
-from mediation_api.domain import facts, parts
+from mediation_api.domain import events, parts
 from mediation_api.domain.lifecycle import CLOSED, OPEN, SEALED, State
 from mediation_api.domain.parts import (
     Part,
@@ -119,10 +119,10 @@ def test_there_is_a_part_for_each_complainant_with_each_officer() -> None:
 def test_only_open_parts_are_returned() -> None:
     some = (part(ROSA, KIM), part(ROSA, LEE, MEDIATED), part(ELIA, KIM, RETURNED), part(ELIA, LEE))
     assert parts.returned(some) == (
-        facts.PartReturned(complainant_id=ROSA, officer_id=KIM),
-        facts.PartReturned(complainant_id=ELIA, officer_id=LEE),
+        events.PartReturned(complainant_id=ROSA, officer_id=KIM),
+        events.PartReturned(complainant_id=ELIA, officer_id=LEE),
     )
-    assert parts.returned(some, LEE) == (facts.PartReturned(complainant_id=ELIA, officer_id=LEE),)
+    assert parts.returned(some, LEE) == (events.PartReturned(complainant_id=ELIA, officer_id=LEE),)
     assert parts.returned(some, STRANGER) == ()
     assert parts.after_returning(some, LEE) == (*some[:3], part(ELIA, LEE, RETURNED))
     assert parts.after_returning(some, STRANGER) == some

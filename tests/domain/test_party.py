@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from tests.domain.cases import COORDINATOR, KIM, NEW, ROSA, officer, pointed_at
 
-from mediation_api.domain import facts
+from mediation_api.domain import events
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.errors import IdentityFixed, IdentityNotBound, Invalid, PartMediated, PartyRemoved
 from mediation_api.domain.party import Correction, Party, bind
@@ -125,7 +125,7 @@ def test_who_was_known_to_be_a_minor_or_is_none_after_all_has_agreed() -> None:
 
 @pytest.mark.parametrize("reason", list(RemovalReason))
 def test_the_wrong_party_is_removed_with_a_reason(reason: RemovalReason) -> None:
-    assert asked(OFFICER).remove(reason) == facts.PartyRemoved(party_id=KIM, side=Side.OFFICER, reason=reason)
+    assert asked(OFFICER).remove(reason) == events.PartyRemoved(party_id=KIM, side=Side.OFFICER, reason=reason)
 
 
 def test_whoever_met_the_other_side_is_not_removed() -> None:
@@ -146,11 +146,11 @@ def test_of_a_party_that_was_removed_nothing_more_is_decided() -> None:
 # ── number and subject ─────────────────────────────────────────────────────────────────────────────────────────────
 
 HERSELF: Final = Actor(Role.OFFICER, "k.lee", employee_number="4711")
-LEFT: Final = facts.PartyWithdrew(withdrawal_id=NEW, party_id=KIM, channel=Channel.PORTAL)
+LEFT: Final = events.PartyWithdrew(withdrawal_id=NEW, party_id=KIM, channel=Channel.PORTAL)
 
 
 def test_the_first_answer_of_an_officer_binds_the_subject_and_later_ones_bind_nothing() -> None:
-    assert bind(officer(KIM), (LEFT,), HERSELF) == (facts.IdentityBound(party_id=KIM),)
+    assert bind(officer(KIM), (LEFT,), HERSELF) == (events.IdentityBound(party_id=KIM),)
     assert bind(replace(officer(KIM), identity_bound=True), (LEFT,), HERSELF) == ()
 
 
@@ -161,6 +161,6 @@ def test_what_staff_record_or_what_changes_nothing_binds_nobody() -> None:
 
 def test_a_subject_is_released_once() -> None:
     bound = replace(OFFICER, identity_bound=True)
-    assert bound.release_identity() == facts.IdentityReleased(party_id=KIM)
+    assert bound.release_identity() == events.IdentityReleased(party_id=KIM)
     with pytest.raises(IdentityNotBound):
         OFFICER.release_identity()

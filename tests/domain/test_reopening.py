@@ -48,7 +48,7 @@ from tests.domain.cases import (
     withdraw,
 )
 
-from mediation_api.domain import closing, facts, reopening, sessions
+from mediation_api.domain import closing, events, reopening, sessions
 from mediation_api.domain.case import Case
 from mediation_api.domain.complaint import Account
 from mediation_api.domain.errors import (
@@ -62,15 +62,15 @@ from mediation_api.domain.errors import (
     SessionInProgress,
     StateConflict,
 )
-from mediation_api.domain.facts import Facts
+from mediation_api.domain.events import Facts
 from mediation_api.domain.lifecycle import CLOSED, OPEN, State
 from mediation_api.domain.screening import Finding, IntakeFacts, Outcome, Screening
 from mediation_api.domain.values import CancelReason, Decision, RemovalReason, Side, Standing, VoidReason
 
 
-def removed(of: Case, party_id: UUID) -> facts.PartyRemoved:
+def removed(of: Case, party_id: UUID) -> events.PartyRemoved:
     side = of.participant(party_id).side
-    return facts.PartyRemoved(party_id=party_id, side=side, reason=RemovalReason.WRONG_PERSON)
+    return events.PartyRemoved(party_id=party_id, side=side, reason=RemovalReason.WRONG_PERSON)
 
 
 def remove(of: Case, party_id: UUID) -> Facts:
@@ -81,12 +81,12 @@ def void(of: Case, *party_ids: UUID, reason: VoidReason = VoidReason.GUARDIAN_CH
     return reopening.void(of, party_ids, reason)
 
 
-def voided(party_id: UUID, reason: VoidReason = VoidReason.GUARDIAN_CHANGED) -> facts.ConsentVoided:
-    return facts.ConsentVoided(party_id=party_id, consent_id=consent_of(party_id), reason=reason)
+def voided(party_id: UUID, reason: VoidReason = VoidReason.GUARDIAN_CHANGED) -> events.ConsentVoided:
+    return events.ConsentVoided(party_id=party_id, consent_id=consent_of(party_id), reason=reason)
 
 
-def asked(party_id: UUID) -> facts.PartyAsked:
-    return facts.PartyAsked(party_id=party_id)
+def asked(party_id: UUID) -> events.PartyAsked:
+    return events.PartyAsked(party_id=party_id)
 
 
 def standings(of: Case) -> dict[UUID, Standing]:
@@ -101,10 +101,10 @@ def test_a_removed_party_takes_its_consent_and_the_session_ahead_with_it_and_the
     happened = remove(here, KIM)
     assert happened == (
         voided(KIM, VoidReason.PARTY_REMOVED),
-        facts.PartReturned(complainant_id=ROSA, officer_id=KIM),
+        events.PartReturned(complainant_id=ROSA, officer_id=KIM),
         removed(here, KIM),
-        facts.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_REMOVED),
-        facts.StateMoved(event=happened[-1].event, source=State.SCHEDULED, target=State.ASKING),  # type: ignore[union-attr]
+        events.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_REMOVED),
+        events.StateMoved(event=happened[-1].event, source=State.SCHEDULED, target=State.ASKING),  # type: ignore[union-attr]
     )
     reopened = after(here, happened)
     assert Missing("officer-missing") in sessions.missing_to_schedule(reopened, CITY)
@@ -122,7 +122,7 @@ def test_without_a_complainant_a_case_goes_back_to_confirming(state: State) -> N
 @pytest.mark.parametrize("state", [State.SCREENING, State.CONFIRMING])
 def test_a_case_that_has_not_come_further_stays_where_it_is(state: State) -> None:
     here = case(state, complainant(ROSA, ASKED), officer(KIM, WAITING))
-    returned = facts.PartReturned(complainant_id=ROSA, officer_id=KIM)
+    returned = events.PartReturned(complainant_id=ROSA, officer_id=KIM)
     assert remove(here, ROSA) == (returned, removed(here, ROSA))
     assert remove(here, KIM) == (returned, removed(here, KIM))
 
@@ -194,7 +194,7 @@ def test_a_closed_case_stays_as_it_is(state: State) -> None:
 def test_who_is_not_in_the_case_cannot_be_taken_out_of_it() -> None:
     with pytest.raises(NotFound):
         reopening.remove(
-            ready(), facts.PartyRemoved(party_id=STRANGER, side=Side.OFFICER, reason=RemovalReason.DUPLICATE)
+            ready(), events.PartyRemoved(party_id=STRANGER, side=Side.OFFICER, reason=RemovalReason.DUPLICATE)
         )
 
 
@@ -240,8 +240,8 @@ def test_a_consent_that_is_void_supersedes_what_was_to_sign_and_calls_the_sessio
     here = signed(scheduled(complainant(ROSA), officer(KIM)))
     assert void(here, ROSA, reason=VoidReason.FOUND_MINOR)[:3] == (
         voided(ROSA, VoidReason.FOUND_MINOR),
-        facts.AgreementSuperseded(agreement_id=AGREEMENT),
-        facts.SessionCancelled(session_id=SESSION, reason=CancelReason.CONSENT_VOIDED),
+        events.AgreementSuperseded(agreement_id=AGREEMENT),
+        events.SessionCancelled(session_id=SESSION, reason=CancelReason.CONSENT_VOIDED),
     )
     again = after(here, void(here, ROSA))
     assert kinds(void(after(again, answer(again, ROSA)), ROSA))[:1] == ["consent.voided"]
@@ -251,13 +251,13 @@ def test_a_consent_that_is_void_supersedes_what_was_to_sign_and_calls_the_sessio
 def test_the_new_answer_replaces_the_void_one_and_the_case_goes_on_where_it_was() -> None:
     here = after(ready(), void(ready(), ROSA))
     given = answer(here, ROSA)
-    assert isinstance(given[0], facts.ConsentGiven)
+    assert isinstance(given[0], events.ConsentGiven)
     assert given[0].replaces == consent_of(ROSA)
     assert moves(given) == [(State.CONFIRMING, State.ASKING), (State.ASKING, State.READY)]
 
 
 def test_the_consent_of_a_guardian_is_void_with_what_it_rested_on_whether_it_was_used_or_not() -> None:
-    of_guardian = facts.GuardianConsentVoided(
+    of_guardian = events.GuardianConsentVoided(
         party_id=ROSA, guardian_consent_id=GUARDIAN_CONSENT, reason=VoidReason.GUARDIAN_CHANGED
     )
     used = ready(minor(ROSA), officer(KIM))
@@ -332,7 +332,7 @@ def test_other_allegations_void_what_everybody_agreed_to_and_complainants_are_as
     again = after(here, happened)
     assert standings(again) == {ROSA: ASKED, ELIA: WITHDRAWN, KIM: WAITING, LEE: WAITING, PARK: DECLINED}
     assert again.state is State.CONFIRMING
-    assert {event.reason for event in happened if isinstance(event, facts.ConsentVoided)} == {
+    assert {event.reason for event in happened if isinstance(event, events.ConsentVoided)} == {
         VoidReason.ALLEGATIONS_REPLACED
     }
     with pytest.raises(NotAsked):
@@ -354,7 +354,7 @@ def test_without_an_open_case_a_correction_is_all_that_happens() -> None:
 
 @pytest.mark.parametrize("state", sorted(OPEN - {State.SCREENING}))
 def test_what_is_learnt_after_screening_outdates_it(state: State) -> None:
-    outdated = facts.ScreeningOutdated(changed=("crime_alleged",))
+    outdated = events.ScreeningOutdated(changed=("crime_alleged",))
     assert correct(case(state), crime_alleged=True) == (outdated,)
     assert correct(replace(case(state), screening_outdated=True), crime_alleged=True) == ()
 
@@ -416,7 +416,7 @@ def test_found_eligible_again_a_case_goes_on_where_it_was(state: State) -> None:
 def test_found_ineligible_a_case_closes_wherever_it_was(state: State) -> None:
     happened = screen(outdated(case(state)), Outcome.FAIL)
     assert moves(happened) == [(state, State.INELIGIBLE)]
-    assert happened[-1] == facts.CaseClosed(outcome=State.INELIGIBLE, agreement_reached=None, lapse_reason=None)
+    assert happened[-1] == events.CaseClosed(outcome=State.INELIGIBLE, agreement_reached=None, lapse_reason=None)
 
 
 def test_a_session_that_is_ahead_of_an_ineligible_case_is_cancelled() -> None:
@@ -441,4 +441,4 @@ def test_another_day_of_the_pending_case_outdates_a_screening() -> None:
     filed = IntakeFacts(officer_is_witness=True, pending_case_filed_on=date(2026, 1, 1))
     account = replace(ACCOUNT, intake=filed)
     follows = account.correct({"pending_case_filed_on": date(2025, 1, 1)}, ready())
-    assert follows == (facts.ScreeningOutdated(changed=("pending_case_filed_on",)),)
+    assert follows == (events.ScreeningOutdated(changed=("pending_case_filed_on",)),)

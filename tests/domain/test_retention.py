@@ -9,7 +9,7 @@ import pytest
 from tests.domain.cases import AGREEMENT, AT, DIRECTOR, ROSA
 
 from mediation_api.domain.errors import DataErased, SecondPersonRequired, StateConflict, UnderLegalHold
-from mediation_api.domain.facts import Audience, DataPurged, ErasureApproved, ErasureRefused, HoldLifted
+from mediation_api.domain.events import Audience, DataPurged, ErasureApproved, ErasureRefused, HoldLifted
 from mediation_api.domain.retention import (
     DEFAULT_DAYS,
     EMPTIED,

@@ -52,7 +52,7 @@ from tests.domain.cases import (
     signed,
 )
 
-from mediation_api.domain import assignments, facts, sessions
+from mediation_api.domain import assignments, events, sessions
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     CaseClosed,
@@ -64,7 +64,7 @@ from mediation_api.domain.errors import (
     SessionTooEarly,
     StateConflict,
 )
-from mediation_api.domain.facts import Facts
+from mediation_api.domain.events import Facts
 from mediation_api.domain.lifecycle import CLOSED, SEALED, Event, State
 from mediation_api.domain.participants import Attendee, Participant
 from mediation_api.domain.policy import Policy, SessionPolicy
@@ -105,8 +105,8 @@ def needing(language: str) -> Participant:
     return replace(complainant(ROSA), interpreter_language=language)
 
 
-def moved(event: Event, source: State, target: State) -> facts.StateMoved:
-    return facts.StateMoved(event=event, source=source, target=target)
+def moved(event: Event, source: State, target: State) -> events.StateMoved:
+    return events.StateMoved(event=event, source=source, target=target)
 
 
 # ── the room ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,7 +152,7 @@ def add_attendee(
 
 def test_a_qualified_interpreter_who_is_nobodys_relative_is_expected() -> None:
     assert add_attendee() == (
-        facts.AttendeeAdded(
+        events.AttendeeAdded(
             attendee_id=NEW,
             role=AttendeeRole.INTERPRETER,
             name="Noor Haddad",
@@ -164,7 +164,7 @@ def test_a_qualified_interpreter_who_is_nobodys_relative_is_expected() -> None:
 
 def test_an_interpreter_may_serve_everybody() -> None:
     (added,) = add_attendee(of=None)
-    assert isinstance(added, facts.AttendeeAdded)
+    assert isinstance(added, events.AttendeeAdded)
     assert added.for_party_id is None
 
 
@@ -202,7 +202,7 @@ def test_nobody_accompanies_a_stranger() -> None:
 def test_an_attendee_confirms_once() -> None:
     unconfirmed = replace(ready(), attendees=(interpreter(confirmed=False),))
     confirmed = replace(ready(), attendees=(interpreter(),))
-    assert sessions.confirm_attendee(unconfirmed, NOOR) == (facts.AttendeeConfirmed(attendee_id=NOOR),)
+    assert sessions.confirm_attendee(unconfirmed, NOOR) == (events.AttendeeConfirmed(attendee_id=NOOR),)
     assert sessions.confirm_attendee(confirmed, NOOR) == ()
     with pytest.raises(NotFound):
         sessions.confirm_attendee(confirmed, STRANGER)
@@ -217,7 +217,7 @@ def schedule(of: Case, wanted: Booking | None = None) -> Facts:
 
 def test_a_session_is_scheduled_with_the_mediator_who_accepted() -> None:
     assert schedule(ready()) == (
-        facts.SessionScheduled(
+        events.SessionScheduled(
             session_id=NEW,
             mediator_id=MEDIATOR,
             starts_at=TOMORROW,
@@ -396,7 +396,7 @@ def reschedule(of: Case, wanted: Booking | None = None) -> Facts:
 
 def test_a_session_that_is_ahead_can_be_moved() -> None:
     assert reschedule(scheduled()) == (
-        facts.SessionRescheduled(
+        events.SessionRescheduled(
             session_id=SESSION,
             mediator_id=MEDIATOR,
             starts_at=TOMORROW + HOUR,
@@ -416,7 +416,7 @@ def test_nobody_moves_a_session_without_its_mediator() -> None:
 
 def test_a_session_that_is_ahead_can_be_cancelled() -> None:
     assert sessions.cancel(scheduled(), SESSION) == (
-        facts.SessionCancelled(session_id=SESSION, reason=CancelReason.REQUESTED),
+        events.SessionCancelled(session_id=SESSION, reason=CancelReason.REQUESTED),
         moved(Event.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
     )
 
@@ -430,7 +430,7 @@ def start(of: Case, *absent: Seat) -> Facts:
 
 def test_a_session_starts_when_everybody_who_is_expected_has_signed() -> None:
     assert start(signed(scheduled())) == (
-        facts.SessionStarted(
+        events.SessionStarted(
             session_id=SESSION,
             agreement_id=AGREEMENT,
             present=tuple(sorted([party(ROSA), party(KIM), MEDIATES])),
@@ -454,7 +454,7 @@ def test_a_session_held_long_before_its_hour_is_rescheduled_first() -> None:
 def test_a_session_starts_without_somebody_of_several() -> None:
     here = signed(scheduled(complainant(ROSA), complainant(ELIA), officer(KIM)))
     started, _ = start(here, party(ELIA))
-    assert isinstance(started, facts.SessionStarted)
+    assert isinstance(started, events.SessionStarted)
     assert started.absent == (party(ELIA),)
 
 
@@ -629,14 +629,14 @@ def test_while_answers_are_sealed_a_party_is_told_of_its_own_consent_alone(state
 
 def test_a_session_is_adjourned_to_be_scheduled_anew() -> None:
     assert sessions.adjourn(in_session(), SESSION) == (
-        facts.SessionAdjourned(session_id=SESSION),
+        events.SessionAdjourned(session_id=SESSION),
         moved(Event.SESSION_ADJOURNED, State.IN_SESSION, State.READY),
     )
 
 
 def test_a_session_is_completed() -> None:
     assert sessions.complete(in_session(), SESSION) == (
-        facts.SessionCompleted(session_id=SESSION),
+        events.SessionCompleted(session_id=SESSION),
         moved(Event.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
     )
 
@@ -655,10 +655,10 @@ def test_a_session_that_everybody_of_a_part_left_before_its_end_covers_nothing()
 @pytest.mark.parametrize("here", [scheduled(), in_session()])
 def test_the_mediator_ends_the_mediation_and_nothing_is_kept_but_that(here: Case) -> None:
     assert sessions.end(here, SESSION) == (
-        facts.SessionEnded(session_id=SESSION, reason=EndReason.ENDED_BY_MEDIATOR),
-        facts.PartReturned(complainant_id=ROSA, officer_id=KIM),
+        events.SessionEnded(session_id=SESSION, reason=EndReason.ENDED_BY_MEDIATOR),
+        events.PartReturned(complainant_id=ROSA, officer_id=KIM),
         moved(Event.ENDED_BY_MEDIATOR, here.state, State.ENDED),
-        facts.CaseClosed(outcome=State.ENDED, agreement_reached=None, lapse_reason=None),
+        events.CaseClosed(outcome=State.ENDED, agreement_reached=None, lapse_reason=None),
     )
 
 
@@ -669,7 +669,7 @@ def absent(of: Case, party_id: UUID = KIM, *, excused: bool = False, at: datetim
 @pytest.mark.parametrize("excused", [True, False])
 def test_who_does_not_come_calls_the_session_off(*, excused: bool) -> None:
     assert absent(scheduled(), excused=excused) == (
-        facts.AbsenceRecorded(absence_id=NEW, session_id=SESSION, party_id=KIM, excused=excused),
+        events.AbsenceRecorded(absence_id=NEW, session_id=SESSION, party_id=KIM, excused=excused),
         moved(Event.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
     )
 

@@ -26,7 +26,7 @@ GATES: Final[dict[str, tuple[str, ...]]] = {
     "same": ("tests/openapi/test_contract.py",),
     "lint": ("tests/gates/lint.py", "-k", "keeps_every_rule"),
     "client": ("tests/gates/client.py", "-k", "under_strict or python_client"),
-    "probes": ("tests/routers/test_retries.py", "tests/routers/test_access.py"),
+    "probes": ("tests/http/test_idempotency.py", "tests/routers/test_access.py"),
     "journeys": ("tests/gates/journeys.py",),
 }
 """What each gate runs. `same`: document, routes and public operations are the application's."""
@@ -83,10 +83,10 @@ FAULTS: Final[dict[str, Change | Edit]] = {
         '@router.get("/{case_id}/ready", include_in_schema=False,',
     ),
     "code: Idempotency-Key ignored": Edit(
-        f"{ROUTERS}/retries.py", "    key = idempotency_key.strip('\"').encode()\n", "    return\n"
+        "src/mediation_api/http/idempotency.py", "    key = idempotency_key.strip('\"').encode()\n", "    return\n"
     ),
     "code: If-Match not enforced": Edit(
-        f"{ROUTERS}/retries.py", "            raise HTTPException(412)\n", "            return\n"
+        "src/mediation_api/http/idempotency.py", "            raise HTTPException(412)\n", "            return\n"
     ),
 }
 

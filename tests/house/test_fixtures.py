@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import NOON, Clock
 
-from mediation_api.repository.database import Database
+from mediation_api.database.engine import Database
 from mediation_api.settings import Settings
 
 

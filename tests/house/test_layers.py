@@ -64,13 +64,13 @@ def test_a_module_without_a_place_fails_the_build(copy: Path) -> None:
 
 def test_an_arrow_that_points_up_fails_the_build(copy: Path) -> None:
     (copy / "mediation_api" / "domain" / "eager.py").write_text(
-        "from mediation_api.repository import tables\n", encoding="utf-8"
+        "from mediation_api.database import tables\n", encoding="utf-8"
     )
 
     done = _lint(copy)
 
     assert done.returncode != 0
-    assert "mediation_api.domain.eager -> mediation_api.repository.tables" in done.stdout
+    assert "mediation_api.domain.eager -> mediation_api.database.tables" in done.stdout
 
 
 @pytest.mark.parametrize("path", DOMAIN, ids=_named)

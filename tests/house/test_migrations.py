@@ -14,9 +14,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mediation_api.repository.database import Database, create_engine, migrations_folder, revisions
-from mediation_api.repository.migrating import EarlierVersionError, migrations_config, sql
-from mediation_api.repository.tables import metadata
+from mediation_api.database.engine import Database, create_engine, migrations_folder, revisions
+from mediation_api.database.migrations import EarlierVersionError, migrations_config, sql
+from mediation_api.database.tables import metadata
 from mediation_api.settings import Settings
 
 # What Alembic compares is not all there is: the catalogue knows constraints, and what they say.

@@ -106,7 +106,7 @@ class Contract:
 def contract() -> Contract:
     """The committed contract."""
     # Here, because the tests of the domain start without the web framework.
-    from mediation_api.routers.headers import HEADERS  # noqa: PLC0415
+    from mediation_api.contract.headers import HEADERS  # noqa: PLC0415
 
     document = json.loads(CONTRACT.read_text(encoding="utf-8"))
     _close_open_lists(document["components"]["schemas"])

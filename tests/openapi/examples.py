@@ -17,7 +17,7 @@ from tests.build import NO_CONFLICT, Caller, Office, Story
 
 from mediation_api.domain.access import Role
 
-EXAMPLES: Final = Path("src/mediation_api/routers/examples.json")
+EXAMPLES: Final = Path("src/mediation_api/contract/examples.json")
 TOKEN: Final = "header.payload.signature"
 
 Played: TypeAlias = dict[str, dict[str, dict[str, object]]]
@@ -32,7 +32,7 @@ def fixed_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     def octets(size: int) -> bytes:
         return hashlib.sha256(b"example %d" % next(numbers)).digest()[:size]
 
-    for module in ("routers.deps", "routers.complaints", "repository.cases"):
+    for module in ("http.dependencies", "routers.complaints", "repository.cases"):
         monkeypatch.setattr(f"mediation_api.{module}.uuid4", lambda: UUID(bytes=octets(16), version=4))
     monkeypatch.setattr("mediation_api.routers.parties.token_bytes", octets)
 

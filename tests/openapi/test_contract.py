@@ -10,18 +10,19 @@ from typing import Final, get_args
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from mediation_api import domain, routers
-from mediation_api.domain import facts
+from mediation_api import domain, http, routers
+from mediation_api.contract.operations import OPEN_LISTS, READ, RECORDS
+from mediation_api.contract.personal_data import FIELDS, kind_of
+from mediation_api.contract.security_schemes import SCHEMES
+from mediation_api.domain import events
 from mediation_api.domain.access import ACCESS, EVERYBODY, SCOPES, Role
+from mediation_api.domain.access_log import OPENS
 from mediation_api.domain.errors import CONDITIONS, FieldRule
-from mediation_api.domain.readings import OPENS
 from mediation_api.domain.values import Side
-from mediation_api.routers.callers import SCHEMES
-from mediation_api.routers.catalogue import CATALOGUE
-from mediation_api.routers.contract import OPEN_LISTS, READ, RECORDS, operation_id
-from mediation_api.routers.personal_data import FIELDS, kind_of
-from mediation_api.routers.problems import Unreadable
-from mediation_api.routers.types import OwnRule
+from mediation_api.http.fields import OwnRule
+from mediation_api.http.middleware import operation_id
+from mediation_api.http.problem_catalogue import CATALOGUE
+from mediation_api.http.problems import Unreadable
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
 
@@ -145,7 +146,7 @@ def test_every_link_leads_to_an_operation_with_what_it_needs() -> None:
 
 def test_everything_that_can_be_recorded_is_recorded_by_some_operation() -> None:
     kinds = {kind for recorded in RECORDS.values() for kind in recorded}
-    assert kinds == {fact.kind for fact in vars(facts).values() if _is_a_kind_of_fact(fact)}
+    assert kinds == {fact.kind for fact in vars(events).values() if _is_a_kind_of_fact(fact)}
     writes = {o["operationId"] for item in committed()["paths"].values() for m, o in item.items() if m != "get"}
     assert set(RECORDS) == writes - {"exchangeAccessCode"}
 
@@ -161,20 +162,20 @@ def test_an_open_list_names_what_there_is_and_closes_nothing() -> None:
     for field in fields.values():
         assert set(_listed(field["examples"])) <= set(_listed(field["x-extensible-enum"]))
     # A timeline is of a case: what is restricted, or about something else, is in none.
-    every = {each.kind: each.audience for each in vars(facts).values() if _is_a_kind_of_fact(each)}
-    restricted = {kind for kind, audience in every.items() if audience is facts.Audience.RESTRICTED}
+    every = {each.kind: each.audience for each in vars(events).values() if _is_a_kind_of_fact(each)}
+    restricted = {kind for kind, audience in every.items() if audience is events.Audience.RESTRICTED}
     assert restricted
     assert set(OPEN_LISTS["FactOut", "kind"]) < every.keys() - restricted
     assert {every[kind] for kind in OPEN_LISTS["SharedFactOut", "kind"]} == {
-        facts.Audience.OWN,
-        facts.Audience.PARTICIPANTS,
+        events.Audience.OWN,
+        events.Audience.PARTICIPANTS,
     }
 
 
 def test_the_codes_of_fields_and_of_gates_are_those_that_the_code_says() -> None:
     """One that nothing says would be a promise that nobody keeps. One that is not listed, mypy refuses."""
     said = defaultdict(set)
-    for file in [file for folder in (domain, routers) for file in Path(folder.__path__[0]).glob("*.py")]:
+    for file in [file for folder in (domain, http, routers) for file in Path(folder.__path__[0]).glob("*.py")]:
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.args:
                 said[call.func.id].add(ast.unparse(call.args[1 if call.func.id == "Invalid" else 0]))
@@ -192,7 +193,7 @@ def test_the_reads_that_are_written_down_say_so() -> None:
 
 
 def _is_a_kind_of_fact(found: object) -> bool:
-    return isinstance(found, type) and issubclass(found, facts.Fact) and hasattr(found, "kind")
+    return isinstance(found, type) and issubclass(found, events.Fact) and hasattr(found, "kind")
 
 
 def _object(value: object) -> dict[str, object]:

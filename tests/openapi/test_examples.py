@@ -14,12 +14,13 @@ from tests.conftest import Clock, Run, application, calling, fresh_database
 from tests.openapi.examples import EXAMPLES, Played, fixed_ids, play, written
 from tests.openapi.test_contract import committed
 
+from mediation_api.contract.operations import READ, RECORDS
+from mediation_api.database.engine import Database
+from mediation_api.database.tables import readings
 from mediation_api.domain.access import Role
-from mediation_api.domain.facts import Fact
+from mediation_api.domain.events import Fact
+from mediation_api.http.middleware import operation_id
 from mediation_api.repository.cases import said
-from mediation_api.repository.database import Database
-from mediation_api.repository.tables import readings
-from mediation_api.routers.contract import READ, RECORDS, operation_id
 
 Links = Iterator[tuple[str, str]]
 

@@ -1,6 +1,6 @@
 """What stands behind the rules of who may speak for whom: triggers of the database, and what happens without a guard.
 
-The checks are in tests/repository/test_constraints.py, each with the row that it alone refuses.
+The checks are in tests/database/test_constraints.py, each with the row that it alone refuses.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -14,11 +14,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.build import Office, Story
 
+from mediation_api.database.engine import Database, create_engine
+from mediation_api.database.tables import metadata
 from mediation_api.domain import access
 from mediation_api.domain.access import ACCESS, SCOPES, Relation, Role
 from mediation_api.repository.cases import constraint_of
-from mediation_api.repository.database import Database, create_engine
-from mediation_api.repository.tables import metadata
 from mediation_api.settings import Settings
 
 Row = dict[str, object]
@@ -159,7 +159,7 @@ async def test_if_only_known_scopes_were_looked_at_an_unknown_one_would_say_noth
 ) -> None:
     bearer = office.caller(Role.INTAKE, scope="complaints:delete")
     await bearer.get("/v1/complaints", 403)
-    monkeypatch.setattr("mediation_api.outreach.tokens.is_own_scope", lambda word: word in SCOPES.values())
+    monkeypatch.setattr("mediation_api.auth.tokens.is_own_scope", lambda word: word in SCOPES.values())
     await bearer.get("/v1/complaints")
 
 

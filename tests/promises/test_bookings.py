@@ -11,7 +11,7 @@ from sqlalchemy import text
 from tests.build import Answer, Office, Story
 from tests.repository.test_races import Starter, posting
 
-from mediation_api.repository.database import Database
+from mediation_api.database.engine import Database
 from mediation_api.settings import Settings
 
 RACED = 8

@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from tests.build import Office, Story
 from tests.conftest import Clock, RolledBackDatabase, application, calling
 
+from mediation_api.database.engine import Database
 from mediation_api.domain.access import Role
-from mediation_api.repository.database import Database
 from mediation_api.settings import Settings
 
 DEFAULTS = {

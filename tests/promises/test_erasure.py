@@ -10,10 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from tests.build import NARRATIVE, Caller, Office
 from tests.conftest import Clock, RolledBackDatabase
-from tests.repository.dumping import dump
+from tests.database.dumping import dump
 
+from mediation_api.database.engine import Database, create_engine
 from mediation_api.domain.retention import DEFAULT_DAYS, Periods
-from mediation_api.repository.database import Database, create_engine
 from mediation_api.repository.idempotency import Idempotency
 from mediation_api.repository.retention import purge_due
 from mediation_api.settings import Settings

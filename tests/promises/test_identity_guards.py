@@ -9,13 +9,13 @@ from tests.build import Office
 from tests.promises.test_identity import missing, remove, standings, successor
 from tests.repository.statements import put_together_anew
 
+from mediation_api.database import access_scope
+from mediation_api.database.engine import Database
+from mediation_api.database.migrations import sql
+from mediation_api.database.tables import parties
 from mediation_api.domain import reopening
 from mediation_api.domain.access import Role
 from mediation_api.domain.party import Party
-from mediation_api.repository import reach
-from mediation_api.repository.database import Database
-from mediation_api.repository.migrating import sql
-from mediation_api.repository.tables import parties
 from mediation_api.settings import Settings
 
 
@@ -51,15 +51,15 @@ async def test_without_the_rule_a_crime_that_is_learnt_shuts_no_gate(
 @pytest.fixture
 def _by_number_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The first wall asks for nothing but the number, and does not know of removals."""
-    own = reach._was_own_party
+    own = access_scope._was_own_party
 
     def by_number(role: Role) -> object:
         if role is Role.OFFICER:
-            return parties.c.employee_number_index == reach._NUMBER
+            return parties.c.employee_number_index == access_scope._NUMBER
         return own(role)
 
-    monkeypatch.setattr(reach, "is_own_party", by_number)
-    monkeypatch.setattr(reach, "_was_own_party", by_number)
+    monkeypatch.setattr(access_scope, "is_own_party", by_number)
+    monkeypatch.setattr(access_scope, "_was_own_party", by_number)
     with put_together_anew():
         yield
 

@@ -16,8 +16,8 @@ import pytest
 from tests.promises.production import AUDIENCE, SERVICE_ISSUER, production_environment, serving
 from tests.serving import served
 
+from mediation_api.auth.tokens import Issuer
 from mediation_api.logs import JsonFormatter, LogEvent, LogLevel, logging_configuration
-from mediation_api.outreach.tokens import Issuer
 from mediation_api.settings import Settings
 
 TIME: Final = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -19,8 +19,8 @@ from sqlalchemy import RowMapping, text
 from tests.build import Caller, Office, Story
 from tests.conftest import Clock, application, calling
 
-from mediation_api.domain.facts import Audience, Fact
-from mediation_api.repository.database import Database
+from mediation_api.database.engine import Database
+from mediation_api.domain.events import Audience, Fact
 from mediation_api.settings import Settings
 
 LEAVERS: Final = 100 if os.environ.get("RACES") == "200" else 12

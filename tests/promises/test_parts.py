@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from tests.build import Caller, Office, Story
 
+from mediation_api.database.engine import Database
 from mediation_api.domain import parts as rules
 from mediation_api.domain import sessions
-from mediation_api.repository.database import Database
 from mediation_api.settings import Settings
 
 TWO: list[dict[str, object]] = [{}, {}]

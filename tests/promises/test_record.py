@@ -18,21 +18,21 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.build import Office, Story
 from tests.conftest import RolledBackDatabase, rolled_back
-from tests.domain.test_facts import ALL
+from tests.domain.test_events import ALL
 from tests.repository.busy import keep_busy
 
-from mediation_api.domain.chain import Problem
+from mediation_api.database import tables as t
+from mediation_api.database.encryption import Sealed, Searched
+from mediation_api.database.engine import Database
+from mediation_api.domain.audit_chain import Problem
 from mediation_api.domain.lifecycle import OPEN, State
 from mediation_api.domain.participants import NEXT_STANDINGS
 from mediation_api.domain.values import Standing
-from mediation_api.repository import replay
-from mediation_api.repository import tables as t
-from mediation_api.repository.beside_facts import unlike_facts
-from mediation_api.repository.database import Database
+from mediation_api.repository import audit_replay
+from mediation_api.repository.audit_comparison import unlike_facts
+from mediation_api.repository.audit_replay import COMPARED, NOT_COMPARED, OUTSIDE, kinds
 from mediation_api.repository.on_file import is_private
-from mediation_api.repository.replay import COMPARED, NOT_COMPARED, OUTSIDE, kinds
 from mediation_api.repository.retention import PLACES
-from mediation_api.repository.sealing import Sealed, Searched
 from mediation_api.settings import Settings
 
 WHOLE: Final = os.environ.get("EDITS") == "whole"
@@ -215,7 +215,7 @@ async def test_what_the_review_changed_unseen_is_found(module_database: RolledBa
 async def test_without_the_comparison_of_values_the_same_edits_go_unfound(
     module_database: RolledBackDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay, "_is_same", lambda *_: True)
+    monkeypatch.setattr(audit_replay, "_is_same", lambda *_: True)
     edits = [Edit(statement, statement) for statement in IN_THE_ISSUE if statement.startswith("UPDATE cases")]
     async with module_database.transaction() as connection:
         guarded = await connection.begin_nested()
@@ -230,7 +230,7 @@ async def test_an_event_that_is_not_replayed_is_noticed(
     module_database: RolledBackDatabase, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """So a new column or table that no event sets cannot go unnoticed either."""
-    monkeypatch.setitem(replay._AFTER, kind, lambda _replay, _event: None)
+    monkeypatch.setitem(audit_replay._AFTER, kind, lambda _replay, _event: None)
     async with module_database.transaction() as connection:
         # A savepoint that is rolled back takes the unfinished cursor along.
         whole = await connection.begin_nested()

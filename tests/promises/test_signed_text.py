@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import text
 from tests.build import Answer, Office, Story
 
+from mediation_api.cli import audit
+from mediation_api.cli.audit import Report
+from mediation_api.database.engine import Database
 from mediation_api.domain.texts import text_hash
-from mediation_api.outreach import audit
-from mediation_api.outreach.audit import Report
-from mediation_api.repository.database import Database
 from mediation_api.settings import Settings
 
 TERMS: Final = {"kind": "resolution", "languages": ["en"], "terms": "Both will meet again in June."}

@@ -34,10 +34,10 @@ from tests.contract.instance import environment, serving
 from tests.contract.seeds import RealClock
 from tests.promises.flood import Stream, told
 
+from mediation_api.database.encryption import keyring
+from mediation_api.database.engine import Database
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import Role
-from mediation_api.repository.database import Database
-from mediation_api.repository.sealing import keyring
 from mediation_api.settings import Settings
 
 WHOLE: Final = os.environ.get("STARVATION") == "whole"

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from tests.build import NARRATIVE, Office
 from tests.conftest import RolledBackDatabase
 
+from mediation_api.database import tables
 from mediation_api.domain.access import Role
-from mediation_api.repository import tables
-from mediation_api.routers.limits import Limiter, network_of
+from mediation_api.http.rate_limits import Limiter, network_of
 
 FILING = {
     "narrative": NARRATIVE,

@@ -31,9 +31,9 @@ from tests.promises.model import (
 )
 from tests.promises.page import COMPANIES, PAGE, Cell, cells, page
 
+from mediation_api.database.tables import withdrawals
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.values import Disposition
-from mediation_api.repository.tables import withdrawals
 
 WHOLE: Final = os.environ.get("LEAVING") == "whole"
 UNEVEN: Final = ((2, 1), (1, 2))

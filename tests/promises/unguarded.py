@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
+from mediation_api.database.engine import Database, create_engine
 from mediation_api.main import app_from_environment
-from mediation_api.repository.database import Database, create_engine
 from mediation_api.settings import settings_from_environment
 
 

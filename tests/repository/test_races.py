@@ -20,7 +20,7 @@ from tests.build import NO_CONFLICT, Caller, Office, Story
 from tests.conftest import Clock, Run, fresh_database, office_on
 from tests.repository.statements import put_together_anew
 
-from mediation_api.repository.database import Database
+from mediation_api.database.engine import Database
 from mediation_api.settings import Settings
 
 RACES: Final = int(os.environ.get("RACES", "5"))

@@ -14,20 +14,20 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.build import Answer, Office, Story
 from tests.conftest import Clock, Run, fresh_database, office_on
-from tests.repository.walled import _officer, _person
+from tests.database.row_security import _officer, _person
 from typer.testing import CliRunner, Result
 
-from mediation_api.cli import app
-from mediation_api.domain.chain import Examination, Flaw, Problem
+from mediation_api.cli.main import app
+from mediation_api.database import tables as t
+from mediation_api.database.data_keys import opened_columns
+from mediation_api.database.encryption import Sealed
+from mediation_api.database.engine import Database, Pool, create_engine
+from mediation_api.domain.audit_chain import Examination, Flaw, Problem
 from mediation_api.domain.retention import DEFAULT_DAYS, EMPTIED, Periods, page
 from mediation_api.domain.values import DataKind
-from mediation_api.repository import chains
-from mediation_api.repository import tables as t
-from mediation_api.repository.beside_facts import unlike_facts
-from mediation_api.repository.data_keys import opened_columns
-from mediation_api.repository.database import Database, Pool, create_engine
+from mediation_api.repository import audit_verification
+from mediation_api.repository.audit_comparison import unlike_facts
 from mediation_api.repository.retention import PLACES, _purge_if_due, purge_due
-from mediation_api.repository.sealing import Sealed
 from mediation_api.settings import Settings
 
 YEARS: Final = timedelta(days=3651)
@@ -64,7 +64,7 @@ async def emptied(engine: AsyncEngine, at: datetime) -> Counter[DataKind]:
 
 async def problems(engine: AsyncEngine) -> list[Problem]:
     async with engine.connect() as connection:
-        found = [problem async for problem in chains.problems(connection, Examination(iter(())))]
+        found = [problem async for problem in audit_verification.problems(connection, Examination(iter(())))]
         return found + [problem async for problem in unlike_facts(connection)]
 
 

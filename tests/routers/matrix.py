@@ -27,7 +27,7 @@ from tests.conftest import RolledBackDatabase
 from tests.openapi.test_contract import committed
 
 from mediation_api.domain.access import Relation, Role
-from mediation_api.routers.contract import operation_id
+from mediation_api.http.middleware import operation_id
 
 Table: TypeAlias = Mapping[str, Mapping[Role, Relation]]
 Ids: TypeAlias = Mapping[str, str]

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from tests.build import Caller, Office
 
+from mediation_api.auth.tokens import CITY_ROLES
 from mediation_api.domain.access import ACCESS, SCOPES, Role
-from mediation_api.outreach.tokens import CITY_ROLES
 
 NOTHING: Final = UUID("00000000-0000-4000-8000-000000000000")
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/{name}"}

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.build import Office, Story
 from tests.conftest import Clock, application, calling
 
+from mediation_api.database.engine import Database, Pool, create_engine
 from mediation_api.domain.access import ACCESS, Actor, Relation, Role
-from mediation_api.repository.database import Database, Pool, create_engine
 from mediation_api.settings import Settings
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 from tests.build import Office
-from tests.routers.test_paging import LISTS, paged, parameters_of
+from tests.http.test_pagination import LISTS, paged, parameters_of
 
 Item: TypeAlias = dict[str, Any]
 """What a list shows, as JSON."""

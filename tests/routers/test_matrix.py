@@ -18,7 +18,7 @@ from tests.conftest import Clock, Run, application, calling, rolled_back
 from tests.routers.matrix import Answer, Object, Operation, Played, World, built, operations, play, told_apart
 
 from mediation_api.domain.access import ACCESS, Relation, Role
-from mediation_api.routers.contract import operation_id
+from mediation_api.http.middleware import operation_id
 from mediation_api.settings import Settings
 
 WHOLE: Final = os.environ.get("MATRIX") == "whole"

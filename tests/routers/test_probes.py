@@ -38,9 +38,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from tests.build import Office
 
 from mediation_api.domain.access import ACCESS, Role
-from mediation_api.routers.http import StrictRoute, install
-from mediation_api.routers.problems import HTTP, ProblemResponse
-from mediation_api.routers.types import Day, Flag, In, Instant, Int32, Line, Out, Paragraphs, Uuid, Whole
+from mediation_api.http.fields import Day, Flag, In, Instant, Int32, Line, Out, Paragraphs, Uuid, Whole
+from mediation_api.http.middleware import StrictRoute, install
+from mediation_api.http.problems import HTTP, ProblemResponse
 
 MARK: Final = "pr0be"
 _M: Final = MARK.encode()

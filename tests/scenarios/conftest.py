@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from tests.build import Office, Story
 from tests.conftest import Clock, RolledBackDatabase, calling
 
-from mediation_api.repository.database import create_engine
+from mediation_api.database.engine import create_engine
 from mediation_api.settings import Settings
 
 Begun: TypeAlias = Callable[[], Story]

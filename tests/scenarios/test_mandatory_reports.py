@@ -17,9 +17,9 @@ from tests.scenarios.conftest import Begun, Fork
 from tests.scenarios.test_audiences import hold
 from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike
 
+from mediation_api.database import tables as t
 from mediation_api.domain.access import Role
 from mediation_api.domain.values import ReportCategory
-from mediation_api.repository import tables as t
 
 NOBODY: Final = "00000000-0000-4000-8000-000000000000"
 REPORT: Final[dict[str, object]] = {

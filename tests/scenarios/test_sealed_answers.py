@@ -22,9 +22,9 @@ from tests.build import Answer, Caller, Office, Story
 from tests.conftest import RolledBackDatabase
 from tests.scenarios.conftest import Begun, Fork, once
 
+from mediation_api.database.tables import consents
 from mediation_api.domain.access import ACCESS, Role
-from mediation_api.repository.tables import consents
-from mediation_api.routers.retries import entity_tag
+from mediation_api.http.idempotency import entity_tag
 
 Turn: TypeAlias = Callable[[Story], Awaitable[object]]
 

@@ -1,7 +1,8 @@
 """The first wall by itself: every scenario holds with the row policies of PostgreSQL off.
 
-With both walls up, what one of them lets through the other keeps out, and no test tells. tests/repository/test_wall.py
-takes the first wall away; this takes the second. Part of `make security`; CI runs the scenarios in this way as well.
+With both walls up, what one of them lets through the other keeps out, and no test tells.
+tests/database/test_row_security.py takes the first wall away; this takes the second. Part of `make security`; CI runs
+the scenarios in this way as well.
 """
 
 import os

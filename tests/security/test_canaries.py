@@ -23,13 +23,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from tests.build import Office, Story
 from tests.conftest import SERVER_VARIABLE, Run
-from tests.repository.dumping import dump, seal_nothing, sealed_words, told
+from tests.database.dumping import dump, seal_nothing, sealed_words, told
 
+from mediation_api.cli.audit import export
+from mediation_api.database.engine import Database
 from mediation_api.domain.access import Role
-from mediation_api.outreach.audit import export
+from mediation_api.http import problems
 from mediation_api.repository.complaints import Complaints
-from mediation_api.repository.database import Database
-from mediation_api.routers import problems
 from mediation_api.settings import Settings
 
 NARRATIVE = "He laughed at my cane."

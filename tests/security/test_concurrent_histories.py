@@ -26,7 +26,7 @@ from tests.security.linearizability import Operation, violation
 from tests.security.register import MEDIATOR, SESSIONS, SIDES, Ask, Fact, Paper, Register, Told, step
 
 from mediation_api.domain.access import Reach
-from mediation_api.repository.board import Board
+from mediation_api.repository.case_queries import Board
 
 WHOLE: Final = os.environ.get("HISTORIES") == "whole"
 PARTS: Final = 2 if WHOLE else 1

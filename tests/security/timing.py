@@ -26,12 +26,12 @@ from sqlalchemy import RowMapping, text
 from tests.build import Office, Story
 from tests.conftest import Clock, application, calling
 
+from mediation_api.database.engine import Database
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import Reach
 from mediation_api.domain.access_codes import ENTROPY_BYTES, AccessCode, from_entropy, parse
-from mediation_api.repository.board import Board
+from mediation_api.repository.case_queries import Board
 from mediation_api.repository.cases import Cases
-from mediation_api.repository.database import Database
 from mediation_api.settings import Settings
 
 Ask: TypeAlias = Callable[[], Awaitable[httpx.Response]]

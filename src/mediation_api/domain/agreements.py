@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from mediation_api.domain import facts, parts, sessions
+from mediation_api.domain import events, parts, sessions
 from mediation_api.domain.errors import (
     AgreementReached,
     AgreementSuperseded,
@@ -25,7 +25,7 @@ from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.facts import Facts
+    from mediation_api.domain.events import Facts
     from mediation_api.domain.texts import Text
 
 MADE_IN = {
@@ -70,7 +70,7 @@ def make(case: "Case", kind: AgreementKind, text: "Text", *, terms_confidential:
     ):
         raise AgreementReached
     return (
-        facts.AgreementMade(
+        events.AgreementMade(
             agreement_id=agreement_id,
             agreement_kind=kind,
             number=1 + max((a.number for a in case.agreements if a.kind is kind), default=0),
@@ -126,7 +126,7 @@ def sign(
     if signer in agreement.signed_by:
         raise AlreadySigned
     return (
-        facts.AgreementSigned(
+        events.AgreementSigned(
             signature_id=signature_id,
             agreement_id=agreement_id,
             sha256=sha256,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from mediation_api.domain import facts, target
+from mediation_api.domain import events, target
 from mediation_api.domain.access import Actor
 from mediation_api.domain.authority import require_other_than
 from mediation_api.domain.errors import (
@@ -28,7 +28,7 @@ from mediation_api.domain.values import AssignmentState, CancelReason, ConflictK
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.facts import Facts
+    from mediation_api.domain.events import Facts
     from mediation_api.domain.policy import Policy
 
 
@@ -105,11 +105,11 @@ def propose(
     ):
         raise MediatorConflicted
     released = (
-        facts.AssignmentReleased(assignment_id=a.assignment_id)
+        events.AssignmentReleased(assignment_id=a.assignment_id)
         for a in case.assignments
         if a.state is AssignmentState.PROPOSED
     )
-    proposed = facts.MediatorProposed(
+    proposed = events.MediatorProposed(
         assignment_id=assignment_id,
         mediator_id=mediator.mediator_id,
         answer_due_on=target.add_working_days(
@@ -127,14 +127,14 @@ def accept(case: "Case", assignment_id: UUID, conflicts: frozenset[ConflictKind]
     """
     _require_proposed(case, assignment_id)
     if conflicts:
-        return (facts.ConflictDeclared(assignment_id=assignment_id, conflicts=tuple(sorted(conflicts))),)
-    return (facts.AssignmentAccepted(assignment_id=assignment_id),)
+        return (events.ConflictDeclared(assignment_id=assignment_id, conflicts=tuple(sorted(conflicts))),)
+    return (events.AssignmentAccepted(assignment_id=assignment_id),)
 
 
 def decline(case: "Case", assignment_id: UUID) -> "Facts":
     """Decline a proposal; no reason is asked for. Raises StateConflict: it was answered or released before."""
     _require_proposed(case, assignment_id)
-    return (facts.AssignmentDeclined(assignment_id=assignment_id),)
+    return (events.AssignmentDeclined(assignment_id=assignment_id),)
 
 
 def recuse(case: "Case", assignment_id: UUID, *, by: Actor) -> "Facts":
@@ -149,12 +149,12 @@ def recuse(case: "Case", assignment_id: UUID, *, by: Actor) -> "Facts":
     require_other_than(assignment.subject, by=by)
     if assignment.state is not AssignmentState.ACCEPTED or case.state is State.CONCLUDED:
         raise StateConflict
-    recused = facts.MediatorRecused(assignment_id=assignment_id)
+    recused = events.MediatorRecused(assignment_id=assignment_id)
     live = case.live_session
     if live is None:
         return (recused,)
     if live.state is SessionState.IN_PROGRESS:
-        adjourned = facts.SessionAdjourned(session_id=live.session_id)
+        adjourned = events.SessionAdjourned(session_id=live.session_id)
         return (recused, adjourned, case.moved(case.after_session(Event.SESSION_ADJOURNED)))
     return (
         recused,
@@ -175,7 +175,7 @@ def attest_notes_destroyed(case: "Case", assignment_id: UUID) -> "Facts":
         raise StateConflict
     if assignment.notes_destroyed:
         raise AlreadyAttested
-    return (facts.NotesDestroyed(assignment_id=assignment_id),)
+    return (events.NotesDestroyed(assignment_id=assignment_id),)
 
 
 def _require_proposed(case: "Case", assignment_id: UUID) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
-from mediation_api.domain import facts, lifecycle, parts, screening, target
+from mediation_api.domain import events, lifecycle, parts, screening, target
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.agreements import Agreement
 from mediation_api.domain.assignments import Assignment
@@ -35,7 +35,7 @@ from mediation_api.domain.errors import (
     SessionInProgress,
     StateConflict,
 )
-from mediation_api.domain.facts import Facts
+from mediation_api.domain.events import Facts
 from mediation_api.domain.lifecycle import Event, State
 from mediation_api.domain.participants import Approval, Attendee, Participant
 from mediation_api.domain.parts import Part
@@ -139,9 +139,9 @@ class Case:
         if self.state is State.IN_SESSION:
             raise SessionInProgress
 
-    def moved(self, event: Event) -> facts.StateMoved:
+    def moved(self, event: Event) -> events.StateMoved:
         """The move that the table gives for `event`; it raises what `lifecycle.target_of` raises."""
-        return facts.StateMoved(event=event, source=self.state, target=lifecycle.target_of(self.state, event))
+        return events.StateMoved(event=event, source=self.state, target=lifecycle.target_of(self.state, event))
 
     # ── screening and approval ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -180,7 +180,7 @@ class Case:
             screening.Outcome.NEEDS_REVIEW: None,
         }[found.outcome]
         eligible = decided if override is None else override
-        screened = facts.CaseScreened(
+        screened = events.CaseScreened(
             screening_id=screening_id,
             screening=found,
             eligible=eligible,
@@ -222,7 +222,7 @@ class Case:
         """
         given.require_fit(approver, by=by, today=today)
         self.require_open()
-        recorded = facts.ApprovalRecorded(
+        recorded = events.ApprovalRecorded(
             approval_id=approval_id,
             approver=approver,
             approved=approved,
@@ -277,7 +277,7 @@ class Case:
         if party.standing is Standing.WAITING:
             raise NotAsked
         return (
-            facts.GuardianConsented(
+            events.GuardianConsented(
                 guardian_consent_id=guardian_consent_id,
                 party_id=party_id,
                 disclosure_sha256=disclosure.sha256,
@@ -312,7 +312,7 @@ class Case:
         guardian_consent_id = party.guardian_consent_id if agrees and party.minor else None
         if agrees and party.minor and not (party.guardian_on_file and guardian_consent_id):
             raise GuardianMissing
-        given = facts.ConsentGiven(
+        given = events.ConsentGiven(
             consent_id=consent_id,
             party_id=party_id,
             decision=decision,
@@ -342,7 +342,7 @@ class Case:
             return ()
         if channel is Channel.SESSION and self.state is not State.IN_SESSION:
             raise NotInSession
-        left = facts.PartyWithdrew(withdrawal_id=withdrawal_id, party_id=party_id, channel=channel)
+        left = events.PartyWithdrew(withdrawal_id=withdrawal_id, party_id=party_id, channel=channel)
         if not party.takes_part:
             return (left,)
         self.require_open()
@@ -371,7 +371,7 @@ class Case:
             require_unreachable(self, concerned, policy)
         if party_id is None:
             return self.close(Event.SIDE_LAPSED, lapse_reason=reason)
-        lapsed = facts.PartyLapsed(party_id=party_id, reason=reason)
+        lapsed = events.PartyLapsed(party_id=party_id, reason=reason)
         changed = replace(concerned[0], standing=Standing.LAPSED)
         return (lapsed, *self._after(changed, Event.SIDE_LAPSED, lapse_reason=reason))
 
@@ -387,14 +387,14 @@ class Case:
             return ()
         others = {p.party_id for p in self.participants if p.side is not side and p.takes_part}
         pairs = ((party_id, each) if side is Side.COMPLAINANT else (each, party_id) for each in sorted(others))
-        joined: Facts = (facts.PartyJoined(party_id=party_id, side=side), *parts.opened(pairs))
+        joined: Facts = (events.PartyJoined(party_id=party_id, side=side), *parts.opened(pairs))
         newcomer = Participant(party_id=party_id, side=side)
         event = Event.COMPLAINANT_ADDED if side is Side.COMPLAINANT else Event.OFFICER_ADDED
         self._require_state(State.SCREENING, State.CONFIRMING, State.ASKING, State.READY, State.SCHEDULED)
         if self.state is State.SCREENING or (side is Side.OFFICER and self.state is State.CONFIRMING):
             return joined
         if self.state is State.CONFIRMING or (side is Side.OFFICER and self.state is State.ASKING):
-            return (*joined, facts.PartyAsked(party_id=party_id))
+            return (*joined, events.PartyAsked(party_id=party_id))
         move = self.moved(event)
         return (
             *joined,
@@ -407,7 +407,7 @@ class Case:
     def coordinate(self, coordinator: str) -> Facts:
         """Say who runs the case: the subject of that person's token."""
         self.require_open()
-        return (facts.CoordinatorAssigned(coordinator=coordinator),)
+        return (events.CoordinatorAssigned(coordinator=coordinator),)
 
     def pause(self, pause: target.Pause, *, pause_id: UUID, policy: Policy) -> Facts:
         """Note why the target cannot be worked on for a while. It is shown, and never moves `due_on`."""
@@ -415,7 +415,7 @@ class Case:
         if (pause.ends_on - pause.starts_on).days >= policy.pause_max_days:
             raise Invalid("/ends_on", "pause-too-long", f"A pause lasts {policy.pause_max_days} days at most.")
         return (
-            facts.TargetPaused(
+            events.TargetPaused(
                 pause_id=pause_id, reason=pause.reason, starts_on=pause.starts_on, ends_on=pause.ends_on
             ),
         )
@@ -431,10 +431,10 @@ class Case:
         live = self.live_session
         if live is not None and live.state is SessionState.IN_PROGRESS and event is not Event.ENDED_BY_MEDIATOR:
             reason = EndReason.LAPSE if event is Event.SIDE_LAPSED else EndReason.WITHDRAWAL
-            ended = (facts.SessionEnded(session_id=live.session_id, reason=reason),)
+            ended = (events.SessionEnded(session_id=live.session_id, reason=reason),)
         elif event is not Event.ENDED_BY_MEDIATOR:
             ended = self.called_off(CancelReason.CASE_CLOSED)
-        closed = facts.CaseClosed(outcome=move.target, agreement_reached=None, lapse_reason=lapse_reason)
+        closed = events.CaseClosed(outcome=move.target, agreement_reached=None, lapse_reason=lapse_reason)
         return (*parts.returned(self.parts), *ended, move, closed)
 
     def called_off(self, reason: CancelReason) -> Facts:
@@ -442,7 +442,7 @@ class Case:
         live = self.live_session
         if live is None or live.state is not SessionState.SCHEDULED:
             return ()
-        return (facts.SessionCancelled(session_id=live.session_id, reason=reason),)
+        return (events.SessionCancelled(session_id=live.session_id, reason=reason),)
 
     # ── within ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -483,13 +483,13 @@ class Case:
             return (self.moved(Event.COVERED_PARTS_RETURNED),)
         return ()
 
-    def ask(self, move: facts.StateMoved, among: Iterable[Participant]) -> Facts:
+    def ask(self, move: events.StateMoved, among: Iterable[Participant]) -> Facts:
         """The move, and whom it makes the office ask: complainants first, officers after a complainant agreed."""
         asks = {State.CONFIRMING: {Side.COMPLAINANT}, State.ASKING: {Side.OFFICER}}[move.target]
         return (
             move,
             *(
-                facts.PartyAsked(party_id=p.party_id)
+                events.PartyAsked(party_id=p.party_id)
                 for p in among
                 if p.side in asks and p.standing is Standing.WAITING
             ),

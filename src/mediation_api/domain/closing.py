@@ -5,14 +5,14 @@ It depends on the record alone: on who agreed, who signed what, and who was pres
 
 from typing import TYPE_CHECKING
 
-from mediation_api.domain import facts, parts
+from mediation_api.domain import events, parts
 from mediation_api.domain.errors import AgreementReached, ConditionsMissing, Missing
 from mediation_api.domain.lifecycle import Event
 from mediation_api.domain.values import AgreementKind, Standing
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.facts import Facts
+    from mediation_api.domain.events import Facts
     from mediation_api.domain.parts import Part
 
 
@@ -39,7 +39,7 @@ def close_as_mediated(case: "Case", *, agreement_reached: bool) -> "Facts":
     if missing:
         raise ConditionsMissing(missing)
     mediated = tuple(
-        facts.PartMediated(
+        events.PartMediated(
             complainant_id=part.complainant_id,
             officer_id=part.officer_id,
             agreement_reached=parts.is_resolved(part, case.participants, case.agreements),
@@ -52,7 +52,7 @@ def close_as_mediated(case: "Case", *, agreement_reached: bool) -> "Facts":
     if reached and not agreement_reached:
         raise AgreementReached
     rest = parts.returned(part for part in case.parts if part not in _mediated(case))
-    closed = facts.CaseClosed(outcome=move.target, agreement_reached=reached, lapse_reason=None)
+    closed = events.CaseClosed(outcome=move.target, agreement_reached=reached, lapse_reason=None)
     return (*mediated, *rest, move, closed)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from mediation_api.domain import facts, parts, reopening, screening, target
+from mediation_api.domain import events, parts, reopening, screening, target
 from mediation_api.domain.errors import (
     AttemptsExhausted,
     AttemptTooSoon,
@@ -14,7 +14,7 @@ from mediation_api.domain.errors import (
     ComplaintClosed,
     PartyLeft,
 )
-from mediation_api.domain.facts import Facts
+from mediation_api.domain.events import Facts
 from mediation_api.domain.participants import Participant
 from mediation_api.domain.parts import Pair, Part
 from mediation_api.domain.policy import Policy
@@ -67,7 +67,7 @@ class Complaint:
             opens_on = target.local_date(self.last_closed_at, policy.target) + timedelta(policy.days_between_attempts)
             if target.local_date(at, policy.target) < opens_on:
                 raise AttemptTooSoon(f"The next attempt can be made from {opens_on} on.")
-        opened = facts.CaseOpened(
+        opened = events.CaseOpened(
             case_id=case_id,
             complaint_id=self.complaint_id,
             requested_on=target.local_date(at, policy.target),
@@ -75,7 +75,7 @@ class Complaint:
         )
         pairs = self._open_pairs()
         joining = [p for p in self.parties if not pairs or any(p.party_id in pair for pair in pairs)]
-        joined = (facts.PartyJoined(party_id=p.party_id, side=p.side) for p in joining)
+        joined = (events.PartyJoined(party_id=p.party_id, side=p.side) for p in joining)
         return (opened, *joined, *parts.opened(pairs))
 
     def _open_pairs(self) -> tuple[Pair, ...]:

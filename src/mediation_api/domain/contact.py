@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from mediation_api.domain import facts
+from mediation_api.domain import events
 from mediation_api.domain.errors import (
     ConditionsMissing,
     Invalid,
@@ -27,7 +27,7 @@ from mediation_api.domain.values import AgreementKind, ContactChannel, ContactRe
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.facts import Facts
+    from mediation_api.domain.events import Facts
     from mediation_api.domain.participants import Participant
     from mediation_api.domain.policy import Policy
 
@@ -63,7 +63,7 @@ def record_attempt(
     if local_date(attempt.attempted_at, policy.target) < case.requested_on:
         raise Invalid("/attempted_at", "not-before-request", "An attempt counts from the day mediation was requested.")
     return (
-        facts.ContactAttempted(
+        events.ContactAttempted(
             attempt_id=attempt_id,
             party_id=attempt.party_id,
             channel=attempt.channel,

@@ -18,7 +18,7 @@
         └── …                   one class for each other rule, below
 
 A refusal carries a stable `code`, a sentence for a person, and never a name, a narrative or a value that was
-sent. `routers/problems.py` gives each class its HTTP status in one table.
+sent. `http/problems.py` gives each class its HTTP status in one table.
 """
 
 from collections.abc import Mapping

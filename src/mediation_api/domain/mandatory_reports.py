@@ -20,7 +20,7 @@ from uuid import UUID
 
 from mediation_api.domain.access import Actor
 from mediation_api.domain.errors import CategoryNotDisclosed, Invalid, SecondPersonRequired, StateConflict
-from mediation_api.domain.facts import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
+from mediation_api.domain.events import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
-from mediation_api.domain import facts
+from mediation_api.domain import events
 from mediation_api.domain.lifecycle import SEALED, State
 from mediation_api.domain.values import AgreementKind, Disposition, Seat, SeatRole, SessionState, Side
 
@@ -103,15 +103,15 @@ def pairs_of(parties: "Collection[Participant]") -> Iterator[Pair]:
                 yield complainant.party_id, officer.party_id
 
 
-def opened(pairs: Iterable[Pair]) -> "tuple[facts.PartOpened, ...]":
+def opened(pairs: Iterable[Pair]) -> "tuple[events.PartOpened, ...]":
     """The events that open a part for each pair."""
-    return tuple(facts.PartOpened(complainant_id=complainant, officer_id=officer) for complainant, officer in pairs)
+    return tuple(events.PartOpened(complainant_id=complainant, officer_id=officer) for complainant, officer in pairs)
 
 
-def returned(parts: Iterable[Part], party_id: UUID | None = None) -> "tuple[facts.PartReturned, ...]":
+def returned(parts: Iterable[Part], party_id: UUID | None = None) -> "tuple[events.PartReturned, ...]":
     """The events that return the open ones among `parts` to investigation; with `party_id`, those of one party."""
     return tuple(
-        facts.PartReturned(complainant_id=part.complainant_id, officer_id=part.officer_id)
+        events.PartReturned(complainant_id=part.complainant_id, officer_id=part.officer_id)
         for part in parts
         if part.is_open and (party_id is None or part.concerns(party_id))
     )

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from mediation_api.domain import facts
+from mediation_api.domain import events
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.errors import IdentityFixed, IdentityNotBound, Invalid, PartMediated, PartyRemoved
-from mediation_api.domain.facts import Facts
+from mediation_api.domain.events import Facts
 from mediation_api.domain.participants import Participant
 from mediation_api.domain.values import NameCorrection, RemovalReason, Side, Standing, VoidReason
 
@@ -74,7 +74,7 @@ class Party:
             voids=self._voids(changes, another_guardian=guardian and name_correction is None),
         )
 
-    def remove(self, reason: RemovalReason) -> facts.PartyRemoved:
+    def remove(self, reason: RemovalReason) -> events.PartyRemoved:
         """Remove the wrong party.
 
         Raises:
@@ -84,9 +84,9 @@ class Party:
         self.require_not_removed()
         if self.mediated:
             raise PartMediated
-        return facts.PartyRemoved(party_id=self.party_id, side=self.side, reason=reason)
+        return events.PartyRemoved(party_id=self.party_id, side=self.side, reason=reason)
 
-    def release_identity(self) -> facts.IdentityReleased:
+    def release_identity(self) -> events.IdentityReleased:
         """Release the token subject that an answer bound, as when an officer has a new account.
 
         Raises:
@@ -96,7 +96,7 @@ class Party:
         self.require_not_removed()
         if not self.identity_bound:
             raise IdentityNotBound
-        return facts.IdentityReleased(party_id=self.party_id)
+        return events.IdentityReleased(party_id=self.party_id)
 
     def require_not_removed(self) -> None:
         """Raises PartyRemoved."""
@@ -123,7 +123,7 @@ def bind(party: Participant, happened: Facts, by: Actor) -> Facts:
     """
     if not happened or by.role is not Role.OFFICER or party.identity_bound or party.standing is Standing.REMOVED:
         return ()
-    return (facts.IdentityBound(party_id=party.party_id),)
+    return (events.IdentityBound(party_id=party.party_id),)
 
 
 def _folded(number: object) -> str | None:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from mediation_api.domain.access_anomalies import Usual
 from mediation_api.domain.target import TargetPolicy
-from mediation_api.domain.unusual_readings import Usual
 from mediation_api.domain.values import Approver, ReportCategory, Side
 
 

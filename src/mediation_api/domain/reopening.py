@@ -12,18 +12,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from mediation_api.domain import facts, parts
+from mediation_api.domain import events, parts
 from mediation_api.domain.errors import AgreementReached
 from mediation_api.domain.lifecycle import Event, State
 from mediation_api.domain.values import CancelReason, Side, Standing, VoidReason
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.facts import Facts
+    from mediation_api.domain.events import Facts
     from mediation_api.domain.participants import Participant
 
 
-def remove(case: "Case", removed: facts.PartyRemoved) -> "Facts":
+def remove(case: "Case", removed: events.PartyRemoved) -> "Facts":
     """Take a party that was removed from the complaint out of its open case; a closed case stays as it is.
 
     Raises:
@@ -77,10 +77,10 @@ def void(case: "Case", party_ids: Collection[UUID], reason: VoidReason) -> "Fact
     asked = {State.CONFIRMING: Side.COMPLAINANT, State.ASKING: Side.OFFICER}[state]
     return (
         *voided,
-        *(facts.AgreementSuperseded(agreement_id=a.agreement_id) for a in case.agreements if not a.superseded),
+        *(events.AgreementSuperseded(agreement_id=a.agreement_id) for a in case.agreements if not a.superseded),
         *case.called_off(CancelReason.CONSENT_VOIDED),
         *((reopened,) if reopened else ()),
-        *(facts.PartyAsked(party_id=p.party_id) for p in agreed if p.side is asked),
+        *(events.PartyAsked(party_id=p.party_id) for p in agreed if p.side is asked),
     )
 
 
@@ -88,20 +88,20 @@ def outdate_screening(case: "Case", changed: tuple[str, ...]) -> "Facts":
     """Note that something became known after screening that screening looks at; `changed` names the answers."""
     if not changed or not case.state.is_open or case.state is State.SCREENING or case.screening_outdated:
         return ()
-    return (facts.ScreeningOutdated(changed=changed),)
+    return (events.ScreeningOutdated(changed=changed),)
 
 
 def _voided(party: "Participant", reason: VoidReason) -> "Facts":
     if party.consent_id is None:
         raise ValueError("a party agreed without a consent")
-    return (facts.ConsentVoided(party_id=party.party_id, consent_id=party.consent_id, reason=reason),)
+    return (events.ConsentVoided(party_id=party.party_id, consent_id=party.consent_id, reason=reason),)
 
 
 def _guardian_voided(party: "Participant", reason: VoidReason) -> "Facts":
     if party.guardian_consent_id is None:
         return ()
     return (
-        facts.GuardianConsentVoided(
+        events.GuardianConsentVoided(
             party_id=party.party_id, guardian_consent_id=party.guardian_consent_id, reason=reason
         ),
     )
@@ -119,7 +119,7 @@ def _gate_after_removal(case: "Case") -> "Facts":
     return case.next_steps()
 
 
-def _reopened(case: "Case", sides: Collection[Side]) -> facts.StateMoved | None:
+def _reopened(case: "Case", sides: Collection[Side]) -> events.StateMoved | None:
     """The move back to the first of these sides; None where the case has not come past it."""
     if Side.COMPLAINANT in sides and case.state not in {State.SCREENING, State.CONFIRMING}:
         return case.moved(Event.COMPLAINANTS_REOPENED)

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from mediation_api.domain.access import Actor
 from mediation_api.domain.errors import DataErased, SecondPersonRequired, StateConflict, UnderLegalHold
-from mediation_api.domain.facts import DataPurged, ErasureApproved, ErasureRefused, HoldLifted
+from mediation_api.domain.events import DataPurged, ErasureApproved, ErasureRefused, HoldLifted
 from mediation_api.domain.values import DataKind, ErasureRefusal, ErasureState, PurgeReason
 
 

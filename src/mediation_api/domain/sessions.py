@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from mediation_api.domain import facts
+from mediation_api.domain import events
 from mediation_api.domain.errors import (
     ConditionsMissing,
     InterpreterUnsuitable,
@@ -39,7 +39,7 @@ from mediation_api.domain.values import (
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.facts import Facts
+    from mediation_api.domain.events import Facts
     from mediation_api.domain.participants import Attendee, Participant
     from mediation_api.domain.policy import Policy
 
@@ -168,7 +168,7 @@ def add_attendee(
         if not qualified or relation is not InterpreterRelation.NONE:
             raise InterpreterUnsuitable
     return (
-        facts.AttendeeAdded(
+        events.AttendeeAdded(
             attendee_id=attendee_id, role=role, name=name, language=language, for_party_id=for_party_id
         ),
     )
@@ -179,7 +179,7 @@ def confirm_attendee(case: "Case", attendee_id: UUID) -> "Facts":
     case.require_open()
     for each in case.attendees:
         if each.attendee_id == attendee_id:
-            return () if each.confirmed else (facts.AttendeeConfirmed(attendee_id=attendee_id),)
+            return () if each.confirmed else (events.AttendeeConfirmed(attendee_id=attendee_id),)
     raise NotFound
 
 
@@ -297,7 +297,7 @@ def schedule(case: "Case", booking: Booking, *, session_id: UUID, at: datetime, 
         raise ConditionsMissing(missing)
     if case.state is State.CONCLUDED and case.covered_parts == case.open_parts:
         raise StateConflict
-    scheduled = facts.SessionScheduled(
+    scheduled = events.SessionScheduled(
         session_id=session_id,
         mediator_id=case.mediator.mediator_id,
         starts_at=booking.starts_at,
@@ -317,7 +317,7 @@ def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime
     if case.mediator is None:
         raise StateConflict
     return (
-        facts.SessionRescheduled(
+        events.SessionRescheduled(
             session_id=session_id,
             mediator_id=case.mediator.mediator_id,
             starts_at=booking.starts_at,
@@ -356,7 +356,7 @@ def start(
     agreement = case.agreement(AgreementKind.CONFIDENTIALITY)
     if missing or agreement is None:
         raise ConditionsMissing(missing)
-    started = facts.SessionStarted(
+    started = events.SessionStarted(
         session_id=session_id,
         agreement_id=agreement.agreement_id,
         present=tuple(sorted(expected - absent)),
@@ -368,7 +368,7 @@ def start(
 def adjourn(case: "Case", session_id: UUID) -> "Facts":
     """Break off a session that will go on another day; the case waits for the next one to be scheduled."""
     _session(case, session_id, SessionState.IN_PROGRESS)
-    return (facts.SessionAdjourned(session_id=session_id), case.moved(case.after_session(Event.SESSION_ADJOURNED)))
+    return (events.SessionAdjourned(session_id=session_id), case.moved(case.after_session(Event.SESSION_ADJOURNED)))
 
 
 def complete(case: "Case", session_id: UUID) -> "Facts":
@@ -380,13 +380,13 @@ def complete(case: "Case", session_id: UUID) -> "Facts":
     move = case.moved(Event.SESSION_COMPLETED)
     completed = tuple(replace(s, state=SessionState.COMPLETED) if s is held else s for s in case.sessions)
     after = replace(case, state=move.target, sessions=completed)
-    return (facts.SessionCompleted(session_id=session_id), move, *after.next_steps())
+    return (events.SessionCompleted(session_id=session_id), move, *after.next_steps())
 
 
 def end(case: "Case", session_id: UUID) -> "Facts":
     """End the mediation as the mediator: of threats, abuse, incivility or anything else only this code is kept."""
     _session(case, session_id, SessionState.SCHEDULED, SessionState.IN_PROGRESS)
-    ended = facts.SessionEnded(session_id=session_id, reason=EndReason.ENDED_BY_MEDIATOR)
+    ended = events.SessionEnded(session_id=session_id, reason=EndReason.ENDED_BY_MEDIATOR)
     return (ended, *case.close(Event.ENDED_BY_MEDIATOR))
 
 
@@ -403,7 +403,7 @@ def record_absence(
         raise NotFound
     if at < session.starts_at:
         raise StateConflict
-    absent = facts.AbsenceRecorded(absence_id=absence_id, session_id=session_id, party_id=party_id, excused=excused)
+    absent = events.AbsenceRecorded(absence_id=absence_id, session_id=session_id, party_id=party_id, excused=excused)
     if session.state is SessionState.MISSED:
         return (absent,)
     return (absent, case.moved(case.after_session(Event.SESSION_CALLED_OFF)))

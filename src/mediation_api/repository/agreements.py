@@ -7,14 +7,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, Uuid, and_, bindparam, case, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.database import tables as t
+from mediation_api.database.access_logging import open_case, recorded
+from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, own_participation, sees_case, takes_part
+from mediation_api.database.data_keys import opened
+from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.values import Seat, SeatRole
-from mediation_api.repository import tables as t
-from mediation_api.repository.data_keys import opened
-from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation, sees_case, takes_part
-from mediation_api.repository.recording import open_case, recorded
 
 
 class Agreements:

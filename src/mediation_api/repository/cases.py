@@ -36,19 +36,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain.access import Actor, Reach, Relation, Role
-from mediation_api.domain.case import Case
-from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound, OfficerTaken
-from mediation_api.domain.facts import Fact, Facts, GuardianConsentVoided
-from mediation_api.domain.lifecycle import OPEN
-from mediation_api.repository import tables
-from mediation_api.repository.agreements import case_of_agreement
-from mediation_api.repository.batching import Change, together
-from mediation_api.repository.data_keys import OF_CASE, data_key
-from mediation_api.repository.effects import TELLING, case_columns, effects, row_of, version_after
-from mediation_api.repository.locking import lock_row
-from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.reach import (
+from mediation_api.database import tables
+from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_scope import (
     WANTED,
     Kind,
     asking,
@@ -59,9 +49,19 @@ from mediation_api.repository.reach import (
     own_participation,
     sees_case,
 )
-from mediation_api.repository.recording import recorded
-from mediation_api.repository.sealing import DataKey, WrappedKey, keyring
-from mediation_api.repository.wall import enter
+from mediation_api.database.batching import Change, together
+from mediation_api.database.data_keys import OF_CASE, data_key
+from mediation_api.database.encryption import DataKey, WrappedKey, keyring
+from mediation_api.database.locking import lock_row
+from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.row_security import enter
+from mediation_api.domain.access import Actor, Reach, Relation, Role
+from mediation_api.domain.case import Case
+from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound, OfficerTaken
+from mediation_api.domain.events import Fact, Facts, GuardianConsentVoided
+from mediation_api.domain.lifecycle import OPEN
+from mediation_api.repository.agreements import case_of_agreement
+from mediation_api.repository.effects import TELLING, case_columns, effects, row_of, version_after
 
 _CASE = TypeAdapter(Case)
 """Reads the row, and the children that PostgreSQL nested in it, into the domain's dataclasses."""

@@ -30,24 +30,9 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain import facts
-from mediation_api.domain.access import Actor, Reach, Relation
-from mediation_api.domain.complaint import Account, Complaint
-from mediation_api.domain.errors import ExternalReferenceTaken, NotFound
-from mediation_api.domain.lifecycle import OPEN, State
-from mediation_api.domain.screening import LEARNT, IntakeFacts
-from mediation_api.domain.target import Pace, TargetPolicy
-from mediation_api.domain.values import Channel, Disposition, Side
-from mediation_api.repository import tables
-from mediation_api.repository.board import has_pace, paces
-from mediation_api.repository.cases import constraint_of, write_facts
-from mediation_api.repository.data_keys import data_key, new_data_key, opened_columns
-from mediation_api.repository.locking import lock_reached
-from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.on_file import columns_of, read
-from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
-from mediation_api.repository.parts import PART_ORDER, own_parts_of_complaint, parts_of_complaint
-from mediation_api.repository.reach import (
+from mediation_api.database import tables
+from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_scope import (
     GONE,
     WANTED,
     Kind,
@@ -58,7 +43,22 @@ from mediation_api.repository.reach import (
     sees_case,
     sees_complaint,
 )
-from mediation_api.repository.recording import recorded
+from mediation_api.database.data_keys import data_key, new_data_key, opened_columns
+from mediation_api.database.locking import lock_reached
+from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
+from mediation_api.domain import events
+from mediation_api.domain.access import Actor, Reach, Relation
+from mediation_api.domain.complaint import Account, Complaint
+from mediation_api.domain.errors import ExternalReferenceTaken, NotFound
+from mediation_api.domain.lifecycle import OPEN, State
+from mediation_api.domain.screening import LEARNT, IntakeFacts
+from mediation_api.domain.target import Pace, TargetPolicy
+from mediation_api.domain.values import Channel, Disposition, Side
+from mediation_api.repository.case_queries import has_pace, paces
+from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.on_file import columns_of, read
+from mediation_api.repository.parts import PART_ORDER, own_parts_of_complaint, parts_of_complaint
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -119,7 +119,7 @@ class Complaints:
                     by_role=by.role,
                     by=by.subject,
                 )
-                .returning(tables.complaints.c.reference, *columns_of(facts.ComplaintOnFile, tables.complaints))
+                .returning(tables.complaints.c.reference, *columns_of(events.ComplaintOnFile, tables.complaints))
                 .add_cte(key_written)
             )
         except IntegrityError as error:
@@ -128,12 +128,12 @@ class Complaints:
             raise
         row = written.mappings().one()
         external = values.get("external_reference")
-        fact = facts.ComplaintFiled(
+        fact = events.ComplaintFiled(
             reference=row["reference"],
             external_reference=None if external is None else str(external),
             channel=Channel(str(values["channel"])),
             interested_in_mediation=values["interested_in_mediation"] is True,
-            on_file=read(facts.ComplaintOnFile, row),
+            on_file=read(events.ComplaintOnFile, row),
         )
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
         return fact.reference
@@ -146,10 +146,10 @@ class Complaints:
             complaints.update()
             .where(complaints.c.id == complaint_id)
             .values(key.sealed_changes(complaints, complaint_id, changes))
-            .returning(*columns_of(facts.ComplaintOnFile, complaints))
+            .returning(*columns_of(events.ComplaintOnFile, complaints))
         )
-        on_file = read(facts.ComplaintOnFile, corrected.mappings().one())
-        fact = facts.ComplaintCorrected(changed=tuple(sorted(changes)), on_file=on_file)
+        on_file = read(events.ComplaintOnFile, corrected.mappings().one())
+        fact = events.ComplaintCorrected(changed=tuple(sorted(changes)), on_file=on_file)
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
 
     async def account(self, complaint_id: UUID) -> Account:

@@ -12,9 +12,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Executable, String, Table, Update, Uuid, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import TSTZRANGE, Range, insert
 
-from mediation_api.domain import facts
+from mediation_api.database import tables
+from mediation_api.database.encryption import DataKey
+from mediation_api.database.nesting import AnyColumn
+from mediation_api.domain import events
 from mediation_api.domain.access import Actor
-from mediation_api.domain.facts import CaseFact, Facts
+from mediation_api.domain.events import CaseFact, Facts
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.values import (
     AssignmentState,
@@ -26,18 +29,15 @@ from mediation_api.domain.values import (
     Standing,
     VoidReason,
 )
-from mediation_api.repository import tables
-from mediation_api.repository.nesting import AnyColumn
-from mediation_api.repository.sealing import DataKey
 
 TELLING: Final = (
-    facts.CaseScreened,
-    facts.ApprovalRecorded,
-    facts.AttendeeAdded,
-    facts.SessionScheduled,
-    facts.SessionRescheduled,
-    facts.AgreementMade,
-    facts.AgreementSigned,
+    events.CaseScreened,
+    events.ApprovalRecorded,
+    events.AttendeeAdded,
+    events.SessionScheduled,
+    events.SessionRescheduled,
+    events.AgreementMade,
+    events.AgreementSigned,
 )
 """The facts that come with something to seal: a reason, a name, a place, a text."""
 
@@ -50,9 +50,9 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
     row = {"case_id": case_id, **said}
     version = version_after(literal(case_id, Uuid))
     match fact:
-        case facts.CaseOpened():
+        case events.CaseOpened():
             yield _open(fact, at)
-        case facts.PartyJoined():
+        case events.PartyJoined():
             yield insert(tables.participants).values(
                 case_id=case_id,
                 party_id=fact.party_id,
@@ -61,10 +61,10 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 joined_at=at,
                 joined_version=version,
             )
-        case facts.PartyAsked():
+        case events.PartyAsked():
             asked_at = func.coalesce(tables.participants.c.asked_at, at)
             yield _participant(case_id, fact.party_id).values(standing=Standing.ASKED, asked_at=asked_at)
-        case facts.GuardianConsented():
+        case events.GuardianConsented():
             yield _shown(fact)
             yield insert(tables.guardian_consents).values(
                 **row,
@@ -73,32 +73,32 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 disclosure_sha256=fact.disclosure_sha256,
                 channel=fact.channel,
             )
-        case facts.ConsentGiven():
+        case events.ConsentGiven():
             yield from _consent(fact, case_id, said, version)
-        case facts.ConsentVoided():
+        case events.ConsentVoided():
             yield insert(tables.voided_consents).values(
                 **row, consent_id=fact.consent_id, party_id=fact.party_id, reason=fact.reason
             )
             if fact.reason is not VoidReason.PARTY_REMOVED:
                 yield _participant(case_id, fact.party_id).values(standing=Standing.WAITING)
-        case facts.GuardianConsentVoided():
+        case events.GuardianConsentVoided():
             pass  # it no longer stands because this event says so: `repository/cases.py`
-        case facts.PartyRemoved():
+        case events.PartyRemoved():
             yield from removal(fact, at)
             yield _left(case_id, fact.party_id, Standing.REMOVED, at, version)
             yield _released(tables.session_officers.c.party_id == fact.party_id)
-        case facts.IdentityBound():
+        case events.IdentityBound():
             yield tables.parties.update().where(tables.parties.c.id == fact.party_id).values(bound_subject=by.subject)
-        case facts.PartyWithdrew():
+        case events.PartyWithdrew():
             yield insert(tables.withdrawals).values(
                 **row, id=fact.withdrawal_id, party_id=fact.party_id, channel=fact.channel
             )
             yield _left(case_id, fact.party_id, Standing.WITHDRAWN, at, version)
             yield _released(tables.session_officers.c.party_id == fact.party_id)
-        case facts.PartyLapsed():
+        case events.PartyLapsed():
             yield _left(case_id, fact.party_id, Standing.LAPSED, at, version)
             yield _released(tables.session_officers.c.party_id == fact.party_id)
-        case facts.ContactAttempted():
+        case events.ContactAttempted():
             yield insert(tables.contact_attempts).values(
                 **row,
                 id=fact.attempt_id,
@@ -107,7 +107,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 result=fact.result,
                 attempted_at=fact.attempted_at,
             )
-        case facts.PartOpened():
+        case events.PartOpened():
             yield insert(tables.parts).values(
                 case_id=case_id,
                 complainant_id=fact.complainant_id,
@@ -115,14 +115,14 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 disposition=Disposition.IN_MEDIATION,
                 removed=False,
             )
-        case facts.PartReturned():
+        case events.PartReturned():
             yield _part(case_id, fact).values(disposition=Disposition.RETURNED_TO_INVESTIGATION)
-        case facts.PartMediated():
+        case events.PartMediated():
             mediated = {"disposition": Disposition.CLOSED_MEDIATED, "agreement_reached": fact.agreement_reached}
             yield _part(case_id, fact).values(mediated)
-        case facts.CoordinatorAssigned() | facts.StateMoved() | facts.CaseClosed() | facts.ScreeningOutdated():
+        case events.CoordinatorAssigned() | events.StateMoved() | events.CaseClosed() | events.ScreeningOutdated():
             pass  # the case's own row: `case_columns`
-        case facts.CaseScreened():
+        case events.CaseScreened():
             yield insert(tables.screenings).values(
                 **row,
                 id=fact.screening_id,
@@ -134,7 +134,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 version=version,
                 **_sealed(key, tables.screenings, fact.screening_id, reason=fact.reason),
             )
-        case facts.ApprovalRecorded():
+        case events.ApprovalRecorded():
             yield insert(tables.approvals).values(
                 **row,
                 id=fact.approval_id,
@@ -146,11 +146,11 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 **_sealed(key, tables.approvals, fact.approval_id, given_by=fact.given_by),
                 version=version,
             )
-        case facts.TargetPaused():
+        case events.TargetPaused():
             yield insert(tables.pauses).values(
                 **row, id=fact.pause_id, reason=fact.reason, starts_on=fact.starts_on, ends_on=fact.ends_on
             )
-        case facts.MediatorProposed():
+        case events.MediatorProposed():
             yield insert(tables.assignments).values(
                 id=fact.assignment_id,
                 case_id=case_id,
@@ -160,20 +160,20 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 conflicts=[],
                 proposed_at=at,
             )
-        case facts.AssignmentAccepted():
+        case events.AssignmentAccepted():
             yield _answered(fact.assignment_id, AssignmentState.ACCEPTED, at)
-        case facts.AssignmentDeclined():
+        case events.AssignmentDeclined():
             yield _answered(fact.assignment_id, AssignmentState.DECLINED, at)
-        case facts.AssignmentReleased():
+        case events.AssignmentReleased():
             yield _answered(fact.assignment_id, AssignmentState.RELEASED, at)
-        case facts.MediatorRecused():
+        case events.MediatorRecused():
             yield _answered(fact.assignment_id, AssignmentState.RECUSED, at)
-        case facts.ConflictDeclared():
+        case events.ConflictDeclared():
             yield _answered(fact.assignment_id, AssignmentState.CONFLICTED, at).values(conflicts=list(fact.conflicts))
-        case facts.NotesDestroyed():
+        case events.NotesDestroyed():
             assignment = tables.assignments.update().where(tables.assignments.c.id == fact.assignment_id)
             yield assignment.values(notes_destroyed_at=at)
-        case facts.AttendeeAdded():
+        case events.AttendeeAdded():
             yield insert(tables.attendees).values(
                 id=fact.attendee_id,
                 case_id=case_id,
@@ -183,9 +183,9 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 for_party_id=fact.for_party_id,
                 added_at=at,
             )
-        case facts.AttendeeConfirmed():
+        case events.AttendeeConfirmed():
             yield (tables.attendees.update().where(tables.attendees.c.id == fact.attendee_id).values(confirmed_at=at))
-        case facts.SessionScheduled():
+        case events.SessionScheduled():
             yield _mediator_lock(fact.mediator_id)
             yield _officers_lock(case_id)
             yield insert(tables.sessions).values(
@@ -200,7 +200,7 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 scheduled_at=at,
             )
             yield _book_officers(case_id, fact)
-        case facts.SessionRescheduled():
+        case events.SessionRescheduled():
             yield _mediator_lock(fact.mediator_id)
             yield _officers_lock(case_id)
             yield _session(fact.session_id).values(
@@ -214,10 +214,10 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 .where(tables.session_officers.c.session_id == fact.session_id)
                 .values(during=Range(fact.starts_at, fact.ends_at))
             )
-        case facts.SessionCancelled():
+        case events.SessionCancelled():
             yield _session(fact.session_id).values(state=SessionState.CANCELLED)
             yield _released(tables.session_officers.c.session_id == fact.session_id)
-        case facts.SessionStarted():
+        case events.SessionStarted():
             yield _session(fact.session_id).values(
                 state=SessionState.IN_PROGRESS, started_at=at, agreement_id=fact.agreement_id
             )
@@ -225,27 +225,27 @@ def effects(  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of fact
                 [_attendance(fact.session_id, seat, present=True) for seat in fact.present]
                 + [_attendance(fact.session_id, seat, present=False) for seat in fact.absent]
             )
-        case facts.SessionAdjourned():
+        case events.SessionAdjourned():
             yield _session(fact.session_id).values(state=SessionState.ADJOURNED, finished_at=at)
             yield _released(tables.session_officers.c.session_id == fact.session_id)
-        case facts.SessionCompleted():
+        case events.SessionCompleted():
             yield _session(fact.session_id).values(state=SessionState.COMPLETED, finished_at=at)
             yield _released(tables.session_officers.c.session_id == fact.session_id)
-        case facts.SessionEnded():
+        case events.SessionEnded():
             yield _session(fact.session_id).values(state=SessionState.ENDED, finished_at=at, end_reason=fact.reason)
             yield _released(tables.session_officers.c.session_id == fact.session_id)
-        case facts.AbsenceRecorded():
+        case events.AbsenceRecorded():
             yield insert(tables.absences).values(
                 **row, id=fact.absence_id, session_id=fact.session_id, party_id=fact.party_id, excused=fact.excused
             )
             yield _session(fact.session_id).values(state=SessionState.MISSED)
             yield _released(tables.session_officers.c.session_id == fact.session_id)
-        case facts.AgreementMade():
+        case events.AgreementMade():
             yield from _agreement(fact, case_id, key, at, version)
-        case facts.AgreementSuperseded():
+        case events.AgreementSuperseded():
             agreement = tables.agreements.update().where(tables.agreements.c.id == fact.agreement_id)
             yield agreement.values(superseded_at=at, superseded_version=version)
-        case facts.AgreementSigned():
+        case events.AgreementSigned():
             yield insert(tables.signatures).values(
                 **row,
                 id=fact.signature_id,
@@ -275,15 +275,15 @@ def case_columns(happened: Facts, at: datetime) -> dict[str, object]:
     columns: dict[str, object] = {}
     for fact in happened:
         match fact:
-            case facts.CoordinatorAssigned():
+            case events.CoordinatorAssigned():
                 columns["coordinator"] = fact.coordinator
-            case facts.StateMoved():
+            case events.StateMoved():
                 columns["state"] = fact.target
-            case facts.ScreeningOutdated():
+            case events.ScreeningOutdated():
                 columns["screening_outdated"] = True
-            case facts.CaseScreened() if fact.eligible is not None:
+            case events.CaseScreened() if fact.eligible is not None:
                 columns["screening_outdated"] = False
-            case facts.CaseClosed():
+            case events.CaseClosed():
                 columns |= {
                     "state": fact.outcome,
                     "closed_at": at,
@@ -296,7 +296,7 @@ def case_columns(happened: Facts, at: datetime) -> dict[str, object]:
     return columns
 
 
-def _open(fact: facts.CaseOpened, at: datetime) -> Executable:
+def _open(fact: events.CaseOpened, at: datetime) -> Executable:
     cases = tables.cases
     attempt = (
         select(func.coalesce(func.max(cases.c.attempt), literal(0)) + 1)
@@ -316,7 +316,7 @@ def _open(fact: facts.CaseOpened, at: datetime) -> Executable:
     )
 
 
-def _shown(fact: facts.ConsentGiven | facts.GuardianConsented) -> Executable:
+def _shown(fact: events.ConsentGiven | events.GuardianConsented) -> Executable:
     """What was shown is kept word for word, whatever becomes of the settings or the next version."""
     written = insert(tables.disclosures).values(
         sha256=fact.disclosure_sha256,
@@ -328,7 +328,7 @@ def _shown(fact: facts.ConsentGiven | facts.GuardianConsented) -> Executable:
 
 
 def _consent(
-    fact: facts.ConsentGiven, case_id: UUID, said: dict[str, object], version: AnyColumn
+    fact: events.ConsentGiven, case_id: UUID, said: dict[str, object], version: AnyColumn
 ) -> Iterator[Executable]:
     yield _shown(fact)
     yield insert(tables.consents).values(
@@ -352,7 +352,7 @@ def _consent(
 
 
 def _agreement(
-    fact: facts.AgreementMade, case_id: UUID, key: DataKey | None, at: datetime, version: AnyColumn
+    fact: events.AgreementMade, case_id: UUID, key: DataKey | None, at: datetime, version: AnyColumn
 ) -> Iterator[Executable]:
     agreements = tables.agreements
     yield (
@@ -394,7 +394,7 @@ def _participant(case_id: UUID, party_id: UUID) -> Update:
     return participants.update().where(participants.c.case_id == case_id, participants.c.party_id == party_id)
 
 
-def _part(case_id: UUID, fact: facts.PartReturned | facts.PartMediated) -> Update:
+def _part(case_id: UUID, fact: events.PartReturned | events.PartMediated) -> Update:
     part = tables.parts.c
     whose = (part.case_id == case_id, part.complainant_id == fact.complainant_id, part.officer_id == fact.officer_id)
     return tables.parts.update().where(*whose)
@@ -402,9 +402,9 @@ def _part(case_id: UUID, fact: facts.PartReturned | facts.PartMediated) -> Updat
 
 def row_of(fact: CaseFact) -> Hashable:
     """Which row of its table a fact changes, where that is known: a party's own, or that of a part."""
-    if isinstance(fact, facts.PartReturned | facts.PartMediated):
+    if isinstance(fact, events.PartReturned | events.PartMediated):
         return fact.complainant_id, fact.officer_id
-    if isinstance(fact, facts.PartyRemoved):
+    if isinstance(fact, events.PartyRemoved):
         return None  # it changes the parts of the party as well, which other events name by both people
     return getattr(fact, "party_id", None)
 
@@ -416,7 +416,7 @@ def _left(case_id: UUID, party_id: UUID, standing: Standing, at: datetime, versi
     return _participant(case_id, party_id).values(standing=kept, **first)
 
 
-def removal(fact: facts.PartyRemoved, at: datetime) -> Iterator[Update]:
+def removal(fact: events.PartyRemoved, at: datetime) -> Iterator[Update]:
     """What a removal changes of the party on file, whatever cases there are: it is marked, and its access code ends."""
     parties, codes = tables.parties, tables.access_codes
     yield parties.update().where(parties.c.id == fact.party_id).values(removed_at=at, removal_reason=fact.reason)
@@ -456,7 +456,7 @@ def _officers_lock(case_id: UUID) -> Executable:
     return select(func.pg_advisory_xact_lock(keys.c.key))
 
 
-def _book_officers(case_id: UUID, fact: facts.SessionScheduled) -> Executable:
+def _book_officers(case_id: UUID, fact: events.SessionScheduled) -> Executable:
     participants, parties = tables.participants, tables.parties
     during = literal(Range(fact.starts_at, fact.ends_at), TSTZRANGE)
     officers = (

@@ -9,17 +9,17 @@ from sqlalchemy import ColumnElement, RowMapping, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.database import tables as t
+from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, sees_party
+from mediation_api.database.locking import lock_row
+from mediation_api.database.nesting import AnySelect
 from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.errors import NotFound, StateConflict
-from mediation_api.domain.facts import ErasureApproved, ErasureRefused, ErasureRequested
+from mediation_api.domain.events import ErasureApproved, ErasureRefused, ErasureRequested
 from mediation_api.domain.retention import Erasure
 from mediation_api.domain.values import ErasureState
-from mediation_api.repository import tables as t
 from mediation_api.repository.cases import constraint_of, write_facts
-from mediation_api.repository.locking import lock_row
-from mediation_api.repository.nesting import AnySelect
-from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_party
-from mediation_api.repository.recording import recorded
 from mediation_api.repository.retention import erase, has_open_case, is_held
 
 

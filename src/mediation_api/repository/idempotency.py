@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
-from mediation_api.repository.tables import idempotency_keys
+from mediation_api.database.tables import idempotency_keys
 
 KEPT: Final = timedelta(hours=48)
 """How long an answer is kept at the least. The contract promises 24 hours."""

@@ -8,16 +8,16 @@ from uuid import UUID
 from sqlalchemy import RowMapping, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.database import tables as t
+from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, sees_complaint
+from mediation_api.database.locking import lock_row
+from mediation_api.database.nesting import AnySelect
 from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.errors import NotFound
-from mediation_api.domain.facts import HoldLifted, HoldPlaced
+from mediation_api.domain.events import HoldLifted, HoldPlaced
 from mediation_api.domain.retention import Hold
-from mediation_api.repository import tables as t
 from mediation_api.repository.cases import write_facts
-from mediation_api.repository.locking import lock_row
-from mediation_api.repository.nesting import AnySelect
-from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_complaint
-from mediation_api.repository.recording import recorded
 
 
 class LegalHolds:

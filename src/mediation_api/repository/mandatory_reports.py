@@ -14,20 +14,20 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Integer, RowMapping, and_, cast, extract, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.database import tables as t
+from mediation_api.database.access_logging import recorded_reports
+from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, sees_case, sees_report
+from mediation_api.database.data_keys import OF_CASE, data_key, opened, opened_columns
+from mediation_api.database.locking import lock_reached
+from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.pagination import Order, Page, Slice, read_page
 from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.errors import NotFound
-from mediation_api.domain.facts import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
+from mediation_api.domain.events import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.mandatory_reports import Contents, Report
 from mediation_api.domain.texts import disclosed_categories
 from mediation_api.domain.values import AgreementKind, Decision, ReportCategory, ReportState
-from mediation_api.repository import tables as t
 from mediation_api.repository.cases import write_facts
-from mediation_api.repository.data_keys import OF_CASE, data_key, opened, opened_columns
-from mediation_api.repository.locking import lock_reached
-from mediation_api.repository.nesting import AnyColumn, AnySelect
-from mediation_api.repository.paging import Order, Page, Slice, read_page
-from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_case, sees_report
-from mediation_api.repository.recording import recorded_reports
 
 
 class MandatoryReports:

@@ -10,7 +10,22 @@ from sqlalchemy import Boolean, RowMapping, String, Uuid, any_, bindparam, exist
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain import facts
+from mediation_api.database import tables as t
+from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_scope import (
+    WANTED,
+    Kind,
+    asking,
+    is_officer_of,
+    is_own_mediator,
+    kind_of,
+    mediates_own_case,
+)
+from mediation_api.database.data_keys import data_key, new_data_key, opened, opened_columns
+from mediation_api.database.locking import lock_row
+from mediation_api.database.nesting import AnySelect
+from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, given, read_page
+from mediation_api.domain import events
 from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.assignments import Mediator, RosterEntry
 from mediation_api.domain.errors import (
@@ -22,23 +37,8 @@ from mediation_api.domain.errors import (
     SubjectTaken,
 )
 from mediation_api.domain.values import AssignmentState
-from mediation_api.repository import tables as t
 from mediation_api.repository.cases import constraint_of, write_facts
-from mediation_api.repository.data_keys import data_key, new_data_key, opened, opened_columns
-from mediation_api.repository.locking import lock_row
-from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.on_file import columns_of, read
-from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, given, read_page
-from mediation_api.repository.reach import (
-    WANTED,
-    Kind,
-    asking,
-    is_officer_of,
-    is_own_mediator,
-    kind_of,
-    mediates_own_case,
-)
-from mediation_api.repository.recording import recorded
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -73,12 +73,12 @@ class Mediators:
         )
         try:
             added = await self._connection.execute(
-                row.returning(*columns_of(facts.MediatorOnFile, t.mediators)).add_cte(written)
+                row.returning(*columns_of(events.MediatorOnFile, t.mediators)).add_cte(written)
             )
         except IntegrityError as error:
             raise _taken(error) from None
-        on_file = read(facts.MediatorOnFile, added.mappings().one())
-        fact = facts.MediatorAdded(mediator_id=mediator_id, on_file=on_file)
+        on_file = read(events.MediatorOnFile, added.mappings().one())
+        fact = events.MediatorAdded(mediator_id=mediator_id, on_file=on_file)
         await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
 
     async def correct(self, mediator_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
@@ -94,12 +94,12 @@ class Mediators:
                 t.mediators.update()
                 .where(t.mediators.c.id == mediator_id)
                 .values(key.sealed_changes(t.mediators, mediator_id, changes))
-                .returning(*columns_of(facts.MediatorOnFile, t.mediators))
+                .returning(*columns_of(events.MediatorOnFile, t.mediators))
             )
         except IntegrityError as error:
             raise _taken(error) from None
-        on_file = read(facts.MediatorOnFile, corrected.mappings().one())
-        fact = facts.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)), on_file=on_file)
+        on_file = read(events.MediatorOnFile, corrected.mappings().one())
+        fact = events.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)), on_file=on_file)
         await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
 
     async def lock(self, mediator_id: UUID) -> RosterEntry:

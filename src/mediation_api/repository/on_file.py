@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import Column, RowMapping, Table, Text, case, func, type_coerce
 from sqlalchemy.dialects.postgresql import array
 
-from mediation_api.domain.facts import ComplaintOnFile, MediatorOnFile, PartyOnFile
-from mediation_api.repository import tables as t
-from mediation_api.repository.nesting import AnyColumn
-from mediation_api.repository.sealing import Sealed
+from mediation_api.database import tables as t
+from mediation_api.database.encryption import Sealed
+from mediation_api.database.nesting import AnyColumn
+from mediation_api.domain.events import ComplaintOnFile, MediatorOnFile, PartyOnFile
 
 OnFile = TypeVar("OnFile", ComplaintOnFile, MediatorOnFile, PartyOnFile)
 

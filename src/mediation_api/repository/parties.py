@@ -12,23 +12,23 @@ from sqlalchemy import RowMapping, exists, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain import facts
+from mediation_api.database import tables
+from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, sees_complaint, sees_party
+from mediation_api.database.data_keys import OF_PARTY, data_key, opened, opened_columns
+from mediation_api.database.locking import lock_reached
+from mediation_api.database.nesting import AnySelect
+from mediation_api.database.row_security import enter
+from mediation_api.domain import events
 from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.access_codes import AccessCode, digest, fingerprint
 from mediation_api.domain.errors import Conflict, IdentityFixed, MediatorIsParty, NotFound, PartyAlreadyListed
-from mediation_api.domain.facts import IdentityReleased, PartyRemoved
+from mediation_api.domain.events import IdentityReleased, PartyRemoved
 from mediation_api.domain.party import Party
 from mediation_api.domain.values import Disposition, NameCorrection, Side
-from mediation_api.repository import tables
 from mediation_api.repository.cases import constraint_of, write_facts
-from mediation_api.repository.data_keys import OF_PARTY, data_key, opened, opened_columns
 from mediation_api.repository.effects import removal
-from mediation_api.repository.locking import lock_reached
-from mediation_api.repository.nesting import AnySelect
 from mediation_api.repository.on_file import columns_of, read
-from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_complaint, sees_party
-from mediation_api.repository.recording import recorded
-from mediation_api.repository.wall import enter
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -61,14 +61,14 @@ class Parties:
         rows = [key.sealed_row(tables.parties, UUID(str(party["id"])), {**party, **of_complaint}) for party in parties]
         try:
             written = await self._connection.execute(
-                insert(tables.parties).returning(tables.parties.c.id, *columns_of(facts.PartyOnFile, tables.parties)),
+                insert(tables.parties).returning(tables.parties.c.id, *columns_of(events.PartyOnFile, tables.parties)),
                 rows,
             )
         except IntegrityError as error:
             raise _listed_twice(error) from None
-        on_file = {row["id"]: read(facts.PartyOnFile, row) for row in written.mappings()}
+        on_file = {row["id"]: read(events.PartyOnFile, row) for row in written.mappings()}
         added = [
-            facts.PartyAdded(party_id=party_id, side=Side(str(party["side"])), on_file=on_file[party_id])
+            events.PartyAdded(party_id=party_id, side=Side(str(party["side"])), on_file=on_file[party_id])
             for party in parties
             for party_id in (UUID(str(party["id"])),)
         ]
@@ -92,14 +92,14 @@ class Parties:
                 parties.update()
                 .where(parties.c.id == party_id)
                 .values(key.sealed_changes(parties, party_id, changes))
-                .returning(parties.c.complaint_id, *columns_of(facts.PartyOnFile, parties))
+                .returning(parties.c.complaint_id, *columns_of(events.PartyOnFile, parties))
             )
         except IntegrityError as error:
             raise _listed_twice(error) from None
         row = corrected.mappings().one()
-        on_file = read(facts.PartyOnFile, row)
-        fact = facts.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)), on_file=on_file)
-        names = () if name_correction is None else (facts.NameCorrected(party_id=party_id, reason=name_correction),)
+        on_file = read(events.PartyOnFile, row)
+        fact = events.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)), on_file=on_file)
+        names = () if name_correction is None else (events.NameCorrected(party_id=party_id, reason=name_correction),)
         await write_facts(self._connection, (fact, *names), by=by, at=at, complaint_id=row["complaint_id"])
         if by.is_party:
             await enter(self._connection, by)
@@ -159,7 +159,7 @@ class Parties:
         await self._connection.execute(
             insert(codes).values(lookup=code.lookup, party_id=party_id, digest=kept, issued_at=at)
         )
-        fact = facts.AccessCodeIssued(party_id=party_id, fingerprint=fingerprint(code.lookup, kept))
+        fact = events.AccessCodeIssued(party_id=party_id, fingerprint=fingerprint(code.lookup, kept))
         await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
 
     async def find_code(self, lookup: str) -> StoredCode | None:

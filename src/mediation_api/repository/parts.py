@@ -6,11 +6,11 @@ from typing import Final
 from sqlalchemy import and_, case, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from mediation_api.database import tables as t
+from mediation_api.database.access_scope import is_part_of, knows_parts, own_participation
+from mediation_api.database.nesting import AnyColumn, nested
 from mediation_api.domain.access import Role
 from mediation_api.domain.values import Disposition, SeatRole, SessionState, Side
-from mediation_api.repository import tables as t
-from mediation_api.repository.nesting import AnyColumn, nested
-from mediation_api.repository.reach import is_part_of, knows_parts, own_participation
 
 PART_COLUMNS: Final[Mapping[str, AnyColumn]] = {
     name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition", "agreement_reached")

@@ -30,15 +30,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from mediation_api.database import tables as t
+from mediation_api.database.encryption import Ciphertext, Searched
+from mediation_api.database.nesting import AnyColumn
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.lifecycle import OPEN
 from mediation_api.domain.retention import EMPTIED, ERASED, SCHEDULE, Periods, Start, purged
 from mediation_api.domain.values import AgreementKind, DataKind, PurgeReason, Side
-from mediation_api.repository import tables as t
 from mediation_api.repository.cases import write_facts
 from mediation_api.repository.idempotency import Idempotency
-from mediation_api.repository.nesting import AnyColumn
-from mediation_api.repository.sealing import Ciphertext, Searched
 
 JOB: Final = Actor(Role.INTEGRATION, "mediation-api retention")
 """Who empties what the schedule says, as the facts name it."""

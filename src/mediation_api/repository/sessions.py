@@ -10,14 +10,14 @@ from uuid import UUID
 from sqlalchemy import DateTime, RowMapping, ScalarSelect, Uuid, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.database import tables as t
+from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, sees_case, takes_part
+from mediation_api.database.data_keys import opened, opened_columns
+from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.errors import NotFound
-from mediation_api.repository import tables as t
-from mediation_api.repository.data_keys import opened, opened_columns
-from mediation_api.repository.nesting import AnyColumn, AnySelect, nested
-from mediation_api.repository.paging import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
-from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, sees_case, takes_part
-from mediation_api.repository.recording import recorded
 
 
 class SessionSort(Sort):

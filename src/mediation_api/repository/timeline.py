@@ -6,14 +6,14 @@ from uuid import UUID
 from sqlalchemy import ARRAY, RowMapping, Text, and_, cast, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.domain import facts
+from mediation_api.database import tables as t
+from mediation_api.database.access_logging import open_case
+from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, own_participation
+from mediation_api.database.nesting import AnySelect
+from mediation_api.database.pagination import Order, Page, Slice, read_page
+from mediation_api.domain import events
 from mediation_api.domain.access import Reach, Relation
-from mediation_api.domain.facts import Audience, Fact
-from mediation_api.repository import tables as t
-from mediation_api.repository.nesting import AnySelect
-from mediation_api.repository.paging import Order, Page, Slice, read_page
-from mediation_api.repository.reach import WANTED, Kind, asking, kind_of, own_participation
-from mediation_api.repository.recording import open_case
+from mediation_api.domain.events import Audience, Fact
 
 
 def _kinds(audience: Audience) -> list[str]:
@@ -40,7 +40,7 @@ def _facts(kind: Kind) -> AnySelect:
     complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == WANTED).scalar_subquery()
     of_case = or_(f.case_id == WANTED, f.complaint_id == complaint)
     if kind.relation is Relation.OFFICE:
-        shown = f.data.op("-", return_type=f.data.type)(cast(facts.FOR_THE_RECORD, ARRAY(Text))).label("data")
+        shown = f.data.op("-", return_type=f.data.type)(cast(events.FOR_THE_RECORD, ARRAY(Text))).label("data")
         return select(f.id, f.at, f.kind, f.party_id, f.by_role, f.by, shown).where(of_case)
     shared = f.kind.in_(_kinds(Audience.PARTICIPANTS))
     columns = (f.id, f.at, f.kind, f.party_id)
@@ -51,12 +51,12 @@ def _facts(kind: Kind) -> AnySelect:
     # version of the case that each made, since the clocks of hosts differ and a command may wait for the case. What the
     # joining or leaving itself brought about would tell how far the case had come, or whether the others go on.
     while_here = or_(
-        f.kind == facts.CaseOpened.kind,
+        f.kind == events.CaseOpened.kind,
         and_(f.version > own.c.joined_version, or_(own.c.left_version.is_(None), f.version < own.c.left_version)),
     )
     # Of the close only that: a session called off, or ended, by the same command would tell who brought it about.
     closed = select(t.cases.c.closed_version).where(t.cases.c.id == WANTED).scalar_subquery()
-    before_close = or_(f.kind == facts.CaseClosed.kind, closed.is_(None), f.version < closed)
+    before_close = or_(f.kind == events.CaseClosed.kind, closed.is_(None), f.version < closed)
     own_facts = and_(f.kind.in_(_kinds(Audience.OWN)), f.party_id == own.c.party_id)
     return (
         select(*columns)

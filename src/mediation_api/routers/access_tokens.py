@@ -6,14 +6,14 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import Field, StringConstraints
 
+from mediation_api.contract.responses import responses
 from mediation_api.domain import access_codes
 from mediation_api.domain.errors import AccessCodeInvalid
 from mediation_api.domain.values import Tried
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import InService, NewId, Now, Parties, Reached, Tries
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.limits import hold_per_hour
-from mediation_api.routers.types import In, Out
+from mediation_api.http.dependencies import InService, NewId, Now, Parties, Reached, Tries
+from mediation_api.http.fields import In, Out
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.rate_limits import hold_per_hour
 
 router = APIRouter(prefix="/v1/access-tokens", route_class=StrictRoute, tags=["access-tokens"])
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 from sqlalchemy import RowMapping
 
+from mediation_api.contract.responses import responses
 from mediation_api.domain import agreements, texts
 from mediation_api.domain.access import Reach, Relation, Role
 from mediation_api.domain.case import Case
@@ -15,9 +16,7 @@ from mediation_api.domain.errors import Invalid, NotFound
 from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Text, TextKind
 from mediation_api.domain.values import AgreementKind, Method, ReportCategory, Seat, SeatRole
-from mediation_api.repository.cases import Cases as CasesRepository
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import (
+from mediation_api.http.dependencies import (
     AgreementId,
     Agreements,
     CaseId,
@@ -28,12 +27,13 @@ from mediation_api.routers.deps import (
     Opened,
     Reached,
 )
+from mediation_api.http.fields import Flag, In, InstantOut, Language, Out, Paragraphs
+from mediation_api.http.idempotency import ONCE
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Listing, whole
+from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.routers.disclosures import Sha256
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.retries import ONCE
 from mediation_api.routers.sessions import SeatIn
-from mediation_api.routers.types import Flag, In, InstantOut, Language, Out, Paragraphs
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["agreements"])
 

@@ -23,8 +23,7 @@ from mediation_api.domain.values import (
     Side,
     Standing,
 )
-from mediation_api.repository.board import CaseFilter, CaseSort
-from mediation_api.routers.deps import (
+from mediation_api.http.dependencies import (
     Board,
     CaseId,
     Cases,
@@ -33,10 +32,11 @@ from mediation_api.routers.deps import (
     Timeline,
     Today,
 )
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Filters, Listing, Pages
-from mediation_api.routers.problems import MissingCondition
-from mediation_api.routers.types import Day, Flag, InstantOut, Line, Out, Uuid
+from mediation_api.http.fields import Day, Flag, InstantOut, Line, Out, Uuid
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Filters, Listing, Pages
+from mediation_api.http.problems import MissingCondition
+from mediation_api.repository.case_queries import CaseFilter, CaseSort
 
 router = APIRouter(prefix="/v1/cases", route_class=StrictRoute, tags=["cases"])
 

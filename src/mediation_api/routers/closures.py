@@ -6,12 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
+from mediation_api.contract.responses import responses
 from mediation_api.domain.closing import close_as_mediated
 from mediation_api.domain.target import Pause, PauseReason
 from mediation_api.domain.values import LapseReason
-from mediation_api.routers.answers import responses
-from mediation_api.routers.cases import AsShown, CaseOut
-from mediation_api.routers.deps import (
+from mediation_api.http.dependencies import (
     Board,
     CaseId,
     CaseRecords,
@@ -22,10 +21,11 @@ from mediation_api.routers.deps import (
     Opened,
     Reached,
 )
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.retries import ONCE, HasSeen
-from mediation_api.routers.types import Day, Flag, In, Line, Out, Uuid
+from mediation_api.http.fields import Day, Flag, In, Line, Out, Uuid
+from mediation_api.http.idempotency import ONCE, HasSeen
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Listing, whole
+from mediation_api.routers.cases import AsShown, CaseOut
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
 

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
 
+from mediation_api.contract.responses import responses
 from mediation_api.domain import authority, target
 from mediation_api.domain import parts as parts_rules
 from mediation_api.domain.access import Actor, Reach, Relation, Role
@@ -18,11 +19,7 @@ from mediation_api.domain.policy import Policy
 from mediation_api.domain.retention import require_held
 from mediation_api.domain.target import Pace
 from mediation_api.domain.values import Channel, Disposition, Side
-from mediation_api.repository.cases import Cases as CasesRepository
-from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
-from mediation_api.repository.complaints import Complaints as ComplaintsRepository
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import (
+from mediation_api.http.dependencies import (
     Cases,
     CityPolicy,
     ComplaintId,
@@ -36,13 +33,16 @@ from mediation_api.routers.deps import (
     Today,
     Tries,
 )
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.limits import hold_filings
-from mediation_api.routers.paging import Filters, Listing, Pages
+from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Out, Paragraphs, Whole, broken
+from mediation_api.http.idempotency import ONCE, HasSeen
+from mediation_api.http.merge_patch import Patch
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Filters, Listing, Pages
+from mediation_api.http.rate_limits import hold_filings
+from mediation_api.repository.cases import Cases as CasesRepository
+from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
+from mediation_api.repository.complaints import Complaints as ComplaintsRepository
 from mediation_api.routers.parties import AccessCodeOut, PartyIn, new_code
-from mediation_api.routers.patching import Patch
-from mediation_api.routers.retries import ONCE, HasSeen
-from mediation_api.routers.types import Day, Flag, In, InstantOut, Line, Out, Paragraphs, Whole, broken
 
 router = APIRouter(prefix="/v1/complaints", route_class=StrictRoute, tags=["complaints"])
 

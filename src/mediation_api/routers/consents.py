@@ -5,20 +5,20 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from mediation_api.contract.responses import responses
 from mediation_api.domain.access import Reach, Relation
 from mediation_api.domain.authority import channel_of
 from mediation_api.domain.errors import DisclosureOutdated, Invalid, NotFound
 from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Text
 from mediation_api.domain.values import Channel, Decision
+from mediation_api.http.dependencies import CaseId, CaseRecords, Cases, InService, NewId, Now, Opened, Reached, Service
+from mediation_api.http.fields import In, InstantOut, Out, Uuid
+from mediation_api.http.idempotency import ONCE
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Listing, whole
 from mediation_api.repository.cases import Cases as CasesRepository
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import CaseId, CaseRecords, Cases, InService, NewId, Now, Opened, Reached, Service
 from mediation_api.routers.disclosures import Sha256, find_current
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.retries import ONCE
-from mediation_api.routers.types import In, InstantOut, Out, Uuid
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["consents"])
 

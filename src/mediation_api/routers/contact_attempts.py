@@ -4,16 +4,16 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from mediation_api.contract.responses import responses
 from mediation_api.domain import contact
 from mediation_api.domain.access import Role
 from mediation_api.domain.contact import ContactAttempt
 from mediation_api.domain.values import ContactChannel, ContactResult
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import CaseId, CaseRecords, Cases, CityPolicy, NewId, Now, Opened, Reached
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.retries import ONCE
-from mediation_api.routers.types import In, Instant, InstantOut, Out, Uuid
+from mediation_api.http.dependencies import CaseId, CaseRecords, Cases, CityPolicy, NewId, Now, Opened, Reached
+from mediation_api.http.fields import In, Instant, InstantOut, Out, Uuid
+from mediation_api.http.idempotency import ONCE
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Listing, whole
 
 router = APIRouter(prefix="/v1/cases/{case_id}/contact-attempts", route_class=StrictRoute, tags=["cases"])
 

@@ -7,10 +7,10 @@ from pydantic import Field, StringConstraints
 
 from mediation_api.domain import texts
 from mediation_api.domain.texts import Text
-from mediation_api.routers.deps import CaseRecords, InService, Reached, Service
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Listing
-from mediation_api.routers.types import Language, Out, Params
+from mediation_api.http.dependencies import CaseRecords, InService, Reached, Service
+from mediation_api.http.fields import Language, Out, Params
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Listing
 
 router = APIRouter(prefix="/v1/disclosures", route_class=StrictRoute, tags=["disclosures"])
 

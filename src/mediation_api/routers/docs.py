@@ -12,7 +12,7 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from mediation_api.domain.errors import NotFound
-from mediation_api.routers.http import StrictRoute
+from mediation_api.http.middleware import StrictRoute
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -4,14 +4,14 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from mediation_api.domain.facts import ErasureRequested
+from mediation_api.contract.responses import responses
+from mediation_api.domain.events import ErasureRequested
 from mediation_api.domain.values import ErasureRefusal, ErasureState
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import ErasureId, Erasures, NewId, Now, Opened, PartyId, Reached
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.retries import ONCE
-from mediation_api.routers.types import In, InstantOut, Out
+from mediation_api.http.dependencies import ErasureId, Erasures, NewId, Now, Opened, PartyId, Reached
+from mediation_api.http.fields import In, InstantOut, Out
+from mediation_api.http.idempotency import ONCE
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Listing, whole
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["retention"])
 

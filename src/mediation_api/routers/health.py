@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from mediation_api.routers.deps import InService, Reached
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.problems import log_unavailable
-from mediation_api.routers.types import Out
+from mediation_api.http.dependencies import InService, Reached
+from mediation_api.http.fields import Out
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.problems import log_unavailable
 
 router = APIRouter(prefix="/health", route_class=StrictRoute, tags=["health"])
 

@@ -7,14 +7,13 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, Strict, StringConstraints
 
+from mediation_api.contract.responses import responses
 from mediation_api.domain import mandatory_reports
 from mediation_api.domain.access import Role
+from mediation_api.domain.access_log import Purpose
 from mediation_api.domain.mandatory_reports import FEWEST, Contents, YearlyCount
-from mediation_api.domain.readings import Purpose
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
-from mediation_api.logs import LogEvent
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import (
+from mediation_api.http.dependencies import (
     CaseId,
     CityPolicy,
     MandatoryReports,
@@ -25,11 +24,12 @@ from mediation_api.routers.deps import (
     ReportId,
     Today,
 )
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Listing, Pages, whole
-from mediation_api.routers.problems import request_id_of
-from mediation_api.routers.retries import ONCE
-from mediation_api.routers.types import In, Instant, InstantOut, Out, Text
+from mediation_api.http.fields import In, Instant, InstantOut, Out, Text
+from mediation_api.http.idempotency import ONCE
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Listing, Pages, whole
+from mediation_api.http.problems import request_id_of
+from mediation_api.logs import LogEvent
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["mandatory-reports"])
 

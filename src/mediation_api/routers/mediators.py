@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
+from mediation_api.contract.responses import responses
+from mediation_api.database import tables
 from mediation_api.domain import assignments
 from mediation_api.domain.authority import require_other_than
 from mediation_api.domain.errors import Invalid
 from mediation_api.domain.values import AssignmentState, ConflictKind
-from mediation_api.repository import tables
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import (
+from mediation_api.http.dependencies import (
     AssignmentId,
     CaseId,
     Cases,
@@ -26,12 +26,12 @@ from mediation_api.routers.deps import (
     Opened,
     Reached,
 )
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Filters, Listing, Pages
+from mediation_api.http.fields import Email, Flag, In, InstantOut, Language, Line, Out, Phone, Uuid
+from mediation_api.http.idempotency import ONCE, HasSeen
+from mediation_api.http.merge_patch import Patch
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Filters, Listing, Pages
 from mediation_api.routers.parties import EmployeeNumber
-from mediation_api.routers.patching import Patch
-from mediation_api.routers.retries import ONCE, HasSeen
-from mediation_api.routers.types import Email, Flag, In, InstantOut, Language, Line, Out, Phone, Uuid
 
 roster = APIRouter(prefix="/v1/mediators", route_class=StrictRoute, tags=["mediators"])
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["assignments"])

@@ -10,14 +10,13 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
 
+from mediation_api.contract.responses import responses
 from mediation_api.domain import access_codes, reopening
 from mediation_api.domain.access import Actor, Reach, Relation
 from mediation_api.domain.errors import Invalid, OfficerHasNoCode
 from mediation_api.domain.retention import require_held
 from mediation_api.domain.values import NameCorrection, RemovalReason, Side
-from mediation_api.repository.parties import Parties as PartiesRepository
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import (
+from mediation_api.http.dependencies import (
     Cases,
     ComplaintId,
     InService,
@@ -29,11 +28,7 @@ from mediation_api.routers.deps import (
     Reached,
     Service,
 )
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.patching import Patch
-from mediation_api.routers.retries import ONCE, HasSeen
-from mediation_api.routers.types import (
+from mediation_api.http.fields import (
     Email,
     Flag,
     In,
@@ -46,6 +41,11 @@ from mediation_api.routers.types import (
     Phone,
     broken,
 )
+from mediation_api.http.idempotency import ONCE, HasSeen
+from mediation_api.http.merge_patch import Patch
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Listing, whole
+from mediation_api.repository.parties import Parties as PartiesRepository
 
 router = APIRouter(route_class=StrictRoute, tags=["parties"])
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
 from mediation_api.domain.errors import NotFound
-from mediation_api.routers import catalogue
-from mediation_api.routers.deps import Reached
-from mediation_api.routers.http import StrictRoute
+from mediation_api.http import problem_catalogue
+from mediation_api.http.dependencies import Reached
+from mediation_api.http.middleware import StrictRoute
 
 router = APIRouter(prefix="/problems", route_class=StrictRoute, tags=["problems"])
 
@@ -34,11 +34,11 @@ Code = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,63}$", description="The `c
 )
 async def get_problem_type(code: Code, request: Request, _reached: Reached) -> HTMLResponse:
     """A page that says what a problem means and what to do about it, with its title in the reader's language."""
-    entry = catalogue.CATALOGUE.get(code)
+    entry = problem_catalogue.CATALOGUE.get(code)
     if entry is None:
         raise NotFound
-    language = catalogue.language_of(request.headers.get("accept-language", ""))
-    heading = escape(catalogue.title(code, language))
+    language = problem_catalogue.language_of(request.headers.get("accept-language", ""))
+    heading = escape(problem_catalogue.title(code, language))
     page = (
         f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'

@@ -6,13 +6,13 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
+from mediation_api.contract.responses import responses
 from mediation_api.domain import screening
 from mediation_api.domain.access import Role
 from mediation_api.domain.authority import Given
 from mediation_api.domain.screening import Outcome
 from mediation_api.domain.values import Approver, Channel
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import (
+from mediation_api.http.dependencies import (
     CaseId,
     CaseRecords,
     Cases,
@@ -24,10 +24,10 @@ from mediation_api.routers.deps import (
     Reached,
     Today,
 )
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Listing, whole
-from mediation_api.routers.retries import ONCE
-from mediation_api.routers.types import Day, Flag, In, InstantOut, Line, Note, Out
+from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Note, Out
+from mediation_api.http.idempotency import ONCE
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Listing, whole
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
 

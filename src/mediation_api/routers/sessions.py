@@ -10,6 +10,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 from sqlalchemy import RowMapping
 
+from mediation_api.contract.responses import responses
+from mediation_api.database import tables
 from mediation_api.domain import sessions
 from mediation_api.domain.sessions import Booking
 from mediation_api.domain.values import (
@@ -22,10 +24,7 @@ from mediation_api.domain.values import (
     SeatRole,
     SessionState,
 )
-from mediation_api.repository import tables
-from mediation_api.repository.sessions import SessionFilter, SessionSort
-from mediation_api.routers.answers import responses
-from mediation_api.routers.deps import (
+from mediation_api.http.dependencies import (
     AttendeeId,
     CaseId,
     Cases,
@@ -37,10 +36,11 @@ from mediation_api.routers.deps import (
     SessionId,
     Sessions,
 )
-from mediation_api.routers.http import StrictRoute
-from mediation_api.routers.paging import Filters, Listing, Pages, whole
-from mediation_api.routers.retries import ONCE
-from mediation_api.routers.types import Flag, In, Instant, InstantOut, Language, Line, Link, LongLine, Out, Uuid
+from mediation_api.http.fields import Flag, In, Instant, InstantOut, Language, Line, Link, LongLine, Out, Uuid
+from mediation_api.http.idempotency import ONCE
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Filters, Listing, Pages, whole
+from mediation_api.repository.sessions import SessionFilter, SessionSort
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
 

@@ -1,0 +1,1 @@
+"""Who is calling: the identity provider's keys, and tokens."""

@@ -1,0 +1,172 @@
+"""What the contract says of answers that no route declares: problems, entity tags, and headers that are demanded."""
+
+import json
+from typing import Final
+
+from fastapi import FastAPI
+
+from mediation_api.contract.headers import HEADERS, carried, references
+from mediation_api.contract.operations import describe
+from mediation_api.contract.security_schemes import SCHEMES, ways_of
+from mediation_api.domain.access import ACCESS
+from mediation_api.http.middleware import operation_id
+from mediation_api.http.problems import HTTP, MEDIA_TYPE, Problem
+from mediation_api.http.rate_limits import NEVER_REFUSED
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """Document these statuses of an operation as problem documents.
+
+    Only those that the operation's own rules give (409, …) are needed: `document` adds the rest.
+    """
+    return {status: _response(status) for status in statuses}
+
+
+def document(app: FastAPI) -> None:
+    """Let the application's contract say what every operation may answer besides its own statuses.
+
+    304 to a GET; 401, 403, 413 and 500 everywhere; 400, 408 and 415 where a body is read, 404
+    where the path names an object, 422 where there is anything to validate, 406 and 429 but to what is never refused,
+    503 where the database is asked. And which headers each answer carries, and which token each operation takes.
+    """
+    generate = app.openapi
+
+    def openapi() -> dict[str, object]:
+        contract: dict[str, object] = generate()
+        schemas = _child(_child(contract, "components"), "schemas")
+        if "Problem" not in schemas:
+            shared: dict[str, object] = {}
+            for path, item in _child(contract, "paths").items():
+                if isinstance(item, dict) and isinstance(item.get("get"), dict):
+                    # http/idempotency.py answers every conditional GET.
+                    _child(_child(item["get"], "responses"), "304").update(_UNCHANGED)
+                for method, operation in _operations(item):
+                    _complete(operation, names_object="{" in path, has_body=method != "get")
+                    _share(operation, shared)
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            own = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+            schemas.update(own.pop("$defs"))
+            schemas["Problem"] = own
+            contract["components"] = {
+                **_child(contract, "components"),
+                "schemas": dict(sorted(schemas.items())),
+                "responses": dict(sorted(shared.items())),
+                "headers": _headers(contract["paths"], shared),
+                "securitySchemes": {name: scheme.documented() for name, scheme in SCHEMES.items()},
+            }
+            describe(contract)
+        return contract
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
+
+
+_WITHOUT_DATABASE: Final = frozenset({"live", "version", "getProblemType", "listDisclosures"})
+_WAYS: Final = {operation_id(name): ways_of(name) for name in ACCESS}
+_SHARED: Final = {
+    304: "Unchanged",
+    409: "StateConflict",
+    **{status: "".join(word.title() for word in code.split("-")) for status, (code, _) in HTTP.items()},
+}
+"""The names of the answers that operations have in common, after what their problem is called."""
+_UNCHANGED: Final = {"description": "What `If-None-Match` names is still what it was."}
+
+
+def _response(status: int) -> dict[str, object]:
+    code, detail = HTTP.get(status, ("", "The rules refuse this; `code` tells which."))
+    return {
+        "description": f"`{code}`: {detail}" if code else detail,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def _child(parent: dict[str, object], name: str) -> dict[str, object]:
+    child = parent.setdefault(name, {})
+    if not isinstance(child, dict):
+        raise TypeError(f"{name} of the contract is not an object")
+    return child
+
+
+def _listed(parent: dict[str, object], name: str) -> list[dict[str, object]]:
+    children = parent.get(name, [])
+    return [child for child in children if isinstance(child, dict)] if isinstance(children, list) else []
+
+
+def _operations(item: object) -> list[tuple[str, dict[str, object]]]:
+    return [(name, part) for name, part in item.items() if isinstance(part, dict)] if isinstance(item, dict) else []
+
+
+def _complete(operation: dict[str, object], *, names_object: bool, has_body: bool) -> None:
+    known = _child(operation, "responses")
+    _complete_query(operation)
+    if operation["operationId"] in _WAYS:
+        operation["security"] = _WAYS[str(operation["operationId"])]
+    statuses = _of_headers(operation) | _of_place(operation, names_object=names_object, has_body=has_body)
+    if "HTTPValidationError" in json.dumps(known.get("422", {})):
+        del known["422"]
+    for code in statuses:
+        known.setdefault(str(code), _response(code))
+    takes = frozenset(str(parameter["name"]) for parameter in _listed(operation, "parameters"))
+    for status, answer in known.items():
+        if isinstance(answer, dict):
+            names = carried(str(operation["operationId"]), status, takes, has_content="content" in answer)
+            answer["headers"] = references(names)
+    operation["responses"] = dict(sorted(known.items()))
+
+
+def _share(operation: dict[str, object], shared: dict[str, object]) -> None:
+    """Put what every operation answers alike in one place: a problem has one form, and what is unchanged has two."""
+    answers = _child(operation, "responses")
+    for status, answer in answers.items():
+        if not status.startswith("2") and isinstance(answer, dict):
+            name = _SHARED[int(status)] + ("Page" if status == "304" and "Link" in answer["headers"] else "")
+            if shared.setdefault(name, answer) != answer:
+                raise ValueError(f"{operation['operationId']} has a {status} of its own")
+            answers[status] = {"$ref": f"#/components/responses/{name}"}
+
+
+def _headers(*answers: object) -> dict[str, object]:
+    """The headers that some answer carries; the linter asks for those to be left out that none does."""
+    named = json.dumps(answers)
+    return {name: header.documented() for name, header in HEADERS.items() if f'"#/components/headers/{name}"' in named}
+
+
+def _of_place(operation: dict[str, object], *, names_object: bool, has_body: bool) -> set[int]:
+    """The statuses of what an operation takes, and needs."""
+    name = operation["operationId"]
+    wanted = {
+        # Whoever shows a token is held to it, and whoever announces a body, where none is needed as well.
+        frozenset({401, 403, 413, 500}): True,
+        frozenset({400, 408, 415}): has_body,
+        frozenset({404}): names_object,
+        frozenset({406, 429}): name not in NEVER_REFUSED,
+        frozenset({422}): "requestBody" in operation or bool(operation.get("parameters")),
+        frozenset({503}): name not in _WITHOUT_DATABASE,
+    }
+    return {status for statuses, is_wanted in wanted.items() if is_wanted for status in statuses}
+
+
+def _complete_query(operation: dict[str, object]) -> None:
+    """Say of a parameter that may be left out what it is: a query carries no null."""
+    for parameter in _listed(operation, "parameters"):
+        if parameter["in"] != "query":
+            continue
+        schema = _child(parameter, "schema")
+        kinds = [kind for kind in _listed(schema, "anyOf") if kind != {"type": "null"}]
+        if len(kinds) == 1:
+            del schema["anyOf"]
+            schema.update(kinds[0])
+
+
+def _of_headers(operation: dict[str, object]) -> set[int]:
+    """Mark the headers that an operation demands, and give the statuses of their absence.
+
+    Each has a status of its own, so that the framework must not know that they are required.
+    """
+    statuses: set[int] = set()
+    for parameter in _listed(operation, "parameters"):
+        own = {"Idempotency-Key": {400}, "If-Match": {412, 428}}.get(str(parameter["name"]))
+        if own is not None:
+            statuses |= own
+            parameter["required"] = True
+    return statuses

@@ -1,0 +1,1 @@
+"""Connections, tables, row security and encryption: what every repository needs."""

@@ -1,0 +1,927 @@
+"""The tables, and the constraints that stand behind each rule of the domain.
+
+What identifies or tells about a person (names, contacts, narratives, texts) stands in columns of its own, which are
+`Sealed` (database/encryption.py); ids, codes, dates, languages and units are not. Enums are
+text with a CHECK, so that adding a value is an ordinary migration. Tables listed in `APPEND_ONLY` carry a trigger that
+refuses UPDATE, DELETE and TRUNCATE, whoever asks.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint
+
+from mediation_api.database.encryption import MARK, Sealed, SealedString, Searched
+from mediation_api.domain.access import Role
+from mediation_api.domain.access_log import Purpose
+from mediation_api.domain.lifecycle import OPEN, State
+from mediation_api.domain.screening import Outcome
+from mediation_api.domain.target import PauseReason
+from mediation_api.domain.values import (
+    STAFF_CHANNELS,
+    AgreementKind,
+    Approver,
+    AssignmentState,
+    AttendeeRole,
+    Channel,
+    ContactChannel,
+    ContactResult,
+    Decision,
+    Disposition,
+    DropReason,
+    EndReason,
+    ErasureRefusal,
+    ErasureState,
+    HoldReason,
+    LapseReason,
+    Method,
+    Mode,
+    OffHoursReason,
+    Recipient,
+    RemovalReason,
+    ReportCategory,
+    ReportState,
+    SeatRole,
+    SessionState,
+    Side,
+    Standing,
+    Tried,
+    VoidReason,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+complaint_reference = Sequence("complaint_reference", metadata=metadata)
+
+
+def _in(column: str, values: Iterable[StrEnum]) -> str:
+    listed = ", ".join(f"'{v}'" for v in sorted(values))
+    return f"{column} IN ({listed})"
+
+
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(_in(column, values), name=column)
+
+
+def _id() -> Column[object]:
+    return Column("id", Uuid, primary_key=True)
+
+
+def _instant(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _version(name: str = "version", *, nullable: bool = False) -> Column[object]:
+    """Which command on the case it was: what the case's version became by it. One command, one version."""
+    return Column(name, Integer, nullable=nullable)
+
+
+def _case() -> Column[object]:
+    return Column("case_id", Uuid, ForeignKey("cases.id"), nullable=False)
+
+
+def _participant() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["case_id", "party_id"], ["participants.case_id", "participants.party_id"])
+
+
+def _by() -> tuple[Column[object], CheckConstraint, Column[object]]:
+    """Who recorded it: the role and the subject of the token."""
+    return (Column("by_role", String, nullable=False), _one_of("by_role", Role), Column("by", String, nullable=False))
+
+
+_PARTY_OR_STAFF = (
+    "CASE WHEN by_role IN ('complainant', 'officer') THEN channel = 'portal' "
+    f"ELSE by_role IN ('intake', 'coordinator', 'director') AND {_in('channel', STAFF_CHANNELS)} END"
+)
+"""Whether a channel is that of whoever says something: a party its own, staff those by which something reaches them."""
+
+PART_DISPOSITIONS = frozenset(
+    {Disposition.IN_MEDIATION, Disposition.RETURNED_TO_INVESTIGATION, Disposition.CLOSED_MEDIATED}
+)
+"""What becomes of a part. The others are of complaints, which are computed from these."""
+
+OPEN_STATES = text(_in("state", OPEN))
+LIVE_SESSION = text(_in("state", {SessionState.SCHEDULED, SessionState.IN_PROGRESS}))
+LENGTH = "upper(during) - lower(during)"
+STREAM = text("coalesce(report_id, case_id, complaint_id, mediator_id)")
+LIVE_ASSIGNMENT = text(_in("state", {AssignmentState.PROPOSED, AssignmentState.ACCEPTED}))
+
+data_keys = Table(
+    "data_keys",
+    metadata,
+    _id(),
+    Column("key_id", String, nullable=False),
+    Column("wrapped", String, nullable=False),
+)
+"""The key that seals what a complaint, or a mediator, tells: `id` is theirs. database/data_keys.py finds it."""
+
+complaints = Table(
+    "complaints",
+    metadata,
+    _id(),
+    Column("reference", String, nullable=False, unique=True),
+    Column("channel", String, nullable=False),
+    Column("narrative", Sealed, nullable=False),
+    Column("incident_on", Date),
+    Column("incident_place", Sealed),
+    Column("precinct", String),
+    Column("allegations", ARRAY(String), nullable=False),
+    Column("interested_in_mediation", Boolean, nullable=False),
+    Column("external_reference", String),
+    # What intake knows and screening is held against; NULL is "not known yet".
+    Column("crime_alleged", Boolean),
+    Column("serious_injury", Boolean),
+    Column("litigation_pending", Boolean),
+    Column("pending_case_filed_on", Date),
+    Column("officer_is_witness", Boolean),
+    Column("rank_initiated", Boolean, nullable=False),
+    _instant("filed_at"),
+    *_by(),
+    _one_of("channel", Channel),
+    CheckConstraint(
+        "(channel = 'portal') = (by_role = 'public') AND (channel = 'integration') = (by_role = 'integration') "
+        "AND channel <> 'session'",
+        name="own_channel",
+    ),
+    UniqueConstraint("by", "external_reference"),
+    Index("ix_complaints_filed_at_id", "filed_at", "id"),
+    Index("ix_complaints_by_filed_at_id", "by", "filed_at", "id"),
+)
+
+parties = Table(
+    "parties",
+    metadata,
+    _id(),
+    Column("complaint_id", Uuid, ForeignKey("complaints.id"), nullable=False),
+    Column("side", String, nullable=False),
+    Column("name", Sealed, nullable=False),
+    Column("employee_number", SealedString),
+    Column("employee_number_index", Searched(of="employee_number")),
+    Column("unit", String),
+    Column("phone", Sealed),
+    Column("email", Sealed),
+    Column("postal_address", Sealed),
+    Column("safe_contact", Sealed),
+    Column("language", String, nullable=False),
+    Column("interpreter_language", String),
+    Column("accommodations", Sealed),
+    Column("minor", Boolean, nullable=False),
+    Column("guardian_name", Sealed),
+    Column("guardian_relation", SealedString),
+    Column("guardian_phone", Sealed),
+    Column("guardian_email", Sealed),
+    _instant("added_at"),
+    # The subject of the officer's token that the first answer bound to the number.
+    Column("bound_subject", String),
+    _instant("removed_at", nullable=True),
+    Column("removal_reason", String),
+    _one_of("side", Side),
+    _one_of("removal_reason", RemovalReason),
+    CheckConstraint("(removed_at IS NULL) = (removal_reason IS NULL)", name="removed"),
+    CheckConstraint("side = 'officer' OR bound_subject IS NULL", name="bound_subject"),
+    CheckConstraint("side = 'officer' OR (employee_number IS NULL AND unit IS NULL)", name="officer_fields"),
+    CheckConstraint("side = 'complainant' OR NOT minor", name="minor_is_complainant"),
+    # A number that was removed may be listed again: as the right person.
+    Index(
+        "uq_parties_complaint_id_employee_number_index",
+        "complaint_id",
+        "employee_number_index",
+        unique=True,
+        postgresql_where=text("removed_at IS NULL"),
+    ),
+    Index("ix_parties_employee_number_index", "employee_number_index"),
+    UniqueConstraint("id", "employee_number_index"),
+    postgresql_inherits="fellow_parties",
+)
+
+fellow_parties = Table(
+    "fellow_parties",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("side", String, nullable=False),
+    Column("name", Sealed, nullable=False),
+)
+"""What those who take part see of each other: the rows of `parties`, with these columns and row policies of its own.
+
+It has no rows itself. PostgreSQL holds a query of the parent against the parent's grants and policies alone
+(ddl-inherit): of its own row of `parties` a party may be shown every column, of the others' these.
+"""
+parties.add_is_dependent_on(fellow_parties)
+
+access_codes = Table(
+    "access_codes",
+    metadata,
+    Column("lookup", String, primary_key=True),
+    Column("party_id", Uuid, ForeignKey("parties.id"), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    _instant("issued_at"),
+    # When it was replaced, or the person whom it speaks for was erased: nothing else ends a code, or a token of it.
+    _instant("ended_at", nullable=True),
+    Index("uq_access_codes_live", "party_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    _id(),
+    Column("complaint_id", Uuid, ForeignKey("complaints.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("coordinator", String),
+    Column("requested_on", Date, nullable=False),
+    Column("due_on", Date, nullable=False),
+    _instant("opened_at"),
+    _instant("closed_at", nullable=True),
+    Column("agreement_reached", Boolean),
+    Column("lapse_reason", String),
+    Column("screening_outdated", Boolean, nullable=False),
+    _version(),
+    _version("closed_version", nullable=True),
+    _one_of("state", State),
+    _one_of("lapse_reason", LapseReason),
+    CheckConstraint(f"({_in('state', OPEN)}) = (closed_at IS NULL)", name="closed_at"),
+    CheckConstraint("(closed_at IS NULL) = (closed_version IS NULL)", name="closed_version"),
+    CheckConstraint("closed_version <= version", name="version"),
+    CheckConstraint("(state = 'mediated') = (agreement_reached IS NOT NULL)", name="agreement_reached"),
+    CheckConstraint("due_on >= requested_on", name="due_on"),
+    # What no setting can exceed: MEDIATION_MAX_ATTEMPTS is ten at most.
+    CheckConstraint("attempt BETWEEN 1 AND 10", name="attempt"),
+    UniqueConstraint("complaint_id", "attempt"),
+    Index("uq_cases_open", "complaint_id", unique=True, postgresql_where=OPEN_STATES),
+    Index("ix_cases_opened_at_id", "opened_at", "id"),
+    Index("ix_cases_due_on_id", "due_on", "id"),
+    Index("ix_cases_open_due_on_id", "due_on", "id", postgresql_where=text("closed_at IS NULL")),
+    Index("ix_cases_state_due_on_id", "state", "due_on", "id"),
+    Index("ix_cases_coordinator_due_on_id", "coordinator", "due_on", "id"),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    Column("case_id", Uuid, ForeignKey("cases.id"), primary_key=True),
+    Column("party_id", Uuid, ForeignKey("parties.id"), primary_key=True),
+    Column("side", String, nullable=False),
+    Column("standing", String, nullable=False),
+    _instant("joined_at"),
+    _instant("asked_at", nullable=True),
+    _instant("left_at", nullable=True),
+    _version("joined_version"),
+    _version("left_version", nullable=True),
+    _one_of("side", Side),
+    _one_of("standing", Standing),
+    CheckConstraint("standing NOT IN ('asked', 'agreed', 'declined') OR asked_at IS NOT NULL", name="asked_first"),
+    CheckConstraint(
+        "(standing IN ('declined', 'withdrawn', 'lapsed', 'removed')) = (left_at IS NOT NULL)", name="left_at"
+    ),
+    CheckConstraint("(left_at IS NULL) = (left_version IS NULL)", name="left_version"),
+    CheckConstraint("left_version > joined_version", name="joined_first"),
+    Index("ix_participants_party_id", "party_id"),
+    postgresql_inherits="fellow_participants",
+)
+
+fellow_participants = Table(
+    "fellow_participants",
+    metadata,
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("side", String, nullable=False),
+    Column("standing", String, nullable=False),
+    _instant("joined_at"),
+)
+"""The same of `participants`: the others, while they take part."""
+participants.add_is_dependent_on(fellow_participants)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("case_id", Uuid, primary_key=True),
+    Column("complainant_id", Uuid, primary_key=True),
+    Column("officer_id", Uuid, primary_key=True),
+    Column("disposition", String, nullable=False),
+    Column("agreement_reached", Boolean),
+    # One of the two was the wrong person: the part counts no more, and nobody but the office sees it.
+    Column("removed", Boolean, nullable=False),
+    *(
+        ForeignKeyConstraint(["case_id", who], ["participants.case_id", "participants.party_id"])
+        for who in ("complainant_id", "officer_id")
+    ),
+    CheckConstraint(_in("disposition", PART_DISPOSITIONS), name="disposition"),
+    CheckConstraint("(disposition = 'closed_mediated') = (agreement_reached IS NOT NULL)", name="agreement_reached"),
+    # Over all cases: a pair is mediated once, and is in one case at a time.
+    Index(
+        "uq_parts_mediated",
+        "complainant_id",
+        "officer_id",
+        unique=True,
+        postgresql_where=text("disposition = 'closed_mediated'"),
+    ),
+    Index(
+        "uq_parts_open",
+        "complainant_id",
+        "officer_id",
+        unique=True,
+        postgresql_where=text("disposition = 'in_mediation'"),
+    ),
+)
+"""One complainant and one officer in one case. Triggers hold it to what was agreed, signed and attended."""
+
+screenings = Table(
+    "screenings",
+    metadata,
+    _id(),
+    _case(),
+    Column("rules_version", String, nullable=False),
+    Column("findings", JSONB, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("eligible", Boolean),
+    Column("overridden", Boolean, nullable=False),
+    Column("reason", Sealed),
+    _version(),
+    _instant("at"),
+    *_by(),
+    _one_of("outcome", Outcome),
+    CheckConstraint("NOT overridden OR (reason IS NOT NULL AND by_role = 'director')", name="override"),
+    UniqueConstraint("case_id", "version"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    _id(),
+    _case(),
+    Column("approver", String, nullable=False),
+    Column("approved", Boolean, nullable=False),
+    Column("unit", String),
+    Column("given_by", Sealed),
+    Column("given_on", Date),
+    Column("channel", String),
+    _version(),
+    _instant("at"),
+    *_by(),
+    _one_of("approver", Approver),
+    CheckConstraint(_in("channel", STAFF_CHANNELS), name="channel"),
+    # A director's comes from a director's token. Of another approver it stands who gave it, when and how; a name is
+    # emptied when its period is over, and then it is an empty text.
+    CheckConstraint("approver <> 'director' OR by_role = 'director'", name="director"),
+    CheckConstraint(
+        "num_nonnulls(given_by, given_on, channel) = CASE approver WHEN 'director' THEN 0 ELSE 3 END", name="given"
+    ),
+    UniqueConstraint("case_id", "version"),
+)
+
+disclosures = Table(
+    "disclosures",
+    metadata,
+    Column("sha256", String, primary_key=True),
+    Column("version", String, nullable=False),
+    Column("language", String, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+guardian_consents = Table(
+    "guardian_consents",
+    metadata,
+    _id(),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("disclosure_sha256", String, ForeignKey("disclosures.sha256"), nullable=False),
+    Column("channel", String, nullable=False),
+    _instant("at"),
+    *_by(),
+    _participant(),
+    CheckConstraint(_in("channel", STAFF_CHANNELS), name="channel"),
+    CheckConstraint(_in("by_role", {Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR}), name="by_staff"),
+    UniqueConstraint("id", "case_id", "party_id"),
+    Index("ix_guardian_consents_case_id_party_id", "case_id", "party_id"),
+)
+"""That a minor's guardian agrees, as staff recorded it. Another guardian is asked again, and has a row of their own.
+
+A trigger on `consents` refuses a minor's without one.
+"""
+
+consents = Table(
+    "consents",
+    metadata,
+    _id(),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("decision", String, nullable=False),
+    Column("disclosure_sha256", String, ForeignKey("disclosures.sha256"), nullable=False),
+    Column("channel", String, nullable=False),
+    Column("guardian_consent_id", Uuid),
+    _version(),
+    # The consent before this one, which no longer stands.
+    Column("replaces", Uuid),
+    _instant("at"),
+    *_by(),
+    _participant(),
+    ForeignKeyConstraint(
+        ["guardian_consent_id", "case_id", "party_id"],
+        ["guardian_consents.id", "guardian_consents.case_id", "guardian_consents.party_id"],
+    ),
+    _one_of("decision", Decision),
+    _one_of("channel", Channel),
+    CheckConstraint(_PARTY_OR_STAFF, name="own_channel"),
+    CheckConstraint("decision = 'agreed' OR guardian_consent_id IS NULL", name="guardian"),
+    UniqueConstraint("id", "case_id", "party_id"),
+    # A party answers once, and once again after each answer that was voided: at most one stands.
+    UniqueConstraint("case_id", "party_id", "replaces", postgresql_nulls_not_distinct=True),
+    ForeignKeyConstraint(
+        ["replaces", "case_id", "party_id"],
+        ["voided_consents.consent_id", "voided_consents.case_id", "voided_consents.party_id"],
+        name="fk_consents_replaces",
+        use_alter=True,
+    ),
+)
+
+voided_consents = Table(
+    "voided_consents",
+    metadata,
+    Column("consent_id", Uuid, primary_key=True),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("reason", String, nullable=False),
+    _instant("at"),
+    *_by(),
+    ForeignKeyConstraint(
+        ["consent_id", "case_id", "party_id"],
+        ["consents.id", "consents.case_id", "consents.party_id"],
+        name="fk_voided_consents_consent",
+    ),
+    _one_of("reason", VoidReason),
+    UniqueConstraint("consent_id", "case_id", "party_id"),
+)
+"""Consents that no longer stand, because what they rested on has changed."""
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    _id(),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("channel", String, nullable=False),
+    _instant("at"),
+    *_by(),
+    _participant(),
+    _one_of("channel", Channel),
+    CheckConstraint(
+        f"CASE by_role WHEN 'mediator' THEN channel = 'session' ELSE {_PARTY_OR_STAFF} END", name="own_channel"
+    ),
+    UniqueConstraint("case_id", "party_id"),
+)
+
+mediators = Table(
+    "mediators",
+    metadata,
+    _id(),
+    Column("name", Sealed, nullable=False),
+    Column("subject", String, nullable=False, unique=True),
+    # Of one who is an officer as well: nobody mediates a complaint that they are a party of.
+    Column("employee_number", SealedString),
+    Column("employee_number_index", Searched(of="employee_number"), unique=True),
+    Column("email", Sealed),
+    Column("phone", Sealed),
+    Column("languages", ARRAY(String), nullable=False),
+    Column("active", Boolean, nullable=False),
+    _instant("added_at"),
+    Index("ix_mediators_added_at_id", "added_at", "id"),
+)
+
+assignments = Table(
+    "assignments",
+    metadata,
+    _id(),
+    _case(),
+    Column("mediator_id", Uuid, ForeignKey("mediators.id"), nullable=False),
+    Column("state", String, nullable=False),
+    Column("answer_due_on", Date, nullable=False),
+    Column("conflicts", ARRAY(String), nullable=False),
+    _instant("proposed_at"),
+    _instant("answered_at", nullable=True),
+    _instant("notes_destroyed_at", nullable=True),
+    _one_of("state", AssignmentState),
+    CheckConstraint("state <> 'accepted' OR conflicts = '{}'", name="no_conflict"),
+    CheckConstraint("(state = 'proposed') = (answered_at IS NULL)", name="answered_at"),
+    CheckConstraint("state IN ('accepted', 'recused') OR notes_destroyed_at IS NULL", name="had_notes"),
+    Index("uq_assignments_live", "case_id", unique=True, postgresql_where=LIVE_ASSIGNMENT),
+    Index("ix_assignments_case_id", "case_id"),
+    Index("ix_assignments_mediator_id", "mediator_id"),
+    Index("ix_assignments_proposed_at_id", "proposed_at", "id"),
+)
+
+attendees = Table(
+    "attendees",
+    metadata,
+    _id(),
+    _case(),
+    Column("role", String, nullable=False),
+    Column("name", Sealed, nullable=False),
+    Column("language", String),
+    Column("for_party_id", Uuid),
+    _instant("added_at"),
+    _instant("confirmed_at", nullable=True),
+    ForeignKeyConstraint(["case_id", "for_party_id"], ["participants.case_id", "participants.party_id"]),
+    _one_of("role", AttendeeRole),
+    CheckConstraint("role <> 'interpreter' OR language IS NOT NULL", name="interpreter_language"),
+    Index("ix_attendees_case_id", "case_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _id(),
+    _case(),
+    Column("mediator_id", Uuid, ForeignKey("mediators.id"), nullable=False),
+    Column("state", String, nullable=False),
+    Column("during", TSTZRANGE, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("place", Sealed),
+    Column("link", Sealed),
+    Column("off_hours_reason", String),
+    Column("end_reason", String),
+    # The text that everybody present had signed when it started.
+    Column("agreement_id", Uuid, ForeignKey("agreements.id")),
+    _instant("scheduled_at"),
+    _instant("started_at", nullable=True),
+    _instant("finished_at", nullable=True),
+    _one_of("state", SessionState),
+    _one_of("mode", Mode),
+    _one_of("end_reason", EndReason),
+    _one_of("off_hours_reason", OffHoursReason),
+    CheckConstraint("(state = 'ended') = (end_reason IS NOT NULL)", name="ended_has_reason"),
+    CheckConstraint("(started_at IS NULL) = (agreement_id IS NULL)", name="started_under"),
+    CheckConstraint(f"{LENGTH} >= interval '15 minutes' AND {LENGTH} <= interval '8 hours'", name="length"),
+    # Retention empties both after the close; a session that is ahead has where to go.
+    CheckConstraint(
+        f"NOT ({LIVE_SESSION.text}) OR CASE mode WHEN 'video' THEN link IS NOT NULL ELSE place IS NOT NULL END",
+        name="where",
+    ),
+    # What no setting can exceed: MEDIATION_SESSION_EARLY_START_MINUTES is four hours at most.
+    CheckConstraint("started_at >= lower(during) - interval '4 hours'", name="started_at"),
+    ExcludeConstraint(("mediator_id", "="), ("during", "&&"), name="mediator_taken", where=LIVE_SESSION, using="gist"),
+    Index("uq_sessions_live", "case_id", unique=True, postgresql_where=LIVE_SESSION),
+    Index("ix_sessions_case_id", "case_id"),
+    Index("ix_sessions_starts_at_id", text("lower(during)"), "id"),
+)
+
+session_officers = Table(
+    "session_officers",
+    metadata,
+    Column("session_id", Uuid, ForeignKey("sessions.id"), primary_key=True),
+    Column("party_id", Uuid, ForeignKey("parties.id"), primary_key=True),
+    # NULL for an officer without a number on file, who cannot be checked.
+    Column("employee_number_index", String),
+    Column("during", TSTZRANGE, nullable=False),
+    Column("live", Boolean, nullable=False),
+    # The party's own: it follows when the secret of the hashes is replaced, and goes when retention empties it.
+    ForeignKeyConstraint(
+        ["party_id", "employee_number_index"], ["parties.id", "parties.employee_number_index"], onupdate="CASCADE"
+    ),
+    ExcludeConstraint(
+        ("employee_number_index", "="), ("during", "&&"), name="officer_taken", where=text("live"), using="gist"
+    ),
+    Index("ix_session_officers_party_id", "party_id"),
+)
+"""The officers of a session while it is ahead or under way (`live`), so that no officer is booked twice at one time."""
+
+attendances = Table(
+    "attendances",
+    metadata,
+    Column("session_id", Uuid, ForeignKey("sessions.id"), primary_key=True),
+    Column("seat_role", String, primary_key=True),
+    Column("seat_id", Uuid, primary_key=True),
+    Column("present", Boolean, nullable=False),
+    _one_of("seat_role", SeatRole),
+)
+
+absences = Table(
+    "absences",
+    metadata,
+    _id(),
+    Column("session_id", Uuid, ForeignKey("sessions.id"), nullable=False),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("excused", Boolean, nullable=False),
+    _instant("at"),
+    *_by(),
+    _participant(),
+    UniqueConstraint("session_id", "party_id"),
+    Index("ix_absences_case_id_party_id", "case_id", "party_id"),
+)
+
+contact_attempts = Table(
+    "contact_attempts",
+    metadata,
+    _id(),
+    Column("case_id", Uuid, nullable=False),
+    Column("party_id", Uuid, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("result", String, nullable=False),
+    _instant("attempted_at"),
+    _instant("at"),
+    *_by(),
+    _participant(),
+    _one_of("channel", ContactChannel),
+    _one_of("result", ContactResult),
+    CheckConstraint("attempted_at <= at", name="attempted_at"),
+    Index("ix_contact_attempts_case_id_party_id", "case_id", "party_id"),
+)
+
+agreements = Table(
+    "agreements",
+    metadata,
+    _id(),
+    _case(),
+    Column("kind", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("template_version", String),
+    Column("languages", ARRAY(String), nullable=False),
+    Column("text", Sealed),
+    Column("sha256", String, nullable=False),
+    Column("terms_confidential", Boolean, nullable=False),
+    _instant("made_at"),
+    _instant("superseded_at", nullable=True),
+    _instant("purged_at", nullable=True),
+    _version(),
+    _version("superseded_version", nullable=True),
+    _one_of("kind", AgreementKind),
+    CheckConstraint("(text IS NULL) = (purged_at IS NOT NULL)", name="purged_at"),
+    # What everybody signed before a session is the city's own text, and is kept.
+    CheckConstraint("kind = 'resolution' OR purged_at IS NULL", name="purged_kind"),
+    CheckConstraint("(superseded_at IS NULL) = (superseded_version IS NULL)", name="superseded_version"),
+    CheckConstraint("superseded_version > version", name="superseded_later"),
+    UniqueConstraint("case_id", "kind", "number"),
+    UniqueConstraint("id", "sha256", "case_id"),
+    Index("uq_agreements_current", "case_id", "kind", unique=True, postgresql_where=text("superseded_at IS NULL")),
+)
+
+signatures = Table(
+    "signatures",
+    metadata,
+    _id(),
+    _case(),
+    Column("agreement_id", Uuid, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("signer_role", String, nullable=False),
+    Column("signer_id", Uuid, nullable=False),
+    # As it was when it was signed, whatever is corrected later.
+    Column("signer_name", Sealed, nullable=False),
+    Column("method", String, nullable=False),
+    _instant("at"),
+    *_by(),
+    # A signature holds for one exact text: the agreement and its hash together.
+    ForeignKeyConstraint(
+        ["agreement_id", "sha256", "case_id"], ["agreements.id", "agreements.sha256", "agreements.case_id"]
+    ),
+    _one_of("signer_role", SeatRole),
+    _one_of("method", Method),
+    UniqueConstraint("agreement_id", "signer_role", "signer_id"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    _id(),
+    _case(),
+    Column("reason", String, nullable=False),
+    Column("starts_on", Date, nullable=False),
+    Column("ends_on", Date, nullable=False),
+    _instant("at"),
+    *_by(),
+    _one_of("reason", PauseReason),
+    CheckConstraint("ends_on >= starts_on", name="ends_on"),
+    Index("ix_pauses_case_id", "case_id"),
+)
+
+legal_holds = Table(
+    "legal_holds",
+    metadata,
+    _id(),
+    Column("complaint_id", Uuid, ForeignKey("complaints.id"), nullable=False),
+    Column("reason", String, nullable=False),
+    _instant("placed_at"),
+    Column("placed_by", String, nullable=False),
+    _instant("lifted_at", nullable=True),
+    Column("lifted_by", String),
+    _one_of("reason", HoldReason),
+    CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)", name="lifted"),
+    Index("ix_legal_holds_complaint_id", "complaint_id"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    _id(),
+    Column("party_id", Uuid, ForeignKey("parties.id"), nullable=False),
+    Column("state", String, nullable=False),
+    _instant("requested_at"),
+    Column("requested_by", String, nullable=False),
+    _instant("decided_at", nullable=True),
+    Column("decided_by", String),
+    Column("refusal", String),
+    _one_of("state", ErasureState),
+    _one_of("refusal", ErasureRefusal),
+    CheckConstraint(
+        "num_nonnulls(decided_at, decided_by) = CASE state WHEN 'requested' THEN 0 ELSE 2 END", name="decided"
+    ),
+    CheckConstraint("(state = 'refused') = (refusal IS NOT NULL)", name="refused"),
+    CheckConstraint("state <> 'approved' OR decided_by <> requested_by", name="two_people"),
+    Index("uq_erasures_requested", "party_id", unique=True, postgresql_where=text("state = 'requested'")),
+    Index("ix_erasures_party_id", "party_id"),
+)
+
+mandatory_reports = Table(
+    "mandatory_reports",
+    metadata,
+    _id(),
+    _case(),
+    Column("category", String, nullable=False),
+    Column("recipient", String, nullable=False),
+    Column("agency", Sealed, nullable=False),
+    Column("legal_basis", Sealed, nullable=False),
+    _instant("disclosed_at"),
+    Column("state", String, nullable=False),
+    _instant("proposed_at"),
+    Column("proposed_by_role", String, nullable=False),
+    Column("proposed_by", String, nullable=False),
+    # When and by whom it was filed or dropped.
+    _instant("decided_at", nullable=True),
+    Column("decided_by_role", String),
+    Column("decided_by", String),
+    Column("drop_reason", String),
+    _one_of("category", ReportCategory),
+    _one_of("recipient", Recipient),
+    _one_of("state", ReportState),
+    _one_of("drop_reason", DropReason),
+    CheckConstraint(_in("proposed_by_role", {Role.DIRECTOR, Role.MEDIATOR}), name="proposed_by_role"),
+    CheckConstraint(_in("decided_by_role", {Role.DIRECTOR, Role.MEDIATOR}), name="decided_by_role"),
+    CheckConstraint(
+        "num_nonnulls(decided_at, decided_by_role, decided_by) = CASE state WHEN 'proposed' THEN 0 ELSE 3 END",
+        name="decided",
+    ),
+    CheckConstraint("(state = 'dropped') = (drop_reason IS NOT NULL)", name="dropped"),
+    CheckConstraint(
+        "state <> 'filed' OR (decided_by <> proposed_by AND decided_by_role = 'director')", name="two_people"
+    ),
+    Index("ix_mandatory_reports_case_id", "case_id"),
+)
+"""Nothing points at it but its own facts and readings. No party's role reads of it."""
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", Uuid, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("complaint_id", Uuid, ForeignKey("complaints.id")),
+    Column("case_id", Uuid, ForeignKey("cases.id")),
+    Column("mediator_id", Uuid, ForeignKey("mediators.id")),
+    Column("report_id", Uuid, ForeignKey("mandatory_reports.id")),
+    Column("party_id", Uuid, ForeignKey("parties.id")),
+    Column("data", JSONB, nullable=False),
+    _version(nullable=True),
+    _instant("at"),
+    *_by(),
+    # The place in the chain of its stream; a trigger fills both in (domain/audit_chain.py).
+    Column("sequence", BigInteger, nullable=False),
+    Column("link", LargeBinary, nullable=False),
+    CheckConstraint("(case_id IS NULL) = (version IS NULL)", name="version"),
+    # A fact about a report names nothing by which a timeline would find it.
+    CheckConstraint(
+        "CASE WHEN report_id IS NULL THEN num_nonnulls(complaint_id, case_id, mediator_id) >= 1 "
+        "ELSE num_nonnulls(complaint_id, case_id, mediator_id, party_id) = 0 END",
+        name="subject",
+    ),
+    Index("ix_facts_case_id_position", "case_id", "position"),
+    Index("ix_facts_complaint_id_position", "complaint_id", "position"),
+    Index("uq_facts_place", STREAM, "sequence", unique=True),
+)
+
+chain_heads = Table(
+    "chain_heads",
+    metadata,
+    Column("stream", Uuid, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("link", LargeBinary, nullable=False),
+    CheckConstraint("octet_length(link) = 32", name="link"),
+)
+"""How far each stream of facts goes. A trigger moves a head on by one fact, and refuses every other change."""
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    _instant("at"),
+    Column("operation", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    # No foreign keys: each would lock the row that is only being read. The statement that writes this has found it.
+    Column("complaint_id", Uuid),
+    Column("case_id", Uuid),
+    Column("party_id", Uuid),
+    Column("listed", ARRAY(Uuid)),
+    # How far the complaint was for who read: its latest case, and the version of that; 0 and 0 where there was none.
+    Column("attempt", Integer),
+    _version(nullable=True),
+    Column("report_id", Uuid),
+    *_by(),
+    _one_of("purpose", Purpose),
+    # That of a report names nothing by which the readings of a case would find it.
+    CheckConstraint(
+        "num_nonnulls(complaint_id, listed, report_id) = 1 "
+        "AND (report_id IS NULL OR num_nonnulls(case_id, party_id) = 0)",
+        name="subject",
+    ),
+    CheckConstraint("num_nonnulls(attempt, version) = CASE WHEN complaint_id IS NULL THEN 0 ELSE 2 END", name="seen"),
+    Index("ix_readings_complaint_id_position", "complaint_id", "position"),
+    # They are written in the order of `at`: of a time, a few blocks are read.
+    Index("ix_readings_at", "at", postgresql_using="brin"),
+    Index("ix_readings_listed", "listed", postgresql_using="gin"),
+    Index("ix_readings_report_id_position", "report_id", "position", postgresql_where=text("report_id IS NOT NULL")),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("caller", String, primary_key=True),
+    Column("operation", String, primary_key=True),
+    Column("key_sha256", String, primary_key=True),
+    Column("request_sha256", String, nullable=False),
+    Column("status", Integer),
+    Column("location", String),
+    Column("body", LargeBinary),
+    Column("subjects", ARRAY(Uuid), nullable=False, server_default=text("'{}'")),
+    _instant("at"),
+    # A caller without a token is known by a hash of its key and of what it sent; `public` alone would be everybody.
+    CheckConstraint("NOT starts_with(caller, 'public:') OR length(caller) = 71", name="anonymous"),
+    CheckConstraint("(status IS NULL) = (body IS NULL)", name="answered"),
+    Index("ix_idempotency_keys_at", "at"),
+    Index("ix_idempotency_keys_subjects", "subjects", postgresql_using="gin"),
+)
+
+tries = Table(
+    "tries",
+    metadata,
+    Column("what", String, primary_key=True),
+    Column("who", String, primary_key=True),
+    _instant("hour"),
+    Column("number", Integer, nullable=False),
+    _one_of("what", Tried),
+    CheckConstraint("number >= 1", name="number"),
+    Index("ix_tries_hour", "hour"),
+)
+
+for _table in metadata.tables.values():
+    # A parent shows the rows of its child. What retention emptied is no secret; a text to sign is never empty.
+    _texts = [column.name for column in _table.c if isinstance(column.type, Sealed) and _table.primary_key.columns]
+    _empty = "" if _table is agreements else "{0} = '' OR "
+    if _texts:
+        _rules = (f"({_empty}starts_with({{0}}, '{MARK}'))".format(each) for each in _texts)
+        _table.append_constraint(CheckConstraint(" AND ".join(_rules), name="sealed"))
+
+APPEND_ONLY = (
+    facts,
+    consents,
+    guardian_consents,
+    voided_consents,
+    withdrawals,
+    signatures,
+    screenings,
+    approvals,
+    absences,
+    contact_attempts,
+    disclosures,
+    pauses,
+    readings,
+)
+"""What was acknowledged is never overwritten or deleted; a correction is a new fact."""

@@ -1,0 +1,108 @@
+"""The identity provider of a laptop: a directory with three files. Never part of a deployment.
+
+    idp.pem         signs what the city's identity provider would sign (RS256, as those commonly do)
+    idp.jwks.json   its public half, read like any other JWKS file
+    service.pem     the service's own key (ES256)
+
+With these, `mediation-api dev` verifies tokens exactly as in production.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from uuid import uuid4
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from mediation_api.auth.identity_provider import SigningKey
+from mediation_api.auth.tokens import CITY_ROLES, sign
+from mediation_api.domain.access import Role, scopes_of
+
+
+def write_dev_keys(directory: Path) -> None:
+    """Write the three files, each readable by its owner only. Keys that are there already stay.
+
+    Two processes may do this at once: the first key to be complete is everybody's.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _keep(directory / "idp.pem", lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    _keep(directory / "service.pem", lambda: ec.generate_private_key(ec.SECP256R1()))
+    public = dev_signing_key(directory).public_jwk()
+    jwks = _written(directory, json.dumps({"keys": [public]}).encode())
+    jwks.replace(directory / "idp.jwks.json")
+
+
+def dev_token(  # noqa: PLR0913 - one keyword per claim
+    directory: Path,
+    *,
+    issuer: str,
+    audience: str,
+    role: Role,
+    subject: str,
+    employee_number: str | None = None,
+    scope: str | None = None,
+    minutes: int,
+    now: datetime,
+    role_claim: str = "role",
+) -> str:
+    """Sign a token as the city's identity provider would.
+
+    A program's names each scope that its role can use, unless it is said which: without one it may do nothing.
+
+    Raises ValueError for a role that it cannot give (a complainant exchanges an access code), and
+    FileNotFoundError before `write_dev_keys`.
+    """
+    if role not in CITY_ROLES:
+        message = "an identity provider gives no token for this role"
+        raise ValueError(message)
+    issued = int(now.timestamp())
+    claims: dict[str, str | int] = {
+        "iss": issuer,
+        "aud": audience,
+        "sub": subject,
+        role_claim: role,
+        "iat": issued,
+        "exp": issued + int(timedelta(minutes=minutes).total_seconds()),
+        "jti": str(uuid4()),
+    }
+    if employee_number is not None:
+        claims["employee_number"] = employee_number
+    if scope is None and role is Role.INTEGRATION:
+        scope = " ".join(sorted(scopes_of(role)))
+    if scope is not None:
+        claims["scope"] = scope
+    return sign(claims, dev_signing_key(directory))
+
+
+def dev_signing_key(directory: Path) -> SigningKey:
+    """Give the key that it signs with. Raises FileNotFoundError before `write_dev_keys`."""
+    return _signing_key((directory / "idp.pem").read_bytes())
+
+
+@cache
+def _signing_key(pem: bytes) -> SigningKey:
+    """Checking a key takes 70 ms, and demo data signs a token for each request."""
+    return SigningKey.from_pem(pem)
+
+
+def _keep(path: Path, make: Callable[[], rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey]) -> None:
+    """Make a key in its place unless there is one: whole or not at all."""
+    if path.exists():
+        return
+    pem = _written(path.parent, make().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with suppress(FileExistsError):
+        os.link(pem, path)  # unlike a rename, never replaces
+    pem.unlink()
+
+
+def _written(directory: Path, content: bytes) -> Path:
+    """Write a file of mode 0600 beside its later place."""
+    with NamedTemporaryFile(dir=directory, delete=False) as file:
+        file.write(content)
+    return Path(file.name)

@@ -1,0 +1,27 @@
+"""Corrections as JSON Merge Patch (RFC 7396): a field left out stays as it is, null clears it."""
+
+from typing import ClassVar, Self
+
+from pydantic import ConfigDict, model_validator
+
+from mediation_api.http.fields import In, broken
+
+
+class Patch(In):
+    """A correction. Fields in `kept` may be changed but not cleared; at least one field is given."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    kept: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="after")
+    def _is_a_change(self) -> Self:
+        if not self.model_fields_set:
+            raise broken("nothing-to-change", "At least one field is needed.")
+        if any(getattr(self, name) is None for name in self.kept & self.model_fields_set):
+            raise broken("not-clearable", f"These may be changed, but not cleared: {', '.join(sorted(self.kept))}.")
+        return self
+
+    def changes(self) -> dict[str, object]:
+        """The fields that were given, with their new values."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}

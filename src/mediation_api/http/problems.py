@@ -1,0 +1,443 @@
+"""What the service says when it does not do as asked: problem documents (RFC 9457), from one table.
+
+    a Refusal of the domain          STATUS, found along the class's ancestors
+    a body or parameter that is      422 `validation-failed`, every error at once, never the value
+      understood but invalid
+    an HTTP refusal of the framework HTTP: 400, 404, 405, 408, 413, 415, …
+    the database away or overloaded  503 `unavailable` with Retry-After
+    anything else                    500 `internal-error`
+
+A document never repeats what was sent, and the log never says more of an exception than its class, its
+SQLSTATE and where it was raised: the text of a database error holds values even with `hide_parameters`
+(RELIABILITY.md §2).
+"""
+
+import logging
+import re
+import traceback
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias, get_args
+from uuid import UUID, uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
+from pydantic import Field, JsonValue
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.types import ExceptionHandler
+
+from mediation_api.domain.errors import (
+    ConditionsMissing,
+    Conflict,
+    FieldRule,
+    Invalid,
+    NotFound,
+    NotPermitted,
+    Refusal,
+    ScopeMissing,
+    Unauthenticated,
+)
+from mediation_api.http import problem_catalogue
+from mediation_api.http.fields import RULE, Out, OwnRule
+from mediation_api.logs import LogEvent
+
+TYPE_BASE: Final = "https://mediation-api.dev/problems/"
+"""Every `type` is this constant and the code, whatever the deployment: clients may compare it."""
+
+MEDIA_TYPE: Final = "application/problem+json"
+MOST_ERRORS: Final = 50
+RETRY_AFTER_SECONDS: Final = 2
+
+_log = logging.getLogger(__name__)
+
+# --- the tables ---------------------------------------------------------------------------------------------
+
+STATUS: Final[Mapping[type[Refusal], int]] = {
+    Unauthenticated: 401,
+    NotPermitted: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Invalid: 422,
+}
+"""The status of each refusal; a subclass has its parent's unless it has a row."""
+
+HTTP: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("malformed-request", "The request cannot be read."),
+    401: (Unauthenticated.code, Unauthenticated.detail),
+    403: (NotPermitted.code, NotPermitted.detail),
+    404: (NotFound.code, NotFound.detail),
+    405: ("method-not-allowed", "This address does not take this method; Allow lists those it takes."),
+    406: ("not-acceptable", "The answer has a form that Accept does not admit."),
+    408: ("request-timeout", "The body did not arrive in time."),
+    412: ("precondition-failed", "This has changed since you read it: read it again."),
+    413: ("payload-too-large", "The body is larger than this service takes."),
+    415: ("unsupported-media-type", "The body must be application/json in UTF-8."),
+    422: (Invalid.code, "Some fields break a rule; see the list."),
+    429: ("quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says."),
+    428: ("precondition-required", "Say with If-Match which representation you have seen."),
+    500: ("internal-error", "Something went wrong here. Quote the request id when you report it."),
+    503: ("unavailable", "The service cannot do this just now. Nothing was changed; try again shortly."),
+}
+"""Code and sentence of what HTTP itself refuses."""
+
+_NEEDED = "wrong-type"
+_FIELD: Final[Mapping[str, tuple[str, str]]] = {
+    "missing": ("missing", "This is required."),
+    "extra_forbidden": ("unknown-field", "This is not known here."),
+    "string_type": (_NEEDED, "Text is needed."),
+    "string_unicode": ("not-unicode", "The text is not valid Unicode."),
+    "string_too_short": ("too-short", "At least {min_length} characters."),
+    "string_too_long": ("too-long", "At most {max_length} characters."),
+    "string_pattern_mismatch": ("malformed", "The text does not have the expected form."),
+    "int_type": (_NEEDED, "A whole number is needed."),
+    "int_parsing_size": ("out-of-range", "The number is out of range."),
+    "bool_type": (_NEEDED, "true or false is needed."),
+    "greater_than": ("out-of-range", "More than {gt}."),
+    "greater_than_equal": ("out-of-range", "At least {ge}."),
+    "less_than": ("out-of-range", "Less than {lt}."),
+    "less_than_equal": ("out-of-range", "At most {le}."),
+    "enum": ("not-allowed", "One of: {expected}."),
+    "literal_error": ("not-allowed", "One of: {expected}."),
+    "union_tag_invalid": ("not-allowed", "One of: {expected_tags}."),
+    "union_tag_not_found": ("missing", "The field {discriminator} is required."),
+    "list_type": (_NEEDED, "An array is needed."),
+    "tuple_type": (_NEEDED, "An array is needed."),
+    "too_short": ("too-few", "At least {min_length} items."),
+    "too_long": ("too-many", "At most {max_length} items."),
+    "dict_type": (_NEEDED, "An object is needed."),
+    "model_type": (_NEEDED, "An object is needed."),
+    "model_attributes_type": (_NEEDED, "An object is needed."),
+}
+"""Code and sentence for pydantic's errors. Its own messages are not used: some repeat the value."""
+_OTHERWISE: Final = ("invalid", "This value is not valid here.")
+
+Unreadable: TypeAlias = Literal[
+    "byte-order-mark",
+    "duplicate-key",
+    "lone-surrogate",
+    "not-json",
+    "not-utf-8",
+    "number-out-of-range",
+    "too-deep",
+]
+"""Everything for which a body cannot be read (`parsing.py`)."""
+
+FIELD_CODES: Final = frozenset(
+    {
+        *get_args(FieldRule),
+        *get_args(OwnRule),
+        *get_args(Unreadable),
+        *(code for code, _ in (*_FIELD.values(), _OTHERWISE)),
+    }
+)
+"""Every `code` that a field of a request can be refused with."""
+
+_UNAVAILABLE: Final[Mapping[str, re.Pattern[str]]] = {
+    "statement-timeout": re.compile("57014"),
+    "connection": re.compile("08...|57..."),  # lost, or the server is being shut down
+    "resources": re.compile("53..."),  # a full disk, too many connections
+    "read-only": re.compile("25006"),  # after a failover
+    "lock-timeout": re.compile("55P03"),
+    "contention": re.compile("40001|40P01"),  # a serialization failure, a deadlock
+}
+"""Why the database cannot serve just now, by SQLSTATE: such a request is answered 503."""
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def status_of(refusal: type[Refusal]) -> int:
+    """Return the status of a class of refusals. Raises LookupError when no ancestor has a row."""
+    for ancestor in refusal.__mro__:
+        if ancestor in STATUS:
+            return STATUS[ancestor]
+    raise LookupError(f"{refusal.__name__} has no row in STATUS")
+
+
+# --- the document -------------------------------------------------------------------------------------------
+
+
+class FieldError(Out):
+    """One field that breaks a rule."""
+
+    in_: Literal["body", "query", "path", "header"] = Field(serialization_alias="in")
+    pointer: str | None = Field(description="JSON pointer (RFC 6901) into the body.")
+    parameter: str | None = Field(description="Name of the parameter, outside the body.")
+    code: str = Field(examples=["too-long"])
+    detail: str
+
+
+class MissingCondition(Out):
+    """One condition that a gate still waits for."""
+
+    code: str = Field(examples=["signature-missing"])
+    subject: UUID | None = Field(description="The party, attendee or mediator it concerns.")
+    detail: str
+
+
+class Problem(Out):
+    """A problem document (RFC 9457). Programs go by `code`; `detail` is for people and may change."""
+
+    type: str = Field(json_schema_extra={"format": "uri"}, examples=[f"{TYPE_BASE}{NotFound.code}"])
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str
+    instance: str = Field(description="Names this occurrence.", json_schema_extra={"format": "uri-reference"})
+    code: str = Field(examples=[NotFound.code])
+    request_id: str
+    errors: tuple[FieldError, ...] = Field(default=(), max_length=MOST_ERRORS)
+    missing: tuple[MissingCondition, ...] = ()
+
+
+class ProblemResponse(JSONResponse):
+    """A problem document as an answer."""
+
+    media_type = MEDIA_TYPE
+
+
+class Told(HTTPException):
+    """A refusal of HTTP with a code of its own. `code` and `detail` are constants: the caller is told them."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(status, detail)
+        self.code = code
+
+
+class Malformed(HTTPException):
+    """A body that cannot be read. `rule` and `detail` are constants: they are shown to the caller."""
+
+    def __init__(self, rule: Unreadable, detail: str) -> None:
+        super().__init__(400, detail)
+        self.rule = rule
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that `http/middleware.py` gave this request."""
+    known = getattr(request.state, "request_id", None)
+    return known if isinstance(known, str) else str(uuid4())
+
+
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: tuple[FieldError, ...] = (),
+    missing: tuple[MissingCondition, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> ProblemResponse:
+    """Build the answer."""
+    request_id = request_id_of(request)
+    language = problem_catalogue.language_of(request.headers.get("accept-language", ""))
+    document = Problem(
+        type=TYPE_BASE + code,
+        title=problem_catalogue.title(code, language),
+        status=status,
+        detail=detail,
+        instance=f"/requests/{request_id}",
+        code=code,
+        request_id=request_id,
+        errors=errors,
+        missing=missing,
+    )
+    told_in = {"Content-Language": language, **(headers or {})}
+    return ProblemResponse(document.model_dump(mode="json", by_alias=True), status, told_in)
+
+
+# --- the handlers -------------------------------------------------------------------------------------------
+
+
+async def on_refusal(request: Request, exc: Exception) -> Response:
+    """Answer a refusal of the domain."""
+    if not isinstance(exc, Refusal):
+        raise exc
+    status = status_of(type(exc))
+    errors: tuple[FieldError, ...] = ()
+    missing: tuple[MissingCondition, ...] = ()
+    if isinstance(exc, Invalid):
+        errors = (FieldError(in_="body", pointer=exc.pointer, parameter=None, code=exc.rule, detail=str(exc)),)
+    if isinstance(exc, ConditionsMissing):
+        missing = tuple(
+            MissingCondition(code=each.code, subject=each.subject, detail=each.detail) for each in exc.missing
+        )
+    headers: dict[str, str] | None = None
+    if isinstance(exc, Unauthenticated):
+        headers = {"WWW-Authenticate": "Bearer"}  # RFC 9110 §15.5.2
+    if isinstance(exc, ScopeMissing):
+        wanted = "" if exc.scope is None else f', scope="{exc.scope}"'
+        headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope"{wanted}'}  # RFC 6750 §3.1
+    return problem(request, status, exc.code, str(exc), errors=errors, missing=missing, headers=headers)
+
+
+async def on_invalid(request: Request, exc: Exception) -> Response:
+    """Answer a request that is understood but invalid: every field, its rule, and never its value."""
+    if not isinstance(exc, RequestValidationError):
+        raise exc
+    found = exc.errors()
+    if any(error["type"] == "json_invalid" for error in found):  # from a route that is not a StrictRoute
+        return problem(request, 400, *HTTP[400])
+    errors = tuple(_field_error(error, exc.body) for error in found[:MOST_ERRORS])
+    return problem(request, 422, *HTTP[422], errors=errors)
+
+
+async def on_http(request: Request, exc: Exception) -> Response:
+    """Answer what the framework refuses. Its own sentences are not used, only those of `Told` and `Malformed`."""
+    if not isinstance(exc, HTTPException):
+        raise exc
+    headers = dict(exc.headers or {})
+    if exc.status_code == 405:  # noqa: PLR2004 - RFC 9110 §15.5.6
+        headers["Allow"] = ", ".join(_methods_at(request))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+    if exc.status_code == 503:  # noqa: PLR2004 - RFC 9110 §15.6.4
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(exc, Malformed):
+        error = FieldError(in_="body", pointer="", parameter=None, code=exc.rule, detail=exc.detail)
+        return problem(request, 400, HTTP[400][0], exc.detail, errors=(error,))
+    if isinstance(exc, Told):
+        return problem(request, exc.status_code, exc.code, exc.detail, headers=headers)
+    code, detail = HTTP.get(exc.status_code, (f"http-{exc.status_code}", "The request was refused."))
+    return problem(request, exc.status_code, code, detail, headers=headers)
+
+
+HANDLERS: Final[Mapping[type[Exception], ExceptionHandler]] = {
+    Refusal: on_refusal,
+    RequestValidationError: on_invalid,
+    HTTPException: on_http,
+}
+
+
+def on_failure(request: Request, exc: Exception) -> ProblemResponse:
+    """Log an exception that nobody handled, by class, SQLSTATE and place, and answer 503 or 500."""
+    cause = _cause(exc)
+    if cause is None:
+        _log.error(_failure("failure", request, exc))
+    else:
+        log_unavailable(request, cause, exc)
+        return problem(request, 503, *HTTP[503], headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return problem(request, 500, *HTTP[500])
+
+
+def log_unavailable(request: Request, cause: str | None, exc: Exception | None = None) -> None:
+    """Log why a request is answered 503. The cause of an exception is found unless it is given."""
+    if exc is not None:
+        cause = cause or _cause(exc) or "database"
+    _log.warning(_failure("unavailable", request, exc, cause=cause))
+
+
+def _failure(event: str, request: Request, exc: Exception | None, **more: object) -> LogEvent:
+    """What is logged of a failure: where it happened and of which class it is, never its text."""
+    frames = [] if exc is None else traceback.extract_tb(exc.__traceback__)[-8:]
+    return LogEvent(
+        event,
+        **more,
+        method=method_of(request.method),
+        route=route_templates(request.app).get(request.scope.get("endpoint")),
+        request_id=request_id_of(request),
+        role=getattr(request.state, "role", None),
+        error=None if exc is None else f"{type(exc).__module__}.{type(exc).__qualname__}",
+        sqlstate=None if exc is None else sqlstate(exc),
+        frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    )
+
+
+def _cause(exc: Exception) -> str | None:
+    """Return why the database cannot serve just now; None when it could."""
+    if isinstance(exc, PoolTimeoutError):
+        return "pool-timeout"
+    state = sqlstate(exc)
+    for cause, pattern in _UNAVAILABLE.items():
+        if state is not None and pattern.fullmatch(state):
+            return cause
+    if isinstance(exc, ConnectionError | TimeoutError) or (isinstance(exc, DBAPIError) and exc.connection_invalidated):
+        return "connection"
+    return None
+
+
+def method_of(method: str) -> str:
+    """Return the method as it is logged: one that nobody knows may be anything."""
+    return method if method in _METHODS else "other"
+
+
+def route_templates(app: FastAPI) -> Mapping[object, str]:
+    """Return the path of each route as the contract writes it, with its prefixes, by the route's function."""
+    templates: dict[object, str] = {}
+    for context in iter_route_contexts(app.routes):
+        templates.setdefault(context.endpoint, context.path_format or "")
+    return templates
+
+
+def sqlstate(exc: BaseException) -> str | None:
+    """Return PostgreSQL's five-character code, whether SQLAlchemy wrapped the exception or not."""
+    for candidate in (exc, getattr(exc, "orig", None), exc.__cause__):
+        state = getattr(candidate, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+    return None
+
+
+def _methods_at(request: Request) -> list[str]:
+    """List every method of this path. FastAPI's own `Allow` names those of the first route only."""
+    app: FastAPI = request.app
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    methods = {
+        method
+        for context in iter_route_contexts(app.routes)
+        if context.methods and context.path_regex.match(path)
+        for method in context.methods
+    }
+    return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+
+
+# --- fields -------------------------------------------------------------------------------------------------
+
+# A name that the caller made up is shown only when it looks like a name of ours.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+def _field_error(error: Mapping[str, object], body: JsonValue) -> FieldError:
+    kind, context, location = error["type"], error.get("ctx"), error["loc"]
+    code, detail = _FIELD.get(str(kind), _OTHERWISE)
+    if isinstance(context, dict):
+        detail = detail.format_map(context)
+    if str(kind).startswith(RULE):
+        code, detail = str(kind).removeprefix(RULE), str(error["msg"])
+    place, *steps = location if isinstance(location, tuple) else ("body",)
+    if place == "body":
+        pointer = _pointer(steps, body, missing=kind == "missing")
+        return FieldError(in_="body", pointer=pointer, parameter=None, code=code, detail=detail)
+    name = str(steps[0]) if steps else ""
+    return FieldError(
+        in_="path" if place == "path" else "header" if place == "header" else "query",
+        pointer=None,
+        parameter=name if _NAME.fullmatch(name) else None,
+        code=code,
+        detail=detail,
+    )
+
+
+def _pointer(steps: list[int | str], body: JsonValue, *, missing: bool) -> str:
+    """Point into the body. Steps of pydantic's that are not in it (the branch of a union) are left out."""
+    pointer = ""
+    node: JsonValue = body
+    for position, step in enumerate(steps):
+        child, known = _step(node, step)
+        if known:
+            node = child
+        elif not (missing and position == len(steps) - 1):
+            continue
+        if isinstance(step, str) and not _NAME.fullmatch(step):
+            return pointer  # the parent of a field with a name that is not repeated
+        pointer += f"/{step}"
+    return pointer
+
+
+def _step(node: JsonValue, step: int | str) -> tuple[JsonValue, bool]:
+    if isinstance(node, dict) and isinstance(step, str) and step in node:
+        return node[step], True
+    if isinstance(node, list) and isinstance(step, int) and step < len(node):
+        return node[step], True
+    return None, False

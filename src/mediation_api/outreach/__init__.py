@@ -1,1 +1,0 @@
-"""The world outside: the city's identity provider."""

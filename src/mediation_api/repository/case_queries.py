@@ -1,0 +1,383 @@
+"""Reading cases: one statement for each audience, for one case or a page of them.
+
+To put such a statement together takes as long as to run it: it is done once for each kind of caller.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from functools import cache
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    RowMapping,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    select,
+    tuple_,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.database import tables as t
+from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_scope import (
+    GONE,
+    HERE,
+    SUBJECT,
+    WANTED,
+    Kind,
+    asking,
+    is_among_fellows,
+    is_part_of,
+    kind_of,
+    knows_parts,
+    own_participation,
+    sees_case,
+)
+from mediation_api.database.data_keys import opened
+from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
+from mediation_api.domain.access import Reach, Relation, Role
+from mediation_api.domain.errors import NotFound
+from mediation_api.domain.lifecycle import State
+from mediation_api.domain.target import Pace, TargetPolicy
+from mediation_api.domain.values import AssignmentState, SessionState, Standing
+from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, session_completed
+
+LIVE = (SessionState.SCHEDULED, SessionState.IN_PROGRESS)
+
+_ORDER_OF_JOINING = tuple_(t.participants.c.joined_at, t.participants.c.party_id)
+"""Most join in the same instant. In no order at all, they would stand in that of their last changes."""
+
+
+class CaseSort(Sort):
+    """In which order cases are listed."""
+
+    DUE_FIRST = "due_on"
+    DUE_LAST = "-due_on"
+    OLDEST = "opened_at"
+    NEWEST = "-opened_at"
+
+
+_SORT_KEYS: Mapping[str, AnyColumn] = {"due_on": t.cases.c.due_on, "opened_at": t.cases.c.opened_at}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFilter:
+    """Which cases are wanted, and in which order; None leaves a condition out."""
+
+    open: bool | None = None
+    state: State | None = None
+    pace: Pace | None = None
+    coordinator: str | None = None
+    due_before: date | None = None
+    complaint_id: UUID | None = None
+    sort: CaseSort = CaseSort.DUE_FIRST
+
+
+# Never "… IS NULL = true", for which no index is looked at.
+_IS_OPEN: Final = t.cases.c.closed_at.is_(None)
+_IS_CLOSED: Final = t.cases.c.closed_at.is_not(None)
+_IS_MEDIATED: Final = t.cases.c.state == State.MEDIATED
+_OF_EVERYBODY: Final[Filters] = {"complaint_id": t.cases.c.complaint_id == bindparam("wanted_complaint_id", type_=Uuid)}
+_OF_THE_OFFICE: Final[Filters] = {
+    **_OF_EVERYBODY,
+    "state": t.cases.c.state == bindparam("wanted_state", type_=String),
+    "coordinator": t.cases.c.coordinator == bindparam("wanted_coordinator", type_=String),
+    "due_before": t.cases.c.due_on < bindparam("wanted_due_before", type_=Date),
+}
+
+
+class Board:
+    """Cases, as the office, a mediator or a party sees them."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, case_id: UUID, reach: Reach) -> RowMapping:
+        """One case, as the caller may see it. Raises NotFound."""
+        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, case_id))).mappings().first()
+        if row is None:
+            raise NotFound
+        return row
+
+    async def list(
+        self, reach: Reach, wanted: CaseFilter, page: Page, *, today: date, policy: TargetPolicy
+    ) -> Slice[RowMapping]:
+        """The cases that the caller reaches, in the order that is wanted.
+
+        Only the office filters by what the others do not see.
+        """
+        of_office = reach.relation is Relation.OFFICE
+        conditions, values = given(_OF_THE_OFFICE if of_office else _OF_EVERYBODY, asdict(wanted))
+        if of_office and wanted.open is not None:
+            conditions += (_IS_OPEN if wanted.open else _IS_CLOSED,)
+        if of_office and wanted.pace is not None:
+            conditions += (has_pace(wanted.pace, policy.zone),)
+            values |= paces(today, policy)
+        return await read_page(
+            self._connection,
+            _listed(kind_of(reach), conditions),
+            page,
+            Order(_SORT_KEYS[wanted.sort.key], t.cases.c.id, wanted.sort.descending),
+            of=reach,
+            listed=t.cases.c.id,
+            asked=asking(reach) | values,
+        )
+
+
+_TODAY: Final = bindparam("today", type_=Date)
+_AT_RISK_UNTIL: Final = bindparam("at_risk_until", type_=Date)
+
+
+@cache
+def has_pace(pace: Pace, zone: ZoneInfo) -> ColumnElement[bool]:
+    """The condition on a row of `cases` that `domain.target.pace` computes; a test holds the two equal.
+
+    `paces` are its parameters.
+    """
+    due_on = t.cases.c.due_on
+    closed_on = cast(func.timezone(zone.key, t.cases.c.closed_at), Date)
+    match pace:
+        case Pace.ON_TRACK:
+            return and_(_IS_OPEN, due_on > _AT_RISK_UNTIL)
+        case Pace.AT_RISK:
+            return and_(_IS_OPEN, due_on.between(_TODAY, _AT_RISK_UNTIL))
+        case Pace.OVERDUE:
+            return and_(_IS_OPEN, due_on < _TODAY)
+        case Pace.MET:
+            return and_(_IS_MEDIATED, closed_on <= due_on)
+        case Pace.MISSED:
+            return and_(_IS_MEDIATED, closed_on > due_on)
+
+
+def paces(today: date, policy: TargetPolicy) -> dict[str, object]:
+    """The parameters of `has_pace`."""
+    return {"today": today, "at_risk_until": today + timedelta(days=policy.at_risk_days)}
+
+
+@cache
+def _listed(kind: Kind, conditions: Conditions) -> AnySelect:
+    return _seen_by(kind).where(*conditions)
+
+
+@cache
+def _one(kind: Kind) -> AnySelect:
+    statement = _seen_by(kind).where(t.cases.c.id == WANTED)
+    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+
+
+@cache
+def _seen_by(kind: Kind) -> AnySelect:
+    if kind.relation is Relation.OFFICE:
+        return _for_the_office()
+    if kind.relation is Relation.PROPOSED:
+        return _for_the_mediator(kind)
+    return _for_a_party(kind.role)
+
+
+def _case(*columns: AnyColumn) -> AnySelect:
+    return select(
+        t.cases.c.id,
+        t.cases.c.complaint_id,
+        t.complaints.c.reference,
+        t.cases.c.state,
+        t.cases.c.requested_on,
+        t.cases.c.due_on,
+        *columns,
+    ).join(t.complaints, t.complaints.c.id == t.cases.c.complaint_id)
+
+
+def _next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
+    return nested(
+        {
+            "id": t.sessions.c.id,
+            "state": t.sessions.c.state,
+            "starts_at": func.lower(t.sessions.c.during),
+            "ends_at": func.upper(t.sessions.c.during),
+            "mode": t.sessions.c.mode,
+            "place": opened(t.sessions.c.place, owner=t.cases.c.complaint_id),
+            "link": opened(t.sessions.c.link, owner=t.cases.c.complaint_id),
+        },
+        t.sessions.c.case_id == t.cases.c.id,
+        t.sessions.c.state.in_(LIVE),
+        *conditions,
+        order_by=t.sessions.c.id,
+    )[0]
+
+
+def _pauses() -> AnyColumn:
+    return nested(
+        {"reason": t.pauses.c.reason, "starts_on": t.pauses.c.starts_on, "ends_on": t.pauses.c.ends_on},
+        t.pauses.c.case_id == t.cases.c.id,
+        order_by=t.pauses.c.starts_on,
+    ).label("pauses")
+
+
+def _for_the_office() -> AnySelect:
+    absences = (
+        select(func.count())
+        .where(
+            t.absences.c.case_id == t.participants.c.case_id,
+            t.absences.c.party_id == t.participants.c.party_id,
+            ~t.absences.c.excused,
+        )
+        .scalar_subquery()
+    )
+    last_screening = (
+        select(t.screenings.c.eligible.is_(None))
+        .where(t.screenings.c.case_id == t.cases.c.id)
+        .order_by(t.screenings.c.version.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return _case(
+        t.cases.c.attempt,
+        t.cases.c.coordinator,
+        t.cases.c.opened_at,
+        t.cases.c.closed_at,
+        t.cases.c.agreement_reached,
+        t.cases.c.lapse_reason,
+        t.cases.c.screening_outdated,
+        func.coalesce(last_screening, false()).label("under_review"),
+        nested(
+            {
+                "party_id": t.participants.c.party_id,
+                "side": t.participants.c.side,
+                "name": opened(t.parties.c.name),
+                "standing": t.participants.c.standing,
+                "asked_at": t.participants.c.asked_at,
+                "left_at": t.participants.c.left_at,
+                "unexcused_absences": absences,
+            },
+            t.participants.c.case_id == t.cases.c.id,
+            t.parties.c.id == t.participants.c.party_id,
+            order_by=_ORDER_OF_JOINING,
+        ).label("participants"),
+        nested(
+            {**PART_COLUMNS, "session_completed": session_completed()},
+            t.parts.c.case_id == t.cases.c.id,
+            order_by=PART_ORDER,
+        ).label("parts"),
+        nested(
+            {
+                "id": t.assignments.c.id,
+                "mediator_id": t.assignments.c.mediator_id,
+                "name": opened(t.mediators.c.name),
+                "state": t.assignments.c.state,
+                "answer_due_on": t.assignments.c.answer_due_on,
+            },
+            t.assignments.c.case_id == t.cases.c.id,
+            t.assignments.c.state.in_(HERE),
+            t.mediators.c.id == t.assignments.c.mediator_id,
+            order_by=t.assignments.c.id,
+        )[0].label("assignment"),
+        _pauses(),
+        _next_session().label("next_session"),
+    )
+
+
+def _for_the_mediator(kind: Kind) -> AnySelect:
+    """A summary when proposed, so that conflicts can be declared; contacts once accepted."""
+    own = (
+        select(t.assignments)
+        .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
+        .where(
+            t.assignments.c.case_id == t.cases.c.id,
+            t.assignments.c.state.in_(HERE),
+            t.mediators.c.subject == SUBJECT,
+        )
+        .lateral("own")
+    )
+    accepted = own.c.state == AssignmentState.ACCEPTED
+
+    def once_accepted(column: AnyColumn) -> AnyColumn:
+        return case((accepted, column))
+
+    participants = nested(
+        {
+            "party_id": t.participants.c.party_id,
+            "side": t.participants.c.side,
+            "name": opened(t.parties.c.name),
+            "language": t.parties.c.language,
+            "interpreter_language": t.parties.c.interpreter_language,
+            "accommodations": once_accepted(opened(t.parties.c.accommodations)),
+            "minor": t.parties.c.minor,
+            "phone": once_accepted(opened(t.parties.c.phone)),
+            "email": once_accepted(opened(t.parties.c.email)),
+            "safe_contact": once_accepted(opened(t.parties.c.safe_contact)),
+        },
+        t.participants.c.case_id == t.cases.c.id,
+        t.participants.c.standing.not_in(GONE),
+        t.parties.c.id == t.participants.c.party_id,
+        order_by=_ORDER_OF_JOINING,
+    )
+    return (
+        _case(
+            t.cases.c.closed_at,
+            _pauses(),
+            t.complaints.c.incident_on,
+            t.complaints.c.allegations,
+            func.jsonb_build_object("id", own.c.id, "state", own.c.state, "answer_due_on", own.c.answer_due_on).label(
+                "assignment"
+            ),
+            participants.label("participants"),
+            _next_session().label("next_session"),
+        )
+        .join(own, literal(True))  # noqa: FBT003 - ON TRUE
+        .where(sees_case(kind))
+    )
+
+
+def _for_a_party(role: Role) -> AnySelect:
+    """What a party may see: its own part, and the others only once both sides have agreed and while it takes part."""
+    own = own_participation(role).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
+    shown = is_among_fellows(own)
+    fellow, person = t.fellow_participants.c, t.fellow_parties.c
+    name = opened(person.name, written_to=t.parties.c.name, owner=t.cases.c.complaint_id)
+    others = nested(
+        {"party_id": fellow.party_id, "side": fellow.side, "name": name},
+        fellow.case_id == t.cases.c.id,
+        fellow.standing == Standing.AGREED,
+        fellow.party_id != own.c.party_id,
+        person.id == fellow.party_id,
+        shown,
+        order_by=tuple_(fellow.joined_at, fellow.party_id),
+    )
+    mediator = (
+        select(opened(t.mediators.c.name))
+        .join(t.assignments, t.assignments.c.mediator_id == t.mediators.c.id)
+        .where(
+            t.assignments.c.case_id == t.cases.c.id,
+            t.assignments.c.state == AssignmentState.ACCEPTED,
+            shown,
+        )
+        .scalar_subquery()
+    )
+    return _case(
+        t.complaints.c.incident_on,
+        t.complaints.c.allegations,
+        func.jsonb_build_object("party_id", own.c.party_id, "side", own.c.side, "standing", own.c.standing).label(
+            "you"
+        ),
+        nested(
+            {name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")},
+            is_part_of(own),
+            knows_parts(own),
+            order_by=PART_ORDER,
+        ).label("parts"),
+        others.label("others"),
+        mediator.label("mediator_name"),
+        _next_session(shown).label("next_session"),
+    ).join(own, literal(True))  # noqa: FBT003 - ON TRUE

@@ -1,0 +1,98 @@
+"""What was unusual about who opened what: for a director or an auditor to ask about."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field
+
+from mediation_api.domain.access import Role
+from mediation_api.domain.access_anomalies import CURRENT, LONGEST_DAYS, Observation, Period, Unusual
+from mediation_api.domain.access_log import Purpose
+from mediation_api.http.dependencies import CityPolicy, Opened, Today, UnusualReadings
+from mediation_api.http.fields import Day, Out, rule
+from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.pagination import Filters, Listing, Pages
+
+router = APIRouter(prefix="/v1/unusual-readings", route_class=StrictRoute, tags=["readings"])
+
+_RULES: Final = "; ".join(f"`{rule.code}`: {rule.statement}" for rule in CURRENT.rules)
+
+
+class Wanted(Filters):
+    """Which days of the office's calendar, and what to look for."""
+
+    since: Day | None = Field(None, description="The first day; without it, the seventh up to `until`.")
+    until: Day | None = Field(None, description=f"The last day, at most {LONGEST_DAYS} in all; without it, today.")
+    rule: Unusual | None = Field(None, description=f"What this rule observed. {_RULES}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The days that are looked at, and the rule whose observations are wanted; of all unless named."""
+
+    period: Period
+    rule: Unusual | None
+
+
+async def asked_for(wanted: Annotated[Wanted, Query()], today: Today) -> Asked:
+    """What is asked for. Too many days, or none, is a 422."""
+    period = Period.of(wanted.since, wanted.until, today)
+    if not period.is_sound:
+        text = f"A report looks at one to {LONGEST_DAYS} days, up to today unless `until` says otherwise."
+        raise RequestValidationError([{"type": rule("period"), "loc": ("query", "since"), "msg": text}])
+    return Asked(period, wanted.rule)
+
+
+class UnusualReadingOut(Out):
+    """What one rule observed of one person on one day. It says what was done, and nothing of why."""
+
+    rule: str = Field(examples=["no_part"], description="What was observed.")
+    rules_version: str = Field(examples=[CURRENT.version])
+    on: date = Field(description="The day, in the office's time zone.")
+    by_role: Role
+    by: str = Field(description="The subject of the token.")
+    complaint_id: UUID | None = Field(description="What was opened; null where the rule looks at the whole day.")
+    case_id: UUID | None = Field(description="Its newest case.")
+    number: int = Field(description="How often; of `many_in_a_day` complaints, and of `closed_again` days.")
+    usual: int = Field(description="Up to where the rule says nothing.")
+    purposes: list[Purpose] = Field(description="What it was opened for, as the caller said.")
+
+    @classmethod
+    def of(cls, seen: Observation) -> "UnusualReadingOut":
+        """The answer of one observation."""
+        return cls(
+            rule=seen.rule,
+            rules_version=CURRENT.version,
+            on=seen.on,
+            by_role=seen.role,
+            by=seen.by,
+            complaint_id=seen.complaint_id,
+            case_id=seen.case_id,
+            number=seen.number,
+            usual=seen.usual,
+            purposes=list(seen.purposes),
+        )
+
+
+class UnusualReadingList(Listing[UnusualReadingOut]):
+    """One page of what was unusual, the newest day first."""
+
+
+@router.get("", summary="Unusual readings")
+async def list_unusual_readings(
+    asked: Annotated[Asked, Depends(asked_for)],
+    pages: Pages,
+    reached: Opened,
+    unusual: UnusualReadings,
+    city: CityPolicy,
+) -> UnusualReadingList:
+    """Who opened what they seem to have no part in, by a few rules. That this was looked at is written down as well.
+
+    Pages of lists count for none, and whoever opened a mandatory report stands with the report alone.
+    """
+    part = await unusual.list(reached, asked.period, pages.page, rule=asked.rule, policy=city)
+    return pages.answer(UnusualReadingList, part, UnusualReadingOut.of)

@@ -1,0 +1,415 @@
+"""The command line: `dev` from nothing to a service and back, and one line for whatever goes wrong."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import literal, make_url, select
+from sqlalchemy.ext.asyncio import create_async_engine
+from tests.places import THROW_AWAY
+from tests.serving import START_SECONDS, wait_until_answered
+from typer.testing import CliRunner
+
+from mediation_api.auth.tokens import CITY_ROLES
+from mediation_api.cli.main import _prepare, app
+from mediation_api.database.data_keys import new_data_key
+from mediation_api.database.engine import create_engine, migrations_folder
+from mediation_api.dev.embedded_postgres import EmbeddedServer
+from mediation_api.domain.access import Role
+from mediation_api.settings import Settings, markdown_table
+
+PROGRAM: Final = Path(sys.executable).with_name("mediation-api")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+
+
+def _is_one_line(done: subprocess.CompletedProcess[str], *words: str) -> bool:
+    lines = done.stderr.splitlines()
+    return done.returncode == 2 and len(lines) == 1 and all(word in lines[0] for word in words)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A data directory that the user PostgreSQL runs as can reach; pytest's own is closed to it."""
+    with tempfile.TemporaryDirectory(prefix="mediation-cli-", dir=THROW_AWAY) as name:
+        Path(name).chmod(0o711)
+        yield Path(name) / "data"
+
+
+class Dev:
+    """A running `mediation-api dev`."""
+
+    def __init__(self, place: Path, port: int) -> None:
+        self.port = port
+        self.output = place.parent / f"output-{port}"
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [PROGRAM, "dev", "--data-dir", place, "--port", str(port)], stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def said(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+    def wait_until_live(self) -> None:
+        wait_until_answered(self.process, f"http://127.0.0.1:{self.port}/health/live", self.said)
+
+    def access_code(self) -> str:
+        found = re.search(r"Access code +(\S+)", self.said())
+        assert found is not None, self.said()
+        return found[1]
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(START_SECONDS)
+
+
+@contextmanager
+def _dev(place: Path) -> Iterator[Dev]:
+    running = Dev(place, _free_port())
+    try:
+        running.wait_until_live()
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.end(signal.SIGINT)
+
+
+def _postgres_on(place: Path) -> list[str]:
+    listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True)  # noqa: S607 - any ps
+    return [line for line in listed.stdout.splitlines() if f"-D {place}" in line]
+
+
+def _ended_in_order(place: Path) -> bool:
+    """Whether the database was stopped, and had written all that it had to before."""
+    log = (place / "database" / "postgres.log").read_text(encoding="utf-8").splitlines()
+    # Told to stop at once, it writes the second of these and not the first.
+    return any("LOG:  shutting down" in line for line in log) and "is shut down" in log[-1] and not _postgres_on(place)
+
+
+def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_ends(place: Path) -> None:
+    with _dev(place) as running:
+        said = running.said()
+        assert f"http://127.0.0.1:{running.port}/docs" in said
+        assert {line.partition("=")[0] for line in said.splitlines() if "=eyJ" in line} == {
+            role.value.upper() for role in CITY_ROLES
+        }
+        assert _postgres_on(place)
+
+        taken = _run("dev", "--data-dir", str(place), "--port", str(running.port))
+        locked = _run("dev", "--data-dir", str(place), "--port", str(_free_port()))
+        assert _is_one_line(taken, f"Port {running.port}", "--port"), taken.stderr
+        assert _is_one_line(locked, "in use by process", str(running.process.pid)), locked.stderr
+
+        code = running.access_code()
+        assert running.end(signal.SIGINT) == 0
+
+    assert "Traceback" not in running.said()
+    assert _ended_in_order(place)
+    # What it made is its owner's alone.
+    assert [path.name for path in place.iterdir() if path.is_file() and path.stat().st_mode & 0o077] == []
+    assert (place / "database").stat().st_mode & 0o077 == 0
+    keys = {path.name: path.read_bytes() for path in place.iterdir() if path.suffix in {".pem", ".txt", ".json"}}
+
+    with _dev(place) as killed:
+        assert killed.access_code() == code
+        killed.end(signal.SIGKILL)
+        assert _postgres_on(place), "nobody told the database"
+
+    with _dev(place) as last:
+        assert last.access_code() == code
+        assert last.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert _ended_in_order(place)
+    assert {path.name: path.read_bytes() for path in place.iterdir() if path.name in keys} == keys
+
+
+@pytest.fixture
+def fresh_server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedServer]:
+    """A server of development with an empty database, in which nobody has made the roles."""
+    place.mkdir()
+    place.chmod(0o711)
+    _prepare(place)
+    server = EmbeddedServer(place / "database", durable=False)
+    server.start()
+    try:
+        server.create_database()
+        with monkeypatch.context() as environment:
+            environment.setenv("MEDIATION_ENVIRONMENT", "dev")
+            environment.setenv("MEDIATION_DATA_DIRECTORY", str(place))
+            environment.setenv("MEDIATION_DATABASE_URL", server.url())
+            yield server
+    finally:
+        server.stop()
+
+
+def test_the_data_of_an_earlier_version_is_told_in_one_line_to_be_removed(
+    place: Path, fresh_server: EmbeddedServer
+) -> None:
+    assert _refused("migrate") == (
+        "The roles of the service do not exist yet: `mediation-api roles` prints what makes them.\n"
+    )
+    asyncio.run(_execute(fresh_server.url(), (migrations_folder() / "roles.sql").read_text(encoding="utf-8")))
+    asyncio.run(_execute(fresh_server.url(), "CREATE TABLE alembic_version AS SELECT '20261128_1720' AS version_num"))
+    assert _refused("migrate") == (
+        "The database was made by an earlier version; drop it and start with an empty one.\n"
+    )
+    fresh_server.stop()
+
+    refused = _run("dev", "--data-dir", str(place), "--port", str(_free_port()))
+
+    folder = fresh_server.directory if fresh_server.moved else place
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        f"The database in {folder} was made by an earlier version; remove that folder and start again.\n",
+    )
+    assert _ended_in_order(place)
+
+
+async def _execute(url: str, statement: str) -> None:
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(statement)
+    await engine.dispose()
+
+
+@pytest.fixture
+def development(keys: Path, tmp_path: Path) -> Path:
+    """A data directory with keys and secrets."""
+    for path in keys.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for name in ("access_code_secret", "cursor_secret", "search_secret"):
+        (tmp_path / f"{name}.txt").write_text(f"dev-only-{name:-<40}", encoding="utf-8")
+    (tmp_path / "encryption_keys.txt").write_text(f"dev-only-1:{'k' * 43}=", encoding="utf-8")
+    return tmp_path
+
+
+def _invoke(*arguments: str) -> str:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def _refused(*arguments: str) -> str:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_a_token_says_what_was_asked(development: Path) -> None:
+    token = _invoke(
+        "token", "--role", "officer", "--employee-number", "4711", "--subject", "ann", "--data-dir", str(development)
+    )
+
+    payload = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    assert (claims["role"], claims["sub"], claims["employee_number"]) == ("officer", "ann", "4711")
+    assert claims["exp"] > datetime.now(UTC).timestamp()
+
+
+def test_members_of_the_public_get_no_token_of_the_city(development: Path) -> None:
+    said = _refused("token", "--role", Role.COMPLAINANT.value, "--data-dir", str(development))
+
+    assert "exchange an access code" in said
+
+
+def test_a_token_needs_the_keys_of_development(tmp_path: Path) -> None:
+    assert "`mediation-api dev` makes it" in _refused("token", "--role", "intake", "--data-dir", str(tmp_path))
+
+
+def test_demo_data_does_not_go_into_a_database_by_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", "postgresql://api@db.example/mediation")
+
+    assert "MEDIATION_ENVIRONMENT=dev" in _refused("seed")
+
+
+def test_demo_data_needs_a_database(development: Path) -> None:
+    assert _refused("seed", "--data-dir", str(development)) == "MEDIATION_DATABASE_URL: is required\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_unsafe_settings_stop_the_start_with_one_line(command: str) -> None:
+    assert _refused(command).startswith("MEDIATION_TOKEN_ISSUER: is required; ")
+
+
+@pytest.fixture
+def in_development(development: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_ENVIRONMENT", "dev")
+    monkeypatch.setenv("MEDIATION_DATA_DIRECTORY", str(development))
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.usefixtures("in_development")
+def test_serving_and_migrating_need_a_database(command: str) -> None:
+    assert _refused(command) == "MEDIATION_DATABASE_URL: is required\n"
+
+
+@pytest.mark.usefixtures("in_development")
+def test_a_database_that_is_away_is_one_line_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", "postgresql://api:c4n4ry@127.0.0.1:1/mediation")
+
+    said = _refused("migrate")
+
+    assert "c4n4ry" not in said
+
+
+@pytest.mark.usefixtures("in_development")
+def test_migrating_twice_is_harmless(
+    committed: Settings, as_owner: Callable[[Settings], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", as_owner(committed).database_url.get_secret_value())
+
+    assert _invoke("migrate") == ""
+
+
+@pytest.mark.usefixtures("in_development")
+def test_a_taken_port_stops_serve_with_one_line(committed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", committed.database_url.get_secret_value())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("MEDIATION_PORT", str(taken.getsockname()[1]))
+
+        assert "MEDIATION_PORT" in _refused("serve")
+
+
+def test_serve_refuses_to_connect_as_the_owner_of_the_tables(
+    committed: Settings,
+    as_owner: Callable[[Settings], Settings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = tmp_path / "service.pem"
+    key.write_text("a key", encoding="utf-8")
+    production = {
+        "DATABASE_URL": as_owner(committed).database_url.get_secret_value(),
+        "TOKEN_ISSUER": "https://login.city.example",
+        "TOKEN_AUDIENCE": "mediation",
+        "TOKEN_JWKS": "https://login.city.example/keys",
+        "SERVICE_ISSUER": "https://mediation.city.example",
+        "SERVICE_KEY_FILE": str(key),
+        "ACCESS_CODE_SECRET": hashlib.sha256(b"a").hexdigest(),
+        "CURSOR_SECRET": hashlib.sha256(b"c").hexdigest(),
+        "SEARCH_SECRET": hashlib.sha256(b"s").hexdigest(),
+        "ENCRYPTION_KEYS": f"a:{base64.b64encode(hashlib.sha256(b'k').digest()).decode()}",
+    }
+    for name, value in production.items():
+        monkeypatch.setenv(f"MEDIATION_{name}", value)
+
+    assert _refused("serve").startswith("MEDIATION_DATABASE_URL: connects as a")
+
+
+@pytest.fixture
+def with_a_data_key(in_development: None, committed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database in which something is sealed under the key of development, and its address in the environment."""
+    del in_development
+
+    async def wrap() -> None:
+        engine = create_engine(committed)
+        async with engine.begin() as connection:
+            _, written = new_data_key(connection, uuid4())
+            await connection.execute(select(literal(1)).add_cte(written))
+        await engine.dispose()
+
+    asyncio.run(wrap())
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", committed.database_url.get_secret_value())
+
+
+def test_a_made_key_is_one_that_the_settings_take() -> None:
+    made = [_invoke("keys", "make").strip() for _ in range(2)]
+
+    assert Settings._are_keys(SecretStr(",".join(made))).get_secret_value() == ",".join(made)
+
+
+@pytest.mark.usefixtures("with_a_data_key")
+def test_keys_rotate_to_the_first_one_and_the_status_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = f"dev-only-1:{'k' * 43}=", _invoke("keys", "make").strip()
+    key_id = new.partition(":")[0]
+    assert _invoke("keys", "status") == "1 data keys under dev-only-1 (current)\n"
+    monkeypatch.setenv("MEDIATION_ENCRYPTION_KEYS", f"{new},{old}")
+    left = CliRunner().invoke(app, ["keys", "status"])
+    assert (left.exit_code, left.stdout) == (1, "1 data keys under dev-only-1\n")
+
+    rotated = _invoke("keys", "rotate").splitlines()
+
+    assert rotated == [
+        "1 data keys wrapped, 0 employee numbers hashed.",
+        f"1 data keys under {key_id} (current)",
+    ]
+    assert _invoke("keys", "rotate").startswith("0 data keys wrapped")
+
+
+@pytest.mark.parametrize("command", [["serve"], ["keys", "rotate"], ["keys", "status"]])
+@pytest.mark.usefixtures("with_a_data_key")
+def test_without_a_key_that_is_in_use_nothing_starts(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATION_ENCRYPTION_KEYS", _invoke("keys", "make").strip())
+
+    assert _refused(*command) == "MEDIATION_ENCRYPTION_KEYS: lacks dev-only-1, which is in use\n"
+
+
+def test_the_roles_can_be_printed_for_an_administrator() -> None:
+    assert _invoke("roles") == (migrations_folder() / "roles.sql").read_text(encoding="utf-8")
+
+
+def test_serve_answers_with_as_many_workers_as_asked(development: Path, committed: Settings) -> None:
+    port = _free_port()
+    environment = {
+        "MEDIATION_ENVIRONMENT": "dev",
+        "MEDIATION_DATA_DIRECTORY": str(development),
+        "MEDIATION_DATABASE_URL": committed.database_url.get_secret_value(),
+        "MEDIATION_PORT": str(port),
+        "MEDIATION_WORKERS": "2",
+    }
+    process = subprocess.Popen(
+        [PROGRAM, "serve"], env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until_answered(process, f"http://127.0.0.1:{port}/health/ready", lambda: "")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(START_SECONDS)
+
+
+def test_the_table_of_settings_can_be_printed() -> None:
+    assert _invoke("settings") == markdown_table()
+
+
+def test_the_contract_can_be_printed_without_a_database() -> None:
+    contract = json.loads(_invoke("openapi"))
+
+    assert contract["openapi"].startswith("3.1")
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", _invoke("version"))

@@ -1,0 +1,138 @@
+"""A page far into a list takes what the first one takes, whoever reads: held against the plan, not the clock.
+
+`make benchmark` measures the same over HTTP with 10,000 pages.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from benchmarks.filling import COORDINATOR, FIRST_CASE, INTEGRATION, MEDIATOR, OFFICER, fill
+from benchmarks.plans import Plan, caught, explained
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.build import Caller, Office
+from tests.conftest import Clock, Run, application, calling, fresh_database
+
+from mediation_api.database.engine import Database, create_engine
+from mediation_api.domain.access import Actor, Role
+from mediation_api.settings import Settings
+
+CASES: Final = 2_000
+OF_ONE: Final = 40
+"""These come first by every key, and so last where the order is descending."""
+LIMIT: Final = 5
+LARGE: Final = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+"""What is quick on a small table and not on a large one. The planner shall decide here as it would there."""
+
+OF_STAFF: Final = {
+    "/v1/cases": "cases",
+    "/v1/cases?sort=-due_on": "cases",
+    "/v1/cases?sort=opened_at": "cases",
+    "/v1/cases?sort=-opened_at": "cases",
+    "/v1/cases?open=false": "cases",
+    "/v1/cases?state=mediated": "cases",
+    "/v1/cases?state=mediated&sort=-due_on": "cases",
+    "/v1/complaints": "complaints",
+    "/v1/complaints?sort=filed_at": "complaints",
+    "/v1/sessions": "sessions",
+    "/v1/sessions?sort=-starts_at": "sessions",
+    "/v1/mediators": "mediators",
+    "/v1/assignments": "assignments",
+    "/v1/cases/{case_id}/timeline": "facts",
+}
+"""Each list of staff in each order, and the table that it is a list of."""
+SPARSE: Final = (f"/v1/cases?coordinator={COORDINATOR}&sort=-due_on", "/v1/cases?open=true")
+"""What is found among many that are not wanted."""
+OF_THEIR_OWN: Final = (
+    (Role.OFFICER, "/v1/cases?sort=-due_on"),
+    (Role.OFFICER, "/v1/sessions?sort=-starts_at"),
+    (Role.MEDIATOR, "/v1/cases?sort=-due_on"),
+    (Role.MEDIATOR, "/v1/sessions?sort=-starts_at"),
+    (Role.MEDIATOR, "/v1/assignments"),
+    (Role.INTEGRATION, "/v1/complaints"),
+)
+"""Lists of what is somebody's own: what is everybody else's comes before it."""
+
+
+class Reader:
+    """Reads pages of a full database, and tells what PostgreSQL looked at."""
+
+    def __init__(self, office: Office, engine: AsyncEngine) -> None:
+        self.office = office
+        self._engine = engine
+        self._database = Database(engine, engine)
+
+    async def case_id(self) -> str:
+        async with self._engine.connect() as connection:
+            return str((await connection.exec_driver_sql(FIRST_CASE)).scalar_one())
+
+    async def plans(self, who: Caller, path: str, *, before: int) -> tuple[Plan, Plan]:
+        """The plans of the first page, and of the one after `before` rows."""
+        path += "&" if "?" in path else "?"
+        page = await who.get(f"{path}limit={before}")
+        later = f"{path}limit={LIMIT}&cursor={page['next_cursor']}"
+        return await self._plan(who, f"{path}limit={LIMIT}"), await self._plan(who, later)
+
+    async def _plan(self, who: Caller, path: str) -> Plan:
+        with caught(self._engine.sync_engine) as found:
+            page = await who.get(path)
+        assert len(page["items"]) == LIMIT, path  # type: ignore[arg-type]
+        async with self._seeing(who) as connection:
+            return await explained(connection, found)
+
+    def _seeing(self, who: Caller) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection on which the statement sees what it saw: an officer's, what lies within the wall."""
+        assert who.identity is not None
+        role, subject, number, *_ = who.identity
+        if role is Role.OFFICER:
+            return self._database.shown_to(Actor(role, subject, employee_number=number))
+        return self._engine.connect()
+
+
+@pytest.fixture(scope="module")
+async def reader(
+    run: Run, keys: Path, server_url: str, as_owner: Callable[[Settings], Settings]
+) -> AsyncIterator[Reader]:
+    """On a database of its own: where others rolled back, their rows would be looked at as well."""
+    with fresh_database(run, keys, server_url) as settings:
+        owner = create_engine(as_owner(settings))
+        autocommit = owner.execution_options(isolation_level="AUTOCOMMIT")
+        async with autocommit.connect() as connection:
+            name = make_url(settings.database_url.get_secret_value()).database
+            for habit in LARGE:
+                await connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET {habit} = off')
+        async with owner.begin() as connection:
+            await fill(connection, cases=CASES, of_one=OF_ONE)
+        async with autocommit.connect() as connection:
+            await connection.exec_driver_sql("VACUUM ANALYZE")
+        await owner.dispose()
+        engine, clock = create_engine(settings), Clock()
+        async with calling(application(settings, clock, Database(engine, engine))) as client:
+            yield Reader(Office(client, settings, keys, clock), engine)
+        await engine.dispose()
+
+
+async def test_a_deep_page_looks_at_no_more_than_the_first(reader: Reader) -> None:
+    case_id, who = await reader.case_id(), reader.office.coordinator
+    for path, table in OF_STAFF.items():
+        first, deep = await reader.plans(who, path.replace("{case_id}", case_id), before=100)
+        for plan in (first, deep):  # one more than is shown tells whether there are more
+            assert plan.rows[table] <= 2 * (LIMIT + 1), (path, plan)
+        assert deep.buffers <= 1.5 * first.buffers, (path, first, deep)
+
+
+async def test_what_is_wanted_is_found_without_looking_at_the_rest(reader: Reader) -> None:
+    for path in SPARSE:
+        for plan in await reader.plans(reader.office.coordinator, path, before=20):
+            assert plan.rows["cases"] <= CASES // 10, (path, plan)
+
+
+async def test_those_who_see_their_own_never_have_everybodys_looked_at(reader: Reader) -> None:
+    for role, path in OF_THEIR_OWN:
+        subject = {Role.MEDIATOR: MEDIATOR, Role.INTEGRATION: INTEGRATION}.get(role, "officer.1")
+        who = reader.office.caller(role, subject, OFFICER if role is Role.OFFICER else None)
+        for plan in await reader.plans(who, path, before=OF_ONE - 2 * LIMIT):
+            assert max(plan.rows.values()) <= 8 * OF_ONE, (role, path, plan)

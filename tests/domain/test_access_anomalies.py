@@ -1,0 +1,316 @@
+"""What the rules call unusual, and what they do not."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mediation_api.domain.access import ACCESS, Role
+from mediation_api.domain.access_anomalies import (
+    CURRENT,
+    FITTING,
+    LONGEST_DAYS,
+    Observation,
+    Period,
+    Unusual,
+    Usual,
+    Visit,
+    report,
+)
+from mediation_api.domain.access_log import OPENS, USUAL, Opened, Purpose
+from mediation_api.domain.target import TargetPolicy
+
+MONDAY: Final = date(2026, 3, 2)
+CITY: Final = TargetPolicy(ZoneInfo("America/Los_Angeles"), frozenset({date(2026, 3, 4)}))
+ONE, TWO, THREE = (UUID(int=n) for n in (1, 2, 3))
+CASE: Final = UUID(int=9)
+
+
+def visit(**changes: object) -> Visit:
+    """A coordinator who opens a case of their own in the middle of a working day."""
+    usual = Visit(
+        role=Role.COORDINATOR,
+        by="ann",
+        complaint_id=ONE,
+        case_id=CASE,
+        coordinator="ann",
+        closed=False,
+        on=MONDAY,
+        hour=10,
+        purpose=Purpose.CASEWORK,
+        readings=1,
+        acted_on=frozenset(),
+    )
+    return replace(usual, **changes)  # type: ignore[arg-type]
+
+
+def by(role: Role, **changes: object) -> Visit:
+    """The same of somebody of another role, for that role's everyday purpose."""
+    return visit(**{"role": role, "by": f"{role}.1", "purpose": USUAL[role], **changes})
+
+
+def seen(*visits: Visit, usual: Usual | None = None) -> Sequence[tuple[Unusual, str, date, int, int]]:
+    found = report(visits, usual or Usual(), CITY)
+    return [(each.rule, each.by, each.on, each.number, each.usual) for each in found]
+
+
+def rules(*visits: Visit) -> set[Unusual]:
+    return {rule for rule, *_ in seen(*visits)}
+
+
+def test_who_opens_their_own_case_at_work_is_in_no_report() -> None:
+    assert (
+        seen(visit(), visit(purpose=Purpose.PARTY_REQUEST, hour=18), visit(complaint_id=TWO, on=date(2026, 3, 3))) == []
+    )
+
+
+def test_every_rule_says_what_it_observes_of_whom_and_none_twice() -> None:
+    assert [rule.code for rule in CURRENT.rules] == list(Unusual)
+    for rule in CURRENT.rules:
+        assert rule.statement
+        assert rule.look.__doc__
+        assert rule.roles <= USUAL.keys()
+    readers = {role for name, opened in OPENS.items() if opened is not Opened.REPORT for role in ACCESS[name]}
+    assert USUAL.keys() <= readers
+
+
+def test_a_report_is_of_the_current_rules_unless_others_are_named() -> None:
+    away = visit(coordinator="ben", hour=3)
+    assert rules(away) == {Unusual.NO_PART, Unusual.OUTSIDE_HOURS}
+    fewer = replace(CURRENT, rules=CURRENT.rules[:1])
+    assert [each.rule for each in report([away], Usual(), CITY, fewer)] == [Unusual.NO_PART]
+
+
+def test_a_report_can_quote_the_version_of_the_rules() -> None:
+    assert CURRENT.version == "2026-11"
+
+
+# ── no part ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_case_that_somebody_else_coordinates_is_told_once_a_day_with_how_often_it_was_opened() -> None:
+    other = visit(coordinator="ben", readings=2)
+    again = replace(other, hour=11, readings=3, purpose=Purpose.PARTY_REQUEST)
+    later = replace(other, on=date(2026, 3, 3))
+    assert report([again, later, other], Usual(), CITY) == (
+        Observation(
+            rule=Unusual.NO_PART,
+            on=date(2026, 3, 3),
+            role=Role.COORDINATOR,
+            by="ann",
+            complaint_id=ONE,
+            case_id=CASE,
+            number=2,
+            usual=0,
+            purposes=(Purpose.CASEWORK,),
+        ),
+        Observation(
+            rule=Unusual.NO_PART,
+            on=MONDAY,
+            role=Role.COORDINATOR,
+            by="ann",
+            complaint_id=ONE,
+            case_id=CASE,
+            number=5,
+            usual=0,
+            purposes=(Purpose.CASEWORK, Purpose.PARTY_REQUEST),
+        ),
+    )
+
+
+def test_a_case_that_nobody_coordinates_yet_is_everybody_s() -> None:
+    assert rules(visit(coordinator=None), by(Role.INTAKE, coordinator=None)) == set()
+
+
+@pytest.mark.parametrize(("days", "observed"), [(-30, False), (0, False), (30, False), (-31, True), (31, True)])
+def test_who_recorded_something_near_that_day_has_a_part_in_it(days: int, *, observed: bool) -> None:
+    acted = visit(coordinator="ben", acted_on=frozenset({MONDAY + timedelta(days=days), date(2020, 1, 1)}))
+    assert (rules(acted) == {Unusual.NO_PART}) == observed
+
+
+def test_of_those_who_look_after_all_cases_or_reach_their_own_alone_it_says_nothing() -> None:
+    visits = [by(role, coordinator="ben") for role in sorted(USUAL)]
+    assert {(rule, who) for rule, who, *_ in seen(*visits)} == {
+        (Unusual.NO_PART, "coordinator.1"),
+        (Unusual.NO_PART, "intake.1"),
+    }
+
+
+# ── many in a day ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def day(by: str, number: int, on: date = MONDAY, role: Role = Role.COORDINATOR) -> list[Visit]:
+    """Somebody opens so many complaints of their own, each twice."""
+    return [
+        visit(by=by, coordinator=by, complaint_id=UUID(int=n), on=on, hour=hour, role=role, purpose=USUAL[role])
+        for n in range(number)
+        for hour in (9, 10)
+    ]
+
+
+def test_a_day_counts_each_complaint_once_and_says_nothing_of_any_one() -> None:
+    (found,) = report(day("ann", 21), Usual(), CITY)
+    assert (found.rule, found.number, found.usual) == (Unusual.MANY_IN_A_DAY, 21, 20)
+    assert (found.complaint_id, found.case_id) == (None, None)
+    assert report(day("ann", 20), Usual(), CITY) == ()
+
+
+def test_many_is_held_against_the_median_of_what_colleagues_open_in_a_day() -> None:
+    colleagues = [*day("ben", 9), *day("ben", 8, date(2026, 3, 3)), *day("cat", 400)]
+    assert seen(*day("ann", 27), *day("cat", 8), *day("ben", 9), *day("ben", 9, date(2026, 3, 3))) == []
+    assert (Unusual.MANY_IN_A_DAY, "ann", MONDAY, 28, 27) in seen(*day("ann", 28), *colleagues)
+    assert (Unusual.MANY_IN_A_DAY, "ann", MONDAY, 27, 27) not in seen(*day("ann", 27), *colleagues)
+
+
+def test_many_is_not_held_against_another_role_or_against_oneself() -> None:
+    own_days = [*day("ann", 21), *day("ann", 21, date(2026, 3, 3))]
+    of_another_role = day("dee", 100, role=Role.INTAKE)
+    assert {(who, at_most) for _, who, _, _, at_most in seen(*own_days, *of_another_role)} == {("ann", 20), ("dee", 20)}
+
+
+def test_without_colleagues_the_city_s_number_stands_alone() -> None:
+    usual = Usual(complaints_a_day=1)
+    assert seen(visit(), visit(complaint_id=TWO), usual=usual) == [(Unusual.MANY_IN_A_DAY, "ann", MONDAY, 2, 1)]
+
+
+def test_what_a_program_opens_is_not_many() -> None:
+    assert seen(*day("system", 500, role=Role.INTEGRATION)) == []
+
+
+# ── outside hours ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("on", "hour", "observed"),
+    [
+        (MONDAY, 6, True),
+        (MONDAY, 7, False),
+        (MONDAY, 18, False),
+        (MONDAY, 19, True),
+        (date(2026, 3, 1), 10, True),
+        (date(2026, 3, 4), 10, True),
+    ],
+)
+def test_the_office_s_hours_are_those_of_its_working_days(on: date, hour: int, *, observed: bool) -> None:
+    assert (rules(visit(on=on, hour=hour)) == {Unusual.OUTSIDE_HOURS}) == observed
+
+
+def test_only_what_was_opened_outside_the_hours_is_counted() -> None:
+    found = seen(visit(hour=18, readings=4), visit(hour=19, readings=2), visit(hour=23, readings=1))
+    assert found == [(Unusual.OUTSIDE_HOURS, "ann", MONDAY, 3, 0)]
+
+
+def test_mediators_and_programs_keep_their_own_hours() -> None:
+    visits = [by(role, hour=2) for role in sorted(USUAL)]
+    assert {who for _, who, *_ in seen(*visits)} == {
+        f"{role}.1" for role in ("auditor", "coordinator", "director", "intake")
+    }
+
+
+# ── a closed case again and again ──────────────────────────────────────────────────────────────────────────────────
+
+WEEK: Final = [date(2026, 3, n) for n in (2, 3, 5)]
+
+
+def test_a_closed_case_on_more_days_than_usual_is_told_once_on_the_last() -> None:
+    again = [by(Role.MEDIATOR, closed=True, on=on, hour=hour) for on in reversed(WEEK) for hour in (9, 10)]
+    assert seen(*again) == [(Unusual.CLOSED_AGAIN, "mediator.1", WEEK[-1], 3, 2)]
+    assert seen(*[each for each in again if each.on != MONDAY]) == []
+
+
+def test_days_before_the_close_or_of_somebody_with_a_part_in_it_do_not_count() -> None:
+    still_open = [visit(closed=on != MONDAY, on=on) for on in WEEK]
+    busy = [visit(closed=True, on=on, acted_on=frozenset({MONDAY})) for on in WEEK]
+    assert seen(*still_open) == []
+    assert seen(*busy) == []
+
+
+def test_days_of_two_people_or_of_two_complaints_are_not_added_up() -> None:
+    days = [visit(closed=True, on=on) for on in WEEK[:2]]
+    assert seen(*days, visit(by="ben", coordinator="ben", closed=True, on=WEEK[2])) == []
+    assert seen(*days, visit(complaint_id=TWO, closed=True, on=WEEK[2])) == []
+
+
+# ── a purpose that does not fit ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_days_of_one_name_in_two_roles_are_not_added_up() -> None:
+    """Two providers of identities may give the same name."""
+    days = [MONDAY - timedelta(days=n) for n in range(4)]
+    twice = [visit(closed=True, on=day) for day in days[:2]]
+    assert seen(*twice, *(by(Role.AUDITOR, by="ann", closed=True, on=day, hour=10) for day in days[2:])) == [
+        (Unusual.OUTSIDE_HOURS, "ann", day, 1, 0) for day in days[1:3]
+    ]
+
+
+def test_the_everyday_purpose_of_each_role_fits_it() -> None:
+    assert FITTING.keys() == USUAL.keys()
+    assert all(USUAL[role] in fitting for role, fitting in FITTING.items())
+
+
+@pytest.mark.parametrize("role", sorted(USUAL))
+@pytest.mark.parametrize("purpose", sorted(Purpose))
+def test_a_purpose_of_another_role_is_told(role: Role, purpose: Purpose) -> None:
+    found = report([by(role, purpose=purpose, coordinator=None)], Usual(), CITY)
+    assert [each.rule for each in found] == ([] if purpose in FITTING[role] else [Unusual.PURPOSE_UNFIT])
+    assert [each.purposes for each in found] == [(purpose,)] * len(found)
+
+
+def test_staff_an_auditor_and_a_mediator_answer_people_and_courts() -> None:
+    staff = (Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR)
+    assert {role for role, purposes in FITTING.items() if Purpose.PARTY_REQUEST in purposes} == {*staff, Role.MEDIATOR}
+    assert {role for role, purposes in FITTING.items() if Purpose.LEGAL_REQUEST in purposes} == {*staff, Role.AUDITOR}
+
+
+def test_nobody_but_a_mediator_mediates_and_nobody_but_the_auditor_and_the_director_audits() -> None:
+    of = {purpose: {role for role, fitting in FITTING.items() if purpose in fitting} for purpose in Purpose}
+    assert of[Purpose.MEDIATION] == {Role.MEDIATOR}
+    assert of[Purpose.AUDIT] == {Role.AUDITOR, Role.DIRECTOR}
+    assert of[Purpose.SUPERVISION] == {Role.DIRECTOR}
+    assert of[Purpose.EXCHANGE] == {Role.INTEGRATION}
+
+
+# ── the report ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_report_has_the_newest_day_first_and_the_same_order_each_time() -> None:
+    visits = [visit(coordinator="ben", complaint_id=each, on=on, hour=3) for each in (ONE, TWO, THREE) for on in WEEK]
+    found = report(visits, Usual(), CITY)
+    assert len(found) == 18
+    assert [each.on for each in found] == sorted((each.on for each in found), reverse=True)
+    assert report(visits[::-1], Usual(), CITY) == found
+    assert len({each.place for each in found}) == len(found)
+
+
+def test_what_one_person_did_has_a_place_apart_from_another_s_and_from_another_role_s() -> None:
+    three = [
+        visit(coordinator="zoe", by=who, role=role)
+        for who, role in (("ann", Role.COORDINATOR), ("ben", Role.COORDINATOR), ("ann", Role.INTAKE))
+    ]
+    assert len({each.place for each in report(three, Usual(), CITY)}) == 3
+
+
+def test_a_period_is_a_week_up_to_today_unless_somebody_says_otherwise() -> None:
+    assert Period.of(None, None, MONDAY) == Period(date(2026, 2, 24), MONDAY)
+    assert Period.of(None, date(2026, 1, 31), MONDAY) == Period(date(2026, 1, 25), date(2026, 1, 31))
+    assert Period.of(date(2026, 2, 20), None, MONDAY) == Period(date(2026, 2, 20), MONDAY)
+
+
+@pytest.mark.parametrize(("days", "sound"), [(-1, False), (0, True), (LONGEST_DAYS - 1, True), (LONGEST_DAYS, False)])
+def test_a_period_has_a_day_at_least_and_thirty_one_at_most(days: int, *, sound: bool) -> None:
+    assert Period(MONDAY, MONDAY + timedelta(days=days)).is_sound is sound
+
+
+def test_a_period_is_a_month_at_most() -> None:
+    assert LONGEST_DAYS == 31
+
+
+def test_what_is_of_one_day_stands_by_its_identity() -> None:
+    """A page goes on after the place of the last one."""
+    others = [visit(coordinator="ben", hour=3, complaint_id=UUID(int=n)) for n in range(1, 9)]
+    found = report(others, Usual(), CITY)
+    assert [each.place for each in found] == sorted((each.place for each in found), reverse=True)

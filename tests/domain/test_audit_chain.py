@@ -1,0 +1,257 @@
+"""The chain of facts: what a link is made of, and what an examination finds.
+
+That the database links alike is tests/repository/test_audit_verification.py.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import sha256
+from uuid import UUID
+
+import pytest
+
+from mediation_api.domain import audit_chain
+from mediation_api.domain.audit_chain import START, Entry, Examination, Flaw, Head, Problem, fits, link
+
+CASE, LATER = UUID(int=1), UUID(int=2)
+NOON = 1_772_481_600_000_000
+
+
+def entry(sequence: int, stream: UUID = CASE, **changes: object) -> Entry:
+    """A fact of a case, not linked yet."""
+    plain = Entry(
+        stream=stream,
+        sequence=sequence,
+        link=None,
+        position=100 + sequence,
+        id=UUID(int=1000 + sequence),
+        kind="party.asked",
+        complaint_id=None,
+        case_id=stream,
+        mediator_id=None,
+        party_id=UUID(int=7),
+        version=3,
+        at=str(NOON + sequence),
+        by_role="intake",
+        by="intake.1",
+        data='{"party_id": "00000000-0000-0000-0000-000000000007"}',
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type] # the test says which
+
+
+def linked(*entries: Entry, after: bytes = START) -> list[Entry]:
+    """The same, each with its link."""
+    done = []
+    for each in entries:
+        after = link(after, each)
+        done.append(replace(each, link=after))
+    return done
+
+
+def head_of(entries: list[Entry]) -> Head:
+    last = entries[-1]
+    assert last.sequence is not None
+    assert last.link is not None
+    return Head(last.stream, last.sequence, last.link)
+
+
+def found(rows: Iterable[tuple[UUID, Head | None, Entry | None]], *exported: Head) -> list[Problem]:
+    examination = Examination(iter(exported))
+    problems = [problem for row in rows for problem in examination.follow(*row)]
+    return [*problems, *examination.finish()]
+
+
+def beside(head: Head | None, entries: Iterable[Entry]) -> list[tuple[UUID, Head | None, Entry | None]]:
+    return [(each.stream, head, each) for each in entries]
+
+
+WHOLE = linked(*(entry(n) for n in range(1, 6)))
+HEAD = head_of(WHOLE)
+
+
+def test_the_format_of_a_link_stays_what_it_is() -> None:
+    """Links that were written once are compared for ever: this value was computed with sha256sum."""
+    assert link(START, entry(1)).hex() == "91a791a98dafa5d60f0efd77237d8a43da8c43445277c7218e33f922a5117679"
+    assert fits(START, WHOLE[0])
+
+
+def test_names_in_an_object_are_ordered_as_in_jsonb() -> None:
+    one, other = ('{"b": 1, "aa": {"d": [1, {}], "c": null}, "é": true}', '{"é":true,"aa":{"c":null,"d":[1,{}]},"b":1}')
+    assert link(START, entry(1, data=one)) == link(START, entry(1, data=other))
+
+
+def test_a_link_is_the_hash_of_the_text_that_the_format_says() -> None:
+    """By length in bytes and then bytewise, as it is written and not escaped."""
+    text = (
+        '[1, "ab", "00000000-0000-0000-0000-000000000001", 1, 101, "00000000-0000-0000-0000-0000000003e9", '
+        '"party.asked", null, "00000000-0000-0000-0000-000000000001", null, "00000000-0000-0000-0000-000000000007", '
+        '3, 1772481600000001, "intake", "intake.1", {"c": "ñ", "aa": {"z": 1, "é": 2, "abc": 3}, "zz": 0}]'
+    )
+    fact = entry(1, data='{"aa": {"abc": 3, "z": 1, "é": 2}, "zz": 0, "c": "ñ"}')
+    assert link(b"\xab", fact) == sha256(text.encode()).digest()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stream": LATER},
+        {"sequence": 2},
+        {"position": 7},
+        {"id": LATER},
+        {"kind": "party.lapsed"},
+        {"complaint_id": CASE},
+        {"case_id": None},
+        {"mediator_id": CASE},
+        {"party_id": None},
+        {"version": 4},
+        {"at": str(NOON)},
+        {"by_role": "director"},
+        {"by": "intake.2"},
+        {"data": "{}"},
+        {"data": '{"party_id": "00000000-0000-0000-0000-000000000008"}'},
+    ],
+    ids=str,
+)
+def test_a_link_covers_everything(changes: dict[str, object]) -> None:
+    assert link(START, replace(entry(1), **changes)) != link(START, entry(1))  # type: ignore[arg-type] # as above
+
+
+def test_a_link_covers_the_one_before() -> None:
+    assert link(b"\0" * 32, entry(1)) != link(START, entry(1))
+
+
+@pytest.mark.parametrize(
+    "data", ["1.5", "1.0", "{", "[" * 100_000, '"\\ud800"', "9" * 5_000], ids=lambda data: data[:8]
+)
+def test_what_no_fact_holds_fits_nowhere(data: str) -> None:
+    assert not fits(START, entry(1, data=data, link=b"\0" * 32))
+
+
+@pytest.mark.parametrize("fraction", ["1.5", "1.0", "1e2"])
+def test_a_fraction_has_no_link(fraction: str) -> None:
+    with pytest.raises(ValueError, match=f"^{fraction}$"):
+        link(START, entry(1, data=f'{{"a": [{fraction}]}}'))
+
+
+@pytest.mark.parametrize("at", ["Infinity", "1.5", ""])
+def test_a_time_that_is_none_fits_nowhere(at: str) -> None:
+    assert not fits(START, entry(1, at=at, link=b"\0" * 32))
+
+
+def test_a_whole_chain_has_no_problem() -> None:
+    examination = Examination(iter(()))
+    for row in beside(HEAD, WHOLE):
+        assert list(examination.follow(*row)) == []
+    assert list(examination.finish()) == []
+    assert (examination.facts, examination.streams) == (5, 1)
+
+
+def test_nothing_is_a_whole_chain() -> None:
+    assert found([]) == []
+
+
+def test_one_edit_is_one_problem() -> None:
+    bent = [*WHOLE]
+    bent[1] = replace(bent[1], by="somebody.else")
+    assert found(beside(HEAD, bent)) == [Problem(Flaw.CHANGED, CASE, 2)]
+
+
+def test_an_edit_with_a_new_link_shows_in_the_next_fact() -> None:
+    bent = [*WHOLE]
+    bent[1:2] = linked(replace(bent[1], by="somebody.else"), after=bent[0].link or START)
+    assert found(beside(HEAD, bent)) == [Problem(Flaw.CHANGED, CASE, 3)]
+
+
+def test_a_deleted_fact_is_missing() -> None:
+    assert found(beside(HEAD, [*WHOLE[:1], *WHOLE[2:]])) == [Problem(Flaw.MISSING, CASE, 3)]
+    assert found(beside(HEAD, WHOLE[1:])) == [Problem(Flaw.MISSING, CASE, 2)]
+
+
+def test_a_tail_that_was_cut_off_is_missing() -> None:
+    assert found(beside(HEAD, WHOLE[:3])) == [Problem(Flaw.CUT_OFF, CASE, 3)]
+
+
+def test_a_stream_of_which_only_the_head_is_left_is_cut_off() -> None:
+    assert found([(CASE, HEAD, None)]) == [Problem(Flaw.CUT_OFF, CASE, 0)]
+
+
+def test_a_stream_without_a_head_or_beyond_it_shows() -> None:
+    assert found(beside(None, WHOLE)) == [Problem(Flaw.BEYOND_HEAD, CASE, 5)]
+    assert found(beside(head_of(WHOLE[:4]), WHOLE)) == [Problem(Flaw.BEYOND_HEAD, CASE, 5)]
+
+
+def test_a_head_that_was_changed_shows() -> None:
+    assert found(beside(replace(HEAD, link=b"\0" * 32), WHOLE)) == [Problem(Flaw.HEAD_DIFFERS, CASE, 5)]
+
+
+def test_facts_in_another_order_do_not_fit() -> None:
+    one, two, *rest = WHOLE
+    swapped = [replace(two, sequence=1, link=one.link), replace(one, sequence=2, link=two.link), *rest]
+    assert found(beside(HEAD, swapped)) == [Problem(Flaw.CHANGED, CASE, 1), Problem(Flaw.CHANGED, CASE, 2)]
+
+
+def test_a_second_fact_in_a_place_shows() -> None:
+    again = replace(WHOLE[2], id=LATER)
+    assert found(beside(HEAD, [*WHOLE[:3], again, *WHOLE[3:]])) == [Problem(Flaw.REPEATED, CASE, 3)]
+
+
+def test_a_fact_that_was_never_linked_shows() -> None:
+    for place in ({"sequence": None, "link": None}, {"sequence": None}, {"link": None}):
+        loose = replace(WHOLE[0], **place)  # type: ignore[arg-type] # as above
+        assert found(beside(HEAD, [*WHOLE, loose])) == [Problem(Flaw.UNLINKED, CASE, 5)]
+
+
+def test_each_stream_is_a_chain_of_its_own() -> None:
+    other = linked(*(entry(n, LATER) for n in range(1, 3)))
+    examination = Examination(iter([head_of(other)]))  # of the later one alone
+    for row in [*beside(HEAD, WHOLE), *beside(head_of(other), other)]:
+        assert list(examination.follow(*row)) == []
+    assert list(examination.finish()) == []
+    assert (examination.facts, examination.streams) == (7, 2)
+    assert found([*beside(HEAD, WHOLE[:4]), *beside(head_of(other), other)]) == [Problem(Flaw.CUT_OFF, CASE, 4)]
+
+
+def rewritten() -> list[Entry]:
+    """The same stream with its second fact edited, by somebody who may compute links as well."""
+    return [WHOLE[0], *linked(replace(WHOLE[1], by="somebody.else"), *WHOLE[2:], after=WHOLE[0].link or START)]
+
+
+def test_a_chain_that_was_rewritten_shows_beside_an_exported_head_only() -> None:
+    anew = rewritten()
+    assert found(beside(head_of(anew), anew)) == []
+    assert found(beside(head_of(anew), anew), head_of(WHOLE[:3])) == [Problem(Flaw.UNLIKE_EXPORT, CASE, 3)]
+
+
+def test_a_chain_that_has_gone_on_fits_an_exported_head() -> None:
+    assert found(beside(HEAD, WHOLE), head_of(WHOLE[:3])) == []
+
+
+def test_a_stream_that_was_exported_further_shows() -> None:
+    short = WHOLE[:3]
+    assert found(beside(head_of(short), short), HEAD) == [Problem(Flaw.NOT_AS_FAR_AS_EXPORT, CASE, 3)]
+
+
+def test_exported_streams_that_are_gone_show_wherever_they_stood() -> None:
+    gone = [replace(HEAD, stream=UUID(int=n)) for n in (0, 3, 9)]
+    other = linked(*(entry(n, LATER) for n in range(1, 3)))
+    rows = [*beside(HEAD, WHOLE), *beside(head_of(other), other)]
+    exported = sorted([*gone, HEAD, head_of(other)], key=lambda head: head.stream)
+    assert found(rows, *exported) == [Problem(Flaw.NOT_AS_FAR_AS_EXPORT, each.stream, 5) for each in gone]
+    assert found([], *gone) == [Problem(Flaw.NOT_AS_FAR_AS_EXPORT, each.stream, 5) for each in gone]
+
+
+def test_a_problem_is_one_line_and_names_nobody() -> None:
+    assert str(Problem(Flaw.CUT_OFF, CASE, 3)) == "00000000-0000-0000-0000-000000000001 3 cut-off"
+
+
+def test_without_the_comparison_of_links_an_edit_goes_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests above prove something."""
+    monkeypatch.setattr(audit_chain, "fits", lambda _previous, _entry: True)
+    bent = [*WHOLE]
+    bent[1] = replace(bent[1], by="somebody.else")
+    assert found(beside(HEAD, bent)) == []
+
+
+def test_a_problem_is_one_line_that_may_name_a_column() -> None:
+    assert str(Problem(Flaw.CHANGED, CASE, 2)) == f"{CASE} 2 changed"
+    assert str(Problem(Flaw.UNLIKE_FACT, CASE, 3, "cases.state")) == f"{CASE} 3 unlike-fact cases.state"

@@ -1,0 +1,303 @@
+"""Every status that an operation documents for reasons of its own kind, provoked over all operations.
+
+What the rules of mediation refuse (409) is provoked where they are tested, but for what no story meets. conftest.py
+looks at the end of a whole run whether every documented status of every operation was seen.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NoReturn
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from tests.build import NO_CONFLICT, Caller, Office
+from tests.openapi.conformity import contract
+from tests.openapi.examples import play
+from tests.openapi.test_contract import committed
+from tests.routers.test_access import caller, filled_in, operations
+
+from mediation_api.contract.headers import HEADERS
+from mediation_api.database.engine import Database, Pool
+from mediation_api.domain.access import ACCESS, Actor, Role
+from mediation_api.http.cors import EXPOSED
+from mediation_api.http.middleware import BodyLimit, operation_id
+from mediation_api.http.rate_limits import Limiter
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation, and how it is called so that nothing is wrong but what a test puts wrong."""
+
+    name: str
+    method: str
+    path: str
+    role: Role
+    statuses: frozenset[str]
+    body: object
+    query: frozenset[str]
+
+    @property
+    def address(self) -> str:
+        """The path with ids of what does not exist."""
+        return filled_in(self.path)
+
+
+def every(app: FastAPI, status: str) -> list[Operation]:
+    """The operations that document a status."""
+    documented = {each["operationId"]: each for item in committed()["paths"].values() for each in item.values()}
+    found = []
+    for name, method, path in operations(app):
+        described = documented[operation_id(name)]
+        role = next(iter(sorted(ACCESS[name], key=[*Role].index)))
+        examples = _examples(described)
+        parameters = described.get("parameters", [])
+        assert isinstance(parameters, list)
+        query = frozenset(each["name"] for each in parameters if each["in"] == "query")
+        responses = described["responses"]
+        assert isinstance(responses, dict)
+        found.append(Operation(operation_id(name), method, path, role, frozenset(responses), examples, query))
+    return [each for each in found if status in each.statuses]
+
+
+def _examples(described: dict[str, object]) -> object:
+    """A body as somebody sent it; None where there is none."""
+    body = described.get("requestBody")
+    if body is None:
+        return None
+    examples = body["content"]["application/json"]["examples"]  # type: ignore[index]
+    return next(iter(examples.values()))["value"]
+
+
+async def everybody(office: Office) -> Mapping[Role, Caller]:
+    """Somebody of each role, who stands in no relation to what is asked for."""
+    return {role: await caller(role, office) for role in Role}
+
+
+async def called(who: Caller, operation: Operation, **changes: object) -> httpx.Response:
+    """Call rightly, but for the changes."""
+    headers = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
+    if who.token is not None:
+        headers["Authorization"] = f"Bearer {who.token}"
+    given = changes.pop("headers", {})
+    assert isinstance(given, dict)
+    options = {"url": operation.address, "json": operation.body, **changes}
+    return await who.client.request(operation.method, headers=headers | given, **options)  # type: ignore[arg-type]
+
+
+async def test_what_does_not_exist_is_not_found(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
+    for operation in every(app, "404"):
+        response = await called(somebody[operation.role], operation)
+        assert response.status_code == 404, f"{operation.name}: {response.text}"
+
+
+async def test_what_cannot_be_read_is_refused(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
+    for operation in every(app, "400"):
+        who = somebody[operation.role]
+        told = {"json": None, "headers": {"Content-Type": "application/json"}}
+        response = await called(who, operation, content=b"{", **told)
+        assert response.status_code == 400, f"{operation.name}: {response.text}"
+
+
+async def test_what_is_not_json_is_refused(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
+    for operation in every(app, "415"):
+        told = {"json": None, "headers": {"Content-Type": "text/plain"}}
+        response = await called(somebody[operation.role], operation, content=b"{}", **told)
+        assert response.status_code == 415, f"{operation.name}: {response.text}"
+
+
+async def test_what_is_announced_too_large_is_refused(app: FastAPI, office: Office) -> None:
+    for operation in every(app, "413"):
+        response = await called(office.public, operation, json=None, headers={"Content-Length": "10000000"})
+        assert response.status_code == 413, f"{operation.name}: {response.text}"
+
+
+async def test_what_does_not_arrive_is_given_up(app: FastAPI, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(60)
+
+    await office.public.get("/health/live")  # only then the layers are there
+    layer: object = app.middleware_stack
+    while not isinstance(layer, BodyLimit):
+        layer = getattr(layer, "app")  # noqa: B009 - the layers have no type in common
+    monkeypatch.setattr(layer, "seconds", 0.001)
+    somebody = await everybody(office)
+    for operation in every(app, "408"):
+        told = {"json": None, "headers": {"Content-Type": "application/json"}}
+        response = await called(somebody[operation.role], operation, content=trickle(), **told)
+        assert response.status_code == 408, f"{operation.name}: {response.text}"
+
+
+async def test_what_breaks_a_rule_of_its_shape_is_refused(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
+    for operation in every(app, "422"):
+        who = somebody[operation.role]
+        if "{" in operation.path:
+            response = await called(who, operation, url=replaced(operation.path, "~"))
+        elif operation.query:
+            response = await called(who, operation, url=f"{operation.address}?no_such_filter=1")
+        else:
+            response = await called(who, operation, json={"no_such_field": 1})
+        assert response.status_code == 422, f"{operation.name}: {response.text}"
+
+
+async def test_a_correction_that_has_seen_nothing_is_refused(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
+    for operation in every(app, "428"):
+        who = somebody[operation.role]
+        headers = {"Authorization": f"Bearer {who.token}"}
+        request = office.client.build_request(operation.method, operation.address, headers=headers, json=operation.body)
+        response = await office.client.send(request)
+        assert response.status_code == 428, f"{operation.name}: {response.text}"
+
+
+async def test_what_is_on_file_once_is_not_put_there_twice(office: Office) -> None:
+    first, second = await office.mediator(), await office.mediator()
+    taken = (await office.coordinator.get(f"/v1/mediators/{first.mediator_id}"))["subject"]
+    answer = await office.coordinator.patch(f"/v1/mediators/{second.mediator_id}", {"subject": taken}, 409)
+    assert answer["code"] == "subject-taken"
+    story = await office.file(officers=[{"employee_number": "4711"}, {"employee_number": "4712"}])
+    other = story.officers[1].party_id
+    answer = await office.intake.patch(f"/v1/parties/{other}", {"employee_number": "4711"}, 409)
+    assert answer["code"] == "party-already-listed"
+
+
+async def test_what_has_been_answered_and_what_is_over_is_not_answered_again(office: Office) -> None:
+    story = await (await office.file()).to_ready()
+    mediator = await story.assign()
+    assignment = (await story.case())["assignment"]
+    assert isinstance(assignment, dict)
+    for verb, body in (("accept", NO_CONFLICT), ("decline", None)):
+        await mediator.post(f"/v1/assignments/{assignment['id']}/{verb}", body, 409)
+    friend = {"role": "support_person", "name": "Ines Alvarez", "for_party_id": story.complainants[0].party_id}
+    expected = await office.intake.post(f"{story.path}/attendees", friend)
+    await story.withdraw(story.complainants[0])
+    answer = await office.intake.post(f"/v1/attendees/{expected['id']}/confirm", None, 409)
+    assert answer["code"] == "case-closed"
+
+
+async def test_who_is_nobody_learns_nothing(app: FastAPI, office: Office) -> None:
+    for operation in every(app, "401"):
+        response = await called(Caller(office.client, "a.b.c"), operation)
+        assert response.status_code == 401, f"{operation.name}: {response.text}"
+
+
+async def test_a_quota_that_is_used_up_is_said(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
+    app.state.service = replace(app.state.service, limiter=Limiter(0))
+    for operation in every(app, "429"):
+        response = await called(somebody[operation.role], operation)
+        assert response.status_code == 429, f"{operation.name}: {response.text}"
+
+
+async def test_a_fault_of_ours_is_an_error_of_the_server(app: FastAPI, office: Office) -> None:
+    def broken() -> datetime:
+        raise RuntimeError("planted")
+
+    somebody = await everybody(office)
+    app.state.service = replace(app.state.service, clock=broken)
+    for operation in every(app, "500"):
+        response = await called(somebody[operation.role], operation)
+        assert response.status_code == 500, f"{operation.name}: {response.text}"
+
+
+class Away(Database):
+    """A database that nobody reaches."""
+
+    @asynccontextmanager
+    async def transaction(
+        self, pool: Pool = Pool.OFFICE, *, caller: str | None = None
+    ) -> AsyncIterator[AsyncConnection]:
+        yield self._fail((pool, caller))
+
+    @asynccontextmanager
+    async def reading(self, pool: Pool = Pool.OFFICE, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
+        yield self._fail((pool, caller))
+
+    @asynccontextmanager
+    async def shown_to(self, party: Actor, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
+        yield self._fail((party, caller))
+
+    @staticmethod
+    def _fail(_wanted: object) -> NoReturn:
+        raise ConnectionRefusedError
+
+
+async def test_a_database_that_is_away_is_said_by_all_that_need_it_and_by_nobody_else(
+    app: FastAPI, office: Office, engine: AsyncEngine
+) -> None:
+    somebody = await everybody(office)
+    app.state.service = replace(app.state.service, database=Away(engine, engine))
+    for operation in every(app, "500"):
+        response = await called(somebody[operation.role], operation)
+        assert (response.status_code == 503) == ("503" in operation.statuses), f"{operation.name}: {response.text}"
+
+
+async def test_what_has_not_changed_is_not_sent_again_and_what_was_made_is_where_it_is_said(
+    committed_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One story through every operation: each answer is asked for once more."""
+    client, send = committed_office.client, committed_office.client.send
+    unchanged: set[str] = set()
+    located: set[str] = set()
+
+    def name_of(request: httpx.Request) -> str:
+        found = contract().operation(request.method, request.url.path)
+        assert found is not None
+        return found.name
+
+    async def again(request: httpx.Request, **options: object) -> httpx.Response:
+        response = await send(request, **options)  # type: ignore[arg-type]
+        headers = {name: request.headers[name] for name in ("authorization",) if name in request.headers}
+        if request.method == "GET" and response.status_code == 200:
+            headers["If-None-Match"] = response.headers["etag"]
+            second = await send(client.build_request("GET", request.url, headers=headers))
+            if second.status_code == 304:
+                unchanged.add(name_of(request))
+            else:  # whoever of the office opens the list of who opened what is in it the next time
+                assert name_of(request) == "listReadings"
+        if response.status_code == 201 and "location" in response.headers:
+            if not headers:  # whoever files without a token reads with the access code
+                code = {"access_code": response.json()["access_codes"][0]["access_code"]}
+                given = await send(client.build_request("POST", "/v1/access-tokens", json=code))
+                headers["authorization"] = f"Bearer {given.json()['access_token']}"
+            made = await send(client.build_request("GET", response.headers["location"], headers=headers))
+            assert made.status_code == 200, name_of(request)
+            located.add(name_of(request))
+        return response
+
+    monkeypatch.setattr(client, "send", again)
+    await client.get("/problems/not-found")
+    await play(committed_office, committed()["paths"])
+    documented = contract().documented()
+    assert unchanged == {name for name, status in documented if status == "304"}
+    assert located == {name for name, status in documented if status == "201" and "Location" in headers_of(name)}
+
+
+def test_a_page_elsewhere_may_read_every_header_that_is_documented() -> None:
+    assert {*HEADERS} == {*EXPOSED} - {"Allow"}
+
+
+def headers_of(name: str) -> set[str]:
+    """The headers that the contract documents for what an operation makes."""
+    for item in committed()["paths"].values():
+        for operation in item.values():
+            if operation["operationId"] == name:
+                responses = operation["responses"]
+                assert isinstance(responses, dict)
+                return set(responses["201"]["headers"])
+    raise LookupError(name)
+
+
+def replaced(path: str, value: str) -> str:
+    """The path with `value` for each of its parameters."""
+    return "/".join(value if part.startswith("{") else part for part in path.split("/"))

@@ -1,0 +1,485 @@
+"""Each read of a complaint, a party or a case by anybody but a party is written down once, and a party can see it.
+
+What a party sees of it tells nothing of what is sealed.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from sqlalchemy import event, select, text
+from sqlalchemy.engine import Engine
+from tests.build import Answer, Caller, Office, Story
+from tests.conftest import RolledBackDatabase
+from tests.routers.test_access import operations
+from tests.scenarios.conftest import Begun, Fork
+from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike, late_officer
+
+from mediation_api.database import tables as t
+from mediation_api.database.engine import Pool, create_engine
+from mediation_api.domain.access import ACCESS, Role
+from mediation_api.domain.access_log import OPENS, USUAL, Opened
+from mediation_api.http import dependencies
+from mediation_api.settings import Settings
+
+NOT_ABOUT_A_CASE: Final = {
+    "get_disclosure",
+    "get_mediator",
+    "get_problem_type",
+    "list_disclosures",
+    "list_mediators",
+    "list_mandatory_report_counts",  # of years, in numbers that tell of no case
+    "list_report_readings",  # who opened a report, and nothing of the report
+    "live",
+    "ready",
+    "version",
+}
+
+
+SUBJECTS: Final = ("complaint_id", "case_id", "party_id", "report_id")
+REPORT: Final = {
+    "category": "imminent_harm",
+    "recipient": "law_enforcement",
+    "agency": "City police",
+    "legal_basis": "ORS 36.220",
+    "disclosed_at": "2026-03-01T10:00:00Z",
+}
+
+
+def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]:
+    """Where each of the reads that are written down is found."""
+    case, complaint = story.path, f"/v1/complaints/{story.complaint_id}"
+    agreement = f"/v1/agreements/{story.agreement['id']}"
+    parts = (
+        *("timeline", "readiness", "screenings", "approvals", "pauses", "guardian_consents", "consents", "withdrawals"),
+        *("attendees", "readings"),
+    )
+    return {
+        "get_complaint": complaint,
+        "list_parties": f"{complaint}/parties",
+        "list_erasures": f"/v1/parties/{story.officers[0].party_id}/erasures",
+        "list_legal_holds": f"{complaint}/legal-holds",
+        "get_party": f"/v1/parties/{story.officers[0].party_id}",
+        "get_case": case,
+        **{
+            ("get_" if part in {"timeline", "readiness"} else "list_") + part: f"{case}/{part.replace('_', '-')}"
+            for part in parts
+        },
+        "list_agreements": f"{case}/agreements",
+        "list_contact_attempts": f"{case}/contact-attempts",
+        "get_agreement": agreement,
+        "verify_agreement": f"{agreement}/verification",
+        "get_session": f"/v1/sessions/{story.session_id}",
+        "get_assignment": f"/v1/assignments/{assignment_id}",
+        "get_mandatory_report": f"/v1/mandatory-reports/{report_id}",
+        "list_mandatory_reports": f"{case}/mandatory-reports",
+        "list_cases": f"/v1/cases?complaint_id={story.complaint_id}",
+        "list_complaints": f"/v1/complaints?reference={story.reference}",
+        "list_sessions": f"/v1/sessions?case_id={story.case_id}",
+        "list_assignments": f"/v1/assignments?case_id={story.case_id}",
+        "list_unusual_readings": "/v1/unusual-readings?rule=purpose_unfit",
+    }
+
+
+async def entries(database: RolledBackDatabase, *, after: int = 0) -> list[dict[str, object]]:
+    """What was written down after the first so many."""
+    async with database.reading() as connection:
+        rows = await connection.execute(select(t.readings).order_by(t.readings.c.position).offset(after))
+        return [dict(row) for row in rows.mappings()]
+
+
+Told: TypeAlias = tuple[Story, Mapping[str, str]]
+
+
+async def tell(office: Office) -> Told:
+    """A case that everybody has signed for, and where to read of it."""
+    story = await (await office.file()).to_signed()
+    assignment = (await story.case())["assignment"]
+    assert isinstance(assignment, dict)
+    assert story.mediator is not None
+    report = await story.mediator.post(f"{story.path}/mandatory-reports", REPORT)
+    headers = {"Authorization": f"Bearer {office.intake.token}", "Access-Purpose": "mediation"}
+    assert (await office.client.get(story.path, headers=headers)).status_code == 200  # which is unusual
+    return story, paths(story, str(assignment["id"]), str(report["id"]))
+
+
+@pytest.fixture(scope="module")
+async def told_once(module_office: Office) -> Told:
+    return await tell(module_office)
+
+
+@pytest.fixture
+def told(told_once: Told) -> Told:
+    """That case, told once for all tests."""
+    story, found_at = told_once
+    return story.copy(), found_at
+
+
+def reader(role: Role, office: Office, story: Story) -> Caller:
+    if role is Role.MEDIATOR:
+        assert story.mediator is not None
+        return story.mediator
+    return office.caller(role)
+
+
+# ── what is written down ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_read_is_either_written_down_or_not_about_a_case() -> None:
+    reads = {name for name in ACCESS if name.startswith(("list_", "get_", "verify_"))}
+    assert reads | {"live", "ready", "version"} == {*OPENS, *NOT_ABOUT_A_CASE}
+
+
+def test_the_routes_write_down_what_the_table_says(app: FastAPI) -> None:
+    asking = set()
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and any(
+            each.call is dependencies.opening for each in route.dependant.dependencies
+        ):
+            asking.add(route.endpoint.__name__)
+            assert context.methods == {"GET"}
+    assert asking == set(OPENS)
+    assert {name for name, method, _ in operations(app) if method == "GET"} >= asking
+
+
+def test_everybody_but_parties_and_the_public_has_an_everyday_purpose() -> None:
+    assert set(USUAL) == set(Role) - {Role.PUBLIC, Role.COMPLAINANT, Role.OFFICER}
+
+
+@pytest.mark.parametrize("role", sorted(USUAL.keys() - {Role.INTEGRATION}))
+async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
+    role: Role, office: Office, database: RolledBackDatabase, told: Told
+) -> None:
+    story, found_at = told
+    assert found_at.keys() == OPENS.keys()
+    who = reader(role, office, story)
+    before = len(await entries(database))
+    for operation, path in found_at.items():
+        if role not in ACCESS[operation]:
+            continue
+        answer = await who.get(path)
+        written = await entries(database, after=before)
+        before += 1
+        assert len(written) == 1, operation
+        entry = written[0]
+        assert (entry["operation"], entry["by_role"], entry["at"]) == (operation, role, office.clock.now)
+        assert entry["purpose"] == USUAL[role]
+        named = {name: str(entry[name]) for name in SUBJECTS if entry[name]}
+        match OPENS[operation]:
+            case Opened.CASE:
+                assert named == {"complaint_id": story.complaint_id, "case_id": story.case_id}
+            case Opened.COMPLAINT:
+                assert named == {"complaint_id": story.complaint_id}
+            case Opened.PARTY:
+                assert named == {"complaint_id": story.complaint_id, "party_id": story.officers[0].party_id}
+            case Opened.REPORT:
+                assert named == {"report_id": found_at["get_mandatory_report"].rpartition("/")[2]}
+            case Opened.LIST:
+                assert len(answer["items"]) == 1  # type: ignore[arg-type]
+                of_complaints = operation in {"list_complaints", "list_unusual_readings"}
+                assert [str(each) for each in entry["listed"]] == [  # type: ignore[attr-defined]
+                    story.complaint_id if of_complaints else story.case_id
+                ]
+
+
+async def test_an_integration_that_reads_its_complaints_is_written_down(
+    office: Office, database: RolledBackDatabase
+) -> None:
+    party = {"side": "complainant", "name": "Rosa Alvarez"}
+    body = {"narrative": "x", "allegations": ["discourtesy"], "interested_in_mediation": True, "parties": [party]}
+    before = len(await entries(database))
+    filed = await office.integration.post("/v1/complaints", body)
+    await office.integration.get(f"/v1/complaints/{filed['id']}")
+    await office.integration.get("/v1/complaints")
+    one, page = await entries(database, after=before)
+    assert (one["operation"], str(one["complaint_id"])) == ("get_complaint", filed["id"])
+    assert (page["operation"], page["purpose"]) == ("list_complaints", "exchange")
+
+
+async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_written_down(
+    office: Office, database: RolledBackDatabase, told: Told
+) -> None:
+    story, found_at = told
+    before = len(await entries(database))
+    for who in (*story.complainants, *story.officers):
+        for path in found_at.values():
+            assert (await who.send("GET", path)).status_code in {200, 403, 404}
+    nothing = "00000000-0000-4000-8000-000000000000"
+    stranger = await office.mediator()
+    for operation, path in found_at.items():
+        for id_ in (story.case_id, story.complaint_id, str(story.officers[0].party_id), story.session_id):
+            path = path.replace(id_, nothing)  # noqa: PLW2901 - the same path, of nothing
+        response = await office.director.send("GET", path.replace(str(story.agreement["id"]), nothing))
+        assert response.status_code in {200, 404}, operation
+        if OPENS[operation] is not Opened.LIST:
+            assert (await stranger.send("GET", found_at[operation])).status_code in {403, 404}, operation
+    written = await entries(database, after=before)
+    assert {str(each["operation"]) for each in written} <= {
+        "list_complaints",
+        "list_unusual_readings",
+        "get_assignment",
+        "list_assignments",
+        "get_mandatory_report",
+    }
+
+
+async def test_a_page_of_a_list_is_one_entry_with_what_stood_on_it(
+    office: Office, database: RolledBackDatabase
+) -> None:
+    before = len(await entries(database))
+    stories = [await office.file() for _ in range(3)]
+    for story in stories:
+        await office.intake.put(f"{story.path}/coordinator", {"coordinator": "coordinator.3"})
+    theirs = "/v1/cases?coordinator=coordinator.3&limit=2"
+    first = await office.coordinator.get(theirs)
+    await office.coordinator.get(f"{theirs}&cursor={first['next_cursor']}")
+    await office.coordinator.get("/v1/cases?pace=overdue")
+    written = await entries(database, after=before)
+    pages = [entry["listed"] for entry in written if entry["operation"] == "list_cases"]
+    assert [len(page) for page in pages] == [2, 1]  # type: ignore[arg-type]
+    assert {str(id_) for page in pages for id_ in page} == {story.case_id for story in stories}  # type: ignore[attr-defined]
+
+
+async def test_a_purpose_is_one_of_a_few_words(office: Office, database: RolledBackDatabase, filed: Begun) -> None:
+    path = filed().path
+    before = len(await entries(database))
+
+    async def asked(purpose: str) -> tuple[int, Answer]:
+        headers = {"Authorization": f"Bearer {office.director.token}", "Access-Purpose": purpose}
+        response = await office.client.get(path, headers=headers)
+        return response.status_code, response.json()
+
+    assert (await asked("legal_request"))[0] == 200
+    status, refused = await asked("about Rosa Alvarez")
+    assert (status, refused["code"]) == (422, "validation-failed")
+    assert "Rosa" not in str(refused)
+    assert [entry["purpose"] for entry in await entries(database, after=before)] == ["legal_request"]
+
+
+async def test_a_read_that_cannot_be_written_down_shows_nothing(
+    committed_office: Office, committed: Settings, as_owner: Callable[[Settings], Settings]
+) -> None:
+    office = committed_office
+    story, found_at = await tell(office)
+    owner = create_engine(as_owner(committed))
+    async with owner.begin() as connection:
+        await connection.execute(text("ALTER TABLE readings ADD CONSTRAINT full_disk CHECK (false) NOT VALID"))
+    await owner.dispose()
+    for path in found_at.values():
+        answer = await office.director.send("GET", path)
+        assert answer.status_code == 500
+        assert story.case_id not in answer.text
+    assert (await story.complainants[0].send("GET", story.path)).status_code == 200
+
+
+async def test_reading_and_writing_down_is_one_statement(
+    office: Office, database: RolledBackDatabase, told: Told
+) -> None:
+    _, found_at = told
+    statements: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "SAVEPOINT" not in statement:
+            statements.append(statement)
+
+    engine: Engine = database._pools[Pool.OFFICE].sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        for operation, path in found_at.items():
+            statements.clear()
+            await office.director.get(path)
+            two = {"get_timeline", "list_readings", "list_agreements"}  # whether there is such a case, and the rows
+            if operation == "list_unusual_readings":  # the rules look at what the first one gathers
+                assert [("INSERT INTO readings" in each) for each in statements] == [False, True]
+                continue
+            assert len(statements) == (2 if operation in two else 1), operation
+            assert "INSERT INTO readings" in statements[0], operation
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def test_a_reading_is_committed_although_a_read_opens_no_transaction(committed_office: Office) -> None:
+    story = await committed_office.file()
+    await committed_office.director.get(story.path)
+    await committed_office.coordinator.get("/v1/cases")
+    shown = await seen(committed_office.auditor, story)
+    assert [entry["operation"] for entry in shown] == ["list_readings", "list_cases", "get_case", "list_parties"]
+
+
+# ── what is shown of it ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def seen(who: Caller, story: Story) -> list[Answer]:
+    listed = await who.get(f"{story.path}/readings?limit=100")
+    items: list[Answer] = listed["items"]  # type: ignore[assignment]
+    return items
+
+
+async def test_the_office_sees_who_opened_what_for_what_newest_first(office: Office, filed: Begun) -> None:
+    story = filed()
+    party_id = story.complainants[0].party_id
+    await office.auditor.get(story.path)
+    await office.intake.get(f"/v1/parties/{party_id}")
+    await office.coordinator.get("/v1/cases")
+    await office.coordinator.get("/v1/complaints")
+    await (await office.file()).case()
+    shown = await seen(office.director, story)
+    assert [(entry["operation"], entry["opened"], entry["by"], entry["party_id"]) for entry in shown] == [
+        ("list_readings", "case", "director.1", None),
+        ("list_complaints", "list", "coordinator.1", None),
+        ("list_cases", "list", "coordinator.1", None),
+        ("get_party", "party", "intake.1", party_id),
+        ("get_case", "case", "auditor.1", None),
+        ("list_parties", "complaint", "intake.1", None),
+    ]
+    assert {entry["audience"] for entry in shown} == {"office"}
+
+
+async def test_a_party_sees_the_day_and_the_role_and_nobody_s_name(office: Office, filed: Begun) -> None:
+    story = filed()
+    await office.director.get(story.path)
+    await office.intake.get(f"/v1/parties/{story.complainants[0].party_id}")
+    await office.intake.get(f"/v1/parties/{story.officers[0].party_id}")
+    await office.intake.get(f"/v1/complaints/{story.complaint_id}")
+    await office.coordinator.get("/v1/cases")
+    day = {"audience": "party", "on": "2026-03-02"}
+    assert await seen(story.complainants[0], story) == [
+        {**day, "by_role": "intake", "opened": "complaint"},
+        {**day, "by_role": "intake", "opened": "party"},
+        {**day, "by_role": "director", "opened": "case"},
+        {**day, "by_role": "intake", "opened": "complaint"},
+    ]
+    await story.to_asking()
+    # The officer is no party to the complaint itself, and sees nothing of the complainant.
+    assert [(entry["by_role"], entry["opened"]) for entry in await seen(story.officers[0], story)] == [
+        ("intake", "party"),
+        ("director", "case"),
+    ]
+
+
+async def test_what_was_opened_while_answers_were_awaited_comes_into_sight_once_the_case_is_ready(
+    office: Office,
+) -> None:
+    story = await (await office.file(officers=[{}, {}])).to_asking()
+    who = story.complainants[0]
+    before = await seen(who, story)
+    await office.director.get(story.path)
+    await story.answer(story.officers[0])
+    await office.director.get(story.path)
+    assert await seen(who, story) == before
+    await story.answer(story.officers[1])
+    assert [entry["by_role"] for entry in await seen(who, story)][:2] == ["director", "director"]
+
+
+async def test_a_party_of_a_mediated_case_sees_all_of_it(office: Office, mediated: Begun) -> None:
+    story = mediated()
+    assert story.mediator is not None
+    await office.auditor.get(story.path)
+    for who in (story.complainants[0], story.officers[0]):
+        assert (await seen(who, story))[0]["by_role"] == "auditor"
+
+
+async def test_after_a_close_without_mediation_a_party_sees_who_opens_the_case_from_then_on(
+    office: Office, asking: Begun
+) -> None:
+    story = asking()
+    await office.director.get(story.path)
+    await story.answer(story.officers[0], "declined")
+    await office.auditor.get(story.path)
+    roles = [entry["by_role"] for entry in await seen(story.complainants[0], story)]
+    assert roles[0] == "auditor"
+    assert "director" not in roles
+    # Whether the case closed with one's own leaving is nothing that one learns.
+    assert "auditor" not in [entry["by_role"] for entry in await seen(story.officers[0], story)]
+
+
+# ── and what it does not tell ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def nobody_reads(story: Story) -> None:
+    """As much time as reading takes."""
+    for _ in range(5):
+        await story.office.shown_disclosure()
+        story.office.clock.advance(milliseconds=10)
+
+
+async def the_office_reads(story: Story) -> None:
+    """What a coordinator would open who has just learned of an answer."""
+    office = story.office.coordinator
+    for path in (story.path, f"{story.path}/consents", f"{story.path}/timeline"):
+        await office.get(path)
+    await office.get(f"/v1/complaints/{story.complaint_id}/parties")
+    await office.get(f"/v1/parties/{story.complainants[0].party_id}")
+
+
+READS: Final = Worlds({"nobody reads": nobody_reads, "the office reads": the_office_reads})
+
+
+async def test_that_the_office_reads_while_answers_are_awaited_shows_to_nobody(office: Office, fork: Fork) -> None:
+    story = await office.file(complainants=[{}, {}], officers=[{}, {}])
+    await story.to_confirming()
+    await story.answer(story.complainants[0])
+    await assert_alike(story, READS, fork, *((who, Observer.look) for who in story.complainants))
+    await story.answer(story.complainants[1])
+    await story.answer(story.officers[0])
+    await assert_alike(story, READS, fork, *((who, Observer.look) for who in (*story.complainants, *story.officers)))
+
+
+async def test_that_the_office_reads_after_one_has_left_shows_nothing_of_how_the_others_go_on(
+    office: Office, fork: Fork
+) -> None:
+    """Nor does it come into sight when the others are ready: that they are would be told by it."""
+    story = await (await office.file(complainants=[{}, {}], officers=[{}, {}])).to_confirming()
+    leaver = story.complainants[0]
+    await story.withdraw(leaver)
+
+    async def the_others_go_on(observer: Observer) -> None:
+        await observer.look()
+        for other in (story.complainants[1], *story.officers):
+            await story.answer(other)
+        assert await story.state() == "ready"
+        await office.director.get(story.path)
+        await observer.look()
+
+    await assert_alike(story, READS, fork, (leaver, the_others_go_on))
+
+
+async def test_a_late_party_is_not_shown_what_was_opened_while_others_answered(office: Office, asking: Begun) -> None:
+    """It would tell that the case had been ready before it joined."""
+    story = asking()
+    await office.director.get(story.path)
+    await story.answer(story.officers[0])
+    newcomer = await late_officer(story)
+    assert "director" in [entry["by_role"] for entry in await seen(story.complainants[0], story)]
+    assert "director" not in [entry["by_role"] for entry in await seen(newcomer, story)]
+
+
+async def test_that_the_office_reads_before_a_close_without_mediation_does_not_show_after_it(
+    office: Office, fork: Fork
+) -> None:
+    """Opening a case again and again before it closes would tell that somebody could not be reached."""
+    story = await (await office.file(officers=[{}, {}])).to_ready()
+
+    async def watch(observer: Observer) -> None:
+        for officer in story.officers:
+            await story.withdraw(officer)
+        await observer.look()
+
+    await assert_alike(story, READS, fork, (story.complainants[0], watch))
+
+
+async def test_a_mediator_who_opens_a_case_shows_to_no_late_party(fork: Fork, scheduled: Begun) -> None:
+    """It would tell how far the case had come when it joined."""
+    story = scheduled()
+    newcomer = await late_officer(story)
+
+    async def the_mediator_reads(story: Story) -> None:
+        assert story.mediator is not None
+        for _ in range(5):
+            await story.mediator.get(story.path)
+
+    worlds = Worlds({"nobody reads": nobody_reads, "the mediator reads": the_mediator_reads})
+    await assert_alike(story, worlds, fork, (newcomer, Observer.look))
