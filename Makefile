@@ -111,7 +111,9 @@ openapi: $(STAMP)
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
 	@$(BIN)/python -m pytest -q -n0 tests/openapi/test_examples.py -k every_example --record-examples
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
-	@$(BIN)/python -c 'from mediation_api.http.problem_catalogue import markdown; print(markdown(), end="")' > openapi/problems.md
+	@$(BIN)/python -c 'from mediation_api.http.problem_catalogue import markdown; \
+		from mediation_api.texts.loader import load_texts; \
+		print(markdown(load_texts().problem_titles), end="")' > openapi/problems.md
 
 browser: $(STAMP)
 	@$(BIN)/python -m pytest tests/browser -n0 $(ARGS)

@@ -42,6 +42,7 @@ from mediation_api.routers import (
     sessions,
 )
 from mediation_api.settings import Settings, settings_from_environment
+from mediation_api.texts.loader import load_texts
 
 CONTACT = {"name": "The maintainers of the contract", "url": "https://example.org/mediation-api"}
 """Whom to ask about the contract, which is one file for every city: nothing in it depends on a setting."""
@@ -110,6 +111,7 @@ def create_app(
         settings: Everything that a city decides.
         clock: The current instant, aware and in UTC.
     """
+    texts = load_texts()
     database = Database.of(settings)
 
     @asynccontextmanager
@@ -138,6 +140,7 @@ def create_app(
     app.state.service = Service(
         settings=settings,
         policy=policy_of(settings),
+        texts=texts,
         database=database,
         verifier=_verifier(settings, service_identity),
         issuer=service_identity,
@@ -145,7 +148,12 @@ def create_app(
         limiter=Limiter(settings.requests_per_minute),
     )
     responses.document(app)
-    middleware.install(app, body_limit=settings.body_limit_bytes, origins=settings.cors_origins)
+    middleware.install(
+        app,
+        problem_titles=texts.problem_titles,
+        body_limit=settings.body_limit_bytes,
+        origins=settings.cors_origins,
+    )
     return app
 
 

@@ -8,9 +8,8 @@ its own, which runs tests/domain until a test fails. What a function does is cha
 What survives that, and whatever is no function, is imported with the change in it. To mutmut's changes are added an
 `if` that always holds or never does, and the loss of one entry of a tuple, list, set or dict.
 
-Not changed are words, which are data: literals of three words or more, which people read and which may change; the
-texts in texts.py, whose hashes the tests keep; and the names that enums, refusals and facts go by, which openapi/ or a
-list in the tests keeps as a whole.
+Not changed are words, which are data: literals of three words or more, which people read and which may change; and the
+names that enums, refusals and facts go by, which openapi/ or a list in the tests keeps as a whole.
 
 Fails when a change survives that survivors.toml does not argue, and when survivors.toml argues one that does not
 survive. A change is known by its file, by what it stands in, and by its lines before and after.
@@ -76,7 +75,6 @@ FATES: Final = ("killed", "timeout", "survived")
 
 SENTENCE: Final = re.compile(r"""["'][A-Za-z0-9].*( [^ ]+){2,} ?["']""")
 """A literal of three words or more."""
-TEXTS: Final = DOMAIN / "texts.py"
 
 
 class Change(NamedTuple):
@@ -148,7 +146,7 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     places = dict(_places(wrapper.module))
     for mutation in visitor.mutations:
         place = places.get(mutation.original_node)
-        if place is not None and not _is_wording(path, mutation, place):
+        if place is not None and not _is_wording(mutation, place):
             yield Mutant(path, wrapper.module, mutation, place.name, place.in_function)
 
 
@@ -185,14 +183,12 @@ def _walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield from _walk(child)
 
 
-def _is_wording(path: Path, mutation: Mutation, place: Place) -> bool:
+def _is_wording(mutation: Mutation, place: Place) -> bool:
     node = mutation.original_node
     if isinstance(node, cst.SimpleString) and SENTENCE.fullmatch(node.value):
         return True
     if place.in_function:
         return False
-    if path == TEXTS:
-        return True
     value = node.value if isinstance(node, (cst.Assign, cst.AnnAssign)) else node
     return place.in_class and isinstance(value, (cst.SimpleString, cst.ConcatenatedString))
 

@@ -1,8 +1,11 @@
 """The image: there is no container engine in the tests, so its recipe is held against the repository."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -65,6 +68,17 @@ def test_everything_the_wheel_is_made_of_is_copied() -> None:
     }
 
     assert needed <= set(_copied_from_the_repository())
+
+
+def test_the_wheel_holds_the_texts_and_reads_them(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=ROOT, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    script = "import mediation_api.texts.loader as l; print(l.__file__, *l.load_texts().current.languages)"
+    environment = {**os.environ, "PYTHONPATH": str(wheel)}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == [f"{wheel}/mediation_api/texts/loader.py", "en", "es"]
 
 
 def test_only_hashed_packages_are_installed() -> None:

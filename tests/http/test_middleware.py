@@ -26,6 +26,7 @@ from mediation_api.http.fields import In, Line
 from mediation_api.http.middleware import BodyLimit, StrictRoute, install
 from mediation_api.http.problems import Malformed
 from mediation_api.http.strict_json import parse
+from mediation_api.texts.loader import load_texts
 
 LIMIT = 1_000
 CANARY = "c4n4ry"
@@ -73,7 +74,7 @@ def application(*, body_seconds: float = 5) -> FastAPI:
     outer = APIRouter()
     outer.include_router(inner, prefix="/things")
     app.include_router(outer, prefix="/v1")
-    install(app, body_limit=LIMIT, body_seconds=body_seconds)
+    install(app, problem_titles=load_texts().problem_titles, body_limit=LIMIT, body_seconds=body_seconds)
     return app
 
 
@@ -362,7 +363,7 @@ async def test_waiting_for_a_caller_to_hang_up_is_not_limited() -> None:
             async with asyncio.timeout(0.1):
                 await request.receive()
 
-    install(app, body_limit=LIMIT, body_seconds=0.02)
+    install(app, problem_titles=load_texts().problem_titles, body_limit=LIMIT, body_seconds=0.02)
     sent = await call(app, "GET", "/wait", [b""])
     assert sent[0]["status"] == 200
 

@@ -27,6 +27,7 @@ from mediation_api.http import problems
 from mediation_api.http.fields import In, Int32, Line, Params, Uuid, Whole, broken
 from mediation_api.http.middleware import StrictRoute, install
 from mediation_api.http.problems import Told
+from mediation_api.texts.loader import load_texts
 
 CANARY = "c4n4ry"
 PARTY = UUID("00000000-0000-4000-8000-00000000000a")
@@ -113,7 +114,7 @@ def application() -> FastAPI:
     app = FastAPI()
     app.include_router(router, prefix="/v1")
     responses.document(app)
-    install(app, body_limit=64 * 1024)
+    install(app, problem_titles=load_texts().problem_titles, body_limit=64 * 1024)
     return app
 
 
@@ -375,7 +376,7 @@ def test_a_handler_passes_on_what_is_not_its_own(handler: object) -> None:
 
 
 async def test_unreadable_json_is_400_on_an_ordinary_route_too() -> None:
-    request = Request({"type": "http", "headers": [], "state": {}})
+    request = Request({"type": "http", "headers": [], "state": {}, "app": APP})
     error = RequestValidationError([{"type": "json_invalid", "loc": ("body", 1), "msg": CANARY}], body=CANARY)
     answer = await problems.on_invalid(request, error)
     assert answer.status_code == 400

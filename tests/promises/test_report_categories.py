@@ -9,9 +9,9 @@ import pytest
 from tests.build import Caller, Office, Story
 from tests.conftest import Clock, RolledBackDatabase, application, calling
 
-from mediation_api.domain.texts import AGREEMENTS, DISCLOSURES
 from mediation_api.domain.values import ReportCategory
 from mediation_api.settings import Settings
+from mediation_api.texts.loader import load_texts
 
 ADMISSION, ABUSE = ReportCategory.CRIMINAL_ADMISSION, ReportCategory.CHILD_ABUSE
 DEFAULT = Settings.model_fields["report_categories"].default
@@ -42,10 +42,10 @@ async def report(by: Caller, story: Story, category: str, status: int = 201) -> 
     return await by.post(f"{story.path}/mandatory-reports", body, status)
 
 
-def named(text: object, released: object) -> set[str]:
+def named(text: object) -> set[str]:
     """The categories whose own sentence stands in a text, in either language."""
-    wordings = [wording for each in released.values() for wording in each.values()]  # type: ignore[attr-defined]
-    return {category for wording in wordings for category, said in wording.reports.items() if said in str(text)}
+    translations = load_texts().current.translations.values()
+    return {category for each in translations for category, said in each.reports.items() if said in str(text)}
 
 
 async def test_by_default_admissions_of_certain_criminal_acts_alone_can_be_recorded(city: City) -> None:
@@ -68,10 +68,10 @@ async def test_the_texts_name_exactly_the_categories_that_can_be_recorded(
         shown = await office.public.get("/v1/disclosures")
         assert len(shown["items"]) == 2  # type: ignore[arg-type]
         for each in shown["items"]:  # type: ignore[attr-defined]
-            assert named(each["text"], DISCLOSURES) == set(chosen)
+            assert named(each["text"]) == set(chosen)
         story = await (await office.file()).to_ready()
         made = await story.make_agreement(languages=["en", "es"])
-        assert named(made["text"], AGREEMENTS) == set(chosen)
+        assert named(made["text"]) == set(chosen)
         await story.assign()
         await story.schedule()
         for who in story.everybody:
@@ -131,12 +131,12 @@ async def test_without_a_look_at_what_was_signed_it_would_be_recorded(
 ) -> None:
     """The control: where nobody asks what people were told, the category of another text is recorded."""
 
-    async def nothing(*_: object) -> tuple[frozenset[ReportCategory], ...]:
+    async def nothing(*_: object) -> tuple[str, ...]:
         return ()
 
     async with city() as before, city(ADMISSION, ABUSE) as after:
         story = await (await before.file()).to_signed()
         later = story.copy(after)
         await report(after.director, later, ABUSE, 409)
-        monkeypatch.setattr("mediation_api.repository.mandatory_reports.MandatoryReports.disclosed", nothing)
+        monkeypatch.setattr("mediation_api.repository.mandatory_reports.MandatoryReports.texts_in_force", nothing)
         await report(after.director, later, ABUSE)

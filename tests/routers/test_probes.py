@@ -41,6 +41,7 @@ from mediation_api.domain.access import ACCESS, Role
 from mediation_api.http.fields import Day, Flag, In, Instant, Int32, Line, Out, Paragraphs, Uuid, Whole
 from mediation_api.http.middleware import StrictRoute, install
 from mediation_api.http.problems import HTTP, ProblemResponse
+from mediation_api.texts.loader import load_texts
 
 MARK: Final = "pr0be"
 _M: Final = MARK.encode()
@@ -635,7 +636,7 @@ def guarded_app(body: type[BaseModel] = Body, route_class: type[StrictRoute] | N
         return Echo(name=q or "")
 
     app.include_router(router, prefix="/v1")
-    install(app, body_limit=LIMIT)
+    install(app, problem_titles=load_texts().problem_titles, body_limit=LIMIT)
     return app
 
 

@@ -26,6 +26,7 @@ from mediation_api.domain.access import ANYBODY, Actor, Reach, Role
 from mediation_api.domain.access_log import Purpose
 from mediation_api.domain.errors import AccessCodeInvalid, TokenRevoked, Unauthenticated
 from mediation_api.domain.policy import Policy
+from mediation_api.domain.texts import Texts
 from mediation_api.http.fields import Uuid
 from mediation_api.http.problems import Told
 from mediation_api.http.rate_limits import NEVER_REFUSED, Limiter, network_of_request
@@ -60,6 +61,7 @@ class Service:
 
     settings: Settings
     policy: Policy
+    texts: Texts
     database: Database
     verifier: Verifier
     issuer: Issuer

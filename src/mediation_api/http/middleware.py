@@ -37,6 +37,7 @@ from mediation_api.http.content_negotiation import takes
 from mediation_api.http.cors import PagesElsewhere
 from mediation_api.http.fields import rule
 from mediation_api.http.idempotency import Replay, finish
+from mediation_api.http.problem_catalogue import ProblemTitles
 from mediation_api.http.rate_limits import NEVER_REFUSED, Quota
 from mediation_api.http.strict_json import parse
 from mediation_api.logs import LogEvent
@@ -49,6 +50,7 @@ _log = logging.getLogger(__name__)
 def install(
     app: FastAPI,
     *,
+    problem_titles: ProblemTitles,
     body_limit: int,
     body_seconds: float = BODY_SECONDS,
     origins: Sequence[str] = (),
@@ -57,11 +59,13 @@ def install(
 
     Args:
         app: The application. Its routers are to use `route_class=StrictRoute`.
+        problem_titles: The titles of problems, in each language.
         body_limit: The largest body, in bytes.
         body_seconds: How long a body may take to arrive.
         origins: Where pages may call from. They carry tokens, never cookies.
     """
     app.router.redirect_slashes = False  # a redirect is neither in the contract nor a problem document
+    app.state.problem_titles = problem_titles
     for kind, handler in problems.HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.add_middleware(BodyLimit, limit=body_limit, seconds=body_seconds)

@@ -231,10 +231,10 @@ def problem(
 ) -> ProblemResponse:
     """Build the answer."""
     request_id = request_id_of(request)
-    language = problem_catalogue.language_of(request.headers.get("accept-language", ""))
+    title, language = problem_catalogue.localized_title(code, request)
     document = Problem(
         type=TYPE_BASE + code,
-        title=problem_catalogue.title(code, language),
+        title=title,
         status=status,
         detail=detail,
         instance=f"/requests/{request_id}",

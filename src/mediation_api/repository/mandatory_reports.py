@@ -25,7 +25,6 @@ from mediation_api.domain.access import Actor, Reach
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.events import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.mandatory_reports import Contents, Report
-from mediation_api.domain.texts import disclosed_categories
 from mediation_api.domain.values import AgreementKind, Decision, ReportCategory, ReportState
 from mediation_api.repository.cases import write_facts
 
@@ -41,15 +40,14 @@ class MandatoryReports:
         if (await self._connection.execute(_case(kind_of(reach)), asking(reach, case_id))).first() is None:
             raise NotFound
 
-    async def disclosed(self, case_id: UUID) -> tuple[frozenset[ReportCategory], ...]:
-        """What each text in force for the case names as exceptions to confidentiality.
+    async def texts_in_force(self, case_id: UUID) -> Sequence[str]:
+        """The texts that tell the people of the case which exceptions to confidentiality there are.
 
         That is the confidentiality agreement that was signed last; where nobody has signed one, the disclosures that
         were agreed to. None of them where nobody has agreed to anything.
         """
         signed = (await self._connection.execute(_signed_text(), {"wanted": case_id})).scalars().all()
-        found = signed or (await self._connection.execute(_agreed_disclosures(), {"wanted": case_id})).scalars().all()
-        return tuple(disclosed_categories(text) for text in found)
+        return signed or (await self._connection.execute(_agreed_disclosures(), {"wanted": case_id})).scalars().all()
 
     async def lock(self, report_id: UUID, reach: Reach) -> Report:
         """Lock a report that the caller reaches, and read what deciding on it needs. Raises NotFound."""

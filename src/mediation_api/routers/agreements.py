@@ -9,12 +9,12 @@ from pydantic import Field
 from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
-from mediation_api.domain import agreements, texts
+from mediation_api.domain import agreements
 from mediation_api.domain.access import Reach, Relation, Role
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import Invalid, NotFound
 from mediation_api.domain.party import bind
-from mediation_api.domain.texts import Text, TextKind
+from mediation_api.domain.texts import Edition, Text, TextKind, signed_hash
 from mediation_api.domain.values import AgreementKind, Method, ReportCategory, Seat, SeatRole
 from mediation_api.http.dependencies import (
     AgreementId,
@@ -52,7 +52,7 @@ class AgreementIn(In):
         default=False, description="Terms are confidential only where all parties say so (ORS 36.220)."
     )
 
-    def text(self, office: str, reference: str, categories: Iterable[ReportCategory]) -> Text:
+    def text(self, edition: Edition, office: str, reference: str, categories: Iterable[ReportCategory]) -> Text:
         """The text to sign. Raises Invalid: terms where there are none, or none where there are, or no template."""
         if self.kind is AgreementKind.RESOLUTION:
             if self.terms is None:
@@ -60,9 +60,9 @@ class AgreementIn(In):
             return Text.of(TextKind.RESOLUTION, "", tuple(dict.fromkeys(self.languages)), self.terms)
         if self.terms is not None or self.terms_confidential:
             raise Invalid("/terms", "resolution-only", "Only a resolution agreement has terms.")
-        text = texts.render_agreement(tuple(dict.fromkeys(self.languages)), office, reference, categories)
+        text = edition.render_agreement(self.languages, office, reference, categories)
         if text is None:
-            known = ", ".join(texts.LANGUAGES)
+            known = ", ".join(edition.languages)
             raise Invalid("/languages", "no-template", f"There are templates in: {known}.")
         return text
 
@@ -181,7 +181,7 @@ async def make_agreement(
     """Put a text before the people who are to sign it."""
     case = await cases.lock(case_id, reached)
     reference = await cases.reference(case_id)
-    text = body.text(service.settings.office_name, reference, service.policy.report_categories)
+    text = body.text(service.texts.current, service.settings.office_name, reference, service.policy.report_categories)
     made = agreements.make(case, body.kind, text, terms_confidential=body.terms_confidential, agreement_id=agreement_id)
     await cases.record(case_id, made, by=reached.actor, at=at)
     response.headers["Location"] = f"/v1/agreements/{agreement_id}"
@@ -245,7 +245,7 @@ async def verify_agreement(agreement_id: AgreementId, reached: Opened, agreement
     text: str | None = row["text"]
     computed = row["sha256"]
     if text is not None:
-        computed = texts.signed_hash(text, row["languages"], terms_confidential=row["terms_confidential"])
+        computed = signed_hash(text, row["languages"], terms_confidential=row["terms_confidential"])
     return VerificationOut(
         agreement_id=agreement_id,
         sha256=computed,

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field, StringConstraints
 
-from mediation_api.domain import texts
 from mediation_api.domain.texts import Text
 from mediation_api.http.dependencies import CaseRecords, InService, Reached, Service
 from mediation_api.http.fields import Language, Out, Params
@@ -42,9 +41,7 @@ async def list_disclosures(
     wanted: Annotated[DisclosuresWanted, Query()], service: InService, _reached: Reached
 ) -> DisclosureList:
     """The current disclosure in each language, English first. Where there is none, an interpreter reads another out."""
-    languages = texts.LANGUAGES if wanted.language is None else (wanted.language,)
-    current = (_current(language, service) for language in languages)
-    items = [_shown(text) for text in current if text is not None]
+    items = [_shown(text) for text in _current(service) if wanted.language in {None, text.languages[0]}]
     return DisclosureList(items=items, next_cursor=None)
 
 
@@ -65,12 +62,12 @@ async def get_disclosure(
 
 def find_current(sha256: str, service: Service) -> Text | None:
     """The current disclosure with this hash, in whichever language."""
-    current = (_current(language, service) for language in texts.LANGUAGES)
-    return next((text for text in current if text is not None and text.sha256 == sha256), None)
+    return next((text for text in _current(service) if text.sha256 == sha256), None)
 
 
-def _current(language: str, service: Service) -> Text | None:
-    return texts.disclosure(language, service.settings.office_name, service.policy.report_categories)
+def _current(service: Service) -> tuple[Text, ...]:
+    """The current disclosure in each language, English first."""
+    return service.texts.current.render_disclosures(service.settings.office_name, service.policy.report_categories)
 
 
 def _shown(text: Text) -> DisclosureOut:

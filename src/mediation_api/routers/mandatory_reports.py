@@ -16,6 +16,7 @@ from mediation_api.domain.values import DropReason, Recipient, ReportCategory, R
 from mediation_api.http.dependencies import (
     CaseId,
     CityPolicy,
+    InService,
     MandatoryReports,
     NewId,
     Now,
@@ -140,7 +141,7 @@ async def propose_mandatory_report(
     body: ReportIn,
     reached: Reached,
     reports: MandatoryReports,
-    city: CityPolicy,
+    service: InService,
     at: Now,
     report_id: NewId,
     request: Request,
@@ -159,8 +160,8 @@ async def propose_mandatory_report(
         contents,
         report_id=report_id,
         at=at,
-        configured=city.report_categories,
-        disclosed=await reports.disclosed(case_id),
+        configured=service.policy.report_categories,
+        disclosed=map(service.texts.disclosed_categories, await reports.texts_in_force(case_id)),
     )
     await reports.enter(proposed, contents, by=reached.actor, at=at)
     _alert(proposed.kind, report_id, request)

@@ -37,8 +37,8 @@ async def get_problem_type(code: Code, request: Request, _reached: Reached) -> H
     entry = problem_catalogue.CATALOGUE.get(code)
     if entry is None:
         raise NotFound
-    language = problem_catalogue.language_of(request.headers.get("accept-language", ""))
-    heading = escape(problem_catalogue.title(code, language))
+    title, language = problem_catalogue.localized_title(code, request)
+    heading = escape(title)
     page = (
         f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'

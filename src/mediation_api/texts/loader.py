@@ -1,0 +1,131 @@
+"""Reads and checks the files of texts. README.md says how they are named and written."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from itertools import zip_longest
+from typing import Final
+
+from mediation_api.domain.texts import Edition, Section, Template, Texts, Translation
+from mediation_api.domain.values import ReportCategory
+from mediation_api.domain.visibility import DIRECTION_CONTROLS
+
+ENGLISH: Final = "en"
+"""The language that every file exists in, that comes first, and that the others are compared with."""
+
+PLACEHOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "disclosure": ("{office}", "{reports}"),
+    "confidentiality": ("{office}", "{reference}", "{reports}"),
+    "phrases": (),
+    "problems": (),
+}
+"""The placeholders of each kind of file, which has each of them once."""
+
+_VERSION: Final = re.compile(r"\d{4}-\d{2}")
+_NAME: Final = re.compile(r"([a-z]+)\.([a-z]{2,3}(?:-[a-z0-9]{2,8}){0,3})\.md")
+_BLOCKS: Final = r"(?:\n(?:(?:- \S.*\n)+|(?:[^\s#-].*\n)+))+"
+_TEMPLATE: Final = re.compile(rf"# \S.*\n{_BLOCKS}(?:\n## \S.*\n{_BLOCKS})+")
+_PHRASES: Final = re.compile(r"# \S.*\n\n(?:- [a-z_-]+: \S.*\n)+")
+_MARK: Final = re.compile(r"#+ |- |")
+_KEY: Final = re.compile(r"- [a-z_-]+: |")
+_PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}|[{}]")
+_CONTROL: Final = re.compile(rf"[{DIRECTION_CONTROLS}\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+class TextFileError(Exception):
+    """A file of texts is missing, or breaks a rule of README.md."""
+
+
+@cache
+def load_texts() -> Texts:
+    """Read the texts that come with the service, once. Raises TextFileError."""
+    return read_texts(files("mediation_api.texts"))
+
+
+def read_texts(folder: Traversable) -> Texts:
+    """Read the texts in a folder, where each subfolder with the name of a version is an edition.
+
+    Raises TextFileError.
+    """
+    versions = sorted(each.name for each in folder.iterdir() if _VERSION.fullmatch(each.name))
+    editions = tuple(_read_edition(folder / version, version) for version in versions)
+    titles = {language: _phrases(found["problems"]) for language, found in _read_files(folder, "problems").items()}
+    if not editions or editions[-1].languages != tuple(titles):
+        raise TextFileError(f"{folder}: the newest version and the titles of problems are in different languages")
+    return Texts(editions, titles)
+
+
+def _read_edition(folder: Traversable, version: str) -> Edition:
+    translations = {}
+    for language, found in _read_files(folder, "disclosure", "confidentiality", "phrases").items():
+        phrases = _phrases(found["phrases"])
+        if phrases.keys() != {"language", *ReportCategory}:
+            raise TextFileError(f"{folder}: phrases are of the language and of each category of reports")
+        if not all(version in found[kind] for kind in ("disclosure", "confidentiality")):
+            raise TextFileError(f"{folder}: a text in {language} does not name its version")
+        translations[language] = Translation(
+            language_name=phrases["language"],
+            reports={category: phrases[category] for category in ReportCategory},
+            disclosure=_template(found["disclosure"]),
+            confidentiality=_template(found["confidentiality"]),
+        )
+    return Edition(version, translations)
+
+
+def _read_files(folder: Traversable, *kinds: str) -> Mapping[str, Mapping[str, str]]:
+    """Read and check the files of these kinds: by language, English first, and by kind."""
+    names = (_NAME.fullmatch(each.name) for each in folder.iterdir())
+    languages = {ENGLISH, *(name[2] for name in names if name is not None and name[1] in kinds)}
+    read: dict[str, dict[str, str]] = {}
+    for language in sorted(languages, key=lambda tag: (tag != ENGLISH, tag)):
+        read[language] = {}
+        for kind in kinds:
+            file = folder / f"{kind}.{language}.md"
+            if not file.is_file():
+                raise TextFileError(f"{file}: is missing")
+            read[language][kind] = text = file.read_text(encoding="utf-8")
+            _check(file, kind, text, read[ENGLISH][kind])
+    return read
+
+
+def _check(file: Traversable, kind: str, text: str, english: str) -> None:
+    grammar, mark = (_PHRASES, _KEY) if kind in {"phrases", "problems"} else (_TEMPLATE, _MARK)
+    if _CONTROL.search(text):
+        raise TextFileError(f"{file}: has a control character, such as one that changes the direction of writing")
+    if sorted(_PLACEHOLDER.findall(text)) != sorted(PLACEHOLDERS[kind]):
+        raise TextFileError(
+            f"{file}: must have these placeholders, each once: {', '.join(PLACEHOLDERS[kind]) or 'none'}"
+        )
+    valid = grammar.match(text)
+    end = 0 if valid is None else valid.end()
+    if end < len(text):
+        raise TextFileError(f"{file}: is not written as README.md says, from line {text.count(chr(10), 0, end) + 1} on")
+    lines = zip_longest(_shape(text, mark), _shape(english, mark))
+    different = next((number for number, (own, other) in enumerate(lines, start=1) if own != other), None)
+    if different is not None:
+        raise TextFileError(f"{file}: line {different} is of another kind than that line in English")
+
+
+def _shape(text: str, mark: re.Pattern[str]) -> Iterator[tuple[str | bool, list[str]]]:
+    """For each line what it begins with, or whether there is any text in it, and its placeholders."""
+    for line in text.splitlines():
+        found = mark.match(line)
+        yield (found[0] if found and found[0] else bool(line)), _PLACEHOLDER.findall(line)
+
+
+def _phrases(text: str) -> dict[str, str]:
+    lines = (line.removeprefix("- ").partition(": ") for line in text.splitlines()[2:])
+    return {key: phrase for key, _, phrase in lines}
+
+
+def _template(text: str) -> Template:
+    head, *points = (part.partition("\n") for part in text.removeprefix("# ").split("\n## "))
+    return Template(head[0], _plain(head[2]), tuple(Section(heading, _plain(body)) for heading, _, body in points))
+
+
+def _plain(blocks: str) -> str:
+    """Give a paragraph one line, and each item of a list."""
+    paragraphs = blocks.strip("\n").split("\n\n")
+    return "\n".join(each if each.startswith("- ") else each.replace("\n", " ") for each in paragraphs)
