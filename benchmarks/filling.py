@@ -2,7 +2,7 @@
 
 Every case has a complaint, a complainant, an officer, a mediator who accepted and a session that was held; one in
 twenty-five is still open. The first `of_one` belong to one coordinator, one officer, one mediator and one integration,
-who are named below; the timeline of the very first holds as many facts as there are cases.
+who are named below; the timeline of the very first holds as many events as there are cases.
 """
 
 from typing import Final
@@ -88,22 +88,24 @@ _ROWS: Final = (
     ) AS made
     """,
     """
-    INSERT INTO facts (id, kind, complaint_id, case_id, version, data, at, by_role, by)
-    SELECT md5('fact ' || n)::uuid, 'session.scheduled', md5('complaint 1')::uuid, md5('case 1')::uuid, 2 + n, '{}',
+    INSERT INTO events (id, kind, complaint_id, case_id, version, data, at, by_role, by)
+    SELECT md5('event ' || n)::uuid, 'session.scheduled', md5('complaint 1')::uuid, md5('case 1')::uuid, 2 + n, '{}',
            timestamptz '2020-01-03 00:00Z' + n * interval '1 minute', 'coordinator', 'coordinator.busy'
     FROM generate_series(1, :cases) AS n
     """,
 )
 _FILLED: Final = (
-    "complaints, parties, cases, participants, parts, mediators, assignments, sessions, facts, absences, attendances, "
+    "complaints, parties, cases, participants, parts, mediators, assignments, sessions, events, absences, attendances, "
     "pauses, screenings"
 )
 
 
-async def fill(connection: AsyncConnection, *, cases: int, of_one: int, facts: bool = True, told: bool = False) -> None:
+async def fill(
+    connection: AsyncConnection, *, cases: int, of_one: int, events: bool = True, told: bool = False
+) -> None:
     """Write the rows, and let the planner know of them. Leaves the commit to the caller.
 
-    Without `facts`, the timeline of the first case stays empty: linking its facts takes the longest. Names and
+    Without `events`, the timeline of the first case stays empty: linking its events takes the longest. Names and
     narratives are empty, as retention leaves them; with `told` they are there, and not sealed.
     """
     known: dict[str, object] = {
@@ -114,7 +116,7 @@ async def fill(connection: AsyncConnection, *, cases: int, of_one: int, facts: b
         "narrative": "He would not tell me why I was stopped." if told else "",
         "name": "Somebody" if told else "",
     }
-    for rows in _ROWS if facts else _ROWS[:-1]:
+    for rows in _ROWS if events else _ROWS[:-1]:
         statement = text(rows)
         await connection.execute(statement, {name: known[name] for name in statement.compile().params})
     await connection.exec_driver_sql(f"ANALYZE {_FILLED}")

@@ -142,7 +142,7 @@ class Bench:
             await self._page(path, token)
         officer = Actor(wanted.role, wanted.subject, employee_number=wanted.employee_number)
         # What an officer reads lies within the wall.
-        seeing = self._database.shown_to(officer) if officer.is_party else self._engine.connect()
+        seeing = self._database.as_party(officer) if officer.is_party else self._engine.connect()
         async with seeing as connection:
             plan = await explained(connection, found)
         return f"({plan.total:,} rows, {plan.buffers:,} buffers)"

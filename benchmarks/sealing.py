@@ -36,9 +36,9 @@ from pydantic import SecretStr
 from sqlalchemy import Table, make_url, select, text
 
 from mediation_api.database import tables as t
-from mediation_api.database.encryption import Searched
+from mediation_api.database.encryption import BlindIndex
 from mediation_api.database.engine import Database, create_engine
-from mediation_api.database.key_rotation import SEALED
+from mediation_api.database.key_rotation import ENCRYPTED_COLUMNS
 from mediation_api.database.nesting import AnyColumn
 from mediation_api.dev.identity_provider import dev_token
 from mediation_api.domain.access import Role
@@ -86,7 +86,7 @@ class Client:
 async def ids(settings: Settings) -> dict[str, list[str]]:
     """Some complaints, parties of others, and the first case.
 
-    Of others: what was filled has no facts yet, and the first two of one complaint at once would meet in its chain.
+    Of others: what was filled has no events yet, and the first two of one complaint at once would meet in its chain.
     """
     engine = create_engine(settings)
     async with engine.connect() as connection:
@@ -170,7 +170,7 @@ def _as_it_is(column: AnyColumn, **_how: object) -> AnyColumn:
 
 
 def _columns_as_they_are(table: Table) -> list[AnyColumn]:
-    return [column for column in table.c if not isinstance(column.type, Searched)]
+    return [column for column in table.c if not isinstance(column.type, BlindIndex)]
 
 
 class _Never:
@@ -246,9 +246,9 @@ async def _filled(owner: Settings, cases: int) -> None:
     """Write the rows into a database, and copy it."""
     engine = create_engine(owner, statement_timeout_ms=0)
     async with engine.begin() as connection:
-        for table in SEALED:
-            await connection.exec_driver_sql(f"ALTER TABLE {table.name} DROP CONSTRAINT ck_{table.name}_sealed")
-        await fill(connection, cases=cases, of_one=min(250, cases), facts=False, told=True)
+        for table in ENCRYPTED_COLUMNS:
+            await connection.exec_driver_sql(f"ALTER TABLE {table.name} DROP CONSTRAINT ck_{table.name}_encrypted")
+        await fill(connection, cases=cases, of_one=min(250, cases), events=False, told=True)
     outside = engine.execution_options(isolation_level="AUTOCOMMIT")
     async with outside.connect() as connection:
         await connection.exec_driver_sql("VACUUM ANALYZE")

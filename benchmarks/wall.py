@@ -20,21 +20,21 @@ from mediation_api.database import tables as t
 from mediation_api.database.engine import Database
 from mediation_api.database.roles import SERVICE
 from mediation_api.dev.embedded_postgres import running_url
-from mediation_api.domain.access import Actor, Reach, Relation, Role
-from mediation_api.repository.case_queries import Board
+from mediation_api.domain.access import AccessScope, Actor, Relation, Role
+from mediation_api.repository.case_queries import CaseQueries
 from mediation_api.settings import settings_from_environment
 
 TURNS: Final = 1500
 WARM_UP: Final = 100
 
 
-async def _somebody(database: Database) -> tuple[UUID, Reach]:
+async def _somebody(database: Database) -> tuple[UUID, AccessScope]:
     """A case in which those who take part see each other, and its complainant."""
     seats = select(t.participants.c.case_id, t.participants.c.party_id).join(t.cases)
     chosen = seats.where(t.cases.c.state == "scheduled", t.participants.c.side == "complainant").limit(1)
     async with database.reading() as connection:
         seat = (await connection.execute(chosen)).one()
-    return seat.case_id, Reach(Actor(Role.COMPLAINANT, str(seat.party_id), party_id=seat.party_id), Relation.OWN)
+    return seat.case_id, AccessScope(Actor(Role.COMPLAINANT, str(seat.party_id), party_id=seat.party_id), Relation.OWN)
 
 
 async def _measured(read: Callable[[], Awaitable[object]]) -> float:
@@ -49,15 +49,15 @@ async def compare() -> dict[str, float]:
     database = Database.of(settings_from_environment(database_url=running_url(place, user=SERVICE)))
     # The service has no right to read a party's case past the wall: the superuser of the demo database has.
     past_it = Database.of(settings_from_environment(database_url=running_url(place)))
-    case_id, reach = await _somebody(database)
+    case_id, scope = await _somebody(database)
 
     async def with_wall() -> None:
-        async with database.shown_to(reach.actor) as connection:
-            await Board(connection).get(case_id, reach)
+        async with database.as_party(scope.actor) as connection:
+            await CaseQueries(connection).get(case_id, scope)
 
     async def without() -> None:
         async with past_it.reading() as connection:
-            await Board(connection).get(case_id, reach)
+            await CaseQueries(connection).get(case_id, scope)
 
     taken: dict[str, list[float]] = {"with_wall": [], "without": []}
     for turn in range(WARM_UP + TURNS):

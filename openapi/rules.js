@@ -239,16 +239,16 @@ const publicOperations = (options) => ({
   },
 });
 
-/** An operation says which facts it records, whose data it carries, and by which rule they are kept. */
+/** An operation says which events it records, whose data it carries, and by which rule they are kept. */
 const described = (options) => ({
   Operation(operation, ctx) {
     const { method } = place(ctx);
     const id = operation.operationId;
     const listed = (name) => (Array.isArray(operation[name]) ? operation[name] : undefined);
-    const [facts, kinds, kept] = ['x-audit-event', 'x-personal-data', 'x-retention'].map(listed);
-    if (!facts || !kinds || !kept) ctx.report({ message: `${id} needs x-audit-event, x-personal-data and x-retention.` });
-    else if (method !== 'get' && !facts.length && !options.exempt?.includes(id)) {
-      ctx.report({ message: `${id} changes something, so that it records a fact.` });
+    const [events, kinds, kept] = ['x-audit-event', 'x-personal-data', 'x-retention'].map(listed);
+    if (!events || !kinds || !kept) ctx.report({ message: `${id} needs x-audit-event, x-personal-data and x-retention.` });
+    else if (method !== 'get' && !events.length && !options.exempt?.includes(id)) {
+      ctx.report({ message: `${id} changes something, so that it records an event.` });
     } else if (Boolean(kinds.length) !== Boolean(kept.length)) {
       ctx.report({ message: `${id} must say by which rule personal data are kept, and of nothing else.` });
     }

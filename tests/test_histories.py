@@ -1586,15 +1586,15 @@ class Histories(RuleBasedStateMachine):
             assert signed == {p.id: p.signed for p in case.papers}
             sessions = self.items(office, f"/v1/sessions?case_id={case.id}")
             assert {s["id"]: s["state"] for s in sessions} == {m.id: m.state for m in case.meetings}
-            facts = self.items(office, f"{case.path}/timeline?limit=100")
+            events = self.items(office, f"{case.path}/timeline?limit=100")
             state = "screening"
-            for fact in facts:
-                if fact["kind"] != "case.moved":
+            for event in events:
+                if event["kind"] != "case.state_changed":
                     continue
-                move = fact["data"]
+                move = event["data"]
                 assert isinstance(move, dict)
                 assert move["source"] == state
-                sources, state = MOVES[move["event"]]
+                sources, state = MOVES[move["trigger"]]
                 assert move["source"] in sources
                 assert move["target"] == state
             assert state == case.state

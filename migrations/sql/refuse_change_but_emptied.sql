@@ -7,7 +7,7 @@ BEGIN
     IF after ->> TG_ARGV[0] = '' AND before ->> TG_ARGV[0] <> '' AND before - TG_ARGV[0] = after - TG_ARGV[0] THEN
         RETURN NEW;
     END IF;
-    RAISE EXCEPTION '% is append-only: a correction is a new fact', TG_TABLE_NAME
+    RAISE EXCEPTION '% is append-only: a correction is a new event', TG_TABLE_NAME
         USING ERRCODE = 'integrity_constraint_violation';
 END
 $$

@@ -13,13 +13,13 @@ BEGIN
     IF TG_TABLE_NAME = 'participants' THEN
         -- As it is by now: one transaction may change a row more than once.
         SELECT p.standing = (
-            SELECT standing_after(f) FROM facts f
+            SELECT standing_after(f) FROM events f
             WHERE f.case_id = p.case_id AND f.party_id = p.party_id AND standing_after(f) IS NOT NULL
             ORDER BY f.position DESC LIMIT 1
         ) INTO left_by_events FROM participants p WHERE p.case_id = NEW.case_id AND p.party_id = NEW.party_id;
     ELSE
         SELECT c.state = (
-            SELECT state_after(f) FROM facts f WHERE f.case_id = c.id AND state_after(f) IS NOT NULL
+            SELECT state_after(f) FROM events f WHERE f.case_id = c.id AND state_after(f) IS NOT NULL
             ORDER BY f.position DESC LIMIT 1
         ) INTO left_by_events FROM cases c WHERE c.id = NEW.id;
     END IF;

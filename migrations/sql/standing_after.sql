@@ -1,6 +1,6 @@
 -- The standing of a party after an event; NULL for an event that leaves it as it was. A test compares it with what
 -- the service writes after each event.
-CREATE FUNCTION standing_after(event facts) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION standing_after(event events) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE event.kind
         WHEN 'party.joined' THEN 'waiting'
         WHEN 'party.asked' THEN 'asked'

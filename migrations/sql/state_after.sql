@@ -1,8 +1,8 @@
 -- The state of a case after an event; NULL for an event that leaves it as it was.
-CREATE FUNCTION state_after(event facts) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION state_after(event events) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE event.kind
         WHEN 'case.opened' THEN 'screening'
-        WHEN 'case.moved' THEN event.data ->> 'target'
+        WHEN 'case.state_changed' THEN event.data ->> 'target'
         WHEN 'case.closed' THEN event.data ->> 'outcome'
     END
 $$

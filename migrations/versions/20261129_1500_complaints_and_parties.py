@@ -44,8 +44,8 @@ def upgrade() -> None:
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
         sa.CheckConstraint(
-            "(narrative = '' OR starts_with(narrative, 'sealed.1.')) AND (incident_place = '' OR starts_with(incident_place, 'sealed.1.'))",
-            name=op.f("ck_complaints_sealed"),
+            "(narrative = '' OR starts_with(narrative, 'encrypted.1.')) AND (incident_place = '' OR starts_with(incident_place, 'encrypted.1.'))",
+            name=op.f("ck_complaints_encrypted"),
         ),
         sa.CheckConstraint(
             "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
@@ -66,7 +66,7 @@ def upgrade() -> None:
     op.create_index("ix_complaints_by_filed_at_id", "complaints", ["by", "filed_at", "id"])
     op.create_index("ix_complaints_filed_at_id", "complaints", ["filed_at", "id"])
     op.create_table(
-        "fellow_parties",
+        "visible_parties",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("side", sa.String(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -97,8 +97,8 @@ def upgrade() -> None:
         sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("removal_reason", sa.String(), nullable=True),
         sa.CheckConstraint(
-            "(name = '' OR starts_with(name, 'sealed.1.')) AND (employee_number = '' OR starts_with(employee_number, 'sealed.1.')) AND (phone = '' OR starts_with(phone, 'sealed.1.')) AND (email = '' OR starts_with(email, 'sealed.1.')) AND (postal_address = '' OR starts_with(postal_address, 'sealed.1.')) AND (safe_contact = '' OR starts_with(safe_contact, 'sealed.1.')) AND (accommodations = '' OR starts_with(accommodations, 'sealed.1.')) AND (guardian_name = '' OR starts_with(guardian_name, 'sealed.1.')) AND (guardian_relation = '' OR starts_with(guardian_relation, 'sealed.1.')) AND (guardian_phone = '' OR starts_with(guardian_phone, 'sealed.1.')) AND (guardian_email = '' OR starts_with(guardian_email, 'sealed.1.'))",
-            name=op.f("ck_parties_sealed"),
+            "(name = '' OR starts_with(name, 'encrypted.1.')) AND (employee_number = '' OR starts_with(employee_number, 'encrypted.1.')) AND (phone = '' OR starts_with(phone, 'encrypted.1.')) AND (email = '' OR starts_with(email, 'encrypted.1.')) AND (postal_address = '' OR starts_with(postal_address, 'encrypted.1.')) AND (safe_contact = '' OR starts_with(safe_contact, 'encrypted.1.')) AND (accommodations = '' OR starts_with(accommodations, 'encrypted.1.')) AND (guardian_name = '' OR starts_with(guardian_name, 'encrypted.1.')) AND (guardian_relation = '' OR starts_with(guardian_relation, 'encrypted.1.')) AND (guardian_phone = '' OR starts_with(guardian_phone, 'encrypted.1.')) AND (guardian_email = '' OR starts_with(guardian_email, 'encrypted.1.'))",
+            name=op.f("ck_parties_encrypted"),
         ),
         sa.CheckConstraint("side = 'complainant' OR NOT minor", name=op.f("ck_parties_minor_is_complainant")),
         sa.CheckConstraint(
@@ -114,7 +114,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_parties_complaint_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_parties")),
         sa.UniqueConstraint("id", "employee_number_index", name=op.f("uq_parties_id_employee_number_index")),
-        postgresql_inherits="fellow_parties",
+        postgresql_inherits="visible_parties",
     )
     op.create_index("ix_parties_employee_number_index", "parties", ["employee_number_index"])
     op.create_index(
@@ -146,7 +146,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("access_codes")
     op.drop_table("parties")
-    op.drop_table("fellow_parties")
+    op.drop_table("visible_parties")
     op.drop_table("complaints")
     op.drop_table("data_keys")
     op.execute("DROP SEQUENCE complaint_reference")

@@ -73,7 +73,7 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
-        "fellow_participants",
+        "visible_participants",
         sa.Column("case_id", sa.Uuid(), nullable=False),
         sa.Column("party_id", sa.Uuid(), nullable=False),
         sa.Column("side", sa.String(), nullable=False),
@@ -109,7 +109,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_participants_case_id")),
         sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_participants_party_id")),
         sa.PrimaryKeyConstraint("case_id", "party_id", name=op.f("pk_participants")),
-        postgresql_inherits="fellow_participants",
+        postgresql_inherits="visible_participants",
     )
     op.create_index("ix_participants_party_id", "participants", ["party_id"])
     # Who somebody is stays as it was asked, and who was removed stays removed.
@@ -134,7 +134,9 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
-        sa.CheckConstraint("(reason = '' OR starts_with(reason, 'sealed.1.'))", name=op.f("ck_screenings_sealed")),
+        sa.CheckConstraint(
+            "(reason = '' OR starts_with(reason, 'encrypted.1.'))", name=op.f("ck_screenings_encrypted")
+        ),
         sa.CheckConstraint(
             "NOT overridden OR (reason IS NOT NULL AND by_role = 'director')", name=op.f("ck_screenings_override")
         ),
@@ -169,8 +171,8 @@ def upgrade() -> None:
             name=op.f("ck_approvals_by_role"),
         ),
         sa.CheckConstraint(
-            "(given_by = '' OR starts_with(given_by, 'sealed.1.'))",
-            name=op.f("ck_approvals_sealed"),
+            "(given_by = '' OR starts_with(given_by, 'encrypted.1.'))",
+            name=op.f("ck_approvals_encrypted"),
         ),
         sa.CheckConstraint(
             "channel IN ('email', 'in_person', 'letter', 'phone')",
@@ -422,5 +424,5 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION keep_identity() CASCADE")
     op.execute("DROP FUNCTION keep_removed() CASCADE")
     op.drop_table("participants")
-    op.drop_table("fellow_participants")
+    op.drop_table("visible_participants")
     op.drop_table("cases")

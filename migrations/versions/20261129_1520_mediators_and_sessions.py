@@ -39,8 +39,8 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "(name = '' OR starts_with(name, 'sealed.1.')) AND (employee_number = '' OR starts_with(employee_number, 'sealed.1.')) AND (email = '' OR starts_with(email, 'sealed.1.')) AND (phone = '' OR starts_with(phone, 'sealed.1.'))",
-            name=op.f("ck_mediators_sealed"),
+            "(name = '' OR starts_with(name, 'encrypted.1.')) AND (employee_number = '' OR starts_with(employee_number, 'encrypted.1.')) AND (email = '' OR starts_with(email, 'encrypted.1.')) AND (phone = '' OR starts_with(phone, 'encrypted.1.'))",
+            name=op.f("ck_mediators_encrypted"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mediators")),
         sa.UniqueConstraint("employee_number_index", name=op.f("uq_mediators_employee_number_index")),
@@ -96,7 +96,7 @@ def upgrade() -> None:
         sa.Column("for_party_id", sa.Uuid(), nullable=True),
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("(name = '' OR starts_with(name, 'sealed.1.'))", name=op.f("ck_attendees_sealed")),
+        sa.CheckConstraint("(name = '' OR starts_with(name, 'encrypted.1.'))", name=op.f("ck_attendees_encrypted")),
         sa.CheckConstraint(
             "role <> 'interpreter' OR language IS NOT NULL", name=op.f("ck_attendees_interpreter_language")
         ),
@@ -134,8 +134,8 @@ def upgrade() -> None:
             name="mediator_taken",
         ),
         sa.CheckConstraint(
-            "(place = '' OR starts_with(place, 'sealed.1.')) AND (link = '' OR starts_with(link, 'sealed.1.'))",
-            name=op.f("ck_sessions_sealed"),
+            "(place = '' OR starts_with(place, 'encrypted.1.')) AND (link = '' OR starts_with(link, 'encrypted.1.'))",
+            name=op.f("ck_sessions_encrypted"),
         ),
         sa.CheckConstraint(
             "NOT (state IN ('in_progress', 'scheduled')) "

@@ -36,7 +36,7 @@ def upgrade() -> None:
             "(superseded_at IS NULL) = (superseded_version IS NULL)", name=op.f("ck_agreements_superseded_version")
         ),
         sa.CheckConstraint("superseded_version > version", name=op.f("ck_agreements_superseded_later")),
-        sa.CheckConstraint("(starts_with(text, 'sealed.1.'))", name=op.f("ck_agreements_sealed")),
+        sa.CheckConstraint("(starts_with(text, 'encrypted.1.'))", name=op.f("ck_agreements_encrypted")),
         sa.CheckConstraint("kind = 'resolution' OR purged_at IS NULL", name=op.f("ck_agreements_purged_kind")),
         sa.CheckConstraint("kind IN ('confidentiality', 'resolution')", name=op.f("ck_agreements_kind")),
         sa.CheckConstraint("(text IS NULL) = (purged_at IS NOT NULL)", name=op.f("ck_agreements_purged_at")),
@@ -75,7 +75,7 @@ def upgrade() -> None:
             name=op.f("ck_signatures_signer_role"),
         ),
         sa.CheckConstraint(
-            "(signer_name = '' OR starts_with(signer_name, 'sealed.1.'))", name=op.f("ck_signatures_sealed")
+            "(signer_name = '' OR starts_with(signer_name, 'encrypted.1.'))", name=op.f("ck_signatures_encrypted")
         ),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_signatures_case_id")),
         sa.ForeignKeyConstraint(

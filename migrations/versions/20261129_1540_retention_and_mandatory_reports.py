@@ -78,8 +78,8 @@ def upgrade() -> None:
         sa.Column("decided_by", sa.String(), nullable=True),
         sa.Column("drop_reason", sa.String(), nullable=True),
         sa.CheckConstraint(
-            "(agency = '' OR starts_with(agency, 'sealed.1.')) AND (legal_basis = '' OR starts_with(legal_basis, 'sealed.1.'))",
-            name=op.f("ck_mandatory_reports_sealed"),
+            "(agency = '' OR starts_with(agency, 'encrypted.1.')) AND (legal_basis = '' OR starts_with(legal_basis, 'encrypted.1.'))",
+            name=op.f("ck_mandatory_reports_encrypted"),
         ),
         sa.CheckConstraint(
             "(state = 'dropped') = (drop_reason IS NOT NULL)", name=op.f("ck_mandatory_reports_dropped")

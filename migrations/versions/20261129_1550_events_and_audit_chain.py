@@ -1,4 +1,4 @@
-"""The events of each complaint, case, mediator and report (`facts`), and the audit chain of hashes over them.
+"""The events of each complaint, case, mediator and report (`events`), and the audit chain of hashes over them.
 
 Revises: 20261129_1540
 Created: 2026-11-29 15:50:00+00:00
@@ -18,7 +18,7 @@ depends_on: str | None = None
 
 def upgrade() -> None:
     op.create_table(
-        "facts",
+        "events",
         sa.Column("position", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("party_id", sa.Uuid(), nullable=True),
         sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("version", sa.Integer(), nullable=True),
-        sa.CheckConstraint("(case_id IS NULL) = (version IS NULL)", name=op.f("ck_facts_version")),
+        sa.CheckConstraint("(case_id IS NULL) = (version IS NULL)", name=op.f("ck_events_version")),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by_role", sa.String(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
@@ -37,60 +37,62 @@ def upgrade() -> None:
         sa.Column("link", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint(
             "by_role IN ('auditor', 'complainant', 'coordinator', 'director', 'intake', 'integration', 'mediator', 'officer', 'public')",
-            name=op.f("ck_facts_by_role"),
+            name=op.f("ck_events_by_role"),
         ),
         sa.CheckConstraint(
             "CASE WHEN report_id IS NULL THEN num_nonnulls(complaint_id, case_id, mediator_id) >= 1 ELSE num_nonnulls(complaint_id, case_id, mediator_id, party_id) = 0 END",
-            name=op.f("ck_facts_subject"),
+            name=op.f("ck_events_subject"),
         ),
-        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_facts_case_id")),
-        sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_facts_complaint_id")),
-        sa.ForeignKeyConstraint(["mediator_id"], ["mediators.id"], name=op.f("fk_facts_mediator_id")),
-        sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_facts_party_id")),
-        sa.ForeignKeyConstraint(["report_id"], ["mandatory_reports.id"], name=op.f("fk_facts_report_id")),
-        sa.PrimaryKeyConstraint("position", name=op.f("pk_facts")),
-        sa.UniqueConstraint("id", name=op.f("uq_facts_id")),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_events_case_id")),
+        sa.ForeignKeyConstraint(["complaint_id"], ["complaints.id"], name=op.f("fk_events_complaint_id")),
+        sa.ForeignKeyConstraint(["mediator_id"], ["mediators.id"], name=op.f("fk_events_mediator_id")),
+        sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_events_party_id")),
+        sa.ForeignKeyConstraint(["report_id"], ["mandatory_reports.id"], name=op.f("fk_events_report_id")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_events")),
+        sa.UniqueConstraint("id", name=op.f("uq_events_id")),
     )
-    op.create_index("ix_facts_case_id_position", "facts", ["case_id", "position"])
-    op.create_index("ix_facts_complaint_id_position", "facts", ["complaint_id", "position"])
+    op.create_index("ix_events_case_id_position", "events", ["case_id", "position"])
+    op.create_index("ix_events_complaint_id_position", "events", ["complaint_id", "position"])
     op.create_index(
-        "uq_facts_place",
-        "facts",
+        "uq_events_place",
+        "events",
         [sa.literal_column("coalesce(report_id, case_id, complaint_id, mediator_id)"), "sequence"],
         unique=True,
     )
     op.create_table(
-        "chain_heads",
+        "audit_chain_heads",
         sa.Column("stream", sa.Uuid(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("link", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint("octet_length(link) = 32", name=op.f("ck_chain_heads_link")),
-        sa.PrimaryKeyConstraint("stream", name=op.f("pk_chain_heads")),
+        sa.CheckConstraint("octet_length(link) = 32", name=op.f("ck_audit_chain_heads_link")),
+        sa.PrimaryKeyConstraint("stream", name=op.f("pk_audit_chain_heads")),
     )
-    for function in ("fact_link", "link_fact", "extend_chain"):
+    for function in ("event_link", "link_event", "extend_audit_chain"):
         op.execute(sql(function))
     # Not ALWAYS: a replica takes the links as they come.
-    op.execute("CREATE TRIGGER link_fact BEFORE INSERT ON facts FOR EACH ROW EXECUTE FUNCTION link_fact()")
+    op.execute("CREATE TRIGGER link_event BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION link_event()")
     op.execute(sql("require_accepted_case"))
     op.execute(
-        "CREATE TRIGGER accepted_case BEFORE INSERT ON facts FOR EACH ROW "
+        "CREATE TRIGGER accepted_case BEFORE INSERT ON events FOR EACH ROW "
         "WHEN (NEW.by_role = 'mediator' AND NEW.case_id IS NOT NULL) EXECUTE FUNCTION require_accepted_case()"
     )
     op.execute(sql("require_contact_attempt"))
     op.execute(
-        "CREATE TRIGGER require_contact_attempt BEFORE INSERT ON facts FOR EACH ROW "
+        "CREATE TRIGGER require_contact_attempt BEFORE INSERT ON events FOR EACH ROW "
         "WHEN ((NEW.kind = 'party.lapsed' AND NEW.data ->> 'reason' = 'unreachable') "
         "OR (NEW.kind = 'case.closed' AND NEW.data ->> 'lapse_reason' = 'unreachable')) "
         "EXECUTE FUNCTION require_contact_attempt()"
     )
-    op.execute("CREATE TRIGGER extend_chain BEFORE UPDATE ON chain_heads FOR EACH ROW EXECUTE FUNCTION extend_chain()")
+    op.execute(
+        "CREATE TRIGGER extend_audit_chain BEFORE UPDATE ON audit_chain_heads FOR EACH ROW EXECUTE FUNCTION extend_audit_chain()"
+    )
 
 
 def downgrade() -> None:
     op.execute("DROP FUNCTION require_accepted_case() CASCADE")
-    op.execute("DROP FUNCTION extend_chain() CASCADE")
+    op.execute("DROP FUNCTION extend_audit_chain() CASCADE")
     op.execute("DROP FUNCTION require_contact_attempt() CASCADE")
-    op.execute("DROP FUNCTION link_fact() CASCADE")
-    op.execute("DROP FUNCTION fact_link(bytea, bigint, facts)")
-    op.drop_table("chain_heads")
-    op.drop_table("facts")
+    op.execute("DROP FUNCTION link_event() CASCADE")
+    op.execute("DROP FUNCTION event_link(bytea, bigint, events)")
+    op.drop_table("audit_chain_heads")
+    op.drop_table("events")

@@ -35,18 +35,18 @@ def upgrade() -> None:
     op.create_index("ix_idempotency_keys_at", "idempotency_keys", ["at"])
     op.create_index("ix_idempotency_keys_subjects", "idempotency_keys", ["subjects"], postgresql_using="gin")
     op.create_table(
-        "tries",
+        "attempt_counters",
         sa.Column("what", sa.String(), nullable=False),
         sa.Column("who", sa.String(), nullable=False),
         sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.CheckConstraint("what IN ('code', 'filing')", name=op.f("ck_tries_what")),
-        sa.CheckConstraint("number >= 1", name=op.f("ck_tries_number")),
-        sa.PrimaryKeyConstraint("what", "who", name=op.f("pk_tries")),
+        sa.CheckConstraint("what IN ('code', 'filing')", name=op.f("ck_attempt_counters_what")),
+        sa.CheckConstraint("number >= 1", name=op.f("ck_attempt_counters_number")),
+        sa.PrimaryKeyConstraint("what", "who", name=op.f("pk_attempt_counters")),
     )
-    op.create_index("ix_tries_hour", "tries", ["hour"])
+    op.create_index("ix_attempt_counters_hour", "attempt_counters", ["hour"])
 
 
 def downgrade() -> None:
-    op.drop_table("tries")
+    op.drop_table("attempt_counters")
     op.drop_table("idempotency_keys")

@@ -18,10 +18,10 @@ APPEND_ONLY = (
     "consents",
     "contact_attempts",
     "disclosures",
-    "facts",
+    "events",
     "guardian_consents",
     "pauses",
-    "readings",
+    "access_log",
     "voided_consents",
     "withdrawals",
 )
@@ -29,7 +29,7 @@ APPEND_ONLY = (
 EMPTIED = {"approvals": "given_by", "screenings": "reason", "signatures": "signer_name"}
 """Tables of which retention empties one text, and nothing else changes: who gave an approval or signed, why a rule was
 overridden."""
-NEVER_DELETED = ("chain_heads", *EMPTIED)
+NEVER_DELETED = ("audit_chain_heads", *EMPTIED)
 """Tables with triggers of their own for an UPDATE: the head of a chain moves on, a text is emptied."""
 
 

@@ -1,7 +1,7 @@
 """What the service may do to each table, and the rows and columns that a party may be shown.
 
 Three kinds of rows are told apart: a party's own, those of the case it is in, and, once both sides have agreed, what
-those who take part may see of each other. `enter_wall` finds out which these are, sets them as the context of the
+those who take part may see of each other. `assume_party` finds out which these are, sets them as the context of the
 transaction, and becomes `mediation_party`; the policies look at this context and at nothing else.
 
 Revises: 20261129_1625
@@ -26,15 +26,15 @@ SERVICE = {
     "attendances": "SELECT, INSERT",
     "attendees": "SELECT, INSERT, UPDATE (name, confirmed_at)",
     "cases": "SELECT, INSERT, UPDATE (state, coordinator, closed_at, agreement_reached, lapse_reason, screening_outdated, version, closed_version)",
-    "chain_heads": "SELECT, INSERT, UPDATE (sequence, link)",
+    "audit_chain_heads": "SELECT, INSERT, UPDATE (sequence, link)",
     "complaints": "SELECT, INSERT, UPDATE (narrative, incident_on, incident_place, precinct, allegations, crime_alleged, serious_injury, litigation_pending, pending_case_filed_on, officer_is_witness, rank_initiated)",
     "consents": "SELECT, INSERT",
     "contact_attempts": "SELECT, INSERT",
     "data_keys": "SELECT, INSERT, UPDATE (key_id, wrapped)",
     "erasures": "SELECT, INSERT, UPDATE (state, decided_at, decided_by, refusal)",
-    "facts": "SELECT, INSERT",
-    "fellow_participants": "SELECT",
-    "fellow_parties": "SELECT",
+    "events": "SELECT, INSERT",
+    "visible_participants": "SELECT",
+    "visible_parties": "SELECT",
     "guardian_consents": "SELECT, INSERT",
     "idempotency_keys": "SELECT, INSERT, UPDATE (status, location, body, subjects), DELETE",
     "legal_holds": "SELECT, INSERT, UPDATE (lifted_at, lifted_by)",
@@ -44,12 +44,12 @@ SERVICE = {
     "parties": "SELECT, INSERT, UPDATE (name, employee_number, employee_number_index, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email, bound_subject, removed_at, removal_reason)",
     "parts": "SELECT, INSERT, UPDATE (disposition, agreement_reached, removed)",
     "pauses": "SELECT, INSERT",
-    "readings": "SELECT, INSERT",
+    "access_log": "SELECT, INSERT",
     "screenings": "SELECT, INSERT, UPDATE (reason)",
     "session_officers": "SELECT, INSERT, UPDATE (during, live)",
     "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, agreement_id, started_at, finished_at)",
     "signatures": "SELECT, INSERT, UPDATE (signer_name)",
-    "tries": "SELECT, INSERT, UPDATE (hour, number), DELETE",
+    "attempt_counters": "SELECT, INSERT, UPDATE (hour, number), DELETE",
     "voided_consents": "SELECT, INSERT",
     "withdrawals": "SELECT, INSERT",
 }
@@ -105,13 +105,13 @@ PARTY = {
         f"party_id {PARTIES} AND (side = 'complainant' OR asked_at IS NOT NULL)",
     ),
     # The others, through the parents of those two tables: fewer columns, and policies of their own.
-    "fellow_participants": (
+    "visible_participants": (
         "case_id, party_id, side, standing, joined_at",
         f"case_id {SHARED} AND standing = 'agreed'",
     ),
-    "fellow_parties": (
+    "visible_parties": (
         "id, side, name",
-        "EXISTS (SELECT FROM fellow_participants f WHERE f.party_id = fellow_parties.id)",
+        "EXISTS (SELECT FROM visible_participants f WHERE f.party_id = visible_parties.id)",
     ),
     # Its own, and only once the case is ready or closed, or it has left itself. `agreement_reached` is the office's.
     "parts": (
@@ -166,30 +166,30 @@ PARTY = {
         ),
     ),
     # From when it joined until it left, and of the close only that: repository/timeline.py says why.
-    "facts": (
+    "events": (
         "position, id, kind, complaint_id, case_id, party_id, version, at",
         f"""
         (kind IN ({SHOWN_TO_ITSELF}) AND party_id {PARTIES})
         OR (kind IN ({SHOWN_TO_ALL}) AND case_id {CASES} AND EXISTS (
             SELECT FROM participants own JOIN cases c ON c.id = own.case_id
-            WHERE own.case_id = facts.case_id
-            AND (facts.kind = 'case.opened' OR (facts.version > own.joined_version
-                AND (own.left_version IS NULL OR facts.version < own.left_version)))
-            AND (facts.kind = 'case.closed' OR c.closed_version IS NULL OR facts.version < c.closed_version)))
+            WHERE own.case_id = events.case_id
+            AND (events.kind = 'case.opened' OR (events.version > own.joined_version
+                AND (own.left_version IS NULL OR events.version < own.left_version)))
+            AND (events.kind = 'case.closed' OR c.closed_version IS NULL OR events.version < c.closed_version)))
         """,
     ),
     # Of its case and of itself; a complainant, also of the complaint. repository/access_log.py says why not all of it.
-    "readings": (
+    "access_log": (
         "position, at, complaint_id, case_id, party_id, attempt, version, by_role",
         """
         EXISTS (
             SELECT FROM participants own JOIN cases c ON c.id = own.case_id
-            WHERE c.complaint_id = readings.complaint_id AND readings.attempt >= c.attempt
-            AND (readings.case_id = c.id OR readings.party_id = own.party_id
-                OR (readings.case_id IS NULL AND readings.party_id IS NULL AND own.side = 'complainant'))
-            AND (ARRAY[readings.attempt, readings.version] < opened_until(own.case_id, own.party_id)
-                OR (readings.case_id = c.id AND own.left_version IS NULL AND c.closed_version IS NOT NULL
-                    AND ARRAY[readings.attempt, readings.version] >= ARRAY[c.attempt, c.closed_version])))
+            WHERE c.complaint_id = access_log.complaint_id AND access_log.attempt >= c.attempt
+            AND (access_log.case_id = c.id OR access_log.party_id = own.party_id
+                OR (access_log.case_id IS NULL AND access_log.party_id IS NULL AND own.side = 'complainant'))
+            AND (ARRAY[access_log.attempt, access_log.version] < access_log_until(own.case_id, own.party_id)
+                OR (access_log.case_id = c.id AND own.left_version IS NULL AND c.closed_version IS NOT NULL
+                    AND ARRAY[access_log.attempt, access_log.version] >= ARRAY[c.attempt, c.closed_version])))
         """,
     ),
 }
@@ -197,9 +197,9 @@ PARTY = {
 
 FUNCTIONS = {
     "speaks_for(text, uuid)": "mediation_service",
-    "enter_wall(uuid, text, text, text)": "mediation_service",
-    "open_readings(uuid)": "mediation_service",
-    "keep_answer(text, text, text, integer, text, bytea, uuid[])": "mediation_service, mediation_party",
+    "assume_party(uuid, text, text, text)": "mediation_service",
+    "reveal_access_log(uuid)": "mediation_service",
+    "store_response(text, text, text, integer, text, bytea, uuid[])": "mediation_service, mediation_party",
 }
 """Functions that change the role of the transaction, or say whether it may be changed, and who may call them."""
 
@@ -221,7 +221,7 @@ def upgrade() -> None:
     for table, privileges in SERVICE.items():
         op.execute(f"GRANT {privileges} ON {table} TO mediation_service")
         op.execute(f"CREATE POLICY service ON {table} TO mediation_service USING (true) WITH CHECK (true)")
-    op.execute(sql("opened_until"))
+    op.execute(sql("access_log_until"))
     for table, (columns, rows) in PARTY.items():
         op.execute(f"GRANT SELECT ({columns}) ON {table} TO mediation_party")
         op.execute(f"CREATE POLICY party ON {table} FOR SELECT TO mediation_party USING ({rows})")
@@ -236,7 +236,7 @@ def downgrade() -> None:
         op.execute(f"DROP FUNCTION {function}")
     for table in PARTY:
         op.execute(f"DROP POLICY party ON {table}")
-    op.execute("DROP FUNCTION opened_until(uuid, uuid)")
+    op.execute("DROP FUNCTION access_log_until(uuid, uuid)")
     for table in SERVICE:
         op.execute(f"DROP POLICY service ON {table}")
     for table in sorted(SERVICE.keys() | PARTY.keys()):

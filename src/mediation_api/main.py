@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 import holidays
 from fastapi import FastAPI
 
-from mediation_api.auth.identity_provider import Keyring
+from mediation_api.auth.identity_provider import KeySet
 from mediation_api.auth.tokens import Issuer, TrustedIssuer, Verifier
 from mediation_api.contract import responses
 from mediation_api.database.engine import Database
-from mediation_api.domain.access_anomalies import Usual
+from mediation_api.domain.access_anomalies import AnomalyThresholds
 from mediation_api.domain.policy import ContactPolicy, Policy, SessionPolicy
 from mediation_api.domain.target import TargetPolicy
 from mediation_api.http import middleware
-from mediation_api.http.dependencies import Service
+from mediation_api.http.dependencies import ServiceContext
 from mediation_api.http.rate_limits import Limiter
 from mediation_api.routers import (
     access_anomalies,
@@ -84,7 +84,7 @@ TAGS = {
     "complaints": "What was complained about, and what intake knows of it.",
     "parties": "Who complained, about whom, and how to reach them.",
     "cases": "A complaint's way through mediation: where it stands, what it waits for, how it ends.",
-    "readings": "Who opened a case, its complaint and its parties, and what of that was unusual.",
+    "access-log": "Who opened a case, its complaint and its parties, and what of that was unusual.",
     "disclosures": "The text that a party is shown before it answers.",
     "consents": "Answering the question whether to take part, and leaving.",
     "mediators": "The roster.",
@@ -137,7 +137,7 @@ def create_app(
         separate_input_output_schemas=False,
     )
     service_identity = _issuer(settings)
-    app.state.service = Service(
+    app.state.service = ServiceContext(
         settings=settings,
         policy=policy_of(settings),
         texts=texts,
@@ -147,7 +147,7 @@ def create_app(
         clock=clock,
         limiter=Limiter(settings.requests_per_minute),
     )
-    responses.document(app)
+    responses.describe_responses(app)
     middleware.install(
         app,
         problem_titles=texts.problem_titles,
@@ -177,13 +177,13 @@ def policy_of(settings: Settings) -> Policy:
         complainant_absences_before_lapse=settings.complainant_absences_before_lapse,
         officer_absences_before_lapse=settings.officer_absences_before_lapse,
         required_approvals=frozenset(settings.required_approvals),
-        readings=Usual(
+        anomalies=AnomalyThresholds(
             opens=settings.office_opens,
             closes=settings.office_closes,
-            part_days=settings.reading_part_days,
-            complaints_a_day=settings.reading_complaints_a_day,
-            times_the_role=settings.reading_times_the_role,
-            days_after_close=settings.reading_days_after_close,
+            part_days=settings.anomaly_part_days,
+            complaints_a_day=settings.anomaly_complaints_a_day,
+            times_the_role=settings.anomaly_times_the_role,
+            days_after_close=settings.anomaly_days_after_close,
         ),
         report_categories=settings.report_categories,
         sessions=SessionPolicy(
@@ -228,7 +228,7 @@ def _verifier(settings: Settings, service_identity: Issuer) -> Verifier:
     city = TrustedIssuer(
         settings.token_issuer,
         settings.token_audience,
-        Keyring.at(settings.token_jwks),
+        KeySet.at(settings.token_jwks),
         role_claim=settings.role_claim,
     )
     leeway = timedelta(seconds=settings.clock_leeway_seconds)

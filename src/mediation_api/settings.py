@@ -241,20 +241,20 @@ class Settings(BaseSettings):
         7, ge=0, le=23, description="The hour of the office's clock before which reading counts as outside its hours."
     )
     office_closes: int = Field(19, ge=1, le=24, description="The hour from which it does.")
-    reading_part_days: int = Field(
+    anomaly_part_days: int = Field(
         30,
         ge=0,
         le=366,
         description="Calendar days before and after a record that somebody made about a complaint, in which their "
         "opening it is part of their work.",
     )
-    reading_complaints_a_day: int = Field(
+    anomaly_complaints_a_day: int = Field(
         20, ge=1, le=100_000, description="Complaints that somebody opens in a day before it counts as many."
     )
-    reading_times_the_role: int = Field(
+    anomaly_times_the_role: int = Field(
         3, ge=1, le=1000, description="And how many times the median of the others of the role it must exceed."
     )
-    reading_days_after_close: int = Field(
+    anomaly_days_after_close: int = Field(
         2,
         ge=1,
         le=31,

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from mediation_api.auth.identity_provider import (
     JwksAddress,
     JwksFile,
-    Keyring,
+    KeySet,
     OwnKeys,
     SigningKey,
     base64url,
@@ -81,11 +81,11 @@ class Provider:
             return httpx.Response(self.answer, headers={"location": URL}, content=jwks(OLD))
         return httpx.Response(200, content=self.answer)
 
-    def keyring(self) -> Keyring:
-        return Keyring(JwksAddress(URL, httpx.MockTransport(self)), clock=self.clock)
+    def keyring(self) -> KeySet:
+        return KeySet(JwksAddress(URL, httpx.MockTransport(self)), clock=self.clock)
 
 
-async def knows(ring: Keyring, *keys: SigningKey) -> bool:
+async def knows(ring: KeySet, *keys: SigningKey) -> bool:
     return all([await ring.find(key.kid) is not None for key in keys])
 
 
@@ -313,7 +313,7 @@ async def test_the_environment_cannot_put_a_proxy_in_between(monkeypatch: pytest
 )
 def test_an_address_must_be_https_and_without_credentials(location: str) -> None:
     with pytest.raises(ValueError, match="https") as refusal:
-        Keyring.at(location)
+        KeySet.at(location)
     assert "secret" not in str(refusal.value)
 
 
@@ -323,7 +323,7 @@ def test_an_address_must_be_https_and_without_credentials(location: str) -> None
 async def test_a_file_is_read_again_as_soon_as_it_changes(tmp_path: Path) -> None:
     path, clock = tmp_path / "jwks.json", Clock()
     path.write_bytes(jwks(OLD))
-    ring = Keyring(JwksFile(path), clock=clock)
+    ring = KeySet(JwksFile(path), clock=clock)
     assert await knows(ring, OLD)
     path.write_bytes(jwks(NEW, RSA))
     assert not await knows(ring, OLD)
@@ -341,7 +341,7 @@ async def test_a_file_is_not_read_while_it_stays_the_same(tmp_path: Path) -> Non
         return original()
 
     source._read = counted  # type: ignore[method-assign]
-    ring = Keyring(source, clock=clock)
+    ring = KeySet(source, clock=clock)
     for _ in range(20):
         assert await knows(ring, OLD)
         assert await ring.find("made up") is None
@@ -354,7 +354,7 @@ async def test_a_file_is_not_read_while_it_stays_the_same(tmp_path: Path) -> Non
 async def test_a_damaged_or_missing_file_leaves_the_keys_as_they_were(tmp_path: Path, damage: bytes | None) -> None:
     path, clock = tmp_path / "jwks.json", Clock()
     path.write_bytes(jwks(OLD))
-    ring = Keyring.at(str(path), clock=clock)
+    ring = KeySet.at(str(path), clock=clock)
     assert await knows(ring, OLD)
     if damage is None:
         path.unlink()
@@ -368,7 +368,7 @@ async def test_a_damaged_or_missing_file_leaves_the_keys_as_they_were(tmp_path: 
 
 async def test_a_file_may_appear_later(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
-    ring = Keyring(JwksFile(path), clock=Clock())
+    ring = KeySet(JwksFile(path), clock=Clock())
     assert not await knows(ring, OLD)
     path.write_bytes(jwks(OLD))
     assert await knows(ring, OLD)
@@ -387,7 +387,7 @@ async def test_a_file_that_keeps_changing_is_read_by_one_reader_at_a_time() -> N
             await gate.wait()
             return jwks(OLD)
 
-    ring = Keyring(Restless(), clock=Clock())
+    ring = KeySet(Restless(), clock=Clock())
     waiting = [asyncio.create_task(ring.find(OLD.kid)) for _ in range(10)]
     await asyncio.sleep(0.01)
     assert readers == 1
@@ -396,7 +396,7 @@ async def test_a_file_that_keeps_changing_is_read_by_one_reader_at_a_time() -> N
 
 
 async def test_own_keys_need_no_file() -> None:
-    ring = Keyring(OwnKeys(OLD, NEW), clock=Clock())
+    ring = KeySet(OwnKeys(OLD, NEW), clock=Clock())
     assert await knows(ring, OLD, NEW)
     assert await ring.find(RSA.kid) is None
     assert not OwnKeys(OLD).changed()

@@ -29,7 +29,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jose import jws, jwt
 
-from mediation_api.auth.identity_provider import JwksAddress, JwksFile, Keyring, OwnKeys, SigningKey
+from mediation_api.auth.identity_provider import JwksAddress, JwksFile, KeySet, OwnKeys, SigningKey
 from mediation_api.auth.tokens import CITY_ROLES, SERVICE_ROLES, Issuer, TrustedIssuer, Verifier
 from mediation_api.dev.identity_provider import dev_token, write_dev_keys
 from mediation_api.domain.access import Actor, Role
@@ -56,7 +56,7 @@ ISSUER = Issuer(OWN, name=SERVICE, audience=AUDIENCE)
 
 
 def verifier(**city: object) -> Verifier:
-    ring = Keyring(OwnKeys(IDP, IDP_EC))
+    ring = KeySet(OwnKeys(IDP, IDP_EC))
     return Verifier(city=TrustedIssuer(CITY, AUDIENCE, ring, **city), service=ISSUER.trusted())  # type: ignore[arg-type]
 
 
@@ -506,7 +506,7 @@ def test_a_token_expires_when_the_leeway_is_over() -> None:
     with pytest.raises(TokenExpired):
         verify(GOOD, NOW + timedelta(seconds=930))
     strict = Verifier(
-        city=TrustedIssuer(CITY, AUDIENCE, Keyring(OwnKeys(IDP_EC))),
+        city=TrustedIssuer(CITY, AUDIENCE, KeySet(OwnKeys(IDP_EC))),
         service=ISSUER.trusted(),
         leeway=timedelta(),
     )
@@ -534,11 +534,11 @@ def test_a_bad_token_is_never_called_expired_however_old_it_is(name: str) -> Non
 @pytest.mark.parametrize("leeway", [timedelta(seconds=31), timedelta(seconds=-1)])
 def test_a_leeway_beyond_half_a_minute_is_refused(leeway: timedelta) -> None:
     with pytest.raises(ValueError, match="leeway"):
-        Verifier(city=TrustedIssuer(CITY, AUDIENCE, Keyring(OwnKeys())), service=ISSUER.trusted(), leeway=leeway)
+        Verifier(city=TrustedIssuer(CITY, AUDIENCE, KeySet(OwnKeys())), service=ISSUER.trusted(), leeway=leeway)
 
 
 def test_the_two_issuers_share_neither_name_nor_keys() -> None:
-    ring = Keyring(OwnKeys(IDP))
+    ring = KeySet(OwnKeys(IDP))
     for city, service in (
         (TrustedIssuer(SERVICE, AUDIENCE, ring), ISSUER.trusted()),
         (TrustedIssuer(CITY, AUDIENCE, ring), TrustedIssuer(SERVICE, AUDIENCE, ring)),
@@ -554,7 +554,7 @@ def test_the_service_signs_with_p_256_only() -> None:
 
 def test_the_service_can_change_its_own_key_without_refusing_a_token() -> None:
     new_issuer = Issuer(STRANGER, name=SERVICE, audience=AUDIENCE)
-    city = TrustedIssuer(CITY, AUDIENCE, Keyring(OwnKeys(IDP)))
+    city = TrustedIssuer(CITY, AUDIENCE, KeySet(OwnKeys(IDP)))
     prepared = Verifier(city=city, service=ISSUER.trusted(STRANGER))
     changed = Verifier(city=city, service=new_issuer.trusted(OWN))
     for issuer in (ISSUER, new_issuer):
@@ -566,7 +566,7 @@ def test_the_service_can_change_its_own_key_without_refusing_a_token() -> None:
 
 
 def served(answer: Callable[[httpx.Request], httpx.Response], clock: Callable[[], float]) -> Verifier:
-    ring = Keyring(JwksAddress("https://idp.example/jwks", httpx.MockTransport(answer)), clock=clock)
+    ring = KeySet(JwksAddress("https://idp.example/jwks", httpx.MockTransport(answer)), clock=clock)
     return Verifier(city=TrustedIssuer(CITY, AUDIENCE, ring), service=ISSUER.trusted())
 
 
@@ -614,7 +614,7 @@ async def test_a_caller_who_leaves_is_not_told_that_the_token_is_bad() -> None:
         await asyncio.sleep(60)
         raise AssertionError
 
-    ring = Keyring(JwksAddress("https://idp.example/jwks", httpx.MockTransport(never)))
+    ring = KeySet(JwksAddress("https://idp.example/jwks", httpx.MockTransport(never)))
     door = Verifier(city=TrustedIssuer(CITY, AUDIENCE, ring), service=ISSUER.trusted())
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(door.verify(GOOD, NOW), 0.02)
@@ -648,7 +648,7 @@ def test_the_plain_library_takes_a_token_that_never_ends_and_lacks_everything() 
 
 def dev_door(directory: Path) -> Verifier:
     own = Issuer.from_file(directory / "service.pem", name=SERVICE, audience=AUDIENCE)
-    ring = Keyring(JwksFile(directory / "idp.jwks.json"))
+    ring = KeySet(JwksFile(directory / "idp.jwks.json"))
     return Verifier(city=TrustedIssuer(CITY, AUDIENCE, ring), service=own.trusted())
 
 
@@ -715,6 +715,6 @@ def test_the_claim_for_the_role_may_have_another_name(keys: Path) -> None:
         now=NOW,
         role_claim="city_role",
     )
-    ring = Keyring(JwksFile(keys / "idp.jwks.json"))
+    ring = KeySet(JwksFile(keys / "idp.jwks.json"))
     door = Verifier(city=TrustedIssuer(CITY, AUDIENCE, ring, role_claim="city_role"), service=ISSUER.trusted())
     assert verify(text, by=door).role is Role.DIRECTOR

@@ -1,4 +1,4 @@
-"""The audit of facts from the command line: a statement that is signed and exported, and what is held against it."""
+"""The audit of events from the command line: a statement that is signed and exported, and what is held against it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,21 +19,21 @@ from mediation_api.auth.tokens import sign
 from mediation_api.cli.audit import Statement, StatementError, public_keys, read_statement
 from mediation_api.cli.main import app
 from mediation_api.database.engine import create_engine
-from mediation_api.domain.audit_chain import Head
+from mediation_api.domain.audit_chain import ChainHead
 from mediation_api.settings import Settings
 
 REWRITE = """
 DO $$
 DECLARE
-    fact facts;
+    event events;
     before bytea := '';
 BEGIN
-    UPDATE facts SET by = 'somebody.else' WHERE case_id = '{case}' AND sequence = 2;
-    FOR fact IN SELECT * FROM facts WHERE case_id = '{case}' ORDER BY sequence LOOP
-        before := fact_link(before, fact.sequence, fact);
-        UPDATE facts SET link = before WHERE position = fact.position;
+    UPDATE events SET by = 'somebody.else' WHERE case_id = '{case}' AND sequence = 2;
+    FOR event IN SELECT * FROM events WHERE case_id = '{case}' ORDER BY sequence LOOP
+        before := event_link(before, event.sequence, event);
+        UPDATE events SET link = before WHERE position = event.position;
     END LOOP;
-    UPDATE chain_heads SET link = before WHERE stream = '{case}';
+    UPDATE audit_chain_heads SET link = before WHERE stream = '{case}';
 END
 $$
 """
@@ -52,7 +52,7 @@ def owned(committed: Settings, as_owner: Callable[[Settings], Settings]) -> Sett
 
 @pytest.fixture
 def environment(committed: Settings, keys: Path) -> Mapping[str, str]:
-    """What an operator has set: the service's own, who may read every fact."""
+    """What an operator has set: the service's own, who may read every event."""
     return {
         "MEDIATION_ENVIRONMENT": "dev",
         "MEDIATION_DATA_DIRECTORY": str(keys),
@@ -75,11 +75,11 @@ async def bend(owner: Settings, *statements: str) -> None:
     """Change something as the owner of the tables, who switches the triggers off."""
     engine = create_engine(owner)
     async with engine.begin() as connection:
-        for table in ("facts", "chain_heads"):
+        for table in ("events", "audit_chain_heads"):
             await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         for statement in statements:
             await connection.execute(text(statement))
-        for table in ("facts", "chain_heads"):
+        for table in ("events", "audit_chain_heads"):
             await connection.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
     await engine.dispose()
 
@@ -101,13 +101,13 @@ async def test_an_edit_is_one_line_without_a_person_and_a_status_that_says_so(
     committed_office: Office, owned: Settings, environment: Mapping[str, str]
 ) -> None:
     story = await committed_office.file()
-    await bend(owned, f"UPDATE facts SET by = 'x' WHERE case_id = '{story.case_id}' AND sequence = 2")  # noqa: S608
+    await bend(owned, f"UPDATE events SET by = 'x' WHERE case_id = '{story.case_id}' AND sequence = 2")  # noqa: S608
     done = run(environment, "verify")
     assert (done.exit_code, done.stdout) == (1, f"{story.case_id} 2 changed\n")
     assert "1 problems" in done.stderr
 
 
-async def test_an_answer_that_is_not_what_its_fact_says_is_a_line_as_well(
+async def test_an_answer_that_is_not_what_its_event_says_is_a_line_as_well(
     committed_office: Office, owned: Settings, environment: Mapping[str, str]
 ) -> None:
     story = await (await committed_office.file()).to_asking()
@@ -119,7 +119,7 @@ async def test_an_answer_that_is_not_what_its_fact_says_is_a_line_as_well(
     done = run(environment, "verify")
     assert done.exit_code == 1
     assert done.stdout.startswith(story.case_id)
-    assert done.stdout.endswith(" unlike-fact consents.decision\n")
+    assert done.stdout.endswith(" unlike-event consents.decision\n")
 
 
 async def test_a_chain_that_was_rewritten_shows_against_an_export_only(
@@ -177,7 +177,7 @@ def trusted(key: SigningKey) -> Mapping[str, VerificationKey]:
     return read_jwks(public_keys(key).encode())
 
 
-HEADS = [Head(UUID(int=n), n + 1, bytes([n]) * 32) for n in range(1, 4)]
+HEADS = [ChainHead(UUID(int=n), n + 1, bytes([n]) * 32) for n in range(1, 4)]
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def key() -> SigningKey:
     return new_key()
 
 
-def written(key: SigningKey, place: Path, *heads: Head) -> list[bytes]:
+def written(key: SigningKey, place: Path, *heads: ChainHead) -> list[bytes]:
     """A statement, and its lines."""
     statement = Statement(key, at=NOON)
     place.write_bytes(b"".join([*(statement.line(each) for each in (None, *heads)), statement.signature()]))

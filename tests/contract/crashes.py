@@ -20,7 +20,7 @@ from tests.build import Office
 from tests.contract.instance import started
 from tests.contract.seeds import RealClock
 
-from mediation_api.database.data_keys import opened
+from mediation_api.database.data_keys import decrypted
 from mediation_api.database.engine import Database
 from mediation_api.database.tables import complaints
 from mediation_api.domain.access import Role
@@ -152,7 +152,7 @@ async def kill_again_and_again(instance: Instance, written: Written, met: Callab
 async def effects(database: Database) -> Counter[str]:
     """How many complaints there are of each key."""
     async with database.reading() as connection:
-        return Counter((await connection.scalars(select(opened(complaints.c.narrative)))).all())
+        return Counter((await connection.scalars(select(decrypted(complaints.c.narrative)))).all())
 
 
 async def test_after_a_kill_each_key_has_had_one_effect_and_keeps_its_answer(

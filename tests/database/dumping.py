@@ -8,10 +8,10 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.build import Office, Story
 
-from mediation_api.database.data_keys import opened
+from mediation_api.database.data_keys import decrypted
 from mediation_api.database.encryption import MARK, Ciphertext, DataKey, Keyring
 from mediation_api.database.engine import Database
-from mediation_api.database.key_rotation import SEALED
+from mediation_api.database.key_rotation import ENCRYPTED_COLUMNS
 from mediation_api.domain.access import Role
 
 REASON: Final = "The accusation was a slip of the pen."
@@ -97,7 +97,7 @@ async def sealed_words(owner: Database) -> set[str]:
     """What every sealed value says. Short ones stand in a dump by chance."""
     said: set[str] = set()
     async with owner.reading() as connection:
-        for table, names in SEALED.items():
-            for row in await connection.execute(select(*(opened(table.c[name]) for name in names))):
+        for table, names in ENCRYPTED_COLUMNS.items():
+            for row in await connection.execute(select(*(decrypted(table.c[name]) for name in names))):
                 said |= {value for value in row if value is not None}
     return {word for word in said if len(word) > 6}

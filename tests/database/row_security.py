@@ -14,14 +14,14 @@ from uuid import UUID
 from sqlalchemy import select
 from tests.build import Caller, Office, Story
 
-from mediation_api.database.data_keys import opened
-from mediation_api.database.encryption import Sealed
+from mediation_api.database.data_keys import decrypted
+from mediation_api.database.encryption import Encrypted
 from mediation_api.database.engine import Database
 from mediation_api.database.tables import metadata
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import Actor, Role
-from mediation_api.domain.events import Audience, Fact
-from mediation_api.domain.lifecycle import SEALED, SHARED
+from mediation_api.domain.events import Audience, Event
+from mediation_api.domain.lifecycle import ANSWERS_SEALED, PEERS_VISIBLE
 
 Row: TypeAlias = Mapping[str, object]
 
@@ -38,9 +38,9 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
         "guardian_consents": "id case_id party_id disclosure_sha256 channel at",
         "data_keys": "id key_id wrapped",
         "disclosures": "sha256 version language body",
-        "facts": "position id kind complaint_id case_id party_id version at",
-        "fellow_participants": "case_id party_id side standing joined_at",
-        "fellow_parties": "id side name",
+        "events": "position id kind complaint_id case_id party_id version at",
+        "visible_participants": "case_id party_id side standing joined_at",
+        "visible_parties": "id side name",
         "mediators": "id name",
         "participants": "case_id party_id side standing joined_at asked_at left_at joined_version left_version",
         "parties": "id complaint_id side name employee_number employee_number_index unit phone email "
@@ -48,7 +48,7 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
         "interpreter_language accommodations minor guardian_name guardian_relation guardian_phone guardian_email "
         "added_at bound_subject removed_at removal_reason",
         "parts": "case_id complainant_id officer_id disposition removed",
-        "readings": "position at complaint_id case_id party_id attempt version by_role",
+        "access_log": "position at complaint_id case_id party_id attempt version by_role",
         "sessions": "id case_id mediator_id state during mode place link",
         "signatures": "id agreement_id signer_role signer_id at",
         "voided_consents": "consent_id case_id party_id reason at",
@@ -297,8 +297,8 @@ def _late() -> dict[str, object]:
 
 # ── what is whose ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-TO_ITSELF: Final = {fact.kind for fact in Fact.__subclasses__() if fact.audience is Audience.OWN}
-TO_ALL: Final = {fact.kind for fact in Fact.__subclasses__() if fact.audience is Audience.PARTICIPANTS}
+TO_ITSELF: Final = {event.kind for event in Event.__subclasses__() if event.audience is Audience.OWN}
+TO_ALL: Final = {event.kind for event in Event.__subclasses__() if event.audience is Audience.PARTICIPANTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +314,7 @@ class Truth:
         async with database.transaction() as connection:
             for table in metadata.sorted_tables:
                 if not table.name.startswith("fellow_"):
-                    says = [opened(c).label(c.name.upper()) for c in table.c if isinstance(c.type, Sealed)]
+                    says = [decrypted(c).label(c.name.upper()) for c in table.c if isinstance(c.type, Encrypted)]
                     found = await connection.execute(select(*table.c, *says))
                     rows[table.name] = tuple(dict(row) for row in found.mappings())
         return cls(rows)
@@ -322,7 +322,7 @@ class Truth:
     def of(self, actor: Actor) -> dict[str, set[str]]:
         """What is the party's, by table: each row as it may be shown."""
         rows = {name: self.rows.get(name, ()) for name in SHOWN}
-        rows["fellow_participants"], rows["fellow_parties"] = self.rows["participants"], self.rows["parties"]
+        rows["visible_participants"], rows["visible_parties"] = self.rows["participants"], self.rows["parties"]
         is_shown = self._conditions(actor)
         return {name: {as_shown(name, row) for row in rows[name] if is_shown[name](row)} for name in SHOWN}
 
@@ -340,11 +340,13 @@ class Truth:
             id_
             for id_, seat in own_seats.items()
             if seat["standing"] == "agreed"
-            and cases[id_]["state"] in SHARED
+            and cases[id_]["state"] in PEERS_VISIBLE
             and any(each != "returned_to_investigation" for each in self._dispositions(seat))
         }
         known = {
-            id_ for id_, seat in own_seats.items() if seat["left_at"] is not None or cases[id_]["state"] not in SEALED
+            id_
+            for id_, seat in own_seats.items()
+            if seat["left_at"] is not None or cases[id_]["state"] not in ANSWERS_SEALED
         }
         accepted = {
             a["mediator_id"] for a in self.rows["assignments"] if a["case_id"] in shared and a["state"] == "accepted"
@@ -354,13 +356,13 @@ class Truth:
             s["agreement_id"] for s in self.rows["signatures"] if s["signer_role"] == "party" and s["signer_id"] in own
         }
 
-        def happened_here(fact: Row) -> bool:
-            seat = own_seats.get(fact["case_id"])
-            if fact["kind"] in TO_ITSELF:
-                return fact["party_id"] in own
-            if fact["kind"] not in TO_ALL or seat is None:
+        def happened_here(event: Row) -> bool:
+            seat = own_seats.get(event["case_id"])
+            if event["kind"] in TO_ITSELF:
+                return event["party_id"] in own
+            if event["kind"] not in TO_ALL or seat is None:
                 return False
-            return _while_here(fact, seat, cases[fact["case_id"]])
+            return _while_here(event, seat, cases[event["case_id"]])
 
         def opened_it(reading: Row) -> bool:
             return any(self._is_open(reading, seat, cases[id_]) for id_, seat in own_seats.items())
@@ -376,8 +378,8 @@ class Truth:
                 and not r["removed"]
                 and not own.isdisjoint({r["complainant_id"], r["officer_id"]})
             ),
-            "fellow_participants": lambda r: r["case_id"] in shared and r["standing"] == "agreed",
-            "fellow_parties": lambda r: r["id"] in fellows,
+            "visible_participants": lambda r: r["case_id"] in shared and r["standing"] == "agreed",
+            "visible_parties": lambda r: r["id"] in fellows,
             "consents": lambda r: r["party_id"] in own,
             "guardian_consents": lambda r: r["party_id"] in own,
             "voided_consents": lambda r: r["party_id"] in own,
@@ -388,8 +390,8 @@ class Truth:
             "attendees": lambda r: r["case_id"] in shared and r["for_party_id"] in own | {None},
             "signatures": lambda r: r["signer_id"] in own and r["signer_role"] in {"party", "guardian"},
             "agreements": lambda r: r["case_id"] in shared or r["id"] in bound,
-            "facts": happened_here,
-            "readings": opened_it,
+            "events": happened_here,
+            "access_log": opened_it,
             "disclosures": lambda _: True,
         }
 
@@ -410,12 +412,12 @@ class Truth:
             return False
         if not (of_case or of_party or of_complaint):
             return False
-        of_it = [fact for fact in self.rows["facts"] if fact["case_id"] == case["id"]]
-        asked = [_place(case, fact["version"]) for fact in of_it if fact["kind"] == "party.asked"]
+        of_it = [event for event in self.rows["events"] if event["case_id"] == case["id"]]
+        asked = [_place(case, event["version"]) for event in of_it if event["kind"] == "party.asked"]
         ready = [
-            fact["version"]
-            for fact in of_it
-            if fact["kind"] == "case.moved" and "'target': 'ready'" in str(fact["data"])
+            event["version"]
+            for event in of_it
+            if event["kind"] == "case.state_changed" and "'target': 'ready'" in str(event["data"])
         ]
         here = [v for v in ready if v > seat["joined_version"] and (not left or v < left)]  # type: ignore[operator]
         if not asked or seen < min(asked) or any(seen < _place(case, version) for version in here):
@@ -432,7 +434,7 @@ class Truth:
     def words_of(self, actor: Actor) -> set[str]:
         """Those that stand in what is the party's."""
         rows = {name: self.rows.get(name, ()) for name in SHOWN}
-        rows["fellow_participants"], rows["fellow_parties"] = self.rows["participants"], self.rows["parties"]
+        rows["visible_participants"], rows["visible_parties"] = self.rows["participants"], self.rows["parties"]
         is_shown = self._conditions(actor)
         shown = (
             {column: value for column, value in row.items() if column.lower() in SHOWN[name]}
@@ -461,10 +463,10 @@ def _is(actor: Actor, party: Row) -> bool:
     )
 
 
-def _while_here(fact: Row, seat: Row, case: Row) -> bool:
-    of, joined, left, closed = fact["version"], seat["joined_version"], seat["left_version"], case["closed_version"]
-    here = fact["kind"] == "case.opened" or (of > joined and (left is None or of < left))  # type: ignore[operator]
-    return here and (fact["kind"] == "case.closed" or closed is None or of < closed)  # type: ignore[operator]
+def _while_here(event: Row, seat: Row, case: Row) -> bool:
+    of, joined, left, closed = event["version"], seat["joined_version"], seat["left_version"], case["closed_version"]
+    here = event["kind"] == "case.opened" or (of > joined and (left is None or of < left))  # type: ignore[operator]
+    return here and (event["kind"] == "case.closed" or closed is None or of < closed)  # type: ignore[operator]
 
 
 def _place(case: Row, version: object) -> tuple[object, object]:

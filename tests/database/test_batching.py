@@ -7,7 +7,7 @@ from sqlalchemy import ClauseElement, Executable, select
 from sqlalchemy.dialects import postgresql
 
 from mediation_api.database import tables as t
-from mediation_api.database.batching import Change, together
+from mediation_api.database.batching import Change, batched
 
 ADDED: Change = (t.withdrawals.insert().values(id=uuid4()), None)
 LEFT: Change = (t.participants.update().values(standing="withdrawn"), "Ada")
@@ -18,7 +18,7 @@ LOCK: Change = (select(t.mediators.c.id).with_for_update(), None)
 
 def kinds(*changes: Change) -> list[str]:
     """What each statement does: `UPDATE participants + INSERT INTO withdrawals`."""
-    return [_kinds(statement) for statement in together(changes)]
+    return [_kinds(statement) for statement in batched(changes)]
 
 
 def _kinds(statement: Executable) -> str:

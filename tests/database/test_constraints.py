@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.conftest import RolledBackDatabase, rolled_back
 
-from mediation_api.database.encryption import MARK, Ciphertext, Sealed
-from mediation_api.database.key_rotation import SEALED
+from mediation_api.database.encryption import MARK, Ciphertext, Encrypted
+from mediation_api.database.key_rotation import ENCRYPTED_COLUMNS
 from mediation_api.database.tables import APPEND_ONLY, metadata
 from mediation_api.repository.cases import constraint_of
 
@@ -50,7 +50,7 @@ ROWS: Final[dict[str, Row]] = {
         **BY,
     },
     "disclosures": {"sha256": SHA, "version": "1", "language": "en", "body": "It is voluntary."},
-    "tries": {"what": "code", "who": "w", "hour": NOW, "number": 1},
+    "attempt_counters": {"what": "code", "who": "w", "hour": NOW, "number": 1},
     "idempotency_keys": {"caller": "c", "operation": "o", "key_sha256": SHA, "request_sha256": SHA, "at": NOW},
     "mediators": {
         "id": MEDIATOR,
@@ -114,8 +114,8 @@ ROWS: Final[dict[str, Row]] = {
         "conflicts": [],
         "proposed_at": NOW,
     },
-    "chain_heads": {"stream": OTHER, "sequence": 1, "link": b"1" * 32},
-    "facts": {"id": OTHER, "kind": "case.opened", "data": {}, "version": 1, **OF_CASE},
+    "audit_chain_heads": {"stream": OTHER, "sequence": 1, "link": b"1" * 32},
+    "events": {"id": OTHER, "kind": "case.opened", "data": {}, "version": 1, **OF_CASE},
     "erasures": {
         "id": OTHER,
         "party_id": ROSA,
@@ -159,7 +159,7 @@ ROWS: Final[dict[str, Row]] = {
         "removed": False,
     },
     "pauses": {"id": OTHER, "reason": "leave", "starts_on": TODAY, "ends_on": TODAY, **OF_CASE},
-    "readings": {
+    "access_log": {
         "at": NOW,
         "operation": "get_case",
         "purpose": "casework",
@@ -244,14 +244,14 @@ OFFICER: Final[Row] = {"id": DALE, "side": "officer", "employee_number": "4711",
 ANOTHER: Final[dict[str, Row]] = {
     "complaints": {"reference": "2026-000002", "external_reference": None},
     "disclosures": {"sha256": "b" * 64},
-    "tries": {"what": "filing"},
+    "attempt_counters": {"what": "filing"},
     "idempotency_keys": {"key_sha256": "b" * 64},
     "mediators": {"subject": "m.other", "employee_number_index": None},
     "cases": {"attempt": 2, "state": "withdrawn", "closed_at": NOW, "closed_version": 9},
     "parties": {},
     "access_codes": {"lookup": "two", "ended_at": NOW},
     "agreements": {"number": 2, "superseded_at": NOW, "superseded_version": 4},
-    "chain_heads": {"stream": LATE},
+    "audit_chain_heads": {"stream": LATE},
     "assignments": {"state": "declined", "answered_at": NOW},
     "erasures": {"state": "approved", "decided_at": NOW, "decided_by": "director.1"},
     "participants": {"party_id": LATE},
@@ -289,10 +289,10 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
             "complaints",
             "consents",
             "contact_attempts",
-            "facts",
+            "events",
             "guardian_consents",
             "pauses",
-            "readings",
+            "access_log",
             "screenings",
             "signatures",
             "voided_consents",
@@ -342,7 +342,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_mandatory_reports_proposed_by_role": ("mandatory_reports", {"proposed_by_role": "intake"}),
     "ck_mandatory_reports_recipient": ("mandatory_reports", {"recipient": "newspaper"}),
     "ck_mandatory_reports_state": ("mandatory_reports", FILED | {"state": "forgotten"}),
-    "ck_readings_purpose": ("readings", {"purpose": "curiosity"}),
+    "ck_access_log_purpose": ("access_log", {"purpose": "curiosity"}),
     "ck_screenings_outcome": ("screenings", {"outcome": "guilty"}),
     "ck_sessions_end_reason": ("sessions", {"state": "ended", "end_reason": "quarrel"}),
     "ck_sessions_off_hours_reason": ("sessions", {"off_hours_reason": "boredom"}),
@@ -385,19 +385,19 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_assignments_answered_at": ("assignments", {"answered_at": None}),
     "ck_assignments_had_notes": ("assignments", {"notes_destroyed_at": NOW}),
     "ck_attendees_interpreter_language": ("attendees", {"role": "interpreter"}),
-    "ck_chain_heads_link": ("chain_heads", {"link": b"1"}),
-    "ck_facts_subject": ("facts", {"case_id": None, "version": None}),
+    "ck_audit_chain_heads_link": ("audit_chain_heads", {"link": b"1"}),
+    "ck_events_subject": ("events", {"case_id": None, "version": None}),
     # what a command did has the version that it made of the case
-    "ck_facts_version": ("facts", {"version": None}),
+    "ck_events_version": ("events", {"version": None}),
     "ck_agreements_superseded_version": ("agreements", {"superseded_version": None}),
     "ck_agreements_superseded_later": ("agreements", {"superseded_version": 2}),
-    "ck_readings_seen": ("readings", {"version": None}),
-    "ck_tries_what": ("tries", {"what": "x"}),
-    "ck_tries_number": ("tries", {"number": 0}),
+    "ck_access_log_seen": ("access_log", {"version": None}),
+    "ck_attempt_counters_what": ("attempt_counters", {"what": "x"}),
+    "ck_attempt_counters_number": ("attempt_counters", {"number": 0}),
     "ck_idempotency_keys_anonymous": ("idempotency_keys", {"caller": "public:public"}),
     "ck_idempotency_keys_answered": ("idempotency_keys", {"status": 201}),
     "ck_pauses_ends_on": ("pauses", {"ends_on": TODAY - timedelta(days=1)}),
-    "ck_readings_subject": ("readings", {"complaint_id": None, "attempt": None, "version": None}),
+    "ck_access_log_subject": ("access_log", {"complaint_id": None, "attempt": None, "version": None}),
     "ck_sessions_ended_has_reason": ("sessions", {"state": "ended"}),
     # a session has a sensible length and somewhere to go, and is not held hours before its time
     "ck_sessions_length": ("sessions", {"during": Range(NOW, NOW + timedelta(minutes=14))}),
@@ -413,16 +413,16 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_parts_disposition": ("parts", {"disposition": "partly_mediated"}),
     "ck_parts_agreement_reached": ("parts", {"agreement_reached": True}),
     # what tells about somebody is sealed, or nothing
-    "ck_approvals_sealed": ("approvals", {"given_by": BARE}),
-    "ck_agreements_sealed": ("agreements", {"text": BARE}),
-    "ck_attendees_sealed": ("attendees", {"name": BARE}),
-    "ck_complaints_sealed": ("complaints", {"narrative": BARE}),
-    "ck_mandatory_reports_sealed": ("mandatory_reports", {"agency": BARE}),
-    "ck_mediators_sealed": ("mediators", {"name": BARE}),
-    "ck_parties_sealed": ("parties", {"name": BARE}),
-    "ck_screenings_sealed": ("screenings", {"reason": BARE}),
-    "ck_signatures_sealed": ("signatures", {"signer_name": BARE}),
-    "ck_sessions_sealed": ("sessions", {"place": BARE}),
+    "ck_approvals_encrypted": ("approvals", {"given_by": BARE}),
+    "ck_agreements_encrypted": ("agreements", {"text": BARE}),
+    "ck_attendees_encrypted": ("attendees", {"name": BARE}),
+    "ck_complaints_encrypted": ("complaints", {"narrative": BARE}),
+    "ck_mandatory_reports_encrypted": ("mandatory_reports", {"agency": BARE}),
+    "ck_mediators_encrypted": ("mediators", {"name": BARE}),
+    "ck_parties_encrypted": ("parties", {"name": BARE}),
+    "ck_screenings_encrypted": ("screenings", {"reason": BARE}),
+    "ck_signatures_encrypted": ("signatures", {"signer_name": BARE}),
+    "ck_sessions_encrypted": ("sessions", {"place": BARE}),
     # one of each
     "officer_taken": ("session_officers", {"employee_number_index": NUMBER}),
     "mediator_taken": ("sessions", {"case_id": OTHER, "state": "in_progress", "during": SLOT}),
@@ -439,7 +439,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "uq_complaints_reference": ("complaints", {"reference": "2026-000001"}),
     "uq_consents_case_id_party_id_replaces": ("consents", {"party_id": ROSA}),
     "uq_erasures_requested": ("erasures", {"state": "requested", "decided_at": None, "decided_by": None}),
-    "uq_facts_id": ("facts", {"id": OTHER}),
+    "uq_events_id": ("events", {"id": OTHER}),
     "uq_mediators_employee_number_index": ("mediators", {"employee_number_index": "5711"}),
     "uq_mediators_subject": ("mediators", {"subject": "m.okafor"}),
     "uq_parts_mediated": ("parts", MEDIATED | {"case_id": OTHER, "officer_id": LEE}),
@@ -484,11 +484,11 @@ Nor does an answer take the place of somebody else's, or of one that still stand
 async def _insert(connection: AsyncConnection, table: str, row: Row) -> None:
     its = metadata.tables[table]
     bare = {name: value for name, value in row.items() if isinstance(value, str) and not isinstance(value, Ciphertext)}
-    sealed = {name: Ciphertext(MARK + value) for name, value in bare.items() if isinstance(its.c[name].type, Sealed)}
+    sealed = {name: Ciphertext(MARK + value) for name, value in bare.items() if isinstance(its.c[name].type, Encrypted)}
     await connection.execute(insert(its).values({**row, **sealed}))
 
 
-PARENTS: Final = {"fellow_parties", "fellow_participants"}
+PARENTS: Final = {"visible_parties", "visible_participants"}
 """They have no rows of their own."""
 
 
@@ -560,14 +560,14 @@ def _constraints() -> set[str]:
 
 def test_each_constraint_has_a_row_that_it_refuses() -> None:
     # The key of a table includes each of the first five; they are there for others to point at. The trigger that links
-    # a fact gives it a place of its own whatever it brings along, so that nobody gets as far as the last.
+    # an event gives it a place of its own whatever it brings along, so that nobody gets as far as the last.
     unreached = {
         "uq_agreements_id_sha256_case_id",
         "uq_guardian_consents_id_case_id_party_id",
         "uq_consents_id_case_id_party_id",
         "uq_voided_consents_consent_id_case_id_party_id",
         "uq_parties_id_employee_number_index",
-        "uq_facts_place",
+        "uq_events_place",
     }
     assert REFUSED.keys() | unreached == _constraints()
 
@@ -578,7 +578,9 @@ async def test_a_good_second_row_is_accepted(service: AsyncConnection, table: st
     await _insert(service, table, _second(table))
 
 
-@pytest.mark.parametrize(("table", "column"), [(table.name, name) for table, names in SEALED.items() for name in names])
+@pytest.mark.parametrize(
+    ("table", "column"), [(table.name, name) for table, names in ENCRYPTED_COLUMNS.items() for name in names]
+)
 async def test_each_sealed_column_takes_what_is_sealed_or_empty_and_nothing_else(
     service: AsyncConnection, table: str, column: str
 ) -> None:
@@ -587,7 +589,7 @@ async def test_each_sealed_column_takes_what_is_sealed_or_empty_and_nothing_else
         with pytest.raises(IntegrityError) as caught:
             async with service.begin_nested():
                 await _insert(service, table, _second(table, {column: bad, **officer}))
-        assert constraint_of(caught.value) == f"ck_{table}_sealed"
+        assert constraint_of(caught.value) == f"ck_{table}_encrypted"
     for good in ("What is sealed.", *(() if table == "agreements" else (Ciphertext(""),))):
         async with service.begin_nested() as tried:
             await _insert(service, table, _second(table, {column: good, **officer}))
@@ -610,13 +612,13 @@ async def test_the_row_is_refused_by_its_constraint(service: AsyncConnection, co
 @pytest.mark.parametrize(
     ("table", "more"),
     [
-        ("facts", {}),
-        ("facts", {"case_id": None, "version": None, "complaint_id": COMPLAINT}),
-        ("facts", {"case_id": None, "version": None, "party_id": ROSA}),
-        ("readings", {}),
-        ("readings", {"complaint_id": None, **UNSEEN}),
-        ("readings", {"complaint_id": None, **UNSEEN, "case_id": None, "party_id": ROSA}),
-        ("readings", {"complaint_id": None, **UNSEEN, "case_id": None, "listed": [CASE]}),
+        ("events", {}),
+        ("events", {"case_id": None, "version": None, "complaint_id": COMPLAINT}),
+        ("events", {"case_id": None, "version": None, "party_id": ROSA}),
+        ("access_log", {}),
+        ("access_log", {"complaint_id": None, **UNSEEN}),
+        ("access_log", {"complaint_id": None, **UNSEEN, "case_id": None, "party_id": ROSA}),
+        ("access_log", {"complaint_id": None, **UNSEEN, "case_id": None, "listed": [CASE]}),
     ],
 )
 async def test_what_tells_of_a_report_names_nothing_that_leads_there(
@@ -627,7 +629,7 @@ async def test_what_tells_of_a_report_names_nothing_that_leads_there(
         async with service.begin_nested():
             await _insert(service, table, _second(table, {"report_id": REPORT, **more}))
     alone: Row = {"report_id": REPORT, "case_id": None, "version": None}
-    if table == "readings":
+    if table == "access_log":
         alone |= {"complaint_id": None, **UNSEEN}
     await _insert(service, table, _second(table, alone))
 
@@ -646,7 +648,7 @@ async def test_what_was_acknowledged_cannot_be_changed(
 ) -> None:
     """Nor by the owner of the tables, nor by somebody who switches the ordinary triggers off."""
     column = next(iter(metadata.tables[table].primary_key)).name
-    if table in {"facts", "readings"}:
+    if table in {"events", "access_log"}:
         column = "at"  # the key is an identity, and refuses by itself
     if replica:
         if not await owner.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")):

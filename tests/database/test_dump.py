@@ -10,7 +10,7 @@ from tests.database.dumping import dump, seal_nothing, sealed_words, told
 
 from mediation_api.database.encryption import MARK
 from mediation_api.database.engine import Database
-from mediation_api.database.key_rotation import SEALED
+from mediation_api.database.key_rotation import ENCRYPTED_COLUMNS
 from mediation_api.settings import Settings
 
 PLANTED: Final = 20
@@ -48,7 +48,7 @@ async def test_a_dump_holds_none_of_what_was_planted_in_every_sealed_column(
 ) -> None:
     await _with_the_rest(await told(committed_office))
     async with owner.reading() as connection:
-        for table, names in SEALED.items():
+        for table, names in ENCRYPTED_COLUMNS.items():
             for name in names:
                 planted = select(table.c.id).where(table.c[name].is_not(None)).limit(1)
                 assert await connection.scalar(planted) is not None, f"nothing is planted in {table.c[name]}"

@@ -13,25 +13,25 @@ from tests.conftest import RolledBackDatabase
 
 from mediation_api.database import encryption
 from mediation_api.database import tables as t
-from mediation_api.database.data_keys import opened
+from mediation_api.database.data_keys import decrypted
 from mediation_api.database.encryption import (
     MARK,
     UNREADABLE,
-    Broken,
+    BlindIndex,
     Ciphertext,
     DataKey,
+    Decrypted,
+    DecryptionFailed,
+    Encrypted,
     KeyMissing,
     Keyring,
-    Opened,
-    Sealed,
-    Searched,
     WrappedKey,
     new_key,
 )
 from mediation_api.database.engine import Database
 from mediation_api.database.nesting import AnySelect, nested
-from mediation_api.domain.events import Fact
-from mediation_api.repository.effects import TELLING
+from mediation_api.domain.events import Event
+from mediation_api.repository.effects import WITH_ENCRYPTED_FIELDS
 from mediation_api.settings import Settings
 
 OWNER, ROW, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -102,7 +102,7 @@ def test_what_was_damaged_does_not_open_and_its_error_tells_nothing(
     ours: Keyring, wrapped: WrappedKey, value: str, damage: str
 ) -> None:
     damaged = DAMAGES[damage](value)
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(DecryptionFailed) as caught:
         ours.open(envelope(damaged, wrapped=wrapped), "parties", "safe_contact")
 
     assert str(caught.value) == f"parties.safe_contact of {ROW}"
@@ -116,7 +116,7 @@ def test_what_was_damaged_does_not_open_and_its_error_tells_nothing(
 def test_a_value_that_was_moved_does_not_open(
     ours: Keyring, wrapped: WrappedKey, value: str, table: str, column: str, row: UUID
 ) -> None:
-    with pytest.raises(Broken):
+    with pytest.raises(DecryptionFailed):
         ours.open(envelope(value, row=row, wrapped=wrapped), table, column)
 
 
@@ -124,12 +124,12 @@ def test_a_data_key_opens_for_its_own_complaint_alone(ours: Keyring, data_key: D
     anothers = ours.wrap(new_key(), OWNER)
     moved = ours.wrap(data_key.key, OTHER)
     for wrapped in (anothers, moved, WrappedKey("b", ours.wrap(data_key.key, OWNER).wrapped)):
-        with pytest.raises(Broken):
+        with pytest.raises(DecryptionFailed):
             ours.open(envelope(value, wrapped=wrapped), "parties", "safe_contact")
 
 
 def test_without_its_data_key_nothing_opens(ours: Keyring, value: str) -> None:
-    with pytest.raises(Broken, match="its data key is gone"):
+    with pytest.raises(DecryptionFailed, match="its data key is gone"):
         ours.open(f"   {ROW} {value}", "parties", "safe_contact")
 
 
@@ -153,7 +153,7 @@ def test_what_is_not_sealed_does_not_open_with_its_data_key_or_without(
 ) -> None:
     """Whoever can write to the database has no key, and is believed nothing."""
     for its in (envelope(text, wrapped=wrapped), f"   {ROW} {text}"):
-        with pytest.raises(Broken) as caught:
+        with pytest.raises(DecryptionFailed) as caught:
             ours.open(its, "parties", "safe_contact")
         assert str(caught.value) == f"parties.safe_contact of {ROW}: it is not sealed"
 
@@ -172,7 +172,9 @@ def test_equal_values_have_equal_hashes_under_one_secret_only(ours: Keyring) -> 
 
 
 def test_who_sends_back_what_could_not_be_read_changes_nothing(data_key: DataKey) -> None:
-    row = data_key.sealed_changes(t.parties, ROW, {"name": UNREADABLE, "phone": "1", "email": None, "unit": UNREADABLE})
+    row = data_key.encrypted_changes(
+        t.parties, ROW, {"name": UNREADABLE, "phone": "1", "email": None, "unit": UNREADABLE}
+    )
 
     assert row.keys() == {"phone", "email", "unit"}
     assert (row["email"], row["unit"]) == (None, UNREADABLE)
@@ -194,16 +196,18 @@ def test_every_text_is_sealed_or_on_the_list() -> None:
 
 def test_every_sealed_column_is_written_with_a_data_key_of_its_complaint_or_itself() -> None:
     for table in t.metadata.tables.values():
-        if any(isinstance(column.type, Sealed) for column in table.c):
+        if any(isinstance(column.type, Encrypted) for column in table.c):
             assert "id" in table.c, "what a value is bound to"
             for column in table.c:
-                if isinstance(column.type, Searched):
-                    assert isinstance(table.c[column.type.of].type, Sealed)
+                if isinstance(column.type, BlindIndex):
+                    assert isinstance(table.c[column.type.of].type, Encrypted)
 
 
-def test_what_a_fact_keeps_private_is_sealed_or_everybody_s() -> None:
-    private = {fact for fact in Fact.__subclasses__() if len(fact.recorded_fields()) < len(get_type_hints(fact)) - 2}
-    assert {fact.kind for fact in private} - {fact.kind for fact in TELLING} == {
+def test_what_a_event_keeps_private_is_sealed_or_everybody_s() -> None:
+    private = {
+        event for event in Event.__subclasses__() if len(event.recorded_fields()) < len(get_type_hints(event)) - 2
+    }
+    assert {event.kind for event in private} - {event.kind for event in WITH_ENCRYPTED_FIELDS} == {
         "consent.given",  # the disclosure
         "guardian.consented",
     }
@@ -221,16 +225,18 @@ def test_a_sealed_column_cannot_be_nested_unopened() -> None:
     with pytest.raises(TypeError, match="not opened"):
         nested({"name": t.parties.c.name}, t.parties.c.complaint_id == t.cases.c.complaint_id, order_by=t.parties.c.id)
     with pytest.raises(TypeError, match="unit is not sealed"):
-        opened(t.parties.c.unit)
+        decrypted(t.parties.c.unit)
 
 
 def test_a_statement_that_opens_is_compiled_once() -> None:
     """What is not the same to SQLAlchemy is compiled for each request."""
 
     def statement(or_else: str | None = UNREADABLE) -> AnySelect:
-        names = {"name": opened(t.parties.c.name)}
+        names = {"name": decrypted(t.parties.c.name)}
         listed = nested(names, t.parties.c.complaint_id == t.complaints.c.id, order_by=t.parties.c.id)
-        return select(type_coerce(opened(t.complaints.c.narrative), Opened("complaints", "narrative", or_else)), listed)
+        return select(
+            type_coerce(decrypted(t.complaints.c.narrative), Decrypted("complaints", "narrative", or_else)), listed
+        )
 
     first, same, other = (each._generate_cache_key() for each in (statement(), statement(), statement(None)))
     assert first is not None
@@ -323,4 +329,4 @@ async def test_the_text_of_an_agreement_is_never_changed(office: Office, databas
     async with database.transaction() as connection:
         with pytest.raises(DBAPIError, match="never changed"):
             async with connection.begin_nested():
-                await connection.execute(text("UPDATE agreements SET text = 'sealed.1.AAAA'"))
+                await connection.execute(text("UPDATE agreements SET text = 'encrypted.1.AAAA'"))

@@ -17,13 +17,13 @@ from tests.build import Caller, Office, Story
 from tests.conftest import Clock, office_on
 from tests.database.dumping import REASON, told
 
-from mediation_api.cli.audit import Report, verify
+from mediation_api.cli.audit import AuditReport, verify
 from mediation_api.database import key_rotation
 from mediation_api.database import tables as t
 from mediation_api.database.encryption import UNREADABLE
 from mediation_api.database.engine import Database
-from mediation_api.database.key_rotation import Rotation, rotate, standing
-from mediation_api.domain.audit_chain import Flaw, Problem
+from mediation_api.database.key_rotation import Rotation, key_usage, rotate
+from mediation_api.domain.audit_chain import ChainFault, Flaw
 from mediation_api.settings import Settings, SettingsError
 
 NEW: Final = f"2026-b:{base64.b64encode(b'n' * 32).decode()}"
@@ -93,7 +93,7 @@ async def test_nobody_sees_a_rotation(committed: Settings, committed_office: Off
     assert done == Rotation(wrapped=2, hashed=0)  # the complaint's, and the mediator's
     async with office_on(under(committed, NEW), keys, clock) as office:
         assert await seen(office, story) == before
-    assert (await standing(under(committed, NEW))).is_done
+    assert (await key_usage(under(committed, NEW))).is_done
     assert await rotate(under(committed, NEW)) == Rotation()
 
 
@@ -133,7 +133,7 @@ async def test_requests_are_served_while_keys_rotate(committed: Settings, keys: 
     assert rotated.wrapped == STORIES
     assert {answer.status_code for answer in answers} == {200}
     assert len(answers) >= 50
-    assert (await standing(rotating)).keys == {"2026-b": STORIES}
+    assert (await key_usage(rotating)).keys == {"2026-b": STORIES}
 
 
 async def test_what_a_request_holds_is_passed_over_and_taken_the_next_time(
@@ -147,7 +147,7 @@ async def test_what_a_request_holds_is_passed_over_and_taken_the_next_time(
             )
             rotating = asyncio.create_task(rotate(both(committed)))
             for _ in range(500):
-                if (await standing(both(committed))).keys.get("2026-b") == 1:
+                if (await key_usage(both(committed))).keys.get("2026-b") == 1:
                     break
                 await asyncio.sleep(0.02)
             assert not rotating.done()
@@ -187,7 +187,7 @@ async def test_a_number_that_does_not_open_is_passed_over(
     database = Database.of(committed)
     two = "SELECT id FROM parties WHERE side = 'officer' LIMIT 2"
     async with database.transaction() as connection:
-        await connection.execute(text(f"UPDATE parties SET employee_number = 'sealed.1.' || id WHERE id IN ({two})"))  # noqa: S608
+        await connection.execute(text(f"UPDATE parties SET employee_number = 'encrypted.1.' || id WHERE id IN ({two})"))  # noqa: S608
     await database.close()
     another = under(committed, committed.encryption_keys.get_secret_value(), search_secret="dev-only-" + "z" * 32)
 
@@ -208,10 +208,10 @@ async def test_a_reason_is_emptied_and_becomes_no_other(committed_office: Office
     """A screening is append-only, except that retention empties its text."""
     await told(committed_office)
     deeds = {
-        "another": "UPDATE screenings SET reason = 'sealed.1.AAAA'",
+        "another": "UPDATE screenings SET reason = 'encrypted.1.AAAA'",
         "emptied, and more": "UPDATE screenings SET reason = '', eligible = NOT eligible",
         "emptied": "UPDATE screenings SET reason = ''",
-        "and back": "UPDATE screenings SET reason = 'sealed.1.AAAA'",
+        "and back": "UPDATE screenings SET reason = 'encrypted.1.AAAA'",
     }
     done = {}
     async with owner.transaction() as connection:
@@ -234,7 +234,7 @@ async def test_what_somebody_else_writes_in_the_place_of_a_sealed_text_is_shown_
     assert whole == []
     async with owner.transaction() as connection:
         for table, column in (("complaints", "narrative"), ("parties", "safe_contact"), ("screenings", "reason")):
-            await connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_sealed"))
+            await connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_encrypted"))
             await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
             await connection.execute(text(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"))
             bent = await connection.execute(text(f"UPDATE {table} SET {column} = 'She forgave him.'"))  # noqa: S608
@@ -249,5 +249,5 @@ async def test_what_somebody_else_writes_in_the_place_of_a_sealed_text_is_shown_
     assert [problem.place for problem in found] == ["complaints", "parties", "parties", "screenings"]
 
 
-async def examined(settings: Settings) -> list[Problem]:
-    return [problem async for problem in verify(settings, None, None, Report())]
+async def examined(settings: Settings) -> list[ChainFault]:
+    return [problem async for problem in verify(settings, None, None, AuditReport())]

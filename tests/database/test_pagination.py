@@ -41,7 +41,7 @@ OF_STAFF: Final = {
     "/v1/sessions?sort=-starts_at": "sessions",
     "/v1/mediators": "mediators",
     "/v1/assignments": "assignments",
-    "/v1/cases/{case_id}/timeline": "facts",
+    "/v1/cases/{case_id}/timeline": "events",
 }
 """Each list of staff in each order, and the table that it is a list of."""
 SPARSE: Final = (f"/v1/cases?coordinator={COORDINATOR}&sort=-due_on", "/v1/cases?open=true")
@@ -88,7 +88,7 @@ class Reader:
         assert who.identity is not None
         role, subject, number, *_ = who.identity
         if role is Role.OFFICER:
-            return self._database.shown_to(Actor(role, subject, employee_number=number))
+            return self._database.as_party(Actor(role, subject, employee_number=number))
         return self._engine.connect()
 
 

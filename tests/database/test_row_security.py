@@ -24,14 +24,14 @@ from mediation_api.database import tables as t
 from mediation_api.database.engine import Database, Pool
 from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import Page
-from mediation_api.database.row_security import enter, leave, open_readings
-from mediation_api.domain.access import Actor, Reach, Relation, Role
+from mediation_api.database.row_security import assume_party, reset_role, reveal_access_log
+from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.errors import NotFound, TokenRevoked
-from mediation_api.domain.lifecycle import SHARED, State
+from mediation_api.domain.lifecycle import PEERS_VISIBLE, State
 from mediation_api.main import policy_of
-from mediation_api.repository.access_log import Readings
+from mediation_api.repository.access_log import AccessLog
 from mediation_api.repository.agreements import Agreements
-from mediation_api.repository.case_queries import Board, CaseFilter
+from mediation_api.repository.case_queries import CaseFilter, CaseQueries
 from mediation_api.repository.case_records import CaseRecords
 from mediation_api.repository.cases import Cases
 from mediation_api.repository.complaints import ComplaintFilter, Complaints
@@ -50,7 +50,7 @@ async def entered(database: Database, actor: Actor) -> AsyncIterator[AsyncConnec
     """A connection within the wall; also of a token that no longer speaks for anybody, which the service refuses."""
     async with database._snapshot() as connection:  # no other way in for such a token
         with suppress(TokenRevoked):
-            await enter(connection, actor)
+            await assume_party(connection, actor)
         yield connection
 
 
@@ -76,11 +76,11 @@ class Place:
             for table in tables or SHOWN:
                 found = await connection.execute(select(*(t.metadata.tables[table].c[name] for name in SHOWN[table])))
                 seen[table] = {as_shown(table, dict(row)) for row in found.mappings()}
-            readings = select(*(t.readings.c[name] for name in SHOWN["readings"]))
-            for case_id in _ids(self, t.cases) if "readings" in seen else []:
-                await open_readings(connection, case_id)
+            readings = select(*(t.access_log.c[name] for name in SHOWN["access_log"]))
+            for case_id in _ids(self, t.cases) if "access_log" in seen else []:
+                await reveal_access_log(connection, case_id)
                 found = await connection.execute(readings)
-                seen["readings"] |= {as_shown("readings", dict(row)) for row in found.mappings()}
+                seen["access_log"] |= {as_shown("access_log", dict(row)) for row in found.mappings()}
         return seen
 
     async def shows_what_is_foreign(self, table: str) -> bool:
@@ -191,11 +191,11 @@ async def test_those_who_take_part_see_each_other_when_the_domain_says_so(place:
                 "FROM parties p WHERE p.id = :party AND cases.complaint_id = p.complaint_id"
             ).bindparams(state=state.value, open=state.is_open, party=actor.party_id)
         )
-        await enter(connection, actor)
-        seen = (await connection.execute(select(t.fellow_parties.c.name))).all()
+        await assume_party(connection, actor)
+        seen = (await connection.execute(select(t.visible_parties.c.name))).all()
         await connection.rollback()
 
-    assert bool(seen) == (state in SHARED)
+    assert bool(seen) == (state in PEERS_VISIBLE)
 
 
 # ── columns and tables ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -240,7 +240,7 @@ async def test_a_party_reads_the_columns_that_are_listed_and_writes_none(place: 
 async def _refused(place: Place, statement: str, actor: Actor | None = None) -> None:
     async with place.service.transaction() as connection:
         if actor is not None:
-            await enter(connection, actor)
+            await assume_party(connection, actor)
         with pytest.raises(DBAPIError) as caught:
             await connection.execute(text(statement))
         await connection.rollback()
@@ -256,8 +256,8 @@ async def test_a_party_writes_nothing(place: Place) -> None:
     for statement in (
         "UPDATE parties SET name = 'x'",
         "DELETE FROM consents",
-        "SELECT enter_wall(NULL, 'x', NULL, 'y')",
-        "SELECT open_readings(gen_random_uuid())",
+        "SELECT assume_party(NULL, 'x', NULL, 'y')",
+        "SELECT reveal_access_log(gen_random_uuid())",
         "SELECT id FROM cases FOR UPDATE",
     ):
         await _refused(place, statement, place.actors["meeting: complainant 1"])
@@ -268,7 +268,7 @@ async def test_a_party_writes_nothing(place: Place) -> None:
 async def test_the_service_may_not_even_try_to_change_what_was_acknowledged(
     place: Place, table: str, statement: str
 ) -> None:
-    column = {"disclosures": "sha256", "readings": "at", "voided_consents": "reason"}.get(table, "id")
+    column = {"disclosures": "sha256", "access_log": "at", "voided_consents": "reason"}.get(table, "id")
     await _refused(place, statement.format(table, column, column))
 
 
@@ -313,7 +313,13 @@ def _checks_off() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for reader in READERS:
             module = f"mediation_api.{reader}"
-            for condition in ("sees_case", "sees_party", "sees_complaint", "takes_part", "is_among_fellows"):
+            for condition in (
+                "may_see_case",
+                "may_see_party",
+                "may_see_complaint",
+                "peers_visible",
+                "peers_visible_to",
+            ):
                 patch.setattr(f"{module}.{condition}", lambda _: true(), raising=False)
             patch.setattr(f"{module}.own_participation", everybody, raising=False)
         with put_together_anew():
@@ -324,24 +330,24 @@ def _ids(place: Place, table: Table) -> list[UUID]:
     return [UUID(str(row["id"])) for row in place.truth.rows[table.name]]
 
 
-async def _all_reads(place: Place, connection: AsyncConnection, reach: Reach) -> AsyncIterator[object]:
+async def _all_reads(place: Place, connection: AsyncConnection, scope: AccessScope) -> AsyncIterator[object]:
     """Whatever the repository reads for a party, of every object there is."""
     page, today, policy = Page(limit=100), date(2026, 3, 2), policy_of(place.settings).target
-    board, complaints, parties = Board(connection), Complaints(connection), Parties(connection)
+    board, complaints, parties = CaseQueries(connection), Complaints(connection), Parties(connection)
     sessions, agreements, records = Sessions(connection), Agreements(connection), CaseRecords(connection)
-    timeline, cases, readings = Timeline(connection), Cases(connection), Readings(connection)
-    yield await board.list(reach, CaseFilter(), page, today=today, policy=policy)
-    yield await complaints.list(reach, ComplaintFilter(), page, today=today, policy=policy)
-    yield await sessions.list(reach, SessionFilter(), page)
-    by_case: list[Callable[[UUID, Reach], Awaitable[object]]] = [
+    timeline, cases, readings = Timeline(connection), Cases(connection), AccessLog(connection)
+    yield await board.list(scope, CaseFilter(), page, today=today, policy=policy)
+    yield await complaints.list(scope, ComplaintFilter(), page, today=today, policy=policy)
+    yield await sessions.list(scope, SessionFilter(), page)
+    by_case: list[Callable[[UUID, AccessScope], Awaitable[object]]] = [
         board.get,
         agreements.list,
         records.consents,
         records.withdrawals,
         records.guardian_consents,
         cases.read,
-        lambda id_, reach: timeline.of_case(id_, reach, page),
-        lambda id_, reach: readings.of_case(id_, reach, page, zone=policy.zone),
+        lambda id_, scope: timeline.of_case(id_, scope, page),
+        lambda id_, scope: readings.of_case(id_, scope, page, zone=policy.zone),
     ]
     reads = [(read, t.cases) for read in by_case]
     reads += [(complaints.get, t.complaints), (parties.list, t.complaints), (parties.get, t.parties)]
@@ -349,7 +355,7 @@ async def _all_reads(place: Place, connection: AsyncConnection, reach: Reach) ->
     for read, table in reads:
         for id_ in _ids(place, table):
             try:
-                yield await read(id_, reach)
+                yield await read(id_, scope)
             except NotFound:
                 continue
 
@@ -375,7 +381,7 @@ async def test_with_the_checks_of_the_domain_off_the_repository_reads_nothing_fo
     for name, actor in place.actors.items():
         foreign = words - place.truth.words_of(actor)
         async with entered(place.service, actor) as connection:
-            async for answer in _all_reads(place, connection, Reach(actor, Relation.OWN)):
+            async for answer in _all_reads(place, connection, AccessScope(actor, Relation.OWN)):
                 found = set(_leaves(answer))
                 read += len(found)
                 assert found & foreign == set(), name
@@ -387,7 +393,7 @@ async def test_without_the_wall_they_would(place: Place) -> None:
     actor = place.actors["asking: complainant 1"]
     foreign = place.truth.words() - place.truth.words_of(actor)
     async with place.service.transaction() as connection:
-        stranger = await Parties(connection).get(_ids(place, t.parties)[0], Reach(actor, Relation.OWN))
+        stranger = await Parties(connection).get(_ids(place, t.parties)[0], AccessScope(actor, Relation.OWN))
 
     assert set(_leaves(stranger)) & foreign
 
@@ -400,7 +406,7 @@ WHO = text("SELECT current_user, nullif(current_setting('mediation.parties', tru
 async def test_the_wall_ends_with_the_transaction(place: Place) -> None:
     one = Database.of(place.settings.model_copy(update={"party_pool_size": 1}))
     try:
-        async with one.shown_to(place.actors["mediated: officer 1"]) as connection:
+        async with one.as_party(place.actors["mediated: officer 1"]) as connection:
             role, parties = (await connection.execute(WHO)).one()
             assert role == "mediation_party"
             assert parties is not None
@@ -418,8 +424,8 @@ async def _login(place: Place) -> str:
 
 async def test_who_leaves_is_the_service_again(place: Place) -> None:
     async with place.service.transaction() as connection:
-        await enter(connection, place.actors["mediated: officer 1"])
-        await leave(connection)
+        await assume_party(connection, place.actors["mediated: officer 1"])
+        await reset_role(connection)
         assert await connection.scalar(text("SELECT current_user")) == await _login(place)
 
 
@@ -431,7 +437,7 @@ async def test_a_role_without_a_context_sees_nothing(place: Place) -> None:
 
 
 async def test_what_a_party_is_shown_is_read_as_of_one_instant_and_writes_nothing(place: Place) -> None:
-    async with place.service.shown_to(place.actors["mediated: officer 1"]) as connection:
+    async with place.service.as_party(place.actors["mediated: officer 1"]) as connection:
         settings = text("SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')")
         assert (await connection.execute(settings)).one() == ("repeatable read", "on")
 
@@ -441,7 +447,7 @@ async def test_the_owner_of_the_tables_is_held_by_the_policies_too(place: Place)
     async with place.owner.transaction() as connection:
         await connection.execute(text("CREATE ROLE mediation_test_owner"))
         await connection.execute(text("GRANT CREATE, USAGE ON SCHEMA public TO mediation_test_owner"))
-        for table in ("parties", "fellow_parties"):
+        for table in ("parties", "visible_parties"):
             await connection.execute(text(f"ALTER TABLE {table} OWNER TO mediation_test_owner"))
         await connection.execute(text("SET LOCAL ROLE mediation_test_owner"))
         assert await connection.scalar(text("SELECT count(*) FROM parties")) == 0

@@ -18,7 +18,7 @@ from tests.database.dumping import dump, sealed_words
 
 from mediation_api.cli.main import DEMO_EMPLOYEE_NUMBER
 from mediation_api.database import tables as t
-from mediation_api.database.data_keys import opened
+from mediation_api.database.data_keys import decrypted
 from mediation_api.database.engine import Database
 from mediation_api.dev import demo
 from mediation_api.dev.demo import DemoCard, DemoError, seed
@@ -107,9 +107,9 @@ async def test_the_board_shows_what_an_office_lives_through(loaded: Loaded) -> N
     by_reference = sorted(complaints, key=lambda complaint: str(complaint["reference"]))
     assert [c["filed_at"] for c in by_reference] == sorted(str(c["filed_at"]) for c in complaints)
     for case in cases:
-        facts = await loaded.items(f"/v1/cases/{case['id']}/timeline?limit=100")
+        events = await loaded.items(f"/v1/cases/{case['id']}/timeline?limit=100")
         # Each that loads makes a code in the end, at the time at which it began.
-        times = [str(fact["at"]) for fact in facts if fact["kind"] != "access_code.issued"]
+        times = [str(event["at"]) for event in events if event["kind"] != "access_code.issued"]
         assert times == sorted(times)
 
     for person in [*parties, *roster]:
@@ -123,7 +123,7 @@ async def test_a_dump_holds_nobody_s_name_and_no_narrative(
     owner = Database.of(as_owner(loaded.office.settings))
     words = await sealed_words(owner)
     async with owner.reading() as connection:
-        narratives = (await connection.scalars(select(opened(t.complaints.c.narrative)))).all()
+        narratives = (await connection.scalars(select(decrypted(t.complaints.c.narrative)))).all()
 
     assert {"Carmen Ejemplo", "Officer Casey Sample", *narratives} <= words
     assert len(words) > 100

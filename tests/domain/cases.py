@@ -1,4 +1,4 @@
-"""Cases for the tests of the domain, as plain values; and what a case is after facts that it answered with."""
+"""Cases for the tests of the domain, as plain values; and what a case is after events that it answered with."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from mediation_api.domain import events
 from mediation_api.domain.access import Actor, Role
-from mediation_api.domain.access_anomalies import Usual
+from mediation_api.domain.access_anomalies import AnomalyThresholds
 from mediation_api.domain.agreements import Agreement
 from mediation_api.domain.assignments import Assignment
 from mediation_api.domain.case import Case
@@ -73,7 +73,7 @@ def policy(*approvers: Approver) -> Policy:
         complainant_absences_before_lapse=2,
         officer_absences_before_lapse=1,
         required_approvals=frozenset(approvers),
-        readings=Usual(),
+        anomalies=AnomalyThresholds(),
         report_categories=(ReportCategory.CRIMINAL_ADMISSION,),
     )
 
@@ -133,7 +133,7 @@ def part(complainant_id: UUID = ROSA, officer_id: UUID = KIM, disposition: Dispo
 
 def parts_of(participants: Iterable[Participant]) -> tuple[Part, ...]:
     people = tuple(participants)
-    left = {p.party_id for p in people if not p.takes_part}
+    left = {p.party_id for p in people if not p.is_active}
     return tuple(part(*pair, IN_MEDIATION if left.isdisjoint(pair) else RETURNED) for pair in pairs_of(people))
 
 
@@ -219,15 +219,15 @@ def party(party_id: UUID) -> Seat:
     return Seat(SeatRole.PARTY, party_id)
 
 
-def kinds(happened: Iterable[events.CaseFact]) -> list[str]:
-    return [fact.kind for fact in happened]
+def kinds(new_events: Iterable[events.CaseEvent]) -> list[str]:
+    return [event.kind for event in new_events]
 
 
-def moves(happened: Iterable[events.CaseFact]) -> list[tuple[State, State]]:
-    return [(fact.source, fact.target) for fact in happened if isinstance(fact, events.StateMoved)]
+def moves(new_events: Iterable[events.CaseEvent]) -> list[tuple[State, State]]:
+    return [(event.source, event.target) for event in new_events if isinstance(event, events.StateChanged)]
 
 
-def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED) -> events.Facts:
+def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED) -> events.Events:
     return of.answer(party_id, decision, disclosure=DISCLOSURE, channel=Channel.PORTAL, consent_id=NEW)
 
 
@@ -238,40 +238,40 @@ def pointed_at(refused: Invalid) -> tuple[str, str]:
     return refused.pointer, refused.rule
 
 
-def withdraw(of: Case, party_id: UUID, channel: Channel = Channel.PORTAL) -> events.Facts:
+def withdraw(of: Case, party_id: UUID, channel: Channel = Channel.PORTAL) -> events.Events:
     return of.withdraw(party_id, channel=channel, withdrawal_id=NEW)
 
 
-def after(of: Case, happened: events.Facts) -> Case:  # noqa: C901, PLR0912 - one branch for each kind
-    """The case after facts about who takes part, its state and its sessions."""
-    for fact in happened:
-        match fact:
+def after(of: Case, new_events: events.Events) -> Case:  # noqa: C901, PLR0912 - one branch for each kind
+    """The case after events about who takes part, its state and its sessions."""
+    for event in new_events:
+        match event:
             case events.PartyAsked():
-                of = _standing(of, fact.party_id, ASKED)
+                of = _standing(of, event.party_id, ASKED)
             case events.ConsentGiven():
-                of = _standing(of, fact.party_id, Standing(fact.decision.value), consent_id=fact.consent_id)
+                of = _standing(of, event.party_id, Standing(event.decision.value), consent_id=event.consent_id)
             case events.PartyWithdrew():
-                of = _standing(of, fact.party_id, WITHDRAWN, fact.withdrawal_id)
+                of = _standing(of, event.party_id, WITHDRAWN, event.withdrawal_id)
             case events.PartyJoined():
-                joined = Participant(party_id=fact.party_id, side=fact.side)
+                joined = Participant(party_id=event.party_id, side=event.side)
                 of = replace(of, participants=(*of.participants, joined))
             case events.PartOpened():
-                of = replace(of, parts=(*of.parts, part(fact.complainant_id, fact.officer_id)))
+                of = replace(of, parts=(*of.parts, part(event.complainant_id, event.officer_id)))
             case events.PartReturned():
-                of = _disposed(of, fact.complainant_id, fact.officer_id, RETURNED)
+                of = _disposed(of, event.complainant_id, event.officer_id, RETURNED)
             case events.PartMediated():
-                of = _disposed(of, fact.complainant_id, fact.officer_id, MEDIATED)
+                of = _disposed(of, event.complainant_id, event.officer_id, MEDIATED)
             case events.PartyLapsed():
-                of = _standing(of, fact.party_id, LAPSED)
-            case events.StateMoved():
-                assert fact.source is of.state
-                of = replace(of, state=fact.target)
+                of = _standing(of, event.party_id, LAPSED)
+            case events.StateChanged():
+                assert event.source is of.state
+                of = replace(of, state=event.target)
             case events.SessionCancelled():
                 of = replace(of, sessions=(session(SessionState.CANCELLED),))
             case events.SessionEnded():
                 of = replace(of, sessions=(session(SessionState.ENDED),))
             case _:
-                of = _reopened(of, fact)
+                of = _reopened(of, event)
     return of
 
 
@@ -282,21 +282,21 @@ def _disposed(of: Case, complainant_id: UUID, officer_id: UUID, disposition: Dis
     return replace(of, parts=tuple(replace(p, disposition=disposition) if p == before else p for p in of.parts))
 
 
-def _reopened(of: Case, fact: events.CaseFact) -> Case:
-    match fact:
-        case events.ConsentVoided() if fact.reason is not VoidReason.PARTY_REMOVED:
-            return _standing(of, fact.party_id, WAITING)
+def _reopened(of: Case, event: events.CaseEvent) -> Case:
+    match event:
+        case events.ConsentVoided() if event.reason is not VoidReason.PARTY_REMOVED:
+            return _standing(of, event.party_id, WAITING)
         case events.GuardianConsentVoided():
             without = (
-                replace(p, guardian_consent_id=None) if p.party_id == fact.party_id else p for p in of.participants
+                replace(p, guardian_consent_id=None) if p.party_id == event.party_id else p for p in of.participants
             )
             return replace(of, participants=tuple(without))
         case events.PartyRemoved():
-            return _standing(of, fact.party_id, REMOVED)
+            return _standing(of, event.party_id, REMOVED)
         case events.AgreementSuperseded():
             return replace(of, agreements=tuple(replace(a, superseded=True) for a in of.agreements))
         case events.ScreeningOutdated() | events.CaseScreened():
-            outdated = isinstance(fact, events.ScreeningOutdated) or (of.screening_outdated and fact.eligible is None)
+            outdated = isinstance(event, events.ScreeningOutdated) or (of.screening_outdated and event.eligible is None)
             return replace(of, screening_outdated=outdated)
         case _:
             return of

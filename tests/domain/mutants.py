@@ -9,7 +9,7 @@ What survives that, and whatever is no function, is imported with the change in 
 `if` that always holds or never does, and the loss of one entry of a tuple, list, set or dict.
 
 Not changed are words, which are data: literals of three words or more, which people read and which may change; and the
-names that enums, refusals and facts go by, which openapi/ or a list in the tests keeps as a whole.
+names that enums, refusals and events go by, which openapi/ or a list in the tests keeps as a whole.
 
 Fails when a change survives that survivors.toml does not argue, and when survivors.toml argues one that does not
 survive. A change is known by its file, by what it stands in, and by its lines before and after.

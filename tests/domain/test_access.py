@@ -12,13 +12,13 @@ from mediation_api.domain.access import (
     INTAKE,
     PARTIES,
     SCOPES,
+    AccessScope,
     Actor,
-    Reach,
     Relation,
     Role,
     is_own_scope,
     page,
-    reach,
+    scope_for,
     scopes_of,
 )
 from mediation_api.domain.errors import NotPermitted, ScopeMissing, ScopeUnknown, Unauthenticated
@@ -40,7 +40,7 @@ OF_A_PARTY = OF_A_CASE | {
     "give_consent",
     "list_agreements",
     "list_consents",
-    "list_readings",
+    "list_access_log",
     "list_withdrawals",
     "sign_agreement",
     "withdraw",
@@ -55,7 +55,7 @@ OF_THE_OFFICE = OF_A_CASE | {
     "list_guardian_consents",
     "list_mediators",
     "list_pauses",
-    "list_readings",
+    "list_access_log",
     "list_screenings",
     "list_withdrawals",
 }
@@ -125,8 +125,8 @@ OF_A_DIRECTOR = {
     "lift_legal_hold",
     "list_legal_holds",
     "list_mandatory_report_counts",
-    "list_report_readings",
-    "list_unusual_readings",
+    "list_report_access",
+    "list_access_anomalies",
     "place_legal_hold",
 }
 OF_AN_AUDITOR = {
@@ -134,7 +134,7 @@ OF_AN_AUDITOR = {
     "list_assignments",
     "list_legal_holds",
     "list_mandatory_report_counts",
-    "list_unusual_readings",
+    "list_access_anomalies",
     "verify_agreement",
 }
 ONLY_A_MEDIATOR = {"accept_assignment", "attest_notes_destroyed", "decline_assignment", "end_session"}
@@ -153,10 +153,10 @@ def test_a_caller_reaches_what_the_row_says_and_nothing_else(operation: str, rol
         actor = Actor(role, "somebody", scopes=frozenset(SCOPES.values()))
     relation = ACCESS[operation].get(role)
     if relation is not None:
-        assert reach(operation, actor) == Reach(actor, relation)
+        assert scope_for(operation, actor) == AccessScope(actor, relation)
     else:
         with pytest.raises(Unauthenticated if role is Role.PUBLIC else NotPermitted):
-            reach(operation, actor)
+            scope_for(operation, actor)
 
 
 def test_every_operation_that_is_not_for_everybody_has_a_scope() -> None:
@@ -172,23 +172,23 @@ def test_a_scope_to_read_opens_nothing_that_writes() -> None:
 def test_a_token_limited_to_scopes_reaches_no_further(operation: str) -> None:
     role = next(role for role in ACCESS[operation] if role is not Role.PUBLIC)
     limited = Actor(role, "somebody", scopes=frozenset({SCOPES[operation]}))
-    assert reach(operation, limited) == Reach(limited, ACCESS[operation][role])
+    assert scope_for(operation, limited) == AccessScope(limited, ACCESS[operation][role])
     others = Actor(role, "somebody", scopes=frozenset(SCOPES.values()) - {SCOPES[operation]})
     with pytest.raises(ScopeMissing) as refused:
-        reach(operation, others)
+        scope_for(operation, others)
     assert refused.value.scope == SCOPES[operation]
 
 
 def test_a_scope_gives_no_role_more_than_its_row() -> None:
     with pytest.raises(NotPermitted) as refused:
-        reach("close_case", Actor(Role.AUDITOR, "auditor.1", scopes=frozenset(SCOPES.values())))
+        scope_for("close_case", Actor(Role.AUDITOR, "auditor.1", scopes=frozenset(SCOPES.values())))
     assert not isinstance(refused.value, ScopeMissing)
 
 
 @pytest.mark.parametrize("operation", [name for name, row in ACCESS.items() if Role.INTEGRATION in row])
 def test_a_program_that_names_no_scope_may_do_nothing(operation: str) -> None:
     with pytest.raises(ScopeMissing) as refused:
-        reach(operation, Actor(Role.INTEGRATION, "intake-system"))
+        scope_for(operation, Actor(Role.INTEGRATION, "intake-system"))
     assert refused.value.scope == SCOPES.get(operation)
 
 
@@ -197,7 +197,7 @@ def test_a_program_that_names_no_scope_may_do_nothing(operation: str) -> None:
 def test_an_unknown_scope_is_refused_whoever_bears_it_and_whatever_else_it_names(operation: str, role: Role) -> None:
     scopes = frozenset({"complaints:delete", *SCOPES.values()})
     with pytest.raises(ScopeUnknown):
-        reach(operation, Actor(role, "somebody", scopes=scopes))
+        scope_for(operation, Actor(role, "somebody", scopes=scopes))
 
 
 def test_a_role_can_use_the_scopes_of_what_it_may_do() -> None:
@@ -220,7 +220,7 @@ def test_a_mediator_does_nothing_in_a_case_that_was_proposed_but_read_of_it_and_
 
 def test_what_is_for_everybody_needs_no_scope() -> None:
     nothing = Actor(Role.INTAKE, "intake.1", scopes=frozenset({"complaints:read"}))
-    assert reach("list_disclosures", nothing).actor == nothing
+    assert scope_for("list_disclosures", nothing).actor == nothing
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_role_may_do_what_its_work_is_and_no_more(role: Role, operations: set[
 
 def test_an_operation_without_a_row_is_nobodys() -> None:
     with pytest.raises(KeyError):
-        reach("read_everything", Actor(Role.DIRECTOR, "director.1"))
+        scope_for("read_everything", Actor(Role.DIRECTOR, "director.1"))
 
 
 def test_a_caller_without_a_token_is_the_public_and_nobody_in_particular() -> None:

@@ -14,14 +14,14 @@ from mediation_api.domain.access_anomalies import (
     CURRENT,
     FITTING,
     LONGEST_DAYS,
-    Observation,
+    AccessSummary,
+    Anomaly,
+    AnomalyKind,
+    AnomalyThresholds,
     Period,
-    Unusual,
-    Usual,
-    Visit,
-    report,
+    find_anomalies,
 )
-from mediation_api.domain.access_log import OPENS, USUAL, Opened, Purpose
+from mediation_api.domain.access_log import DEFAULT_PURPOSE, LOGGED_OPERATIONS, LoggedObject, Purpose
 from mediation_api.domain.target import TargetPolicy
 
 MONDAY: Final = date(2026, 3, 2)
@@ -30,9 +30,9 @@ ONE, TWO, THREE = (UUID(int=n) for n in (1, 2, 3))
 CASE: Final = UUID(int=9)
 
 
-def visit(**changes: object) -> Visit:
+def visit(**changes: object) -> AccessSummary:
     """A coordinator who opens a case of their own in the middle of a working day."""
-    usual = Visit(
+    usual = AccessSummary(
         role=Role.COORDINATOR,
         by="ann",
         complaint_id=ONE,
@@ -42,23 +42,25 @@ def visit(**changes: object) -> Visit:
         on=MONDAY,
         hour=10,
         purpose=Purpose.CASEWORK,
-        readings=1,
+        accesses=1,
         acted_on=frozenset(),
     )
     return replace(usual, **changes)  # type: ignore[arg-type]
 
 
-def by(role: Role, **changes: object) -> Visit:
+def by(role: Role, **changes: object) -> AccessSummary:
     """The same of somebody of another role, for that role's everyday purpose."""
-    return visit(**{"role": role, "by": f"{role}.1", "purpose": USUAL[role], **changes})
+    return visit(**{"role": role, "by": f"{role}.1", "purpose": DEFAULT_PURPOSE[role], **changes})
 
 
-def seen(*visits: Visit, usual: Usual | None = None) -> Sequence[tuple[Unusual, str, date, int, int]]:
-    found = report(visits, usual or Usual(), CITY)
+def seen(
+    *visits: AccessSummary, usual: AnomalyThresholds | None = None
+) -> Sequence[tuple[AnomalyKind, str, date, int, int]]:
+    found = find_anomalies(visits, usual or AnomalyThresholds(), CITY)
     return [(each.rule, each.by, each.on, each.number, each.usual) for each in found]
 
 
-def rules(*visits: Visit) -> set[Unusual]:
+def rules(*visits: AccessSummary) -> set[AnomalyKind]:
     return {rule for rule, *_ in seen(*visits)}
 
 
@@ -69,20 +71,22 @@ def test_who_opens_their_own_case_at_work_is_in_no_report() -> None:
 
 
 def test_every_rule_says_what_it_observes_of_whom_and_none_twice() -> None:
-    assert [rule.code for rule in CURRENT.rules] == list(Unusual)
+    assert [rule.code for rule in CURRENT.rules] == list(AnomalyKind)
     for rule in CURRENT.rules:
         assert rule.statement
         assert rule.look.__doc__
-        assert rule.roles <= USUAL.keys()
-    readers = {role for name, opened in OPENS.items() if opened is not Opened.REPORT for role in ACCESS[name]}
-    assert USUAL.keys() <= readers
+        assert rule.roles <= DEFAULT_PURPOSE.keys()
+    readers = {
+        role for name, opened in LOGGED_OPERATIONS.items() if opened is not LoggedObject.REPORT for role in ACCESS[name]
+    }
+    assert DEFAULT_PURPOSE.keys() <= readers
 
 
 def test_a_report_is_of_the_current_rules_unless_others_are_named() -> None:
     away = visit(coordinator="ben", hour=3)
-    assert rules(away) == {Unusual.NO_PART, Unusual.OUTSIDE_HOURS}
+    assert rules(away) == {AnomalyKind.NO_PART, AnomalyKind.OUTSIDE_HOURS}
     fewer = replace(CURRENT, rules=CURRENT.rules[:1])
-    assert [each.rule for each in report([away], Usual(), CITY, fewer)] == [Unusual.NO_PART]
+    assert [each.rule for each in find_anomalies([away], AnomalyThresholds(), CITY, fewer)] == [AnomalyKind.NO_PART]
 
 
 def test_a_report_can_quote_the_version_of_the_rules() -> None:
@@ -93,12 +97,12 @@ def test_a_report_can_quote_the_version_of_the_rules() -> None:
 
 
 def test_a_case_that_somebody_else_coordinates_is_told_once_a_day_with_how_often_it_was_opened() -> None:
-    other = visit(coordinator="ben", readings=2)
-    again = replace(other, hour=11, readings=3, purpose=Purpose.PARTY_REQUEST)
+    other = visit(coordinator="ben", accesses=2)
+    again = replace(other, hour=11, accesses=3, purpose=Purpose.PARTY_REQUEST)
     later = replace(other, on=date(2026, 3, 3))
-    assert report([again, later, other], Usual(), CITY) == (
-        Observation(
-            rule=Unusual.NO_PART,
+    assert find_anomalies([again, later, other], AnomalyThresholds(), CITY) == (
+        Anomaly(
+            rule=AnomalyKind.NO_PART,
             on=date(2026, 3, 3),
             role=Role.COORDINATOR,
             by="ann",
@@ -108,8 +112,8 @@ def test_a_case_that_somebody_else_coordinates_is_told_once_a_day_with_how_often
             usual=0,
             purposes=(Purpose.CASEWORK,),
         ),
-        Observation(
-            rule=Unusual.NO_PART,
+        Anomaly(
+            rule=AnomalyKind.NO_PART,
             on=MONDAY,
             role=Role.COORDINATOR,
             by="ann",
@@ -129,41 +133,43 @@ def test_a_case_that_nobody_coordinates_yet_is_everybody_s() -> None:
 @pytest.mark.parametrize(("days", "observed"), [(-30, False), (0, False), (30, False), (-31, True), (31, True)])
 def test_who_recorded_something_near_that_day_has_a_part_in_it(days: int, *, observed: bool) -> None:
     acted = visit(coordinator="ben", acted_on=frozenset({MONDAY + timedelta(days=days), date(2020, 1, 1)}))
-    assert (rules(acted) == {Unusual.NO_PART}) == observed
+    assert (rules(acted) == {AnomalyKind.NO_PART}) == observed
 
 
 def test_of_those_who_look_after_all_cases_or_reach_their_own_alone_it_says_nothing() -> None:
-    visits = [by(role, coordinator="ben") for role in sorted(USUAL)]
+    visits = [by(role, coordinator="ben") for role in sorted(DEFAULT_PURPOSE)]
     assert {(rule, who) for rule, who, *_ in seen(*visits)} == {
-        (Unusual.NO_PART, "coordinator.1"),
-        (Unusual.NO_PART, "intake.1"),
+        (AnomalyKind.NO_PART, "coordinator.1"),
+        (AnomalyKind.NO_PART, "intake.1"),
     }
 
 
 # ── many in a day ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def day(by: str, number: int, on: date = MONDAY, role: Role = Role.COORDINATOR) -> list[Visit]:
+def day(by: str, number: int, on: date = MONDAY, role: Role = Role.COORDINATOR) -> list[AccessSummary]:
     """Somebody opens so many complaints of their own, each twice."""
     return [
-        visit(by=by, coordinator=by, complaint_id=UUID(int=n), on=on, hour=hour, role=role, purpose=USUAL[role])
+        visit(
+            by=by, coordinator=by, complaint_id=UUID(int=n), on=on, hour=hour, role=role, purpose=DEFAULT_PURPOSE[role]
+        )
         for n in range(number)
         for hour in (9, 10)
     ]
 
 
 def test_a_day_counts_each_complaint_once_and_says_nothing_of_any_one() -> None:
-    (found,) = report(day("ann", 21), Usual(), CITY)
-    assert (found.rule, found.number, found.usual) == (Unusual.MANY_IN_A_DAY, 21, 20)
+    (found,) = find_anomalies(day("ann", 21), AnomalyThresholds(), CITY)
+    assert (found.rule, found.number, found.usual) == (AnomalyKind.MANY_IN_A_DAY, 21, 20)
     assert (found.complaint_id, found.case_id) == (None, None)
-    assert report(day("ann", 20), Usual(), CITY) == ()
+    assert find_anomalies(day("ann", 20), AnomalyThresholds(), CITY) == ()
 
 
 def test_many_is_held_against_the_median_of_what_colleagues_open_in_a_day() -> None:
     colleagues = [*day("ben", 9), *day("ben", 8, date(2026, 3, 3)), *day("cat", 400)]
     assert seen(*day("ann", 27), *day("cat", 8), *day("ben", 9), *day("ben", 9, date(2026, 3, 3))) == []
-    assert (Unusual.MANY_IN_A_DAY, "ann", MONDAY, 28, 27) in seen(*day("ann", 28), *colleagues)
-    assert (Unusual.MANY_IN_A_DAY, "ann", MONDAY, 27, 27) not in seen(*day("ann", 27), *colleagues)
+    assert (AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 28, 27) in seen(*day("ann", 28), *colleagues)
+    assert (AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 27, 27) not in seen(*day("ann", 27), *colleagues)
 
 
 def test_many_is_not_held_against_another_role_or_against_oneself() -> None:
@@ -173,8 +179,8 @@ def test_many_is_not_held_against_another_role_or_against_oneself() -> None:
 
 
 def test_without_colleagues_the_city_s_number_stands_alone() -> None:
-    usual = Usual(complaints_a_day=1)
-    assert seen(visit(), visit(complaint_id=TWO), usual=usual) == [(Unusual.MANY_IN_A_DAY, "ann", MONDAY, 2, 1)]
+    usual = AnomalyThresholds(complaints_a_day=1)
+    assert seen(visit(), visit(complaint_id=TWO), usual=usual) == [(AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 2, 1)]
 
 
 def test_what_a_program_opens_is_not_many() -> None:
@@ -196,16 +202,16 @@ def test_what_a_program_opens_is_not_many() -> None:
     ],
 )
 def test_the_office_s_hours_are_those_of_its_working_days(on: date, hour: int, *, observed: bool) -> None:
-    assert (rules(visit(on=on, hour=hour)) == {Unusual.OUTSIDE_HOURS}) == observed
+    assert (rules(visit(on=on, hour=hour)) == {AnomalyKind.OUTSIDE_HOURS}) == observed
 
 
 def test_only_what_was_opened_outside_the_hours_is_counted() -> None:
-    found = seen(visit(hour=18, readings=4), visit(hour=19, readings=2), visit(hour=23, readings=1))
-    assert found == [(Unusual.OUTSIDE_HOURS, "ann", MONDAY, 3, 0)]
+    found = seen(visit(hour=18, accesses=4), visit(hour=19, accesses=2), visit(hour=23, accesses=1))
+    assert found == [(AnomalyKind.OUTSIDE_HOURS, "ann", MONDAY, 3, 0)]
 
 
 def test_mediators_and_programs_keep_their_own_hours() -> None:
-    visits = [by(role, hour=2) for role in sorted(USUAL)]
+    visits = [by(role, hour=2) for role in sorted(DEFAULT_PURPOSE)]
     assert {who for _, who, *_ in seen(*visits)} == {
         f"{role}.1" for role in ("auditor", "coordinator", "director", "intake")
     }
@@ -218,7 +224,7 @@ WEEK: Final = [date(2026, 3, n) for n in (2, 3, 5)]
 
 def test_a_closed_case_on_more_days_than_usual_is_told_once_on_the_last() -> None:
     again = [by(Role.MEDIATOR, closed=True, on=on, hour=hour) for on in reversed(WEEK) for hour in (9, 10)]
-    assert seen(*again) == [(Unusual.CLOSED_AGAIN, "mediator.1", WEEK[-1], 3, 2)]
+    assert seen(*again) == [(AnomalyKind.CLOSED_AGAIN, "mediator.1", WEEK[-1], 3, 2)]
     assert seen(*[each for each in again if each.on != MONDAY]) == []
 
 
@@ -243,20 +249,20 @@ def test_days_of_one_name_in_two_roles_are_not_added_up() -> None:
     days = [MONDAY - timedelta(days=n) for n in range(4)]
     twice = [visit(closed=True, on=day) for day in days[:2]]
     assert seen(*twice, *(by(Role.AUDITOR, by="ann", closed=True, on=day, hour=10) for day in days[2:])) == [
-        (Unusual.OUTSIDE_HOURS, "ann", day, 1, 0) for day in days[1:3]
+        (AnomalyKind.OUTSIDE_HOURS, "ann", day, 1, 0) for day in days[1:3]
     ]
 
 
 def test_the_everyday_purpose_of_each_role_fits_it() -> None:
-    assert FITTING.keys() == USUAL.keys()
-    assert all(USUAL[role] in fitting for role, fitting in FITTING.items())
+    assert FITTING.keys() == DEFAULT_PURPOSE.keys()
+    assert all(DEFAULT_PURPOSE[role] in fitting for role, fitting in FITTING.items())
 
 
-@pytest.mark.parametrize("role", sorted(USUAL))
+@pytest.mark.parametrize("role", sorted(DEFAULT_PURPOSE))
 @pytest.mark.parametrize("purpose", sorted(Purpose))
 def test_a_purpose_of_another_role_is_told(role: Role, purpose: Purpose) -> None:
-    found = report([by(role, purpose=purpose, coordinator=None)], Usual(), CITY)
-    assert [each.rule for each in found] == ([] if purpose in FITTING[role] else [Unusual.PURPOSE_UNFIT])
+    found = find_anomalies([by(role, purpose=purpose, coordinator=None)], AnomalyThresholds(), CITY)
+    assert [each.rule for each in found] == ([] if purpose in FITTING[role] else [AnomalyKind.PURPOSE_UNFIT])
     assert [each.purposes for each in found] == [(purpose,)] * len(found)
 
 
@@ -279,10 +285,10 @@ def test_nobody_but_a_mediator_mediates_and_nobody_but_the_auditor_and_the_direc
 
 def test_a_report_has_the_newest_day_first_and_the_same_order_each_time() -> None:
     visits = [visit(coordinator="ben", complaint_id=each, on=on, hour=3) for each in (ONE, TWO, THREE) for on in WEEK]
-    found = report(visits, Usual(), CITY)
+    found = find_anomalies(visits, AnomalyThresholds(), CITY)
     assert len(found) == 18
     assert [each.on for each in found] == sorted((each.on for each in found), reverse=True)
-    assert report(visits[::-1], Usual(), CITY) == found
+    assert find_anomalies(visits[::-1], AnomalyThresholds(), CITY) == found
     assert len({each.place for each in found}) == len(found)
 
 
@@ -291,7 +297,7 @@ def test_what_one_person_did_has_a_place_apart_from_another_s_and_from_another_r
         visit(coordinator="zoe", by=who, role=role)
         for who, role in (("ann", Role.COORDINATOR), ("ben", Role.COORDINATOR), ("ann", Role.INTAKE))
     ]
-    assert len({each.place for each in report(three, Usual(), CITY)}) == 3
+    assert len({each.place for each in find_anomalies(three, AnomalyThresholds(), CITY)}) == 3
 
 
 def test_a_period_is_a_week_up_to_today_unless_somebody_says_otherwise() -> None:
@@ -312,5 +318,5 @@ def test_a_period_is_a_month_at_most() -> None:
 def test_what_is_of_one_day_stands_by_its_identity() -> None:
     """A page goes on after the place of the last one."""
     others = [visit(coordinator="ben", hour=3, complaint_id=UUID(int=n)) for n in range(1, 9)]
-    found = report(others, Usual(), CITY)
+    found = find_anomalies(others, AnomalyThresholds(), CITY)
     assert [each.place for each in found] == sorted((each.place for each in found), reverse=True)

@@ -33,14 +33,14 @@ from mediation_api.domain.errors import (
     AgreementReached,
     AgreementSuperseded,
     AlreadySigned,
-    CaseClosed,
+    CaseNotOpen,
     NotASigner,
     NotFound,
     PartyLeft,
     StateConflict,
     TextChanged,
 )
-from mediation_api.domain.events import Facts
+from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import CLOSED, OPEN, State
 from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
@@ -52,7 +52,7 @@ GUARDS = Seat(SeatRole.GUARDIAN, MAYA)
 EVERYBODY = [party(ROSA), party(MAYA), GUARDS, party(KIM), MEDIATES, INTERPRETS]
 
 
-def make(of: Case, kind: AgreementKind = CONFIDENTIALITY) -> Facts:
+def make(of: Case, kind: AgreementKind = CONFIDENTIALITY) -> Events:
     return agreements.make(of, kind, PAPER, terms_confidential=True, agreement_id=NEW)
 
 
@@ -115,7 +115,7 @@ def full_room(state: State = State.SCHEDULED) -> Case:
     return replace(here, state=state, attendees=(interpreter(),), agreements=(agreement(),))
 
 
-def sign(of: Case, signer: Seat = EVERYBODY[0], sha256: str = PAPER.sha256) -> Facts:
+def sign(of: Case, signer: Seat = EVERYBODY[0], sha256: str = PAPER.sha256) -> Events:
     return agreements.sign(
         of,
         AGREEMENT,
@@ -213,9 +213,9 @@ def test_a_resolution_is_signed_from_the_session_on(state: State) -> None:
 
 @pytest.mark.parametrize("state", sorted(CLOSED))
 def test_nothing_is_made_or_signed_in_a_closed_case(state: State) -> None:
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         make(full_room(state))
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         sign(full_room(state))
 
 

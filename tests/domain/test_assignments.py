@@ -28,7 +28,7 @@ from mediation_api.domain.assignments import Assignment, Mediator, RosterEntry
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     AlreadyAttested,
-    CaseClosed,
+    CaseNotOpen,
     MediatorAssigned,
     MediatorConflicted,
     MediatorInactive,
@@ -38,20 +38,20 @@ from mediation_api.domain.errors import (
     StateConflict,
     SubjectFixed,
 )
-from mediation_api.domain.events import Facts
-from mediation_api.domain.lifecycle import CLOSED, Event, State
+from mediation_api.domain.events import Events
+from mediation_api.domain.lifecycle import CLOSED, State, Trigger
 from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind
 
 
-def propose(of: Case, mediator_id: UUID = MEDIATOR, *, by: Actor = COORDINATOR, active: bool = True) -> Facts:
+def propose(of: Case, mediator_id: UUID = MEDIATOR, *, by: Actor = COORDINATOR, active: bool = True) -> Events:
     return proposed(of, Mediator(mediator_id=mediator_id, subject=MEDIATING.subject, active=active), by)
 
 
-def proposed(of: Case, mediator: Mediator, by: Actor = COORDINATOR) -> Facts:
+def proposed(of: Case, mediator: Mediator, by: Actor = COORDINATOR) -> Events:
     return assignments.propose(of, mediator, assignment_id=NEW, by=by, at=AT, policy=CITY)
 
 
-def recuse(of: Case, by: Actor = MEDIATING) -> Facts:
+def recuse(of: Case, by: Actor = MEDIATING) -> Events:
     return assignments.recuse(of, ASSIGNMENT, by=by)
 
 
@@ -175,7 +175,7 @@ def test_a_mediator_who_leaves_cancels_the_session_ahead() -> None:
     assert recuse(scheduled()) == (
         RECUSED,
         events.SessionCancelled(session_id=SESSION, reason=CancelReason.MEDIATOR_WITHDREW),
-        events.StateMoved(event=Event.SESSION_CALLED_OFF, source=State.SCHEDULED, target=State.READY),
+        events.StateChanged(trigger=Trigger.SESSION_CALLED_OFF, source=State.SCHEDULED, target=State.READY),
     )
 
 
@@ -183,7 +183,7 @@ def test_a_mediator_who_leaves_during_a_session_adjourns_it() -> None:
     assert recuse(in_session()) == (
         RECUSED,
         events.SessionAdjourned(session_id=SESSION),
-        events.StateMoved(event=Event.SESSION_ADJOURNED, source=State.IN_SESSION, target=State.READY),
+        events.StateChanged(trigger=Trigger.SESSION_ADJOURNED, source=State.IN_SESSION, target=State.READY),
     )
 
 
@@ -210,13 +210,13 @@ def test_an_assignment_of_another_case_is_not_there() -> None:
 @pytest.mark.parametrize("state", sorted(CLOSED))
 def test_nothing_is_decided_in_a_closed_case(state: State) -> None:
     over = with_assignment(AssignmentState.PROPOSED, state)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         propose(over)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         assignments.accept(over, ASSIGNMENT, frozenset())
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         assignments.decline(over, ASSIGNMENT)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         recuse(over)
 
 

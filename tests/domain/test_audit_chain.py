@@ -1,4 +1,4 @@
-"""The chain of facts: what a link is made of, and what an examination finds.
+"""The chain of events: what a link is made of, and what an examination finds.
 
 That the database links alike is tests/repository/test_audit_verification.py.
 """
@@ -11,15 +11,15 @@ from uuid import UUID
 import pytest
 
 from mediation_api.domain import audit_chain
-from mediation_api.domain.audit_chain import START, Entry, Examination, Flaw, Head, Problem, fits, link
+from mediation_api.domain.audit_chain import START, ChainEntry, ChainFault, ChainHead, Examination, Flaw, fits, link
 
 CASE, LATER = UUID(int=1), UUID(int=2)
 NOON = 1_772_481_600_000_000
 
 
-def entry(sequence: int, stream: UUID = CASE, **changes: object) -> Entry:
-    """A fact of a case, not linked yet."""
-    plain = Entry(
+def entry(sequence: int, stream: UUID = CASE, **changes: object) -> ChainEntry:
+    """An event of a case, not linked yet."""
+    plain = ChainEntry(
         stream=stream,
         sequence=sequence,
         link=None,
@@ -39,7 +39,7 @@ def entry(sequence: int, stream: UUID = CASE, **changes: object) -> Entry:
     return replace(plain, **changes)  # type: ignore[arg-type] # the test says which
 
 
-def linked(*entries: Entry, after: bytes = START) -> list[Entry]:
+def linked(*entries: ChainEntry, after: bytes = START) -> list[ChainEntry]:
     """The same, each with its link."""
     done = []
     for each in entries:
@@ -48,20 +48,22 @@ def linked(*entries: Entry, after: bytes = START) -> list[Entry]:
     return done
 
 
-def head_of(entries: list[Entry]) -> Head:
+def head_of(entries: list[ChainEntry]) -> ChainHead:
     last = entries[-1]
     assert last.sequence is not None
     assert last.link is not None
-    return Head(last.stream, last.sequence, last.link)
+    return ChainHead(last.stream, last.sequence, last.link)
 
 
-def found(rows: Iterable[tuple[UUID, Head | None, Entry | None]], *exported: Head) -> list[Problem]:
+def found(rows: Iterable[tuple[UUID, ChainHead | None, ChainEntry | None]], *exported: ChainHead) -> list[ChainFault]:
     examination = Examination(iter(exported))
     problems = [problem for row in rows for problem in examination.follow(*row)]
     return [*problems, *examination.finish()]
 
 
-def beside(head: Head | None, entries: Iterable[Entry]) -> list[tuple[UUID, Head | None, Entry | None]]:
+def beside(
+    head: ChainHead | None, entries: Iterable[ChainEntry]
+) -> list[tuple[UUID, ChainHead | None, ChainEntry | None]]:
     return [(each.stream, head, each) for each in entries]
 
 
@@ -87,8 +89,8 @@ def test_a_link_is_the_hash_of_the_text_that_the_format_says() -> None:
         '"party.asked", null, "00000000-0000-0000-0000-000000000001", null, "00000000-0000-0000-0000-000000000007", '
         '3, 1772481600000001, "intake", "intake.1", {"c": "ñ", "aa": {"z": 1, "é": 2, "abc": 3}, "zz": 0}]'
     )
-    fact = entry(1, data='{"aa": {"abc": 3, "z": 1, "é": 2}, "zz": 0, "c": "ñ"}')
-    assert link(b"\xab", fact) == sha256(text.encode()).digest()
+    event = entry(1, data='{"aa": {"abc": 3, "z": 1, "é": 2}, "zz": 0, "c": "ñ"}')
+    assert link(b"\xab", event) == sha256(text.encode()).digest()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_a_link_covers_the_one_before() -> None:
 @pytest.mark.parametrize(
     "data", ["1.5", "1.0", "{", "[" * 100_000, '"\\ud800"', "9" * 5_000], ids=lambda data: data[:8]
 )
-def test_what_no_fact_holds_fits_nowhere(data: str) -> None:
+def test_what_no_event_holds_fits_nowhere(data: str) -> None:
     assert not fits(START, entry(1, data=data, link=b"\0" * 32))
 
 
@@ -143,7 +145,7 @@ def test_a_whole_chain_has_no_problem() -> None:
     for row in beside(HEAD, WHOLE):
         assert list(examination.follow(*row)) == []
     assert list(examination.finish()) == []
-    assert (examination.facts, examination.streams) == (5, 1)
+    assert (examination.events, examination.streams) == (5, 1)
 
 
 def test_nothing_is_a_whole_chain() -> None:
@@ -153,52 +155,52 @@ def test_nothing_is_a_whole_chain() -> None:
 def test_one_edit_is_one_problem() -> None:
     bent = [*WHOLE]
     bent[1] = replace(bent[1], by="somebody.else")
-    assert found(beside(HEAD, bent)) == [Problem(Flaw.CHANGED, CASE, 2)]
+    assert found(beside(HEAD, bent)) == [ChainFault(Flaw.CHANGED, CASE, 2)]
 
 
-def test_an_edit_with_a_new_link_shows_in_the_next_fact() -> None:
+def test_an_edit_with_a_new_link_shows_in_the_next_event() -> None:
     bent = [*WHOLE]
     bent[1:2] = linked(replace(bent[1], by="somebody.else"), after=bent[0].link or START)
-    assert found(beside(HEAD, bent)) == [Problem(Flaw.CHANGED, CASE, 3)]
+    assert found(beside(HEAD, bent)) == [ChainFault(Flaw.CHANGED, CASE, 3)]
 
 
-def test_a_deleted_fact_is_missing() -> None:
-    assert found(beside(HEAD, [*WHOLE[:1], *WHOLE[2:]])) == [Problem(Flaw.MISSING, CASE, 3)]
-    assert found(beside(HEAD, WHOLE[1:])) == [Problem(Flaw.MISSING, CASE, 2)]
+def test_a_deleted_event_is_missing() -> None:
+    assert found(beside(HEAD, [*WHOLE[:1], *WHOLE[2:]])) == [ChainFault(Flaw.MISSING, CASE, 3)]
+    assert found(beside(HEAD, WHOLE[1:])) == [ChainFault(Flaw.MISSING, CASE, 2)]
 
 
 def test_a_tail_that_was_cut_off_is_missing() -> None:
-    assert found(beside(HEAD, WHOLE[:3])) == [Problem(Flaw.CUT_OFF, CASE, 3)]
+    assert found(beside(HEAD, WHOLE[:3])) == [ChainFault(Flaw.CUT_OFF, CASE, 3)]
 
 
 def test_a_stream_of_which_only_the_head_is_left_is_cut_off() -> None:
-    assert found([(CASE, HEAD, None)]) == [Problem(Flaw.CUT_OFF, CASE, 0)]
+    assert found([(CASE, HEAD, None)]) == [ChainFault(Flaw.CUT_OFF, CASE, 0)]
 
 
 def test_a_stream_without_a_head_or_beyond_it_shows() -> None:
-    assert found(beside(None, WHOLE)) == [Problem(Flaw.BEYOND_HEAD, CASE, 5)]
-    assert found(beside(head_of(WHOLE[:4]), WHOLE)) == [Problem(Flaw.BEYOND_HEAD, CASE, 5)]
+    assert found(beside(None, WHOLE)) == [ChainFault(Flaw.BEYOND_HEAD, CASE, 5)]
+    assert found(beside(head_of(WHOLE[:4]), WHOLE)) == [ChainFault(Flaw.BEYOND_HEAD, CASE, 5)]
 
 
 def test_a_head_that_was_changed_shows() -> None:
-    assert found(beside(replace(HEAD, link=b"\0" * 32), WHOLE)) == [Problem(Flaw.HEAD_DIFFERS, CASE, 5)]
+    assert found(beside(replace(HEAD, link=b"\0" * 32), WHOLE)) == [ChainFault(Flaw.HEAD_DIFFERS, CASE, 5)]
 
 
-def test_facts_in_another_order_do_not_fit() -> None:
+def test_events_in_another_order_do_not_fit() -> None:
     one, two, *rest = WHOLE
     swapped = [replace(two, sequence=1, link=one.link), replace(one, sequence=2, link=two.link), *rest]
-    assert found(beside(HEAD, swapped)) == [Problem(Flaw.CHANGED, CASE, 1), Problem(Flaw.CHANGED, CASE, 2)]
+    assert found(beside(HEAD, swapped)) == [ChainFault(Flaw.CHANGED, CASE, 1), ChainFault(Flaw.CHANGED, CASE, 2)]
 
 
-def test_a_second_fact_in_a_place_shows() -> None:
+def test_a_second_event_in_a_place_shows() -> None:
     again = replace(WHOLE[2], id=LATER)
-    assert found(beside(HEAD, [*WHOLE[:3], again, *WHOLE[3:]])) == [Problem(Flaw.REPEATED, CASE, 3)]
+    assert found(beside(HEAD, [*WHOLE[:3], again, *WHOLE[3:]])) == [ChainFault(Flaw.REPEATED, CASE, 3)]
 
 
-def test_a_fact_that_was_never_linked_shows() -> None:
+def test_a_event_that_was_never_linked_shows() -> None:
     for place in ({"sequence": None, "link": None}, {"sequence": None}, {"link": None}):
         loose = replace(WHOLE[0], **place)  # type: ignore[arg-type] # as above
-        assert found(beside(HEAD, [*WHOLE, loose])) == [Problem(Flaw.UNLINKED, CASE, 5)]
+        assert found(beside(HEAD, [*WHOLE, loose])) == [ChainFault(Flaw.UNLINKED, CASE, 5)]
 
 
 def test_each_stream_is_a_chain_of_its_own() -> None:
@@ -207,19 +209,19 @@ def test_each_stream_is_a_chain_of_its_own() -> None:
     for row in [*beside(HEAD, WHOLE), *beside(head_of(other), other)]:
         assert list(examination.follow(*row)) == []
     assert list(examination.finish()) == []
-    assert (examination.facts, examination.streams) == (7, 2)
-    assert found([*beside(HEAD, WHOLE[:4]), *beside(head_of(other), other)]) == [Problem(Flaw.CUT_OFF, CASE, 4)]
+    assert (examination.events, examination.streams) == (7, 2)
+    assert found([*beside(HEAD, WHOLE[:4]), *beside(head_of(other), other)]) == [ChainFault(Flaw.CUT_OFF, CASE, 4)]
 
 
-def rewritten() -> list[Entry]:
-    """The same stream with its second fact edited, by somebody who may compute links as well."""
+def rewritten() -> list[ChainEntry]:
+    """The same stream with its second event edited, by somebody who may compute links as well."""
     return [WHOLE[0], *linked(replace(WHOLE[1], by="somebody.else"), *WHOLE[2:], after=WHOLE[0].link or START)]
 
 
 def test_a_chain_that_was_rewritten_shows_beside_an_exported_head_only() -> None:
     anew = rewritten()
     assert found(beside(head_of(anew), anew)) == []
-    assert found(beside(head_of(anew), anew), head_of(WHOLE[:3])) == [Problem(Flaw.UNLIKE_EXPORT, CASE, 3)]
+    assert found(beside(head_of(anew), anew), head_of(WHOLE[:3])) == [ChainFault(Flaw.UNLIKE_EXPORT, CASE, 3)]
 
 
 def test_a_chain_that_has_gone_on_fits_an_exported_head() -> None:
@@ -228,7 +230,7 @@ def test_a_chain_that_has_gone_on_fits_an_exported_head() -> None:
 
 def test_a_stream_that_was_exported_further_shows() -> None:
     short = WHOLE[:3]
-    assert found(beside(head_of(short), short), HEAD) == [Problem(Flaw.NOT_AS_FAR_AS_EXPORT, CASE, 3)]
+    assert found(beside(head_of(short), short), HEAD) == [ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, CASE, 3)]
 
 
 def test_exported_streams_that_are_gone_show_wherever_they_stood() -> None:
@@ -236,12 +238,12 @@ def test_exported_streams_that_are_gone_show_wherever_they_stood() -> None:
     other = linked(*(entry(n, LATER) for n in range(1, 3)))
     rows = [*beside(HEAD, WHOLE), *beside(head_of(other), other)]
     exported = sorted([*gone, HEAD, head_of(other)], key=lambda head: head.stream)
-    assert found(rows, *exported) == [Problem(Flaw.NOT_AS_FAR_AS_EXPORT, each.stream, 5) for each in gone]
-    assert found([], *gone) == [Problem(Flaw.NOT_AS_FAR_AS_EXPORT, each.stream, 5) for each in gone]
+    assert found(rows, *exported) == [ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, each.stream, 5) for each in gone]
+    assert found([], *gone) == [ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, each.stream, 5) for each in gone]
 
 
 def test_a_problem_is_one_line_and_names_nobody() -> None:
-    assert str(Problem(Flaw.CUT_OFF, CASE, 3)) == "00000000-0000-0000-0000-000000000001 3 cut-off"
+    assert str(ChainFault(Flaw.CUT_OFF, CASE, 3)) == "00000000-0000-0000-0000-000000000001 3 cut-off"
 
 
 def test_without_the_comparison_of_links_an_edit_goes_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,5 +255,5 @@ def test_without_the_comparison_of_links_an_edit_goes_unnoticed(monkeypatch: pyt
 
 
 def test_a_problem_is_one_line_that_may_name_a_column() -> None:
-    assert str(Problem(Flaw.CHANGED, CASE, 2)) == f"{CASE} 2 changed"
-    assert str(Problem(Flaw.UNLIKE_FACT, CASE, 3, "cases.state")) == f"{CASE} 3 unlike-fact cases.state"
+    assert str(ChainFault(Flaw.CHANGED, CASE, 2)) == f"{CASE} 2 changed"
+    assert str(ChainFault(Flaw.UNLIKE_EVENT, CASE, 3, "cases.state")) == f"{CASE} 3 unlike-event cases.state"

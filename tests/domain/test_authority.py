@@ -7,7 +7,7 @@ import pytest
 from tests.domain.cases import COORDINATOR, DIRECTOR, INTAKE, MEDIATING, TODAY, pointed_at
 
 from mediation_api.domain.access import ANYBODY, Actor, Role
-from mediation_api.domain.authority import Given, channel_of, filer, filing_channel, require_other_than
+from mediation_api.domain.authority import ApprovalSource, channel_of, filer, filing_channel, require_other_than
 from mediation_api.domain.errors import DirectorRequired, Invalid, SecondPersonRequired
 from mediation_api.domain.values import STAFF_CHANNELS, Approver, Channel, Side
 
@@ -110,19 +110,21 @@ def test_whoever_files_for_others_is_none_of_them_unless_they_say_so(sides: tupl
 OTHERS: Final = sorted(set(Approver) - {Approver.DIRECTOR})
 
 
-def fits(approver: Approver, given: Given, by: Actor = INTAKE) -> None:
+def fits(approver: Approver, given: ApprovalSource, by: Actor = INTAKE) -> None:
     given.require_fit(approver, by=by, today=TODAY)
 
 
-def given(by: str | None = "Capt. Jo Reyes", on: date | None = TODAY, channel: Channel | None = Channel.EMAIL) -> Given:
-    return Given(by=by, on=on, channel=channel)
+def given(
+    by: str | None = "Capt. Jo Reyes", on: date | None = TODAY, channel: Channel | None = Channel.EMAIL
+) -> ApprovalSource:
+    return ApprovalSource(by=by, on=on, channel=channel)
 
 
 def test_a_director_approves_by_their_own_token_and_says_no_more() -> None:
-    fits(Approver.DIRECTOR, Given(), DIRECTOR)
+    fits(Approver.DIRECTOR, ApprovalSource(), DIRECTOR)
     for by in (INTAKE, COORDINATOR):
         with pytest.raises(DirectorRequired):
-            fits(Approver.DIRECTOR, Given(), by)
+            fits(Approver.DIRECTOR, ApprovalSource(), by)
     told = {
         "/given_by": given(on=None, channel=None),
         "/given_on": given(None, channel=None),

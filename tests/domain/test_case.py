@@ -57,7 +57,7 @@ from tests.domain.cases import (
 
 from mediation_api.domain import events
 from mediation_api.domain.access import Actor
-from mediation_api.domain.authority import Given
+from mediation_api.domain.authority import ApprovalSource
 from mediation_api.domain.case import Case
 from mediation_api.domain.complaint import Complaint
 from mediation_api.domain.errors import (
@@ -66,7 +66,7 @@ from mediation_api.domain.errors import (
     AttemptsExhausted,
     AttemptTooSoon,
     CaseAlreadyOpen,
-    CaseClosed,
+    CaseNotOpen,
     ComplaintClosed,
     ConditionsMissing,
     DirectorRequired,
@@ -82,8 +82,8 @@ from mediation_api.domain.errors import (
     Refusal,
     StateConflict,
 )
-from mediation_api.domain.events import Facts
-from mediation_api.domain.lifecycle import CLOSED, OPEN, Event, State
+from mediation_api.domain.events import Events
+from mediation_api.domain.lifecycle import CLOSED, OPEN, State, Trigger
 from mediation_api.domain.participants import Approval, Participant
 from mediation_api.domain.parts import Part
 from mediation_api.domain.policy import Policy
@@ -104,8 +104,8 @@ from mediation_api.domain.values import (
 DECLINE = Decision.DECLINED
 
 
-def moved(event: Event, source: State, target: State) -> events.StateMoved:
-    return events.StateMoved(event=event, source=source, target=target)
+def state_changed(event: Trigger, source: State, target: State) -> events.StateChanged:
+    return events.StateChanged(trigger=event, source=source, target=target)
 
 
 def asked(party_id: UUID) -> events.PartyAsked:
@@ -194,7 +194,7 @@ def test_somebody_of_whom_only_the_side_is_known_is_an_adult_who_waits_and_was_n
     )
 
 
-def asked_again(*complainants: Participant, has_left: bool) -> Facts:
+def asked_again(*complainants: Participant, has_left: bool) -> Events:
     again = replace(a_complaint(), caller_has_left=has_left, parties=(*complainants, officer(KIM), officer(LEE)))
     return again.open_case(NEW, at=AT, policy=CITY)
 
@@ -219,9 +219,9 @@ def of_four(*mediated: Part, caller_id: UUID | None = None, open_case_id: UUID |
 
 
 def joining(of: Complaint) -> tuple[set[UUID], set[tuple[UUID, UUID]]]:
-    happened = of.open_case(NEW, at=AT, policy=CITY)
-    joined = {fact.party_id for fact in happened if isinstance(fact, events.PartyJoined)}
-    return joined, {(f.complainant_id, f.officer_id) for f in happened if isinstance(f, events.PartOpened)}
+    new_events = of.open_case(NEW, at=AT, policy=CITY)
+    joined = {event.party_id for event in new_events if isinstance(event, events.PartyJoined)}
+    return joined, {(f.complainant_id, f.officer_id) for f in new_events if isinstance(f, events.PartOpened)}
 
 
 def test_each_complainant_has_a_part_with_each_officer() -> None:
@@ -274,7 +274,7 @@ def screen(
     reason: str | None = None,
     by: Actor = INTAKE,
     city: Policy = CITY,
-) -> Facts:
+) -> Events:
     return of.screen(found(outcome), override=override, reason=reason, policy=city, screening_id=NEW, by=by)
 
 
@@ -289,7 +289,7 @@ def screened(
 def test_an_eligible_case_asks_the_complainants_and_no_officer() -> None:
     assert screen(SCREENING) == (
         screened(Outcome.PASS, eligible=True),
-        moved(Event.FOUND_ELIGIBLE, State.SCREENING, State.CONFIRMING),
+        state_changed(Trigger.FOUND_ELIGIBLE, State.SCREENING, State.CONFIRMING),
         asked(ROSA),
     )
 
@@ -298,7 +298,7 @@ def test_what_fails_the_rules_is_closed_as_ineligible() -> None:
     assert screen(SCREENING, Outcome.FAIL) == (
         screened(Outcome.FAIL, eligible=False),
         returned(ROSA, KIM),
-        moved(Event.FOUND_INELIGIBLE, State.SCREENING, State.INELIGIBLE),
+        state_changed(Trigger.FOUND_INELIGIBLE, State.SCREENING, State.INELIGIBLE),
         closed(State.INELIGIBLE),
     )
 
@@ -309,20 +309,20 @@ def test_what_needs_review_waits() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.NEEDS_REVIEW])
 def test_a_director_overrides_with_a_reason(outcome: Outcome) -> None:
-    happened = screen(SCREENING, outcome, override=True, reason="I looked at it.", by=DIRECTOR)
-    assert happened[0] == screened(outcome, eligible=True, overridden=True, reason="I looked at it.")
-    assert moves(happened) == [(State.SCREENING, State.CONFIRMING)]
+    new_events = screen(SCREENING, outcome, override=True, reason="I looked at it.", by=DIRECTOR)
+    assert new_events[0] == screened(outcome, eligible=True, overridden=True, reason="I looked at it.")
+    assert moves(new_events) == [(State.SCREENING, State.CONFIRMING)]
 
 
 def test_a_director_may_find_ineligible_what_passes() -> None:
-    happened = screen(SCREENING, override=False, reason="I know more.", by=DIRECTOR)
-    assert happened[0] == screened(Outcome.PASS, eligible=False, overridden=True, reason="I know more.")
-    assert moves(happened) == [(State.SCREENING, State.INELIGIBLE)]
+    new_events = screen(SCREENING, override=False, reason="I know more.", by=DIRECTOR)
+    assert new_events[0] == screened(Outcome.PASS, eligible=False, overridden=True, reason="I know more.")
+    assert moves(new_events) == [(State.SCREENING, State.INELIGIBLE)]
 
 
 def test_a_director_who_agrees_with_the_rules_overrides_nothing() -> None:
-    happened = screen(SCREENING, override=True, reason="As the rules say.", by=DIRECTOR)
-    assert happened[0] == screened(Outcome.PASS, eligible=True, reason="As the rules say.")
+    new_events = screen(SCREENING, override=True, reason="As the rules say.", by=DIRECTOR)
+    assert new_events[0] == screened(Outcome.PASS, eligible=True, reason="As the rules say.")
 
 
 @pytest.mark.parametrize("by", [INTAKE, COORDINATOR])
@@ -355,7 +355,7 @@ def test_a_case_is_screened_once(state: State, outcome: Outcome) -> None:
 # ── approvals ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-REYES: Final = Given(by="Capt. Jo Reyes", on=TODAY, channel=Channel.EMAIL)
+REYES: Final = ApprovalSource(by="Capt. Jo Reyes", on=TODAY, channel=Channel.EMAIL)
 
 
 def approve(
@@ -364,10 +364,10 @@ def approve(
     *,
     approved: bool = True,
     unit: str | None = None,
-    given: Given | None = None,
+    given: ApprovalSource | None = None,
     by: Actor = DIRECTOR,
-) -> Facts:
-    given = given or (Given() if approver is Approver.DIRECTOR else REYES)
+) -> Events:
+    given = given or (ApprovalSource() if approver is Approver.DIRECTOR else REYES)
     return of.approve(approver, approved=approved, unit=unit, given=given, approval_id=NEW, by=by, today=TODAY)
 
 
@@ -447,9 +447,9 @@ def test_the_approval_of_a_director_is_by_a_directors_token_and_says_no_more() -
 
 
 def test_a_refusal_before_anybody_is_asked_closes_the_case() -> None:
-    happened = approve(SCREENING, Approver.DIRECTOR, approved=False)
-    assert kinds(happened) == ["approval.recorded", "part.returned", "case.moved", "case.closed"]
-    assert moves(happened) == [(State.SCREENING, State.INELIGIBLE)]
+    new_events = approve(SCREENING, Approver.DIRECTOR, approved=False)
+    assert kinds(new_events) == ["approval.recorded", "part.returned", "case.state_changed", "case.closed"]
+    assert moves(new_events) == [(State.SCREENING, State.INELIGIBLE)]
 
 
 @pytest.mark.parametrize("state", sorted(OPEN - {State.SCREENING}))
@@ -482,21 +482,21 @@ def test_an_answer_says_who_to_what_and_how() -> None:
 def test_officers_are_asked_once_every_complainant_has_answered_and_one_agreed() -> None:
     last = case(State.CONFIRMING, complainant(ROSA, DECLINED), complainant(ELIA, ASKED), officer(KIM, WAITING))
     assert answer(last, ELIA)[1:] == (
-        moved(Event.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
+        state_changed(Trigger.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
         asked(KIM),
     )
 
 
 def test_the_last_answer_makes_a_case_ready() -> None:
     last = case(State.ASKING, complainant(ROSA), officer(KIM, DECLINED), officer(LEE, ASKED))
-    assert answer(last, LEE)[1:] == (moved(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),)
+    assert answer(last, LEE)[1:] == (state_changed(Trigger.OFFICERS_ANSWERED, State.ASKING, State.READY),)
 
 
 def test_one_refusal_does_not_bind_the_rest() -> None:
     two = case(State.ASKING, complainant(ROSA), officer(KIM), officer(LEE, ASKED))
     assert answer(two, LEE, DECLINE)[1:] == (
         returned(ROSA, LEE),
-        moved(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),
+        state_changed(Trigger.OFFICERS_ANSWERED, State.ASKING, State.READY),
     )
 
 
@@ -504,7 +504,7 @@ def test_a_side_on_which_nobody_is_left_closes_the_case() -> None:
     one = case(State.ASKING, complainant(ROSA), officer(KIM, DECLINED), officer(LEE, ASKED))
     assert answer(one, LEE, DECLINE)[1:] == (
         returned(ROSA, LEE),
-        moved(Event.SIDE_DECLINED, State.ASKING, State.DECLINED),
+        state_changed(Trigger.SIDE_DECLINED, State.ASKING, State.DECLINED),
         closed(State.DECLINED),
     )
 
@@ -537,7 +537,7 @@ def test_who_left_is_told_the_same_whatever_becomes_of_the_case(
 
 @pytest.mark.parametrize("standing", [WAITING, ASKED, AGREED])
 def test_nobody_answers_in_a_closed_case(standing: Standing) -> None:
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         answer(case(State.LAPSED, complainant(ROSA, standing), officer(KIM)), ROSA)
 
 
@@ -569,7 +569,7 @@ def test_the_consent_of_a_guardian_is_none_of_a_grown_person_and_of_no_refusal()
         assert given.guardian_consent_id is None
 
 
-def guardian_agrees(of: Case, party_id: UUID = MAYA) -> Facts:
+def guardian_agrees(of: Case, party_id: UUID = MAYA) -> Events:
     return of.guardian_agrees(
         party_id, disclosure=DISCLOSURE, channel=Channel.PHONE, guardian_consent_id=GUARDIAN_CONSENT
     )
@@ -600,7 +600,7 @@ def test_a_guardian_agrees_once_for_a_minor_who_is_asked() -> None:
         (asked_minor(WAITING), NotAsked),
         (asked_minor(guardian=False), GuardianMissing),
         (asked_minor(guardian_agreed=True), GuardianAgreed),
-        (replace(asked_minor(), state=State.LAPSED), CaseClosed),
+        (replace(asked_minor(), state=State.LAPSED), CaseNotOpen),
     )
     for of, refusal in refused:
         with pytest.raises(refusal):
@@ -678,7 +678,7 @@ def test_ready_means_that_everybody_who_is_left_agreed(order: list[UUID], data: 
             break
         leaves = data.draw(st.booleans())
         now = after(now, withdraw(now, who) if leaves else answer(now, who))
-        left = [p for p in now.participants if p.takes_part]
+        left = [p for p in now.participants if p.is_active]
         sides = {p.side for p in left}
         everybody = all(p.standing is AGREED for p in left)
         assert (now.state is State.READY) == (everybody and len(sides) == 2)
@@ -700,9 +700,9 @@ def test_a_withdrawal_needs_no_more_than_who_and_how_and_takes_the_leavers_parts
 @pytest.mark.parametrize("state", sorted(OPEN))
 @pytest.mark.parametrize("standing", [WAITING, ASKED, AGREED])
 def test_in_every_open_state_the_last_of_a_side_can_leave(state: State, standing: Standing) -> None:
-    happened = withdraw(case(state, complainant(ROSA, standing), officer(KIM)), ROSA)
-    assert happened[0] == events.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.PORTAL)
-    assert happened[-2:] == (moved(Event.SIDE_WITHDREW, state, State.WITHDRAWN), closed(State.WITHDRAWN))
+    new_events = withdraw(case(state, complainant(ROSA, standing), officer(KIM)), ROSA)
+    assert new_events[0] == events.PartyWithdrew(withdrawal_id=NEW, party_id=ROSA, channel=Channel.PORTAL)
+    assert new_events[-2:] == (state_changed(Trigger.SIDE_WITHDREW, state, State.WITHDRAWN), closed(State.WITHDRAWN))
 
 
 @given(
@@ -719,9 +719,11 @@ def test_everybody_can_leave_any_open_case_and_saying_it_again_changes_nothing(
     for someone in people:
         if not now.state.is_open:
             return
-        happened = withdraw(now, someone.party_id)
-        assert happened[0] == events.PartyWithdrew(withdrawal_id=NEW, party_id=someone.party_id, channel=Channel.PORTAL)
-        now = after(now, happened)
+        new_events = withdraw(now, someone.party_id)
+        assert new_events[0] == events.PartyWithdrew(
+            withdrawal_id=NEW, party_id=someone.party_id, channel=Channel.PORTAL
+        )
+        now = after(now, new_events)
         assert now.participant(someone.party_id).standing is WITHDRAWN
         assert withdraw(now, someone.party_id) == ()
 
@@ -735,7 +737,7 @@ def test_a_concluded_case_whose_covered_parts_all_went_back_is_ready_for_another
     here = completed(ROSA, KIM, of=concluded(complainant(ROSA), complainant(ELIA), officer(KIM)))
     assert withdraw(here, ROSA)[1:] == (
         returned(ROSA, KIM),
-        moved(Event.COVERED_PARTS_RETURNED, State.CONCLUDED, State.READY),
+        state_changed(Trigger.COVERED_PARTS_RETURNED, State.CONCLUDED, State.READY),
     )
     assert withdraw(here, ELIA)[1:] == (returned(ELIA, KIM),)
 
@@ -769,15 +771,15 @@ def test_a_withdrawal_may_be_what_the_case_was_waiting_for() -> None:
     two = case(State.CONFIRMING, complainant(ROSA), complainant(ELIA, ASKED), officer(KIM, WAITING))
     assert withdraw(two, ELIA)[1:] == (
         returned(ELIA, KIM),
-        moved(Event.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
+        state_changed(Trigger.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
         asked(KIM),
     )
 
 
 def test_a_withdrawal_during_a_session_ends_it_without_a_word_why() -> None:
-    happened = withdraw(in_session(), KIM)
-    assert events.SessionEnded(session_id=SESSION, reason=EndReason.WITHDRAWAL) in happened
-    assert moves(happened) == [(State.IN_SESSION, State.WITHDRAWN)]
+    new_events = withdraw(in_session(), KIM)
+    assert events.SessionEnded(session_id=SESSION, reason=EndReason.WITHDRAWAL) in new_events
+    assert moves(new_events) == [(State.IN_SESSION, State.WITHDRAWN)]
 
 
 def test_a_session_goes_on_when_somebody_of_several_leaves() -> None:
@@ -793,7 +795,7 @@ def test_a_withdrawal_cancels_the_session_that_is_ahead() -> None:
 
 @pytest.mark.parametrize("state", sorted(CLOSED))
 def test_who_is_still_in_a_case_that_closed_cannot_leave_it(state: State) -> None:
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         withdraw(case(state), ROSA)
 
 
@@ -818,7 +820,7 @@ def lapse(
     party_id: UUID | None = None,
     reason: LapseReason = LapseReason.UNREACHABLE,
     by: Actor = COORDINATOR,
-) -> Facts:
+) -> Events:
     return of.lapse(reason, party_id, policy=CITY, by=by)
 
 
@@ -832,7 +834,7 @@ def tried(of: Case, *party_ids: UUID) -> Case:
 def test_an_open_case_can_lapse_as_a_whole(state: State, unreachable: UUID) -> None:
     assert lapse(tried(case(state), unreachable)) == (
         returned(ROSA, KIM),
-        moved(Event.SIDE_LAPSED, state, State.LAPSED),
+        state_changed(Trigger.SIDE_LAPSED, state, State.LAPSED),
         closed(State.LAPSED, lapse_reason=LapseReason.UNREACHABLE),
     )
 
@@ -841,7 +843,7 @@ def test_the_last_of_a_side_who_lapses_closes_the_case() -> None:
     assert lapse(tried(case(State.ASKING, complainant(ROSA), officer(KIM, ASKED)), KIM), KIM) == (
         events.PartyLapsed(party_id=KIM, reason=LapseReason.UNREACHABLE),
         returned(ROSA, KIM),
-        moved(Event.SIDE_LAPSED, State.ASKING, State.LAPSED),
+        state_changed(Trigger.SIDE_LAPSED, State.ASKING, State.LAPSED),
         closed(State.LAPSED, lapse_reason=LapseReason.UNREACHABLE),
     )
 
@@ -851,7 +853,7 @@ def test_a_case_goes_on_without_the_one_who_cannot_be_reached() -> None:
     assert lapse(two, LEE) == (
         events.PartyLapsed(party_id=LEE, reason=LapseReason.UNREACHABLE),
         returned(ROSA, LEE),
-        moved(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),
+        state_changed(Trigger.OFFICERS_ANSWERED, State.ASKING, State.READY),
     )
 
 
@@ -872,8 +874,8 @@ def test_a_session_under_way_ends_with_the_lapse_of_its_case() -> None:
     ],
 )
 def test_a_director_closes_a_case_for_repeated_absence(people: tuple[Participant, ...], who: UUID | None) -> None:
-    happened = lapse(case(State.READY, *people), who, LapseReason.REPEATED_ABSENCE, DIRECTOR)
-    assert happened[-1] == closed(State.LAPSED, lapse_reason=LapseReason.REPEATED_ABSENCE)
+    new_events = lapse(case(State.READY, *people), who, LapseReason.REPEATED_ABSENCE, DIRECTOR)
+    assert new_events[-1] == closed(State.LAPSED, lapse_reason=LapseReason.REPEATED_ABSENCE)
 
 
 @pytest.mark.parametrize("who", [ROSA, KIM, None])
@@ -908,7 +910,7 @@ def test_a_stranger_does_not_lapse() -> None:
 # ── joining late ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def joined(side: Side) -> Facts:
+def joined(side: Side) -> Events:
     """Somebody joins, and has a part with the one of the other side who is there."""
     pair = (NEW, KIM) if side is Side.COMPLAINANT else (ROSA, NEW)
     opened = events.PartOpened(complainant_id=pair[0], officer_id=pair[1])
@@ -932,13 +934,13 @@ def test_a_late_party_is_asked_when_its_side_is_being_asked(state: State, side: 
 @pytest.mark.parametrize(
     ("state", "side", "event", "target"),
     [
-        (State.ASKING, Side.COMPLAINANT, Event.COMPLAINANT_ADDED, State.CONFIRMING),
-        (State.READY, Side.COMPLAINANT, Event.COMPLAINANT_ADDED, State.CONFIRMING),
-        (State.READY, Side.OFFICER, Event.OFFICER_ADDED, State.ASKING),
+        (State.ASKING, Side.COMPLAINANT, Trigger.COMPLAINANT_ADDED, State.CONFIRMING),
+        (State.READY, Side.COMPLAINANT, Trigger.COMPLAINANT_ADDED, State.CONFIRMING),
+        (State.READY, Side.OFFICER, Trigger.OFFICER_ADDED, State.ASKING),
     ],
 )
-def test_a_late_party_reopens_the_gate(state: State, side: Side, event: Event, target: State) -> None:
-    assert case(state).join(NEW, side) == (*joined(side), moved(event, state, target), asked(NEW))
+def test_a_late_party_reopens_the_gate(state: State, side: Side, event: Trigger, target: State) -> None:
+    assert case(state).join(NEW, side) == (*joined(side), state_changed(event, state, target), asked(NEW))
 
 
 @pytest.mark.parametrize("side", list(Side))
@@ -950,9 +952,9 @@ def test_a_late_party_has_a_part_with_everybody_of_the_other_side_who_has_not_le
 
 @pytest.mark.parametrize(("side", "target"), [(Side.COMPLAINANT, State.CONFIRMING), (Side.OFFICER, State.ASKING)])
 def test_a_late_party_calls_the_session_off(side: Side, target: State) -> None:
-    happened = scheduled().join(NEW, side)
-    assert happened[2] == events.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_ADDED)
-    assert moves(happened) == [(State.SCHEDULED, target)]
+    new_events = scheduled().join(NEW, side)
+    assert new_events[2] == events.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_ADDED)
+    assert moves(new_events) == [(State.SCHEDULED, target)]
 
 
 @pytest.mark.parametrize("side", list(Side))
@@ -1011,13 +1013,13 @@ def test_only_a_session_that_is_still_ahead_is_called_off() -> None:
 @pytest.mark.parametrize("state", sorted(CLOSED))
 def test_nothing_is_decided_in_a_closed_case(state: State) -> None:
     over = case(state)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         screen(over)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         approve(over, Approver.DIRECTOR)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         lapse(over)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         over.coordinate("coordinator.7")
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         over.pause(a_pause(date(2026, 3, 3)), pause_id=NEW, policy=CITY)

@@ -32,8 +32,8 @@ from tests.domain.cases import (
 from mediation_api.domain import events
 from mediation_api.domain.case import Case
 from mediation_api.domain.closing import close_as_mediated, missing_to_close
-from mediation_api.domain.errors import AgreementReached, CaseClosed, ConditionsMissing, Missing, StateConflict
-from mediation_api.domain.lifecycle import CLOSED, OPEN, Event, State
+from mediation_api.domain.errors import AgreementReached, CaseNotOpen, ConditionsMissing, Missing, StateConflict
+from mediation_api.domain.lifecycle import CLOSED, OPEN, State, Trigger
 from mediation_api.domain.parts import Pair
 from mediation_api.domain.values import Seat, SeatRole, SessionState, Standing
 
@@ -55,7 +55,7 @@ def with_resolution(of: Case, *signed_by: Seat) -> Case:
 def test_what_a_completed_session_covers_is_mediated() -> None:
     assert close_as_mediated(concluded(), agreement_reached=False) == (
         events.PartMediated(complainant_id=ROSA, officer_id=KIM, agreement_reached=False),
-        events.StateMoved(event=Event.CLOSED_AS_MEDIATED, source=State.CONCLUDED, target=State.MEDIATED),
+        events.StateChanged(trigger=Trigger.CLOSED_AS_MEDIATED, source=State.CONCLUDED, target=State.MEDIATED),
         events.CaseClosed(outcome=State.MEDIATED, agreement_reached=False, lapse_reason=None),
     )
 
@@ -131,7 +131,7 @@ def test_a_case_that_is_ready_again_after_a_completed_session_can_be_closed() ->
 @pytest.mark.parametrize("state", sorted(CLOSED))
 def test_a_closed_case_is_not_closed_again(state: State) -> None:
     assert missing_to_close(case(state)) == (Missing("case-closed"),)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         close_as_mediated(case(state), agreement_reached=True)
 
 
@@ -140,12 +140,12 @@ def test_a_closed_case_is_not_closed_again(state: State) -> None:
 
 def test_an_agreement_was_reached_when_everybody_of_a_part_signed_a_resolution() -> None:
     here = with_resolution(concluded(*FOUR), party(ROSA), party(KIM), party(LEE))
-    happened = close_as_mediated(here, agreement_reached=True)
+    new_events = close_as_mediated(here, agreement_reached=True)
     reached = {
-        (f.complainant_id, f.officer_id): f.agreement_reached for f in happened if isinstance(f, events.PartMediated)
+        (f.complainant_id, f.officer_id): f.agreement_reached for f in new_events if isinstance(f, events.PartMediated)
     }
     assert reached == {(ROSA, KIM): True, (ROSA, LEE): True, (ELIA, KIM): False, (ELIA, LEE): False}
-    assert happened[-1] == events.CaseClosed(outcome=State.MEDIATED, agreement_reached=True, lapse_reason=None)
+    assert new_events[-1] == events.CaseClosed(outcome=State.MEDIATED, agreement_reached=True, lapse_reason=None)
 
 
 def test_no_agreement_was_reached_without_a_resolution() -> None:

@@ -33,7 +33,7 @@ from mediation_api.domain import contact, events
 from mediation_api.domain.case import Case
 from mediation_api.domain.contact import ContactAttempt, missing_attempts
 from mediation_api.domain.errors import (
-    CaseClosed,
+    CaseNotOpen,
     ConditionsMissing,
     Invalid,
     Missing,
@@ -43,7 +43,7 @@ from mediation_api.domain.errors import (
     ResolutionSigned,
     StateConflict,
 )
-from mediation_api.domain.events import Audience, Facts
+from mediation_api.domain.events import Audience, Events
 from mediation_api.domain.lifecycle import CLOSED, State
 from mediation_api.domain.policy import ContactPolicy
 from mediation_api.domain.values import AgreementKind, ContactChannel, ContactResult, LapseReason, Standing
@@ -61,7 +61,7 @@ def attempt(
 # ── recording ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def record(of: Case, made: ContactAttempt | None = None, *, at: datetime = AT) -> Facts:
+def record(of: Case, made: ContactAttempt | None = None, *, at: datetime = AT) -> Events:
     return contact.record_attempt(of, made or attempt(), attempt_id=NEW, at=at, policy=CITY)
 
 
@@ -98,7 +98,7 @@ def test_nobody_is_contacted_who_has_left_or_is_no_party_or_whose_case_is_closed
     with pytest.raises(NotFound):
         record(case(State.READY), attempt(of=STRANGER))
     for state in CLOSED:
-        with pytest.raises(CaseClosed):
+        with pytest.raises(CaseNotOpen):
             record(case(state))
 
 
@@ -155,7 +155,7 @@ def test_what_is_enough_is_the_citys() -> None:
 # ── lapsing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def lapse(of: Case, party_id: UUID | None = None) -> Facts:
+def lapse(of: Case, party_id: UUID | None = None) -> Events:
     return of.lapse(LapseReason.UNREACHABLE, party_id, policy=CITY, by=COORDINATOR)
 
 

@@ -1,4 +1,4 @@
-"""The record of facts holds ids, codes, dates and hashes; never a name, a place or a text."""
+"""The record of events holds ids, codes, dates and hashes; never a name, a place or a text."""
 
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
@@ -10,13 +10,17 @@ from uuid import UUID
 import pytest
 
 from mediation_api.domain import events
-from mediation_api.domain.events import Audience, CaseFact, Fact, ReportFact
+from mediation_api.domain.events import Audience, CaseEvent, Event, ReportEvent
 from mediation_api.domain.values import AttendeeRole, CancelReason
 
 # Not `__subclasses__`: a dataclass with slots leaves the class that it was made from behind.
 ALL = sorted(
-    (each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Fact) and each is not Fact),
-    key=lambda fact: fact.kind,
+    (
+        each
+        for each in vars(events).values()
+        if isinstance(each, type) and issubclass(each, Event) and each is not Event
+    ),
+    key=lambda event: event.kind,
 )
 
 PLAIN = {type(None), bool, int, UUID, date, datetime, str}
@@ -63,28 +67,31 @@ def _leaves(hint: object) -> set[object]:
     return {hint}
 
 
-def test_each_kind_has_one_fact() -> None:
-    kinds = [fact.kind for fact in ALL]
+def test_each_kind_has_one_event() -> None:
+    kinds = [event.kind for event in ALL]
     assert len(kinds) == len(set(kinds))
 
 
 def test_a_kind_is_a_noun_and_what_happened_to_it() -> None:
-    for fact in ALL:
-        noun, _, verb = fact.kind.partition(".")
+    for event in ALL:
+        noun, _, verb = event.kind.partition(".")
         assert noun.replace("_", "").isalpha()
-        assert verb.isalpha()
+        assert verb.replace("_", "").isalpha()
 
 
-@pytest.mark.parametrize("fact", ALL, ids=lambda fact: fact.kind)
-def test_a_private_field_is_not_recorded(fact: type[Fact]) -> None:
-    hints = get_type_hints(fact, include_extras=True)
+@pytest.mark.parametrize("event", ALL, ids=lambda event: event.kind)
+def test_a_private_field_is_not_recorded(event: type[Event]) -> None:
+    hints = get_type_hints(event, include_extras=True)
     private = {name for name, hint in hints.items() if "private" in getattr(hint, "__metadata__", ())}
-    assert set(fact.recorded_fields()) == {f.name for f in fields(fact)} - private
+    assert set(event.recorded_fields()) == {f.name for f in fields(event)} - private
 
 
 def test_what_tells_about_a_person_is_private() -> None:
     private = {
-        (fact.kind, field.name) for fact in ALL for field in fields(fact) if field.name not in fact.recorded_fields()
+        (event.kind, field.name)
+        for event in ALL
+        for field in fields(event)
+        if field.name not in event.recorded_fields()
     }
     assert private >= {
         ("agreement.made", "text"),
@@ -101,19 +108,19 @@ def test_what_tells_about_a_person_is_private() -> None:
 
 def test_nothing_that_is_recorded_can_hold_a_narrative() -> None:
     texts = set()
-    for fact in ALL:
-        hints = get_type_hints(fact)
-        for name in fact.recorded_fields():
+    for event in ALL:
+        hints = get_type_hints(event)
+        for name in event.recorded_fields():
             leaves = _leaves(hints[name])
             assert all(leaf in PLAIN or (isinstance(leaf, type) and issubclass(leaf, Enum)) for leaf in leaves)
             if str in leaves:
-                texts.add((fact.kind, name))
+                texts.add((event.kind, name))
     assert {(kind, name) for kind, name in texts if kind != "case.screened"} == PLAIN_TEXT
 
 
-def test_what_facts_are_called_does_not_change() -> None:
-    """Recorded facts outlive releases, and what is read of them goes by their kind."""
-    assert {fact.kind for fact in ALL} == {
+def test_what_events_are_called_does_not_change() -> None:
+    """Recorded events outlive releases, and what is read of them goes by their kind."""
+    assert {event.kind for event in ALL} == {
         "absence.recorded",
         "access_code.issued",
         "agreement.made",
@@ -128,7 +135,7 @@ def test_what_facts_are_called_does_not_change() -> None:
         "attendee.added",
         "attendee.confirmed",
         "case.closed",
-        "case.moved",
+        "case.state_changed",
         "case.opened",
         "case.screened",
         "complaint.corrected",
@@ -188,8 +195,8 @@ def test_why_a_session_was_cancelled_is_recorded_in_words_that_do_not_change() -
     }
 
 
-def test_only_a_few_facts_are_for_more_than_staff() -> None:
-    assert Fact.audience is Audience.STAFF
+def test_only_a_few_events_are_for_more_than_staff() -> None:
+    assert Event.audience is Audience.STAFF
     by_audience = {audience: {f.kind for f in ALL if f.audience is audience} for audience in Audience}
     assert by_audience[Audience.OWN] == {
         "access_code.issued",
@@ -216,27 +223,27 @@ def test_only_a_few_facts_are_for_more_than_staff() -> None:
     }
 
 
-def test_a_fact_about_a_report_is_for_nobody_and_names_no_party() -> None:
-    restricted = {fact for fact in ALL if fact.audience is Audience.RESTRICTED}
-    assert restricted == set(get_args(ReportFact))
-    for fact in restricted:
-        assert "party_id" not in fact.recorded_fields()
+def test_a_event_about_a_report_is_for_nobody_and_names_no_party() -> None:
+    restricted = {event for event in ALL if event.audience is Audience.RESTRICTED}
+    assert restricted == set(get_args(ReportEvent))
+    for event in restricted:
+        assert "party_id" not in event.recorded_fields()
 
 
 def test_what_is_for_a_party_alone_names_that_party() -> None:
-    for fact in ALL:
-        if fact.audience is Audience.OWN:
-            assert "party_id" in fact.recorded_fields()
+    for event in ALL:
+        if event.audience is Audience.OWN:
+            assert "party_id" in event.recorded_fields()
 
 
 def test_nothing_for_everybody_names_a_party() -> None:
     """The name of the party would tell who."""
-    for fact in ALL:
-        if fact.audience is Audience.PARTICIPANTS:
-            assert "party_id" not in fact.recorded_fields()
+    for event in ALL:
+        if event.audience is Audience.PARTICIPANTS:
+            assert "party_id" not in event.recorded_fields()
 
 
-def test_every_fact_of_a_case_is_one_of_the_union() -> None:
+def test_every_event_of_a_case_is_one_of_the_union() -> None:
     elsewhere = {
         events.AccessCodeIssued,
         events.ComplaintCorrected,
@@ -253,9 +260,9 @@ def test_every_fact_of_a_case_is_one_of_the_union() -> None:
         events.NameCorrected,
         events.PartyAdded,
         events.PartyCorrected,
-        *get_args(ReportFact),
+        *get_args(ReportEvent),
     }
-    assert set(get_args(CaseFact)) == set(ALL) - elsewhere
+    assert set(get_args(CaseEvent)) == set(ALL) - elsewhere
 
 
 def test_of_a_private_field_it_is_recorded_that_it_holds_something() -> None:

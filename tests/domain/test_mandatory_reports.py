@@ -13,10 +13,10 @@ from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.errors import CategoryNotDisclosed, Conflict, Invalid, SecondPersonRequired, StateConflict
 from mediation_api.domain.events import Audience, MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.mandatory_reports import (
-    FEWEST,
+    SMALLEST_COUNT,
     YEARS_COUNTED,
     Contents,
-    Report,
+    MandatoryReport,
     YearlyCount,
     propose,
     yearly_counts,
@@ -30,7 +30,7 @@ CONTENTS = Contents(
     legal_basis="ORS 419B.010",
     disclosed_at=AT - timedelta(hours=2),
 )
-PROPOSED = Report(report_id=NEW, state=ReportState.PROPOSED, proposed_by="mediator.1")
+PROPOSED = MandatoryReport(report_id=NEW, state=ReportState.PROPOSED, proposed_by="mediator.1")
 FIRST, SECOND = Actor(Role.DIRECTOR, "director.1"), Actor(Role.DIRECTOR, "director.2")
 
 
@@ -44,8 +44,8 @@ def proposed(
 
 
 def test_what_is_proposed_is_recorded_as_a_hash() -> None:
-    happened = proposed()
-    assert happened == MandatoryReportProposed(report_id=NEW, case_id=CASE, sha256=CONTENTS.sha256)
+    events = proposed()
+    assert events == MandatoryReportProposed(report_id=NEW, case_id=CASE, sha256=CONTENTS.sha256)
 
 
 def test_the_hash_is_of_what_is_reported_a_line_each() -> None:
@@ -124,9 +124,9 @@ def test_what_is_decided_is_not_decided_again(state: ReportState) -> None:
         decided.drop(DropReason.NO_DUTY)
 
 
-def test_its_facts_are_for_nobody_but_who_may_see_the_report() -> None:
-    for fact in (MandatoryReportProposed, MandatoryReportFiled, MandatoryReportDropped):
-        assert fact.audience is Audience.RESTRICTED
+def test_its_events_are_for_nobody_but_who_may_see_the_report() -> None:
+    for event in (MandatoryReportProposed, MandatoryReportFiled, MandatoryReportDropped):
+        assert event.audience is Audience.RESTRICTED
 
 
 def test_the_words_of_a_report_do_not_change() -> None:
@@ -174,10 +174,10 @@ def test_fewer_than_five_are_told_as_none_are() -> None:
 
 
 def test_a_category_is_told_where_each_has_five() -> None:
-    whole = {each.value: FEWEST + number for number, each in enumerate(ReportCategory)}
+    whole = {each.value: SMALLEST_COUNT + number for number, each in enumerate(ReportCategory)}
     assert last_year(**whole).by_category == tuple((ReportCategory(each), number) for each, number in whole.items())
     for name in whole:
-        assert last_year(**{**whole, name: FEWEST - 1}).by_category is None
+        assert last_year(**{**whole, name: SMALLEST_COUNT - 1}).by_category is None
 
 
 def test_nobody_works_out_a_number_below_five_from_what_is_told() -> None:
@@ -190,6 +190,6 @@ def test_nobody_works_out_a_number_below_five_from_what_is_told() -> None:
     for possible in worlds.values():
         for category in ReportCategory:
             left = {world[category] for world in possible}
-            assert len(left) > 1 or min(left) >= FEWEST
+            assert len(left) > 1 or min(left) >= SMALLEST_COUNT
         sums = {sum(world.values()) for world in possible}
-        assert len(sums) > 1 or min(sums) >= FEWEST
+        assert len(sums) > 1 or min(sums) >= SMALLEST_COUNT

@@ -18,7 +18,7 @@ from tests.domain.cases import (
 )
 
 from mediation_api.domain import events, parts
-from mediation_api.domain.lifecycle import CLOSED, OPEN, SEALED, State
+from mediation_api.domain.lifecycle import ANSWERS_SEALED, CLOSED, OPEN, State
 from mediation_api.domain.parts import (
     Part,
     disposition_of,
@@ -84,11 +84,11 @@ def test_a_complaint_without_any_part_follows_its_latest_case(latest: State | No
 def test_until_a_case_is_ready_what_was_returned_reads_as_in_mediation(
     disposition: Disposition, state: State | None
 ) -> None:
-    sealed = state in SEALED and disposition is RETURNED
+    sealed = state in ANSWERS_SEALED and disposition is RETURNED
     assert shown_disposition(disposition, state) is (IN_MEDIATION if sealed else disposition)
 
 
-@pytest.mark.parametrize("state", sorted(SEALED))
+@pytest.mark.parametrize("state", sorted(ANSWERS_SEALED))
 def test_in_a_sealed_case_a_party_reads_only_what_was_mediated_earlier(state: State) -> None:
     assert own_dispositions((), state, has_left=False) == ((), IN_MEDIATION)
     assert own_dispositions((RETURNED,), state, has_left=False) == ((IN_MEDIATION,), IN_MEDIATION)

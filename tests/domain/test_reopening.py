@@ -62,9 +62,9 @@ from mediation_api.domain.errors import (
     SessionInProgress,
     StateConflict,
 )
-from mediation_api.domain.events import Facts
+from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import CLOSED, OPEN, State
-from mediation_api.domain.screening import Finding, IntakeFacts, Outcome, Screening
+from mediation_api.domain.screening import Finding, IntakeRecord, Outcome, Screening
 from mediation_api.domain.values import CancelReason, Decision, RemovalReason, Side, Standing, VoidReason
 
 
@@ -73,11 +73,11 @@ def removed(of: Case, party_id: UUID) -> events.PartyRemoved:
     return events.PartyRemoved(party_id=party_id, side=side, reason=RemovalReason.WRONG_PERSON)
 
 
-def remove(of: Case, party_id: UUID) -> Facts:
+def remove(of: Case, party_id: UUID) -> Events:
     return reopening.remove(of, removed(of, party_id))
 
 
-def void(of: Case, *party_ids: UUID, reason: VoidReason = VoidReason.GUARDIAN_CHANGED) -> Facts:
+def void(of: Case, *party_ids: UUID, reason: VoidReason = VoidReason.GUARDIAN_CHANGED) -> Events:
     return reopening.void(of, party_ids, reason)
 
 
@@ -98,24 +98,24 @@ def standings(of: Case) -> dict[UUID, Standing]:
 
 def test_a_removed_party_takes_its_consent_and_the_session_ahead_with_it_and_the_gate_names_the_empty_side() -> None:
     here = signed(scheduled())
-    happened = remove(here, KIM)
-    assert happened == (
+    new_events = remove(here, KIM)
+    assert new_events == (
         voided(KIM, VoidReason.PARTY_REMOVED),
         events.PartReturned(complainant_id=ROSA, officer_id=KIM),
         removed(here, KIM),
         events.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_REMOVED),
-        events.StateMoved(event=happened[-1].event, source=State.SCHEDULED, target=State.ASKING),  # type: ignore[union-attr]
+        events.StateChanged(trigger=new_events[-1].trigger, source=State.SCHEDULED, target=State.ASKING),  # type: ignore[union-attr]
     )
-    reopened = after(here, happened)
+    reopened = after(here, new_events)
     assert Missing("officer-missing") in sessions.missing_to_schedule(reopened, CITY)
     assert standings(reopened) == {ROSA: AGREED, KIM: REMOVED}
 
 
 @pytest.mark.parametrize("state", [State.ASKING, State.READY, State.CONCLUDED])
 def test_without_a_complainant_a_case_goes_back_to_confirming(state: State) -> None:
-    happened = remove(case(state), ROSA)
-    assert moves(happened) == [(state, State.CONFIRMING)]
-    missing = sessions.missing_to_schedule(after(case(state), happened), CITY)
+    new_events = remove(case(state), ROSA)
+    assert moves(new_events) == [(state, State.CONFIRMING)]
+    missing = sessions.missing_to_schedule(after(case(state), new_events), CITY)
     assert Missing("complainant-missing") in missing
 
 
@@ -162,16 +162,16 @@ def test_a_completed_session_stands_for_those_who_were_there_without_the_wrong_p
 
 def test_a_session_that_was_to_be_with_the_wrong_person_is_called_off_though_others_are_there() -> None:
     here = scheduled(complainant(ROSA), officer(KIM), officer(LEE))
-    happened = remove(here, LEE)
-    assert moves(happened) == [(State.SCHEDULED, State.READY)]
-    assert "session.cancelled" in kinds(happened)
+    new_events = remove(here, LEE)
+    assert moves(new_events) == [(State.SCHEDULED, State.READY)]
+    assert "session.cancelled" in kinds(new_events)
 
 
 def test_without_the_one_complainant_who_had_not_answered_officers_are_asked() -> None:
     here = case(State.CONFIRMING, complainant(ROSA), complainant(ELIA, ASKED), officer(KIM, WAITING))
-    happened = remove(here, ELIA)
-    assert moves(happened) == [(State.CONFIRMING, State.ASKING)]
-    assert happened[-1] == asked(KIM)
+    new_events = remove(here, ELIA)
+    assert moves(new_events) == [(State.CONFIRMING, State.ASKING)]
+    assert new_events[-1] == asked(KIM)
 
 
 @pytest.mark.parametrize("standing", [DECLINED, WITHDRAWN, LAPSED])
@@ -202,9 +202,9 @@ def test_who_is_not_in_the_case_cannot_be_taken_out_of_it() -> None:
 def test_removing_everybody_closes_no_case(state: State) -> None:
     here = case(state)
     for party_id in (ROSA, KIM):
-        happened = remove(here, party_id)
-        assert "case.closed" not in kinds(happened)
-        here = after(here, happened)
+        new_events = remove(here, party_id)
+        assert "case.closed" not in kinds(new_events)
+        here = after(here, new_events)
     assert here.state.is_open
 
 
@@ -230,10 +230,10 @@ def test_who_withdraws_from_a_side_that_is_already_alone_closes_the_case() -> No
 @pytest.mark.parametrize("state", [State.ASKING, State.READY, State.CONCLUDED])
 def test_a_complainant_whose_consent_is_void_is_asked_at_once(state: State) -> None:
     here = case(state, minor(ROSA), complainant(ELIA), officer(KIM))
-    happened = void(here, ROSA)
-    assert kinds(happened) == ["consent.voided", "guardian_consent.voided", "case.moved", "party.asked"]
-    assert moves(happened) == [(state, State.CONFIRMING)]
-    assert standings(after(here, happened)) == {ROSA: ASKED, ELIA: AGREED, KIM: AGREED}
+    new_events = void(here, ROSA)
+    assert kinds(new_events) == ["consent.voided", "guardian_consent.voided", "case.state_changed", "party.asked"]
+    assert moves(new_events) == [(state, State.CONFIRMING)]
+    assert standings(after(here, new_events)) == {ROSA: ASKED, ELIA: AGREED, KIM: AGREED}
 
 
 def test_a_consent_that_is_void_supersedes_what_was_to_sign_and_calls_the_session_off() -> None:
@@ -282,9 +282,9 @@ def test_the_last_complainant_to_answer_still_waits_for_the_others() -> None:
 
 @pytest.mark.parametrize("state", [State.READY, State.CONCLUDED])
 def test_officers_alone_who_must_answer_again_are_asked_at_once(state: State) -> None:
-    happened = void(case(state), KIM)
-    assert moves(happened) == [(state, State.ASKING)]
-    assert happened[-1] == asked(KIM)
+    new_events = void(case(state), KIM)
+    assert moves(new_events) == [(state, State.ASKING)]
+    assert new_events[-1] == asked(KIM)
 
 
 def test_an_officer_who_must_answer_again_while_another_is_asked_is_asked_too() -> None:
@@ -319,20 +319,20 @@ def test_an_answer_that_is_not_there_was_not_voided() -> None:
 
 # ── allegations and answers of intake ──────────────────────────────────────────────────────────────────────────────
 
-ACCOUNT = Account(allegations=("discourtesy", "force"), intake=IntakeFacts(crime_alleged=False))
+ACCOUNT = Account(allegations=("discourtesy", "force"), intake=IntakeRecord(crime_alleged=False))
 
 
-def correct(of: Case | None, **changes: object) -> Facts:
+def correct(of: Case | None, **changes: object) -> Events:
     return ACCOUNT.correct(changes, of)
 
 
 def test_other_allegations_void_what_everybody_agreed_to_and_complainants_are_asked_first() -> None:
     here = ready(complainant(ROSA), complainant(ELIA, WITHDRAWN), officer(KIM), officer(LEE), officer(PARK, DECLINED))
-    happened = correct(here, allegations=["discourtesy"])
-    again = after(here, happened)
+    new_events = correct(here, allegations=["discourtesy"])
+    again = after(here, new_events)
     assert standings(again) == {ROSA: ASKED, ELIA: WITHDRAWN, KIM: WAITING, LEE: WAITING, PARK: DECLINED}
     assert again.state is State.CONFIRMING
-    assert {event.reason for event in happened if isinstance(event, events.ConsentVoided)} == {
+    assert {event.reason for event in new_events if isinstance(event, events.ConsentVoided)} == {
         VoidReason.ALLEGATIONS_REPLACED
     }
     with pytest.raises(NotAsked):
@@ -379,7 +379,7 @@ def outdated(of: Case) -> Case:
     return replace(of, screening_outdated=True)
 
 
-def screen(of: Case, outcome: Outcome, *, override: bool | None = None) -> Facts:
+def screen(of: Case, outcome: Outcome, *, override: bool | None = None) -> Events:
     found = Screening("1", (Finding("alleged_crime", outcome),), outcome)
     by = INTAKE if override is None else DIRECTOR
     reason = None if override is None else "I looked at it."
@@ -414,9 +414,9 @@ def test_found_eligible_again_a_case_goes_on_where_it_was(state: State) -> None:
 
 @pytest.mark.parametrize("state", SCREENED_IN)
 def test_found_ineligible_a_case_closes_wherever_it_was(state: State) -> None:
-    happened = screen(outdated(case(state)), Outcome.FAIL)
-    assert moves(happened) == [(state, State.INELIGIBLE)]
-    assert happened[-1] == events.CaseClosed(outcome=State.INELIGIBLE, agreement_reached=None, lapse_reason=None)
+    new_events = screen(outdated(case(state)), Outcome.FAIL)
+    assert moves(new_events) == [(state, State.INELIGIBLE)]
+    assert new_events[-1] == events.CaseClosed(outcome=State.INELIGIBLE, agreement_reached=None, lapse_reason=None)
 
 
 def test_a_session_that_is_ahead_of_an_ineligible_case_is_cancelled() -> None:
@@ -438,7 +438,7 @@ def test_during_a_session_nothing_is_screened() -> None:
 
 
 def test_another_day_of_the_pending_case_outdates_a_screening() -> None:
-    filed = IntakeFacts(officer_is_witness=True, pending_case_filed_on=date(2026, 1, 1))
+    filed = IntakeRecord(officer_is_witness=True, pending_case_filed_on=date(2026, 1, 1))
     account = replace(ACCOUNT, intake=filed)
     follows = account.correct({"pending_case_filed_on": date(2025, 1, 1)}, ready())
     assert follows == (events.ScreeningOutdated(changed=("pending_case_filed_on",)),)

@@ -7,10 +7,19 @@ from datetime import date, timedelta
 
 import pytest
 
-from mediation_api.domain.screening import CURRENT, LEARNT, RULE_SETS, IntakeFacts, Outcome, RuleSet, judge, outdated_by
+from mediation_api.domain.screening import (
+    CURRENT,
+    INTAKE_FIELDS,
+    RULE_SETS,
+    EligibilityRuleSet,
+    IntakeRecord,
+    Outcome,
+    judge,
+    outdated_by,
+)
 
 TODAY = date(2026, 11, 24)
-ELIGIBLE = IntakeFacts(
+ELIGIBLE = IntakeRecord(
     crime_alleged=False,
     serious_injury=False,
     litigation_pending=False,
@@ -23,11 +32,11 @@ def filed(days_ago: int) -> date:
     return TODAY - timedelta(days=days_ago)
 
 
-def witness(filed_on: date | None) -> IntakeFacts:
+def witness(filed_on: date | None) -> IntakeRecord:
     return replace(ELIGIBLE, officer_is_witness=True, pending_case_filed_on=filed_on)
 
 
-CASES: tuple[tuple[str, IntakeFacts, dict[str, Outcome]], ...] = (
+CASES: tuple[tuple[str, IntakeRecord, dict[str, Outcome]], ...] = (
     ("a courtesy complaint against a known officer", ELIGIBLE, {}),
     ("several officers", replace(ELIGIBLE, officers_identified=4), {}),
     ("an alleged crime", replace(ELIGIBLE, crime_alleged=True), {"alleged_crime": Outcome.FAIL}),
@@ -57,9 +66,9 @@ CASES: tuple[tuple[str, IntakeFacts, dict[str, Outcome]], ...] = (
 )
 
 
-@pytest.mark.parametrize(("facts", "not_passed"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_only_the_rule_that_is_concerned_speaks_up(facts: IntakeFacts, not_passed: dict[str, Outcome]) -> None:
-    screening = judge(facts, TODAY)
+@pytest.mark.parametrize(("events", "not_passed"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_only_the_rule_that_is_concerned_speaks_up(events: IntakeRecord, not_passed: dict[str, Outcome]) -> None:
+    screening = judge(events, TODAY)
     found = {f.code: f.outcome for f in screening.findings if f.outcome is not Outcome.PASS}
     assert found == not_passed
     assert screening.outcome is next(iter(not_passed.values()), Outcome.PASS)
@@ -78,7 +87,7 @@ def test_a_fail_beats_a_doubt_and_a_doubt_beats_a_pass() -> None:
 
 
 def test_at_first_intake_knows_nothing_and_has_identified_nobody() -> None:
-    assert IntakeFacts() == IntakeFacts(
+    assert IntakeRecord() == IntakeRecord(
         crime_alleged=None,
         serious_injury=None,
         litigation_pending=None,
@@ -91,21 +100,21 @@ def test_at_first_intake_knows_nothing_and_has_identified_nobody() -> None:
 
 
 def test_what_intake_knows_nothing_of_needs_a_review_and_never_fails() -> None:
-    outcomes = {f.outcome for f in judge(IntakeFacts(), TODAY).findings}
+    outcomes = {f.outcome for f in judge(IntakeRecord(), TODAY).findings}
     assert outcomes == {Outcome.PASS, Outcome.NEEDS_REVIEW}
 
 
 def test_a_witness_rule_that_passed_can_need_a_review_a_day_later() -> None:
-    facts = witness(filed(90))
-    assert judge(facts, TODAY).outcome is Outcome.PASS
-    assert judge(facts, TODAY + timedelta(days=1)).outcome is Outcome.NEEDS_REVIEW
+    events = witness(filed(90))
+    assert judge(events, TODAY).outcome is Outcome.PASS
+    assert judge(events, TODAY + timedelta(days=1)).outcome is Outcome.NEEDS_REVIEW
 
 
 def test_a_complaint_can_be_held_against_another_rule_set() -> None:
-    lenient = RuleSet("test", tuple(rule for rule in CURRENT.rules if rule.code != "alleged_crime"))
+    lenient = EligibilityRuleSet("test", tuple(rule for rule in CURRENT.rules if rule.code != "alleged_crime"))
     screening = judge(replace(ELIGIBLE, crime_alleged=True), TODAY, lenient)
     assert (screening.version, screening.outcome) == ("test", Outcome.PASS)
-    assert judge(ELIGIBLE, TODAY, RuleSet("empty", ())).outcome is Outcome.PASS
+    assert judge(ELIGIBLE, TODAY, EligibilityRuleSet("empty", ())).outcome is Outcome.PASS
 
 
 def test_the_current_rules_are_released_and_every_rule_set_stands_under_its_own_version() -> None:
@@ -114,7 +123,7 @@ def test_the_current_rules_are_released_and_every_rule_set_stands_under_its_own_
 
 
 @pytest.mark.parametrize("rules", RULE_SETS.values(), ids=lambda rules: rules.version)
-def test_every_rule_says_what_it_means_and_where_it_comes_from(rules: RuleSet) -> None:
+def test_every_rule_says_what_it_means_and_where_it_comes_from(rules: EligibilityRuleSet) -> None:
     assert len({rule.code for rule in rules.rules}) == len(rules.rules)
     assert all(rule.statement.endswith(".") and rule.source for rule in rules.rules)
 
@@ -125,19 +134,19 @@ WORDS = {"2026-11": "2a030c37190c05f59d6e82ddba61edf5a9b8901367664e17cfe9660d821
 DEEDS = {"2026-11": "24eed193e3baec242c505a301e26e953e211bc5acaaacccd1a04402be1b05b6a"}
 
 
-def words_of(rules: RuleSet) -> str:
+def words_of(rules: EligibilityRuleSet) -> str:
     text = "\n".join([rules.version, *(f"{rule.code}: {rule.statement}" for rule in rules.rules)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def deeds_of(rules: RuleSet) -> str:
+def deeds_of(rules: EligibilityRuleSet) -> str:
     """Hash what the rules decide over every combination of answers, so that their code is pinned as well."""
     answers = (True, False, None)
     days = (None, *(filed(n) for n in (-1, 0, 1, 89, 90, 91, 92, 4000)))
     grid = itertools.product(answers, answers, answers, answers, days, (True, False), (0, 1, 2), (0, 1, 2))
     decided = hashlib.sha256()
     for crime, injury, suit, is_witness, filed_on, ranked, officers, minors in grid:
-        facts = IntakeFacts(
+        events = IntakeRecord(
             crime_alleged=crime,
             serious_injury=injury,
             litigation_pending=suit,
@@ -147,7 +156,7 @@ def deeds_of(rules: RuleSet) -> str:
             officers_identified=officers,
             minors_without_guardian=minors,
         )
-        screening = judge(facts, TODAY, rules)
+        screening = judge(events, TODAY, rules)
         decided.update(",".join([screening.outcome, *(f.outcome for f in screening.findings)]).encode())
     return decided.hexdigest()
 
@@ -160,7 +169,7 @@ def test_what_a_released_rule_set_decides_does_not_change() -> None:
     assert {version: deeds_of(rules) for version, rules in RULE_SETS.items()} == DEEDS
 
 
-@pytest.mark.parametrize("name", LEARNT)
+@pytest.mark.parametrize("name", INTAKE_FIELDS)
 def test_an_answer_that_rules_look_at_outdates_a_screening_unless_it_is_a_plain_no(name: str) -> None:
     learnt: object = TODAY if name == "pending_case_filed_on" else True
     assert outdated_by(ELIGIBLE, {name: learnt, "narrative": "He said so."}) == (name,)
@@ -173,7 +182,7 @@ def test_what_is_no_longer_known_outdates_a_screening() -> None:
 
 
 def test_a_rule_looks_at_each_answer_by_which_a_screening_is_outdated() -> None:
-    for name in LEARNT:
+    for name in INTAKE_FIELDS:
         before = replace(witness(filed(10)), officer_is_witness=name == "pending_case_filed_on")
         worse: object = filed(900) if name == "pending_case_filed_on" else True
         if name == "officer_is_witness":

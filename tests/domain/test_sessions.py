@@ -55,7 +55,7 @@ from tests.domain.cases import (
 from mediation_api.domain import assignments, events, sessions
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
-    CaseClosed,
+    CaseNotOpen,
     ConditionsMissing,
     InterpreterUnsuitable,
     Invalid,
@@ -64,8 +64,8 @@ from mediation_api.domain.errors import (
     SessionTooEarly,
     StateConflict,
 )
-from mediation_api.domain.events import Facts
-from mediation_api.domain.lifecycle import CLOSED, SEALED, Event, State
+from mediation_api.domain.events import Events
+from mediation_api.domain.lifecycle import ANSWERS_SEALED, CLOSED, State, Trigger
 from mediation_api.domain.participants import Attendee, Participant
 from mediation_api.domain.policy import Policy, SessionPolicy
 from mediation_api.domain.sessions import Booking, missing_of, missing_to_schedule, missing_to_start, seats
@@ -105,8 +105,8 @@ def needing(language: str) -> Participant:
     return replace(complainant(ROSA), interpreter_language=language)
 
 
-def moved(event: Event, source: State, target: State) -> events.StateMoved:
-    return events.StateMoved(event=event, source=source, target=target)
+def state_changed(event: Trigger, source: State, target: State) -> events.StateChanged:
+    return events.StateChanged(trigger=event, source=source, target=target)
 
 
 # ── the room ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,7 +137,7 @@ def add_attendee(
     of: UUID | None = ROSA,
     qualified: bool = True,
     relation: InterpreterRelation = InterpreterRelation.NONE,
-) -> Facts:
+) -> Events:
     return sessions.add_attendee(
         ready(),
         role,
@@ -211,7 +211,7 @@ def test_an_attendee_confirms_once() -> None:
 # ── the gate of scheduling ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def schedule(of: Case, wanted: Booking | None = None) -> Facts:
+def schedule(of: Case, wanted: Booking | None = None) -> Events:
     return sessions.schedule(of, wanted or booking(), session_id=NEW, at=AT, policy=CITY)
 
 
@@ -227,7 +227,7 @@ def test_a_session_is_scheduled_with_the_mediator_who_accepted() -> None:
             link=LINK,
             off_hours_reason=OffHoursReason.ROOM,
         ),
-        moved(Event.SESSION_SCHEDULED, State.READY, State.SCHEDULED),
+        state_changed(Trigger.SESSION_SCHEDULED, State.READY, State.SCHEDULED),
     )
 
 
@@ -275,7 +275,7 @@ def two_of_three() -> Case:
 
 
 def test_whoever_was_not_in_a_completed_session_is_offered_another() -> None:
-    assert schedule(two_of_three())[1:] == (moved(Event.SESSION_SCHEDULED, State.CONCLUDED, State.SCHEDULED),)
+    assert schedule(two_of_three())[1:] == (state_changed(Trigger.SESSION_SCHEDULED, State.CONCLUDED, State.SCHEDULED),)
 
 
 FURTHER = replace(session(), session_id=NEW)
@@ -296,8 +296,8 @@ def test_a_further_session_that_is_not_held_leaves_the_earlier_one_as_it_is() ->
         sessions.adjourn(under_way, NEW)[-1],
         assignments.recuse(under_way, ASSIGNMENT, by=MEDIATING)[-1],
     ]
-    assert back[:3] == [moved(Event.FURTHER_SESSION_CALLED_OFF, State.SCHEDULED, State.CONCLUDED)] * 3
-    assert back[3:] == [moved(Event.FURTHER_SESSION_CALLED_OFF, State.IN_SESSION, State.CONCLUDED)] * 2
+    assert back[:3] == [state_changed(Trigger.FURTHER_SESSION_CALLED_OFF, State.SCHEDULED, State.CONCLUDED)] * 3
+    assert back[3:] == [state_changed(Trigger.FURTHER_SESSION_CALLED_OFF, State.IN_SESSION, State.CONCLUDED)] * 2
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_hours_are_those_of_the_clock_on_the_day_it_changes() -> None:
 # ── rescheduling and cancelling ────────────────────────────────────────────────────────────────────────────────────
 
 
-def reschedule(of: Case, wanted: Booking | None = None) -> Facts:
+def reschedule(of: Case, wanted: Booking | None = None) -> Events:
     return sessions.reschedule(of, SESSION, wanted or booking(TOMORROW + HOUR), at=AT, policy=CITY)
 
 
@@ -417,14 +417,14 @@ def test_nobody_moves_a_session_without_its_mediator() -> None:
 def test_a_session_that_is_ahead_can_be_cancelled() -> None:
     assert sessions.cancel(scheduled(), SESSION) == (
         events.SessionCancelled(session_id=SESSION, reason=CancelReason.REQUESTED),
-        moved(Event.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
+        state_changed(Trigger.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
     )
 
 
 # ── the gate of starting ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def start(of: Case, *absent: Seat) -> Facts:
+def start(of: Case, *absent: Seat) -> Events:
     return sessions.start(of, SESSION, frozenset(absent), at=TOMORROW, policy=CITY)
 
 
@@ -436,7 +436,7 @@ def test_a_session_starts_when_everybody_who_is_expected_has_signed() -> None:
             present=tuple(sorted([party(ROSA), party(KIM), MEDIATES])),
             absent=(),
         ),
-        moved(Event.SESSION_STARTED, State.SCHEDULED, State.IN_SESSION),
+        state_changed(Trigger.SESSION_STARTED, State.SCHEDULED, State.IN_SESSION),
     )
 
 
@@ -616,7 +616,7 @@ def test_what_two_gates_miss_is_told_once() -> None:
     assert [m.code for m in missing_of(here, MAYA, CITY)] == ["guardian-missing"]
 
 
-@pytest.mark.parametrize("state", sorted(SEALED))
+@pytest.mark.parametrize("state", sorted(ANSWERS_SEALED))
 @pytest.mark.parametrize("other", [WAITING, ASKED, AGREED, DECLINED])
 def test_while_answers_are_sealed_a_party_is_told_of_its_own_consent_alone(state: State, other: Standing) -> None:
     """Also of a text that was made before somebody was added, and waits for signatures."""
@@ -630,14 +630,14 @@ def test_while_answers_are_sealed_a_party_is_told_of_its_own_consent_alone(state
 def test_a_session_is_adjourned_to_be_scheduled_anew() -> None:
     assert sessions.adjourn(in_session(), SESSION) == (
         events.SessionAdjourned(session_id=SESSION),
-        moved(Event.SESSION_ADJOURNED, State.IN_SESSION, State.READY),
+        state_changed(Trigger.SESSION_ADJOURNED, State.IN_SESSION, State.READY),
     )
 
 
 def test_a_session_is_completed() -> None:
     assert sessions.complete(in_session(), SESSION) == (
         events.SessionCompleted(session_id=SESSION),
-        moved(Event.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
+        state_changed(Trigger.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
     )
 
 
@@ -647,8 +647,8 @@ def test_a_session_that_everybody_of_a_part_left_before_its_end_covers_nothing()
     (held,) = here.sessions
     here = replace(here, sessions=(replace(held, present=held.present - {party(ELIA)}),))
     assert sessions.complete(here, SESSION)[1:] == (
-        moved(Event.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
-        moved(Event.COVERED_PARTS_RETURNED, State.CONCLUDED, State.READY),
+        state_changed(Trigger.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
+        state_changed(Trigger.COVERED_PARTS_RETURNED, State.CONCLUDED, State.READY),
     )
 
 
@@ -657,12 +657,12 @@ def test_the_mediator_ends_the_mediation_and_nothing_is_kept_but_that(here: Case
     assert sessions.end(here, SESSION) == (
         events.SessionEnded(session_id=SESSION, reason=EndReason.ENDED_BY_MEDIATOR),
         events.PartReturned(complainant_id=ROSA, officer_id=KIM),
-        moved(Event.ENDED_BY_MEDIATOR, here.state, State.ENDED),
+        state_changed(Trigger.ENDED_BY_MEDIATOR, here.state, State.ENDED),
         events.CaseClosed(outcome=State.ENDED, agreement_reached=None, lapse_reason=None),
     )
 
 
-def absent(of: Case, party_id: UUID = KIM, *, excused: bool = False, at: datetime = TOMORROW) -> Facts:
+def absent(of: Case, party_id: UUID = KIM, *, excused: bool = False, at: datetime = TOMORROW) -> Events:
     return sessions.record_absence(of, SESSION, party_id, excused=excused, absence_id=NEW, at=at)
 
 
@@ -670,13 +670,13 @@ def absent(of: Case, party_id: UUID = KIM, *, excused: bool = False, at: datetim
 def test_who_does_not_come_calls_the_session_off(*, excused: bool) -> None:
     assert absent(scheduled(), excused=excused) == (
         events.AbsenceRecorded(absence_id=NEW, session_id=SESSION, party_id=KIM, excused=excused),
-        moved(Event.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
+        state_changed(Trigger.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
     )
 
 
 def test_a_second_absence_from_the_same_session_is_recorded_beside_the_first() -> None:
     missed = replace(ready(), sessions=(session(SessionState.MISSED),))
-    assert [fact.kind for fact in absent(missed, ROSA)] == ["absence.recorded"]
+    assert [event.kind for event in absent(missed, ROSA)] == ["absence.recorded"]
 
 
 def test_nobody_is_absent_before_the_time() -> None:
@@ -689,7 +689,7 @@ def test_who_has_left_is_not_absent() -> None:
         absent(scheduled(complainant(ROSA), officer(KIM, WITHDRAWN), officer(LEE)))
 
 
-COMMANDS: dict[str, tuple[Callable[[Case], Facts], set[SessionState]]] = {
+COMMANDS: dict[str, tuple[Callable[[Case], Events], set[SessionState]]] = {
     "reschedule": (reschedule, {SessionState.SCHEDULED}),
     "cancel": (lambda of: sessions.cancel(of, SESSION), {SessionState.SCHEDULED}),
     "start": (start, {SessionState.SCHEDULED}),
@@ -721,13 +721,13 @@ def test_a_session_of_another_case_is_not_there(command: str) -> None:
 def test_nothing_is_decided_in_a_closed_case(state: State) -> None:
     over = replace(signed(scheduled()), state=state)
     for act, _ in COMMANDS.values():
-        with pytest.raises(CaseClosed):
+        with pytest.raises(CaseNotOpen):
             act(over)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         schedule(over)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         sessions.confirm_attendee(over, NOOR)
-    with pytest.raises(CaseClosed):
+    with pytest.raises(CaseNotOpen):
         sessions.add_attendee(
             over,
             AttendeeRole.SUPPORT_PERSON,

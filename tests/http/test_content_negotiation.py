@@ -10,7 +10,7 @@ from tests.build import Caller, Office
 from tests.openapi.test_contract import committed
 from tests.routers.test_access import filled_in
 
-from mediation_api.http.content_negotiation import takes
+from mediation_api.http.content_negotiation import accepts
 from mediation_api.http.rate_limits import NEVER_REFUSED
 
 OFFERED = ("application/json", "application/problem+json")
@@ -57,7 +57,7 @@ async def sent(who: Caller, method: str, path: str, accept: str | None, body: ob
     ],
 )
 def test_this_admits_json(accept: str) -> None:
-    assert takes([accept], OFFERED)
+    assert accepts([accept], OFFERED)
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_this_admits_json(accept: str) -> None:
     ],
 )
 def test_this_does_not(accept: str) -> None:
-    assert not takes([accept], OFFERED)
+    assert not accepts([accept], OFFERED)
 
 
 def test_without_the_header_anything_is_accepted_and_several_are_one() -> None:
-    assert takes([], OFFERED)
-    assert takes(["text/html", "application/json"], OFFERED)
-    assert not takes(["text/html", "text/plain"], OFFERED)
+    assert accepts([], OFFERED)
+    assert accepts(["text/html", "application/json"], OFFERED)
+    assert not accepts(["text/html", "text/plain"], OFFERED)
 
 
 def test_a_hostile_header_takes_no_time() -> None:
-    assert takes([";q=" * 20_000, "a/" * 20_000, 'a/b;c="' * 20_000, "," * 60_000], OFFERED)
+    assert accepts([";q=" * 20_000, "a/" * 20_000, 'a/b;c="' * 20_000, "," * 60_000], OFFERED)
 
 
 async def test_every_operation_refuses_what_it_cannot_answer_and_never_what_may_not_be_refused(office: Office) -> None:

@@ -31,7 +31,7 @@ from mediation_api.http.fields import (
     Params,
     Phone,
     Uuid,
-    Whole,
+    WholeNumber,
 )
 
 
@@ -42,7 +42,7 @@ class Colour(StrEnum):
 
 class Inner(In):
     colour: Colour
-    count: Annotated[int, Whole(1, 10)] = 1
+    count: Annotated[int, WholeNumber(1, 10)] = 1
 
 
 class Circle(In):
@@ -208,7 +208,7 @@ def test_instants_at_the_edges_are_in_the_calendar(text: str) -> None:
 
 
 class Filter(Params):
-    limit: Annotated[int, Whole(1, 100)] = 25
+    limit: Annotated[int, WholeNumber(1, 100)] = 25
     open: Flag | None = None
     after: Day | None = None
     since: Instant | None = None

@@ -124,7 +124,11 @@ def office(module_office: Office) -> Office:
 
 def test_every_list_in_pages_is_tried() -> None:
     # Where those are tested.
-    readings = ("/v1/cases/{case_id}/readings", "/v1/mandatory-reports/{report_id}/readings", "/v1/unusual-readings")
+    readings = (
+        "/v1/cases/{case_id}/access-log",
+        "/v1/mandatory-reports/{report_id}/access-log",
+        "/v1/access-anomalies",
+    )
     assert {*paged()} == {*LISTS, "/v1/cases/{case_id}/timeline", *readings}
     with_order = {path for path, operation in paged().items() if "sort" in parameters_of(operation)}
     assert with_order == set(ORDERED)

@@ -24,9 +24,9 @@ from mediation_api.contract import responses
 from mediation_api.domain import errors
 from mediation_api.domain.errors import ConditionsMissing, Invalid, Missing, Refusal
 from mediation_api.http import problems
-from mediation_api.http.fields import In, Int32, Line, Params, Uuid, Whole, broken
+from mediation_api.http.fields import In, Int32, Line, Params, Uuid, WholeNumber, rule_broken
 from mediation_api.http.middleware import StrictRoute, install
-from mediation_api.http.problems import Told
+from mediation_api.http.problems import ProblemException
 from mediation_api.texts.loader import load_texts
 
 CANARY = "c4n4ry"
@@ -54,7 +54,7 @@ class Body(In):
 
 
 class Filter(Params):
-    limit: Annotated[int, Whole(1, 100)] = 25
+    limit: Annotated[int, WholeNumber(1, 100)] = 25
 
 
 class Missed(Exception):  # noqa: N818 - stands for what a library might raise
@@ -72,11 +72,11 @@ RAISED: dict[str, Exception] = {
     "not-found": errors.NotFound(),
     "unauthenticated": errors.Unauthenticated(),
     "token-expired": errors.TokenExpired(),
-    "case-closed": errors.CaseClosed(),
+    "case-closed": errors.CaseNotOpen(),
     "invalid": Invalid("/people/0", "not-expected", "The same person twice."),
     "gate": ConditionsMissing((Missing("interpreter-missing", PARTY, "asl"), Missing("mediator-missing"))),
     "bug": ValueError(CANARY),
-    "told": Told(412, "precondition-failed", "Read it again."),
+    "told": ProblemException(412, "precondition-failed", "Read it again."),
     "teapot": HTTPException(418, CANARY),
     "http-404": HTTPException(404, CANARY),
     "pool": PoolTimeoutError(CANARY),
@@ -113,7 +113,7 @@ async def clear() -> None: ...
 def application() -> FastAPI:
     app = FastAPI()
     app.include_router(router, prefix="/v1")
-    responses.document(app)
+    responses.describe_responses(app)
     install(app, problem_titles=load_texts().problem_titles, body_limit=64 * 1024)
     return app
 
@@ -343,7 +343,7 @@ def test_no_sentence_of_pydantic_is_passed_on_but_those_of_our_own_rules() -> No
     unknown = {"type": "value_error", "loc": ("body", "name"), "msg": f"Value error, {CANARY}"}
     assert problems._field_error(unknown, {"name": CANARY}).code == "invalid"
     assert CANARY not in problems._field_error(unknown, {"name": CANARY}).detail
-    assert broken("blank", "A sentence.").type == "rule:blank"
+    assert rule_broken("blank", "A sentence.").type == "rule:blank"
 
 
 # --- methods ------------------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ from tests.build import NARRATIVE, Office
 from tests.conftest import Clock, RolledBackDatabase, application, calling
 
 from mediation_api.database.engine import Database
-from mediation_api.database.tables import tries
+from mediation_api.database.tables import attempt_counters
 from mediation_api.domain import access_codes
-from mediation_api.domain.values import Tried
+from mediation_api.domain.values import AttemptKind
 from mediation_api.http.rate_limits import Limiter
-from mediation_api.repository.attempt_counters import Tries
+from mediation_api.repository.attempt_counters import AttemptCounters
 from mediation_api.settings import Settings
 
 COMPLAINT = {
@@ -125,11 +125,11 @@ async def test_without_the_count_all_of_them_would_be_looked_at(
     """The control."""
     code = (await committed_office.file()).complainants[0].access_code
 
-    async def always_the_first(_tries: Tries, _what: Tried, _who: str, *, at: datetime) -> int:
+    async def always_the_first(_tries: AttemptCounters, _what: AttemptKind, _who: str, *, at: datetime) -> int:
         del at
         return 1
 
-    monkeypatch.setattr(Tries, "count", always_the_first)
+    monkeypatch.setattr(AttemptCounters, "count", always_the_first)
     tried = await asyncio.gather(*(exchanged(processes[n % 3], wrong(code)) for n in range(30)))
     assert [answer.status_code for answer in tried] == [401] * 30
 
@@ -174,14 +174,17 @@ async def test_the_counts_hold_no_address_and_old_ones_are_forgotten(
 ) -> None:
     await office.public.post("/v1/complaints", COMPLAINT)
     async with database.transaction() as connection:
-        row = (await connection.execute(select(tries))).one()
+        row = (await connection.execute(select(attempt_counters))).one()
         assert (row.what, row.number) == ("filing", 1)
         assert "127.0.0.1" not in row.who
         await connection.execute(
-            text("INSERT INTO tries SELECT 'code', n, now() - interval '9 years', 1 FROM generate_series(1, 25) n")
+            text(
+                "INSERT INTO attempt_counters"
+                " SELECT 'code', n, now() - interval '9 years', 1 FROM generate_series(1, 25) n"
+            )
         )
     clock.advance(hours=2)
     await office.public.post("/v1/complaints", COMPLAINT)
     async with database.reading() as connection:
-        left = (await connection.execute(select(tries.c.what, tries.c.number))).all()
+        left = (await connection.execute(select(attempt_counters.c.what, attempt_counters.c.number))).all()
     assert sorted(left) == [("code", 1)] * 5 + [("filing", 1)]

@@ -139,7 +139,7 @@ async def _correct(story: Story) -> None:
     for who in (intake, story.complainants[0]):
         await who.get("/v1/complaints")
         await who.get(complaint)
-        await who.get(f"{story.path}/readings")
+        await who.get(f"{story.path}/access-log")
     answers = ("crime_alleged", "serious_injury", "litigation_pending", "officer_is_witness")
     await intake.patch(complaint, dict.fromkeys(answers, False))
     party = f"/v1/parties/{story.complainants[0].party_id}"
@@ -235,7 +235,7 @@ async def _conclude(story: Story) -> None:
     for who in (story.office.coordinator, story.complainants[0]):
         await who.get(f"{story.path}/timeline")
     await story.office.caller(Role.COORDINATOR, "coordinator.2").get(story.path)
-    await story.office.director.get("/v1/unusual-readings?rule=no_part")
+    await story.office.director.get("/v1/access-anomalies?rule=no_part")
 
 
 async def _report(story: Story) -> None:
@@ -253,7 +253,7 @@ async def _report(story: Story) -> None:
     report = f"/v1/mandatory-reports/{proposed['id']}"
     await director.get(report)
     await director.post(f"{report}/file", None, 200)
-    await director.get(f"{report}/readings")
+    await director.get(f"{report}/access-log")
     await director.get("/v1/mandatory-report-counts")
     assignment = (await mediator.get("/v1/assignments?state=accepted"))["items"]
     assert isinstance(assignment, list)

@@ -12,11 +12,11 @@ from fastapi.routing import iter_route_contexts
 
 from mediation_api import domain, http, routers
 from mediation_api.contract.operations import OPEN_LISTS, READ, RECORDS
-from mediation_api.contract.personal_data import FIELDS, kind_of
+from mediation_api.contract.personal_data import FIELDS, personal_data_kind
 from mediation_api.contract.security_schemes import SCHEMES
 from mediation_api.domain import events
 from mediation_api.domain.access import ACCESS, EVERYBODY, SCOPES, Role
-from mediation_api.domain.access_log import OPENS
+from mediation_api.domain.access_log import LOGGED_OPERATIONS
 from mediation_api.domain.errors import CONDITIONS, FieldRule
 from mediation_api.domain.values import Side
 from mediation_api.http.fields import OwnRule
@@ -122,7 +122,7 @@ PLAIN: Final = {
 def test_every_field_is_known_to_tell_of_somebody_or_of_nobody() -> None:
     schemas: dict[str, dict[str, dict[str, object]]] = json.loads(CONTRACT.read_text("utf-8"))["components"]["schemas"]
     there = {(model, field) for model, schema in schemas.items() for field in schema.get("properties", {})}
-    personal = {(model, field) for model, field in there if kind_of(model, field)}
+    personal = {(model, field) for model, field in there if personal_data_kind(model, field)}
     settled = {(model, field) for model, field in there if f"{model}.{field}" in FIELDS}
     assert {f"{model}.{field}" for model, field in there - personal - settled if field not in PLAIN} == set()
     used = {name for model, field in there for name in (field, f"{model}.{field}")}
@@ -146,7 +146,7 @@ def test_every_link_leads_to_an_operation_with_what_it_needs() -> None:
 
 def test_everything_that_can_be_recorded_is_recorded_by_some_operation() -> None:
     kinds = {kind for recorded in RECORDS.values() for kind in recorded}
-    assert kinds == {fact.kind for fact in vars(events).values() if _is_a_kind_of_fact(fact)}
+    assert kinds == {event.kind for event in vars(events).values() if _is_a_kind_of_event(event)}
     writes = {o["operationId"] for item in committed()["paths"].values() for m, o in item.items() if m != "get"}
     assert set(RECORDS) == writes - {"exchangeAccessCode"}
 
@@ -162,11 +162,11 @@ def test_an_open_list_names_what_there_is_and_closes_nothing() -> None:
     for field in fields.values():
         assert set(_listed(field["examples"])) <= set(_listed(field["x-extensible-enum"]))
     # A timeline is of a case: what is restricted, or about something else, is in none.
-    every = {each.kind: each.audience for each in vars(events).values() if _is_a_kind_of_fact(each)}
+    every = {each.kind: each.audience for each in vars(events).values() if _is_a_kind_of_event(each)}
     restricted = {kind for kind, audience in every.items() if audience is events.Audience.RESTRICTED}
     assert restricted
-    assert set(OPEN_LISTS["FactOut", "kind"]) < every.keys() - restricted
-    assert {every[kind] for kind in OPEN_LISTS["SharedFactOut", "kind"]} == {
+    assert set(OPEN_LISTS["EventOut", "kind"]) < every.keys() - restricted
+    assert {every[kind] for kind in OPEN_LISTS["SharedEventOut", "kind"]} == {
         events.Audience.OWN,
         events.Audience.PARTICIPANTS,
     }
@@ -180,7 +180,7 @@ def test_the_codes_of_fields_and_of_gates_are_those_that_the_code_says() -> None
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.args:
                 said[call.func.id].add(ast.unparse(call.args[1 if call.func.id == "Invalid" else 0]))
     assert {repr(code) for code in get_args(FieldRule)} == said["Invalid"]
-    assert {repr(code) for code in get_args(OwnRule)} == said["broken"] | said["rule"] - {"code"}
+    assert {repr(code) for code in get_args(OwnRule)} == said["rule_broken"] | said["rule"] - {"code"}
     assert {repr(code) for code in get_args(Unreadable)} == said["Malformed"]
     of_sides = {repr(f"{side}-{what}") for side in Side for what in ("missing", "absent")}
     assert {repr(code) for code in CONDITIONS} == said["Missing"] - {"f'{side}-missing'", "f'{side}-absent'"} | of_sides
@@ -189,11 +189,11 @@ def test_the_codes_of_fields_and_of_gates_are_those_that_the_code_says() -> None
 def test_the_reads_that_are_written_down_say_so() -> None:
     operations = [operation for item in committed()["paths"].values() for operation in item.values()]
     said = {operation["operationId"] for operation in operations if operation["x-audit-event"] == [READ]}
-    assert said == {operation_id(name) for name in OPENS}
+    assert said == {operation_id(name) for name in LOGGED_OPERATIONS}
 
 
-def _is_a_kind_of_fact(found: object) -> bool:
-    return isinstance(found, type) and issubclass(found, events.Fact) and hasattr(found, "kind")
+def _is_a_kind_of_event(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, events.Event) and hasattr(found, "kind")
 
 
 def _object(value: object) -> dict[str, object]:

@@ -16,11 +16,11 @@ from tests.openapi.test_contract import committed
 
 from mediation_api.contract.operations import READ, RECORDS
 from mediation_api.database.engine import Database
-from mediation_api.database.tables import readings
+from mediation_api.database.tables import access_log
 from mediation_api.domain.access import Role
-from mediation_api.domain.events import Fact
+from mediation_api.domain.events import Event
 from mediation_api.http.middleware import operation_id
-from mediation_api.repository.cases import said
+from mediation_api.repository.cases import event_parameters
 
 Links = Iterator[tuple[str, str]]
 
@@ -31,7 +31,7 @@ class Exchange:
 
     operation: str
     status: int
-    facts: frozenset[str]
+    events: frozenset[str]
     """The kinds of those that were recorded."""
 
 
@@ -52,10 +52,10 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
     clock = Clock()
     exchanges, kinds = list[Exchange](), set[str]()
 
-    def note(happened: Iterable[Fact], **about: object) -> dict[str, object]:
-        happened = tuple(happened)
-        kinds.update(fact.kind for fact in happened)
-        return said(happened, **about)  # type: ignore[arg-type]
+    def note(new_events: Iterable[Event], **about: object) -> dict[str, object]:
+        new_events = tuple(new_events)
+        kinds.update(event.kind for event in new_events)
+        return event_parameters(new_events, **about)  # type: ignore[arg-type]
 
     def close(operation: str, status: int) -> None:
         exchanges.append(Exchange(operation, status, frozenset(kinds)))
@@ -67,11 +67,11 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
             office = Office(client, settings, keys, clock)
             with pytest.MonkeyPatch.context() as monkeypatch:
                 fixed_ids(monkeypatch)
-                monkeypatch.setattr("mediation_api.repository.cases.said", note)
+                monkeypatch.setattr("mediation_api.repository.cases.event_parameters", note)
                 played = await play(office, committed()["paths"], close)
             client.event_hooks = {}
             async with database.reading() as connection:
-                names = (await connection.scalars(select(readings.c.operation))).all()
+                names = (await connection.scalars(select(access_log.c.operation))).all()
             yield Told(office, played, exchanges, frozenset(map(operation_id, names)))
         await database.close()
 
@@ -83,11 +83,11 @@ def test_every_example_is_what_the_service_answers(told: Told, pytestconfig: pyt
     assert EXAMPLES.read_text(encoding="utf-8") == played, "review the difference, then `make openapi`"
 
 
-def test_every_operation_records_the_facts_that_the_contract_names(told: Told) -> None:
+def test_every_operation_records_the_events_that_the_contract_names(told: Told) -> None:
     for each in told.exchanges:
-        assert each.facts <= set(RECORDS.get(each.operation, ())), each.operation
+        assert each.events <= set(RECORDS.get(each.operation, ())), each.operation
         if each.status != 200 or each.operation != "withdraw":  # the second time nothing happens
-            assert bool(each.facts) == (each.operation in RECORDS), each.operation
+            assert bool(each.events) == (each.operation in RECORDS), each.operation
 
 
 def test_every_read_that_the_contract_says_is_written_down_is_and_no_other_operation(told: Told) -> None:

@@ -224,7 +224,7 @@ class Away(Database):
         yield self._fail((pool, caller))
 
     @asynccontextmanager
-    async def shown_to(self, party: Actor, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
+    async def as_party(self, party: Actor, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
         yield self._fail((party, caller))
 
     @staticmethod
@@ -264,7 +264,7 @@ async def test_what_has_not_changed_is_not_sent_again_and_what_was_made_is_where
             if second.status_code == 304:
                 unchanged.add(name_of(request))
             else:  # whoever of the office opens the list of who opened what is in it the next time
-                assert name_of(request) == "listReadings"
+                assert name_of(request) == "listAccessLog"
         if response.status_code == 201 and "location" in response.headers:
             if not headers:  # whoever files without a token reads with the access code
                 code = {"access_code": response.json()["access_codes"][0]["access_code"]}

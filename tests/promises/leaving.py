@@ -41,7 +41,7 @@ Company: TypeAlias = "tuple[int, int]"
 
 ALL: Final = "limit=100"
 PAGES: Final = {
-    "party": (f"timeline?{ALL}", f"readings?{ALL}", "readiness", "consents", "withdrawals", "agreements"),
+    "party": (f"timeline?{ALL}", f"access-log?{ALL}", "readiness", "consents", "withdrawals", "agreements"),
     "mediator": (f"timeline?{ALL}", "readiness", "agreements", "attendees"),
     "office": (f"timeline?{ALL}", "readiness", "consents", "withdrawals", "agreements", "attendees"),
 }

@@ -81,7 +81,7 @@ def _a_withdrawal_outside_a_session(scene: Scene) -> tuple[str, Row]:
 
 
 def _something_in_a_case_that_was_proposed(scene: Scene) -> tuple[str, Row]:
-    return "facts", scene.said("mediator", scene.subject, kind="session.scheduled", version=9, data={})
+    return "events", scene.said("mediator", scene.subject, kind="session.scheduled", version=9, data={})
 
 
 WRONG: Final[dict[str, Callable[[Scene], tuple[str, Row]]]] = {

@@ -183,7 +183,7 @@ async def test_an_officer_is_not_contacted_before_a_complainant_has_agreed(offic
 
 LAPSED = text(
     """
-    INSERT INTO facts (id, kind, case_id, version, party_id, data, at, by_role, by)
+    INSERT INTO events (id, kind, case_id, version, party_id, data, at, by_role, by)
     VALUES (gen_random_uuid(), 'party.lapsed', :case_id, 9, cast(:party_id AS uuid),
         jsonb_build_object('party_id', cast(:party_id AS uuid), 'reason', cast(:reason AS text)), now(), 'director', '')
     """
@@ -215,7 +215,7 @@ async def test_without_the_trigger_the_database_records_it(
         async with database.transaction() as connection:
             await connection.execute(LAPSED, about)
     async with owner.transaction() as connection:
-        await connection.execute(text("DROP TRIGGER require_contact_attempt ON facts"))
+        await connection.execute(text("DROP TRIGGER require_contact_attempt ON events"))
     async with database.transaction() as connection:
         await connection.execute(LAPSED, about)
     for each in (database, owner):

@@ -141,8 +141,8 @@ async def test_the_database_refuses_it_as_well(office: Office, database: RolledB
     await erased(office, party_id)
     async with database.transaction() as connection:
         for statement in (
-            text("UPDATE parties SET name = 'sealed.1.x' WHERE id = :party"),
-            text("UPDATE parties SET phone = 'sealed.1.x' WHERE id = :party"),
+            text("UPDATE parties SET name = 'encrypted.1.x' WHERE id = :party"),
+            text("UPDATE parties SET phone = 'encrypted.1.x' WHERE id = :party"),
             text("INSERT INTO access_codes (lookup, party_id, digest, issued_at) VALUES ('A', :party, 'd', now())"),
         ):
             with pytest.raises(IntegrityError):
@@ -180,5 +180,5 @@ async def test_without_the_trigger_the_database_takes_it(office: Office, databas
     first = (await filed(office)).json()
     async with database.transaction() as connection:
         party = {"party": first["access_codes"][0]["party_id"]}
-        changed = await connection.execute(text("UPDATE parties SET phone = 'sealed.1.x' WHERE id = :party"), party)
+        changed = await connection.execute(text("UPDATE parties SET phone = 'encrypted.1.x' WHERE id = :party"), party)
         assert changed.rowcount == 1

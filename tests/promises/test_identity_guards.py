@@ -67,7 +67,7 @@ def _by_number_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 async def open_the_second_wall(settings: Settings) -> None:
     """Row security asks for nothing but the number either."""
     conditions = r"p\.removed_at IS NULL\s+AND|AND coalesce\(p\.bound_subject, subject\) = subject"
-    weaker, removed = re.subn(conditions, "", sql("enter_wall"))
+    weaker, removed = re.subn(conditions, "", sql("assume_party"))
     assert removed == 2
     database = Database.of(settings)
     async with database.transaction() as connection:

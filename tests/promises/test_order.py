@@ -20,12 +20,12 @@ from tests.build import Caller, Office, Story
 from tests.conftest import Clock, application, calling
 
 from mediation_api.database.engine import Database
-from mediation_api.domain.events import Audience, Fact
+from mediation_api.domain.events import Audience, Event
 from mediation_api.settings import Settings
 
 LEAVERS: Final = 100 if os.environ.get("RACES") == "200" else 12
 SKEW: Final = timedelta(seconds=20)
-SHARED: Final = {fact.kind for fact in Fact.__subclasses__() if fact.audience is Audience.PARTICIPANTS}
+SHARED: Final = {event.kind for event in Event.__subclasses__() if event.audience is Audience.PARTICIPANTS}
 
 
 @dataclass(slots=True)
@@ -54,11 +54,13 @@ class Hosts:
         """The same person, calling the other host."""
         return Caller(self.second.client, who.token, party_id=who.party_id, identity=who.identity)
 
-    async def facts(self, story: Story) -> list[RowMapping]:
-        """All facts of a case, in their order."""
+    async def events(self, story: Story) -> list[RowMapping]:
+        """All events of a case, in their order."""
         async with self.database.transaction() as connection:
             found = await connection.execute(
-                text("SELECT * FROM facts WHERE case_id = :case ORDER BY position").bindparams(case=UUID(story.case_id))
+                text("SELECT * FROM events WHERE case_id = :case ORDER BY position").bindparams(
+                    case=UUID(story.case_id)
+                )
             )
             return list(found.mappings())
 
@@ -90,12 +92,14 @@ async def _shown(who: Caller, story: Story) -> list[str]:
     return found
 
 
-def _foreign(facts: list[RowMapping], who: Caller, shown: list[str]) -> list[str]:
+def _foreign(events: list[RowMapping], who: Caller, shown: list[str]) -> list[str]:
     """What stands after the command by which somebody left, and is shown to them all the same."""
     left = max(
-        n for n, fact in enumerate(facts) if fact["kind"] == "party.withdrew" and str(fact["party_id"]) == who.party_id
+        n
+        for n, event in enumerate(events)
+        if event["kind"] == "party.withdrew" and str(event["party_id"]) == who.party_id
     )
-    return [str(fact["kind"]) for fact in facts[left + 1 :] if str(fact["id"]) in shown]
+    return [str(event["kind"]) for event in events[left + 1 :] if str(event["id"]) in shown]
 
 
 # ── what a leaver sees ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -111,11 +115,11 @@ async def test_who_left_sees_no_session_that_a_host_with_a_clock_behind_schedule
     booking = story.booking()
     await hosts.on_second(hosts.first.coordinator).post(f"{story.path}/sessions", booking)
 
-    facts = await hosts.facts(story)
-    scheduled = next(fact for fact in facts if fact["kind"] == "session.scheduled")
-    left = next(fact for fact in facts if fact["kind"] == "party.withdrew")
+    events = await hosts.events(story)
+    scheduled = next(event for event in events if event["kind"] == "session.scheduled")
+    left = next(event for event in events if event["kind"] == "party.withdrew")
     assert scheduled["at"] < left["at"], "the clocks did not differ"
-    assert _foreign(facts, leaver, await _shown(leaver, story)) == []
+    assert _foreign(events, leaver, await _shown(leaver, story)) == []
 
 
 async def test_who_joined_sees_what_a_host_with_a_clock_behind_scheduled_afterwards(hosts: Hosts) -> None:
@@ -128,8 +132,8 @@ async def test_who_joined_sees_what_a_host_with_a_clock_behind_scheduled_afterwa
     await story.answer(newcomer)
     await hosts.on_second(hosts.first.coordinator).post(f"{story.path}/sessions", story.booking())
 
-    facts = await hosts.facts(story)
-    scheduled = next(str(fact["id"]) for fact in facts if fact["kind"] == "session.scheduled")
+    events = await hosts.events(story)
+    scheduled = next(str(event["id"]) for event in events if event["kind"] == "session.scheduled")
     assert scheduled in await _shown(newcomer, story)
 
 
@@ -138,9 +142,9 @@ async def test_the_close_is_the_last_that_a_party_sees_whatever_the_clocks_say(h
     hosts.later()
     await story.withdraw(hosts.on_second(story.officers[0]))
 
-    facts = await hosts.facts(story)
+    events = await hosts.events(story)
     shown = await _shown(story.complainants[0], story)
-    kinds = [fact["kind"] for fact in facts if str(fact["id"]) in shown]
+    kinds = [event["kind"] for event in events if str(event["id"]) in shown]
     assert kinds[-2:] == ["session.scheduled", "case.closed"], "which session was called off tells who brought it about"
 
 
@@ -173,10 +177,10 @@ async def test_no_leaver_sees_what_was_scheduled_after_leaving(hosts: Hosts) -> 
     seen = 0
     for start in range(0, LEAVERS, 12):
         story, leavers = await _raced(hosts, min(12, LEAVERS - start))
-        facts = await hosts.facts(story)
+        events = await hosts.events(story)
         for who in leavers:
             shown = await _shown(who, story)
-            assert _foreign(facts, who, shown) == []
+            assert _foreign(events, who, shown) == []
             seen += len(shown)
     assert seen > LEAVERS, "they saw nothing at all"
 
@@ -184,14 +188,14 @@ async def test_no_leaver_sees_what_was_scheduled_after_leaving(hosts: Hosts) -> 
 async def test_by_the_clocks_of_hosts_they_would(hosts: Hosts) -> None:
     """The rule of before, on what a race left behind: instants, stamped before the lock, and compared."""
     story, leavers = await _raced(hosts, 12)
-    facts = await hosts.facts(story)
+    events = await hosts.events(story)
     by_clock = [
-        fact
+        event
         for who in leavers
-        for n, left in enumerate(facts)
+        for n, left in enumerate(events)
         if left["kind"] == "party.withdrew" and str(left["party_id"]) == who.party_id
-        for fact in facts[n + 1 :]
-        if fact["kind"] in SHARED and facts[0]["at"] < fact["at"] < left["at"]
+        for event in events[n + 1 :]
+        if event["kind"] in SHARED and events[0]["at"] < event["at"] < left["at"]
     ]
     assert by_clock
 
@@ -201,8 +205,8 @@ async def test_by_the_clocks_of_hosts_they_would(hosts: Hosts) -> None:
 
 async def test_each_command_on_a_case_has_one_version_and_they_follow_each_other(hosts: Hosts) -> None:
     story, _ = await _raced(hosts, 6)
-    facts = await hosts.facts(story)
-    versions = [fact["version"] for fact in facts]
+    events = await hosts.events(story)
+    versions = [event["version"] for event in events]
     assert versions == sorted(versions)
     assert set(versions) == set(range(1, versions[-1] + 1)), "a command without a version, or a version without one"
     async with hosts.database.transaction() as connection:
@@ -218,7 +222,7 @@ async def test_each_command_on_a_case_has_one_version_and_they_follow_each_other
         ).mappings()
         assert row.version == versions[-1]
         for party in parties:
-            of = [fact for fact in facts if fact["party_id"] == party["party_id"]]
+            of = [event for event in events if event["party_id"] == party["party_id"]]
             assert party["joined_version"] == next(f["version"] for f in of if f["kind"] == "party.joined")
             assert party["left_version"] == next((f["version"] for f in of if f["kind"] == "party.withdrew"), None)
 
@@ -279,5 +283,5 @@ async def test_a_reading_is_shown_by_what_was_seen_and_not_by_the_reader_s_clock
 
 async def _readers(who: Caller, story: Story) -> list[str]:
     """Who opened the case, as far as somebody is shown that."""
-    shown = await who.get(f"{story.path}/readings")
+    shown = await who.get(f"{story.path}/access-log")
     return [item["by_role"] for item in shown["items"]]  # type: ignore[attr-defined]

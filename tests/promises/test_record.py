@@ -22,15 +22,15 @@ from tests.domain.test_events import ALL
 from tests.repository.busy import keep_busy
 
 from mediation_api.database import tables as t
-from mediation_api.database.encryption import Sealed, Searched
+from mediation_api.database.encryption import BlindIndex, Encrypted
 from mediation_api.database.engine import Database
-from mediation_api.domain.audit_chain import Problem
+from mediation_api.domain.audit_chain import ChainFault
 from mediation_api.domain.lifecycle import OPEN, State
 from mediation_api.domain.participants import NEXT_STANDINGS
 from mediation_api.domain.values import Standing
 from mediation_api.repository import audit_replay
-from mediation_api.repository.audit_comparison import unlike_facts
-from mediation_api.repository.audit_replay import COMPARED, NOT_COMPARED, OUTSIDE, kinds
+from mediation_api.repository.audit_comparison import unlike_events
+from mediation_api.repository.audit_replay import COMPARED_COLUMNS, NOT_COMPARED, OUTSIDE, kinds
 from mediation_api.repository.on_file import is_private
 from mediation_api.repository.retention import PLACES
 from mediation_api.settings import Settings
@@ -53,7 +53,7 @@ def _one_row(table: Table, column: Column[object], value: str, condition: str) -
 
 
 OTHER_VALUE: Final[tuple[tuple[type[object], str], ...]] = (
-    (Sealed, "'sealed.1.AAAA'"),
+    (Encrypted, "'encrypted.1.AAAA'"),
     (Boolean, "{0} IS NOT TRUE"),
     (DateTime, "coalesce({0}, now()) + interval '1 second'"),
     (Date, "coalesce({0}, current_date) + 1"),
@@ -77,9 +77,9 @@ def edits_of(table: Table, columns: tuple[Column[object], ...]) -> Iterator[Edit
     """Every edit of a table: each column changed, emptied and filled, a row deleted, and one made up."""
     for column in columns:
         name = f'"{column.name}"'
-        holds = f"{name} IS NOT NULL" + (f" AND {name} <> ''" if isinstance(column.type, Sealed) else "")
+        holds = f"{name} IS NOT NULL" + (f" AND {name} <> ''" if isinstance(column.type, Encrypted) else "")
         # Which of two values a private column holds stands in no event, unless it is encrypted.
-        if isinstance(column.type, Sealed) or not is_private(column):
+        if isinstance(column.type, Encrypted) or not is_private(column):
             yield _one_row(table, column, _other_value(column), holds)
         if column.nullable:
             yield _one_row(table, column, "NULL", holds)
@@ -101,7 +101,7 @@ BY_OTHER_MEANS: Final = tuple(NOT_COMPARED)
 
 def generated() -> list[Edit]:
     """Every edit that the tables give."""
-    edits = [edit for name, columns in COMPARED.items() for edit in edits_of(t.metadata.tables[name], columns)]
+    edits = [edit for name, columns in COMPARED_COLUMNS.items() for edit in edits_of(t.metadata.tables[name], columns)]
     others = [*BY_OTHER_MEANS, *t.disclosures.c]
     return edits + [_one_row(each.table, each, _other_value(each), f"{each.name} IS NOT NULL") for each in others]
 
@@ -121,7 +121,7 @@ IN_THE_ISSUE: Final = (
     "UPDATE attendees SET confirmed_at = NULL WHERE confirmed_at IS NOT NULL",
     "UPDATE parties SET minor = NOT minor WHERE side = 'complainant'",
     "UPDATE access_codes SET digest = sha256('mine')",
-    "INSERT INTO fellow_parties SELECT gen_random_uuid(), 'officer', 'sealed.1.AAAA'",
+    "INSERT INTO visible_parties SELECT gen_random_uuid(), 'officer', 'encrypted.1.AAAA'",
 )
 """What the review did with an owner's rights and `audit verify` did not report, and the like."""
 
@@ -139,9 +139,9 @@ async def busy(module_office: Office) -> None:
     await keep_busy(module_office)
 
 
-async def found(connection: AsyncConnection) -> Problem | None:
+async def found(connection: AsyncConnection) -> ChainFault | None:
     """The first problem that there is."""
-    async with aclosing(unlike_facts(connection)) as problems:
+    async with aclosing(unlike_events(connection)) as problems:
         return await anext(problems, None)
 
 
@@ -194,11 +194,13 @@ async def test_every_edit_of_an_operative_table_by_the_owner_is_found(
         missed, void = await unfound(connection, edits)
         await guarded.rollback()
     done = len(edits) - len(void)
-    record_property("figure", f"{done} edits of {sum(map(len, COMPARED.values()))} columns, {len(missed)} missed")
+    record_property(
+        "figure", f"{done} edits of {sum(map(len, COMPARED_COLUMNS.values()))} columns, {len(missed)} missed"
+    )
     assert missed == []
     # What needs an empty or a filled column may find none; no column goes without any edit.
     tried = {edit.name.split(" ")[0] for edit in edits if edit.name not in void}
-    assert not WHOLE or {str(column) for columns in COMPARED.values() for column in columns} <= tried
+    assert not WHOLE or {str(column) for columns in COMPARED_COLUMNS.values() for column in columns} <= tried
 
 
 @pytest.mark.usefixtures("busy")
@@ -255,26 +257,26 @@ async def test_an_odd_event_is_a_finding_and_no_failure(module_database: RolledB
     async with module_database.transaction() as connection:
         guarded = await connection.begin_nested()
         await without_guards(connection)
-        await connection.execute(text(f"UPDATE facts SET {change} WHERE kind = 'party.joined'"))  # noqa: S608 - ours
-        assert len([problem async for problem in unlike_facts(connection)]) > 1
+        await connection.execute(text(f"UPDATE events SET {change} WHERE kind = 'party.joined'"))  # noqa: S608 - ours
+        assert len([problem async for problem in unlike_events(connection)]) > 1
         await guarded.rollback()
 
 
 def test_every_kind_of_event_is_replayed() -> None:
-    assert kinds() == {fact.kind for fact in ALL}
+    assert kinds() == {event.kind for event in ALL}
 
 
 def test_few_things_are_not_compared_and_each_has_its_reason() -> None:
     assert {table.name for table in OUTSIDE} == {
-        "chain_heads",
+        "audit_chain_heads",
         "data_keys",
         "disclosures",
-        "facts",
-        "fellow_participants",
-        "fellow_parties",
+        "events",
+        "visible_participants",
+        "visible_parties",
         "idempotency_keys",
-        "readings",
-        "tries",
+        "access_log",
+        "attempt_counters",
     }
     assert {str(column) for column in NOT_COMPARED} == {
         "mandatory_reports.category",
@@ -293,7 +295,7 @@ def test_what_retention_empties_stands_in_no_event() -> None:
         for places in PLACES.values()
         for place in places
         for name in place.empty
-        if not isinstance(place.table.c[name].type, Searched)
+        if not isinstance(place.table.c[name].type, BlindIndex)
     }
     assert {str(column) for column in emptied if not is_private(column)} == set()
 

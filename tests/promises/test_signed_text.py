@@ -9,7 +9,7 @@ from sqlalchemy import text
 from tests.build import Answer, Office, Story
 
 from mediation_api.cli import audit
-from mediation_api.cli.audit import Report
+from mediation_api.cli.audit import AuditReport
 from mediation_api.database.engine import Database
 from mediation_api.domain.texts import text_hash
 from mediation_api.settings import Settings
@@ -55,7 +55,7 @@ EDITS: Final = {
 
 
 async def problems(settings: Settings) -> int:
-    report = Report()
+    report = AuditReport()
     async for _ in audit.verify(settings, None, None, report):
         pass
     return report.problems

@@ -98,7 +98,7 @@ async def city(run: Run, keys: Path, server_url: str, as_owner: Callable[[Settin
         database = Database.of(owner.model_copy(update={"statement_timeout_ms": 0}))
         async with database.transaction() as connection:
             cases = OF_FIRST + OF_SECOND + WITHDRAWALS
-            await fill(connection, cases=cases, of_one=OF_FIRST, facts=False)
+            await fill(connection, cases=cases, of_one=OF_FIRST, events=False)
             await connection.execute(
                 text(
                     "UPDATE parties SET employee_number_index = :hashed "

@@ -1,7 +1,7 @@
-"""The chain of facts in the database: it links as the domain computes, and nothing done behind its back goes unseen.
+"""The chain of events in the database: it links as the domain computes, and nothing done behind its back goes unseen.
 
 Experiment E23 of the threat model: 200 edits, deletions, insertions and reorderings, each made by the owner of the
-tables with the triggers off, on the facts of a real office. The seed is printed; CHAIN_SEED sets another.
+tables with the triggers off, on the events of a real office. The seed is printed; CHAIN_SEED sets another.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ from mediation_api.database import tables as t
 from mediation_api.database.engine import Database
 from mediation_api.domain import audit_chain
 from mediation_api.domain.access import Actor, Role
-from mediation_api.domain.audit_chain import START, Examination, Flaw, Head, Problem, link
+from mediation_api.domain.audit_chain import START, ChainFault, ChainHead, Examination, Flaw, link
 from mediation_api.repository import audit_verification
-from mediation_api.repository.audit_comparison import unlike_facts
-from mediation_api.repository.cases import WRITE_FACTS, said
+from mediation_api.repository.audit_comparison import unlike_events
+from mediation_api.repository.cases import WRITE_EVENTS, event_parameters
 
 SEED: Final = int(os.environ.get("CHAIN_SEED", "20261125"))
 EDITS: Final = 200
@@ -54,7 +54,7 @@ def dice_of(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311 - no secret hangs on it
 
 
-async def examined(connection: AsyncConnection, *exported: Head) -> list[Problem]:
+async def examined(connection: AsyncConnection, *exported: ChainHead) -> list[ChainFault]:
     return [problem async for problem in audit_verification.problems(connection, Examination(iter(exported)))]
 
 
@@ -73,7 +73,7 @@ async def test_what_an_office_does_is_one_whole_chain(module_database: RolledBac
         assert await examined(connection) == []
         heads = [head async for head in audit_verification.heads(connection)]
         assert len(heads) == len({head.stream for head in heads}) > 6
-        assert sum(head.sequence for head in heads) == len((await connection.execute(select(t.facts.c.id))).all())
+        assert sum(head.sequence for head in heads) == len((await connection.execute(select(t.events.c.id))).all())
 
 
 def made_up(hint: object) -> object:
@@ -91,25 +91,25 @@ def made_up(hint: object) -> object:
     return plain[hint]  # type: ignore[index] # a hint is one of these
 
 
-async def test_a_fact_of_every_kind_comes_back_as_it_was_linked(
+async def test_a_event_of_every_kind_comes_back_as_it_was_linked(
     module_office: Office, module_database: RolledBackDatabase
 ) -> None:
     story = await module_office.file()
     await story.try_to_reach(story.complainants[0].party_id)  # or it could not lapse
     by = Actor(Role.INTAKE, 'intake "é" \\ \N{GRINNING FACE}')
     async with module_database.transaction() as connection:
-        for fact in ALL:
-            hints = get_type_hints(fact)
-            values = {each.name: made_up(hints[each.name]) for each in fields(fact)}
+        for event in ALL:
+            hints = get_type_hints(event)
+            values = {each.name: made_up(hints[each.name]) for each in fields(event)}
             if "party_id" in values:
                 values["party_id"] = UUID(story.complainants[0].party_id)
-            of_case = said([fact(**values)], by=by, at=NOON, case_id=UUID(story.case_id))
-            await connection.execute(WRITE_FACTS, of_case)
-            assert await examined(connection) == [], fact.kind
+            of_case = event_parameters([event(**values)], by=by, at=NOON, case_id=UUID(story.case_id))
+            await connection.execute(WRITE_EVENTS, of_case)
+            assert await examined(connection) == [], event.kind
 
 
 def _anything(dice: random.Random, depth: int = 0) -> object:
-    """Some JSON, hostile to whoever writes it in another way than jsonb does. No fractions: facts hold none."""
+    """Some JSON, hostile to whoever writes it in another way than jsonb does. No fractions: events hold none."""
     letters = string.printable + "éß\u2028\u00a0\x7f\x1f\U0001f600\ufffd\u0301"
     words = "".join(dice.choices(letters.replace("\x00", ""), k=dice.randrange(6)))
     plain = [None, True, False, 0, -1, 10**15, dice.randrange(-(10**6), 10**6), words]
@@ -135,12 +135,14 @@ async def test_any_json_is_linked_alike_by_the_database_and_the_domain(
         "by": "intake.1",
     }
     async with module_database.transaction() as connection:
-        await connection.execute(insert(t.facts), [{**row, "id": uuid4(), "data": _anything(dice)} for _ in range(300)])
+        await connection.execute(
+            insert(t.events), [{**row, "id": uuid4(), "data": _anything(dice)} for _ in range(300)]
+        )
         assert await examined(connection) == []
 
 
 async def test_writers_of_one_stream_take_turns(committed_office: Office, committed_database: Database) -> None:
-    """A new code for a complainant takes no lock of the complaint; its facts are in a row all the same."""
+    """A new code for a complainant takes no lock of the complaint; its events are in a row all the same."""
     office = committed_office
     story = await office.file(complainants=[{}, {}, {}])
     await asyncio.gather(
@@ -155,11 +157,11 @@ async def test_writers_of_one_stream_take_turns(committed_office: Office, commit
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE chain_heads SET sequence = sequence - 1",
-        "UPDATE chain_heads SET link = sha256('')",
-        "UPDATE chain_heads SET stream = gen_random_uuid(), sequence = sequence + 1",
-        "DELETE FROM chain_heads",
-        "TRUNCATE chain_heads",
+        "UPDATE audit_chain_heads SET sequence = sequence - 1",
+        "UPDATE audit_chain_heads SET link = sha256('')",
+        "UPDATE audit_chain_heads SET stream = gen_random_uuid(), sequence = sequence + 1",
+        "DELETE FROM audit_chain_heads",
+        "TRUNCATE audit_chain_heads",
     ],
 )
 async def test_a_head_never_moves_back(
@@ -179,7 +181,7 @@ async def test_whoever_names_a_place_in_the_chain_is_given_the_next_one(
     row = {"id": uuid4(), "kind": "made.up", "case_id": UUID(story.case_id), "version": 9, "data": {}, "at": NOON}
     async with module_database.transaction() as connection:
         forged = {"sequence": 1, "link": b"forged", "by_role": "intake", "by": "intake.1"}
-        await connection.execute(insert(t.facts).values(**row, **forged))
+        await connection.execute(insert(t.events).values(**row, **forged))
         assert await examined(connection) == []
 
 
@@ -192,46 +194,48 @@ class Owner:
 
     connection: AsyncConnection
     dice: random.Random
-    facts: Sequence[RowMapping]
+    events: Sequence[RowMapping]
 
     def of_one_stream(self, at_least: int = 1) -> list[RowMapping]:
         streams = defaultdict(list)
-        for fact in self.facts:
-            streams[stream_of(fact)].append(fact)
+        for event in self.events:
+            streams[stream_of(event)].append(event)
         return self.dice.choice([each for each in streams.values() if len(each) >= at_least])
 
-    async def set(self, fact: RowMapping, **values: object) -> None:
-        changed = t.facts.update().where(t.facts.c.id == fact["id"]).values(**values)
+    async def set(self, event: RowMapping, **values: object) -> None:
+        changed = t.events.update().where(t.events.c.id == event["id"]).values(**values)
         assert (await self.connection.execute(changed)).rowcount == 1
 
     async def edits_a_column(self) -> None:
-        fact, other = self.dice.sample(list(self.facts), 2)
-        column = self.dice.choice([c.name for c in t.facts.columns if c.name not in {"sequence", "data"}])
+        event, other = self.dice.sample(list(self.events), 2)
+        column = self.dice.choice([c.name for c in t.events.columns if c.name not in {"sequence", "data"}])
         value = other[column]
         if column in {"report_id", "case_id", "complaint_id", "mediator_id"}:  # to another stream, or to two at once
-            value = self.dice.choice([each[column] for each in self.facts if each[column] not in {None, fact[column]}])
+            value = self.dice.choice(
+                [each[column] for each in self.events if each[column] not in {None, event[column]}]
+            )
         elif column == "at":
-            value = fact["at"] + timedelta(microseconds=self.dice.choice([-1, 1, 10**6, -(10**9)]))
+            value = event["at"] + timedelta(microseconds=self.dice.choice([-1, 1, 10**6, -(10**9)]))
         elif column == "link":
-            value = bytes([fact["link"][0] ^ 1]) + fact["link"][1:]
-        elif column == "party_id" and value == fact["party_id"]:
-            value = None if fact["party_id"] else next(each["party_id"] for each in self.facts if each["party_id"])
+            value = bytes([event["link"][0] ^ 1]) + event["link"][1:]
+        elif column == "party_id" and value == event["party_id"]:
+            value = None if event["party_id"] else next(each["party_id"] for each in self.events if each["party_id"])
         elif column in {"id", "position"}:
             value = uuid4() if column == "id" else 10**9 + self.dice.randrange(10**6)
         elif column == "version":
             # NULL where it belongs to no case, and nowhere else: PostgreSQL refuses the rest itself.
-            fact = self.dice.choice([each for each in self.facts if each["version"]])
-            value = fact["version"] + self.dice.choice([-1, 1, 10])
-        elif column == "by_role" and value == fact["by_role"]:
-            value = "director" if fact["by_role"] != "director" else "intake"
-        elif value == fact[column]:
+            event = self.dice.choice([each for each in self.events if each["version"]])
+            value = event["version"] + self.dice.choice([-1, 1, 10])
+        elif column == "by_role" and value == event["by_role"]:
+            value = "director" if event["by_role"] != "director" else "intake"
+        elif value == event[column]:
             value = f"{value}x"
-        moved = {"version": 1} if column == "case_id" and fact["case_id"] is None else {}  # what has a case has one
-        await self.set(fact, **{column: value}, **moved)
+        moved = {"version": 1} if column == "case_id" and event["case_id"] is None else {}  # what has a case has one
+        await self.set(event, **{column: value}, **moved)
 
     async def edits_the_body(self) -> None:
-        fact = self.dice.choice([each for each in self.facts if each["data"]])
-        body = dict(fact["data"])
+        event = self.dice.choice([each for each in self.events if each["data"]])
+        body = dict(event["data"])
         name = self.dice.choice(sorted(body))
         match self.dice.randrange(4):
             case 0:
@@ -242,35 +246,37 @@ class Owner:
                 body[f"{name}_"] = body.pop(name)
             case _:
                 body[name] = [body[name]] if self.dice.random() < 0.5 else f"{body[name]}."
-        await self.set(fact, data=body)
+        await self.set(event, data=body)
 
     async def deletes_one(self) -> None:
-        await self._delete([self.dice.choice(self.facts)])
+        await self._delete([self.dice.choice(self.events)])
 
     async def cuts_off_a_tail(self) -> None:
-        facts = self.of_one_stream()
-        await self._delete(facts[-self.dice.randint(1, len(facts)) :])
+        events = self.of_one_stream()
+        await self._delete(events[-self.dice.randint(1, len(events)) :])
 
     async def deletes_a_stream_and_its_head(self) -> None:
-        facts = self.of_one_stream()
-        await self._delete(facts)
-        await self.connection.execute(t.chain_heads.delete().where(t.chain_heads.c.stream == stream_of(facts[0])))
+        events = self.of_one_stream()
+        await self._delete(events)
+        await self.connection.execute(
+            t.audit_chain_heads.delete().where(t.audit_chain_heads.c.stream == stream_of(events[0]))
+        )
 
     async def closes_the_gap_behind_a_deleted_one(self) -> None:
-        facts = self.of_one_stream(at_least=3)
-        gone = self.dice.randrange(len(facts) - 1)
-        await self._delete([facts[gone]])
-        for later in facts[gone + 1 :]:
+        events = self.of_one_stream(at_least=3)
+        gone = self.dice.randrange(len(events) - 1)
+        await self._delete([events[gone]])
+        for later in events[gone + 1 :]:
             await self.set(later, sequence=later["sequence"] - 1)
-        head = t.chain_heads.update().where(t.chain_heads.c.stream == stream_of(facts[0]))
-        await self.connection.execute(head.values(sequence=len(facts) - 1))
+        head = t.audit_chain_heads.update().where(t.audit_chain_heads.c.stream == stream_of(events[0]))
+        await self.connection.execute(head.values(sequence=len(events) - 1))
 
     async def takes_a_head_back_with_its_tail(self) -> None:
         """And forgets the link."""
-        facts = self.of_one_stream(at_least=2)
-        await self._delete(facts[-1:])
-        head = t.chain_heads.update().where(t.chain_heads.c.stream == stream_of(facts[0]))
-        await self.connection.execute(head.values(sequence=len(facts) - 1))
+        events = self.of_one_stream(at_least=2)
+        await self._delete(events[-1:])
+        head = t.audit_chain_heads.update().where(t.audit_chain_heads.c.stream == stream_of(events[0]))
+        await self.connection.execute(head.values(sequence=len(events) - 1))
 
     async def swaps_two_in_a_stream(self) -> None:
         one, other = self.dice.sample(self.of_one_stream(at_least=2), 2)
@@ -280,40 +286,40 @@ class Owner:
         await self._swap(one, other, columns)
 
     async def swaps_two_streams(self) -> None:
-        one = self.dice.choice([each for each in self.facts if each["case_id"]])
-        other = self.dice.choice([each for each in self.facts if each["case_id"] not in {None, one["case_id"]}])
+        one = self.dice.choice([each for each in self.events if each["case_id"]])
+        other = self.dice.choice([each for each in self.events if each["case_id"] not in {None, one["case_id"]}])
         await self._swap(one, other, ("case_id", "sequence", "link"))
 
     async def inserts_one(self) -> None:
-        copied = self.dice.choice(self.facts)
-        facts = [each for each in self.facts if stream_of(each) == stream_of(copied)]
-        place = self.dice.choice([len(facts) + 1, self.dice.randint(1, len(facts))])
-        for later in reversed(facts[place - 1 :]):
+        copied = self.dice.choice(self.events)
+        events = [each for each in self.events if stream_of(each) == stream_of(copied)]
+        place = self.dice.choice([len(events) + 1, self.dice.randint(1, len(events))])
+        for later in reversed(events[place - 1 :]):
             await self.set(later, sequence=later["sequence"] + 1)
         row = {**copied, "id": uuid4(), "sequence": place}
         row["position"] = 10**9 + self.dice.randrange(10**6)
-        await self.connection.execute(insert(t.facts).values(**row))
+        await self.connection.execute(insert(t.events).values(**row))
         if self.dice.random() < 0.5:
-            head = t.chain_heads.update().where(t.chain_heads.c.stream == stream_of(copied))
-            await self.connection.execute(head.values(sequence=len(facts) + 1))
+            head = t.audit_chain_heads.update().where(t.audit_chain_heads.c.stream == stream_of(copied))
+            await self.connection.execute(head.values(sequence=len(events) + 1))
 
     async def rewrites(self) -> None:
         """An edit, and every link from there on computed anew: nothing within the database shows it."""
-        facts = self.of_one_stream(at_least=2)
-        edited = self.dice.randrange(len(facts))
-        await self.set(facts[edited], by="somebody.else")
-        stored = (await self.connection.execute(audit_verification._facts_beside_heads())).mappings().all()
-        entries = [audit_verification._entry(row) for row in stored if row["stream"] == stream_of(facts[0])]
-        before = facts[edited - 1]["link"] if edited else START
+        events = self.of_one_stream(at_least=2)
+        edited = self.dice.randrange(len(events))
+        await self.set(events[edited], by="somebody.else")
+        stored = (await self.connection.execute(audit_verification._events_beside_heads())).mappings().all()
+        entries = [audit_verification._entry(row) for row in stored if row["stream"] == stream_of(events[0])]
+        before = events[edited - 1]["link"] if edited else START
         for entry in entries[edited:]:
             assert entry is not None
             before = link(before, entry)
-            await self.connection.execute(t.facts.update().where(t.facts.c.id == entry.id).values(link=before))
-        head = t.chain_heads.update().where(t.chain_heads.c.stream == stream_of(facts[0]))
+            await self.connection.execute(t.events.update().where(t.events.c.id == entry.id).values(link=before))
+        head = t.audit_chain_heads.update().where(t.audit_chain_heads.c.stream == stream_of(events[0]))
         await self.connection.execute(head.values(link=before))
 
-    async def _delete(self, facts: Sequence[RowMapping]) -> None:
-        await self.connection.execute(t.facts.delete().where(t.facts.c.id.in_([fact["id"] for fact in facts])))
+    async def _delete(self, events: Sequence[RowMapping]) -> None:
+        await self.connection.execute(t.events.delete().where(t.events.c.id.in_([event["id"] for event in events])))
 
     async def _swap(self, one: RowMapping, other: RowMapping, columns: Sequence[str]) -> None:
         aside = {"position": -1, "sequence": -1}
@@ -322,8 +328,8 @@ class Owner:
         await self.set(one, **{name: other[name] for name in columns})
 
 
-def stream_of(fact: RowMapping) -> UUID:
-    found: UUID = fact["report_id"] or fact["case_id"] or fact["complaint_id"] or fact["mediator_id"]
+def stream_of(event: RowMapping) -> UUID:
+    found: UUID = event["report_id"] or event["case_id"] or event["complaint_id"] or event["mediator_id"]
     return found
 
 
@@ -345,21 +351,23 @@ DEEDS: Final[Sequence[Callable[[Owner], Awaitable[None]]]] = (
 
 
 async def owner_of(connection: AsyncConnection) -> Owner:
-    """Somebody with all rights to the tables, and the facts as they are before anything is bent."""
-    for table in ("facts", "chain_heads"):
+    """Somebody with all rights to the tables, and the events as they are before anything is bent."""
+    for table in ("events", "audit_chain_heads"):
         await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
-    await connection.execute(text("ALTER TABLE facts DROP CONSTRAINT ck_facts_subject"))
-    await connection.execute(text("ALTER TABLE facts ALTER position SET GENERATED BY DEFAULT"))
-    await connection.execute(text("DROP INDEX uq_facts_place"))
-    facts = (
-        (await connection.execute(select(t.facts).order_by(audit_verification._STREAM, t.facts.c.sequence)))
+    await connection.execute(text("ALTER TABLE events DROP CONSTRAINT ck_events_subject"))
+    await connection.execute(text("ALTER TABLE events ALTER position SET GENERATED BY DEFAULT"))
+    await connection.execute(text("DROP INDEX uq_events_place"))
+    events = (
+        (await connection.execute(select(t.events).order_by(audit_verification._STREAM, t.events.c.sequence)))
         .mappings()
         .all()
     )
-    return Owner(connection, dice_of(SEED), facts)
+    return Owner(connection, dice_of(SEED), events)
 
 
-async def unseen(owner: Owner, deeds: Sequence[Callable[[Owner], Awaitable[None]]], *exported: Head) -> Counter[str]:
+async def unseen(
+    owner: Owner, deeds: Sequence[Callable[[Owner], Awaitable[None]]], *exported: ChainHead
+) -> Counter[str]:
     """Do one deed after the other, each on the whole record, and count those that an examination misses, by name."""
     missed: Counter[str] = Counter()
     for deed in deeds:
@@ -387,8 +395,8 @@ async def test_200_changes_made_by_the_owner_of_the_tables_are_found_every_one(
         monkeypatch.setattr(audit_chain, "fits", lambda _previous, _entry: True)
         blind = await unseen(owner, [Owner.edits_the_body, Owner.swaps_two_streams, Owner.deletes_one] * 10)
     done = Counter(deed.__name__ for deed in deeds)
-    report = {"seed": SEED, "facts": len(owner.facts), "done": done, "missed": missed}
-    record_property("figure", f"{EDITS} changes to {len(owner.facts)} facts, {missed.total()} missed, seed {SEED}")
+    report = {"seed": SEED, "events": len(owner.events), "done": done, "missed": missed}
+    record_property("figure", f"{EDITS} changes to {len(owner.events)} events, {missed.total()} missed, seed {SEED}")
     assert missed == {}, report
     assert (blind["edits_the_body"], blind["swaps_two_streams"]) == (10, 10)
 
@@ -420,7 +428,7 @@ BESIDE: Final = {
     "mandatory_reports": "agency = agency || '.'",
     "disclosures": "body = body || '.'",
 }
-"""What is shown of what happened, and a change of it that no fact tells of."""
+"""What is shown of what happened, and a change of it that no event tells of."""
 
 
 DEEDS_BESIDE: Final = {
@@ -443,8 +451,8 @@ DONE_BESIDE: Final = {
 }
 
 
-async def beside(connection: AsyncConnection) -> list[Problem]:
-    return [problem async for problem in unlike_facts(connection)]
+async def beside(connection: AsyncConnection) -> list[ChainFault]:
+    return [problem async for problem in unlike_events(connection)]
 
 
 async def without_walls(connection: AsyncConnection, table: str) -> None:
@@ -460,7 +468,7 @@ async def without_walls(connection: AsyncConnection, table: str) -> None:
 
 
 @pytest.mark.usefixtures("busy")
-async def test_what_is_shown_beside_the_facts_is_held_against_them(module_database: RolledBackDatabase) -> None:
+async def test_what_is_shown_beside_the_events_is_held_against_them(module_database: RolledBackDatabase) -> None:
     async with module_database.transaction() as connection:
         for table, deeds in DONE_BESIDE.items():
             key = {"disclosures": "sha256", "voided_consents": "consent_id"}.get(table, "id")
@@ -472,7 +480,7 @@ async def test_what_is_shown_beside_the_facts_is_held_against_them(module_databa
                 statement = text(DEEDS_BESIDE[deed].format(table=table, key=key, change=BESIDE[table]))
                 assert (await connection.execute(statement)).rowcount >= 1
                 found = {problem.flaw for problem in await beside(connection)}
-                assert found - {Flaw.UNSEALED} == {Flaw.UNLIKE_FACT}, f"{deed} {table}"
+                assert found - {Flaw.UNSEALED} == {Flaw.UNLIKE_EVENT}, f"{deed} {table}"
                 await whole.rollback()
             await walled.rollback()
 
@@ -499,14 +507,14 @@ async def test_a_hold_or_an_attestation_is_not_made_up_or_taken_back_unseen(
         for change in OF_A_HOLD_AND_THE_LIKE:
             savepoint = await connection.begin_nested()
             assert (await connection.execute(text(f"UPDATE {change}"))).rowcount >= 1, change
-            assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_FACT}, change
+            assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_EVENT}, change
             await savepoint.rollback()
 
 
 OF_A_REPORT: Final = (
     "category = 'adult_abuse'",
     "recipient = 'prosecutor'",
-    "legal_basis = 'sealed.1.ORS 1'",
+    "legal_basis = 'encrypted.1.ORS 1'",
     "disclosed_at = disclosed_at + interval '1 microsecond'",
     "case_id = (SELECT id FROM cases WHERE id <> case_id LIMIT 1)",
     "proposed_by = 'somebody.else'",
@@ -534,15 +542,17 @@ async def test_no_word_of_a_report_is_changed_unseen_and_its_case_is_not_named(
             await savepoint.rollback()
 
 
-async def test_a_case_that_lost_its_facts_and_its_head_still_shows(
+async def test_a_case_that_lost_its_events_and_its_head_still_shows(
     module_office: Office, module_database: RolledBackDatabase
 ) -> None:
     story = await module_office.file()
     async with module_database.transaction() as connection:
         owner = await owner_of(connection)
-        await connection.execute(t.facts.delete().where(t.facts.c.case_id == UUID(story.case_id)))
-        await connection.execute(t.chain_heads.delete().where(t.chain_heads.c.stream == UUID(story.case_id)))
-        assert await examined(owner.connection) == [Problem(Flaw.HEADLESS, UUID(story.case_id), 0)]
+        await connection.execute(t.events.delete().where(t.events.c.case_id == UUID(story.case_id)))
+        await connection.execute(
+            t.audit_chain_heads.delete().where(t.audit_chain_heads.c.stream == UUID(story.case_id))
+        )
+        assert await examined(owner.connection) == [ChainFault(Flaw.HEADLESS, UUID(story.case_id), 0)]
 
 
 @pytest.mark.parametrize("at", ["infinity", "-infinity", "20000-01-01 00:00:00+00", "4000-01-01 00:00:00+00 BC"])
@@ -552,7 +562,7 @@ async def test_what_no_reader_expects_is_a_problem_and_no_crash(
     story = await module_office.file()
     async with module_database.transaction() as connection:
         owner = await owner_of(connection)
-        await connection.execute(text(f"UPDATE facts SET at = '{at}' WHERE case_id = '{story.case_id}'"))  # noqa: S608
+        await connection.execute(text(f"UPDATE events SET at = '{at}' WHERE case_id = '{story.case_id}'"))  # noqa: S608
         problems = await examined(owner.connection)
         assert {problem.flaw for problem in problems} == {Flaw.CHANGED}
 
@@ -567,7 +577,7 @@ async def test_what_no_reader_expects_is_a_problem_and_no_crash(
         "UPDATE parties SET bound_subject = 'somebody-else' WHERE bound_subject IS NOT NULL",
     ],
 )
-async def test_who_was_removed_or_bound_is_held_against_the_facts(
+async def test_who_was_removed_or_bound_is_held_against_the_events(
     module_database: RolledBackDatabase, deed: str
 ) -> None:
     async with module_database.transaction() as connection:
@@ -575,5 +585,5 @@ async def test_who_was_removed_or_bound_is_held_against_the_facts(
         bent = await connection.begin_nested()
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
         assert (await connection.execute(text(deed))).rowcount >= 1
-        assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_FACT}
+        assert {problem.flaw for problem in await beside(connection)} == {Flaw.UNLIKE_EVENT}
         await bent.rollback()

@@ -76,46 +76,46 @@ def withdrawing(story: Story, who: Caller) -> Request:
 
 
 async def timeline(story: Story) -> list[dict[str, object]]:
-    """All facts of the case, in the order in which they were written."""
-    facts: list[dict[str, object]] = []
+    """All events of the case, in the order in which they were written."""
+    events: list[dict[str, object]] = []
     cursor = ""
     while True:
         page = await story.office.coordinator.get(f"{story.path}/timeline?limit=100{cursor}")
         items = page["items"]
         assert isinstance(items, list)
-        facts += items
+        events += items
         if page["next_cursor"] is None:
-            return facts
+            return events
         cursor = f"&cursor={page['next_cursor']}"
 
 
-def field(fact: dict[str, object], name: str) -> object:
-    data = fact["data"]
+def field(event: dict[str, object], name: str) -> object:
+    data = event["data"]
     assert isinstance(data, dict)
     return data[name]
 
 
 async def require_one_history(story: Story, *left: Caller) -> str:
-    """The state, once the facts read as if each request had come alone.
+    """The state, once the events read as if each request had come alone.
 
     Each move starts where the one before it ended, nothing follows the close, nobody sits in a session that started
     after they had left, and those whose withdrawal was acknowledged have `left`, whatever came at the same time.
     """
     case = await story.case()
     state, gone, closed = "screening", set(), False
-    for fact in await timeline(story):
+    for event in await timeline(story):
         # A complaint may still be added to once its case has closed.
-        assert not closed or fact["kind"] == "party.added", f"{fact['kind']} after the close"
-        if fact["kind"] == "case.moved":
-            assert field(fact, "source") == state, "a move from where the case was not"
-            state = str(field(fact, "target"))
-        elif fact["kind"] == "party.withdrew":
-            gone.add(field(fact, "party_id"))
-        elif fact["kind"] == "session.started":
-            present = field(fact, "present")
+        assert not closed or event["kind"] == "party.added", f"{event['kind']} after the close"
+        if event["kind"] == "case.state_changed":
+            assert field(event, "source") == state, "a move from where the case was not"
+            state = str(field(event, "target"))
+        elif event["kind"] == "party.withdrew":
+            gone.add(field(event, "party_id"))
+        elif event["kind"] == "session.started":
+            present = field(event, "present")
             assert isinstance(present, list)
             assert gone.isdisjoint(seat["id"] for seat in present), "somebody who had left was counted as present"
-        closed = fact["kind"] == "case.closed"
+        closed = event["kind"] == "case.closed"
     assert case["state"] == state
     withdrawals = await story.office.coordinator.get(f"{story.path}/withdrawals")
     assert {w["party_id"] for w in withdrawals["items"]} == gone  # type: ignore[attr-defined]
@@ -264,7 +264,7 @@ async def test_the_last_two_answers_make_a_case_ready_once(office: Office, start
         answers = [posting(officer, f"{story.path}/consents", agreed) for officer in story.officers]
         assert [a.status_code for a in await starter.race(*answers)] == [201, 201]
         assert await require_one_history(story) == "ready"
-        moves = [field(f, "event") for f in await timeline(story) if f["kind"] == "case.moved"]
+        moves = [field(f, "trigger") for f in await timeline(story) if f["kind"] == "case.state_changed"]
         assert moves == ["found_eligible", "complainants_answered", "officers_answered"]
 
 

@@ -19,14 +19,14 @@ from typer.testing import CliRunner, Result
 
 from mediation_api.cli.main import app
 from mediation_api.database import tables as t
-from mediation_api.database.data_keys import opened_columns
-from mediation_api.database.encryption import Sealed
+from mediation_api.database.data_keys import decrypted_columns
+from mediation_api.database.encryption import Encrypted
 from mediation_api.database.engine import Database, Pool, create_engine
-from mediation_api.domain.audit_chain import Examination, Flaw, Problem
+from mediation_api.domain.audit_chain import ChainFault, Examination, Flaw
 from mediation_api.domain.retention import DEFAULT_DAYS, EMPTIED, Periods, page
 from mediation_api.domain.values import DataKind
 from mediation_api.repository import audit_verification
-from mediation_api.repository.audit_comparison import unlike_facts
+from mediation_api.repository.audit_comparison import unlike_events
 from mediation_api.repository.retention import PLACES, _purge_if_due, purge_due
 from mediation_api.settings import Settings
 
@@ -62,10 +62,10 @@ async def emptied(engine: AsyncEngine, at: datetime) -> Counter[DataKind]:
     return await purge_due(engine, Periods(DEFAULT_DAYS), at)
 
 
-async def problems(engine: AsyncEngine) -> list[Problem]:
+async def problems(engine: AsyncEngine) -> list[ChainFault]:
     async with engine.connect() as connection:
         found = [problem async for problem in audit_verification.problems(connection, Examination(iter(())))]
-        return found + [problem async for problem in unlike_facts(connection)]
+        return found + [problem async for problem in unlike_events(connection)]
 
 
 async def tell(office: Office) -> Story:
@@ -137,14 +137,14 @@ async def everything(engine: AsyncEngine) -> str:
             if not table.name.startswith("fellow_"):
                 rows += [
                     f"{table.name} {dict(row)}"
-                    for row in (await connection.execute(select(*opened_columns(table)))).mappings()
+                    for row in (await connection.execute(select(*decrypted_columns(table)))).mappings()
                 ]
     return "\n".join(rows)
 
 
 def tombstones(timeline: Answer) -> list[Answer]:
     items: list[Answer] = timeline["items"]  # type: ignore[assignment]
-    return [fact["data"] for fact in items if fact["kind"] == "data.purged"]  # type: ignore[misc]
+    return [event["data"] for event in items if event["kind"] == "data.purged"]  # type: ignore[misc]
 
 
 # ── terms ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,8 +208,8 @@ async def test_at_the_end_nothing_that_tells_of_anybody_is_left_and_the_record_i
     story, office = told, told.office
     before = await everything(engine)
     assert [word for word in (*WORDS, *TOLD, "Terms-t") if word not in before] == []
-    facts = len(tombstones(await office.auditor.get(f"{story.path}/timeline?limit=100")))
-    assert facts == 0
+    events = len(tombstones(await office.auditor.get(f"{story.path}/timeline?limit=100")))
+    assert events == 0
     done = await emptied(engine, office.clock.now + YEARS)
     assert done.keys() == set(EMPTIED)
     after = await everything(engine)
@@ -296,13 +296,13 @@ KEPT_TEXTS: Final = {
     "mediators.email": "the same",
     "mediators.phone": "the same",
     "mediators.employee_number": "the same",
-    "fellow_parties.name": "a parent, without rows",
+    "visible_parties.name": "a parent, without rows",
 }
 
 
 def test_every_column_for_what_people_write_is_emptied_or_argued() -> None:
     columns = [column for table in t.metadata.sorted_tables for column in table.c]
-    texts = {f"{c.table.name}.{c.name}" for c in columns if isinstance(c.type, Text | Sealed)}
+    texts = {f"{c.table.name}.{c.name}" for c in columns if isinstance(c.type, Text | Encrypted)}
     places = {f"{p.table.name}.{name}" for each in PLACES.values() for p in each for name in p.empty}
     assert texts - KEPT_TEXTS.keys() <= places
     assert KEPT_TEXTS.keys() <= texts
@@ -316,18 +316,18 @@ def test_every_column_for_what_people_write_is_emptied_or_argued() -> None:
     "deed",
     [
         "UPDATE agreements SET text = NULL, purged_at = now() WHERE kind = 'resolution' AND superseded_at IS NULL",
-        "UPDATE agreements SET text = 'sealed.1.' WHERE kind = 'resolution' AND superseded_at IS NULL",
+        "UPDATE agreements SET text = 'encrypted.1.' WHERE kind = 'resolution' AND superseded_at IS NULL",
     ],
 )
-async def test_a_text_that_is_gone_without_a_fact_is_found(deed: str, engine: AsyncEngine, owner: AsyncEngine) -> None:
+async def test_a_text_that_is_gone_without_a_event_is_found(deed: str, engine: AsyncEngine, owner: AsyncEngine) -> None:
     async with owner.begin() as connection:
         await connection.execute(text("ALTER TABLE agreements DISABLE TRIGGER USER"))
         await connection.execute(text("ALTER TABLE agreements NO FORCE ROW LEVEL SECURITY"))
         assert (await connection.execute(text(deed))).rowcount == 1
-    assert Flaw.UNLIKE_FACT in {problem.flaw for problem in await problems(engine)}
+    assert Flaw.UNLIKE_EVENT in {problem.flaw for problem in await problems(engine)}
 
 
-async def test_the_hash_of_a_text_that_is_gone_is_held_against_its_fact(
+async def test_the_hash_of_a_text_that_is_gone_is_held_against_its_event(
     told: Story, engine: AsyncEngine, owner: AsyncEngine
 ) -> None:
     office = told.office
@@ -339,7 +339,7 @@ async def test_the_hash_of_a_text_that_is_gone_is_held_against_its_fact(
         await connection.execute(text("ALTER TABLE agreements NO FORCE ROW LEVEL SECURITY"))
         changed = "UPDATE agreements SET sha256 = repeat('0', 64) WHERE kind = 'resolution' AND superseded_at IS NULL"
         assert (await connection.execute(text(changed))).rowcount == 1
-    assert Flaw.UNLIKE_FACT in [problem.flaw for problem in await problems(engine)]
+    assert Flaw.UNLIKE_EVENT in [problem.flaw for problem in await problems(engine)]
 
 
 @pytest.mark.parametrize(

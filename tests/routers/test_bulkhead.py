@@ -104,7 +104,7 @@ async def test_one_caller_holds_a_share_and_others_are_answered(small: Settings,
         assert officer.identity is not None
         role, subject, number, _ = officer.identity
         actor = Actor(role, subject, employee_number=number)
-        async with served.database.shown_to(actor, caller=f"{role}:{subject}"):
+        async with served.database.as_party(actor, caller=f"{role}:{subject}"):
             refused = await officer.send("GET", story.path)
             assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
             assert int(refused.headers["Retry-After"]) > 0
@@ -118,7 +118,7 @@ async def test_without_a_share_one_caller_holds_them_all(small: Settings, keys: 
         actor = Actor(Role.OFFICER, "of many cases", employee_number="x")
         async with AsyncExitStack() as held:
             for _ in range(2):
-                await held.enter_async_context(served.database.shown_to(actor, caller="officer:of many cases"))
+                await held.enter_async_context(served.database.as_party(actor, caller="officer:of many cases"))
             assert (await served.story.complainants[0].send("GET", served.story.path)).status_code == 503
 
 
@@ -189,7 +189,7 @@ async def test_what_a_party_reads_costs_three_round_trips_more_than_what_staff_r
         await story.officers[0].get(story.path)
 
     assert len(sent) == 4
-    assert (sent[0], sent[1], sent[-1]) == ("BEGIN", "SELECT enter_wall", "COMMIT")
+    assert (sent[0], sent[1], sent[-1]) == ("BEGIN", "SELECT assume_party", "COMMIT")
 
 
 async def test_a_command_of_a_party_is_answered_through_the_wall(served: Served) -> None:
@@ -202,7 +202,7 @@ async def test_a_command_of_a_party_is_answered_through_the_wall(served: Served)
         withdrawing = [each.split()[0] for each in sent[-2:]]
 
     # Its own row; then it keeps the answer for a retry.
-    assert answered == ["SELECT consents.id", "SELECT keep_answer", "COMMIT"]
+    assert answered == ["SELECT consents.id", "SELECT store_response", "COMMIT"]
     # Whoever withdraws is answered with what they said, and nothing is read.
     assert withdrawing == ["WITH", "COMMIT"]
 
@@ -240,8 +240,8 @@ async def test_an_answer_and_a_withdrawal_take_eight_round_trips_at_most_and_a_s
 
 
 def _after_the_wall(sent: list[str]) -> list[str]:
-    """What is sent after `enter_wall`, each with its first words; before it, all that is written."""
-    wall = sent.index("SELECT enter_wall")
+    """What is sent after `assume_party`, each with its first words; before it, all that is written."""
+    wall = sent.index("SELECT assume_party")
     assert sent[wall - 1].startswith("WITH change_0"), "all that is written, in one statement"
     return [" ".join(each.split()[: 2 if each.startswith("SELECT") else 1]).rstrip(",") for each in sent[wall + 1 :]]
 
@@ -270,8 +270,8 @@ async def test_whatever_a_party_reads_is_read_through_the_wall(served: Served, r
         for operation, path in reads.items():
             sent.clear()
             await who.get(path.format(**ids))
-            assert sent[:2] == ["BEGIN", "SELECT enter_wall"], operation
+            assert sent[:2] == ["BEGIN", "SELECT assume_party"], operation
             stepped_back = [n for n, each in enumerate(sent) if each.startswith("SELECT set_config")]
             # Only to find out how far readings may be shown; and nothing else is read until it is within again.
-            assert len(stepped_back) == (operation == "listReadings"), operation
-            assert [sent[n + 1] for n in stepped_back] == ["SELECT open_readings"] * len(stepped_back)
+            assert len(stepped_back) == (operation == "listAccessLog"), operation
+            assert [sent[n + 1] for n in stepped_back] == ["SELECT reveal_access_log"] * len(stepped_back)

@@ -38,7 +38,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from tests.build import Office
 
 from mediation_api.domain.access import ACCESS, Role
-from mediation_api.http.fields import Day, Flag, In, Instant, Int32, Line, Out, Paragraphs, Uuid, Whole
+from mediation_api.http.fields import Day, Flag, In, Instant, Int32, Line, Out, Paragraphs, Uuid, WholeNumber
 from mediation_api.http.middleware import StrictRoute, install
 from mediation_api.http.problems import HTTP, ProblemResponse
 from mediation_api.texts.loader import load_texts
@@ -587,12 +587,12 @@ class Inner(In):
 
 class Circle(In):
     kind: Literal["circle"]
-    radius: Annotated[int, Whole(1, 9)]
+    radius: Annotated[int, WholeNumber(1, 9)]
 
 
 class Square(In):
     kind: Literal["square"]
-    side: Annotated[int, Whole(1, 9)]
+    side: Annotated[int, WholeNumber(1, 9)]
 
 
 class Body(In):
@@ -617,7 +617,7 @@ def guarded_app(body: type[BaseModel] = Body, route_class: type[StrictRoute] | N
     app = FastAPI()
     router = APIRouter(route_class=route_class) if route_class else APIRouter()
 
-    async def write(number: Annotated[int, Whole(0, 9)], body: BaseModel) -> Echo:
+    async def write(number: Annotated[int, WholeNumber(0, 9)], body: BaseModel) -> Echo:
         store(number, body)
         return Echo(name=str(getattr(body, "name", "")))
 
@@ -627,7 +627,7 @@ def guarded_app(body: type[BaseModel] = Body, route_class: type[StrictRoute] | N
     @router.get("/things")
     async def search(
         q: Annotated[Line | None, Query()] = None,
-        limit: Annotated[int, Whole(1, 100)] = 25,
+        limit: Annotated[int, WholeNumber(1, 100)] = 25,
         since: Annotated[Instant | None, Query()] = None,
         who: Annotated[Uuid | None, Query()] = None,
         open_only: Flag = False,  # noqa: FBT002 - a query parameter

@@ -12,7 +12,7 @@ from tests.scenarios.test_access_log import REPORT, entries, seen
 
 from mediation_api.domain.access import Role
 
-PATH = "/v1/unusual-readings"
+PATH = "/v1/access-anomalies"
 
 
 async def found(who: Caller, query: str = "") -> list[Answer]:
@@ -114,7 +114,7 @@ async def test_many_in_a_day_is_told_of_the_day_and_a_page_of_a_list_counts_for_
     office: Office, app: FastAPI
 ) -> None:
     service = app.state.service
-    few = replace(service.policy, readings=replace(service.policy.readings, complaints_a_day=2))
+    few = replace(service.policy, anomalies=replace(service.policy.anomalies, complaints_a_day=2))
     app.state.service = replace(service, policy=few)
     stories = [await office.file() for _ in range(3)]
     for story in stories[:2]:
@@ -149,9 +149,9 @@ async def test_that_the_report_was_seen_is_written_down_with_the_complaints_on_t
     before = len(await entries(database))
     await found(office.auditor)
     (entry,) = await entries(database, after=before)
-    assert (entry["operation"], entry["by"], entry["purpose"]) == ("list_unusual_readings", "auditor.1", "audit")
+    assert (entry["operation"], entry["by"], entry["purpose"]) == ("list_access_anomalies", "auditor.1", "audit")
     assert [str(each) for each in entry["listed"]] == [story.complaint_id]  # type: ignore[attr-defined]
-    assert (await seen(office.director, story))[1]["operation"] == "list_unusual_readings"
+    assert (await seen(office.director, story))[1]["operation"] == "list_access_anomalies"
     assert {entry["opened"] for entry in await seen(story.complainants[0], story)} <= {"case", "complaint", "party"}
 
 

@@ -20,7 +20,7 @@ from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike, 
 from mediation_api.database import tables as t
 from mediation_api.database.engine import Pool, create_engine
 from mediation_api.domain.access import ACCESS, Role
-from mediation_api.domain.access_log import OPENS, USUAL, Opened
+from mediation_api.domain.access_log import DEFAULT_PURPOSE, LOGGED_OPERATIONS, LoggedObject
 from mediation_api.http import dependencies
 from mediation_api.settings import Settings
 
@@ -31,7 +31,7 @@ NOT_ABOUT_A_CASE: Final = {
     "list_disclosures",
     "list_mediators",
     "list_mandatory_report_counts",  # of years, in numbers that tell of no case
-    "list_report_readings",  # who opened a report, and nothing of the report
+    "list_report_access",  # who opened a report, and nothing of the report
     "live",
     "ready",
     "version",
@@ -54,7 +54,7 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
     agreement = f"/v1/agreements/{story.agreement['id']}"
     parts = (
         *("timeline", "readiness", "screenings", "approvals", "pauses", "guardian_consents", "consents", "withdrawals"),
-        *("attendees", "readings"),
+        *("attendees", "access_log"),
     )
     return {
         "get_complaint": complaint,
@@ -79,14 +79,14 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
         "list_complaints": f"/v1/complaints?reference={story.reference}",
         "list_sessions": f"/v1/sessions?case_id={story.case_id}",
         "list_assignments": f"/v1/assignments?case_id={story.case_id}",
-        "list_unusual_readings": "/v1/unusual-readings?rule=purpose_unfit",
+        "list_access_anomalies": "/v1/access-anomalies?rule=purpose_unfit",
     }
 
 
 async def entries(database: RolledBackDatabase, *, after: int = 0) -> list[dict[str, object]]:
     """What was written down after the first so many."""
     async with database.reading() as connection:
-        rows = await connection.execute(select(t.readings).order_by(t.readings.c.position).offset(after))
+        rows = await connection.execute(select(t.access_log).order_by(t.access_log.c.position).offset(after))
         return [dict(row) for row in rows.mappings()]
 
 
@@ -129,7 +129,7 @@ def reader(role: Role, office: Office, story: Story) -> Caller:
 
 def test_every_read_is_either_written_down_or_not_about_a_case() -> None:
     reads = {name for name in ACCESS if name.startswith(("list_", "get_", "verify_"))}
-    assert reads | {"live", "ready", "version"} == {*OPENS, *NOT_ABOUT_A_CASE}
+    assert reads | {"live", "ready", "version"} == {*LOGGED_OPERATIONS, *NOT_ABOUT_A_CASE}
 
 
 def test_the_routes_write_down_what_the_table_says(app: FastAPI) -> None:
@@ -137,24 +137,24 @@ def test_the_routes_write_down_what_the_table_says(app: FastAPI) -> None:
     for context in iter_route_contexts(app.routes):
         route = context.original_route
         if isinstance(route, APIRoute) and any(
-            each.call is dependencies.opening for each in route.dependant.dependencies
+            each.call is dependencies.logged_scope for each in route.dependant.dependencies
         ):
             asking.add(route.endpoint.__name__)
             assert context.methods == {"GET"}
-    assert asking == set(OPENS)
+    assert asking == set(LOGGED_OPERATIONS)
     assert {name for name, method, _ in operations(app) if method == "GET"} >= asking
 
 
 def test_everybody_but_parties_and_the_public_has_an_everyday_purpose() -> None:
-    assert set(USUAL) == set(Role) - {Role.PUBLIC, Role.COMPLAINANT, Role.OFFICER}
+    assert set(DEFAULT_PURPOSE) == set(Role) - {Role.PUBLIC, Role.COMPLAINANT, Role.OFFICER}
 
 
-@pytest.mark.parametrize("role", sorted(USUAL.keys() - {Role.INTEGRATION}))
+@pytest.mark.parametrize("role", sorted(DEFAULT_PURPOSE.keys() - {Role.INTEGRATION}))
 async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
     role: Role, office: Office, database: RolledBackDatabase, told: Told
 ) -> None:
     story, found_at = told
-    assert found_at.keys() == OPENS.keys()
+    assert found_at.keys() == LOGGED_OPERATIONS.keys()
     who = reader(role, office, story)
     before = len(await entries(database))
     for operation, path in found_at.items():
@@ -166,20 +166,20 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
         assert len(written) == 1, operation
         entry = written[0]
         assert (entry["operation"], entry["by_role"], entry["at"]) == (operation, role, office.clock.now)
-        assert entry["purpose"] == USUAL[role]
+        assert entry["purpose"] == DEFAULT_PURPOSE[role]
         named = {name: str(entry[name]) for name in SUBJECTS if entry[name]}
-        match OPENS[operation]:
-            case Opened.CASE:
+        match LOGGED_OPERATIONS[operation]:
+            case LoggedObject.CASE:
                 assert named == {"complaint_id": story.complaint_id, "case_id": story.case_id}
-            case Opened.COMPLAINT:
+            case LoggedObject.COMPLAINT:
                 assert named == {"complaint_id": story.complaint_id}
-            case Opened.PARTY:
+            case LoggedObject.PARTY:
                 assert named == {"complaint_id": story.complaint_id, "party_id": story.officers[0].party_id}
-            case Opened.REPORT:
+            case LoggedObject.REPORT:
                 assert named == {"report_id": found_at["get_mandatory_report"].rpartition("/")[2]}
-            case Opened.LIST:
+            case LoggedObject.LIST:
                 assert len(answer["items"]) == 1  # type: ignore[arg-type]
-                of_complaints = operation in {"list_complaints", "list_unusual_readings"}
+                of_complaints = operation in {"list_complaints", "list_access_anomalies"}
                 assert [str(each) for each in entry["listed"]] == [  # type: ignore[attr-defined]
                     story.complaint_id if of_complaints else story.case_id
                 ]
@@ -214,12 +214,12 @@ async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_writte
             path = path.replace(id_, nothing)  # noqa: PLW2901 - the same path, of nothing
         response = await office.director.send("GET", path.replace(str(story.agreement["id"]), nothing))
         assert response.status_code in {200, 404}, operation
-        if OPENS[operation] is not Opened.LIST:
+        if LOGGED_OPERATIONS[operation] is not LoggedObject.LIST:
             assert (await stranger.send("GET", found_at[operation])).status_code in {403, 404}, operation
     written = await entries(database, after=before)
     assert {str(each["operation"]) for each in written} <= {
         "list_complaints",
-        "list_unusual_readings",
+        "list_access_anomalies",
         "get_assignment",
         "list_assignments",
         "get_mandatory_report",
@@ -266,7 +266,7 @@ async def test_a_read_that_cannot_be_written_down_shows_nothing(
     story, found_at = await tell(office)
     owner = create_engine(as_owner(committed))
     async with owner.begin() as connection:
-        await connection.execute(text("ALTER TABLE readings ADD CONSTRAINT full_disk CHECK (false) NOT VALID"))
+        await connection.execute(text("ALTER TABLE access_log ADD CONSTRAINT full_disk CHECK (false) NOT VALID"))
     await owner.dispose()
     for path in found_at.values():
         answer = await office.director.send("GET", path)
@@ -291,12 +291,12 @@ async def test_reading_and_writing_down_is_one_statement(
         for operation, path in found_at.items():
             statements.clear()
             await office.director.get(path)
-            two = {"get_timeline", "list_readings", "list_agreements"}  # whether there is such a case, and the rows
-            if operation == "list_unusual_readings":  # the rules look at what the first one gathers
-                assert [("INSERT INTO readings" in each) for each in statements] == [False, True]
+            two = {"get_timeline", "list_access_log", "list_agreements"}  # whether there is such a case, and the rows
+            if operation == "list_access_anomalies":  # the rules look at what the first one gathers
+                assert [("INSERT INTO access_log" in each) for each in statements] == [False, True]
                 continue
             assert len(statements) == (2 if operation in two else 1), operation
-            assert "INSERT INTO readings" in statements[0], operation
+            assert "INSERT INTO access_log" in statements[0], operation
     finally:
         event.remove(engine, "before_cursor_execute", note)
 
@@ -306,14 +306,14 @@ async def test_a_reading_is_committed_although_a_read_opens_no_transaction(commi
     await committed_office.director.get(story.path)
     await committed_office.coordinator.get("/v1/cases")
     shown = await seen(committed_office.auditor, story)
-    assert [entry["operation"] for entry in shown] == ["list_readings", "list_cases", "get_case", "list_parties"]
+    assert [entry["operation"] for entry in shown] == ["list_access_log", "list_cases", "get_case", "list_parties"]
 
 
 # ── what is shown of it ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def seen(who: Caller, story: Story) -> list[Answer]:
-    listed = await who.get(f"{story.path}/readings?limit=100")
+    listed = await who.get(f"{story.path}/access-log?limit=100")
     items: list[Answer] = listed["items"]  # type: ignore[assignment]
     return items
 
@@ -328,7 +328,7 @@ async def test_the_office_sees_who_opened_what_for_what_newest_first(office: Off
     await (await office.file()).case()
     shown = await seen(office.director, story)
     assert [(entry["operation"], entry["opened"], entry["by"], entry["party_id"]) for entry in shown] == [
-        ("list_readings", "case", "director.1", None),
+        ("list_access_log", "case", "director.1", None),
         ("list_complaints", "list", "coordinator.1", None),
         ("list_cases", "list", "coordinator.1", None),
         ("get_party", "party", "intake.1", party_id),

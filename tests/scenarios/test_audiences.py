@@ -62,8 +62,8 @@ FIELDS = {
     "readiness all": "audience scheduling starting closing",
     "readiness all scheduling": "open missing",
     "readiness own": "audience missing",
-    "fact office": "audience id at kind party_id by_role by data",
-    "fact participant": "audience id at kind party_id",
+    "event office": "audience id at kind party_id by_role by data",
+    "event participant": "audience id at kind party_id",
     "party": "id complaint_id side name employee_number unit phone email postal_address safe_contact language "
     "interpreter_language accommodations minor guardian added_at identity_bound removed_at removal_reason",
     "party guardian": "name relation phone email",
@@ -142,10 +142,10 @@ async def test_every_audience_gets_exactly_its_fields(office: Office) -> None:
         hold("session party" if party else "session office", shown)
         assert (await who.get(f"/v1/sessions?case_id={story.case_id}"))["items"] == [shown]
         hold("readiness own" if party else "readiness all", await who.get(f"{story.path}/readiness"))
-        facts: list[Answer] = (await who.get(f"{story.path}/timeline?limit=100"))["items"]  # type: ignore[assignment]
-        for fact in facts:
-            hold("fact office" if staff else "fact participant", fact)
-            assert staff or fact["party_id"] in {None, who.party_id}
+        events: list[Answer] = (await who.get(f"{story.path}/timeline?limit=100"))["items"]  # type: ignore[assignment]
+        for event in events:
+            hold("event office" if staff else "event participant", event)
+            assert staff or event["party_id"] in {None, who.party_id}
         if name not in {"intake", "auditor"}:
             text = await who.get(agreement)
             hold("agreement party" if party else "agreement office", text)

@@ -37,7 +37,7 @@ async def complaint(story: Story) -> Answer:
 async def kinds(who: Caller, story: Story) -> list[str]:
     """What the timeline shows to somebody."""
     listed = await who.get(f"{story.path}/timeline?limit=100")
-    return [fact["kind"] for fact in listed["items"]]  # type: ignore[attr-defined]
+    return [event["kind"] for event in listed["items"]]  # type: ignore[attr-defined]
 
 
 async def everything(story: Story) -> str:
@@ -473,9 +473,9 @@ async def test_21_of_a_session_that_the_mediator_ended_only_a_code_is_stored(off
     ended = await story.session("end")
     assert (ended["state"], ended["end_reason"]) == ("ended", "ended_by_mediator")
     timeline = await office.auditor.get(f"{story.path}/timeline?limit=100")
-    facts = {f["kind"]: f["data"] for f in timeline["items"]}  # type: ignore[attr-defined]
-    assert facts["session.ended"] == {"session_id": story.session_id, "reason": "ended_by_mediator"}
-    assert facts["case.closed"] == {"outcome": "ended", "agreement_reached": None, "lapse_reason": None}
+    events = {f["kind"]: f["data"] for f in timeline["items"]}  # type: ignore[attr-defined]
+    assert events["session.ended"] == {"session_id": story.session_id, "reason": "ended_by_mediator"}
+    assert events["case.closed"] == {"outcome": "ended", "agreement_reached": None, "lapse_reason": None}
 
 
 async def test_22_what_is_reported_elsewhere_leaves_nothing_in_the_case(in_session: Begun) -> None:

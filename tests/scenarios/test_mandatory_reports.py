@@ -227,7 +227,7 @@ async def test_every_other_role_is_refused_alike_whether_there_is_one_or_not(
     who = {Role.COMPLAINANT: story.complainants[0], Role.OFFICER: story.officers[0]}.get(role) or office.caller(role)
     for method, address in (
         ("GET", path),
-        ("GET", f"{path}/readings"),
+        ("GET", f"{path}/access-log"),
         ("POST", f"{path}/file"),
         ("POST", f"{path}/drop"),
         ("GET", f"{story.path}/mandatory-reports"),
@@ -244,24 +244,24 @@ async def test_who_opened_a_report_is_shown_to_the_director_with_the_report_and_
 ) -> None:
     story = concluded()
     path = await proposed(mediator_of(story), story)
-    before = await office.auditor.get(f"{story.path}/readings?limit=100")
+    before = await office.auditor.get(f"{story.path}/access-log?limit=100")
     await office.director.get(path)
     await mediator_of(story).get(f"{story.path}/mandatory-reports")
-    shown: list[Answer] = (await office.director.get(f"{path}/readings"))["items"]  # type: ignore[assignment]
+    shown: list[Answer] = (await office.director.get(f"{path}/access-log"))["items"]  # type: ignore[assignment]
     for each in shown:
         hold("report reading", each)
     assert [(each["operation"], each["by_role"]) for each in shown] == [
         ("list_mandatory_reports", "mediator"),
         ("get_mandatory_report", "director"),
     ]
-    first = await office.director.get(f"{path}/readings?limit=1")
-    last = await office.director.get(f"{path}/readings?limit=1&cursor={first['next_cursor']}")
+    first = await office.director.get(f"{path}/access-log?limit=1")
+    last = await office.director.get(f"{path}/access-log?limit=1&cursor={first['next_cursor']}")
     assert [*first["items"], *last["items"]] == shown  # type: ignore[misc]
     assert last["next_cursor"] is None
-    await mediator_of(story).send("GET", f"{path}/readings")
-    after = await office.auditor.get(f"{story.path}/readings?limit=100")
+    await mediator_of(story).send("GET", f"{path}/access-log")
+    after = await office.auditor.get(f"{story.path}/access-log?limit=100")
     assert after["items"][1:] == before["items"]  # type: ignore[index] # the first is this very reading
-    await office.director.get(f"/v1/mandatory-reports/{NOBODY}/readings", 404)
+    await office.director.get(f"/v1/mandatory-reports/{NOBODY}/access-log", 404)
 
 
 # ── and to everybody else nothing has happened ─────────────────────────────────────────────────────────────────────
@@ -281,7 +281,7 @@ async def a_report(story: Story) -> None:
     await story.office.director.get(f"{story.path}/mandatory-reports")
     await story.office.director.post(f"{path}/file", None, 200)
     await mediator_of(story).get(path)
-    await story.office.director.get(f"{path}/readings")
+    await story.office.director.get(f"{path}/access-log")
 
 
 WORLDS: Final = Worlds({"nothing": nothing, "a report": a_report})
@@ -293,7 +293,7 @@ async def look_at_all(observer: Observer) -> None:
     parts = ("readiness", "consents", "withdrawals", "agreements", "screenings", "pauses", "attendees")
     for path in (
         story.path,
-        *(f"{story.path}/{part}" for part in (*parts, "timeline?limit=100", "readings?limit=100")),
+        *(f"{story.path}/{part}" for part in (*parts, "timeline?limit=100", "access-log?limit=100")),
         *(complaint, f"{complaint}/parties", "/v1/complaints", "/v1/cases", "/v1/sessions", "/v1/assignments"),
         *(f"/v1/sessions/{story.session_id}", f"/v1/agreements/{story.agreement['id']}"),
         f"/v1/agreements/{story.agreement['id']}/verification",
@@ -344,27 +344,27 @@ async def test_a_case_is_not_touched_by_its_reports(database: RolledBackDatabase
     await a_report(story)
     assert await rows() == before
     async with database.reading() as connection:
-        facts = (await connection.execute(select(t.facts).where(t.facts.c.report_id.is_not(None)))).mappings().all()
-    assert [fact["kind"] for fact in facts] == ["mandatory_report.proposed", "mandatory_report.filed"]
-    assert facts[0]["data"].keys() == {"report_id", "case_id", "sha256"}
-    assert "Agency-told" not in str(facts)
-    assert {fact["sequence"] for fact in facts} == {1, 2}
+        events = (await connection.execute(select(t.events).where(t.events.c.report_id.is_not(None)))).mappings().all()
+    assert [event["kind"] for event in events] == ["mandatory_report.proposed", "mandatory_report.filed"]
+    assert events[0]["data"].keys() == {"report_id", "case_id", "sha256"}
+    assert "Agency-told" not in str(events)
+    assert {event["sequence"] for event in events} == {1, 2}
 
 
-OF_REPORTS: Final = {"mandatory_reports", "facts", "chain_heads", "readings", "idempotency_keys"}
+OF_REPORTS: Final = {"mandatory_reports", "events", "audit_chain_heads", "access_log", "idempotency_keys"}
 
 
-async def test_the_facts_and_readings_of_a_case_are_those_it_had(
+async def test_the_events_and_readings_of_a_case_are_those_it_had(
     database: RolledBackDatabase, concluded: Begun
 ) -> None:
     story = concluded()
 
     async def counted() -> tuple[int, ...]:
-        of_case = t.facts.c.case_id == UUID(story.case_id)
-        of_complaint = t.readings.c.complaint_id == UUID(story.complaint_id)
+        of_case = t.events.c.case_id == UUID(story.case_id)
+        of_complaint = t.access_log.c.complaint_id == UUID(story.complaint_id)
         counts = (
-            select(func.count()).select_from(t.facts).where(of_case),
-            select(func.count()).select_from(t.readings).where(of_complaint),
+            select(func.count()).select_from(t.events).where(of_case),
+            select(func.count()).select_from(t.access_log).where(of_complaint),
         )
         async with database.reading() as connection:
             return tuple([(await connection.execute(count)).scalar_one() for count in counts])

@@ -34,7 +34,7 @@ async def test_a_director_places_and_lifts_a_hold_and_an_auditor_sees_both(offic
     again = await office.director.post(f"/v1/legal-holds/{hold['id']}/lift", None, 409)
     assert again["code"] == "state-conflict"
     timeline = await office.auditor.get(f"{story.path}/timeline?limit=100")
-    kinds = [fact["kind"] for fact in timeline["items"]]  # type: ignore[attr-defined]
+    kinds = [event["kind"] for event in timeline["items"]]  # type: ignore[attr-defined]
     assert kinds[-2:] == ["hold.placed", "hold.lifted"]
 
 
@@ -75,8 +75,8 @@ async def test_after_the_close_the_mediator_attests_once_that_no_notes_are_left(
     assert attested["notes_destroyed_at"] is not None
     assert (await office.auditor.get(path)) == attested
     assert (await mediator.post(f"{path}/attest-notes-destroyed", None, 409))["code"] == "already-attested"
-    facts = (await office.auditor.get(f"{story.path}/timeline?limit=100"))["items"]
-    assert facts[-1]["kind"] == "notes.destroyed"  # type: ignore[index]
+    events = (await office.auditor.get(f"{story.path}/timeline?limit=100"))["items"]
+    assert events[-1]["kind"] == "notes.destroyed"  # type: ignore[index]
 
 
 async def test_a_mediator_who_left_attests_for_themselves_and_for_nobody_else(office: Office, scheduled: Begun) -> None:
@@ -120,14 +120,14 @@ async def test_two_people_erase_what_is_held_of_a_party_and_the_record_stays(off
     assert [erased[name] for name in ("name", "email", "phone", "postal_address", "guardian")] == ["", *[None] * 4]
     assert (await office.intake.get(complaint))["narrative"] == ""
     assert await office.intake.get(f"/v1/parties/{story.officers[0].party_id}") == officer
-    facts: list[Answer] = (await office.auditor.get(f"{story.path}/timeline?limit=100"))["items"]  # type: ignore[assignment]
-    told = [fact["data"] for fact in facts if fact["kind"] == "data.purged"]
+    events: list[Answer] = (await office.auditor.get(f"{story.path}/timeline?limit=100"))["items"]  # type: ignore[assignment]
+    told = [event["data"] for event in events if event["kind"] == "data.purged"]
     assert [(each["data"], each["why"]) for each in told] == [  # type: ignore[index]
         ("contact", "request"),
         ("identity", "request"),
         ("account", "request"),
     ]
-    assert [fact["kind"] for fact in facts if "consent" in str(fact["kind"])] == ["consent.given"] * 2
+    assert [event["kind"] for event in events if "consent" in str(event["kind"])] == ["consent.given"] * 2
     assert (await office.auditor.get(f"{party}/erasures"))["items"] == [approved]
 
 

@@ -109,7 +109,7 @@ class Observer:
         ]
         (case, *_) = [await self.ask("GET", path) for operation, path in pages if self.role in ACCESS[operation]]
         await self.walk(f"{story.path}/timeline")
-        await self.walk(f"{story.path}/readings")
+        await self.walk(f"{story.path}/access-log")
         shown: Answer = case.json()
         return shown
 
@@ -147,7 +147,7 @@ Watching: TypeAlias = Callable[[Observer], Awaitable[object]]
 
 
 async def identities(story: Story) -> frozenset[str]:
-    """Every identity in this story so far: of the case, its complaint, its people, its papers and its facts."""
+    """Every identity in this story so far: of the case, its complaint, its people, its papers and its events."""
     office = story.office.coordinator
     paths = [story.path, *(f"{story.path}/{part}" for part in ("timeline?limit=100", "agreements"))]
     texts = [(await office.send("GET", path)).text for path in paths]
@@ -378,7 +378,7 @@ async def test_a_late_party_is_not_told_how_far_the_case_had_come_when_it_joined
             await come_to(now)
             newcomer = await late_officer(now)
             listed = await newcomer.get(f"{now.path}/timeline")
-            seen.append([(fact["kind"], fact["at"]) for fact in listed["items"]])  # type: ignore[attr-defined]
+            seen.append([(event["kind"], event["at"]) for event in listed["items"]])  # type: ignore[attr-defined]
     assert [kind for kind, _ in seen[0]] == ["case.opened", "party.asked"]
     assert seen[0] == seen[1]
 
@@ -508,7 +508,7 @@ async def test_a_party_that_has_left_sees_nothing_of_how_the_others_go_on(office
 
 
 async def test_a_cursor_cannot_be_read_and_so_does_not_count_what_others_did(filed: Begun) -> None:
-    """The place of a fact in the record of all facts would tell how much happened since one last looked."""
+    """The place of an event in the record of all events would tell how much happened since one last looked."""
     story = filed()
     page = await story.complainants[0].get(f"{story.path}/timeline?limit=1")
     cursor = str(page["next_cursor"])

@@ -192,7 +192,7 @@ CRITERIA: Final = (
     ),
     Criterion(
         16,
-        "What identifies or tells is in no log, no error, no fact and no export.",
+        "What identifies or tells is in no log, no error, no event and no export.",
         "A story with a value in every sealed column, with refusals and faults; each value looked for in each place.",
         (f"{CANARIES}::test_no_value_of_a_person_is_anywhere_but_in_its_column",),
         (f"{CANARIES}::test_with_the_texts_of_errors_logged_they_would_be_found",),
@@ -219,7 +219,7 @@ CRITERIA: Final = (
             f"{RETENTION}::test_two_people_erase_what_is_held_of_a_party_and_the_record_stays",
             f"{EMPTYING}::test_of_a_complaint_under_a_hold_nothing_is_emptied_until_the_last_is_lifted",
         ),
-        (f"{EMPTYING}::test_a_text_that_is_gone_without_a_fact_is_found",),
+        (f"{EMPTYING}::test_a_text_that_is_gone_without_a_event_is_found",),
     ),
     Criterion(
         21,
@@ -325,12 +325,12 @@ CRITERIA: Final = (
     ),
     Criterion(
         28,
-        "Facts cannot be changed by the service, a change by anybody else is found, each read is recorded.",
+        "Events cannot be changed by the service, a change by anybody else is found, each read is recorded.",
         "UPDATE, DELETE and TRUNCATE of each append-only table; 200 changes by the owner with the triggers off.",
         (
             f"{CONSTRAINTS}::test_what_was_acknowledged_cannot_be_changed",
             f"{CHAINS}::test_200_changes_made_by_the_owner_of_the_tables_are_found_every_one",
-            f"{CHAINS}::test_what_is_shown_beside_the_facts_is_held_against_them",
+            f"{CHAINS}::test_what_is_shown_beside_the_events_is_held_against_them",
             f"{READINGS}::test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once",
         ),
         (f"{CHAINS}::test_a_chain_that_was_rewritten_is_found_beside_what_was_exported_before",),
@@ -690,11 +690,11 @@ CRITERIA: Final = (
             f"{IDENTITY}::test_a_removal_closes_no_case_in_any_open_state",
             f"{IDENTITY}::test_who_was_removed_takes_no_part_in_a_later_case",
             f"{CONSTRAINTS}::test_who_was_removed_stays_removed",
-            f"{CHAINS}::test_who_was_removed_or_bound_is_held_against_the_facts",
+            f"{CHAINS}::test_who_was_removed_or_bound_is_held_against_the_events",
         ),
         (
             f"{GUARDS}::test_without_the_subject_a_number_opens_what_was_the_predecessor_s_and_a_removed_party_s",
-            f"{CHAINS}::test_who_was_removed_or_bound_is_held_against_the_facts",
+            f"{CHAINS}::test_who_was_removed_or_bound_is_held_against_the_events",
         ),
     ),
     Criterion(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-FAULT: Final = "tests.security.without_takes_part"
+FAULT: Final = "tests.security.without_peers_visible"
 
 
 def scenarios(*options: str) -> tuple[int, int]:

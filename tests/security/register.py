@@ -1,7 +1,7 @@
 """One case as one register: what may be asked of it, and the model of what must be answered.
 
 The model is a reading of the rules of its own, for two complainants and two officers, one mediator and no minors; it
-imports no decision of the domain. Its state holds every fact of the case in order, so that one timeline that somebody
+imports no decision of the domain. Its state holds every event of the case in order, so that one timeline that somebody
 read tells in which order all that came before it happened.
 """
 
@@ -39,7 +39,7 @@ MOVES: Final = {
     "side_withdrew": "withdrawn",
 }
 
-Fact = tuple[str, int | None, str | None]
+Event = tuple[str, int | None, str | None]
 """Its kind, whom it is about, and of a move the event."""
 
 
@@ -76,7 +76,7 @@ class Register:
     mediator: str = "accepted"
     sessions: tuple[tuple[str, str], ...] = ()
     papers: tuple[Paper, ...] = ()
-    facts: tuple[Fact, ...] = ()
+    events: tuple[Event, ...] = ()
 
     @property
     def live(self) -> tuple[str, str] | None:
@@ -118,17 +118,17 @@ class Register:
 
     # ── what follows ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def with_fact(self, kind: str, who: int | None = None) -> "Register":
-        """The same with a fact more."""
-        return replace(self, facts=(*self.facts, (kind, who, None)))
+    def with_event(self, kind: str, who: int | None = None) -> "Register":
+        """The same with an event more."""
+        return replace(self, events=(*self.events, (kind, who, None)))
 
-    def with_facts(self, facts: Iterable[Fact]) -> "Register":
-        """The same with more facts."""
-        return replace(self, facts=(*self.facts, *facts))
+    def with_events(self, events: Iterable[Event]) -> "Register":
+        """The same with more events."""
+        return replace(self, events=(*self.events, *events))
 
     def moved(self, event: str) -> "Register":
         """The case after a move."""
-        return replace(self, state=MOVES[event], facts=(*self.facts, ("case.moved", None, event)))
+        return replace(self, state=MOVES[event], events=(*self.events, ("case.state_changed", None, event)))
 
     def stands(self, who: int, standing: str) -> "Register":
         """The case with another standing of a party."""
@@ -144,14 +144,14 @@ class Register:
         left = self
         for n in self.here():
             if SIDES[n] != SIDES[who]:
-                left = left.with_fact("part.returned")
+                left = left.with_event("part.returned")
         if self.here(SIDES[who]):
             return left.settled()
         if self.live is not None:
             session, state = self.live
             ends = "cancelled" if state == "scheduled" else "ended"
-            left = left.meets(session, ends).with_fact(f"session.{ends}")
-        return left.moved(event).with_fact("case.closed")
+            left = left.meets(session, ends).with_event(f"session.{ends}")
+        return left.moved(event).with_event("case.closed")
 
     def settled(self) -> "Register":
         """The moves that follow once nobody is left unanswered."""
@@ -159,7 +159,7 @@ class Register:
         if case.state == "confirming" and all(case.standing[n] == "agreed" for n in case.here("complainant")):
             case = case.moved("complainants_answered")
             for n in case.here("officer"):
-                case = case.stands(n, "asked").with_fact("party.asked", n)
+                case = case.stands(n, "asked").with_event("party.asked", n)
         if case.state == "asking" and all(case.standing[n] == "agreed" for n in case.here("officer")):
             case = case.moved("officers_answered")
         return case
@@ -185,7 +185,7 @@ def step(case: Register, asked: Ask, told: Told | None) -> Iterator[Register]:
 
 
 def _said_before(case: Register, asked: Ask) -> bool:
-    return asked.what == "withdraw" and ("party.withdrew", asked.who, None) in case.facts
+    return asked.what == "withdraw" and ("party.withdrew", asked.who, None) in case.events
 
 
 def _refusals(case: Register, asked: Ask) -> set[str]:
@@ -252,7 +252,7 @@ def _after(case: Register, asked: Ask, told: Told | None) -> Register:
     if what in SESSIONS:
         _, state, event = SESSIONS[what]
         kind = "started" if what == "start" else state
-        return case.meets(asked.about, state).with_fact(f"session.{kind}").moved(event)
+        return case.meets(asked.about, state).with_event(f"session.{kind}").moved(event)
     if what in {"schedule", "make"}:
         assert told is not None
         return _made(case, what, str(told.value))
@@ -260,40 +260,40 @@ def _after(case: Register, asked: Ask, told: Told | None) -> Register:
         return _spoke(case, asked)
     if what == "sign":
         papers = tuple(replace(p, signed=p.signed | {who}) if p.id == asked.about else p for p in case.papers)
-        return replace(case, papers=papers).with_fact("agreement.signed")
+        return replace(case, papers=papers).with_event("agreement.signed")
     if what == "recuse":
         return _recused(case)
     for _ in range(len(case.here("complainant")) * len(case.here("officer"))):
-        case = case.with_fact("part.mediated")
-    return case.moved("closed_as_mediated").with_fact("case.closed")
+        case = case.with_event("part.mediated")
+    return case.moved("closed_as_mediated").with_event("case.closed")
 
 
 def _spoke(case: Register, asked: Ask) -> Register:
     who = asked.who
     # What an officer says first binds the number to the officer's account.
-    bound: list[Fact] = (
+    bound: list[Event] = (
         [("identity.bound", who, None)] if (SIDES[who], case.standing[who]) == ("officer", "asked") else []
     )
     if asked.what == "agree":
-        return case.stands(who, "agreed").with_fact("consent.given", who).settled().with_facts(bound)
+        return case.stands(who, "agreed").with_event("consent.given", who).settled().with_events(bound)
     if asked.what == "decline":
-        left = case.stands(who, "declined").with_fact("consent.given", who)
-        return left.after_leaving(who, "side_declined").with_facts(bound)
+        left = case.stands(who, "declined").with_event("consent.given", who)
+        return left.after_leaving(who, "side_declined").with_events(bound)
     if _said_before(case, asked):
         return case
-    left = case.stands(who, "withdrawn").with_fact("party.withdrew", who)
-    return (left if case.standing[who] in GONE else left.after_leaving(who, "side_withdrew")).with_facts(bound)
+    left = case.stands(who, "withdrawn").with_event("party.withdrew", who)
+    return (left if case.standing[who] in GONE else left.after_leaving(who, "side_withdrew")).with_events(bound)
 
 
 def _made(case: Register, what: str, made: str) -> Register:
     if what == "make":
-        return replace(case, papers=(*case.papers, Paper(made))).with_fact("agreement.made")
+        return replace(case, papers=(*case.papers, Paper(made))).with_event("agreement.made")
     scheduled = replace(case, sessions=(*case.sessions, (made, "scheduled")))
-    return scheduled.with_fact("session.scheduled").moved("session_scheduled")
+    return scheduled.with_event("session.scheduled").moved("session_scheduled")
 
 
 def _recused(case: Register) -> Register:
-    left = replace(case, mediator="recused").with_fact("assignment.recused")
+    left = replace(case, mediator="recused").with_event("assignment.recused")
     if case.live is None:
         return left
     session, state = case.live
@@ -301,7 +301,7 @@ def _recused(case: Register) -> Register:
         "scheduled": ("cancelled", "session_called_off"),
         "in_progress": ("adjourned", "session_adjourned"),
     }[state]
-    return left.meets(session, ends).with_fact(f"session.{ends}").moved(event)
+    return left.meets(session, ends).with_event(f"session.{ends}").moved(event)
 
 
 def _board(case: Register, _asked: Ask) -> tuple[int, Hashable]:
@@ -313,7 +313,7 @@ def _own(case: Register, asked: Ask) -> tuple[int, Hashable]:
 
 
 def _timeline(case: Register, _asked: Ask) -> tuple[int, Hashable]:
-    return 200, case.facts
+    return 200, case.events
 
 
 def _papers(case: Register, _asked: Ask) -> tuple[int, Hashable]:
@@ -321,7 +321,7 @@ def _papers(case: Register, _asked: Ask) -> tuple[int, Hashable]:
 
 
 def _withdrawals(case: Register, _asked: Ask) -> tuple[int, Hashable]:
-    return 200, frozenset(who for kind, who, _ in case.facts if kind == "party.withdrew")
+    return 200, frozenset(who for kind, who, _ in case.events if kind == "party.withdrew")
 
 
 READS: Final = {

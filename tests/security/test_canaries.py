@@ -2,7 +2,7 @@
 
 A story puts a value into every sealed column. Then things go wrong in every way there is: requests are refused by shape
 and by rule, the database refuses a row, and a fault of ours has somebody's words in its text. Each value is looked for
-in what the service and the database have logged, in every answer that refuses, in a dump (facts, readings and kept
+in what the service and the database have logged, in every answer that refuses, in a dump (events, readings and kept
 answers are tables of it), and in what `mediation-api audit export` writes.
 
 The log of a server of one's own (MEDIATION_TEST_SERVER_URL) is out of reach, and is not looked at.

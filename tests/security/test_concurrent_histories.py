@@ -23,10 +23,10 @@ from sqlalchemy import RowMapping, Select
 from tests.build import Caller, Office, Story
 from tests.repository.statements import put_together_anew
 from tests.security.linearizability import Operation, violation
-from tests.security.register import MEDIATOR, SESSIONS, SIDES, Ask, Fact, Paper, Register, Told, step
+from tests.security.register import MEDIATOR, SESSIONS, SIDES, Ask, Event, Paper, Register, Told, step
 
-from mediation_api.domain.access import Reach
-from mediation_api.repository.case_queries import Board
+from mediation_api.domain.access import AccessScope
+from mediation_api.repository.case_queries import CaseQueries
 
 WHOLE: Final = os.environ.get("HISTORIES") == "whole"
 PARTS: Final = 2 if WHOLE else 1
@@ -64,7 +64,7 @@ class History:
     place: str
     initial: Register
     before: int
-    """How many facts there were."""
+    """How many events there were."""
     sessions: list[str]
     papers: dict[str, str]
     """What can be signed, by id: the hash of its text."""
@@ -91,7 +91,7 @@ class History:
             initial = Register("scheduled", ("agreed",) * len(SIDES), sessions=(session,), papers=(paper,))
         papers = {each.id: str(story.agreement["sha256"]) for each in initial.papers}
         history = cls(story, number, place, initial, 0, [each for each, _ in initial.sessions], papers)
-        history.before = len(history.facts(await office.coordinator.send("GET", f"{story.path}/timeline?limit=100")))
+        history.before = len(history.events(await office.coordinator.send("GET", f"{story.path}/timeline?limit=100")))
         return history
 
     @property
@@ -181,7 +181,7 @@ class History:
         read: dict[str, Callable[[httpx.Response], Hashable]] = {
             "board": self._board,
             "own": self._own,
-            "timeline": lambda answer: self.facts(answer)[self.before :],
+            "timeline": lambda answer: self.events(answer)[self.before :],
             "papers": self._papers,
             "withdrawals": lambda answer: frozenset(self._number(each["party_id"]) for each in answer.json()["items"]),
             "schedule": lambda answer: str(answer.json()["id"]),
@@ -192,21 +192,21 @@ class History:
     def _number(self, party_id: object) -> int:
         return [who.party_id for who in self.parties].index(str(party_id))
 
-    def facts(self, answer: httpx.Response) -> tuple[Fact, ...]:
+    def events(self, answer: httpx.Response) -> tuple[Event, ...]:
         """The timeline as the model has it."""
         page = answer.json()
         assert page["next_cursor"] is None
-        facts = [
+        events = [
             (
-                str(fact["kind"]),
-                None if fact["party_id"] is None else self._number(fact["party_id"]),
-                str(fact["data"]["event"]) if fact["kind"] == "case.moved" else None,
+                str(event["kind"]),
+                None if event["party_id"] is None else self._number(event["party_id"]),
+                str(event["data"]["trigger"]) if event["kind"] == "case.state_changed" else None,
             )
-            for fact in page["items"]
+            for event in page["items"]
         ]
         # Those who are asked at one instant are asked in any order.
-        runs = [list(run) for _, run in itertools.groupby(facts, lambda fact: fact[0])]
-        return tuple(fact for run in runs for fact in (sorted(run, key=str) if run[0][0] == "party.asked" else run))
+        runs = [list(run) for _, run in itertools.groupby(events, lambda event: event[0])]
+        return tuple(event for run in runs for event in (sorted(run, key=str) if run[0][0] == "party.asked" else run))
 
     def _board(self, answer: httpx.Response) -> Hashable:
         case = answer.json()
@@ -285,16 +285,16 @@ def _without_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _with_a_copy_that_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """The case is read anew only when the last reading is older than 200 ms."""
-    read, copies = Board.get, dict[Hashable, tuple[float, RowMapping]]()
+    read, copies = CaseQueries.get, dict[Hashable, tuple[float, RowMapping]]()
 
-    async def get(self: Board, case_id: Hashable, reach: Reach) -> RowMapping:
-        at, row = copies.get((case_id, reach.actor), (0.0, None))
+    async def get(self: CaseQueries, case_id: Hashable, scope: AccessScope) -> RowMapping:
+        at, row = copies.get((case_id, scope.actor), (0.0, None))
         if row is None or time.monotonic() - at > 0.2:
-            row = await read(self, case_id, reach)  # type: ignore[arg-type] # the same id
-            copies[case_id, reach.actor] = time.monotonic(), row
+            row = await read(self, case_id, scope)  # type: ignore[arg-type] # the same id
+            copies[case_id, scope.actor] = time.monotonic(), row
         return row
 
-    monkeypatch.setattr(Board, "get", get)
+    monkeypatch.setattr(CaseQueries, "get", get)
 
 
 @pytest.mark.parametrize("plant", [_without_the_lock, _with_a_copy_that_is_stale])

@@ -28,9 +28,9 @@ from tests.conftest import Clock, application, calling
 
 from mediation_api.database.engine import Database
 from mediation_api.domain import access_codes
-from mediation_api.domain.access import Reach
+from mediation_api.domain.access import AccessScope
 from mediation_api.domain.access_codes import ENTROPY_BYTES, AccessCode, from_entropy, parse
-from mediation_api.repository.case_queries import Board
+from mediation_api.repository.case_queries import CaseQueries
 from mediation_api.repository.cases import Cases
 from mediation_api.settings import Settings
 
@@ -205,10 +205,10 @@ async def test_a_look_at_what_is_foreign_would_be_seen(
     """The control: whoever would first find a case, and then whether it is the caller's, would take longer."""
     lock = Cases.lock
 
-    async def slow(self: Cases, case_id: UUID, reach: Reach) -> object:
+    async def slow(self: Cases, case_id: UUID, scope: AccessScope) -> object:
         if case_id in known:
             await self._connection.execute(LOOKS)
-        return await lock(self, case_id, reach)
+        return await lock(self, case_id, scope)
 
     kinds = await _foreign_and_absent(committed_office)
     cases = await committed_office.coordinator.get("/v1/cases?limit=100")
@@ -283,14 +283,14 @@ async def test_work_that_depends_on_an_answer_would_be_seen(
     """The control: a case in which somebody has agreed takes one statement more to read."""
     stories, asked = await _worlds(committed_office)
     agreed = {UUID(story.case_id) for story in stories["agreed"]}
-    get = Board.get
+    get = CaseQueries.get
 
-    async def slow(self: Board, case_id: UUID, reach: Reach) -> RowMapping:
+    async def slow(self: CaseQueries, case_id: UUID, scope: AccessScope) -> RowMapping:
         if case_id in agreed:
             await self._connection.execute(LOOKS)
-        return await get(self, case_id, reach)
+        return await get(self, case_id, scope)
 
-    monkeypatch.setattr(Board, "get", slow)
+    monkeypatch.setattr(CaseQueries, "get", slow)
     aucs = await _aucs(await Meter.of(committed_office.settings), asked["its case"])
     record_property("figure", f"with a look planted, AUC {_told(aucs)}")
     assert {"agreed or declined", "agreed or not answered"} <= _tell(aucs)

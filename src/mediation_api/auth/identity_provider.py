@@ -191,7 +191,7 @@ class OwnKeys:
         return self._jwks
 
 
-class Keyring:
+class KeySet:
     """The keys of one issuer. `clock` gives seconds that never run backwards."""
 
     def __init__(self, source: Source, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -205,7 +205,7 @@ class Keyring:
         self._refreshing: asyncio.Task[None] | None = None
 
     @classmethod
-    def at(cls, location: str, *, clock: Callable[[], float] = time.monotonic) -> "Keyring":
+    def at(cls, location: str, *, clock: Callable[[], float] = time.monotonic) -> "KeySet":
         """Hold the keys of an https address or, if `location` names no scheme, of a file.
 
         Raises ValueError for an address that is not https.

@@ -23,7 +23,7 @@ from uuid import UUID
 
 from jose import jws
 
-from mediation_api.auth.identity_provider import Keyring, OwnKeys, SigningKey, VerificationKey, base64url, read_object
+from mediation_api.auth.identity_provider import KeySet, OwnKeys, SigningKey, VerificationKey, base64url, read_object
 from mediation_api.domain.access import Actor, Role, is_own_scope
 from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.errors import TokenExpired, Unauthenticated
@@ -62,7 +62,7 @@ class TrustedIssuer:
 
     name: str
     audience: str
-    keys: Keyring
+    keys: KeySet
     max_lifetime: timedelta = CITY_LIFETIME
     role_claim: str = "role"
     employee_number_claim: str = "employee_number"
@@ -184,7 +184,7 @@ class Issuer:
         processes without refusing a token, first let all of them accept the new key, then sign with it, then
         drop the old.
         """
-        keys = Keyring(OwnKeys(self._key, *others))
+        keys = KeySet(OwnKeys(self._key, *others))
         return TrustedIssuer(self._name, self._audience, keys, max_lifetime=self._lifetime)
 
 

@@ -1,4 +1,4 @@
-"""The audit of facts: a signed statement of how far each chain goes, and the examination of all of them.
+"""The audit of events: a signed statement of how far each chain goes, and the examination of all of them.
 
 A statement is JSON Lines, to be kept where whoever runs the database cannot reach it:
 
@@ -25,8 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.auth.identity_provider import SigningKey, VerificationKey, base64url, read_jwks, read_object
 from mediation_api.database.engine import create_engine
-from mediation_api.database.row_security import shows_all
-from mediation_api.domain.audit_chain import Examination, Head, Problem
+from mediation_api.database.row_security import bypasses_row_security
+from mediation_api.domain.audit_chain import ChainFault, ChainHead, Examination
 from mediation_api.repository import audit_comparison, audit_verification
 from mediation_api.settings import Settings, SettingsError
 
@@ -40,10 +40,10 @@ class StatementError(Exception):
 
 
 @dataclass(slots=True)
-class Report:
+class AuditReport:
     """What an examination came to."""
 
-    facts: int = 0
+    events: int = 0
     streams: int = 0
     problems: int = 0
 
@@ -68,7 +68,7 @@ class Statement:
         self._at = at
         self._digest = hashlib.sha256()
 
-    def line(self, head: Head | None) -> bytes:
+    def line(self, head: ChainHead | None) -> bytes:
         """The line of a head; the first line for None."""
         if head is None:
             return self.add({"statement": _WHAT, "format": _FORMAT, "at": self._at.isoformat()})
@@ -101,9 +101,9 @@ async def export(settings: Settings, to: BinaryIO, *, at: datetime) -> None:
 
 
 async def verify(
-    settings: Settings, against: Path | None, keys: Path | None, report: Report
-) -> AsyncGenerator[Problem]:
-    """Everything that is wrong with the chains, with a statement of them, and with what is shown beside the facts.
+    settings: Settings, against: Path | None, keys: Path | None, report: AuditReport
+) -> AsyncGenerator[ChainFault]:
+    """Everything that is wrong with the chains, with a statement of them, and with what is shown beside the events.
 
     Args:
         settings: name the database and, without `keys`, the key that signed the statement.
@@ -116,14 +116,14 @@ async def verify(
     """
     examination = Examination(iter(()) if against is None else _exported(settings, against, keys))
     async with _snapshot(settings) as connection:
-        for found in (audit_verification.problems(connection, examination), audit_comparison.unlike_facts(connection)):
+        for found in (audit_verification.problems(connection, examination), audit_comparison.unlike_events(connection)):
             async for problem in found:
                 report.problems += 1
                 yield problem
-    report.facts, report.streams = examination.facts, examination.streams
+    report.events, report.streams = examination.events, examination.streams
 
 
-def read_statement(path: Path, keys: Mapping[str, VerificationKey]) -> Iterator[Head]:
+def read_statement(path: Path, keys: Mapping[str, VerificationKey]) -> Iterator[ChainHead]:
     """The heads of a statement, one after the other; the whole of it is checked before the first.
 
     Raises:
@@ -140,7 +140,7 @@ def read_statement(path: Path, keys: Mapping[str, VerificationKey]) -> Iterator[
             last = line
 
 
-def _exported(settings: Settings, against: Path, keys: Path | None) -> Iterator[Head]:
+def _exported(settings: Settings, against: Path, keys: Path | None) -> Iterator[ChainHead]:
     document = public_keys(key_of(settings)).encode() if keys is None else keys.read_bytes()
     try:
         trusted = read_jwks(document)
@@ -185,12 +185,12 @@ def _hold_first(line: bytes) -> None:
         raise StatementError("this is no statement of heads that this release can read")
 
 
-def _head(line: bytes) -> Head:
+def _head(line: bytes) -> ChainHead:
     values = _object(line)
     stream, sequence, link = values.get("stream"), values.get("sequence"), values.get("link")
     try:
         if isinstance(stream, str) and isinstance(sequence, int) and isinstance(link, str):
-            return Head(UUID(stream), sequence, bytes.fromhex(link))
+            return ChainHead(UUID(stream), sequence, bytes.fromhex(link))
     except ValueError:
         pass
     raise StatementError("a line of the statement cannot be read")
@@ -209,12 +209,12 @@ def _signed(digest: str) -> bytes:
 
 @asynccontextmanager
 async def _snapshot(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    """One snapshot to read from, for as long as it takes. Raises SettingsError: it would not show every fact."""
+    """One snapshot to read from, for as long as it takes. Raises SettingsError: it would not show every event."""
     engine = create_engine(settings, statement_timeout_ms=0)
     try:
         async with engine.connect() as connection:
-            if not await shows_all(connection):
-                raise SettingsError("MEDIATION_DATABASE_URL: examine as mediation_service, who may read every fact")
+            if not await bypasses_row_security(connection):
+                raise SettingsError("MEDIATION_DATABASE_URL: examine as mediation_service, who may read every event")
             await connection.rollback()  # the snapshot is a transaction of its own
             reading = await connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True, yield_per=1000

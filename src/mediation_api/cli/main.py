@@ -72,7 +72,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-audit = typer.Typer(help="Shows that nobody bent the record of facts.", no_args_is_help=True)
+audit = typer.Typer(help="Shows that nobody bent the record of events.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
 
 keys = typer.Typer(help="The keys under which names, contacts and texts are encrypted.", no_args_is_help=True)
@@ -261,13 +261,13 @@ def retention(
 
 async def _purge(settings: Settings) -> Counter[DataKind]:
     from mediation_api.database.engine import create_engine
-    from mediation_api.database.row_security import shows_all
+    from mediation_api.database.row_security import bypasses_row_security
     from mediation_api.repository.retention import purge_due
 
     engine = create_engine(settings)
     try:
         async with engine.connect() as connection:
-            if not await shows_all(connection):
+            if not await bypasses_row_security(connection):
                 raise SettingsError("MEDIATION_DATABASE_URL: empty as mediation_service, who sees every row")
         periods = Periods({name: getattr(settings, name) for name in DEFAULT_DAYS})
         return await purge_due(engine, periods, datetime.now(UTC))
@@ -279,7 +279,7 @@ async def _purge(settings: Settings) -> Counter[DataKind]:
 def audit_export(
     to: Annotated[Path | None, typer.Option(help="A file to write; standard output unless given.")] = None,
 ) -> None:
-    """Write a signed statement of how far each chain of facts goes, to be kept away from the database."""
+    """Write a signed statement of how far each chain of events goes, to be kept away from the database."""
     from mediation_api.cli.audit import export
 
     with _one_line_errors(), nullcontext(sys.stdout.buffer) if to is None else to.open("xb") as file:
@@ -300,18 +300,18 @@ def audit_verify(
     against: Annotated[Path | None, typer.Option(help="A statement that `audit export` wrote.")] = None,
     keys: Annotated[Path | None, typer.Option(help="Keys that may have signed it (JWKS); ours unless given.")] = None,
 ) -> None:
-    """Compute the chain of facts anew, and print a line for each place where it does not hold. Ends with 1 if any."""
-    from mediation_api.cli.audit import Report, verify
+    """Compute the chain of events anew, and print a line for each place where it does not hold. Ends with 1 if any."""
+    from mediation_api.cli.audit import AuditReport, verify
 
-    async def examine(report: Report) -> None:
+    async def examine(report: AuditReport) -> None:
         async with aclosing(verify(_with_database(settings_from_environment()), against, keys, report)) as found:
             async for problem in found:
                 _say(str(problem))
 
-    report = Report()
+    report = AuditReport()
     with _one_line_errors():
         asyncio.run(examine(report))
-    typer.echo(f"{report.facts} facts in {report.streams} streams, {report.problems} problems.", err=True)
+    typer.echo(f"{report.events} events in {report.streams} streams, {report.problems} problems.", err=True)
     if report.problems:
         raise typer.Exit(1)
 
@@ -342,7 +342,7 @@ def keys_status() -> None:
     from mediation_api.database import key_rotation
 
     with _one_line_errors():
-        found = asyncio.run(key_rotation.standing(_with_database(settings_from_environment())))
+        found = asyncio.run(key_rotation.key_usage(_with_database(settings_from_environment())))
     for key_id, count in found.keys.items():
         _say(f"{count} data keys under {key_id}{' (current)' if key_id == found.current else ''}")
     if found.unhashed:

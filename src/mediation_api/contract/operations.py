@@ -1,6 +1,6 @@
-"""What the contract says of each operation beside its shapes: its facts, whose data it carries, links, and examples.
+"""What the contract says of each operation beside its shapes: its events, whose data it carries, links, and examples.
 
-Only the facts are listed here by hand; a test plays every operation and compares. The personal data follow
+Only the events are listed here by hand; a test plays every operation and compares. The personal data follow
 from the fields' names, the links from the identifiers in an answer, and the examples were answered by this service
 (`make openapi` plays them again).
 """
@@ -14,11 +14,11 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Final, TypeAlias, get_args
 
-from mediation_api.contract.personal_data import HOLDINGS, Kind, kind_of
+from mediation_api.contract.personal_data import HOLDINGS, PersonalDataKind, personal_data_kind
 from mediation_api.domain.access_anomalies import CURRENT as UNUSUAL
-from mediation_api.domain.access_log import OPENS
+from mediation_api.domain.access_log import LOGGED_OPERATIONS
 from mediation_api.domain.errors import CONDITIONS
-from mediation_api.domain.events import Audience, Fact, ReportFact, RosterFact
+from mediation_api.domain.events import Audience, Event, ReportEvent, RosterEvent
 from mediation_api.domain.screening import CURRENT
 from mediation_api.domain.target import PauseReason
 from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason, RemovalReason, VoidReason
@@ -43,7 +43,7 @@ _VOIDS: Final = (
     "agreement.superseded",
     "party.asked",
     "session.cancelled",
-    "case.moved",
+    "case.state_changed",
 )
 """What follows when something changes that consents rested on."""
 
@@ -52,7 +52,14 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "fileComplaint": ("complaint.filed", "party.added", "access_code.issued", *OPENED),
         "correctComplaint": ("complaint.corrected", "screening.outdated", *_VOIDS),
         "requestMediation": OPENED,
-        "addParty": ("party.added", "party.joined", "part.opened", "party.asked", "session.cancelled", "case.moved"),
+        "addParty": (
+            "party.added",
+            "party.joined",
+            "part.opened",
+            "party.asked",
+            "session.cancelled",
+            "case.state_changed",
+        ),
         "correctParty": ("party.corrected", "name.corrected", *_VOIDS),
         "removeParty": (
             "party.removed",
@@ -60,7 +67,7 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "part.returned",
             "party.asked",
             "session.cancelled",
-            "case.moved",
+            "case.state_changed",
         ),
         "releaseIdentity": ("identity.released",),
         "issueAccessCode": ("access_code.issued",),
@@ -70,20 +77,20 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "party.asked",
             "part.returned",
             "session.cancelled",
-            "case.moved",
+            "case.state_changed",
             "case.closed",
         ),
-        "recordApproval": ("approval.recorded", "part.returned", "case.moved", "case.closed"),
+        "recordApproval": ("approval.recorded", "part.returned", "case.state_changed", "case.closed"),
         "lapseCase": (
             "party.lapsed",
             "part.returned",
             "party.asked",
             "session.cancelled",
             "session.ended",
-            "case.moved",
+            "case.state_changed",
             "case.closed",
         ),
-        "closeCase": ("part.mediated", "part.returned", "case.moved", "case.closed"),
+        "closeCase": ("part.mediated", "part.returned", "case.state_changed", "case.closed"),
         "pauseTarget": ("target.paused",),
         "recordGuardianConsent": ("guardian.consented",),
         "giveConsent": (
@@ -91,7 +98,7 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "identity.bound",
             "part.returned",
             "party.asked",
-            "case.moved",
+            "case.state_changed",
             "case.closed",
         ),
         "withdraw": (
@@ -101,7 +108,7 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "party.asked",
             "session.cancelled",
             "session.ended",
-            "case.moved",
+            "case.state_changed",
             "case.closed",
         ),
         "addMediator": ("mediator.added",),
@@ -109,17 +116,17 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "proposeMediator": ("mediator.proposed", "assignment.released"),
         "acceptAssignment": ("assignment.accepted", "assignment.conflicted"),
         "declineAssignment": ("assignment.declined",),
-        "recuseMediator": ("assignment.recused", "session.cancelled", "session.adjourned", "case.moved"),
+        "recuseMediator": ("assignment.recused", "session.cancelled", "session.adjourned", "case.state_changed"),
         "attestNotesDestroyed": ("notes.destroyed",),
-        "scheduleSession": ("session.scheduled", "case.moved"),
+        "scheduleSession": ("session.scheduled", "case.state_changed"),
         "rescheduleSession": ("session.rescheduled",),
-        "cancelSession": ("session.cancelled", "case.moved"),
-        "startSession": ("session.started", "case.moved"),
-        "adjournSession": ("session.adjourned", "case.moved"),
-        "completeSession": ("session.completed", "case.moved"),
-        "endSession": ("session.ended", "part.returned", "case.moved", "case.closed"),
+        "cancelSession": ("session.cancelled", "case.state_changed"),
+        "startSession": ("session.started", "case.state_changed"),
+        "adjournSession": ("session.adjourned", "case.state_changed"),
+        "completeSession": ("session.completed", "case.state_changed"),
+        "endSession": ("session.ended", "part.returned", "case.state_changed", "case.closed"),
         "recordContactAttempt": ("contact.attempted",),
-        "recordAbsence": ("absence.recorded", "case.moved"),
+        "recordAbsence": ("absence.recorded", "case.state_changed"),
         "addAttendee": ("attendee.added",),
         "confirmAttendee": ("attendee.confirmed",),
         "makeAgreement": ("agreement.made",),
@@ -134,22 +141,22 @@ RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "dropMandatoryReport": ("mandatory_report.dropped",),
     }
 )
-"""The kinds of facts that each operation may record. It records one at least."""
+"""The kinds of events that each operation may record. It records one at least."""
 
 
-_ELSEWHERE: Final[tuple[type[Fact], ...]] = (*get_args(ReportFact), *get_args(RosterFact))
+_ELSEWHERE: Final[tuple[type[Event], ...]] = (*get_args(ReportEvent), *get_args(RosterEvent))
 
 
 def _kinds_for(*audiences: Audience) -> list[str]:
-    """The kinds of facts of a case and of its complaint, which are what a timeline is made of."""
-    kinds = {fact.kind for fact in Fact.__subclasses__() if fact.audience in audiences}
-    return sorted(kinds - {fact.kind for fact in _ELSEWHERE})
+    """The kinds of events of a case and of its complaint, which are what a timeline is made of."""
+    kinds = {event.kind for event in Event.__subclasses__() if event.audience in audiences}
+    return sorted(kinds - {event.kind for event in _ELSEWHERE})
 
 
 OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
     {
-        ("FactOut", "kind"): _kinds_for(*Audience),
-        ("SharedFactOut", "kind"): _kinds_for(Audience.OWN, Audience.PARTICIPANTS),
+        ("EventOut", "kind"): _kinds_for(*Audience),
+        ("SharedEventOut", "kind"): _kinds_for(Audience.OWN, Audience.PARTICIPANTS),
         ("FindingOut", "code"): [rule.code for rule in CURRENT.rules],
         ("Problem", "code"): sorted(CATALOGUE),
         ("FieldError", "code"): sorted(FIELD_CODES),
@@ -161,15 +168,15 @@ OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
         ("HoldOut", "reason"): list(HoldReason),
         ("ReportOut", "drop_reason"): list(DropReason),
         ("ErasureOut", "refusal"): list(ErasureRefusal),
-        ("UnusualReadingOut", "rule"): [rule.code for rule in UNUSUAL.rules],
+        ("AccessAnomalyOut", "rule"): [rule.code for rule in UNUSUAL.rules],
     }
 )
 """The fields of answers whose values may become more within a version, with those that there are."""
 
 
 READ: Final = "read"
-"""Stands in their place where who reads is written down (`domain/access_log.py`); that is no fact of the case."""
-_READS: Final = frozenset(operation_id(name) for name in OPENS)
+"""Stands in their place where who reads is written down (`domain/access_log.py`); that is no event of the case."""
+_READS: Final = frozenset(operation_id(name) for name in LOGGED_OPERATIONS)
 
 
 def describe(contract: Node) -> None:
@@ -209,12 +216,12 @@ def _name_open_lists(models: Mapping[str, Node]) -> None:
 # ── whose data ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _kinds(operation: Node, models: Mapping[str, Node]) -> set[Kind]:
+def _kinds(operation: Node, models: Mapping[str, Node]) -> set[PersonalDataKind]:
     """The kinds of personal data in the body and in the successful answers of an operation."""
     bodies = [_child(operation, "requestBody")] if "requestBody" in operation else []
     named = _within([*bodies, *(answer for _, answer in _successes(operation))], models)
     fields = ((name, field) for name in named for field in _child(models[name], "properties"))
-    return {kind for name, field in fields if (kind := kind_of(name, field)) is not None}
+    return {kind for name, field in fields if (kind := personal_data_kind(name, field)) is not None}
 
 
 def _within(part: object, models: Mapping[str, Node]) -> set[str]:

@@ -13,7 +13,7 @@ from mediation_api.domain.retention import SCHEDULE
 from mediation_api.domain.values import DataKind
 
 
-class Kind(StrEnum):
+class PersonalDataKind(StrEnum):
     """A kind of personal data."""
 
     IDENTITY = "identity"
@@ -43,23 +43,23 @@ def _held(as_: DataKind) -> Holding:
     return Holding(rule.why, as_, f"{rule.days} days after {rule.start}, unless the city says otherwise. {rule.until}")
 
 
-HOLDINGS: Mapping[Kind, Holding] = MappingProxyType(
+HOLDINGS: Mapping[PersonalDataKind, Holding] = MappingProxyType(
     {
-        Kind.IDENTITY: _held(DataKind.IDENTITY),
-        Kind.CONTACT: _held(DataKind.CONTACT),
-        Kind.NEEDS: _held(DataKind.NEEDS),
-        Kind.ACCOUNT: _held(DataKind.ACCOUNT),
-        Kind.TAKING_PART: _held(DataKind.RECORD),
-        Kind.AGREEMENT: _held(DataKind.RESOLUTION_TERMS),
-        Kind.MANDATORY_REPORT: _held(DataKind.MANDATORY_REPORT),
-        Kind.CREDENTIAL: _held(DataKind.CREDENTIAL),
-        Kind.STAFF: _held(DataKind.ROSTER),
+        PersonalDataKind.IDENTITY: _held(DataKind.IDENTITY),
+        PersonalDataKind.CONTACT: _held(DataKind.CONTACT),
+        PersonalDataKind.NEEDS: _held(DataKind.NEEDS),
+        PersonalDataKind.ACCOUNT: _held(DataKind.ACCOUNT),
+        PersonalDataKind.TAKING_PART: _held(DataKind.RECORD),
+        PersonalDataKind.AGREEMENT: _held(DataKind.RESOLUTION_TERMS),
+        PersonalDataKind.MANDATORY_REPORT: _held(DataKind.MANDATORY_REPORT),
+        PersonalDataKind.CREDENTIAL: _held(DataKind.CREDENTIAL),
+        PersonalDataKind.STAFF: _held(DataKind.ROSTER),
     }
 )
 
-_FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+_FIELDS: Mapping[PersonalDataKind, tuple[str, ...]] = MappingProxyType(
     {
-        Kind.IDENTITY: (
+        PersonalDataKind.IDENTITY: (
             "name",
             "employee_number",
             "unit",
@@ -70,9 +70,9 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "identity_bound",
             "name_correction_reason",
         ),
-        Kind.CONTACT: ("phone", "email", "postal_address", "safe_contact", "place", "link"),
-        Kind.NEEDS: ("language", "interpreter_language", "accommodations"),
-        Kind.ACCOUNT: (
+        PersonalDataKind.CONTACT: ("phone", "email", "postal_address", "safe_contact", "place", "link"),
+        PersonalDataKind.NEEDS: ("language", "interpreter_language", "accommodations"),
+        PersonalDataKind.ACCOUNT: (
             "narrative",
             "incident_on",
             "incident_place",
@@ -88,7 +88,7 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "ScreeningIn.reason",
             "ScreeningOut.reason",
         ),
-        Kind.TAKING_PART: (
+        PersonalDataKind.TAKING_PART: (
             "party_id",
             "complainant_id",
             "officer_id",
@@ -128,10 +128,10 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
             "result",
             "unchecked_officers",
         ),
-        Kind.AGREEMENT: ("terms", "text", "signatures"),
-        Kind.MANDATORY_REPORT: ("category", "recipient", "agency", "legal_basis", "disclosed_at"),
-        Kind.CREDENTIAL: ("access_code", "access_token"),
-        Kind.STAFF: (
+        PersonalDataKind.AGREEMENT: ("terms", "text", "signatures"),
+        PersonalDataKind.MANDATORY_REPORT: ("category", "recipient", "agency", "legal_basis", "disclosed_at"),
+        PersonalDataKind.CREDENTIAL: ("access_code", "access_token"),
+        PersonalDataKind.STAFF: (
             "by",
             "coordinator",
             "given_by",
@@ -152,10 +152,10 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-FIELDS: Mapping[str, Kind | None] = MappingProxyType(
+FIELDS: Mapping[str, PersonalDataKind | None] = MappingProxyType(
     {
         **{field: kind for kind, fields in _FIELDS.items() for field in fields},
-        "MissingCondition.subject": Kind.TAKING_PART,
+        "MissingCondition.subject": PersonalDataKind.TAKING_PART,
         # Numbers of a year, none of them below five.
         "ReportsOfCategoryOut.category": None,
         # Of the department's own units, and texts of the office that are the same for everybody.
@@ -168,6 +168,6 @@ FIELDS: Mapping[str, Kind | None] = MappingProxyType(
 """The kind of each field, by its name; `Model.name` stands before a mere name. None: of nobody."""
 
 
-def kind_of(model: str, field: str) -> Kind | None:
+def personal_data_kind(model: str, field: str) -> PersonalDataKind | None:
     """The kind of data that a field of a model holds; None where it tells of nobody."""
     return FIELDS.get(f"{model}.{field}", FIELDS.get(field))

@@ -22,7 +22,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
     return {status: _response(status) for status in statuses}
 
 
-def document(app: FastAPI) -> None:
+def describe_responses(app: FastAPI) -> None:
     """Let the application's contract say what every operation may answer besides its own statuses.
 
     304 to a GET; 401, 403, 413 and 500 everywhere; 400, 408 and 415 where a body is read, 404

@@ -26,19 +26,26 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.database.access_scope import SUBJECT, WANTED, Kind, asking, kind_of, sees_case
+from mediation_api.database.access_scope import (
+    CALLER_SUBJECT,
+    REQUESTED_ID,
+    ScopeKind,
+    may_see_case,
+    scope_kind,
+    scope_parameters,
+)
 from mediation_api.database.nesting import AnyColumn, AnySelect
-from mediation_api.database.tables import cases, readings
-from mediation_api.domain.access import Reach
+from mediation_api.database.tables import access_log, cases
+from mediation_api.domain.access import AccessScope
 from mediation_api.domain.errors import NotFound
 
-SEEN: Final = bindparam("seen", type_=ARRAY(Uuid))
+SEEN_IDS: Final = bindparam("seen", type_=ARRAY(Uuid))
 """The cases or complaints that somebody saw, where SQL does not know of them."""
 
 
-def recorded(
+def logged(
     statement: AnySelect,
-    kind: Kind,
+    kind: ScopeKind,
     *,
     complaint: AnyColumn,
     case: AnyColumn | None = None,
@@ -64,19 +71,19 @@ def recorded(
     return statement.add_cte(_written([*columns, *seen], opened))
 
 
-async def open_case(connection: AsyncConnection, case_id: UUID, reach: Reach) -> None:
+async def require_case(connection: AsyncConnection, case_id: UUID, scope: AccessScope) -> None:
     """Hold that the caller reaches a case, and write down that it was opened. Raises NotFound: not this case."""
-    if (await connection.execute(_reached(kind_of(reach)), asking(reach, case_id))).first() is None:
+    if (await connection.execute(_reached(scope_kind(scope)), scope_parameters(scope, case_id))).first() is None:
         raise NotFound
 
 
 @cache
-def _reached(kind: Kind) -> AnySelect:
-    reached: AnySelect = select(cases.c.id).where(cases.c.id == WANTED, sees_case(kind))
-    return recorded(reached, kind, complaint=cases.c.complaint_id, case=cases.c.id)
+def _reached(kind: ScopeKind) -> AnySelect:
+    scope: AnySelect = select(cases.c.id).where(cases.c.id == REQUESTED_ID, may_see_case(kind))
+    return logged(scope, kind, complaint=cases.c.complaint_id, case=cases.c.id)
 
 
-def recorded_reports(statement: AnySelect, kind: Kind, report: AnyColumn) -> AnySelect:
+def logged_reports(statement: AnySelect, kind: ScopeKind, report: AnyColumn) -> AnySelect:
     """`statement`, which also writes down that the caller opened each mandatory report that it finds.
 
     Neither the complaint nor the case is named: whoever sees who opened those is not to know of the report.
@@ -88,7 +95,7 @@ def recorded_reports(statement: AnySelect, kind: Kind, report: AnyColumn) -> Any
     return statement.add_cte(_written([*said, "report_id"], opened.order_by(None).where(report.is_not(None))))
 
 
-def recorded_page(statement: AnySelect, kind: Kind, shown: BindParameter[int], *, descending: bool) -> AnySelect:
+def logged_page(statement: AnySelect, kind: ScopeKind, shown: BindParameter[int], *, descending: bool) -> AnySelect:
     """The page that `statement` reads, which also writes down the cases or complaints that its first `shown` rows name.
 
     It is ordered by its columns `page_key` and `page_id`, and names what is opened in `opened_id`. It is read once.
@@ -106,13 +113,13 @@ def recorded_page(statement: AnySelect, kind: Kind, shown: BindParameter[int], *
 
 
 @cache
-def recorded_ids(kind: Kind) -> AnySelect:
+def logged_ids(kind: ScopeKind) -> AnySelect:
     """Writes down that the caller has `SEEN` some cases or complaints, where what is shown is made of them outside SQL.
 
     It runs before anything is shown. Where what was seen is about none of them, it names none.
     """
     said = _said(kind)
-    entry: AnySelect = select(*said.values(), SEEN)
+    entry: AnySelect = select(*said.values(), SEEN_IDS)
     return select(literal(1)).add_cte(_written([*said, "listed"], entry))
 
 
@@ -131,15 +138,15 @@ def _seen(complaint: AnyColumn) -> dict[str, AnyColumn]:
     return {name: column(name) for name in ("attempt", "version")}
 
 
-def _said(kind: Kind) -> dict[str, AnyColumn]:
+def _said(kind: ScopeKind) -> dict[str, AnyColumn]:
     return {
         "at": bindparam("read_at", type_=DateTime(timezone=True)),
         "operation": bindparam("read_operation", type_=String),
         "purpose": bindparam("read_purpose", type_=String),
         "by_role": literal(kind.role, String),
-        "by": SUBJECT,
+        "by": CALLER_SUBJECT,
     }
 
 
 def _written(columns: list[str], rows: AnySelect) -> CTE:
-    return insert(readings).from_select(columns, rows).cte("opened")
+    return insert(access_log).from_select(columns, rows).cte("opened")

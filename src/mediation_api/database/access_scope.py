@@ -28,26 +28,26 @@ from mediation_api.database.tables import (
     parts,
     withdrawals,
 )
-from mediation_api.domain.access import Reach, Relation, Role
-from mediation_api.domain.access_log import Reading
-from mediation_api.domain.lifecycle import SEALED, SHARED
+from mediation_api.domain.access import AccessScope, Relation, Role
+from mediation_api.domain.access_log import LoggedAccessScope
+from mediation_api.domain.lifecycle import ANSWERS_SEALED, PEERS_VISIBLE
 from mediation_api.domain.values import AssignmentState, Disposition, Side, Standing
 
-HERE = (AssignmentState.PROPOSED, AssignmentState.ACCEPTED)
+LIVE_ASSIGNMENTS = (AssignmentState.PROPOSED, AssignmentState.ACCEPTED)
 ACCEPTED = (AssignmentState.ACCEPTED,)
-TOOK_ON = (AssignmentState.ACCEPTED, AssignmentState.RECUSED)
-GONE = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED)
+ACCEPTED_ONCE = (AssignmentState.ACCEPTED, AssignmentState.RECUSED)
+LEFT = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED)
 
 
-WANTED: Final = bindparam("wanted", type_=Uuid)
+REQUESTED_ID: Final = bindparam("wanted", type_=Uuid)
 """The id of the object that is asked for."""
 _PARTY: Final = bindparam("caller_party", type_=Uuid)
 _NUMBER: Final = bindparam("caller_number", type_=parties.c.employee_number_index.type)
 _CODE: Final = bindparam("caller_code", type_=String)
-SUBJECT: Final = bindparam("caller_subject", type_=String)
+CALLER_SUBJECT: Final = bindparam("caller_subject", type_=String)
 
 
-class Kind(NamedTuple):
+class ScopeKind(NamedTuple):
     """What a statement is put together for: how what is reached stands to the caller, and nothing of who that is."""
 
     relation: Relation
@@ -56,14 +56,14 @@ class Kind(NamedTuple):
     """Whether it is written down that the caller opened what is found."""
 
 
-def kind_of(reach: Reach) -> Kind:
+def scope_kind(scope: AccessScope) -> ScopeKind:
     """The kind of a reach."""
-    return Kind(reach.relation, reach.actor.role, isinstance(reach, Reading))
+    return ScopeKind(scope.relation, scope.actor.role, isinstance(scope, LoggedAccessScope))
 
 
-def asking(reach: Reach, wanted: UUID | None = None) -> dict[str, object]:
+def scope_parameters(scope: AccessScope, wanted: UUID | None = None) -> dict[str, object]:
     """The parameters of a statement of that kind: who calls, for what, and what is written down of that."""
-    actor = reach.actor
+    actor = scope.actor
     caller = {
         "caller_party": actor.party_id,
         "caller_number": actor.employee_number,
@@ -71,8 +71,8 @@ def asking(reach: Reach, wanted: UUID | None = None) -> dict[str, object]:
         "caller_code": actor.code,
     }
     parameters: dict[str, object] = {**caller, "wanted": wanted}
-    if isinstance(reach, Reading):
-        parameters |= {"read_at": reach.at, "read_operation": reach.operation, "read_purpose": reach.purpose}
+    if isinstance(scope, LoggedAccessScope):
+        parameters |= {"read_at": scope.at, "read_operation": scope.operation, "read_purpose": scope.purpose}
     return parameters
 
 
@@ -92,7 +92,7 @@ def _was_own_party(role: Role) -> ColumnElement[bool]:
         return and_(parties.c.id == _PARTY, parties.c.side == Side.COMPLAINANT)
     if role is Role.OFFICER:
         number = and_(parties.c.employee_number_index == _NUMBER, parties.c.side == Side.OFFICER)
-        return and_(number, func.coalesce(parties.c.bound_subject, SUBJECT) == SUBJECT)
+        return and_(number, func.coalesce(parties.c.bound_subject, CALLER_SUBJECT) == CALLER_SUBJECT)
     return false()
 
 
@@ -114,16 +114,16 @@ def _participation(role: Role, is_own: ColumnElement[bool]) -> AnySelect:
     return own.where(participants.c.asked_at.is_not(None)) if role is Role.OFFICER else own
 
 
-def sees_case(kind: Kind) -> ColumnElement[bool]:
+def may_see_case(kind: ScopeKind) -> ColumnElement[bool]:
     """Whether the caller reaches a row of `cases`."""
     if kind.relation is Relation.OFFICE:
         return true()
     if kind.relation is Relation.PROPOSED:
-        return and_(_is_mediator(HERE), ~_mediator_is_party(cases.c.complaint_id))
+        return and_(_is_mediator(LIVE_ASSIGNMENTS), ~_mediator_is_party(cases.c.complaint_id))
     if kind.relation is Relation.ASSIGNED:
         return and_(_is_mediator(ACCEPTED), ~_mediator_is_party(cases.c.complaint_id))
     if kind.relation is Relation.MEDIATED:
-        return and_(_is_mediator(TOOK_ON), ~_mediator_is_party(cases.c.complaint_id))
+        return and_(_is_mediator(ACCEPTED_ONCE), ~_mediator_is_party(cases.c.complaint_id))
     if kind.relation is Relation.OWN:
         return own_participation(kind.role).where(participants.c.case_id == cases.c.id).exists().correlate(cases)
     return false()
@@ -134,7 +134,7 @@ def _is_mediator(states: tuple[AssignmentState, ...]) -> ColumnElement[bool]:
         assignments.c.case_id == cases.c.id,
         assignments.c.state.in_(states),
         assignments.c.mediator_id == mediators.c.id,
-        mediators.c.subject == SUBJECT,
+        mediators.c.subject == CALLER_SUBJECT,
     )
     return mediates.correlate(cases)
 
@@ -161,11 +161,11 @@ def is_officer_of(complaint: AnyColumn, *, subject: AnyColumn, numbers: tuple[An
 def _mediator_is_party(complaint: AnyColumn) -> ColumnElement[bool]:
     """Whether the caller, a mediator, is a party of a complaint under another role."""
     m = mediators.alias("themselves").c
-    number = select(m.employee_number_index).where(m.subject == SUBJECT).scalar_subquery()
-    return is_officer_of(complaint, subject=SUBJECT, numbers=(_NUMBER, number))
+    number = select(m.employee_number_index).where(m.subject == CALLER_SUBJECT).scalar_subquery()
+    return is_officer_of(complaint, subject=CALLER_SUBJECT, numbers=(_NUMBER, number))
 
 
-def mediates_own_case(kind: Kind) -> ColumnElement[bool]:
+def mediates_own_case(kind: ScopeKind) -> ColumnElement[bool]:
     """Whether a row of `assignments` is of a complaint that the caller, a mediator, is a party of."""
     if kind.relation is Relation.OFFICE:
         return false()
@@ -173,17 +173,17 @@ def mediates_own_case(kind: Kind) -> ColumnElement[bool]:
     return _mediator_is_party(complaint.scalar_subquery())
 
 
-def sees_report(kind: Kind) -> ColumnElement[bool]:
+def may_see_report(kind: ScopeKind) -> ColumnElement[bool]:
     """Whether the caller reaches a row of `mandatory_reports`: a director all, a mediator those it proposed."""
     if kind.relation is Relation.OFFICE:
         return true()
     if kind.relation is Relation.MEDIATED:
-        own = mandatory_reports.c.proposed_by == SUBJECT
+        own = mandatory_reports.c.proposed_by == CALLER_SUBJECT
         return and_(own, mandatory_reports.c.proposed_by_role == Role.MEDIATOR)
     return false()
 
 
-def sees_party(kind: Kind) -> ColumnElement[bool]:
+def may_see_party(kind: ScopeKind) -> ColumnElement[bool]:
     """Whether the caller reaches a row of `parties`."""
     if kind.relation is Relation.OFFICE:
         return true()
@@ -195,29 +195,29 @@ def sees_party(kind: Kind) -> ColumnElement[bool]:
     return and_(is_own_party(kind.role), asked)
 
 
-def sees_complaint(kind: Kind) -> ColumnElement[bool]:
+def may_see_complaint(kind: ScopeKind) -> ColumnElement[bool]:
     """Whether the caller reaches a row of `complaints`."""
     if kind.relation is Relation.OFFICE:
         return true()
     if kind.relation is Relation.FILED:
-        return and_(complaints.c.by_role == Role.INTEGRATION, complaints.c.by == SUBJECT)
+        return and_(complaints.c.by_role == Role.INTEGRATION, complaints.c.by == CALLER_SUBJECT)
     if kind.relation is Relation.OWN:
         own = exists().where(parties.c.complaint_id == complaints.c.id, is_own_party(kind.role))
         return own.correlate(complaints)  # and not with `parties`, which the list of them reads itself
     return false()
 
 
-def is_own_mediator(kind: Kind) -> ColumnElement[bool]:
+def is_own_mediator(kind: ScopeKind) -> ColumnElement[bool]:
     """Whether a row of `mediators` is within reach: all for the office, their own for a mediator."""
     if kind.relation is Relation.OFFICE:
         return true()
     if kind.relation in {Relation.PROPOSED, Relation.ASSIGNED, Relation.MEDIATED}:
-        return mediators.c.subject == SUBJECT
+        return mediators.c.subject == CALLER_SUBJECT
     return false()
 
 
 @cache
-def takes_part(role: Role) -> ColumnElement[bool]:
+def peers_visible(role: Role) -> ColumnElement[bool]:
     """Whether the caller takes part in a row of `cases` in which those who do see each other.
 
     Not once all of the caller's parts were returned: somebody who was absent, say, from a case that was mediated.
@@ -231,13 +231,13 @@ def takes_part(role: Role) -> ColumnElement[bool]:
         participants.c.standing == Standing.AGREED,
         kept.exists().correlate(participants),
     )
-    return and_(cases.c.state.in_(SHARED), agreed.exists().correlate(cases))
+    return and_(cases.c.state.in_(PEERS_VISIBLE), agreed.exists().correlate(cases))
 
 
-def is_among_fellows(own: FromClause) -> ColumnElement[bool]:
+def peers_visible_to(own: FromClause) -> ColumnElement[bool]:
     """The same where the caller's own row of `participants` is at hand: it is not looked for again."""
     kept = select(parts.c.case_id).where(is_part_of(own), parts.c.disposition != Disposition.RETURNED_TO_INVESTIGATION)
-    return and_(cases.c.state.in_(SHARED), own.c.standing == Standing.AGREED, kept.exists().correlate(own))
+    return and_(cases.c.state.in_(PEERS_VISIBLE), own.c.standing == Standing.AGREED, kept.exists().correlate(own))
 
 
 def is_part_of(own: FromClause) -> ColumnElement[bool]:
@@ -245,10 +245,10 @@ def is_part_of(own: FromClause) -> ColumnElement[bool]:
     return and_(parts.c.case_id == own.c.case_id, own.c.party_id.in_((parts.c.complainant_id, parts.c.officer_id)))
 
 
-def knows_parts(own: FromClause) -> ColumnElement[bool]:
+def may_see_disposition(own: FromClause) -> ColumnElement[bool]:
     """Whether a participant may know what became of its parts in a row of `cases`.
 
     That is from `ready` on, or once the participant itself has left: its own leaving returned all of them. Of a part
     with somebody who was removed it knows nothing.
     """
-    return and_(~parts.c.removed, or_(cases.c.state.not_in(SEALED), own.c.left_at.is_not(None)))
+    return and_(~parts.c.removed, or_(cases.c.state.not_in(ANSWERS_SEALED), own.c.left_at.is_not(None)))

@@ -14,7 +14,7 @@ Change: TypeAlias = tuple[Executable, Hashable]
 """A statement, and which row of its table it changes; None where that is not known."""
 
 
-def together(changes: Iterable[Change]) -> Iterator[Executable]:
+def batched(changes: Iterable[Change]) -> Iterator[Executable]:
     """The same changes in the same order, in as few statements as will do.
 
     All of them may be executed with the same parameters: each takes those that it names.

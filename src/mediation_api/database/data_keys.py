@@ -12,13 +12,13 @@ from sqlalchemy import CTE, Column, Table, Text, cast, func, literal, select, ty
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.database.access_scope import WANTED
+from mediation_api.database.access_scope import REQUESTED_ID
 from mediation_api.database.encryption import (
     UNREADABLE,
+    BlindIndex,
     DataKey,
-    Opened,
-    Sealed,
-    Searched,
+    Decrypted,
+    Encrypted,
     WrappedKey,
     keyring,
     new_key,
@@ -32,7 +32,7 @@ _BINDING = frozenset({agreements.c.text})
 
 
 @lru_cache
-def opened(column: AnyColumn, *, written_to: AnyColumn | None = None, owner: AnyColumn | None = None) -> AnyColumn:
+def decrypted(column: AnyColumn, *, written_to: AnyColumn | None = None, owner: AnyColumn | None = None) -> AnyColumn:
     """A sealed column, to be read: with its row and its wrapped key, and opened as it arrives.
 
     Args:
@@ -41,31 +41,31 @@ def opened(column: AnyColumn, *, written_to: AnyColumn | None = None, owner: Any
         owner: whose data key it is; found by the row's `complaint_id` or `case_id` unless given.
     """
     place = column if written_to is None else written_to
-    if not isinstance(place.type, Sealed) or not isinstance(place, Column):
+    if not isinstance(place.type, Encrypted) or not isinstance(place, Column):
         raise TypeError(f"{column.name} is not sealed")
     key = _wrapped_key(owner_of(column.table) if owner is None else owner)
     envelope = func.coalesce(key, literal("  ")) + " " + cast(column.table.c.id, Text) + " " + type_coerce(column, Text)
-    type_ = Opened(place.table.name, place.name, None if place in _BINDING else UNREADABLE)
+    type_ = Decrypted(place.table.name, place.name, None if place in _BINDING else UNREADABLE)
     return type_coerce(envelope, type_).label(column.name)
 
 
 @cache
-def opened_columns(table: Table, *, but: frozenset[str] = frozenset()) -> tuple[AnyColumn, ...]:
+def decrypted_columns(table: Table, *, but: frozenset[str] = frozenset()) -> tuple[AnyColumn, ...]:
     """All columns of a table, those that are sealed opened; without the hashes by which they are found."""
     return tuple(
-        opened(column) if isinstance(column.type, Sealed) else column
+        decrypted(column) if isinstance(column.type, Encrypted) else column
         for column in table.c
-        if column.name not in but and not isinstance(column.type, Searched)
+        if column.name not in but and not isinstance(column.type, BlindIndex)
     )
 
 
-OF_CASE: Final[AnyColumn] = select(cases.c.complaint_id).where(cases.c.id == WANTED).scalar_subquery()
+OF_CASE: Final[AnyColumn] = select(cases.c.complaint_id).where(cases.c.id == REQUESTED_ID).scalar_subquery()
 """Whose data key seals what belongs to a case: the complaint's."""
-OF_PARTY: Final[AnyColumn] = select(parties.c.complaint_id).where(parties.c.id == WANTED).scalar_subquery()
+OF_PARTY: Final[AnyColumn] = select(parties.c.complaint_id).where(parties.c.id == REQUESTED_ID).scalar_subquery()
 """Whose data key seals what is on file of a party: the complaint's."""
 
 
-async def data_key(connection: AsyncConnection, wanted: UUID, owner: AnyColumn = WANTED) -> DataKey:
+async def data_key(connection: AsyncConnection, wanted: UUID, owner: AnyColumn = REQUESTED_ID) -> DataKey:
     """The data key of a complaint or a mediator. One of before, that has none yet, is given one.
 
     Args:

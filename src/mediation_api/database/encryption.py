@@ -5,7 +5,7 @@ settings that the database never sees. A value is sealed with AES-256-GCM under 
 column and row: moved anywhere else, it does not open. Whoever holds a dump holds ciphertext.
 
     Column("name", Sealed, nullable=False)                the mark: nothing but a `Ciphertext` can be written
-    row = key.sealed_row(parties, party_id, values)       to write, under `data_key` or `new_data_key`
+    row = key.encrypted_row(parties, party_id, values)       to write, under `data_key` or `new_data_key`
     select(opened(parties.c.name))                        to read
 
 What is read carries its wrapped key and its row in one text, so that a read stays one statement, nested JSON included.
@@ -38,7 +38,7 @@ T = TypeVar("T")
 UNREADABLE: Final = "[unreadable]"
 """Stands where a value does not open: one damaged value takes nobody's page away, let alone anybody's withdrawal."""
 
-MARK: Final = "sealed.1."
+MARK: Final = "encrypted.1."
 """What a sealed value begins with: the format it has."""
 
 _NONCE_BYTES: Final = 12
@@ -53,7 +53,7 @@ class KeyMissing(Exception):  # noqa: N818 - what is wrong, in words
         super().__init__(f"MEDIATION_ENCRYPTION_KEYS lacks {key_id}")
 
 
-class Broken(Exception):  # noqa: N818 - what is wrong, in words
+class DecryptionFailed(Exception):  # noqa: N818 - what is wrong, in words
     """A sealed value does not open: it was changed, moved or cut off. Its text names the place, and no content."""
 
     def __init__(self, place: str = "") -> None:
@@ -124,15 +124,15 @@ class Keyring:
         if not value:
             return value
         if not value.startswith(MARK):
-            raise Broken(f"{table}.{column} of {row}: it is not sealed")
+            raise DecryptionFailed(f"{table}.{column} of {row}: it is not sealed")
         if not wrapped:
-            raise Broken(f"{table}.{column} of {row}: its data key is gone")
+            raise DecryptionFailed(f"{table}.{column} of {row}: its data key is gone")
         try:
             data_key = self.unwrap(WrappedKey(key_id, wrapped), UUID(owner))
             sealed = value.removeprefix(MARK)
             return _decrypted(AESGCM(data_key), sealed, _place(table, column, UUID(row))).decode()
-        except (Broken, UnicodeDecodeError):
-            raise Broken(f"{table}.{column} of {row}") from None
+        except (DecryptionFailed, UnicodeDecodeError):
+            raise DecryptionFailed(f"{table}.{column} of {row}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +146,24 @@ class DataKey:
         place = _place(table, column, row_id)
         return Ciphertext(MARK + _encrypted(AESGCM(self.key), text.encode(), place))
 
-    def sealed_row(self, table: Table, row_id: UUID, values: Mapping[str, object]) -> dict[str, object]:
+    def encrypted_row(self, table: Table, row_id: UUID, values: Mapping[str, object]) -> dict[str, object]:
         """Values of a row, those of sealed columns sealed, with the hashes by which they are found."""
         sealed = {
             name: self.seal(table.name, name, row_id, value)
             for name, value in values.items()
-            if isinstance(value, str) and is_sealed(table, name)
+            if isinstance(value, str) and is_encrypted(table, name)
         }
         return {**values, **sealed, **hashes_of(table, values)}
 
-    def sealed_changes(self, table: Table, row_id: UUID, changes: Mapping[str, object]) -> dict[str, object]:
+    def encrypted_changes(self, table: Table, row_id: UUID, changes: Mapping[str, object]) -> dict[str, object]:
         """Changes of a row that is there, sealed in the same way.
 
         Who sends back `UNREADABLE`, as it was shown, changes nothing: what cannot be opened today may be tomorrow.
         """
-        told = {name: value for name, value in changes.items() if not (is_sealed(table, name) and value == UNREADABLE)}
-        return self.sealed_row(table, row_id, told)
+        told = {
+            name: value for name, value in changes.items() if not (is_encrypted(table, name) and value == UNREADABLE)
+        }
+        return self.encrypted_row(table, row_id, told)
 
 
 def new_key() -> bytes:
@@ -171,19 +173,19 @@ def new_key() -> bytes:
 
 def hashes_of(table: Table, values: Mapping[str, object]) -> dict[str, object]:
     """The columns by which some of these values are found, each with the value that is hashed as it is written."""
-    searched = [(column.name, column.type.of) for column in table.c if isinstance(column.type, Searched)]
+    searched = [(column.name, column.type.of) for column in table.c if isinstance(column.type, BlindIndex)]
     return {name: values[of] for name, of in searched if of in values}
 
 
-def is_sealed(table: Table, name: str) -> bool:
+def is_encrypted(table: Table, name: str) -> bool:
     """Whether a column of the table is sealed."""
-    return isinstance(table.c[name].type, Sealed)
+    return isinstance(table.c[name].type, Encrypted)
 
 
 # ── columns ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Sealed(TypeDecorator[str]):
+class Encrypted(TypeDecorator[str]):
     """The type of a sealed column. A text that is not sealed cannot be written to it; read it with `opened`."""
 
     impl: type[Text | String] = Text
@@ -197,14 +199,14 @@ class Sealed(TypeDecorator[str]):
         return None if value is None else str(value)
 
 
-class SealedString(Sealed):
+class EncryptedString(Encrypted):
     """The same for a column that is a `varchar`."""
 
     impl = String
     cache_ok = True
 
 
-class Searched(TypeDecorator[str]):
+class BlindIndex(TypeDecorator[str]):
     """The type of a column with keyed hashes of a sealed one, for equality: whatever is written or compared is hashed.
 
     `of` names the sealed column, an employee number: spellings of one number have one hash.
@@ -222,7 +224,7 @@ class Searched(TypeDecorator[str]):
         return None if value is None else keyring(dialect).hashed(folded(value))
 
 
-class Opened(TypeDecorator[str]):
+class Decrypted(TypeDecorator[str]):
     """What `opened` reads: a text that is opened as it arrives. `or_else` stands for one that does not open.
 
     With `or_else` None, that is an error. The arguments tell SQLAlchemy which statements are the same: compiling one
@@ -240,10 +242,10 @@ class Opened(TypeDecorator[str]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         """Open a value. Raises KeyMissing; Broken, where nothing may stand in its place."""
-        return _opened(value, dialect, self.table, self.column, self.or_else)
+        return _decrypted_value(value, dialect, self.table, self.column, self.or_else)
 
 
-class OpenedList(TypeDecorator[list[dict[str, object]]]):
+class DecryptedList(TypeDecorator[list[dict[str, object]]]):
     """Nested rows (database/nesting.py) in which some values are to be opened as they arrive.
 
     Each of `fields` is a name there, and what `Opened` is made with.
@@ -261,16 +263,16 @@ class OpenedList(TypeDecorator[list[dict[str, object]]]):
         for row in value if isinstance(value, list) else [value]:
             if isinstance(row, dict):
                 for name, table, column, or_else in self.fields:
-                    row[name] = _opened(row[name], dialect, table, column, or_else)
+                    row[name] = _decrypted_value(row[name], dialect, table, column, or_else)
         return value
 
 
-def _opened(value: str | None, dialect: Dialect, table: str, column: str, or_else: str | None) -> str | None:
+def _decrypted_value(value: str | None, dialect: Dialect, table: str, column: str, or_else: str | None) -> str | None:
     if value is None:
         return None
     try:
         return keyring(dialect).open(value, table, column)
-    except Broken as broken:
+    except DecryptionFailed as broken:
         _log.error(LogEvent("unreadable", place=broken.place))
         if or_else is None:
             raise
@@ -283,7 +285,7 @@ _KEYRINGS: Final[WeakKeyDictionary[Dialect, Keyring]] = WeakKeyDictionary()
 """An engine's dialect is all that SQLAlchemy gives to a type that reads or writes a value."""
 
 
-def hand_over(dialect: Dialect, keys: Keyring) -> None:
+def attach_keyring(dialect: Dialect, keys: Keyring) -> None:
     """Let the columns of an engine be opened and searched with these keys."""
     _KEYRINGS[dialect] = keys
 
@@ -315,4 +317,4 @@ def _decrypted(key: AESGCM, sealed: str, bound_to: bytes) -> bytes:
         whole = base64.b64decode(sealed, altchars=b"-_", validate=True)
         return key.decrypt(whole[:_NONCE_BYTES], whole[_NONCE_BYTES:], bound_to)
     except (ValueError, InvalidTag):  # no base64, too short, or not what was sealed
-        raise Broken from None
+        raise DecryptionFailed from None

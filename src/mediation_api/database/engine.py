@@ -21,9 +21,9 @@ from sqlalchemy.exc import DisconnectionError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from mediation_api.database.encryption import Keyring, hand_over
+from mediation_api.database.encryption import Keyring, attach_keyring
 from mediation_api.database.pool_shares import Share
-from mediation_api.database.row_security import enter, weakness
+from mediation_api.database.row_security import assume_party, privilege_problem
 from mediation_api.domain.access import Actor
 from mediation_api.settings import Environment, Settings, SettingsError
 
@@ -121,7 +121,7 @@ def create_engine(
         },
     )
     _watch(engine)
-    hand_over(engine.dialect, Keyring.of(settings))
+    attach_keyring(engine.dialect, Keyring.of(settings))
     return engine
 
 
@@ -219,7 +219,7 @@ class Database:
             yield
 
     @asynccontextmanager
-    async def shown_to(self, party: Actor, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
+    async def as_party(self, party: Actor, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
         """Give a connection that shows what this party may see, all of it as of one instant, and writes nothing.
 
         Args:
@@ -231,7 +231,7 @@ class Database:
             sqlalchemy.exc.DBAPIError: the connection was lost.
         """
         async with self._held(Pool.PARTIES, caller), self._snapshot() as connection:
-            await enter(connection, party)
+            await assume_party(connection, party)
             yield connection
 
     @asynccontextmanager
@@ -263,7 +263,7 @@ class Database:
         version = table("alembic_version", column("version_num"))
         try:
             async with self.reading(Pool.HEALTH) as connection:
-                if not self._any_role and await weakness(connection):
+                if not self._any_role and await privilege_problem(connection):
                     return False
                 current = set((await connection.scalars(select(version.c.version_num))).all())
         except ProgrammingError:

@@ -20,16 +20,16 @@ from sqlalchemy import ColumnElement, String, Table, and_, bindparam, func, sele
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables
-from mediation_api.database.data_keys import opened
+from mediation_api.database.data_keys import decrypted
 from mediation_api.database.encryption import (
     UNREADABLE,
+    Encrypted,
     Keyring,
-    Sealed,
     WrappedKey,
     keyring,
 )
 from mediation_api.database.engine import create_engine
-from mediation_api.database.row_security import shows_all
+from mediation_api.database.row_security import bypasses_row_security
 from mediation_api.settings import Settings, SettingsError
 
 _BATCH: Final = 200
@@ -39,10 +39,10 @@ _BETWEEN_ROUNDS_SECONDS: Final = 0.5
 Batch: TypeAlias = tuple[UUID | None, int]
 """The last row of it, where there was one; and how many rows were changed."""
 
-SEALED: Final[Mapping[Table, Sequence[str]]] = {
+ENCRYPTED_COLUMNS: Final[Mapping[Table, Sequence[str]]] = {
     table: names
     for table in tables.metadata.sorted_tables
-    if (names := tuple(column.name for column in table.c if isinstance(column.type, Sealed)))
+    if (names := tuple(column.name for column in table.c if isinstance(column.type, Encrypted)))
     if table.primary_key.columns  # a parent shows the rows of its child
 }
 """The tables with sealed columns, and these: whatever is marked in tables.py."""
@@ -57,7 +57,7 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class KeyUsage:
     """How many data keys are wrapped under each key, and how many employee numbers lack a current hash."""
 
     keys: Mapping[str, int]
@@ -83,16 +83,16 @@ async def rotate(settings: Settings) -> Rotation:
             done.wrapped += await _through(engine, _wrap)
             for table in _NUMBERED:
                 done.hashed += await _through(engine, partial(_hash, table))
-            if (await _standing(engine)).is_done:
+            if (await _key_usage(engine)).is_done:
                 break
             await asyncio.sleep(_BETWEEN_ROUNDS_SECONDS)  # somebody held a row
     return done
 
 
-async def standing(settings: Settings) -> Standing:
+async def key_usage(settings: Settings) -> KeyUsage:
     """What is under which key. Raises as `rotate` does, but for a key that is lacking."""
     async with _engine(settings) as engine:
-        return await _standing(engine)
+        return await _key_usage(engine)
 
 
 async def require_keys(settings: Settings) -> None:
@@ -117,7 +117,7 @@ async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(settings, statement_timeout_ms=0)
     try:
         async with engine.connect() as connection:
-            if not await shows_all(connection):
+            if not await bypasses_row_security(connection):
                 raise SettingsError("MEDIATION_DATABASE_URL: name mediation_service, who may read every row")
             keys, in_use = keyring(connection.dialect), await _key_ids(connection)
         _require(keys, in_use)
@@ -181,7 +181,7 @@ def _is_unhashed(table: Table, mark: str) -> ColumnElement[bool]:
 
 async def _hash(table: Table, connection: AsyncConnection, after: UUID) -> Batch:
     found = await connection.execute(
-        select(table.c.id, opened(table.c.employee_number))
+        select(table.c.id, decrypted(table.c.employee_number))
         .where(table.c.id > after, _is_unhashed(table, keyring(connection.dialect).search_mark))
         .order_by(table.c.id)
         .limit(_BATCH)
@@ -198,7 +198,7 @@ async def _hash(table: Table, connection: AsyncConnection, after: UUID) -> Batch
     return rows[-1].id, len(hashed)
 
 
-async def _standing(engine: AsyncEngine) -> Standing:
+async def _key_usage(engine: AsyncEngine) -> KeyUsage:
     k = tables.data_keys.c
     async with engine.connect() as connection:
         ring = keyring(connection.dialect)
@@ -208,7 +208,7 @@ async def _standing(engine: AsyncEngine) -> Standing:
         unhashed = 0
         for table in _NUMBERED:
             unhashed += await _count(connection, table, _is_unhashed(table, ring.search_mark))
-    return Standing({row.key_id: row.rows for row in keys}, unhashed, ring.current)
+    return KeyUsage({row.key_id: row.rows for row in keys}, unhashed, ring.current)
 
 
 async def _count(connection: AsyncConnection, table: Table, which: ColumnElement[bool]) -> int:

@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, Table, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of
-from mediation_api.domain.access import Reach
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, scope_kind, scope_parameters
+from mediation_api.domain.access import AccessScope
 from mediation_api.domain.errors import NotFound
 
-Sees: TypeAlias = Callable[[Kind], ColumnElement[bool]]
+MaySee: TypeAlias = Callable[[ScopeKind], ColumnElement[bool]]
 """Whether the caller reaches a row of the table: one of the conditions of `reach.py`."""
 
 
@@ -29,14 +29,16 @@ async def lock_row(connection: AsyncConnection, table: Table, row_id: UUID) -> N
         raise NotFound
 
 
-async def lock_reached(connection: AsyncConnection, table: Table, row_id: UUID, sees: Sees, reach: Reach) -> None:
+async def lock_in_scope(
+    connection: AsyncConnection, table: Table, row_id: UUID, sees: MaySee, scope: AccessScope
+) -> None:
     """The same for a row that the caller reaches. Raises NotFound: there is none, or not for this caller."""
-    statement = _locking(table, sees, kind_of(reach))
-    if (await connection.execute(statement, asking(reach, row_id))).first() is None:
+    statement = _locking(table, sees, scope_kind(scope))
+    if (await connection.execute(statement, scope_parameters(scope, row_id))).first() is None:
         raise NotFound
 
 
 @cache
-def _locking(table: Table, sees: Sees | None = None, kind: Kind | None = None) -> Select[UUID]:
-    reached = true() if sees is None or kind is None else sees(kind)
-    return select(table.c.id).where(table.c.id == WANTED, reached).with_for_update(key_share=True, of=table)
+def _locking(table: Table, sees: MaySee | None = None, kind: ScopeKind | None = None) -> Select[UUID]:
+    scope = true() if sees is None or kind is None else sees(kind)
+    return select(table.c.id).where(table.c.id == REQUESTED_ID, scope).with_for_update(key_share=True, of=table)

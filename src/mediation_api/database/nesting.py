@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, literal_column, select, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
-from mediation_api.database.encryption import Opened, OpenedList, Sealed
+from mediation_api.database.encryption import Decrypted, DecryptedList, Encrypted
 
 AnyColumn: TypeAlias = ColumnElement[Any]
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
@@ -29,14 +29,14 @@ def nested(
     A table named in `where` that the surrounding statement selects from is the parent. A sealed column is given as
     `data_keys.opened` reads it.
     """
-    if any(isinstance(column.type, Sealed) for column in columns.values()):
+    if any(isinstance(column.type, Encrypted) for column in columns.values()):
         raise TypeError("a sealed column is not opened")
     entry = _entry(columns)
     listed: AnySelect = select(func.coalesce(func.jsonb_agg(aggregate_order_by(entry, order_by)), _NONE))
-    types = ((name, column.type) for name, column in columns.items() if isinstance(column.type, Opened))
+    types = ((name, column.type) for name, column in columns.items() if isinstance(column.type, Decrypted))
     sealed = tuple((name, type_.table, type_.column, type_.or_else) for name, type_ in types)
     rows: AnyColumn = listed.where(and_(*where)).scalar_subquery()
-    return type_coerce(rows, OpenedList(sealed)) if sealed else rows
+    return type_coerce(rows, DecryptedList(sealed)) if sealed else rows
 
 
 def _entry(columns: Mapping[str, AnyColumn]) -> AnyColumn:

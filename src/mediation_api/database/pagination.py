@@ -13,10 +13,10 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.database.access_logging import recorded_page
-from mediation_api.database.access_scope import Kind, kind_of
+from mediation_api.database.access_logging import logged_page
+from mediation_api.database.access_scope import ScopeKind, scope_kind
 from mediation_api.database.nesting import AnyColumn, AnySelect
-from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.access import AccessScope, Relation
 
 Position: TypeAlias = tuple[object, object]
 """The key and the id of the last row that was given."""
@@ -67,7 +67,7 @@ Filters: TypeAlias = Mapping[str, ColumnElement[bool]]
 """Conditions on the rows of a list by the name of a filter, each with the parameter `wanted_<name>`."""
 
 
-def given(filters: Filters, values: Mapping[str, object]) -> tuple[Conditions, dict[str, object]]:
+def conditions_for(filters: Filters, values: Mapping[str, object]) -> tuple[Conditions, dict[str, object]]:
     """The conditions of those filters that have a value, and the parameters of all of them."""
     conditions = tuple(condition for name, condition in filters.items() if values[name] is not None)
     return conditions, {f"wanted_{name}": values[name] for name in filters}
@@ -80,7 +80,7 @@ async def read_page(
     order: Order,
     *,
     asked: Mapping[str, object],
-    of: Reach | None = None,
+    of: AccessScope | None = None,
     listed: AnyColumn | None = None,
 ) -> Slice[RowMapping]:
     """Run `statement`, which was put together once, for one page in this order. `asked` are its parameters.
@@ -89,7 +89,7 @@ async def read_page(
     planner takes it to be strewn evenly among everybody's, and would walk all of that in order to the end.
     With `listed`, a column of cases or complaints, it is written down which of them were seen.
     """
-    kind = None if of is None else kind_of(of)
+    kind = None if of is None else scope_kind(of)
     paged = _paged(statement, order, listed, kind, continued=page.after is not None)
     after_key, after_id = page.after or (None, None)
     # One row more than wanted tells whether there is a next page, without counting.
@@ -102,7 +102,7 @@ async def read_page(
 
 @cache
 def _paged(
-    statement: AnySelect, by: Order, listed: AnyColumn | None, kind: Kind | None, *, continued: bool
+    statement: AnySelect, by: Order, listed: AnyColumn | None, kind: ScopeKind | None, *, continued: bool
 ) -> AnySelect:
     key, id_, descending = by
     if kind is not None and kind.relation in {Relation.OWN, Relation.PROPOSED, Relation.ASSIGNED}:
@@ -119,7 +119,7 @@ def _paged(
     statement = statement.add_columns(key.label("page_key"), id_.label("page_id"))
     if kind is not None and listed is not None:
         statement = statement.add_columns(listed.label("opened_id"))
-        statement = recorded_page(statement, kind, bindparam("shown", type_=Integer), descending=descending)
+        statement = logged_page(statement, kind, bindparam("shown", type_=Integer), descending=descending)
     return statement
 
 

@@ -5,7 +5,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from mediation_api.database.engine import create_engine, migrations_folder
-from mediation_api.database.row_security import weakness
+from mediation_api.database.row_security import privilege_problem
 from mediation_api.settings import Settings, SettingsError
 
 SERVICE: Final = "mediation_service"
@@ -44,7 +44,7 @@ async def require_safe_role(settings: Settings) -> None:
     engine = create_engine(settings)
     try:
         async with engine.connect() as connection:
-            problem = await weakness(connection)
+            problem = await privilege_problem(connection)
     finally:
         await engine.dispose()
     if problem is not None:

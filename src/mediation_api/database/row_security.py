@@ -37,7 +37,7 @@ _RIGHTS: Final = text(
 
 
 _ENTER: Final = select(
-    func.enter_wall(
+    func.assume_party(
         bindparam("party_id", type_=Uuid),
         bindparam("number", type_=parties.c.employee_number_index.type),
         bindparam("code", type_=String),
@@ -48,7 +48,7 @@ _SPEAKS = select(func.speaks_for(bindparam("code", type_=String), bindparam("par
 _LEAVE: Final = select(func.set_config("role", "none", literal(True)))  # noqa: FBT003 - is local
 
 
-async def enter(connection: AsyncConnection, party: Actor) -> None:
+async def assume_party(connection: AsyncConnection, party: Actor) -> None:
     """From here to the end of the transaction, show what this party may see and nothing else.
 
     The rows of each kind are those that are the party's at this moment; what is written afterwards does not move
@@ -75,26 +75,26 @@ async def require_live_code(connection: AsyncConnection, party: Actor) -> None:
         raise TokenRevoked
 
 
-async def open_readings(connection: AsyncConnection, case_id: UUID) -> None:
+async def reveal_access_log(connection: AsyncConnection, case_id: UUID) -> None:
     """Within the wall, show also who opened one case, as far as that tells nothing of what is sealed.
 
-    How far that is hangs on facts that the party is not shown: the service finds it out. Two round trips.
+    How far that is hangs on events that the party is not shown: the service finds it out. Two round trips.
     """
-    await leave(connection)
-    await connection.execute(select(func.open_readings(literal(case_id, Uuid))))
+    await reset_role(connection)
+    await connection.execute(select(func.reveal_access_log(literal(case_id, Uuid))))
 
 
-async def leave(connection: AsyncConnection) -> None:
+async def reset_role(connection: AsyncConnection) -> None:
     """Be the service again, to write what the party is not shown. One round trip."""
     await connection.execute(_LEAVE)
 
 
-async def shows_all(connection: AsyncConnection) -> bool:
+async def bypasses_row_security(connection: AsyncConnection) -> bool:
     """Whether whom this connection is sees every row. An owner of the tables sees none, and is not told."""
     return bool(await connection.scalar(select(func.pg_has_role(literal("mediation_service"), literal("USAGE")))))
 
 
-async def weakness(connection: AsyncConnection) -> str | None:
+async def privilege_problem(connection: AsyncConnection) -> str | None:
     """Why the wall would not hold for whom this connection is, in words for the operator; None where it holds."""
     rights = (await connection.execute(_RIGHTS)).one()
     if rights.bypasses:

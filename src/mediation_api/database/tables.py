@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint
 
-from mediation_api.database.encryption import MARK, Sealed, SealedString, Searched
+from mediation_api.database.encryption import MARK, BlindIndex, Encrypted, EncryptedString
 from mediation_api.domain.access import Role
 from mediation_api.domain.access_log import Purpose
 from mediation_api.domain.lifecycle import OPEN, State
@@ -45,6 +45,7 @@ from mediation_api.domain.values import (
     AgreementKind,
     Approver,
     AssignmentState,
+    AttemptKind,
     AttendeeRole,
     Channel,
     ContactChannel,
@@ -68,7 +69,6 @@ from mediation_api.domain.values import (
     SessionState,
     Side,
     Standing,
-    Tried,
     VoidReason,
 )
 
@@ -152,9 +152,9 @@ complaints = Table(
     _id(),
     Column("reference", String, nullable=False, unique=True),
     Column("channel", String, nullable=False),
-    Column("narrative", Sealed, nullable=False),
+    Column("narrative", Encrypted, nullable=False),
     Column("incident_on", Date),
-    Column("incident_place", Sealed),
+    Column("incident_place", Encrypted),
     Column("precinct", String),
     Column("allegations", ARRAY(String), nullable=False),
     Column("interested_in_mediation", Boolean, nullable=False),
@@ -185,22 +185,22 @@ parties = Table(
     _id(),
     Column("complaint_id", Uuid, ForeignKey("complaints.id"), nullable=False),
     Column("side", String, nullable=False),
-    Column("name", Sealed, nullable=False),
-    Column("employee_number", SealedString),
-    Column("employee_number_index", Searched(of="employee_number")),
+    Column("name", Encrypted, nullable=False),
+    Column("employee_number", EncryptedString),
+    Column("employee_number_index", BlindIndex(of="employee_number")),
     Column("unit", String),
-    Column("phone", Sealed),
-    Column("email", Sealed),
-    Column("postal_address", Sealed),
-    Column("safe_contact", Sealed),
+    Column("phone", Encrypted),
+    Column("email", Encrypted),
+    Column("postal_address", Encrypted),
+    Column("safe_contact", Encrypted),
     Column("language", String, nullable=False),
     Column("interpreter_language", String),
-    Column("accommodations", Sealed),
+    Column("accommodations", Encrypted),
     Column("minor", Boolean, nullable=False),
-    Column("guardian_name", Sealed),
-    Column("guardian_relation", SealedString),
-    Column("guardian_phone", Sealed),
-    Column("guardian_email", Sealed),
+    Column("guardian_name", Encrypted),
+    Column("guardian_relation", EncryptedString),
+    Column("guardian_phone", Encrypted),
+    Column("guardian_email", Encrypted),
     _instant("added_at"),
     # The subject of the officer's token that the first answer bound to the number.
     Column("bound_subject", String),
@@ -222,22 +222,22 @@ parties = Table(
     ),
     Index("ix_parties_employee_number_index", "employee_number_index"),
     UniqueConstraint("id", "employee_number_index"),
-    postgresql_inherits="fellow_parties",
+    postgresql_inherits="visible_parties",
 )
 
-fellow_parties = Table(
-    "fellow_parties",
+visible_parties = Table(
+    "visible_parties",
     metadata,
     Column("id", Uuid, nullable=False),
     Column("side", String, nullable=False),
-    Column("name", Sealed, nullable=False),
+    Column("name", Encrypted, nullable=False),
 )
 """What those who take part see of each other: the rows of `parties`, with these columns and row policies of its own.
 
 It has no rows itself. PostgreSQL holds a query of the parent against the parent's grants and policies alone
 (ddl-inherit): of its own row of `parties` a party may be shown every column, of the others' these.
 """
-parties.add_is_dependent_on(fellow_parties)
+parties.add_is_dependent_on(visible_parties)
 
 access_codes = Table(
     "access_codes",
@@ -307,11 +307,11 @@ participants = Table(
     CheckConstraint("(left_at IS NULL) = (left_version IS NULL)", name="left_version"),
     CheckConstraint("left_version > joined_version", name="joined_first"),
     Index("ix_participants_party_id", "party_id"),
-    postgresql_inherits="fellow_participants",
+    postgresql_inherits="visible_participants",
 )
 
-fellow_participants = Table(
-    "fellow_participants",
+visible_participants = Table(
+    "visible_participants",
     metadata,
     Column("case_id", Uuid, nullable=False),
     Column("party_id", Uuid, nullable=False),
@@ -320,7 +320,7 @@ fellow_participants = Table(
     _instant("joined_at"),
 )
 """The same of `participants`: the others, while they take part."""
-participants.add_is_dependent_on(fellow_participants)
+participants.add_is_dependent_on(visible_participants)
 
 parts = Table(
     "parts",
@@ -366,7 +366,7 @@ screenings = Table(
     Column("outcome", String, nullable=False),
     Column("eligible", Boolean),
     Column("overridden", Boolean, nullable=False),
-    Column("reason", Sealed),
+    Column("reason", Encrypted),
     _version(),
     _instant("at"),
     *_by(),
@@ -383,7 +383,7 @@ approvals = Table(
     Column("approver", String, nullable=False),
     Column("approved", Boolean, nullable=False),
     Column("unit", String),
-    Column("given_by", Sealed),
+    Column("given_by", Encrypted),
     Column("given_on", Date),
     Column("channel", String),
     _version(),
@@ -505,13 +505,13 @@ mediators = Table(
     "mediators",
     metadata,
     _id(),
-    Column("name", Sealed, nullable=False),
+    Column("name", Encrypted, nullable=False),
     Column("subject", String, nullable=False, unique=True),
     # Of one who is an officer as well: nobody mediates a complaint that they are a party of.
-    Column("employee_number", SealedString),
-    Column("employee_number_index", Searched(of="employee_number"), unique=True),
-    Column("email", Sealed),
-    Column("phone", Sealed),
+    Column("employee_number", EncryptedString),
+    Column("employee_number_index", BlindIndex(of="employee_number"), unique=True),
+    Column("email", Encrypted),
+    Column("phone", Encrypted),
     Column("languages", ARRAY(String), nullable=False),
     Column("active", Boolean, nullable=False),
     _instant("added_at"),
@@ -546,7 +546,7 @@ attendees = Table(
     _id(),
     _case(),
     Column("role", String, nullable=False),
-    Column("name", Sealed, nullable=False),
+    Column("name", Encrypted, nullable=False),
     Column("language", String),
     Column("for_party_id", Uuid),
     _instant("added_at"),
@@ -566,8 +566,8 @@ sessions = Table(
     Column("state", String, nullable=False),
     Column("during", TSTZRANGE, nullable=False),
     Column("mode", String, nullable=False),
-    Column("place", Sealed),
-    Column("link", Sealed),
+    Column("place", Encrypted),
+    Column("link", Encrypted),
     Column("off_hours_reason", String),
     Column("end_reason", String),
     # The text that everybody present had signed when it started.
@@ -667,7 +667,7 @@ agreements = Table(
     Column("number", Integer, nullable=False),
     Column("template_version", String),
     Column("languages", ARRAY(String), nullable=False),
-    Column("text", Sealed),
+    Column("text", Encrypted),
     Column("sha256", String, nullable=False),
     Column("terms_confidential", Boolean, nullable=False),
     _instant("made_at"),
@@ -696,7 +696,7 @@ signatures = Table(
     Column("signer_role", String, nullable=False),
     Column("signer_id", Uuid, nullable=False),
     # As it was when it was signed, whatever is corrected later.
-    Column("signer_name", Sealed, nullable=False),
+    Column("signer_name", Encrypted, nullable=False),
     Column("method", String, nullable=False),
     _instant("at"),
     *_by(),
@@ -768,8 +768,8 @@ mandatory_reports = Table(
     _case(),
     Column("category", String, nullable=False),
     Column("recipient", String, nullable=False),
-    Column("agency", Sealed, nullable=False),
-    Column("legal_basis", Sealed, nullable=False),
+    Column("agency", Encrypted, nullable=False),
+    Column("legal_basis", Encrypted, nullable=False),
     _instant("disclosed_at"),
     Column("state", String, nullable=False),
     _instant("proposed_at"),
@@ -796,10 +796,10 @@ mandatory_reports = Table(
     ),
     Index("ix_mandatory_reports_case_id", "case_id"),
 )
-"""Nothing points at it but its own facts and readings. No party's role reads of it."""
+"""Nothing points at it but its own events and readings. No party's role reads of it."""
 
-facts = Table(
-    "facts",
+events = Table(
+    "events",
     metadata,
     Column("position", BigInteger, Identity(always=True), primary_key=True),
     Column("id", Uuid, nullable=False, unique=True),
@@ -817,29 +817,29 @@ facts = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("link", LargeBinary, nullable=False),
     CheckConstraint("(case_id IS NULL) = (version IS NULL)", name="version"),
-    # A fact about a report names nothing by which a timeline would find it.
+    # An event about a report names nothing by which a timeline would find it.
     CheckConstraint(
         "CASE WHEN report_id IS NULL THEN num_nonnulls(complaint_id, case_id, mediator_id) >= 1 "
         "ELSE num_nonnulls(complaint_id, case_id, mediator_id, party_id) = 0 END",
         name="subject",
     ),
-    Index("ix_facts_case_id_position", "case_id", "position"),
-    Index("ix_facts_complaint_id_position", "complaint_id", "position"),
-    Index("uq_facts_place", STREAM, "sequence", unique=True),
+    Index("ix_events_case_id_position", "case_id", "position"),
+    Index("ix_events_complaint_id_position", "complaint_id", "position"),
+    Index("uq_events_place", STREAM, "sequence", unique=True),
 )
 
-chain_heads = Table(
-    "chain_heads",
+audit_chain_heads = Table(
+    "audit_chain_heads",
     metadata,
     Column("stream", Uuid, primary_key=True),
     Column("sequence", BigInteger, nullable=False),
     Column("link", LargeBinary, nullable=False),
     CheckConstraint("octet_length(link) = 32", name="link"),
 )
-"""How far each stream of facts goes. A trigger moves a head on by one fact, and refuses every other change."""
+"""How far each stream of events goes. A trigger moves a head on by one event, and refuses every other change."""
 
-readings = Table(
-    "readings",
+access_log = Table(
+    "access_log",
     metadata,
     Column("position", BigInteger, Identity(always=True), primary_key=True),
     _instant("at"),
@@ -863,11 +863,11 @@ readings = Table(
         name="subject",
     ),
     CheckConstraint("num_nonnulls(attempt, version) = CASE WHEN complaint_id IS NULL THEN 0 ELSE 2 END", name="seen"),
-    Index("ix_readings_complaint_id_position", "complaint_id", "position"),
+    Index("ix_access_log_complaint_id_position", "complaint_id", "position"),
     # They are written in the order of `at`: of a time, a few blocks are read.
-    Index("ix_readings_at", "at", postgresql_using="brin"),
-    Index("ix_readings_listed", "listed", postgresql_using="gin"),
-    Index("ix_readings_report_id_position", "report_id", "position", postgresql_where=text("report_id IS NOT NULL")),
+    Index("ix_access_log_at", "at", postgresql_using="brin"),
+    Index("ix_access_log_listed", "listed", postgresql_using="gin"),
+    Index("ix_access_log_report_id_position", "report_id", "position", postgresql_where=text("report_id IS NOT NULL")),
 )
 
 idempotency_keys = Table(
@@ -889,28 +889,28 @@ idempotency_keys = Table(
     Index("ix_idempotency_keys_subjects", "subjects", postgresql_using="gin"),
 )
 
-tries = Table(
-    "tries",
+attempt_counters = Table(
+    "attempt_counters",
     metadata,
     Column("what", String, primary_key=True),
     Column("who", String, primary_key=True),
     _instant("hour"),
     Column("number", Integer, nullable=False),
-    _one_of("what", Tried),
+    _one_of("what", AttemptKind),
     CheckConstraint("number >= 1", name="number"),
-    Index("ix_tries_hour", "hour"),
+    Index("ix_attempt_counters_hour", "hour"),
 )
 
 for _table in metadata.tables.values():
     # A parent shows the rows of its child. What retention emptied is no secret; a text to sign is never empty.
-    _texts = [column.name for column in _table.c if isinstance(column.type, Sealed) and _table.primary_key.columns]
+    _texts = [column.name for column in _table.c if isinstance(column.type, Encrypted) and _table.primary_key.columns]
     _empty = "" if _table is agreements else "{0} = '' OR "
     if _texts:
         _rules = (f"({_empty}starts_with({{0}}, '{MARK}'))".format(each) for each in _texts)
-        _table.append_constraint(CheckConstraint(" AND ".join(_rules), name="sealed"))
+        _table.append_constraint(CheckConstraint(" AND ".join(_rules), name="encrypted"))
 
 APPEND_ONLY = (
-    facts,
+    events,
     consents,
     guardian_consents,
     voided_consents,
@@ -922,6 +922,6 @@ APPEND_ONLY = (
     contact_attempts,
     disclosures,
     pauses,
-    readings,
+    access_log,
 )
-"""What was acknowledged is never overwritten or deleted; a correction is a new fact."""
+"""What was acknowledged is never overwritten or deleted; a correction is a new event."""

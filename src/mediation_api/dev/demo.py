@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mediation_api.auth.identity_provider import SigningKey
 from mediation_api.auth.tokens import sign
 from mediation_api.database.engine import Database, Pool, create_engine
-from mediation_api.database.row_security import leave
+from mediation_api.database.row_security import reset_role
 from mediation_api.dev.identity_provider import dev_signing_key
 from mediation_api.domain.access import Role, scopes_of
 from mediation_api.domain.values import Approver, ContactChannel, Side
@@ -116,7 +116,7 @@ class _OneTransaction(Database):
             await self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT request")
             raise
         # A party's role lasts to the end of the transaction, and this is none.
-        await leave(self._connection)
+        await reset_role(self._connection)
         await self._connection.exec_driver_sql("RELEASE SAVEPOINT request")
 
     @asynccontextmanager

@@ -77,7 +77,7 @@ class Relation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class AccessScope:
     """What the caller reaches with one operation: the actor, and the relation that the table demands."""
 
     actor: Actor
@@ -134,8 +134,8 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         "list_cases": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
         "get_case": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
         "get_timeline": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
-        "list_readings": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
-        "list_unusual_readings": _row(office=(Role.DIRECTOR, Role.AUDITOR)),
+        "list_access_log": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
+        "list_access_anomalies": _row(office=(Role.DIRECTOR, Role.AUDITOR)),
         "get_readiness": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
         "assign_coordinator": _row(office=INTAKE),
         "screen_case": _row(office=INTAKE),
@@ -195,7 +195,7 @@ ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
         "get_mandatory_report": _row(office=(Role.DIRECTOR,), mediated=True),
         "file_mandatory_report": _row(office=(Role.DIRECTOR,)),
         "drop_mandatory_report": _row(office=(Role.DIRECTOR,), mediated=True),
-        "list_report_readings": _row(office=(Role.DIRECTOR,)),
+        "list_report_access": _row(office=(Role.DIRECTOR,)),
         "list_mandatory_report_counts": _row(office=(Role.DIRECTOR, Role.AUDITOR)),
         # retention
         "place_legal_hold": _row(office=(Role.DIRECTOR,)),
@@ -227,7 +227,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
                 "list_cases",
                 "get_case",
                 "get_timeline",
-                "list_readings",
+                "list_access_log",
                 "get_readiness",
                 "list_screenings",
                 "list_approvals",
@@ -243,7 +243,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
                 "close_case",
                 "pause_target",
             ),
-            "audit:read": ("list_unusual_readings",),
+            "audit:read": ("list_access_anomalies",),
             "consents:read": ("list_guardian_consents", "list_consents", "list_withdrawals"),
             "consents:write": ("record_guardian_consent", "give_consent", "withdraw"),
             "mediators:read": ("list_mediators", "get_mediator", "list_assignments", "get_assignment"),
@@ -282,7 +282,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
             "mandatory-reports:read": (
                 "list_mandatory_reports",
                 "get_mandatory_report",
-                "list_report_readings",
+                "list_report_access",
                 "list_mandatory_report_counts",
             ),
             "mandatory-reports:write": (
@@ -316,7 +316,7 @@ def is_own_scope(word: str) -> bool:
     return bool(colon) and resource.casefold() in _RESOURCES
 
 
-def reach(operation: str, actor: Actor) -> Reach:
+def scope_for(operation: str, actor: Actor) -> AccessScope:
     """What `actor` reaches with `operation`.
 
     Raises:
@@ -337,7 +337,7 @@ def reach(operation: str, actor: Actor) -> Reach:
     is_limited = bool(named) or actor.role is Role.INTEGRATION
     if is_limited and not (named and scope is None) and scope not in named:
         raise ScopeMissing(scope)
-    return Reach(actor, relation)
+    return AccessScope(actor, relation)
 
 
 _PAGE: Final = """\

@@ -28,7 +28,7 @@ USUAL_DAYS: Final = 7
 """The time that it looks at unless another is wanted, in days."""
 
 
-class Unusual(StrEnum):
+class AnomalyKind(StrEnum):
     """What a rule observes. New ones may come."""
 
     NO_PART = "no_part"
@@ -39,7 +39,7 @@ class Unusual(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usual:
+class AnomalyThresholds:
     """What a city takes to be usual.
 
     The office works from `opens` to `closes` (hours of its clock) on working days. Who recorded something about a
@@ -76,7 +76,7 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class AccessSummary:
     """What somebody opened of one complaint, for one purpose, within one hour of the office's clock.
 
     `case_id`, `coordinator` are of the complaint's newest case; `closed`, whether that was closed when it was opened.
@@ -92,10 +92,10 @@ class Visit:
     on: date
     hour: int
     purpose: Purpose
-    readings: int
+    accesses: int
     acted_on: frozenset[date]
 
-    def has_part(self, usual: Usual) -> bool:
+    def has_part(self, usual: AnomalyThresholds) -> bool:
         """Whether this person recorded something about the complaint, on a day near enough."""
         return any(abs((day - self.on).days) <= usual.part_days for day in self.acted_on)
 
@@ -104,13 +104,13 @@ _REPORT: Final = UUID("5f0b7c1e-7a51-4c43-9d0f-6a3f5f0c2b11")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Anomaly:
     """What one rule saw, on one day, of one person; of one complaint, unless the rule looks at the whole day.
 
     `number` is what the rule counts, and `usual` up to where it says nothing.
     """
 
-    rule: Unusual
+    rule: AnomalyKind
     on: date
     role: Role
     by: str
@@ -127,24 +127,24 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AnomalyRule:
     """One rule: what it observes, in a sentence, of whom, and how it looks. `look` is given visits of `roles` alone."""
 
-    code: Unusual
+    code: AnomalyKind
     statement: str
     roles: frozenset[Role]
-    look: "Look"
+    look: "Detector"
 
 
-Look = Callable[[Sequence[Visit], Usual, TargetPolicy], Iterator[Observation]]
+Detector = Callable[[Sequence[AccessSummary], AnomalyThresholds, TargetPolicy], Iterator[Anomaly]]
 
 
 @dataclass(frozen=True, slots=True)
-class RuleSet:
+class AnomalyRuleSet:
     """Rules that are applied together, under a version that a report can quote."""
 
     version: str
-    rules: tuple[Rule, ...]
+    rules: tuple[AnomalyRule, ...]
 
 
 PEOPLE: Final = frozenset({Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR, Role.MEDIATOR, Role.AUDITOR})
@@ -169,22 +169,22 @@ FITTING: Final[Mapping[Role, frozenset[Purpose]]] = MappingProxyType(
 """The purposes for which each role opens things."""
 
 
-def _no_part(visits: Sequence[Visit], usual: Usual, _city: TargetPolicy) -> Iterator[Observation]:
+def _no_part(visits: Sequence[AccessSummary], usual: AnomalyThresholds, _city: TargetPolicy) -> Iterator[Anomaly]:
     """Somebody else coordinates the case, and whoever opened it recorded nothing about it for weeks around.
 
     A case that nobody coordinates yet is everybody's, and to speak with a party is recorded where anything comes of it.
     """
     theirs = [v for v in visits if v.coordinator not in {None, v.by} and not v.has_part(usual)]
-    return _of_complaints(theirs, Unusual.NO_PART)
+    return _of_complaints(theirs, AnomalyKind.NO_PART)
 
 
-def _many_in_a_day(visits: Sequence[Visit], usual: Usual, _city: TargetPolicy) -> Iterator[Observation]:
+def _many_in_a_day(visits: Sequence[AccessSummary], usual: AnomalyThresholds, _city: TargetPolicy) -> Iterator[Anomaly]:
     """More complaints in a day than the city takes to be many, and than a few times what colleagues open.
 
     Colleagues are the others of the role, on all days of the report on which they opened anything; it is their median
     that counts, so that one of them who opened everything hides nobody. Without any, the first number stands alone.
     """
-    days: dict[tuple[Role, str, date], list[Visit]] = {}
+    days: dict[tuple[Role, str, date], list[AccessSummary]] = {}
     for visit in visits:
         days.setdefault((visit.role, visit.by, visit.on), []).append(visit)
     opened = {day: len({visit.complaint_id for visit in of_day}) for day, of_day in days.items()}
@@ -192,18 +192,18 @@ def _many_in_a_day(visits: Sequence[Visit], usual: Usual, _city: TargetPolicy) -
         others = [n for (r, b, _), n in opened.items() if r is role and b != by]
         at_most = max(usual.complaints_a_day, int(usual.times_the_role * median(others or [0])))
         if number > at_most:
-            seen = _seen(days[role, by, on], Unusual.MANY_IN_A_DAY, number)
+            seen = _seen(days[role, by, on], AnomalyKind.MANY_IN_A_DAY, number)
             yield replace(seen, usual=at_most, complaint_id=None, case_id=None)
 
 
-def _outside_hours(visits: Sequence[Visit], usual: Usual, city: TargetPolicy) -> Iterator[Observation]:
+def _outside_hours(visits: Sequence[AccessSummary], usual: AnomalyThresholds, city: TargetPolicy) -> Iterator[Anomaly]:
     """Opened before the office opens or after it closes, on a weekend, or on one of the city's holidays."""
     hours = range(usual.opens, usual.closes)
     outside = [v for v in visits if v.hour not in hours or not is_working_day(v.on, city.holidays)]
-    return _of_complaints(outside, Unusual.OUTSIDE_HOURS)
+    return _of_complaints(outside, AnomalyKind.OUTSIDE_HOURS)
 
 
-def _closed_again(visits: Sequence[Visit], usual: Usual, _city: TargetPolicy) -> Iterator[Observation]:
+def _closed_again(visits: Sequence[AccessSummary], usual: AnomalyThresholds, _city: TargetPolicy) -> Iterator[Anomaly]:
     """The same closed case on several days, by somebody who recorded nothing about it for weeks around.
 
     Told of the last of these days. What is done after a close (letters, notes destroyed, an erasure) is a record.
@@ -212,27 +212,31 @@ def _closed_again(visits: Sequence[Visit], usual: Usual, _city: TargetPolicy) ->
     for again in _grouped(closed, lambda visit: (visit.role, visit.by, visit.complaint_id.int)):
         number = len({visit.on for visit in again})
         if number > usual.days_after_close:
-            yield replace(_seen(again, Unusual.CLOSED_AGAIN, number), usual=usual.days_after_close)
+            yield replace(_seen(again, AnomalyKind.CLOSED_AGAIN, number), usual=usual.days_after_close)
 
 
-def _purpose_unfit(visits: Sequence[Visit], _usual: Usual, _city: TargetPolicy) -> Iterator[Observation]:
+def _purpose_unfit(
+    visits: Sequence[AccessSummary], _usual: AnomalyThresholds, _city: TargetPolicy
+) -> Iterator[Anomaly]:
     """Opened for what is another role's work, by the purpose that was given."""
-    return _of_complaints([v for v in visits if v.purpose not in FITTING[v.role]], Unusual.PURPOSE_UNFIT)
+    return _of_complaints([v for v in visits if v.purpose not in FITTING[v.role]], AnomalyKind.PURPOSE_UNFIT)
 
 
-def _of_complaints(visits: Iterable[Visit], rule: Unusual) -> Iterator[Observation]:
+def _of_complaints(visits: Iterable[AccessSummary], rule: AnomalyKind) -> Iterator[Anomaly]:
     """One observation for each person, complaint and day: how often it was opened."""
     for seen in _grouped(visits, lambda visit: (visit.role, visit.by, visit.complaint_id.int, visit.on.toordinal())):
-        yield _seen(seen, rule, sum(visit.readings for visit in seen))
+        yield _seen(seen, rule, sum(visit.accesses for visit in seen))
 
 
-def _grouped(visits: Iterable[Visit], key: Callable[[Visit], tuple[str | int, ...]]) -> Iterator[list[Visit]]:
+def _grouped(
+    visits: Iterable[AccessSummary], key: Callable[[AccessSummary], tuple[str | int, ...]]
+) -> Iterator[list[AccessSummary]]:
     return (list(group) for _, group in groupby(sorted(visits, key=key), key))
 
 
-def _seen(visits: Sequence[Visit], rule: Unusual, number: int) -> Observation:
+def _seen(visits: Sequence[AccessSummary], rule: AnomalyKind, number: int) -> Anomaly:
     last = max(visits, key=lambda visit: visit.on)
-    return Observation(
+    return Anomaly(
         rule=rule,
         on=last.on,
         role=last.role,
@@ -245,35 +249,35 @@ def _seen(visits: Sequence[Visit], rule: Unusual, number: int) -> Observation:
     )
 
 
-CURRENT = RuleSet(
+CURRENT = AnomalyRuleSet(
     version="2026-11",
     rules=(
-        Rule(
-            code=Unusual.NO_PART,
+        AnomalyRule(
+            code=AnomalyKind.NO_PART,
             statement="opened a case that somebody else coordinates, and recorded nothing about it",
             roles=OWN_CASES,
             look=_no_part,
         ),
-        Rule(
-            code=Unusual.MANY_IN_A_DAY,
+        AnomalyRule(
+            code=AnomalyKind.MANY_IN_A_DAY,
             statement="opened many complaints in a day, beside others of the role",
             roles=PEOPLE,
             look=_many_in_a_day,
         ),
-        Rule(
-            code=Unusual.OUTSIDE_HOURS,
+        AnomalyRule(
+            code=AnomalyKind.OUTSIDE_HOURS,
             statement="opened it outside the office's hours and working days",
             roles=AT_THE_OFFICE,
             look=_outside_hours,
         ),
-        Rule(
-            code=Unusual.CLOSED_AGAIN,
+        AnomalyRule(
+            code=AnomalyKind.CLOSED_AGAIN,
             statement="opened a closed case on several days, and recorded nothing about it",
             roles=PEOPLE,
             look=_closed_again,
         ),
-        Rule(
-            code=Unusual.PURPOSE_UNFIT,
+        AnomalyRule(
+            code=AnomalyKind.PURPOSE_UNFIT,
             statement="opened it for a purpose that is another role's",
             roles=PEOPLE | {Role.INTEGRATION},
             look=_purpose_unfit,
@@ -282,9 +286,9 @@ CURRENT = RuleSet(
 )
 
 
-def report(
-    visits: Iterable[Visit], usual: Usual, city: TargetPolicy, rules: RuleSet = CURRENT
-) -> tuple[Observation, ...]:
+def find_anomalies(
+    visits: Iterable[AccessSummary], usual: AnomalyThresholds, city: TargetPolicy, rules: AnomalyRuleSet = CURRENT
+) -> tuple[Anomaly, ...]:
     """What each rule observes, the newest day first."""
     known = tuple(visits)
     observed = (
@@ -296,6 +300,6 @@ def report(
     return tuple(sorted(observed, key=_order, reverse=True))
 
 
-def _order(observation: Observation) -> tuple[int, int]:
+def _order(observation: Anomaly) -> tuple[int, int]:
     on, identity = observation.place
     return on.toordinal(), identity.int

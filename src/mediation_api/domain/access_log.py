@@ -6,7 +6,7 @@ list is one entry with the ids of what stood on it. A read that finds nothing is
 be written down fails.
 
 Not written down: what parties read of their own; the roster, disclosures and other things that are not about a person
-of a case; what a command answers, since the command itself is a fact.
+of a case; what a command answers, since the command itself is an event.
 
 Whoever opens a mandatory report is written down with the report, and not with its case: whoever sees the readings of a
 case would learn that there is one.
@@ -18,7 +18,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from mediation_api.domain.access import Reach, Role
+from mediation_api.domain.access import AccessScope, Role
 
 
 class Purpose(StrEnum):
@@ -37,7 +37,7 @@ class Purpose(StrEnum):
     """A court, a subpoena, or a request for public records."""
 
 
-USUAL: Mapping[Role, Purpose] = MappingProxyType(
+DEFAULT_PURPOSE: Mapping[Role, Purpose] = MappingProxyType(
     {
         Role.INTAKE: Purpose.INTAKE,
         Role.COORDINATOR: Purpose.CASEWORK,
@@ -50,7 +50,7 @@ USUAL: Mapping[Role, Purpose] = MappingProxyType(
 """What each role does every day; taken where no purpose is given. Parties are not here: they read their own."""
 
 
-class Opened(StrEnum):
+class LoggedObject(StrEnum):
     """What an operation opens."""
 
     COMPLAINT = "complaint"
@@ -62,10 +62,10 @@ class Opened(StrEnum):
     """A mandatory report, or all those of one case: one entry for each."""
 
 
-OPENS: Mapping[str, Opened] = MappingProxyType(
+LOGGED_OPERATIONS: Mapping[str, LoggedObject] = MappingProxyType(
     {
-        **dict.fromkeys(("get_complaint", "list_legal_holds", "list_parties"), Opened.COMPLAINT),
-        **dict.fromkeys(("get_party", "list_erasures"), Opened.PARTY),
+        **dict.fromkeys(("get_complaint", "list_legal_holds", "list_parties"), LoggedObject.COMPLAINT),
+        **dict.fromkeys(("get_party", "list_erasures"), LoggedObject.PARTY),
         **dict.fromkeys(
             (
                 "get_agreement",
@@ -81,28 +81,28 @@ OPENS: Mapping[str, Opened] = MappingProxyType(
                 "list_guardian_consents",
                 "list_contact_attempts",
                 "list_pauses",
-                "list_readings",
+                "list_access_log",
                 "list_screenings",
                 "list_withdrawals",
                 "verify_agreement",
             ),
-            Opened.CASE,
+            LoggedObject.CASE,
         ),
-        **dict.fromkeys(("get_mandatory_report", "list_mandatory_reports"), Opened.REPORT),
+        **dict.fromkeys(("get_mandatory_report", "list_mandatory_reports"), LoggedObject.REPORT),
         **dict.fromkeys(
-            ("list_assignments", "list_cases", "list_complaints", "list_sessions", "list_unusual_readings"),
-            Opened.LIST,
+            ("list_assignments", "list_cases", "list_complaints", "list_sessions", "list_access_anomalies"),
+            LoggedObject.LIST,
         ),
     }
 )
 """Every read that is written down. A test holds that no other shows anything of a case.
 
-Who opened a report is shown to the director by `list_report_readings`, which shows nothing of the report itself.
+Who opened a report is shown to the director by `list_report_access`, which shows nothing of the report itself.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Reach):
+class LoggedAccessScope(AccessScope):
     """What the caller reaches, and will have opened when it is found."""
 
     operation: str
@@ -110,9 +110,9 @@ class Reading(Reach):
     at: datetime
 
 
-def reading(reached: Reach, operation: str, purpose: Purpose | None, at: datetime) -> Reach:
+def logged_scope(scope: AccessScope, operation: str, purpose: Purpose | None, at: datetime) -> AccessScope:
     """The same reach, to be written down when it finds something; a party's stays as it is."""
-    usual = USUAL.get(reached.actor.role)
+    usual = DEFAULT_PURPOSE.get(scope.actor.role)
     if usual is None:
-        return reached
-    return Reading(reached.actor, reached.relation, operation, purpose or usual, at)
+        return scope
+    return LoggedAccessScope(scope.actor, scope.relation, operation, purpose or usual, at)

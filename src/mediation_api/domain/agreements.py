@@ -25,7 +25,7 @@ from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Facts
+    from mediation_api.domain.events import Events
     from mediation_api.domain.texts import Text
 
 MADE_IN = {
@@ -53,7 +53,7 @@ class Agreement:
     signed_by: frozenset[Seat]
 
 
-def make(case: "Case", kind: AgreementKind, text: "Text", *, terms_confidential: bool, agreement_id: UUID) -> "Facts":
+def make(case: "Case", kind: AgreementKind, text: "Text", *, terms_confidential: bool, agreement_id: UUID) -> "Events":
     """Put a text before the people who are to sign it. It replaces the one before, and voids its signatures.
 
     What is signed is the text with its languages and with whether its terms are confidential: the hash is of all three.
@@ -100,7 +100,7 @@ def sign(
     sha256: str,
     method: Method,
     signature_id: UUID,
-) -> "Facts":
+) -> "Events":
     """Sign the text whose hash is `sha256`, as `signer`. The name stays as it was when it was signed.
 
     Raises:
@@ -109,7 +109,7 @@ def sign(
         TextChanged: the hash is not that of the text.
         NotASigner, AlreadySigned: this person does not sign, or has signed.
     """
-    if any(p.party_id == signer.id and not p.takes_part for p in case.participants):
+    if any(p.party_id == signer.id and not p.is_active for p in case.participants):
         raise PartyLeft
     case.require_open()
     agreement = next((a for a in case.agreements if a.agreement_id == agreement_id), None)

@@ -23,12 +23,12 @@ from mediation_api.domain.errors import (
     StateConflict,
     SubjectFixed,
 )
-from mediation_api.domain.lifecycle import Event, State
+from mediation_api.domain.lifecycle import State, Trigger
 from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind, SessionState
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Facts
+    from mediation_api.domain.events import Events
     from mediation_api.domain.policy import Policy
 
 
@@ -77,7 +77,7 @@ class RosterEntry:
 
 def propose(
     case: "Case", mediator: Mediator, *, assignment_id: UUID, by: Actor, at: datetime, policy: "Policy"
-) -> "Facts":
+) -> "Events":
     """Propose the case to a mediator, who has so many working days to answer.
 
     Somebody who was proposed before and has not answered is released.
@@ -119,7 +119,7 @@ def propose(
     return (*released, proposed)
 
 
-def accept(case: "Case", assignment_id: UUID, conflicts: frozenset[ConflictKind]) -> "Facts":
+def accept(case: "Case", assignment_id: UUID, conflicts: frozenset[ConflictKind]) -> "Events":
     """Answer a proposal with the declaration of conflicts: with none, the case has its mediator; with any, it has not.
 
     Raises:
@@ -131,13 +131,13 @@ def accept(case: "Case", assignment_id: UUID, conflicts: frozenset[ConflictKind]
     return (events.AssignmentAccepted(assignment_id=assignment_id),)
 
 
-def decline(case: "Case", assignment_id: UUID) -> "Facts":
+def decline(case: "Case", assignment_id: UUID) -> "Events":
     """Decline a proposal; no reason is asked for. Raises StateConflict: it was answered or released before."""
     _require_proposed(case, assignment_id)
     return (events.AssignmentDeclined(assignment_id=assignment_id),)
 
 
-def recuse(case: "Case", assignment_id: UUID, *, by: Actor) -> "Facts":
+def recuse(case: "Case", assignment_id: UUID, *, by: Actor) -> "Events":
     """Leave a case after accepting it. A session ahead is cancelled, one under way is adjourned.
 
     Raises:
@@ -155,15 +155,15 @@ def recuse(case: "Case", assignment_id: UUID, *, by: Actor) -> "Facts":
         return (recused,)
     if live.state is SessionState.IN_PROGRESS:
         adjourned = events.SessionAdjourned(session_id=live.session_id)
-        return (recused, adjourned, case.moved(case.after_session(Event.SESSION_ADJOURNED)))
+        return (recused, adjourned, case.transition(case.after_session(Trigger.SESSION_ADJOURNED)))
     return (
         recused,
         *case.called_off(CancelReason.MEDIATOR_WITHDREW),
-        case.moved(case.after_session(Event.SESSION_CALLED_OFF)),
+        case.transition(case.after_session(Trigger.SESSION_CALLED_OFF)),
     )
 
 
-def attest_notes_destroyed(case: "Case", assignment_id: UUID) -> "Facts":
+def attest_notes_destroyed(case: "Case", assignment_id: UUID) -> "Events":
     """Note that the mediator, or a former one, has no notes of the case any more. Source: DOMAIN, section 5 "Keep".
 
     Raises:

@@ -1,26 +1,26 @@
-"""The chain of facts: each fact carries a hash of itself and of the link before it, so that what is bent shows.
+"""The chain of events: each event carries a hash of itself and of the link before it, so that what is bent shows.
 
-The facts of one complaint, case, mediator or mandatory report are one stream, numbered from 1. The database links a
-fact as it is written (migrations, `link_fact`); this file computes the same links on its own, for whoever verifies.
+The events of one complaint, case, mediator or mandatory report are one stream, numbered from 1. The database links a
+event as it is written (migrations, `link_event`); this file computes the same links on its own, for whoever verifies.
 
 **What is linked**, format 1: SHA-256 over this JSON list in UTF-8,
 
     [1, previous link, stream, sequence, position, id, kind, complaint, case, mediator, party, version, at, role,
      subject, data]
 
-The stream is the report's id, or else the case's, the complaint's, the mediator's. A fact about a report names no other
-subject, so that it stands in no case's stream. The version is that of the case, which the command made; null elsewhere.
-Links are lower-case hex, "" before the first. Ids are lower-case UUIDs, or null. `at` is in whole microseconds since
-1970 (UTC). The list is written as PostgreSQL prints jsonb: a blank after each comma and colon, the names of an object
-by their length in bytes and then bytewise, control characters, quotes and backslashes escaped, nothing else. There are
-no fractions: numbers are integers. Another format would begin with another number.
+The stream is the report's id, or else the case's, the complaint's, the mediator's. An event about a report names no
+other subject, so that it stands in no case's stream. The version is that of the case, which the command made; null
+elsewhere. Links are lower-case hex, "" before the first. Ids are lower-case UUIDs, or null. `at` is in whole
+microseconds since 1970 (UTC). The list is written as PostgreSQL prints jsonb: a blank after each comma and colon, the
+names of an object by their length in bytes and then bytewise, control characters, quotes and backslashes escaped,
+nothing else. There are no fractions: numbers are integers. Another format would begin with another number.
 
-**What a link may hold.** A fact holds ids, codes, dates, hashes and names of fields; who said it is a token's subject.
-No name, narrative, reason, place or text is ever in one (`facts.Private`, and a test). So the link covers the fact as
-it is: what is erased one day stands in other tables, and the chain does not notice.
+**What a link may hold.** An event holds ids, codes, dates, hashes and names of fields; who recorded it is a token's
+subject. No name, narrative, reason, place or text is ever in one (`events.Private`, and a test). So the link covers the
+event as it is: what is erased one day stands in other tables, and the chain does not notice.
 
-**What is found.** An edit, a deletion, an insertion, another order, a fact moved to another stream: the links do not
-fit. A tail that was cut off, a whole stream that is gone: the head (how many facts, and the last link) is kept apart.
+**What is found.** An edit, a deletion, an insertion, another order, an event moved to another stream: the links do not
+fit. A tail that was cut off, a whole stream that is gone: the head (how many events, and the last link) is kept apart.
 Who may do all of that may also compute the links anew. Only heads that were signed, exported and kept by others show
 it, and only for what was there at the export. What somebody with all rights appends as the service would have written
 it, no chain shows.
@@ -40,11 +40,11 @@ START: Final = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A fact as it is stored, with its place in the chain. Nothing in it is trusted.
+class ChainEntry:
+    """An event as it is stored, with its place in the chain. Nothing in it is trusted.
 
     `at` is a number of microseconds since 1970 and `data` is JSON, both as text; `sequence` and `link` are None where
-    the fact was never linked.
+    the event was never linked.
     """
 
     stream: UUID
@@ -65,8 +65,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """How far a stream goes: the number of its facts, and the last link."""
+class ChainHead:
+    """How far a stream goes: the number of its events, and the last link."""
 
     stream: UUID
     sequence: int
@@ -77,13 +77,13 @@ class Flaw(StrEnum):
     """What is wrong with a stream at one place."""
 
     CHANGED = "changed"
-    """The fact is not what was linked, or does not follow the one before it."""
+    """The event is not what was linked, or does not follow the one before it."""
     MISSING = "missing"
-    """Facts before this one are gone."""
+    """Events before this one are gone."""
     REPEATED = "repeated"
-    """There is another fact in this place."""
+    """There is another event in this place."""
     UNLINKED = "unlinked"
-    """The fact has no place in the chain."""
+    """The event has no place in the chain."""
     CUT_OFF = "cut-off"
     """The stream ends before its head."""
     BEYOND_HEAD = "beyond-head"
@@ -91,8 +91,8 @@ class Flaw(StrEnum):
     HEAD_DIFFERS = "head-differs"
     """The last link is not that of the head."""
     HEADLESS = "headless"
-    """A complaint, case, mediator or mandatory report has no stream, though it began with a fact."""
-    UNLIKE_FACT = "unlike-fact"
+    """A complaint, case, mediator or mandatory report has no stream, though it began with an event."""
+    UNLIKE_EVENT = "unlike-event"
     """A row of the operative tables is not what the events say, stands without one, or is missing."""
     UNSEALED = "unsealed"
     """A text stands there unencrypted, or encrypted by nobody who had the key: it is shown to nobody."""
@@ -103,7 +103,7 @@ class Flaw(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ChainFault:
     """One place of one stream, and what is wrong there. It names nobody.
 
     `place` is the table, or the column, that differs from the events.
@@ -119,11 +119,11 @@ class Problem:
         return f"{self.stream} {self.sequence} {self.flaw} {self.place}".rstrip()
 
 
-def link(previous: bytes, entry: Entry) -> bytes:
-    """The link of a fact that follows the link `previous`.
+def link(previous: bytes, entry: ChainEntry) -> bytes:
+    """The link of an event that follows the link `previous`.
 
     Raises:
-        ValueError: the fact holds what no fact holds, such as a fraction.
+        ValueError: the event holds what no event holds, such as a fraction.
         RecursionError: the same, nested very deep.
     """
     body = json.loads(entry.data, object_pairs_hook=_in_order, parse_float=_no_fraction)
@@ -159,36 +159,36 @@ class Examination:
     """Follows every stream from its first link to its head, and past the heads that were exported.
 
     Give it the entries by stream, and by sequence within one; `exported` comes by stream as well. It keeps one stream's
-    last link, and nothing else, so that it may read any number of facts.
+    last link, and nothing else, so that it may read any number of events.
     """
 
-    def __init__(self, exported: Iterator[Head]) -> None:
+    def __init__(self, exported: Iterator[ChainHead]) -> None:
         self._exported = exported
         self._next_exported = next(exported, None)
         self._stream: UUID | None = None
         # Of the stream that is followed: set as it is entered.
-        self._head: Head | None
-        self._promised: Head | None
+        self._head: ChainHead | None
+        self._promised: ChainHead | None
         self._sequence: int
         self._link: bytes
-        self.facts = 0
+        self.events = 0
         self.streams = 0
 
-    def follow(self, stream: UUID, head: Head | None, entry: Entry | None) -> Iterator[Problem]:
+    def follow(self, stream: UUID, head: ChainHead | None, entry: ChainEntry | None) -> Iterator[ChainFault]:
         """Take the next entry of `stream`, whose head is `head`; no entry where a head stands alone."""
         if stream != self._stream:
             yield from self._leave()
             yield from self._enter(stream, head)
         if entry is not None:
-            self.facts += 1
+            self.events += 1
             yield from self._take(entry)
 
-    def finish(self) -> Iterator[Problem]:
+    def finish(self) -> Iterator[ChainFault]:
         """Take the end of all streams."""
         yield from self._leave()
         yield from self._gone_before(None)
 
-    def _enter(self, stream: UUID, head: Head | None) -> Iterator[Problem]:
+    def _enter(self, stream: UUID, head: ChainHead | None) -> Iterator[ChainFault]:
         yield from self._gone_before(stream)
         self._promised = None
         if self._next_exported is not None and self._next_exported.stream == stream:
@@ -197,45 +197,45 @@ class Examination:
         self._stream, self._head, self._sequence, self._link = stream, head, 0, START
         self.streams += 1
 
-    def _gone_before(self, stream: UUID | None) -> Iterator[Problem]:
+    def _gone_before(self, stream: UUID | None) -> Iterator[ChainFault]:
         """What was exported of streams that are not there any more."""
         while self._next_exported is not None and (stream is None or self._next_exported.stream < stream):
-            yield Problem(Flaw.NOT_AS_FAR_AS_EXPORT, self._next_exported.stream, self._next_exported.sequence)
+            yield ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, self._next_exported.stream, self._next_exported.sequence)
             self._next_exported = next(self._exported, None)
 
-    def _take(self, entry: Entry) -> Iterator[Problem]:
+    def _take(self, entry: ChainEntry) -> Iterator[ChainFault]:
         if entry.sequence is None or entry.link is None:
-            yield Problem(Flaw.UNLINKED, entry.stream, self._sequence)
+            yield ChainFault(Flaw.UNLINKED, entry.stream, self._sequence)
             return
         if entry.sequence <= self._sequence:
-            yield Problem(Flaw.REPEATED, entry.stream, entry.sequence)
+            yield ChainFault(Flaw.REPEATED, entry.stream, entry.sequence)
             return
         if entry.sequence > self._sequence + 1:
-            # What is gone took its link along: this fact's own cannot be computed, and it was said already.
-            yield Problem(Flaw.MISSING, entry.stream, entry.sequence)
+            # What is gone took its link along: this event's own cannot be computed, and it was said already.
+            yield ChainFault(Flaw.MISSING, entry.stream, entry.sequence)
         elif not fits(self._link, entry):
-            yield Problem(Flaw.CHANGED, entry.stream, entry.sequence)
-        # Go on from what is stored: one edit is one problem, and not one for each fact after it.
+            yield ChainFault(Flaw.CHANGED, entry.stream, entry.sequence)
+        # Go on from what is stored: one edit is one problem, and not one for each event after it.
         self._sequence, self._link = entry.sequence, entry.link
         promised = self._promised
         if promised is not None and promised.sequence == entry.sequence and promised.link != entry.link:
-            yield Problem(Flaw.UNLIKE_EXPORT, entry.stream, entry.sequence)
+            yield ChainFault(Flaw.UNLIKE_EXPORT, entry.stream, entry.sequence)
 
-    def _leave(self) -> Iterator[Problem]:
+    def _leave(self) -> Iterator[ChainFault]:
         if self._stream is None:
             return
-        reached = Head(self._stream, self._sequence, self._link)
-        if self._head is None or self._head.sequence < reached.sequence:
-            yield Problem(Flaw.BEYOND_HEAD, self._stream, reached.sequence)
-        elif self._head.sequence > reached.sequence:
-            yield Problem(Flaw.CUT_OFF, self._stream, reached.sequence)
-        elif self._head != reached:
-            yield Problem(Flaw.HEAD_DIFFERS, self._stream, reached.sequence)
-        if self._promised is not None and self._promised.sequence > reached.sequence:
-            yield Problem(Flaw.NOT_AS_FAR_AS_EXPORT, self._stream, reached.sequence)
+        scope = ChainHead(self._stream, self._sequence, self._link)
+        if self._head is None or self._head.sequence < scope.sequence:
+            yield ChainFault(Flaw.BEYOND_HEAD, self._stream, scope.sequence)
+        elif self._head.sequence > scope.sequence:
+            yield ChainFault(Flaw.CUT_OFF, self._stream, scope.sequence)
+        elif self._head != scope:
+            yield ChainFault(Flaw.HEAD_DIFFERS, self._stream, scope.sequence)
+        if self._promised is not None and self._promised.sequence > scope.sequence:
+            yield ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, self._stream, scope.sequence)
 
 
-def fits(previous: bytes, entry: Entry) -> bool:
+def fits(previous: bytes, entry: ChainEntry) -> bool:
     """Whether the stored link of `entry` is the one that follows `previous`."""
     try:
         return link(previous, entry) == entry.link

@@ -75,7 +75,7 @@ def filer(sides: Sequence[Side], said: int | None, *, is_said: bool, by: Actor) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class ApprovalSource:
     """Who gave an approval, when and how, as staff enter it; nothing of it for one's own."""
 
     by: str | None = None

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from enum import StrEnum
 
-from mediation_api.domain.lifecycle import SEALED, State
+from mediation_api.domain.lifecycle import ANSWERS_SEALED, State
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.target import Alert as TargetAlert
-from mediation_api.domain.target import TargetReport
+from mediation_api.domain.target import TargetAlert, TargetReport
 from mediation_api.domain.values import AssignmentState, Disposition, Side, Standing
 
 
@@ -39,7 +38,7 @@ class Status(StrEnum):
     """Neither who nor why."""
 
 
-class Alert(StrEnum):
+class CaseAlert(StrEnum):
     """What staff are warned of besides the target."""
 
     MEDIATOR_SILENT = "mediator_silent"
@@ -92,13 +91,13 @@ def alerts(
     """What staff are warned of. `answer_due_on` is that of an unanswered proposal, `absences` the unexcused ones."""
     if not state.is_open:
         return ()
-    raised: list[TargetAlert | Alert] = [*target.alerts]
+    raised: list[TargetAlert | CaseAlert] = [*target.alerts]
     if answer_due_on is not None and today > answer_due_on:
-        raised.append(Alert.MEDIATOR_SILENT)
+        raised.append(CaseAlert.MEDIATOR_SILENT)
     if any(count >= policy.absences_before_lapse(side) for side, count in absences):
-        raised.append(Alert.REPEATED_ABSENCE)
+        raised.append(CaseAlert.REPEATED_ABSENCE)
     if screening_outdated:
-        raised.append(Alert.SCREENING_OUTDATED)
+        raised.append(CaseAlert.SCREENING_OUTDATED)
     return tuple(raised)
 
 
@@ -110,7 +109,7 @@ def status(state: State, standing: Standing, parts: Iterable[Disposition]) -> St
     """
     if standing.has_left:
         return Status.NOT_MEDIATED
-    if state in SEALED:
+    if state in ANSWERS_SEALED:
         return Status.PENDING
     if set(parts) == {Disposition.RETURNED_TO_INVESTIGATION}:
         return Status.NOT_MEDIATED

@@ -1,6 +1,6 @@
 """The case: one attempt to mediate one complaint, and who takes part in it.
 
-Every method decides and changes nothing: it answers with the facts that follow, or refuses in words. Sessions,
+Every method decides and changes nothing: it answers with the events that follow, or refuses in words. Sessions,
 mediators and agreements have their own rooms beside this one; what they share (the move, the close) is here.
 
 Source of the rules: DESIGN, "The lifecycle".
@@ -15,12 +15,12 @@ from mediation_api.domain import events, lifecycle, parts, screening, target
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.agreements import Agreement
 from mediation_api.domain.assignments import Assignment
-from mediation_api.domain.authority import Given
+from mediation_api.domain.authority import ApprovalSource
 from mediation_api.domain.contact import ContactAttempt, require_unreachable
 from mediation_api.domain.errors import (
     AbsencesTooFew,
     AlreadyAnswered,
-    CaseClosed,
+    CaseNotOpen,
     ConditionsMissing,
     DirectorRequired,
     GuardianAgreed,
@@ -35,8 +35,8 @@ from mediation_api.domain.errors import (
     SessionInProgress,
     StateConflict,
 )
-from mediation_api.domain.events import Facts
-from mediation_api.domain.lifecycle import Event, State
+from mediation_api.domain.events import Events
+from mediation_api.domain.lifecycle import State, Trigger
 from mediation_api.domain.participants import Approval, Attendee, Participant
 from mediation_api.domain.parts import Part
 from mediation_api.domain.policy import Policy
@@ -91,9 +91,9 @@ class Case:
 
     def side(self, side: Side) -> tuple[Participant, ...]:
         """Those of `side` who are active."""
-        return tuple(p for p in self.participants if p.side is side and self.is_active(p))
+        return tuple(p for p in self.participants if p.side is side and self.may_still_mediate(p))
 
-    def is_active(self, participant: Participant) -> bool:
+    def may_still_mediate(self, participant: Participant) -> bool:
         """Whether somebody has not left, and has an open part, or waits for somebody to have one with.
 
         Of whom no part is known it is not known either that all were closed: a party is shown its own from `ready` on.
@@ -101,7 +101,7 @@ class Case:
         if participant.standing.has_left:
             return False
         own = [part for part in self.parts if part.concerns(participant.party_id)]
-        opposite = any(p.side is not participant.side and p.takes_part for p in self.participants)
+        opposite = any(p.side is not participant.side and p.is_active for p in self.participants)
         return not own or not opposite or any(part.is_open for part in own)
 
     @property
@@ -131,7 +131,7 @@ class Case:
     def require_open(self) -> None:
         """Raises CaseClosed: nothing more is decided in a closed case."""
         if not self.state.is_open:
-            raise CaseClosed
+            raise CaseNotOpen
 
     def require_no_session(self) -> None:
         """Raises CaseClosed; SessionInProgress: a session is under way, which is adjourned first."""
@@ -139,9 +139,9 @@ class Case:
         if self.state is State.IN_SESSION:
             raise SessionInProgress
 
-    def moved(self, event: Event) -> events.StateMoved:
-        """The move that the table gives for `event`; it raises what `lifecycle.target_of` raises."""
-        return events.StateMoved(event=event, source=self.state, target=lifecycle.target_of(self.state, event))
+    def transition(self, trigger: Trigger) -> events.StateChanged:
+        """The move that the table gives for `trigger`; it raises what `lifecycle.target_of` raises."""
+        return events.StateChanged(trigger=trigger, source=self.state, target=lifecycle.target_of(self.state, trigger))
 
     # ── screening and approval ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,7 +154,7 @@ class Case:
         policy: Policy,
         screening_id: UUID,
         by: Actor,
-    ) -> Facts:
+    ) -> Events:
         """Decide whether the case is eligible.
 
         Without `override` the rules decide, and what needs review waits for a director. `override` is a director's
@@ -191,7 +191,7 @@ class Case:
             return (screened,)
         if not eligible:
             first = self.state is State.SCREENING
-            return (screened, *self.close(Event.FOUND_INELIGIBLE if first else Event.RESCREENED_INELIGIBLE))
+            return (screened, *self.close(Trigger.FOUND_INELIGIBLE if first else Trigger.RESCREENED_INELIGIBLE))
         if self.state is not State.SCREENING:
             return (screened,)
         missing = (
@@ -200,7 +200,7 @@ class Case:
         )
         if missing:
             raise ConditionsMissing(missing)
-        return (screened, *self.ask(self.moved(Event.FOUND_ELIGIBLE), self.participants))
+        return (screened, *self.ask(self.transition(Trigger.FOUND_ELIGIBLE), self.participants))
 
     def approve(
         self,
@@ -208,11 +208,11 @@ class Case:
         *,
         approved: bool,
         unit: str | None,
-        given: Given,
+        given: ApprovalSource,
         approval_id: UUID,
         by: Actor,
         today: date,
-    ) -> Facts:
+    ) -> Events:
         """Record the word of an approver whom the city requires. A refusal closes the case as ineligible.
 
         Raises:
@@ -233,7 +233,7 @@ class Case:
         )
         if approved:
             return (recorded,)
-        return (recorded, *self.close(Event.FOUND_INELIGIBLE))
+        return (recorded, *self.close(Trigger.FOUND_INELIGIBLE))
 
     def missing_approvals(self, policy: Policy) -> tuple[Missing, ...]:
         """Approvals that the city requires and that nobody gave, or that an officer's transfer has voided."""
@@ -255,7 +255,7 @@ class Case:
 
     def guardian_agrees(
         self, party_id: UUID, *, disclosure: Text, channel: Channel, guardian_consent_id: UUID
-    ) -> Facts:
+    ) -> Events:
         """Record that the guardian of a minor told the office that they agree. The minor answers for itself.
 
         Raises:
@@ -265,7 +265,7 @@ class Case:
             GuardianAgreed: this guardian did before.
         """
         party = self.participant(party_id)
-        if not party.takes_part:
+        if not party.is_active:
             raise PartyLeft
         self.require_open()
         if not party.minor:
@@ -290,7 +290,7 @@ class Case:
 
     def answer(
         self, party_id: UUID, decision: Decision, *, disclosure: Text, channel: Channel, consent_id: UUID
-    ) -> Facts:
+    ) -> Events:
         """Record one party's answer to the disclosure it was shown. One refusal never binds the rest.
 
         Raises:
@@ -301,7 +301,7 @@ class Case:
         # Before the state of the case: who has left must not learn from a refusal whether the others go on.
         if party.standing is Standing.DECLINED:
             raise AlreadyAnswered
-        if not party.takes_part:
+        if not party.is_active:
             raise PartyLeft
         self.require_open()
         if party.standing is Standing.WAITING:
@@ -325,12 +325,12 @@ class Case:
             replaces=party.consent_id,
         )
         standing = Standing.AGREED if agrees else Standing.DECLINED
-        return (given, *self._after(replace(party, standing=standing), Event.SIDE_DECLINED))
+        return (given, *self._after(replace(party, standing=standing), Trigger.SIDE_DECLINED))
 
-    def withdraw(self, party_id: UUID, *, channel: Channel, withdrawal_id: UUID) -> Facts:
+    def withdraw(self, party_id: UUID, *, channel: Channel, withdrawal_id: UUID) -> Events:
         """Let a party leave: at any time before the close, without a reason, and as often as it is said.
 
-        A second withdrawal of the same party answers with no facts: it has already left. One that declined or lapsed
+        A second withdrawal of the same party answers with no events: it has already left. One that declined or lapsed
         may say so whatever became of the case, so that the answer does not tell whether the others go on.
 
         Raises:
@@ -343,12 +343,12 @@ class Case:
         if channel is Channel.SESSION and self.state is not State.IN_SESSION:
             raise NotInSession
         left = events.PartyWithdrew(withdrawal_id=withdrawal_id, party_id=party_id, channel=channel)
-        if not party.takes_part:
+        if not party.is_active:
             return (left,)
         self.require_open()
-        return (left, *self._after(replace(party, standing=Standing.WITHDRAWN), Event.SIDE_WITHDREW))
+        return (left, *self._after(replace(party, standing=Standing.WITHDRAWN), Trigger.SIDE_WITHDREW))
 
-    def lapse(self, reason: LapseReason, party_id: UUID | None, *, policy: Policy, by: Actor) -> Facts:
+    def lapse(self, reason: LapseReason, party_id: UUID | None, *, policy: Policy, by: Actor) -> Events:
         """Give up on a party, or on the whole case: unreachable, or absent once too often.
 
         Raises:
@@ -359,7 +359,7 @@ class Case:
         """
         self.require_open()
         concerned = self.participants if party_id is None else (self.participant(party_id),)
-        concerned = tuple(p for p in concerned if p.takes_part)
+        concerned = tuple(p for p in concerned if p.is_active)
         if not concerned:
             raise PartyLeft
         if reason is LapseReason.REPEATED_ABSENCE:
@@ -370,12 +370,12 @@ class Case:
         else:
             require_unreachable(self, concerned, policy)
         if party_id is None:
-            return self.close(Event.SIDE_LAPSED, lapse_reason=reason)
+            return self.close(Trigger.SIDE_LAPSED, lapse_reason=reason)
         lapsed = events.PartyLapsed(party_id=party_id, reason=reason)
         changed = replace(concerned[0], standing=Standing.LAPSED)
-        return (lapsed, *self._after(changed, Event.SIDE_LAPSED, lapse_reason=reason))
+        return (lapsed, *self._after(changed, Trigger.SIDE_LAPSED, lapse_reason=reason))
 
-    def join(self, party_id: UUID, side: Side) -> Facts:
+    def join(self, party_id: UUID, side: Side) -> Events:
         """Take in a party that was added to the complaint. The gate opens again only when it has answered.
 
         A case that closed in the meantime takes in nobody; the party waits for the next one.
@@ -385,17 +385,17 @@ class Case:
         """
         if not self.state.is_open:
             return ()
-        others = {p.party_id for p in self.participants if p.side is not side and p.takes_part}
+        others = {p.party_id for p in self.participants if p.side is not side and p.is_active}
         pairs = ((party_id, each) if side is Side.COMPLAINANT else (each, party_id) for each in sorted(others))
-        joined: Facts = (events.PartyJoined(party_id=party_id, side=side), *parts.opened(pairs))
+        joined: Events = (events.PartyJoined(party_id=party_id, side=side), *parts.opened(pairs))
         newcomer = Participant(party_id=party_id, side=side)
-        event = Event.COMPLAINANT_ADDED if side is Side.COMPLAINANT else Event.OFFICER_ADDED
+        trigger = Trigger.COMPLAINANT_ADDED if side is Side.COMPLAINANT else Trigger.OFFICER_ADDED
         self._require_state(State.SCREENING, State.CONFIRMING, State.ASKING, State.READY, State.SCHEDULED)
         if self.state is State.SCREENING or (side is Side.OFFICER and self.state is State.CONFIRMING):
             return joined
         if self.state is State.CONFIRMING or (side is Side.OFFICER and self.state is State.ASKING):
             return (*joined, events.PartyAsked(party_id=party_id))
-        move = self.moved(event)
+        move = self.transition(trigger)
         return (
             *joined,
             *self.called_off(CancelReason.PARTY_ADDED),
@@ -404,12 +404,12 @@ class Case:
 
     # ── running and closing ───────────────────────────────────────────────────────────────────────────────────
 
-    def coordinate(self, coordinator: str) -> Facts:
+    def coordinate(self, coordinator: str) -> Events:
         """Say who runs the case: the subject of that person's token."""
         self.require_open()
         return (events.CoordinatorAssigned(coordinator=coordinator),)
 
-    def pause(self, pause: target.Pause, *, pause_id: UUID, policy: Policy) -> Facts:
+    def pause(self, pause: target.Pause, *, pause_id: UUID, policy: Policy) -> Events:
         """Note why the target cannot be worked on for a while. It is shown, and never moves `due_on`."""
         self.require_open()
         if (pause.ends_on - pause.starts_on).days >= policy.pause_max_days:
@@ -420,24 +420,24 @@ class Case:
             ),
         )
 
-    def after_session(self, event: Event) -> Event:
-        """What a session that is called off or adjourned brings about: `event`, if no earlier one covers a part."""
-        return Event.FURTHER_SESSION_CALLED_OFF if self.covered_parts else event
+    def after_session(self, trigger: Trigger) -> Trigger:
+        """What a session that is called off or adjourned brings about: `trigger`, if no earlier one covers a part."""
+        return Trigger.FURTHER_SESSION_CALLED_OFF if self.covered_parts else trigger
 
-    def close(self, event: Event, *, lapse_reason: LapseReason | None = None) -> Facts:
+    def close(self, trigger: Trigger, *, lapse_reason: LapseReason | None = None) -> Events:
         """Move to a closed state, and return every open part. A session ahead is cancelled, one under way ends."""
-        move = self.moved(event)
-        ended: Facts = ()
+        move = self.transition(trigger)
+        ended: Events = ()
         live = self.live_session
-        if live is not None and live.state is SessionState.IN_PROGRESS and event is not Event.ENDED_BY_MEDIATOR:
-            reason = EndReason.LAPSE if event is Event.SIDE_LAPSED else EndReason.WITHDRAWAL
+        if live is not None and live.state is SessionState.IN_PROGRESS and trigger is not Trigger.ENDED_BY_MEDIATOR:
+            reason = EndReason.LAPSE if trigger is Trigger.SIDE_LAPSED else EndReason.WITHDRAWAL
             ended = (events.SessionEnded(session_id=live.session_id, reason=reason),)
-        elif event is not Event.ENDED_BY_MEDIATOR:
+        elif trigger is not Trigger.ENDED_BY_MEDIATOR:
             ended = self.called_off(CancelReason.CASE_CLOSED)
         closed = events.CaseClosed(outcome=move.target, agreement_reached=None, lapse_reason=lapse_reason)
         return (*parts.returned(self.parts), *ended, move, closed)
 
-    def called_off(self, reason: CancelReason) -> Facts:
+    def called_off(self, reason: CancelReason) -> Events:
         """What cancels the session that is still ahead, if there is one. The caller moves the state."""
         live = self.live_session
         if live is None or live.state is not SessionState.SCHEDULED:
@@ -451,7 +451,7 @@ class Case:
         if self.state not in states:
             raise StateConflict
 
-    def _after(self, changed: Participant, emptied: Event, lapse_reason: LapseReason | None = None) -> Facts:
+    def _after(self, changed: Participant, emptied: Trigger, lapse_reason: LapseReason | None = None) -> Events:
         """What follows when a participant answered or left.
 
         Whoever leaves takes their open parts along. The case closes when no open part is left; otherwise it may be
@@ -467,23 +467,23 @@ class Case:
             return (*returned, *after.close(emptied, lapse_reason=lapse_reason))
         return (*returned, *after.next_steps())
 
-    def next_steps(self) -> Facts:
+    def next_steps(self) -> Events:
         """The moves that follow once nobody is left unanswered: from complainants to officers, then to ready.
 
         A concluded case is ready for another session when no open part is covered by one any more.
         """
         if self.state is State.CONFIRMING and _all_agreed(self.side(Side.COMPLAINANT)):
-            move = self.moved(Event.COMPLAINANTS_ANSWERED)
+            move = self.transition(Trigger.COMPLAINANTS_ANSWERED)
             asked = self.ask(move, self.participants)
             return (*asked, *replace(self, state=move.target).next_steps())
         # While officers are asked every complainant here has agreed: a new one takes the case back.
         if self.state is State.ASKING and _all_agreed(self.side(Side.OFFICER)):
-            return (self.moved(Event.OFFICERS_ANSWERED),)
+            return (self.transition(Trigger.OFFICERS_ANSWERED),)
         if self.state is State.CONCLUDED and not self.covered_parts:
-            return (self.moved(Event.COVERED_PARTS_RETURNED),)
+            return (self.transition(Trigger.COVERED_PARTS_RETURNED),)
         return ()
 
-    def ask(self, move: events.StateMoved, among: Iterable[Participant]) -> Facts:
+    def ask(self, move: events.StateChanged, among: Iterable[Participant]) -> Events:
         """The move, and whom it makes the office ask: complainants first, officers after a complainant agreed."""
         asks = {State.CONFIRMING: {Side.COMPLAINANT}, State.ASKING: {Side.OFFICER}}[move.target]
         return (

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from mediation_api.domain import events, parts
 from mediation_api.domain.errors import AgreementReached, ConditionsMissing, Missing
-from mediation_api.domain.lifecycle import Event
+from mediation_api.domain.lifecycle import Trigger
 from mediation_api.domain.values import AgreementKind, Standing
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Facts
+    from mediation_api.domain.events import Events
     from mediation_api.domain.parts import Part
 
 
@@ -24,7 +24,7 @@ def missing_to_close(case: "Case") -> tuple[Missing, ...]:
     return outdated if _mediated(case) else (*outdated, Missing("completed-session-missing"))
 
 
-def close_as_mediated(case: "Case", *, agreement_reached: bool) -> "Facts":
+def close_as_mediated(case: "Case", *, agreement_reached: bool) -> "Events":
     """Close a case with a completed session: what it covers is mediated, all other open parts are returned.
 
     It need not have ended in an agreement; `agreement_reached` is that of any part, and agrees with the signatures.
@@ -34,7 +34,7 @@ def close_as_mediated(case: "Case", *, agreement_reached: bool) -> "Facts":
         ConditionsMissing: no part would be mediated, or nobody's signatures show that an agreement was reached.
         AgreementReached: everybody of a part signed a resolution, so an agreement was reached.
     """
-    move = case.moved(Event.CLOSED_AS_MEDIATED)
+    move = case.transition(Trigger.CLOSED_AS_MEDIATED)
     missing = missing_to_close(case)
     if missing:
         raise ConditionsMissing(missing)
@@ -46,13 +46,13 @@ def close_as_mediated(case: "Case", *, agreement_reached: bool) -> "Facts":
         )
         for part in _mediated(case)
     )
-    reached = any(part.agreement_reached for part in mediated)
-    if agreement_reached and not reached:
+    scope = any(part.agreement_reached for part in mediated)
+    if agreement_reached and not scope:
         raise ConditionsMissing(_missing_signatures(case))
-    if reached and not agreement_reached:
+    if scope and not agreement_reached:
         raise AgreementReached
     rest = parts.returned(part for part in case.parts if part not in _mediated(case))
-    closed = events.CaseClosed(outcome=move.target, agreement_reached=reached, lapse_reason=None)
+    closed = events.CaseClosed(outcome=move.target, agreement_reached=scope, lapse_reason=None)
     return (*mediated, *rest, move, closed)
 
 

@@ -14,11 +14,11 @@ from mediation_api.domain.errors import (
     ComplaintClosed,
     PartyLeft,
 )
-from mediation_api.domain.events import Facts
+from mediation_api.domain.events import Events
 from mediation_api.domain.participants import Participant
 from mediation_api.domain.parts import Pair, Part
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.screening import IntakeFacts
+from mediation_api.domain.screening import IntakeRecord
 from mediation_api.domain.values import Side, VoidReason
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Complaint:
     caller_has_left: bool = False
     """The caller is a complainant who declined, withdrew or lapsed in the latest case."""
 
-    def open_case(self, case_id: UUID, *, at: datetime, policy: Policy) -> Facts:
+    def open_case(self, case_id: UUID, *, at: datetime, policy: Policy) -> Events:
         """Open a case: mediation was requested. The four weeks count from the local date of `at`.
 
         A pair that was mediated gets no part, and whoever has no other part does not join.
@@ -93,9 +93,9 @@ class Account:
     """What intake wrote down and others rely on: parties on the allegations, screening on the answers."""
 
     allegations: tuple[str, ...]
-    intake: IntakeFacts
+    intake: IntakeRecord
 
-    def correct(self, changes: Mapping[str, object], case: "Case | None") -> Facts:
+    def correct(self, changes: Mapping[str, object], case: "Case | None") -> Events:
         """What follows for the open `case` of a complaint, if it has one, when this is corrected.
 
         Who agreed, agreed to talk about these allegations: where they are others, everybody is asked again.

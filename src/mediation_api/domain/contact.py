@@ -27,7 +27,7 @@ from mediation_api.domain.values import AgreementKind, ContactChannel, ContactRe
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Facts
+    from mediation_api.domain.events import Events
     from mediation_api.domain.participants import Participant
     from mediation_api.domain.policy import Policy
 
@@ -44,7 +44,7 @@ class ContactAttempt:
 
 def record_attempt(
     case: "Case", attempt: ContactAttempt, *, attempt_id: UUID, at: datetime, policy: "Policy"
-) -> "Facts":
+) -> "Events":
     """Record that the office tried to reach a party.
 
     Raises:
@@ -54,7 +54,7 @@ def record_attempt(
     """
     case.require_open()
     party = case.participant(attempt.party_id)
-    if not party.takes_part:
+    if not party.is_active:
         raise PartyLeft
     if party.side is Side.OFFICER and party.standing is Standing.WAITING:
         raise NotAsked
@@ -76,8 +76,8 @@ def record_attempt(
 def missing_attempts(attempts: Iterable[ContactAttempt], party_id: UUID, policy: "Policy") -> tuple[Missing, ...]:
     """What is missing before this party lapses as unreachable. Reaching it makes the attempts before that void."""
     own = sorted((a for a in attempts if a.party_id == party_id), key=lambda a: a.attempted_at)
-    reached = [a.attempted_at for a in own if a.result is ContactResult.REACHED]
-    tried = [a for a in own if not reached or a.attempted_at > reached[-1]]
+    scope = [a.attempted_at for a in own if a.result is ContactResult.REACHED]
+    tried = [a for a in own if not scope or a.attempted_at > scope[-1]]
     days = [local_date(a.attempted_at, policy.target) for a in tried]
     between = (days[-1] - days[0]).days if days else 0
     channels = len({a.channel for a in tried})

@@ -138,7 +138,7 @@ class Conflict(Refusal):
     """The request is well-formed, and the rules of mediation or the state of the case refuse it."""
 
 
-class CaseClosed(Conflict):
+class CaseNotOpen(Conflict):
     code = "case-closed"
     detail = "This case is closed."
 

@@ -1,7 +1,7 @@
-"""Facts: what happened. The only way anything changes, and all that the audit trail and the timeline are read from.
+"""Events: what happened. The only way anything changes, and all that the audit trail and the timeline are read from.
 
-A fact holds ids, codes, dates and hashes. What tells about a person (a name, a place, a text) is marked `Private`:
-it goes to the tables that need it, and not into the record of facts.
+An event holds ids, codes, dates and hashes. What tells about a person (a name, a place, a text) is marked `Private`:
+it goes to the tables that need it, and not into the record of events.
 """
 
 from dataclasses import dataclass, fields
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar, get_type_hints
 from uuid import UUID
 
-from mediation_api.domain.lifecycle import Event, State
+from mediation_api.domain.lifecycle import State, Trigger
 from mediation_api.domain.screening import Screening
 from mediation_api.domain.target import PauseReason
 from mediation_api.domain.texts import Text
@@ -47,19 +47,19 @@ Private = Annotated[T, _PRIVATE]
 
 
 class Audience(StrEnum):
-    """Who may see, beyond staff and auditors, that a fact happened."""
+    """Who may see, beyond staff and auditors, that an event happened."""
 
     STAFF = "staff"
     OWN = "own"
-    """The party that the fact names, and no other."""
+    """The party that the event names, and no other."""
     PARTICIPANTS = "participants"
     """Everybody who takes part, once both sides have agreed."""
     RESTRICTED = "restricted"
-    """Not even staff: only who may see the thing itself. Such a fact stands in no timeline, feed or count."""
+    """Not even staff: only who may see the thing itself. Such an event stands in no timeline, feed or count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Event:
     """Something that happened. `kind` is its stable name."""
 
     kind: ClassVar[str]
@@ -67,7 +67,7 @@ class Fact:
 
     @classmethod
     def recorded_fields(cls) -> tuple[str, ...]:
-        """The names of the fields that go into the record of facts: all but the private ones."""
+        """The names of the fields that go into the record of events: all but the private ones."""
         hints = get_type_hints(cls, include_extras=True)
         return tuple(f.name for f in fields(cls) if _PRIVATE not in getattr(hints[f.name], "__metadata__", ()))
 
@@ -123,7 +123,7 @@ class MediatorOnFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComplaintFiled(Fact):
+class ComplaintFiled(Event):
     kind = "complaint.filed"
     reference: str
     external_reference: str | None
@@ -133,14 +133,14 @@ class ComplaintFiled(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComplaintCorrected(Fact):
+class ComplaintCorrected(Event):
     kind = "complaint.corrected"
     changed: tuple[str, ...]
     on_file: ComplaintOnFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartyAdded(Fact):
+class PartyAdded(Event):
     kind = "party.added"
     party_id: UUID
     side: Side
@@ -148,7 +148,7 @@ class PartyAdded(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartyCorrected(Fact):
+class PartyCorrected(Event):
     kind = "party.corrected"
     audience = Audience.OWN
     party_id: UUID
@@ -157,7 +157,7 @@ class PartyCorrected(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NameCorrected(Fact):
+class NameCorrected(Event):
     """The name of a party, or of its guardian, was corrected; the person is the same. What was signed keeps the old."""
 
     kind = "name.corrected"
@@ -167,7 +167,7 @@ class NameCorrected(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartyRemoved(Fact):
+class PartyRemoved(Event):
     """A party was the wrong one. It is an event of the open case where there is one, or else of the complaint."""
 
     kind = "party.removed"
@@ -177,7 +177,7 @@ class PartyRemoved(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityBound(Fact):
+class IdentityBound(Event):
     """An officer answered: from now on the party is this employee number and this token subject (`by`) together."""
 
     kind = "identity.bound"
@@ -185,7 +185,7 @@ class IdentityBound(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityReleased(Fact):
+class IdentityReleased(Event):
     """The office released the token subject: the next answer with the employee number binds its own."""
 
     kind = "identity.released"
@@ -193,7 +193,7 @@ class IdentityReleased(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccessCodeIssued(Fact):
+class AccessCodeIssued(Event):
     """`fingerprint` is a hash of what is stored of the code, so that nobody puts another in its place."""
 
     kind = "access_code.issued"
@@ -206,7 +206,7 @@ class AccessCodeIssued(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseOpened(Fact):
+class CaseOpened(Event):
     kind = "case.opened"
     audience = Audience.PARTICIPANTS
     case_id: UUID
@@ -216,7 +216,7 @@ class CaseOpened(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartyJoined(Fact):
+class PartyJoined(Event):
     """A party of the complaint became a participant of the case."""
 
     kind = "party.joined"
@@ -225,20 +225,20 @@ class PartyJoined(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartyAsked(Fact):
+class PartyAsked(Event):
     kind = "party.asked"
     audience = Audience.OWN
     party_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CoordinatorAssigned(Fact):
+class CoordinatorAssigned(Event):
     kind = "coordinator.assigned"
     coordinator: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalRecorded(Fact):
+class ApprovalRecorded(Event):
     """An approver that the city requires besides the parties said yes or no. `unit` is set for a unit commander.
 
     Who gave it, when and how is set where staff entered it; a director's own is the token's.
@@ -255,7 +255,7 @@ class ApprovalRecorded(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseScreened(Fact):
+class CaseScreened(Event):
     """`eligible` is None while a director's review is awaited."""
 
     kind = "case.screened"
@@ -267,7 +267,7 @@ class CaseScreened(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScreeningOutdated(Fact):
+class ScreeningOutdated(Event):
     """Something that screening looks at became known after it. `changed` names the answers of intake."""
 
     kind = "screening.outdated"
@@ -275,15 +275,15 @@ class ScreeningOutdated(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StateMoved(Fact):
-    kind = "case.moved"
-    event: Event
+class StateChanged(Event):
+    kind = "case.state_changed"
+    trigger: Trigger
     source: State
     target: State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseClosed(Fact):
+class CaseClosed(Event):
     kind = "case.closed"
     audience = Audience.PARTICIPANTS
     outcome: State
@@ -292,7 +292,7 @@ class CaseClosed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetPaused(Fact):
+class TargetPaused(Event):
     kind = "target.paused"
     pause_id: UUID
     reason: PauseReason
@@ -304,7 +304,7 @@ class TargetPaused(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuardianConsented(Fact):
+class GuardianConsented(Event):
     """A minor's guardian agreed that the minor takes part, and told the office so."""
 
     kind = "guardian.consented"
@@ -319,7 +319,7 @@ class GuardianConsented(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentGiven(Fact):
+class ConsentGiven(Event):
     kind = "consent.given"
     audience = Audience.OWN
     consent_id: UUID
@@ -336,7 +336,7 @@ class ConsentGiven(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentVoided(Fact):
+class ConsentVoided(Event):
     """What a consent rested on has changed: it no longer stands, and the party is asked again."""
 
     kind = "consent.voided"
@@ -347,7 +347,7 @@ class ConsentVoided(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuardianConsentVoided(Fact):
+class GuardianConsentVoided(Event):
     """What a guardian's consent rested on has changed: the minor needs another one to agree."""
 
     kind = "guardian_consent.voided"
@@ -358,7 +358,7 @@ class GuardianConsentVoided(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartyWithdrew(Fact):
+class PartyWithdrew(Event):
     kind = "party.withdrew"
     audience = Audience.OWN
     withdrawal_id: UUID
@@ -367,7 +367,7 @@ class PartyWithdrew(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContactAttempted(Fact):
+class ContactAttempted(Event):
     """The office tried to reach a party. Whether it did is known to the office alone."""
 
     kind = "contact.attempted"
@@ -379,7 +379,7 @@ class ContactAttempted(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartyLapsed(Fact):
+class PartyLapsed(Event):
     kind = "party.lapsed"
     party_id: UUID
     reason: LapseReason
@@ -389,7 +389,7 @@ class PartyLapsed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartOpened(Fact):
+class PartOpened(Event):
     """A complainant and an officer are to be mediated between. Parties read dispositions, and no timeline of them."""
 
     kind = "part.opened"
@@ -398,7 +398,7 @@ class PartOpened(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartReturned(Fact):
+class PartReturned(Event):
     """What is between the two goes back to investigation. It is never said why."""
 
     kind = "part.returned"
@@ -407,7 +407,7 @@ class PartReturned(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartMediated(Fact):
+class PartMediated(Event):
     """`agreement_reached`: both, and their guardians, signed a resolution agreement."""
 
     kind = "part.mediated"
@@ -420,14 +420,14 @@ class PartMediated(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediatorAdded(Fact):
+class MediatorAdded(Event):
     kind = "mediator.added"
     mediator_id: UUID
     on_file: MediatorOnFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediatorCorrected(Fact):
+class MediatorCorrected(Event):
     kind = "mediator.corrected"
     mediator_id: UUID
     changed: tuple[str, ...]
@@ -435,7 +435,7 @@ class MediatorCorrected(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediatorProposed(Fact):
+class MediatorProposed(Event):
     kind = "mediator.proposed"
     assignment_id: UUID
     mediator_id: UUID
@@ -443,32 +443,32 @@ class MediatorProposed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AssignmentAccepted(Fact):
+class AssignmentAccepted(Event):
     kind = "assignment.accepted"
     assignment_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AssignmentDeclined(Fact):
+class AssignmentDeclined(Event):
     kind = "assignment.declined"
     assignment_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConflictDeclared(Fact):
+class ConflictDeclared(Event):
     kind = "assignment.conflicted"
     assignment_id: UUID
     conflicts: tuple[ConflictKind, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediatorRecused(Fact):
+class MediatorRecused(Event):
     kind = "assignment.recused"
     assignment_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotesDestroyed(Fact):
+class NotesDestroyed(Event):
     """The mediator says that no notes of the case are left. The notes themselves were never held here."""
 
     kind = "notes.destroyed"
@@ -476,7 +476,7 @@ class NotesDestroyed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AssignmentReleased(Fact):
+class AssignmentReleased(Event):
     kind = "assignment.released"
     assignment_id: UUID
 
@@ -485,7 +485,7 @@ class AssignmentReleased(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttendeeAdded(Fact):
+class AttendeeAdded(Event):
     kind = "attendee.added"
     attendee_id: UUID
     role: AttendeeRole
@@ -495,13 +495,13 @@ class AttendeeAdded(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttendeeConfirmed(Fact):
+class AttendeeConfirmed(Event):
     kind = "attendee.confirmed"
     attendee_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionScheduled(Fact):
+class SessionScheduled(Event):
     kind = "session.scheduled"
     audience = Audience.PARTICIPANTS
     session_id: UUID
@@ -515,7 +515,7 @@ class SessionScheduled(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRescheduled(Fact):
+class SessionRescheduled(Event):
     kind = "session.rescheduled"
     audience = Audience.PARTICIPANTS
     session_id: UUID
@@ -529,7 +529,7 @@ class SessionRescheduled(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionCancelled(Fact):
+class SessionCancelled(Event):
     kind = "session.cancelled"
     audience = Audience.PARTICIPANTS
     session_id: UUID
@@ -537,7 +537,7 @@ class SessionCancelled(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionStarted(Fact):
+class SessionStarted(Event):
     """`present` is everybody who was in the room when it started, `absent` who had been expected besides."""
 
     kind = "session.started"
@@ -549,21 +549,21 @@ class SessionStarted(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionAdjourned(Fact):
+class SessionAdjourned(Event):
     kind = "session.adjourned"
     audience = Audience.PARTICIPANTS
     session_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionCompleted(Fact):
+class SessionCompleted(Event):
     kind = "session.completed"
     audience = Audience.PARTICIPANTS
     session_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionEnded(Fact):
+class SessionEnded(Event):
     kind = "session.ended"
     audience = Audience.PARTICIPANTS
     session_id: UUID
@@ -571,7 +571,7 @@ class SessionEnded(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AbsenceRecorded(Fact):
+class AbsenceRecorded(Event):
     kind = "absence.recorded"
     absence_id: UUID
     session_id: UUID
@@ -583,7 +583,7 @@ class AbsenceRecorded(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgreementMade(Fact):
+class AgreementMade(Event):
     """A text to sign. Making another of the same kind replaces the one before, and voids its signatures."""
 
     kind = "agreement.made"
@@ -599,7 +599,7 @@ class AgreementMade(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgreementSuperseded(Fact):
+class AgreementSuperseded(Event):
     """A text no longer counts, because the consent of somebody who signs it was voided."""
 
     kind = "agreement.superseded"
@@ -607,7 +607,7 @@ class AgreementSuperseded(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgreementSigned(Fact):
+class AgreementSigned(Event):
     kind = "agreement.signed"
     signature_id: UUID
     agreement_id: UUID
@@ -621,7 +621,7 @@ class AgreementSigned(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataPurged(Fact):
+class DataPurged(Event):
     """A tombstone: so many fields of a complaint and its cases were emptied. `agreements` have lost their text.
 
     With a `party_id`, what was emptied is that party's alone.
@@ -636,7 +636,7 @@ class DataPurged(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HoldPlaced(Fact):
+class HoldPlaced(Event):
     """Nothing of the complaint is emptied until this hold, and every other, is lifted."""
 
     kind = "hold.placed"
@@ -645,21 +645,21 @@ class HoldPlaced(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HoldLifted(Fact):
+class HoldLifted(Event):
     kind = "hold.lifted"
     hold_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureRequested(Fact):
+class ErasureRequested(Event):
     kind = "erasure.requested"
     erasure_id: UUID
     party_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureApproved(Fact):
-    """What was erased are facts of their own."""
+class ErasureApproved(Event):
+    """What was erased are events of their own."""
 
     kind = "erasure.approved"
     erasure_id: UUID
@@ -667,7 +667,7 @@ class ErasureApproved(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureRefused(Fact):
+class ErasureRefused(Event):
     kind = "erasure.refused"
     erasure_id: UUID
     party_id: UUID
@@ -678,8 +678,8 @@ class ErasureRefused(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MandatoryReportProposed(Fact):
-    """`sha256` is of what is to be reported: facts are for ever, and what a report is about need not be."""
+class MandatoryReportProposed(Event):
+    """`sha256` is of what is to be reported: events are for ever, and what a report is about need not be."""
 
     kind = "mandatory_report.proposed"
     audience = Audience.RESTRICTED
@@ -689,27 +689,27 @@ class MandatoryReportProposed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MandatoryReportFiled(Fact):
+class MandatoryReportFiled(Event):
     kind = "mandatory_report.filed"
     audience = Audience.RESTRICTED
     report_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MandatoryReportDropped(Fact):
+class MandatoryReportDropped(Event):
     kind = "mandatory_report.dropped"
     audience = Audience.RESTRICTED
     report_id: UUID
     reason: DropReason
 
 
-ReportFact: TypeAlias = MandatoryReportDropped | MandatoryReportFiled | MandatoryReportProposed
-"""Every fact about a mandatory report. They are a stream of their own, under the report's id, and not the case's."""
+ReportEvent: TypeAlias = MandatoryReportDropped | MandatoryReportFiled | MandatoryReportProposed
+"""Every event about a mandatory report. They are a stream of their own, under the report's id, and not the case's."""
 
-RosterFact: TypeAlias = MediatorAdded | MediatorCorrected
-"""Every fact about a mediator of the roster, whatever cases there are."""
+RosterEvent: TypeAlias = MediatorAdded | MediatorCorrected
+"""Every event about a mediator of the roster, whatever cases there are."""
 
-CaseFact: TypeAlias = (
+CaseEvent: TypeAlias = (
     AbsenceRecorded
     | AgreementMade
     | AgreementSigned
@@ -750,9 +750,9 @@ CaseFact: TypeAlias = (
     | SessionRescheduled
     | SessionScheduled
     | SessionStarted
-    | StateMoved
+    | StateChanged
     | TargetPaused
 )
-"""Every fact that a case is made of. Those of complaints, parties and the roster are recorded where they happen."""
+"""Every event that a case is made of. Those of complaints, parties and the roster are recorded where they happen."""
 
-Facts: TypeAlias = tuple[CaseFact, ...]
+Events: TypeAlias = tuple[CaseEvent, ...]

@@ -6,7 +6,7 @@ Source: DESIGN, "The lifecycle". The README carries `diagram()`, and a test keep
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mediation_api.domain.errors import CaseClosed, StateConflict
+from mediation_api.domain.errors import CaseNotOpen, StateConflict
 
 
 class State(StrEnum):
@@ -45,14 +45,14 @@ OPEN = frozenset(
 )
 CLOSED = frozenset(State) - OPEN
 
-SEALED = frozenset({State.SCREENING, State.CONFIRMING, State.ASKING})
+ANSWERS_SEALED = frozenset({State.SCREENING, State.CONFIRMING, State.ASKING})
 """Until a case is `ready`, no party may learn anything that another party answered."""
 
-SHARED = frozenset({*OPEN - SEALED, State.MEDIATED})
+PEERS_VISIBLE = frozenset({*OPEN - ANSWERS_SEALED, State.MEDIATED})
 """While those who take part see each other. A case that closed without mediation tells neither who left nor why."""
 
 
-class Event(StrEnum):
+class Trigger(StrEnum):
     """What moves a case."""
 
     FOUND_ELIGIBLE = "found_eligible"
@@ -81,68 +81,68 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """One row of the table: in any of `sources`, `event` leads to `target`."""
+class Transition:
+    """One row of the table: in any of `sources`, `trigger` leads to `target`."""
 
-    event: Event
+    trigger: Trigger
     sources: frozenset[State]
     target: State
 
 
-def _row(event: Event, sources: frozenset[State] | State, target: State) -> Move:
-    return Move(event, sources if isinstance(sources, frozenset) else frozenset({sources}), target)
+def _row(trigger: Trigger, sources: frozenset[State] | State, target: State) -> Transition:
+    return Transition(trigger, sources if isinstance(sources, frozenset) else frozenset({sources}), target)
 
 
-MOVES = (
-    _row(Event.FOUND_ELIGIBLE, State.SCREENING, State.CONFIRMING),
-    _row(Event.FOUND_INELIGIBLE, State.SCREENING, State.INELIGIBLE),
-    _row(Event.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
-    _row(Event.OFFICERS_ANSWERED, State.ASKING, State.READY),
+TRANSITIONS = (
+    _row(Trigger.FOUND_ELIGIBLE, State.SCREENING, State.CONFIRMING),
+    _row(Trigger.FOUND_INELIGIBLE, State.SCREENING, State.INELIGIBLE),
+    _row(Trigger.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
+    _row(Trigger.OFFICERS_ANSWERED, State.ASKING, State.READY),
     # Whoever was not in a completed session is offered another one.
-    _row(Event.SESSION_SCHEDULED, frozenset({State.READY, State.CONCLUDED}), State.SCHEDULED),
-    _row(Event.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
-    _row(Event.SESSION_STARTED, State.SCHEDULED, State.IN_SESSION),
-    _row(Event.SESSION_ADJOURNED, State.IN_SESSION, State.READY),
-    _row(Event.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
-    _row(Event.FURTHER_SESSION_CALLED_OFF, frozenset({State.SCHEDULED, State.IN_SESSION}), State.CONCLUDED),
-    _row(Event.COVERED_PARTS_RETURNED, State.CONCLUDED, State.READY),
+    _row(Trigger.SESSION_SCHEDULED, frozenset({State.READY, State.CONCLUDED}), State.SCHEDULED),
+    _row(Trigger.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
+    _row(Trigger.SESSION_STARTED, State.SCHEDULED, State.IN_SESSION),
+    _row(Trigger.SESSION_ADJOURNED, State.IN_SESSION, State.READY),
+    _row(Trigger.SESSION_COMPLETED, State.IN_SESSION, State.CONCLUDED),
+    _row(Trigger.FURTHER_SESSION_CALLED_OFF, frozenset({State.SCHEDULED, State.IN_SESSION}), State.CONCLUDED),
+    _row(Trigger.COVERED_PARTS_RETURNED, State.CONCLUDED, State.READY),
     # From ready as well: somebody who was added after a completed session may leave again.
-    _row(Event.CLOSED_AS_MEDIATED, frozenset({State.READY, State.CONCLUDED}), State.MEDIATED),
+    _row(Trigger.CLOSED_AS_MEDIATED, frozenset({State.READY, State.CONCLUDED}), State.MEDIATED),
     # Adding somebody reopens the gate: they have not been asked yet.
-    _row(Event.COMPLAINANT_ADDED, frozenset({State.ASKING, State.READY, State.SCHEDULED}), State.CONFIRMING),
-    _row(Event.OFFICER_ADDED, frozenset({State.READY, State.SCHEDULED}), State.ASKING),
+    _row(Trigger.COMPLAINANT_ADDED, frozenset({State.ASKING, State.READY, State.SCHEDULED}), State.CONFIRMING),
+    _row(Trigger.OFFICER_ADDED, frozenset({State.READY, State.SCHEDULED}), State.ASKING),
     # A consent that was voided, or a side that a removal left empty, reopens it as well.
     _row(
-        Event.COMPLAINANTS_REOPENED,
+        Trigger.COMPLAINANTS_REOPENED,
         frozenset({State.ASKING, State.READY, State.SCHEDULED, State.CONCLUDED}),
         State.CONFIRMING,
     ),
-    _row(Event.OFFICERS_REOPENED, frozenset({State.READY, State.SCHEDULED, State.CONCLUDED}), State.ASKING),
+    _row(Trigger.OFFICERS_REOPENED, frozenset({State.READY, State.SCHEDULED, State.CONCLUDED}), State.ASKING),
     # What is learnt after screening is screened again, at any time but during a session.
     _row(
-        Event.RESCREENED_INELIGIBLE,
+        Trigger.RESCREENED_INELIGIBLE,
         frozenset({State.CONFIRMING, State.ASKING, State.READY, State.SCHEDULED, State.CONCLUDED}),
         State.INELIGIBLE,
     ),
-    _row(Event.SIDE_DECLINED, frozenset({State.CONFIRMING, State.ASKING}), State.DECLINED),
-    _row(Event.ENDED_BY_MEDIATOR, frozenset({State.SCHEDULED, State.IN_SESSION}), State.ENDED),
+    _row(Trigger.SIDE_DECLINED, frozenset({State.CONFIRMING, State.ASKING}), State.DECLINED),
+    _row(Trigger.ENDED_BY_MEDIATOR, frozenset({State.SCHEDULED, State.IN_SESSION}), State.ENDED),
     # Leaving is one rule over all open states, never a list.
-    _row(Event.SIDE_WITHDREW, OPEN, State.WITHDRAWN),
-    _row(Event.SIDE_LAPSED, OPEN, State.LAPSED),
+    _row(Trigger.SIDE_WITHDREW, OPEN, State.WITHDRAWN),
+    _row(Trigger.SIDE_LAPSED, OPEN, State.LAPSED),
 )
 
 
-def target_of(state: State, event: Event) -> State:
-    """The state that `event` leads to from `state`.
+def target_of(state: State, trigger: Trigger) -> State:
+    """The state that `trigger` leads to from `state`.
 
     Raises:
         CaseClosed: `state` is closed.
         StateConflict: the table has no such move.
     """
     if not state.is_open:
-        raise CaseClosed
-    for move in MOVES:
-        if move.event is event and state in move.sources:
+        raise CaseNotOpen
+    for move in TRANSITIONS:
+        if move.trigger is trigger and state in move.sources:
             return move.target
     raise StateConflict
 
@@ -150,8 +150,8 @@ def target_of(state: State, event: Event) -> State:
 def diagram() -> str:
     """The table as a Mermaid state diagram. Moves open to every open state are drawn once, from `any_open_state`."""
     lines = ["stateDiagram-v2", "    [*] --> screening"]
-    for move in MOVES:
+    for move in TRANSITIONS:
         sources = ["any_open_state"] if move.sources == OPEN else sorted(move.sources)
-        lines += [f"    {source} --> {move.target}: {move.event}" for source in sources]
+        lines += [f"    {source} --> {move.target}: {move.trigger}" for source in sources]
     lines += [f"    {state} --> [*]" for state in State if state in CLOSED]
     return "\n".join(lines)

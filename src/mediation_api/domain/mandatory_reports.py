@@ -25,7 +25,7 @@ from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
 
 YEARS_COUNTED: Final = 5
-FEWEST: Final = 5
+SMALLEST_COUNT: Final = 5
 """The smallest number that is told. Source: RELIABILITY, T19 "suppress cells < 5"."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,13 +46,13 @@ class Contents:
 
     @property
     def sha256(self) -> str:
-        """The hash that the fact holds: of these five on a line each, the instant in microseconds since 1970."""
+        """The hash that the event holds: of these five on a line each, the instant in microseconds since 1970."""
         instant = (self.disclosed_at - _EPOCH) // timedelta(microseconds=1)
         return text_hash("\n".join((self.category, self.recipient, self.agency, self.legal_basis, str(instant))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class MandatoryReport:
     """A report, as far as deciding on it goes. `proposed_by` is the subject of the proposer's token."""
 
     report_id: UUID
@@ -143,6 +143,6 @@ def _count(year: int, by_category: Mapping[ReportCategory, int]) -> YearlyCount:
     reports = sum(by_category.values())
     return YearlyCount(
         year,
-        reports if reports >= FEWEST else None,
-        tuple(by_category.items()) if min(by_category.values()) >= FEWEST else None,
+        reports if reports >= SMALLEST_COUNT else None,
+        tuple(by_category.items()) if min(by_category.values()) >= SMALLEST_COUNT else None,
     )

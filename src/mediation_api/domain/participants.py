@@ -46,7 +46,7 @@ class Participant:
     """Whether an answer has bound the party to a token subject."""
 
     @property
-    def takes_part(self) -> bool:
+    def is_active(self) -> bool:
         """Whether the party is still in the case: it has not declined, withdrawn, lapsed or been removed."""
         return not self.standing.has_left
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 from mediation_api.domain import events
-from mediation_api.domain.lifecycle import SEALED, State
+from mediation_api.domain.lifecycle import ANSWERS_SEALED, State
 from mediation_api.domain.values import AgreementKind, Disposition, Seat, SeatRole, SessionState, Side
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def disposition_of_complaint(parts: Iterable[Disposition], latest: State | None)
 
 def shown_disposition(disposition: Disposition, state: State | None) -> Disposition:
     """What the integration that filed reads of a part whose case is in `state`: answers are sealed until `ready`."""
-    if state in SEALED and disposition is Disposition.RETURNED_TO_INVESTIGATION:
+    if state in ANSWERS_SEALED and disposition is Disposition.RETURNED_TO_INVESTIGATION:
         return Disposition.IN_MEDIATION
     return disposition
 
@@ -88,7 +88,7 @@ def own_dispositions(
     `known` is what it may know of its latest part with each of the other side, and `latest` the state of its latest
     case. While that case is sealed, what was returned earlier is tried again, whatever was answered meanwhile.
     """
-    if latest is None or latest not in SEALED or has_left:
+    if latest is None or latest not in ANSWERS_SEALED or has_left:
         own = tuple(known)
         return own, disposition_of_complaint(own, State.WITHDRAWN if has_left else latest)
     own = tuple(each if each is Disposition.CLOSED_MEDIATED else Disposition.IN_MEDIATION for each in known)

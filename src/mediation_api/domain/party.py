@@ -14,7 +14,7 @@ from mediation_api.domain import events
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.errors import IdentityFixed, IdentityNotBound, Invalid, PartMediated, PartyRemoved
-from mediation_api.domain.events import Facts
+from mediation_api.domain.events import Events
 from mediation_api.domain.participants import Participant
 from mediation_api.domain.values import NameCorrection, RemovalReason, Side, Standing, VoidReason
 
@@ -116,12 +116,12 @@ class Party:
         return None
 
 
-def bind(party: Participant, happened: Facts, by: Actor) -> Facts:
+def bind(party: Participant, new_events: Events, by: Actor) -> Events:
     """What an officer's own first answer, withdrawal or signature brings with it: it binds the party to the subject.
 
     What staff record binds nothing, since they are not that officer. A complainant is bound by the access code.
     """
-    if not happened or by.role is not Role.OFFICER or party.identity_bound or party.standing is Standing.REMOVED:
+    if not new_events or by.role is not Role.OFFICER or party.identity_bound or party.standing is Standing.REMOVED:
         return ()
     return (events.IdentityBound(party_id=party.party_id),)
 

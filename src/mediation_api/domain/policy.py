@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mediation_api.domain.access_anomalies import Usual
+from mediation_api.domain.access_anomalies import AnomalyThresholds
 from mediation_api.domain.target import TargetPolicy
 from mediation_api.domain.values import Approver, ReportCategory, Side
 
@@ -35,7 +35,7 @@ class Policy:
     complainant_absences_before_lapse: int
     officer_absences_before_lapse: int
     required_approvals: frozenset[Approver]
-    readings: Usual
+    anomalies: AnomalyThresholds
     report_categories: tuple[ReportCategory, ...]
     sessions: SessionPolicy = SessionPolicy()
     contact: ContactPolicy = ContactPolicy()

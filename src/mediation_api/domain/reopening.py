@@ -14,16 +14,16 @@ from uuid import UUID
 
 from mediation_api.domain import events, parts
 from mediation_api.domain.errors import AgreementReached
-from mediation_api.domain.lifecycle import Event, State
+from mediation_api.domain.lifecycle import State, Trigger
 from mediation_api.domain.values import CancelReason, Side, Standing, VoidReason
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Facts
+    from mediation_api.domain.events import Events
     from mediation_api.domain.participants import Participant
 
 
-def remove(case: "Case", removed: events.PartyRemoved) -> "Facts":
+def remove(case: "Case", removed: events.PartyRemoved) -> "Events":
     """Take a party that was removed from the complaint out of its open case; a closed case stays as it is.
 
     Raises:
@@ -33,7 +33,7 @@ def remove(case: "Case", removed: events.PartyRemoved) -> "Facts":
         return ()
     case.require_no_session()
     party = case.participant(removed.party_id)
-    if not party.takes_part:
+    if not party.is_active:
         return (removed,)
     voided = _voided(party, VoidReason.PARTY_REMOVED) if party.standing is Standing.AGREED else ()
     others = tuple(
@@ -49,7 +49,7 @@ def remove(case: "Case", removed: events.PartyRemoved) -> "Facts":
     )
 
 
-def void(case: "Case", party_ids: Collection[UUID], reason: VoidReason) -> "Facts":
+def void(case: "Case", party_ids: Collection[UUID], reason: VoidReason) -> "Events":
     """Void the consents of these parties and their guardians, and ask who agreed again; a closed case stays as it is.
 
     Complainants are asked at once. Officers are, once every complainant agrees. What was put before them to sign is
@@ -59,7 +59,7 @@ def void(case: "Case", party_ids: Collection[UUID], reason: VoidReason) -> "Fact
         SessionInProgress: a session is under way.
         AgreementReached: everybody of a part has signed a resolution. It is closed with what it rested on.
     """
-    people = [p for p in case.participants if p.party_id in party_ids and case.is_active(p)]
+    people = [p for p in case.participants if p.party_id in party_ids and case.may_still_mediate(p)]
     agreed = [p for p in people if p.standing is Standing.AGREED]
     voided = (
         *(event for p in agreed for event in _voided(p, reason)),
@@ -84,20 +84,20 @@ def void(case: "Case", party_ids: Collection[UUID], reason: VoidReason) -> "Fact
     )
 
 
-def outdate_screening(case: "Case", changed: tuple[str, ...]) -> "Facts":
+def outdate_screening(case: "Case", changed: tuple[str, ...]) -> "Events":
     """Note that something became known after screening that screening looks at; `changed` names the answers."""
     if not changed or not case.state.is_open or case.state is State.SCREENING or case.screening_outdated:
         return ()
     return (events.ScreeningOutdated(changed=changed),)
 
 
-def _voided(party: "Participant", reason: VoidReason) -> "Facts":
+def _voided(party: "Participant", reason: VoidReason) -> "Events":
     if party.consent_id is None:
         raise ValueError("a party agreed without a consent")
     return (events.ConsentVoided(party_id=party.party_id, consent_id=party.consent_id, reason=reason),)
 
 
-def _guardian_voided(party: "Participant", reason: VoidReason) -> "Facts":
+def _guardian_voided(party: "Participant", reason: VoidReason) -> "Events":
     if party.guardian_consent_id is None:
         return ()
     return (
@@ -107,22 +107,22 @@ def _guardian_voided(party: "Participant", reason: VoidReason) -> "Facts":
     )
 
 
-def _gate_after_removal(case: "Case") -> "Facts":
+def _gate_after_removal(case: "Case") -> "Events":
     """Where the case goes without the party: back to an empty side, on if that party alone was waited for."""
     empty = {side for side in Side if not case.side(side)}
     reopened = _reopened(case, empty)
     if reopened:
         return (reopened,)
     if case.state is State.SCHEDULED:
-        move = case.moved(case.after_session(Event.SESSION_CALLED_OFF))
+        move = case.transition(case.after_session(Trigger.SESSION_CALLED_OFF))
         return (move, *replace(case, state=move.target).next_steps())
     return case.next_steps()
 
 
-def _reopened(case: "Case", sides: Collection[Side]) -> events.StateMoved | None:
+def _reopened(case: "Case", sides: Collection[Side]) -> events.StateChanged | None:
     """The move back to the first of these sides; None where the case has not come past it."""
     if Side.COMPLAINANT in sides and case.state not in {State.SCREENING, State.CONFIRMING}:
-        return case.moved(Event.COMPLAINANTS_REOPENED)
+        return case.transition(Trigger.COMPLAINANTS_REOPENED)
     if Side.OFFICER in sides and case.state not in {State.SCREENING, State.CONFIRMING, State.ASKING}:
-        return case.moved(Event.OFFICERS_REOPENED)
+        return case.transition(Trigger.OFFICERS_REOPENED)
     return None

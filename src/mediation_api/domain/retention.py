@@ -1,6 +1,6 @@
 """What is held, why, and until when: the schedule, as data. `page` prints it as docs/retention.md.
 
-Each kind of data has one rule. What the job empties (`mediation-api retention`) leaves a tombstone among the facts:
+Each kind of data has one rule. What the job empties (`mediation-api retention`) leaves a tombstone among the events:
 which kind, why, and how many fields; nothing of what stood there. The record itself (who agreed, withdrew, signed and
 when, in ids, codes, dates and hashes) stays, and with it the proof that people took part of their own will.
 
@@ -31,7 +31,7 @@ class Start(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class RetentionRule:
     """Why a kind of data is held, and what ends that.
 
     `start` is set for what the job empties, and for nothing else; `setting` then names the number of days, whose
@@ -46,9 +46,9 @@ class Rule:
     days: int = 0
 
 
-SCHEDULE: Final[Mapping[DataKind, Rule]] = MappingProxyType(
+SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
     {
-        DataKind.RESOLUTION_TERMS: Rule(
+        DataKind.RESOLUTION_TERMS: RetentionRule(
             what="The text of resolution agreements.",
             why="To be signed, and given to those who take part. The city keeps no copy.",
             until="Emptied. Its hash and the signatures stay, and whoever kept a copy can hold it against them.",
@@ -56,7 +56,7 @@ SCHEDULE: Final[Mapping[DataKind, Rule]] = MappingProxyType(
             setting="keep_terms_days",
             days=30,
         ),
-        DataKind.CONTACT: Rule(
+        DataKind.CONTACT: RetentionRule(
             what="Phone numbers, e-mail and postal addresses, how to reach somebody safely; where and over "
             "which link sessions were held.",
             why="To reach people, in the way that is safe for them.",
@@ -65,7 +65,7 @@ SCHEDULE: Final[Mapping[DataKind, Rule]] = MappingProxyType(
             setting="keep_contact_days",
             days=1095,
         ),
-        DataKind.NEEDS: Rule(
+        DataKind.NEEDS: RetentionRule(
             what="Accommodations, and the language of an interpreter.",
             why="To provide what people need in order to take part.",
             until="Emptied.",
@@ -73,7 +73,7 @@ SCHEDULE: Final[Mapping[DataKind, Rule]] = MappingProxyType(
             setting="keep_contact_days",
             days=1095,
         ),
-        DataKind.ACCOUNT: Rule(
+        DataKind.ACCOUNT: RetentionRule(
             what="The narrative, where it happened, and the reasons of screenings.",
             why="To see whether the complaint is eligible, and what it is about.",
             until="Emptied.",
@@ -81,7 +81,7 @@ SCHEDULE: Final[Mapping[DataKind, Rule]] = MappingProxyType(
             setting="keep_account_days",
             days=3650,
         ),
-        DataKind.IDENTITY: Rule(
+        DataKind.IDENTITY: RetentionRule(
             what="The names of parties, guardians and attendees; employee numbers and units.",
             why="To know who takes part, and that it is this person who answers and signs.",
             until="Emptied. An officer's account then leads to the complaint no more.",
@@ -89,36 +89,36 @@ SCHEDULE: Final[Mapping[DataKind, Rule]] = MappingProxyType(
             setting="keep_identity_days",
             days=3650,
         ),
-        DataKind.RECORD: Rule(
-            what="Facts, answers, withdrawals, signatures and readings: ids, codes, dates, hashes, tokens' subjects; "
+        DataKind.RECORD: RetentionRule(
+            what="Events, answers, withdrawals, signatures and readings: ids, codes, dates, hashes, tokens' subjects; "
             "of a complaint its dates, its allegations and what intake answered.",
             why="To prove that everybody took part, or left, by their own will, and that nobody bent the record.",
-            until="Kept; the chain of facts is whole or it is none.",
+            until="Kept; the chain of events is whole or it is none.",
         ),
-        DataKind.MANDATORY_REPORT: Rule(
+        DataKind.MANDATORY_REPORT: RetentionRule(
             what="Which duty to report was met, to whom, on what basis, and when.",
             why="To show that the duty was met.",
             until="Kept as long as counsel says; nothing of what was said is in it.",
         ),
-        DataKind.ROSTER: Rule(
+        DataKind.ROSTER: RetentionRule(
             what="Names and addresses of mediators, and the subjects of staff.",
             why="To know who of the office and of the roster is in charge.",
             until="Kept while they are on the roster, and corrected by the office.",
         ),
-        DataKind.CREDENTIAL: Rule(
+        DataKind.CREDENTIAL: RetentionRule(
             what="Access codes and tokens.",
             why="To let a member of the public speak for themselves.",
             until="A token for minutes, an access code until another is issued; of that, only a keyed hash is stored.",
         ),
-        DataKind.RETRY: Rule(
+        DataKind.RETRY: RetentionRule(
             what="Answers to requests, so that a retry gets the same.",
             why="To let nothing happen twice.",
             until="A day, under a key that only the caller has.",
         ),
-        DataKind.MEDIATOR_NOTES: Rule(
+        DataKind.MEDIATOR_NOTES: RetentionRule(
             what="What mediators note for themselves.",
             why="Never held here, in no field and no attachment.",
-            until="The mediator destroys them after the close, and says so; that is a fact.",
+            until="The mediator destroys them after the close, and says so; that is an event.",
         ),
     }
 )

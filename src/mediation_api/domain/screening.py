@@ -2,7 +2,7 @@
 
 A released rule set is never edited: a city that changes a rule adds a rule set with a new version, and past screenings
 still show the rules they were held against. "Normally out" is what `fail` means: a director may override it with a
-reason, which `case.py` decides. A fact that intake does not know yet is never a fail, and never a pass where it counts.
+reason, which `case.py` decides. What intake does not know yet is never a fail, and never a pass where it counts.
 
 Source: DOMAIN, "Eligibility" (its table says which program each rule comes from, and how far that was checked).
 """
@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntakeFacts:
+class IntakeRecord:
     """The structured answers of intake. `None` means not known yet."""
 
     crime_alleged: bool | None = None
@@ -46,21 +46,21 @@ class IntakeFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class EligibilityRule:
     """One rule: a stable code, what it says in plain English, where it comes from, and how it judges."""
 
     code: str
     statement: str
     source: str
-    judge: Callable[[IntakeFacts, date], Outcome]
+    judge: Callable[[IntakeRecord, date], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
-class RuleSet:
+class EligibilityRuleSet:
     """The rules that hold together under one version."""
 
     version: str
-    rules: tuple[Rule, ...]
+    rules: tuple[EligibilityRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,38 +80,38 @@ class Screening:
     outcome: Outcome
 
 
-def _alleged_crime(facts: IntakeFacts, _today: date) -> Outcome:
-    return _by_answer(facts.crime_alleged, if_yes=Outcome.FAIL)
+def _alleged_crime(events: IntakeRecord, _today: date) -> Outcome:
+    return _by_answer(events.crime_alleged, if_yes=Outcome.FAIL)
 
 
-def _officer_is_witness(facts: IntakeFacts, today: date) -> Outcome:
-    if facts.officer_is_witness is False:
+def _officer_is_witness(events: IntakeRecord, today: date) -> Outcome:
+    if events.officer_is_witness is False:
         return Outcome.PASS
-    if facts.officer_is_witness is None or facts.pending_case_filed_on is None:
+    if events.officer_is_witness is None or events.pending_case_filed_on is None:
         return Outcome.NEEDS_REVIEW
-    days_pending = (today - facts.pending_case_filed_on).days
+    days_pending = (today - events.pending_case_filed_on).days
     # A case filed in the future is a slip of the pen: a person should look at it.
     return Outcome.PASS if 0 <= days_pending <= PENDING_CASE_DAYS else Outcome.NEEDS_REVIEW
 
 
-def _serious_injury(facts: IntakeFacts, _today: date) -> Outcome:
-    return _by_answer(facts.serious_injury, if_yes=Outcome.FAIL)
+def _serious_injury(events: IntakeRecord, _today: date) -> Outcome:
+    return _by_answer(events.serious_injury, if_yes=Outcome.FAIL)
 
 
-def _litigation_pending(facts: IntakeFacts, _today: date) -> Outcome:
-    return _by_answer(facts.litigation_pending, if_yes=Outcome.NEEDS_REVIEW)
+def _litigation_pending(events: IntakeRecord, _today: date) -> Outcome:
+    return _by_answer(events.litigation_pending, if_yes=Outcome.NEEDS_REVIEW)
 
 
-def _rank_initiated(facts: IntakeFacts, _today: date) -> Outcome:
-    return Outcome.FAIL if facts.rank_initiated else Outcome.PASS
+def _rank_initiated(events: IntakeRecord, _today: date) -> Outcome:
+    return Outcome.FAIL if events.rank_initiated else Outcome.PASS
 
 
-def _officer_unidentified(facts: IntakeFacts, _today: date) -> Outcome:
-    return Outcome.PASS if facts.officers_identified > 0 else Outcome.NEEDS_REVIEW
+def _officer_unidentified(events: IntakeRecord, _today: date) -> Outcome:
+    return Outcome.PASS if events.officers_identified > 0 else Outcome.NEEDS_REVIEW
 
 
-def _minor_without_guardian(facts: IntakeFacts, _today: date) -> Outcome:
-    return Outcome.NEEDS_REVIEW if facts.minors_without_guardian > 0 else Outcome.PASS
+def _minor_without_guardian(events: IntakeRecord, _today: date) -> Outcome:
+    return Outcome.NEEDS_REVIEW if events.minors_without_guardian > 0 else Outcome.PASS
 
 
 def _by_answer(answer: bool | None, *, if_yes: Outcome) -> Outcome:  # noqa: FBT001 - an answer of intake
@@ -120,47 +120,47 @@ def _by_answer(answer: bool | None, *, if_yes: Outcome) -> Outcome:  # noqa: FBT
     return if_yes if answer else Outcome.PASS
 
 
-CURRENT = RuleSet(
+CURRENT = EligibilityRuleSet(
     version="2026-11",
     rules=(
-        Rule(
+        EligibilityRule(
             code="alleged_crime",
             statement="A complaint that an officer committed a crime is normally not mediated.",
             source="Portland, auditor's page on City Code 3.21, 2008 text (DOMAIN, P3)",
             judge=_alleged_crime,
         ),
-        Rule(
+        EligibilityRule(
             code="officer_is_witness",
             statement="A person must review a complaint when an officer is a witness against the person who complained "
             "in a case that is still pending more than 90 days after it was filed.",
             source="Portland, auditor's page on City Code 3.21, 2008 text (DOMAIN, P3 and scenario 3)",
             judge=_officer_is_witness,
         ),
-        Rule(
+        EligibilityRule(
             code="serious_injury",
             statement="A complaint about a serious injury is normally not mediated.",
             source="New York City's practice, from general knowledge (DOMAIN, section 3)",
             judge=_serious_injury,
         ),
-        Rule(
+        EligibilityRule(
             code="litigation_pending",
             statement="A person must review a complaint when a claim or a suit about the same events is pending.",
             source="Dallas Code 37-32.2 (DOMAIN, DA), softened from a bar to a review",
             judge=_litigation_pending,
         ),
-        Rule(
+        EligibilityRule(
             code="rank_initiated",
             statement="A complaint that came from inside the police department is normally not mediated.",
             source="New Orleans, 2014 (DOMAIN, N2)",
             judge=_rank_initiated,
         ),
-        Rule(
+        EligibilityRule(
             code="officer_unidentified",
             statement="A person must review a complaint in which no officer has been identified yet.",
             source="DOMAIN, section 2: nobody can be asked while the officer is unknown",
             judge=_officer_unidentified,
         ),
-        Rule(
+        EligibilityRule(
             code="minor_without_guardian",
             statement="A person must review a complaint when a minor takes part and no guardian is on file.",
             source="6-A DCMR 2113 and 2115 (DOMAIN, W1, trap 17 and scenario 9)",
@@ -169,7 +169,7 @@ CURRENT = RuleSet(
     ),
 )
 
-LEARNT: Final = (
+INTAKE_FIELDS: Final = (
     "crime_alleged",
     "serious_injury",
     "litigation_pending",
@@ -180,25 +180,25 @@ LEARNT: Final = (
 """The answers of intake that rules look at."""
 
 
-def outdated_by(before: IntakeFacts, changes: Mapping[str, object]) -> tuple[str, ...]:
+def outdated_by(before: IntakeRecord, changes: Mapping[str, object]) -> tuple[str, ...]:
     """The answers that change so that a screening before is outdated. A plain no is never a reason to screen again."""
     return tuple(
         name
-        for name in LEARNT
+        for name in INTAKE_FIELDS
         if name in changes and changes[name] is not False and changes[name] != getattr(before, name)
     )
 
 
-RULE_SETS: Mapping[str, RuleSet] = MappingProxyType({CURRENT.version: CURRENT})
+RULE_SETS: Mapping[str, EligibilityRuleSet] = MappingProxyType({CURRENT.version: CURRENT})
 """Every rule set ever released, by version."""
 
 
-def judge(facts: IntakeFacts, today: date, rules: RuleSet = CURRENT) -> Screening:
-    """Hold the facts of a complaint against each rule, on the office's local date.
+def judge(events: IntakeRecord, today: date, rules: EligibilityRuleSet = CURRENT) -> Screening:
+    """Hold the events of a complaint against each rule, on the office's local date.
 
     One fail makes a fail; otherwise one doubt makes a review.
     """
-    findings = tuple(Finding(rule.code, rule.judge(facts, today)) for rule in rules.rules)
+    findings = tuple(Finding(rule.code, rule.judge(events, today)) for rule in rules.rules)
     outcomes = {finding.outcome for finding in findings}
     worst = next((o for o in (Outcome.FAIL, Outcome.NEEDS_REVIEW) if o in outcomes), Outcome.PASS)
     return Screening(rules.version, findings, worst)

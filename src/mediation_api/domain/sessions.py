@@ -20,7 +20,7 @@ from mediation_api.domain.errors import (
     SessionTooEarly,
     StateConflict,
 )
-from mediation_api.domain.lifecycle import SEALED, Event, State
+from mediation_api.domain.lifecycle import ANSWERS_SEALED, State, Trigger
 from mediation_api.domain.target import is_working_day
 from mediation_api.domain.values import (
     AgreementKind,
@@ -39,7 +39,7 @@ from mediation_api.domain.values import (
 
 if TYPE_CHECKING:
     from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Facts
+    from mediation_api.domain.events import Events
     from mediation_api.domain.participants import Attendee, Participant
     from mediation_api.domain.policy import Policy
 
@@ -140,7 +140,7 @@ def _attendees(case: "Case") -> tuple["Attendee", ...]:
 
 
 def _taking_part(case: "Case") -> tuple["Participant", ...]:
-    return tuple(p for p in case.participants if case.is_active(p))
+    return tuple(p for p in case.participants if case.may_still_mediate(p))
 
 
 def add_attendee(
@@ -153,7 +153,7 @@ def add_attendee(
     for_party_id: UUID | None,
     qualified: bool,
     relation: InterpreterRelation,
-) -> "Facts":
+) -> "Events":
     """Expect an interpreter or a support person in the room.
 
     Raises:
@@ -174,7 +174,7 @@ def add_attendee(
     )
 
 
-def confirm_attendee(case: "Case", attendee_id: UUID) -> "Facts":
+def confirm_attendee(case: "Case", attendee_id: UUID) -> "Events":
     """Note that an interpreter or support person has said that they will come. Saying it twice changes nothing."""
     case.require_open()
     for each in case.attendees:
@@ -249,10 +249,10 @@ def missing_of(case: "Case", party_id: UUID, policy: "Policy") -> tuple[Missing,
     Nothing is waited for from somebody whose parts were all closed, as far as that is known to this party.
     """
     own_parts = [part for part in case.parts if part.concerns(party_id)]
-    if case.state not in SEALED and own_parts and not any(part.is_open for part in own_parts):
+    if case.state not in ANSWERS_SEALED and own_parts and not any(part.is_open for part in own_parts):
         return ()
     gates = missing_to_schedule(case, policy)
-    if case.state not in SEALED:
+    if case.state not in ANSWERS_SEALED:
         gates += missing_to_start(case)
     own = {each.code: each for each in gates if each.subject == party_id}
     return tuple(own.values())
@@ -283,7 +283,7 @@ def _needs(case: "Case", party: "Participant", room: frozenset[Seat]) -> Iterato
 # ── scheduling and holding ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def schedule(case: "Case", booking: Booking, *, session_id: UUID, at: datetime, policy: "Policy") -> "Facts":
+def schedule(case: "Case", booking: Booking, *, session_id: UUID, at: datetime, policy: "Policy") -> "Events":
     """Schedule a session with the mediator who accepted.
 
     Raises:
@@ -307,10 +307,10 @@ def schedule(case: "Case", booking: Booking, *, session_id: UUID, at: datetime, 
         link=booking.link,
         off_hours_reason=booking.off_hours_reason,
     )
-    return (scheduled, case.moved(Event.SESSION_SCHEDULED))
+    return (scheduled, case.transition(Trigger.SESSION_SCHEDULED))
 
 
-def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime, policy: "Policy") -> "Facts":
+def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime, policy: "Policy") -> "Events":
     """Move a session that is still ahead to another time or place."""
     _session(case, session_id, SessionState.SCHEDULED)
     booking.require_valid(at, policy)
@@ -330,15 +330,15 @@ def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime
     )
 
 
-def cancel(case: "Case", session_id: UUID) -> "Facts":
+def cancel(case: "Case", session_id: UUID) -> "Events":
     """Cancel a session that is still ahead; the case waits for another to be scheduled."""
     _session(case, session_id, SessionState.SCHEDULED)
-    return (*case.called_off(CancelReason.REQUESTED), case.moved(case.after_session(Event.SESSION_CALLED_OFF)))
+    return (*case.called_off(CancelReason.REQUESTED), case.transition(case.after_session(Trigger.SESSION_CALLED_OFF)))
 
 
 def start(
     case: "Case", session_id: UUID, absent: frozenset[Seat] = frozenset(), *, at: datetime, policy: "Policy"
-) -> "Facts":
+) -> "Events":
     """Start a session with everybody who is expected but those `absent`, without a judgement why they are.
 
     Raises:
@@ -362,51 +362,54 @@ def start(
         present=tuple(sorted(expected - absent)),
         absent=tuple(sorted(absent)),
     )
-    return (started, case.moved(Event.SESSION_STARTED))
+    return (started, case.transition(Trigger.SESSION_STARTED))
 
 
-def adjourn(case: "Case", session_id: UUID) -> "Facts":
+def adjourn(case: "Case", session_id: UUID) -> "Events":
     """Break off a session that will go on another day; the case waits for the next one to be scheduled."""
     _session(case, session_id, SessionState.IN_PROGRESS)
-    return (events.SessionAdjourned(session_id=session_id), case.moved(case.after_session(Event.SESSION_ADJOURNED)))
+    return (
+        events.SessionAdjourned(session_id=session_id),
+        case.transition(case.after_session(Trigger.SESSION_ADJOURNED)),
+    )
 
 
-def complete(case: "Case", session_id: UUID) -> "Facts":
+def complete(case: "Case", session_id: UUID) -> "Events":
     """Note that a session came to its end. Whether it ended in an agreement is another matter.
 
     Where somebody left during it, and it covers nobody's part, the case is ready for another one.
     """
     held = _session(case, session_id, SessionState.IN_PROGRESS)
-    move = case.moved(Event.SESSION_COMPLETED)
+    move = case.transition(Trigger.SESSION_COMPLETED)
     completed = tuple(replace(s, state=SessionState.COMPLETED) if s is held else s for s in case.sessions)
     after = replace(case, state=move.target, sessions=completed)
     return (events.SessionCompleted(session_id=session_id), move, *after.next_steps())
 
 
-def end(case: "Case", session_id: UUID) -> "Facts":
+def end(case: "Case", session_id: UUID) -> "Events":
     """End the mediation as the mediator: of threats, abuse, incivility or anything else only this code is kept."""
     _session(case, session_id, SessionState.SCHEDULED, SessionState.IN_PROGRESS)
     ended = events.SessionEnded(session_id=session_id, reason=EndReason.ENDED_BY_MEDIATOR)
-    return (ended, *case.close(Event.ENDED_BY_MEDIATOR))
+    return (ended, *case.close(Trigger.ENDED_BY_MEDIATOR))
 
 
 def record_absence(
     case: "Case", session_id: UUID, party_id: UUID, *, excused: bool, absence_id: UUID, at: datetime
-) -> "Facts":
+) -> "Events":
     """Note that a party did not come, so that the session was not held.
 
     Raises:
         StateConflict: the session was held or called off, or its time has not come.
     """
     session = _session(case, session_id, SessionState.SCHEDULED, SessionState.MISSED)
-    if not case.participant(party_id).takes_part:
+    if not case.participant(party_id).is_active:
         raise NotFound
     if at < session.starts_at:
         raise StateConflict
     absent = events.AbsenceRecorded(absence_id=absence_id, session_id=session_id, party_id=party_id, excused=excused)
     if session.state is SessionState.MISSED:
         return (absent,)
-    return (absent, case.moved(case.after_session(Event.SESSION_CALLED_OFF)))
+    return (absent, case.transition(case.after_session(Trigger.SESSION_CALLED_OFF)))
 
 
 def _session(case: "Case", session_id: UUID, *states: SessionState) -> Session:

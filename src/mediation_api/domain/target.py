@@ -36,7 +36,7 @@ class Pace(StrEnum):
     MISSED = "missed"
 
 
-class Alert(StrEnum):
+class TargetAlert(StrEnum):
     """What staff are warned of while a case is open. Source: DOMAIN, scenario 25."""
 
     TARGET_AT_RISK = "target_at_risk"
@@ -99,7 +99,7 @@ class TargetReport:
     working_days_left: int
     raw_days: int
     net_days: int
-    alerts: tuple[Alert, ...]
+    alerts: tuple[TargetAlert, ...]
 
 
 def local_date(at: datetime, policy: TargetPolicy) -> date:
@@ -172,11 +172,11 @@ def add_working_days(start: date, n: int, holidays: Container[date]) -> date:
     return day
 
 
-def _alerts(current: Pace | None, raw_days: int, policy: TargetPolicy) -> tuple[Alert, ...]:
+def _alerts(current: Pace | None, raw_days: int, policy: TargetPolicy) -> tuple[TargetAlert, ...]:
     raised = {
-        Alert.TARGET_AT_RISK: current is Pace.AT_RISK,
-        Alert.TARGET_MISSED: current is Pace.OVERDUE,
-        Alert.TARGET_ESCALATED: raw_days > policy.escalate_after_days,
+        TargetAlert.TARGET_AT_RISK: current is Pace.AT_RISK,
+        TargetAlert.TARGET_MISSED: current is Pace.OVERDUE,
+        TargetAlert.TARGET_ESCALATED: raw_days > policy.escalate_after_days,
     }
     return tuple(alert for alert, is_raised in raised.items() if is_raised)
 

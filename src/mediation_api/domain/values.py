@@ -1,4 +1,4 @@
-"""The small words that facts, cases and tables share. Each enum is closed: the rules know no other value."""
+"""The small words that events, cases and tables share. Each enum is closed: the rules know no other value."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -339,7 +339,7 @@ class PurgeReason(StrEnum):
     """The person it tells of asked for it, and two of the office agreed."""
 
 
-class Tried(StrEnum):
+class AttemptKind(StrEnum):
     """What may be tried only so often in an hour."""
 
     CODE = "code"

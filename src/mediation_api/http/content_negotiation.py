@@ -15,7 +15,7 @@ _WEIGHT: Final = re.compile(r";[ \t]*[qQ]=")
 _MOST_RANGES: Final = 50
 
 
-def takes(accept: Sequence[str], offered: Sequence[str]) -> bool:
+def accepts(accept: Sequence[str], offered: Sequence[str]) -> bool:
     """Whether a caller takes what is offered.
 
     Args:

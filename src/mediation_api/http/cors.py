@@ -23,7 +23,7 @@ EXPOSED: Final = (
 _PREFLIGHT_SECONDS: Final = 600
 
 
-class PagesElsewhere(CORSMiddleware):
+class CrossOrigin(CORSMiddleware):
     """Lets the pages of some origins call. They carry tokens; no cookie is ever sent or set."""
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:

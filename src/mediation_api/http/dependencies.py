@@ -22,19 +22,19 @@ from mediation_api.auth.tokens import Issuer, Verifier
 from mediation_api.database.engine import Database, Pool
 from mediation_api.database.row_security import require_live_code
 from mediation_api.domain import access, access_log, target
-from mediation_api.domain.access import ANYBODY, Actor, Reach, Role
+from mediation_api.domain.access import ANYBODY, AccessScope, Actor, Role
 from mediation_api.domain.access_log import Purpose
 from mediation_api.domain.errors import AccessCodeInvalid, TokenRevoked, Unauthenticated
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.texts import Texts
 from mediation_api.http.fields import Uuid
-from mediation_api.http.problems import Told
+from mediation_api.http.problems import ProblemException
 from mediation_api.http.rate_limits import NEVER_REFUSED, Limiter, network_of_request
-from mediation_api.repository.access_anomalies import UnusualReadings as UnusualReadingsRepository
-from mediation_api.repository.access_log import Readings as ReadingsRepository
+from mediation_api.repository.access_anomalies import AccessAnomalies as UnusualReadingsRepository
+from mediation_api.repository.access_log import AccessLog as ReadingsRepository
 from mediation_api.repository.agreements import Agreements as AgreementsRepository
-from mediation_api.repository.attempt_counters import Tries as TriesRepository
-from mediation_api.repository.case_queries import Board as BoardRepository
+from mediation_api.repository.attempt_counters import AttemptCounters as TriesRepository
+from mediation_api.repository.case_queries import CaseQueries as BoardRepository
 from mediation_api.repository.case_records import CaseRecords as CaseRecordsRepository
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
@@ -56,7 +56,7 @@ FOR_WITHDRAWALS = frozenset({"withdraw"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class ServiceContext:
     """What one process of the service is made of. `main.create_app` puts it together."""
 
     settings: Settings
@@ -73,27 +73,27 @@ class Service:
 # below ask the request itself, so that there is little to go through.
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
+def _context(request: Request) -> ServiceContext:
+    service: ServiceContext = request.app.state.service
     return service
 
 
-async def service_of(request: Request) -> Service:
+async def service_context(request: Request) -> ServiceContext:
     """The service that this application serves."""
-    return _service(request)
+    return _context(request)
 
 
 async def now(request: Request) -> datetime:
     """The instant of the request, in UTC; all that one request records has this one time."""
-    return _service(request).clock()
+    return _context(request).clock()
 
 
 async def policy(request: Request) -> Policy:
     """The city's own choices."""
-    return _service(request).policy
+    return _context(request).policy
 
 
-InService = Annotated[Service, Depends(service_of)]
+Context = Annotated[ServiceContext, Depends(service_context)]
 Now = Annotated[datetime, Depends(now)]
 CityPolicy = Annotated[Policy, Depends(policy)]
 
@@ -116,7 +116,7 @@ NewId = Annotated[UUID, Depends(new_id)]
 # ── who is calling ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def reach(request: Request, at: Now) -> Reach:
+async def access_scope(request: Request, at: Now) -> AccessScope:
     """What the caller reaches with this operation; `domain.access` holds the table.
 
     Raises:
@@ -124,13 +124,15 @@ async def reach(request: Request, at: Now) -> Reach:
         NotPermitted: the operation is not for this role, or outside the scopes of the token.
         Told: the caller has used up its quota (429).
     """
-    service, actor = _service(request), ANYBODY
+    service, actor = _context(request), ANYBODY
     operation = request.scope["endpoint"].__name__
 
     def count(caller: str) -> None:
         request.state.quota = quota = service.limiter.count(caller, at)
         if quota.is_exceeded and operation not in NEVER_REFUSED:
-            raise Told(429, "quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says.")
+            raise ProblemException(
+                429, "quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says."
+            )
 
     authorization = request.headers.getlist("authorization")
     if authorization:
@@ -143,7 +145,7 @@ async def reach(request: Request, at: Now) -> Reach:
     caller = f"{actor.role}:{actor.subject}" if authorization else f"address:{network_of_request(request)}"
     request.state.caller = caller
     count(caller)
-    return access.reach(operation, actor)
+    return access.scope_for(operation, actor)
 
 
 def _bearer_token(authorization: list[str]) -> str:
@@ -153,13 +155,13 @@ def _bearer_token(authorization: list[str]) -> str:
     return token.strip()
 
 
-Reached = Annotated[Reach, Depends(reach)]
+Scope = Annotated[AccessScope, Depends(access_scope)]
 """For every operation, public ones included; `contract/security_schemes.py` describes it in the contract."""
 
 
-async def opening(
+async def logged_scope(
     request: Request,
-    reached: Reached,
+    scope: Scope,
     at: Now,
     access_purpose: Annotated[
         Purpose | SkipJsonSchema[None],
@@ -170,29 +172,29 @@ async def opening(
             examples=["party_request"],
         ),
     ] = None,
-) -> Reach:
-    """What the caller reaches, to be written down as opened when it is found; `domain.readings` says what is."""
-    return access_log.reading(reached, request.scope["endpoint"].__name__, access_purpose, at)
+) -> AccessScope:
+    """What the caller reaches, to be written down as opened when it is found; `domain.access_log` says what is."""
+    return access_log.logged_scope(scope, request.scope["endpoint"].__name__, access_purpose, at)
 
 
-Opened = Annotated[Reach, Depends(opening)]
+LoggedScope = Annotated[AccessScope, Depends(logged_scope)]
 """For a GET that shows something of a complaint, a party or a case."""
 
 # ── the repositories, on the request's one connection ──────────────────────────────────────────────────────────────
 
 
-async def connection(request: Request, reached: Reached) -> AsyncIterator[AsyncConnection]:
+async def connection(request: Request, scope: Scope) -> AsyncIterator[AsyncConnection]:
     """A connection for this request, once the caller may make it: one transaction, or plain reads for a GET.
 
     What a party reads is shown to it through the wall; its commands decide on the whole case. The token of a code that
     has ended is refused. A wrong access code is refused as well, and that it was tried is committed all the same.
     """
-    database, actor, caller = _service(request).database, reached.actor, request.state.caller
+    database, actor, caller = _context(request).database, scope.actor, request.state.caller
     pool = _pool(request.scope["endpoint"].__name__, actor)
     if request.method != "GET":
         opening = database.transaction(pool, caller=caller)
     elif actor.is_party:
-        opening = database.shown_to(actor, caller=caller)
+        opening = database.as_party(actor, caller=caller)
     else:
         opening = database.reading(pool, caller=caller)
     wrong: AccessCodeInvalid | None = None
@@ -229,7 +231,7 @@ def _on(made: Callable[[AsyncConnection], T]) -> Callable[[AsyncConnection], Awa
 
 
 Agreements = Annotated[AgreementsRepository, Depends(_on(AgreementsRepository))]
-Board = Annotated[BoardRepository, Depends(_on(BoardRepository))]
+CaseQueries = Annotated[BoardRepository, Depends(_on(BoardRepository))]
 Cases = Annotated[CasesRepository, Depends(_on(CasesRepository))]
 Complaints = Annotated[ComplaintsRepository, Depends(_on(ComplaintsRepository))]
 Erasures = Annotated[ErasuresRepository, Depends(_on(ErasuresRepository))]
@@ -238,11 +240,11 @@ MandatoryReports = Annotated[MandatoryReportsRepository, Depends(_on(MandatoryRe
 Mediators = Annotated[MediatorsRepository, Depends(_on(MediatorsRepository))]
 Parties = Annotated[PartiesRepository, Depends(_on(PartiesRepository))]
 CaseRecords = Annotated[CaseRecordsRepository, Depends(_on(CaseRecordsRepository))]
-Readings = Annotated[ReadingsRepository, Depends(_on(ReadingsRepository))]
+AccessLog = Annotated[ReadingsRepository, Depends(_on(ReadingsRepository))]
 Sessions = Annotated[SessionsRepository, Depends(_on(SessionsRepository))]
-Tries = Annotated[TriesRepository, Depends(_on(TriesRepository))]
+AttemptCounters = Annotated[TriesRepository, Depends(_on(TriesRepository))]
 Timeline = Annotated[TimelineRepository, Depends(_on(TimelineRepository))]
-UnusualReadings = Annotated[UnusualReadingsRepository, Depends(_on(UnusualReadingsRepository))]
+AccessAnomalies = Annotated[UnusualReadingsRepository, Depends(_on(UnusualReadingsRepository))]
 
 # ── paths ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -74,7 +74,7 @@ def rule(code: OwnRule) -> str:
     return f"{RULE}{code}"
 
 
-def broken(code: OwnRule, detail: str) -> PydanticCustomError:
+def rule_broken(code: OwnRule, detail: str) -> PydanticCustomError:
     """Say in a validator that a field breaks a rule. `detail` must be a constant: it is shown."""
     return PydanticCustomError(rule(code), detail)
 
@@ -115,17 +115,19 @@ class Text:
         if self.lines:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if (_CONTROLS_IN_LINES if self.lines else _CONTROLS_IN_LINE).search(text):
-            raise broken("control-character", "Control characters are not allowed here.")
+            raise rule_broken("control-character", "Control characters are not allowed here.")
         text = unicodedata.normalize("NFC", text).strip()
         wrong = None if self.lines else unseen(text)
         if wrong == "direction-control":
-            raise broken("direction-control", "Characters that change the direction of writing are not allowed here.")
+            raise rule_broken(
+                "direction-control", "Characters that change the direction of writing are not allowed here."
+            )
         if wrong == "invisible-character":
-            raise broken("invisible-character", "Characters that cannot be seen are not allowed here.")
+            raise rule_broken("invisible-character", "Characters that cannot be seen are not allowed here.")
         if wrong == "blank" or not text:
-            raise broken("blank", "This must not be blank.")
+            raise rule_broken("blank", "This must not be blank.")
         if len(text) > self.most:  # a few characters grow when they are normalised
-            raise broken("too-long", f"At most {self.most} characters.")
+            raise rule_broken("too-long", f"At most {self.most} characters.")
         return text
 
     def __get_pydantic_core_schema__(self, source: type[str], handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -205,7 +207,7 @@ _NAIVE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}
 
 def _uuid(value: object) -> UUID:
     if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise broken("not-a-uuid", "A UUID in its 36 characters is needed.")
+        raise rule_broken("not-a-uuid", "A UUID in its 36 characters is needed.")
     return UUID(value)
 
 
@@ -215,7 +217,7 @@ def _day(value: object) -> date:
             return date.fromisoformat(value)
         except ValueError:
             pass  # 2026-02-30
-    raise broken("not-a-date", "A date between 1900-01-01 and 2099-12-31 is needed, as in 2026-03-31.")
+    raise rule_broken("not-a-date", "A date between 1900-01-01 and 2099-12-31 is needed, as in 2026-03-31.")
 
 
 def _instant(value: object) -> datetime:
@@ -226,8 +228,8 @@ def _instant(value: object) -> datetime:
         except ValueError:
             pass  # 2026-02-30T25:00:00Z
     if isinstance(value, str) and _NAIVE.fullmatch(value):
-        raise broken("no-offset", "The offset from UTC is missing: end the time with Z or +hh:mm.")
-    raise broken("not-an-instant", "A time of the years 2000 to 2099 is needed, as in 2026-03-31T14:00:00Z.")
+        raise rule_broken("no-offset", "The offset from UTC is missing: end the time with Z or +hh:mm.")
+    raise rule_broken("not-an-instant", "A time of the years 2000 to 2099 is needed, as in 2026-03-31T14:00:00Z.")
 
 
 Uuid = Annotated[
@@ -272,7 +274,7 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class WholeNumber:
     """A whole number from `ge` to `le`. In a query string or a path it comes as text, in a body never."""
 
     ge: int = -(2**31)
@@ -307,7 +309,7 @@ def _flag(value: object, info: ValidationInfo) -> object:
     return value
 
 
-Int32 = Annotated[int, Whole()]
+Int32 = Annotated[int, WholeNumber()]
 """An integer that PostgreSQL's `integer` holds. A narrower one is `Annotated[int, Whole(1, 100)]`."""
 
 Flag = Annotated[bool, Strict(), BeforeValidator(_flag)]

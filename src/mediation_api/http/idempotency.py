@@ -35,10 +35,10 @@ from starlette.exceptions import HTTPException
 from mediation_api.database.row_security import require_live_code
 from mediation_api.domain.access import Role
 from mediation_api.domain.strength import Guessable, guessable
-from mediation_api.http.dependencies import Connection, InService, Now, Reached
+from mediation_api.http.dependencies import Connection, Context, Now, Scope
 from mediation_api.http.fields import Out
-from mediation_api.http.problems import Told
-from mediation_api.repository.idempotency import Attempt, Idempotency, StoredAnswer
+from mediation_api.http.problems import ProblemException
+from mediation_api.repository.idempotency import Idempotency, KeyedRequest, StoredResponse
 
 _NONCE_BYTES: Final = 12
 _AN_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -54,11 +54,11 @@ _WEAK: Final[Mapping[Guessable, str]] = MappingProxyType(
     }
 )
 
-Key = Annotated[str, StringConstraints(pattern='^("[A-Za-z0-9_-]{16,128}"|[A-Za-z0-9_-]{16,128})$')]
-Tags = Annotated[str, StringConstraints(pattern='^(\\*|"[!-~]{1,80}"(, ?"[!-~]{1,80}"){0,9})$')]
+IdempotencyKey = Annotated[str, StringConstraints(pattern='^("[A-Za-z0-9_-]{16,128}"|[A-Za-z0-9_-]{16,128})$')]
+EntityTags = Annotated[str, StringConstraints(pattern='^(\\*|"[!-~]{1,80}"(, ?"[!-~]{1,80}"){0,9})$')]
 
 
-class Replay(Exception):  # noqa: N818 - not an error: the request was answered before
+class AlreadyAnswered(Exception):  # noqa: N818 - not an error: the request was answered before
     """The first answer to this key."""
 
     def __init__(self, response: Response) -> None:
@@ -66,10 +66,10 @@ class Replay(Exception):  # noqa: N818 - not an error: the request was answered 
         self.response = response
 
 
-class Receipt:
+class ClaimedKey:
     """The claim on a key, to be kept together with the answer."""
 
-    def __init__(self, idempotency: Idempotency, attempt: Attempt, seal: AESGCM) -> None:
+    def __init__(self, idempotency: Idempotency, attempt: KeyedRequest, seal: AESGCM) -> None:
         self._idempotency = idempotency
         self._attempt = attempt
         self._seal = seal
@@ -79,7 +79,7 @@ class Receipt:
         nonce = token_bytes(_NONCE_BYTES)
         sealed = nonce + self._seal.encrypt(nonce, bytes(response.body), _PURPOSE)
         said = f"{path} {bytes(response.body).decode(errors='ignore')}"
-        answer = StoredAnswer(
+        answer = StoredResponse(
             self._attempt.request_sha256,
             response.status_code,
             response.headers.get("location"),
@@ -91,12 +91,12 @@ class Receipt:
 
 async def once(
     request: Request,
-    reached: Reached,
+    scope: Scope,
     opened: Connection,
-    service: InService,
+    service: Context,
     at: Now,
     idempotency_key: Annotated[
-        Key | SkipJsonSchema[None],
+        IdempotencyKey | SkipJsonSchema[None],
         Header(
             alias="Idempotency-Key",
             description="Makes a retry safe: the same key and body get the first answer again, for 24 hours.",
@@ -114,17 +114,17 @@ async def once(
         Replay: the request was answered before.
     """
     if idempotency_key is None:
-        raise Told(400, "idempotency-key-missing", "A POST needs an Idempotency-Key: make a random one.")
+        raise ProblemException(400, "idempotency-key-missing", "A POST needs an Idempotency-Key: make a random one.")
     key = idempotency_key.strip('"').encode()
     if (why := guessable(key.replace(b"-", b""), fewest=_DIFFERENT)) is not None:
-        raise Told(400, "idempotency-key-weak", _WEAK[why])
+        raise ProblemException(400, "idempotency-key-weak", _WEAK[why])
     secret = service.settings.access_code_secret.get_secret_value().encode()
-    caller = f"{reached.actor.role}:{reached.actor.subject}"
+    caller = f"{scope.actor.role}:{scope.actor.subject}"
     fingerprint = await _fingerprint(request)
-    if reached.actor.role is Role.PUBLIC:
+    if scope.actor.role is Role.PUBLIC:
         # Callers without a token have nothing in common: each has the answers to what it sent itself.
         caller = f"{Role.PUBLIC}:{hmac.digest(secret, _ANONYMOUS + key + fingerprint.encode(), hashlib.sha256).hex()}"
-    attempt = Attempt(
+    attempt = KeyedRequest(
         caller=caller,
         operation=request.scope["endpoint"].__name__,
         key_sha256=hashlib.sha256(key).hexdigest(),
@@ -134,18 +134,20 @@ async def once(
     idempotency = Idempotency(opened)
     first = await idempotency.claim(attempt, at=at)
     if first is None:
-        request.state.receipt = Receipt(idempotency, attempt, seal)
+        request.state.receipt = ClaimedKey(idempotency, attempt, seal)
         return
     if first.request_sha256 != attempt.request_sha256:
-        raise Told(422, "idempotency-key-reused", "This key was used for another request: make a new one.")
-    if reached.actor.role is Role.COMPLAINANT:
-        await require_live_code(opened, reached.actor)
+        raise ProblemException(422, "idempotency-key-reused", "This key was used for another request: make a new one.")
+    if scope.actor.role is Role.COMPLAINANT:
+        await require_live_code(opened, scope.actor)
     if not first.body:
-        raise Told(422, "idempotency-answer-erased", "This was done, and what was answered has been erased since.")
-    raise Replay(_again(first, seal))
+        raise ProblemException(
+            422, "idempotency-answer-erased", "This was done, and what was answered has been erased since."
+        )
+    raise AlreadyAnswered(_again(first, seal))
 
 
-ONCE = Depends(once)
+IDEMPOTENT = Depends(once)
 """For the routes of a POST: `dependencies=[ONCE]`."""
 
 
@@ -155,7 +157,7 @@ async def _fingerprint(request: Request) -> str:
     return hashlib.sha256(f"{request.url.path}\x00{body}".encode()).hexdigest()
 
 
-def _again(first: StoredAnswer, seal: AESGCM) -> Response:
+def _again(first: StoredResponse, seal: AESGCM) -> Response:
     nonce, sealed = first.body[:_NONCE_BYTES], first.body[_NONCE_BYTES:]
     body = seal.decrypt(nonce, sealed, _PURPOSE)
     headers = {"Idempotency-Replayed": "true", "ETag": entity_tag(body)}
@@ -172,7 +174,7 @@ async def finish(request: Request, response: Response) -> Response:
     tag = entity_tag(bytes(body))
     response.headers["ETag"] = tag
     receipt = getattr(request.state, "receipt", None)
-    if isinstance(receipt, Receipt):
+    if isinstance(receipt, ClaimedKey):
         await receipt.keep(request.url.path, response)
     seen = request.headers.get("if-none-match", "")
     if request.method == "GET" and tag in {each.strip().removeprefix("W/") for each in seen.split(",")}:
@@ -205,7 +207,7 @@ class Precondition:
 
 async def precondition(
     if_match: Annotated[
-        Tags | SkipJsonSchema[None],
+        EntityTags | SkipJsonSchema[None],
         Header(
             alias="If-Match",
             description="The ETag of the representation that is being corrected.",
@@ -219,4 +221,4 @@ async def precondition(
     return Precondition(if_match)
 
 
-HasSeen = Annotated[Precondition, Depends(precondition)]
+IfMatch = Annotated[Precondition, Depends(precondition)]

@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from pydantic import ConfigDict, model_validator
 
-from mediation_api.http.fields import In, broken
+from mediation_api.http.fields import In, rule_broken
 
 
 class Patch(In):
@@ -17,9 +17,11 @@ class Patch(In):
     @model_validator(mode="after")
     def _is_a_change(self) -> Self:
         if not self.model_fields_set:
-            raise broken("nothing-to-change", "At least one field is needed.")
+            raise rule_broken("nothing-to-change", "At least one field is needed.")
         if any(getattr(self, name) is None for name in self.kept & self.model_fields_set):
-            raise broken("not-clearable", f"These may be changed, but not cleared: {', '.join(sorted(self.kept))}.")
+            raise rule_broken(
+                "not-clearable", f"These may be changed, but not cleared: {', '.join(sorted(self.kept))}."
+            )
         return self
 
     def changes(self) -> dict[str, object]:

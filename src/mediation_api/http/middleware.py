@@ -33,10 +33,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediation_api.http import problems
-from mediation_api.http.content_negotiation import takes
-from mediation_api.http.cors import PagesElsewhere
+from mediation_api.http.content_negotiation import accepts
+from mediation_api.http.cors import CrossOrigin
 from mediation_api.http.fields import rule
-from mediation_api.http.idempotency import Replay, finish
+from mediation_api.http.idempotency import AlreadyAnswered, finish
 from mediation_api.http.problem_catalogue import ProblemTitles
 from mediation_api.http.rate_limits import NEVER_REFUSED, Quota
 from mediation_api.http.strict_json import parse
@@ -71,7 +71,7 @@ def install(
     app.add_middleware(BodyLimit, limit=body_limit, seconds=body_seconds)
     app.add_middleware(LastResort)
     if origins:
-        app.add_middleware(PagesElsewhere, origins=origins)
+        app.add_middleware(CrossOrigin, origins=origins)
     app.add_middleware(Envelope)
 
 
@@ -273,7 +273,7 @@ class StrictRoute(APIRoute):
         offered = _offered(self)
 
         async def strict(request: Request) -> Response:
-            if offered and not takes(request.headers.getlist("accept"), offered):
+            if offered and not accepts(request.headers.getlist("accept"), offered):
                 raise HTTPException(406)
             if takes_query:
                 _require_each_once(request)
@@ -282,7 +282,7 @@ class StrictRoute(APIRoute):
                 _require_no_fields(await read_strictly.body())
             try:
                 response = await handle(read_strictly)
-            except Replay as again:
+            except AlreadyAnswered as again:
                 return again.response
             # The transaction of the request is still open: it commits when this function has returned.
             return await finish(request, response)

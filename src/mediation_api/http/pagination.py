@@ -2,7 +2,7 @@
 
 A cursor says where the next page begins and grants no rights: what may be seen is decided anew for each page. It is
 bound to the operation that gave it, its filters and its order, and encrypted (AES-SIV, RFC 5297): nobody builds one,
-and nobody reads in one the place of a fact among all facts, which would count what others did.
+and nobody reads in one the place of an event among all events, which would count what others did.
 """
 
 import base64
@@ -21,8 +21,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import model_validator
 
 from mediation_api.database.pagination import Page, Position, Slice
-from mediation_api.http.dependencies import InService
-from mediation_api.http.fields import Out, Params, Whole, rule
+from mediation_api.http.dependencies import Context
+from mediation_api.http.fields import Out, Params, WholeNumber, rule
 
 MOST: Final = 100
 DEFAULT: Final = 25
@@ -31,7 +31,7 @@ _LONGEST_CURSOR: Final = 400
 T = TypeVar("T")
 
 
-class Listing(Out, Generic[T]):
+class ListOut(Out, Generic[T]):
     """One page of a list. `next_cursor` is null on the last one; otherwise a `Link` names the next page as well."""
 
     items: list[T]
@@ -41,7 +41,7 @@ class Listing(Out, Generic[T]):
 L = TypeVar("L", bound=Out)
 
 
-class Filters(Params):
+class ListFilters(Params):
     """The filters of a list that comes in pages. `limit` and `cursor` are of the same query string, and `pager`'s."""
 
     @model_validator(mode="before")
@@ -79,8 +79,8 @@ class Pager:
 async def pager(
     request: Request,
     response: Response,
-    service: InService,
-    limit: Annotated[int, Whole(1, MOST), Query(description="How many items at most.")] = DEFAULT,
+    service: Context,
+    limit: Annotated[int, WholeNumber(1, MOST), Query(description="How many items at most.")] = DEFAULT,
     cursor: Annotated[
         str | None,
         Query(
@@ -101,7 +101,7 @@ async def pager(
 Pages = Annotated[Pager, Depends(pager)]
 
 
-def whole(made: type[L], rows: Sequence[T], shown: Callable[[T], object]) -> L:
+def single_page(made: type[L], rows: Sequence[T], shown: Callable[[T], object]) -> L:
     """The answer of a list that is short by nature and comes whole."""
     return made.model_validate({"items": [shown(row) for row in rows], "next_cursor": None})
 

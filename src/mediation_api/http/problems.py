@@ -197,7 +197,7 @@ class ProblemResponse(JSONResponse):
     media_type = MEDIA_TYPE
 
 
-class Told(HTTPException):
+class ProblemException(HTTPException):
     """A refusal of HTTP with a code of its own. `code` and `detail` are constants: the caller is told them."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
@@ -297,7 +297,7 @@ async def on_http(request: Request, exc: Exception) -> Response:
     if isinstance(exc, Malformed):
         error = FieldError(in_="body", pointer="", parameter=None, code=exc.rule, detail=exc.detail)
         return problem(request, 400, HTTP[400][0], exc.detail, errors=(error,))
-    if isinstance(exc, Told):
+    if isinstance(exc, ProblemException):
         return problem(request, exc.status_code, exc.code, exc.detail, headers=headers)
     code, detail = HTTP.get(exc.status_code, (f"http-{exc.status_code}", "The request was refused."))
     return problem(request, exc.status_code, code, detail, headers=headers)

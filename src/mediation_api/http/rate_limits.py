@@ -21,9 +21,9 @@ from typing import Final
 
 from fastapi import Request
 
-from mediation_api.domain.values import Tried
-from mediation_api.http.problems import Told
-from mediation_api.repository.attempt_counters import Tries
+from mediation_api.domain.values import AttemptKind
+from mediation_api.http.problems import ProblemException
+from mediation_api.repository.attempt_counters import AttemptCounters
 from mediation_api.settings import Settings
 
 WINDOW_SECONDS: Final = 60
@@ -62,22 +62,24 @@ class Quota:
         return {**told, "Retry-After": str(self.seconds)} if refused else told
 
 
-async def hold_per_hour(tries: Tries, what: Tried, who: str, limit: int, *, request: Request, at: datetime) -> None:
+async def hold_per_hour(
+    tries: AttemptCounters, what: AttemptKind, who: str, limit: int, *, request: Request, at: datetime
+) -> None:
     """Count a try of this hour. Raises Told: it is one too many (429)."""
     number = await tries.count(what, who, at=at)
     if number > limit:
         seconds = HOUR_SECONDS - int(at.timestamp()) % HOUR_SECONDS
         request.state.quota = Quota(limit, limit - number, seconds, window=HOUR_SECONDS)
-        raise Told(429, "quota-exceeded", "Too many tries in this hour: wait as long as Retry-After says.")
+        raise ProblemException(429, "quota-exceeded", "Too many tries in this hour: wait as long as Retry-After says.")
 
 
-async def hold_filings(tries: Tries, request: Request, settings: Settings, at: datetime) -> None:
+async def hold_filings(tries: AttemptCounters, request: Request, settings: Settings, at: datetime) -> None:
     """Count a complaint that the public files, by the address it comes from. Raises Told: one too many (429)."""
     address = network_of_request(request)
     secret = settings.access_code_secret.get_secret_value().encode()
     # A keyed hash tells addresses apart, and gives none away.
     who = hmac.new(secret, _OF_ADDRESSES + address.encode(), hashlib.sha256).hexdigest()
-    await hold_per_hour(tries, Tried.FILING, who, settings.filings_per_hour, request=request, at=at)
+    await hold_per_hour(tries, AttemptKind.FILING, who, settings.filings_per_hour, request=request, at=at)
 
 
 def network_of(address: str) -> str:

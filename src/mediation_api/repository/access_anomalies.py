@@ -1,7 +1,7 @@
 """Who opened what within some days, as `domain/access_anomalies.py` looks at it: one statement, and one to write down.
 
 Rules are no SQL: what they look at is gathered here, by person, complaint, hour and purpose. Readings of mandatory
-reports name no complaint, and neither do the facts of one, so that nothing here depends on whether there is a report.
+reports name no complaint, and neither do the events of one, so that nothing here depends on whether there is a report.
 """
 
 import asyncio
@@ -27,48 +27,50 @@ from sqlalchemy.dialects.postgresql import array, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import recorded_ids
-from mediation_api.database.access_scope import asking, kind_of
+from mediation_api.database.access_logging import logged_ids
+from mediation_api.database.access_scope import scope_kind, scope_parameters
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.database.pagination import Page, Slice
-from mediation_api.domain.access import Reach, Role
-from mediation_api.domain.access_anomalies import Observation, Period, Unusual, Visit, report
-from mediation_api.domain.access_log import Purpose, Reading
+from mediation_api.domain.access import AccessScope, Role
+from mediation_api.domain.access_anomalies import AccessSummary, Anomaly, AnomalyKind, Period, find_anomalies
+from mediation_api.domain.access_log import LoggedAccessScope, Purpose
 from mediation_api.domain.policy import Policy
 
 
-class UnusualReadings:
+class AccessAnomalies:
     """What was unusual about who opened what, the newest day first."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def list(
-        self, reach: Reach, period: Period, page: Page, *, rule: Unusual | None, policy: Policy
-    ) -> Slice[Observation]:
+        self, scope: AccessScope, period: Period, page: Page, *, rule: AnomalyKind | None, policy: Policy
+    ) -> Slice[Anomaly]:
         """A page of what the rules observe in a period, of one or of all. That it is seen is written down first."""
-        rows = await self._connection.execute(_visits(period, policy.readings.part_days, policy.target.zone))
+        rows = await self._connection.execute(_visits(period, policy.anomalies.part_days, policy.target.zone))
         visits = map(_visit, rows.mappings().all())
         # A busy month takes seconds to look through: others are served meanwhile.
-        told = await asyncio.to_thread(report, visits, policy.readings, policy.target)
+        told = await asyncio.to_thread(find_anomalies, visits, policy.anomalies, policy.target)
         observed = [each for each in told if rule in {None, each.rule}]
         part = _part(observed, page)
-        if part.items and isinstance(reach, Reading):
+        if part.items and isinstance(scope, LoggedAccessScope):
             seen = {each.complaint_id for each in part.items if each.complaint_id is not None}
-            await self._connection.execute(recorded_ids(kind_of(reach)), asking(reach) | {"seen": sorted(seen)})
+            await self._connection.execute(
+                logged_ids(scope_kind(scope)), scope_parameters(scope) | {"seen": sorted(seen)}
+            )
         return part
 
 
-def _visit(row: RowMapping) -> Visit:
+def _visit(row: RowMapping) -> AccessSummary:
     known = {
         "role": Role(row["role"]),
         "purpose": Purpose(row["purpose"]),
         "acted_on": frozenset(row["acted_on"] or ()),
     }
-    return Visit(**{**row, **known})
+    return AccessSummary(**{**row, **known})
 
 
-def _part(observed: list[Observation], page: Page) -> Slice[Observation]:
+def _part(observed: list[Anomaly], page: Page) -> Slice[Anomaly]:
     after = page.after
     rest = [each for each in observed if after is None or each.place < after]
     items = tuple(rest[: page.limit])
@@ -89,7 +91,7 @@ def _visits(period: Period, part_days: int, zone: ZoneInfo) -> AnySelect:
         closed.label("closed"),
     )
     visits = (
-        select(*what, func.count().label("readings"))
+        select(*what, func.count().label("accesses"))
         .select_from(opened)
         .outerjoin(known, known.c.complaint_id == opened.c.complaint_id)
         .group_by(*what)
@@ -101,7 +103,7 @@ def _visits(period: Period, part_days: int, zone: ZoneInfo) -> AnySelect:
 
 
 def _opened(period: Period, zone: ZoneInfo) -> CTE:
-    r = t.readings.c
+    r = t.access_log.c
     local: AnyColumn = func.timezone(zone.key, r.at)
     return (
         select(
@@ -127,7 +129,7 @@ def _newest_cases(opened: CTE) -> Subquery:
 
 def _acts(opened: CTE, period: Period, part_days: int, zone: ZoneInfo) -> Subquery:
     """On which days each person recorded something about the complaints that were opened, or about their cases."""
-    f, near = t.facts.c, timedelta(days=part_days)
+    f, near = t.events.c, timedelta(days=part_days)
     since, until = _midnight(period.since - near, zone), _after(period.until + near, zone)
     in_time = and_(f.at >= since, f.at < until)
     of_opened = select(opened.c.complaint_id)

@@ -9,41 +9,41 @@ from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import open_case
-from mediation_api.database.access_scope import WANTED, asking, own_participation
+from mediation_api.database.access_logging import require_case
+from mediation_api.database.access_scope import REQUESTED_ID, own_participation, scope_parameters
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.database.pagination import Order, Page, Slice, read_page
-from mediation_api.database.row_security import open_readings
-from mediation_api.domain.access import Reach, Relation, Role
-from mediation_api.domain.access_log import Opened
+from mediation_api.database.row_security import reveal_access_log
+from mediation_api.domain.access import AccessScope, Relation, Role
+from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.values import Side
 
 
-class Readings:
+class AccessLog:
     """Who opened a case, its complaint and its parties, newest first."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def of_case(self, case_id: UUID, reach: Reach, page: Page, *, zone: ZoneInfo) -> Slice[RowMapping]:
+    async def of_case(self, case_id: UUID, scope: AccessScope, page: Page, *, zone: ZoneInfo) -> Slice[RowMapping]:
         """A page of the readings; for a party, by the day in `zone`. Raises NotFound: not this case."""
-        await open_case(self._connection, case_id, reach)
-        position, asked = t.readings.c.position, asking(reach, case_id)
-        if reach.relation is Relation.OFFICE:
+        await require_case(self._connection, case_id, scope)
+        position, asked = t.access_log.c.position, scope_parameters(scope, case_id)
+        if scope.relation is Relation.OFFICE:
             shown = _for_the_office()
         else:
-            await open_readings(self._connection, case_id)
-            shown = _for_a_party(reach.actor.role, zone)
+            await reveal_access_log(self._connection, case_id)
+            shown = _for_a_party(scope.actor.role, zone)
         newest_first = Order(position, position, descending=True)
         return await read_page(self._connection, shown, page, newest_first, asked=asked)
 
 
 @cache
 def _for_the_office() -> AnySelect:
-    r = t.readings.c
-    complaint: AnyColumn = select(t.cases.c.complaint_id).where(t.cases.c.id == WANTED).scalar_subquery()
-    of_case = and_(r.complaint_id == complaint, or_(r.case_id.is_(None), r.case_id == WANTED))
-    listed = or_(*(r.listed.bool_op("@>")(array([each])) for each in (WANTED, complaint)))
+    r = t.access_log.c
+    complaint: AnyColumn = select(t.cases.c.complaint_id).where(t.cases.c.id == REQUESTED_ID).scalar_subquery()
+    of_case = and_(r.complaint_id == complaint, or_(r.case_id.is_(None), r.case_id == REQUESTED_ID))
+    listed = or_(*(r.listed.bool_op("@>")(array([each])) for each in (REQUESTED_ID, complaint)))
     return select(r.at, r.by_role, r.by, r.operation, r.purpose, r.party_id).where(or_(of_case, listed))
 
 
@@ -60,12 +60,14 @@ def _for_a_party(role: Role, zone: ZoneInfo) -> AnySelect:
 
     What was opened while answers were awaited comes into sight with `ready`; what was opened between that and a close
     without mediation stays with the office. Who was asked when, and when the case was ready, the party is not shown:
-    `open_readings` has found the first three.
+    `reveal_access_log` has found the first three.
     """
-    r, c = t.readings.c, t.cases.c
-    own = own_participation(role).where(t.participants.c.case_id == WANTED).subquery("own")
+    r, c = t.access_log.c, t.cases.c
+    own = own_participation(role).where(t.participants.c.case_id == REQUESTED_ID).subquery("own")
     opened: AnyColumn = case(
-        (r.case_id.is_not(None), Opened.CASE), (r.party_id.is_not(None), Opened.PARTY), else_=Opened.COMPLAINT
+        (r.case_id.is_not(None), LoggedObject.CASE),
+        (r.party_id.is_not(None), LoggedObject.PARTY),
+        else_=LoggedObject.COMPLAINT,
     )
     concerns = or_(
         r.case_id == c.id,
@@ -74,7 +76,7 @@ def _for_a_party(role: Role, zone: ZoneInfo) -> AnySelect:
     )
     # In the order of the case's commands: by what whoever read it saw of them, and not by a clock.
     seen = array([r.attempt, r.version])
-    until: AnyColumn = func.opened_until(own.c.case_id, own.c.party_id, type_=ARRAY(Integer))
+    until: AnyColumn = func.access_log_until(own.c.case_id, own.c.party_id, type_=ARRAY(Integer))
     closed = and_(c.closed_version.is_not(None), seen >= array([c.attempt, c.closed_version]))
     since_close = and_(r.case_id == c.id, closed, own.c.left_version.is_(None))
     return (
@@ -82,7 +84,7 @@ def _for_a_party(role: Role, zone: ZoneInfo) -> AnySelect:
         .join(t.cases, r.complaint_id == c.complaint_id)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
         .where(
-            c.id == WANTED,
+            c.id == REQUESTED_ID,
             r.attempt >= c.attempt,
             concerns,
             or_(seen < until, since_close),

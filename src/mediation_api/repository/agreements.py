@@ -8,11 +8,19 @@ from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, Uuid, and_, bind
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import open_case, recorded
-from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, own_participation, sees_case, takes_part
-from mediation_api.database.data_keys import opened
+from mediation_api.database.access_logging import logged, require_case
+from mediation_api.database.access_scope import (
+    REQUESTED_ID,
+    ScopeKind,
+    may_see_case,
+    own_participation,
+    peers_visible,
+    scope_kind,
+    scope_parameters,
+)
+from mediation_api.database.data_keys import decrypted
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
-from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.values import Seat, SeatRole
 
@@ -23,9 +31,13 @@ class Agreements:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def get(self, agreement_id: UUID, reach: Reach) -> RowMapping:
+    async def get(self, agreement_id: UUID, scope: AccessScope) -> RowMapping:
         """One agreement with its text. Raises NotFound."""
-        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, agreement_id))).mappings().first()
+        row = (
+            (await self._connection.execute(_one(scope_kind(scope)), scope_parameters(scope, agreement_id)))
+            .mappings()
+            .first()
+        )
         if row is None:
             raise NotFound
         return row
@@ -35,10 +47,10 @@ class Agreements:
         found = await self._connection.execute(_name_of(seat.role), {"wanted": seat.id, "of_case": case_id})
         return found.scalar() or ""
 
-    async def list(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def list(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The agreements of a case, oldest first; none is no error, but not reaching the case is NotFound."""
-        await open_case(self._connection, case_id, reach)
-        found = await self._connection.execute(_of_case(kind_of(reach)), asking(reach, case_id))
+        await require_case(self._connection, case_id, scope)
+        found = await self._connection.execute(_of_case(scope_kind(scope)), scope_parameters(scope, case_id))
         return found.mappings().all()
 
 
@@ -60,28 +72,32 @@ def _name_of(role: SeatRole) -> AnySelect:
         t.attendees.c.case_id == case_id,
     )
     name, belongs = seat[role]
-    return select(opened(name)).where(name.table.c.id == WANTED, belongs)
+    return select(decrypted(name)).where(name.table.c.id == REQUESTED_ID, belongs)
 
 
 @cache
-def case_of_agreement(kind: Kind) -> ScalarSelect[UUID]:
+def case_of_agreement(kind: ScopeKind) -> ScalarSelect[UUID]:
     """The case of the agreement that is asked for; none, where the caller is not shown the agreement."""
-    shown = _agreements(kind).where(t.agreements.c.id == WANTED)
+    shown = _agreements(kind).where(t.agreements.c.id == REQUESTED_ID)
     return shown.with_only_columns(t.agreements.c.case_id).correlate(None).scalar_subquery()
 
 
 @cache
-def _one(kind: Kind) -> AnySelect:
-    statement = _agreements(kind).where(t.agreements.c.id == WANTED)
-    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+def _one(kind: ScopeKind) -> AnySelect:
+    statement = _agreements(kind).where(t.agreements.c.id == REQUESTED_ID)
+    return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
 @cache
-def _of_case(kind: Kind) -> AnySelect:
-    return _agreements(kind).where(t.agreements.c.case_id == WANTED).order_by(t.agreements.c.version, t.agreements.c.id)
+def _of_case(kind: ScopeKind) -> AnySelect:
+    return (
+        _agreements(kind)
+        .where(t.agreements.c.case_id == REQUESTED_ID)
+        .order_by(t.agreements.c.version, t.agreements.c.id)
+    )
 
 
-def _agreements(kind: Kind) -> AnySelect:
+def _agreements(kind: ScopeKind) -> AnySelect:
     a = t.agreements.c
     shared = select(
         a.id,
@@ -90,7 +106,7 @@ def _agreements(kind: Kind) -> AnySelect:
         a.number,
         a.template_version,
         a.languages,
-        opened(a.text),
+        decrypted(a.text),
         a.sha256,
         a.terms_confidential,
         a.made_at,
@@ -112,7 +128,7 @@ def _agreements(kind: Kind) -> AnySelect:
         bound = and_(own.exists(), own_signature.exists())
         return shared.add_columns(
             before_leaving.label("superseded_at"), own_signature.scalar_subquery().label("signed_at")
-        ).where(or_(takes_part(kind.role), bound))
+        ).where(or_(peers_visible(kind.role), bound))
     return shared.add_columns(
         a.superseded_at,
         nested(
@@ -120,7 +136,7 @@ def _agreements(kind: Kind) -> AnySelect:
                 "id": t.signatures.c.id,
                 "role": t.signatures.c.signer_role,
                 "signer_id": t.signatures.c.signer_id,
-                "signer_name": opened(t.signatures.c.signer_name, owner=t.cases.c.complaint_id),
+                "signer_name": decrypted(t.signatures.c.signer_name, owner=t.cases.c.complaint_id),
                 "sha256": t.signatures.c.sha256,
                 "method": t.signatures.c.method,
                 "at": t.signatures.c.at,
@@ -128,4 +144,4 @@ def _agreements(kind: Kind) -> AnySelect:
             t.signatures.c.agreement_id == a.id,
             order_by=t.signatures.c.at,
         ).label("signatures"),
-    ).where(sees_case(kind))
+    ).where(may_see_case(kind))

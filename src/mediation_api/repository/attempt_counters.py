@@ -12,19 +12,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
-from mediation_api.database.tables import tries
-from mediation_api.domain.values import Tried
+from mediation_api.database.tables import attempt_counters
+from mediation_api.domain.values import AttemptKind
 
 _SWEPT_AT_ONCE: Final = 20
 
 
-class Tries:
+class AttemptCounters:
     """Tries, by what was tried and by whom, in one hour of the clock."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def count(self, what: Tried, who: str, *, at: datetime) -> int:
+    async def count(self, what: AttemptKind, who: str, *, at: datetime) -> int:
         """Count one try, and say which one of this hour it is. Others of the same wait until the transaction ends.
 
         A few counts of hours that are over are forgotten on the way.
@@ -33,19 +33,21 @@ class Tries:
         counted = await self._connection.execute(_counting(), {"tried": what, "by_whom": who, "within": hour})
         return counted.scalar_one()
 
-    async def forget(self, what: Tried, who: str) -> None:
+    async def forget(self, what: AttemptKind, who: str) -> None:
         """Forget the tries: it was the right one."""
-        await self._connection.execute(delete(tries).where(tries.c.what == what, tries.c.who == who))
+        await self._connection.execute(
+            delete(attempt_counters).where(attempt_counters.c.what == what, attempt_counters.c.who == who)
+        )
 
 
 _WHAT: Final = bindparam("tried", type_=String)
 _WHO: Final = bindparam("by_whom", type_=String)
-_HOUR: Final = bindparam("within", type_=tries.c.hour.type)
+_HOUR: Final = bindparam("within", type_=attempt_counters.c.hour.type)
 
 
 @cache  # every form and every code runs it
 def _counting() -> ReturningInsert[int]:
-    t = tries
+    t = attempt_counters
     new = insert(t).values(what=_WHAT, who=_WHO, hour=_HOUR, number=1)
     counted = new.on_conflict_do_update(
         index_elements=[t.c.what, t.c.who],
@@ -59,7 +61,7 @@ def _counting() -> ReturningInsert[int]:
 
 def _forgotten() -> CTE:
     """The counts of others in hours that are over. That of this try itself is begun anew by the same statement."""
-    t = tries
+    t = attempt_counters
     own = and_(t.c.what == _WHAT, t.c.who == _WHO)
     old = (
         select(t.c.what, t.c.who)

@@ -39,25 +39,25 @@ from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.data_keys import opened, owner_of
-from mediation_api.database.encryption import UNREADABLE, Keyring, Opened, Searched, keyring
-from mediation_api.database.key_rotation import SEALED
+from mediation_api.database.data_keys import decrypted, owner_of
+from mediation_api.database.encryption import UNREADABLE, BlindIndex, Decrypted, Keyring, keyring
+from mediation_api.database.key_rotation import ENCRYPTED_COLUMNS
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain import events
-from mediation_api.domain.audit_chain import Flaw, Problem
+from mediation_api.domain.audit_chain import ChainFault, Flaw
 from mediation_api.domain.employee_numbers import folded
-from mediation_api.domain.events import Fact
+from mediation_api.domain.events import Event
 from mediation_api.domain.texts import text_hash
-from mediation_api.repository.audit_replay import COMPARED, Event, Key, Replay, key_of
+from mediation_api.repository.audit_replay import COMPARED_COLUMNS, RecordedEvent, Replay, RowKey, key_of
 from mediation_api.repository.on_file import holds_something, is_private
 
-_EVENTS: Final = "facts"
+_EVENTS: Final = "events"
 _LINE: Final = "line_"
 _NOBODY: Final[AnyColumn] = cast(literal(str(UUID(int=0))), Uuid)
 """The subject of what belongs to nobody any more."""
 
 
-async def unlike_facts(connection: AsyncConnection) -> AsyncGenerator[Problem]:
+async def unlike_events(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
     """Each row that differs from the events, that no event led to, or that is missing; and each text that is not ours.
 
     The connection is in a transaction of one snapshot (REPEATABLE READ): there is more than one statement.
@@ -93,27 +93,27 @@ class _Subject:
 
     id: UUID
     replay: Replay = field(default_factory=Replay)
-    rows: list[tuple[str, Key, Mapping[str, object]]] = field(default_factory=list)
+    rows: list[tuple[str, RowKey, Mapping[str, object]]] = field(default_factory=list)
 
-    def take(self, name: str, body: str) -> Iterator[Problem]:
+    def take(self, name: str, body: str) -> Iterator[ChainFault]:
         """Take an event or a row, as JSON."""
         try:
             values = json.loads(body)
         except RecursionError:  # somebody nested it very deep
-            yield Problem(Flaw.UNLIKE_FACT, self.id, 0, name)
+            yield ChainFault(Flaw.UNLIKE_EVENT, self.id, 0, name)
             return
         if name == _EVENTS:
-            yield from self.replay.follow(Event(**{**values, "stream": UUID(values["stream"])}))
+            yield from self.replay.follow(RecordedEvent(**{**values, "stream": UUID(values["stream"])}))
         else:
             self.rows.append((name, key_of(t.metadata.tables[name], values), values))
 
-    def differences(self) -> Iterator[Problem]:
+    def differences(self) -> Iterator[ChainFault]:
         for table, key, row in self.rows:
             yield from self.replay.compare(self.id, table, key, row)
         yield from self.replay.missing()
 
 
-async def _unlike_replay(connection: AsyncConnection) -> AsyncGenerator[Problem]:
+async def _unlike_replay(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
     subject: _Subject | None = None
     async with _read(connection, _events_and_rows()) as rows:
         async for row in rows:
@@ -130,7 +130,7 @@ async def _unlike_replay(connection: AsyncConnection) -> AsyncGenerator[Problem]
 @cache
 def _events_and_rows() -> AnySelect:
     """The events of each subject in their order, and every row of its tables."""
-    rows = (_rows(t.metadata.tables[name]) for name in COMPARED)
+    rows = (_rows(t.metadata.tables[name]) for name in COMPARED_COLUMNS)
     listed = union_all(_events(), *rows).subquery("listed").c
     # As text: what was put in behind the service's back may be nothing that a reader expects.
     return select(listed.subject, listed.name, cast(listed.body, Text).label("body")).order_by(
@@ -139,7 +139,7 @@ def _events_and_rows() -> AnySelect:
 
 
 def _events() -> AnySelect:
-    f = t.facts.c
+    f = t.events.c
     of_case = t.cases.alias("of_case").c
     complaint = select(of_case.complaint_id).where(of_case.id == f.case_id).scalar_subquery()
     subject = func.coalesce(f.report_id, complaint, f.case_id, f.complaint_id, f.mediator_id, _NOBODY)
@@ -155,7 +155,7 @@ def _events() -> AnySelect:
 
 
 def _rows(table: Table) -> AnySelect:
-    columns: dict[str, AnyColumn] = {column.name: _plain(column) for column in COMPARED[table.name]}
+    columns: dict[str, AnyColumn] = {column.name: _plain(column) for column in COMPARED_COLUMNS[table.name]}
     if table is t.access_codes:
         lookup, digest = table.c.lookup, table.c.digest
         whole = func.convert_to(lookup, "UTF8").op("||")(digest)
@@ -215,16 +215,16 @@ def _subject(table: Table, alias: FromClause) -> AnyColumn:
     return select(_subject(parent, above)).where(*on).scalar_subquery()
 
 
-async def _strays(connection: AsyncConnection) -> AsyncGenerator[Problem]:
+async def _strays(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
     """What is compared without a replay: shared texts, and parents that have no rows of their own."""
     for statement in _once(_stray_rows):
         async with _read(connection, statement) as rows:
             async for row in rows:
-                yield Problem(Flaw.UNLIKE_FACT, row["stream"], 0, row["place"])
+                yield ChainFault(Flaw.UNLIKE_EVENT, row["stream"], 0, row["place"])
 
 
 def _stray_rows() -> Iterator[AnySelect]:
-    said = t.facts.c.data
+    said = t.events.c.data
     named = said["disclosure_sha256"].astext
     first = (
         select(
@@ -233,8 +233,8 @@ def _stray_rows() -> Iterator[AnySelect]:
             said["disclosure_language"].astext.label("language"),
         )
         .ext(distinct_on(named))
-        .where(t.facts.c.kind.in_([events.ConsentGiven.kind, events.GuardianConsented.kind]))
-        .order_by(named, t.facts.c.position)
+        .where(t.events.c.kind.in_([events.ConsentGiven.kind, events.GuardianConsented.kind]))
+        .order_by(named, t.events.c.position)
         .subquery("first")
         .c
     )
@@ -254,8 +254,8 @@ def _stray_rows() -> Iterator[AnySelect]:
     )
     # A parent shows the rows of its child as well, and those are of another table.
     for parent, name, is_own in (
-        (t.fellow_parties, "id", text("fellow_parties.tableoid = 'fellow_parties'::regclass")),
-        (t.fellow_participants, "case_id", text("fellow_participants.tableoid = 'fellow_participants'::regclass")),
+        (t.visible_parties, "id", text("visible_parties.tableoid = 'visible_parties'::regclass")),
+        (t.visible_participants, "case_id", text("visible_participants.tableoid = 'visible_participants'::regclass")),
     ):
         yield select(parent.c[name].label("stream"), literal(parent.name).label("place")).where(is_own)
 
@@ -263,24 +263,24 @@ def _stray_rows() -> Iterator[AnySelect]:
 # ── what is encrypted ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _not_opening(connection: AsyncConnection) -> AsyncGenerator[Problem]:
+async def _not_opening(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
     """Rows with a text that does not open, or with a hash that is not that of the text, by whom they belong to."""
     ring = keyring(connection.dialect)
-    for table, names in SEALED.items():
+    for table, names in ENCRYPTED_COLUMNS.items():
         async with _read(connection, _opened(table)) as rows:
             async for row in rows:
                 if any(row[name] == UNREADABLE for name in names) or _is_other_number(ring, row):
-                    yield Problem(Flaw.UNSEALED, row["stream"], 0, table.name)
+                    yield ChainFault(Flaw.UNSEALED, row["stream"], 0, table.name)
 
 
-async def _not_hashed(connection: AsyncConnection) -> AsyncGenerator[Problem]:
+async def _not_hashed(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
     """Texts that are not what the hash in their event was made of."""
     for statement in _once(_hashed_texts):
         async with _read(connection, statement) as rows:
             async for row in rows:
                 lines = (row[name] for name in row if name.startswith(_LINE))
                 if text_hash("\n".join(lines)) != row["sha256"]:
-                    yield Problem(Flaw.UNLIKE_FACT, row["stream"], row["sequence"])
+                    yield ChainFault(Flaw.UNLIKE_EVENT, row["stream"], row["sequence"])
 
 
 def _is_other_number(ring: Keyring, row: RowMapping) -> bool:
@@ -294,9 +294,10 @@ def _is_other_number(ring: Keyring, row: RowMapping) -> bool:
 def _opened(table: Table) -> AnySelect:
     owner = table.c.id if table is t.mandatory_reports else owner_of(table)
     texts = (
-        type_coerce(opened(table.c[name]), Opened(table.name, name, UNREADABLE)).label(name) for name in SEALED[table]
+        type_coerce(decrypted(table.c[name]), Decrypted(table.name, name, UNREADABLE)).label(name)
+        for name in ENCRYPTED_COLUMNS[table]
     )
-    index = [type_coerce(column, String) for column in table.c if isinstance(column.type, Searched)]
+    index = [type_coerce(column, String) for column in table.c if isinstance(column.type, BlindIndex)]
     return select(owner.label("stream"), *texts, *index)
 
 
@@ -311,7 +312,7 @@ def _texts_of_agreements() -> AnySelect:
     One that does not open is none that was agreed.
     """
     agreements = t.agreements.c
-    opened_text = type_coerce(opened(agreements.text), Opened(t.agreements.name, "text"))
+    opened_text = type_coerce(decrypted(agreements.text), Decrypted(t.agreements.name, "text"))
     languages = func.concat("languages: ", func.array_to_string(agreements.languages, ", "))
     confidential = func.concat("terms_confidential: ", cast(agreements.terms_confidential, Text))
     lines = (languages, confidential, literal(""), opened_text)
@@ -322,17 +323,23 @@ def _contents_of_reports() -> AnySelect:
     """What each mandatory report is about, beside the hash that its event holds."""
     reports = t.mandatory_reports.c
     disclosed_at = cast(func.trunc(func.extract("epoch", reports.disclosed_at) * 1_000_000), Text)
-    lines = (reports.category, reports.recipient, opened(reports.agency), opened(reports.legal_basis), disclosed_at)
+    lines = (
+        reports.category,
+        reports.recipient,
+        decrypted(reports.agency),
+        decrypted(reports.legal_basis),
+        disclosed_at,
+    )
     return _hashed(events.MandatoryReportProposed, "report_id", reports.id, *lines)
 
 
-def _hashed(kind: type[Fact], name_of_id: str, id_: AnyColumn, *lines: AnyColumn) -> AnySelect:
+def _hashed(kind: type[Event], name_of_id: str, id_: AnyColumn, *lines: AnyColumn) -> AnySelect:
     """For each event of this kind its stream and sequence, the hash in it, and the lines of which that should be."""
-    fact = t.facts.c
-    stream: AnyColumn = func.coalesce(fact.report_id, fact.case_id)
+    event = t.events.c
+    stream: AnyColumn = func.coalesce(event.report_id, event.case_id)
     numbered = (line.label(f"{_LINE}{number}") for number, line in enumerate(lines))
     return (
-        select(stream.label("stream"), fact.sequence, fact.data["sha256"].astext.label("sha256"), *numbered)
-        .select_from(t.facts.join(id_.table, cast(id_, Text) == fact.data[name_of_id].astext))
-        .where(fact.kind == kind.kind)
+        select(stream.label("stream"), event.sequence, event.data["sha256"].astext.label("sha256"), *numbered)
+        .select_from(t.events.join(id_.table, cast(id_, Text) == event.data[name_of_id].astext))
+        .where(event.kind == kind.kind)
     )

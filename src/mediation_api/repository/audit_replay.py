@@ -2,7 +2,7 @@
 
 `effects.py` and its neighbours write the tables when a command runs; this module says independently what each event
 leaves in them, in plain JSON values. `audit verify` replays the events of the audit chain and compares the result with
-the tables, row by row and column by column (beside_facts.py).
+the tables, row by row and column by column (audit_comparison.py).
 
 Everything is compared unless it is listed here with a reason: a table in `OUTSIDE`, a column in `NOT_COMPARED`. So a
 new column that no event sets makes `audit verify` report every row of its table, and tests fail. Of a private column
@@ -23,8 +23,8 @@ from sqlalchemy import Column, DateTime, Table
 
 from mediation_api.database import tables as t
 from mediation_api.domain import events
-from mediation_api.domain.audit_chain import Flaw, Problem
-from mediation_api.domain.events import Fact
+from mediation_api.domain.audit_chain import ChainFault, Flaw
+from mediation_api.domain.events import Event
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.values import (
     AssignmentState,
@@ -43,15 +43,15 @@ from mediation_api.repository.retention import PLACES
 
 OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
     {
-        t.facts: "the events themselves: the audit chain covers them",
-        t.chain_heads: "the audit chain itself",
-        t.readings: "the access log: no event says who opened what",
+        t.events: "the events themselves: the audit chain covers them",
+        t.audit_chain_heads: "the audit chain itself",
+        t.access_log: "the access log: no event says who opened what",
         t.idempotency_keys: "answers that are kept for a day, for retries",
-        t.tries: "counters of the present hour",
+        t.attempt_counters: "counters of the present hour",
         t.data_keys: "wrapped keys: without the right one nothing opens, which is compared",
         t.disclosures: "shared by all cases: compared with its hash and with the first consent that names it",
-        t.fellow_parties: "a parent without rows of its own, which is checked",
-        t.fellow_participants: "a parent without rows of its own, which is checked",
+        t.visible_parties: "a parent without rows of its own, which is checked",
+        t.visible_participants: "a parent without rows of its own, which is checked",
     }
 )
 """Tables that are not derived from the events of one subject, and why."""
@@ -68,7 +68,7 @@ NOT_COMPARED: Final[Mapping[Column[object], str]] = MappingProxyType(
 )
 """Columns that this module does not compare, and why."""
 
-COMPARED: Final[Mapping[str, tuple[Column[object], ...]]] = MappingProxyType(
+COMPARED_COLUMNS: Final[Mapping[str, tuple[Column[object], ...]]] = MappingProxyType(
     {
         table.name: tuple(column for column in table.c if column not in NOT_COMPARED)
         for table in t.metadata.sorted_tables
@@ -77,11 +77,11 @@ COMPARED: Final[Mapping[str, tuple[Column[object], ...]]] = MappingProxyType(
 )
 """Every column of every operative table that is compared, by table."""
 
-Key: TypeAlias = tuple[object, ...]
+RowKey: TypeAlias = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class RecordedEvent:
     """An event as it is stored. Nothing in it is trusted."""
 
     stream: UUID
@@ -117,9 +117,9 @@ class Row:
     """A row as the events leave it, and which event said each of its columns."""
 
     values: dict[str, object] = field(default_factory=dict)
-    said_by: dict[str, Event] = field(default_factory=dict)
+    said_by: dict[str, RecordedEvent] = field(default_factory=dict)
 
-    def set(self, event: Event, values: Mapping[str, object]) -> None:
+    def set(self, event: RecordedEvent, values: Mapping[str, object]) -> None:
         """Take the values that an event gives to some columns."""
         self.values.update(values)
         self.said_by.update(dict.fromkeys(values, event))
@@ -129,47 +129,47 @@ class Replay:
     """The rows that follow from the events of one subject, event by event."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, dict[Key, Row]] = {}
+        self.rows: dict[str, dict[RowKey, Row]] = {}
 
-    def follow(self, event: Event) -> Iterator[Problem]:
+    def follow(self, event: RecordedEvent) -> Iterator[ChainFault]:
         """Take the next event. One that cannot be read, or of an unknown kind, is a problem."""
         try:
             _AFTER[event.kind](self, event)
             if event.case_id is not None:
                 self.change(event, t.cases, (event.case_id,), version=event.version)
         except (AttributeError, KeyError, TypeError, ValueError):
-            yield Problem(Flaw.UNLIKE_FACT, event.stream, event.sequence, event.kind)
+            yield ChainFault(Flaw.UNLIKE_EVENT, event.stream, event.sequence, event.kind)
 
-    def compare(self, subject: UUID, table: str, key: Key, actual: Mapping[str, object]) -> Iterator[Problem]:
+    def compare(self, subject: UUID, table: str, key: RowKey, actual: Mapping[str, object]) -> Iterator[ChainFault]:
         """Compare one stored row with what the events say, and take it from the rows that are still expected."""
         expected = self.rows.get(table, {}).pop(key, None)
         if expected is None:
-            yield Problem(Flaw.UNLIKE_FACT, subject, 0, table)
+            yield ChainFault(Flaw.UNLIKE_EVENT, subject, 0, table)
             return
-        for column in COMPARED[table]:
+        for column in COMPARED_COLUMNS[table]:
             said_by = expected.said_by.get(column.name)
             if said_by is None:
-                yield Problem(Flaw.UNLIKE_FACT, subject, 0, f"{table}.{column.name}")
+                yield ChainFault(Flaw.UNLIKE_EVENT, subject, 0, f"{table}.{column.name}")
             elif not _is_same(column, expected.values[column.name], actual[column.name]):
-                yield Problem(Flaw.UNLIKE_FACT, said_by.stream, said_by.sequence, f"{table}.{column.name}")
+                yield ChainFault(Flaw.UNLIKE_EVENT, said_by.stream, said_by.sequence, f"{table}.{column.name}")
 
-    def missing(self) -> Iterator[Problem]:
+    def missing(self) -> Iterator[ChainFault]:
         """The rows that the events say there are, and that were not compared."""
         for table, rows in self.rows.items():
             for row in rows.values():
                 said_by = next(iter(row.said_by.values()))
-                yield Problem(Flaw.UNLIKE_FACT, said_by.stream, said_by.sequence, table)
+                yield ChainFault(Flaw.UNLIKE_EVENT, said_by.stream, said_by.sequence, table)
 
     # ── what the functions below do ────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, event: Event, table: Table, /, **values: object) -> None:
+    def add(self, event: RecordedEvent, table: Table, /, **values: object) -> None:
         """Add a row. Columns that are not named and may be NULL are."""
         row = Row()
         row.set(event, {column.name: False if is_private(column) else None for column in table.c if column.nullable})
         row.set(event, values)
         self.rows.setdefault(table.name, {})[key_of(table, row.values)] = row
 
-    def change(self, event: Event, table: Table, key: Iterable[object], /, **values: object) -> None:
+    def change(self, event: RecordedEvent, table: Table, key: Iterable[object], /, **values: object) -> None:
         """Change a row. Raises KeyError: there is none."""
         self.rows[table.name][tuple(key)].set(event, values)
 
@@ -180,7 +180,7 @@ class Replay:
                 yield row
 
 
-def key_of(table: Table, values: Mapping[str, object]) -> Key:
+def key_of(table: Table, values: Mapping[str, object]) -> RowKey:
     """The primary key of a row; of an access code, what stands for it in the event."""
     if table is t.access_codes:
         return (values["fingerprint"],)
@@ -205,11 +205,11 @@ def _given(record: Mapping[str, object], name: str) -> bool:
 
 # ── what follows from each event ───────────────────────────────────────────────────────────────────────────────────
 
-After: TypeAlias = Callable[[Replay, Event], None]
+After: TypeAlias = Callable[[Replay, RecordedEvent], None]
 _AFTER: Final[dict[str, After]] = {}
 
 
-def after(*kinds: type[Fact]) -> Callable[[After], After]:
+def after(*kinds: type[Event]) -> Callable[[After], After]:
     """Register what follows from events of these kinds."""
 
     def register(function: After) -> After:
@@ -224,11 +224,11 @@ def kinds() -> frozenset[str]:
     return frozenset(_AFTER)
 
 
-def _who(e: Event) -> dict[str, object]:
+def _who(e: RecordedEvent) -> dict[str, object]:
     return {"at": e.at, "by_role": e.by_role, "by": e.by}
 
 
-def _record(e: Event, table: Table) -> dict[str, object]:
+def _record(e: RecordedEvent, table: Table) -> dict[str, object]:
     """The columns that a record on file names, and of each private column whether it holds something."""
     record = e.on_file()
     private = {
@@ -240,35 +240,35 @@ def _record(e: Event, table: Table) -> dict[str, object]:
 
 
 @after(events.ComplaintFiled)
-def _complaint_filed(replay: Replay, e: Event) -> None:
+def _complaint_filed(replay: Replay, e: RecordedEvent) -> None:
     plain = {name: e[name] for name in ("reference", "channel", "interested_in_mediation", "external_reference")}
     record = _record(e, t.complaints)
     replay.add(e, t.complaints, id=e.complaint_id, filed_at=e.at, by_role=e.by_role, by=e.by, **plain, **record)
 
 
 @after(events.ComplaintCorrected)
-def _complaint_corrected(replay: Replay, e: Event) -> None:
+def _complaint_corrected(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.complaints, (e.complaint_id,), **_record(e, t.complaints))
 
 
 @after(events.PartyAdded)
-def _party_added(replay: Replay, e: Event) -> None:
+def _party_added(replay: Replay, e: RecordedEvent) -> None:
     record = _record(e, t.parties)
     replay.add(e, t.parties, id=e["party_id"], complaint_id=e.complaint_id, side=e["side"], added_at=e.at, **record)
 
 
 @after(events.PartyCorrected)
-def _party_corrected(replay: Replay, e: Event) -> None:
+def _party_corrected(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.parties, (e["party_id"],), **_record(e, t.parties))
 
 
-def _end_codes(replay: Replay, e: Event, **of: object) -> None:
+def _end_codes(replay: Replay, e: RecordedEvent, **of: object) -> None:
     for code in replay.each(t.access_codes, ended_at=None, **of):
         code.set(e, {"ended_at": e.at})
 
 
 @after(events.AccessCodeIssued)
-def _access_code_issued(replay: Replay, e: Event) -> None:
+def _access_code_issued(replay: Replay, e: RecordedEvent) -> None:
     _end_codes(replay, e, party_id=e["party_id"])
     # The fingerprint is computed of both: a row with another of either is not this one.
     same = dict.fromkeys(("fingerprint", "lookup", "digest"), e["fingerprint"])
@@ -276,7 +276,7 @@ def _access_code_issued(replay: Replay, e: Event) -> None:
 
 
 @after(events.CaseOpened)
-def _case_opened(replay: Replay, e: Event) -> None:
+def _case_opened(replay: Replay, e: RecordedEvent) -> None:
     complaint_id = e["complaint_id"]
     replay.add(
         e,
@@ -293,18 +293,18 @@ def _case_opened(replay: Replay, e: Event) -> None:
 
 
 @after(events.CoordinatorAssigned)
-def _coordinator_assigned(replay: Replay, e: Event) -> None:
+def _coordinator_assigned(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.cases, (e.case_id,), coordinator=e["coordinator"])
 
 
-@after(events.StateMoved)
-def _state_moved(replay: Replay, e: Event) -> None:
+@after(events.StateChanged)
+def _state_moved(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.cases, (e.case_id,), state=e["target"])
 
 
 @after(events.CaseClosed)
-def _case_closed(replay: Replay, e: Event) -> None:
-    reached, lapse = e["agreement_reached"], e["lapse_reason"]
+def _case_closed(replay: Replay, e: RecordedEvent) -> None:
+    scope, lapse = e["agreement_reached"], e["lapse_reason"]
     replay.change(
         e,
         t.cases,
@@ -312,50 +312,50 @@ def _case_closed(replay: Replay, e: Event) -> None:
         state=e["outcome"],
         closed_at=e.at,
         closed_version=e.version,
-        agreement_reached=reached,
+        agreement_reached=scope,
         lapse_reason=lapse,
     )
 
 
 @after(events.PartyJoined)
-def _party_joined(replay: Replay, e: Event) -> None:
+def _party_joined(replay: Replay, e: RecordedEvent) -> None:
     seat = {"case_id": e.case_id, "party_id": e["party_id"], "side": e["side"]}
     replay.add(e, t.participants, standing=Standing.WAITING.value, joined_at=e.at, joined_version=e.version, **seat)
 
 
 @after(events.PartOpened)
-def _part_opened(replay: Replay, e: Event) -> None:
+def _part_opened(replay: Replay, e: RecordedEvent) -> None:
     pair = {"complainant_id": e["complainant_id"], "officer_id": e["officer_id"]}
     part = {"disposition": Disposition.IN_MEDIATION.value, "removed": False}
     replay.add(e, t.parts, case_id=e.case_id, **part, **pair)
 
 
 @after(events.PartReturned)
-def _part_returned(replay: Replay, e: Event) -> None:
+def _part_returned(replay: Replay, e: RecordedEvent) -> None:
     key = (e.case_id, e["complainant_id"], e["officer_id"])
     replay.change(e, t.parts, key, disposition=Disposition.RETURNED_TO_INVESTIGATION.value)
 
 
 @after(events.PartMediated)
-def _part_mediated(replay: Replay, e: Event) -> None:
+def _part_mediated(replay: Replay, e: RecordedEvent) -> None:
     key = (e.case_id, e["complainant_id"], e["officer_id"])
     mediated = {"disposition": Disposition.CLOSED_MEDIATED.value, "agreement_reached": e["agreement_reached"]}
     replay.change(e, t.parts, key, **mediated)
 
 
 @after(events.PartyAsked)
-def _party_asked(replay: Replay, e: Event) -> None:
+def _party_asked(replay: Replay, e: RecordedEvent) -> None:
     key = (e.case_id, e["party_id"])
     asked_at = replay.rows[t.participants.name][key].values["asked_at"] or e.at
     replay.change(e, t.participants, key, standing=Standing.ASKED.value, asked_at=asked_at)
 
 
-def _release(replay: Replay, e: Event, **of: object) -> None:
+def _release(replay: Replay, e: RecordedEvent, **of: object) -> None:
     for officer in replay.each(t.session_officers, live=True, **of):
         officer.set(e, {"live": False})
 
 
-def _leave(replay: Replay, e: Event, standing: Standing) -> None:
+def _leave(replay: Replay, e: RecordedEvent, standing: Standing) -> None:
     key = (e.case_id, e["party_id"])
     before = replay.rows[t.participants.name][key].values
     # Who was removed stays so, whatever they say.
@@ -365,13 +365,13 @@ def _leave(replay: Replay, e: Event, standing: Standing) -> None:
 
 
 @after(events.GuardianConsented)
-def _guardian_consented(replay: Replay, e: Event) -> None:
+def _guardian_consented(replay: Replay, e: RecordedEvent) -> None:
     said = {name: e[name] for name in ("party_id", "disclosure_sha256", "channel")}
     replay.add(e, t.guardian_consents, id=e["guardian_consent_id"], case_id=e.case_id, **said, **_who(e))
 
 
 @after(events.ConsentGiven)
-def _consent_given(replay: Replay, e: Event) -> None:
+def _consent_given(replay: Replay, e: RecordedEvent) -> None:
     plain = ("party_id", "decision", "disclosure_sha256", "channel", "guardian_consent_id", "replaces")
     said = {name: e[name] for name in plain}
     replay.add(e, t.consents, id=e["consent_id"], case_id=e.case_id, version=e.version, **said, **_who(e))
@@ -382,7 +382,7 @@ def _consent_given(replay: Replay, e: Event) -> None:
 
 
 @after(events.ConsentVoided)
-def _consent_voided(replay: Replay, e: Event) -> None:
+def _consent_voided(replay: Replay, e: RecordedEvent) -> None:
     said = {name: e[name] for name in ("consent_id", "party_id", "reason")}
     replay.add(e, t.voided_consents, case_id=e.case_id, **said, **_who(e))
     if e["reason"] != VoidReason.PARTY_REMOVED:
@@ -390,23 +390,23 @@ def _consent_voided(replay: Replay, e: Event) -> None:
 
 
 @after(events.GuardianConsentVoided, events.NameCorrected)
-def _nothing(replay: Replay, e: Event) -> None:
+def _nothing(replay: Replay, e: RecordedEvent) -> None:
     """Whoever reads the record is told; no table holds it."""
     del replay, e
 
 
 @after(events.IdentityBound)
-def _identity_bound(replay: Replay, e: Event) -> None:
+def _identity_bound(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.parties, (e["party_id"],), bound_subject=e.by)
 
 
 @after(events.IdentityReleased)
-def _identity_released(replay: Replay, e: Event) -> None:
+def _identity_released(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.parties, (e["party_id"],), bound_subject=None)
 
 
 @after(events.PartyRemoved)
-def _party_removed(replay: Replay, e: Event) -> None:
+def _party_removed(replay: Replay, e: RecordedEvent) -> None:
     party_id = e["party_id"]
     replay.change(e, t.parties, (party_id,), removed_at=e.at, removal_reason=e["reason"])
     _end_codes(replay, e, party_id=party_id)
@@ -419,12 +419,12 @@ def _party_removed(replay: Replay, e: Event) -> None:
 
 
 @after(events.ScreeningOutdated)
-def _screening_outdated(replay: Replay, e: Event) -> None:
+def _screening_outdated(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.cases, (e.case_id,), screening_outdated=True)
 
 
 @after(events.PartyWithdrew)
-def _party_withdrew(replay: Replay, e: Event) -> None:
+def _party_withdrew(replay: Replay, e: RecordedEvent) -> None:
     said = {"party_id": e["party_id"], "channel": e["channel"]}
     replay.add(e, t.withdrawals, id=e["withdrawal_id"], case_id=e.case_id, **said, **_who(e))
     _leave(replay, e, Standing.WITHDRAWN)
@@ -432,19 +432,19 @@ def _party_withdrew(replay: Replay, e: Event) -> None:
 
 
 @after(events.PartyLapsed)
-def _party_lapsed(replay: Replay, e: Event) -> None:
+def _party_lapsed(replay: Replay, e: RecordedEvent) -> None:
     _leave(replay, e, Standing.LAPSED)
     _release(replay, e, party_id=e["party_id"])
 
 
 @after(events.ContactAttempted)
-def _contact_attempted(replay: Replay, e: Event) -> None:
+def _contact_attempted(replay: Replay, e: RecordedEvent) -> None:
     said = {name: e[name] for name in ("party_id", "channel", "result", "attempted_at")}
     replay.add(e, t.contact_attempts, id=e["attempt_id"], case_id=e.case_id, **said, **_who(e))
 
 
 @after(events.CaseScreened)
-def _case_screened(replay: Replay, e: Event) -> None:
+def _case_screened(replay: Replay, e: RecordedEvent) -> None:
     screening = e["screening"]
     if not isinstance(screening, dict):
         raise TypeError(e.kind)
@@ -467,7 +467,7 @@ def _case_screened(replay: Replay, e: Event) -> None:
 
 
 @after(events.ApprovalRecorded)
-def _approval_recorded(replay: Replay, e: Event) -> None:
+def _approval_recorded(replay: Replay, e: RecordedEvent) -> None:
     said = {name: e[name] for name in ("approver", "approved", "unit", "given_on", "channel")}
     given_by = e.has("given_by")
     of = {"id": e["approval_id"], "case_id": e.case_id, "version": e.version}
@@ -475,23 +475,23 @@ def _approval_recorded(replay: Replay, e: Event) -> None:
 
 
 @after(events.TargetPaused)
-def _target_paused(replay: Replay, e: Event) -> None:
+def _target_paused(replay: Replay, e: RecordedEvent) -> None:
     said = {name: e[name] for name in ("reason", "starts_on", "ends_on")}
     replay.add(e, t.pauses, id=e["pause_id"], case_id=e.case_id, **said, **_who(e))
 
 
 @after(events.MediatorAdded)
-def _mediator_added(replay: Replay, e: Event) -> None:
+def _mediator_added(replay: Replay, e: RecordedEvent) -> None:
     replay.add(e, t.mediators, id=e["mediator_id"], added_at=e.at, **_record(e, t.mediators))
 
 
 @after(events.MediatorCorrected)
-def _mediator_corrected(replay: Replay, e: Event) -> None:
+def _mediator_corrected(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.mediators, (e["mediator_id"],), **_record(e, t.mediators))
 
 
 @after(events.MediatorProposed)
-def _mediator_proposed(replay: Replay, e: Event) -> None:
+def _mediator_proposed(replay: Replay, e: RecordedEvent) -> None:
     said = {"mediator_id": e["mediator_id"], "answer_due_on": e["answer_due_on"]}
     proposed = {"state": AssignmentState.PROPOSED.value, "conflicts": [], "proposed_at": e.at}
     replay.add(e, t.assignments, id=e["assignment_id"], case_id=e.case_id, **said, **proposed)
@@ -513,7 +513,7 @@ _ANSWERED: Final = {
     events.MediatorRecused,
     events.ConflictDeclared,
 )
-def _assignment_answered(replay: Replay, e: Event) -> None:
+def _assignment_answered(replay: Replay, e: RecordedEvent) -> None:
     key = (e["assignment_id"],)
     replay.change(e, t.assignments, key, state=_ANSWERED[e.kind].value, answered_at=e.at)
     if e.kind == events.ConflictDeclared.kind:
@@ -521,27 +521,27 @@ def _assignment_answered(replay: Replay, e: Event) -> None:
 
 
 @after(events.NotesDestroyed)
-def _notes_destroyed(replay: Replay, e: Event) -> None:
+def _notes_destroyed(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.assignments, (e["assignment_id"],), notes_destroyed_at=e.at)
 
 
 @after(events.AttendeeAdded)
-def _attendee_added(replay: Replay, e: Event) -> None:
+def _attendee_added(replay: Replay, e: RecordedEvent) -> None:
     said = {name: e[name] for name in ("role", "language", "for_party_id")}
     replay.add(e, t.attendees, id=e["attendee_id"], case_id=e.case_id, added_at=e.at, name=True, **said)
 
 
 @after(events.AttendeeConfirmed)
-def _attendee_confirmed(replay: Replay, e: Event) -> None:
+def _attendee_confirmed(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.attendees, (e["attendee_id"],), confirmed_at=e.at)
 
 
-def _meeting(e: Event) -> dict[str, object]:
+def _meeting(e: RecordedEvent) -> dict[str, object]:
     where = {"place": e.has("place"), "link": e.has("link")}
     return {"during": _during(e), "mode": e["mode"], "off_hours_reason": e["off_hours_reason"], **where}
 
 
-def _during(e: Event) -> list[object]:
+def _during(e: RecordedEvent) -> list[object]:
     # From the first instant, and until the last one without it.
     return [_instant(e["starts_at"]), _instant(e["ends_at"]), True, False]
 
@@ -554,7 +554,7 @@ def _instant(value: object) -> object:
 
 
 @after(events.SessionScheduled)
-def _session_scheduled(replay: Replay, e: Event) -> None:
+def _session_scheduled(replay: Replay, e: RecordedEvent) -> None:
     said = {"mediator_id": e["mediator_id"], "state": SessionState.SCHEDULED.value, "scheduled_at": e.at}
     replay.add(e, t.sessions, id=e["session_id"], case_id=e.case_id, **said, **_meeting(e))
     agreed = {"case_id": e.case_id, "side": Side.OFFICER.value, "standing": Standing.AGREED.value}
@@ -564,20 +564,20 @@ def _session_scheduled(replay: Replay, e: Event) -> None:
 
 
 @after(events.SessionRescheduled)
-def _session_rescheduled(replay: Replay, e: Event) -> None:
+def _session_rescheduled(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.sessions, (e["session_id"],), **_meeting(e))
     for officer in replay.each(t.session_officers, session_id=e["session_id"]):
         officer.set(e, {"during": _during(e)})
 
 
 @after(events.SessionCancelled)
-def _session_cancelled(replay: Replay, e: Event) -> None:
+def _session_cancelled(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.sessions, (e["session_id"],), state=SessionState.CANCELLED.value)
     _release(replay, e, session_id=e["session_id"])
 
 
 @after(events.SessionStarted)
-def _session_started(replay: Replay, e: Event) -> None:
+def _session_started(replay: Replay, e: RecordedEvent) -> None:
     session_id = e["session_id"]
     started = {"state": SessionState.IN_PROGRESS.value, "started_at": e.at, "agreement_id": e["agreement_id"]}
     replay.change(e, t.sessions, (session_id,), **started)
@@ -598,7 +598,7 @@ _FINISHED: Final = {
 
 
 @after(events.SessionAdjourned, events.SessionCompleted, events.SessionEnded)
-def _session_finished(replay: Replay, e: Event) -> None:
+def _session_finished(replay: Replay, e: RecordedEvent) -> None:
     key = (e["session_id"],)
     replay.change(e, t.sessions, key, state=_FINISHED[e.kind].value, finished_at=e.at)
     _release(replay, e, session_id=e["session_id"])
@@ -607,7 +607,7 @@ def _session_finished(replay: Replay, e: Event) -> None:
 
 
 @after(events.AbsenceRecorded)
-def _absence_recorded(replay: Replay, e: Event) -> None:
+def _absence_recorded(replay: Replay, e: RecordedEvent) -> None:
     said = {name: e[name] for name in ("session_id", "party_id", "excused")}
     replay.add(e, t.absences, id=e["absence_id"], case_id=e.case_id, **said, **_who(e))
     replay.change(e, t.sessions, (e["session_id"],), state=SessionState.MISSED.value)
@@ -615,7 +615,7 @@ def _absence_recorded(replay: Replay, e: Event) -> None:
 
 
 @after(events.AgreementMade)
-def _agreement_made(replay: Replay, e: Event) -> None:
+def _agreement_made(replay: Replay, e: RecordedEvent) -> None:
     kind = e["agreement_kind"]
     for before in replay.each(t.agreements, case_id=e.case_id, kind=kind, superseded_at=None):
         before.set(e, {"superseded_at": e.at, "superseded_version": e.version})
@@ -625,7 +625,7 @@ def _agreement_made(replay: Replay, e: Event) -> None:
 
 
 @after(events.AgreementSigned)
-def _agreement_signed(replay: Replay, e: Event) -> None:
+def _agreement_signed(replay: Replay, e: RecordedEvent) -> None:
     said = {name: e[name] for name in ("agreement_id", "sha256", "method")}
     signer = e["signer"]
     if not isinstance(signer, dict):
@@ -636,12 +636,12 @@ def _agreement_signed(replay: Replay, e: Event) -> None:
 
 
 @after(events.AgreementSuperseded)
-def _agreement_superseded(replay: Replay, e: Event) -> None:
+def _agreement_superseded(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.agreements, (e["agreement_id"],), superseded_at=e.at, superseded_version=e.version)
 
 
 @after(events.DataPurged)
-def _data_purged(replay: Replay, e: Event) -> None:
+def _data_purged(replay: Replay, e: RecordedEvent) -> None:
     kind, texts, party_id = DataKind(str(e["data"])), e["agreements"], e["party_id"]
     if not isinstance(texts, list):
         raise TypeError(e.kind)
@@ -663,24 +663,24 @@ _OF_A_PARTY: Final = {t.parties: "id", t.signatures: "signer_id"}
 
 
 @after(events.HoldPlaced)
-def _hold_placed(replay: Replay, e: Event) -> None:
+def _hold_placed(replay: Replay, e: RecordedEvent) -> None:
     placed = {"reason": e["reason"], "placed_at": e.at, "placed_by": e.by}
     replay.add(e, t.legal_holds, id=e["hold_id"], complaint_id=e.complaint_id, **placed)
 
 
 @after(events.HoldLifted)
-def _hold_lifted(replay: Replay, e: Event) -> None:
+def _hold_lifted(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.legal_holds, (e["hold_id"],), lifted_at=e.at, lifted_by=e.by)
 
 
 @after(events.ErasureRequested)
-def _erasure_requested(replay: Replay, e: Event) -> None:
+def _erasure_requested(replay: Replay, e: RecordedEvent) -> None:
     requested = {"state": ErasureState.REQUESTED.value, "requested_at": e.at, "requested_by": e.by}
     replay.add(e, t.erasures, id=e["erasure_id"], party_id=e["party_id"], **requested)
 
 
 @after(events.ErasureApproved, events.ErasureRefused)
-def _erasure_decided(replay: Replay, e: Event) -> None:
+def _erasure_decided(replay: Replay, e: RecordedEvent) -> None:
     refused = e.kind == events.ErasureRefused.kind
     if not refused:
         _end_codes(replay, e, party_id=e["party_id"])
@@ -696,7 +696,7 @@ def _erasure_decided(replay: Replay, e: Event) -> None:
 
 
 @after(events.MandatoryReportProposed)
-def _report_proposed(replay: Replay, e: Event) -> None:
+def _report_proposed(replay: Replay, e: RecordedEvent) -> None:
     proposed = {"proposed_at": e.at, "proposed_by_role": e.by_role, "proposed_by": e.by}
     contents = {"agency": True, "legal_basis": True}
     state = ReportState.PROPOSED.value
@@ -704,7 +704,7 @@ def _report_proposed(replay: Replay, e: Event) -> None:
 
 
 @after(events.MandatoryReportFiled, events.MandatoryReportDropped)
-def _report_decided(replay: Replay, e: Event) -> None:
+def _report_decided(replay: Replay, e: RecordedEvent) -> None:
     dropped = e.kind == events.MandatoryReportDropped.kind
     replay.change(
         e,

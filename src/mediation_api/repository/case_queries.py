@@ -30,25 +30,25 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import (
-    GONE,
-    HERE,
-    SUBJECT,
-    WANTED,
-    Kind,
-    asking,
-    is_among_fellows,
+    CALLER_SUBJECT,
+    LEFT,
+    LIVE_ASSIGNMENTS,
+    REQUESTED_ID,
+    ScopeKind,
     is_part_of,
-    kind_of,
-    knows_parts,
+    may_see_case,
+    may_see_disposition,
     own_participation,
-    sees_case,
+    peers_visible_to,
+    scope_kind,
+    scope_parameters,
 )
-from mediation_api.database.data_keys import opened
+from mediation_api.database.data_keys import decrypted
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
-from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
-from mediation_api.domain.access import Reach, Relation, Role
+from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, conditions_for, read_page
+from mediation_api.domain.access import AccessScope, Relation, Role
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.target import Pace, TargetPolicy
@@ -99,28 +99,32 @@ _OF_THE_OFFICE: Final[Filters] = {
 }
 
 
-class Board:
+class CaseQueries:
     """Cases, as the office, a mediator or a party sees them."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def get(self, case_id: UUID, reach: Reach) -> RowMapping:
+    async def get(self, case_id: UUID, scope: AccessScope) -> RowMapping:
         """One case, as the caller may see it. Raises NotFound."""
-        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, case_id))).mappings().first()
+        row = (
+            (await self._connection.execute(_one(scope_kind(scope)), scope_parameters(scope, case_id)))
+            .mappings()
+            .first()
+        )
         if row is None:
             raise NotFound
         return row
 
     async def list(
-        self, reach: Reach, wanted: CaseFilter, page: Page, *, today: date, policy: TargetPolicy
+        self, scope: AccessScope, wanted: CaseFilter, page: Page, *, today: date, policy: TargetPolicy
     ) -> Slice[RowMapping]:
         """The cases that the caller reaches, in the order that is wanted.
 
         Only the office filters by what the others do not see.
         """
-        of_office = reach.relation is Relation.OFFICE
-        conditions, values = given(_OF_THE_OFFICE if of_office else _OF_EVERYBODY, asdict(wanted))
+        of_office = scope.relation is Relation.OFFICE
+        conditions, values = conditions_for(_OF_THE_OFFICE if of_office else _OF_EVERYBODY, asdict(wanted))
         if of_office and wanted.open is not None:
             conditions += (_IS_OPEN if wanted.open else _IS_CLOSED,)
         if of_office and wanted.pace is not None:
@@ -128,12 +132,12 @@ class Board:
             values |= paces(today, policy)
         return await read_page(
             self._connection,
-            _listed(kind_of(reach), conditions),
+            _listed(scope_kind(scope), conditions),
             page,
             Order(_SORT_KEYS[wanted.sort.key], t.cases.c.id, wanted.sort.descending),
-            of=reach,
+            of=scope,
             listed=t.cases.c.id,
-            asked=asking(reach) | values,
+            asked=scope_parameters(scope) | values,
         )
 
 
@@ -168,18 +172,18 @@ def paces(today: date, policy: TargetPolicy) -> dict[str, object]:
 
 
 @cache
-def _listed(kind: Kind, conditions: Conditions) -> AnySelect:
+def _listed(kind: ScopeKind, conditions: Conditions) -> AnySelect:
     return _seen_by(kind).where(*conditions)
 
 
 @cache
-def _one(kind: Kind) -> AnySelect:
-    statement = _seen_by(kind).where(t.cases.c.id == WANTED)
-    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+def _one(kind: ScopeKind) -> AnySelect:
+    statement = _seen_by(kind).where(t.cases.c.id == REQUESTED_ID)
+    return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
 @cache
-def _seen_by(kind: Kind) -> AnySelect:
+def _seen_by(kind: ScopeKind) -> AnySelect:
     if kind.relation is Relation.OFFICE:
         return _for_the_office()
     if kind.relation is Relation.PROPOSED:
@@ -207,8 +211,8 @@ def _next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
             "starts_at": func.lower(t.sessions.c.during),
             "ends_at": func.upper(t.sessions.c.during),
             "mode": t.sessions.c.mode,
-            "place": opened(t.sessions.c.place, owner=t.cases.c.complaint_id),
-            "link": opened(t.sessions.c.link, owner=t.cases.c.complaint_id),
+            "place": decrypted(t.sessions.c.place, owner=t.cases.c.complaint_id),
+            "link": decrypted(t.sessions.c.link, owner=t.cases.c.complaint_id),
         },
         t.sessions.c.case_id == t.cases.c.id,
         t.sessions.c.state.in_(LIVE),
@@ -255,7 +259,7 @@ def _for_the_office() -> AnySelect:
             {
                 "party_id": t.participants.c.party_id,
                 "side": t.participants.c.side,
-                "name": opened(t.parties.c.name),
+                "name": decrypted(t.parties.c.name),
                 "standing": t.participants.c.standing,
                 "asked_at": t.participants.c.asked_at,
                 "left_at": t.participants.c.left_at,
@@ -274,12 +278,12 @@ def _for_the_office() -> AnySelect:
             {
                 "id": t.assignments.c.id,
                 "mediator_id": t.assignments.c.mediator_id,
-                "name": opened(t.mediators.c.name),
+                "name": decrypted(t.mediators.c.name),
                 "state": t.assignments.c.state,
                 "answer_due_on": t.assignments.c.answer_due_on,
             },
             t.assignments.c.case_id == t.cases.c.id,
-            t.assignments.c.state.in_(HERE),
+            t.assignments.c.state.in_(LIVE_ASSIGNMENTS),
             t.mediators.c.id == t.assignments.c.mediator_id,
             order_by=t.assignments.c.id,
         )[0].label("assignment"),
@@ -288,15 +292,15 @@ def _for_the_office() -> AnySelect:
     )
 
 
-def _for_the_mediator(kind: Kind) -> AnySelect:
+def _for_the_mediator(kind: ScopeKind) -> AnySelect:
     """A summary when proposed, so that conflicts can be declared; contacts once accepted."""
     own = (
         select(t.assignments)
         .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
         .where(
             t.assignments.c.case_id == t.cases.c.id,
-            t.assignments.c.state.in_(HERE),
-            t.mediators.c.subject == SUBJECT,
+            t.assignments.c.state.in_(LIVE_ASSIGNMENTS),
+            t.mediators.c.subject == CALLER_SUBJECT,
         )
         .lateral("own")
     )
@@ -309,17 +313,17 @@ def _for_the_mediator(kind: Kind) -> AnySelect:
         {
             "party_id": t.participants.c.party_id,
             "side": t.participants.c.side,
-            "name": opened(t.parties.c.name),
+            "name": decrypted(t.parties.c.name),
             "language": t.parties.c.language,
             "interpreter_language": t.parties.c.interpreter_language,
-            "accommodations": once_accepted(opened(t.parties.c.accommodations)),
+            "accommodations": once_accepted(decrypted(t.parties.c.accommodations)),
             "minor": t.parties.c.minor,
-            "phone": once_accepted(opened(t.parties.c.phone)),
-            "email": once_accepted(opened(t.parties.c.email)),
-            "safe_contact": once_accepted(opened(t.parties.c.safe_contact)),
+            "phone": once_accepted(decrypted(t.parties.c.phone)),
+            "email": once_accepted(decrypted(t.parties.c.email)),
+            "safe_contact": once_accepted(decrypted(t.parties.c.safe_contact)),
         },
         t.participants.c.case_id == t.cases.c.id,
-        t.participants.c.standing.not_in(GONE),
+        t.participants.c.standing.not_in(LEFT),
         t.parties.c.id == t.participants.c.party_id,
         order_by=_ORDER_OF_JOINING,
     )
@@ -336,16 +340,16 @@ def _for_the_mediator(kind: Kind) -> AnySelect:
             _next_session().label("next_session"),
         )
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
-        .where(sees_case(kind))
+        .where(may_see_case(kind))
     )
 
 
 def _for_a_party(role: Role) -> AnySelect:
     """What a party may see: its own part, and the others only once both sides have agreed and while it takes part."""
     own = own_participation(role).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
-    shown = is_among_fellows(own)
-    fellow, person = t.fellow_participants.c, t.fellow_parties.c
-    name = opened(person.name, written_to=t.parties.c.name, owner=t.cases.c.complaint_id)
+    shown = peers_visible_to(own)
+    fellow, person = t.visible_participants.c, t.visible_parties.c
+    name = decrypted(person.name, written_to=t.parties.c.name, owner=t.cases.c.complaint_id)
     others = nested(
         {"party_id": fellow.party_id, "side": fellow.side, "name": name},
         fellow.case_id == t.cases.c.id,
@@ -356,7 +360,7 @@ def _for_a_party(role: Role) -> AnySelect:
         order_by=tuple_(fellow.joined_at, fellow.party_id),
     )
     mediator = (
-        select(opened(t.mediators.c.name))
+        select(decrypted(t.mediators.c.name))
         .join(t.assignments, t.assignments.c.mediator_id == t.mediators.c.id)
         .where(
             t.assignments.c.case_id == t.cases.c.id,
@@ -374,7 +378,7 @@ def _for_a_party(role: Role) -> AnySelect:
         nested(
             {name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")},
             is_part_of(own),
-            knows_parts(own),
+            may_see_disposition(own),
             order_by=PART_ORDER,
         ).label("parts"),
         others.label("others"),

@@ -8,11 +8,18 @@ from sqlalchemy import RowMapping, Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import recorded
-from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, own_participation, sees_case
-from mediation_api.database.data_keys import opened_columns
+from mediation_api.database.access_logging import logged
+from mediation_api.database.access_scope import (
+    REQUESTED_ID,
+    ScopeKind,
+    may_see_case,
+    own_participation,
+    scope_kind,
+    scope_parameters,
+)
+from mediation_api.database.data_keys import decrypted_columns
 from mediation_api.database.nesting import AnyColumn, AnySelect
-from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.errors import NotFound
 
 
@@ -22,58 +29,58 @@ class CaseRecords:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def consents(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def consents(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The answers: all for the office, its own for a party. Raises NotFound: not this case."""
-        return await self._of(t.consents, case_id, reach)
+        return await self._of(t.consents, case_id, scope)
 
-    async def guardian_consents(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def guardian_consents(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The consents of guardians: all for the office, its own guardian's for a minor. Raises NotFound."""
-        return await self._of(t.guardian_consents, case_id, reach)
+        return await self._of(t.guardian_consents, case_id, scope)
 
     async def withdrawal(self, withdrawal_id: UUID) -> RowMapping:
         """A withdrawal that the caller's party had said before, whatever became of the party."""
         found = await self._connection.execute(select(t.withdrawals).where(t.withdrawals.c.id == withdrawal_id))
         return found.mappings().one()
 
-    async def withdrawals(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def withdrawals(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The withdrawals: all for the office, its own for a party. Raises NotFound: not this case."""
-        return await self._of(t.withdrawals, case_id, reach)
+        return await self._of(t.withdrawals, case_id, scope)
 
-    async def screenings(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def screenings(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The screenings, oldest first. Raises NotFound: not this case."""
-        return await self._of(t.screenings, case_id, reach)
+        return await self._of(t.screenings, case_id, scope)
 
-    async def approvals(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def approvals(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The approvals, oldest first. Raises NotFound: not this case."""
-        return await self._of(t.approvals, case_id, reach)
+        return await self._of(t.approvals, case_id, scope)
 
-    async def pauses(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def pauses(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The pauses of the target. Raises NotFound: not this case."""
-        return await self._of(t.pauses, case_id, reach)
+        return await self._of(t.pauses, case_id, scope)
 
-    async def contact_attempts(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def contact_attempts(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The attempts to reach parties, in the order they were recorded. Raises NotFound: not this case."""
-        return await self._of(t.contact_attempts, case_id, reach)
+        return await self._of(t.contact_attempts, case_id, scope)
 
-    async def screening(self, case_id: UUID, screening_id: UUID, reach: Reach) -> RowMapping:
+    async def screening(self, case_id: UUID, screening_id: UUID, scope: AccessScope) -> RowMapping:
         """One screening. Raises NotFound."""
-        return _one_of(await self.screenings(case_id, reach), screening_id)
+        return _one_of(await self.screenings(case_id, scope), screening_id)
 
-    async def consent(self, case_id: UUID, consent_id: UUID, reach: Reach) -> RowMapping:
+    async def consent(self, case_id: UUID, consent_id: UUID, scope: AccessScope) -> RowMapping:
         """One answer. Raises NotFound."""
-        return _one_of(await self.consents(case_id, reach), consent_id)
+        return _one_of(await self.consents(case_id, scope), consent_id)
 
-    async def guardian_consent(self, case_id: UUID, guardian_consent_id: UUID, reach: Reach) -> RowMapping:
+    async def guardian_consent(self, case_id: UUID, guardian_consent_id: UUID, scope: AccessScope) -> RowMapping:
         """One consent of a guardian. Raises NotFound."""
-        return _one_of(await self.guardian_consents(case_id, reach), guardian_consent_id)
+        return _one_of(await self.guardian_consents(case_id, scope), guardian_consent_id)
 
-    async def approval(self, case_id: UUID, approval_id: UUID, reach: Reach) -> RowMapping:
+    async def approval(self, case_id: UUID, approval_id: UUID, scope: AccessScope) -> RowMapping:
         """One approval. Raises NotFound."""
-        return _one_of(await self.approvals(case_id, reach), approval_id)
+        return _one_of(await self.approvals(case_id, scope), approval_id)
 
-    async def withdrawal_of(self, case_id: UUID, party_id: UUID, reach: Reach) -> RowMapping:
+    async def withdrawal_of(self, case_id: UUID, party_id: UUID, scope: AccessScope) -> RowMapping:
         """The withdrawal of one party, of which there is one. Raises NotFound."""
-        return _one_of(await self.withdrawals(case_id, reach), party_id, "party_id")
+        return _one_of(await self.withdrawals(case_id, scope), party_id, "party_id")
 
     async def disclosure(self, sha256: str) -> RowMapping:
         """A disclosure that somebody answered to, word for word. Raises NotFound."""
@@ -83,8 +90,8 @@ class CaseRecords:
             raise NotFound
         return row
 
-    async def _of(self, records: Table, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
-        found = await self._connection.execute(_of_case(records, kind_of(reach)), asking(reach, case_id))
+    async def _of(self, records: Table, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
+        found = await self._connection.execute(_of_case(records, scope_kind(scope)), scope_parameters(scope, case_id))
         rows = found.mappings().all()
         if not rows:
             raise NotFound
@@ -92,12 +99,12 @@ class CaseRecords:
 
 
 @cache
-def _of_case(records: Table, kind: Kind) -> AnySelect:
+def _of_case(records: Table, kind: ScopeKind) -> AnySelect:
     belongs = records.c.case_id == t.cases.c.id
-    columns = opened_columns(records, but=frozenset({"version"}))
+    columns = decrypted_columns(records, but=frozenset({"version"}))
     if kind.relation is Relation.OWN:
         # Who of the staff wrote it down is not the party's to know.
-        columns = opened_columns(records, but=frozenset({"by", "by_role", "version"}))
+        columns = decrypted_columns(records, but=frozenset({"by", "by_role", "version"}))
         own = own_participation(kind.role).where(
             t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
         )
@@ -110,11 +117,11 @@ def _of_case(records: Table, kind: Kind) -> AnySelect:
             voided.at.label("voided_at"),
             voided.reason.label("void_reason"),
         ).outerjoin(t.voided_consents, voided.consent_id == records.c.id)
-    statement: AnySelect = read.where(t.cases.c.id == WANTED, sees_case(kind)).order_by(*_order(records, kind))
-    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+    statement: AnySelect = read.where(t.cases.c.id == REQUESTED_ID, may_see_case(kind)).order_by(*_order(records, kind))
+    return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
-def _order(records: Table, kind: Kind) -> tuple[AnyColumn, ...]:
+def _order(records: Table, kind: ScopeKind) -> tuple[AnyColumn, ...]:
     """Oldest first: in the order of the case's commands, where that is kept.
 
     Of its own, a party has one, but for the answers after one that was voided.

@@ -1,7 +1,7 @@
 """Cases: lock one and everything below it, record what was decided. Every write of the service goes through here.
 
 `lock` reads the children as they are under the row's lock, so that what the domain decides on is what the transaction
-will change. `record` writes the facts and what follows from them, in the same transaction.
+will change. `record` writes the events and what follows from them, in the same transaction.
 """
 
 import dataclasses
@@ -37,31 +37,31 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables
-from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import (
-    WANTED,
-    Kind,
-    asking,
+    REQUESTED_ID,
+    ScopeKind,
     is_part_of,
-    kind_of,
-    knows_parts,
+    may_see_case,
+    may_see_disposition,
     may_withdraw,
     own_participation,
-    sees_case,
+    scope_kind,
+    scope_parameters,
 )
-from mediation_api.database.batching import Change, together
+from mediation_api.database.batching import Change, batched
 from mediation_api.database.data_keys import OF_CASE, data_key
 from mediation_api.database.encryption import DataKey, WrappedKey, keyring
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
-from mediation_api.database.row_security import enter
-from mediation_api.domain.access import Actor, Reach, Relation, Role
+from mediation_api.database.row_security import assume_party
+from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound, OfficerTaken
-from mediation_api.domain.events import Fact, Facts, GuardianConsentVoided
+from mediation_api.domain.events import Event, Events, GuardianConsentVoided
 from mediation_api.domain.lifecycle import OPEN
 from mediation_api.repository.agreements import case_of_agreement
-from mediation_api.repository.effects import TELLING, case_columns, effects, row_of, version_after
+from mediation_api.repository.effects import WITH_ENCRYPTED_FIELDS, case_columns, effects, row_of, version_after
 
 _CASE = TypeAdapter(Case)
 """Reads the row, and the children that PostgreSQL nested in it, into the domain's dataclasses."""
@@ -82,21 +82,21 @@ class Cases:
         self._speaker: UUID | None = None
         self._wrapped: tuple[UUID, str] | None = None
 
-    async def lock(self, case_id: UUID, reach: Reach) -> Case:
+    async def lock(self, case_id: UUID, scope: AccessScope) -> Case:
         """Lock a case that the caller reaches, and read it whole.
 
         Raises:
             NotFound: there is none, or not for this caller.
         """
-        return await self._lock(WANTED, case_id, reach)
+        return await self._lock(REQUESTED_ID, case_id, scope)
 
-    async def lock_of(self, child: Table, child_id: UUID, reach: Reach) -> Case:
+    async def lock_of(self, child: Table, child_id: UUID, scope: AccessScope) -> Case:
         """Lock the case that a session, an assignment or an attendee belongs to. Raises NotFound."""
-        return await self._lock(_case_of(child), child_id, reach)
+        return await self._lock(_case_of(child), child_id, scope)
 
-    async def lock_of_agreement(self, agreement_id: UUID, reach: Reach) -> Case:
+    async def lock_of_agreement(self, agreement_id: UUID, scope: AccessScope) -> Case:
         """Lock the case of an agreement that the caller is shown. Raises NotFound."""
-        return await self._lock(case_of_agreement(kind_of(reach)), agreement_id, reach)
+        return await self._lock(case_of_agreement(scope_kind(scope)), agreement_id, scope)
 
     async def lock_open_of(self, complaint_id: UUID, by: Actor) -> Case | None:
         """Lock a complaint, and its open case if it has one: nobody opens, or decides on, one meanwhile.
@@ -110,9 +110,9 @@ class Cases:
         cases = tables.cases.c
         is_open = select(cases.id).where(cases.complaint_id == complaint_id, cases.state.in_(OPEN))
         case_id = await self._connection.scalar(is_open)
-        return None if case_id is None else await self.lock(case_id, Reach(by, Relation.OFFICE))
+        return None if case_id is None else await self.lock(case_id, AccessScope(by, Relation.OFFICE))
 
-    async def lock_to_withdraw(self, case_id: UUID, reach: Reach) -> Case:
+    async def lock_to_withdraw(self, case_id: UUID, scope: AccessScope) -> Case:
         """Lock a case for a withdrawal, which stands for whoever was the party when it was said.
 
         So the caller's party, and that its access code has not ended, is found before the wait for the lock, and kept:
@@ -121,27 +121,31 @@ class Cases:
         Raises:
             NotFound: there is none, or not for this caller.
         """
-        if reach.relation is not Relation.OWN:
-            return await self.lock(case_id, reach)
-        asked = asking(reach, case_id)
-        row = (await self._connection.execute(_withdrawing(reach.actor.role), asked)).mappings().first()
+        if scope.relation is not Relation.OWN:
+            return await self.lock(case_id, scope)
+        asked = scope_parameters(scope, case_id)
+        row = (await self._connection.execute(_withdrawing(scope.actor.role), asked)).mappings().first()
         if row is None:
             raise NotFound
         speaker = row["speaker"]
         if not row["is_current"]:
-            whole = _locked(WANTED, Kind(Relation.OFFICE, reach.actor.role, written_down=False))
+            whole = _locked(REQUESTED_ID, ScopeKind(Relation.OFFICE, scope.actor.role, written_down=False))
             row = (await self._connection.execute(whole, asked)).mappings().one()
         case = self._case(row)
         self._speaker = speaker
         return case
 
-    async def read(self, case_id: UUID, reach: Reach) -> Case:
+    async def read(self, case_id: UUID, scope: AccessScope) -> Case:
         """Read a case without locking it, for an answer that changes nothing: whole, or a party's own part of it.
 
         Raises:
             NotFound: there is none, or not for this caller.
         """
-        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, case_id))).mappings().first()
+        row = (
+            (await self._connection.execute(_one(scope_kind(scope)), scope_parameters(scope, case_id)))
+            .mappings()
+            .first()
+        )
         if row is None:
             raise NotFound
         return self._case(row)
@@ -159,9 +163,9 @@ class Cases:
         return self._speaker
 
     async def record(
-        self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime, reads_answer: bool = True
+        self, case_id: UUID, new_events: Events, *, by: Actor, at: datetime, reads_answer: bool = True
     ) -> None:
-        """Write the facts and what follows from them. No facts, nothing written.
+        """Write the events and what follows from them. No events, nothing written.
 
         What a party reads afterwards, for its answer, it is shown through the wall: a route cannot forget it. Only what
         is answered with no more than was said may do without (`reads_answer`).
@@ -170,33 +174,33 @@ class Cases:
             MediatorTaken, OfficerTaken: the mediator or an officer is booked for that time elsewhere.
             AbsenceAlreadyRecorded: a party is absent from a session once.
         """
-        if happened:
-            await self._write(case_id, happened, by=by, at=at)
+        if new_events:
+            await self._write(case_id, new_events, by=by, at=at)
         if by.is_party and reads_answer:
-            await enter(self._connection, by)
+            await assume_party(self._connection, by)
 
-    async def _write(self, case_id: UUID, happened: Facts, *, by: Actor, at: datetime) -> None:
+    async def _write(self, case_id: UUID, new_events: Events, *, by: Actor, at: datetime) -> None:
         key = None
-        if any(isinstance(fact, TELLING) for fact in happened):
+        if any(isinstance(event, WITH_ENCRYPTED_FIELDS) for event in new_events):
             key = self._unwrapped() or await data_key(self._connection, case_id, OF_CASE)
-        facts = said(happened, by=by, at=at, case_id=case_id)
+        events = event_parameters(new_events, by=by, at=at, case_id=case_id)
         try:
-            for statement in together(_changes(case_id, happened, key, by=by, at=at)):
-                await self._connection.execute(statement, facts)
+            for statement in batched(_changes(case_id, new_events, key, by=by, at=at)):
+                await self._connection.execute(statement, events)
         except IntegrityError as error:
             refusal = _REFUSALS.get(constraint_of(error) or "")
             if refusal is not None:
                 raise refusal from None
             raise
 
-    async def _lock(self, case_id: AnyColumn, wanted: UUID, reach: Reach) -> Case:
+    async def _lock(self, case_id: AnyColumn, wanted: UUID, scope: AccessScope) -> Case:
         """Lock the row and read the whole in one statement; where somebody else held it, read once more.
 
         A statement that waited for the lock still sees the children that were there before. Every change of them is
         recorded under this lock, with a new version of the row: two versions tell that it waited. What the caller
         reaches is asked again as well: a mediator may have left meanwhile, and a party.
         """
-        kind, asked = kind_of(reach), asking(reach, wanted)
+        kind, asked = scope_kind(scope), scope_parameters(scope, wanted)
         row = (await self._connection.execute(_locking(case_id, kind), asked)).mappings().first()
         if row is None:
             raise NotFound
@@ -223,22 +227,22 @@ class Cases:
         return DataKey(keyring(self._connection.dialect).unwrap(WrappedKey(key_id, key), owner))
 
 
-def _changes(case_id: UUID, happened: Facts, key: DataKey | None, *, by: Actor, at: datetime) -> Iterator[Change]:
-    """What is written about a case: what follows from each fact, then the case's own row, then the record itself."""
-    for fact in happened:
-        for statement in effects(fact, case_id, key, by=by, at=at):
+def _changes(case_id: UUID, new_events: Events, key: DataKey | None, *, by: Actor, at: datetime) -> Iterator[Change]:
+    """What is written about a case: what follows from each event, then the case's own row, then the record itself."""
+    for event in new_events:
+        for statement in effects(event, case_id, key, by=by, at=at):
             # Who leaves a session that is cancelled is released twice, to the same effect: one statement will do.
             released = isinstance(statement, Update) and statement.table is tables.session_officers
-            yield statement, object() if released else row_of(fact)
+            yield statement, object() if released else row_of(event)
     cases = tables.cases
-    of_the_case = {"version": cases.c.version + 1, **case_columns(happened, at)}
+    of_the_case = {"version": cases.c.version + 1, **case_columns(new_events, at)}
     yield cases.update().where(cases.c.id == case_id).values(of_the_case), case_id
-    yield WRITE_FACTS, None
+    yield WRITE_EVENTS, None
 
 
-async def write_facts(
+async def write_events(
     connection: AsyncConnection,
-    happened: Iterable[Fact],
+    new_events: Iterable[Event],
     *,
     by: Actor,
     at: datetime,
@@ -246,13 +250,13 @@ async def write_facts(
     mediator_id: UUID | None = None,
     report_id: UUID | None = None,
 ) -> None:
-    """Write the record of facts about one complaint, mediator or mandatory report."""
+    """Write the record of events about one complaint, mediator or mandatory report."""
     about = {"complaint_id": complaint_id, "mediator_id": mediator_id, "report_id": report_id}
-    await connection.execute(WRITE_FACTS, said(happened, by=by, at=at, **about))
+    await connection.execute(WRITE_EVENTS, event_parameters(new_events, by=by, at=at, **about))
 
 
-def said(
-    happened: Iterable[Fact],
+def event_parameters(
+    new_events: Iterable[Event],
     *,
     by: Actor,
     at: datetime,
@@ -263,14 +267,14 @@ def said(
 ) -> dict[str, object]:
     """What `WRITE_FACTS` writes about one complaint, case, mediator or report. It holds no private field."""
     return {
-        "said_facts": [
+        "said_events": [
             {
                 "id": str(uuid4()),
-                "kind": fact.kind,
-                "party_id": _plain(getattr(fact, "party_id", None)),
-                "data": _data(fact),
+                "kind": event.kind,
+                "party_id": _plain(getattr(event, "party_id", None)),
+                "data": _data(event),
             }
-            for fact in happened
+            for event in new_events
         ],
         "said_at": at,
         "said_by_role": by.role,
@@ -282,35 +286,35 @@ def said(
     }
 
 
-_SAID_OF_CASE: Final = bindparam("said_of_case", type_=Uuid)
+_CASE_ID: Final = bindparam("said_of_case", type_=Uuid)
 
 
-def _write_facts() -> Insert:
-    f = tables.facts.c
-    elements = func.jsonb_array_elements(bindparam("said_facts", type_=JSONB))
-    listed = elements.table_valued(column("fact", JSONB), with_ordinality="number").render_derived(name="said")
-    fact = listed.c.fact
+def _write_events() -> Insert:
+    f = tables.events.c
+    elements = func.jsonb_array_elements(bindparam("said_events", type_=JSONB))
+    listed = elements.table_valued(column("event", JSONB), with_ordinality="number").render_derived(name="said")
+    event = listed.c.event
     columns: dict[str, AnyColumn] = {
-        "id": cast(fact["id"].astext, Uuid),
-        "kind": fact["kind"].astext,
-        "party_id": cast(fact["party_id"].astext, Uuid),
-        "data": fact["data"],
-        # Of a case: the version that this command makes. Its facts have the same one, whatever the clocks of hosts say.
-        "version": case((_SAID_OF_CASE.is_not(None), version_after(_SAID_OF_CASE))),
+        "id": cast(event["id"].astext, Uuid),
+        "kind": event["kind"].astext,
+        "party_id": cast(event["party_id"].astext, Uuid),
+        "data": event["data"],
+        # Of a case: the version that this command makes. All events of a command have the same one.
+        "version": case((_CASE_ID.is_not(None), version_after(_CASE_ID))),
         "at": bindparam("said_at", type_=f.at.type),
         "by_role": bindparam("said_by_role", type_=f.by_role.type),
         "by": bindparam("said_by", type_=f.by.type),
         "complaint_id": bindparam("said_of_complaint", type_=Uuid),
-        "case_id": _SAID_OF_CASE,
+        "case_id": _CASE_ID,
         "mediator_id": bindparam("said_of_mediator", type_=Uuid),
         "report_id": bindparam("said_of_report", type_=Uuid),
     }
     in_their_order = select(*columns.values()).order_by(listed.c.number)
-    return insert(tables.facts).from_select(list(columns), in_their_order)
+    return insert(tables.events).from_select(list(columns), in_their_order)
 
 
-WRITE_FACTS: Final = _write_facts()
-"""Writes facts, however many, in the order in which they are `said`: one statement, put together once."""
+WRITE_EVENTS: Final = _write_events()
+"""Writes events, however many, in the order in which they are `said`: one statement, put together once."""
 
 
 def constraint_of(error: IntegrityError) -> str | None:
@@ -320,14 +324,14 @@ def constraint_of(error: IntegrityError) -> str | None:
     return name
 
 
-def _data(fact: Fact) -> dict[str, object]:
-    data = {name: _plain(getattr(fact, name)) for name in fact.recorded_fields()}
-    given = fact.given()
+def _data(event: Event) -> dict[str, object]:
+    data = {name: _plain(getattr(event, name)) for name in event.recorded_fields()}
+    given = event.given()
     return data if given is None else {**data, "given": given}
 
 
 def _plain(value: object) -> object:
-    """A value of a fact as JSON."""
+    """A value of an event as JSON."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, UUID):
@@ -346,16 +350,16 @@ def _plain(value: object) -> object:
 
 @cache
 def _case_of(child: Table) -> ScalarSelect[UUID]:
-    return select(child.c.case_id).where(child.c.id == WANTED).scalar_subquery()
+    return select(child.c.case_id).where(child.c.id == REQUESTED_ID).scalar_subquery()
 
 
 @cache
-def _locking(case_id: AnyColumn, kind: Kind) -> AnySelect:
+def _locking(case_id: AnyColumn, kind: ScopeKind) -> AnySelect:
     """Locks the case, and reads it as it was when the statement began; `is_current` says whether it still is so."""
     c = tables.cases.c
     locked = (
         select(c.id, c.version)
-        .where(c.id == case_id, sees_case(kind))
+        .where(c.id == case_id, may_see_case(kind))
         .with_for_update(key_share=True, of=tables.cases)
         .cte("locked")
     )
@@ -367,7 +371,7 @@ def _locking(case_id: AnyColumn, kind: Kind) -> AnySelect:
 def _withdrawing(role: Role) -> AnySelect:
     """Locks the case of whoever was ever asked as a party of it. Of two of one number, the one that is there speaks."""
     c, participants, parties = tables.cases.c, tables.participants.c, tables.parties.c
-    own = may_withdraw(role).where(participants.case_id == WANTED)
+    own = may_withdraw(role).where(participants.case_id == REQUESTED_ID)
     speaker = (
         own.with_only_columns(participants.party_id, participants.case_id)
         .order_by(parties.removed_at.is_not(None), parties.id)
@@ -385,27 +389,27 @@ def _withdrawing(role: Role) -> AnySelect:
 
 
 @cache
-def _locked(case_id: AnyColumn, kind: Kind) -> AnySelect:
+def _locked(case_id: AnyColumn, kind: ScopeKind) -> AnySelect:
     """Reads the case that is locked by now."""
-    return _whole().add_columns(_speaker(kind)).where(tables.cases.c.id == case_id, sees_case(kind))
+    return _whole().add_columns(_speaker(kind)).where(tables.cases.c.id == case_id, may_see_case(kind))
 
 
 @cache
-def _one(kind: Kind) -> AnySelect:
+def _one(kind: ScopeKind) -> AnySelect:
     cases = tables.cases.c
     statement: AnySelect = _own_part(kind) if kind.relation is Relation.OWN else _whole()
-    statement = statement.add_columns(_speaker(kind)).where(cases.id == WANTED, sees_case(kind))
-    return recorded(statement, kind, complaint=cases.complaint_id, case=cases.id)
+    statement = statement.add_columns(_speaker(kind)).where(cases.id == REQUESTED_ID, may_see_case(kind))
+    return logged(statement, kind, complaint=cases.complaint_id, case=cases.id)
 
 
 @cache
 def _reference() -> AnySelect:
     t = tables
     of_case = select(t.complaints.c.reference).join(t.cases, t.cases.c.complaint_id == t.complaints.c.id)
-    return of_case.where(t.cases.c.id == WANTED)
+    return of_case.where(t.cases.c.id == REQUESTED_ID)
 
 
-def _speaker(kind: Kind) -> AnyColumn:
+def _speaker(kind: ScopeKind) -> AnyColumn:
     """The caller's own party in a row of `cases`; none, where the caller is no party."""
     if kind.relation is not Relation.OWN:
         return cast(null(), Uuid).label("speaker")
@@ -505,7 +509,7 @@ def _whole() -> AnySelect:
 def _guardian_consent() -> AnyColumn:
     """The consent of a minor's guardian that still stands."""
     t = tables
-    consents, voided = t.guardian_consents.c, t.facts.alias("voided").c
+    consents, voided = t.guardian_consents.c, t.events.alias("voided").c
     is_voided = select(voided.id).where(
         voided.case_id == consents.case_id,
         voided.kind == GuardianConsentVoided.kind,
@@ -525,10 +529,10 @@ def _wrapped_data_key() -> AnyColumn:
     return wrapped.scalar_subquery().label("data_key")
 
 
-def _own_part(kind: Kind) -> AnySelect:
+def _own_part(kind: ScopeKind) -> AnySelect:
     """The case as far as a party's own part goes: through the wall it holds nobody else, and nobody else's needs."""
     participants = tables.participants
-    known = own_participation(kind.role).where(is_part_of(participants), knows_parts(participants))
+    known = own_participation(kind.role).where(is_part_of(participants), may_see_disposition(participants))
     return _case(
         _participants({}),
         _parts(known.exists().correlate(tables.parts, tables.cases)),

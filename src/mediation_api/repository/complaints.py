@@ -31,39 +31,39 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables
-from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import (
-    GONE,
-    WANTED,
-    Kind,
-    asking,
+    LEFT,
+    REQUESTED_ID,
+    ScopeKind,
     is_own_party,
-    kind_of,
+    may_see_case,
+    may_see_complaint,
     own_participation,
-    sees_case,
-    sees_complaint,
+    scope_kind,
+    scope_parameters,
 )
-from mediation_api.database.data_keys import data_key, new_data_key, opened_columns
-from mediation_api.database.locking import lock_reached
+from mediation_api.database.data_keys import data_key, decrypted_columns, new_data_key
+from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
-from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
+from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, conditions_for, read_page
 from mediation_api.domain import events
-from mediation_api.domain.access import Actor, Reach, Relation
+from mediation_api.domain.access import AccessScope, Actor, Relation
 from mediation_api.domain.complaint import Account, Complaint
 from mediation_api.domain.errors import ExternalReferenceTaken, NotFound
 from mediation_api.domain.lifecycle import OPEN, State
-from mediation_api.domain.screening import LEARNT, IntakeFacts
+from mediation_api.domain.screening import INTAKE_FIELDS, IntakeRecord
 from mediation_api.domain.target import Pace, TargetPolicy
 from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.repository.case_queries import has_pace, paces
-from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.cases import constraint_of, write_events
 from mediation_api.repository.on_file import columns_of, read
 from mediation_api.repository.parts import PART_ORDER, own_parts_of_complaint, parts_of_complaint
 
 Values: TypeAlias = Mapping[str, object]
 
 _COMPLAINT = TypeAdapter(Complaint)
-_INTAKE = TypeAdapter(IntakeFacts)
+_INTAKE = TypeAdapter(IntakeRecord)
 
 
 class ComplaintSort(Sort):
@@ -112,7 +112,7 @@ class Complaints:
             written = await self._connection.execute(
                 insert(tables.complaints)
                 .values(
-                    **key.sealed_row(tables.complaints, complaint_id, values),
+                    **key.encrypted_row(tables.complaints, complaint_id, values),
                     id=complaint_id,
                     reference=func.concat(f"{year}-", number),
                     filed_at=at,
@@ -128,15 +128,15 @@ class Complaints:
             raise
         row = written.mappings().one()
         external = values.get("external_reference")
-        fact = events.ComplaintFiled(
+        event = events.ComplaintFiled(
             reference=row["reference"],
             external_reference=None if external is None else str(external),
             channel=Channel(str(values["channel"])),
             interested_in_mediation=values["interested_in_mediation"] is True,
             on_file=read(events.ComplaintOnFile, row),
         )
-        await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
-        return fact.reference
+        await write_events(self._connection, (event,), by=by, at=at, complaint_id=complaint_id)
+        return event.reference
 
     async def correct(self, complaint_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
         """Correct what intake wrote down in a locked complaint. Only the names of the fields go into the record."""
@@ -145,17 +145,17 @@ class Complaints:
         corrected = await self._connection.execute(
             complaints.update()
             .where(complaints.c.id == complaint_id)
-            .values(key.sealed_changes(complaints, complaint_id, changes))
+            .values(key.encrypted_changes(complaints, complaint_id, changes))
             .returning(*columns_of(events.ComplaintOnFile, complaints))
         )
         on_file = read(events.ComplaintOnFile, corrected.mappings().one())
-        fact = events.ComplaintCorrected(changed=tuple(sorted(changes)), on_file=on_file)
-        await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
+        event = events.ComplaintCorrected(changed=tuple(sorted(changes)), on_file=on_file)
+        await write_events(self._connection, (event,), by=by, at=at, complaint_id=complaint_id)
 
     async def account(self, complaint_id: UUID) -> Account:
         """What others rely on of a locked complaint: the allegations, and the answers of intake."""
         c = tables.complaints.c
-        intake = {name: c[name] for name in LEARNT}
+        intake = {name: c[name] for name in INTAKE_FIELDS}
         found = await self._connection.execute(select(c.allegations, *intake.values()).where(c.id == complaint_id))
         row = found.mappings().one()
         return Account(
@@ -163,35 +163,43 @@ class Complaints:
             intake=_INTAKE.validate_python({name: row[name] for name in intake}),
         )
 
-    async def lock(self, complaint_id: UUID, reach: Reach) -> None:
+    async def lock(self, complaint_id: UUID, scope: AccessScope) -> None:
         """Lock a complaint: nobody corrects it, adds a party or opens a case meanwhile. Raises NotFound."""
-        await lock_reached(self._connection, tables.complaints, complaint_id, sees_complaint, reach)
+        await lock_in_scope(self._connection, tables.complaints, complaint_id, may_see_complaint, scope)
 
-    async def lock_to_open(self, complaint_id: UUID, reach: Reach) -> Complaint:
+    async def lock_to_open(self, complaint_id: UUID, scope: AccessScope) -> Complaint:
         """Lock a complaint, so that only one case is opened, and read what opening one needs. Raises NotFound."""
-        await self.lock(complaint_id, reach)
-        row = (await self._connection.execute(_whole(kind_of(reach)), asking(reach, complaint_id))).mappings().one()
+        await self.lock(complaint_id, scope)
+        row = (
+            (await self._connection.execute(_whole(scope_kind(scope)), scope_parameters(scope, complaint_id)))
+            .mappings()
+            .one()
+        )
         return _COMPLAINT.validate_python(dict(row))
 
-    async def intake_facts(self, case_id: UUID) -> IntakeFacts:
+    async def intake_events(self, case_id: UUID) -> IntakeRecord:
         """What screening is held against: the answers of intake, and what the parties on file add to them."""
-        found = await self._connection.execute(_intake_facts(), {"wanted": case_id})
+        found = await self._connection.execute(_intake_events(), {"wanted": case_id})
         return _INTAKE.validate_python(dict(found.mappings().one()))
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def get(self, complaint_id: UUID, reach: Reach) -> RowMapping:
+    async def get(self, complaint_id: UUID, scope: AccessScope) -> RowMapping:
         """One complaint, as the caller may see it. Raises NotFound."""
-        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, complaint_id))).mappings().first()
+        row = (
+            (await self._connection.execute(_one(scope_kind(scope)), scope_parameters(scope, complaint_id)))
+            .mappings()
+            .first()
+        )
         if row is None:
             raise NotFound
         return row
 
     async def list(
-        self, reach: Reach, wanted: ComplaintFilter, page: Page, *, today: date, policy: TargetPolicy
+        self, scope: AccessScope, wanted: ComplaintFilter, page: Page, *, today: date, policy: TargetPolicy
     ) -> Slice[RowMapping]:
         """The complaints that the caller reaches, in the order that is wanted."""
-        of_case, values = given(_OF_THE_CASE, asdict(wanted))
+        of_case, values = conditions_for(_OF_THE_CASE, asdict(wanted))
         if wanted.pace is not None:
             of_case += (has_pace(wanted.pace, policy.zone),)
             values |= paces(today, policy)
@@ -201,17 +209,17 @@ class Complaints:
             values |= {"wanted_reference": re.sub("([/%_])", r"/\1", wanted.reference)}
         return await read_page(
             self._connection,
-            _listed(kind_of(reach), of_complaint, of_case),
+            _listed(scope_kind(scope), of_complaint, of_case),
             page,
             Order(tables.complaints.c.filed_at, tables.complaints.c.id, wanted.sort.descending),
-            of=reach,
+            of=scope,
             listed=tables.complaints.c.id,
-            asked=asking(reach) | values,
+            asked=scope_parameters(scope) | values,
         )
 
 
 @cache
-def _whole(kind: Kind) -> AnySelect:
+def _whole(kind: ScopeKind) -> AnySelect:
     """What opening a case of the complaint needs to know."""
     t = tables
     open_case = select(t.cases.c.id).where(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state.in_(OPEN))
@@ -241,7 +249,7 @@ def _whole(kind: Kind) -> AnySelect:
             t.parties.c.removed_at.is_(None),
             order_by=t.parties.c.added_at,
         ).label("parties"),
-    ).where(t.complaints.c.id == WANTED)
+    ).where(t.complaints.c.id == REQUESTED_ID)
 
 
 def _cases_of_complaint() -> AnySelect:
@@ -250,7 +258,7 @@ def _cases_of_complaint() -> AnySelect:
 
 
 @cache
-def _intake_facts() -> AnySelect:
+def _intake_events() -> AnySelect:
     c, p = tables.complaints.c, tables.parties.c
     known = select(
         c.crime_alleged,
@@ -265,7 +273,7 @@ def _intake_facts() -> AnySelect:
     return (
         known.outerjoin(tables.parties, and_(p.complaint_id == c.id, p.removed_at.is_(None)))
         .join(tables.cases, tables.cases.c.complaint_id == c.id)
-        .where(tables.cases.c.id == WANTED)
+        .where(tables.cases.c.id == REQUESTED_ID)
         .group_by(c.id)
     )
 
@@ -289,33 +297,33 @@ def _latest_state() -> AnyColumn:
     )
 
 
-def _own_latest(kind: Kind) -> AnySelect:
+def _own_latest(kind: ScopeKind) -> AnySelect:
     """The caller's participation in the latest of its cases of a row of `complaints`."""
     t = tables
     of_complaint = own_participation(kind.role).join(t.cases, t.cases.c.id == t.participants.c.case_id)
     return of_complaint.where(t.cases.c.complaint_id == t.complaints.c.id).order_by(t.cases.c.attempt.desc()).limit(1)
 
 
-def _caller_has_left(kind: Kind) -> ColumnElement[bool]:
+def _caller_has_left(kind: ScopeKind) -> ColumnElement[bool]:
     """Whether the caller is a party that left the latest case of a row of `complaints`."""
     t = tables
     left = own_participation(kind.role).where(
         t.participants.c.case_id == t.cases.c.id,
         t.cases.c.complaint_id == t.complaints.c.id,
         t.cases.c.attempt == _attempts(),
-        t.participants.c.standing.in_(GONE),
+        t.participants.c.standing.in_(LEFT),
     )
     return left.exists()
 
 
 @cache
-def _one(kind: Kind) -> AnySelect:
-    statement = _seen_by(kind).where(tables.complaints.c.id == WANTED)
-    return recorded(statement, kind, complaint=tables.complaints.c.id)
+def _one(kind: ScopeKind) -> AnySelect:
+    statement = _seen_by(kind).where(tables.complaints.c.id == REQUESTED_ID)
+    return logged(statement, kind, complaint=tables.complaints.c.id)
 
 
 @cache
-def _listed(kind: Kind, of_complaint: Conditions, of_case: Conditions) -> AnySelect:
+def _listed(kind: ScopeKind, of_complaint: Conditions, of_case: Conditions) -> AnySelect:
     statement = _seen_by(kind).where(*of_complaint)
     if not of_case:
         return statement
@@ -325,16 +333,16 @@ def _listed(kind: Kind, of_complaint: Conditions, of_case: Conditions) -> AnySel
 
 
 @cache
-def _seen_by(kind: Kind) -> AnySelect:
+def _seen_by(kind: ScopeKind) -> AnySelect:
     """The complaint as the office, the integration that filed it, or a complainant sees it."""
     t = tables
     of_complaint = t.cases.c.complaint_id == t.complaints.c.id
     if kind.relation is Relation.OFFICE:
         attempts = nested({"id": t.cases.c.id, "state": t.cases.c.state}, of_complaint, order_by=t.cases.c.attempt)
-        columns = (*opened_columns(t.complaints), parts_of_complaint(), _latest_state(), attempts.label("cases"))
+        columns = (*decrypted_columns(t.complaints), parts_of_complaint(), _latest_state(), attempts.label("cases"))
         return select(*columns)
     # A complainant's own: a later case may be that of others.
-    own_or_all = of_complaint if kind.relation is Relation.FILED else and_(of_complaint, sees_case(kind))
+    own_or_all = of_complaint if kind.relation is Relation.FILED else and_(of_complaint, may_see_case(kind))
     listed = (
         select(func.array_agg(aggregate_order_by(t.cases.c.id, t.cases.c.attempt))).where(own_or_all).scalar_subquery()
     )
@@ -344,7 +352,7 @@ def _seen_by(kind: Kind) -> AnySelect:
             t.complaints.c[name]
             for name in ("id", "reference", "filed_at", "incident_on", "allegations", "interested_in_mediation")
         ),
-    ).where(sees_complaint(kind))
+    ).where(may_see_complaint(kind))
     if kind.relation is Relation.FILED:
         return limited.add_columns(
             t.complaints.c.external_reference, parts_of_complaint(), _latest_state(), case_ids.label("case_ids")

@@ -10,16 +10,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import recorded
-from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, sees_party
+from mediation_api.database.access_logging import logged
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, may_see_party, scope_kind, scope_parameters
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
-from mediation_api.domain.access import Actor, Reach
+from mediation_api.domain.access import AccessScope, Actor
 from mediation_api.domain.errors import NotFound, StateConflict
 from mediation_api.domain.events import ErasureApproved, ErasureRefused, ErasureRequested
 from mediation_api.domain.retention import Erasure
 from mediation_api.domain.values import ErasureState
-from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.cases import constraint_of, write_events
 from mediation_api.repository.retention import erase, has_open_case, is_held
 
 
@@ -45,7 +45,7 @@ class Erasures:
             if constraint_of(error) == "uq_erasures_requested":
                 raise StateConflict from None
             raise
-        await write_facts(self._connection, (requested,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, (requested,), by=by, at=at, complaint_id=complaint_id)
 
     async def lock(self, erasure_id: UUID) -> Erasure:
         """Lock a request and its complaint: no case is opened, and nothing held, meanwhile. Raises NotFound."""
@@ -89,14 +89,18 @@ class Erasures:
             .returning(t.erasures)
         )
         row: RowMapping = changed.mappings().one()
-        await write_facts(self._connection, (decided,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, (decided,), by=by, at=at, complaint_id=complaint_id)
         if reason is None:
             await erase(self._connection, decided.party_id, complaint_id, by=by, at=at)
         return row
 
-    async def list(self, party_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def list(self, party_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The requests of a party, oldest first. Raises NotFound: not this party."""
-        rows = (await self._connection.execute(_of_party(kind_of(reach)), asking(reach, party_id))).mappings().all()
+        rows = (
+            (await self._connection.execute(_of_party(scope_kind(scope)), scope_parameters(scope, party_id)))
+            .mappings()
+            .all()
+        )
         if not rows:
             raise NotFound
         return [row for row in rows if row["id"] is not None]
@@ -109,13 +113,13 @@ class Erasures:
 
 
 @cache
-def _of_party(kind: Kind) -> AnySelect:
+def _of_party(kind: ScopeKind) -> AnySelect:
     e, p = t.erasures.c, t.parties.c
     statement: AnySelect = (
         select(t.erasures)
         .select_from(t.parties)
         .outerjoin(t.erasures, e.party_id == p.id)
-        .where(p.id == WANTED, sees_party(kind))
+        .where(p.id == REQUESTED_ID, may_see_party(kind))
         .order_by(e.requested_at, e.id)
     )
-    return recorded(statement, kind, complaint=p.complaint_id, party=p.id)
+    return logged(statement, kind, complaint=p.complaint_id, party=p.id)

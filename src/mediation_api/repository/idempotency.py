@@ -24,7 +24,7 @@ _SWEPT_AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class KeyedRequest:
     """One request: who calls which operation with which key, and a hash of all that was sent."""
 
     caller: str
@@ -34,7 +34,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredAnswer:
+class StoredResponse:
     """The first answer to a key. `body` is as it was sealed, and empty once it was erased."""
 
     request_sha256: str
@@ -51,7 +51,7 @@ class Idempotency:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def claim(self, attempt: Attempt, *, at: datetime) -> StoredAnswer | None:
+    async def claim(self, attempt: KeyedRequest, *, at: datetime) -> StoredResponse | None:
         """Claim a key. None: it is new, and the effect may happen; otherwise, what was answered the first time.
 
         A few keys that are too old to be asked for are forgotten on the way.
@@ -65,9 +65,9 @@ class Idempotency:
             select(t.c.request_sha256, t.c.status, t.c.location, t.c.body).where(same)
         )
         row = found.one()
-        return StoredAnswer(row.request_sha256, row.status, row.location, row.body)
+        return StoredResponse(row.request_sha256, row.status, row.location, row.body)
 
-    async def keep(self, attempt: Attempt, answer: StoredAnswer) -> None:
+    async def keep(self, attempt: KeyedRequest, answer: StoredResponse) -> None:
         """Keep the answer to a claimed key, also from behind the wall: the database steps back from it first."""
         await self._connection.execute(_KEEPING, {**asdict(attempt), **asdict(answer)})
 
@@ -79,7 +79,7 @@ class Idempotency:
 
 
 _KEEPING: Final = select(
-    func.keep_answer(
+    func.store_response(
         bindparam("caller", type_=String),
         bindparam("operation", type_=String),
         bindparam("key_sha256", type_=String),

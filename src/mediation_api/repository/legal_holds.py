@@ -9,15 +9,15 @@ from sqlalchemy import RowMapping, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import recorded
-from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, sees_complaint
+from mediation_api.database.access_logging import logged
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, may_see_complaint, scope_kind, scope_parameters
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
-from mediation_api.domain.access import Actor, Reach
+from mediation_api.domain.access import AccessScope, Actor
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.events import HoldLifted, HoldPlaced
 from mediation_api.domain.retention import Hold
-from mediation_api.repository.cases import write_facts
+from mediation_api.repository.cases import write_events
 
 
 class LegalHolds:
@@ -32,7 +32,7 @@ class LegalHolds:
             id=placed.hold_id, complaint_id=complaint_id, reason=placed.reason, placed_at=at, placed_by=by.subject
         )
         await self._connection.execute(row)
-        await write_facts(self._connection, (placed,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, (placed,), by=by, at=at, complaint_id=complaint_id)
 
     async def lock(self, hold_id: UUID) -> Hold:
         """Lock a hold. Raises NotFound."""
@@ -50,12 +50,12 @@ class LegalHolds:
             .returning(t.legal_holds)
         )
         row: RowMapping = changed.mappings().one()
-        await write_facts(self._connection, (lifted,), by=by, at=at, complaint_id=row["complaint_id"])
+        await write_events(self._connection, (lifted,), by=by, at=at, complaint_id=row["complaint_id"])
         return row
 
-    async def list(self, complaint_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The holds on a complaint, oldest first, lifted ones too. Raises NotFound: not this complaint."""
-        found = await self._connection.execute(_of_complaint(kind_of(reach)), asking(reach, complaint_id))
+        found = await self._connection.execute(_of_complaint(scope_kind(scope)), scope_parameters(scope, complaint_id))
         rows = found.mappings().all()
         if not rows:
             raise NotFound
@@ -63,13 +63,13 @@ class LegalHolds:
 
 
 @cache
-def _of_complaint(kind: Kind) -> AnySelect:
+def _of_complaint(kind: ScopeKind) -> AnySelect:
     h = t.legal_holds.c
     statement: AnySelect = (
         select(t.legal_holds)
         .select_from(t.complaints)
         .outerjoin(t.legal_holds, h.complaint_id == t.complaints.c.id)
-        .where(t.complaints.c.id == WANTED, sees_complaint(kind))
+        .where(t.complaints.c.id == REQUESTED_ID, may_see_complaint(kind))
         .order_by(h.placed_at, h.id)
     )
-    return recorded(statement, kind, complaint=t.complaints.c.id)
+    return logged(statement, kind, complaint=t.complaints.c.id)

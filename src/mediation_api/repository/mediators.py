@@ -11,22 +11,22 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import recorded
+from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import (
-    WANTED,
-    Kind,
-    asking,
+    REQUESTED_ID,
+    ScopeKind,
     is_officer_of,
     is_own_mediator,
-    kind_of,
     mediates_own_case,
+    scope_kind,
+    scope_parameters,
 )
-from mediation_api.database.data_keys import data_key, new_data_key, opened, opened_columns
+from mediation_api.database.data_keys import data_key, decrypted, decrypted_columns, new_data_key
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
-from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, given, read_page
+from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, conditions_for, read_page
 from mediation_api.domain import events
-from mediation_api.domain.access import Actor, Reach
+from mediation_api.domain.access import AccessScope, Actor
 from mediation_api.domain.assignments import Mediator, RosterEntry
 from mediation_api.domain.errors import (
     Conflict,
@@ -37,18 +37,18 @@ from mediation_api.domain.errors import (
     SubjectTaken,
 )
 from mediation_api.domain.values import AssignmentState
-from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.cases import constraint_of, write_events
 from mediation_api.repository.on_file import columns_of, read
 
 Values: TypeAlias = Mapping[str, object]
 
 
-_THIS_MEDIATOR: Final[Conditions] = (t.mediators.c.id == WANTED,)
+_THIS_MEDIATOR: Final[Conditions] = (t.mediators.c.id == REQUESTED_ID,)
 _OF_MEDIATORS: Final[Filters] = {
     "language": bindparam("wanted_language", type_=String) == any_(t.mediators.c.languages),
     "active": t.mediators.c.active == bindparam("wanted_active", type_=Boolean),
 }
-_THIS_ASSIGNMENT: Final[Conditions] = (t.assignments.c.id == WANTED,)
+_THIS_ASSIGNMENT: Final[Conditions] = (t.assignments.c.id == REQUESTED_ID,)
 _OF_ASSIGNMENTS: Final[Filters] = {
     "case_id": t.assignments.c.case_id == bindparam("wanted_case_id", type_=Uuid),
     "state": t.assignments.c.state == bindparam("wanted_state", type_=String),
@@ -69,7 +69,7 @@ class Mediators:
         """
         key, written = new_data_key(self._connection, mediator_id)
         row = insert(t.mediators).values(
-            **key.sealed_row(t.mediators, mediator_id, values), id=mediator_id, added_at=at
+            **key.encrypted_row(t.mediators, mediator_id, values), id=mediator_id, added_at=at
         )
         try:
             added = await self._connection.execute(
@@ -78,8 +78,8 @@ class Mediators:
         except IntegrityError as error:
             raise _taken(error) from None
         on_file = read(events.MediatorOnFile, added.mappings().one())
-        fact = events.MediatorAdded(mediator_id=mediator_id, on_file=on_file)
-        await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
+        event = events.MediatorAdded(mediator_id=mediator_id, on_file=on_file)
+        await write_events(self._connection, (event,), by=by, at=at, mediator_id=mediator_id)
 
     async def correct(self, mediator_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
         """Correct a locked entry of the roster.
@@ -93,14 +93,14 @@ class Mediators:
             corrected = await self._connection.execute(
                 t.mediators.update()
                 .where(t.mediators.c.id == mediator_id)
-                .values(key.sealed_changes(t.mediators, mediator_id, changes))
+                .values(key.encrypted_changes(t.mediators, mediator_id, changes))
                 .returning(*columns_of(events.MediatorOnFile, t.mediators))
             )
         except IntegrityError as error:
             raise _taken(error) from None
         on_file = read(events.MediatorOnFile, corrected.mappings().one())
-        fact = events.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)), on_file=on_file)
-        await write_facts(self._connection, (fact,), by=by, at=at, mediator_id=mediator_id)
+        event = events.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)), on_file=on_file)
+        await write_events(self._connection, (event,), by=by, at=at, mediator_id=mediator_id)
 
     async def lock(self, mediator_id: UUID) -> RosterEntry:
         """Lock an entry, so that what is read of it next is what will be changed. Raises NotFound."""
@@ -116,55 +116,59 @@ class Mediators:
         row = found.mappings().first()
         return None if row is None else Mediator(**row)
 
-    async def get(self, mediator_id: UUID, reach: Reach) -> RowMapping:
+    async def get(self, mediator_id: UUID, scope: AccessScope) -> RowMapping:
         """One entry of the roster; a mediator reaches their own. Raises NotFound."""
-        found = await self._connection.execute(_mediators(kind_of(reach), _THIS_MEDIATOR), asking(reach, mediator_id))
+        found = await self._connection.execute(
+            _mediators(scope_kind(scope), _THIS_MEDIATOR), scope_parameters(scope, mediator_id)
+        )
         row = found.mappings().first()
         if row is None:
             raise NotFound
         return row
 
-    async def list(self, reach: Reach, page: Page, *, language: str | None, active: bool | None) -> Slice[RowMapping]:
+    async def list(
+        self, scope: AccessScope, page: Page, *, language: str | None, active: bool | None
+    ) -> Slice[RowMapping]:
         """The roster, in the order in which mediators joined it."""
-        conditions, values = given(_OF_MEDIATORS, {"language": language, "active": active})
-        shown, order = _mediators(kind_of(reach), conditions), Order(t.mediators.c.added_at, t.mediators.c.id)
-        return await read_page(self._connection, shown, page, order, asked=asking(reach) | values)
+        conditions, values = conditions_for(_OF_MEDIATORS, {"language": language, "active": active})
+        shown, order = _mediators(scope_kind(scope), conditions), Order(t.mediators.c.added_at, t.mediators.c.id)
+        return await read_page(self._connection, shown, page, order, asked=scope_parameters(scope) | values)
 
     # ── assignments ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def assignment(self, assignment_id: UUID, reach: Reach) -> RowMapping:
+    async def assignment(self, assignment_id: UUID, scope: AccessScope) -> RowMapping:
         """One proposal, as the office or the mediator concerned sees it. Raises NotFound."""
-        found = await self._connection.execute(_assignment(kind_of(reach)), asking(reach, assignment_id))
+        found = await self._connection.execute(_assignment(scope_kind(scope)), scope_parameters(scope, assignment_id))
         row = found.mappings().first()
         if row is None:
             raise NotFound
         return row
 
     async def assignments(
-        self, reach: Reach, page: Page, *, case_id: UUID | None, state: AssignmentState | None
+        self, scope: AccessScope, page: Page, *, case_id: UUID | None, state: AssignmentState | None
     ) -> Slice[RowMapping]:
         """Proposals, newest first."""
-        conditions, values = given(_OF_ASSIGNMENTS, {"case_id": case_id, "state": state})
+        conditions, values = conditions_for(_OF_ASSIGNMENTS, {"case_id": case_id, "state": state})
         return await read_page(
             self._connection,
-            _assignments(kind_of(reach), conditions),
+            _assignments(scope_kind(scope), conditions),
             page,
             Order(t.assignments.c.proposed_at, t.assignments.c.id, descending=True),
-            of=reach,
+            of=scope,
             listed=t.assignments.c.case_id,
-            asked=asking(reach) | values,
+            asked=scope_parameters(scope) | values,
         )
 
 
 @cache
-def _mediators(kind: Kind, conditions: Conditions) -> AnySelect:
-    return select(*opened_columns(t.mediators)).where(is_own_mediator(kind), *conditions)
+def _mediators(kind: ScopeKind, conditions: Conditions) -> AnySelect:
+    return select(*decrypted_columns(t.mediators)).where(is_own_mediator(kind), *conditions)
 
 
 @cache
-def _assignments(kind: Kind, conditions: Conditions) -> AnySelect:
+def _assignments(kind: ScopeKind, conditions: Conditions) -> AnySelect:
     return (
-        select(t.assignments, opened(t.mediators.c.name).label("mediator_name"))
+        select(t.assignments, decrypted(t.mediators.c.name).label("mediator_name"))
         .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
         .where(is_own_mediator(kind), ~mediates_own_case(kind), *conditions)
     )
@@ -188,14 +192,14 @@ def _candidate() -> AnySelect:
         m.active,
         is_officer_of(complaint, subject=m.subject, numbers=(m.employee_number_index,)).label("is_party"),
         declared.exists().label("declared_conflict"),
-    ).where(m.id == WANTED)
+    ).where(m.id == REQUESTED_ID)
 
 
 @cache
-def _assignment(kind: Kind) -> AnySelect:
+def _assignment(kind: ScopeKind) -> AnySelect:
     case_id = t.assignments.c.case_id
     complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == case_id).scalar_subquery()
-    return recorded(_assignments(kind, _THIS_ASSIGNMENT), kind, complaint=complaint, case=case_id)
+    return logged(_assignments(kind, _THIS_ASSIGNMENT), kind, complaint=complaint, case=case_id)
 
 
 _TAKEN: Final[Mapping[str, type[Conflict]]] = {

@@ -13,7 +13,7 @@ from sqlalchemy import Column, RowMapping, Table, Text, case, func, type_coerce
 from sqlalchemy.dialects.postgresql import array
 
 from mediation_api.database import tables as t
-from mediation_api.database.encryption import Sealed
+from mediation_api.database.encryption import Encrypted
 from mediation_api.database.nesting import AnyColumn
 from mediation_api.domain.events import ComplaintOnFile, MediatorOnFile, PartyOnFile
 
@@ -26,7 +26,7 @@ _EMPTIED = frozenset({t.parties.c.unit, t.parties.c.interpreter_language})
 
 def is_private(column: Column[object]) -> bool:
     """Whether an event may say of a column only that it holds something."""
-    return isinstance(column.type, Sealed) or column in _EMPTIED
+    return isinstance(column.type, Encrypted) or column in _EMPTIED
 
 
 @cache

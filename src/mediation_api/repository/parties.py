@@ -13,20 +13,27 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables
-from mediation_api.database.access_logging import recorded
-from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, sees_complaint, sees_party
-from mediation_api.database.data_keys import OF_PARTY, data_key, opened, opened_columns
-from mediation_api.database.locking import lock_reached
+from mediation_api.database.access_logging import logged
+from mediation_api.database.access_scope import (
+    REQUESTED_ID,
+    ScopeKind,
+    may_see_complaint,
+    may_see_party,
+    scope_kind,
+    scope_parameters,
+)
+from mediation_api.database.data_keys import OF_PARTY, data_key, decrypted, decrypted_columns
+from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnySelect
-from mediation_api.database.row_security import enter
+from mediation_api.database.row_security import assume_party
 from mediation_api.domain import events
-from mediation_api.domain.access import Actor, Reach
+from mediation_api.domain.access import AccessScope, Actor
 from mediation_api.domain.access_codes import AccessCode, digest, fingerprint
 from mediation_api.domain.errors import Conflict, IdentityFixed, MediatorIsParty, NotFound, PartyAlreadyListed
 from mediation_api.domain.events import IdentityReleased, PartyRemoved
 from mediation_api.domain.party import Party
 from mediation_api.domain.values import Disposition, NameCorrection, Side
-from mediation_api.repository.cases import constraint_of, write_facts
+from mediation_api.repository.cases import constraint_of, write_events
 from mediation_api.repository.effects import removal
 from mediation_api.repository.on_file import columns_of, read
 
@@ -58,7 +65,9 @@ class Parties:
         """
         key = await data_key(self._connection, complaint_id)
         of_complaint = {"complaint_id": complaint_id, "added_at": at}
-        rows = [key.sealed_row(tables.parties, UUID(str(party["id"])), {**party, **of_complaint}) for party in parties]
+        rows = [
+            key.encrypted_row(tables.parties, UUID(str(party["id"])), {**party, **of_complaint}) for party in parties
+        ]
         try:
             written = await self._connection.execute(
                 insert(tables.parties).returning(tables.parties.c.id, *columns_of(events.PartyOnFile, tables.parties)),
@@ -72,7 +81,7 @@ class Parties:
             for party in parties
             for party_id in (UUID(str(party["id"])),)
         ]
-        await write_facts(self._connection, added, by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, added, by=by, at=at, complaint_id=complaint_id)
 
     async def correct(
         self, party_id: UUID, changes: Values, name_correction: NameCorrection | None, *, by: Actor, at: datetime
@@ -91,24 +100,24 @@ class Parties:
             corrected = await self._connection.execute(
                 parties.update()
                 .where(parties.c.id == party_id)
-                .values(key.sealed_changes(parties, party_id, changes))
+                .values(key.encrypted_changes(parties, party_id, changes))
                 .returning(parties.c.complaint_id, *columns_of(events.PartyOnFile, parties))
             )
         except IntegrityError as error:
             raise _listed_twice(error) from None
         row = corrected.mappings().one()
         on_file = read(events.PartyOnFile, row)
-        fact = events.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)), on_file=on_file)
+        event = events.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)), on_file=on_file)
         names = () if name_correction is None else (events.NameCorrected(party_id=party_id, reason=name_correction),)
-        await write_facts(self._connection, (fact, *names), by=by, at=at, complaint_id=row["complaint_id"])
+        await write_events(self._connection, (event, *names), by=by, at=at, complaint_id=row["complaint_id"])
         if by.is_party:
-            await enter(self._connection, by)
+            await assume_party(self._connection, by)
 
     async def remove(self, removed: PartyRemoved, complaint_id: UUID, *, by: Actor, at: datetime) -> None:
         """Remove a locked party of a complaint without an open case; in one, it is an event of the case."""
         for statement in removal(removed, at):
             await self._connection.execute(statement)
-        await write_facts(self._connection, (removed,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, (removed,), by=by, at=at, complaint_id=complaint_id)
 
     async def release_identity(
         self, released: IdentityReleased, complaint_id: UUID, *, by: Actor, at: datetime
@@ -116,31 +125,37 @@ class Parties:
         """Let the next answer of a locked party bind its own token subject."""
         of_party = tables.parties.update().where(tables.parties.c.id == released.party_id)
         await self._connection.execute(of_party.values(bound_subject=None))
-        await write_facts(self._connection, (released,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, (released,), by=by, at=at, complaint_id=complaint_id)
 
-    async def complaint_of(self, party_id: UUID, reach: Reach) -> UUID:
+    async def complaint_of(self, party_id: UUID, scope: AccessScope) -> UUID:
         """The complaint of a party, which is locked before the party. Raises NotFound: none, or not the caller's."""
-        complaint_id: UUID | None = await self._connection.scalar(_complaint(kind_of(reach)), asking(reach, party_id))
+        complaint_id: UUID | None = await self._connection.scalar(
+            _complaint(scope_kind(scope)), scope_parameters(scope, party_id)
+        )
         if complaint_id is None:
             raise NotFound
         return complaint_id
 
-    async def lock(self, party_id: UUID, reach: Reach) -> Party:
+    async def lock(self, party_id: UUID, scope: AccessScope) -> Party:
         """Lock a party, so that what is read of it next is what will be changed. Raises NotFound."""
-        await lock_reached(self._connection, tables.parties, party_id, sees_party, reach)
+        await lock_in_scope(self._connection, tables.parties, party_id, may_see_party, scope)
         found = await self._connection.execute(_on_file(), {"wanted": party_id})
         return _PARTY.validate_python(dict(found.mappings().one()))
 
-    async def get(self, party_id: UUID, reach: Reach) -> RowMapping:
+    async def get(self, party_id: UUID, scope: AccessScope) -> RowMapping:
         """One party, whole: it is read by the office or by the party itself. Raises NotFound."""
-        row = (await self._connection.execute(_party(kind_of(reach)), asking(reach, party_id))).mappings().first()
+        row = (
+            (await self._connection.execute(_party(scope_kind(scope)), scope_parameters(scope, party_id)))
+            .mappings()
+            .first()
+        )
         if row is None:
             raise NotFound
         return row
 
-    async def list(self, complaint_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The parties of a complaint that the caller reaches. Raises NotFound: not this complaint."""
-        found = await self._connection.execute(_of_complaint(kind_of(reach)), asking(reach, complaint_id))
+        found = await self._connection.execute(_of_complaint(scope_kind(scope)), scope_parameters(scope, complaint_id))
         rows = found.mappings().all()
         if not rows:
             raise NotFound
@@ -159,8 +174,8 @@ class Parties:
         await self._connection.execute(
             insert(codes).values(lookup=code.lookup, party_id=party_id, digest=kept, issued_at=at)
         )
-        fact = events.AccessCodeIssued(party_id=party_id, fingerprint=fingerprint(code.lookup, kept))
-        await write_facts(self._connection, (fact,), by=by, at=at, complaint_id=complaint_id)
+        event = events.AccessCodeIssued(party_id=party_id, fingerprint=fingerprint(code.lookup, kept))
+        await write_events(self._connection, (event,), by=by, at=at, complaint_id=complaint_id)
 
     async def find_code(self, lookup: str) -> StoredCode | None:
         """What is kept of the code with this public part, unless it has ended."""
@@ -173,9 +188,9 @@ class Parties:
 
 
 @cache
-def _complaint(kind: Kind) -> AnySelect:
+def _complaint(kind: ScopeKind) -> AnySelect:
     parties = tables.parties.c
-    return select(parties.complaint_id).where(parties.id == WANTED, sees_party(kind))
+    return select(parties.complaint_id).where(parties.id == REQUESTED_ID, may_see_party(kind))
 
 
 @cache
@@ -190,33 +205,35 @@ def _on_file() -> AnySelect:
     return select(
         p.id.label("party_id"),
         p.side,
-        *(opened(column) for column in (p.name, p.employee_number, p.guardian_name, p.guardian_relation)),
+        *(decrypted(column) for column in (p.name, p.employee_number, p.guardian_name, p.guardian_relation)),
         p.minor,
         asked.label("asked"),
         mediated.label("mediated"),
         p.removed_at.is_not(None).label("removed"),
         p.bound_subject.is_not(None).label("identity_bound"),
-    ).where(p.id == WANTED)
+    ).where(p.id == REQUESTED_ID)
 
 
 @cache
-def _party(kind: Kind) -> AnySelect:
+def _party(kind: ScopeKind) -> AnySelect:
     parties = tables.parties.c
-    statement: AnySelect = select(*opened_columns(tables.parties)).where(parties.id == WANTED, sees_party(kind))
-    return recorded(statement, kind, complaint=parties.complaint_id, party=parties.id)
+    statement: AnySelect = select(*decrypted_columns(tables.parties)).where(
+        parties.id == REQUESTED_ID, may_see_party(kind)
+    )
+    return logged(statement, kind, complaint=parties.complaint_id, party=parties.id)
 
 
 @cache
-def _of_complaint(kind: Kind) -> AnySelect:
+def _of_complaint(kind: ScopeKind) -> AnySelect:
     t = tables
     statement: AnySelect = (
-        select(*opened_columns(t.parties))
+        select(*decrypted_columns(t.parties))
         .select_from(t.complaints)
-        .outerjoin(t.parties, (t.parties.c.complaint_id == t.complaints.c.id) & sees_party(kind))
-        .where(t.complaints.c.id == WANTED, sees_complaint(kind))
+        .outerjoin(t.parties, (t.parties.c.complaint_id == t.complaints.c.id) & may_see_party(kind))
+        .where(t.complaints.c.id == REQUESTED_ID, may_see_complaint(kind))
         .order_by(t.parties.c.added_at, t.parties.c.id)
     )
-    return recorded(statement, kind, complaint=t.complaints.c.id)
+    return logged(statement, kind, complaint=t.complaints.c.id)
 
 
 _REFUSALS: Final[Mapping[str, type[Conflict]]] = {

@@ -7,7 +7,7 @@ from sqlalchemy import and_, case, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_scope import is_part_of, knows_parts, own_participation
+from mediation_api.database.access_scope import is_part_of, may_see_disposition, own_participation
 from mediation_api.database.nesting import AnyColumn, nested
 from mediation_api.domain.access import Role
 from mediation_api.domain.values import Disposition, SeatRole, SessionState, Side
@@ -97,7 +97,7 @@ def own_parts_of_complaint(role: Role) -> AnyColumn:
         )
         .join(t.cases, t.cases.c.id == t.parts.c.case_id)
         .join(own, is_part_of(own))
-        .where(t.cases.c.complaint_id == t.complaints.c.id, knows_parts(own))
+        .where(t.cases.c.complaint_id == t.complaints.c.id, may_see_disposition(own))
         .ext(distinct_on(t.parts.c.complainant_id, t.parts.c.officer_id))
         .order_by(t.parts.c.complainant_id, t.parts.c.officer_id, t.cases.c.attempt.desc())
         .correlate(t.complaints)

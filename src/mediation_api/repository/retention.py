@@ -31,17 +31,17 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
-from mediation_api.database.encryption import Ciphertext, Searched
+from mediation_api.database.encryption import BlindIndex, Ciphertext
 from mediation_api.database.nesting import AnyColumn
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.lifecycle import OPEN
 from mediation_api.domain.retention import EMPTIED, ERASED, SCHEDULE, Periods, Start, purged
 from mediation_api.domain.values import AgreementKind, DataKind, PurgeReason, Side
-from mediation_api.repository.cases import write_facts
+from mediation_api.repository.cases import write_events
 from mediation_api.repository.idempotency import Idempotency
 
 JOB: Final = Actor(Role.INTEGRATION, "mediation-api retention")
-"""Who empties what the schedule says, as the facts name it."""
+"""Who empties what the schedule says, as the events name it."""
 AT_ONCE: Final = 200
 """Complaints that are looked up at a time."""
 
@@ -74,7 +74,7 @@ class Place:
         """How many of the columns hold something in a row."""
         # As it stands there, sealed or not; a hash by which something is found is not counted beside it.
         columns = (self.table.c[name] for name in self.empty)
-        texts = (type_coerce(column, Text) for column in columns if not isinstance(column.type, Searched))
+        texts = (type_coerce(column, Text) for column in columns if not isinstance(column.type, BlindIndex))
         filled = (func.coalesce(each, "") != "" for each in texts)
         total: AnyColumn = sum((cast(each, Integer) for each in filled), start=cast(0, Integer))
         return total
@@ -195,7 +195,7 @@ async def _purge(
     # The data key stays: it seals the agreement that all signed before the session as well, and that is kept.
     tombstone = purged(kind, why, fields=fields, agreements=texts, party_id=party_id)
     if tombstone:
-        await write_facts(connection, tombstone, by=by, at=at, complaint_id=complaint_id)
+        await write_events(connection, tombstone, by=by, at=at, complaint_id=complaint_id)
     return fields
 
 

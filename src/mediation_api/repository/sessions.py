@@ -11,12 +11,19 @@ from sqlalchemy import DateTime, RowMapping, ScalarSelect, Uuid, bindparam, func
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import recorded
-from mediation_api.database.access_scope import WANTED, Kind, asking, kind_of, sees_case, takes_part
-from mediation_api.database.data_keys import opened, opened_columns
+from mediation_api.database.access_logging import logged
+from mediation_api.database.access_scope import (
+    REQUESTED_ID,
+    ScopeKind,
+    may_see_case,
+    peers_visible,
+    scope_kind,
+    scope_parameters,
+)
+from mediation_api.database.data_keys import decrypted, decrypted_columns
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
-from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, given, read_page
-from mediation_api.domain.access import Reach, Relation
+from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, conditions_for, read_page
+from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.errors import NotFound
 
 
@@ -57,70 +64,82 @@ class Sessions:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def get(self, session_id: UUID, reach: Reach) -> RowMapping:
+    async def get(self, session_id: UUID, scope: AccessScope) -> RowMapping:
         """One session. Raises NotFound."""
-        row = (await self._connection.execute(_one(kind_of(reach)), asking(reach, session_id))).mappings().first()
+        row = (
+            (await self._connection.execute(_one(scope_kind(scope)), scope_parameters(scope, session_id)))
+            .mappings()
+            .first()
+        )
         if row is None:
             raise NotFound
         return row
 
-    async def list(self, reach: Reach, wanted: SessionFilter, page: Page) -> Slice[RowMapping]:
+    async def list(self, scope: AccessScope, wanted: SessionFilter, page: Page) -> Slice[RowMapping]:
         """The sessions that the caller reaches, in the order that is wanted."""
-        conditions, values = given(_FILTERS, asdict(wanted))
+        conditions, values = conditions_for(_FILTERS, asdict(wanted))
         return await read_page(
             self._connection,
-            _listed(kind_of(reach), conditions),
+            _listed(scope_kind(scope), conditions),
             page,
             Order(_starts_at(), t.sessions.c.id, wanted.sort.descending),
-            of=reach,
+            of=scope,
             listed=t.sessions.c.case_id,
-            asked=asking(reach) | values,
+            asked=scope_parameters(scope) | values,
         )
 
-    async def attendees(self, case_id: UUID, reach: Reach) -> Sequence[RowMapping]:
+    async def attendees(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The interpreters and support persons of a case. Raises NotFound: not this case."""
-        rows = (await self._connection.execute(_attendees(kind_of(reach)), asking(reach, case_id))).mappings().all()
+        rows = (
+            (await self._connection.execute(_attendees(scope_kind(scope)), scope_parameters(scope, case_id)))
+            .mappings()
+            .all()
+        )
         if not rows:
             raise NotFound
         return [row for row in rows if row["id"] is not None]
 
-    async def attendee(self, attendee_id: UUID, reach: Reach) -> RowMapping:
+    async def attendee(self, attendee_id: UUID, scope: AccessScope) -> RowMapping:
         """One interpreter or support person. Raises NotFound."""
-        row = (await self._connection.execute(_attendee(kind_of(reach)), asking(reach, attendee_id))).mappings().first()
+        row = (
+            (await self._connection.execute(_attendee(scope_kind(scope)), scope_parameters(scope, attendee_id)))
+            .mappings()
+            .first()
+        )
         if row is None:
             raise NotFound
         return row
 
 
 @cache
-def _attendees(kind: Kind) -> AnySelect:
+def _attendees(kind: ScopeKind) -> AnySelect:
     statement: AnySelect = (
-        select(*opened_columns(t.attendees))
+        select(*decrypted_columns(t.attendees))
         .select_from(t.cases)
         .outerjoin(t.attendees, t.attendees.c.case_id == t.cases.c.id)
-        .where(t.cases.c.id == WANTED, sees_case(kind))
+        .where(t.cases.c.id == REQUESTED_ID, may_see_case(kind))
         .order_by(t.attendees.c.added_at, t.attendees.c.id)
     )
-    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+    return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
 @cache
-def _attendee(kind: Kind) -> AnySelect:
+def _attendee(kind: ScopeKind) -> AnySelect:
     return (
-        select(*opened_columns(t.attendees))
+        select(*decrypted_columns(t.attendees))
         .join(t.cases, t.cases.c.id == t.attendees.c.case_id)
-        .where(t.attendees.c.id == WANTED, sees_case(kind))
+        .where(t.attendees.c.id == REQUESTED_ID, may_see_case(kind))
     )
 
 
 @cache
-def _one(kind: Kind) -> AnySelect:
-    statement = _sessions(kind).where(t.sessions.c.id == WANTED)
-    return recorded(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+def _one(kind: ScopeKind) -> AnySelect:
+    statement = _sessions(kind).where(t.sessions.c.id == REQUESTED_ID)
+    return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
 @cache
-def _listed(kind: Kind, conditions: Conditions) -> AnySelect:
+def _listed(kind: ScopeKind, conditions: Conditions) -> AnySelect:
     return _sessions(kind).where(*conditions)
 
 
@@ -132,7 +151,7 @@ def _unchecked_officers() -> ScalarSelect[UUID]:
 
 
 @cache
-def _sessions(kind: Kind) -> AnySelect:
+def _sessions(kind: ScopeKind) -> AnySelect:
     s = t.sessions.c
     shared = select(
         s.id,
@@ -141,11 +160,11 @@ def _sessions(kind: Kind) -> AnySelect:
         func.lower(s.during).label("starts_at"),
         func.upper(s.during).label("ends_at"),
         s.mode,
-        opened(s.place),
-        opened(s.link),
+        decrypted(s.place),
+        decrypted(s.link),
     ).join(t.cases, t.cases.c.id == s.case_id)
     if kind.relation is Relation.OWN:
-        return shared.where(takes_part(kind.role))
+        return shared.where(peers_visible(kind.role))
     return shared.add_columns(
         s.mediator_id,
         s.off_hours_reason,
@@ -167,4 +186,4 @@ def _sessions(kind: Kind) -> AnySelect:
             t.absences.c.session_id == s.id,
             order_by=t.absences.c.at,
         ).label("absences"),
-    ).where(sees_case(kind))
+    ).where(may_see_case(kind))

@@ -10,44 +10,44 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
 from mediation_api.domain.access import Role
-from mediation_api.domain.access_anomalies import CURRENT, LONGEST_DAYS, Observation, Period, Unusual
+from mediation_api.domain.access_anomalies import CURRENT, LONGEST_DAYS, Anomaly, AnomalyKind, Period
 from mediation_api.domain.access_log import Purpose
-from mediation_api.http.dependencies import CityPolicy, Opened, Today, UnusualReadings
+from mediation_api.http.dependencies import AccessAnomalies, CityPolicy, LoggedScope, Today
 from mediation_api.http.fields import Day, Out, rule
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Filters, Listing, Pages
+from mediation_api.http.pagination import ListFilters, ListOut, Pages
 
-router = APIRouter(prefix="/v1/unusual-readings", route_class=StrictRoute, tags=["readings"])
+router = APIRouter(prefix="/v1/access-anomalies", route_class=StrictRoute, tags=["access-log"])
 
 _RULES: Final = "; ".join(f"`{rule.code}`: {rule.statement}" for rule in CURRENT.rules)
 
 
-class Wanted(Filters):
+class AnomalyFilters(ListFilters):
     """Which days of the office's calendar, and what to look for."""
 
     since: Day | None = Field(None, description="The first day; without it, the seventh up to `until`.")
     until: Day | None = Field(None, description=f"The last day, at most {LONGEST_DAYS} in all; without it, today.")
-    rule: Unusual | None = Field(None, description=f"What this rule observed. {_RULES}.")
+    rule: AnomalyKind | None = Field(None, description=f"What this rule observed. {_RULES}.")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnomalyQuery:
     """The days that are looked at, and the rule whose observations are wanted; of all unless named."""
 
     period: Period
-    rule: Unusual | None
+    rule: AnomalyKind | None
 
 
-async def asked_for(wanted: Annotated[Wanted, Query()], today: Today) -> Asked:
+async def asked_for(wanted: Annotated[AnomalyFilters, Query()], today: Today) -> AnomalyQuery:
     """What is asked for. Too many days, or none, is a 422."""
     period = Period.of(wanted.since, wanted.until, today)
     if not period.is_sound:
         text = f"A report looks at one to {LONGEST_DAYS} days, up to today unless `until` says otherwise."
         raise RequestValidationError([{"type": rule("period"), "loc": ("query", "since"), "msg": text}])
-    return Asked(period, wanted.rule)
+    return AnomalyQuery(period, wanted.rule)
 
 
-class UnusualReadingOut(Out):
+class AccessAnomalyOut(Out):
     """What one rule observed of one person on one day. It says what was done, and nothing of why."""
 
     rule: str = Field(examples=["no_part"], description="What was observed.")
@@ -62,7 +62,7 @@ class UnusualReadingOut(Out):
     purposes: list[Purpose] = Field(description="What it was opened for, as the caller said.")
 
     @classmethod
-    def of(cls, seen: Observation) -> "UnusualReadingOut":
+    def of(cls, seen: Anomaly) -> "AccessAnomalyOut":
         """The answer of one observation."""
         return cls(
             rule=seen.rule,
@@ -78,21 +78,21 @@ class UnusualReadingOut(Out):
         )
 
 
-class UnusualReadingList(Listing[UnusualReadingOut]):
+class AccessAnomalyList(ListOut[AccessAnomalyOut]):
     """One page of what was unusual, the newest day first."""
 
 
 @router.get("", summary="Unusual readings")
-async def list_unusual_readings(
-    asked: Annotated[Asked, Depends(asked_for)],
+async def list_access_anomalies(
+    asked: Annotated[AnomalyQuery, Depends(asked_for)],
     pages: Pages,
-    reached: Opened,
-    unusual: UnusualReadings,
+    scope: LoggedScope,
+    unusual: AccessAnomalies,
     city: CityPolicy,
-) -> UnusualReadingList:
+) -> AccessAnomalyList:
     """Who opened what they seem to have no part in, by a few rules. That this was looked at is written down as well.
 
     Pages of lists count for none, and whoever opened a mandatory report stands with the report alone.
     """
-    part = await unusual.list(reached, asked.period, pages.page, rule=asked.rule, policy=city)
-    return pages.answer(UnusualReadingList, part, UnusualReadingOut.of)
+    part = await unusual.list(scope, asked.period, pages.page, rule=asked.rule, policy=city)
+    return pages.answer(AccessAnomalyList, part, AccessAnomalyOut.of)

@@ -10,16 +10,16 @@ from sqlalchemy import RowMapping
 
 from mediation_api.domain import access_log
 from mediation_api.domain.access import Role
-from mediation_api.domain.access_log import OPENS, Purpose
-from mediation_api.http.dependencies import CaseId, CityPolicy, Opened, Readings
+from mediation_api.domain.access_log import LOGGED_OPERATIONS, Purpose
+from mediation_api.http.dependencies import AccessLog, CaseId, CityPolicy, LoggedScope
 from mediation_api.http.fields import InstantOut, Out
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing, Pages
+from mediation_api.http.pagination import ListOut, Pages
 
-router = APIRouter(prefix="/v1/cases/{case_id}/readings", route_class=StrictRoute, tags=["readings"])
+router = APIRouter(prefix="/v1/cases/{case_id}/access-log", route_class=StrictRoute, tags=["access-log"])
 
 
-class ReadingOut(Out):
+class AccessOut(Out):
     """Somebody opened the case, its complaint or one of its parties, or saw it on a page of a list."""
 
     audience: Literal["office"]
@@ -27,40 +27,40 @@ class ReadingOut(Out):
     by_role: Role
     by: str = Field(description="The subject of the token.")
     operation: str = Field(examples=["get_case"], description="Together with the role it says which fields were shown.")
-    opened: access_log.Opened
+    opened: access_log.LoggedObject
     purpose: Purpose
     party_id: UUID | None = Field(description="Whose contacts and needs were shown, where it was one party's.")
 
 
-class ReadingForPartyOut(Out):
+class AccessForPartyOut(Out):
     """The office or the mediator opened the case, the complaint, or what is on file of the caller."""
 
     audience: Literal["party"]
     on: date = Field(description="The day, in the office's time zone.")
     by_role: Role
-    opened: access_log.Opened
+    opened: access_log.LoggedObject
 
 
-AnyReading = Annotated[ReadingOut | ReadingForPartyOut, Field(discriminator="audience")]
+AnyAccess = Annotated[AccessOut | AccessForPartyOut, Field(discriminator="audience")]
 
 
-class ReadingList(Listing[AnyReading]):
+class AccessList(ListOut[AnyAccess]):
     """One page of readings, newest first."""
 
 
-def _shown(row: RowMapping) -> ReadingOut | ReadingForPartyOut:
+def _to_response(row: RowMapping) -> AccessOut | AccessForPartyOut:
     if "operation" in row:
-        return ReadingOut.read(row, audience="office", opened=OPENS[row["operation"]])
-    return ReadingForPartyOut.read(row, audience="party")
+        return AccessOut.read(row, audience="office", opened=LOGGED_OPERATIONS[row["operation"]])
+    return AccessForPartyOut.read(row, audience="party")
 
 
 @router.get("", summary="Who opened the case")
-async def list_readings(
-    case_id: CaseId, pages: Pages, reached: Opened, readings_of: Readings, city: CityPolicy
-) -> ReadingList:
+async def list_access_log(
+    case_id: CaseId, pages: Pages, scope: LoggedScope, readings_of: AccessLog, city: CityPolicy
+) -> AccessList:
     """Who opened the case, when and for what. A party sees the day and the role, once answers are not sealed any more.
 
     Until then it sees what was opened before anybody was asked: staff open a case because of what was answered.
     """
-    part = await readings_of.of_case(case_id, reached, pages.page, zone=city.target.zone)
-    return pages.answer(ReadingList, part, _shown)
+    part = await readings_of.of_case(case_id, scope, pages.page, zone=city.target.zone)
+    return pages.answer(AccessList, part, _to_response)

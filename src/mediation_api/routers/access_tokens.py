@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints
 from mediation_api.contract.responses import responses
 from mediation_api.domain import access_codes
 from mediation_api.domain.errors import AccessCodeInvalid
-from mediation_api.domain.values import Tried
-from mediation_api.http.dependencies import InService, NewId, Now, Parties, Reached, Tries
+from mediation_api.domain.values import AttemptKind
+from mediation_api.http.dependencies import AttemptCounters, Context, NewId, Now, Parties, Scope
 from mediation_api.http.fields import In, Out
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.rate_limits import hold_per_hour
@@ -41,10 +41,10 @@ class AccessTokenOut(Out):
 )
 async def exchange_access_code(
     body: AccessCodeIn,
-    _reached: Reached,
+    _reached: Scope,
     parties: Parties,
-    tries: Tries,
-    service: InService,
+    tries: AttemptCounters,
+    service: Context,
     at: Now,
     token_id: NewId,
     request: Request,
@@ -55,12 +55,12 @@ async def exchange_access_code(
     """
     code = access_codes.parse(body.access_code)
     limit = service.settings.code_tries_per_hour
-    await hold_per_hour(tries, Tried.CODE, code.lookup, limit, request=request, at=at)
+    await hold_per_hour(tries, AttemptKind.CODE, code.lookup, limit, request=request, at=at)
     stored = await parties.find_code(code.lookup)
     secret = service.settings.access_code_secret.get_secret_value().encode()
     if not access_codes.matches(code, None if stored is None else stored.digest, secret) or stored is None:
         raise AccessCodeInvalid
-    await tries.forget(Tried.CODE, code.lookup)
+    await tries.forget(AttemptKind.CODE, code.lookup)
     return AccessTokenOut(
         access_token=service.issuer.issue(stored.party_id, code=code.lookup, token_id=token_id, now=at),
         token_type="Bearer",  # noqa: S106 - a kind, not a secret

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import agreements
-from mediation_api.domain.access import Reach, Relation, Role
+from mediation_api.domain.access import AccessScope, Relation, Role
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import Invalid, NotFound
 from mediation_api.domain.party import bind
@@ -21,16 +21,16 @@ from mediation_api.http.dependencies import (
     Agreements,
     CaseId,
     Cases,
-    InService,
+    Context,
+    LoggedScope,
     NewId,
     Now,
-    Opened,
-    Reached,
+    Scope,
 )
 from mediation_api.http.fields import Flag, In, InstantOut, Language, Out, Paragraphs
-from mediation_api.http.idempotency import ONCE
+from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing, whole
+from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.routers.disclosures import Sha256
 from mediation_api.routers.sessions import SeatIn
@@ -138,7 +138,7 @@ class AgreementForPartyOut(Out):
 AnyAgreement = Annotated[AgreementOut | AgreementForPartyOut, Field(discriminator="audience")]
 
 
-class AgreementList(Listing[AnyAgreement]):
+class AgreementList(ListOut[AnyAgreement]):
     """The agreements of a case, oldest first."""
 
 
@@ -162,7 +162,7 @@ def _shown(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
 
 @router.post(
     "/cases/{case_id}/agreements",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Make an agreement",
     responses=responses(409),
@@ -170,39 +170,39 @@ def _shown(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
 async def make_agreement(
     case_id: CaseId,
     body: AgreementIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     agreements_read: Agreements,
-    service: InService,
+    service: Context,
     at: Now,
     agreement_id: NewId,
     response: Response,
 ) -> AnyAgreement:
     """Put a text before the people who are to sign it."""
-    case = await cases.lock(case_id, reached)
+    case = await cases.lock(case_id, scope)
     reference = await cases.reference(case_id)
     text = body.text(service.texts.current, service.settings.office_name, reference, service.policy.report_categories)
     made = agreements.make(case, body.kind, text, terms_confidential=body.terms_confidential, agreement_id=agreement_id)
-    await cases.record(case_id, made, by=reached.actor, at=at)
+    await cases.record(case_id, made, by=scope.actor, at=at)
     response.headers["Location"] = f"/v1/agreements/{agreement_id}"
-    return _shown(await agreements_read.get(agreement_id, reached))
+    return _shown(await agreements_read.get(agreement_id, scope))
 
 
 @router.get("/cases/{case_id}/agreements", summary="Agreements")
-async def list_agreements(case_id: CaseId, reached: Opened, agreements_read: Agreements) -> AgreementList:
+async def list_agreements(case_id: CaseId, scope: LoggedScope, agreements_read: Agreements) -> AgreementList:
     """The agreements of a case that the caller may see, oldest first."""
-    return whole(AgreementList, await agreements_read.list(case_id, reached), _shown)
+    return single_page(AgreementList, await agreements_read.list(case_id, scope), _shown)
 
 
 @router.get("/agreements/{agreement_id}", summary="An agreement")
-async def get_agreement(agreement_id: AgreementId, reached: Opened, agreements_read: Agreements) -> AnyAgreement:
+async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreements_read: Agreements) -> AnyAgreement:
     """An agreement with its text."""
-    return _shown(await agreements_read.get(agreement_id, reached))
+    return _shown(await agreements_read.get(agreement_id, scope))
 
 
 @router.post(
     "/agreements/{agreement_id}/signatures",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Sign",
     responses=responses(409),
@@ -210,15 +210,15 @@ async def get_agreement(agreement_id: AgreementId, reached: Opened, agreements_r
 async def sign_agreement(
     agreement_id: AgreementId,
     body: SignatureIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     agreements_read: Agreements,
     at: Now,
     signature_id: NewId,
 ) -> AnyAgreement:
     """Sign the text that was shown, known by its hash: electronically for oneself, or on paper, recorded by staff."""
-    case = await cases.lock_of_agreement(agreement_id, reached)
-    signer, method = _signer(body, case, cases, reached)
+    case = await cases.lock_of_agreement(agreement_id, scope)
+    signer, method = _signer(body, case, cases, scope)
     signed = agreements.sign(
         case,
         agreement_id,
@@ -228,20 +228,22 @@ async def sign_agreement(
         method=method,
         signature_id=signature_id,
     )
-    bound = () if reached.relation is not Relation.OWN else bind(case.participant(signer.id), signed, reached.actor)
-    await cases.record(case.case_id, (*signed, *bound), by=reached.actor, at=at)
-    return _shown(await agreements_read.get(agreement_id, reached))
+    bound = () if scope.relation is not Relation.OWN else bind(case.participant(signer.id), signed, scope.actor)
+    await cases.record(case.case_id, (*signed, *bound), by=scope.actor, at=at)
+    return _shown(await agreements_read.get(agreement_id, scope))
 
 
 @router.get("/agreements/{agreement_id}/verification", summary="Verify")
-async def verify_agreement(agreement_id: AgreementId, reached: Opened, agreements_read: Agreements) -> VerificationOut:
+async def verify_agreement(
+    agreement_id: AgreementId, scope: LoggedScope, agreements_read: Agreements
+) -> VerificationOut:
     """Hash the stored text again, and hold it against the agreement and every signature.
 
     The hash is of `languages: ` and the languages between commas and spaces, a line feed, `terms_confidential: ` and
     `true` or `false`, two line feeds, and the text, in NFC and UTF-8. Whoever kept a copy of a text that was purged can
     hash it, and compare.
     """
-    row = await agreements_read.get(agreement_id, reached)
+    row = await agreements_read.get(agreement_id, scope)
     text: str | None = row["text"]
     computed = row["sha256"]
     if text is not None:
@@ -255,13 +257,13 @@ async def verify_agreement(agreement_id: AgreementId, reached: Opened, agreement
     )
 
 
-def _signer(body: SignatureIn, case: Case, cases: CasesRepository, reached: Reach) -> tuple[Seat, Method]:
+def _signer(body: SignatureIn, case: Case, cases: CasesRepository, scope: AccessScope) -> tuple[Seat, Method]:
     """Who signs, and how. Raises Invalid: staff name nobody; NotFound: somebody signs for another."""
-    if reached.relation is Relation.OFFICE:
+    if scope.relation is Relation.OFFICE:
         if body.signer is None:
             raise Invalid("/signer", "required", "Staff say who signed on paper.")
         return Seat(body.signer.role, body.signer.id), Method.PAPER
-    if reached.actor.role is Role.MEDIATOR:
+    if scope.actor.role is Role.MEDIATOR:
         own = Seat(SeatRole.MEDIATOR, case.mediator.mediator_id if case.mediator else case.case_id)
     else:
         own = Seat(SeatRole.PARTY, cases.own_party())

@@ -24,17 +24,17 @@ from mediation_api.domain.values import (
     Standing,
 )
 from mediation_api.http.dependencies import (
-    Board,
     CaseId,
+    CaseQueries,
     Cases,
     CityPolicy,
-    Opened,
+    LoggedScope,
     Timeline,
     Today,
 )
 from mediation_api.http.fields import Day, Flag, InstantOut, Line, Out, Uuid
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Filters, Listing, Pages
+from mediation_api.http.pagination import ListFilters, ListOut, Pages
 from mediation_api.http.problems import MissingCondition
 from mediation_api.repository.case_queries import CaseFilter, CaseSort
 
@@ -211,11 +211,11 @@ class CaseForPartyOut(Out):
 AnyCase = Annotated[CaseOut | CaseForMediatorOut | CaseForPartyOut, Field(discriminator="audience")]
 
 
-class CaseList(Listing[AnyCase]):
+class CaseList(ListOut[AnyCase]):
     """One page of cases."""
 
 
-class Shown:
+class CasePresenter:
     """Makes the answer about a case, in the form of its audience, as of one day."""
 
     def __init__(self, on: date, city: Policy) -> None:
@@ -287,17 +287,17 @@ def _target_out(row: RowMapping, report: target.TargetReport) -> TargetOut:
     )
 
 
-async def shown(on: Today, city: CityPolicy) -> Shown:
+async def presenter(on: Today, city: CityPolicy) -> CasePresenter:
     """How cases are shown today."""
-    return Shown(on, city)
+    return CasePresenter(on, city)
 
 
-AsShown = Annotated[Shown, Depends(shown)]
+Presenter = Annotated[CasePresenter, Depends(presenter)]
 
 # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class CasesWanted(Filters):
+class CaseFilters(ListFilters):
     """Filters of the board. All but `complaint_id` are the office's alone."""
 
     open: Flag | None = Field(None, description="`true` for the cases in which something is still to be done.")
@@ -316,29 +316,29 @@ class CasesWanted(Filters):
 
 @router.get("", summary="The board")
 async def list_cases(
-    wanted: Annotated[CasesWanted, Query()],
+    wanted: Annotated[CaseFilters, Query()],
     pages: Pages,
-    reached: Opened,
-    cases: Board,
+    scope: LoggedScope,
+    cases: CaseQueries,
     city: CityPolicy,
     on: Today,
-    as_shown: AsShown,
+    as_shown: Presenter,
 ) -> CaseList:
     """The cases that the caller reaches: state, pace, and what each waits for. Without `sort` by due day."""
-    if wanted.is_of_the_office and reached.relation is not Relation.OFFICE:
+    if wanted.is_of_the_office and scope.relation is not Relation.OFFICE:
         raise OfficeFilter
     chosen = CaseFilter(**wanted.model_dump())
-    part = await cases.list(reached, chosen, pages.page, today=on, policy=city.target)
+    part = await cases.list(scope, chosen, pages.page, today=on, policy=city.target)
     return pages.answer(CaseList, part, as_shown)
 
 
 @router.get("/{case_id}", summary="A case")
-async def get_case(case_id: CaseId, reached: Opened, cases: Board, as_shown: AsShown) -> AnyCase:
+async def get_case(case_id: CaseId, scope: LoggedScope, cases: CaseQueries, as_shown: Presenter) -> AnyCase:
     """A case, in the form of the caller's audience."""
-    return as_shown(await cases.get(case_id, reached))
+    return as_shown(await cases.get(case_id, scope))
 
 
-class FactOut(Out):
+class EventOut(Out):
     """Something that happened, as it is recorded. `data` holds ids, codes and dates, never names or texts."""
 
     audience: Literal["office"]
@@ -351,7 +351,7 @@ class FactOut(Out):
     data: dict[str, JsonValue]
 
 
-class SharedFactOut(Out):
+class SharedEventOut(Out):
     """Something that happened, as a party or the mediator sees it."""
 
     audience: Literal["participant"]
@@ -361,23 +361,23 @@ class SharedFactOut(Out):
     party_id: UUID | None = Field(description="Only ever the caller's own.")
 
 
-AnyFact = Annotated[FactOut | SharedFactOut, Field(discriminator="audience")]
+AnyEvent = Annotated[EventOut | SharedEventOut, Field(discriminator="audience")]
 
 
-class FactList(Listing[AnyFact]):
+class EventList(ListOut[AnyEvent]):
     """One page of a timeline, oldest first."""
 
 
-def _fact(row: RowMapping) -> FactOut | SharedFactOut:
+def _event(row: RowMapping) -> EventOut | SharedEventOut:
     if "data" in row:
-        return FactOut.read(row, audience="office")
-    return SharedFactOut.read(row, audience="participant")
+        return EventOut.read(row, audience="office")
+    return SharedEventOut.read(row, audience="participant")
 
 
 @router.get("/{case_id}/timeline", summary="What happened")
-async def get_timeline(case_id: CaseId, pages: Pages, reached: Opened, timeline: Timeline) -> FactList:
-    """The facts of a case, oldest first: all of them for the office, a neutral part for those who take part."""
-    return pages.answer(FactList, await timeline.of_case(case_id, reached, pages.page), _fact)
+async def get_timeline(case_id: CaseId, pages: Pages, scope: LoggedScope, timeline: Timeline) -> EventList:
+    """The events of a case, oldest first: all of them for the office, a neutral part for those who take part."""
+    return pages.answer(EventList, await timeline.of_case(case_id, scope, pages.page), _event)
 
 
 def _condition(missing: Missing) -> MissingCondition:
@@ -416,10 +416,10 @@ AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="au
 
 
 @router.get("/{case_id}/readiness", summary="What is missing")
-async def get_readiness(case_id: CaseId, reached: Opened, cases: Cases, city: CityPolicy) -> AnyReadiness:
+async def get_readiness(case_id: CaseId, scope: LoggedScope, cases: Cases, city: CityPolicy) -> AnyReadiness:
     """What scheduling, starting and closing as mediated wait for, without trying; for a party, its own part of it."""
-    case = await cases.read(case_id, reached)
-    if reached.relation is Relation.OWN:
+    case = await cases.read(case_id, scope)
+    if scope.relation is Relation.OWN:
         own = sessions.missing_of(case, cases.own_party(), city)
         return OwnReadinessOut(audience="own", missing=[_condition(each) for each in own])
     return ReadinessOut(

@@ -11,21 +11,21 @@ from mediation_api.domain.closing import close_as_mediated
 from mediation_api.domain.target import Pause, PauseReason
 from mediation_api.domain.values import LapseReason
 from mediation_api.http.dependencies import (
-    Board,
     CaseId,
+    CaseQueries,
     CaseRecords,
     Cases,
     CityPolicy,
+    LoggedScope,
     NewId,
     Now,
-    Opened,
-    Reached,
+    Scope,
 )
 from mediation_api.http.fields import Day, Flag, In, Line, Out, Uuid
-from mediation_api.http.idempotency import ONCE, HasSeen
+from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing, whole
-from mediation_api.routers.cases import AsShown, CaseOut
+from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.routers.cases import CaseOut, Presenter
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
 
@@ -40,18 +40,18 @@ class CoordinatorIn(In):
 async def assign_coordinator(
     case_id: CaseId,
     body: CoordinatorIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
-    cases_read: Board,
+    cases_read: CaseQueries,
     at: Now,
-    as_shown: AsShown,
-    seen: HasSeen,
+    as_shown: Presenter,
+    seen: IfMatch,
 ) -> CaseOut:
     """Say who runs the case. Only an open case is run by anybody."""
-    case = await cases.lock(case_id, reached)
-    seen.hold(as_shown.to_office(await cases_read.get(case_id, reached)))
-    await cases.record(case_id, case.coordinate(body.coordinator), by=reached.actor, at=at)
-    return as_shown.to_office(await cases_read.get(case_id, reached))
+    case = await cases.lock(case_id, scope)
+    seen.hold(as_shown.to_office(await cases_read.get(case_id, scope)))
+    await cases.record(case_id, case.coordinate(body.coordinator), by=scope.actor, at=at)
+    return as_shown.to_office(await cases_read.get(case_id, scope))
 
 
 class LapseIn(In):
@@ -62,23 +62,27 @@ class LapseIn(In):
 
 
 @router.post(
-    "/lapses", dependencies=[ONCE], status_code=201, summary="Let a party or a case lapse", responses=responses(409)
+    "/lapses",
+    dependencies=[IDEMPOTENT],
+    status_code=201,
+    summary="Let a party or a case lapse",
+    responses=responses(409),
 )
 async def lapse_case(
     case_id: CaseId,
     body: LapseIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
-    cases_read: Board,
+    cases_read: CaseQueries,
     city: CityPolicy,
     at: Now,
-    as_shown: AsShown,
+    as_shown: Presenter,
 ) -> CaseOut:
     """Give up on somebody who cannot be reached, or was absent too often; the complaint returns to investigation."""
-    case = await cases.lock(case_id, reached)
-    lapsed = case.lapse(body.reason, body.party_id, policy=city, by=reached.actor)
-    await cases.record(case_id, lapsed, by=reached.actor, at=at)
-    return as_shown.to_office(await cases_read.get(case_id, reached))
+    case = await cases.lock(case_id, scope)
+    lapsed = case.lapse(body.reason, body.party_id, policy=city, by=scope.actor)
+    await cases.record(case_id, lapsed, by=scope.actor, at=at)
+    return as_shown.to_office(await cases_read.get(case_id, scope))
 
 
 class ClosureIn(In):
@@ -89,24 +93,26 @@ class ClosureIn(In):
     )
 
 
-@router.post("/closures", dependencies=[ONCE], status_code=201, summary="Close as mediated", responses=responses(409))
+@router.post(
+    "/closures", dependencies=[IDEMPOTENT], status_code=201, summary="Close as mediated", responses=responses(409)
+)
 async def close_case(
     case_id: CaseId,
     body: ClosureIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
-    cases_read: Board,
+    cases_read: CaseQueries,
     at: Now,
-    as_shown: AsShown,
+    as_shown: Presenter,
 ) -> CaseOut:
     """Close a case whose session was completed: what it covers closes without a finding.
 
     Parts whose people were not both in a completed session return to investigation.
     """
-    case = await cases.lock(case_id, reached)
+    case = await cases.lock(case_id, scope)
     closed = close_as_mediated(case, agreement_reached=body.agreement_reached)
-    await cases.record(case_id, closed, by=reached.actor, at=at)
-    return as_shown.to_office(await cases_read.get(case_id, reached))
+    await cases.record(case_id, closed, by=scope.actor, at=at)
+    return as_shown.to_office(await cases_read.get(case_id, scope))
 
 
 class PauseIn(In):
@@ -126,28 +132,28 @@ class PauseOut(Out):
     ends_on: date
 
 
-class PauseList(Listing[PauseOut]):
+class PauseList(ListOut[PauseOut]):
     """The pauses of a case, in the order they were recorded."""
 
 
-@router.post("/pauses", dependencies=[ONCE], status_code=201, summary="Note a pause", responses=responses(409))
+@router.post("/pauses", dependencies=[IDEMPOTENT], status_code=201, summary="Note a pause", responses=responses(409))
 async def pause_target(
     case_id: CaseId,
     body: PauseIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     city: CityPolicy,
     at: Now,
     pause_id: NewId,
 ) -> PauseOut:
     """Note that the case waits: for a court date, somebody's leave, an interpreter."""
-    case = await cases.lock(case_id, reached)
+    case = await cases.lock(case_id, scope)
     pause = Pause(body.reason, body.starts_on, body.ends_on)
-    await cases.record(case_id, case.pause(pause, pause_id=pause_id, policy=city), by=reached.actor, at=at)
+    await cases.record(case_id, case.pause(pause, pause_id=pause_id, policy=city), by=scope.actor, at=at)
     return PauseOut(id=pause_id, reason=pause.reason, starts_on=pause.starts_on, ends_on=pause.ends_on)
 
 
 @router.get("/pauses", summary="Pauses")
-async def list_pauses(case_id: CaseId, reached: Opened, records: CaseRecords) -> PauseList:
+async def list_pauses(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> PauseList:
     """The pauses of a case, in the order in which they were noted."""
-    return whole(PauseList, await records.pauses(case_id, reached), PauseOut.read)
+    return single_page(PauseList, await records.pauses(case_id, scope), PauseOut.read)

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping
 from mediation_api.contract.responses import responses
 from mediation_api.domain import authority, target
 from mediation_api.domain import parts as parts_rules
-from mediation_api.domain.access import Actor, Reach, Relation, Role
+from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.errors import Invalid, OfficeFilter
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
@@ -20,24 +20,24 @@ from mediation_api.domain.retention import require_held
 from mediation_api.domain.target import Pace
 from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.http.dependencies import (
+    AttemptCounters,
     Cases,
     CityPolicy,
     ComplaintId,
     Complaints,
-    InService,
+    Context,
+    LoggedScope,
     NewId,
     Now,
-    Opened,
     Parties,
-    Reached,
+    Scope,
     Today,
-    Tries,
 )
-from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Out, Paragraphs, Whole, broken
-from mediation_api.http.idempotency import ONCE, HasSeen
+from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Out, Paragraphs, WholeNumber, rule_broken
+from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Filters, Listing, Pages
+from mediation_api.http.pagination import ListFilters, ListOut, Pages
 from mediation_api.http.rate_limits import hold_filings
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
@@ -82,7 +82,7 @@ class ComplaintIn(In):
         description='"Open to mediation". It opens a case, and is not yet anybody\'s consent.'
     )
     parties: Annotated[list[PartyIn], Field(min_length=1, max_length=50)]
-    filed_by: Annotated[int, Whole(0, 49)] | None = Field(
+    filed_by: Annotated[int, WholeNumber(0, 49)] | None = Field(
         None,
         description="Who of `parties` files, by position from 0: the complainant who is given an access code. Left "
         "out, the only complainant of a public filing, where several have to say which; nobody of any other filing. "
@@ -94,7 +94,7 @@ class ComplaintIn(In):
     @model_validator(mode="after")
     def _somebody_complains(self) -> Self:
         if not any(party.side is Side.COMPLAINANT for party in self.parties):
-            raise broken("complainant-missing", "At least one party is a complainant.")
+            raise rule_broken("complainant-missing", "At least one party is a complainant.")
         return self
 
     def columns(self, by: Actor) -> dict[str, object]:
@@ -131,7 +131,7 @@ class ComplaintPatch(Patch):
     rank_initiated: Flag | SkipJsonSchema[None] = None
 
 
-class ComplaintsWanted(Filters):
+class ComplaintFilters(ListFilters):
     """Filters of the list. Those of a case look at the complaint's latest case, and are the office's alone."""
 
     state: State | None = Field(None, description="With a case in this state.")
@@ -227,7 +227,7 @@ class ComplaintSummaryOut(Out):
 AnyComplaint = Annotated[ComplaintOut | ComplaintSummaryOut, Field(discriminator="audience")]
 
 
-class ComplaintList(Listing[AnyComplaint]):
+class ComplaintList(ListOut[AnyComplaint]):
     """One page of complaints."""
 
 
@@ -248,7 +248,7 @@ class CaseOpenedOut(Out):
     due_on: date
 
 
-def shown(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
+def to_response(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
     """The complaint in the form of its audience."""
     if "narrative" in row:
         return _to_office(row)
@@ -280,33 +280,33 @@ async def open_case(
     complaint_id: UUID,
     complaints: ComplaintsRepository,
     cases: CasesRepository,
-    reached: Reach,
+    scope: AccessScope,
     at: datetime,
     city: Policy,
 ) -> CaseOpenedOut:
     """Open a case for a complaint. Raises CaseAlreadyOpen, ComplaintClosed, NotFound."""
-    complaint = await complaints.lock_to_open(complaint_id, reached)
+    complaint = await complaints.lock_to_open(complaint_id, scope)
     case_id = uuid4()
-    await cases.record(case_id, complaint.open_case(case_id, at=at, policy=city), by=reached.actor, at=at)
+    await cases.record(case_id, complaint.open_case(case_id, at=at, policy=city), by=scope.actor, at=at)
     due_on = target.due_on(at, city.target)
     return CaseOpenedOut(id=case_id, requested_on=target.local_date(at, city.target), due_on=due_on)
 
 
 @router.post(
     "",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="File a complaint",
     responses=responses(401, 403, 409),
 )
 async def file_complaint(
     body: ComplaintIn,
-    reached: Reached,
+    scope: Scope,
     complaints: Complaints,
     parties: Parties,
     cases: Cases,
-    tries: Tries,
-    service: InService,
+    tries: AttemptCounters,
+    service: Context,
     at: Now,
     complaint_id: NewId,
     request: Request,
@@ -317,7 +317,7 @@ async def file_complaint(
     Who files is given their own access code, and nobody else's. Being open to mediation opens a case, and starts the
     four weeks.
     """
-    actor = reached.actor
+    actor = scope.actor
     filer = body.filer(actor)
     if actor.role is Role.PUBLIC:
         await hold_filings(tries, request, service.settings, at)
@@ -332,7 +332,7 @@ async def file_complaint(
     ]
     case_id = None
     if body.interested_in_mediation:
-        opened = await open_case(complaint_id, complaints, cases, reached, at, service.policy)
+        opened = await open_case(complaint_id, complaints, cases, scope, at, service.policy)
         case_id = opened.id
     response.headers["Location"] = f"/v1/complaints/{complaint_id}"
     return ComplaintFiledOut(id=complaint_id, reference=reference, case_id=case_id, access_codes=codes)
@@ -340,65 +340,65 @@ async def file_complaint(
 
 @router.get("", summary="Complaints")
 async def list_complaints(
-    wanted: Annotated[ComplaintsWanted, Query()],
+    wanted: Annotated[ComplaintFilters, Query()],
     pages: Pages,
-    reached: Opened,
+    scope: LoggedScope,
     complaints: Complaints,
     city: CityPolicy,
     on: Today,
 ) -> ComplaintList:
     """The complaints that the caller reaches. Without `sort` the newest first."""
-    if wanted.looks_at_cases and reached.relation is not Relation.OFFICE:
+    if wanted.looks_at_cases and scope.relation is not Relation.OFFICE:
         raise OfficeFilter
     chosen = ComplaintFilter(**wanted.model_dump())
-    part = await complaints.list(reached, chosen, pages.page, today=on, policy=city.target)
-    return pages.answer(ComplaintList, part, shown)
+    part = await complaints.list(scope, chosen, pages.page, today=on, policy=city.target)
+    return pages.answer(ComplaintList, part, to_response)
 
 
 @router.get("/{complaint_id}", summary="A complaint")
-async def get_complaint(complaint_id: ComplaintId, reached: Opened, complaints: Complaints) -> AnyComplaint:
+async def get_complaint(complaint_id: ComplaintId, scope: LoggedScope, complaints: Complaints) -> AnyComplaint:
     """A complaint: whole for the office, in outline for a complainant and the integration that filed it."""
-    return shown(await complaints.get(complaint_id, reached))
+    return to_response(await complaints.get(complaint_id, scope))
 
 
 @router.patch("/{complaint_id}", summary="Correct the intake data", responses=responses(409))
 async def correct_complaint(
     complaint_id: ComplaintId,
     body: ComplaintPatch,
-    reached: Reached,
+    scope: Scope,
     complaints: Complaints,
     cases: Cases,
     at: Now,
-    seen: HasSeen,
+    seen: IfMatch,
 ) -> ComplaintOut:
     """Correct what intake wrote down. What changed is recorded by name, and screening is held against the new data.
 
     Where the allegations are others, everybody who agreed is asked again. Where something comes to light that
     screening looks at, the open case must be screened again before it goes on.
     """
-    case = await cases.lock_open_of(complaint_id, reached.actor)
-    on_file = _to_office(await complaints.get(complaint_id, reached))
+    case = await cases.lock_open_of(complaint_id, scope.actor)
+    on_file = _to_office(await complaints.get(complaint_id, scope))
     seen.hold(on_file)
     changes = body.changes()
     if changes.keys() & {"narrative", "incident_place"}:
         require_held(on_file.narrative)
     follows = (await complaints.account(complaint_id)).correct(changes, case)
-    await complaints.correct(complaint_id, changes, by=reached.actor, at=at)
+    await complaints.correct(complaint_id, changes, by=scope.actor, at=at)
     if case is not None:
-        await cases.record(case.case_id, follows, by=reached.actor, at=at)
-    return _to_office(await complaints.get(complaint_id, reached))
+        await cases.record(case.case_id, follows, by=scope.actor, at=at)
+    return _to_office(await complaints.get(complaint_id, scope))
 
 
 @router.post(
     "/{complaint_id}/mediation-requests",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Request mediation later",
     responses=responses(409),
 )
 async def request_mediation(
     complaint_id: ComplaintId,
-    reached: Reached,
+    scope: Scope,
     complaints: Complaints,
     cases: Cases,
     city: CityPolicy,
@@ -406,6 +406,6 @@ async def request_mediation(
     response: Response,
 ) -> CaseOpenedOut:
     """Open a case for a complaint that has none open: somebody calls the office later, or tries again."""
-    opened = await open_case(complaint_id, complaints, cases, reached, at, city)
+    opened = await open_case(complaint_id, complaints, cases, scope, at, city)
     response.headers["Location"] = f"/v1/cases/{opened.id}"
     return opened

@@ -6,24 +6,34 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from mediation_api.contract.responses import responses
-from mediation_api.domain.access import Reach, Relation
+from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.authority import channel_of
 from mediation_api.domain.errors import DisclosureOutdated, Invalid, NotFound
 from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Text
 from mediation_api.domain.values import Channel, Decision
-from mediation_api.http.dependencies import CaseId, CaseRecords, Cases, InService, NewId, Now, Opened, Reached, Service
+from mediation_api.http.dependencies import (
+    CaseId,
+    CaseRecords,
+    Cases,
+    Context,
+    LoggedScope,
+    NewId,
+    Now,
+    Scope,
+    ServiceContext,
+)
 from mediation_api.http.fields import In, InstantOut, Out, Uuid
-from mediation_api.http.idempotency import ONCE
+from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing, whole
+from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.routers.disclosures import Sha256, find_current
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["consents"])
 
 
-class Spoken(In):
+class OnBehalfOf(In):
     """Who says something, and how it reached the office. A party leaves both out: it speaks for itself."""
 
     party_id: Uuid | None = Field(None, description="Staff name the party.")
@@ -33,9 +43,9 @@ class Spoken(In):
         "parties do themselves, and `session` what a mediator heard in the session.",
     )
 
-    def party(self, cases: CasesRepository, reached: Reach) -> UUID:
+    def party(self, cases: CasesRepository, scope: AccessScope) -> UUID:
         """The party that speaks. Raises Invalid: staff name nobody; NotFound: a party names another."""
-        if reached.relation is Relation.OWN:
+        if scope.relation is Relation.OWN:
             own = cases.own_party()
             if self.party_id not in {None, own}:
                 raise NotFound
@@ -45,7 +55,7 @@ class Spoken(In):
         return self.party_id
 
 
-class ConsentIn(Spoken):
+class ConsentIn(OnBehalfOf):
     """An answer to one disclosure, which the party has been shown or read."""
 
     decision: Decision
@@ -68,7 +78,7 @@ class ConsentOut(Out):
     void_reason: str | None
 
 
-class ConsentList(Listing[ConsentOut]):
+class ConsentList(ListOut[ConsentOut]):
     """The answers that the caller may see: all for the office, its own for a party."""
 
 
@@ -91,11 +101,11 @@ class GuardianConsentOut(Out):
     at: InstantOut
 
 
-class GuardianConsentList(Listing[GuardianConsentOut]):
+class GuardianConsentList(ListOut[GuardianConsentOut]):
     """The guardians' consents that the caller may see: all for the office, its own for a minor."""
 
 
-class WithdrawalIn(Spoken):
+class WithdrawalIn(OnBehalfOf):
     """A withdrawal. A party sends an empty object, or nothing at all; no reason is asked for."""
 
 
@@ -109,11 +119,11 @@ class WithdrawalOut(Out):
     at: InstantOut
 
 
-class WithdrawalList(Listing[WithdrawalOut]):
+class WithdrawalList(ListOut[WithdrawalOut]):
     """The withdrawals that the caller may see: all for the office, its own for a party."""
 
 
-def _current(sha256: str, service: Service) -> Text:
+def _current(sha256: str, service: ServiceContext) -> Text:
     """The disclosure of this hash. Raises DisclosureOutdated: it is none that is shown today."""
     disclosure = find_current(sha256, service)
     if disclosure is None:
@@ -123,7 +133,7 @@ def _current(sha256: str, service: Service) -> Text:
 
 @router.post(
     "/guardian-consents",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Record a guardian's consent",
     responses=responses(409),
@@ -131,62 +141,64 @@ def _current(sha256: str, service: Service) -> Text:
 async def record_guardian_consent(
     case_id: CaseId,
     body: GuardianConsentIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     records: CaseRecords,
-    service: InService,
+    service: Context,
     at: Now,
     guardian_consent_id: NewId,
 ) -> GuardianConsentOut:
     """Record that a minor's guardian agrees. The minor answers for itself, and agrees only once this is on record."""
-    case = await cases.lock(case_id, reached)
+    case = await cases.lock(case_id, scope)
     agreed = case.guardian_agrees(
         body.party_id,
         disclosure=_current(body.disclosure_sha256, service),
-        channel=channel_of(body.channel, by=reached.actor),
+        channel=channel_of(body.channel, by=scope.actor),
         guardian_consent_id=guardian_consent_id,
     )
-    await cases.record(case_id, agreed, by=reached.actor, at=at)
-    return GuardianConsentOut.read(await records.guardian_consent(case_id, guardian_consent_id, reached))
+    await cases.record(case_id, agreed, by=scope.actor, at=at)
+    return GuardianConsentOut.read(await records.guardian_consent(case_id, guardian_consent_id, scope))
 
 
 @router.get("/guardian-consents", summary="Guardians' consents")
-async def list_guardian_consents(case_id: CaseId, reached: Opened, records: CaseRecords) -> GuardianConsentList:
+async def list_guardian_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> GuardianConsentList:
     """The consents of guardians, oldest first: all for the office, its own guardian's for a minor."""
-    return whole(GuardianConsentList, await records.guardian_consents(case_id, reached), GuardianConsentOut.read)
+    return single_page(GuardianConsentList, await records.guardian_consents(case_id, scope), GuardianConsentOut.read)
 
 
-@router.post("/consents", dependencies=[ONCE], status_code=201, summary="Agree or decline", responses=responses(409))
+@router.post(
+    "/consents", dependencies=[IDEMPOTENT], status_code=201, summary="Agree or decline", responses=responses(409)
+)
 async def give_consent(
     case_id: CaseId,
     body: ConsentIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     records: CaseRecords,
-    service: InService,
+    service: Context,
     at: Now,
     consent_id: NewId,
 ) -> ConsentOut:
     """Record a party's answer to the disclosure it was shown: by itself, or by staff with the channel."""
-    case = await cases.lock(case_id, reached)
-    party_id = body.party(cases, reached)
+    case = await cases.lock(case_id, scope)
+    party_id = body.party(cases, scope)
     disclosure = _current(body.disclosure_sha256, service)
     given = case.answer(
         party_id,
         body.decision,
         disclosure=disclosure,
-        channel=channel_of(body.channel, by=reached.actor),
+        channel=channel_of(body.channel, by=scope.actor),
         consent_id=consent_id,
     )
-    bound = bind(case.participant(party_id), given, reached.actor)
-    await cases.record(case_id, (*given, *bound), by=reached.actor, at=at)
-    return ConsentOut.read(await records.consent(case_id, consent_id, reached))
+    bound = bind(case.participant(party_id), given, scope.actor)
+    await cases.record(case_id, (*given, *bound), by=scope.actor, at=at)
+    return ConsentOut.read(await records.consent(case_id, consent_id, scope))
 
 
 @router.get("/consents", summary="Consents")
-async def list_consents(case_id: CaseId, reached: Opened, records: CaseRecords) -> ConsentList:
+async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ConsentList:
     """Who answered what, oldest first: all of it for the office, its own answer for a party."""
-    return whole(ConsentList, await records.consents(case_id, reached), ConsentOut.read)
+    return single_page(ConsentList, await records.consents(case_id, scope), ConsentOut.read)
 
 
 @router.post(
@@ -197,7 +209,7 @@ async def list_consents(case_id: CaseId, reached: Opened, records: CaseRecords) 
 )
 async def withdraw(
     case_id: CaseId,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     records: CaseRecords,
     at: Now,
@@ -210,20 +222,20 @@ async def withdraw(
     It needs no key, no version and no particular state, and a second time answers 200 with the first withdrawal.
     """
     said = body or WithdrawalIn()
-    case = await cases.lock_to_withdraw(case_id, reached)
-    party = case.participant(said.party(cases, reached))
-    channel = channel_of(said.channel, by=reached.actor)
+    case = await cases.lock_to_withdraw(case_id, scope)
+    party = case.participant(said.party(cases, scope))
+    channel = channel_of(said.channel, by=scope.actor)
     left = case.withdraw(party.party_id, channel=channel, withdrawal_id=withdrawal_id)
     # Said by whoever was the party at that moment, who may be none any more: shown what was said, and nothing else.
     if not left and party.withdrawal_id is not None:
         response.status_code = 200
         return WithdrawalOut.read(await records.withdrawal(party.withdrawal_id))
-    said_by = (*left, *bind(party, left, reached.actor))
-    await cases.record(case_id, said_by, by=reached.actor, at=at, reads_answer=False)
+    said_by = (*left, *bind(party, left, scope.actor))
+    await cases.record(case_id, said_by, by=scope.actor, at=at, reads_answer=False)
     return WithdrawalOut(id=withdrawal_id, case_id=case_id, party_id=party.party_id, channel=channel, at=at)
 
 
 @router.get("/withdrawals", summary="Withdrawals")
-async def list_withdrawals(case_id: CaseId, reached: Opened, records: CaseRecords) -> WithdrawalList:
+async def list_withdrawals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> WithdrawalList:
     """Who withdrew, oldest first: all for the office, its own withdrawal for a party."""
-    return whole(WithdrawalList, await records.withdrawals(case_id, reached), WithdrawalOut.read)
+    return single_page(WithdrawalList, await records.withdrawals(case_id, scope), WithdrawalOut.read)

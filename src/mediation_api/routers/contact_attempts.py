@@ -9,11 +9,11 @@ from mediation_api.domain import contact
 from mediation_api.domain.access import Role
 from mediation_api.domain.contact import ContactAttempt
 from mediation_api.domain.values import ContactChannel, ContactResult
-from mediation_api.http.dependencies import CaseId, CaseRecords, Cases, CityPolicy, NewId, Now, Opened, Reached
+from mediation_api.http.dependencies import CaseId, CaseRecords, Cases, CityPolicy, LoggedScope, NewId, Now, Scope
 from mediation_api.http.fields import In, Instant, InstantOut, Out, Uuid
-from mediation_api.http.idempotency import ONCE
+from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing, whole
+from mediation_api.http.pagination import ListOut, single_page
 
 router = APIRouter(prefix="/v1/cases/{case_id}/contact-attempts", route_class=StrictRoute, tags=["cases"])
 
@@ -41,30 +41,32 @@ class ContactAttemptOut(Out):
     by: str
 
 
-class ContactAttemptList(Listing[ContactAttemptOut]):
+class ContactAttemptList(ListOut[ContactAttemptOut]):
     """The attempts to reach the parties of a case, in the order in which they were recorded."""
 
 
-@router.post("", dependencies=[ONCE], status_code=201, summary="Record a contact attempt", responses=responses(409))
+@router.post(
+    "", dependencies=[IDEMPOTENT], status_code=201, summary="Record a contact attempt", responses=responses(409)
+)
 async def record_contact_attempt(
     case_id: CaseId,
     body: ContactAttemptIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     city: CityPolicy,
     at: Now,
     attempt_id: NewId,
 ) -> ContactAttemptOut:
     """Record that the office tried to reach a party. No party is shown that it did."""
-    case = await cases.lock(case_id, reached)
+    case = await cases.lock(case_id, scope)
     attempt = ContactAttempt(**dict(body))
     recorded = contact.record_attempt(case, attempt, attempt_id=attempt_id, at=at, policy=city)
-    await cases.record(case_id, recorded, by=reached.actor, at=at)
-    by = reached.actor
+    await cases.record(case_id, recorded, by=scope.actor, at=at)
+    by = scope.actor
     return ContactAttemptOut(id=attempt_id, case_id=case_id, **dict(body), at=at, by_role=by.role, by=by.subject)
 
 
 @router.get("", summary="Contact attempts")
-async def list_contact_attempts(case_id: CaseId, reached: Opened, records: CaseRecords) -> ContactAttemptList:
+async def list_contact_attempts(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ContactAttemptList:
     """The attempts to reach the parties of a case, in the order in which they were recorded."""
-    return whole(ContactAttemptList, await records.contact_attempts(case_id, reached), ContactAttemptOut.read)
+    return single_page(ContactAttemptList, await records.contact_attempts(case_id, scope), ContactAttemptOut.read)

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field, StringConstraints
 
 from mediation_api.domain.texts import Text
-from mediation_api.http.dependencies import CaseRecords, InService, Reached, Service
+from mediation_api.http.dependencies import CaseRecords, Context, Scope, ServiceContext
 from mediation_api.http.fields import Language, Out, Params
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing
+from mediation_api.http.pagination import ListOut
 
 router = APIRouter(prefix="/v1/disclosures", route_class=StrictRoute, tags=["disclosures"])
 
@@ -26,11 +26,11 @@ class DisclosureOut(Out):
     text: str
 
 
-class DisclosureList(Listing[DisclosureOut]):
+class DisclosureList(ListOut[DisclosureOut]):
     """The current disclosure in each language."""
 
 
-class DisclosuresWanted(Params):
+class DisclosureFilters(Params):
     """Which language is wanted; without one, all of them."""
 
     language: Language | None = Field(None, description="In this language; without it, in all there are.")
@@ -38,37 +38,37 @@ class DisclosuresWanted(Params):
 
 @router.get("", summary="The current disclosure")
 async def list_disclosures(
-    wanted: Annotated[DisclosuresWanted, Query()], service: InService, _reached: Reached
+    wanted: Annotated[DisclosureFilters, Query()], service: Context, _reached: Scope
 ) -> DisclosureList:
     """The current disclosure in each language, English first. Where there is none, an interpreter reads another out."""
-    items = [_shown(text) for text in _current(service) if wanted.language in {None, text.languages[0]}]
+    items = [_to_response(text) for text in _current(service) if wanted.language in {None, text.languages[0]}]
     return DisclosureList(items=items, next_cursor=None)
 
 
 @router.get("/{sha256}", summary="A disclosure, word for word")
 async def get_disclosure(
     sha256: Annotated[Sha256, Path(description="Of the text, as an answer names it.")],
-    service: InService,
+    service: Context,
     records: CaseRecords,
-    _reached: Reached,
+    _reached: Scope,
 ) -> DisclosureOut:
     """A current disclosure, or an earlier one that somebody answered to."""
     text = find_current(sha256, service)
     if text is not None:
-        return _shown(text)
+        return _to_response(text)
     kept = await records.disclosure(sha256)
     return DisclosureOut(sha256=kept["sha256"], version=kept["version"], language=kept["language"], text=kept["body"])
 
 
-def find_current(sha256: str, service: Service) -> Text | None:
+def find_current(sha256: str, service: ServiceContext) -> Text | None:
     """The current disclosure with this hash, in whichever language."""
     return next((text for text in _current(service) if text.sha256 == sha256), None)
 
 
-def _current(service: Service) -> tuple[Text, ...]:
+def _current(service: ServiceContext) -> tuple[Text, ...]:
     """The current disclosure in each language, English first."""
     return service.texts.current.render_disclosures(service.settings.office_name, service.policy.report_categories)
 
 
-def _shown(text: Text) -> DisclosureOut:
+def _to_response(text: Text) -> DisclosureOut:
     return DisclosureOut(sha256=text.sha256, version=text.version, language=text.languages[0], text=text.body)

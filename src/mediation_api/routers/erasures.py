@@ -7,11 +7,11 @@ from fastapi import APIRouter
 from mediation_api.contract.responses import responses
 from mediation_api.domain.events import ErasureRequested
 from mediation_api.domain.values import ErasureRefusal, ErasureState
-from mediation_api.http.dependencies import ErasureId, Erasures, NewId, Now, Opened, PartyId, Reached
+from mediation_api.http.dependencies import ErasureId, Erasures, LoggedScope, NewId, Now, PartyId, Scope
 from mediation_api.http.fields import In, InstantOut, Out
-from mediation_api.http.idempotency import ONCE
+from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing, whole
+from mediation_api.http.pagination import ListOut, single_page
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["retention"])
 
@@ -35,29 +35,29 @@ class ErasureOut(Out):
     refusal: ErasureRefusal | None
 
 
-class ErasureList(Listing[ErasureOut]):
+class ErasureList(ListOut[ErasureOut]):
     """The requests of a party, oldest first."""
 
 
 @router.post(
     "/parties/{party_id}/erasures",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Request an erasure",
     responses=responses(409),
 )
 async def request_erasure(
-    party_id: PartyId, reached: Reached, erasures: Erasures, at: Now, erasure_id: NewId
+    party_id: PartyId, scope: Scope, erasures: Erasures, at: Now, erasure_id: NewId
 ) -> ErasureOut:
     """Enter that a party asked for what is held of it to be erased. Nothing is, before a director approves."""
     requested = ErasureRequested(erasure_id=erasure_id, party_id=party_id)
-    await erasures.enter(requested, by=reached.actor, at=at)
+    await erasures.enter(requested, by=scope.actor, at=at)
     return ErasureOut(
         id=erasure_id,
         party_id=party_id,
         state=ErasureState.REQUESTED,
         requested_at=at,
-        requested_by=reached.actor.subject,
+        requested_by=scope.actor.subject,
         decided_at=None,
         decided_by=None,
         refusal=None,
@@ -65,29 +65,29 @@ async def request_erasure(
 
 
 @router.get("/parties/{party_id}/erasures", summary="Erasures")
-async def list_erasures(party_id: PartyId, reached: Opened, erasures: Erasures) -> ErasureList:
+async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasures) -> ErasureList:
     """The requests of a party, and what became of them."""
-    return whole(ErasureList, await erasures.list(party_id, reached), ErasureOut.read)
+    return single_page(ErasureList, await erasures.list(party_id, scope), ErasureOut.read)
 
 
 @router.post(
-    "/erasures/{erasure_id}/approve", dependencies=[ONCE], summary="Approve an erasure", responses=responses(409)
+    "/erasures/{erasure_id}/approve", dependencies=[IDEMPOTENT], summary="Approve an erasure", responses=responses(409)
 )
-async def approve_erasure(erasure_id: ErasureId, reached: Reached, erasures: Erasures, at: Now) -> ErasureOut:
+async def approve_erasure(erasure_id: ErasureId, scope: Scope, erasures: Erasures, at: Now) -> ErasureOut:
     """Erase what is held of the party: contact, needs, identity, and the account of a complainant who was the only one.
 
     Whoever entered the request cannot, and nobody can while a case is open or a legal hold in place. The record stays.
     """
     erasure = await erasures.lock(erasure_id)
-    return ErasureOut.read(await erasures.decide(erasure.approve(by=reached.actor), by=reached.actor, at=at))
+    return ErasureOut.read(await erasures.decide(erasure.approve(by=scope.actor), by=scope.actor, at=at))
 
 
 @router.post(
-    "/erasures/{erasure_id}/refuse", dependencies=[ONCE], summary="Refuse an erasure", responses=responses(409)
+    "/erasures/{erasure_id}/refuse", dependencies=[IDEMPOTENT], summary="Refuse an erasure", responses=responses(409)
 )
 async def refuse_erasure(
-    erasure_id: ErasureId, body: RefusalIn, reached: Reached, erasures: Erasures, at: Now
+    erasure_id: ErasureId, body: RefusalIn, scope: Scope, erasures: Erasures, at: Now
 ) -> ErasureOut:
     """Let nothing be erased, and say why."""
     erasure = await erasures.lock(erasure_id)
-    return ErasureOut.read(await erasures.decide(erasure.refuse(body.reason), by=reached.actor, at=at))
+    return ErasureOut.read(await erasures.decide(erasure.refuse(body.reason), by=scope.actor, at=at))

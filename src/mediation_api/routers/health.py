@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from mediation_api.http.dependencies import InService, Reached
+from mediation_api.http.dependencies import Context, Scope
 from mediation_api.http.fields import Out
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.problems import log_unavailable
@@ -28,13 +28,13 @@ class VersionOut(Out):
 
 
 @router.get("/live", summary="Is the process alive")
-async def live(_reached: Reached) -> HealthOut:
+async def live(_reached: Scope) -> HealthOut:
     """The process answers. Nothing else is looked at: a restart would mend nothing else."""
     return HealthOut(status="ok")
 
 
 @router.get("/ready", summary="Can it serve")
-async def ready(service: InService, _reached: Reached, request: Request) -> HealthOut:
+async def ready(service: Context, _reached: Scope, request: Request) -> HealthOut:
     """The database answers and its migrations are at head; otherwise 503."""
     try:
         can_serve = await service.database.ready()
@@ -48,6 +48,6 @@ async def ready(service: InService, _reached: Reached, request: Request) -> Heal
 
 
 @router.get("/version", summary="The version")
-async def version(_reached: Reached) -> VersionOut:
+async def version(_reached: Scope) -> VersionOut:
     """The version of the service that answers."""
     return VersionOut(version=installed_version("mediation-api"))

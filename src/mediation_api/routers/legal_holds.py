@@ -7,11 +7,11 @@ from fastapi import APIRouter
 from mediation_api.contract.responses import responses
 from mediation_api.domain.events import HoldPlaced
 from mediation_api.domain.values import HoldReason
-from mediation_api.http.dependencies import ComplaintId, Complaints, HoldId, LegalHolds, NewId, Now, Opened, Reached
+from mediation_api.http.dependencies import ComplaintId, Complaints, HoldId, LegalHolds, LoggedScope, NewId, Now, Scope
 from mediation_api.http.fields import In, InstantOut, Out
-from mediation_api.http.idempotency import ONCE
+from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing, whole
+from mediation_api.http.pagination import ListOut, single_page
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["retention"])
 
@@ -34,45 +34,47 @@ class HoldOut(Out):
     lifted_by: str | None
 
 
-class HoldList(Listing[HoldOut]):
+class HoldList(ListOut[HoldOut]):
     """The legal holds on a complaint, oldest first, lifted ones too."""
 
 
 @router.post(
-    "/complaints/{complaint_id}/legal-holds", dependencies=[ONCE], status_code=201, summary="Place a legal hold"
+    "/complaints/{complaint_id}/legal-holds", dependencies=[IDEMPOTENT], status_code=201, summary="Place a legal hold"
 )
 async def place_legal_hold(
     complaint_id: ComplaintId,
     body: HoldIn,
-    reached: Reached,
+    scope: Scope,
     complaints: Complaints,
     holds: LegalHolds,
     at: Now,
     hold_id: NewId,
 ) -> HoldOut:
     """Keep everything of a complaint, whatever its periods say, until this hold and every other is lifted."""
-    await complaints.lock(complaint_id, reached)
+    await complaints.lock(complaint_id, scope)
     placed = HoldPlaced(hold_id=hold_id, reason=body.reason)
-    await holds.place(complaint_id, placed, by=reached.actor, at=at)
+    await holds.place(complaint_id, placed, by=scope.actor, at=at)
     return HoldOut(
         id=hold_id,
         complaint_id=complaint_id,
         reason=body.reason,
         placed_at=at,
-        placed_by=reached.actor.subject,
+        placed_by=scope.actor.subject,
         lifted_at=None,
         lifted_by=None,
     )
 
 
 @router.get("/complaints/{complaint_id}/legal-holds", summary="Legal holds")
-async def list_legal_holds(complaint_id: ComplaintId, reached: Opened, holds: LegalHolds) -> HoldList:
+async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds: LegalHolds) -> HoldList:
     """The legal holds on a complaint, oldest first."""
-    return whole(HoldList, await holds.list(complaint_id, reached), HoldOut.read)
+    return single_page(HoldList, await holds.list(complaint_id, scope), HoldOut.read)
 
 
-@router.post("/legal-holds/{hold_id}/lift", dependencies=[ONCE], summary="Lift a legal hold", responses=responses(409))
-async def lift_legal_hold(hold_id: HoldId, reached: Reached, holds: LegalHolds, at: Now) -> HoldOut:
+@router.post(
+    "/legal-holds/{hold_id}/lift", dependencies=[IDEMPOTENT], summary="Lift a legal hold", responses=responses(409)
+)
+async def lift_legal_hold(hold_id: HoldId, scope: Scope, holds: LegalHolds, at: Now) -> HoldOut:
     """Let the periods run again. What had come to its end meanwhile is emptied by the next run."""
     hold = await holds.lock(hold_id)
-    return HoldOut.read(await holds.lift(hold.lift(), by=reached.actor, at=at))
+    return HoldOut.read(await holds.lift(hold.lift(), by=scope.actor, at=at))

@@ -11,24 +11,24 @@ from mediation_api.contract.responses import responses
 from mediation_api.domain import mandatory_reports
 from mediation_api.domain.access import Role
 from mediation_api.domain.access_log import Purpose
-from mediation_api.domain.mandatory_reports import FEWEST, Contents, YearlyCount
+from mediation_api.domain.mandatory_reports import SMALLEST_COUNT, Contents, YearlyCount
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
 from mediation_api.http.dependencies import (
     CaseId,
     CityPolicy,
-    InService,
+    Context,
+    LoggedScope,
     MandatoryReports,
     NewId,
     Now,
-    Opened,
-    Reached,
     ReportId,
+    Scope,
     Today,
 )
 from mediation_api.http.fields import In, Instant, InstantOut, Out, Text
-from mediation_api.http.idempotency import ONCE
+from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing, Pages, whole
+from mediation_api.http.pagination import ListOut, Pages, single_page
 from mediation_api.http.problems import request_id_of
 from mediation_api.logs import LogEvent
 
@@ -82,11 +82,11 @@ class ReportOut(Out):
     drop_reason: DropReason | None
 
 
-class ReportList(Listing[ReportOut]):
+class ReportList(ListOut[ReportOut]):
     """The mandatory reports of a case, oldest first: all for a director, their own for a mediator."""
 
 
-class ReportReadingOut(Out):
+class ReportAccessOut(Out):
     """Somebody opened the report."""
 
     at: InstantOut
@@ -96,7 +96,7 @@ class ReportReadingOut(Out):
     purpose: Purpose
 
 
-class ReportReadingList(Listing[ReportReadingOut]):
+class ReportAccessList(ListOut[ReportAccessOut]):
     """One page of who opened the report, newest first."""
 
 
@@ -111,9 +111,9 @@ class ReportCountOut(Out):
     """How many reports were entered in a year, in numbers that tell of no case."""
 
     year: int = Field(description="A year of the office's calendar that is over.")
-    reports: int | None = Field(description=f"Null where they were fewer than {FEWEST}, or none.")
+    reports: int | None = Field(description=f"Null where they were fewer than {SMALLEST_COUNT}, or none.")
     by_category: list[ReportsOfCategoryOut] | None = Field(
-        description=f"Null unless each category has {FEWEST} at least."
+        description=f"Null unless each category has {SMALLEST_COUNT} at least."
     )
 
     @classmethod
@@ -125,13 +125,13 @@ class ReportCountOut(Out):
         return cls(year=count.year, reports=count.reports, by_category=by_category)
 
 
-class ReportCountList(Listing[ReportCountOut]):
+class ReportCountList(ListOut[ReportCountOut]):
     """The last five years that are over, the newest first."""
 
 
 @router.post(
     "/cases/{case_id}/mandatory-reports",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Propose a mandatory report",
     responses=responses(409),
@@ -139,9 +139,9 @@ class ReportCountList(Listing[ReportCountOut]):
 async def propose_mandatory_report(
     case_id: CaseId,
     body: ReportIn,
-    reached: Reached,
+    scope: Scope,
     reports: MandatoryReports,
-    service: InService,
+    service: Context,
     at: Now,
     report_id: NewId,
     request: Request,
@@ -153,7 +153,7 @@ async def propose_mandatory_report(
 
     The duty does not wait for this service: whoever has it reports at once.
     """
-    await reports.reach_case(case_id, reached)
+    await reports.reach_case(case_id, scope)
     contents = Contents(**dict(body))
     proposed = mandatory_reports.propose(
         case_id,
@@ -163,76 +163,76 @@ async def propose_mandatory_report(
         configured=service.policy.report_categories,
         disclosed=map(service.texts.disclosed_categories, await reports.texts_in_force(case_id)),
     )
-    await reports.enter(proposed, contents, by=reached.actor, at=at)
+    await reports.enter(proposed, contents, by=scope.actor, at=at)
     _alert(proposed.kind, report_id, request)
     response.headers["Location"] = f"/v1/mandatory-reports/{report_id}"
-    return ReportOut.read(await reports.get(report_id, reached))
+    return ReportOut.read(await reports.get(report_id, scope))
 
 
 @router.get("/cases/{case_id}/mandatory-reports", summary="Mandatory reports of a case")
-async def list_mandatory_reports(case_id: CaseId, reached: Opened, reports: MandatoryReports) -> ReportList:
+async def list_mandatory_reports(case_id: CaseId, scope: LoggedScope, reports: MandatoryReports) -> ReportList:
     """The reports of one case, oldest first; a mediator sees those that they proposed. There is no list of all."""
-    return whole(ReportList, await reports.list(case_id, reached), ReportOut.read)
+    return single_page(ReportList, await reports.list(case_id, scope), ReportOut.read)
 
 
 @router.get("/mandatory-reports/{report_id}", summary="A mandatory report")
-async def get_mandatory_report(report_id: ReportId, reached: Opened, reports: MandatoryReports) -> ReportOut:
+async def get_mandatory_report(report_id: ReportId, scope: LoggedScope, reports: MandatoryReports) -> ReportOut:
     """A report, for a director or for the mediator who proposed it."""
-    return ReportOut.read(await reports.get(report_id, reached))
+    return ReportOut.read(await reports.get(report_id, scope))
 
 
 @router.post(
     "/mandatory-reports/{report_id}/file",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     summary="File a mandatory report",
     responses=responses(409),
 )
 async def file_mandatory_report(
-    report_id: ReportId, reached: Reached, reports: MandatoryReports, at: Now, request: Request
+    report_id: ReportId, scope: Scope, reports: MandatoryReports, at: Now, request: Request
 ) -> ReportOut:
     """Note that the report was made to the authority. Whoever proposed it cannot: that takes a second person."""
-    report = await reports.lock(report_id, reached)
-    filed = report.file(by=reached.actor)
-    await reports.decide(filed, by=reached.actor, at=at)
+    report = await reports.lock(report_id, scope)
+    filed = report.file(by=scope.actor)
+    await reports.decide(filed, by=scope.actor, at=at)
     _alert(filed.kind, report_id, request)
-    return ReportOut.read(await reports.get(report_id, reached))
+    return ReportOut.read(await reports.get(report_id, scope))
 
 
 @router.post(
     "/mandatory-reports/{report_id}/drop",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     summary="Drop a mandatory report",
     responses=responses(409),
 )
 async def drop_mandatory_report(
-    report_id: ReportId, body: DropIn, reached: Reached, reports: MandatoryReports, at: Now, request: Request
+    report_id: ReportId, body: DropIn, scope: Scope, reports: MandatoryReports, at: Now, request: Request
 ) -> ReportOut:
     """Note that a proposed report will not be filed, and why. It stays on record."""
-    report = await reports.lock(report_id, reached)
+    report = await reports.lock(report_id, scope)
     dropped = report.drop(body.reason)
-    await reports.decide(dropped, by=reached.actor, at=at)
+    await reports.decide(dropped, by=scope.actor, at=at)
     _alert(dropped.kind, report_id, request)
-    return ReportOut.read(await reports.get(report_id, reached))
+    return ReportOut.read(await reports.get(report_id, scope))
 
 
-@router.get("/mandatory-reports/{report_id}/readings", summary="Who opened a mandatory report")
-async def list_report_readings(
-    report_id: ReportId, pages: Pages, _reached: Reached, reports: MandatoryReports
-) -> ReportReadingList:
+@router.get("/mandatory-reports/{report_id}/access-log", summary="Who opened a mandatory report")
+async def list_report_access(
+    report_id: ReportId, pages: Pages, _reached: Scope, reports: MandatoryReports
+) -> ReportAccessList:
     """Who opened the report, when and for what. No reading of the case tells of it, and no party is shown any."""
-    return pages.answer(ReportReadingList, await reports.readings(report_id, pages.page), ReportReadingOut.read)
+    return pages.answer(ReportAccessList, await reports.access_log(report_id, pages.page), ReportAccessOut.read)
 
 
 @router.get("/mandatory-report-counts", summary="How many mandatory reports there were")
 async def list_mandatory_report_counts(
-    _reached: Reached, reports: MandatoryReports, today: Today, city: CityPolicy
+    _reached: Scope, reports: MandatoryReports, today: Today, city: CityPolicy
 ) -> ReportCountList:
     """How many reports were entered in each of the last five years, whatever became of them.
 
     Nothing can be chosen and nothing is told of the running year, so that no two answers differ by one report.
     """
     counts = mandatory_reports.yearly_counts(await reports.entered(city.target.zone), today.year)
-    return whole(ReportCountList, counts, ReportCountOut.of)
+    return single_page(ReportCountList, counts, ReportCountOut.of)
 
 
 def _alert(kind: str, report_id: UUID, request: Request) -> None:

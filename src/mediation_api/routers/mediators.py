@@ -19,18 +19,18 @@ from mediation_api.http.dependencies import (
     CaseId,
     Cases,
     CityPolicy,
+    LoggedScope,
     MediatorId,
     Mediators,
     NewId,
     Now,
-    Opened,
-    Reached,
+    Scope,
 )
 from mediation_api.http.fields import Email, Flag, In, InstantOut, Language, Line, Out, Phone, Uuid
-from mediation_api.http.idempotency import ONCE, HasSeen
+from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Filters, Listing, Pages
+from mediation_api.http.pagination import ListFilters, ListOut, Pages
 from mediation_api.routers.parties import EmployeeNumber
 
 roster = APIRouter(prefix="/v1/mediators", route_class=StrictRoute, tags=["mediators"])
@@ -85,68 +85,68 @@ class MediatorOut(Out):
     added_at: InstantOut
 
 
-class MediatorList(Listing[MediatorOut]):
+class MediatorList(ListOut[MediatorOut]):
     """One page of the roster."""
 
 
-class MediatorsWanted(Filters):
+class MediatorsWanted(ListFilters):
     """Filters of the roster."""
 
     language: Language | None = Field(None, description="Who mediates in this language.")
     active: Flag | None = Field(None, description="Who can, or cannot, be proposed.")
 
 
-@roster.post("", dependencies=[ONCE], status_code=201, summary="Add a mediator", responses=responses(409))
+@roster.post("", dependencies=[IDEMPOTENT], status_code=201, summary="Add a mediator", responses=responses(409))
 async def add_mediator(
     body: MediatorIn,
-    reached: Reached,
+    scope: Scope,
     mediators: Mediators,
     at: Now,
     mediator_id: NewId,
     response: Response,
 ) -> MediatorOut:
     """Put somebody on the roster: somebody else."""
-    require_other_than(body.subject, by=reached.actor)
-    await mediators.add(mediator_id, body.model_dump(), by=reached.actor, at=at)
+    require_other_than(body.subject, by=scope.actor)
+    await mediators.add(mediator_id, body.model_dump(), by=scope.actor, at=at)
     response.headers["Location"] = f"/v1/mediators/{mediator_id}"
-    return MediatorOut.read(await mediators.get(mediator_id, reached))
+    return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 
 @roster.get("", summary="The roster")
 async def list_mediators(
-    wanted: Annotated[MediatorsWanted, Query()], pages: Pages, reached: Reached, mediators: Mediators
+    wanted: Annotated[MediatorsWanted, Query()], pages: Pages, scope: Scope, mediators: Mediators
 ) -> MediatorList:
     """The roster for staff, in the order in which mediators joined it; for a mediator, the own entry."""
-    part = await mediators.list(reached, pages.page, language=wanted.language, active=wanted.active)
+    part = await mediators.list(scope, pages.page, language=wanted.language, active=wanted.active)
     return pages.answer(MediatorList, part, MediatorOut.read)
 
 
 @roster.get("/{mediator_id}", summary="A mediator")
-async def get_mediator(mediator_id: MediatorId, reached: Reached, mediators: Mediators) -> MediatorOut:
+async def get_mediator(mediator_id: MediatorId, scope: Scope, mediators: Mediators) -> MediatorOut:
     """An entry of the roster."""
-    return MediatorOut.read(await mediators.get(mediator_id, reached))
+    return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 
 @roster.patch("/{mediator_id}", summary="Correct a mediator", responses=responses(409))
 async def correct_mediator(
     mediator_id: MediatorId,
     body: MediatorPatch,
-    reached: Reached,
+    scope: Scope,
     mediators: Mediators,
     at: Now,
-    seen: HasSeen,
+    seen: IfMatch,
 ) -> MediatorOut:
     """Correct an entry that is not the caller's own, or take somebody off the active roster.
 
     Who somebody is cannot be corrected once a case was proposed to them: the right mediator is added instead.
     """
     entry = await mediators.lock(mediator_id)
-    require_other_than(entry.subject, by=reached.actor)
-    seen.hold(MediatorOut.read(await mediators.get(mediator_id, reached)))
+    require_other_than(entry.subject, by=scope.actor)
+    seen.hold(MediatorOut.read(await mediators.get(mediator_id, scope)))
     changes = body.changes()
     entry.require_same_person(changes)
-    await mediators.correct(mediator_id, changes, by=reached.actor, at=at)
-    return MediatorOut.read(await mediators.get(mediator_id, reached))
+    await mediators.correct(mediator_id, changes, by=scope.actor, at=at)
+    return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 
 # ── assignments ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -185,11 +185,11 @@ class AssignmentOut(Out):
     notes_destroyed_at: InstantOut | None = Field(description="When the mediator said that no notes are left.")
 
 
-class AssignmentList(Listing[AssignmentOut]):
+class AssignmentList(ListOut[AssignmentOut]):
     """One page of assignments, newest first."""
 
 
-class AssignmentsWanted(Filters):
+class AssignmentsWanted(ListFilters):
     """Filters of the list."""
 
     case_id: Uuid | None = Field(None, description="Those of this case.")
@@ -198,7 +198,7 @@ class AssignmentsWanted(Filters):
 
 @router.post(
     "/cases/{case_id}/assignments",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Propose to a mediator",
     responses=responses(409),
@@ -206,7 +206,7 @@ class AssignmentsWanted(Filters):
 async def propose_mediator(
     case_id: CaseId,
     body: ProposalIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     mediators: Mediators,
     city: CityPolicy,
@@ -215,91 +215,93 @@ async def propose_mediator(
     response: Response,
 ) -> AssignmentOut:
     """Propose the case to a mediator, who has some working days to answer. Who had not answered is released."""
-    case = await cases.lock(case_id, reached)
+    case = await cases.lock(case_id, scope)
     mediator = await mediators.candidate(body.mediator_id, case.complaint_id)
     if mediator is None:
         raise Invalid("/mediator_id", "unknown-mediator", "Nobody on the roster has this id.")
-    proposed = assignments.propose(case, mediator, assignment_id=assignment_id, by=reached.actor, at=at, policy=city)
-    await cases.record(case_id, proposed, by=reached.actor, at=at)
+    proposed = assignments.propose(case, mediator, assignment_id=assignment_id, by=scope.actor, at=at, policy=city)
+    await cases.record(case_id, proposed, by=scope.actor, at=at)
     response.headers["Location"] = f"/v1/assignments/{assignment_id}"
-    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
+    return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
 
 
 @router.get("/assignments", summary="Assignments")
 async def list_assignments(
-    wanted: Annotated[AssignmentsWanted, Query()], pages: Pages, reached: Opened, mediators: Mediators
+    wanted: Annotated[AssignmentsWanted, Query()], pages: Pages, scope: LoggedScope, mediators: Mediators
 ) -> AssignmentList:
     """Assignments, newest first: all for coordinators, their own for a mediator."""
-    part = await mediators.assignments(reached, pages.page, case_id=wanted.case_id, state=wanted.state)
+    part = await mediators.assignments(scope, pages.page, case_id=wanted.case_id, state=wanted.state)
     return pages.answer(AssignmentList, part, AssignmentOut.read)
 
 
 @router.get("/assignments/{assignment_id}", summary="An assignment")
-async def get_assignment(assignment_id: AssignmentId, reached: Opened, mediators: Mediators) -> AssignmentOut:
+async def get_assignment(assignment_id: AssignmentId, scope: LoggedScope, mediators: Mediators) -> AssignmentOut:
     """An assignment."""
-    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
+    return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
 
 
 @router.post(
     "/assignments/{assignment_id}/accept",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     summary="Accept, declaring conflicts",
     responses=responses(409),
 )
 async def accept_assignment(
     assignment_id: AssignmentId,
     body: DeclarationIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     mediators: Mediators,
     at: Now,
 ) -> AssignmentOut:
     """Accept a case with the declaration of conflicts. With a conflict the answer is `conflicted`, not `accepted`."""
-    case = await cases.lock_of(tables.assignments, assignment_id, reached)
-    await mediators.assignment(assignment_id, reached)
+    case = await cases.lock_of(tables.assignments, assignment_id, scope)
+    await mediators.assignment(assignment_id, scope)
     answer = assignments.accept(case, assignment_id, body.conflicts())
-    await cases.record(case.case_id, answer, by=reached.actor, at=at)
-    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
-
-
-@router.post("/assignments/{assignment_id}/decline", dependencies=[ONCE], summary="Decline", responses=responses(409))
-async def decline_assignment(
-    assignment_id: AssignmentId, reached: Reached, cases: Cases, mediators: Mediators, at: Now
-) -> AssignmentOut:
-    """Decline a case; no reason is asked for."""
-    case = await cases.lock_of(tables.assignments, assignment_id, reached)
-    await mediators.assignment(assignment_id, reached)
-    answer = assignments.decline(case, assignment_id)
-    await cases.record(case.case_id, answer, by=reached.actor, at=at)
-    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
+    await cases.record(case.case_id, answer, by=scope.actor, at=at)
+    return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
 
 
 @router.post(
-    "/assignments/{assignment_id}/recuse", dependencies=[ONCE], summary="Leave a case", responses=responses(409)
+    "/assignments/{assignment_id}/decline", dependencies=[IDEMPOTENT], summary="Decline", responses=responses(409)
+)
+async def decline_assignment(
+    assignment_id: AssignmentId, scope: Scope, cases: Cases, mediators: Mediators, at: Now
+) -> AssignmentOut:
+    """Decline a case; no reason is asked for."""
+    case = await cases.lock_of(tables.assignments, assignment_id, scope)
+    await mediators.assignment(assignment_id, scope)
+    answer = assignments.decline(case, assignment_id)
+    await cases.record(case.case_id, answer, by=scope.actor, at=at)
+    return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
+
+
+@router.post(
+    "/assignments/{assignment_id}/recuse", dependencies=[IDEMPOTENT], summary="Leave a case", responses=responses(409)
 )
 async def recuse_mediator(
-    assignment_id: AssignmentId, reached: Reached, cases: Cases, mediators: Mediators, at: Now
+    assignment_id: AssignmentId, scope: Scope, cases: Cases, mediators: Mediators, at: Now
 ) -> AssignmentOut:
     """Leave a case after accepting it. A session ahead is cancelled, one under way adjourned; nobody is told why."""
-    case = await cases.lock_of(tables.assignments, assignment_id, reached)
-    await mediators.assignment(assignment_id, reached)
-    recused = assignments.recuse(case, assignment_id, by=reached.actor)
-    await cases.record(case.case_id, recused, by=reached.actor, at=at)
-    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
+    case = await cases.lock_of(tables.assignments, assignment_id, scope)
+    await mediators.assignment(assignment_id, scope)
+    recused = assignments.recuse(case, assignment_id, by=scope.actor)
+    await cases.record(case.case_id, recused, by=scope.actor, at=at)
+    return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
 
 
 @router.post(
     "/assignments/{assignment_id}/attest-notes-destroyed",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     summary="Attest that notes were destroyed",
     responses=responses(409),
 )
 async def attest_notes_destroyed(
-    assignment_id: AssignmentId, reached: Reached, cases: Cases, mediators: Mediators, at: Now
+    assignment_id: AssignmentId, scope: Scope, cases: Cases, mediators: Mediators, at: Now
 ) -> AssignmentOut:
     """Say, after the close, that no notes of the case are left. The service never held any."""
-    case = await cases.lock_of(tables.assignments, assignment_id, reached)
-    await mediators.assignment(assignment_id, reached)
+    case = await cases.lock_of(tables.assignments, assignment_id, scope)
+    await mediators.assignment(assignment_id, scope)
     attested = assignments.attest_notes_destroyed(case, assignment_id)
-    await cases.record(case.case_id, attested, by=reached.actor, at=at)
-    return AssignmentOut.read(await mediators.assignment(assignment_id, reached))
+    await cases.record(case.case_id, attested, by=scope.actor, at=at)
+    return AssignmentOut.read(await mediators.assignment(assignment_id, scope))

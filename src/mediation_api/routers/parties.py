@@ -12,21 +12,21 @@ from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import access_codes, reopening
-from mediation_api.domain.access import Actor, Reach, Relation
+from mediation_api.domain.access import AccessScope, Actor, Relation
 from mediation_api.domain.errors import Invalid, OfficerHasNoCode
 from mediation_api.domain.retention import require_held
 from mediation_api.domain.values import NameCorrection, RemovalReason, Side
 from mediation_api.http.dependencies import (
     Cases,
     ComplaintId,
-    InService,
+    Context,
+    LoggedScope,
     NewId,
     Now,
-    Opened,
     Parties,
     PartyId,
-    Reached,
-    Service,
+    Scope,
+    ServiceContext,
 )
 from mediation_api.http.fields import (
     Email,
@@ -39,12 +39,12 @@ from mediation_api.http.fields import (
     Note,
     Out,
     Phone,
-    broken,
+    rule_broken,
 )
-from mediation_api.http.idempotency import ONCE, HasSeen
+from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing, whole
+from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.repository.parties import Parties as PartiesRepository
 
 router = APIRouter(route_class=StrictRoute, tags=["parties"])
@@ -84,9 +84,9 @@ class PartyIn(In):
     @model_validator(mode="after")
     def _fits_the_side(self) -> Self:
         if self.side is Side.COMPLAINANT and (self.employee_number or self.unit):
-            raise broken("officers-only", "Only an officer has an employee number and a unit.")
+            raise rule_broken("officers-only", "Only an officer has an employee number and a unit.")
         if self.side is Side.OFFICER and (self.minor or self.guardian):
-            raise broken("complainants-only", "Only a complainant is a minor or has a guardian.")
+            raise rule_broken("complainants-only", "Only a complainant is a minor or has a guardian.")
         return self
 
     def row(self, party_id: UUID) -> dict[str, object]:
@@ -129,12 +129,12 @@ class PartyPatch(Patch):
         "asked, no name changes without it.",
     )
 
-    def columns(self, reached: Reach, side: Side) -> dict[str, object]:
+    def columns(self, scope: AccessScope, side: Side) -> dict[str, object]:
         """The changes, as columns. Raises Invalid: a field that this caller, or this side, does not have."""
         changes = self.changes()
         changes.pop("name_correction_reason", None)
         for name in changes:
-            if reached.relation is Relation.OWN and name not in self.by_party:
+            if scope.relation is Relation.OWN and name not in self.by_party:
                 raise Invalid(f"/{name}", "staff-only", "Only staff correct this.")
             if side is Side.COMPLAINANT and name in {"employee_number", "unit"}:
                 raise Invalid(f"/{name}", "officers-only", "Only an officer has this.")
@@ -199,7 +199,7 @@ class PartyOut(Out):
         return cls.model_validate({**row, **computed})
 
 
-class PartyList(Listing[PartyOut]):
+class PartyList(ListOut[PartyOut]):
     """The parties of a complaint that the caller may see."""
 
 
@@ -211,7 +211,7 @@ class AccessCodeOut(Out):
 
 
 async def new_code(
-    parties: PartiesRepository, party_id: UUID, complaint_id: UUID, service: Service, by: Actor, at: datetime
+    parties: PartiesRepository, party_id: UUID, complaint_id: UUID, service: ServiceContext, by: Actor, at: datetime
 ) -> AccessCodeOut:
     """Make an access code, keep its keyed hash, and show it this once."""
     code = access_codes.from_entropy(token_bytes(access_codes.ENTROPY_BYTES))
@@ -221,14 +221,14 @@ async def new_code(
 
 
 @router.get("/v1/complaints/{complaint_id}/parties", summary="The parties of a complaint")
-async def list_parties(complaint_id: ComplaintId, reached: Opened, parties: Parties) -> PartyList:
+async def list_parties(complaint_id: ComplaintId, scope: LoggedScope, parties: Parties) -> PartyList:
     """Staff see all parties of the complaint, in the order in which they were added; a complainant sees itself."""
-    return whole(PartyList, await parties.list(complaint_id, reached), PartyOut.of)
+    return single_page(PartyList, await parties.list(complaint_id, scope), PartyOut.of)
 
 
 @router.post(
     "/v1/complaints/{complaint_id}/parties",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Add a party",
     responses=responses(409),
@@ -236,7 +236,7 @@ async def list_parties(complaint_id: ComplaintId, reached: Opened, parties: Part
 async def add_party(
     complaint_id: ComplaintId,
     body: PartyIn,
-    reached: Reached,
+    scope: Scope,
     parties: Parties,
     cases: Cases,
     at: Now,
@@ -244,23 +244,23 @@ async def add_party(
     response: Response,
 ) -> PartyOut:
     """Add a complainant or an officer. In an open case the newcomer is asked, and the gate waits for the answer."""
-    case = await cases.lock_open_of(complaint_id, reached.actor)
-    await parties.add(complaint_id, [body.row(party_id)], by=reached.actor, at=at)
+    case = await cases.lock_open_of(complaint_id, scope.actor)
+    await parties.add(complaint_id, [body.row(party_id)], by=scope.actor, at=at)
     if case is not None:
-        await cases.record(case.case_id, case.join(party_id, body.side), by=reached.actor, at=at)
+        await cases.record(case.case_id, case.join(party_id, body.side), by=scope.actor, at=at)
     response.headers["Location"] = f"/v1/parties/{party_id}"
-    return PartyOut.of(await parties.get(party_id, reached))
+    return PartyOut.of(await parties.get(party_id, scope))
 
 
 @router.get("/v1/parties/{party_id}", summary="A party")
-async def get_party(party_id: PartyId, reached: Opened, parties: Parties) -> PartyOut:
+async def get_party(party_id: PartyId, scope: LoggedScope, parties: Parties) -> PartyOut:
     """Staff see any party; a party sees itself."""
-    return PartyOut.of(await parties.get(party_id, reached))
+    return PartyOut.of(await parties.get(party_id, scope))
 
 
 @router.patch("/v1/parties/{party_id}", summary="Correct a party", responses=responses(409))
 async def correct_party(
-    party_id: PartyId, body: PartyPatch, reached: Reached, parties: Parties, cases: Cases, at: Now, seen: HasSeen
+    party_id: PartyId, body: PartyPatch, scope: Scope, parties: Parties, cases: Cases, at: Now, seen: IfMatch
 ) -> PartyOut:
     """Staff correct what is on file; a party corrects how it is reached and what it needs.
 
@@ -268,17 +268,17 @@ async def correct_party(
     guardian, comes to light, the party's consent no longer stands, and it is asked again. Nothing is corrected of what
     was erased.
     """
-    case = await cases.lock_open_of(await parties.complaint_of(party_id, reached), reached.actor)
-    party = await parties.lock(party_id, reached)
-    seen.hold(PartyOut.of(await parties.get(party_id, reached)))
+    case = await cases.lock_open_of(await parties.complaint_of(party_id, scope), scope.actor)
+    party = await parties.lock(party_id, scope)
+    seen.hold(PartyOut.of(await parties.get(party_id, scope)))
     require_held(party.name)
-    changes = body.columns(reached, party.side)
+    changes = body.columns(scope, party.side)
     correction = party.correct(changes, body.name_correction_reason)
     if case is not None and correction.voids is not None:
         follows = reopening.void(case, {party_id}, correction.voids)
-        await cases.record(case.case_id, follows, by=reached.actor, at=at)
-    await parties.correct(party_id, changes, correction.name_correction, by=reached.actor, at=at)
-    return PartyOut.of(await parties.get(party_id, reached))
+        await cases.record(case.case_id, follows, by=scope.actor, at=at)
+    await parties.correct(party_id, changes, correction.name_correction, by=scope.actor, at=at)
+    return PartyOut.of(await parties.get(party_id, scope))
 
 
 class RemovalIn(In):
@@ -289,62 +289,62 @@ class RemovalIn(In):
 
 @router.post(
     "/v1/parties/{party_id}/removals",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Remove the wrong party",
     responses=responses(409),
 )
 async def remove_party(
-    party_id: PartyId, body: RemovalIn, reached: Reached, parties: Parties, cases: Cases, at: Now
+    party_id: PartyId, body: RemovalIn, scope: Scope, parties: Parties, cases: Cases, at: Now
 ) -> PartyOut:
     """Remove a party that should not be one: its consent, signature and access end, and the office alone still sees it.
 
     It closes no case: the gate names the side that is missing until the right party is added and has answered.
     """
-    complaint_id = await parties.complaint_of(party_id, reached)
-    case = await cases.lock_open_of(complaint_id, reached.actor)
-    removed = (await parties.lock(party_id, reached)).remove(body.reason)
+    complaint_id = await parties.complaint_of(party_id, scope)
+    case = await cases.lock_open_of(complaint_id, scope.actor)
+    removed = (await parties.lock(party_id, scope)).remove(body.reason)
     follows = () if case is None else reopening.remove(case, removed)
     if case is None or not follows:
-        await parties.remove(removed, complaint_id, by=reached.actor, at=at)
+        await parties.remove(removed, complaint_id, by=scope.actor, at=at)
     else:
-        await cases.record(case.case_id, follows, by=reached.actor, at=at)
-    return PartyOut.of(await parties.get(party_id, reached))
+        await cases.record(case.case_id, follows, by=scope.actor, at=at)
+    return PartyOut.of(await parties.get(party_id, scope))
 
 
 @router.post(
     "/v1/parties/{party_id}/identity-releases",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Release an officer's token subject",
     responses=responses(409),
 )
-async def release_identity(party_id: PartyId, reached: Reached, parties: Parties, at: Now) -> PartyOut:
+async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, at: Now) -> PartyOut:
     """Let an officer's next answer bind another token subject, as when the officer has a new account."""
-    released = (await parties.lock(party_id, reached)).release_identity()
-    complaint_id = await parties.complaint_of(party_id, reached)
-    await parties.release_identity(released, complaint_id, by=reached.actor, at=at)
-    return PartyOut.of(await parties.get(party_id, reached))
+    released = (await parties.lock(party_id, scope)).release_identity()
+    complaint_id = await parties.complaint_of(party_id, scope)
+    await parties.release_identity(released, complaint_id, by=scope.actor, at=at)
+    return PartyOut.of(await parties.get(party_id, scope))
 
 
 @router.post(
     "/v1/parties/{party_id}/access-codes",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Replace a complainant's access code",
     responses=responses(409),
 )
 async def issue_access_code(
-    party_id: PartyId, reached: Reached, parties: Parties, service: InService, at: Now
+    party_id: PartyId, scope: Scope, parties: Parties, service: Context, at: Now
 ) -> AccessCodeOut:
     """Give a complainant a new code; the one before stops working. Officers sign in with the city's account.
 
     A party that was erased or removed is given none.
     """
-    party = await parties.lock(party_id, reached)
+    party = await parties.lock(party_id, scope)
     require_held(party.name)
     party.require_not_removed()
     if party.side is not Side.COMPLAINANT:
         raise OfficerHasNoCode
-    complaint_id = await parties.complaint_of(party_id, reached)
-    return await new_code(parties, party_id, complaint_id, service, reached.actor, at)
+    complaint_id = await parties.complaint_of(party_id, scope)
+    return await new_code(parties, party_id, complaint_id, service, scope.actor, at)

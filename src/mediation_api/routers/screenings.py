@@ -9,7 +9,7 @@ from pydantic import Field
 from mediation_api.contract.responses import responses
 from mediation_api.domain import screening
 from mediation_api.domain.access import Role
-from mediation_api.domain.authority import Given
+from mediation_api.domain.authority import ApprovalSource
 from mediation_api.domain.screening import Outcome
 from mediation_api.domain.values import Approver, Channel
 from mediation_api.http.dependencies import (
@@ -18,16 +18,16 @@ from mediation_api.http.dependencies import (
     Cases,
     CityPolicy,
     Complaints,
+    LoggedScope,
     NewId,
     Now,
-    Opened,
-    Reached,
+    Scope,
     Today,
 )
 from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Note, Out
-from mediation_api.http.idempotency import ONCE
+from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Listing, whole
+from mediation_api.http.pagination import ListOut, single_page
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
 
@@ -60,15 +60,17 @@ class ScreeningOut(Out):
     by_role: Role
 
 
-class ScreeningList(Listing[ScreeningOut]):
+class ScreeningList(ListOut[ScreeningOut]):
     """The screenings of a case, oldest first."""
 
 
-@router.post("/screenings", dependencies=[ONCE], status_code=201, summary="Screen a case", responses=responses(409))
+@router.post(
+    "/screenings", dependencies=[IDEMPOTENT], status_code=201, summary="Screen a case", responses=responses(409)
+)
 async def screen_case(
     case_id: CaseId,
     body: ScreeningIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     complaints: Complaints,
     records: CaseRecords,
@@ -78,24 +80,24 @@ async def screen_case(
     screening_id: NewId,
 ) -> ScreeningOut:
     """Hold the case against the rules of eligibility. What fails closes it, what passes has the complainants asked."""
-    case = await cases.lock(case_id, reached)
-    found = screening.judge(await complaints.intake_facts(case_id), on)
+    case = await cases.lock(case_id, scope)
+    found = screening.judge(await complaints.intake_events(case_id), on)
     decided = case.screen(
         found,
         override=body.eligible,
         reason=body.reason,
         policy=city,
         screening_id=screening_id,
-        by=reached.actor,
+        by=scope.actor,
     )
-    await cases.record(case_id, decided, by=reached.actor, at=at)
-    return ScreeningOut.read(await records.screening(case_id, screening_id, reached))
+    await cases.record(case_id, decided, by=scope.actor, at=at)
+    return ScreeningOut.read(await records.screening(case_id, screening_id, scope))
 
 
 @router.get("/screenings", summary="Screenings")
-async def list_screenings(case_id: CaseId, reached: Opened, records: CaseRecords) -> ScreeningList:
+async def list_screenings(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ScreeningList:
     """The screenings of a case, oldest first."""
-    return whole(ScreeningList, await records.screenings(case_id, reached), ScreeningOut.read)
+    return single_page(ScreeningList, await records.screenings(case_id, scope), ScreeningOut.read)
 
 
 class ApprovalIn(In):
@@ -112,9 +114,9 @@ class ApprovalIn(In):
     given_on: Day | None = Field(None, description="When: today or before.")
     channel: Channel | None = Field(None, description="How it reached staff: `phone`, `letter`, `email`, `in_person`.")
 
-    def given(self) -> Given:
+    def given(self) -> ApprovalSource:
         """The same, as the domain takes it."""
-        return Given(by=self.given_by, on=self.given_on, channel=self.channel)
+        return ApprovalSource(by=self.given_by, on=self.given_on, channel=self.channel)
 
 
 class ApprovalOut(Out):
@@ -131,15 +133,17 @@ class ApprovalOut(Out):
     by_role: Role
 
 
-class ApprovalList(Listing[ApprovalOut]):
+class ApprovalList(ListOut[ApprovalOut]):
     """The approvals of a case, oldest first."""
 
 
-@router.post("/approvals", dependencies=[ONCE], status_code=201, summary="Record an approval", responses=responses(409))
+@router.post(
+    "/approvals", dependencies=[IDEMPOTENT], status_code=201, summary="Record an approval", responses=responses(409)
+)
 async def record_approval(
     case_id: CaseId,
     body: ApprovalIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     records: CaseRecords,
     at: Now,
@@ -147,21 +151,21 @@ async def record_approval(
     approval_id: NewId,
 ) -> ApprovalOut:
     """Record what an approver said. A refusal before anybody is asked closes the case as ineligible."""
-    case = await cases.lock(case_id, reached)
+    case = await cases.lock(case_id, scope)
     said = case.approve(
         body.approver,
         approved=body.approved,
         unit=body.unit,
         given=body.given(),
         approval_id=approval_id,
-        by=reached.actor,
+        by=scope.actor,
         today=on,
     )
-    await cases.record(case_id, said, by=reached.actor, at=at)
-    return ApprovalOut.read(await records.approval(case_id, approval_id, reached))
+    await cases.record(case_id, said, by=scope.actor, at=at)
+    return ApprovalOut.read(await records.approval(case_id, approval_id, scope))
 
 
 @router.get("/approvals", summary="Approvals")
-async def list_approvals(case_id: CaseId, reached: Opened, records: CaseRecords) -> ApprovalList:
+async def list_approvals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ApprovalList:
     """What approvers said, oldest first."""
-    return whole(ApprovalList, await records.approvals(case_id, reached), ApprovalOut.read)
+    return single_page(ApprovalList, await records.approvals(case_id, scope), ApprovalOut.read)

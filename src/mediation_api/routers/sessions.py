@@ -29,17 +29,17 @@ from mediation_api.http.dependencies import (
     CaseId,
     Cases,
     CityPolicy,
+    LoggedScope,
     NewId,
     Now,
-    Opened,
-    Reached,
+    Scope,
     SessionId,
     Sessions,
 )
 from mediation_api.http.fields import Flag, In, Instant, InstantOut, Language, Line, Link, LongLine, Out, Uuid
-from mediation_api.http.idempotency import ONCE
+from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import Filters, Listing, Pages, whole
+from mediation_api.http.pagination import ListFilters, ListOut, Pages, single_page
 from mediation_api.repository.sessions import SessionFilter, SessionSort
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
@@ -144,11 +144,11 @@ class SessionForPartyOut(Out):
 AnySession = Annotated[SessionOut | SessionForPartyOut, Field(discriminator="audience")]
 
 
-class SessionList(Listing[AnySession]):
+class SessionList(ListOut[AnySession]):
     """One page of sessions."""
 
 
-class SessionsWanted(Filters):
+class SessionsWanted(ListFilters):
     """Filters of the list. The period is that in which sessions start."""
 
     case_id: Uuid | None = Field(None, description="Those of this case.")
@@ -170,7 +170,7 @@ def _to_office(row: RowMapping) -> SessionOut:
 
 @router.post(
     "/cases/{case_id}/sessions",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Schedule a session",
     responses=responses(409),
@@ -178,7 +178,7 @@ def _to_office(row: RowMapping) -> SessionOut:
 async def schedule_session(
     case_id: CaseId,
     body: BookingIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     sessions_read: Sessions,
     city: CityPolicy,
@@ -187,59 +187,61 @@ async def schedule_session(
     response: Response,
 ) -> SessionOut:
     """Schedule a session, once both sides have agreed and a mediator has accepted without a conflict."""
-    case = await cases.lock(case_id, reached)
+    case = await cases.lock(case_id, scope)
     scheduled = sessions.schedule(case, body.booking(), session_id=session_id, at=at, policy=city)
-    await cases.record(case_id, scheduled, by=reached.actor, at=at)
+    await cases.record(case_id, scheduled, by=scope.actor, at=at)
     response.headers["Location"] = f"/v1/sessions/{session_id}"
-    return _to_office(await sessions_read.get(session_id, reached))
+    return _to_office(await sessions_read.get(session_id, scope))
 
 
 @router.get("/sessions", summary="Sessions")
 async def list_sessions(
-    wanted: Annotated[SessionsWanted, Query()], pages: Pages, reached: Opened, sessions_read: Sessions
+    wanted: Annotated[SessionsWanted, Query()], pages: Pages, scope: LoggedScope, sessions_read: Sessions
 ) -> SessionList:
     """The sessions that the caller reaches, by period, mediator or case. Without `sort` the earliest first."""
-    part = await sessions_read.list(reached, SessionFilter(**wanted.model_dump()), pages.page)
+    part = await sessions_read.list(scope, SessionFilter(**wanted.model_dump()), pages.page)
     return pages.answer(SessionList, part, _shown)
 
 
 @router.get("/sessions/{session_id}", summary="A session")
-async def get_session(session_id: SessionId, reached: Opened, sessions_read: Sessions) -> AnySession:
+async def get_session(session_id: SessionId, scope: LoggedScope, sessions_read: Sessions) -> AnySession:
     """A session, in the form of the caller's audience."""
-    return _shown(await sessions_read.get(session_id, reached))
+    return _shown(await sessions_read.get(session_id, scope))
 
 
-@router.post("/sessions/{session_id}/reschedule", dependencies=[ONCE], summary="Reschedule", responses=responses(409))
+@router.post(
+    "/sessions/{session_id}/reschedule", dependencies=[IDEMPOTENT], summary="Reschedule", responses=responses(409)
+)
 async def reschedule_session(
     session_id: SessionId,
     body: BookingIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     sessions_read: Sessions,
     city: CityPolicy,
     at: Now,
 ) -> SessionOut:
     """Move a session that is still ahead. Signatures stay: the text has not changed."""
-    case = await cases.lock_of(tables.sessions, session_id, reached)
+    case = await cases.lock_of(tables.sessions, session_id, scope)
     moved = sessions.reschedule(case, session_id, body.booking(), at=at, policy=city)
-    await cases.record(case.case_id, moved, by=reached.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, reached))
+    await cases.record(case.case_id, moved, by=scope.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, scope))
 
 
-@router.post("/sessions/{session_id}/cancel", dependencies=[ONCE], summary="Cancel", responses=responses(409))
+@router.post("/sessions/{session_id}/cancel", dependencies=[IDEMPOTENT], summary="Cancel", responses=responses(409))
 async def cancel_session(
-    session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
+    session_id: SessionId, scope: Scope, cases: Cases, sessions_read: Sessions, at: Now
 ) -> SessionOut:
     """Cancel a session that is still ahead; another can be scheduled."""
-    case = await cases.lock_of(tables.sessions, session_id, reached)
-    await cases.record(case.case_id, sessions.cancel(case, session_id), by=reached.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, reached))
+    case = await cases.lock_of(tables.sessions, session_id, scope)
+    await cases.record(case.case_id, sessions.cancel(case, session_id), by=scope.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, scope))
 
 
-@router.post("/sessions/{session_id}/start", dependencies=[ONCE], summary="Start", responses=responses(409))
+@router.post("/sessions/{session_id}/start", dependencies=[IDEMPOTENT], summary="Start", responses=responses(409))
 async def start_session(
     session_id: SessionId,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     sessions_read: Sessions,
     city: CityPolicy,
@@ -250,45 +252,47 @@ async def start_session(
 
     A session that is held long before its hour is rescheduled to the hour at which it is held first.
     """
-    case = await cases.lock_of(tables.sessions, session_id, reached)
+    case = await cases.lock_of(tables.sessions, session_id, scope)
     started = sessions.start(case, session_id, (body or StartIn()).seats(), at=at, policy=city)
-    await cases.record(case.case_id, started, by=reached.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, reached))
+    await cases.record(case.case_id, started, by=scope.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, scope))
 
 
-@router.post("/sessions/{session_id}/adjourn", dependencies=[ONCE], summary="Adjourn", responses=responses(409))
+@router.post("/sessions/{session_id}/adjourn", dependencies=[IDEMPOTENT], summary="Adjourn", responses=responses(409))
 async def adjourn_session(
-    session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
+    session_id: SessionId, scope: Scope, cases: Cases, sessions_read: Sessions, at: Now
 ) -> SessionOut:
     """Break off, to go on another day: the next session is scheduled as a new one."""
-    case = await cases.lock_of(tables.sessions, session_id, reached)
-    await cases.record(case.case_id, sessions.adjourn(case, session_id), by=reached.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, reached))
+    case = await cases.lock_of(tables.sessions, session_id, scope)
+    await cases.record(case.case_id, sessions.adjourn(case, session_id), by=scope.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, scope))
 
 
-@router.post("/sessions/{session_id}/complete", dependencies=[ONCE], summary="Complete", responses=responses(409))
+@router.post("/sessions/{session_id}/complete", dependencies=[IDEMPOTENT], summary="Complete", responses=responses(409))
 async def complete_session(
-    session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
+    session_id: SessionId, scope: Scope, cases: Cases, sessions_read: Sessions, at: Now
 ) -> SessionOut:
     """Note that the session came to its end, with or without an agreement."""
-    case = await cases.lock_of(tables.sessions, session_id, reached)
-    await cases.record(case.case_id, sessions.complete(case, session_id), by=reached.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, reached))
+    case = await cases.lock_of(tables.sessions, session_id, scope)
+    await cases.record(case.case_id, sessions.complete(case, session_id), by=scope.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, scope))
 
 
-@router.post("/sessions/{session_id}/end", dependencies=[ONCE], summary="End the mediation", responses=responses(409))
+@router.post(
+    "/sessions/{session_id}/end", dependencies=[IDEMPOTENT], summary="End the mediation", responses=responses(409)
+)
 async def end_session(
-    session_id: SessionId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
+    session_id: SessionId, scope: Scope, cases: Cases, sessions_read: Sessions, at: Now
 ) -> SessionOut:
     """End the mediation as its mediator. Only that it ended is kept: neither why, nor through whom."""
-    case = await cases.lock_of(tables.sessions, session_id, reached)
-    await cases.record(case.case_id, sessions.end(case, session_id), by=reached.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, reached))
+    case = await cases.lock_of(tables.sessions, session_id, scope)
+    await cases.record(case.case_id, sessions.end(case, session_id), by=scope.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, scope))
 
 
 @router.post(
     "/sessions/{session_id}/absences",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Record an absence",
     responses=responses(409),
@@ -296,19 +300,19 @@ async def end_session(
 async def record_absence(
     session_id: SessionId,
     body: AbsenceIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     sessions_read: Sessions,
     at: Now,
     absence_id: NewId,
 ) -> SessionOut:
     """Note that a party did not come. The session counts as missed, and another can be scheduled."""
-    case = await cases.lock_of(tables.sessions, session_id, reached)
+    case = await cases.lock_of(tables.sessions, session_id, scope)
     absent = sessions.record_absence(
         case, session_id, body.party_id, excused=body.excused, absence_id=absence_id, at=at
     )
-    await cases.record(case.case_id, absent, by=reached.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, reached))
+    await cases.record(case.case_id, absent, by=scope.actor, at=at)
+    return _to_office(await sessions_read.get(session_id, scope))
 
 
 # ── attendees ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -340,13 +344,13 @@ class AttendeeOut(Out):
     confirmed_at: InstantOut | None
 
 
-class AttendeeList(Listing[AttendeeOut]):
+class AttendeeList(ListOut[AttendeeOut]):
     """The interpreters and support persons of a case."""
 
 
 @router.post(
     "/cases/{case_id}/attendees",
-    dependencies=[ONCE],
+    dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Expect an attendee",
     responses=responses(409),
@@ -354,33 +358,36 @@ class AttendeeList(Listing[AttendeeOut]):
 async def add_attendee(
     case_id: CaseId,
     body: AttendeeIn,
-    reached: Reached,
+    scope: Scope,
     cases: Cases,
     sessions_read: Sessions,
     at: Now,
     attendee_id: NewId,
 ) -> AttendeeOut:
     """Expect an interpreter or a support person. They sign the confidentiality agreement like everybody else."""
-    case = await cases.lock(case_id, reached)
+    case = await cases.lock(case_id, scope)
     added = sessions.add_attendee(case, **body.model_dump(), attendee_id=attendee_id)
-    await cases.record(case_id, added, by=reached.actor, at=at)
-    return AttendeeOut.read(await sessions_read.attendee(attendee_id, reached))
+    await cases.record(case_id, added, by=scope.actor, at=at)
+    return AttendeeOut.read(await sessions_read.attendee(attendee_id, scope))
 
 
 @router.get("/cases/{case_id}/attendees", summary="Attendees")
-async def list_attendees(case_id: CaseId, reached: Opened, sessions_read: Sessions) -> AttendeeList:
+async def list_attendees(case_id: CaseId, scope: LoggedScope, sessions_read: Sessions) -> AttendeeList:
     """The interpreters and support persons of a case, in the order in which they were added."""
-    return whole(AttendeeList, await sessions_read.attendees(case_id, reached), AttendeeOut.read)
+    return single_page(AttendeeList, await sessions_read.attendees(case_id, scope), AttendeeOut.read)
 
 
 @router.post(
-    "/attendees/{attendee_id}/confirm", dependencies=[ONCE], summary="Confirm an attendee", responses=responses(409)
+    "/attendees/{attendee_id}/confirm",
+    dependencies=[IDEMPOTENT],
+    summary="Confirm an attendee",
+    responses=responses(409),
 )
 async def confirm_attendee(
-    attendee_id: AttendeeId, reached: Reached, cases: Cases, sessions_read: Sessions, at: Now
+    attendee_id: AttendeeId, scope: Scope, cases: Cases, sessions_read: Sessions, at: Now
 ) -> AttendeeOut:
     """Note that an interpreter or support person has said that they will come."""
-    case = await cases.lock_of(tables.attendees, attendee_id, reached)
+    case = await cases.lock_of(tables.attendees, attendee_id, scope)
     confirmed = sessions.confirm_attendee(case, attendee_id)
-    await cases.record(case.case_id, confirmed, by=reached.actor, at=at)
-    return AttendeeOut.read(await sessions_read.attendee(attendee_id, reached))
+    await cases.record(case.case_id, confirmed, by=scope.actor, at=at)
+    return AttendeeOut.read(await sessions_read.attendee(attendee_id, scope))

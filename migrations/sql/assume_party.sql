@@ -10,7 +10,7 @@
 -- subject        the subject of the token: once an officer has answered, the number alone opens nothing
 --
 -- It answers whether a complainant's token still speaks for the party.
-CREATE FUNCTION enter_wall(complainant uuid, officer_index text, code text, subject text)
+CREATE FUNCTION assume_party(complainant uuid, officer_index text, code text, subject text)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     own_parties uuid[];

@@ -1,5 +1,5 @@
 -- Becomes the service again, if the transaction is a party's, and keeps what a command answered. It comes last.
-CREATE FUNCTION keep_answer(
+CREATE FUNCTION store_response(
     its_caller text, its_operation text, its_key text, its_status integer, its_location text, its_body bytea,
     its_subjects uuid[]
 ) RETURNS void LANGUAGE plpgsql AS $$
