@@ -1,4 +1,4 @@
-"""The repository puts its statements together once; a test that changes how has it do so anew."""
+"""Statements are built once and cached; a test that changes how they are built has them built again."""
 
 import sys
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def put_together_anew() -> Iterator[None]:
 
 def _forget() -> None:
     for name, module in list(sys.modules.items()):
-        if name.startswith("mediation_api.repository."):
+        if name.startswith(("mediation_api.database.", "mediation_api.repository.")):
             for made in vars(module).values():
                 if hasattr(made, "cache_clear"):
                     made.cache_clear()

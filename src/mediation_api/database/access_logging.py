@@ -1,8 +1,11 @@
-"""Writing down who opens what, in the very statement that reads it. `domain/access_log.py` says what is written down.
+"""Writing the access log: the statement that reads an object also inserts the entry that somebody opened it.
 
-A read stays one round trip, nothing is shown that is not written down, and nothing is written down that was not found.
-Who opens it, when and for what are parameters of that statement (`reach.asking`).
-Readings are in no chain: its head would make those who read wait for each other. A trigger keeps them as they are.
+A read stays one round trip; nothing is returned that was not logged, and nothing is logged that was not found.
+`domain/access_log.py` says what is logged. Who opens it, when and for which purpose are parameters of the statement
+(`access_scope.scope_parameters`).
+
+Entries are in no audit chain: concurrent readers would have to wait for each other to append to it. A trigger keeps
+them from being changed.
 """
 
 from functools import cache
@@ -26,21 +29,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.database.access_scope import (
-    CALLER_SUBJECT,
-    REQUESTED_ID,
-    ScopeKind,
-    may_see_case,
-    scope_kind,
-    scope_parameters,
-)
+from mediation_api.database.access_scope import CALLER_SUBJECT, REQUESTED_ID, ScopeKind, fetch_one
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.database.tables import access_log, cases
 from mediation_api.domain.access import AccessScope
-from mediation_api.domain.errors import NotFound
 
-SEEN_IDS: Final = bindparam("seen", type_=ARRAY(Uuid))
-"""The cases or complaints that somebody saw, where SQL does not know of them."""
+OPENED_IDS: Final = bindparam("opened_ids", type_=ARRAY(Uuid))
+"""The ids of the cases or complaints that somebody saw, where the list was made outside SQL."""
 
 
 def logged(
@@ -51,11 +46,16 @@ def logged(
     case: AnyColumn | None = None,
     party: AnyColumn | None = None,
 ) -> AnySelect:
-    """`statement`, which also writes down that the caller opened what it finds, where that is to be.
+    """Make a statement that reads one object also log that the caller opened it, where `kind` says so.
 
-    `complaint`, `case` and `party` are columns of what it selects from, and name the one object that it finds.
+    Args:
+        statement: reads one object, or the children of one.
+        kind: the kind of the caller's access scope.
+        complaint: the column of `statement` that identifies the complaint.
+        case: the column that identifies the case; None for an object that is not of one case.
+        party: the column that identifies the party, where a party is opened.
     """
-    if not kind.written_down:
+    if not kind.is_logged:
         return statement
     nothing: AnyColumn = cast(null(), Uuid)
     columns = {
@@ -63,70 +63,68 @@ def logged(
         "case_id": nothing if case is None else case,
         "party_id": nothing if party is None else party,
     }
-    columns |= _said(kind)
+    columns |= _caller(kind)
     labelled = (column.label(name) for name, column in columns.items())
     found = statement.with_only_columns(*labelled, maintain_column_froms=True).order_by(None).limit(1).subquery("found")
-    seen = _seen(found.c.complaint_id)
-    opened: AnySelect = select(*(found.c[name] for name in columns), *seen.values())
-    return statement.add_cte(_written([*columns, *seen], opened))
+    progress = _progress(found.c.complaint_id)
+    entry: AnySelect = select(*(found.c[name] for name in columns), *progress.values())
+    return statement.add_cte(_inserted([*columns, *progress], entry))
 
 
 async def require_case(connection: AsyncConnection, case_id: UUID, scope: AccessScope) -> None:
-    """Hold that the caller reaches a case, and write down that it was opened. Raises NotFound: not this case."""
-    if (await connection.execute(_reached(scope_kind(scope)), scope_parameters(scope, case_id))).first() is None:
-        raise NotFound
+    """Require that a case is within the scope, and log that it was opened. Raises NotFound."""
+    await fetch_one(connection, _case, scope, case_id)
 
 
 @cache
-def _reached(kind: ScopeKind) -> AnySelect:
-    scope: AnySelect = select(cases.c.id).where(cases.c.id == REQUESTED_ID, may_see_case(kind))
-    return logged(scope, kind, complaint=cases.c.complaint_id, case=cases.c.id)
+def _case(kind: ScopeKind) -> AnySelect:
+    statement: AnySelect = select(cases.c.id).where(cases.c.id == REQUESTED_ID, kind.where(cases))
+    return logged(statement, kind, complaint=cases.c.complaint_id, case=cases.c.id)
 
 
 def logged_reports(statement: AnySelect, kind: ScopeKind, report: AnyColumn) -> AnySelect:
-    """`statement`, which also writes down that the caller opened each mandatory report that it finds.
+    """Make a statement also log each mandatory report that it finds, by the column `report`.
 
-    Neither the complaint nor the case is named: whoever sees who opened those is not to know of the report.
+    The entry names neither complaint nor case: whoever may see their access log must not learn of the report.
     """
-    if not kind.written_down:
+    if not kind.is_logged:
         return statement
-    said = _said(kind)
-    opened = statement.with_only_columns(*said.values(), report, maintain_column_froms=True)
-    return statement.add_cte(_written([*said, "report_id"], opened.order_by(None).where(report.is_not(None))))
+    columns = _caller(kind) | {"report_id": report}
+    entries = statement.with_only_columns(*columns.values(), maintain_column_froms=True)
+    return statement.add_cte(_inserted([*columns], entries.order_by(None).where(report.is_not(None))))
 
 
 def logged_page(statement: AnySelect, kind: ScopeKind, shown: BindParameter[int], *, descending: bool) -> AnySelect:
-    """The page that `statement` reads, which also writes down the cases or complaints that its first `shown` rows name.
+    """Make the statement of one page also log the cases or complaints that its first `shown` rows are about.
 
-    It is ordered by its columns `page_key` and `page_id`, and names what is opened in `opened_id`. It is read once.
+    `statement` has the columns `page_key` and `page_id`, by which it is ordered, and `opened_id`. It is run once.
     """
-    if not kind.written_down:
+    if not kind.is_logged:
         return statement
     page = statement.cte("page")
     keys = (page.c.page_key, page.c.page_id)
     order = [key.desc() for key in keys] if descending else keys
     opened = select(page.c.opened_id).order_by(*order).limit(shown).subquery("shown")
-    said = _said(kind)
-    ids = func.array_agg(opened.c.opened_id.distinct(), type_=ARRAY(Uuid))
-    entry: AnySelect = select(*said.values(), ids).select_from(opened).having(func.count() > 0)
-    return select(page).order_by(*order).add_cte(_written([*said, "listed"], entry))
+    columns = _caller(kind) | {"listed": func.array_agg(opened.c.opened_id.distinct(), type_=ARRAY(Uuid))}
+    entry: AnySelect = select(*columns.values()).select_from(opened).having(func.count() > 0)
+    return select(page).order_by(*order).add_cte(_inserted([*columns], entry))
 
 
 @cache
 def logged_ids(kind: ScopeKind) -> AnySelect:
-    """Writes down that the caller has `SEEN` some cases or complaints, where what is shown is made of them outside SQL.
+    """Log that the caller saw the cases or complaints `OPENED_IDS`, where a list is made of them outside SQL.
 
-    It runs before anything is shown. Where what was seen is about none of them, it names none.
+    Run before the list is returned. The entry names none where the list is about none.
     """
-    said = _said(kind)
-    entry: AnySelect = select(*said.values(), SEEN_IDS)
-    return select(literal(1)).add_cte(_written([*said, "listed"], entry))
+    columns = _caller(kind) | {"listed": OPENED_IDS}
+    entry: AnySelect = select(*columns.values())
+    return select(literal(1)).add_cte(_inserted([*columns], entry))
 
 
-def _seen(complaint: AnyColumn) -> dict[str, AnyColumn]:
-    """How far the complaint had come for who reads: its latest case, and the version of that.
+def _progress(complaint: AnyColumn) -> dict[str, AnyColumn]:
+    """The latest attempt of a complaint, and the version of that case, at the time it was opened.
 
-    By this a reading stands before or after what happened in a case; the clocks of hosts would not tell.
+    They say whether an entry comes before or after an event of the case; clocks of several hosts could not.
     """
     latest = cases.alias("latest")
     of_complaint = select(latest).where(latest.c.complaint_id == complaint).order_by(latest.c.attempt.desc()).limit(1)
@@ -138,7 +136,8 @@ def _seen(complaint: AnyColumn) -> dict[str, AnyColumn]:
     return {name: column(name) for name in ("attempt", "version")}
 
 
-def _said(kind: ScopeKind) -> dict[str, AnyColumn]:
+def _caller(kind: ScopeKind) -> dict[str, AnyColumn]:
+    """The columns that every entry has: who opened something, when, with which operation and for which purpose."""
     return {
         "at": bindparam("read_at", type_=DateTime(timezone=True)),
         "operation": bindparam("read_operation", type_=String),
@@ -148,5 +147,5 @@ def _said(kind: ScopeKind) -> dict[str, AnyColumn]:
     }
 
 
-def _written(columns: list[str], rows: AnySelect) -> CTE:
-    return insert(access_log).from_select(columns, rows).cte("opened")
+def _inserted(columns: list[str], entries: AnySelect) -> CTE:
+    return insert(access_log).from_select(columns, entries).cte("opened")

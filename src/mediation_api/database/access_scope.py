@@ -1,19 +1,41 @@
-"""What a caller reaches, as conditions in SQL. A row outside them is not refused: it is not there.
+"""Access scopes in SQL: which rows a caller may see, and how a statement within a scope is run.
 
-Assignments and parties are read at each request, so that a mediator who left, or a token that outlived its party,
-reaches nothing.
+`AccessScope` (domain/access.py) says who calls, and in which relation an object must stand to the caller. Each read
+goes the same way from there:
 
-A statement with such conditions is put together once for each kind of reach, since that takes longer than to run it.
-Who calls, and which object is asked for, are its parameters:
+    @cache
+    def _session(kind: ScopeKind) -> AnySelect:
+        return select(...).where(sessions.c.id == REQUESTED_ID, kind.where(cases))
 
-    await connection.execute(_one(kind_of(reach)), asking(reach, case_id))
+    row = await fetch_one(connection, _session, scope, session_id)
+
+Building a statement takes longer than running it, so each is built once for each `ScopeKind`. That holds no identity:
+who calls, and the id that is requested, are parameters. Assignments and parties are looked up by the statement itself,
+so that a mediator who was recused, or a token whose party was removed, finds nothing.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, String, Uuid, and_, bindparam, exists, false, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    RowMapping,
+    String,
+    Table,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.database.tables import (
@@ -30,63 +52,208 @@ from mediation_api.database.tables import (
 )
 from mediation_api.domain.access import AccessScope, Relation, Role
 from mediation_api.domain.access_log import LoggedAccessScope
+from mediation_api.domain.errors import NotFound
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, PEERS_VISIBLE
 from mediation_api.domain.values import AssignmentState, Disposition, Side, Standing
 
 LIVE_ASSIGNMENTS = (AssignmentState.PROPOSED, AssignmentState.ACCEPTED)
-ACCEPTED = (AssignmentState.ACCEPTED,)
-ACCEPTED_ONCE = (AssignmentState.ACCEPTED, AssignmentState.RECUSED)
 LEFT = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED)
 
-
 REQUESTED_ID: Final = bindparam("wanted", type_=Uuid)
-"""The id of the object that is asked for."""
+"""The id of the object that is requested."""
+CALLER_SUBJECT: Final = bindparam("caller_subject", type_=String)
 _PARTY: Final = bindparam("caller_party", type_=Uuid)
 _NUMBER: Final = bindparam("caller_number", type_=parties.c.employee_number_index.type)
 _CODE: Final = bindparam("caller_code", type_=String)
-CALLER_SUBJECT: Final = bindparam("caller_subject", type_=String)
+
+# ── from an access scope to rows ───────────────────────────────────────────────────────────────────────────────────
 
 
 class ScopeKind(NamedTuple):
-    """What a statement is put together for: how what is reached stands to the caller, and nothing of who that is."""
+    """What a statement is built for, and cached by: an access scope without the caller's identity."""
 
     relation: Relation
     role: Role
-    written_down: bool
-    """Whether it is written down that the caller opened what is found."""
+    is_logged: bool
+    """Whether the statement also writes to the access log what the caller opened (database/access_logging.py)."""
+
+    @classmethod
+    def of(cls, scope: AccessScope) -> "ScopeKind":
+        """The kind of an access scope."""
+        return cls(scope.relation, scope.actor.role, isinstance(scope, LoggedAccessScope))
+
+    def where(self, table: Table) -> ColumnElement[bool]:
+        """Whether a row of `table` is within the scope. A statement on `assignments` has to join `mediators`.
+
+        Raises:
+            KeyError: nobody but the office sees rows of this table by themselves; join one that has a condition.
+        """
+        return true() if self.relation is Relation.OFFICE else _CONDITIONS[table](self)
 
 
-def scope_kind(scope: AccessScope) -> ScopeKind:
-    """The kind of a reach."""
-    return ScopeKind(scope.relation, scope.actor.role, isinstance(scope, LoggedAccessScope))
+Statement: TypeAlias = Callable[[ScopeKind], AnySelect]
+"""A cached function that builds the statement for a kind of scope."""
 
 
-def scope_parameters(scope: AccessScope, wanted: UUID | None = None) -> dict[str, object]:
-    """The parameters of a statement of that kind: who calls, for what, and what is written down of that."""
+def scope_parameters(scope: AccessScope, requested_id: UUID | None = None) -> dict[str, object]:
+    """The parameters of a statement within a scope: who calls, what is requested, and what the access log is told."""
     actor = scope.actor
-    caller = {
+    parameters: dict[str, object] = {
         "caller_party": actor.party_id,
         "caller_number": actor.employee_number,
         "caller_subject": actor.subject,
         "caller_code": actor.code,
+        "wanted": requested_id,
     }
-    parameters: dict[str, object] = {**caller, "wanted": wanted}
     if isinstance(scope, LoggedAccessScope):
         parameters |= {"read_at": scope.at, "read_operation": scope.operation, "read_purpose": scope.purpose}
     return parameters
 
 
+async def fetch_one(
+    connection: AsyncConnection, statement: Statement, scope: AccessScope, requested_id: UUID
+) -> RowMapping:
+    """The row of the object that is requested. Raises NotFound: there is none, or it is outside the scope."""
+    found = await connection.execute(statement(ScopeKind.of(scope)), scope_parameters(scope, requested_id))
+    row = found.mappings().first()
+    if row is None:
+        raise NotFound
+    return row
+
+
+async def fetch_children(
+    connection: AsyncConnection, statement: Statement, scope: AccessScope, parent_id: UUID
+) -> Sequence[RowMapping]:
+    """The children of the object that is requested, which may be none.
+
+    `statement` selects from the parent and outer-joins the children: a parent without children is one row whose `id`
+    is null. Raises NotFound: there is no such parent, or it is outside the scope.
+    """
+    found = await connection.execute(statement(ScopeKind.of(scope)), scope_parameters(scope, parent_id))
+    rows = found.mappings().all()
+    if not rows:
+        raise NotFound
+    return [row for row in rows if row["id"] is not None]
+
+
+# ── the condition of each table, for everybody but the office ──────────────────────────────────────────────────────
+
+
+def _complaint(kind: ScopeKind) -> ColumnElement[bool]:
+    """An integration sees what it filed; a complainant the complaint of its party."""
+    if kind.relation is Relation.FILED:
+        return and_(complaints.c.by_role == Role.INTEGRATION, complaints.c.by == CALLER_SUBJECT)
+    if kind.relation is Relation.OWN:
+        own = exists().where(parties.c.complaint_id == complaints.c.id, is_own_party(kind.role))
+        return own.correlate(complaints)  # not `parties`: the list of parties selects from that table itself
+    return false()
+
+
+def _party(kind: ScopeKind) -> ColumnElement[bool]:
+    """A party sees itself; an officer from the moment at which the officer is asked to take part."""
+    if kind.relation is not Relation.OWN:
+        return false()
+    if kind.role is Role.COMPLAINANT:
+        return is_own_party(kind.role)
+    asked = exists().where(participants.c.party_id == parties.c.id, participants.c.asked_at.is_not(None))
+    return and_(is_own_party(kind.role), asked)
+
+
+_ASSIGNED_IN: Final[Mapping[Relation, tuple[AssignmentState, ...]]] = {
+    Relation.PROPOSED: LIVE_ASSIGNMENTS,
+    Relation.ASSIGNED: (AssignmentState.ACCEPTED,),
+    Relation.MEDIATED: (AssignmentState.ACCEPTED, AssignmentState.RECUSED),
+}
+"""The states of an assignment through which a mediator sees its case."""
+
+
+def _case(kind: ScopeKind) -> ColumnElement[bool]:
+    """A party sees the cases it takes part in; a mediator those assigned, unless a party of the complaint as well."""
+    if kind.relation is Relation.OWN:
+        return own_participation(kind.role).where(participants.c.case_id == cases.c.id).exists().correlate(cases)
+    if kind.relation not in _ASSIGNED_IN:
+        return false()
+    assigned = exists().where(
+        assignments.c.case_id == cases.c.id,
+        assignments.c.state.in_(_ASSIGNED_IN[kind.relation]),
+        assignments.c.mediator_id == mediators.c.id,
+        mediators.c.subject == CALLER_SUBJECT,
+    )
+    return and_(assigned.correlate(cases), ~_mediator_is_party(cases.c.complaint_id))
+
+
+def _mediator(kind: ScopeKind) -> ColumnElement[bool]:
+    """A mediator sees their own entry of the roster."""
+    return mediators.c.subject == CALLER_SUBJECT if kind.relation in _ASSIGNED_IN else false()
+
+
+def _assignment(kind: ScopeKind) -> ColumnElement[bool]:
+    """A mediator sees their own assignments, unless they are a party of the complaint as well."""
+    complaint = select(cases.c.complaint_id).where(cases.c.id == assignments.c.case_id).correlate(assignments)
+    return and_(_mediator(kind), ~_mediator_is_party(complaint.scalar_subquery()))
+
+
+def _report(kind: ScopeKind) -> ColumnElement[bool]:
+    """A mediator sees the mandatory reports that they proposed themselves."""
+    if kind.relation is not Relation.MEDIATED:
+        return false()
+    return and_(
+        mandatory_reports.c.proposed_by == CALLER_SUBJECT, mandatory_reports.c.proposed_by_role == Role.MEDIATOR
+    )
+
+
+_CONDITIONS: Final[Mapping[Table, Callable[[ScopeKind], ColumnElement[bool]]]] = {
+    complaints: _complaint,
+    parties: _party,
+    cases: _case,
+    mediators: _mediator,
+    assignments: _assignment,
+    mandatory_reports: _report,
+}
+
+# ── mediators who are parties ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def is_officer_of(complaint: AnyColumn, *, subject: AnyColumn, numbers: tuple[AnyColumn, ...]) -> ColumnElement[bool]:
+    """Whether somebody is an officer of a complaint: by employee number, or by the subject that answered as one."""
+    p, of_complaint = parties.alias("officer").c, cases.alias("of_complaint").c
+    by_number = select(p.id).where(p.complaint_id == complaint, p.employee_number_index.in_(numbers))
+    answers = (consents, withdrawals)
+    by_subject = (
+        select(each.c.id)
+        .join(of_complaint.id.table, of_complaint.id == each.c.case_id)
+        .where(of_complaint.complaint_id == complaint, each.c.by_role == Role.OFFICER, each.c.by == subject)
+        for each in answers
+    )
+    return or_(
+        *(
+            found.correlate_except(p.id.table, of_complaint.id.table, *answers).exists()
+            for found in (by_number, *by_subject)
+        )
+    )
+
+
+def _mediator_is_party(complaint: AnyColumn) -> ColumnElement[bool]:
+    """Whether the caller, a mediator, is an officer of a complaint."""
+    m = mediators.alias("themselves").c
+    number = select(m.employee_number_index).where(m.subject == CALLER_SUBJECT).scalar_subquery()
+    return is_officer_of(complaint, subject=CALLER_SUBJECT, numbers=(_NUMBER, number))
+
+
+# ── parties, and what each may see of a case ───────────────────────────────────────────────────────────────────────
+
+
 @cache
 def is_own_party(role: Role) -> ColumnElement[bool]:
-    """Whether a row of `parties` is the caller, and was not removed."""
+    """Whether a row of `parties` is the caller, and was not removed from the complaint."""
     return and_(_was_own_party(role), parties.c.removed_at.is_(None))
 
 
 @cache
 def _was_own_party(role: Role) -> ColumnElement[bool]:
-    """Whether a row of `parties` is, or was until it was removed, the caller: by the token's party, or by the number.
+    """Whether a row of `parties` is the caller, removed or not: by the token's party id or employee number.
 
-    Once an officer has answered, the number alone opens nothing: the subject of the token is that of the answer.
+    Once an officer has answered, the number alone is not enough: the token's subject has to be that of the answer.
     """
     if role is Role.COMPLAINANT:
         return and_(parties.c.id == _PARTY, parties.c.side == Side.COMPLAINANT)
@@ -98,13 +265,20 @@ def _was_own_party(role: Role) -> ColumnElement[bool]:
 
 @cache
 def own_participation(role: Role) -> AnySelect:
-    """The caller's own rows of `participants`; an officer's exist for the officer once the officer was asked."""
+    """The rows of `participants` that are the caller: one for each case in which the caller is a party.
+
+    A party that declined, withdrew or lapsed is still in them, and still sees its own part of the case; one that was
+    removed is not. An officer is in none before the officer is asked.
+    """
     return _participation(role, is_own_party(role))
 
 
 @cache
 def may_withdraw(role: Role) -> AnySelect:
-    """Those, and an officer's who was removed since; a complainant's as long as the token speaks for the party."""
+    """The rows of `participants` in whose name the caller may withdraw.
+
+    Besides `own_participation` those of an officer who was removed since. A complainant's access code must be valid.
+    """
     own = _participation(role, _was_own_party(role))
     return own.where(func.speaks_for(_CODE, parties.c.id)) if role is Role.COMPLAINANT else own
 
@@ -114,141 +288,39 @@ def _participation(role: Role, is_own: ColumnElement[bool]) -> AnySelect:
     return own.where(participants.c.asked_at.is_not(None)) if role is Role.OFFICER else own
 
 
-def may_see_case(kind: ScopeKind) -> ColumnElement[bool]:
-    """Whether the caller reaches a row of `cases`."""
-    if kind.relation is Relation.OFFICE:
-        return true()
-    if kind.relation is Relation.PROPOSED:
-        return and_(_is_mediator(LIVE_ASSIGNMENTS), ~_mediator_is_party(cases.c.complaint_id))
-    if kind.relation is Relation.ASSIGNED:
-        return and_(_is_mediator(ACCEPTED), ~_mediator_is_party(cases.c.complaint_id))
-    if kind.relation is Relation.MEDIATED:
-        return and_(_is_mediator(ACCEPTED_ONCE), ~_mediator_is_party(cases.c.complaint_id))
-    if kind.relation is Relation.OWN:
-        return own_participation(kind.role).where(participants.c.case_id == cases.c.id).exists().correlate(cases)
-    return false()
-
-
-def _is_mediator(states: tuple[AssignmentState, ...]) -> ColumnElement[bool]:
-    mediates = exists().where(
-        assignments.c.case_id == cases.c.id,
-        assignments.c.state.in_(states),
-        assignments.c.mediator_id == mediators.c.id,
-        mediators.c.subject == CALLER_SUBJECT,
-    )
-    return mediates.correlate(cases)
-
-
-def is_officer_of(complaint: AnyColumn, *, subject: AnyColumn, numbers: tuple[AnyColumn, ...]) -> ColumnElement[bool]:
-    """Whether somebody is an officer of a complaint: by employee number, or by the subject that answered as one."""
-    p, of_complaint = parties.alias("officer").c, cases.alias("of_complaint").c
-    by_number = select(p.id).where(p.complaint_id == complaint, p.employee_number_index.in_(numbers))
-    said = (consents, withdrawals)
-    by_subject = (
-        select(each.c.id)
-        .join(of_complaint.id.table, of_complaint.id == each.c.case_id)
-        .where(of_complaint.complaint_id == complaint, each.c.by_role == Role.OFFICER, each.c.by == subject)
-        for each in said
-    )
-    return or_(
-        *(
-            found.correlate_except(p.id.table, of_complaint.id.table, *said).exists()
-            for found in (by_number, *by_subject)
-        )
-    )
-
-
-def _mediator_is_party(complaint: AnyColumn) -> ColumnElement[bool]:
-    """Whether the caller, a mediator, is a party of a complaint under another role."""
-    m = mediators.alias("themselves").c
-    number = select(m.employee_number_index).where(m.subject == CALLER_SUBJECT).scalar_subquery()
-    return is_officer_of(complaint, subject=CALLER_SUBJECT, numbers=(_NUMBER, number))
-
-
-def mediates_own_case(kind: ScopeKind) -> ColumnElement[bool]:
-    """Whether a row of `assignments` is of a complaint that the caller, a mediator, is a party of."""
-    if kind.relation is Relation.OFFICE:
-        return false()
-    complaint = select(cases.c.complaint_id).where(cases.c.id == assignments.c.case_id).correlate(assignments)
-    return _mediator_is_party(complaint.scalar_subquery())
-
-
-def may_see_report(kind: ScopeKind) -> ColumnElement[bool]:
-    """Whether the caller reaches a row of `mandatory_reports`: a director all, a mediator those it proposed."""
-    if kind.relation is Relation.OFFICE:
-        return true()
-    if kind.relation is Relation.MEDIATED:
-        own = mandatory_reports.c.proposed_by == CALLER_SUBJECT
-        return and_(own, mandatory_reports.c.proposed_by_role == Role.MEDIATOR)
-    return false()
-
-
-def may_see_party(kind: ScopeKind) -> ColumnElement[bool]:
-    """Whether the caller reaches a row of `parties`."""
-    if kind.relation is Relation.OFFICE:
-        return true()
-    if kind.relation is not Relation.OWN:
-        return false()
-    if kind.role is Role.COMPLAINANT:
-        return is_own_party(kind.role)
-    asked = exists().where(participants.c.party_id == parties.c.id, participants.c.asked_at.is_not(None))
-    return and_(is_own_party(kind.role), asked)
-
-
-def may_see_complaint(kind: ScopeKind) -> ColumnElement[bool]:
-    """Whether the caller reaches a row of `complaints`."""
-    if kind.relation is Relation.OFFICE:
-        return true()
-    if kind.relation is Relation.FILED:
-        return and_(complaints.c.by_role == Role.INTEGRATION, complaints.c.by == CALLER_SUBJECT)
-    if kind.relation is Relation.OWN:
-        own = exists().where(parties.c.complaint_id == complaints.c.id, is_own_party(kind.role))
-        return own.correlate(complaints)  # and not with `parties`, which the list of them reads itself
-    return false()
-
-
-def is_own_mediator(kind: ScopeKind) -> ColumnElement[bool]:
-    """Whether a row of `mediators` is within reach: all for the office, their own for a mediator."""
-    if kind.relation is Relation.OFFICE:
-        return true()
-    if kind.relation in {Relation.PROPOSED, Relation.ASSIGNED, Relation.MEDIATED}:
-        return mediators.c.subject == CALLER_SUBJECT
-    return false()
-
-
 @cache
 def peers_visible(role: Role) -> ColumnElement[bool]:
-    """Whether the caller takes part in a row of `cases` in which those who do see each other.
+    """Whether the caller, a party, may see the others in a row of `cases`: their names, sessions and texts to sign.
 
-    Not once all of the caller's parts were returned: somebody who was absent, say, from a case that was mediated.
+    That is from the moment at which both sides have agreed (the states `PEERS_VISIBLE`), to whoever has agreed and not
+    left since. A party all of whose parts were returned to investigation no longer may: it was absent, for example,
+    while the case was mediated with others.
     """
-    kept = select(parts.c.case_id).where(
-        is_part_of(participants), parts.c.disposition != Disposition.RETURNED_TO_INVESTIGATION
-    )
-    # By name: two statements deep, it would otherwise be whether the caller takes part in any case at all.
-    agreed = own_participation(role).where(
-        participants.c.case_id == cases.c.id,
-        participants.c.standing == Standing.AGREED,
-        kept.exists().correlate(participants),
-    )
-    return and_(cases.c.state.in_(PEERS_VISIBLE), agreed.exists().correlate(cases))
+    # Correlated by name: otherwise the innermost query would ask for the caller's participation in any case at all.
+    own = own_participation(role).where(participants.c.case_id == cases.c.id, _is_still_in(participants))
+    return and_(cases.c.state.in_(PEERS_VISIBLE), own.exists().correlate(cases))
 
 
 def peers_visible_to(own: FromClause) -> ColumnElement[bool]:
-    """The same where the caller's own row of `participants` is at hand: it is not looked for again."""
+    """`peers_visible` for a statement that joins `own`, the caller's row of `participants`, to `cases` already."""
+    return and_(cases.c.state.in_(PEERS_VISIBLE), _is_still_in(own))
+
+
+def _is_still_in(own: FromClause) -> ColumnElement[bool]:
+    """Whether a participant has agreed, has not left, and has a part that was not returned to investigation."""
     kept = select(parts.c.case_id).where(is_part_of(own), parts.c.disposition != Disposition.RETURNED_TO_INVESTIGATION)
-    return and_(cases.c.state.in_(PEERS_VISIBLE), own.c.standing == Standing.AGREED, kept.exists().correlate(own))
+    return and_(own.c.standing == Standing.AGREED, kept.exists().correlate(own))
 
 
 def is_part_of(own: FromClause) -> ColumnElement[bool]:
-    """Whether a row of `parts` is of a participant and its case."""
+    """Whether a row of `parts` is between a participant and somebody of the other side of the case."""
     return and_(parts.c.case_id == own.c.case_id, own.c.party_id.in_((parts.c.complainant_id, parts.c.officer_id)))
 
 
 def may_see_disposition(own: FromClause) -> ColumnElement[bool]:
-    """Whether a participant may know what became of its parts in a row of `cases`.
+    """Whether a participant may learn what became of one of its parts, in a row of `cases`.
 
-    That is from `ready` on, or once the participant itself has left: its own leaving returned all of them. Of a part
-    with somebody who was removed it knows nothing.
+    It may once answers are no longer sealed (from `ready` on), or once it has left the case itself: its leaving
+    returned all of its parts. It never learns what became of a part with somebody who was removed.
     """
     return and_(~parts.c.removed, or_(cases.c.state.not_in(ANSWERS_SEALED), own.c.left_at.is_not(None)))

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, select, tu
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database.access_logging import logged_page
-from mediation_api.database.access_scope import ScopeKind, scope_kind
+from mediation_api.database.access_scope import ScopeKind
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain.access import AccessScope, Relation
 
@@ -89,7 +89,7 @@ async def read_page(
     planner takes it to be strewn evenly among everybody's, and would walk all of that in order to the end.
     With `listed`, a column of cases or complaints, it is written down which of them were seen.
     """
-    kind = None if of is None else scope_kind(of)
+    kind = None if of is None else ScopeKind.of(of)
     paged = _paged(statement, order, listed, kind, continued=page.after is not None)
     after_key, after_id = page.after or (None, None)
     # One row more than wanted tells whether there is a next page, without counting.

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged_ids
-from mediation_api.database.access_scope import scope_kind, scope_parameters
+from mediation_api.database.access_scope import ScopeKind, scope_parameters
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.database.pagination import Page, Slice
 from mediation_api.domain.access import AccessScope, Role
@@ -56,7 +56,7 @@ class AccessAnomalies:
         if part.items and isinstance(scope, LoggedAccessScope):
             seen = {each.complaint_id for each in part.items if each.complaint_id is not None}
             await self._connection.execute(
-                logged_ids(scope_kind(scope)), scope_parameters(scope) | {"seen": sorted(seen)}
+                logged_ids(ScopeKind.of(scope)), scope_parameters(scope) | {"opened_ids": sorted(seen)}
             )
         return part
 

@@ -12,16 +12,14 @@ from mediation_api.database.access_logging import logged, require_case
 from mediation_api.database.access_scope import (
     REQUESTED_ID,
     ScopeKind,
-    may_see_case,
+    fetch_one,
     own_participation,
     peers_visible,
-    scope_kind,
     scope_parameters,
 )
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.domain.access import AccessScope, Relation
-from mediation_api.domain.errors import NotFound
 from mediation_api.domain.values import Seat, SeatRole
 
 
@@ -33,14 +31,7 @@ class Agreements:
 
     async def get(self, agreement_id: UUID, scope: AccessScope) -> RowMapping:
         """One agreement with its text. Raises NotFound."""
-        row = (
-            (await self._connection.execute(_one(scope_kind(scope)), scope_parameters(scope, agreement_id)))
-            .mappings()
-            .first()
-        )
-        if row is None:
-            raise NotFound
-        return row
+        return await fetch_one(self._connection, _one, scope, agreement_id)
 
     async def name_of(self, seat: Seat, case_id: UUID) -> str:
         """The name of whoever has a seat in a case, to be kept with the signature; empty for a stranger to the case."""
@@ -50,7 +41,7 @@ class Agreements:
     async def list(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The agreements of a case, oldest first; none is no error, but not reaching the case is NotFound."""
         await require_case(self._connection, case_id, scope)
-        found = await self._connection.execute(_of_case(scope_kind(scope)), scope_parameters(scope, case_id))
+        found = await self._connection.execute(_of_case(ScopeKind.of(scope)), scope_parameters(scope, case_id))
         return found.mappings().all()
 
 
@@ -144,4 +135,4 @@ def _agreements(kind: ScopeKind) -> AnySelect:
             t.signatures.c.agreement_id == a.id,
             order_by=t.signatures.c.at,
         ).label("signatures"),
-    ).where(may_see_case(kind))
+    ).where(kind.where(t.cases))

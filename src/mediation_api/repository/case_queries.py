@@ -37,19 +37,17 @@ from mediation_api.database.access_scope import (
     LIVE_ASSIGNMENTS,
     REQUESTED_ID,
     ScopeKind,
+    fetch_one,
     is_part_of,
-    may_see_case,
     may_see_disposition,
     own_participation,
     peers_visible_to,
-    scope_kind,
     scope_parameters,
 )
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, conditions_for, read_page
 from mediation_api.domain.access import AccessScope, Relation, Role
-from mediation_api.domain.errors import NotFound
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.target import Pace, TargetPolicy
 from mediation_api.domain.values import AssignmentState, SessionState, Standing
@@ -107,14 +105,7 @@ class CaseQueries:
 
     async def get(self, case_id: UUID, scope: AccessScope) -> RowMapping:
         """One case, as the caller may see it. Raises NotFound."""
-        row = (
-            (await self._connection.execute(_one(scope_kind(scope)), scope_parameters(scope, case_id)))
-            .mappings()
-            .first()
-        )
-        if row is None:
-            raise NotFound
-        return row
+        return await fetch_one(self._connection, _one, scope, case_id)
 
     async def list(
         self, scope: AccessScope, wanted: CaseFilter, page: Page, *, today: date, policy: TargetPolicy
@@ -132,7 +123,7 @@ class CaseQueries:
             values |= paces(today, policy)
         return await read_page(
             self._connection,
-            _listed(scope_kind(scope), conditions),
+            _listed(ScopeKind.of(scope), conditions),
             page,
             Order(_SORT_KEYS[wanted.sort.key], t.cases.c.id, wanted.sort.descending),
             of=scope,
@@ -340,7 +331,7 @@ def _for_the_mediator(kind: ScopeKind) -> AnySelect:
             _next_session().label("next_session"),
         )
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
-        .where(may_see_case(kind))
+        .where(kind.where(t.cases))
     )
 
 

@@ -1,7 +1,7 @@
 """What parties answered and how they left, and the other small records of a case: screenings, pauses, absences."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from uuid import UUID
 
 from sqlalchemy import RowMapping, Table, and_, select
@@ -9,14 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged
-from mediation_api.database.access_scope import (
-    REQUESTED_ID,
-    ScopeKind,
-    may_see_case,
-    own_participation,
-    scope_kind,
-    scope_parameters,
-)
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, own_participation
 from mediation_api.database.data_keys import decrypted_columns
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain.access import AccessScope, Relation
@@ -91,11 +84,7 @@ class CaseRecords:
         return row
 
     async def _of(self, records: Table, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        found = await self._connection.execute(_of_case(records, scope_kind(scope)), scope_parameters(scope, case_id))
-        rows = found.mappings().all()
-        if not rows:
-            raise NotFound
-        return [row for row in rows if row["id"] is not None]
+        return await fetch_children(self._connection, partial(_of_case, records), scope, case_id)
 
 
 @cache
@@ -117,7 +106,9 @@ def _of_case(records: Table, kind: ScopeKind) -> AnySelect:
             voided.at.label("voided_at"),
             voided.reason.label("void_reason"),
         ).outerjoin(t.voided_consents, voided.consent_id == records.c.id)
-    statement: AnySelect = read.where(t.cases.c.id == REQUESTED_ID, may_see_case(kind)).order_by(*_order(records, kind))
+    statement: AnySelect = read.where(t.cases.c.id == REQUESTED_ID, kind.where(t.cases)).order_by(
+        *_order(records, kind)
+    )
     return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 

@@ -41,12 +41,11 @@ from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import (
     REQUESTED_ID,
     ScopeKind,
+    fetch_one,
     is_part_of,
-    may_see_case,
     may_see_disposition,
     may_withdraw,
     own_participation,
-    scope_kind,
     scope_parameters,
 )
 from mediation_api.database.batching import Change, batched
@@ -96,7 +95,7 @@ class Cases:
 
     async def lock_of_agreement(self, agreement_id: UUID, scope: AccessScope) -> Case:
         """Lock the case of an agreement that the caller is shown. Raises NotFound."""
-        return await self._lock(case_of_agreement(scope_kind(scope)), agreement_id, scope)
+        return await self._lock(case_of_agreement(ScopeKind.of(scope)), agreement_id, scope)
 
     async def lock_open_of(self, complaint_id: UUID, by: Actor) -> Case | None:
         """Lock a complaint, and its open case if it has one: nobody opens, or decides on, one meanwhile.
@@ -129,7 +128,7 @@ class Cases:
             raise NotFound
         speaker = row["speaker"]
         if not row["is_current"]:
-            whole = _locked(REQUESTED_ID, ScopeKind(Relation.OFFICE, scope.actor.role, written_down=False))
+            whole = _locked(REQUESTED_ID, ScopeKind(Relation.OFFICE, scope.actor.role, is_logged=False))
             row = (await self._connection.execute(whole, asked)).mappings().one()
         case = self._case(row)
         self._speaker = speaker
@@ -141,14 +140,7 @@ class Cases:
         Raises:
             NotFound: there is none, or not for this caller.
         """
-        row = (
-            (await self._connection.execute(_one(scope_kind(scope)), scope_parameters(scope, case_id)))
-            .mappings()
-            .first()
-        )
-        if row is None:
-            raise NotFound
-        return self._case(row)
+        return self._case(await fetch_one(self._connection, _one, scope, case_id))
 
     async def reference(self, case_id: UUID) -> str:
         """The complaint's reference, as it stands in the texts to sign."""
@@ -200,7 +192,7 @@ class Cases:
         recorded under this lock, with a new version of the row: two versions tell that it waited. What the caller
         reaches is asked again as well: a mediator may have left meanwhile, and a party.
         """
-        kind, asked = scope_kind(scope), scope_parameters(scope, wanted)
+        kind, asked = ScopeKind.of(scope), scope_parameters(scope, wanted)
         row = (await self._connection.execute(_locking(case_id, kind), asked)).mappings().first()
         if row is None:
             raise NotFound
@@ -359,7 +351,7 @@ def _locking(case_id: AnyColumn, kind: ScopeKind) -> AnySelect:
     c = tables.cases.c
     locked = (
         select(c.id, c.version)
-        .where(c.id == case_id, may_see_case(kind))
+        .where(c.id == case_id, kind.where(tables.cases))
         .with_for_update(key_share=True, of=tables.cases)
         .cte("locked")
     )
@@ -391,14 +383,14 @@ def _withdrawing(role: Role) -> AnySelect:
 @cache
 def _locked(case_id: AnyColumn, kind: ScopeKind) -> AnySelect:
     """Reads the case that is locked by now."""
-    return _whole().add_columns(_speaker(kind)).where(tables.cases.c.id == case_id, may_see_case(kind))
+    return _whole().add_columns(_speaker(kind)).where(tables.cases.c.id == case_id, kind.where(tables.cases))
 
 
 @cache
 def _one(kind: ScopeKind) -> AnySelect:
     cases = tables.cases.c
     statement: AnySelect = _own_part(kind) if kind.relation is Relation.OWN else _whole()
-    statement = statement.add_columns(_speaker(kind)).where(cases.id == REQUESTED_ID, may_see_case(kind))
+    statement = statement.add_columns(_speaker(kind)).where(cases.id == REQUESTED_ID, kind.where(tables.cases))
     return logged(statement, kind, complaint=cases.complaint_id, case=cases.id)
 
 

@@ -36,11 +36,9 @@ from mediation_api.database.access_scope import (
     LEFT,
     REQUESTED_ID,
     ScopeKind,
+    fetch_one,
     is_own_party,
-    may_see_case,
-    may_see_complaint,
     own_participation,
-    scope_kind,
     scope_parameters,
 )
 from mediation_api.database.data_keys import data_key, decrypted_columns, new_data_key
@@ -50,7 +48,7 @@ from mediation_api.database.pagination import Conditions, Filters, Order, Page, 
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Actor, Relation
 from mediation_api.domain.complaint import Account, Complaint
-from mediation_api.domain.errors import ExternalReferenceTaken, NotFound
+from mediation_api.domain.errors import ExternalReferenceTaken
 from mediation_api.domain.lifecycle import OPEN, State
 from mediation_api.domain.screening import INTAKE_FIELDS, IntakeRecord
 from mediation_api.domain.target import Pace, TargetPolicy
@@ -165,16 +163,12 @@ class Complaints:
 
     async def lock(self, complaint_id: UUID, scope: AccessScope) -> None:
         """Lock a complaint: nobody corrects it, adds a party or opens a case meanwhile. Raises NotFound."""
-        await lock_in_scope(self._connection, tables.complaints, complaint_id, may_see_complaint, scope)
+        await lock_in_scope(self._connection, tables.complaints, complaint_id, scope)
 
     async def lock_to_open(self, complaint_id: UUID, scope: AccessScope) -> Complaint:
         """Lock a complaint, so that only one case is opened, and read what opening one needs. Raises NotFound."""
         await self.lock(complaint_id, scope)
-        row = (
-            (await self._connection.execute(_whole(scope_kind(scope)), scope_parameters(scope, complaint_id)))
-            .mappings()
-            .one()
-        )
+        row = await fetch_one(self._connection, _whole, scope, complaint_id)
         return _COMPLAINT.validate_python(dict(row))
 
     async def intake_events(self, case_id: UUID) -> IntakeRecord:
@@ -186,14 +180,7 @@ class Complaints:
 
     async def get(self, complaint_id: UUID, scope: AccessScope) -> RowMapping:
         """One complaint, as the caller may see it. Raises NotFound."""
-        row = (
-            (await self._connection.execute(_one(scope_kind(scope)), scope_parameters(scope, complaint_id)))
-            .mappings()
-            .first()
-        )
-        if row is None:
-            raise NotFound
-        return row
+        return await fetch_one(self._connection, _one, scope, complaint_id)
 
     async def list(
         self, scope: AccessScope, wanted: ComplaintFilter, page: Page, *, today: date, policy: TargetPolicy
@@ -209,7 +196,7 @@ class Complaints:
             values |= {"wanted_reference": re.sub("([/%_])", r"/\1", wanted.reference)}
         return await read_page(
             self._connection,
-            _listed(scope_kind(scope), of_complaint, of_case),
+            _listed(ScopeKind.of(scope), of_complaint, of_case),
             page,
             Order(tables.complaints.c.filed_at, tables.complaints.c.id, wanted.sort.descending),
             of=scope,
@@ -342,7 +329,7 @@ def _seen_by(kind: ScopeKind) -> AnySelect:
         columns = (*decrypted_columns(t.complaints), parts_of_complaint(), _latest_state(), attempts.label("cases"))
         return select(*columns)
     # A complainant's own: a later case may be that of others.
-    own_or_all = of_complaint if kind.relation is Relation.FILED else and_(of_complaint, may_see_case(kind))
+    own_or_all = of_complaint if kind.relation is Relation.FILED else and_(of_complaint, kind.where(tables.cases))
     listed = (
         select(func.array_agg(aggregate_order_by(t.cases.c.id, t.cases.c.attempt))).where(own_or_all).scalar_subquery()
     )
@@ -352,7 +339,7 @@ def _seen_by(kind: ScopeKind) -> AnySelect:
             t.complaints.c[name]
             for name in ("id", "reference", "filed_at", "incident_on", "allegations", "interested_in_mediation")
         ),
-    ).where(may_see_complaint(kind))
+    ).where(kind.where(tables.complaints))
     if kind.relation is Relation.FILED:
         return limited.add_columns(
             t.complaints.c.external_reference, parts_of_complaint(), _latest_state(), case_ids.label("case_ids")

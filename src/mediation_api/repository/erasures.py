@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged
-from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, may_see_party, scope_kind, scope_parameters
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
 from mediation_api.domain.access import AccessScope, Actor
@@ -96,14 +96,7 @@ class Erasures:
 
     async def list(self, party_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The requests of a party, oldest first. Raises NotFound: not this party."""
-        rows = (
-            (await self._connection.execute(_of_party(scope_kind(scope)), scope_parameters(scope, party_id)))
-            .mappings()
-            .all()
-        )
-        if not rows:
-            raise NotFound
-        return [row for row in rows if row["id"] is not None]
+        return await fetch_children(self._connection, _of_party, scope, party_id)
 
     async def _complaint_of(self, party: ColumnElement[bool]) -> UUID:
         found: UUID | None = await self._connection.scalar(select(t.parties.c.complaint_id).where(party))
@@ -119,7 +112,7 @@ def _of_party(kind: ScopeKind) -> AnySelect:
         select(t.erasures)
         .select_from(t.parties)
         .outerjoin(t.erasures, e.party_id == p.id)
-        .where(p.id == REQUESTED_ID, may_see_party(kind))
+        .where(p.id == REQUESTED_ID, kind.where(t.parties))
         .order_by(e.requested_at, e.id)
     )
     return logged(statement, kind, complaint=p.complaint_id, party=p.id)

@@ -10,11 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged
-from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, may_see_complaint, scope_kind, scope_parameters
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
 from mediation_api.domain.access import AccessScope, Actor
-from mediation_api.domain.errors import NotFound
 from mediation_api.domain.events import HoldLifted, HoldPlaced
 from mediation_api.domain.retention import Hold
 from mediation_api.repository.cases import write_events
@@ -55,11 +54,7 @@ class LegalHolds:
 
     async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The holds on a complaint, oldest first, lifted ones too. Raises NotFound: not this complaint."""
-        found = await self._connection.execute(_of_complaint(scope_kind(scope)), scope_parameters(scope, complaint_id))
-        rows = found.mappings().all()
-        if not rows:
-            raise NotFound
-        return [row for row in rows if row["id"] is not None]
+        return await fetch_children(self._connection, _of_complaint, scope, complaint_id)
 
 
 @cache
@@ -69,7 +64,7 @@ def _of_complaint(kind: ScopeKind) -> AnySelect:
         select(t.legal_holds)
         .select_from(t.complaints)
         .outerjoin(t.legal_holds, h.complaint_id == t.complaints.c.id)
-        .where(t.complaints.c.id == REQUESTED_ID, may_see_complaint(kind))
+        .where(t.complaints.c.id == REQUESTED_ID, kind.where(t.complaints))
         .order_by(h.placed_at, h.id)
     )
     return logged(statement, kind, complaint=t.complaints.c.id)

@@ -16,14 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged_reports
-from mediation_api.database.access_scope import (
-    REQUESTED_ID,
-    ScopeKind,
-    may_see_case,
-    may_see_report,
-    scope_kind,
-    scope_parameters,
-)
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
 from mediation_api.database.data_keys import OF_CASE, data_key, decrypted, decrypted_columns
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect
@@ -44,8 +37,7 @@ class MandatoryReports:
 
     async def reach_case(self, case_id: UUID, scope: AccessScope) -> None:
         """Hold that the caller may report of a case. It is not locked. Raises NotFound: not this case."""
-        if (await self._connection.execute(_case(scope_kind(scope)), scope_parameters(scope, case_id))).first() is None:
-            raise NotFound
+        await fetch_one(self._connection, _case, scope, case_id)
 
     async def texts_in_force(self, case_id: UUID) -> Sequence[str]:
         """The texts that tell the people of the case which exceptions to confidentiality there are.
@@ -59,7 +51,7 @@ class MandatoryReports:
     async def lock(self, report_id: UUID, scope: AccessScope) -> MandatoryReport:
         """Lock a report that the caller reaches, and read what deciding on it needs. Raises NotFound."""
         r = t.mandatory_reports.c
-        await lock_in_scope(self._connection, t.mandatory_reports, report_id, may_see_report, scope)
+        await lock_in_scope(self._connection, t.mandatory_reports, report_id, scope)
         row = (await self._connection.execute(select(r.state, r.proposed_by).where(r.id == report_id))).one()
         return MandatoryReport(report_id=report_id, state=ReportState(row.state), proposed_by=row.proposed_by)
 
@@ -97,25 +89,11 @@ class MandatoryReports:
 
     async def get(self, report_id: UUID, scope: AccessScope) -> RowMapping:
         """One report. Raises NotFound."""
-        row = (
-            (await self._connection.execute(_report(scope_kind(scope)), scope_parameters(scope, report_id)))
-            .mappings()
-            .first()
-        )
-        if row is None:
-            raise NotFound
-        return row
+        return await fetch_one(self._connection, _report, scope, report_id)
 
     async def list(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The reports of a case that the caller reaches, oldest first. Raises NotFound: not this case."""
-        rows = (
-            (await self._connection.execute(_of_case(scope_kind(scope)), scope_parameters(scope, case_id)))
-            .mappings()
-            .all()
-        )
-        if not rows:
-            raise NotFound
-        return [row for row in rows if row["id"] is not None]
+        return await fetch_children(self._connection, _of_case, scope, case_id)
 
     async def access_log(self, report_id: UUID, page: Page) -> Slice[RowMapping]:
         """Who opened a report, newest first. Raises NotFound: there is none."""
@@ -137,7 +115,7 @@ class MandatoryReports:
 
 @cache
 def _case(kind: ScopeKind) -> AnySelect:
-    return select(t.cases.c.id).where(t.cases.c.id == REQUESTED_ID, may_see_case(kind))
+    return select(t.cases.c.id).where(t.cases.c.id == REQUESTED_ID, kind.where(t.cases))
 
 
 @cache
@@ -173,7 +151,7 @@ def _readings() -> AnySelect:
 @cache
 def _report(kind: ScopeKind) -> AnySelect:
     statement: AnySelect = select(*decrypted_columns(t.mandatory_reports)).where(
-        t.mandatory_reports.c.id == REQUESTED_ID, may_see_report(kind)
+        t.mandatory_reports.c.id == REQUESTED_ID, kind.where(t.mandatory_reports)
     )
     return logged_reports(statement, kind, t.mandatory_reports.c.id)
 
@@ -184,8 +162,8 @@ def _of_case(kind: ScopeKind) -> AnySelect:
     statement: AnySelect = (
         select(*decrypted_columns(t.mandatory_reports))
         .select_from(t.cases)
-        .outerjoin(t.mandatory_reports, and_(r.case_id == t.cases.c.id, may_see_report(kind)))
-        .where(t.cases.c.id == REQUESTED_ID, may_see_case(kind))
+        .outerjoin(t.mandatory_reports, and_(r.case_id == t.cases.c.id, kind.where(t.mandatory_reports)))
+        .where(t.cases.c.id == REQUESTED_ID, kind.where(t.cases))
         .order_by(r.proposed_at, r.id)
     )
     return logged_reports(statement, kind, r.id)

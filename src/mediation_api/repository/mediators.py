@@ -15,10 +15,8 @@ from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import (
     REQUESTED_ID,
     ScopeKind,
+    fetch_one,
     is_officer_of,
-    is_own_mediator,
-    mediates_own_case,
-    scope_kind,
     scope_parameters,
 )
 from mediation_api.database.data_keys import data_key, decrypted, decrypted_columns, new_data_key
@@ -32,7 +30,6 @@ from mediation_api.domain.errors import (
     Conflict,
     MediatorIsParty,
     MediatorListed,
-    NotFound,
     SubjectFixed,
     SubjectTaken,
 )
@@ -43,12 +40,10 @@ from mediation_api.repository.on_file import columns_of, read
 Values: TypeAlias = Mapping[str, object]
 
 
-_THIS_MEDIATOR: Final[Conditions] = (t.mediators.c.id == REQUESTED_ID,)
 _OF_MEDIATORS: Final[Filters] = {
     "language": bindparam("wanted_language", type_=String) == any_(t.mediators.c.languages),
     "active": t.mediators.c.active == bindparam("wanted_active", type_=Boolean),
 }
-_THIS_ASSIGNMENT: Final[Conditions] = (t.assignments.c.id == REQUESTED_ID,)
 _OF_ASSIGNMENTS: Final[Filters] = {
     "case_id": t.assignments.c.case_id == bindparam("wanted_case_id", type_=Uuid),
     "state": t.assignments.c.state == bindparam("wanted_state", type_=String),
@@ -118,31 +113,21 @@ class Mediators:
 
     async def get(self, mediator_id: UUID, scope: AccessScope) -> RowMapping:
         """One entry of the roster; a mediator reaches their own. Raises NotFound."""
-        found = await self._connection.execute(
-            _mediators(scope_kind(scope), _THIS_MEDIATOR), scope_parameters(scope, mediator_id)
-        )
-        row = found.mappings().first()
-        if row is None:
-            raise NotFound
-        return row
+        return await fetch_one(self._connection, _one, scope, mediator_id)
 
     async def list(
         self, scope: AccessScope, page: Page, *, language: str | None, active: bool | None
     ) -> Slice[RowMapping]:
         """The roster, in the order in which mediators joined it."""
         conditions, values = conditions_for(_OF_MEDIATORS, {"language": language, "active": active})
-        shown, order = _mediators(scope_kind(scope), conditions), Order(t.mediators.c.added_at, t.mediators.c.id)
+        shown, order = _listed(ScopeKind.of(scope), conditions), Order(t.mediators.c.added_at, t.mediators.c.id)
         return await read_page(self._connection, shown, page, order, asked=scope_parameters(scope) | values)
 
     # ── assignments ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def assignment(self, assignment_id: UUID, scope: AccessScope) -> RowMapping:
         """One proposal, as the office or the mediator concerned sees it. Raises NotFound."""
-        found = await self._connection.execute(_assignment(scope_kind(scope)), scope_parameters(scope, assignment_id))
-        row = found.mappings().first()
-        if row is None:
-            raise NotFound
-        return row
+        return await fetch_one(self._connection, _assignment, scope, assignment_id)
 
     async def assignments(
         self, scope: AccessScope, page: Page, *, case_id: UUID | None, state: AssignmentState | None
@@ -151,7 +136,7 @@ class Mediators:
         conditions, values = conditions_for(_OF_ASSIGNMENTS, {"case_id": case_id, "state": state})
         return await read_page(
             self._connection,
-            _assignments(scope_kind(scope), conditions),
+            _assignments(ScopeKind.of(scope), conditions),
             page,
             Order(t.assignments.c.proposed_at, t.assignments.c.id, descending=True),
             of=scope,
@@ -161,8 +146,13 @@ class Mediators:
 
 
 @cache
-def _mediators(kind: ScopeKind, conditions: Conditions) -> AnySelect:
-    return select(*decrypted_columns(t.mediators)).where(is_own_mediator(kind), *conditions)
+def _one(kind: ScopeKind) -> AnySelect:
+    return _listed(kind, (t.mediators.c.id == REQUESTED_ID,))
+
+
+@cache
+def _listed(kind: ScopeKind, conditions: Conditions) -> AnySelect:
+    return select(*decrypted_columns(t.mediators)).where(kind.where(t.mediators), *conditions)
 
 
 @cache
@@ -170,7 +160,7 @@ def _assignments(kind: ScopeKind, conditions: Conditions) -> AnySelect:
     return (
         select(t.assignments, decrypted(t.mediators.c.name).label("mediator_name"))
         .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
-        .where(is_own_mediator(kind), ~mediates_own_case(kind), *conditions)
+        .where(kind.where(t.assignments), *conditions)
     )
 
 
@@ -199,7 +189,8 @@ def _candidate() -> AnySelect:
 def _assignment(kind: ScopeKind) -> AnySelect:
     case_id = t.assignments.c.case_id
     complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == case_id).scalar_subquery()
-    return logged(_assignments(kind, _THIS_ASSIGNMENT), kind, complaint=complaint, case=case_id)
+    statement = _assignments(kind, (t.assignments.c.id == REQUESTED_ID,))
+    return logged(statement, kind, complaint=complaint, case=case_id)
 
 
 _TAKEN: Final[Mapping[str, type[Conflict]]] = {

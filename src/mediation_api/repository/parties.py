@@ -14,14 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables
 from mediation_api.database.access_logging import logged
-from mediation_api.database.access_scope import (
-    REQUESTED_ID,
-    ScopeKind,
-    may_see_complaint,
-    may_see_party,
-    scope_kind,
-    scope_parameters,
-)
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
 from mediation_api.database.data_keys import OF_PARTY, data_key, decrypted, decrypted_columns
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnySelect
@@ -29,7 +22,7 @@ from mediation_api.database.row_security import assume_party
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Actor
 from mediation_api.domain.access_codes import AccessCode, digest, fingerprint
-from mediation_api.domain.errors import Conflict, IdentityFixed, MediatorIsParty, NotFound, PartyAlreadyListed
+from mediation_api.domain.errors import Conflict, IdentityFixed, MediatorIsParty, PartyAlreadyListed
 from mediation_api.domain.events import IdentityReleased, PartyRemoved
 from mediation_api.domain.party import Party
 from mediation_api.domain.values import Disposition, NameCorrection, Side
@@ -129,37 +122,22 @@ class Parties:
 
     async def complaint_of(self, party_id: UUID, scope: AccessScope) -> UUID:
         """The complaint of a party, which is locked before the party. Raises NotFound: none, or not the caller's."""
-        complaint_id: UUID | None = await self._connection.scalar(
-            _complaint(scope_kind(scope)), scope_parameters(scope, party_id)
-        )
-        if complaint_id is None:
-            raise NotFound
+        complaint_id: UUID = (await fetch_one(self._connection, _complaint, scope, party_id))["complaint_id"]
         return complaint_id
 
     async def lock(self, party_id: UUID, scope: AccessScope) -> Party:
         """Lock a party, so that what is read of it next is what will be changed. Raises NotFound."""
-        await lock_in_scope(self._connection, tables.parties, party_id, may_see_party, scope)
+        await lock_in_scope(self._connection, tables.parties, party_id, scope)
         found = await self._connection.execute(_on_file(), {"wanted": party_id})
         return _PARTY.validate_python(dict(found.mappings().one()))
 
     async def get(self, party_id: UUID, scope: AccessScope) -> RowMapping:
         """One party, whole: it is read by the office or by the party itself. Raises NotFound."""
-        row = (
-            (await self._connection.execute(_party(scope_kind(scope)), scope_parameters(scope, party_id)))
-            .mappings()
-            .first()
-        )
-        if row is None:
-            raise NotFound
-        return row
+        return await fetch_one(self._connection, _party, scope, party_id)
 
     async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The parties of a complaint that the caller reaches. Raises NotFound: not this complaint."""
-        found = await self._connection.execute(_of_complaint(scope_kind(scope)), scope_parameters(scope, complaint_id))
-        rows = found.mappings().all()
-        if not rows:
-            raise NotFound
-        return [row for row in rows if row["id"] is not None]
+        return await fetch_children(self._connection, _of_complaint, scope, complaint_id)
 
     # ── access codes ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -190,7 +168,7 @@ class Parties:
 @cache
 def _complaint(kind: ScopeKind) -> AnySelect:
     parties = tables.parties.c
-    return select(parties.complaint_id).where(parties.id == REQUESTED_ID, may_see_party(kind))
+    return select(parties.complaint_id).where(parties.id == REQUESTED_ID, kind.where(tables.parties))
 
 
 @cache
@@ -218,7 +196,7 @@ def _on_file() -> AnySelect:
 def _party(kind: ScopeKind) -> AnySelect:
     parties = tables.parties.c
     statement: AnySelect = select(*decrypted_columns(tables.parties)).where(
-        parties.id == REQUESTED_ID, may_see_party(kind)
+        parties.id == REQUESTED_ID, kind.where(tables.parties)
     )
     return logged(statement, kind, complaint=parties.complaint_id, party=parties.id)
 
@@ -229,8 +207,8 @@ def _of_complaint(kind: ScopeKind) -> AnySelect:
     statement: AnySelect = (
         select(*decrypted_columns(t.parties))
         .select_from(t.complaints)
-        .outerjoin(t.parties, (t.parties.c.complaint_id == t.complaints.c.id) & may_see_party(kind))
-        .where(t.complaints.c.id == REQUESTED_ID, may_see_complaint(kind))
+        .outerjoin(t.parties, (t.parties.c.complaint_id == t.complaints.c.id) & kind.where(tables.parties))
+        .where(t.complaints.c.id == REQUESTED_ID, kind.where(tables.complaints))
         .order_by(t.parties.c.added_at, t.parties.c.id)
     )
     return logged(statement, kind, complaint=t.complaints.c.id)

@@ -15,16 +15,15 @@ from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import (
     REQUESTED_ID,
     ScopeKind,
-    may_see_case,
+    fetch_children,
+    fetch_one,
     peers_visible,
-    scope_kind,
     scope_parameters,
 )
 from mediation_api.database.data_keys import decrypted, decrypted_columns
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, conditions_for, read_page
 from mediation_api.domain.access import AccessScope, Relation
-from mediation_api.domain.errors import NotFound
 
 
 class SessionSort(Sort):
@@ -66,21 +65,14 @@ class Sessions:
 
     async def get(self, session_id: UUID, scope: AccessScope) -> RowMapping:
         """One session. Raises NotFound."""
-        row = (
-            (await self._connection.execute(_one(scope_kind(scope)), scope_parameters(scope, session_id)))
-            .mappings()
-            .first()
-        )
-        if row is None:
-            raise NotFound
-        return row
+        return await fetch_one(self._connection, _one, scope, session_id)
 
     async def list(self, scope: AccessScope, wanted: SessionFilter, page: Page) -> Slice[RowMapping]:
         """The sessions that the caller reaches, in the order that is wanted."""
         conditions, values = conditions_for(_FILTERS, asdict(wanted))
         return await read_page(
             self._connection,
-            _listed(scope_kind(scope), conditions),
+            _listed(ScopeKind.of(scope), conditions),
             page,
             Order(_starts_at(), t.sessions.c.id, wanted.sort.descending),
             of=scope,
@@ -90,25 +82,11 @@ class Sessions:
 
     async def attendees(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The interpreters and support persons of a case. Raises NotFound: not this case."""
-        rows = (
-            (await self._connection.execute(_attendees(scope_kind(scope)), scope_parameters(scope, case_id)))
-            .mappings()
-            .all()
-        )
-        if not rows:
-            raise NotFound
-        return [row for row in rows if row["id"] is not None]
+        return await fetch_children(self._connection, _attendees, scope, case_id)
 
     async def attendee(self, attendee_id: UUID, scope: AccessScope) -> RowMapping:
         """One interpreter or support person. Raises NotFound."""
-        row = (
-            (await self._connection.execute(_attendee(scope_kind(scope)), scope_parameters(scope, attendee_id)))
-            .mappings()
-            .first()
-        )
-        if row is None:
-            raise NotFound
-        return row
+        return await fetch_one(self._connection, _attendee, scope, attendee_id)
 
 
 @cache
@@ -117,7 +95,7 @@ def _attendees(kind: ScopeKind) -> AnySelect:
         select(*decrypted_columns(t.attendees))
         .select_from(t.cases)
         .outerjoin(t.attendees, t.attendees.c.case_id == t.cases.c.id)
-        .where(t.cases.c.id == REQUESTED_ID, may_see_case(kind))
+        .where(t.cases.c.id == REQUESTED_ID, kind.where(t.cases))
         .order_by(t.attendees.c.added_at, t.attendees.c.id)
     )
     return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
@@ -128,7 +106,7 @@ def _attendee(kind: ScopeKind) -> AnySelect:
     return (
         select(*decrypted_columns(t.attendees))
         .join(t.cases, t.cases.c.id == t.attendees.c.case_id)
-        .where(t.attendees.c.id == REQUESTED_ID, may_see_case(kind))
+        .where(t.attendees.c.id == REQUESTED_ID, kind.where(t.cases))
     )
 
 
@@ -186,4 +164,4 @@ def _sessions(kind: ScopeKind) -> AnySelect:
             t.absences.c.session_id == s.id,
             order_by=t.absences.c.at,
         ).label("absences"),
-    ).where(may_see_case(kind))
+    ).where(kind.where(t.cases))

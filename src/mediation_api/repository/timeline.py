@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import require_case
-from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, own_participation, scope_kind, scope_parameters
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, own_participation, scope_parameters
 from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import Order, Page, Slice, read_page
 from mediation_api.domain import events
@@ -30,7 +30,7 @@ class Timeline:
         """A page of the timeline. Raises NotFound: not this case."""
         await require_case(self._connection, case_id, scope)
         position = t.events.c.position
-        shown, asked = _events(scope_kind(scope)), scope_parameters(scope, case_id)
+        shown, asked = _events(ScopeKind.of(scope)), scope_parameters(scope, case_id)
         return await read_page(self._connection, shown, page, Order(position, position), asked=asked)
 
 
