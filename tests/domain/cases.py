@@ -10,16 +10,14 @@ from zoneinfo import ZoneInfo
 from mediation_api.domain import events
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.access_anomalies import AnomalyThresholds
-from mediation_api.domain.agreements import Agreement
-from mediation_api.domain.assignments import Assignment
 from mediation_api.domain.case import Case
-from mediation_api.domain.contact import ContactAttempt
+from mediation_api.domain.case_children import Agreement, Assignment, ContactAttempt, Session
 from mediation_api.domain.errors import Invalid
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.participants import Attendee, Participant
 from mediation_api.domain.parts import Part, pairs_of
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.sessions import Session, seats
+from mediation_api.domain.sessions import seats
 from mediation_api.domain.target import TargetPolicy
 from mediation_api.domain.texts import Text, TextKind
 from mediation_api.domain.values import (

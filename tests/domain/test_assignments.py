@@ -24,8 +24,9 @@ from tests.domain.cases import (
 
 from mediation_api.domain import assignments, events
 from mediation_api.domain.access import Actor, Role
-from mediation_api.domain.assignments import Assignment, Mediator, RosterEntry
+from mediation_api.domain.assignments import Mediator, RosterEntry
 from mediation_api.domain.case import Case
+from mediation_api.domain.case_children import Assignment
 from mediation_api.domain.errors import (
     AlreadyAttested,
     CaseNotOpen,

@@ -55,7 +55,7 @@ from tests.domain.cases import (
     withdraw,
 )
 
-from mediation_api.domain import events
+from mediation_api.domain import contact, eligibility, events
 from mediation_api.domain.access import Actor
 from mediation_api.domain.authority import ApprovalSource
 from mediation_api.domain.case import Case
@@ -275,7 +275,9 @@ def screen(
     by: Actor = INTAKE,
     city: Policy = CITY,
 ) -> Events:
-    return of.screen(found(outcome), override=override, reason=reason, policy=city, screening_id=NEW, by=by)
+    return eligibility.screen(
+        of, found(outcome), override=override, reason=reason, policy=city, screening_id=NEW, by=by
+    )
 
 
 def screened(
@@ -368,7 +370,9 @@ def approve(
     by: Actor = DIRECTOR,
 ) -> Events:
     given = given or (ApprovalSource() if approver is Approver.DIRECTOR else REYES)
-    return of.approve(approver, approved=approved, unit=unit, given=given, approval_id=NEW, by=by, today=TODAY)
+    return eligibility.approve(
+        of, approver, approved=approved, unit=unit, given=given, approval_id=NEW, by=by, today=TODAY
+    )
 
 
 def test_two_of_three_approvals_are_not_enough_to_ask_anybody() -> None:
@@ -388,19 +392,19 @@ def test_each_unit_has_its_own_commander() -> None:
     city = policy(Approver.UNIT_COMMANDER)
     two_units = case(State.ASKING, complainant(ROSA), officer(KIM, unit="North"), officer(LEE, unit="East"))
     approved = replace(two_units, approvals=(Approval(approver=Approver.UNIT_COMMANDER, unit="North"),))
-    assert two_units.missing_approvals(city) == (
+    assert eligibility.missing_approvals(two_units, city) == (
         Missing("approval-missing", about="unit_commander East"),
         Missing("approval-missing", about="unit_commander North"),
     )
-    assert approved.missing_approvals(city) == (Missing("approval-missing", about="unit_commander East"),)
+    assert eligibility.missing_approvals(approved, city) == (Missing("approval-missing", about="unit_commander East"),)
 
 
 def test_the_director_approves_once_for_all_units() -> None:
     two_units = case(State.ASKING, complainant(ROSA), officer(KIM, unit="North"), officer(LEE, unit="East"))
     city = policy(Approver.DIRECTOR)
-    assert two_units.missing_approvals(city) == (Missing("approval-missing", about="director"),)
+    assert eligibility.missing_approvals(two_units, city) == (Missing("approval-missing", about="director"),)
     approved = replace(two_units, approvals=(Approval(approver=Approver.DIRECTOR, unit=None),))
-    assert approved.missing_approvals(city) == ()
+    assert eligibility.missing_approvals(approved, city) == ()
 
 
 def test_a_transfer_voids_the_approval_of_the_unit_before() -> None:
@@ -410,18 +414,18 @@ def test_a_transfer_voids_the_approval_of_the_unit_before() -> None:
         approvals=(Approval(approver=Approver.UNIT_COMMANDER, unit="North"),),
     )
     moved_on = replace(here, participants=(complainant(ROSA), officer(KIM, unit="East")))
-    assert here.missing_approvals(city) == ()
-    assert moved_on.missing_approvals(city) == (Missing("approval-missing", about="unit_commander East"),)
+    assert eligibility.missing_approvals(here, city) == ()
+    assert eligibility.missing_approvals(moved_on, city) == (Missing("approval-missing", about="unit_commander East"),)
 
 
 def test_the_unit_of_an_officer_who_left_needs_no_approval() -> None:
     left = case(State.READY, complainant(ROSA), officer(KIM, DECLINED, unit="North"), officer(LEE, unit="East"))
     approved = replace(left, approvals=(Approval(approver=Approver.UNIT_COMMANDER, unit="East"),))
-    assert approved.missing_approvals(policy(Approver.UNIT_COMMANDER)) == ()
+    assert eligibility.missing_approvals(approved, policy(Approver.UNIT_COMMANDER)) == ()
 
 
 def test_a_city_that_requires_no_approval_misses_none() -> None:
-    assert SCREENING.missing_approvals(CITY) == ()
+    assert eligibility.missing_approvals(SCREENING, CITY) == ()
 
 
 def test_an_approval_is_recorded() -> None:
@@ -821,7 +825,7 @@ def lapse(
     reason: LapseReason = LapseReason.UNREACHABLE,
     by: Actor = COORDINATOR,
 ) -> Events:
-    return of.lapse(reason, party_id, policy=CITY, by=by)
+    return contact.lapse(of, reason, party_id, policy=CITY, by=by)
 
 
 def tried(of: Case, *party_ids: UUID) -> Case:

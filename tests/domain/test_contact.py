@@ -31,7 +31,8 @@ from tests.domain.cases import (
 
 from mediation_api.domain import contact, events
 from mediation_api.domain.case import Case
-from mediation_api.domain.contact import ContactAttempt, missing_attempts
+from mediation_api.domain.case_children import ContactAttempt
+from mediation_api.domain.contact import missing_attempts
 from mediation_api.domain.errors import (
     CaseNotOpen,
     ConditionsMissing,
@@ -156,7 +157,7 @@ def test_what_is_enough_is_the_citys() -> None:
 
 
 def lapse(of: Case, party_id: UUID | None = None) -> Events:
-    return of.lapse(LapseReason.UNREACHABLE, party_id, policy=CITY, by=COORDINATOR)
+    return contact.lapse(of, LapseReason.UNREACHABLE, party_id, policy=CITY, by=COORDINATOR)
 
 
 def test_nobody_lapses_as_unreachable_whom_nobody_tried_to_reach() -> None:

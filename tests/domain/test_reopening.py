@@ -48,7 +48,7 @@ from tests.domain.cases import (
     withdraw,
 )
 
-from mediation_api.domain import closing, events, reopening, sessions
+from mediation_api.domain import closing, eligibility, events, reopening, sessions
 from mediation_api.domain.case import Case
 from mediation_api.domain.complaint import Account
 from mediation_api.domain.errors import (
@@ -383,7 +383,7 @@ def screen(of: Case, outcome: Outcome, *, override: bool | None = None) -> Event
     found = Screening("1", (Finding("alleged_crime", outcome),), outcome)
     by = INTAKE if override is None else DIRECTOR
     reason = None if override is None else "I looked at it."
-    return of.screen(found, override=override, reason=reason, policy=CITY, screening_id=NEW, by=by)
+    return eligibility.screen(of, found, override=override, reason=reason, policy=CITY, screening_id=NEW, by=by)
 
 
 def missing(of: Case) -> Collection[Missing]:

@@ -73,6 +73,17 @@ def test_an_arrow_that_points_up_fails_the_build(copy: Path) -> None:
     assert "mediation_api.domain.eager -> mediation_api.database.tables" in done.stdout
 
 
+def test_a_circle_in_the_domain_fails_the_build_even_if_it_is_for_type_checking_alone(copy: Path) -> None:
+    values = copy / "mediation_api" / "domain" / "values.py"
+    circle = "\nif TYPE_CHECKING:\n    from mediation_api.domain.case import Case\n"
+    values.write_text(values.read_text(encoding="utf-8") + circle, encoding="utf-8")
+
+    done = _lint(copy)
+
+    assert done.returncode != 0
+    assert "No circle among the siblings of the domain BROKEN" in done.stdout
+
+
 @pytest.mark.parametrize("path", DOMAIN, ids=_named)
 def test_the_domain_imports_the_standard_library_and_itself_only(path: Path) -> None:
     foreign = {

@@ -4,11 +4,10 @@ The confidentiality agreement is signed by everybody in the room before a sessio
 optional, and signed by the parties alone; its terms are confidential only where all of them say so (ORS 36.220).
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mediation_api.domain import events, parts, sessions
+from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     AgreementReached,
     AgreementSuperseded,
@@ -19,14 +18,10 @@ from mediation_api.domain.errors import (
     StateConflict,
     TextChanged,
 )
+from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import State
-from mediation_api.domain.texts import signed_hash
+from mediation_api.domain.texts import Text, signed_hash
 from mediation_api.domain.values import AgreementKind, Method, Seat, SeatRole
-
-if TYPE_CHECKING:
-    from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Events
-    from mediation_api.domain.texts import Text
 
 MADE_IN = {
     AgreementKind.CONFIDENTIALITY: frozenset({State.READY, State.SCHEDULED}),
@@ -41,19 +36,7 @@ SIGNED_IN = {
 """When a text of each kind may be signed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
-    """One text to sign. Of each kind the latest counts; those before it are superseded."""
-
-    agreement_id: UUID
-    kind: AgreementKind
-    number: int
-    sha256: str
-    superseded: bool
-    signed_by: frozenset[Seat]
-
-
-def make(case: "Case", kind: AgreementKind, text: "Text", *, terms_confidential: bool, agreement_id: UUID) -> "Events":
+def make(case: Case, kind: AgreementKind, text: Text, *, terms_confidential: bool, agreement_id: UUID) -> Events:
     """Put a text before the people who are to sign it. It replaces the one before, and voids its signatures.
 
     What is signed is the text with its languages and with whether its terms are confidential: the hash is of all three.
@@ -83,7 +66,7 @@ def make(case: "Case", kind: AgreementKind, text: "Text", *, terms_confidential:
     )
 
 
-def signers(case: "Case", kind: AgreementKind) -> tuple[Seat, ...]:
+def signers(case: Case, kind: AgreementKind) -> tuple[Seat, ...]:
     """Who signs an agreement of this kind: everybody in the room, or the parties and their guardians."""
     everybody = sessions.seats(case)
     if kind is AgreementKind.CONFIDENTIALITY:
@@ -92,7 +75,7 @@ def signers(case: "Case", kind: AgreementKind) -> tuple[Seat, ...]:
 
 
 def sign(
-    case: "Case",
+    case: Case,
     agreement_id: UUID,
     signer: Seat,
     *,
@@ -100,7 +83,7 @@ def sign(
     sha256: str,
     method: Method,
     signature_id: UUID,
-) -> "Events":
+) -> Events:
     """Sign the text whose hash is `sha256`, as `signer`. The name stays as it was when it was signed.
 
     Raises:

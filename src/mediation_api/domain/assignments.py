@@ -7,12 +7,13 @@ III). Parties never learn why a mediator did not take, or left, a case.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mediation_api.domain import events, target
 from mediation_api.domain.access import Actor
 from mediation_api.domain.authority import require_other_than
+from mediation_api.domain.case import Case
+from mediation_api.domain.case_children import Assignment
 from mediation_api.domain.errors import (
     AlreadyAttested,
     MediatorAssigned,
@@ -23,25 +24,10 @@ from mediation_api.domain.errors import (
     StateConflict,
     SubjectFixed,
 )
+from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import State, Trigger
+from mediation_api.domain.policy import Policy
 from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind, SessionState
-
-if TYPE_CHECKING:
-    from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Events
-    from mediation_api.domain.policy import Policy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """One proposal of a case to one mediator, and what became of it."""
-
-    assignment_id: UUID
-    mediator_id: UUID
-    state: AssignmentState
-    subject: str = ""
-    """The subject of the mediator's token."""
-    notes_destroyed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +61,7 @@ class RosterEntry:
             raise SubjectFixed
 
 
-def propose(
-    case: "Case", mediator: Mediator, *, assignment_id: UUID, by: Actor, at: datetime, policy: "Policy"
-) -> "Events":
+def propose(case: Case, mediator: Mediator, *, assignment_id: UUID, by: Actor, at: datetime, policy: Policy) -> Events:
     """Propose the case to a mediator, who has so many working days to answer.
 
     Somebody who was proposed before and has not answered is released.
@@ -119,7 +103,7 @@ def propose(
     return (*released, proposed)
 
 
-def accept(case: "Case", assignment_id: UUID, conflicts: frozenset[ConflictKind]) -> "Events":
+def accept(case: Case, assignment_id: UUID, conflicts: frozenset[ConflictKind]) -> Events:
     """Answer a proposal with the declaration of conflicts: with none, the case has its mediator; with any, it has not.
 
     Raises:
@@ -131,13 +115,13 @@ def accept(case: "Case", assignment_id: UUID, conflicts: frozenset[ConflictKind]
     return (events.AssignmentAccepted(assignment_id=assignment_id),)
 
 
-def decline(case: "Case", assignment_id: UUID) -> "Events":
+def decline(case: Case, assignment_id: UUID) -> Events:
     """Decline a proposal; no reason is asked for. Raises StateConflict: it was answered or released before."""
     _require_proposed(case, assignment_id)
     return (events.AssignmentDeclined(assignment_id=assignment_id),)
 
 
-def recuse(case: "Case", assignment_id: UUID, *, by: Actor) -> "Events":
+def recuse(case: Case, assignment_id: UUID, *, by: Actor) -> Events:
     """Leave a case after accepting it. A session ahead is cancelled, one under way is adjourned.
 
     Raises:
@@ -163,7 +147,7 @@ def recuse(case: "Case", assignment_id: UUID, *, by: Actor) -> "Events":
     )
 
 
-def attest_notes_destroyed(case: "Case", assignment_id: UUID) -> "Events":
+def attest_notes_destroyed(case: Case, assignment_id: UUID) -> Events:
     """Note that the mediator, or a former one, has no notes of the case any more. Source: DOMAIN, section 5 "Keep".
 
     Raises:
@@ -178,13 +162,13 @@ def attest_notes_destroyed(case: "Case", assignment_id: UUID) -> "Events":
     return (events.NotesDestroyed(assignment_id=assignment_id),)
 
 
-def _require_proposed(case: "Case", assignment_id: UUID) -> None:
+def _require_proposed(case: Case, assignment_id: UUID) -> None:
     case.require_open()
     if _assignment(case, assignment_id).state is not AssignmentState.PROPOSED:
         raise StateConflict
 
 
-def _assignment(case: "Case", assignment_id: UUID) -> Assignment:
+def _assignment(case: Case, assignment_id: UUID) -> Assignment:
     for each in case.assignments:
         if each.assignment_id == assignment_id:
             return each

@@ -1,7 +1,8 @@
 """The case: one attempt to mediate one complaint, and who takes part in it.
 
-Every method decides and changes nothing: it answers with the events that follow, or refuses in words. Sessions,
-mediators and agreements have their own rooms beside this one; what they share (the move, the close) is here.
+Every method decides and changes nothing: it returns the events that follow, or refuses in words. The rules about
+eligibility, contact, assignments, sessions, agreements, reopening and closing are modules of their own, which import
+this one; what they share (the transitions, the close) is here.
 
 Source of the rules: DESIGN, "The lifecycle".
 """
@@ -11,22 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
-from mediation_api.domain import events, lifecycle, parts, screening, target
-from mediation_api.domain.access import Actor, Role
-from mediation_api.domain.agreements import Agreement
-from mediation_api.domain.assignments import Assignment
-from mediation_api.domain.authority import ApprovalSource
-from mediation_api.domain.contact import ContactAttempt, require_unreachable
+from mediation_api.domain import events, lifecycle, parts, target
+from mediation_api.domain.case_children import Agreement, Assignment, ContactAttempt, Session
 from mediation_api.domain.errors import (
-    AbsencesTooFew,
     AlreadyAnswered,
     CaseNotOpen,
-    ConditionsMissing,
-    DirectorRequired,
     GuardianAgreed,
     GuardianMissing,
     Invalid,
-    Missing,
     NotAMinor,
     NotAsked,
     NotFound,
@@ -40,11 +33,9 @@ from mediation_api.domain.lifecycle import State, Trigger
 from mediation_api.domain.participants import Approval, Attendee, Participant
 from mediation_api.domain.parts import Part
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.sessions import Session
 from mediation_api.domain.texts import Text
 from mediation_api.domain.values import (
     AgreementKind,
-    Approver,
     AssignmentState,
     CancelReason,
     Channel,
@@ -59,7 +50,7 @@ from mediation_api.domain.values import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One attempt to mediate one complaint, locked and whole."""
+    """One attempt to mediate one complaint, with everything that belongs to it."""
 
     case_id: UUID
     complaint_id: UUID
@@ -129,12 +120,18 @@ class Case:
         return next((a for a in self.agreements if a.kind is kind and not a.superseded), None)
 
     def require_open(self) -> None:
-        """Raises CaseClosed: nothing more is decided in a closed case."""
+        """Raises CaseNotOpen: nothing more is decided in a closed case."""
         if not self.state.is_open:
             raise CaseNotOpen
 
+    def require_state(self, *states: State) -> None:
+        """Raises CaseNotOpen; StateConflict: the case is in none of these states."""
+        self.require_open()
+        if self.state not in states:
+            raise StateConflict
+
     def require_no_session(self) -> None:
-        """Raises CaseClosed; SessionInProgress: a session is under way, which is adjourned first."""
+        """Raises CaseNotOpen; SessionInProgress: a session is under way, which is adjourned first."""
         self.require_open()
         if self.state is State.IN_SESSION:
             raise SessionInProgress
@@ -142,114 +139,6 @@ class Case:
     def transition(self, trigger: Trigger) -> events.StateChanged:
         """The move that the table gives for `trigger`; it raises what `lifecycle.target_of` raises."""
         return events.StateChanged(trigger=trigger, source=self.state, target=lifecycle.target_of(self.state, trigger))
-
-    # ── screening and approval ─────────────────────────────────────────────────────────────────────────────────────
-
-    def screen(
-        self,
-        found: screening.Screening,
-        *,
-        override: bool | None,
-        reason: str | None,
-        policy: Policy,
-        screening_id: UUID,
-        by: Actor,
-    ) -> Events:
-        """Decide whether the case is eligible.
-
-        Without `override` the rules decide, and what needs review waits for a director. `override` is a director's
-        own decision, eligible or not, and needs a reason. Source: DOMAIN, "Eligibility", trap 24.
-
-        A case whose screening is outdated is screened again where it stands: it goes on from there, or closes.
-
-        Raises:
-            DirectorRequired: somebody else overrides.
-            ConditionsMissing: the case would go on without a party on each side, or without a required approval.
-            SessionInProgress: the case is to be screened again during a session.
-        """
-        if not self.screening_outdated:
-            self._require_state(State.SCREENING)
-        self.require_no_session()
-        if override is not None and by.role is not Role.DIRECTOR:
-            raise DirectorRequired
-        if override is not None and reason is None:
-            raise Invalid("/reason", "required-with-override", "An override needs a reason.")
-        decided = {
-            screening.Outcome.PASS: True,
-            screening.Outcome.FAIL: False,
-            screening.Outcome.NEEDS_REVIEW: None,
-        }[found.outcome]
-        eligible = decided if override is None else override
-        screened = events.CaseScreened(
-            screening_id=screening_id,
-            screening=found,
-            eligible=eligible,
-            overridden=override is not None and override is not decided,
-            reason=reason,
-        )
-        if eligible is None:
-            return (screened,)
-        if not eligible:
-            first = self.state is State.SCREENING
-            return (screened, *self.close(Trigger.FOUND_INELIGIBLE if first else Trigger.RESCREENED_INELIGIBLE))
-        if self.state is not State.SCREENING:
-            return (screened,)
-        missing = (
-            *(Missing(f"{side}-missing") for side in Side if not self.side(side)),
-            *self.missing_approvals(policy),
-        )
-        if missing:
-            raise ConditionsMissing(missing)
-        return (screened, *self.ask(self.transition(Trigger.FOUND_ELIGIBLE), self.participants))
-
-    def approve(
-        self,
-        approver: Approver,
-        *,
-        approved: bool,
-        unit: str | None,
-        given: ApprovalSource,
-        approval_id: UUID,
-        by: Actor,
-        today: date,
-    ) -> Events:
-        """Record the word of an approver whom the city requires. A refusal closes the case as ineligible.
-
-        Raises:
-            DirectorRequired: somebody else speaks for a director.
-            Invalid: it is not said who gave the approval, when and how.
-            StateConflict: a refusal comes after the parties have been asked; the mediator or the parties end it then.
-        """
-        given.require_fit(approver, by=by, today=today)
-        self.require_open()
-        recorded = events.ApprovalRecorded(
-            approval_id=approval_id,
-            approver=approver,
-            approved=approved,
-            unit=unit,
-            given_by=given.by,
-            given_on=given.on,
-            channel=given.channel,
-        )
-        if approved:
-            return (recorded,)
-        return (recorded, *self.close(Trigger.FOUND_INELIGIBLE))
-
-    def missing_approvals(self, policy: Policy) -> tuple[Missing, ...]:
-        """Approvals that the city requires and that nobody gave, or that an officer's transfer has voided."""
-        given = set(self.approvals)
-        needed = [
-            Approval(approver=approver, unit=unit)
-            for approver in sorted(policy.required_approvals)
-            for unit in (
-                sorted({p.unit or "" for p in self.side(Side.OFFICER)}) if approver is Approver.UNIT_COMMANDER else [""]
-            )
-        ]
-        return tuple(
-            Missing("approval-missing", about=" ".join(filter(None, (need.approver, need.unit))))
-            for need in needed
-            if replace(need, unit=need.unit or None) not in given
-        )
 
     # ── taking part and leaving ────────────────────────────────────────────────────────────────────────────────────
 
@@ -325,7 +214,7 @@ class Case:
             replaces=party.consent_id,
         )
         standing = Standing.AGREED if agrees else Standing.DECLINED
-        return (given, *self._after(replace(party, standing=standing), Trigger.SIDE_DECLINED))
+        return (given, *self.follow_up(replace(party, standing=standing), Trigger.SIDE_DECLINED))
 
     def withdraw(self, party_id: UUID, *, channel: Channel, withdrawal_id: UUID) -> Events:
         """Let a party leave: at any time before the close, without a reason, and as often as it is said.
@@ -346,34 +235,7 @@ class Case:
         if not party.is_active:
             return (left,)
         self.require_open()
-        return (left, *self._after(replace(party, standing=Standing.WITHDRAWN), Trigger.SIDE_WITHDREW))
-
-    def lapse(self, reason: LapseReason, party_id: UUID | None, *, policy: Policy, by: Actor) -> Events:
-        """Give up on a party, or on the whole case: unreachable, or absent once too often.
-
-        Raises:
-            DirectorRequired: only a director closes a case for absences. Source: DOMAIN, scenario 16.
-            AbsencesTooFew: nobody whom it would concern was absent often enough.
-            StateConflict, ResolutionSigned: nobody is unreachable in a session, or once a resolution is being signed.
-            ConditionsMissing: too few attempts to reach whom it would concern are on record.
-        """
-        self.require_open()
-        concerned = self.participants if party_id is None else (self.participant(party_id),)
-        concerned = tuple(p for p in concerned if p.is_active)
-        if not concerned:
-            raise PartyLeft
-        if reason is LapseReason.REPEATED_ABSENCE:
-            if by.role is not Role.DIRECTOR:
-                raise DirectorRequired
-            if not any(p.unexcused_absences >= policy.absences_before_lapse(p.side) for p in concerned):
-                raise AbsencesTooFew
-        else:
-            require_unreachable(self, concerned, policy)
-        if party_id is None:
-            return self.close(Trigger.SIDE_LAPSED, lapse_reason=reason)
-        lapsed = events.PartyLapsed(party_id=party_id, reason=reason)
-        changed = replace(concerned[0], standing=Standing.LAPSED)
-        return (lapsed, *self._after(changed, Trigger.SIDE_LAPSED, lapse_reason=reason))
+        return (left, *self.follow_up(replace(party, standing=Standing.WITHDRAWN), Trigger.SIDE_WITHDREW))
 
     def join(self, party_id: UUID, side: Side) -> Events:
         """Take in a party that was added to the complaint. The gate opens again only when it has answered.
@@ -390,7 +252,7 @@ class Case:
         joined: Events = (events.PartyJoined(party_id=party_id, side=side), *parts.opened(pairs))
         newcomer = Participant(party_id=party_id, side=side)
         trigger = Trigger.COMPLAINANT_ADDED if side is Side.COMPLAINANT else Trigger.OFFICER_ADDED
-        self._require_state(State.SCREENING, State.CONFIRMING, State.ASKING, State.READY, State.SCHEDULED)
+        self.require_state(State.SCREENING, State.CONFIRMING, State.ASKING, State.READY, State.SCHEDULED)
         if self.state is State.SCREENING or (side is Side.OFFICER and self.state is State.CONFIRMING):
             return joined
         if self.state is State.CONFIRMING or (side is Side.OFFICER and self.state is State.ASKING):
@@ -402,7 +264,7 @@ class Case:
             *self.ask(move, (newcomer,)),
         )
 
-    # ── running and closing ───────────────────────────────────────────────────────────────────────────────────
+    # ── running and closing ────────────────────────────────────────────────────────────────────────────────────────
 
     def coordinate(self, coordinator: str) -> Events:
         """Say who runs the case: the subject of that person's token."""
@@ -444,14 +306,7 @@ class Case:
             return ()
         return (events.SessionCancelled(session_id=live.session_id, reason=reason),)
 
-    # ── within ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _require_state(self, *states: State) -> None:
-        self.require_open()
-        if self.state not in states:
-            raise StateConflict
-
-    def _after(self, changed: Participant, emptied: Trigger, lapse_reason: LapseReason | None = None) -> Events:
+    def follow_up(self, changed: Participant, emptied: Trigger, lapse_reason: LapseReason | None = None) -> Events:
         """What follows when a participant answered or left.
 
         Whoever leaves takes their open parts along. The case closes when no open part is left; otherwise it may be

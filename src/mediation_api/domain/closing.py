@@ -3,20 +3,16 @@
 It depends on the record alone: on who agreed, who signed what, and who was present in a session that was completed.
 """
 
-from typing import TYPE_CHECKING
-
 from mediation_api.domain import events, parts
+from mediation_api.domain.case import Case
 from mediation_api.domain.errors import AgreementReached, ConditionsMissing, Missing
+from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import Trigger
+from mediation_api.domain.parts import Part
 from mediation_api.domain.values import AgreementKind, Standing
 
-if TYPE_CHECKING:
-    from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Events
-    from mediation_api.domain.parts import Part
 
-
-def missing_to_close(case: "Case") -> tuple[Missing, ...]:
+def missing_to_close(case: Case) -> tuple[Missing, ...]:
     """What closing as mediated still waits for: an open part that a completed session covers, and a screening."""
     if not case.state.is_open:
         return (Missing("case-closed"),)
@@ -24,7 +20,7 @@ def missing_to_close(case: "Case") -> tuple[Missing, ...]:
     return outdated if _mediated(case) else (*outdated, Missing("completed-session-missing"))
 
 
-def close_as_mediated(case: "Case", *, agreement_reached: bool) -> "Events":
+def close_as_mediated(case: Case, *, agreement_reached: bool) -> Events:
     """Close a case with a completed session: what it covers is mediated, all other open parts are returned.
 
     It need not have ended in an agreement; `agreement_reached` is that of any part, and agrees with the signatures.
@@ -56,13 +52,13 @@ def close_as_mediated(case: "Case", *, agreement_reached: bool) -> "Events":
     return (*mediated, *rest, move, closed)
 
 
-def _mediated(case: "Case") -> "tuple[Part, ...]":
+def _mediated(case: Case) -> tuple[Part, ...]:
     """The parts that a close now would mediate: covered by a session, and both people agree to this moment."""
     agreed = {p.party_id for p in case.participants if p.standing is Standing.AGREED}
     return tuple(part for part in case.covered_parts if agreed.issuperset(part.pair))
 
 
-def _missing_signatures(case: "Case") -> tuple[Missing, ...]:
+def _missing_signatures(case: Case) -> tuple[Missing, ...]:
     resolution = case.agreement(AgreementKind.RESOLUTION)
     if resolution is None:
         return (Missing("resolution-missing"),)

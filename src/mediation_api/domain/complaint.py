@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mediation_api.domain import events, parts, reopening, screening, target
+from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     AttemptsExhausted,
     AttemptTooSoon,
@@ -20,9 +20,6 @@ from mediation_api.domain.parts import Pair, Part
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.screening import IntakeRecord
 from mediation_api.domain.values import Side, VoidReason
-
-if TYPE_CHECKING:
-    from mediation_api.domain.case import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +92,7 @@ class Account:
     allegations: tuple[str, ...]
     intake: IntakeRecord
 
-    def correct(self, changes: Mapping[str, object], case: "Case | None") -> Events:
+    def correct(self, changes: Mapping[str, object], case: Case | None) -> Events:
         """What follows for the open `case` of a complaint, if it has one, when this is corrected.
 
         Who agreed, agreed to talk about these allegations: where they are others, everybody is asked again.

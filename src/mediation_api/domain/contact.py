@@ -1,19 +1,24 @@
-"""Contact attempts: that the office tried to reach a party, how and when, and what came of it; never what was said.
+"""Contact attempts and lapses: the office tries to reach a party, and at last gives up on it.
 
-A party lapses as unreachable only after enough of them. Only the office sees them.
+Of an attempt it is kept how and when it was made and what came of it; never what was said. Only the office sees them.
+A party lapses as unreachable after enough attempts, or because it was absent too often.
 
 Source: DOMAIN, section 2 "Unreachable" (attempts on two channels at least, over a set period).
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mediation_api.domain import events
+from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.case import Case
+from mediation_api.domain.case_children import ContactAttempt
 from mediation_api.domain.errors import (
+    AbsencesTooFew,
     ConditionsMissing,
+    DirectorRequired,
     Invalid,
     Missing,
     NotAsked,
@@ -21,30 +26,15 @@ from mediation_api.domain.errors import (
     ResolutionSigned,
     StateConflict,
 )
-from mediation_api.domain.lifecycle import State
+from mediation_api.domain.events import Events
+from mediation_api.domain.lifecycle import State, Trigger
+from mediation_api.domain.participants import Participant
+from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import local_date
-from mediation_api.domain.values import AgreementKind, ContactChannel, ContactResult, Side, Standing
-
-if TYPE_CHECKING:
-    from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Events
-    from mediation_api.domain.participants import Participant
-    from mediation_api.domain.policy import Policy
+from mediation_api.domain.values import AgreementKind, ContactResult, LapseReason, Side, Standing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContactAttempt:
-    """One attempt to reach a party. `attempted_at` is when it was made, as staff recorded it."""
-
-    party_id: UUID
-    channel: ContactChannel
-    result: ContactResult
-    attempted_at: datetime
-
-
-def record_attempt(
-    case: "Case", attempt: ContactAttempt, *, attempt_id: UUID, at: datetime, policy: "Policy"
-) -> "Events":
+def record_attempt(case: Case, attempt: ContactAttempt, *, attempt_id: UUID, at: datetime, policy: Policy) -> Events:
     """Record that the office tried to reach a party.
 
     Raises:
@@ -73,7 +63,35 @@ def record_attempt(
     )
 
 
-def missing_attempts(attempts: Iterable[ContactAttempt], party_id: UUID, policy: "Policy") -> tuple[Missing, ...]:
+def lapse(case: Case, reason: LapseReason, party_id: UUID | None, *, policy: Policy, by: Actor) -> Events:
+    """Give up on a party, or on the whole case: unreachable, or absent once too often.
+
+    Raises:
+        DirectorRequired: only a director closes a case for absences. Source: DOMAIN, scenario 16.
+        AbsencesTooFew: nobody whom it would concern was absent often enough.
+        StateConflict, ResolutionSigned: nobody is unreachable in a session, or once a resolution is being signed.
+        ConditionsMissing: too few attempts to reach whom it would concern are on record.
+    """
+    case.require_open()
+    concerned = case.participants if party_id is None else (case.participant(party_id),)
+    concerned = tuple(p for p in concerned if p.is_active)
+    if not concerned:
+        raise PartyLeft
+    if reason is LapseReason.REPEATED_ABSENCE:
+        if by.role is not Role.DIRECTOR:
+            raise DirectorRequired
+        if not any(p.unexcused_absences >= policy.absences_before_lapse(p.side) for p in concerned):
+            raise AbsencesTooFew
+    else:
+        _require_unreachable(case, concerned, policy)
+    if party_id is None:
+        return case.close(Trigger.SIDE_LAPSED, lapse_reason=reason)
+    lapsed = events.PartyLapsed(party_id=party_id, reason=reason)
+    changed = replace(concerned[0], standing=Standing.LAPSED)
+    return (lapsed, *case.follow_up(changed, Trigger.SIDE_LAPSED, lapse_reason=reason))
+
+
+def missing_attempts(attempts: Iterable[ContactAttempt], party_id: UUID, policy: Policy) -> tuple[Missing, ...]:
     """What is missing before this party lapses as unreachable. Reaching it makes the attempts before that void."""
     own = sorted((a for a in attempts if a.party_id == party_id), key=lambda a: a.attempted_at)
     scope = [a.attempted_at for a in own if a.result is ContactResult.REACHED]
@@ -94,7 +112,7 @@ def missing_attempts(attempts: Iterable[ContactAttempt], party_id: UUID, policy:
     return tuple(each())
 
 
-def require_unreachable(case: "Case", concerned: tuple["Participant", ...], policy: "Policy") -> None:
+def _require_unreachable(case: Case, concerned: tuple[Participant, ...], policy: Policy) -> None:
     """Check that these parties may lapse as unreachable; of a whole case, that nobody on one of its sides was reached.
 
     Raises:

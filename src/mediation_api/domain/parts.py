@@ -7,17 +7,14 @@ open part is left. A part that was returned can be tried again in a later case; 
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from mediation_api.domain import events
+from mediation_api.domain.case_children import Agreement, Session
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, State
+from mediation_api.domain.participants import Participant
 from mediation_api.domain.values import AgreementKind, Disposition, Seat, SeatRole, SessionState, Side
-
-if TYPE_CHECKING:
-    from mediation_api.domain.agreements import Agreement
-    from mediation_api.domain.participants import Participant
-    from mediation_api.domain.sessions import Session
 
 Pair: TypeAlias = tuple[UUID, UUID]
 """A complainant's and an officer's `party_id`, in this order."""
@@ -95,7 +92,7 @@ def own_dispositions(
     return own, disposition_of((*own, Disposition.IN_MEDIATION))
 
 
-def pairs_of(parties: "Collection[Participant]") -> Iterator[Pair]:
+def pairs_of(parties: Collection[Participant]) -> Iterator[Pair]:
     """Each complainant of `parties` with each officer."""
     for complainant in parties:
         for officer in parties:
@@ -103,12 +100,12 @@ def pairs_of(parties: "Collection[Participant]") -> Iterator[Pair]:
                 yield complainant.party_id, officer.party_id
 
 
-def opened(pairs: Iterable[Pair]) -> "tuple[events.PartOpened, ...]":
+def opened(pairs: Iterable[Pair]) -> tuple[events.PartOpened, ...]:
     """The events that open a part for each pair."""
     return tuple(events.PartOpened(complainant_id=complainant, officer_id=officer) for complainant, officer in pairs)
 
 
-def returned(parts: Iterable[Part], party_id: UUID | None = None) -> "tuple[events.PartReturned, ...]":
+def returned(parts: Iterable[Part], party_id: UUID | None = None) -> tuple[events.PartReturned, ...]:
     """The events that return the open ones among `parts` to investigation; with `party_id`, those of one party."""
     return tuple(
         events.PartReturned(complainant_id=part.complainant_id, officer_id=part.officer_id)
@@ -125,7 +122,7 @@ def after_returning(parts: Iterable[Part], party_id: UUID) -> tuple[Part, ...]:
     )
 
 
-def is_covered(part: Part, sessions: "Iterable[Session]", agreements: "Iterable[Agreement]") -> bool:
+def is_covered(part: Part, sessions: Iterable[Session], agreements: Iterable[Agreement]) -> bool:
     """Whether both people of a part were present in one completed session, and had signed the text it began under."""
     seats = {Seat(SeatRole.PARTY, party_id) for party_id in part.pair}
     signed = {each.agreement_id: each.signed_by for each in agreements}
@@ -138,14 +135,14 @@ def is_covered(part: Part, sessions: "Iterable[Session]", agreements: "Iterable[
     )
 
 
-def signers_of(part: Part, participants: "Iterable[Participant]") -> frozenset[Seat]:
+def signers_of(part: Part, participants: Iterable[Participant]) -> frozenset[Seat]:
     """Who signs a resolution of this part: its two people, and the guardian of a minor."""
     people = [p for p in participants if part.concerns(p.party_id)]
     guardians = {Seat(SeatRole.GUARDIAN, p.party_id) for p in people if p.minor}
     return frozenset(guardians | {Seat(SeatRole.PARTY, p.party_id) for p in people})
 
 
-def is_resolved(part: Part, participants: "Iterable[Participant]", agreements: "Iterable[Agreement]") -> bool:
+def is_resolved(part: Part, participants: Iterable[Participant], agreements: Iterable[Agreement]) -> bool:
     """Whether everybody of a part has signed the resolution agreement that counts."""
     signers = signers_of(part, participants)
     return any(

@@ -9,21 +9,18 @@ Source of the rules: DESIGN, "The lifecycle".
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mediation_api.domain import events, parts
+from mediation_api.domain.case import Case
 from mediation_api.domain.errors import AgreementReached
+from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import State, Trigger
+from mediation_api.domain.participants import Participant
 from mediation_api.domain.values import CancelReason, Side, Standing, VoidReason
 
-if TYPE_CHECKING:
-    from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Events
-    from mediation_api.domain.participants import Participant
 
-
-def remove(case: "Case", removed: events.PartyRemoved) -> "Events":
+def remove(case: Case, removed: events.PartyRemoved) -> Events:
     """Take a party that was removed from the complaint out of its open case; a closed case stays as it is.
 
     Raises:
@@ -49,7 +46,7 @@ def remove(case: "Case", removed: events.PartyRemoved) -> "Events":
     )
 
 
-def void(case: "Case", party_ids: Collection[UUID], reason: VoidReason) -> "Events":
+def void(case: Case, party_ids: Collection[UUID], reason: VoidReason) -> Events:
     """Void the consents of these parties and their guardians, and ask who agreed again; a closed case stays as it is.
 
     Complainants are asked at once. Officers are, once every complainant agrees. What was put before them to sign is
@@ -84,20 +81,20 @@ def void(case: "Case", party_ids: Collection[UUID], reason: VoidReason) -> "Even
     )
 
 
-def outdate_screening(case: "Case", changed: tuple[str, ...]) -> "Events":
+def outdate_screening(case: Case, changed: tuple[str, ...]) -> Events:
     """Note that something became known after screening that screening looks at; `changed` names the answers."""
     if not changed or not case.state.is_open or case.state is State.SCREENING or case.screening_outdated:
         return ()
     return (events.ScreeningOutdated(changed=changed),)
 
 
-def _voided(party: "Participant", reason: VoidReason) -> "Events":
+def _voided(party: Participant, reason: VoidReason) -> Events:
     if party.consent_id is None:
         raise ValueError("a party agreed without a consent")
     return (events.ConsentVoided(party_id=party.party_id, consent_id=party.consent_id, reason=reason),)
 
 
-def _guardian_voided(party: "Participant", reason: VoidReason) -> "Events":
+def _guardian_voided(party: Participant, reason: VoidReason) -> Events:
     if party.guardian_consent_id is None:
         return ()
     return (
@@ -107,7 +104,7 @@ def _guardian_voided(party: "Participant", reason: VoidReason) -> "Events":
     )
 
 
-def _gate_after_removal(case: "Case") -> "Events":
+def _gate_after_removal(case: Case) -> Events:
     """Where the case goes without the party: back to an empty side, on if that party alone was waited for."""
     empty = {side for side in Side if not case.side(side)}
     reopened = _reopened(case, empty)
@@ -119,7 +116,7 @@ def _gate_after_removal(case: "Case") -> "Events":
     return case.next_steps()
 
 
-def _reopened(case: "Case", sides: Collection[Side]) -> events.StateChanged | None:
+def _reopened(case: Case, sides: Collection[Side]) -> events.StateChanged | None:
     """The move back to the first of these sides; None where the case has not come past it."""
     if Side.COMPLAINANT in sides and case.state not in {State.SCREENING, State.CONFIRMING}:
         return case.transition(Trigger.COMPLAINANTS_REOPENED)

@@ -7,10 +7,12 @@ the answer of the readiness page.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mediation_api.domain import events
+from mediation_api.domain.case import Case
+from mediation_api.domain.case_children import Session
+from mediation_api.domain.eligibility import missing_approvals
 from mediation_api.domain.errors import (
     ConditionsMissing,
     InterpreterUnsuitable,
@@ -20,7 +22,10 @@ from mediation_api.domain.errors import (
     SessionTooEarly,
     StateConflict,
 )
+from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, State, Trigger
+from mediation_api.domain.participants import Attendee, Participant
+from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import is_working_day
 from mediation_api.domain.values import (
     AgreementKind,
@@ -37,28 +42,9 @@ from mediation_api.domain.values import (
     Standing,
 )
 
-if TYPE_CHECKING:
-    from mediation_api.domain.case import Case
-    from mediation_api.domain.events import Events
-    from mediation_api.domain.participants import Attendee, Participant
-    from mediation_api.domain.policy import Policy
-
 SHORTEST = timedelta(minutes=15)
 LONGEST = timedelta(hours=8)
 """A session longer than a working day is two sessions. Source: DOMAIN, "Clocks" (sessions take one to two hours)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """One meeting, as its case knows it."""
-
-    session_id: UUID
-    state: SessionState
-    starts_at: datetime
-    agreement_id: UUID | None = None
-    """The text that everybody had signed when it started."""
-    present: frozenset[Seat] = frozenset()
-    """Who was in the room when it started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +61,7 @@ class Booking:
     link: str | None = None
     off_hours_reason: OffHoursReason | None = None
 
-    def require_valid(self, at: datetime, policy: "Policy") -> None:
+    def require_valid(self, at: datetime, policy: Policy) -> None:
         """Check the time, the length, the hours and the place.
 
         Raises:
@@ -101,7 +87,7 @@ class Booking:
         if self.mode is Mode.VIDEO and self.link is None:
             raise Invalid("/link", "required-for-video", "A session by video has a link.")
 
-    def _within_hours(self, policy: "Policy") -> bool:
+    def _within_hours(self, policy: Policy) -> bool:
         """Whether all of it lies within the hours of one working day, on the office's clock."""
         start, end = (each.astimezone(policy.target.zone) for each in (self.starts_at, self.ends_at))
         midnight = start.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
@@ -117,34 +103,34 @@ class Booking:
 # ── who is in the room ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def seats(case: "Case") -> tuple[Seat, ...]:
+def seats(case: Case) -> tuple[Seat, ...]:
     """Everybody who is expected in the room and signs the confidentiality agreement."""
     return (*_party_seats(case), *_mediator_seat(case), *(a.seat for a in _attendees(case)))
 
 
-def _party_seats(case: "Case") -> Iterator[Seat]:
+def _party_seats(case: Case) -> Iterator[Seat]:
     for party in _taking_part(case):
         yield Seat(SeatRole.PARTY, party.party_id)
         if party.minor:
             yield Seat(SeatRole.GUARDIAN, party.party_id)
 
 
-def _mediator_seat(case: "Case") -> Iterator[Seat]:
+def _mediator_seat(case: Case) -> Iterator[Seat]:
     if case.mediator is not None:
         yield Seat(SeatRole.MEDIATOR, case.mediator.mediator_id)
 
 
-def _attendees(case: "Case") -> tuple["Attendee", ...]:
+def _attendees(case: Case) -> tuple[Attendee, ...]:
     here = {p.party_id for p in _taking_part(case)}
     return tuple(a for a in case.attendees if a.for_party_id is None or a.for_party_id in here)
 
 
-def _taking_part(case: "Case") -> tuple["Participant", ...]:
+def _taking_part(case: Case) -> tuple[Participant, ...]:
     return tuple(p for p in case.participants if case.may_still_mediate(p))
 
 
 def add_attendee(
-    case: "Case",
+    case: Case,
     role: AttendeeRole,
     *,
     attendee_id: UUID,
@@ -153,7 +139,7 @@ def add_attendee(
     for_party_id: UUID | None,
     qualified: bool,
     relation: InterpreterRelation,
-) -> "Events":
+) -> Events:
     """Expect an interpreter or a support person in the room.
 
     Raises:
@@ -174,7 +160,7 @@ def add_attendee(
     )
 
 
-def confirm_attendee(case: "Case", attendee_id: UUID) -> "Events":
+def confirm_attendee(case: Case, attendee_id: UUID) -> Events:
     """Note that an interpreter or support person has said that they will come. Saying it twice changes nothing."""
     case.require_open()
     for each in case.attendees:
@@ -186,7 +172,7 @@ def confirm_attendee(case: "Case", attendee_id: UUID) -> "Events":
 # ── the gates ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def missing_to_schedule(case: "Case", policy: "Policy") -> tuple[Missing, ...]:
+def missing_to_schedule(case: Case, policy: Policy) -> tuple[Missing, ...]:
     """What scheduling still waits for: both sides' consent, guardians, approvals, and a mediator without conflict."""
     if not case.state.is_open:
         return (Missing("case-closed"),)
@@ -203,12 +189,12 @@ def missing_to_schedule(case: "Case", policy: "Policy") -> tuple[Missing, ...]:
                 yield Missing("guardian-missing", party.party_id)
         if case.mediator is None:
             yield Missing("mediator-missing")
-        yield from case.missing_approvals(policy)
+        yield from missing_approvals(case, policy)
 
     return tuple(each())
 
 
-def missing_to_start(case: "Case", absent: frozenset[Seat] = frozenset()) -> tuple[Missing, ...]:
+def missing_to_start(case: Case, absent: frozenset[Seat] = frozenset()) -> tuple[Missing, ...]:
     """What starting still waits for, if everybody who is expected is in the room but those `absent`.
 
     Everybody else has signed the same text of the confidentiality agreement; each side and the mediator are there, and
@@ -243,7 +229,7 @@ def missing_to_start(case: "Case", absent: frozenset[Seat] = frozenset()) -> tup
     return tuple(each())
 
 
-def missing_of(case: "Case", party_id: UUID, policy: "Policy") -> tuple[Missing, ...]:
+def missing_of(case: Case, party_id: UUID, policy: Policy) -> tuple[Missing, ...]:
     """What the gates wait for from one party: all that this party may be told of them.
 
     Nothing is waited for from somebody whose parts were all closed, as far as that is known to this party.
@@ -258,12 +244,12 @@ def missing_of(case: "Case", party_id: UUID, policy: "Policy") -> tuple[Missing,
     return tuple(own.values())
 
 
-def _outdated(case: "Case") -> Iterator[Missing]:
+def _outdated(case: Case) -> Iterator[Missing]:
     if case.screening_outdated:
         yield Missing("screening-outdated")
 
 
-def _needs(case: "Case", party: "Participant", room: frozenset[Seat]) -> Iterator[Missing]:
+def _needs(case: Case, party: Participant, room: frozenset[Seat]) -> Iterator[Missing]:
     if party.minor and not party.guardian_on_file:
         yield Missing("guardian-missing", party.party_id)
     elif party.minor and Seat(SeatRole.GUARDIAN, party.party_id) not in room:
@@ -283,7 +269,7 @@ def _needs(case: "Case", party: "Participant", room: frozenset[Seat]) -> Iterato
 # ── scheduling and holding ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def schedule(case: "Case", booking: Booking, *, session_id: UUID, at: datetime, policy: "Policy") -> "Events":
+def schedule(case: Case, booking: Booking, *, session_id: UUID, at: datetime, policy: Policy) -> Events:
     """Schedule a session with the mediator who accepted.
 
     Raises:
@@ -310,7 +296,7 @@ def schedule(case: "Case", booking: Booking, *, session_id: UUID, at: datetime, 
     return (scheduled, case.transition(Trigger.SESSION_SCHEDULED))
 
 
-def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime, policy: "Policy") -> "Events":
+def reschedule(case: Case, session_id: UUID, booking: Booking, *, at: datetime, policy: Policy) -> Events:
     """Move a session that is still ahead to another time or place."""
     _session(case, session_id, SessionState.SCHEDULED)
     booking.require_valid(at, policy)
@@ -330,15 +316,15 @@ def reschedule(case: "Case", session_id: UUID, booking: Booking, *, at: datetime
     )
 
 
-def cancel(case: "Case", session_id: UUID) -> "Events":
+def cancel(case: Case, session_id: UUID) -> Events:
     """Cancel a session that is still ahead; the case waits for another to be scheduled."""
     _session(case, session_id, SessionState.SCHEDULED)
     return (*case.called_off(CancelReason.REQUESTED), case.transition(case.after_session(Trigger.SESSION_CALLED_OFF)))
 
 
 def start(
-    case: "Case", session_id: UUID, absent: frozenset[Seat] = frozenset(), *, at: datetime, policy: "Policy"
-) -> "Events":
+    case: Case, session_id: UUID, absent: frozenset[Seat] = frozenset(), *, at: datetime, policy: Policy
+) -> Events:
     """Start a session with everybody who is expected but those `absent`, without a judgement why they are.
 
     Raises:
@@ -365,7 +351,7 @@ def start(
     return (started, case.transition(Trigger.SESSION_STARTED))
 
 
-def adjourn(case: "Case", session_id: UUID) -> "Events":
+def adjourn(case: Case, session_id: UUID) -> Events:
     """Break off a session that will go on another day; the case waits for the next one to be scheduled."""
     _session(case, session_id, SessionState.IN_PROGRESS)
     return (
@@ -374,7 +360,7 @@ def adjourn(case: "Case", session_id: UUID) -> "Events":
     )
 
 
-def complete(case: "Case", session_id: UUID) -> "Events":
+def complete(case: Case, session_id: UUID) -> Events:
     """Note that a session came to its end. Whether it ended in an agreement is another matter.
 
     Where somebody left during it, and it covers nobody's part, the case is ready for another one.
@@ -386,7 +372,7 @@ def complete(case: "Case", session_id: UUID) -> "Events":
     return (events.SessionCompleted(session_id=session_id), move, *after.next_steps())
 
 
-def end(case: "Case", session_id: UUID) -> "Events":
+def end(case: Case, session_id: UUID) -> Events:
     """End the mediation as the mediator: of threats, abuse, incivility or anything else only this code is kept."""
     _session(case, session_id, SessionState.SCHEDULED, SessionState.IN_PROGRESS)
     ended = events.SessionEnded(session_id=session_id, reason=EndReason.ENDED_BY_MEDIATOR)
@@ -394,8 +380,8 @@ def end(case: "Case", session_id: UUID) -> "Events":
 
 
 def record_absence(
-    case: "Case", session_id: UUID, party_id: UUID, *, excused: bool, absence_id: UUID, at: datetime
-) -> "Events":
+    case: Case, session_id: UUID, party_id: UUID, *, excused: bool, absence_id: UUID, at: datetime
+) -> Events:
     """Note that a party did not come, so that the session was not held.
 
     Raises:
@@ -412,7 +398,7 @@ def record_absence(
     return (absent, case.transition(case.after_session(Trigger.SESSION_CALLED_OFF)))
 
 
-def _session(case: "Case", session_id: UUID, *states: SessionState) -> Session:
+def _session(case: Case, session_id: UUID, *states: SessionState) -> Session:
     case.require_open()
     for each in case.sessions:
         if each.session_id == session_id:

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from mediation_api.contract.responses import responses
+from mediation_api.domain import contact
 from mediation_api.domain.closing import close_as_mediated
 from mediation_api.domain.target import Pause, PauseReason
 from mediation_api.domain.values import LapseReason
@@ -80,7 +81,7 @@ async def lapse_case(
 ) -> CaseOut:
     """Give up on somebody who cannot be reached, or was absent too often; the complaint returns to investigation."""
     case = await cases.lock(case_id, scope)
-    lapsed = case.lapse(body.reason, body.party_id, policy=city, by=scope.actor)
+    lapsed = contact.lapse(case, body.reason, body.party_id, policy=city, by=scope.actor)
     await cases.record(case_id, lapsed, by=scope.actor, at=at)
     return as_shown.to_office(await cases_read.get(case_id, scope))
 

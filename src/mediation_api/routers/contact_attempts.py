@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from mediation_api.contract.responses import responses
 from mediation_api.domain import contact
 from mediation_api.domain.access import Role
-from mediation_api.domain.contact import ContactAttempt
+from mediation_api.domain.case_children import ContactAttempt
 from mediation_api.domain.values import ContactChannel, ContactResult
 from mediation_api.http.dependencies import CaseId, CaseRecords, Cases, CityPolicy, LoggedScope, NewId, Now, Scope
 from mediation_api.http.fields import In, Instant, InstantOut, Out, Uuid

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from mediation_api.contract.responses import responses
-from mediation_api.domain import screening
+from mediation_api.domain import eligibility, screening
 from mediation_api.domain.access import Role
 from mediation_api.domain.authority import ApprovalSource
 from mediation_api.domain.screening import Outcome
@@ -82,7 +82,8 @@ async def screen_case(
     """Hold the case against the rules of eligibility. What fails closes it, what passes has the complainants asked."""
     case = await cases.lock(case_id, scope)
     found = screening.judge(await complaints.intake_events(case_id), on)
-    decided = case.screen(
+    decided = eligibility.screen(
+        case,
         found,
         override=body.eligible,
         reason=body.reason,
@@ -152,7 +153,8 @@ async def record_approval(
 ) -> ApprovalOut:
     """Record what an approver said. A refusal before anybody is asked closes the case as ineligible."""
     case = await cases.lock(case_id, scope)
-    said = case.approve(
+    said = eligibility.approve(
+        case,
         body.approver,
         approved=body.approved,
         unit=body.unit,
