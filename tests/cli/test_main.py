@@ -27,7 +27,8 @@ from tests.serving import START_SECONDS, wait_until_answered
 from typer.testing import CliRunner
 
 from mediation_api.auth.tokens import CITY_ROLES
-from mediation_api.cli.main import _prepare, app
+from mediation_api.cli.dev import prepare
+from mediation_api.cli.main import app
 from mediation_api.database.data_keys import new_data_key
 from mediation_api.database.engine import create_engine, migrations_folder
 from mediation_api.dev.embedded_postgres import EmbeddedServer
@@ -158,7 +159,7 @@ def fresh_server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embed
     """A server of development with an empty database, in which nobody has made the roles."""
     place.mkdir()
     place.chmod(0o711)
-    _prepare(place)
+    prepare(place)
     server = EmbeddedServer(place / "database", durable=False)
     server.start()
     try:

@@ -17,7 +17,7 @@ from tests.build import Caller, Office, Story
 from tests.conftest import Clock, office_on
 from tests.database.dumping import REASON, told
 
-from mediation_api.cli.audit import AuditReport, verify
+from mediation_api.cli.audit_statements import AuditReport, verify
 from mediation_api.database import key_rotation
 from mediation_api.database import tables as t
 from mediation_api.database.encryption import UNREADABLE

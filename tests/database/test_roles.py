@@ -12,8 +12,8 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import NOON, Run
 
-from mediation_api.cli.audit import export
-from mediation_api.cli.main import _purge
+from mediation_api.cli.audit_statements import export
+from mediation_api.cli.data import purge
 from mediation_api.database.engine import Database, create_engine
 from mediation_api.database.key_rotation import rotate
 from mediation_api.database.migrations import migrations_config
@@ -131,7 +131,7 @@ async def test_whoever_owns_a_database_can_migrate_it_and_the_service_serves(
         with pytest.raises(SettingsError, match="name mediation_service"):
             await rotate(owner)
         with pytest.raises(SettingsError, match="empty as mediation_service"):
-            await _purge(owner)
+            await purge(owner)
         with ThreadPoolExecutor(1) as thread:
             thread.submit(command.downgrade, config, "base").result()
     finally:

@@ -16,7 +16,7 @@ from tests.build import Caller, Office
 from tests.conftest import Clock, Run, application, calling, fresh_database
 from tests.database.dumping import dump, sealed_words
 
-from mediation_api.cli.main import DEMO_EMPLOYEE_NUMBER
+from mediation_api.cli.dev import DEMO_EMPLOYEE_NUMBER
 from mediation_api.database import tables as t
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.engine import Database

@@ -7,9 +7,11 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
 from fastapi import FastAPI
 
 ROOT = Path(__file__).parents[2]
@@ -70,15 +72,34 @@ def test_everything_the_wheel_is_made_of_is_copied() -> None:
     assert needed <= set(_copied_from_the_repository())
 
 
-def test_the_wheel_holds_the_texts_and_reads_them(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=ROOT, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    script = "import mediation_api.texts.loader as l; print(l.__file__, *l.load_texts().current.languages)"
-    environment = {**os.environ, "PYTHONPATH": str(wheel)}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=ROOT, check=True)
+    (built,) = folder.glob("*.whl")
+    return built
 
-    assert done.stdout.split() == [f"{wheel}/mediation_api/texts/loader.py", "en", "es"]
+
+def _run_from(wheel: Path, script: str) -> str:
+    command = [sys.executable, "-c", script]
+    environment = {**os.environ, "PYTHONPATH": str(wheel)}
+    return subprocess.run(command, env=environment, cwd=wheel.parent, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_wheel_holds_the_texts_and_reads_them(wheel: Path) -> None:
+    script = "import mediation_api.texts.loader as l; print(l.__file__, *l.load_texts().current.languages)"
+
+    assert _run_from(wheel, script).split() == [f"{wheel}/mediation_api/texts/loader.py", "en", "es"]
+
+
+def test_the_wheel_has_the_commands_of_production_and_nothing_of_development(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    script = "from mediation_api.cli.main import app; print(*(c.callback.__name__ for c in app.registered_commands))"
+    commands = set(_run_from(wheel, script).split())
+
+    assert not [name for name in names if name.startswith(("mediation_api/dev/", "mediation_api/cli/dev"))]
+    assert {"serve", "migrate", "roles", "retention", "version"} <= commands
+    assert not commands & {"dev", "token", "seed", "openapi"}
 
 
 def test_only_hashed_packages_are_installed() -> None:

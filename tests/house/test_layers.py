@@ -84,6 +84,15 @@ def test_a_circle_in_the_domain_fails_the_build_even_if_it_is_for_type_checking_
     assert "No circle among the siblings of the domain BROKEN" in done.stdout
 
 
+def test_an_import_of_what_only_development_needs_fails_the_build(copy: Path) -> None:
+    (copy / "mediation_api" / "cli" / "eager.py").write_text("from mediation_api.dev import demo\n", encoding="utf-8")
+
+    done = _lint(copy)
+
+    assert done.returncode != 0
+    assert "mediation_api.cli.eager -> mediation_api.dev.demo" in done.stdout
+
+
 @pytest.mark.parametrize("path", DOMAIN, ids=_named)
 def test_the_domain_imports_the_standard_library_and_itself_only(path: Path) -> None:
     foreign = {

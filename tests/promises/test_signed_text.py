@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 from tests.build import Answer, Office, Story
 
-from mediation_api.cli import audit
-from mediation_api.cli.audit import AuditReport
+from mediation_api.cli import audit_statements
+from mediation_api.cli.audit_statements import AuditReport
 from mediation_api.database.engine import Database
 from mediation_api.domain.texts import text_hash
 from mediation_api.settings import Settings
@@ -56,7 +56,7 @@ EDITS: Final = {
 
 async def problems(settings: Settings) -> int:
     report = AuditReport()
-    async for _ in audit.verify(settings, None, None, report):
+    async for _ in audit_statements.verify(settings, None, None, report):
         pass
     return report.problems
 

@@ -25,7 +25,7 @@ from tests.build import Office, Story
 from tests.conftest import SERVER_VARIABLE, Run
 from tests.database.dumping import dump, seal_nothing, sealed_words, told
 
-from mediation_api.cli.audit import export
+from mediation_api.cli.audit_statements import export
 from mediation_api.database.engine import Database
 from mediation_api.domain.access import Role
 from mediation_api.http import problems

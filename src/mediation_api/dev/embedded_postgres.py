@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote
 
+from mediation_api.settings import SettingsError
+
 SUPERUSER: Final = "mediation"
 
 _PORT: Final = 5432
@@ -45,7 +47,7 @@ _QUIET_LOG: Final = {
 _THROW_AWAY: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
 
 
-class EmbeddedServerError(Exception):
+class EmbeddedServerError(SettingsError):
     """The embedded server cannot run. The text is one line for the operator."""
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from mediation_api.auth.identity_provider import SigningKey, VerificationKey, read_jwks
 from mediation_api.auth.tokens import sign
-from mediation_api.cli.audit import Statement, StatementError, public_keys, read_statement
+from mediation_api.cli.audit_statements import Statement, StatementError, public_keys, read_statement
 from mediation_api.cli.main import app
 from mediation_api.database.engine import create_engine
 from mediation_api.domain.audit_chain import ChainHead

@@ -1,0 +1,31 @@
+"""`mediation-api migrate` and `roles`: the schema, and the roles of the database server."""
+
+from mediation_api.cli.output import one_line_errors, require_database, say
+from mediation_api.settings import Settings, settings_from_environment
+
+
+def migrate() -> None:
+    """Bring the database of MEDIATION_DATABASE_URL to the newest revision. Does nothing when it is there.
+
+    The address names the owner of the database, and not the role that serves.
+    """
+    with one_line_errors():
+        migrate_to_newest(require_database(settings_from_environment()))
+
+
+def roles() -> None:
+    """Print the SQL that makes the roles of the service, for an administrator of the database server."""
+    from mediation_api.database.roles import roles_sql
+
+    say(roles_sql().rstrip())
+
+
+def migrate_to_newest(settings: Settings) -> None:
+    """Bring the database of `settings` to the newest revision."""
+    from alembic import command
+
+    from mediation_api.database.migrations import migrations_config
+
+    config = migrations_config()
+    config.attributes["settings"] = settings
+    command.upgrade(config, "head")

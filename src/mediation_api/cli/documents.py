@@ -1,0 +1,16 @@
+"""`mediation-api settings` and `access`: the generated pages of docs/."""
+
+import typer
+
+from mediation_api.domain.access import page
+from mediation_api.settings import markdown_table
+
+
+def settings() -> None:
+    """Print the table of all settings (docs/settings.md)."""
+    typer.echo(markdown_table(), nl=False)
+
+
+def access() -> None:
+    """Print the table of who may do what (docs/access.md)."""
+    typer.echo(page(), nl=False)

@@ -1,0 +1,74 @@
+"""What a command prints: its result on standard output, and an error as one line on standard error with exit code 2.
+
+An error has no traceback and holds no value of a setting.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Never
+
+import typer
+
+from mediation_api.settings import Settings, SettingsError
+
+FAILED: Final = 2
+"""The exit code of a command that could not do its work."""
+
+
+def say(text: str) -> None:
+    """Print a line at once: somebody may be reading through a pipe while the service runs."""
+    typer.echo(text)
+    sys.stdout.flush()
+
+
+def fail(text: str) -> Never:
+    """Print a line on standard error, and end with exit code 2."""
+    typer.echo(text, err=True)
+    raise typer.Exit(FAILED)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Report an error that an operator can correct as one line, and raise every other."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        line = _line(error)
+        if line is None:
+            raise
+        fail(line)
+
+
+def _line(error: Exception) -> str | None:
+    """The line for an operator; None for an error that no operator can correct."""
+    if isinstance(error, SettingsError):
+        return str(error)
+
+    from alembic.util import CommandError
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    from mediation_api.cli.audit_statements import StatementError
+    from mediation_api.database.encryption import KeyMissing
+
+    if isinstance(error, (StatementError, KeyMissing, CommandError)):
+        return str(error)
+    if isinstance(error, DBAPIError):
+        # The text of a database's error may hold data: its class and its code do not.
+        state = getattr(error.orig, "sqlstate", None)
+        return f"The database refused: {type(error.orig).__name__}{f', SQLSTATE {state}' if state else ''}."
+    if isinstance(error, SQLAlchemyError):
+        return f"The database could not be used: {type(error).__name__}."
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror or type(error).__name__}{where}"
+    return None
+
+
+def require_database(settings: Settings) -> Settings:
+    """The settings, once they name a database."""
+    if not settings.database_url.get_secret_value():
+        fail("MEDIATION_DATABASE_URL: is required")
+    return settings

@@ -1,0 +1,70 @@
+"""`mediation-api serve`: the HTTP server of production."""
+
+import asyncio
+import gc
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from mediation_api.cli.output import fail, one_line_errors, require_database
+from mediation_api.logs import logging_configuration
+from mediation_api.settings import Environment, settings_from_environment
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+OBJECTS_PER_COLLECTION: Final = 50_000
+"""The first threshold of the garbage collector. With Python's default of 700 it runs dozens of times while a command
+imports its modules, and finds nothing.
+"""
+
+
+def serve() -> None:
+    """Serve on the database of MEDIATION_DATABASE_URL, with as many workers as MEDIATION_WORKERS says.
+
+    The address names mediation_service, or a login that is a member of it.
+    """
+    import uvicorn
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from mediation_api.database import key_rotation
+    from mediation_api.database.roles import require_safe_role
+
+    with one_line_errors():
+        settings = require_database(settings_from_environment())
+        if settings.environment is not Environment.DEV:
+            # While the database is away, /health/ready waits for it, and looks again then.
+            with suppress(SQLAlchemyError, OSError):
+                asyncio.run(require_safe_role(settings))
+        with suppress(SQLAlchemyError, OSError):
+            asyncio.run(key_rotation.require_keys(settings))
+        _listening_is_possible(settings.host, settings.port)
+        uvicorn.run(
+            "mediation_api.cli.serve:app_of_a_worker",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            log_config=logging_configuration(settings.log_level),
+            access_log=False,  # the application writes its own line for each request
+            server_header=False,
+            timeout_graceful_shutdown=30,
+        )
+
+
+def app_of_a_worker() -> "FastAPI":
+    """Make the application in one of the processes that `serve` starts: each loads it anew."""
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
+    from mediation_api.main import app_from_environment
+
+    return app_from_environment()
+
+
+def _listening_is_possible(host: str, port: int) -> None:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        fail(f"MEDIATION_HOST, MEDIATION_PORT: cannot listen there ({error.strerror}).")
