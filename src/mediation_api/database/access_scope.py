@@ -31,6 +31,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    literal,
     or_,
     select,
     true,
@@ -134,6 +135,11 @@ async def fetch_children(
     if not rows:
         raise NotFound
     return [row for row in rows if row["id"] is not None]
+
+
+def audience(name: str) -> AnyColumn:
+    """The column `audience` of a read model: for whom a row was read, by which the response model is chosen."""
+    return literal(name).label("audience")
 
 
 # ── the condition of each table, for everybody but the office ──────────────────────────────────────────────────────

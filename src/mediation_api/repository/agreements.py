@@ -12,6 +12,7 @@ from mediation_api.database.access_logging import logged, require_case
 from mediation_api.database.access_scope import (
     REQUESTED_ID,
     ScopeKind,
+    audience,
     fetch_one,
     own_participation,
     peers_visible,
@@ -118,9 +119,10 @@ def _agreements(kind: ScopeKind) -> AnySelect:
         # Who signed keeps the text that binds them, also after leaving.
         bound = and_(own.exists(), own_signature.exists())
         return shared.add_columns(
-            before_leaving.label("superseded_at"), own_signature.scalar_subquery().label("signed_at")
+            audience("party"), before_leaving.label("superseded_at"), own_signature.scalar_subquery().label("signed_at")
         ).where(or_(peers_visible(kind.role), bound))
     return shared.add_columns(
+        audience("office"),
         a.superseded_at,
         nested(
             {

@@ -1,6 +1,6 @@
-"""Reading cases: one statement for each audience, for one case or a page of them.
+"""Reading cases: one read model for the office, one for a mediator, one for a party; for one case or a page of them.
 
-To put such a statement together takes as long as to run it: it is done once for each kind of caller.
+Which columns each audience sees of a case is said here, and nowhere else: `_for_office`, `_for_mediator`, `_for_party`.
 """
 
 from collections.abc import Mapping
@@ -37,6 +37,7 @@ from mediation_api.database.access_scope import (
     LIVE_ASSIGNMENTS,
     REQUESTED_ID,
     ScopeKind,
+    audience,
     fetch_one,
     is_part_of,
     may_see_disposition,
@@ -52,6 +53,7 @@ from mediation_api.domain.lifecycle import State
 from mediation_api.domain.target import Pace, TargetPolicy
 from mediation_api.domain.values import AssignmentState, SessionState, Standing
 from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, session_completed
+from mediation_api.repository.sessions import SESSION_COLUMNS
 
 LIVE = (SessionState.SCHEDULED, SessionState.IN_PROGRESS)
 
@@ -138,9 +140,9 @@ _AT_RISK_UNTIL: Final = bindparam("at_risk_until", type_=Date)
 
 @cache
 def has_pace(pace: Pace, zone: ZoneInfo) -> ColumnElement[bool]:
-    """The condition on a row of `cases` that `domain.target.pace` computes; a test holds the two equal.
+    """Whether a row of `cases` is at a pace, as `domain.target.pace` computes it; a test compares the two.
 
-    `paces` are its parameters.
+    `paces` returns its parameters.
     """
     due_on = t.cases.c.due_on
     closed_on = cast(func.timezone(zone.key, t.cases.c.closed_at), Date)
@@ -164,22 +166,20 @@ def paces(today: date, policy: TargetPolicy) -> dict[str, object]:
 
 @cache
 def _listed(kind: ScopeKind, conditions: Conditions) -> AnySelect:
-    return _seen_by(kind).where(*conditions)
+    return _cases(kind).where(*conditions)
 
 
 @cache
 def _one(kind: ScopeKind) -> AnySelect:
-    statement = _seen_by(kind).where(t.cases.c.id == REQUESTED_ID)
+    statement = _cases(kind).where(t.cases.c.id == REQUESTED_ID)
     return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
 @cache
-def _seen_by(kind: ScopeKind) -> AnySelect:
+def _cases(kind: ScopeKind) -> AnySelect:
     if kind.relation is Relation.OFFICE:
-        return _for_the_office()
-    if kind.relation is Relation.PROPOSED:
-        return _for_the_mediator(kind)
-    return _for_a_party(kind.role)
+        return _for_office()
+    return _for_mediator(kind) if kind.relation is Relation.PROPOSED else _for_party(kind.role)
 
 
 def _case(*columns: AnyColumn) -> AnySelect:
@@ -195,21 +195,14 @@ def _case(*columns: AnyColumn) -> AnySelect:
 
 
 def _next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
+    """The session that is scheduled or in progress, of which there is at most one."""
     return nested(
-        {
-            "id": t.sessions.c.id,
-            "state": t.sessions.c.state,
-            "starts_at": func.lower(t.sessions.c.during),
-            "ends_at": func.upper(t.sessions.c.during),
-            "mode": t.sessions.c.mode,
-            "place": decrypted(t.sessions.c.place, owner=t.cases.c.complaint_id),
-            "link": decrypted(t.sessions.c.link, owner=t.cases.c.complaint_id),
-        },
+        SESSION_COLUMNS,
         t.sessions.c.case_id == t.cases.c.id,
         t.sessions.c.state.in_(LIVE),
         *conditions,
         order_by=t.sessions.c.id,
-    )[0]
+    )[0].label("next_session")
 
 
 def _pauses() -> AnyColumn:
@@ -220,7 +213,7 @@ def _pauses() -> AnyColumn:
     ).label("pauses")
 
 
-def _for_the_office() -> AnySelect:
+def _for_office() -> AnySelect:
     absences = (
         select(func.count())
         .where(
@@ -238,6 +231,7 @@ def _for_the_office() -> AnySelect:
         .scalar_subquery()
     )
     return _case(
+        audience("office"),
         t.cases.c.attempt,
         t.cases.c.coordinator,
         t.cases.c.opened_at,
@@ -261,7 +255,11 @@ def _for_the_office() -> AnySelect:
             order_by=_ORDER_OF_JOINING,
         ).label("participants"),
         nested(
-            {**PART_COLUMNS, "session_completed": session_completed()},
+            {
+                **PART_COLUMNS,
+                "agreement_reached": t.parts.c.agreement_reached,
+                "session_completed": session_completed(),
+            },
             t.parts.c.case_id == t.cases.c.id,
             order_by=PART_ORDER,
         ).label("parts"),
@@ -279,12 +277,12 @@ def _for_the_office() -> AnySelect:
             order_by=t.assignments.c.id,
         )[0].label("assignment"),
         _pauses(),
-        _next_session().label("next_session"),
+        _next_session(),
     )
 
 
-def _for_the_mediator(kind: ScopeKind) -> AnySelect:
-    """A summary when proposed, so that conflicts can be declared; contacts once accepted."""
+def _for_mediator(kind: ScopeKind) -> AnySelect:
+    """What a mediator sees: a summary once the case is proposed, to declare conflicts by; contacts once accepted."""
     own = (
         select(t.assignments)
         .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
@@ -320,6 +318,7 @@ def _for_the_mediator(kind: ScopeKind) -> AnySelect:
     )
     return (
         _case(
+            audience("mediator"),
             t.cases.c.closed_at,
             _pauses(),
             t.complaints.c.incident_on,
@@ -328,15 +327,15 @@ def _for_the_mediator(kind: ScopeKind) -> AnySelect:
                 "assignment"
             ),
             participants.label("participants"),
-            _next_session().label("next_session"),
+            _next_session(),
         )
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
         .where(kind.where(t.cases))
     )
 
 
-def _for_a_party(role: Role) -> AnySelect:
-    """What a party may see: its own part, and the others only once both sides have agreed and while it takes part."""
+def _for_party(role: Role) -> AnySelect:
+    """What a party sees: its own part; the others, the mediator and the session only while `peers_visible_to` it."""
     own = own_participation(role).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
     shown = peers_visible_to(own)
     fellow, person = t.visible_participants.c, t.visible_parties.c
@@ -361,18 +360,19 @@ def _for_a_party(role: Role) -> AnySelect:
         .scalar_subquery()
     )
     return _case(
+        audience("party"),
         t.complaints.c.incident_on,
         t.complaints.c.allegations,
         func.jsonb_build_object("party_id", own.c.party_id, "side", own.c.side, "standing", own.c.standing).label(
             "you"
         ),
         nested(
-            {name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")},
+            PART_COLUMNS,
             is_part_of(own),
             may_see_disposition(own),
             order_by=PART_ORDER,
         ).label("parts"),
         others.label("others"),
         mediator.label("mediator_name"),
-        _next_session(shown).label("next_session"),
+        _next_session(shown),
     ).join(own, literal(True))  # noqa: FBT003 - ON TRUE

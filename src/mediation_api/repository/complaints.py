@@ -36,6 +36,7 @@ from mediation_api.database.access_scope import (
     LEFT,
     REQUESTED_ID,
     ScopeKind,
+    audience,
     fetch_one,
     is_own_party,
     own_participation,
@@ -56,7 +57,7 @@ from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.repository.case_queries import has_pace, paces
 from mediation_api.repository.cases import constraint_of, write_events
 from mediation_api.repository.on_file import columns_of, read
-from mediation_api.repository.parts import PART_ORDER, own_parts_of_complaint, parts_of_complaint
+from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, own_parts_of_complaint, parts_of_complaint
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -222,7 +223,7 @@ def _whole(kind: ScopeKind) -> AnySelect:
         .scalar_subquery()
         .label("last_closed_at"),
         nested(
-            {name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")},
+            PART_COLUMNS,
             t.cases.c.complaint_id == t.complaints.c.id,
             t.parts.c.case_id == t.cases.c.id,
             t.parts.c.disposition == Disposition.CLOSED_MEDIATED,
@@ -327,7 +328,7 @@ def _seen_by(kind: ScopeKind) -> AnySelect:
     if kind.relation is Relation.OFFICE:
         attempts = nested({"id": t.cases.c.id, "state": t.cases.c.state}, of_complaint, order_by=t.cases.c.attempt)
         columns = (*decrypted_columns(t.complaints), parts_of_complaint(), _latest_state(), attempts.label("cases"))
-        return select(*columns)
+        return select(audience("office"), *columns)
     # A complainant's own: a later case may be that of others.
     own_or_all = of_complaint if kind.relation is Relation.FILED else and_(of_complaint, kind.where(tables.cases))
     listed = (
@@ -335,6 +336,7 @@ def _seen_by(kind: ScopeKind) -> AnySelect:
     )
     case_ids = func.coalesce(listed, cast([], ARRAY(Uuid)))
     limited = select(
+        audience("limited"),
         *(
             t.complaints.c[name]
             for name in ("id", "reference", "filed_at", "incident_on", "allegations", "interested_in_mediation")

@@ -13,8 +13,9 @@ from mediation_api.domain.access import Role
 from mediation_api.domain.values import Disposition, SeatRole, SessionState, Side
 
 PART_COLUMNS: Final[Mapping[str, AnyColumn]] = {
-    name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition", "agreement_reached")
+    name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")
 }
+"""What everybody sees of a part that they see at all."""
 PART_ORDER: Final = tuple_(t.parts.c.complainant_id, t.parts.c.officer_id)
 
 

@@ -1,6 +1,6 @@
-"""Reading sessions and who is expected in the room. Writing them is a matter of the case."""
+"""Reading sessions, and who is expected in the room. They are written with the case (repository/cases.py)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
@@ -15,6 +15,7 @@ from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import (
     REQUESTED_ID,
     ScopeKind,
+    audience,
     fetch_children,
     fetch_one,
     peers_visible,
@@ -48,6 +49,17 @@ class SessionFilter:
 def _starts_at() -> AnyColumn:
     return func.lower(t.sessions.c.during)
 
+
+SESSION_COLUMNS: Final[Mapping[str, AnyColumn]] = {
+    "id": t.sessions.c.id,
+    "state": t.sessions.c.state,
+    "starts_at": _starts_at(),
+    "ends_at": func.upper(t.sessions.c.during),
+    "mode": t.sessions.c.mode,
+    "place": decrypted(t.sessions.c.place, owner=t.cases.c.complaint_id),
+    "link": decrypted(t.sessions.c.link, owner=t.cases.c.complaint_id),
+}
+"""What everybody sees of a session that they see at all. The statement selects from `cases` as well."""
 
 _FILTERS: Final[Filters] = {
     "case_id": t.sessions.c.case_id == bindparam("wanted_case_id", type_=Uuid),
@@ -130,20 +142,25 @@ def _unchecked_officers() -> ScalarSelect[UUID]:
 
 @cache
 def _sessions(kind: ScopeKind) -> AnySelect:
+    return _for_party(kind) if kind.relation is Relation.OWN else _for_office(kind)
+
+
+def _session(*columns: AnyColumn) -> AnySelect:
     s = t.sessions.c
-    shared = select(
-        s.id,
-        s.case_id,
-        s.state,
-        func.lower(s.during).label("starts_at"),
-        func.upper(s.during).label("ends_at"),
-        s.mode,
-        decrypted(s.place),
-        decrypted(s.link),
-    ).join(t.cases, t.cases.c.id == s.case_id)
-    if kind.relation is Relation.OWN:
-        return shared.where(peers_visible(kind.role))
-    return shared.add_columns(
+    everybody = (column.label(name) for name, column in SESSION_COLUMNS.items())
+    return select(s.case_id, *everybody, *columns).join_from(t.sessions, t.cases, t.cases.c.id == s.case_id)
+
+
+def _for_party(kind: ScopeKind) -> AnySelect:
+    """What a party sees, while the others of the case are visible to it."""
+    return _session(audience("party")).where(peers_visible(kind.role))
+
+
+def _for_office(kind: ScopeKind) -> AnySelect:
+    """What the office sees, and the mediator of the case."""
+    s = t.sessions.c
+    return _session(
+        audience("office"),
         s.mediator_id,
         s.off_hours_reason,
         func.array(_unchecked_officers()).label("unchecked_officers"),

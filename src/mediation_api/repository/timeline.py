@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import require_case
-from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, own_participation, scope_parameters
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, audience, own_participation, scope_parameters
 from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import Order, Page, Slice, read_page
 from mediation_api.domain import events
@@ -16,8 +16,8 @@ from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.events import Audience, Event
 
 
-def _kinds(audience: Audience) -> list[str]:
-    return sorted({event.kind for event in Event.__subclasses__() if event.audience is audience})
+def _kinds(shown_to: Audience) -> list[str]:
+    return sorted({event.kind for event in Event.__subclasses__() if event.audience is shown_to})
 
 
 class Timeline:
@@ -41,9 +41,9 @@ def _events(kind: ScopeKind) -> AnySelect:
     of_case = or_(f.case_id == REQUESTED_ID, f.complaint_id == complaint)
     if kind.relation is Relation.OFFICE:
         shown = f.data.op("-", return_type=f.data.type)(cast(events.FOR_THE_RECORD, ARRAY(Text))).label("data")
-        return select(f.id, f.at, f.kind, f.party_id, f.by_role, f.by, shown).where(of_case)
+        return select(audience("office"), f.id, f.at, f.kind, f.party_id, f.by_role, f.by, shown).where(of_case)
     shared = f.kind.in_(_kinds(Audience.PARTICIPANTS))
-    columns = (f.id, f.at, f.kind, f.party_id)
+    columns = (audience("participant"), f.id, f.at, f.kind, f.party_id)
     if kind.relation is Relation.ASSIGNED:
         return select(*columns).where(f.case_id == REQUESTED_ID, shared)
     own = own_participation(kind.role).where(t.participants.c.case_id == REQUESTED_ID).subquery("own")

@@ -154,10 +154,8 @@ class VerificationOut(Out):
     superseded: bool
 
 
-def _shown(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
-    if "signatures" in row:
-        return AgreementOut.read(row, audience="office")
-    return AgreementForPartyOut.read(row, audience="party")
+def _to_response(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
+    return AgreementOut.read(row) if row["audience"] == "office" else AgreementForPartyOut.read(row)
 
 
 @router.post(
@@ -185,19 +183,19 @@ async def make_agreement(
     made = agreements.make(case, body.kind, text, terms_confidential=body.terms_confidential, agreement_id=agreement_id)
     await cases.record(case_id, made, by=scope.actor, at=at)
     response.headers["Location"] = f"/v1/agreements/{agreement_id}"
-    return _shown(await agreements_read.get(agreement_id, scope))
+    return _to_response(await agreements_read.get(agreement_id, scope))
 
 
 @router.get("/cases/{case_id}/agreements", summary="Agreements")
 async def list_agreements(case_id: CaseId, scope: LoggedScope, agreements_read: Agreements) -> AgreementList:
     """The agreements of a case that the caller may see, oldest first."""
-    return single_page(AgreementList, await agreements_read.list(case_id, scope), _shown)
+    return single_page(AgreementList, await agreements_read.list(case_id, scope), _to_response)
 
 
 @router.get("/agreements/{agreement_id}", summary="An agreement")
 async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreements_read: Agreements) -> AnyAgreement:
     """An agreement with its text."""
-    return _shown(await agreements_read.get(agreement_id, scope))
+    return _to_response(await agreements_read.get(agreement_id, scope))
 
 
 @router.post(
@@ -230,7 +228,7 @@ async def sign_agreement(
     )
     bound = () if scope.relation is not Relation.OWN else bind(case.participant(signer.id), signed, scope.actor)
     await cases.record(case.case_id, (*signed, *bound), by=scope.actor, at=at)
-    return _shown(await agreements_read.get(agreement_id, scope))
+    return _to_response(await agreements_read.get(agreement_id, scope))
 
 
 @router.get("/agreements/{agreement_id}/verification", summary="Verify")

@@ -1,10 +1,11 @@
 """Cases: the board, one case for each audience, the timeline, and readiness."""
 
 from datetime import date
+from functools import partial
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import Field, JsonValue, TypeAdapter
 from sqlalchemy import RowMapping
 
@@ -18,8 +19,6 @@ from mediation_api.domain.values import (
     AssignmentState,
     Disposition,
     LapseReason,
-    Mode,
-    SessionState,
     Side,
     Standing,
 )
@@ -37,6 +36,7 @@ from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListFilters, ListOut, Pages
 from mediation_api.http.problems import MissingCondition
 from mediation_api.repository.case_queries import CaseFilter, CaseSort
+from mediation_api.routers.sessions import NextSessionOut
 
 router = APIRouter(prefix="/v1/cases", route_class=StrictRoute, tags=["cases"])
 
@@ -55,18 +55,6 @@ class TargetOut(Out):
     working_days_left: int = Field(description="Without weekends and the city's holidays.")
     raw_days: int = Field(description="Calendar days since the request, or up to the close.")
     net_days: int = Field(description="The same without paused days. Pauses never move `due_on`.")
-
-
-class NextSessionOut(Out):
-    """The session that is scheduled or in progress."""
-
-    id: UUID
-    state: SessionState
-    starts_at: InstantOut
-    ends_at: InstantOut
-    mode: Mode
-    place: str | None
-    link: str | None
 
 
 class ParticipantOut(Out):
@@ -215,64 +203,57 @@ class CaseList(ListOut[AnyCase]):
     """One page of cases."""
 
 
-class CasePresenter:
-    """Makes the answer about a case, in the form of its audience, as of one day."""
-
-    def __init__(self, on: date, city: Policy) -> None:
-        self._on = on
-        self._city = city
-
-    def __call__(self, row: RowMapping) -> CaseOut | CaseForMediatorOut | CaseForPartyOut:
-        """The case in the form in which it was read."""
-        if "you" in row:
+def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMediatorOut | CaseForPartyOut:
+    """The response about a case as of a day, in the form of the audience for which it was read."""
+    match row["audience"]:
+        case "office":
+            return to_office(row, on, city)
+        case "mediator":
+            return CaseForMediatorOut.read(row, target=_target_out(row, _report(row, on, city)))
+        case _:
             own = (Disposition(part["disposition"]) for part in row["parts"])
             status = board.status(State(row["state"]), Standing(row["you"]["standing"]), own)
-            return CaseForPartyOut.read(row, audience="party", status=status)
-        if "attempt" in row:
-            return self.to_office(row)
-        standing = _target_out(row, self._report(row))
-        return CaseForMediatorOut.read(row, audience="mediator", target=standing)
+            return CaseForPartyOut.read(row, status=status)
 
-    def to_office(self, row: RowMapping) -> CaseOut:
-        """The case as the office sees it."""
-        state, report, assignment = State(row["state"]), self._report(row), row["assignment"]
-        proposed = assignment is not None and assignment["state"] == AssignmentState.PROPOSED
-        return CaseOut.model_validate(
-            {
-                **row,
-                "audience": "office",
-                "target": _target_out(row, report),
-                "waits_for": board.waits_for(
-                    state,
-                    under_review=row["under_review"],
-                    assignment=None if assignment is None else AssignmentState(assignment["state"]),
-                    screening_outdated=row["screening_outdated"],
-                ),
-                "alerts": board.alerts(
-                    state,
-                    report,
-                    today=self._on,
-                    answer_due_on=date.fromisoformat(assignment["answer_due_on"]) if proposed else None,
-                    absences=[(Side(p["side"]), p["unexcused_absences"]) for p in row["participants"]],
-                    policy=self._city,
-                    screening_outdated=row["screening_outdated"],
-                ),
-            }
-        )
 
-    def _report(self, row: RowMapping) -> target.TargetReport:
-        closed_at = row["closed_at"]
-        promised = target.Target(
-            requested_on=row["requested_on"],
-            due_on=row["due_on"],
-            closed_on=None if closed_at is None else target.local_date(closed_at, self._city.target),
-            mediated=row["state"] == State.MEDIATED,
-            pauses=_PAUSES.validate_python(row["pauses"]),
-        )
-        return target.report(promised, self._on, self._city.target)
+def to_office(row: RowMapping, on: date, city: Policy) -> CaseOut:
+    """The response about a case that was read for the office."""
+    state, report, assignment = State(row["state"]), _report(row, on, city), row["assignment"]
+    proposed = assignment is not None and assignment["state"] == AssignmentState.PROPOSED
+    return CaseOut.read(
+        row,
+        target=_target_out(row, report),
+        waits_for=board.waits_for(
+            state,
+            under_review=row["under_review"],
+            assignment=None if assignment is None else AssignmentState(assignment["state"]),
+            screening_outdated=row["screening_outdated"],
+        ),
+        alerts=board.alerts(
+            state,
+            report,
+            today=on,
+            answer_due_on=date.fromisoformat(assignment["answer_due_on"]) if proposed else None,
+            absences=[(Side(p["side"]), p["unexcused_absences"]) for p in row["participants"]],
+            policy=city,
+            screening_outdated=row["screening_outdated"],
+        ),
+    )
 
 
 _PAUSES = TypeAdapter(tuple[Pause, ...])
+
+
+def _report(row: RowMapping, on: date, city: Policy) -> target.TargetReport:
+    closed_at = row["closed_at"]
+    promised = target.Target(
+        requested_on=row["requested_on"],
+        due_on=row["due_on"],
+        closed_on=None if closed_at is None else target.local_date(closed_at, city.target),
+        mediated=row["state"] == State.MEDIATED,
+        pauses=_PAUSES.validate_python(row["pauses"]),
+    )
+    return target.report(promised, on, city.target)
 
 
 def _target_out(row: RowMapping, report: target.TargetReport) -> TargetOut:
@@ -286,13 +267,6 @@ def _target_out(row: RowMapping, report: target.TargetReport) -> TargetOut:
         net_days=report.net_days,
     )
 
-
-async def presenter(on: Today, city: CityPolicy) -> CasePresenter:
-    """How cases are shown today."""
-    return CasePresenter(on, city)
-
-
-Presenter = Annotated[CasePresenter, Depends(presenter)]
 
 # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -322,20 +296,19 @@ async def list_cases(
     cases: CaseQueries,
     city: CityPolicy,
     on: Today,
-    as_shown: Presenter,
 ) -> CaseList:
     """The cases that the caller reaches: state, pace, and what each waits for. Without `sort` by due day."""
     if wanted.is_of_the_office and scope.relation is not Relation.OFFICE:
         raise OfficeFilter
     chosen = CaseFilter(**wanted.model_dump())
     part = await cases.list(scope, chosen, pages.page, today=on, policy=city.target)
-    return pages.answer(CaseList, part, as_shown)
+    return pages.answer(CaseList, part, partial(to_response, on=on, city=city))
 
 
 @router.get("/{case_id}", summary="A case")
-async def get_case(case_id: CaseId, scope: LoggedScope, cases: CaseQueries, as_shown: Presenter) -> AnyCase:
+async def get_case(case_id: CaseId, scope: LoggedScope, cases: CaseQueries, city: CityPolicy, on: Today) -> AnyCase:
     """A case, in the form of the caller's audience."""
-    return as_shown(await cases.get(case_id, scope))
+    return to_response(await cases.get(case_id, scope), on, city)
 
 
 class EventOut(Out):
@@ -369,9 +342,7 @@ class EventList(ListOut[AnyEvent]):
 
 
 def _event(row: RowMapping) -> EventOut | SharedEventOut:
-    if "data" in row:
-        return EventOut.read(row, audience="office")
-    return SharedEventOut.read(row, audience="participant")
+    return EventOut.read(row) if row["audience"] == "office" else SharedEventOut.read(row)
 
 
 @router.get("/{case_id}/timeline", summary="What happened")

@@ -21,12 +21,13 @@ from mediation_api.http.dependencies import (
     NewId,
     Now,
     Scope,
+    Today,
 )
 from mediation_api.http.fields import Day, Flag, In, Line, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
-from mediation_api.routers.cases import CaseOut, Presenter
+from mediation_api.routers.cases import CaseOut, to_office
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
 
@@ -45,14 +46,15 @@ async def assign_coordinator(
     cases: Cases,
     cases_read: CaseQueries,
     at: Now,
-    as_shown: Presenter,
+    on: Today,
+    city: CityPolicy,
     seen: IfMatch,
 ) -> CaseOut:
     """Say who runs the case. Only an open case is run by anybody."""
     case = await cases.lock(case_id, scope)
-    seen.hold(as_shown.to_office(await cases_read.get(case_id, scope)))
+    seen.hold(to_office(await cases_read.get(case_id, scope), on, city))
     await cases.record(case_id, case.coordinate(body.coordinator), by=scope.actor, at=at)
-    return as_shown.to_office(await cases_read.get(case_id, scope))
+    return to_office(await cases_read.get(case_id, scope), on, city)
 
 
 class LapseIn(In):
@@ -77,13 +79,13 @@ async def lapse_case(
     cases_read: CaseQueries,
     city: CityPolicy,
     at: Now,
-    as_shown: Presenter,
+    on: Today,
 ) -> CaseOut:
     """Give up on somebody who cannot be reached, or was absent too often; the complaint returns to investigation."""
     case = await cases.lock(case_id, scope)
     lapsed = contact.lapse(case, body.reason, body.party_id, policy=city, by=scope.actor)
     await cases.record(case_id, lapsed, by=scope.actor, at=at)
-    return as_shown.to_office(await cases_read.get(case_id, scope))
+    return to_office(await cases_read.get(case_id, scope), on, city)
 
 
 class ClosureIn(In):
@@ -104,7 +106,8 @@ async def close_case(
     cases: Cases,
     cases_read: CaseQueries,
     at: Now,
-    as_shown: Presenter,
+    on: Today,
+    city: CityPolicy,
 ) -> CaseOut:
     """Close a case whose session was completed: what it covers closes without a finding.
 
@@ -113,7 +116,7 @@ async def close_case(
     case = await cases.lock(case_id, scope)
     closed = close_as_mediated(case, agreement_reached=body.agreement_reached)
     await cases.record(case_id, closed, by=scope.actor, at=at)
-    return as_shown.to_office(await cases_read.get(case_id, scope))
+    return to_office(await cases_read.get(case_id, scope), on, city)
 
 
 class PauseIn(In):

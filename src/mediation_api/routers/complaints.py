@@ -249,8 +249,8 @@ class CaseOpenedOut(Out):
 
 
 def to_response(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
-    """The complaint in the form of its audience."""
-    if "narrative" in row:
+    """The response about a complaint, in the form of the audience for which it was read."""
+    if row["audience"] == "office":
         return _to_office(row)
     latest, known = _state(row), [Disposition(part["disposition"]) for part in row["parts"]]
     if "has_left" in row:
@@ -262,13 +262,13 @@ def to_response(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
     listed = [
         {**part, "disposition": disposition} for part, disposition in zip(row["parts"], dispositions, strict=True)
     ]
-    return ComplaintSummaryOut.read(row, audience="limited", disposition=whole, parts=listed)
+    return ComplaintSummaryOut.read(row, disposition=whole, parts=listed)
 
 
 def _to_office(row: RowMapping) -> ComplaintOut:
     known = [Disposition(part["disposition"]) for part in row["parts"]]
     whole = parts_rules.disposition_of_complaint(known, _state(row))
-    return ComplaintOut.read(row, audience="office", disposition=whole)
+    return ComplaintOut.read(row, disposition=whole)
 
 
 def _state(row: RowMapping) -> State | None:

@@ -86,6 +86,18 @@ class AbsenceIn(In):
     excused: Flag
 
 
+class NextSessionOut(Out):
+    """The session that is scheduled or in progress."""
+
+    id: UUID
+    state: SessionState
+    starts_at: InstantOut
+    ends_at: InstantOut
+    mode: Mode
+    place: str | None
+    link: str | None
+
+
 class AttendanceOut(Out):
     """Whether somebody who was expected was in the room when the session started."""
 
@@ -158,14 +170,8 @@ class SessionsWanted(ListFilters):
     sort: SessionSort = Field(SessionSort.EARLIEST, description="The order; `-` is descending.")
 
 
-def _shown(row: RowMapping) -> SessionOut | SessionForPartyOut:
-    if "attendance" in row:
-        return _to_office(row)
-    return SessionForPartyOut.read(row, audience="party")
-
-
-def _to_office(row: RowMapping) -> SessionOut:
-    return SessionOut.read(row, audience="office")
+def _to_response(row: RowMapping) -> SessionOut | SessionForPartyOut:
+    return SessionOut.read(row) if row["audience"] == "office" else SessionForPartyOut.read(row)
 
 
 @router.post(
@@ -191,7 +197,7 @@ async def schedule_session(
     scheduled = sessions.schedule(case, body.booking(), session_id=session_id, at=at, policy=city)
     await cases.record(case_id, scheduled, by=scope.actor, at=at)
     response.headers["Location"] = f"/v1/sessions/{session_id}"
-    return _to_office(await sessions_read.get(session_id, scope))
+    return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.get("/sessions", summary="Sessions")
@@ -200,13 +206,13 @@ async def list_sessions(
 ) -> SessionList:
     """The sessions that the caller reaches, by period, mediator or case. Without `sort` the earliest first."""
     part = await sessions_read.list(scope, SessionFilter(**wanted.model_dump()), pages.page)
-    return pages.answer(SessionList, part, _shown)
+    return pages.answer(SessionList, part, _to_response)
 
 
 @router.get("/sessions/{session_id}", summary="A session")
 async def get_session(session_id: SessionId, scope: LoggedScope, sessions_read: Sessions) -> AnySession:
     """A session, in the form of the caller's audience."""
-    return _shown(await sessions_read.get(session_id, scope))
+    return _to_response(await sessions_read.get(session_id, scope))
 
 
 @router.post(
@@ -225,7 +231,7 @@ async def reschedule_session(
     case = await cases.lock_of(tables.sessions, session_id, scope)
     moved = sessions.reschedule(case, session_id, body.booking(), at=at, policy=city)
     await cases.record(case.case_id, moved, by=scope.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, scope))
+    return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.post("/sessions/{session_id}/cancel", dependencies=[IDEMPOTENT], summary="Cancel", responses=responses(409))
@@ -235,7 +241,7 @@ async def cancel_session(
     """Cancel a session that is still ahead; another can be scheduled."""
     case = await cases.lock_of(tables.sessions, session_id, scope)
     await cases.record(case.case_id, sessions.cancel(case, session_id), by=scope.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, scope))
+    return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.post("/sessions/{session_id}/start", dependencies=[IDEMPOTENT], summary="Start", responses=responses(409))
@@ -255,7 +261,7 @@ async def start_session(
     case = await cases.lock_of(tables.sessions, session_id, scope)
     started = sessions.start(case, session_id, (body or StartIn()).seats(), at=at, policy=city)
     await cases.record(case.case_id, started, by=scope.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, scope))
+    return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.post("/sessions/{session_id}/adjourn", dependencies=[IDEMPOTENT], summary="Adjourn", responses=responses(409))
@@ -265,7 +271,7 @@ async def adjourn_session(
     """Break off, to go on another day: the next session is scheduled as a new one."""
     case = await cases.lock_of(tables.sessions, session_id, scope)
     await cases.record(case.case_id, sessions.adjourn(case, session_id), by=scope.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, scope))
+    return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.post("/sessions/{session_id}/complete", dependencies=[IDEMPOTENT], summary="Complete", responses=responses(409))
@@ -275,7 +281,7 @@ async def complete_session(
     """Note that the session came to its end, with or without an agreement."""
     case = await cases.lock_of(tables.sessions, session_id, scope)
     await cases.record(case.case_id, sessions.complete(case, session_id), by=scope.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, scope))
+    return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.post(
@@ -287,7 +293,7 @@ async def end_session(
     """End the mediation as its mediator. Only that it ended is kept: neither why, nor through whom."""
     case = await cases.lock_of(tables.sessions, session_id, scope)
     await cases.record(case.case_id, sessions.end(case, session_id), by=scope.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, scope))
+    return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.post(
@@ -312,7 +318,7 @@ async def record_absence(
         case, session_id, body.party_id, excused=body.excused, absence_id=absence_id, at=at
     )
     await cases.record(case.case_id, absent, by=scope.actor, at=at)
-    return _to_office(await sessions_read.get(session_id, scope))
+    return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 # ── attendees ──────────────────────────────────────────────────────────────────────────────────────────────────────
