@@ -126,12 +126,12 @@ class Settings(BaseSettings):
         ),
     )
     withdrawal_pool_size: int = Field(
-        2,
+        4,
         ge=1,
         le=100,
         description=(
             "Connections that one process keeps besides those, for withdrawals alone: a withdrawal finds one whatever "
-            "else is asked for. The health check has one more."
+            "else is asked for, and waits 15 s for one. The health check has one more."
         ),
     )
     caller_pool_percent: int = Field(

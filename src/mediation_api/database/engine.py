@@ -30,6 +30,8 @@ from mediation_api.settings import Environment, Settings, SettingsError
 APPLICATION_NAME: Final = "mediation-api"
 
 _CONNECT_SECONDS: Final = 5.0
+_WITHDRAWAL_WAIT_SECONDS: Final = 15.0
+"""How long a withdrawal waits for a connection; nothing else waits as long. It is late rather than refused."""
 _IDLE_IN_TRANSACTION_MS: Final = 10_000
 """A transaction that its process forgot gives its locks back after this."""
 _PROBE_AFTER_SECONDS: Final = 30.0
@@ -75,6 +77,7 @@ def create_engine(
     settings: Settings,
     *,
     pool_size: int | None = None,
+    pool_timeout_seconds: float | None = None,
     statement_timeout_ms: int | None = None,
     lock_timeout_ms: int | None = None,
     keep_plans: bool = False,
@@ -84,6 +87,7 @@ def create_engine(
     Args:
         settings: name the database, its hosts and the pool.
         pool_size: another number of connections than the settings'.
+        pool_timeout_seconds: another wait for a connection than the settings'.
         statement_timeout_ms: another limit than the settings', in milliseconds; 0 for none.
         lock_timeout_ms: the same for the wait for a lock.
         keep_plans: plan each statement once per connection, whatever its parameters are. What parties read stands under
@@ -104,7 +108,7 @@ def create_engine(
         pool_size=settings.pool_size if pool_size is None else pool_size,
         # A burst waits for a connection; it does not open more than the server was sized for.
         max_overflow=0,
-        pool_timeout=settings.pool_timeout_seconds,
+        pool_timeout=settings.pool_timeout_seconds if pool_timeout_seconds is None else pool_timeout_seconds,
         # An error's text would carry what people wrote.
         hide_parameters=True,
         connect_args={
@@ -169,10 +173,20 @@ class Database:
                 statement_timeout_ms=settings.party_statement_timeout_ms,
                 keep_plans=True,
             ),
-            create_engine(settings, pool_size=settings.withdrawal_pool_size, keep_plans=True),
+            create_engine(
+                settings,
+                pool_size=settings.withdrawal_pool_size,
+                pool_timeout_seconds=max(seconds, _WITHDRAWAL_WAIT_SECONDS),
+                keep_plans=True,
+            ),
             create_engine(settings, pool_size=1),
             any_role=settings.environment is Environment.DEV,
-            shares={pool: Share.of(size, percent, seconds) for pool, size in sizes.items()},
+            shares={
+                pool: Share.of(
+                    size, percent, max(seconds, _WITHDRAWAL_WAIT_SECONDS) if pool is Pool.WITHDRAWALS else seconds
+                )
+                for pool, size in sizes.items()
+            },
         )
 
     @asynccontextmanager
