@@ -15,7 +15,7 @@ from tests.conftest import RolledBackDatabase, rolled_back
 from mediation_api.database.encryption import MARK, Ciphertext, Encrypted
 from mediation_api.database.key_rotation import ENCRYPTED_COLUMNS
 from mediation_api.database.tables import APPEND_ONLY, metadata
-from mediation_api.repository.cases import constraint_of
+from mediation_api.repository.recording import constraint_of
 
 Row = dict[str, object]
 

@@ -31,7 +31,7 @@ from mediation_api.database.encryption import (
 from mediation_api.database.engine import Database
 from mediation_api.database.nesting import AnySelect, nested
 from mediation_api.domain.events import Event
-from mediation_api.repository.effects import WITH_ENCRYPTED_FIELDS
+from mediation_api.repository.recording import ENCRYPTED
 from mediation_api.settings import Settings
 
 OWNER, ROW, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -207,7 +207,7 @@ def test_what_a_event_keeps_private_is_sealed_or_everybody_s() -> None:
     private = {
         event for event in Event.__subclasses__() if len(event.recorded_fields()) < len(get_type_hints(event)) - 2
     }
-    assert {event.kind for event in private} - {event.kind for event in WITH_ENCRYPTED_FIELDS} == {
+    assert {event.kind for event in private} - {event.kind for event in ENCRYPTED} == {
         "consent.given",  # the disclosure
         "guardian.consented",
     }

@@ -32,7 +32,7 @@ def fixed_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     def octets(size: int) -> bytes:
         return hashlib.sha256(b"example %d" % next(numbers)).digest()[:size]
 
-    for module in ("http.dependencies", "routers.complaints", "repository.cases"):
+    for module in ("http.dependencies", "routers.complaints", "repository.recording"):
         monkeypatch.setattr(f"mediation_api.{module}.uuid4", lambda: UUID(bytes=octets(16), version=4))
     monkeypatch.setattr("mediation_api.routers.parties.token_bytes", octets)
 

@@ -3,8 +3,9 @@
 The story of the examples is told once; each test holds something else of it against the contract.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ from tests.openapi.test_contract import committed
 from mediation_api.contract.operations import READ, RECORDS
 from mediation_api.database.engine import Database
 from mediation_api.database.tables import access_log
-from mediation_api.domain.access import Role
+from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.events import Event
 from mediation_api.http.middleware import operation_id
-from mediation_api.repository.cases import event_parameters
+from mediation_api.repository.recording import event_parameters
+from mediation_api.repository.streams import Stream
 
 Links = Iterator[tuple[str, str]]
 
@@ -52,10 +54,9 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
     clock = Clock()
     exchanges, kinds = list[Exchange](), set[str]()
 
-    def note(new_events: Iterable[Event], **about: object) -> dict[str, object]:
-        new_events = tuple(new_events)
+    def note(stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime) -> dict[str, object]:
         kinds.update(event.kind for event in new_events)
-        return event_parameters(new_events, **about)  # type: ignore[arg-type]
+        return event_parameters(stream, new_events, by=by, at=at)
 
     def close(operation: str, status: int) -> None:
         exchanges.append(Exchange(operation, status, frozenset(kinds)))
@@ -67,7 +68,7 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
             office = Office(client, settings, keys, clock)
             with pytest.MonkeyPatch.context() as monkeypatch:
                 fixed_ids(monkeypatch)
-                monkeypatch.setattr("mediation_api.repository.cases.event_parameters", note)
+                monkeypatch.setattr("mediation_api.repository.recording.event_parameters", note)
                 played = await play(office, committed()["paths"], close)
             client.event_hooks = {}
             async with database.reading() as connection:

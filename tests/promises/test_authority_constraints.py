@@ -18,7 +18,7 @@ from mediation_api.database.engine import Database, create_engine
 from mediation_api.database.tables import metadata
 from mediation_api.domain import access
 from mediation_api.domain.access import ACCESS, SCOPES, Relation, Role
-from mediation_api.repository.cases import constraint_of
+from mediation_api.repository.recording import constraint_of
 from mediation_api.settings import Settings
 
 Row = dict[str, object]

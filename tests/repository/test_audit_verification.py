@@ -33,7 +33,8 @@ from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.audit_chain import START, ChainFault, ChainHead, Examination, Flaw, link
 from mediation_api.repository import audit_verification
 from mediation_api.repository.audit_comparison import unlike_events
-from mediation_api.repository.cases import WRITE_EVENTS, event_parameters
+from mediation_api.repository.recording import write_events
+from mediation_api.repository.streams import Stream
 
 SEED: Final = int(os.environ.get("CHAIN_SEED", "20261125"))
 EDITS: Final = 200
@@ -103,8 +104,8 @@ async def test_a_event_of_every_kind_comes_back_as_it_was_linked(
             values = {each.name: made_up(hints[each.name]) for each in fields(event)}
             if "party_id" in values:
                 values["party_id"] = UUID(story.complainants[0].party_id)
-            of_case = event_parameters([event(**values)], by=by, at=NOON, case_id=UUID(story.case_id))
-            await connection.execute(WRITE_EVENTS, of_case)
+            of_case = Stream(case_id=UUID(story.case_id))
+            await write_events(connection, of_case, [event(**values)], by=by, at=NOON)
             assert await examined(connection) == [], event.kind
 
 

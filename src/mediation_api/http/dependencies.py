@@ -7,7 +7,7 @@ reads stands in a transaction that shows nothing else (database/row_security.py)
 Every dependency is `async def`: FastAPI runs a plain one in a thread, which costs more than most of them do.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, TypeVar
@@ -20,11 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.auth.tokens import Issuer, Verifier
 from mediation_api.database.engine import Database, Pool
-from mediation_api.database.row_security import require_live_code
+from mediation_api.database.row_security import assume_party, require_live_code
 from mediation_api.domain import access, access_log, target
 from mediation_api.domain.access import ANYBODY, AccessScope, Actor, Role
 from mediation_api.domain.access_log import Purpose
 from mediation_api.domain.errors import AccessCodeInvalid, TokenRevoked, Unauthenticated
+from mediation_api.domain.events import Event
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.texts import Texts
 from mediation_api.http.fields import Uuid
@@ -43,7 +44,9 @@ from mediation_api.repository.legal_holds import LegalHolds as LegalHoldsReposit
 from mediation_api.repository.mandatory_reports import MandatoryReports as MandatoryReportsRepository
 from mediation_api.repository.mediators import Mediators as MediatorsRepository
 from mediation_api.repository.parties import Parties as PartiesRepository
+from mediation_api.repository.recording import record
 from mediation_api.repository.sessions import Sessions as SessionsRepository
+from mediation_api.repository.streams import Stream
 from mediation_api.repository.timeline import Timeline as TimelineRepository
 from mediation_api.settings import Settings
 
@@ -245,6 +248,37 @@ Sessions = Annotated[SessionsRepository, Depends(_on(SessionsRepository))]
 AttemptCounters = Annotated[TriesRepository, Depends(_on(TriesRepository))]
 Timeline = Annotated[TimelineRepository, Depends(_on(TimelineRepository))]
 AccessAnomalies = Annotated[UnusualReadingsRepository, Depends(_on(UnusualReadingsRepository))]
+
+
+class Recorder:
+    """Records what a command decided, in the request's transaction; database/row_security.py shows a party the rest."""
+
+    def __init__(self, opened: AsyncConnection, actor: Actor, at: datetime) -> None:
+        self._connection = opened
+        self._actor = actor
+        self._at = at
+
+    async def __call__(self, stream: Stream, new_events: Sequence[Event], *, reads_answer: bool = True) -> None:
+        """Write the events, by the caller and at the instant of the request, and what follows from them.
+
+        From then on, a party that made the command is shown its own rows alone: no route can forget it. An answer that
+        holds nothing but what the party itself said does without (`reads_answer`), and is a round trip sooner.
+
+        Raises:
+            Conflict: a constraint refuses what the domain could not see.
+            TokenRevoked: the code that the party's token was given for has ended.
+        """
+        await record(self._connection, stream, new_events, by=self._actor, at=self._at)
+        if self._actor.is_party and reads_answer:
+            await assume_party(self._connection, self._actor)
+
+
+async def recorder(opened: Connection, scope: Scope, at: Now) -> Recorder:
+    """What a command records with."""
+    return Recorder(opened, scope.actor, at)
+
+
+Record = Annotated[Recorder, Depends(recorder)]
 
 # ── paths ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,39 +1,27 @@
-"""Cases: lock one and everything below it, record what was decided. Every write of the service goes through here.
+"""Cases: lock one, and read it with its children as they are under the lock.
 
-`lock` reads the children as they are under the row's lock, so that what the domain decides on is what the transaction
-will change. `record` writes the events and what follows from them, in the same transaction.
+So what the domain decides on is what the transaction will change. `recording.record` writes what it decided.
 """
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime
-from enum import Enum
+from collections.abc import Mapping
 from functools import cache
-from typing import Final
-from uuid import UUID, uuid4
+from typing import NamedTuple
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
     ColumnElement,
-    Insert,
     RowMapping,
     ScalarSelect,
     String,
     Table,
-    Update,
     Uuid,
-    bindparam,
-    case,
     cast,
-    column,
     func,
-    insert,
     null,
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables
@@ -48,40 +36,38 @@ from mediation_api.database.access_scope import (
     own_participation,
     scope_parameters,
 )
-from mediation_api.database.batching import Change, batched
-from mediation_api.database.data_keys import OF_CASE, data_key
-from mediation_api.database.encryption import DataKey, WrappedKey, keyring
+from mediation_api.database.encryption import WrappedKey
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
-from mediation_api.database.row_security import assume_party
 from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.case import Case
-from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, NotFound, OfficerTaken
-from mediation_api.domain.events import Event, Events, GuardianConsentVoided
+from mediation_api.domain.errors import NotFound
+from mediation_api.domain.events import GuardianConsentVoided
 from mediation_api.domain.lifecycle import OPEN
 from mediation_api.repository.agreements import case_of_agreement
-from mediation_api.repository.effects import WITH_ENCRYPTED_FIELDS, case_columns, effects, row_of, version_after
+from mediation_api.repository.streams import Stream
 
 _CASE = TypeAdapter(Case)
 """Reads the row, and the children that PostgreSQL nested in it, into the domain's dataclasses."""
 
-_REFUSALS: Mapping[str, type[Conflict]] = {
-    "mediator_taken": MediatorTaken,
-    "officer_taken": OfficerTaken,
-    "uq_absences_session_id_party_id": AbsenceAlreadyRecorded,
-}
-"""What a constraint refuses in the domain's stead."""
+
+class LockedCase(NamedTuple):
+    """A locked case, and what the lock read with it."""
+
+    case: Case
+    own_party_id: UUID | None
+    """The party for whom the caller speaks; None where the caller is no party."""
+    stream: Stream
+    """What its events are recorded under."""
 
 
 class Cases:
-    """Cases, as commands see them: locked, decided on, recorded."""
+    """Cases, as commands see them: locked, to be decided on."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self._speaker: UUID | None = None
-        self._wrapped: tuple[UUID, str] | None = None
 
-    async def lock(self, case_id: UUID, scope: AccessScope) -> Case:
+    async def lock(self, case_id: UUID, scope: AccessScope) -> LockedCase:
         """Lock a case that the caller reaches, and read it whole.
 
         Raises:
@@ -89,15 +75,15 @@ class Cases:
         """
         return await self._lock(REQUESTED_ID, case_id, scope)
 
-    async def lock_of(self, child: Table, child_id: UUID, scope: AccessScope) -> Case:
+    async def lock_of(self, child: Table, child_id: UUID, scope: AccessScope) -> LockedCase:
         """Lock the case that a session, an assignment or an attendee belongs to. Raises NotFound."""
         return await self._lock(_case_of(child), child_id, scope)
 
-    async def lock_of_agreement(self, agreement_id: UUID, scope: AccessScope) -> Case:
+    async def lock_of_agreement(self, agreement_id: UUID, scope: AccessScope) -> LockedCase:
         """Lock the case of an agreement that the caller is shown. Raises NotFound."""
         return await self._lock(case_of_agreement(ScopeKind.of(scope)), agreement_id, scope)
 
-    async def lock_open_of(self, complaint_id: UUID, by: Actor) -> Case | None:
+    async def lock_open_of(self, complaint_id: UUID, by: Actor) -> LockedCase | None:
         """Lock a complaint, and its open case if it has one: nobody opens, or decides on, one meanwhile.
 
         Corrections and removals wait for each other here. The order is that of every command that needs both.
@@ -111,7 +97,7 @@ class Cases:
         case_id = await self._connection.scalar(is_open)
         return None if case_id is None else await self.lock(case_id, AccessScope(by, Relation.OFFICE))
 
-    async def lock_to_withdraw(self, case_id: UUID, scope: AccessScope) -> Case:
+    async def lock_to_withdraw(self, case_id: UUID, scope: AccessScope) -> LockedCase:
         """Lock a case for a withdrawal, which stands for whoever was the party when it was said.
 
         So the caller's party, and that its access code has not ended, is found before the wait for the lock, and kept:
@@ -130,17 +116,21 @@ class Cases:
         if not row["is_current"]:
             whole = _locked(REQUESTED_ID, ScopeKind(Relation.OFFICE, scope.actor.role, is_logged=False))
             row = (await self._connection.execute(whole, asked)).mappings().one()
-        case = self._case(row)
-        self._speaker = speaker
-        return case
+        return _locked_case(row)._replace(own_party_id=speaker)
 
-    async def read(self, case_id: UUID, scope: AccessScope) -> Case:
+    async def read(self, case_id: UUID, scope: AccessScope) -> tuple[Case, UUID | None]:
         """Read a case without locking it, for an answer that changes nothing: whole, or a party's own part of it.
+
+        Returns:
+            The case, and the party for whom the caller speaks; None where the caller is no party.
 
         Raises:
             NotFound: there is none, or not for this caller.
         """
-        return self._case(await fetch_one(self._connection, _one, scope, case_id))
+        fields = dict(await fetch_one(self._connection, _one, scope, case_id))
+        own_party_id = fields.pop("speaker")
+        fields.pop("data_key", None)
+        return _CASE.validate_python(fields), own_party_id
 
     async def reference(self, case_id: UUID) -> str:
         """The complaint's reference, as it stands in the texts to sign."""
@@ -148,44 +138,7 @@ class Cases:
         reference: str = found.scalar_one()
         return reference
 
-    def own_party(self) -> UUID:
-        """The party for whom the caller speaks in the case that was read or locked. Raises NotFound: none of them."""
-        if self._speaker is None:
-            raise NotFound
-        return self._speaker
-
-    async def record(
-        self, case_id: UUID, new_events: Events, *, by: Actor, at: datetime, reads_answer: bool = True
-    ) -> None:
-        """Write the events and what follows from them. No events, nothing written.
-
-        What a party reads afterwards, for its answer, it is shown through the wall: a route cannot forget it. Only what
-        is answered with no more than was said may do without (`reads_answer`).
-
-        Raises:
-            MediatorTaken, OfficerTaken: the mediator or an officer is booked for that time elsewhere.
-            AbsenceAlreadyRecorded: a party is absent from a session once.
-        """
-        if new_events:
-            await self._write(case_id, new_events, by=by, at=at)
-        if by.is_party and reads_answer:
-            await assume_party(self._connection, by)
-
-    async def _write(self, case_id: UUID, new_events: Events, *, by: Actor, at: datetime) -> None:
-        key = None
-        if any(isinstance(event, WITH_ENCRYPTED_FIELDS) for event in new_events):
-            key = self._unwrapped() or await data_key(self._connection, case_id, OF_CASE)
-        events = event_parameters(new_events, by=by, at=at, case_id=case_id)
-        try:
-            for statement in batched(_changes(case_id, new_events, key, by=by, at=at)):
-                await self._connection.execute(statement, events)
-        except IntegrityError as error:
-            refusal = _REFUSALS.get(constraint_of(error) or "")
-            if refusal is not None:
-                raise refusal from None
-            raise
-
-    async def _lock(self, case_id: AnyColumn, wanted: UUID, scope: AccessScope) -> Case:
+    async def _lock(self, case_id: AnyColumn, wanted: UUID, scope: AccessScope) -> LockedCase:
         """Lock the row and read the whole in one statement; where somebody else held it, read once more.
 
         A statement that waited for the lock still sees the children that were there before. Every change of them is
@@ -200,141 +153,17 @@ class Cases:
             row = (await self._connection.execute(_locked(case_id, kind), asked)).mappings().first()
             if row is None:
                 raise NotFound
-        return self._case(row)
-
-    def _case(self, row: RowMapping) -> Case:
-        fields = dict(row)
-        fields.pop("is_current", None)
-        self._speaker = fields.pop("speaker")
-        wrapped = fields.pop("data_key", None)
-        self._wrapped = (fields["complaint_id"], wrapped) if isinstance(wrapped, str) else None
-        return _CASE.validate_python(fields)
-
-    def _unwrapped(self) -> DataKey | None:
-        """The data key of the case that was locked, which is read with it: a command waits for one answer less."""
-        if self._wrapped is None:
-            return None
-        owner, wrapped = self._wrapped
-        key_id, _, key = wrapped.partition(" ")
-        return DataKey(keyring(self._connection.dialect).unwrap(WrappedKey(key_id, key), owner))
+        return _locked_case(row)
 
 
-def _changes(case_id: UUID, new_events: Events, key: DataKey | None, *, by: Actor, at: datetime) -> Iterator[Change]:
-    """What is written about a case: what follows from each event, then the case's own row, then the record itself."""
-    for event in new_events:
-        for statement in effects(event, case_id, key, by=by, at=at):
-            # Who leaves a session that is cancelled is released twice, to the same effect: one statement will do.
-            released = isinstance(statement, Update) and statement.table is tables.session_officers
-            yield statement, object() if released else row_of(event)
-    cases = tables.cases
-    of_the_case = {"version": cases.c.version + 1, **case_columns(new_events, at)}
-    yield cases.update().where(cases.c.id == case_id).values(of_the_case), case_id
-    yield WRITE_EVENTS, None
-
-
-async def write_events(
-    connection: AsyncConnection,
-    new_events: Iterable[Event],
-    *,
-    by: Actor,
-    at: datetime,
-    complaint_id: UUID | None = None,
-    mediator_id: UUID | None = None,
-    report_id: UUID | None = None,
-) -> None:
-    """Write the record of events about one complaint, mediator or mandatory report."""
-    about = {"complaint_id": complaint_id, "mediator_id": mediator_id, "report_id": report_id}
-    await connection.execute(WRITE_EVENTS, event_parameters(new_events, by=by, at=at, **about))
-
-
-def event_parameters(
-    new_events: Iterable[Event],
-    *,
-    by: Actor,
-    at: datetime,
-    complaint_id: UUID | None = None,
-    case_id: UUID | None = None,
-    mediator_id: UUID | None = None,
-    report_id: UUID | None = None,
-) -> dict[str, object]:
-    """What `WRITE_FACTS` writes about one complaint, case, mediator or report. It holds no private field."""
-    return {
-        "said_events": [
-            {
-                "id": str(uuid4()),
-                "kind": event.kind,
-                "party_id": _plain(getattr(event, "party_id", None)),
-                "data": _data(event),
-            }
-            for event in new_events
-        ],
-        "said_at": at,
-        "said_by_role": by.role,
-        "said_by": by.subject,
-        "said_of_complaint": complaint_id,
-        "said_of_case": case_id,
-        "said_of_mediator": mediator_id,
-        "said_of_report": report_id,
-    }
-
-
-_CASE_ID: Final = bindparam("said_of_case", type_=Uuid)
-
-
-def _write_events() -> Insert:
-    f = tables.events.c
-    elements = func.jsonb_array_elements(bindparam("said_events", type_=JSONB))
-    listed = elements.table_valued(column("event", JSONB), with_ordinality="number").render_derived(name="said")
-    event = listed.c.event
-    columns: dict[str, AnyColumn] = {
-        "id": cast(event["id"].astext, Uuid),
-        "kind": event["kind"].astext,
-        "party_id": cast(event["party_id"].astext, Uuid),
-        "data": event["data"],
-        # Of a case: the version that this command makes. All events of a command have the same one.
-        "version": case((_CASE_ID.is_not(None), version_after(_CASE_ID))),
-        "at": bindparam("said_at", type_=f.at.type),
-        "by_role": bindparam("said_by_role", type_=f.by_role.type),
-        "by": bindparam("said_by", type_=f.by.type),
-        "complaint_id": bindparam("said_of_complaint", type_=Uuid),
-        "case_id": _CASE_ID,
-        "mediator_id": bindparam("said_of_mediator", type_=Uuid),
-        "report_id": bindparam("said_of_report", type_=Uuid),
-    }
-    in_their_order = select(*columns.values()).order_by(listed.c.number)
-    return insert(tables.events).from_select(list(columns), in_their_order)
-
-
-WRITE_EVENTS: Final = _write_events()
-"""Writes events, however many, in the order in which they are `said`: one statement, put together once."""
-
-
-def constraint_of(error: IntegrityError) -> str | None:
-    """The name of the constraint that refused a statement. The error's text is never read: it holds values."""
-    cause = error.orig.__cause__ if error.orig is not None else None
-    name: str | None = getattr(cause, "constraint_name", None)
-    return name
-
-
-def _data(event: Event) -> dict[str, object]:
-    data = {name: _plain(getattr(event, name)) for name in event.recorded_fields()}
-    given = event.given()
-    return data if given is None else {**data, "given": given}
-
-
-def _plain(value: object) -> object:
-    """A value of an event as JSON."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    return value
+def _locked_case(row: RowMapping) -> LockedCase:
+    fields = dict(row)
+    fields.pop("is_current", None)
+    own_party_id, wrapped = fields.pop("speaker"), fields.pop("data_key")
+    case = _CASE.validate_python(fields)
+    # The data key is read with the case: a command waits for one answer less.
+    key = None if wrapped is None else (case.complaint_id, WrappedKey(*wrapped.split(" ", 1)))
+    return LockedCase(case, own_party_id, Stream(case_id=case.case_id, data_key=key))
 
 
 # ── statements, each put together once: that costs as much as to run it ────────────────────────────────────────────

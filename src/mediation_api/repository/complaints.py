@@ -55,9 +55,10 @@ from mediation_api.domain.screening import INTAKE_FIELDS, IntakeRecord
 from mediation_api.domain.target import Pace, TargetPolicy
 from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.repository.case_queries import has_pace, paces
-from mediation_api.repository.cases import constraint_of, write_events
 from mediation_api.repository.on_file import columns_of, read
 from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, own_parts_of_complaint, parts_of_complaint
+from mediation_api.repository.recording import constraint_of, write_events
+from mediation_api.repository.streams import Stream
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -134,7 +135,7 @@ class Complaints:
             interested_in_mediation=values["interested_in_mediation"] is True,
             on_file=read(events.ComplaintOnFile, row),
         )
-        await write_events(self._connection, (event,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, Stream(complaint_id=complaint_id), (event,), by=by, at=at)
         return event.reference
 
     async def correct(self, complaint_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
@@ -149,7 +150,7 @@ class Complaints:
         )
         on_file = read(events.ComplaintOnFile, corrected.mappings().one())
         event = events.ComplaintCorrected(changed=tuple(sorted(changes)), on_file=on_file)
-        await write_events(self._connection, (event,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, Stream(complaint_id=complaint_id), (event,), by=by, at=at)
 
     async def account(self, complaint_id: UUID) -> Account:
         """What others rely on of a locked complaint: the allegations, and the answers of intake."""

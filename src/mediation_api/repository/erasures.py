@@ -19,8 +19,9 @@ from mediation_api.domain.errors import NotFound, StateConflict
 from mediation_api.domain.events import ErasureApproved, ErasureRefused, ErasureRequested
 from mediation_api.domain.retention import Erasure
 from mediation_api.domain.values import ErasureState
-from mediation_api.repository.cases import constraint_of, write_events
+from mediation_api.repository.recording import constraint_of, write_events
 from mediation_api.repository.retention import erase, has_open_case, is_held
+from mediation_api.repository.streams import Stream
 
 
 class Erasures:
@@ -45,7 +46,7 @@ class Erasures:
             if constraint_of(error) == "uq_erasures_requested":
                 raise StateConflict from None
             raise
-        await write_events(self._connection, (requested,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, Stream(complaint_id=complaint_id), (requested,), by=by, at=at)
 
     async def lock(self, erasure_id: UUID) -> Erasure:
         """Lock a request and its complaint: no case is opened, and nothing held, meanwhile. Raises NotFound."""
@@ -89,7 +90,7 @@ class Erasures:
             .returning(t.erasures)
         )
         row: RowMapping = changed.mappings().one()
-        await write_events(self._connection, (decided,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, Stream(complaint_id=complaint_id), (decided,), by=by, at=at)
         if reason is None:
             await erase(self._connection, decided.party_id, complaint_id, by=by, at=at)
         return row

@@ -16,7 +16,8 @@ from mediation_api.database.nesting import AnySelect
 from mediation_api.domain.access import AccessScope, Actor
 from mediation_api.domain.events import HoldLifted, HoldPlaced
 from mediation_api.domain.retention import Hold
-from mediation_api.repository.cases import write_events
+from mediation_api.repository.recording import write_events
+from mediation_api.repository.streams import Stream
 
 
 class LegalHolds:
@@ -31,7 +32,7 @@ class LegalHolds:
             id=placed.hold_id, complaint_id=complaint_id, reason=placed.reason, placed_at=at, placed_by=by.subject
         )
         await self._connection.execute(row)
-        await write_events(self._connection, (placed,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, Stream(complaint_id=complaint_id), (placed,), by=by, at=at)
 
     async def lock(self, hold_id: UUID) -> Hold:
         """Lock a hold. Raises NotFound."""
@@ -49,7 +50,7 @@ class LegalHolds:
             .returning(t.legal_holds)
         )
         row: RowMapping = changed.mappings().one()
-        await write_events(self._connection, (lifted,), by=by, at=at, complaint_id=row["complaint_id"])
+        await write_events(self._connection, Stream(complaint_id=row["complaint_id"]), (lifted,), by=by, at=at)
         return row
 
     async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:

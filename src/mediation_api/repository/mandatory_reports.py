@@ -26,7 +26,8 @@ from mediation_api.domain.errors import NotFound
 from mediation_api.domain.events import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.mandatory_reports import Contents, MandatoryReport
 from mediation_api.domain.values import AgreementKind, Decision, ReportCategory, ReportState
-from mediation_api.repository.cases import write_events
+from mediation_api.repository.recording import write_events
+from mediation_api.repository.streams import Stream
 
 
 class MandatoryReports:
@@ -68,7 +69,7 @@ class MandatoryReports:
             proposed_by=by.subject,
         )
         await self._connection.execute(row)
-        await write_events(self._connection, (proposed,), by=by, at=at, report_id=proposed.report_id)
+        await write_events(self._connection, Stream(report_id=proposed.report_id), (proposed,), by=by, at=at)
 
     async def decide(self, decided: MandatoryReportFiled | MandatoryReportDropped, *, by: Actor, at: datetime) -> None:
         """Write that a locked report was filed or dropped, and the event of it."""
@@ -85,7 +86,7 @@ class MandatoryReports:
             )
         )
         await self._connection.execute(changed)
-        await write_events(self._connection, (decided,), by=by, at=at, report_id=decided.report_id)
+        await write_events(self._connection, Stream(report_id=decided.report_id), (decided,), by=by, at=at)
 
     async def get(self, report_id: UUID, scope: AccessScope) -> RowMapping:
         """One report. Raises NotFound."""

@@ -34,8 +34,9 @@ from mediation_api.domain.errors import (
     SubjectTaken,
 )
 from mediation_api.domain.values import AssignmentState
-from mediation_api.repository.cases import constraint_of, write_events
 from mediation_api.repository.on_file import columns_of, read
+from mediation_api.repository.recording import constraint_of, write_events
+from mediation_api.repository.streams import Stream
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -74,7 +75,7 @@ class Mediators:
             raise _taken(error) from None
         on_file = read(events.MediatorOnFile, added.mappings().one())
         event = events.MediatorAdded(mediator_id=mediator_id, on_file=on_file)
-        await write_events(self._connection, (event,), by=by, at=at, mediator_id=mediator_id)
+        await write_events(self._connection, Stream(mediator_id=mediator_id), (event,), by=by, at=at)
 
     async def correct(self, mediator_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
         """Correct a locked entry of the roster.
@@ -95,7 +96,7 @@ class Mediators:
             raise _taken(error) from None
         on_file = read(events.MediatorOnFile, corrected.mappings().one())
         event = events.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)), on_file=on_file)
-        await write_events(self._connection, (event,), by=by, at=at, mediator_id=mediator_id)
+        await write_events(self._connection, Stream(mediator_id=mediator_id), (event,), by=by, at=at)
 
     async def lock(self, mediator_id: UUID) -> RosterEntry:
         """Lock an entry, so that what is read of it next is what will be changed. Raises NotFound."""

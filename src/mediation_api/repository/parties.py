@@ -23,12 +23,12 @@ from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Actor
 from mediation_api.domain.access_codes import AccessCode, digest, fingerprint
 from mediation_api.domain.errors import Conflict, IdentityFixed, MediatorIsParty, PartyAlreadyListed
-from mediation_api.domain.events import IdentityReleased, PartyRemoved
+from mediation_api.domain.events import IdentityReleased
 from mediation_api.domain.party import Party
 from mediation_api.domain.values import Disposition, NameCorrection, Side
-from mediation_api.repository.cases import constraint_of, write_events
-from mediation_api.repository.effects import removal
 from mediation_api.repository.on_file import columns_of, read
+from mediation_api.repository.recording import constraint_of, write_events
+from mediation_api.repository.streams import Stream
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -74,7 +74,7 @@ class Parties:
             for party in parties
             for party_id in (UUID(str(party["id"])),)
         ]
-        await write_events(self._connection, added, by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, Stream(complaint_id=complaint_id), added, by=by, at=at)
 
     async def correct(
         self, party_id: UUID, changes: Values, name_correction: NameCorrection | None, *, by: Actor, at: datetime
@@ -102,15 +102,9 @@ class Parties:
         on_file = read(events.PartyOnFile, row)
         event = events.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)), on_file=on_file)
         names = () if name_correction is None else (events.NameCorrected(party_id=party_id, reason=name_correction),)
-        await write_events(self._connection, (event, *names), by=by, at=at, complaint_id=row["complaint_id"])
+        await write_events(self._connection, Stream(complaint_id=row["complaint_id"]), (event, *names), by=by, at=at)
         if by.is_party:
             await assume_party(self._connection, by)
-
-    async def remove(self, removed: PartyRemoved, complaint_id: UUID, *, by: Actor, at: datetime) -> None:
-        """Remove a locked party of a complaint without an open case; in one, it is an event of the case."""
-        for statement in removal(removed, at):
-            await self._connection.execute(statement)
-        await write_events(self._connection, (removed,), by=by, at=at, complaint_id=complaint_id)
 
     async def release_identity(
         self, released: IdentityReleased, complaint_id: UUID, *, by: Actor, at: datetime
@@ -118,7 +112,7 @@ class Parties:
         """Let the next answer of a locked party bind its own token subject."""
         of_party = tables.parties.update().where(tables.parties.c.id == released.party_id)
         await self._connection.execute(of_party.values(bound_subject=None))
-        await write_events(self._connection, (released,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, Stream(complaint_id=complaint_id), (released,), by=by, at=at)
 
     async def complaint_of(self, party_id: UUID, scope: AccessScope) -> UUID:
         """The complaint of a party, which is locked before the party. Raises NotFound: none, or not the caller's."""
@@ -153,7 +147,7 @@ class Parties:
             insert(codes).values(lookup=code.lookup, party_id=party_id, digest=kept, issued_at=at)
         )
         event = events.AccessCodeIssued(party_id=party_id, fingerprint=fingerprint(code.lookup, kept))
-        await write_events(self._connection, (event,), by=by, at=at, complaint_id=complaint_id)
+        await write_events(self._connection, Stream(complaint_id=complaint_id), (event,), by=by, at=at)
 
     async def find_code(self, lookup: str) -> StoredCode | None:
         """What is kept of the code with this public part, unless it has ended."""

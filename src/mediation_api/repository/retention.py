@@ -37,8 +37,9 @@ from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.lifecycle import OPEN
 from mediation_api.domain.retention import EMPTIED, ERASED, SCHEDULE, Periods, Start, purged
 from mediation_api.domain.values import AgreementKind, DataKind, PurgeReason, Side
-from mediation_api.repository.cases import write_events
 from mediation_api.repository.idempotency import Idempotency
+from mediation_api.repository.recording import write_events
+from mediation_api.repository.streams import Stream
 
 JOB: Final = Actor(Role.INTEGRATION, "mediation-api retention")
 """Who empties what the schedule says, as the events name it."""
@@ -195,7 +196,7 @@ async def _purge(
     # The data key stays: it seals the agreement that all signed before the session as well, and that is kept.
     tombstone = purged(kind, why, fields=fields, agreements=texts, party_id=party_id)
     if tombstone:
-        await write_events(connection, tombstone, by=by, at=at, complaint_id=complaint_id)
+        await write_events(connection, Stream(complaint_id=complaint_id), tombstone, by=by, at=at)
     return fields
 
 

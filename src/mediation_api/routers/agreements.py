@@ -11,7 +11,6 @@ from sqlalchemy import RowMapping
 from mediation_api.contract.responses import responses
 from mediation_api.domain import agreements
 from mediation_api.domain.access import AccessScope, Relation, Role
-from mediation_api.domain.case import Case
 from mediation_api.domain.errors import Invalid, NotFound
 from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Edition, Text, TextKind, signed_hash
@@ -24,14 +23,14 @@ from mediation_api.http.dependencies import (
     Context,
     LoggedScope,
     NewId,
-    Now,
+    Record,
     Scope,
 )
 from mediation_api.http.fields import Flag, In, InstantOut, Language, Out, Paragraphs
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
-from mediation_api.repository.cases import Cases as CasesRepository
+from mediation_api.repository.cases import LockedCase
 from mediation_api.routers.disclosures import Sha256
 from mediation_api.routers.sessions import SeatIn
 
@@ -170,18 +169,20 @@ async def make_agreement(
     body: AgreementIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     agreements_read: Agreements,
     service: Context,
-    at: Now,
     agreement_id: NewId,
     response: Response,
 ) -> AnyAgreement:
     """Put a text before the people who are to sign it."""
-    case = await cases.lock(case_id, scope)
+    locked = await cases.lock(case_id, scope)
     reference = await cases.reference(case_id)
     text = body.text(service.texts.current, service.settings.office_name, reference, service.policy.report_categories)
-    made = agreements.make(case, body.kind, text, terms_confidential=body.terms_confidential, agreement_id=agreement_id)
-    await cases.record(case_id, made, by=scope.actor, at=at)
+    made = agreements.make(
+        locked.case, body.kind, text, terms_confidential=body.terms_confidential, agreement_id=agreement_id
+    )
+    await record(locked.stream, made)
     response.headers["Location"] = f"/v1/agreements/{agreement_id}"
     return _to_response(await agreements_read.get(agreement_id, scope))
 
@@ -210,24 +211,24 @@ async def sign_agreement(
     body: SignatureIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     agreements_read: Agreements,
-    at: Now,
     signature_id: NewId,
 ) -> AnyAgreement:
     """Sign the text that was shown, known by its hash: electronically for oneself, or on paper, recorded by staff."""
-    case = await cases.lock_of_agreement(agreement_id, scope)
-    signer, method = _signer(body, case, cases, scope)
+    locked = await cases.lock_of_agreement(agreement_id, scope)
+    signer, method = _signer(body, locked, scope)
     signed = agreements.sign(
-        case,
+        locked.case,
         agreement_id,
         signer,
-        signer_name=await agreements_read.name_of(signer, case.case_id),
+        signer_name=await agreements_read.name_of(signer, locked.case.case_id),
         sha256=body.sha256,
         method=method,
         signature_id=signature_id,
     )
-    bound = () if scope.relation is not Relation.OWN else bind(case.participant(signer.id), signed, scope.actor)
-    await cases.record(case.case_id, (*signed, *bound), by=scope.actor, at=at)
+    bound = () if scope.relation is not Relation.OWN else bind(locked.case.participant(signer.id), signed, scope.actor)
+    await record(locked.stream, (*signed, *bound))
     return _to_response(await agreements_read.get(agreement_id, scope))
 
 
@@ -255,16 +256,19 @@ async def verify_agreement(
     )
 
 
-def _signer(body: SignatureIn, case: Case, cases: CasesRepository, scope: AccessScope) -> tuple[Seat, Method]:
+def _signer(body: SignatureIn, locked: LockedCase, scope: AccessScope) -> tuple[Seat, Method]:
     """Who signs, and how. Raises Invalid: staff name nobody; NotFound: somebody signs for another."""
     if scope.relation is Relation.OFFICE:
         if body.signer is None:
             raise Invalid("/signer", "required", "Staff say who signed on paper.")
         return Seat(body.signer.role, body.signer.id), Method.PAPER
     if scope.actor.role is Role.MEDIATOR:
+        case = locked.case
         own = Seat(SeatRole.MEDIATOR, case.mediator.mediator_id if case.mediator else case.case_id)
+    elif locked.own_party_id is None:
+        raise NotFound
     else:
-        own = Seat(SeatRole.PARTY, cases.own_party())
+        own = Seat(SeatRole.PARTY, locked.own_party_id)
     if body.signer is not None and Seat(body.signer.role, body.signer.id) != own:
         raise NotFound
     return own, Method.ELECTRONIC

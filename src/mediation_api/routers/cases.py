@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 
 from mediation_api.domain import board, closing, sessions, target
 from mediation_api.domain.access import Relation, Role
-from mediation_api.domain.errors import Missing, OfficeFilter
+from mediation_api.domain.errors import Missing, NotFound, OfficeFilter
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace, Pause
@@ -389,9 +389,11 @@ AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="au
 @router.get("/{case_id}/readiness", summary="What is missing")
 async def get_readiness(case_id: CaseId, scope: LoggedScope, cases: Cases, city: CityPolicy) -> AnyReadiness:
     """What scheduling, starting and closing as mediated wait for, without trying; for a party, its own part of it."""
-    case = await cases.read(case_id, scope)
+    case, own_party_id = await cases.read(case_id, scope)
     if scope.relation is Relation.OWN:
-        own = sessions.missing_of(case, cases.own_party(), city)
+        if own_party_id is None:
+            raise NotFound
+        own = sessions.missing_of(case, own_party_id, city)
         return OwnReadinessOut(audience="own", missing=[_condition(each) for each in own])
     return ReadinessOut(
         audience="all",

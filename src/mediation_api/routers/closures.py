@@ -19,7 +19,7 @@ from mediation_api.http.dependencies import (
     CityPolicy,
     LoggedScope,
     NewId,
-    Now,
+    Record,
     Scope,
     Today,
 )
@@ -44,16 +44,16 @@ async def assign_coordinator(
     body: CoordinatorIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     cases_read: CaseQueries,
-    at: Now,
     on: Today,
     city: CityPolicy,
     seen: IfMatch,
 ) -> CaseOut:
     """Say who runs the case. Only an open case is run by anybody."""
-    case = await cases.lock(case_id, scope)
+    locked = await cases.lock(case_id, scope)
     seen.hold(to_office(await cases_read.get(case_id, scope), on, city))
-    await cases.record(case_id, case.coordinate(body.coordinator), by=scope.actor, at=at)
+    await record(locked.stream, locked.case.coordinate(body.coordinator))
     return to_office(await cases_read.get(case_id, scope), on, city)
 
 
@@ -76,15 +76,15 @@ async def lapse_case(
     body: LapseIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     cases_read: CaseQueries,
     city: CityPolicy,
-    at: Now,
     on: Today,
 ) -> CaseOut:
     """Give up on somebody who cannot be reached, or was absent too often; the complaint returns to investigation."""
-    case = await cases.lock(case_id, scope)
-    lapsed = contact.lapse(case, body.reason, body.party_id, policy=city, by=scope.actor)
-    await cases.record(case_id, lapsed, by=scope.actor, at=at)
+    locked = await cases.lock(case_id, scope)
+    lapsed = contact.lapse(locked.case, body.reason, body.party_id, policy=city, by=scope.actor)
+    await record(locked.stream, lapsed)
     return to_office(await cases_read.get(case_id, scope), on, city)
 
 
@@ -104,8 +104,8 @@ async def close_case(
     body: ClosureIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     cases_read: CaseQueries,
-    at: Now,
     on: Today,
     city: CityPolicy,
 ) -> CaseOut:
@@ -113,9 +113,9 @@ async def close_case(
 
     Parts whose people were not both in a completed session return to investigation.
     """
-    case = await cases.lock(case_id, scope)
-    closed = close_as_mediated(case, agreement_reached=body.agreement_reached)
-    await cases.record(case_id, closed, by=scope.actor, at=at)
+    locked = await cases.lock(case_id, scope)
+    closed = close_as_mediated(locked.case, agreement_reached=body.agreement_reached)
+    await record(locked.stream, closed)
     return to_office(await cases_read.get(case_id, scope), on, city)
 
 
@@ -146,14 +146,14 @@ async def pause_target(
     body: PauseIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     city: CityPolicy,
-    at: Now,
     pause_id: NewId,
 ) -> PauseOut:
     """Note that the case waits: for a court date, somebody's leave, an interpreter."""
-    case = await cases.lock(case_id, scope)
+    locked = await cases.lock(case_id, scope)
     pause = Pause(body.reason, body.starts_on, body.ends_on)
-    await cases.record(case_id, case.pause(pause, pause_id=pause_id, policy=city), by=scope.actor, at=at)
+    await record(locked.stream, locked.case.pause(pause, pause_id=pause_id, policy=city))
     return PauseOut(id=pause_id, reason=pause.reason, starts_on=pause.starts_on, ends_on=pause.ends_on)
 
 

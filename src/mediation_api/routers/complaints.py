@@ -30,6 +30,8 @@ from mediation_api.http.dependencies import (
     NewId,
     Now,
     Parties,
+    Record,
+    Recorder,
     Scope,
     Today,
 )
@@ -39,9 +41,9 @@ from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListFilters, ListOut, Pages
 from mediation_api.http.rate_limits import hold_filings
-from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
+from mediation_api.repository.streams import Stream
 from mediation_api.routers.parties import AccessCodeOut, PartyIn, new_code
 
 router = APIRouter(prefix="/v1/complaints", route_class=StrictRoute, tags=["complaints"])
@@ -279,7 +281,7 @@ def _state(row: RowMapping) -> State | None:
 async def open_case(
     complaint_id: UUID,
     complaints: ComplaintsRepository,
-    cases: CasesRepository,
+    record: Recorder,
     scope: AccessScope,
     at: datetime,
     city: Policy,
@@ -287,7 +289,7 @@ async def open_case(
     """Open a case for a complaint. Raises CaseAlreadyOpen, ComplaintClosed, NotFound."""
     complaint = await complaints.lock_to_open(complaint_id, scope)
     case_id = uuid4()
-    await cases.record(case_id, complaint.open_case(case_id, at=at, policy=city), by=scope.actor, at=at)
+    await record(Stream(case_id=case_id), complaint.open_case(case_id, at=at, policy=city))
     due_on = target.due_on(at, city.target)
     return CaseOpenedOut(id=case_id, requested_on=target.local_date(at, city.target), due_on=due_on)
 
@@ -304,7 +306,7 @@ async def file_complaint(
     scope: Scope,
     complaints: Complaints,
     parties: Parties,
-    cases: Cases,
+    record: Record,
     tries: AttemptCounters,
     service: Context,
     at: Now,
@@ -332,7 +334,7 @@ async def file_complaint(
     ]
     case_id = None
     if body.interested_in_mediation:
-        opened = await open_case(complaint_id, complaints, cases, scope, at, service.policy)
+        opened = await open_case(complaint_id, complaints, record, scope, at, service.policy)
         case_id = opened.id
     response.headers["Location"] = f"/v1/complaints/{complaint_id}"
     return ComplaintFiledOut(id=complaint_id, reference=reference, case_id=case_id, access_codes=codes)
@@ -368,6 +370,7 @@ async def correct_complaint(
     scope: Scope,
     complaints: Complaints,
     cases: Cases,
+    record: Record,
     at: Now,
     seen: IfMatch,
 ) -> ComplaintOut:
@@ -376,16 +379,16 @@ async def correct_complaint(
     Where the allegations are others, everybody who agreed is asked again. Where something comes to light that
     screening looks at, the open case must be screened again before it goes on.
     """
-    case = await cases.lock_open_of(complaint_id, scope.actor)
+    locked = await cases.lock_open_of(complaint_id, scope.actor)
     on_file = _to_office(await complaints.get(complaint_id, scope))
     seen.hold(on_file)
     changes = body.changes()
     if changes.keys() & {"narrative", "incident_place"}:
         require_held(on_file.narrative)
-    follows = (await complaints.account(complaint_id)).correct(changes, case)
+    follows = (await complaints.account(complaint_id)).correct(changes, None if locked is None else locked.case)
     await complaints.correct(complaint_id, changes, by=scope.actor, at=at)
-    if case is not None:
-        await cases.record(case.case_id, follows, by=scope.actor, at=at)
+    if locked is not None:
+        await record(locked.stream, follows)
     return _to_office(await complaints.get(complaint_id, scope))
 
 
@@ -400,12 +403,12 @@ async def request_mediation(
     complaint_id: ComplaintId,
     scope: Scope,
     complaints: Complaints,
-    cases: Cases,
+    record: Record,
     city: CityPolicy,
     at: Now,
     response: Response,
 ) -> CaseOpenedOut:
     """Open a case for a complaint that has none open: somebody calls the office later, or tries again."""
-    opened = await open_case(complaint_id, complaints, cases, scope, at, city)
+    opened = await open_case(complaint_id, complaints, record, scope, at, city)
     response.headers["Location"] = f"/v1/cases/{opened.id}"
     return opened

@@ -20,6 +20,7 @@ from mediation_api.http.dependencies import (
     LoggedScope,
     NewId,
     Now,
+    Record,
     Scope,
     ServiceContext,
 )
@@ -27,7 +28,6 @@ from mediation_api.http.fields import In, InstantOut, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
-from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.routers.disclosures import Sha256, find_current
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["consents"])
@@ -43,13 +43,17 @@ class OnBehalfOf(In):
         "parties do themselves, and `session` what a mediator heard in the session.",
     )
 
-    def party(self, cases: CasesRepository, scope: AccessScope) -> UUID:
-        """The party that speaks. Raises Invalid: staff name nobody; NotFound: a party names another."""
+    def party(self, scope: AccessScope, own_party_id: UUID | None) -> UUID:
+        """The party that speaks: `own_party_id` where the caller is a party, or else whom staff name.
+
+        Raises:
+            Invalid: staff name nobody.
+            NotFound: a party names another.
+        """
         if scope.relation is Relation.OWN:
-            own = cases.own_party()
-            if self.party_id not in {None, own}:
+            if own_party_id is None or self.party_id not in {None, own_party_id}:
                 raise NotFound
-            return own
+            return own_party_id
         if self.party_id is None:
             raise Invalid("/party_id", "required", "Staff say for which party.")
         return self.party_id
@@ -143,20 +147,20 @@ async def record_guardian_consent(
     body: GuardianConsentIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     records: CaseRecords,
     service: Context,
-    at: Now,
     guardian_consent_id: NewId,
 ) -> GuardianConsentOut:
     """Record that a minor's guardian agrees. The minor answers for itself, and agrees only once this is on record."""
-    case = await cases.lock(case_id, scope)
-    agreed = case.guardian_agrees(
+    locked = await cases.lock(case_id, scope)
+    agreed = locked.case.guardian_agrees(
         body.party_id,
         disclosure=_current(body.disclosure_sha256, service),
         channel=channel_of(body.channel, by=scope.actor),
         guardian_consent_id=guardian_consent_id,
     )
-    await cases.record(case_id, agreed, by=scope.actor, at=at)
+    await record(locked.stream, agreed)
     return GuardianConsentOut.read(await records.guardian_consent(case_id, guardian_consent_id, scope))
 
 
@@ -174,24 +178,24 @@ async def give_consent(
     body: ConsentIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     records: CaseRecords,
     service: Context,
-    at: Now,
     consent_id: NewId,
 ) -> ConsentOut:
     """Record a party's answer to the disclosure it was shown: by itself, or by staff with the channel."""
-    case = await cases.lock(case_id, scope)
-    party_id = body.party(cases, scope)
+    locked = await cases.lock(case_id, scope)
+    party_id = body.party(scope, locked.own_party_id)
     disclosure = _current(body.disclosure_sha256, service)
-    given = case.answer(
+    given = locked.case.answer(
         party_id,
         body.decision,
         disclosure=disclosure,
         channel=channel_of(body.channel, by=scope.actor),
         consent_id=consent_id,
     )
-    bound = bind(case.participant(party_id), given, scope.actor)
-    await cases.record(case_id, (*given, *bound), by=scope.actor, at=at)
+    bound = bind(locked.case.participant(party_id), given, scope.actor)
+    await record(locked.stream, (*given, *bound))
     return ConsentOut.read(await records.consent(case_id, consent_id, scope))
 
 
@@ -211,6 +215,7 @@ async def withdraw(
     case_id: CaseId,
     scope: Scope,
     cases: Cases,
+    record: Record,
     records: CaseRecords,
     at: Now,
     withdrawal_id: NewId,
@@ -222,16 +227,16 @@ async def withdraw(
     It needs no key, no version and no particular state, and a second time answers 200 with the first withdrawal.
     """
     said = body or WithdrawalIn()
-    case = await cases.lock_to_withdraw(case_id, scope)
-    party = case.participant(said.party(cases, scope))
+    locked = await cases.lock_to_withdraw(case_id, scope)
+    party = locked.case.participant(said.party(scope, locked.own_party_id))
     channel = channel_of(said.channel, by=scope.actor)
-    left = case.withdraw(party.party_id, channel=channel, withdrawal_id=withdrawal_id)
+    left = locked.case.withdraw(party.party_id, channel=channel, withdrawal_id=withdrawal_id)
     # Said by whoever was the party at that moment, who may be none any more: shown what was said, and nothing else.
     if not left and party.withdrawal_id is not None:
         response.status_code = 200
         return WithdrawalOut.read(await records.withdrawal(party.withdrawal_id))
     said_by = (*left, *bind(party, left, scope.actor))
-    await cases.record(case_id, said_by, by=scope.actor, at=at, reads_answer=False)
+    await record(locked.stream, said_by, reads_answer=False)
     return WithdrawalOut(id=withdrawal_id, case_id=case_id, party_id=party.party_id, channel=channel, at=at)
 
 

@@ -9,7 +9,17 @@ from mediation_api.domain import contact
 from mediation_api.domain.access import Role
 from mediation_api.domain.case_children import ContactAttempt
 from mediation_api.domain.values import ContactChannel, ContactResult
-from mediation_api.http.dependencies import CaseId, CaseRecords, Cases, CityPolicy, LoggedScope, NewId, Now, Scope
+from mediation_api.http.dependencies import (
+    CaseId,
+    CaseRecords,
+    Cases,
+    CityPolicy,
+    LoggedScope,
+    NewId,
+    Now,
+    Record,
+    Scope,
+)
 from mediation_api.http.fields import In, Instant, InstantOut, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
@@ -53,15 +63,16 @@ async def record_contact_attempt(
     body: ContactAttemptIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     city: CityPolicy,
     at: Now,
     attempt_id: NewId,
 ) -> ContactAttemptOut:
     """Record that the office tried to reach a party. No party is shown that it did."""
-    case = await cases.lock(case_id, scope)
+    locked = await cases.lock(case_id, scope)
     attempt = ContactAttempt(**dict(body))
-    recorded = contact.record_attempt(case, attempt, attempt_id=attempt_id, at=at, policy=city)
-    await cases.record(case_id, recorded, by=scope.actor, at=at)
+    recorded = contact.record_attempt(locked.case, attempt, attempt_id=attempt_id, at=at, policy=city)
+    await record(locked.stream, recorded)
     by = scope.actor
     return ContactAttemptOut(id=attempt_id, case_id=case_id, **dict(body), at=at, by_role=by.role, by=by.subject)
 

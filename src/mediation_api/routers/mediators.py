@@ -24,6 +24,7 @@ from mediation_api.http.dependencies import (
     Mediators,
     NewId,
     Now,
+    Record,
     Scope,
 )
 from mediation_api.http.fields import Email, Flag, In, InstantOut, Language, Line, Out, Phone, Uuid
@@ -208,6 +209,7 @@ async def propose_mediator(
     body: ProposalIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     mediators: Mediators,
     city: CityPolicy,
     at: Now,
@@ -215,12 +217,14 @@ async def propose_mediator(
     response: Response,
 ) -> AssignmentOut:
     """Propose the case to a mediator, who has some working days to answer. Who had not answered is released."""
-    case = await cases.lock(case_id, scope)
-    mediator = await mediators.candidate(body.mediator_id, case.complaint_id)
+    locked = await cases.lock(case_id, scope)
+    mediator = await mediators.candidate(body.mediator_id, locked.case.complaint_id)
     if mediator is None:
         raise Invalid("/mediator_id", "unknown-mediator", "Nobody on the roster has this id.")
-    proposed = assignments.propose(case, mediator, assignment_id=assignment_id, by=scope.actor, at=at, policy=city)
-    await cases.record(case_id, proposed, by=scope.actor, at=at)
+    proposed = assignments.propose(
+        locked.case, mediator, assignment_id=assignment_id, by=scope.actor, at=at, policy=city
+    )
+    await record(locked.stream, proposed)
     response.headers["Location"] = f"/v1/assignments/{assignment_id}"
     return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
 
@@ -251,14 +255,14 @@ async def accept_assignment(
     body: DeclarationIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     mediators: Mediators,
-    at: Now,
 ) -> AssignmentOut:
     """Accept a case with the declaration of conflicts. With a conflict the answer is `conflicted`, not `accepted`."""
-    case = await cases.lock_of(tables.assignments, assignment_id, scope)
+    locked = await cases.lock_of(tables.assignments, assignment_id, scope)
     await mediators.assignment(assignment_id, scope)
-    answer = assignments.accept(case, assignment_id, body.conflicts())
-    await cases.record(case.case_id, answer, by=scope.actor, at=at)
+    answer = assignments.accept(locked.case, assignment_id, body.conflicts())
+    await record(locked.stream, answer)
     return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
 
 
@@ -266,13 +270,13 @@ async def accept_assignment(
     "/assignments/{assignment_id}/decline", dependencies=[IDEMPOTENT], summary="Decline", responses=responses(409)
 )
 async def decline_assignment(
-    assignment_id: AssignmentId, scope: Scope, cases: Cases, mediators: Mediators, at: Now
+    assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:
     """Decline a case; no reason is asked for."""
-    case = await cases.lock_of(tables.assignments, assignment_id, scope)
+    locked = await cases.lock_of(tables.assignments, assignment_id, scope)
     await mediators.assignment(assignment_id, scope)
-    answer = assignments.decline(case, assignment_id)
-    await cases.record(case.case_id, answer, by=scope.actor, at=at)
+    answer = assignments.decline(locked.case, assignment_id)
+    await record(locked.stream, answer)
     return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
 
 
@@ -280,13 +284,13 @@ async def decline_assignment(
     "/assignments/{assignment_id}/recuse", dependencies=[IDEMPOTENT], summary="Leave a case", responses=responses(409)
 )
 async def recuse_mediator(
-    assignment_id: AssignmentId, scope: Scope, cases: Cases, mediators: Mediators, at: Now
+    assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:
     """Leave a case after accepting it. A session ahead is cancelled, one under way adjourned; nobody is told why."""
-    case = await cases.lock_of(tables.assignments, assignment_id, scope)
+    locked = await cases.lock_of(tables.assignments, assignment_id, scope)
     await mediators.assignment(assignment_id, scope)
-    recused = assignments.recuse(case, assignment_id, by=scope.actor)
-    await cases.record(case.case_id, recused, by=scope.actor, at=at)
+    recused = assignments.recuse(locked.case, assignment_id, by=scope.actor)
+    await record(locked.stream, recused)
     return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
 
 
@@ -297,11 +301,11 @@ async def recuse_mediator(
     responses=responses(409),
 )
 async def attest_notes_destroyed(
-    assignment_id: AssignmentId, scope: Scope, cases: Cases, mediators: Mediators, at: Now
+    assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:
     """Say, after the close, that no notes of the case are left. The service never held any."""
-    case = await cases.lock_of(tables.assignments, assignment_id, scope)
+    locked = await cases.lock_of(tables.assignments, assignment_id, scope)
     await mediators.assignment(assignment_id, scope)
-    attested = assignments.attest_notes_destroyed(case, assignment_id)
-    await cases.record(case.case_id, attested, by=scope.actor, at=at)
+    attested = assignments.attest_notes_destroyed(locked.case, assignment_id)
+    await record(locked.stream, attested)
     return AssignmentOut.read(await mediators.assignment(assignment_id, scope))

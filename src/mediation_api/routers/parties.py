@@ -25,6 +25,7 @@ from mediation_api.http.dependencies import (
     Now,
     Parties,
     PartyId,
+    Record,
     Scope,
     ServiceContext,
 )
@@ -46,6 +47,7 @@ from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.repository.parties import Parties as PartiesRepository
+from mediation_api.repository.streams import Stream
 
 router = APIRouter(route_class=StrictRoute, tags=["parties"])
 
@@ -239,15 +241,16 @@ async def add_party(
     scope: Scope,
     parties: Parties,
     cases: Cases,
+    record: Record,
     at: Now,
     party_id: NewId,
     response: Response,
 ) -> PartyOut:
     """Add a complainant or an officer. In an open case the newcomer is asked, and the gate waits for the answer."""
-    case = await cases.lock_open_of(complaint_id, scope.actor)
+    locked = await cases.lock_open_of(complaint_id, scope.actor)
     await parties.add(complaint_id, [body.row(party_id)], by=scope.actor, at=at)
-    if case is not None:
-        await cases.record(case.case_id, case.join(party_id, body.side), by=scope.actor, at=at)
+    if locked is not None:
+        await record(locked.stream, locked.case.join(party_id, body.side))
     response.headers["Location"] = f"/v1/parties/{party_id}"
     return PartyOut.of(await parties.get(party_id, scope))
 
@@ -260,7 +263,14 @@ async def get_party(party_id: PartyId, scope: LoggedScope, parties: Parties) -> 
 
 @router.patch("/v1/parties/{party_id}", summary="Correct a party", responses=responses(409))
 async def correct_party(
-    party_id: PartyId, body: PartyPatch, scope: Scope, parties: Parties, cases: Cases, at: Now, seen: IfMatch
+    party_id: PartyId,
+    body: PartyPatch,
+    scope: Scope,
+    parties: Parties,
+    cases: Cases,
+    record: Record,
+    at: Now,
+    seen: IfMatch,
 ) -> PartyOut:
     """Staff correct what is on file; a party corrects how it is reached and what it needs.
 
@@ -268,15 +278,15 @@ async def correct_party(
     guardian, comes to light, the party's consent no longer stands, and it is asked again. Nothing is corrected of what
     was erased.
     """
-    case = await cases.lock_open_of(await parties.complaint_of(party_id, scope), scope.actor)
+    locked = await cases.lock_open_of(await parties.complaint_of(party_id, scope), scope.actor)
     party = await parties.lock(party_id, scope)
     seen.hold(PartyOut.of(await parties.get(party_id, scope)))
     require_held(party.name)
     changes = body.columns(scope, party.side)
     correction = party.correct(changes, body.name_correction_reason)
-    if case is not None and correction.voids is not None:
-        follows = reopening.void(case, {party_id}, correction.voids)
-        await cases.record(case.case_id, follows, by=scope.actor, at=at)
+    if locked is not None and correction.voids is not None:
+        follows = reopening.void(locked.case, {party_id}, correction.voids)
+        await record(locked.stream, follows)
     await parties.correct(party_id, changes, correction.name_correction, by=scope.actor, at=at)
     return PartyOut.of(await parties.get(party_id, scope))
 
@@ -295,20 +305,19 @@ class RemovalIn(In):
     responses=responses(409),
 )
 async def remove_party(
-    party_id: PartyId, body: RemovalIn, scope: Scope, parties: Parties, cases: Cases, at: Now
+    party_id: PartyId, body: RemovalIn, scope: Scope, parties: Parties, cases: Cases, record: Record
 ) -> PartyOut:
     """Remove a party that should not be one: its consent, signature and access end, and the office alone still sees it.
 
     It closes no case: the gate names the side that is missing until the right party is added and has answered.
     """
     complaint_id = await parties.complaint_of(party_id, scope)
-    case = await cases.lock_open_of(complaint_id, scope.actor)
+    locked = await cases.lock_open_of(complaint_id, scope.actor)
     removed = (await parties.lock(party_id, scope)).remove(body.reason)
-    follows = () if case is None else reopening.remove(case, removed)
-    if case is None or not follows:
-        await parties.remove(removed, complaint_id, by=scope.actor, at=at)
+    if locked is None:
+        await record(Stream(complaint_id=complaint_id), (removed,))
     else:
-        await cases.record(case.case_id, follows, by=scope.actor, at=at)
+        await record(locked.stream, reopening.remove(locked.case, removed))
     return PartyOut.of(await parties.get(party_id, scope))
 
 

@@ -20,7 +20,7 @@ from mediation_api.http.dependencies import (
     Complaints,
     LoggedScope,
     NewId,
-    Now,
+    Record,
     Scope,
     Today,
 )
@@ -72,18 +72,18 @@ async def screen_case(
     body: ScreeningIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     complaints: Complaints,
     records: CaseRecords,
     city: CityPolicy,
-    at: Now,
     on: Today,
     screening_id: NewId,
 ) -> ScreeningOut:
     """Hold the case against the rules of eligibility. What fails closes it, what passes has the complainants asked."""
-    case = await cases.lock(case_id, scope)
+    locked = await cases.lock(case_id, scope)
     found = screening.judge(await complaints.intake_events(case_id), on)
     decided = eligibility.screen(
-        case,
+        locked.case,
         found,
         override=body.eligible,
         reason=body.reason,
@@ -91,7 +91,7 @@ async def screen_case(
         screening_id=screening_id,
         by=scope.actor,
     )
-    await cases.record(case_id, decided, by=scope.actor, at=at)
+    await record(locked.stream, decided)
     return ScreeningOut.read(await records.screening(case_id, screening_id, scope))
 
 
@@ -146,15 +146,15 @@ async def record_approval(
     body: ApprovalIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     records: CaseRecords,
-    at: Now,
     on: Today,
     approval_id: NewId,
 ) -> ApprovalOut:
     """Record what an approver said. A refusal before anybody is asked closes the case as ineligible."""
-    case = await cases.lock(case_id, scope)
+    locked = await cases.lock(case_id, scope)
     said = eligibility.approve(
-        case,
+        locked.case,
         body.approver,
         approved=body.approved,
         unit=body.unit,
@@ -163,7 +163,7 @@ async def record_approval(
         by=scope.actor,
         today=on,
     )
-    await cases.record(case_id, said, by=scope.actor, at=at)
+    await record(locked.stream, said)
     return ApprovalOut.read(await records.approval(case_id, approval_id, scope))
 
 

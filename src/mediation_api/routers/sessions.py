@@ -32,6 +32,7 @@ from mediation_api.http.dependencies import (
     LoggedScope,
     NewId,
     Now,
+    Record,
     Scope,
     SessionId,
     Sessions,
@@ -186,6 +187,7 @@ async def schedule_session(
     body: BookingIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     sessions_read: Sessions,
     city: CityPolicy,
     at: Now,
@@ -193,9 +195,9 @@ async def schedule_session(
     response: Response,
 ) -> SessionOut:
     """Schedule a session, once both sides have agreed and a mediator has accepted without a conflict."""
-    case = await cases.lock(case_id, scope)
-    scheduled = sessions.schedule(case, body.booking(), session_id=session_id, at=at, policy=city)
-    await cases.record(case_id, scheduled, by=scope.actor, at=at)
+    locked = await cases.lock(case_id, scope)
+    scheduled = sessions.schedule(locked.case, body.booking(), session_id=session_id, at=at, policy=city)
+    await record(locked.stream, scheduled)
     response.headers["Location"] = f"/v1/sessions/{session_id}"
     return SessionOut.read(await sessions_read.get(session_id, scope))
 
@@ -223,24 +225,25 @@ async def reschedule_session(
     body: BookingIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     sessions_read: Sessions,
     city: CityPolicy,
     at: Now,
 ) -> SessionOut:
     """Move a session that is still ahead. Signatures stay: the text has not changed."""
-    case = await cases.lock_of(tables.sessions, session_id, scope)
-    moved = sessions.reschedule(case, session_id, body.booking(), at=at, policy=city)
-    await cases.record(case.case_id, moved, by=scope.actor, at=at)
+    locked = await cases.lock_of(tables.sessions, session_id, scope)
+    moved = sessions.reschedule(locked.case, session_id, body.booking(), at=at, policy=city)
+    await record(locked.stream, moved)
     return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.post("/sessions/{session_id}/cancel", dependencies=[IDEMPOTENT], summary="Cancel", responses=responses(409))
 async def cancel_session(
-    session_id: SessionId, scope: Scope, cases: Cases, sessions_read: Sessions, at: Now
+    session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
     """Cancel a session that is still ahead; another can be scheduled."""
-    case = await cases.lock_of(tables.sessions, session_id, scope)
-    await cases.record(case.case_id, sessions.cancel(case, session_id), by=scope.actor, at=at)
+    locked = await cases.lock_of(tables.sessions, session_id, scope)
+    await record(locked.stream, sessions.cancel(locked.case, session_id))
     return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
@@ -249,6 +252,7 @@ async def start_session(
     session_id: SessionId,
     scope: Scope,
     cases: Cases,
+    record: Record,
     sessions_read: Sessions,
     city: CityPolicy,
     at: Now,
@@ -258,29 +262,29 @@ async def start_session(
 
     A session that is held long before its hour is rescheduled to the hour at which it is held first.
     """
-    case = await cases.lock_of(tables.sessions, session_id, scope)
-    started = sessions.start(case, session_id, (body or StartIn()).seats(), at=at, policy=city)
-    await cases.record(case.case_id, started, by=scope.actor, at=at)
+    locked = await cases.lock_of(tables.sessions, session_id, scope)
+    started = sessions.start(locked.case, session_id, (body or StartIn()).seats(), at=at, policy=city)
+    await record(locked.stream, started)
     return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.post("/sessions/{session_id}/adjourn", dependencies=[IDEMPOTENT], summary="Adjourn", responses=responses(409))
 async def adjourn_session(
-    session_id: SessionId, scope: Scope, cases: Cases, sessions_read: Sessions, at: Now
+    session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
     """Break off, to go on another day: the next session is scheduled as a new one."""
-    case = await cases.lock_of(tables.sessions, session_id, scope)
-    await cases.record(case.case_id, sessions.adjourn(case, session_id), by=scope.actor, at=at)
+    locked = await cases.lock_of(tables.sessions, session_id, scope)
+    await record(locked.stream, sessions.adjourn(locked.case, session_id))
     return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.post("/sessions/{session_id}/complete", dependencies=[IDEMPOTENT], summary="Complete", responses=responses(409))
 async def complete_session(
-    session_id: SessionId, scope: Scope, cases: Cases, sessions_read: Sessions, at: Now
+    session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
     """Note that the session came to its end, with or without an agreement."""
-    case = await cases.lock_of(tables.sessions, session_id, scope)
-    await cases.record(case.case_id, sessions.complete(case, session_id), by=scope.actor, at=at)
+    locked = await cases.lock_of(tables.sessions, session_id, scope)
+    await record(locked.stream, sessions.complete(locked.case, session_id))
     return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
@@ -288,11 +292,11 @@ async def complete_session(
     "/sessions/{session_id}/end", dependencies=[IDEMPOTENT], summary="End the mediation", responses=responses(409)
 )
 async def end_session(
-    session_id: SessionId, scope: Scope, cases: Cases, sessions_read: Sessions, at: Now
+    session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
     """End the mediation as its mediator. Only that it ended is kept: neither why, nor through whom."""
-    case = await cases.lock_of(tables.sessions, session_id, scope)
-    await cases.record(case.case_id, sessions.end(case, session_id), by=scope.actor, at=at)
+    locked = await cases.lock_of(tables.sessions, session_id, scope)
+    await record(locked.stream, sessions.end(locked.case, session_id))
     return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
@@ -308,16 +312,17 @@ async def record_absence(
     body: AbsenceIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     sessions_read: Sessions,
     at: Now,
     absence_id: NewId,
 ) -> SessionOut:
     """Note that a party did not come. The session counts as missed, and another can be scheduled."""
-    case = await cases.lock_of(tables.sessions, session_id, scope)
+    locked = await cases.lock_of(tables.sessions, session_id, scope)
     absent = sessions.record_absence(
-        case, session_id, body.party_id, excused=body.excused, absence_id=absence_id, at=at
+        locked.case, session_id, body.party_id, excused=body.excused, absence_id=absence_id, at=at
     )
-    await cases.record(case.case_id, absent, by=scope.actor, at=at)
+    await record(locked.stream, absent)
     return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
@@ -366,14 +371,14 @@ async def add_attendee(
     body: AttendeeIn,
     scope: Scope,
     cases: Cases,
+    record: Record,
     sessions_read: Sessions,
-    at: Now,
     attendee_id: NewId,
 ) -> AttendeeOut:
     """Expect an interpreter or a support person. They sign the confidentiality agreement like everybody else."""
-    case = await cases.lock(case_id, scope)
-    added = sessions.add_attendee(case, **body.model_dump(), attendee_id=attendee_id)
-    await cases.record(case_id, added, by=scope.actor, at=at)
+    locked = await cases.lock(case_id, scope)
+    added = sessions.add_attendee(locked.case, **body.model_dump(), attendee_id=attendee_id)
+    await record(locked.stream, added)
     return AttendeeOut.read(await sessions_read.attendee(attendee_id, scope))
 
 
@@ -390,10 +395,10 @@ async def list_attendees(case_id: CaseId, scope: LoggedScope, sessions_read: Ses
     responses=responses(409),
 )
 async def confirm_attendee(
-    attendee_id: AttendeeId, scope: Scope, cases: Cases, sessions_read: Sessions, at: Now
+    attendee_id: AttendeeId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> AttendeeOut:
     """Note that an interpreter or support person has said that they will come."""
-    case = await cases.lock_of(tables.attendees, attendee_id, scope)
-    confirmed = sessions.confirm_attendee(case, attendee_id)
-    await cases.record(case.case_id, confirmed, by=scope.actor, at=at)
+    locked = await cases.lock_of(tables.attendees, attendee_id, scope)
+    confirmed = sessions.confirm_attendee(locked.case, attendee_id)
+    await record(locked.stream, confirmed)
     return AttendeeOut.read(await sessions_read.attendee(attendee_id, scope))

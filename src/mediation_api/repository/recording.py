@@ -1,0 +1,203 @@
+"""Recording: how the events of a case, and what follows from them, are written.
+
+A command locks, has the domain decide, and records the events that the domain returned. What follows from each type of
+event in the tables is said once, in effects.py and its neighbours; the record of events is written with it, in as few
+statements as will do.
+"""
+
+import dataclasses
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from enum import Enum
+from typing import Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import Insert, Update, Uuid, bindparam, case, cast, column, func, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mediation_api.database import tables as t
+from mediation_api.database.batching import Change, batched
+from mediation_api.database.data_keys import OF_CASE, data_key
+from mediation_api.database.encryption import DataKey, keyring
+from mediation_api.database.nesting import AnyColumn
+from mediation_api.domain import events
+from mediation_api.domain.access import Actor
+from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, OfficerTaken
+from mediation_api.domain.events import Event
+from mediation_api.repository import effects_of_cases, effects_of_sessions
+from mediation_api.repository.effects import Recording, version_after
+from mediation_api.repository.effects_of_cases import case_columns
+from mediation_api.repository.streams import Stream
+
+EFFECTS: Final = {**effects_of_cases.EFFECTS.functions, **effects_of_sessions.EFFECTS.functions}
+"""What follows from each type of event."""
+
+ENCRYPTED: Final = (
+    events.CaseScreened,
+    events.ApprovalRecorded,
+    events.AttendeeAdded,
+    events.SessionScheduled,
+    events.SessionRescheduled,
+    events.AgreementMade,
+    events.AgreementSigned,
+)
+"""The events with private fields that are encrypted: a reason, a name, a place, a text."""
+
+_REFUSALS: Final[Mapping[str, type[Conflict]]] = {
+    "mediator_taken": MediatorTaken,
+    "officer_taken": OfficerTaken,
+    "uq_absences_session_id_party_id": AbsenceAlreadyRecorded,
+}
+"""What a constraint of the database refuses in the domain's stead."""
+
+
+async def record(
+    connection: AsyncConnection, stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime
+) -> None:
+    """Write events and what follows from them. Without events, nothing is written.
+
+    Args:
+        connection: of the request's transaction.
+        stream: what the events are about; its row is locked, or new.
+        new_events: in the order in which they happened.
+        by: who brought them about.
+        at: the instant of the request.
+
+    Raises:
+        Conflict: a constraint refuses what the domain could not see, such as a mediator who is booked elsewhere.
+    """
+    if not new_events:
+        return
+    to = Recording(stream=stream, by=by, at=at, key=await _data_key(connection, stream, new_events))
+    parameters = event_parameters(stream, new_events, by=by, at=at)
+    try:
+        for statement in batched(_changes(to, new_events)):
+            await connection.execute(statement, parameters)
+    except IntegrityError as error:
+        refusal = _REFUSALS.get(constraint_of(error) or "")
+        if refusal is not None:
+            raise refusal from None
+        raise
+
+
+async def write_events(
+    connection: AsyncConnection, stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime
+) -> None:
+    """Write events whose rows the caller has written."""
+    await connection.execute(WRITE_EVENTS, event_parameters(stream, new_events, by=by, at=at))
+
+
+async def _data_key(connection: AsyncConnection, stream: Stream, new_events: Sequence[Event]) -> DataKey | None:
+    if not any(isinstance(event, ENCRYPTED) for event in new_events):
+        return None
+    if stream.data_key is not None:
+        owner, wrapped = stream.data_key
+        return DataKey(keyring(connection.dialect).unwrap(wrapped, owner))
+    if stream.case_id is None:
+        raise TypeError("only the events of a case are encrypted here")
+    return await data_key(connection, stream.case_id, OF_CASE)
+
+
+def _changes(to: Recording, new_events: Sequence[Event]) -> Iterator[Change]:
+    """What follows from each event, then the case's own row, then the record of events."""
+    for event in new_events:
+        for statement in EFFECTS[type(event)](event, to):
+            # Who leaves a session that is cancelled is released twice, to the same effect: one statement will do.
+            released = isinstance(statement, Update) and statement.table is t.session_officers
+            yield statement, object() if released else _row_of(event)
+    if to.stream.case_id is not None:
+        columns = {"version": t.cases.c.version + 1, **case_columns(new_events, to.at)}
+        yield t.cases.update().where(t.cases.c.id == to.case_id).values(columns), to.case_id
+    yield WRITE_EVENTS, None
+
+
+def _row_of(event: Event) -> Hashable:
+    """Which row of its table an event changes, where that is known: a party's own, or that of a part."""
+    if isinstance(event, events.PartReturned | events.PartMediated):
+        return event.complainant_id, event.officer_id
+    if isinstance(event, events.PartyRemoved):
+        return None  # it changes the parts of the party as well, which other events name by both people
+    return getattr(event, "party_id", None)
+
+
+def event_parameters(stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime) -> dict[str, object]:
+    """What `WRITE_EVENTS` writes about one stream. It holds no private field."""
+    return {
+        "new_events": [
+            {
+                "id": str(uuid4()),
+                "kind": event.kind,
+                "party_id": _plain(getattr(event, "party_id", None)),
+                "data": _data(event),
+            }
+            for event in new_events
+        ],
+        "recorded_at": at,
+        "recorded_by_role": by.role,
+        "recorded_by": by.subject,
+        "of_complaint": stream.complaint_id,
+        "of_case": stream.case_id,
+        "of_mediator": stream.mediator_id,
+        "of_report": stream.report_id,
+    }
+
+
+_CASE_ID: Final = bindparam("of_case", type_=Uuid)
+
+
+def _write_events() -> Insert:
+    e = t.events.c
+    elements = func.jsonb_array_elements(bindparam("new_events", type_=JSONB))
+    listed = elements.table_valued(column("event", JSONB), with_ordinality="number").render_derived(name="listed")
+    event = listed.c.event
+    columns: dict[str, AnyColumn] = {
+        "id": cast(event["id"].astext, Uuid),
+        "kind": event["kind"].astext,
+        "party_id": cast(event["party_id"].astext, Uuid),
+        "data": event["data"],
+        # Of a case: the version that this command makes. All events of a command have the same one.
+        "version": case((_CASE_ID.is_not(None), version_after(_CASE_ID))),
+        "at": bindparam("recorded_at", type_=e.at.type),
+        "by_role": bindparam("recorded_by_role", type_=e.by_role.type),
+        "by": bindparam("recorded_by", type_=e.by.type),
+        "complaint_id": bindparam("of_complaint", type_=Uuid),
+        "case_id": _CASE_ID,
+        "mediator_id": bindparam("of_mediator", type_=Uuid),
+        "report_id": bindparam("of_report", type_=Uuid),
+    }
+    in_their_order = select(*columns.values()).order_by(listed.c.number)
+    return insert(t.events).from_select(list(columns), in_their_order)
+
+
+WRITE_EVENTS: Final = _write_events()
+"""Writes events, however many, in their order: one statement, which is built once."""
+
+
+def constraint_of(error: IntegrityError) -> str | None:
+    """The name of the constraint that refused a statement. The error's text is never read: it holds values."""
+    cause = error.orig.__cause__ if error.orig is not None else None
+    name: str | None = getattr(cause, "constraint_name", None)
+    return name
+
+
+def _data(event: Event) -> dict[str, object]:
+    data = {name: _plain(getattr(event, name)) for name in event.recorded_fields()}
+    given = event.given()
+    return data if given is None else {**data, "given": given}
+
+
+def _plain(value: object) -> object:
+    """A value of an event as JSON."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return value
