@@ -1,19 +1,13 @@
-# make run    the service with demo data on http://127.0.0.1:8000
-# make test   the whole suite on throw-away databases
-# make check  format, lint, types, layers, migrations
-# make lock   resolve the dependencies again
-# make scan             secrets, and what is dangerous in Python or against this project's own rules
-# make browser          the docs page in Chromium, and the portal guide with Node.js, word for word
-# make fuzz             requests made up from the contract, against a running instance (FUZZ_SEED, FUZZ_EXAMPLES)
-# make fuzz-deep        the same with more of everything: some minutes
-# make fuzz-faults      shows that this gate sees planted faults
-# make benchmark        what a page of a long list costs (ARGS="--cases 50000" for a shorter one)
-# make crashes          kills the service while people write, and counts what became of it
-# make coverage         every branch of the domain, by its own tests; of the whole: make test ARGS=--cov
-# make security         proves what is promised of confidentiality, with figures, and takes each guard away
-# make mutants          small changes of the domain, each of which a test has to notice (ARGS="case target": in these)
-# make contract         lint, client and journeys of openapi/; needs Node.js 20 or later
-# make contract-faults  plant faults, and show which gate turns red
+# make run        the service with a database and demo data, on http://127.0.0.1:8000
+# make test       the whole suite on throw-away databases; ARGS="tests/domain -n0" runs a part of it
+# make check      format, lint, types, layers, migrations
+# make format     put the format right
+# make generate   write the generated files again: contract, examples, problem types, docs/*.md
+# make gates      list the other gates of .ci/run: gate-scan, gate-contract, …
+# make security   prove what docs/threat-model.md promises, with figures, and take each guard away; needs nginx
+# make benchmark  measure what a page of a long list costs; some minutes (ARGS="--cases 50000" for fewer)
+# make lock       resolve the dependencies again (UPGRADE=--upgrade takes newer ones)
+# make clean      remove what make set up
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -34,10 +28,16 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-.PHONY: help run test check scan coverage security browser fuzz fuzz-deep fuzz-faults crashes benchmark mutants format lock settings access retention leaving openapi contract contract-faults clean
+# The gates of .ci/run besides `make check` and `make test`, and three that are run now and then.
+GATES := $(addprefix gate-, scan contract browser fuzz crashes coverage mutants contract-faults fuzz-faults)
+
+.PHONY: help run test check format generate gates security benchmark lock clean $(GATES)
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+gates:
+	@sed -n 's/^# \(gate-.*\)/make \1/p' Makefile
 
 $(STAMP): | $(LOCK) pyproject.toml
 	@python=$$($(FIND_PYTHON)); echo "Setting up .venv with $$($$python --version) …"; \
@@ -82,7 +82,8 @@ $(SCANNER_STAMP): $(SCANNER_LOCK)
 	@$(SCANNER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(SCANNER_LOCK)
 	@touch $@
 
-scan: $(SCANNER_STAMP)
+# gate-scan             secrets, and what is dangerous in Python or against this project's own rules (.ci/semgrep)
+gate-scan: $(SCANNER_STAMP)
 	@git ls-files -z | grep -zvE '$(UNSCANNED)' | xargs -0 $(SCANNER)/bin/detect-secrets-hook --no-verify --disable-plugin HexHighEntropyString \
 		--exclude-lines '$(NO_SECRETS)'
 	@# B108: the embedded server needs a short path for its socket, and makes a folder with a name nobody can guess.
@@ -94,20 +95,12 @@ format: $(STAMP)
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-settings: $(STAMP)
+# The contract twice: its examples are answers that are checked against the contract, and stand in it.
+generate: $(STAMP)
 	@$(BIN)/mediation-api settings > docs/settings.md
-
-access: $(STAMP)
 	@$(BIN)/mediation-api access > docs/access.md
-
-leaving: $(STAMP)
-	@$(BIN)/python -m tests.promises.page > docs/who-sees-what.md
-
-retention: $(STAMP)
 	@$(BIN)/mediation-api retention --schedule > docs/retention.md
-
-# Twice: the examples are answers that are held against the contract, and stand in it.
-openapi: $(STAMP)
+	@$(BIN)/python -m tests.promises.page > docs/who-sees-what.md
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
 	@$(BIN)/python -m pytest -q -n0 tests/openapi/test_examples.py -k every_example --record-examples
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
@@ -115,40 +108,43 @@ openapi: $(STAMP)
 		from mediation_api.texts.loader import load_texts; \
 		print(markdown(load_texts().problem_titles), end="")' > openapi/problems.md
 
-browser: $(STAMP)
+# gate-browser          the docs page in Chromium, and the portal guide word for word; needs Node.js 20 or later
+gate-browser: $(STAMP)
 	@$(BIN)/python -m pytest tests/browser -n0 $(ARGS)
 
-fuzz: $(STAMP)
+# gate-fuzz             requests made up from the contract (FUZZ_DEEP=yes: more of everything; FUZZ_SEED, FUZZ_EXAMPLES)
+gate-fuzz: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/fuzz.py $(ARGS)
 
-crashes: $(STAMP)
+# gate-crashes          the service is killed while people write: nothing is lost, nothing happens twice
+gate-crashes: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/crashes.py $(ARGS)
 
-fuzz-deep: $(STAMP)
-	@FUZZ_DEEP=yes $(BIN)/python -m pytest -n0 tests/contract/fuzz.py $(ARGS)
-
-coverage: $(STAMP)
+# gate-coverage         every branch of the domain, by its own tests (of the whole: make test ARGS=--cov)
+gate-coverage: $(STAMP)
 	@$(BIN)/python -m pytest -q tests/domain --cov --cov-fail-under=0 --cov-report=
 	@$(BIN)/coverage report --include='*/domain/*' --fail-under=100
 
 security: $(STAMP)
 	@EDITS=whole HISTORIES=whole LEAVING=whole STARVATION=whole MATRIX=whole PROBES=whole RACES=200 $(BIN)/python -m tests.security
 
-fuzz-faults: $(STAMP)
+# gate-fuzz-faults      shows that `fuzz` sees planted faults
+gate-fuzz-faults: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/faults.py $(ARGS)
 
 benchmark: $(STAMP)
 	@$(BIN)/python -m benchmarks.paging $(ARGS)
 
+# gate-mutants          small changes of the domain, each of which a test has to notice (ARGS="case target": in these)
 # With one seed, sets have one order: what survives does not depend on the day.
-mutants: $(STAMP)
+gate-mutants: $(STAMP)
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.domain.mutants $(ARGS)
 
 NODE_LOCK := openapi/package-lock.json
 NODE_STAMP := openapi/node_modules/.installed-$(shell cat $(NODE_LOCK) | cksum | cut -d' ' -f1)
 GENERATOR_LOCK := openapi/python-client.lock
 GENERATOR_STAMP := openapi/.python-client/.installed-$(shell cat $(GENERATOR_LOCK) | cksum | cut -d' ' -f1)
-GATES := tests/gates/lint.py tests/gates/client.py tests/gates/journeys.py
+CONTRACT_GATES := tests/gates/lint.py tests/gates/client.py tests/gates/journeys.py
 
 $(NODE_STAMP): $(NODE_LOCK) openapi/package.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
@@ -162,10 +158,12 @@ $(GENERATOR_STAMP): $(GENERATOR_LOCK)
 	@openapi/.python-client/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(GENERATOR_LOCK)
 	@touch $@
 
-contract: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
-	@$(BIN)/python -m pytest --dist=loadfile $(GATES) $(ARGS)
+# gate-contract         lint, clients and journeys of openapi/; needs Node.js 20 or later
+gate-contract: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
+	@$(BIN)/python -m pytest --dist=loadfile $(CONTRACT_GATES) $(ARGS)
 
-contract-faults: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
+# gate-contract-faults  shows which gate sees each planted fault (ARGS=document or code)
+gate-contract-faults: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
 	@$(BIN)/python -m tests.gates.faults $(ARGS)
 
 # Extras stay in the names: of `coverage[toml]>=7`, a pip of 2023 takes the newest and then finds no hash for it.

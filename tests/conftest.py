@@ -98,7 +98,7 @@ _OBJECTS_PER_COLLECTION: Final = 50_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `make openapi` write the examples of the contract anew."""
+    """Let `make generate` write the examples of the contract anew."""
     parser.addoption("--record-examples", action="store_true", help="Write the contract's examples anew.")
 
 

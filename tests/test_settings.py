@@ -276,4 +276,4 @@ def test_every_setting_says_what_it_is_for() -> None:
 
 
 def test_the_table_of_settings_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == markdown_table(), "make settings"
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == markdown_table(), "make generate"

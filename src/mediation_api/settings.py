@@ -634,7 +634,7 @@ def markdown_table() -> str:
     rows = [
         "# Settings",
         "",
-        "Environment variables, read once at the start. This page is generated: `make settings`.",
+        "Environment variables, read once at the start. This page is generated: `make generate`.",
         "",
         "| Variable | Default | Meaning |",
         "| --- | --- | --- |",

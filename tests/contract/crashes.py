@@ -1,6 +1,6 @@
 """A process of the service is killed while people write: nothing acknowledged is lost, and nothing happens twice.
 
-`make crashes` runs it, `make test` does not: it waits for processes to start again.
+`make gate-crashes` runs it, `make test` does not: it waits for processes to start again.
 """
 
 import asyncio

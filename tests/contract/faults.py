@@ -1,4 +1,4 @@
-"""The gate sees what it is for: `make fuzz-faults` runs it against the application with faults planted (faulty.py).
+"""`make gate-fuzz-faults`: shows that `make gate-fuzz` sees faults that are planted in the application (faulty.py).
 
 | Planted | Turns red |
 | --- | --- |

@@ -1,8 +1,8 @@
-"""Requests made up from the committed contract against a running instance: `make fuzz`.
+"""Requests made up from the committed contract against a running instance: `make gate-fuzz`.
 
-    make fuzz                                     seed 1, as CI runs it
-    make fuzz-deep                                more of everything; links above all
-    make fuzz FUZZ_SEED=7 FUZZ_EXAMPLES=200       elsewhere, or as deep as one likes (instance.py lists the numbers)
+    make gate-fuzz                                  seed 1, as CI runs it
+    make gate-fuzz FUZZ_DEEP=yes                    more of everything; links above all
+    make gate-fuzz FUZZ_SEED=7 FUZZ_EXAMPLES=200    elsewhere, or as deep as one likes (instance.py lists the numbers)
 
 Not collected by `make test`: it takes longer than everything there. What Schemathesis is told is in hooks.py and
 schemathesis.toml, what the instance holds in seeds.py, and that the gate sees faults is shown by faults.py.

@@ -1,6 +1,6 @@
-"""Changes the domain in small ways and shows which change no test notices: `make mutants`, about twenty minutes.
+"""Changes the domain in small ways and shows which change no test notices: `make gate-mutants`, about twenty minutes.
 
-`make mutants ARGS="case target"` changes those two modules alone.
+`make gate-mutants ARGS="case target"` changes those two modules alone.
 
 mutmut makes the changes. Its own runner is not used: it changes what a function does once everything is imported, and
 so never a table, a default or a property, in which much of the law is written here. Here each change has a process of

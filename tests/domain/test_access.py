@@ -330,7 +330,7 @@ def test_two_roles_know_of_mandatory_reports_and_one_files_them() -> None:
 
 
 def test_the_page_of_the_docs_is_the_table() -> None:
-    assert Path("docs/access.md").read_text(encoding="utf-8") == page(), "make access"
+    assert Path("docs/access.md").read_text(encoding="utf-8") == page(), "make generate"
     assert "| `get_complaint` |  | own |  |  | office | office | office |  | filed | complaints:read |" in page()
 
 

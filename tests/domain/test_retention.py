@@ -143,7 +143,7 @@ def test_an_erasure_is_of_what_tells_who_somebody_is() -> None:
 
 
 def test_the_page_of_the_docs_is_the_schedule() -> None:
-    assert Path("docs/retention.md").read_text(encoding="utf-8") == page(), "make retention"
+    assert Path("docs/retention.md").read_text(encoding="utf-8") == page(), "make generate"
     rows = page().splitlines()
     assert sum(row.startswith("| `") for row in rows) == len(DataKind)
     assert "| The close of the case. | 30 (`MEDIATION_KEEP_TERMS_DAYS`) | Emptied. " in page()

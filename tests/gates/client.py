@@ -1,6 +1,6 @@
 """Clients that others generate from the contract: TypeScript's compiles, a misuse of it does not; Python's is whole.
 
-Needs Node.js: `make contract` runs it, `make test` does not.
+Needs Node.js: `make gate-contract` runs it, `make test` does not.
 """
 
 import subprocess

@@ -1,6 +1,6 @@
-"""Plants faults in copies of the project and shows which gate turns red: `make contract-faults`, some minutes.
+"""Plants faults in copies of the project and shows which gate turns red: `make gate-contract-faults`, some minutes.
 
-`make contract-faults ARGS=document` plants those of the document alone, `ARGS=code` those of the code.
+`make gate-contract-faults ARGS=document` plants those of the document alone, `ARGS=code` those of the code.
 
 A fault in the document stands for a change that somebody made and wrote into the contract as well; a fault in the code
 for one that they did not. Fails when a fault survives every gate, and when a gate is red without a fault.

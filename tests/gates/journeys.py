@@ -1,6 +1,6 @@
 """The journeys of openapi/workflows, played against a running service; each answer is held against the contract.
 
-Needs Node.js: `make contract` runs it, `make test` does not. A journey that begins with another one plays it too.
+Needs Node.js: `make gate-contract` runs it, `make test` does not. A journey that begins with another one plays it too.
 """
 
 import json

@@ -1,6 +1,6 @@
 """The contract and the journeys keep the rules of openapi/redocly.yaml, and each rule that is named there fires.
 
-Needs Node.js: `make contract` runs it, `make test` does not.
+Needs Node.js: `make gate-contract` runs it, `make test` does not.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What `make contract-faults` plants has a place to be planted in: seen at once, and not when somebody runs it."""
+"""What `make gate-contract-faults` plants has a place to be planted in: seen at once, and not when somebody runs it."""
 
 from pathlib import Path
 from typing import Final

@@ -95,5 +95,5 @@ async def test_an_unknown_problem_has_no_page(client: httpx.AsyncClient) -> None
 
 def test_the_committed_list_is_the_catalogue() -> None:
     assert Path("openapi/problems.md").read_text(encoding="utf-8") == problem_catalogue.markdown(TITLES), (
-        "run `make openapi`"
+        "run `make generate`"
     )

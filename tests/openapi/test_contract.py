@@ -33,7 +33,7 @@ def committed() -> dict[str, dict[str, dict[str, dict[str, object]]]]:
 
 
 def test_the_committed_document_is_the_applications(app: FastAPI) -> None:
-    assert app.openapi() == committed(), "review the difference, then `make openapi`"
+    assert app.openapi() == committed(), "review the difference, then `make generate`"
 
 
 def test_every_route_is_an_operation_and_every_operation_a_route(app: FastAPI) -> None:

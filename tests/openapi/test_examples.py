@@ -81,7 +81,7 @@ def test_every_example_is_what_the_service_answers(told: Told, pytestconfig: pyt
     played = written(told.played)
     if pytestconfig.getoption("--record-examples"):
         EXAMPLES.write_text(played, encoding="utf-8")
-    assert EXAMPLES.read_text(encoding="utf-8") == played, "review the difference, then `make openapi`"
+    assert EXAMPLES.read_text(encoding="utf-8") == played, "review the difference, then `make generate`"
 
 
 def test_every_operation_records_the_events_that_the_contract_names(told: Told) -> None:

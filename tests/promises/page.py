@@ -1,4 +1,4 @@
-"""Prints docs/who-sees-what.md: the model as tables, for people who mediate. `make leaving`."""
+"""Prints docs/who-sees-what.md: the model as tables, for people who mediate. `make generate`."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ INTRODUCTION: Final = """\
 
 What each person, the office and the program that filed the complaint read after one person has left a mediation: in
 which of four ways, and at which moment. This page is generated from the rules as `tests/promises/model.py` states them
-(`make leaving`); `tests/promises/test_who_sees_what.py` plays all of it against the service.
+(`make generate`); `tests/promises/test_who_sees_what.py` plays all of it against the service.
 
 **Who leaves how.** Somebody *declines* when asked, or *withdraws* at any time before the close: both need no reason,
 and nobody can refuse a withdrawal. The office *removes* somebody who should never have been a party, such as an officer

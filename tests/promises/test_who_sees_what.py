@@ -155,7 +155,7 @@ def test_a_part_is_mediated_only_between_people_who_both_stayed() -> None:
 
 
 def test_the_page_is_the_one_that_the_model_gives() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "make leaving"
+    assert PAGE.read_text(encoding="utf-8") == page(), "make generate"
 
 
 def test_the_page_has_every_pair_moment_and_act() -> None:

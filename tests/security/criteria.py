@@ -255,7 +255,7 @@ CRITERIA: Final = (
     Criterion(
         24,
         "No hostile value in any field is an error of the server, is taken against the contract, or is repeated.",
-        "Every probe in every field of every operation; `make fuzz` makes up more from the contract.",
+        "Every probe in every field of every operation; `make gate-fuzz` makes up more from the contract.",
         (
             f"{PROBES}::test_no_hostile_value_is_an_error_of_the_server",
             f"{PROBES}::test_the_table_is_long_enough_and_reaches_every_field",

@@ -2,7 +2,7 @@
 
 Only the events are listed here by hand; a test plays every operation and compares. The personal data follow
 from the fields' names, the links from the identifiers in an answer, and the examples were answered by this service
-(`make openapi` plays them again).
+(`make generate` plays them again).
 """
 
 import json

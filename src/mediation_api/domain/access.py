@@ -343,7 +343,7 @@ def scope_for(operation: str, actor: Actor) -> AccessScope:
 _PAGE: Final = """\
 # Who may do what
 
-Operation by role, and how the object must stand to the caller. This page is generated: `make access`.
+Operation by role, and how the object must stand to the caller. This page is generated: `make generate`.
 
 `office`: any object of the office. `filed`: a complaint that this integration filed. `proposed`: a case that was
 proposed to this mediator, or accepted by them. `assigned`: a case that this mediator accepted and did not leave.

@@ -221,7 +221,7 @@ def require_held(text: str) -> None:
 _PAGE: Final = """\
 # What is held, why, and until when
 
-This page is generated: `make retention`. `mediation-api retention` empties what has come to its end, and is to be run
+This page is generated: `make generate`. `mediation-api retention` empties what has come to its end, and is to be run
 once a day. Of a complaint with an open case it empties the terms of earlier ones alone, and of one under a legal hold
 nothing. The periods are settings, to be set to the city's records schedule; days are calendar days.
 

@@ -218,7 +218,7 @@ def markdown(titles: ProblemTitles) -> str:
         "# Problems",
         "",
         "Every refusal is a problem document (RFC 9457). Go by `code`, which never changes. `title` comes in the",
-        "language that `Accept-Language` prefers, and `detail` is a sentence for people. Generated: `make openapi`.",
+        "language that `Accept-Language` prefers, and `detail` is a sentence for people. Generated: `make generate`.",
         "",
         "| Status | Code | Title | What to do |",
         "| --- | --- | --- | --- |",
