@@ -33,7 +33,7 @@ class Served:
         return (self.folder / "output").read_text(encoding="utf-8")
 
     def token(self, role: str, *more: str) -> str:
-        """A token, as the README gets one."""
+        """A token, as the tutorial gets one."""
         command = [COMMAND, "token", "--role", role, *more]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True).stdout.strip()
 
