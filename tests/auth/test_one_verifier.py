@@ -1,4 +1,4 @@
-"""Nothing but auth/tokens.py verifies a token, and it does so in one place (RELIABILITY.md §3, T6)."""
+"""Nothing but auth/tokens.py verifies a token, and it does so in one place (docs/threat-model.md)."""
 
 import ast
 from pathlib import Path

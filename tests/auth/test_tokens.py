@@ -1,4 +1,4 @@
-"""Every way in that RELIABILITY.md (E14) lists, and the ways that must stay open.
+"""Forged and confused tokens, each of which must be refused, and the tokens that must be accepted.
 
 A hostile token is signed properly wherever that is possible, so that nothing but the check under test can refuse it.
 """

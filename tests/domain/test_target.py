@@ -1,4 +1,4 @@
-"""The four-week target, in sentences. The table of deadlines is criterion 30 of RELIABILITY."""
+"""The four-week target, in sentences, and a table of deadlines over clock changes, leap days and ends of months."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo

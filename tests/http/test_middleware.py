@@ -298,7 +298,7 @@ def allocated() -> Iterator[list[float]]:
 async def test_a_thousand_bodies_over_the_limit_take_no_memory(
     client: httpx.AsyncClient, record_property: Callable[[str, object], None]
 ) -> None:
-    """Criterion 25. The slowest is not held to its 100 ms: a test shares its machine.
+    """How long the slowest takes is recorded and not checked: a test shares its machine.
 
     A thousand they are with `PROBES=whole`, as CI and `make security` have it; otherwise a hundred.
     """

@@ -1,7 +1,7 @@
 """The chain of events in the database: it links as the domain computes, and nothing done behind its back goes unseen.
 
-Experiment E23 of the threat model: 200 edits, deletions, insertions and reorderings, each made by the owner of the
-tables with the triggers off, on the events of a real office. The seed is printed; CHAIN_SEED sets another.
+200 edits, deletions, insertions and reorderings, each made by the owner of the tables with the triggers off, on the
+events of a real office. The seed is printed; CHAIN_SEED sets another.
 """
 
 import asyncio

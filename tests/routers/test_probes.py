@@ -13,7 +13,7 @@ What must hold of each answer:
 `PROBES=whole` puts every probe in every field; unless it is set, every field meets every sixteenth probe, the next one
 others, so that all of them meet some fields, and every field meets some.
 
-The table is that of RELIABILITY.md, E10. `plain_app` is the same application without this project's types, routes
+`plain_app` is the same application without this project's types, routes
 and handlers: the probes must find at least ten faults there, or they would prove nothing here.
 """
 
@@ -137,7 +137,7 @@ PARAMETER_PROBES: Final[Mapping[str, str]] = {
 }
 
 UNKNOWN: Final = "unknown field"
-"""In every object of every body. Never legal, whatever the contract says: DESIGN.md §2 refuses what was not asked for.
+"""In every object of every body. Never legal, whatever the contract says: what was not asked for is refused.
 """
 TWICE: Final = "twice"
 """Every parameter."""

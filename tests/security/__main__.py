@@ -32,10 +32,10 @@ class Results:
         return set(self.outcomes[name]) == {"passed"}
 
 
-def told(criterion: Criterion, results: Results) -> str:
+def told(number: int, criterion: Criterion, results: Results) -> str:
     """One criterion with its figures."""
     names = (*criterion.proofs, *criterion.controls)
-    lines = [fill(f"{criterion.number:>3}. {criterion.promise}", 110, subsequent_indent="     ")]
+    lines = [fill(f"{number:>3}. {criterion.promise}", 110, subsequent_indent="     ")]
     lines.append(fill(f"     How: {criterion.taken}", 110, subsequent_indent="     "))
     lines += [f"     {figure}" for name in names for figure in results.figures[name]]
     for word, chosen in (("proofs", criterion.proofs), ("controls", criterion.controls)):
@@ -50,7 +50,7 @@ def main() -> int:
     results = Results()
     names = sorted({name for each in CRITERIA for name in (*each.proofs, *each.controls)})
     pytest.main(["-q", "--no-header", "-p", "no:cacheprovider", *names], plugins=[results])
-    print("\n" + "\n\n".join(told(each, results) for each in CRITERIA))  # noqa: T201 - the report
+    print("\n" + "\n\n".join(told(n, each, results) for n, each in enumerate(CRITERIA, start=1)))  # noqa: T201 - the report
     return 0 if all(results.hold(name) for name in names) else 1
 
 

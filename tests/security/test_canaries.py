@@ -1,4 +1,4 @@
-"""The canary scan (RELIABILITY.md, E21): what identifies or tells stands in its column, sealed, and nowhere else.
+"""The canary scan: what identifies people or tells of them stands in its column, encrypted, and nowhere else.
 
 A story puts a value into every sealed column. Then things go wrong in every way there is: requests are refused by shape
 and by rule, the database refuses a row, and a fault of ours has somebody's words in its text. Each value is looked for

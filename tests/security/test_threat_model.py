@@ -37,4 +37,4 @@ def test_each_threat_has_a_proof_and_each_criterion_a_control() -> None:
     ]
     assert len(threats) > 15
     assert [line for line in threats if "`tests/" not in line] == []
-    assert [each.number for each in CRITERIA if not (each.proofs and each.controls)] == []
+    assert [each.promise for each in CRITERIA if not (each.proofs and each.controls)] == []

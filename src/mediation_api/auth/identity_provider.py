@@ -6,8 +6,7 @@
 
 An identity provider rotates by publishing the new key, signing with it, and removing the old one when its
 last token has expired. An unknown `kid` is how the second step shows, so the set is asked for again before a
-token is refused; a stranger who makes up kids gets at most one request a minute out of it (RELIABILITY.md,
-criterion 21).
+token is refused; a stranger who makes up kids gets at most one request a minute out of it.
 """
 
 import asyncio

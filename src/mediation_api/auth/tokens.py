@@ -6,9 +6,10 @@
 
 Each has its own name (`iss`), its own keys and its own roles; neither can speak for the other.
 
-python-jose is used for the signature alone. `jwt.decode` trusts the token in too much (RELIABILITY.md §2: a
-nested header is a 500, `exp: 1e400` is a 500, a missing `exp` is eternal life) and reads the wall clock.
-Nothing outside this file may call `jws.verify` or `jwt.decode`; a test holds that.
+python-jose is used for the signature alone. `jwt.decode` trusts too much in a token (a
+nested header is a 500, `exp: 1e400` is a 500, a missing `exp` is eternal life) and reads the wall clock: see
+docs/decisions/0078-one-function-verifies-tokens.md. Nothing outside this file may call `jws.verify` or `jwt.decode`; a
+test checks that.
 """
 
 import json
@@ -33,11 +34,11 @@ SERVICE_ROLES: Final = frozenset({Role.COMPLAINANT})
 
 CITY_LIFETIME: Final = timedelta(hours=2)
 """The longest life a city token may have. The role is in the token, so this is how long a role outlives its
-loss (RELIABILITY.md §3, T7). The usual providers issue 5 to 90 minutes; ask for 15."""
+loss. The usual providers issue 5 to 90 minutes; ask for 15."""
 SERVICE_LIFETIME: Final = timedelta(minutes=15)
-"""The life of the service's own tokens (CONTRACT.md §3)."""
+"""The life of the service's own tokens. Source: docs/contract.md, "Security"."""
 MAX_LEEWAY: Final = timedelta(seconds=30)
-"""How far the clocks of issuer and service may differ (RELIABILITY.md §2)."""
+"""How far the clocks of issuer and service may differ."""
 
 _MAX_TOKEN: Final = 4096
 _MAX_HEADER: Final = 1024

@@ -1,6 +1,7 @@
 """Children as JSON inside their parent's row, so that a read stays one statement.
 
-PostgreSQL nests them; no object graph is loaded. Source of the choice: DESIGN, "The house" (329 µs against 1,589 µs).
+PostgreSQL nests them; no object graph is loaded. Source of the choice:
+docs/decisions/0073-sql-is-written-with-sqlalchemy-core.md.
 """
 
 from collections.abc import Mapping

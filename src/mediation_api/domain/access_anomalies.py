@@ -5,7 +5,7 @@ held to anything by it, and there is no score. Looked at are reads of one compla
 page of a list counts for none, since that is how everybody finds their work; whoever opens a mandatory report stands
 with that alone.
 
-Source: RELIABILITY, T14 "staff reads audited with reason; report on unusual ones". The numbers are settings.
+The numbers are settings. Source: docs/decisions/0055-access-anomalies-are-questions.md.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -8,7 +8,7 @@
 The lookup part finds the row and may be logged; the secret proves the code and is kept nowhere. What is
 stored is a keyed digest, so that neither a copy of the database nor the key alone is enough. 128 bits cannot
 be searched, so a fast digest will do; a slow one would only give strangers a way to keep the processors busy
-(RELIABILITY.md §2, Argon2id).
+(docs/decisions/0079-access-codes-are-random-and-hashed-fast.md).
 
 Everything here is pure: the caller brings the randomness (`secrets.token_bytes(ENTROPY_BYTES)`) and the key.
 """
@@ -110,7 +110,7 @@ def matches(code: AccessCode, stored: bytes | None, secret_key: bytes) -> bool:
     """Say whether a code is the one whose digest was stored, in a time that tells nothing.
 
     `stored` is None when no row has this lookup part: the same work is done, so that an unknown code takes as
-    long as a wrong one (RELIABILITY.md §3, T8).
+    long as a wrong one.
 
     Raises ValueError for a key shorter than `MIN_KEY_BYTES`.
     """

@@ -148,7 +148,7 @@ def recuse(case: Case, assignment_id: UUID, *, by: Actor) -> Events:
 
 
 def attest_notes_destroyed(case: Case, assignment_id: UUID) -> Events:
-    """Note that the mediator, or a former one, has no notes of the case any more. Source: DOMAIN, section 5 "Keep".
+    """Record that the mediator, or a former one, has destroyed all notes. Source: docs/field.md, "What is kept".
 
     Raises:
         StateConflict: the case is open, or was never taken on.

@@ -5,7 +5,7 @@
     staff            the others  for whoever called, wrote or came
     a program        `integration`, of the complaints that it files
 
-Source: DESIGN, "Who may do what".
+Source: docs/rules.md, "Who may do what".
 """
 
 from collections.abc import Sequence

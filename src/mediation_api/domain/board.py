@@ -26,7 +26,7 @@ class Wait(StrEnum):
 
 
 class Status(StrEnum):
-    """What a party is told of the state of its case. Source: DESIGN, "Answers are sealed"."""
+    """What a party is told of the state of its case. Source: docs/rules.md, "Answers are sealed"."""
 
     PENDING = "pending"
     READY = "ready"
@@ -42,9 +42,9 @@ class CaseAlert(StrEnum):
     """What staff are warned of besides the target."""
 
     MEDIATOR_SILENT = "mediator_silent"
-    """A proposal is unanswered after its working days. Source: DOMAIN, scenario 13."""
+    """A proposal is unanswered after its working days. Source: docs/field.md, "Mediator's silence"."""
     REPEATED_ABSENCE = "repeated_absence"
-    """A party was absent so often that a director may close the case. Source: DOMAIN, scenarios 16 and 17."""
+    """A party was absent so often that a director may close the case. Source: docs/field.md, "Absences"."""
     SCREENING_OUTDATED = "screening_outdated"
     """Something became known that screening looks at: the case must be screened again before it goes on."""
 

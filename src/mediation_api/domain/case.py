@@ -4,7 +4,7 @@ Every method decides and changes nothing: it returns the events that follow, or 
 eligibility, contact, assignments, sessions, agreements, reopening and closing are modules of their own, which import
 this one; what they share (the transitions, the close) is here.
 
-Source of the rules: DESIGN, "The lifecycle".
+Source of the rules: docs/rules.md, "The lifecycle".
 """
 
 from collections.abc import Iterable

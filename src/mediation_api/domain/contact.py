@@ -3,7 +3,7 @@
 Of an attempt it is kept how and when it was made and what came of it; never what was said. Only the office sees them.
 A party lapses as unreachable after enough attempts, or because it was absent too often.
 
-Source: DOMAIN, section 2 "Unreachable" (attempts on two channels at least, over a set period).
+Source: docs/field.md, "Unreachable people" (attempts on two channels at least, over a set period).
 """
 
 from collections.abc import Iterable, Iterator
@@ -67,7 +67,7 @@ def lapse(case: Case, reason: LapseReason, party_id: UUID | None, *, policy: Pol
     """Give up on a party, or on the whole case: unreachable, or absent once too often.
 
     Raises:
-        DirectorRequired: only a director closes a case for absences. Source: DOMAIN, scenario 16.
+        DirectorRequired: only a director closes a case for absences. Source: docs/field.md, "Absences".
         AbsencesTooFew: nobody whom it would concern was absent often enough.
         StateConflict, ResolutionSigned: nobody is unreachable in a session, or once a resolution is being signed.
         ConditionsMissing: too few attempts to reach whom it would concern are on record.

@@ -29,7 +29,7 @@ def screen(
     """Decide whether the case is eligible.
 
     Without `override` the rules decide, and what needs review waits for a director. `override` is a director's
-    own decision, eligible or not, and needs a reason. Source: DOMAIN, "Eligibility", trap 24.
+    own decision, eligible or not, and needs a reason. Source: docs/field.md, "Eligibility".
 
     A case whose screening is outdated is screened again where it stands: it goes on from there, or closes.
 

@@ -1,6 +1,6 @@
 """The lifecycle of a case: its states and the table of moves between them. Nothing else changes a state.
 
-Source: DESIGN, "The lifecycle". The README carries `diagram()`, and a test keeps the two equal.
+Source: docs/rules.md, "The lifecycle". The README carries `diagram()`, and a test keeps the two equal.
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ changes nothing of its case, and may be filed whether that is open or closed.
 
 How many there were is told in whole years that are over, and in no number below five: `yearly_counts`.
 
-Source: DOMAIN, section 5 "Exceptions", trap 19 and scenario 22; RELIABILITY, T17.
+Source: docs/field.md, "Exceptions" and "Traps"; docs/decisions/0056-a-mandatory-report-stands-apart.md.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ from mediation_api.domain.values import DropReason, Recipient, ReportCategory, R
 
 YEARS_COUNTED: Final = 5
 SMALLEST_COUNT: Final = 5
-"""The smallest number that is told. Source: RELIABILITY, T19 "suppress cells < 5"."""
+"""The smallest number that is told. Source: docs/field.md, "Small numbers"."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

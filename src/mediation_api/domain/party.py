@@ -3,7 +3,7 @@
 Who somebody is cannot be corrected once that person was asked: a consent and a signature belong to a person. The wrong
 party is removed, and the right one added and asked. What follows for the case is in `reopening.py`.
 
-Source of the rules: DESIGN, "The lifecycle".
+Source of the rules: docs/rules.md, "The lifecycle".
 """
 
 from collections.abc import Mapping

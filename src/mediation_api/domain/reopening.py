@@ -4,7 +4,7 @@ None of them closes a case. The gates shut until the right person is there and h
 again; a session that is ahead is called off, and during one nothing of this is done but noting that the screening is
 outdated.
 
-Source of the rules: DESIGN, "The lifecycle".
+Source of the rules: docs/rules.md, "The lifecycle".
 """
 
 from collections.abc import Collection

@@ -6,7 +6,7 @@ when, in ids, codes, dates and hashes) stays, and with it the proof that people 
 
 The periods are settings: a city has a records schedule of its own, and the defaults are only meant to do no harm.
 
-Source: DOMAIN, section 5 "Keep" and trap 22; RELIABILITY, T20; Eugene's rule that the city keeps no agreement's text.
+Source: docs/field.md, "What is kept", "Text of an agreement" (Eugene) and "Traps".
 """
 
 from collections.abc import Iterable, Mapping

@@ -4,7 +4,7 @@ A released rule set is never edited: a city that changes a rule adds a rule set 
 still show the rules they were held against. "Normally out" is what `fail` means: a director may override it with a
 reason, which `case.py` decides. What intake does not know yet is never a fail, and never a pass where it counts.
 
-Source: DOMAIN, "Eligibility" (its table says which program each rule comes from, and how far that was checked).
+Source: docs/field.md, "Eligibility" (its table says which program each rule comes from, and how far that was checked).
 """
 
 from collections.abc import Callable, Mapping
@@ -126,44 +126,44 @@ CURRENT = EligibilityRuleSet(
         EligibilityRule(
             code="alleged_crime",
             statement="A complaint that an officer committed a crime is normally not mediated.",
-            source="Portland, auditor's page on City Code 3.21, 2008 text (DOMAIN, P3)",
+            source="Portland, auditor's page on City Code 3.21, 2008 text (docs/field.md, P3)",
             judge=_alleged_crime,
         ),
         EligibilityRule(
             code="officer_is_witness",
             statement="A person must review a complaint when an officer is a witness against the person who complained "
             "in a case that is still pending more than 90 days after it was filed.",
-            source="Portland, auditor's page on City Code 3.21, 2008 text (DOMAIN, P3 and scenario 3)",
+            source="Portland, auditor's page on City Code 3.21, 2008 text (docs/field.md, P3)",
             judge=_officer_is_witness,
         ),
         EligibilityRule(
             code="serious_injury",
             statement="A complaint about a serious injury is normally not mediated.",
-            source="New York City's practice, from general knowledge (DOMAIN, section 3)",
+            source="New York City's practice, from general knowledge (docs/field.md)",
             judge=_serious_injury,
         ),
         EligibilityRule(
             code="litigation_pending",
             statement="A person must review a complaint when a claim or a suit about the same events is pending.",
-            source="Dallas Code 37-32.2 (DOMAIN, DA), softened from a bar to a review",
+            source="Dallas Code 37-32.2 (docs/field.md, DA), softened from a bar to a review",
             judge=_litigation_pending,
         ),
         EligibilityRule(
             code="rank_initiated",
             statement="A complaint that came from inside the police department is normally not mediated.",
-            source="New Orleans, 2014 (DOMAIN, N2)",
+            source="New Orleans, 2014 (docs/field.md, N2)",
             judge=_rank_initiated,
         ),
         EligibilityRule(
             code="officer_unidentified",
             statement="A person must review a complaint in which no officer has been identified yet.",
-            source="DOMAIN, section 2: nobody can be asked while the officer is unknown",
+            source="docs/field.md: nobody can be asked while the officer is unknown",
             judge=_officer_unidentified,
         ),
         EligibilityRule(
             code="minor_without_guardian",
             statement="A person must review a complaint when a minor takes part and no guardian is on file.",
-            source="6-A DCMR 2113 and 2115 (DOMAIN, W1, trap 17 and scenario 9)",
+            source="6-A DCMR 2113 and 2115 (docs/field.md, W1)",
             judge=_minor_without_guardian,
         ),
     ),

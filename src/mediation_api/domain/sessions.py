@@ -44,7 +44,7 @@ from mediation_api.domain.values import (
 
 SHORTEST = timedelta(minutes=15)
 LONGEST = timedelta(hours=8)
-"""A session longer than a working day is two sessions. Source: DOMAIN, "Clocks" (sessions take one to two hours)."""
+"""A session longer than a working day is two sessions. Source: docs/field.md, "Clocks" (sessions take 1 to 2 hours)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

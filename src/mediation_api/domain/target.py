@@ -3,7 +3,7 @@
 A target is an aim. Missing it raises an alert, closes nothing and takes away no right. Everything here counts whole
 calendar days of the office's own calendar, never hours: 28 days over the end of summer time are 673 hours.
 
-Source: DESIGN, "The four-week target"; DOMAIN, "Clocks".
+Source: docs/rules.md, "The four-week target"; docs/field.md, "Clocks".
 """
 
 from collections.abc import Container, Iterable
@@ -37,7 +37,7 @@ class Pace(StrEnum):
 
 
 class TargetAlert(StrEnum):
-    """What staff are warned of while a case is open. Source: DOMAIN, scenario 25."""
+    """What staff are warned of while a case is open. Source: docs/field.md, "Clocks"."""
 
     TARGET_AT_RISK = "target_at_risk"
     TARGET_MISSED = "target_missed"

@@ -106,7 +106,7 @@ class VoidReason(StrEnum):
 
 
 class Approver(StrEnum):
-    """Who a city may require to approve mediation besides the parties. Source: DOMAIN, "Eligibility"."""
+    """Who a city may require to approve mediation besides the parties. Source: docs/field.md, "Eligibility"."""
 
     DIRECTOR = "director"
     INTERNAL_AFFAIRS = "internal_affairs"
@@ -142,7 +142,7 @@ class AttendeeRole(StrEnum):
 
 
 class InterpreterRelation(StrEnum):
-    """How a proposed interpreter stands to the people in the case. Source: 28 CFR 35.160; DOMAIN, trap 16."""
+    """How a proposed interpreter stands to the people in the case. Source: docs/field.md, "Interpreters"."""
 
     NONE = "none"
     FAMILY = "family"

@@ -13,7 +13,7 @@ the database holds a hash alone: a dump does not open it, not even together with
 
 An entity tag is a hash of the representation itself, so that it tells nothing that the representation does not.
 
-Source: CONTRACT, "Writes"; RFC 9110, sections 8.8.3 and 13.
+Source: docs/contract.md, "Idempotency" and "Preconditions".
 """
 
 import hashlib

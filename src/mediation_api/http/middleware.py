@@ -8,7 +8,7 @@
               StrictRoute         reads JSON in one way only
 
 Plain ASGI throughout: Starlette's BaseHTTPMiddleware hides disconnects and loses context variables
-(RELIABILITY.md §2).
+(docs/decisions/0077-middleware-is-plain-asgi.md).
 """
 
 import asyncio

@@ -9,7 +9,7 @@
 
 A document never repeats what was sent, and the log never says more of an exception than its class, its
 SQLSTATE and where it was raised: the text of a database error holds values even with `hide_parameters`
-(RELIABILITY.md §2).
+(docs/decisions/0067-logs-hold-ids-never-people.md).
 """
 
 import logging

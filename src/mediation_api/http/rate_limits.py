@@ -8,7 +8,7 @@ Two things are counted per hour and for all processes, in the database: complain
 address, and wrong secrets that are tried with one access code. Neither stands in the way of a withdrawal: it needs a
 token, which goes on being good; staff record one without any; and intake gives out a new code, which begins anew.
 
-Source: CONTRACT, "Anchors" (RateLimit draft); RELIABILITY, T8, T20 and criterion 22.
+Source: docs/contract.md, "Rate limits"; docs/decisions/0059-five-wrong-codes-an-hour.md.
 """
 
 import hashlib
