@@ -24,7 +24,7 @@ from mediation_api.database import tables as t
 from mediation_api.database.access_scope import ScopeKind
 from mediation_api.database.engine import Database, Pool
 from mediation_api.database.nesting import AnySelect
-from mediation_api.database.pagination import Page
+from mediation_api.database.pagination import PageRequest
 from mediation_api.database.row_security import assume_party, reset_role, reveal_access_log
 from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.errors import NotFound, TokenRevoked
@@ -328,7 +328,7 @@ def _ids(place: Place, table: Table) -> list[UUID]:
 
 async def _all_reads(place: Place, connection: AsyncConnection, scope: AccessScope) -> AsyncIterator[object]:
     """Whatever the repository reads for a party, of every object there is."""
-    page, today, policy = Page(limit=100), date(2026, 3, 2), policy_of(place.settings).target
+    page, today, policy = PageRequest(limit=100), date(2026, 3, 2), policy_of(place.settings).target
     board, complaints, parties = CaseQueries(connection), Complaints(connection), Parties(connection)
     sessions, agreements, records = Sessions(connection), Agreements(connection), CaseRecords(connection)
     timeline, cases, readings = Timeline(connection), Cases(connection), AccessLog(connection)

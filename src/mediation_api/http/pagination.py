@@ -1,8 +1,9 @@
-"""Lists over HTTP: `limit`, an opaque signed `cursor`, `{items, next_cursor}` in the answer, and a `Link` to the rest.
+"""Pagination over HTTP: `limit` and `cursor` in the query string, `{items, next_cursor}` and a `Link` in the response.
 
-A cursor says where the next page begins and grants no rights: what may be seen is decided anew for each page. It is
-bound to the operation that gave it, its filters and its order, and encrypted (AES-SIV, RFC 5297): nobody builds one,
-and nobody reads in one the place of an event among all events, which would count what others did.
+database/pagination.py reads the pages. A cursor is the position after which a page begins. It grants no rights: each
+page is read within the caller's access scope anew. It is bound to its operation, path, filters and order, and encrypted
+(AES-SIV, RFC 5297), so that nobody can make one, or read from one the position of an event among all events, which
+would count what others did.
 """
 
 import base64
@@ -20,7 +21,7 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import model_validator
 
-from mediation_api.database.pagination import Page, Position, Slice
+from mediation_api.database.pagination import Page, PageRequest, Position
 from mediation_api.http.dependencies import Context
 from mediation_api.http.fields import Out, Params, WholeNumber, rule
 
@@ -41,8 +42,8 @@ class ListOut(Out, Generic[T]):
 L = TypeVar("L", bound=Out)
 
 
-class ListFilters(Params):
-    """The filters of a list that comes in pages. `limit` and `cursor` are of the same query string, and `pager`'s."""
+class ListQuery(Params):
+    """The filters and the order of a list with pages. `limit` and `cursor` of the same query string go to `pager`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -53,27 +54,27 @@ class ListFilters(Params):
 
 
 class Pager:
-    """Which page is wanted, and how the answer says where the next one begins."""
+    """The page that is requested, and the response that is made of it."""
 
-    def __init__(self, page: Page, key: bytes, request: Request, response: Response) -> None:
-        self.page = page
+    def __init__(self, page_request: PageRequest, key: bytes, request: Request, response: Response) -> None:
+        self.request = page_request
         self._key = key
-        self._request = request
-        self._response = response
+        self._http_request = request
+        self._http_response = response
 
-    def answer(self, made: type[L], part: Slice[T], shown: Callable[[T], object]) -> L:
-        """The answer of one page, its cursor signed for this list."""
-        following = None
-        if part.next is not None:
-            following = _write(part.next, self._key, _list_of(self._request))
-            self._response.headers["Link"] = f'<{self._page_at(following)}>; rel="next"'
-        items = [shown(row) for row in part.items]
-        return made.model_validate({"items": items, "next_cursor": following})
+    def response(self, model: type[L], page: Page[T], to_response: Callable[[T], object]) -> L:
+        """The response with one page, and the cursor and the link of the next."""
+        cursor = None
+        if page.next is not None:
+            cursor = _cursor_at(page.next, self._key, _list_of(self._http_request))
+            self._http_response.headers["Link"] = f'<{self._page_at(cursor)}>; rel="next"'
+        items = [to_response(row) for row in page.items]
+        return model.model_validate({"items": items, "next_cursor": cursor})
 
     def _page_at(self, cursor: str) -> str:
         """A relative reference, so that it holds behind any proxy. Source: RFC 8288, RFC 3986 §4.2."""
-        same = [(name, value) for name, value in self._request.query_params.multi_items() if name != "cursor"]
-        return f"{self._request.url.path}?{urlencode([*same, ('cursor', cursor)], quote_via=quote)}"
+        same = [(name, value) for name, value in self._http_request.query_params.multi_items() if name != "cursor"]
+        return f"{self._http_request.url.path}?{urlencode([*same, ('cursor', cursor)], quote_via=quote)}"
 
 
 async def pager(
@@ -89,21 +90,21 @@ async def pager(
         ),
     ] = None,
 ) -> Pager:
-    """The page that is asked for. A cursor that this list did not give, in this order and so filtered, is a 422."""
+    """The page that is requested. A cursor of another list, or of the same with other filters or order, is a 422."""
     key = service.settings.cursor_secret.get_secret_value().encode()
-    after = None if cursor is None else _read(cursor, key, _list_of(request))
+    after = None if cursor is None else _position_of(cursor, key, _list_of(request))
     if cursor is not None and after is None:
         foreign = {"type": rule("cursor"), "loc": ("query", "cursor"), "msg": "This list gave no such cursor."}
         raise RequestValidationError([foreign])
-    return Pager(Page(limit, after), key, request, response)
+    return Pager(PageRequest(limit, after), key, request, response)
 
 
 Pages = Annotated[Pager, Depends(pager)]
 
 
-def single_page(made: type[L], rows: Sequence[T], shown: Callable[[T], object]) -> L:
-    """The answer of a list that is short by nature and comes whole."""
-    return made.model_validate({"items": [shown(row) for row in rows], "next_cursor": None})
+def single_page(model: type[L], rows: Sequence[T], to_response: Callable[[T], object]) -> L:
+    """The response with a list that is always short, and so has one page."""
+    return model.model_validate({"items": [to_response(row) for row in rows], "next_cursor": None})
 
 
 def _list_of(request: Request) -> bytes:
@@ -112,19 +113,19 @@ def _list_of(request: Request) -> bytes:
     return json.dumps([request.scope["endpoint"].__name__, request.url.path, asked]).encode()
 
 
-def _write(position: Position, key: bytes, bound_to: bytes) -> str:
+def _cursor_at(position: Position, key: bytes, bound_to: bytes) -> str:
     body = json.dumps([_tagged(each) for each in position], separators=(",", ":")).encode()
-    sealed = _cipher(key).encrypt(body, [bound_to])
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    encrypted = _cipher(key).encrypt(body, [bound_to])
+    return base64.urlsafe_b64encode(encrypted).rstrip(b"=").decode()
 
 
-def _read(cursor: str, key: bytes, bound_to: bytes) -> Position | None:
+def _position_of(cursor: str, key: bytes, bound_to: bytes) -> Position | None:
     try:
-        sealed = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        body = _cipher(key).decrypt(sealed, [bound_to])
+        encrypted = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        body = _cipher(key).decrypt(encrypted, [bound_to])
     except (ValueError, InvalidTag):  # not ASCII, not base64, too short, or not ours
         return None
-    # It could be decrypted, so it is what `_write` made.
+    # It could be decrypted, so `_cursor_at` made it.
     first, second = (_READERS[tag](text) for tag, text in json.loads(body))
     return first, second
 

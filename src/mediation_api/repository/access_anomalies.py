@@ -30,7 +30,7 @@ from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged_ids
 from mediation_api.database.access_scope import ScopeKind, scope_parameters
 from mediation_api.database.nesting import AnyColumn, AnySelect
-from mediation_api.database.pagination import Page, Slice
+from mediation_api.database.pagination import Page, PageRequest
 from mediation_api.domain.access import AccessScope, Role
 from mediation_api.domain.access_anomalies import AccessSummary, Anomaly, AnomalyKind, Period, find_anomalies
 from mediation_api.domain.access_log import LoggedAccessScope, Purpose
@@ -44,8 +44,8 @@ class AccessAnomalies:
         self._connection = connection
 
     async def list(
-        self, scope: AccessScope, period: Period, page: Page, *, rule: AnomalyKind | None, policy: Policy
-    ) -> Slice[Anomaly]:
+        self, scope: AccessScope, period: Period, page: PageRequest, *, rule: AnomalyKind | None, policy: Policy
+    ) -> Page[Anomaly]:
         """A page of what the rules observe in a period, of one or of all. That it is seen is written down first."""
         rows = await self._connection.execute(_visits(period, policy.anomalies.part_days, policy.target.zone))
         visits = map(_visit, rows.mappings().all())
@@ -70,11 +70,11 @@ def _visit(row: RowMapping) -> AccessSummary:
     return AccessSummary(**{**row, **known})
 
 
-def _part(observed: list[Anomaly], page: Page) -> Slice[Anomaly]:
+def _part(observed: list[Anomaly], page: PageRequest) -> Page[Anomaly]:
     after = page.after
     rest = [each for each in observed if after is None or each.place < after]
     items = tuple(rest[: page.limit])
-    return Slice(items, items[-1].place if len(rest) > page.limit else None)
+    return Page(items, items[-1].place if len(rest) > page.limit else None)
 
 
 def _visits(period: Period, part_days: int, zone: ZoneInfo) -> AnySelect:

@@ -12,7 +12,7 @@ from mediation_api.database import tables as t
 from mediation_api.database.access_logging import require_case
 from mediation_api.database.access_scope import REQUESTED_ID, own_participation, scope_parameters
 from mediation_api.database.nesting import AnyColumn, AnySelect
-from mediation_api.database.pagination import Order, Page, Slice, read_page
+from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.database.row_security import reveal_access_log
 from mediation_api.domain.access import AccessScope, Relation, Role
 from mediation_api.domain.access_log import LoggedObject
@@ -25,7 +25,9 @@ class AccessLog:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def of_case(self, case_id: UUID, scope: AccessScope, page: Page, *, zone: ZoneInfo) -> Slice[RowMapping]:
+    async def of_case(
+        self, case_id: UUID, scope: AccessScope, page: PageRequest, *, zone: ZoneInfo
+    ) -> Page[RowMapping]:
         """A page of the readings; for a party, by the day in `zone`. Raises NotFound: not this case."""
         await require_case(self._connection, case_id, scope)
         position, asked = t.access_log.c.position, scope_parameters(scope, case_id)
@@ -35,7 +37,7 @@ class AccessLog:
             await reveal_access_log(self._connection, case_id)
             shown = _for_a_party(scope.actor.role, zone)
         newest_first = Order(position, position, descending=True)
-        return await read_page(self._connection, shown, page, newest_first, asked=asked)
+        return await read_page(self._connection, shown, page, newest_first, parameters=asked)
 
 
 @cache

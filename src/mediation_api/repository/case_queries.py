@@ -47,7 +47,16 @@ from mediation_api.database.access_scope import (
 )
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
-from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, conditions_for, read_page
+from mediation_api.database.pagination import (
+    Conditions,
+    FilterConditions,
+    Order,
+    Page,
+    PageRequest,
+    Sort,
+    conditions_for,
+    read_page,
+)
 from mediation_api.domain.access import AccessScope, Relation, Role
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.target import Pace, TargetPolicy
@@ -90,8 +99,10 @@ class CaseFilter:
 _IS_OPEN: Final = t.cases.c.closed_at.is_(None)
 _IS_CLOSED: Final = t.cases.c.closed_at.is_not(None)
 _IS_MEDIATED: Final = t.cases.c.state == State.MEDIATED
-_OF_EVERYBODY: Final[Filters] = {"complaint_id": t.cases.c.complaint_id == bindparam("wanted_complaint_id", type_=Uuid)}
-_OF_THE_OFFICE: Final[Filters] = {
+_OF_EVERYBODY: Final[FilterConditions] = {
+    "complaint_id": t.cases.c.complaint_id == bindparam("wanted_complaint_id", type_=Uuid)
+}
+_OF_THE_OFFICE: Final[FilterConditions] = {
     **_OF_EVERYBODY,
     "state": t.cases.c.state == bindparam("wanted_state", type_=String),
     "coordinator": t.cases.c.coordinator == bindparam("wanted_coordinator", type_=String),
@@ -110,8 +121,8 @@ class CaseQueries:
         return await fetch_one(self._connection, _one, scope, case_id)
 
     async def list(
-        self, scope: AccessScope, wanted: CaseFilter, page: Page, *, today: date, policy: TargetPolicy
-    ) -> Slice[RowMapping]:
+        self, scope: AccessScope, wanted: CaseFilter, page: PageRequest, *, today: date, policy: TargetPolicy
+    ) -> Page[RowMapping]:
         """The cases that the caller reaches, in the order that is wanted.
 
         Only the office filters by what the others do not see.
@@ -128,9 +139,9 @@ class CaseQueries:
             _listed(ScopeKind.of(scope), conditions),
             page,
             Order(_SORT_KEYS[wanted.sort.key], t.cases.c.id, wanted.sort.descending),
-            of=scope,
-            listed=t.cases.c.id,
-            asked=scope_parameters(scope) | values,
+            scope=scope,
+            opened_id=t.cases.c.id,
+            parameters=scope_parameters(scope) | values,
         )
 
 

@@ -45,7 +45,16 @@ from mediation_api.database.access_scope import (
 from mediation_api.database.data_keys import data_key, decrypted_columns, new_data_key
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
-from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, conditions_for, read_page
+from mediation_api.database.pagination import (
+    Conditions,
+    FilterConditions,
+    Order,
+    Page,
+    PageRequest,
+    Sort,
+    conditions_for,
+    read_page,
+)
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Actor, Relation
 from mediation_api.domain.complaint import Account, Complaint
@@ -85,7 +94,7 @@ class ComplaintFilter:
     sort: ComplaintSort = ComplaintSort.NEWEST
 
 
-_OF_THE_CASE: Final[Filters] = {
+_OF_THE_CASE: Final[FilterConditions] = {
     "state": tables.cases.c.state == bindparam("wanted_state", type_=String),
     "coordinator": tables.cases.c.coordinator == bindparam("wanted_coordinator", type_=String),
     "due_before": tables.cases.c.due_on < bindparam("wanted_due_before", type_=Date),
@@ -185,8 +194,8 @@ class Complaints:
         return await fetch_one(self._connection, _one, scope, complaint_id)
 
     async def list(
-        self, scope: AccessScope, wanted: ComplaintFilter, page: Page, *, today: date, policy: TargetPolicy
-    ) -> Slice[RowMapping]:
+        self, scope: AccessScope, wanted: ComplaintFilter, page: PageRequest, *, today: date, policy: TargetPolicy
+    ) -> Page[RowMapping]:
         """The complaints that the caller reaches, in the order that is wanted."""
         of_case, values = conditions_for(_OF_THE_CASE, asdict(wanted))
         if wanted.pace is not None:
@@ -201,9 +210,9 @@ class Complaints:
             _listed(ScopeKind.of(scope), of_complaint, of_case),
             page,
             Order(tables.complaints.c.filed_at, tables.complaints.c.id, wanted.sort.descending),
-            of=scope,
-            listed=tables.complaints.c.id,
-            asked=scope_parameters(scope) | values,
+            scope=scope,
+            opened_id=tables.complaints.c.id,
+            parameters=scope_parameters(scope) | values,
         )
 
 

@@ -20,7 +20,7 @@ from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_c
 from mediation_api.database.data_keys import OF_CASE, data_key, decrypted, decrypted_columns
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect
-from mediation_api.database.pagination import Order, Page, Slice, read_page
+from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain.access import AccessScope, Actor
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.events import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
@@ -96,14 +96,14 @@ class MandatoryReports:
         """The reports of a case that the caller reaches, oldest first. Raises NotFound: not this case."""
         return await fetch_children(self._connection, _of_case, scope, case_id)
 
-    async def access_log(self, report_id: UUID, page: Page) -> Slice[RowMapping]:
+    async def access_log(self, report_id: UUID, page: PageRequest) -> Page[RowMapping]:
         """Who opened a report, newest first. Raises NotFound: there is none."""
         there = select(t.mandatory_reports.c.id).where(t.mandatory_reports.c.id == report_id)
         if (await self._connection.execute(there)).first() is None:
             raise NotFound
         position = t.access_log.c.position
         newest_first = Order(position, position, descending=True)
-        return await read_page(self._connection, _readings(), page, newest_first, asked={"wanted": report_id})
+        return await read_page(self._connection, _readings(), page, newest_first, parameters={"wanted": report_id})
 
     async def entered(self, zone: ZoneInfo) -> Mapping[tuple[int, ReportCategory], int]:
         """How many reports were entered in each year of the office's calendar, by category. Theirs are a few rows."""

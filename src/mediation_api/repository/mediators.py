@@ -22,7 +22,15 @@ from mediation_api.database.access_scope import (
 from mediation_api.database.data_keys import data_key, decrypted, decrypted_columns, new_data_key
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
-from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, conditions_for, read_page
+from mediation_api.database.pagination import (
+    Conditions,
+    FilterConditions,
+    Order,
+    Page,
+    PageRequest,
+    conditions_for,
+    read_page,
+)
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Actor
 from mediation_api.domain.assignments import Mediator, RosterEntry
@@ -41,11 +49,11 @@ from mediation_api.repository.streams import Stream
 Values: TypeAlias = Mapping[str, object]
 
 
-_OF_MEDIATORS: Final[Filters] = {
+_OF_MEDIATORS: Final[FilterConditions] = {
     "language": bindparam("wanted_language", type_=String) == any_(t.mediators.c.languages),
     "active": t.mediators.c.active == bindparam("wanted_active", type_=Boolean),
 }
-_OF_ASSIGNMENTS: Final[Filters] = {
+_OF_ASSIGNMENTS: Final[FilterConditions] = {
     "case_id": t.assignments.c.case_id == bindparam("wanted_case_id", type_=Uuid),
     "state": t.assignments.c.state == bindparam("wanted_state", type_=String),
 }
@@ -117,12 +125,12 @@ class Mediators:
         return await fetch_one(self._connection, _one, scope, mediator_id)
 
     async def list(
-        self, scope: AccessScope, page: Page, *, language: str | None, active: bool | None
-    ) -> Slice[RowMapping]:
+        self, scope: AccessScope, page: PageRequest, *, language: str | None, active: bool | None
+    ) -> Page[RowMapping]:
         """The roster, in the order in which mediators joined it."""
         conditions, values = conditions_for(_OF_MEDIATORS, {"language": language, "active": active})
         shown, order = _listed(ScopeKind.of(scope), conditions), Order(t.mediators.c.added_at, t.mediators.c.id)
-        return await read_page(self._connection, shown, page, order, asked=scope_parameters(scope) | values)
+        return await read_page(self._connection, shown, page, order, parameters=scope_parameters(scope) | values)
 
     # ── assignments ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -131,8 +139,8 @@ class Mediators:
         return await fetch_one(self._connection, _assignment, scope, assignment_id)
 
     async def assignments(
-        self, scope: AccessScope, page: Page, *, case_id: UUID | None, state: AssignmentState | None
-    ) -> Slice[RowMapping]:
+        self, scope: AccessScope, page: PageRequest, *, case_id: UUID | None, state: AssignmentState | None
+    ) -> Page[RowMapping]:
         """Proposals, newest first."""
         conditions, values = conditions_for(_OF_ASSIGNMENTS, {"case_id": case_id, "state": state})
         return await read_page(
@@ -140,9 +148,9 @@ class Mediators:
             _assignments(ScopeKind.of(scope), conditions),
             page,
             Order(t.assignments.c.proposed_at, t.assignments.c.id, descending=True),
-            of=scope,
-            listed=t.assignments.c.case_id,
-            asked=scope_parameters(scope) | values,
+            scope=scope,
+            opened_id=t.assignments.c.case_id,
+            parameters=scope_parameters(scope) | values,
         )
 
 

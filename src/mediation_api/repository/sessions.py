@@ -23,7 +23,16 @@ from mediation_api.database.access_scope import (
 )
 from mediation_api.database.data_keys import decrypted, decrypted_columns
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
-from mediation_api.database.pagination import Conditions, Filters, Order, Page, Slice, Sort, conditions_for, read_page
+from mediation_api.database.pagination import (
+    Conditions,
+    FilterConditions,
+    Order,
+    Page,
+    PageRequest,
+    Sort,
+    conditions_for,
+    read_page,
+)
 from mediation_api.domain.access import AccessScope, Relation
 
 
@@ -61,7 +70,7 @@ SESSION_COLUMNS: Final[Mapping[str, AnyColumn]] = {
 }
 """What everybody sees of a session that they see at all. The statement selects from `cases` as well."""
 
-_FILTERS: Final[Filters] = {
+_FILTERS: Final[FilterConditions] = {
     "case_id": t.sessions.c.case_id == bindparam("wanted_case_id", type_=Uuid),
     "mediator_id": t.sessions.c.mediator_id == bindparam("wanted_mediator_id", type_=Uuid),
     "starts_from": _starts_at() >= bindparam("wanted_starts_from", type_=DateTime(timezone=True)),
@@ -79,7 +88,7 @@ class Sessions:
         """One session. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, session_id)
 
-    async def list(self, scope: AccessScope, wanted: SessionFilter, page: Page) -> Slice[RowMapping]:
+    async def list(self, scope: AccessScope, wanted: SessionFilter, page: PageRequest) -> Page[RowMapping]:
         """The sessions that the caller reaches, in the order that is wanted."""
         conditions, values = conditions_for(_FILTERS, asdict(wanted))
         return await read_page(
@@ -87,9 +96,9 @@ class Sessions:
             _listed(ScopeKind.of(scope), conditions),
             page,
             Order(_starts_at(), t.sessions.c.id, wanted.sort.descending),
-            of=scope,
-            listed=t.sessions.c.case_id,
-            asked=scope_parameters(scope) | values,
+            scope=scope,
+            opened_id=t.sessions.c.case_id,
+            parameters=scope_parameters(scope) | values,
         )
 
     async def attendees(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:

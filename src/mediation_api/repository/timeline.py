@@ -10,7 +10,7 @@ from mediation_api.database import tables as t
 from mediation_api.database.access_logging import require_case
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, audience, own_participation, scope_parameters
 from mediation_api.database.nesting import AnySelect
-from mediation_api.database.pagination import Order, Page, Slice, read_page
+from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.events import Audience, Event
@@ -26,12 +26,12 @@ class Timeline:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def of_case(self, case_id: UUID, scope: AccessScope, page: Page) -> Slice[RowMapping]:
+    async def of_case(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
         """A page of the timeline. Raises NotFound: not this case."""
         await require_case(self._connection, case_id, scope)
         position = t.events.c.position
         shown, asked = _events(ScopeKind.of(scope)), scope_parameters(scope, case_id)
-        return await read_page(self._connection, shown, page, Order(position, position), asked=asked)
+        return await read_page(self._connection, shown, page, Order(position, position), parameters=asked)
 
 
 @cache

@@ -15,14 +15,14 @@ from mediation_api.domain.access_log import Purpose
 from mediation_api.http.dependencies import AccessAnomalies, CityPolicy, LoggedScope, Today
 from mediation_api.http.fields import Day, Out, rule
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListFilters, ListOut, Pages
+from mediation_api.http.pagination import ListOut, ListQuery, Pages
 
 router = APIRouter(prefix="/v1/access-anomalies", route_class=StrictRoute, tags=["access-log"])
 
 _RULES: Final = "; ".join(f"`{rule.code}`: {rule.statement}" for rule in CURRENT.rules)
 
 
-class AnomalyFilters(ListFilters):
+class AnomalyListQuery(ListQuery):
     """Which days of the office's calendar, and what to look for."""
 
     since: Day | None = Field(None, description="The first day; without it, the seventh up to `until`.")
@@ -38,7 +38,7 @@ class AnomalyQuery:
     rule: AnomalyKind | None
 
 
-async def asked_for(wanted: Annotated[AnomalyFilters, Query()], today: Today) -> AnomalyQuery:
+async def asked_for(wanted: Annotated[AnomalyListQuery, Query()], today: Today) -> AnomalyQuery:
     """What is asked for. Too many days, or none, is a 422."""
     period = Period.of(wanted.since, wanted.until, today)
     if not period.is_sound:
@@ -94,5 +94,5 @@ async def list_access_anomalies(
 
     Pages of lists count for none, and whoever opened a mandatory report stands with the report alone.
     """
-    part = await unusual.list(scope, asked.period, pages.page, rule=asked.rule, policy=city)
-    return pages.answer(AccessAnomalyList, part, AccessAnomalyOut.of)
+    page = await unusual.list(scope, asked.period, pages.request, rule=asked.rule, policy=city)
+    return pages.response(AccessAnomalyList, page, AccessAnomalyOut.of)

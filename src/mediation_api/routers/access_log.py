@@ -62,5 +62,5 @@ async def list_access_log(
 
     Until then it sees what was opened before anybody was asked: staff open a case because of what was answered.
     """
-    part = await readings_of.of_case(case_id, scope, pages.page, zone=city.target.zone)
-    return pages.answer(AccessList, part, _to_response)
+    page = await readings_of.of_case(case_id, scope, pages.request, zone=city.target.zone)
+    return pages.response(AccessList, page, _to_response)

@@ -33,7 +33,7 @@ from mediation_api.http.dependencies import (
 )
 from mediation_api.http.fields import Day, Flag, InstantOut, Line, Out, Uuid
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListFilters, ListOut, Pages
+from mediation_api.http.pagination import ListOut, ListQuery, Pages
 from mediation_api.http.problems import MissingCondition
 from mediation_api.repository.case_queries import CaseFilter, CaseSort
 from mediation_api.routers.sessions import NextSessionOut
@@ -271,7 +271,7 @@ def _target_out(row: RowMapping, report: target.TargetReport) -> TargetOut:
 # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class CaseFilters(ListFilters):
+class CaseListQuery(ListQuery):
     """Filters of the board. All but `complaint_id` are the office's alone."""
 
     open: Flag | None = Field(None, description="`true` for the cases in which something is still to be done.")
@@ -290,7 +290,7 @@ class CaseFilters(ListFilters):
 
 @router.get("", summary="The board")
 async def list_cases(
-    wanted: Annotated[CaseFilters, Query()],
+    wanted: Annotated[CaseListQuery, Query()],
     pages: Pages,
     scope: LoggedScope,
     cases: CaseQueries,
@@ -301,8 +301,8 @@ async def list_cases(
     if wanted.is_of_the_office and scope.relation is not Relation.OFFICE:
         raise OfficeFilter
     chosen = CaseFilter(**wanted.model_dump())
-    part = await cases.list(scope, chosen, pages.page, today=on, policy=city.target)
-    return pages.answer(CaseList, part, partial(to_response, on=on, city=city))
+    page = await cases.list(scope, chosen, pages.request, today=on, policy=city.target)
+    return pages.response(CaseList, page, partial(to_response, on=on, city=city))
 
 
 @router.get("/{case_id}", summary="A case")
@@ -348,7 +348,7 @@ def _event(row: RowMapping) -> EventOut | SharedEventOut:
 @router.get("/{case_id}/timeline", summary="What happened")
 async def get_timeline(case_id: CaseId, pages: Pages, scope: LoggedScope, timeline: Timeline) -> EventList:
     """The events of a case, oldest first: all of them for the office, a neutral part for those who take part."""
-    return pages.answer(EventList, await timeline.of_case(case_id, scope, pages.page), _event)
+    return pages.response(EventList, await timeline.of_case(case_id, scope, pages.request), _event)
 
 
 def _condition(missing: Missing) -> MissingCondition:

@@ -39,7 +39,7 @@ from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Out, Para
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListFilters, ListOut, Pages
+from mediation_api.http.pagination import ListOut, ListQuery, Pages
 from mediation_api.http.rate_limits import hold_filings
 from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
@@ -133,7 +133,7 @@ class ComplaintPatch(Patch):
     rank_initiated: Flag | SkipJsonSchema[None] = None
 
 
-class ComplaintFilters(ListFilters):
+class ComplaintListQuery(ListQuery):
     """Filters of the list. Those of a case look at the complaint's latest case, and are the office's alone."""
 
     state: State | None = Field(None, description="With a case in this state.")
@@ -342,7 +342,7 @@ async def file_complaint(
 
 @router.get("", summary="Complaints")
 async def list_complaints(
-    wanted: Annotated[ComplaintFilters, Query()],
+    wanted: Annotated[ComplaintListQuery, Query()],
     pages: Pages,
     scope: LoggedScope,
     complaints: Complaints,
@@ -353,8 +353,8 @@ async def list_complaints(
     if wanted.looks_at_cases and scope.relation is not Relation.OFFICE:
         raise OfficeFilter
     chosen = ComplaintFilter(**wanted.model_dump())
-    part = await complaints.list(scope, chosen, pages.page, today=on, policy=city.target)
-    return pages.answer(ComplaintList, part, to_response)
+    page = await complaints.list(scope, chosen, pages.request, today=on, policy=city.target)
+    return pages.response(ComplaintList, page, to_response)
 
 
 @router.get("/{complaint_id}", summary="A complaint")

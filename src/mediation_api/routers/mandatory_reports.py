@@ -220,7 +220,7 @@ async def list_report_access(
     report_id: ReportId, pages: Pages, _reached: Scope, reports: MandatoryReports
 ) -> ReportAccessList:
     """Who opened the report, when and for what. No reading of the case tells of it, and no party is shown any."""
-    return pages.answer(ReportAccessList, await reports.access_log(report_id, pages.page), ReportAccessOut.read)
+    return pages.response(ReportAccessList, await reports.access_log(report_id, pages.request), ReportAccessOut.read)
 
 
 @router.get("/mandatory-report-counts", summary="How many mandatory reports there were")

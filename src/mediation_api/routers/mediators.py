@@ -31,7 +31,7 @@ from mediation_api.http.fields import Email, Flag, In, InstantOut, Language, Lin
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListFilters, ListOut, Pages
+from mediation_api.http.pagination import ListOut, ListQuery, Pages
 from mediation_api.routers.parties import EmployeeNumber
 
 roster = APIRouter(prefix="/v1/mediators", route_class=StrictRoute, tags=["mediators"])
@@ -90,7 +90,7 @@ class MediatorList(ListOut[MediatorOut]):
     """One page of the roster."""
 
 
-class MediatorsWanted(ListFilters):
+class MediatorListQuery(ListQuery):
     """Filters of the roster."""
 
     language: Language | None = Field(None, description="Who mediates in this language.")
@@ -115,11 +115,11 @@ async def add_mediator(
 
 @roster.get("", summary="The roster")
 async def list_mediators(
-    wanted: Annotated[MediatorsWanted, Query()], pages: Pages, scope: Scope, mediators: Mediators
+    wanted: Annotated[MediatorListQuery, Query()], pages: Pages, scope: Scope, mediators: Mediators
 ) -> MediatorList:
     """The roster for staff, in the order in which mediators joined it; for a mediator, the own entry."""
-    part = await mediators.list(scope, pages.page, language=wanted.language, active=wanted.active)
-    return pages.answer(MediatorList, part, MediatorOut.read)
+    page = await mediators.list(scope, pages.request, language=wanted.language, active=wanted.active)
+    return pages.response(MediatorList, page, MediatorOut.read)
 
 
 @roster.get("/{mediator_id}", summary="A mediator")
@@ -190,7 +190,7 @@ class AssignmentList(ListOut[AssignmentOut]):
     """One page of assignments, newest first."""
 
 
-class AssignmentsWanted(ListFilters):
+class AssignmentListQuery(ListQuery):
     """Filters of the list."""
 
     case_id: Uuid | None = Field(None, description="Those of this case.")
@@ -231,11 +231,11 @@ async def propose_mediator(
 
 @router.get("/assignments", summary="Assignments")
 async def list_assignments(
-    wanted: Annotated[AssignmentsWanted, Query()], pages: Pages, scope: LoggedScope, mediators: Mediators
+    wanted: Annotated[AssignmentListQuery, Query()], pages: Pages, scope: LoggedScope, mediators: Mediators
 ) -> AssignmentList:
     """Assignments, newest first: all for coordinators, their own for a mediator."""
-    part = await mediators.assignments(scope, pages.page, case_id=wanted.case_id, state=wanted.state)
-    return pages.answer(AssignmentList, part, AssignmentOut.read)
+    page = await mediators.assignments(scope, pages.request, case_id=wanted.case_id, state=wanted.state)
+    return pages.response(AssignmentList, page, AssignmentOut.read)
 
 
 @router.get("/assignments/{assignment_id}", summary="An assignment")

@@ -40,7 +40,7 @@ from mediation_api.http.dependencies import (
 from mediation_api.http.fields import Flag, In, Instant, InstantOut, Language, Line, Link, LongLine, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListFilters, ListOut, Pages, single_page
+from mediation_api.http.pagination import ListOut, ListQuery, Pages, single_page
 from mediation_api.repository.sessions import SessionFilter, SessionSort
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
@@ -161,7 +161,7 @@ class SessionList(ListOut[AnySession]):
     """One page of sessions."""
 
 
-class SessionsWanted(ListFilters):
+class SessionListQuery(ListQuery):
     """Filters of the list. The period is that in which sessions start."""
 
     case_id: Uuid | None = Field(None, description="Those of this case.")
@@ -204,11 +204,11 @@ async def schedule_session(
 
 @router.get("/sessions", summary="Sessions")
 async def list_sessions(
-    wanted: Annotated[SessionsWanted, Query()], pages: Pages, scope: LoggedScope, sessions_read: Sessions
+    wanted: Annotated[SessionListQuery, Query()], pages: Pages, scope: LoggedScope, sessions_read: Sessions
 ) -> SessionList:
     """The sessions that the caller reaches, by period, mediator or case. Without `sort` the earliest first."""
-    part = await sessions_read.list(scope, SessionFilter(**wanted.model_dump()), pages.page)
-    return pages.answer(SessionList, part, _to_response)
+    page = await sessions_read.list(scope, SessionFilter(**wanted.model_dump()), pages.request)
+    return pages.response(SessionList, page, _to_response)
 
 
 @router.get("/sessions/{session_id}", summary="A session")
