@@ -64,11 +64,11 @@ from mediation_api.domain.errors import (
     SessionTooEarly,
     StateConflict,
 )
-from mediation_api.domain.events import Events
+from mediation_api.domain.events import Booking, Events
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, CLOSED, State, Trigger
 from mediation_api.domain.participants import Attendee, Participant
 from mediation_api.domain.policy import Policy, SessionPolicy
-from mediation_api.domain.sessions import Booking, missing_of, missing_to_schedule, missing_to_start, seats
+from mediation_api.domain.sessions import missing_of, missing_to_schedule, missing_to_start, require_valid, seats
 from mediation_api.domain.values import (
     Approver,
     AttendeeRole,
@@ -325,12 +325,12 @@ def test_a_session_has_a_future_start_a_sensible_length_and_a_place_or_a_link(
 
 @pytest.mark.parametrize("hours", [0.25, 8])
 def test_a_quarter_of_an_hour_and_eight_hours_are_allowed_lengths(hours: float) -> None:
-    booking(AT + timedelta(seconds=1), hours).require_valid(AT, CITY)
+    require_valid(booking(AT + timedelta(seconds=1), hours), AT, CITY)
 
 
 def test_a_session_in_person_needs_no_link_and_one_by_video_no_place() -> None:
-    replace(booking(), link=None).require_valid(AT, CITY)
-    replace(booking(), mode=Mode.VIDEO, place=None).require_valid(AT, CITY)
+    require_valid(replace(booking(), link=None), AT, CITY)
+    require_valid(replace(booking(), mode=Mode.VIDEO, place=None), AT, CITY)
 
 
 def off_hours(starts_at: str, ends_at: str, city: Policy = CITY) -> bool:
@@ -338,10 +338,10 @@ def off_hours(starts_at: str, ends_at: str, city: Policy = CITY) -> bool:
     zone = city.target.zone
     start, end = (datetime.fromisoformat(each).replace(tzinfo=zone).astimezone(UTC) for each in (starts_at, ends_at))
     wanted = replace(booking(), starts_at=start, ends_at=end, off_hours_reason=None)
-    replace(wanted, off_hours_reason=OffHoursReason.INTERPRETER).require_valid(AT, city)
+    require_valid(replace(wanted, off_hours_reason=OffHoursReason.INTERPRETER), AT, city)
     refusals = set()
     try:
-        wanted.require_valid(AT, city)
+        require_valid(wanted, AT, city)
     except Invalid as refused:
         refusals.add(pointed_at(refused))
     assert refusals <= {("/off_hours_reason", "required-off-hours")}

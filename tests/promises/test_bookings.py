@@ -228,7 +228,7 @@ async def test_a_session_is_not_booked(office: Office, wanted: str) -> None:
 
 async def test_without_the_rule_a_session_is_booked_at_night(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: the same booking is taken where nobody looks at the clock. Its length the database still refuses."""
-    monkeypatch.setattr("mediation_api.domain.sessions.Booking.require_valid", lambda *_: None)
+    monkeypatch.setattr("mediation_api.domain.sessions.require_valid", lambda *_: None)
     story = await ready_with(office, "D-19")
     body = {"mode": "in_person", "place": "Room 4, City Hall", **times("2026-03-04T03:00-08:00", 60)}
     await office.coordinator.post(f"{story.path}/sessions", body)

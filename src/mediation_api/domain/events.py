@@ -501,31 +501,34 @@ class AttendeeConfirmed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionScheduled(Event):
+class Booking:
+    """When and where a session is to be held, and what else is chosen with that.
+
+    `off_hours_reason` is why it is booked on a day off or outside the hours of sessions, and is needed there alone.
+    """
+
+    starts_at: datetime
+    ends_at: datetime
+    mode: Mode
+    place: Private[str | None]
+    link: Private[str | None] = None
+    off_hours_reason: OffHoursReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionScheduled(Event, Booking):
     kind = "session.scheduled"
     audience = Audience.PARTICIPANTS
     session_id: UUID
     mediator_id: UUID
-    starts_at: datetime
-    ends_at: datetime
-    mode: Mode
-    place: Private[str | None]
-    link: Private[str | None]
-    off_hours_reason: OffHoursReason | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRescheduled(Event):
+class SessionRescheduled(Event, Booking):
     kind = "session.rescheduled"
     audience = Audience.PARTICIPANTS
     session_id: UUID
     mediator_id: UUID
-    starts_at: datetime
-    ends_at: datetime
-    mode: Mode
-    place: Private[str | None]
-    link: Private[str | None]
-    off_hours_reason: OffHoursReason | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ the answer of the readiness page.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from mediation_api.domain.errors import (
     SessionTooEarly,
     StateConflict,
 )
-from mediation_api.domain.events import Events
+from mediation_api.domain.events import Booking, Events
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, State, Trigger
 from mediation_api.domain.participants import Attendee, Participant
 from mediation_api.domain.policy import Policy
@@ -34,7 +34,6 @@ from mediation_api.domain.values import (
     EndReason,
     InterpreterRelation,
     Mode,
-    OffHoursReason,
     Seat,
     SeatRole,
     SessionState,
@@ -47,57 +46,44 @@ LONGEST = timedelta(hours=8)
 """A session longer than a working day is two sessions. Source: docs/field.md, "Clocks" (sessions take 1 to 2 hours)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Booking:
-    """When and where a session is to be held.
+def require_valid(booking: Booking, at: datetime, policy: Policy) -> None:
+    """Check the time, the length, the hours and the place of a booking.
 
-    `off_hours_reason` is why it is booked on a day off or outside the hours of sessions, and is needed there alone.
+    Raises:
+        Invalid: the start has passed; it is shorter than a quarter of an hour or longer than eight hours; it is on
+            a day off or outside the hours without a reason; in person without a place, or by video without a link.
     """
-
-    starts_at: datetime
-    ends_at: datetime
-    mode: Mode
-    place: str | None
-    link: str | None = None
-    off_hours_reason: OffHoursReason | None = None
-
-    def require_valid(self, at: datetime, policy: Policy) -> None:
-        """Check the time, the length, the hours and the place.
-
-        Raises:
-            Invalid: the start has passed; it is shorter than a quarter of an hour or longer than eight hours; it is on
-                a day off or outside the hours without a reason; in person without a place, or by video without a link.
-        """
-        if self.starts_at <= at:
-            raise Invalid("/starts_at", "in-the-future", "A session starts in the future.")
-        if self.ends_at <= self.starts_at:
-            raise Invalid("/ends_at", "after-start", "A session ends after it starts.")
-        if self.ends_at - self.starts_at < SHORTEST:
-            raise Invalid("/ends_at", "session-too-short", "A session lasts a quarter of an hour at least.")
-        if self.ends_at - self.starts_at > LONGEST:
-            raise Invalid("/ends_at", "session-too-long", "A session lasts eight hours at most.")
-        if self.off_hours_reason is None and not self._within_hours(policy):
-            raise Invalid(
-                "/off_hours_reason",
-                "required-off-hours",
-                "On a day off, or outside the hours of sessions, a session needs a reason.",
-            )
-        if self.mode is Mode.IN_PERSON and self.place is None:
-            raise Invalid("/place", "required-in-person", "A session in person has a place.")
-        if self.mode is Mode.VIDEO and self.link is None:
-            raise Invalid("/link", "required-for-video", "A session by video has a link.")
-
-    def _within_hours(self, policy: Policy) -> bool:
-        """Whether all of it lies within the hours of one working day, on the office's clock."""
-        start, end = (each.astimezone(policy.target.zone) for each in (self.starts_at, self.ends_at))
-        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        # Wall-clock time on purpose: within one zone, subtraction counts hours of the clock.
-        hours = policy.sessions
-        return (
-            is_working_day(start.date(), policy.target.holidays)
-            and start - midnight >= timedelta(hours=hours.opens)
-            and end - midnight <= timedelta(hours=hours.closes)
+    if booking.starts_at <= at:
+        raise Invalid("/starts_at", "in-the-future", "A session starts in the future.")
+    if booking.ends_at <= booking.starts_at:
+        raise Invalid("/ends_at", "after-start", "A session ends after it starts.")
+    if booking.ends_at - booking.starts_at < SHORTEST:
+        raise Invalid("/ends_at", "session-too-short", "A session lasts a quarter of an hour at least.")
+    if booking.ends_at - booking.starts_at > LONGEST:
+        raise Invalid("/ends_at", "session-too-long", "A session lasts eight hours at most.")
+    if booking.off_hours_reason is None and not _is_within_hours(booking, policy):
+        raise Invalid(
+            "/off_hours_reason",
+            "required-off-hours",
+            "On a day off, or outside the hours of sessions, a session needs a reason.",
         )
+    if booking.mode is Mode.IN_PERSON and booking.place is None:
+        raise Invalid("/place", "required-in-person", "A session in person has a place.")
+    if booking.mode is Mode.VIDEO and booking.link is None:
+        raise Invalid("/link", "required-for-video", "A session by video has a link.")
+
+
+def _is_within_hours(booking: Booking, policy: Policy) -> bool:
+    """Whether all of it lies within the hours of one working day, on the office's clock."""
+    start, end = (each.astimezone(policy.target.zone) for each in (booking.starts_at, booking.ends_at))
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    # Wall-clock time on purpose: within one zone, subtraction counts hours of the clock.
+    hours = policy.sessions
+    return (
+        is_working_day(start.date(), policy.target.holidays)
+        and start - midnight >= timedelta(hours=hours.opens)
+        and end - midnight <= timedelta(hours=hours.closes)
+    )
 
 
 # ── who is in the room ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -277,7 +263,7 @@ def schedule(case: Case, booking: Booking, *, session_id: UUID, at: datetime, po
         StateConflict: a session is scheduled or under way, or completed ones cover every open part.
     """
     case.require_open()
-    booking.require_valid(at, policy)
+    require_valid(booking, at, policy)
     missing = missing_to_schedule(case, policy)
     if missing or case.mediator is None:
         raise ConditionsMissing(missing)
@@ -286,12 +272,7 @@ def schedule(case: Case, booking: Booking, *, session_id: UUID, at: datetime, po
     scheduled = events.SessionScheduled(
         session_id=session_id,
         mediator_id=case.mediator.mediator_id,
-        starts_at=booking.starts_at,
-        ends_at=booking.ends_at,
-        mode=booking.mode,
-        place=booking.place,
-        link=booking.link,
-        off_hours_reason=booking.off_hours_reason,
+        **asdict(booking),
     )
     return (scheduled, case.transition(Trigger.SESSION_SCHEDULED))
 
@@ -299,19 +280,14 @@ def schedule(case: Case, booking: Booking, *, session_id: UUID, at: datetime, po
 def reschedule(case: Case, session_id: UUID, booking: Booking, *, at: datetime, policy: Policy) -> Events:
     """Move a session that is still ahead to another time or place."""
     _session(case, session_id, SessionState.SCHEDULED)
-    booking.require_valid(at, policy)
+    require_valid(booking, at, policy)
     if case.mediator is None:
         raise StateConflict
     return (
         events.SessionRescheduled(
             session_id=session_id,
             mediator_id=case.mediator.mediator_id,
-            starts_at=booking.starts_at,
-            ends_at=booking.ends_at,
-            mode=booking.mode,
-            place=booking.place,
-            link=booking.link,
-            off_hours_reason=booking.off_hours_reason,
+            **asdict(booking),
         ),
     )
 

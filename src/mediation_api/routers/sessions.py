@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping
 from mediation_api.contract.responses import responses
 from mediation_api.database import tables
 from mediation_api.domain import sessions
-from mediation_api.domain.sessions import Booking
+from mediation_api.domain.events import Booking
 from mediation_api.domain.values import (
     AttendeeRole,
     EndReason,
