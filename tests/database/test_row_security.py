@@ -1,7 +1,7 @@
 """The second wall, beneath the API: what PostgreSQL shows a party, whatever is asked, with the domain's checks off.
 
-A busy office is compared, row by row and column by column, with what is each party's (walled.py). Each policy is then
-widened and taken away, to see that the comparison would tell.
+A busy office is compared, row by row and column by column, with what is each party's (row_security.py). Each policy is
+then widened and removed, to see that the comparison detects it.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping

@@ -131,6 +131,18 @@ def test_every_page_and_section_that_code_cites_exists() -> None:
     assert wrong == []
 
 
+def test_every_python_file_that_the_service_names_exists() -> None:
+    names = {path.name for folder in ("src", "tests", "migrations") for path in (ROOT / folder).rglob("*.py")}
+    sources = [path for path in SOURCES if path.suffix in {".py", ".sql"} and "tests" not in path.parts]
+    wrong = [
+        f"{named(source)}: {name}"
+        for source in sources
+        for path, name in re.findall(r"(?<![\w/.])((?:\w+/)*(\w+\.py))\b", text_of(source))
+        if name not in names or ("/" in path and not any((place / path).exists() for place in (ROOT, PACKAGE)))
+    ]
+    assert wrong == []
+
+
 # ── decisions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -2,7 +2,7 @@
 
 Parties have a pool of their own, and withdrawals another: however long anybody's queries take, and whatever floods the
 service, a withdrawal finds a connection. The health check has a single one, so that it says what it finds and takes
-nothing from anybody. Of the others no caller holds more than a share (shares.py).
+nothing from anybody. Of the others no caller holds more than a share (pool_shares.py).
 """
 
 import asyncio

@@ -1,11 +1,11 @@
 """The second wall: PostgreSQL itself shows a party its own rows and columns, whatever a query asks for.
 
-`enter` becomes the role `mediation_party` until the transaction ends. That role reads what the migrations grant it,
-under row policies that look at a context; the database computes the context from who is calling. Both are local to the
-transaction: after it the connection is the service's again.
+`assume_party` becomes the role `mediation_party` until the transaction ends. That role reads what the migrations grant
+it, under row policies that look at a context; the database computes the context from who is calling. Both are local to
+the transaction: after it the connection is the service's again.
 
-The wall stands behind `reach.py`, and does not replace it. It is no defence against somebody who can send statements
-of their own, for they could step back as `leave` does.
+Row security stands behind `access_scope.py`, and does not replace it. It is no defence against somebody who can send
+statements of their own, for they could step back as `reset_role` does.
 """
 
 from typing import Final

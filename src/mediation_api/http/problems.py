@@ -123,7 +123,7 @@ Unreadable: TypeAlias = Literal[
     "number-out-of-range",
     "too-deep",
 ]
-"""Everything for which a body cannot be read (`parsing.py`)."""
+"""Everything for which a body cannot be read (`strict_json.py`)."""
 
 FIELD_CODES: Final = frozenset(
     {

@@ -1,8 +1,8 @@
 """Whether the operative tables hold what the events say, row by row and column by column.
 
 An event is in the audit chain; the rows that it led to (a standing, a consent, a session, …) are not. So the events of
-each complaint with its cases, of each mediator and of each mandatory report are replayed (replay.py), and the rows are
-compared with the result: in one statement, subject by subject, so that any number of them may be read.
+each complaint with its cases, of each mediator and of each mandatory report are replayed (audit_replay.py), and the
+rows are compared with the result: in one statement, subject by subject, so that any number of them may be read.
 
 What is private stands in no event. Of an encrypted column the events say whether it holds something; that it opens
 shows that somebody wrote it who had the key, for this row and column. The texts of agreements and disclosures, and what
