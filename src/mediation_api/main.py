@@ -19,6 +19,7 @@ from mediation_api.domain.target import TargetPolicy
 from mediation_api.http import middleware
 from mediation_api.http.dependencies import ServiceContext
 from mediation_api.http.rate_limits import Limiter
+from mediation_api.http.routes import operations_of
 from mediation_api.routers import (
     access_anomalies,
     access_log,
@@ -79,6 +80,9 @@ includes its router: that takes 80 ms, twenty times as long as the rest of `crea
 a prefix or dependencies of its own, so the routes are used as they are. `app.dependency_overrides` has no effect on
 them: what depends on the settings is in `app.state.service`.
 """
+
+OPERATIONS = operations_of(ROUTES)
+"""Every operation by its id, in the order of the contract. A route that declares none ends the program here."""
 
 TAGS = {
     "complaints": "What was complained about, and what intake knows of it.",
@@ -147,7 +151,7 @@ def create_app(
         clock=clock,
         limiter=Limiter(settings.requests_per_minute),
     )
-    responses.describe_responses(app)
+    responses.describe_responses(app, OPERATIONS)
     middleware.install(
         app,
         problem_titles=texts.problem_titles,

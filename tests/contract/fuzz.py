@@ -8,7 +8,6 @@ Not collected by `make test`: it takes longer than everything there. What Schema
 schemathesis.toml, what the instance holds in seeds.py, and that the gate sees faults is shown by faults.py.
 """
 
-import re
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +15,15 @@ import pytest
 from tests.contract.instance import PEERS, Run, operations, schemathesis, seeded, serving
 from tests.contract.seeds import Plan
 
-from mediation_api.domain.access import ACCESS, Relation, Role
+from mediation_api.domain.access import Relation, Role
+from mediation_api.main import OPERATIONS
 from mediation_api.settings import Settings
 
 NOT_DONE: Final[dict[str, str]] = {}
 """Operations that no made-up request gets done, and why. Every other one must be done at least once."""
 
 OF_COMPLAINANTS: Final = sorted(
-    name
-    for name in operations()
-    if ACCESS[re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()].get(Role.COMPLAINANT) is Relation.OWN
+    name for name in operations() if OPERATIONS[name].access.get(Role.COMPLAINANT) is Relation.OWN
 )
 """What a complainant may do with what is theirs."""
 

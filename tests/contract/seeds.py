@@ -5,7 +5,6 @@ together. Operations that use their target up (a session is started once) get se
 """
 
 import asyncio
-import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,8 @@ from typing import Final
 
 from tests.build import Answer, Caller, Office, Story
 
-from mediation_api.domain.access import ACCESS, Role
+from mediation_api.domain.access import Role
+from mediation_api.main import OPERATIONS
 
 SLOT: Final = timedelta(hours=9)
 """Further apart than the longest session lasts: the one mediator of all seeded cases is never asked for twice."""
@@ -73,11 +73,6 @@ class Plan:
         return asdict(self)
 
 
-def operation_id(name: str) -> str:
-    """`file_complaint` as the contract writes it."""
-    return re.sub(r"_(.)", lambda match: match[1].upper(), name)
-
-
 class Seeder:
     """Brings cases to where the operations of the contract find something to work on."""
 
@@ -100,7 +95,7 @@ class Seeder:
             await self._round()
         for story in stories:
             await self._know(story)
-        tokens = {operation_id(name): token for name in ACCESS if (token := self._token(ACCESS[name]))}
+        tokens = {name: token for name, each in OPERATIONS.items() if (token := self._token(each.access))}
         return Plan(
             tokens,
             dict(self.targets),

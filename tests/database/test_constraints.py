@@ -161,7 +161,7 @@ ROWS: Final[dict[str, Row]] = {
     "pauses": {"id": OTHER, "reason": "leave", "starts_on": TODAY, "ends_on": TODAY, **OF_CASE},
     "access_log": {
         "at": NOW,
-        "operation": "get_case",
+        "operation": "getCase",
         "purpose": "casework",
         "complaint_id": COMPLAINT,
         "case_id": CASE,

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mediation_api.domain.access import ACCESS, Role
+from mediation_api.domain.access import Role
 from mediation_api.domain.access_anomalies import (
     CURRENT,
     FITTING,
@@ -21,7 +21,7 @@ from mediation_api.domain.access_anomalies import (
     Period,
     find_anomalies,
 )
-from mediation_api.domain.access_log import DEFAULT_PURPOSE, LOGGED_OPERATIONS, LoggedObject, Purpose
+from mediation_api.domain.access_log import DEFAULT_PURPOSE, Purpose
 from mediation_api.domain.target import TargetPolicy
 
 MONDAY: Final = date(2026, 3, 2)
@@ -76,10 +76,6 @@ def test_every_rule_says_what_it_observes_of_whom_and_none_twice() -> None:
         assert rule.statement
         assert rule.look.__doc__
         assert rule.roles <= DEFAULT_PURPOSE.keys()
-    readers = {
-        role for name, opened in LOGGED_OPERATIONS.items() if opened is not LoggedObject.REPORT for role in ACCESS[name]
-    }
-    assert DEFAULT_PURPOSE.keys() <= readers
 
 
 def test_a_report_is_of_the_current_rules_unless_others_are_named() -> None:

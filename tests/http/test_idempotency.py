@@ -16,7 +16,7 @@ from tests.conftest import RolledBackDatabase
 from mediation_api.database import tables
 
 KEY = "a-key-of-a-retry-01"
-WITHOUT_KEY = {"withdraw", "exchange_access_code"}
+WITHOUT_KEY = {"withdraw", "exchangeAccessCode"}
 
 
 async def post(who: Caller, path: str, body: object, key: str | None = KEY) -> httpx.Response:
@@ -37,9 +37,10 @@ def test_every_post_takes_a_key_but_the_two_that_need_none(app: FastAPI) -> None
     without = set()
     for context in iter_route_contexts(app.routes):
         if "POST" in (context.methods or ()):
-            parameters = app.openapi()["paths"][context.path_format]["post"].get("parameters", [])
+            operation = app.openapi()["paths"][context.path_format]["post"]
+            parameters = operation.get("parameters", [])
             if not any(p["name"] == "Idempotency-Key" and p["required"] for p in parameters):
-                without.add(context.name)
+                without.add(operation["operationId"])
     assert without == WITHOUT_KEY
 
 

@@ -22,11 +22,13 @@ from starlette.exceptions import HTTPException
 import mediation_api
 from mediation_api.contract import responses
 from mediation_api.domain import errors
+from mediation_api.domain.access import EVERYBODY
 from mediation_api.domain.errors import ConditionsMissing, Invalid, Missing, Refusal
 from mediation_api.http import problems
 from mediation_api.http.fields import In, Int32, Line, Params, Uuid, WholeNumber, rule_broken
 from mediation_api.http.middleware import StrictRoute, install
 from mediation_api.http.problems import ProblemException
+from mediation_api.http.routes import Operation, operations_of
 from mediation_api.texts.loader import load_texts
 
 CANARY = "c4n4ry"
@@ -93,27 +95,31 @@ router = APIRouter(route_class=StrictRoute)
 
 
 @router.get("/raise/{name}")
+@Operation("fail", access=EVERYBODY, scope=None)
 async def fail(name: str) -> None:
     raise RAISED[name]
 
 
 @router.get("/things/{thing_id}")
+@Operation("read", access=EVERYBODY, scope=None)
 async def read(thing_id: Uuid, found: Annotated[Filter, Query()]) -> None: ...
 
 
 @router.post("/things", responses=responses.responses(409), dependencies=[Depends(HTTPBearer(auto_error=False))])
+@Operation("write", access=EVERYBODY, scope=None)
 async def write(body: Body) -> dict[str, bool]:
     return {"written": body is not None}
 
 
 @router.delete("/things")
+@Operation("clear", access=EVERYBODY, scope=None)
 async def clear() -> None: ...
 
 
 def application() -> FastAPI:
     app = FastAPI()
     app.include_router(router, prefix="/v1")
-    responses.describe_responses(app)
+    responses.describe_responses(app, operations_of(router.routes))
     install(app, problem_titles=load_texts().problem_titles, body_limit=64 * 1024)
     return app
 

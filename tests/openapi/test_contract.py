@@ -11,18 +11,17 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from mediation_api import domain, http, routers
-from mediation_api.contract.operations import OPEN_LISTS, READ, RECORDS
+from mediation_api.contract.operations import OPEN_LISTS, READ
 from mediation_api.contract.personal_data import FIELDS, personal_data_kind
 from mediation_api.contract.security_schemes import SCHEMES
 from mediation_api.domain import events
-from mediation_api.domain.access import ACCESS, EVERYBODY, SCOPES, Role
-from mediation_api.domain.access_log import LOGGED_OPERATIONS
+from mediation_api.domain.access import EVERYBODY, Role
 from mediation_api.domain.errors import CONDITIONS, FieldRule
 from mediation_api.domain.values import Side
 from mediation_api.http.fields import OwnRule
-from mediation_api.http.middleware import operation_id
 from mediation_api.http.problem_catalogue import CATALOGUE
 from mediation_api.http.problems import Unreadable
+from mediation_api.main import OPERATIONS
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
 
@@ -51,8 +50,7 @@ def test_every_route_is_an_operation_and_every_operation_a_route(app: FastAPI) -
 def test_what_the_public_may_call_needs_no_token_and_everything_else_does() -> None:
     for path, item in committed()["paths"].items():
         for operation in item.values():
-            name = re.sub(r"(?<!^)(?=[A-Z])", "_", str(operation["operationId"])).lower()
-            public = Role.PUBLIC in ACCESS[name]
+            public = Role.PUBLIC in OPERATIONS[str(operation["operationId"])].access
             security = operation["security"]
             assert isinstance(security, list)
             assert public == (security == [] or {} in security), path
@@ -67,7 +65,7 @@ def test_the_scopes_of_the_contract_are_those_that_are_enforced() -> None:
             named = {scope for way in security for scopes in way.values() for scope in scopes}
             if named:
                 (stated[operation["operationId"]],) = named
-    assert stated == {operation_id(name): scope for name, scope in SCOPES.items()}
+    assert stated == {name: each.scope for name, each in OPERATIONS.items() if each.scope is not None}
 
 
 def test_every_role_has_one_kind_of_token_and_every_scheme_says_whose_it_is() -> None:
@@ -80,8 +78,8 @@ def test_an_operation_takes_the_tokens_of_those_who_have_a_row_and_of_nobody_els
     """For an operation that makes no difference between callers, nothing is stated."""
     kind = {role: name for name, scheme in SCHEMES.items() for role in scheme.roles}
     stated = {o["operationId"]: o["security"] for item in committed()["paths"].values() for o in item.values()}
-    for operation, row in ACCESS.items():
-        security = stated[operation_id(operation)]
+    for operation, declared in OPERATIONS.items():
+        row, security = declared.access, stated[operation]
         assert isinstance(security, list)
         taken = {scheme for way in security for scheme in way}
         assert taken == (set() if row == EVERYBODY else {kind[role] for role in row if role in kind}), operation
@@ -145,10 +143,11 @@ def test_every_link_leads_to_an_operation_with_what_it_needs() -> None:
 
 
 def test_everything_that_can_be_recorded_is_recorded_by_some_operation() -> None:
-    kinds = {kind for recorded in RECORDS.values() for kind in recorded}
+    records = {name: {event.kind for event in each.events} for name, each in OPERATIONS.items() if each.events}
+    kinds = {kind for recorded in records.values() for kind in recorded}
     assert kinds == {event.kind for event in vars(events).values() if _is_a_kind_of_event(event)}
     writes = {o["operationId"] for item in committed()["paths"].values() for m, o in item.items() if m != "get"}
-    assert set(RECORDS) == writes - {"exchangeAccessCode"}
+    assert set(records) == writes - {"exchangeAccessCode"}
 
 
 def test_an_open_list_names_what_there_is_and_closes_nothing() -> None:
@@ -189,7 +188,7 @@ def test_the_codes_of_fields_and_of_gates_are_those_that_the_code_says() -> None
 def test_the_reads_that_are_written_down_say_so() -> None:
     operations = [operation for item in committed()["paths"].values() for operation in item.values()]
     said = {operation["operationId"] for operation in operations if operation["x-audit-event"] == [READ]}
-    assert said == {operation_id(name) for name in LOGGED_OPERATIONS}
+    assert said == {name for name, operation in OPERATIONS.items() if operation.opens}
 
 
 def _is_a_kind_of_event(found: object) -> bool:

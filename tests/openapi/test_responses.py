@@ -24,10 +24,11 @@ from tests.routers.test_access import caller, filled_in, operations
 
 from mediation_api.contract.headers import HEADERS
 from mediation_api.database.engine import Database, Pool
-from mediation_api.domain.access import ACCESS, Actor, Role
+from mediation_api.domain.access import Actor, Role
 from mediation_api.http.cors import EXPOSED
-from mediation_api.http.middleware import BodyLimit, operation_id
+from mediation_api.http.middleware import BodyLimit
 from mediation_api.http.rate_limits import Limiter
+from mediation_api.main import OPERATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,15 @@ def every(app: FastAPI, status: str) -> list[Operation]:
     documented = {each["operationId"]: each for item in committed()["paths"].values() for each in item.values()}
     found = []
     for name, method, path in operations(app):
-        described = documented[operation_id(name)]
-        role = next(iter(sorted(ACCESS[name], key=[*Role].index)))
+        described = documented[name]
+        role = next(iter(sorted(OPERATIONS[name].access, key=[*Role].index)))
         examples = _examples(described)
         parameters = described.get("parameters", [])
         assert isinstance(parameters, list)
         query = frozenset(each["name"] for each in parameters if each["in"] == "query")
         responses = described["responses"]
         assert isinstance(responses, dict)
-        found.append(Operation(operation_id(name), method, path, role, frozenset(responses), examples, query))
+        found.append(Operation(name, method, path, role, frozenset(responses), examples, query))
     return [each for each in found if status in each.statuses]
 
 

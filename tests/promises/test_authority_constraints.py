@@ -13,11 +13,12 @@ from sqlalchemy import insert, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.build import Office, Story
+from tests.routers.redeclaring import redeclare
 
 from mediation_api.database.engine import Database, create_engine
 from mediation_api.database.tables import metadata
-from mediation_api.domain import access
-from mediation_api.domain.access import ACCESS, SCOPES, Relation, Role
+from mediation_api.domain.access import TOKEN_SCOPES, Relation, Role
+from mediation_api.main import OPERATIONS
 from mediation_api.repository.recording import constraint_of
 from mediation_api.settings import Settings
 
@@ -149,8 +150,8 @@ async def test_with_the_relation_of_before_a_proposal_would_open_the_case(
     mediator = await office.mediator()
     await office.coordinator.post(f"{story.path}/assignments", {"mediator_id": mediator.mediator_id})
     await mediator.get(f"{story.path}/timeline", 404)
-    wider = {**ACCESS["get_timeline"], Role.MEDIATOR: Relation.PROPOSED}
-    monkeypatch.setattr(access, "ACCESS", {**ACCESS, "get_timeline": wider})
+    wider = {**OPERATIONS["getTimeline"].access, Role.MEDIATOR: Relation.PROPOSED}
+    redeclare("getTimeline", monkeypatch, access=wider)
     await mediator.get(f"{story.path}/timeline")
 
 
@@ -159,7 +160,7 @@ async def test_if_only_known_scopes_were_looked_at_an_unknown_one_would_say_noth
 ) -> None:
     bearer = office.caller(Role.INTAKE, scope="complaints:delete")
     await bearer.get("/v1/complaints", 403)
-    monkeypatch.setattr("mediation_api.auth.tokens.is_own_scope", lambda word: word in SCOPES.values())
+    monkeypatch.setattr("mediation_api.auth.tokens.is_own_scope", TOKEN_SCOPES.__contains__)
     await bearer.get("/v1/complaints")
 
 

@@ -1,7 +1,7 @@
 """Every operation of the contract, called by everybody, for what is theirs, somebody else's, nobody's, and over.
 
-The operations, their paths, and what is sent come from the committed contract; what has to come of it from the table
-in domain/access.py. A cell is one operation, one role and one object:
+The operations, their paths, and what is sent come from the committed contract; what has to come of it from what
+each declares at its route (http/routes.py). A cell is one operation, one role and one object:
 
 | Object | Its ids |
 | --- | --- |
@@ -27,10 +27,13 @@ from tests.conftest import RolledBackDatabase
 from tests.openapi.test_contract import committed
 
 from mediation_api.domain.access import Relation, Role
-from mediation_api.http.middleware import operation_id
+from mediation_api.main import OPERATIONS
 
 Table: TypeAlias = Mapping[str, Mapping[Role, Relation]]
 Ids: TypeAlias = Mapping[str, str]
+
+ACCESS: Final[Table] = {name: operation.access for name, operation in OPERATIONS.items()}
+"""Who may call each operation."""
 
 
 class Object(StrEnum):
@@ -292,14 +295,13 @@ async def play(world: World, operation: Operation, table: Table, *, whole: bool 
     """
     played = Played()
     gates: dict[Object, set[str]] = {kind: set() for kind in Object}
-    rows = {operation_id(name): row for name, row in table.items()}
-    if operation.name not in rows:
+    if operation.name not in table:
         played.mismatches.append(f"{operation.name} has no row")
         return played
     for role in Role:
-        relation = rows[operation.name].get(role)
+        relation = table[operation.name].get(role)
         there: dict[Object, Answer] = {}
-        for kind in Object if whole else sampled(rows[operation.name], role):
+        for kind in Object if whole else sampled(table[operation.name], role):
             cell = Cell(operation, role, kind)
             request = world.request(cell)
             if request not in played.answers:

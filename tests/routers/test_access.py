@@ -1,4 +1,4 @@
-"""Every operation has its row in the table of access, and every cell of it holds over HTTP."""
+"""What every operation declares of who may call it holds over HTTP."""
 
 import re
 from typing import Final, TypeAlias
@@ -11,7 +11,9 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from tests.build import Caller, Office
 
 from mediation_api.auth.tokens import CITY_ROLES
-from mediation_api.domain.access import ACCESS, SCOPES, Role
+from mediation_api.domain.access import TOKEN_SCOPES, Role
+from mediation_api.http.routes import declared
+from mediation_api.main import OPERATIONS
 
 NOTHING: Final = UUID("00000000-0000-4000-8000-000000000000")
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/{name}"}
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("undone")
 
 
 def operations(app: FastAPI) -> Operations:
-    """Name, method and path of each operation; one entry for each route."""
+    """Id, method and path of each operation; one entry for each route."""
     found = []
     for context in iter_route_contexts(app.routes):
         if context.path_format in DOCUMENTATION:
@@ -31,7 +33,9 @@ def operations(app: FastAPI) -> Operations:
         assert isinstance(context.original_route, APIRoute), f"{context.path_format} is no operation"
         assert context.methods is not None
         (method,) = context.methods
-        found.append((context.original_route.endpoint.__name__, method, str(context.path_format)))
+        operation = declared(context.original_route.endpoint)
+        assert operation is not None
+        found.append((operation.id, method, str(context.path_format)))
     return found
 
 
@@ -41,9 +45,8 @@ def all_operations(module_app: FastAPI) -> Operations:
     return operations(module_app)
 
 
-def test_routes_and_rows_are_one_to_one(all_operations: Operations) -> None:
-    names = [name for name, _, _ in all_operations]
-    assert sorted(names) == sorted(ACCESS)
+def test_routes_and_operations_are_one_to_one(all_operations: Operations) -> None:
+    assert [name for name, _, _ in all_operations] == list(OPERATIONS)
 
 
 def test_nothing_but_the_documentation_stands_outside_the_contract(module_app: FastAPI) -> None:
@@ -83,7 +86,7 @@ async def test_every_cell_of_the_table_holds(role: Role, module_office: Office, 
     for operation, method, path in all_operations:
         response = await somebody.send(method, filled_in(path), None if method == "GET" else {})
         said = f"{role} {operation}: {response.status_code}"
-        if role in ACCESS[operation]:
+        if role in OPERATIONS[operation].access:
             assert response.status_code not in {401, 403}, said
             assert response.status_code < 500, said
         elif role is Role.PUBLIC:
@@ -93,13 +96,13 @@ async def test_every_cell_of_the_table_holds(role: Role, module_office: Office, 
             assert (response.status_code, response.json()["code"]) == (403, "not-permitted"), said
 
 
-@pytest.mark.parametrize("operation", SCOPES)
+@pytest.mark.parametrize("operation", [name for name, each in OPERATIONS.items() if each.scope is not None])
 async def test_a_token_without_the_scope_of_an_operation_is_refused(
     operation: str, module_office: Office, all_operations: Operations
 ) -> None:
     """With the one scope it is let through; with all the others it is told which is missing."""
-    role = next(role for role in CITY_ROLES if role in ACCESS[operation])
-    scope = SCOPES[operation]
+    role = next(role for role in CITY_ROLES if role in OPERATIONS[operation].access)
+    scope = OPERATIONS[operation].scope
     (method, path) = next((method, path) for name, method, path in all_operations if name == operation)
 
     async def sent(scopes: str) -> httpx.Response:
@@ -109,7 +112,7 @@ async def test_a_token_without_the_scope_of_an_operation_is_refused(
         return await limited.send(method, filled_in(path), None if method == "GET" else {})
 
     assert (await sent(f"openid {scope}")).status_code not in {401, 403}
-    refused = await sent(" ".join({"openid", *SCOPES.values()} - {scope}))
+    refused = await sent(" ".join({"openid", *TOKEN_SCOPES} - {scope}))
     assert (refused.status_code, refused.json()["code"]) == (403, "insufficient-scope")
     assert refused.headers["WWW-Authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
 
@@ -118,7 +121,7 @@ async def test_an_unknown_scope_of_this_service_is_refused_everywhere(
     module_office: Office, all_operations: Operations
 ) -> None:
     """Before anything is looked at, where the public may call as well."""
-    scopes = " ".join({"complaints:delete", *SCOPES.values()})
+    scopes = " ".join({"complaints:delete", *TOKEN_SCOPES})
     for role in (Role.DIRECTOR, Role.INTEGRATION):
         bearer = module_office.caller(role, f"{role}.nobody", scope=scopes)
         for operation, method, path in all_operations:

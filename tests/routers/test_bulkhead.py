@@ -16,7 +16,8 @@ from tests.build import Office, Story
 from tests.conftest import Clock, application, calling
 
 from mediation_api.database.engine import Database, Pool, create_engine
-from mediation_api.domain.access import ACCESS, Actor, Relation, Role
+from mediation_api.domain.access import Actor, Relation, Role
+from mediation_api.main import OPERATIONS
 from mediation_api.settings import Settings
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
@@ -249,11 +250,11 @@ def _after_the_wall(sent: list[str]) -> list[str]:
 def _reads_of(role: Role) -> dict[str, str]:
     """The operations with which a party reads, and their paths."""
     contract = json.loads(CONTRACT.read_text(encoding="utf-8"))["paths"]
-    own = {name.replace("_", "") for name, row in ACCESS.items() if row.get(role) is Relation.OWN}
+    own = {name for name, operation in OPERATIONS.items() if operation.access.get(role) is Relation.OWN}
     return {
         item["get"]["operationId"]: path
         for path, item in contract.items()
-        if "get" in item and item["get"]["operationId"].lower() in own
+        if "get" in item and item["get"]["operationId"] in own
     }
 
 

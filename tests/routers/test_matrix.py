@@ -8,17 +8,27 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.build import Office
 from tests.conftest import Clock, Run, application, calling, rolled_back
-from tests.routers.matrix import Answer, Object, Operation, Played, World, built, operations, play, told_apart
+from tests.routers.matrix import (
+    ACCESS,
+    Answer,
+    Object,
+    Operation,
+    Played,
+    World,
+    built,
+    operations,
+    play,
+    told_apart,
+)
+from tests.routers.redeclaring import redeclare, undeclare
 
-from mediation_api.domain.access import ACCESS, Relation, Role
-from mediation_api.http.middleware import operation_id
+from mediation_api.domain.access import Relation, Role
 from mediation_api.settings import Settings
 
 WHOLE: Final = os.environ.get("MATRIX") == "whole"
@@ -36,8 +46,8 @@ async def world(engine: AsyncEngine, settings: Settings, keys: Path) -> AsyncIte
             yield await built(Office(client, settings, keys, clock), app, database)
 
 
-def test_every_operation_of_the_contract_has_a_row_and_every_row_an_operation() -> None:
-    assert sorted(OPERATIONS) == sorted(map(operation_id, ACCESS))
+def test_every_operation_of_the_contract_is_declared_and_nothing_else() -> None:
+    assert sorted(OPERATIONS) == sorted(ACCESS)
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -62,49 +72,47 @@ async def test_what_comes_of_a_request_is_what_the_table_says(
 # ── that a wrong table is seen ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def changed(operation: str, row: dict[Role, Relation] | None) -> dict[str, MappingProxyType[Role, Relation]]:
-    """The table with another row, or without one."""
-    table = {name: MappingProxyType(dict(each)) for name, each in ACCESS.items() if name != operation}
-    return table if row is None else {**table, operation: MappingProxyType(row)}
-
-
 async def played_with(
     world: World, name: str, row: dict[Role, Relation] | None, patch: pytest.MonkeyPatch, *, whole: bool = False
 ) -> Played:
     """What is found when the service goes by another row."""
-    patch.setattr("mediation_api.domain.access.ACCESS", changed(name, row))
-    return await play(world, OPERATIONS[operation_id(name)], ACCESS, whole=whole)
+    if row is None:
+        undeclare(name, patch)
+    else:
+        redeclare(name, patch, access=row)
+    return await play(world, OPERATIONS[name], ACCESS, whole=whole)
 
 
 async def test_an_operation_without_a_row_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     operation = Operation("readEverything", "GET", "/v1/everything", "cases", (), {})
     assert (await play(world, operation, ACCESS)).mismatches == ["readEverything has no row"]
-    assert "getParty has no row" in (await play(world, OPERATIONS["getParty"], changed("get_party", None))).mismatches
-    deleted = await played_with(world, "get_party", None, monkeypatch)
+    without = {name: row for name, row in ACCESS.items() if name != "getParty"}
+    assert "getParty has no row" in (await play(world, OPERATIONS["getParty"], without)).mismatches
+    deleted = await played_with(world, "getParty", None, monkeypatch)
     assert "getParty intake own: let through by the table, and 500 internal-error" in deleted.mismatches
 
 
 async def test_a_role_that_is_taken_out_of_a_row_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = (await played_with(world, "get_party", {}, monkeypatch)).mismatches
-    for role in ACCESS["get_party"]:
+    found = (await played_with(world, "getParty", {}, monkeypatch)).mismatches
+    for role in ACCESS["getParty"]:
         assert f"getParty {role} own: let through by the table, and 403 not-permitted" in found
 
 
 async def test_a_role_that_is_put_into_a_row_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    more = {**ACCESS["get_party"], Role.AUDITOR: Relation.OFFICE}
-    found = (await played_with(world, "get_party", more, monkeypatch, whole=True)).mismatches
+    more = {**ACCESS["getParty"], Role.AUDITOR: Relation.OFFICE}
+    found = (await played_with(world, "getParty", more, monkeypatch, whole=True)).mismatches
     assert "getParty auditor own: 403 by the table, and 200" in found
 
 
 @pytest.mark.parametrize(
-    ("name", "role", "shown"), [("get_case", Role.MEDIATOR, "foreign"), ("list_complaints", Role.INTEGRATION, "own")]
+    ("name", "role", "shown"), [("getCase", Role.MEDIATOR, "foreign"), ("listComplaints", Role.INTEGRATION, "own")]
 )
 async def test_a_relation_that_is_widened_is_seen(
     name: str, role: Role, shown: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wider = {**ACCESS[name], role: Relation.OFFICE}
     found = (await played_with(world, name, wider, monkeypatch)).mismatches
-    assert f"{operation_id(name)} {role} {shown}: shows what is foreign" in found
+    assert f"{name} {role} {shown}: shows what is foreign" in found
 
 
 def test_a_gate_that_is_told_to_some_alone_and_a_difference_to_what_is_absent_are_seen() -> None:

@@ -37,10 +37,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from tests.build import Office
 
-from mediation_api.domain.access import ACCESS, Role
+from mediation_api.domain.access import Role
 from mediation_api.http.fields import Day, Flag, In, Instant, Int32, Line, Out, Paragraphs, Uuid, WholeNumber
 from mediation_api.http.middleware import StrictRoute, install
 from mediation_api.http.problems import HTTP, ProblemResponse
+from mediation_api.main import OPERATIONS
 from mediation_api.texts.loader import load_texts
 
 MARK: Final = "pr0be"
@@ -745,7 +746,7 @@ async def target(module_office: Office) -> Target:
     assert mediator is not None
 
     def token(operation: Operation) -> Mapping[str, str]:
-        row = ACCESS[re.sub(r"(?<!^)(?=[A-Z])", "_", operation.id).lower()]
+        row = OPERATIONS[operation.id].access
         role = next(role for role in _ROLES if role in row)
         caller = mediator if role is Role.MEDIATOR else office.caller(role)
         return {"Authorization": f"Bearer {caller.token}"}

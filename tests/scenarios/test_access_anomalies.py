@@ -149,9 +149,9 @@ async def test_that_the_report_was_seen_is_written_down_with_the_complaints_on_t
     before = len(await entries(database))
     await found(office.auditor)
     (entry,) = await entries(database, after=before)
-    assert (entry["operation"], entry["by"], entry["purpose"]) == ("list_access_anomalies", "auditor.1", "audit")
+    assert (entry["operation"], entry["by"], entry["purpose"]) == ("listAccessAnomalies", "auditor.1", "audit")
     assert [str(each) for each in entry["listed"]] == [story.complaint_id]  # type: ignore[attr-defined]
-    assert (await seen(office.director, story))[1]["operation"] == "list_access_anomalies"
+    assert (await seen(office.director, story))[1]["operation"] == "listAccessAnomalies"
     assert {entry["opened"] for entry in await seen(story.complainants[0], story)} <= {"case", "complaint", "party"}
 
 

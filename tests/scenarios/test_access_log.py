@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
-from sqlalchemy import event, select, text
+from sqlalchemy import event, insert, select, text
 from sqlalchemy.engine import Engine
 from tests.build import Answer, Caller, Office, Story
 from tests.conftest import RolledBackDatabase
@@ -19,25 +19,29 @@ from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike, 
 
 from mediation_api.database import tables as t
 from mediation_api.database.engine import Pool, create_engine
-from mediation_api.domain.access import ACCESS, Role
-from mediation_api.domain.access_log import DEFAULT_PURPOSE, LOGGED_OPERATIONS, LoggedObject
+from mediation_api.domain.access import Role
+from mediation_api.domain.access_log import DEFAULT_PURPOSE, LoggedObject
 from mediation_api.http import dependencies
+from mediation_api.http.routes import declared
+from mediation_api.main import OPERATIONS
 from mediation_api.settings import Settings
 
 NOT_ABOUT_A_CASE: Final = {
-    "get_disclosure",
-    "get_mediator",
-    "get_problem_type",
-    "list_disclosures",
-    "list_mediators",
-    "list_mandatory_report_counts",  # of years, in numbers that tell of no case
-    "list_report_access",  # who opened a report, and nothing of the report
+    "getDisclosure",
+    "getMediator",
+    "getProblemType",
+    "listDisclosures",
+    "listMediators",
+    "listMandatoryReportCounts",  # of years, in numbers that tell of no case
+    "listReportAccess",  # who opened a report, and nothing of the report
     "live",
     "ready",
     "version",
 }
 
 
+LOGGED: Final = {name: operation.opens for name, operation in OPERATIONS.items() if operation.opens is not None}
+"""What each read opens that is written down."""
 SUBJECTS: Final = ("complaint_id", "case_id", "party_id", "report_id")
 REPORT: Final = {
     "category": "imminent_harm",
@@ -52,34 +56,31 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
     """Where each of the reads that are written down is found."""
     case, complaint = story.path, f"/v1/complaints/{story.complaint_id}"
     agreement = f"/v1/agreements/{story.agreement['id']}"
-    parts = (
-        *("timeline", "readiness", "screenings", "approvals", "pauses", "guardian_consents", "consents", "withdrawals"),
-        *("attendees", "access_log"),
-    )
+    lists = ("screenings", "approvals", "pauses", "guardian-consents", "consents", "withdrawals", "attendees")
     return {
-        "get_complaint": complaint,
-        "list_parties": f"{complaint}/parties",
-        "list_erasures": f"/v1/parties/{story.officers[0].party_id}/erasures",
-        "list_legal_holds": f"{complaint}/legal-holds",
-        "get_party": f"/v1/parties/{story.officers[0].party_id}",
-        "get_case": case,
-        **{
-            ("get_" if part in {"timeline", "readiness"} else "list_") + part: f"{case}/{part.replace('_', '-')}"
-            for part in parts
-        },
-        "list_agreements": f"{case}/agreements",
-        "list_contact_attempts": f"{case}/contact-attempts",
-        "get_agreement": agreement,
-        "verify_agreement": f"{agreement}/verification",
-        "get_session": f"/v1/sessions/{story.session_id}",
-        "get_assignment": f"/v1/assignments/{assignment_id}",
-        "get_mandatory_report": f"/v1/mandatory-reports/{report_id}",
-        "list_mandatory_reports": f"{case}/mandatory-reports",
-        "list_cases": f"/v1/cases?complaint_id={story.complaint_id}",
-        "list_complaints": f"/v1/complaints?reference={story.reference}",
-        "list_sessions": f"/v1/sessions?case_id={story.case_id}",
-        "list_assignments": f"/v1/assignments?case_id={story.case_id}",
-        "list_access_anomalies": "/v1/access-anomalies?rule=purpose_unfit",
+        "getComplaint": complaint,
+        "listParties": f"{complaint}/parties",
+        "listErasures": f"/v1/parties/{story.officers[0].party_id}/erasures",
+        "listLegalHolds": f"{complaint}/legal-holds",
+        "getParty": f"/v1/parties/{story.officers[0].party_id}",
+        "getCase": case,
+        "getTimeline": f"{case}/timeline",
+        "getReadiness": f"{case}/readiness",
+        "listAccessLog": f"{case}/access-log",
+        **{"list" + each.title().replace("-", ""): f"{case}/{each}" for each in lists},
+        "listAgreements": f"{case}/agreements",
+        "listContactAttempts": f"{case}/contact-attempts",
+        "getAgreement": agreement,
+        "verifyAgreement": f"{agreement}/verification",
+        "getSession": f"/v1/sessions/{story.session_id}",
+        "getAssignment": f"/v1/assignments/{assignment_id}",
+        "getMandatoryReport": f"/v1/mandatory-reports/{report_id}",
+        "listMandatoryReports": f"{case}/mandatory-reports",
+        "listCases": f"/v1/cases?complaint_id={story.complaint_id}",
+        "listComplaints": f"/v1/complaints?reference={story.reference}",
+        "listSessions": f"/v1/sessions?case_id={story.case_id}",
+        "listAssignments": f"/v1/assignments?case_id={story.case_id}",
+        "listAccessAnomalies": "/v1/access-anomalies?rule=purpose_unfit",
     }
 
 
@@ -128,20 +129,23 @@ def reader(role: Role, office: Office, story: Story) -> Caller:
 
 
 def test_every_read_is_either_written_down_or_not_about_a_case() -> None:
-    reads = {name for name in ACCESS if name.startswith(("list_", "get_", "verify_"))}
-    assert reads | {"live", "ready", "version"} == {*LOGGED_OPERATIONS, *NOT_ABOUT_A_CASE}
+    reads = {name for name, operation in OPERATIONS.items() if not operation.events} - {"exchangeAccessCode"}
+    assert reads == {*LOGGED, *NOT_ABOUT_A_CASE}
+    assert LOGGED.keys().isdisjoint(NOT_ABOUT_A_CASE)
 
 
-def test_the_routes_write_down_what_the_table_says(app: FastAPI) -> None:
+def test_the_routes_write_down_what_they_declare(app: FastAPI) -> None:
     asking = set()
     for context in iter_route_contexts(app.routes):
         route = context.original_route
         if isinstance(route, APIRoute) and any(
             each.call is dependencies.logged_scope for each in route.dependant.dependencies
         ):
-            asking.add(route.endpoint.__name__)
+            operation = declared(route.endpoint)
+            assert operation is not None
+            asking.add(operation.id)
             assert context.methods == {"GET"}
-    assert asking == set(LOGGED_OPERATIONS)
+    assert asking == LOGGED.keys()
     assert {name for name, method, _ in operations(app) if method == "GET"} >= asking
 
 
@@ -154,11 +158,11 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
     role: Role, office: Office, database: RolledBackDatabase, told: Told
 ) -> None:
     story, found_at = told
-    assert found_at.keys() == LOGGED_OPERATIONS.keys()
+    assert found_at.keys() == LOGGED.keys()
     who = reader(role, office, story)
     before = len(await entries(database))
     for operation, path in found_at.items():
-        if role not in ACCESS[operation]:
+        if role not in OPERATIONS[operation].access:
             continue
         answer = await who.get(path)
         written = await entries(database, after=before)
@@ -168,7 +172,7 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
         assert (entry["operation"], entry["by_role"], entry["at"]) == (operation, role, office.clock.now)
         assert entry["purpose"] == DEFAULT_PURPOSE[role]
         named = {name: str(entry[name]) for name in SUBJECTS if entry[name]}
-        match LOGGED_OPERATIONS[operation]:
+        match LOGGED[operation]:
             case LoggedObject.CASE:
                 assert named == {"complaint_id": story.complaint_id, "case_id": story.case_id}
             case LoggedObject.COMPLAINT:
@@ -176,10 +180,10 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
             case LoggedObject.PARTY:
                 assert named == {"complaint_id": story.complaint_id, "party_id": story.officers[0].party_id}
             case LoggedObject.REPORT:
-                assert named == {"report_id": found_at["get_mandatory_report"].rpartition("/")[2]}
+                assert named == {"report_id": found_at["getMandatoryReport"].rpartition("/")[2]}
             case LoggedObject.LIST:
                 assert len(answer["items"]) == 1  # type: ignore[arg-type]
-                of_complaints = operation in {"list_complaints", "list_access_anomalies"}
+                of_complaints = operation in {"listComplaints", "listAccessAnomalies"}
                 assert [str(each) for each in entry["listed"]] == [  # type: ignore[attr-defined]
                     story.complaint_id if of_complaints else story.case_id
                 ]
@@ -195,8 +199,8 @@ async def test_an_integration_that_reads_its_complaints_is_written_down(
     await office.integration.get(f"/v1/complaints/{filed['id']}")
     await office.integration.get("/v1/complaints")
     one, page = await entries(database, after=before)
-    assert (one["operation"], str(one["complaint_id"])) == ("get_complaint", filed["id"])
-    assert (page["operation"], page["purpose"]) == ("list_complaints", "exchange")
+    assert (one["operation"], str(one["complaint_id"])) == ("getComplaint", filed["id"])
+    assert (page["operation"], page["purpose"]) == ("listComplaints", "exchange")
 
 
 async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_written_down(
@@ -214,15 +218,15 @@ async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_writte
             path = path.replace(id_, nothing)  # noqa: PLW2901 - the same path, of nothing
         response = await office.director.send("GET", path.replace(str(story.agreement["id"]), nothing))
         assert response.status_code in {200, 404}, operation
-        if LOGGED_OPERATIONS[operation] is not LoggedObject.LIST:
+        if LOGGED[operation] is not LoggedObject.LIST:
             assert (await stranger.send("GET", found_at[operation])).status_code in {403, 404}, operation
     written = await entries(database, after=before)
     assert {str(each["operation"]) for each in written} <= {
-        "list_complaints",
-        "list_access_anomalies",
-        "get_assignment",
-        "list_assignments",
-        "get_mandatory_report",
+        "listComplaints",
+        "listAccessAnomalies",
+        "getAssignment",
+        "listAssignments",
+        "getMandatoryReport",
     }
 
 
@@ -238,7 +242,7 @@ async def test_a_page_of_a_list_is_one_entry_with_what_stood_on_it(
     await office.coordinator.get(f"{theirs}&cursor={first['next_cursor']}")
     await office.coordinator.get("/v1/cases?pace=overdue")
     written = await entries(database, after=before)
-    pages = [entry["listed"] for entry in written if entry["operation"] == "list_cases"]
+    pages = [entry["listed"] for entry in written if entry["operation"] == "listCases"]
     assert [len(page) for page in pages] == [2, 1]  # type: ignore[arg-type]
     assert {str(id_) for page in pages for id_ in page} == {story.case_id for story in stories}  # type: ignore[attr-defined]
 
@@ -291,8 +295,8 @@ async def test_reading_and_writing_down_is_one_statement(
         for operation, path in found_at.items():
             statements.clear()
             await office.director.get(path)
-            two = {"get_timeline", "list_access_log", "list_agreements"}  # whether there is such a case, and the rows
-            if operation == "list_access_anomalies":  # the rules look at what the first one gathers
+            two = {"getTimeline", "listAccessLog", "listAgreements"}  # whether there is such a case, and the rows
+            if operation == "listAccessAnomalies":  # the rules look at what the first one gathers
                 assert [("INSERT INTO access_log" in each) for each in statements] == [False, True]
                 continue
             assert len(statements) == (2 if operation in two else 1), operation
@@ -306,7 +310,7 @@ async def test_a_reading_is_committed_although_a_read_opens_no_transaction(commi
     await committed_office.director.get(story.path)
     await committed_office.coordinator.get("/v1/cases")
     shown = await seen(committed_office.auditor, story)
-    assert [entry["operation"] for entry in shown] == ["list_access_log", "list_cases", "get_case", "list_parties"]
+    assert [entry["operation"] for entry in shown] == ["listAccessLog", "listCases", "getCase", "listParties"]
 
 
 # ── what is shown of it ────────────────────────────────────────────────────────────────────────────────────────────
@@ -316,6 +320,37 @@ async def seen(who: Caller, story: Story) -> list[Answer]:
     listed = await who.get(f"{story.path}/access-log?limit=100")
     items: list[Answer] = listed["items"]  # type: ignore[assignment]
     return items
+
+
+async def test_what_an_unknown_operation_opened_is_shown_as_well(
+    office: Office, database: RolledBackDatabase, filed: Begun
+) -> None:
+    """One that was removed or renamed since: the entry says by itself what was opened."""
+    story = filed()
+    party_id = story.complainants[0].party_id
+    await office.director.get(story.path)
+    await office.director.get(f"/v1/parties/{party_id}")
+    await office.director.get(f"/v1/complaints/{story.complaint_id}")
+    await office.director.get("/v1/cases")
+    entry = t.access_log.c
+    of_case, _, _, _ = written = await entries(database, after=len(await entries(database)) - 4)
+    columns = [column.name for column in entry if column.name != "position"]
+    rows = [{name: each[name] for name in columns} | {"operation": "removedOperation"} for each in written]
+    async with database.transaction() as connection:
+        await connection.execute(insert(t.access_log), rows)
+    path = f"{story.path}/access-log?limit=2"
+    first = await office.director.get(path)
+    second = await office.director.get(f"{path}&cursor={first['next_cursor']}")
+    third = await office.director.get(f"{path}&cursor={second['next_cursor']}")
+    shown: list[Answer] = [*first["items"], *second["items"], *third["items"]]  # type: ignore[misc]
+    assert [(each["operation"], each["opened"]) for each in shown[:5]] == [
+        ("listAccessLog", "case"),
+        ("removedOperation", "list"),
+        ("removedOperation", "complaint"),
+        ("removedOperation", "party"),
+        ("removedOperation", "case"),
+    ]
+    assert of_case["operation"] == "getCase"
 
 
 async def test_the_office_sees_who_opened_what_for_what_newest_first(office: Office, filed: Begun) -> None:
@@ -328,12 +363,12 @@ async def test_the_office_sees_who_opened_what_for_what_newest_first(office: Off
     await (await office.file()).case()
     shown = await seen(office.director, story)
     assert [(entry["operation"], entry["opened"], entry["by"], entry["party_id"]) for entry in shown] == [
-        ("list_access_log", "case", "director.1", None),
-        ("list_complaints", "list", "coordinator.1", None),
-        ("list_cases", "list", "coordinator.1", None),
-        ("get_party", "party", "intake.1", party_id),
-        ("get_case", "case", "auditor.1", None),
-        ("list_parties", "complaint", "intake.1", None),
+        ("listAccessLog", "case", "director.1", None),
+        ("listComplaints", "list", "coordinator.1", None),
+        ("listCases", "list", "coordinator.1", None),
+        ("getParty", "party", "intake.1", party_id),
+        ("getCase", "case", "auditor.1", None),
+        ("listParties", "complaint", "intake.1", None),
     ]
     assert {entry["audience"] for entry in shown} == {"office"}
 

@@ -14,7 +14,8 @@ import httpx
 from tests.build import NO_CONFLICT, Answer, Caller, Office, Story
 from tests.scenarios.conftest import Begun, Fork, once, to
 
-from mediation_api.domain.access import ACCESS, Role
+from mediation_api.domain.access import Role
+from mediation_api.main import OPERATIONS
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -263,18 +264,18 @@ async def all_that_it_gets(who: Caller, story: Story) -> str:
     """
     complaint, session = f"/v1/complaints/{story.complaint_id}", f"/v1/sessions/{story.session_id}"
     agreement = f"/v1/agreements/{story.agreement.get('id')}"
-    pages = [("get_case", story.path), ("get_timeline", f"{story.path}/timeline?limit=100")]
-    pages += [("get_readiness", f"{story.path}/readiness")]
+    pages = [("getCase", story.path), ("getTimeline", f"{story.path}/timeline?limit=100")]
+    pages += [("getReadiness", f"{story.path}/readiness")]
     parts = ("consents", "withdrawals", "agreements", "attendees", "screenings", "pauses")
-    pages += [(f"list_{part}", f"{story.path}/{part}") for part in parts]
+    pages += [(f"list{part.title()}", f"{story.path}/{part}") for part in parts]
     lists = ("cases", "complaints", "sessions", "assignments", "mediators")
-    pages += [(f"list_{of}", f"/v1/{of}") for of in lists]
-    pages += [("get_complaint", complaint), ("list_parties", f"{complaint}/parties")]
-    pages += [("get_session", session)] * bool(story.session_id)
-    pages += [("get_agreement", agreement), ("verify_agreement", f"{agreement}/verification")] * bool(story.agreement)
-    pages += [("get_party", f"/v1/parties/{p.party_id}") for p in (*story.complainants, *story.officers)]
+    pages += [(f"list{of.title()}", f"/v1/{of}") for of in lists]
+    pages += [("getComplaint", complaint), ("listParties", f"{complaint}/parties")]
+    pages += [("getSession", session)] * bool(story.session_id)
+    pages += [("getAgreement", agreement), ("verifyAgreement", f"{agreement}/verification")] * bool(story.agreement)
+    pages += [("getParty", f"/v1/parties/{p.party_id}") for p in (*story.complainants, *story.officers)]
     role = Role.COMPLAINANT if who.identity is None else who.identity[0]
-    return text_of([await who.send("GET", path) for operation, path in pages if role in ACCESS[operation]])
+    return text_of([await who.send("GET", path) for operation, path in pages if role in OPERATIONS[operation].access])
 
 
 async def all_that_it_is_refused(who: Caller, story: Story) -> str:

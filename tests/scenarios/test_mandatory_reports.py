@@ -251,8 +251,8 @@ async def test_who_opened_a_report_is_shown_to_the_director_with_the_report_and_
     for each in shown:
         hold("report reading", each)
     assert [(each["operation"], each["by_role"]) for each in shown] == [
-        ("list_mandatory_reports", "mediator"),
-        ("get_mandatory_report", "director"),
+        ("listMandatoryReports", "mediator"),
+        ("getMandatoryReport", "director"),
     ]
     first = await office.director.get(f"{path}/access-log?limit=1")
     last = await office.director.get(f"{path}/access-log?limit=1&cursor={first['next_cursor']}")

@@ -23,8 +23,9 @@ from tests.conftest import RolledBackDatabase
 from tests.scenarios.conftest import Begun, Fork, once
 
 from mediation_api.database.tables import consents
-from mediation_api.domain.access import ACCESS, Role
+from mediation_api.domain.access import Role
 from mediation_api.http.idempotency import entity_tag
+from mediation_api.main import OPERATIONS
 
 Turn: TypeAlias = Callable[[Story], Awaitable[object]]
 
@@ -98,16 +99,17 @@ class Observer:
         story, complaint = self.story, f"/v1/complaints/{self.story.complaint_id}"
         parts = ("consents", "withdrawals", "agreements")
         pages = [
-            ("get_case", story.path),
-            ("get_readiness", f"{story.path}/readiness"),
-            *((f"list_{part}", f"{story.path}/{part}") for part in parts),
-            ("list_cases", f"/v1/cases?complaint_id={story.complaint_id}"),
-            ("list_sessions", f"/v1/sessions?case_id={story.case_id}"),
-            ("list_complaints", "/v1/complaints"),
-            ("list_parties", f"{complaint}/parties") if self.role is Role.COMPLAINANT else self._party(self.who),
+            ("getCase", story.path),
+            ("getReadiness", f"{story.path}/readiness"),
+            *((f"list{part.title()}", f"{story.path}/{part}") for part in parts),
+            ("listCases", f"/v1/cases?complaint_id={story.complaint_id}"),
+            ("listSessions", f"/v1/sessions?case_id={story.case_id}"),
+            ("listComplaints", "/v1/complaints"),
+            ("listParties", f"{complaint}/parties") if self.role is Role.COMPLAINANT else self._party(self.who),
             *map(self._party, self.through),
         ]
-        (case, *_) = [await self.ask("GET", path) for operation, path in pages if self.role in ACCESS[operation]]
+        allowed = [path for operation, path in pages if self.role in OPERATIONS[operation].access]
+        (case, *_) = [await self.ask("GET", path) for path in allowed]
         await self.walk(f"{story.path}/timeline")
         await self.walk(f"{story.path}/access-log")
         shown: Answer = case.json()
@@ -115,7 +117,7 @@ class Observer:
 
     @staticmethod
     def _party(party: Caller) -> tuple[str, str]:
-        return "get_party", f"/v1/parties/{party.party_id}"
+        return "getParty", f"/v1/parties/{party.party_id}"
 
     async def walk(self, path: str) -> None:
         """Read a list in small pages: its length shows, and so would what is left out of a page that is short."""

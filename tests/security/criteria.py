@@ -109,7 +109,7 @@ CRITERIA: Final = (
         "Each operation does for each role and each object what the table of access says, and nothing else.",
         "Every operation of the contract as everybody, for own, another party's, another case's, absent and closed.",
         (
-            f"{MATRIX}::test_every_operation_of_the_contract_has_a_row_and_every_row_an_operation",
+            f"{MATRIX}::test_every_operation_of_the_contract_is_declared_and_nothing_else",
             f"{MATRIX}::test_what_comes_of_a_request_is_what_the_table_says",
         ),
         (

@@ -13,4 +13,6 @@ def settings() -> None:
 
 def access() -> None:
     """Print the table of who may do what (docs/access.md)."""
-    typer.echo(page(), nl=False)
+    from mediation_api.main import OPERATIONS
+
+    typer.echo(page(OPERATIONS), nl=False)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from mediation_api.http.problems import RETRY_AFTER_SECONDS
+from mediation_api.http.routes import Operation
 
 WRITTEN: Final = frozenset({"200", "201"})
 
@@ -78,29 +79,15 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
     }
 )
 
-LOCATED: Final = frozenset(
-    {
-        "fileComplaint",
-        "requestMediation",
-        "addParty",
-        "addMediator",
-        "proposeMediator",
-        "scheduleSession",
-        "makeAgreement",
-        "proposeMandatoryReport",
-    }
-)
-"""The operations that make what has an address of its own, which the caller can read."""
 
-
-def carried(operation_id: str, status: str, parameters: frozenset[str], *, has_content: bool) -> set[str]:
+def carried(operation: Operation, status: str, parameters: frozenset[str], *, has_content: bool) -> set[str]:
     """The headers that an operation may send with a status."""
     names = {"API-Version", "X-Request-Id", "RateLimit", "RateLimit-Policy"}
     if status == "304" or (status in WRITTEN and has_content):
         names |= {"ETag"} | ({"Link"} if "cursor" in parameters else set())
     if status in WRITTEN and "Idempotency-Key" in parameters:
         names.add("Idempotency-Replayed")
-    if status == "201" and operation_id in LOCATED:
+    if status == "201" and operation.location is not None:
         names.add("Location")
     names |= {"401": {"WWW-Authenticate"}, "403": {"WWW-Authenticate"}}.get(status, set())
     names |= {"429": {"Retry-After"}, "503": {"Retry-After"}}.get(status, set())

@@ -1,8 +1,8 @@
 """What the contract says of each operation beside its shapes: its events, whose data it carries, links, and examples.
 
-Only the events are listed here by hand; a test plays every operation and compares. The personal data follow
-from the fields' names, the links from the identifiers in an answer, and the examples were answered by this service
-(`make generate` plays them again).
+The events are those that the operation declares at its route (`http/routes.py`); a test plays every operation and
+compares. The personal data follow from the fields' names, the links from the identifiers in an answer, and the examples
+were answered by this service (`make generate` plays them again).
 """
 
 import json
@@ -16,15 +16,14 @@ from typing import Final, TypeAlias, get_args
 
 from mediation_api.contract.personal_data import HOLDINGS, PersonalDataKind, personal_data_kind
 from mediation_api.domain.access_anomalies import CURRENT as UNUSUAL
-from mediation_api.domain.access_log import LOGGED_OPERATIONS
 from mediation_api.domain.errors import CONDITIONS
 from mediation_api.domain.events import Audience, Event, ReportEvent, RosterEvent
 from mediation_api.domain.screening import CURRENT
 from mediation_api.domain.target import PauseReason
 from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason, RemovalReason, VoidReason
-from mediation_api.http.middleware import operation_id
 from mediation_api.http.problem_catalogue import CATALOGUE
 from mediation_api.http.problems import FIELD_CODES
+from mediation_api.http.routes import Operation
 
 Node: TypeAlias = dict[str, object]
 Address: TypeAlias = tuple[str, str, str]
@@ -35,114 +34,6 @@ JSON: Final = "application/json"
 _MODEL: Final = re.compile(r"#/components/schemas/(\w+)\"")
 _PARAMETER: Final = re.compile(r"{(\w+_id)}")
 _NOUN: Final = re.compile(r"^[A-Z][a-z]+")
-
-OPENED: Final = ("case.opened", "party.joined", "part.opened")
-_VOIDS: Final = (
-    "consent.voided",
-    "guardian_consent.voided",
-    "agreement.superseded",
-    "party.asked",
-    "session.cancelled",
-    "case.state_changed",
-)
-"""What follows when something changes that consents rested on."""
-
-RECORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "fileComplaint": ("complaint.filed", "party.added", "access_code.issued", *OPENED),
-        "correctComplaint": ("complaint.corrected", "screening.outdated", *_VOIDS),
-        "requestMediation": OPENED,
-        "addParty": (
-            "party.added",
-            "party.joined",
-            "part.opened",
-            "party.asked",
-            "session.cancelled",
-            "case.state_changed",
-        ),
-        "correctParty": ("party.corrected", "name.corrected", *_VOIDS),
-        "removeParty": (
-            "party.removed",
-            "consent.voided",
-            "part.returned",
-            "party.asked",
-            "session.cancelled",
-            "case.state_changed",
-        ),
-        "releaseIdentity": ("identity.released",),
-        "issueAccessCode": ("access_code.issued",),
-        "assignCoordinator": ("coordinator.assigned",),
-        "screenCase": (
-            "case.screened",
-            "party.asked",
-            "part.returned",
-            "session.cancelled",
-            "case.state_changed",
-            "case.closed",
-        ),
-        "recordApproval": ("approval.recorded", "part.returned", "case.state_changed", "case.closed"),
-        "lapseCase": (
-            "party.lapsed",
-            "part.returned",
-            "party.asked",
-            "session.cancelled",
-            "session.ended",
-            "case.state_changed",
-            "case.closed",
-        ),
-        "closeCase": ("part.mediated", "part.returned", "case.state_changed", "case.closed"),
-        "pauseTarget": ("target.paused",),
-        "recordGuardianConsent": ("guardian.consented",),
-        "giveConsent": (
-            "consent.given",
-            "identity.bound",
-            "part.returned",
-            "party.asked",
-            "case.state_changed",
-            "case.closed",
-        ),
-        "withdraw": (
-            "party.withdrew",
-            "identity.bound",
-            "part.returned",
-            "party.asked",
-            "session.cancelled",
-            "session.ended",
-            "case.state_changed",
-            "case.closed",
-        ),
-        "addMediator": ("mediator.added",),
-        "correctMediator": ("mediator.corrected",),
-        "proposeMediator": ("mediator.proposed", "assignment.released"),
-        "acceptAssignment": ("assignment.accepted", "assignment.conflicted"),
-        "declineAssignment": ("assignment.declined",),
-        "recuseMediator": ("assignment.recused", "session.cancelled", "session.adjourned", "case.state_changed"),
-        "attestNotesDestroyed": ("notes.destroyed",),
-        "scheduleSession": ("session.scheduled", "case.state_changed"),
-        "rescheduleSession": ("session.rescheduled",),
-        "cancelSession": ("session.cancelled", "case.state_changed"),
-        "startSession": ("session.started", "case.state_changed"),
-        "adjournSession": ("session.adjourned", "case.state_changed"),
-        "completeSession": ("session.completed", "case.state_changed"),
-        "endSession": ("session.ended", "part.returned", "case.state_changed", "case.closed"),
-        "recordContactAttempt": ("contact.attempted",),
-        "recordAbsence": ("absence.recorded", "case.state_changed"),
-        "addAttendee": ("attendee.added",),
-        "confirmAttendee": ("attendee.confirmed",),
-        "makeAgreement": ("agreement.made",),
-        "signAgreement": ("agreement.signed", "identity.bound"),
-        "placeLegalHold": ("hold.placed",),
-        "liftLegalHold": ("hold.lifted",),
-        "requestErasure": ("erasure.requested",),
-        "approveErasure": ("erasure.approved", "data.purged"),
-        "refuseErasure": ("erasure.refused",),
-        "proposeMandatoryReport": ("mandatory_report.proposed",),
-        "fileMandatoryReport": ("mandatory_report.filed",),
-        "dropMandatoryReport": ("mandatory_report.dropped",),
-    }
-)
-"""The kinds of events that each operation may record. It records one at least."""
-
 
 _ELSEWHERE: Final[tuple[type[Event], ...]] = (*get_args(ReportEvent), *get_args(RosterEvent))
 
@@ -175,18 +66,18 @@ OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
 
 
 READ: Final = "read"
-"""Stands in their place where who reads is written down (`domain/access_log.py`); that is no event of the case."""
-_READS: Final = frozenset(operation_id(name) for name in LOGGED_OPERATIONS)
+"""Stands among an operation's events where reading is written to the access log; that is no event of the case."""
 
 
-def describe(contract: Node) -> None:
+def describe(contract: Node, operations: Mapping[str, Operation]) -> None:
     """Complete the contract in place."""
     models = {name: _node(model) for name, model in _child(_child(contract, "components"), "schemas").items()}
     _name_open_lists(models)
     addressed = _addressed((method, path, str(each["operationId"])) for method, path, each in _operations(contract))
     for method, path, operation in _operations(contract):
         name = str(operation["operationId"])
-        operation["x-audit-event"] = [*RECORDS.get(name, ()), *([READ] if name in _READS else ())]
+        declared = operations[name]
+        operation["x-audit-event"] = [*(event.kind for event in declared.events), *([READ] if declared.opens else ())]
         kinds = _kinds(operation, models)
         operation["x-personal-data"] = sorted(kinds)
         operation["x-retention"] = sorted({HOLDINGS[kind].retention for kind in kinds})

@@ -1,17 +1,16 @@
 """What the contract says of answers that no route declares: problems, entity tags, and headers that are demanded."""
 
 import json
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import FastAPI
 
 from mediation_api.contract.headers import HEADERS, carried, references
 from mediation_api.contract.operations import describe
-from mediation_api.contract.security_schemes import SCHEMES, ways_of
-from mediation_api.domain.access import ACCESS
-from mediation_api.http.middleware import operation_id
+from mediation_api.contract.security_schemes import SCHEMES, security_of
 from mediation_api.http.problems import HTTP, MEDIA_TYPE, Problem
-from mediation_api.http.rate_limits import NEVER_REFUSED
+from mediation_api.http.routes import Operation
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
@@ -22,12 +21,12 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
     return {status: _response(status) for status in statuses}
 
 
-def describe_responses(app: FastAPI) -> None:
+def describe_responses(app: FastAPI, operations: Mapping[str, Operation]) -> None:
     """Let the application's contract say what every operation may answer besides its own statuses.
 
     304 to a GET; 401, 403, 413 and 500 everywhere; 400, 408 and 415 where a body is read, 404
-    where the path names an object, 422 where there is anything to validate, 406 and 429 but to what is never refused,
-    503 where the database is asked. And which headers each answer carries, and which token each operation takes.
+    where the path names an object, 422 where there is anything to validate, 406 and 429 but to what is always answered,
+    503 where the database is used. And which headers each answer carries, and which token each operation takes.
     """
     generate = app.openapi
 
@@ -40,9 +39,10 @@ def describe_responses(app: FastAPI) -> None:
                 if isinstance(item, dict) and isinstance(item.get("get"), dict):
                     # http/idempotency.py answers every conditional GET.
                     _child(_child(item["get"], "responses"), "304").update(_UNCHANGED)
-                for method, operation in _operations(item):
-                    _complete(operation, names_object="{" in path, has_body=method != "get")
-                    _share(operation, shared)
+                for method, described in _operations(item):
+                    operation = operations[str(described["operationId"])]
+                    _complete(described, operation, names_object="{" in path, has_body=method != "get")
+                    _share(described, shared)
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             own = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
@@ -55,14 +55,12 @@ def describe_responses(app: FastAPI) -> None:
                 "headers": _headers(contract["paths"], shared),
                 "securitySchemes": {name: scheme.documented() for name, scheme in SCHEMES.items()},
             }
-            describe(contract)
+            describe(contract, operations)
         return contract
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
 
 
-_WITHOUT_DATABASE: Final = frozenset({"live", "version", "getProblemType", "listDisclosures"})
-_WAYS: Final = {operation_id(name): ways_of(name) for name in ACCESS}
 _SHARED: Final = {
     304: "Unchanged",
     409: "StateConflict",
@@ -96,22 +94,21 @@ def _operations(item: object) -> list[tuple[str, dict[str, object]]]:
     return [(name, part) for name, part in item.items() if isinstance(part, dict)] if isinstance(item, dict) else []
 
 
-def _complete(operation: dict[str, object], *, names_object: bool, has_body: bool) -> None:
-    known = _child(operation, "responses")
-    _complete_query(operation)
-    if operation["operationId"] in _WAYS:
-        operation["security"] = _WAYS[str(operation["operationId"])]
-    statuses = _of_headers(operation) | _of_place(operation, names_object=names_object, has_body=has_body)
+def _complete(described: dict[str, object], operation: Operation, *, names_object: bool, has_body: bool) -> None:
+    known = _child(described, "responses")
+    _complete_query(described)
+    described["security"] = security_of(operation)
+    statuses = _of_headers(described) | _of_place(described, operation, names_object=names_object, has_body=has_body)
     if "HTTPValidationError" in json.dumps(known.get("422", {})):
         del known["422"]
     for code in statuses:
         known.setdefault(str(code), _response(code))
-    takes = frozenset(str(parameter["name"]) for parameter in _listed(operation, "parameters"))
+    takes = frozenset(str(parameter["name"]) for parameter in _listed(described, "parameters"))
     for status, answer in known.items():
         if isinstance(answer, dict):
-            names = carried(str(operation["operationId"]), status, takes, has_content="content" in answer)
+            names = carried(operation, status, takes, has_content="content" in answer)
             answer["headers"] = references(names)
-    operation["responses"] = dict(sorted(known.items()))
+    described["responses"] = dict(sorted(known.items()))
 
 
 def _share(operation: dict[str, object], shared: dict[str, object]) -> None:
@@ -131,17 +128,16 @@ def _headers(*answers: object) -> dict[str, object]:
     return {name: header.documented() for name, header in HEADERS.items() if f'"#/components/headers/{name}"' in named}
 
 
-def _of_place(operation: dict[str, object], *, names_object: bool, has_body: bool) -> set[int]:
+def _of_place(described: dict[str, object], operation: Operation, *, names_object: bool, has_body: bool) -> set[int]:
     """The statuses of what an operation takes, and needs."""
-    name = operation["operationId"]
     wanted = {
         # Whoever shows a token is held to it, and whoever announces a body, where none is needed as well.
         frozenset({401, 403, 413, 500}): True,
         frozenset({400, 408, 415}): has_body,
         frozenset({404}): names_object,
-        frozenset({406, 429}): name not in NEVER_REFUSED,
-        frozenset({422}): "requestBody" in operation or bool(operation.get("parameters")),
-        frozenset({503}): name not in _WITHOUT_DATABASE,
+        frozenset({406, 429}): not operation.always_answered,
+        frozenset({422}): "requestBody" in described or bool(described.get("parameters")),
+        frozenset({503}): operation.uses_database,
     }
     return {status for statuses, is_wanted in wanted.items() if is_wanted for status in statuses}
 

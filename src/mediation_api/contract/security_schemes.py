@@ -1,6 +1,6 @@
 """Who may call, as the contract says it: one security scheme for each way to get a token.
 
-Which of them an operation takes, and with which scope, follows from the table of access: nothing is written down twice.
+Which of them an operation takes, and with which scope, follows from its permission.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from mediation_api.domain.access import ACCESS, SCOPES, Role
+from mediation_api.domain.access import Permission, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,14 @@ SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
 """Every role but the public's stands in one of them. The first is the one that most operations take."""
 
 
-def ways_of(operation: str) -> list[dict[str, list[str]]]:
-    """The alternatives of OpenAPI's `security`: a scheme for each kind of caller with a row in the table.
+def security_of(permission: Permission) -> list[dict[str, list[str]]]:
+    """The alternatives of OpenAPI's `security`: a scheme for each kind of caller that an operation permits.
 
     `{}` among them says that it is done without a token as well; no alternative at all, that a token makes no
     difference. OpenAPI 3.1 takes a scope beside any kind of scheme.
     """
-    scope = SCOPES.get(operation)
-    if scope is None:
+    if permission.scope is None:
         return []
-    roles = ACCESS[operation].keys()
+    roles = permission.access.keys()
     without: list[dict[str, list[str]]] = [{}] if Role.PUBLIC in roles else []
-    return without + [{name: [scope]} for name, scheme in SCHEMES.items() if scheme.roles & roles]
+    return without + [{name: [permission.scope]} for name, scheme in SCHEMES.items() if scheme.roles & roles]

@@ -25,7 +25,7 @@ from mediation_api.auth.tokens import sign
 from mediation_api.database.engine import Database, Pool, create_engine
 from mediation_api.database.row_security import reset_role
 from mediation_api.dev.identity_provider import dev_signing_key
-from mediation_api.domain.access import Role, scopes_of
+from mediation_api.domain.access import TOKEN_SCOPES, Role
 from mediation_api.domain.values import Approver, ContactChannel, Side
 from mediation_api.http.fields import Out
 from mediation_api.main import create_app
@@ -186,7 +186,7 @@ class _Caller:
         """What the city's identity provider says of the caller, at the story's time."""
         settings, now = self.office.settings, int(self.office.clock.now.timestamp())
         number = {} if self.employee_number is None else {"employee_number": self.employee_number}
-        scope = {"scope": " ".join(sorted(scopes_of(self.role)))} if self.role is Role.INTEGRATION else {}
+        scope = {"scope": " ".join(sorted(TOKEN_SCOPES))} if self.role is Role.INTEGRATION else {}
         return {
             "iss": settings.token_issuer,
             "aud": settings.token_audience,

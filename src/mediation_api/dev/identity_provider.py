@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mediation_api.auth.identity_provider import SigningKey
 from mediation_api.auth.tokens import CITY_ROLES, sign
-from mediation_api.domain.access import Role, scopes_of
+from mediation_api.domain.access import TOKEN_SCOPES, Role
 
 
 def write_dev_keys(directory: Path) -> None:
@@ -53,7 +53,7 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
 ) -> str:
     """Sign a token as the city's identity provider would.
 
-    A program's names each scope that its role can use, unless it is said which: without one it may do nothing.
+    A program's names every scope, unless it is said which: without one it may do nothing, and its role narrows them.
 
     Raises ValueError for a role that it cannot give (a complainant exchanges an access code), and
     FileNotFoundError before `write_dev_keys`.
@@ -74,7 +74,7 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
     if employee_number is not None:
         claims["employee_number"] = employee_number
     if scope is None and role is Role.INTEGRATION:
-        scope = " ".join(sorted(scopes_of(role)))
+        scope = " ".join(sorted(TOKEN_SCOPES))
     if scope is not None:
         claims["scope"] = scope
     return sign(claims, dev_signing_key(directory))

@@ -1,18 +1,18 @@
-"""Who may do what: one table, operation by role by relation to the object. An operation without a row fails the build.
+"""Who may do what: the rule. Each operation's permission is declared at its route (`http/routes.py`).
 
-`page` prints it as docs/access.md.
+`page` prints them all as docs/access.md.
 
-A token says which role its bearer has. What the bearer may reach of *this* case is decided by the database at each
-request: `Reach` carries the relation that the table demands into the query or the lock. What lies outside it answers
-as if it did not exist. A token may also name scopes; they only ever narrow what the role allows. A program is given
-nothing but what its scopes name.
+A token says which role its bearer has. What the bearer may see of *this* case is decided by the database at each
+request: `AccessScope` carries the relation that the permission demands into the query or the lock. What lies outside
+it is answered as if it did not exist. A token may also name scopes; they only ever narrow what the role allows. A
+program may do nothing but what its scopes name.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 from uuid import UUID
 
 from mediation_api.domain.errors import NotPermitted, ScopeMissing, ScopeUnknown, Unauthenticated
@@ -78,7 +78,7 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessScope:
-    """What the caller reaches with one operation: the actor, and the relation that the table demands."""
+    """What the caller may see and do with one operation: the actor, and the relation that its permission demands."""
 
     actor: Actor
     relation: Relation
@@ -91,7 +91,44 @@ CASEWORK = (Role.COORDINATOR, Role.DIRECTOR)
 PARTIES = (Role.COMPLAINANT, Role.OFFICER)
 
 
-def _row(
+TokenScope: TypeAlias = Literal[
+    "agreements:read",
+    "agreements:write",
+    "audit:read",
+    "cases:read",
+    "cases:write",
+    "complaints:read",
+    "complaints:write",
+    "consents:read",
+    "consents:write",
+    "mandatory-reports:read",
+    "mandatory-reports:write",
+    "mediators:read",
+    "mediators:write",
+    "parties:read",
+    "parties:write",
+    "retention:read",
+    "retention:write",
+    "sessions:read",
+    "sessions:write",
+]
+"""What a token can be limited to (RFC 6749 §3.3)."""
+TOKEN_SCOPES: Final[frozenset[TokenScope]] = frozenset(get_args(TokenScope))
+_RESOURCES: Final = frozenset(scope.partition(":")[0] for scope in TOKEN_SCOPES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """Who may call an operation: the roles, each with the relation that the object must have to the caller.
+
+    `scope` is what a token that is limited to scopes must name; None where the operation is for everybody.
+    """
+
+    access: Mapping[Role, Relation]
+    scope: TokenScope | None
+
+
+def allow(
     *,
     office: Iterable[Role] = (),
     own: Iterable[Role] = (),
@@ -100,239 +137,52 @@ def _row(
     mediated: bool = False,
     filed: bool = False,
 ) -> Mapping[Role, Relation]:
-    row = dict.fromkeys(office, Relation.OFFICE) | dict.fromkeys(own, Relation.OWN)
+    """The roles of a `Permission`: `office` for any object, `own` for the caller's own.
+
+    `proposed`, `assigned` and `mediated` allow a mediator, and `filed` an integration, in the relation of that name.
+    """
+    access = dict.fromkeys(office, Relation.OFFICE) | dict.fromkeys(own, Relation.OWN)
     if proposed:
-        row[Role.MEDIATOR] = Relation.PROPOSED
+        access[Role.MEDIATOR] = Relation.PROPOSED
     if assigned:
-        row[Role.MEDIATOR] = Relation.ASSIGNED
+        access[Role.MEDIATOR] = Relation.ASSIGNED
     if mediated:
-        row[Role.MEDIATOR] = Relation.MEDIATED
+        access[Role.MEDIATOR] = Relation.MEDIATED
     if filed:
-        row[Role.INTEGRATION] = Relation.FILED
-    return MappingProxyType(row)
+        access[Role.INTEGRATION] = Relation.FILED
+    return MappingProxyType(access)
 
 
-EVERYBODY = _row(office=Role)
-
-ACCESS: Mapping[str, Mapping[Role, Relation]] = MappingProxyType(
-    {
-        # complaints
-        "file_complaint": _row(office=(Role.PUBLIC, *INTAKE, Role.INTEGRATION)),
-        "list_complaints": _row(office=INTAKE, own=(Role.COMPLAINANT,), filed=True),
-        "get_complaint": _row(office=INTAKE, own=(Role.COMPLAINANT,), filed=True),
-        "correct_complaint": _row(office=INTAKE),
-        "request_mediation": _row(office=INTAKE, own=(Role.COMPLAINANT,)),
-        # parties
-        "list_parties": _row(office=INTAKE, own=(Role.COMPLAINANT,)),
-        "add_party": _row(office=INTAKE),
-        "get_party": _row(office=INTAKE, own=PARTIES),
-        "correct_party": _row(office=INTAKE, own=PARTIES),
-        "remove_party": _row(office=INTAKE),
-        "release_identity": _row(office=INTAKE),
-        "issue_access_code": _row(office=INTAKE),
-        # cases
-        "list_cases": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
-        "get_case": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
-        "get_timeline": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
-        "list_access_log": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
-        "list_access_anomalies": _row(office=(Role.DIRECTOR, Role.AUDITOR)),
-        "get_readiness": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
-        "assign_coordinator": _row(office=INTAKE),
-        "screen_case": _row(office=INTAKE),
-        "list_screenings": _row(office=(*INTAKE, Role.AUDITOR)),
-        "record_approval": _row(office=INTAKE),
-        "list_approvals": _row(office=(*INTAKE, Role.AUDITOR)),
-        "record_contact_attempt": _row(office=INTAKE),
-        "list_contact_attempts": _row(office=(*INTAKE, Role.AUDITOR)),
-        "lapse_case": _row(office=CASEWORK),
-        "close_case": _row(office=CASEWORK),
-        "pause_target": _row(office=INTAKE),
-        "list_pauses": _row(office=(*INTAKE, Role.AUDITOR)),
-        # consents and withdrawals
-        "list_disclosures": EVERYBODY,
-        "get_disclosure": EVERYBODY,
-        "record_guardian_consent": _row(office=INTAKE),
-        "list_guardian_consents": _row(office=(*INTAKE, Role.AUDITOR), own=(Role.COMPLAINANT,)),
-        "give_consent": _row(office=INTAKE, own=PARTIES),
-        "list_consents": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
-        "withdraw": _row(office=INTAKE, own=PARTIES, assigned=True),
-        "list_withdrawals": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
-        # mediators and assignments
-        "add_mediator": _row(office=CASEWORK),
-        "list_mediators": _row(office=(*INTAKE, Role.AUDITOR), proposed=True),
-        "get_mediator": _row(office=(*INTAKE, Role.AUDITOR), proposed=True),
-        "correct_mediator": _row(office=CASEWORK),
-        "propose_mediator": _row(office=CASEWORK),
-        "list_assignments": _row(office=(*CASEWORK, Role.AUDITOR), proposed=True),
-        "get_assignment": _row(office=(*CASEWORK, Role.AUDITOR), proposed=True),
-        "accept_assignment": _row(proposed=True),
-        "decline_assignment": _row(proposed=True),
-        "recuse_mediator": _row(office=CASEWORK, assigned=True),
-        "attest_notes_destroyed": _row(mediated=True),
-        # sessions
-        "schedule_session": _row(office=CASEWORK, assigned=True),
-        "list_sessions": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
-        "get_session": _row(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
-        "reschedule_session": _row(office=CASEWORK, assigned=True),
-        "cancel_session": _row(office=CASEWORK, assigned=True),
-        "start_session": _row(office=CASEWORK, assigned=True),
-        "adjourn_session": _row(office=CASEWORK, assigned=True),
-        "complete_session": _row(office=CASEWORK, assigned=True),
-        "end_session": _row(assigned=True),
-        "record_absence": _row(office=CASEWORK, assigned=True),
-        "add_attendee": _row(office=INTAKE),
-        "list_attendees": _row(office=(*INTAKE, Role.AUDITOR), assigned=True),
-        "confirm_attendee": _row(office=INTAKE),
-        # agreements
-        "make_agreement": _row(office=CASEWORK, assigned=True),
-        "list_agreements": _row(office=CASEWORK, own=PARTIES, assigned=True),
-        "get_agreement": _row(office=CASEWORK, own=PARTIES, assigned=True),
-        "sign_agreement": _row(office=CASEWORK, own=PARTIES, assigned=True),
-        "verify_agreement": _row(office=(*CASEWORK, Role.AUDITOR), assigned=True),
-        # mandatory reports: two roles, and of mediators only those who were in the room
-        "propose_mandatory_report": _row(office=(Role.DIRECTOR,), mediated=True),
-        "list_mandatory_reports": _row(office=(Role.DIRECTOR,), mediated=True),
-        "get_mandatory_report": _row(office=(Role.DIRECTOR,), mediated=True),
-        "file_mandatory_report": _row(office=(Role.DIRECTOR,)),
-        "drop_mandatory_report": _row(office=(Role.DIRECTOR,), mediated=True),
-        "list_report_access": _row(office=(Role.DIRECTOR,)),
-        "list_mandatory_report_counts": _row(office=(Role.DIRECTOR, Role.AUDITOR)),
-        # retention
-        "place_legal_hold": _row(office=(Role.DIRECTOR,)),
-        "list_legal_holds": _row(office=(Role.DIRECTOR, Role.AUDITOR)),
-        "lift_legal_hold": _row(office=(Role.DIRECTOR,)),
-        "request_erasure": _row(office=INTAKE),
-        "list_erasures": _row(office=(*INTAKE, Role.AUDITOR)),
-        "approve_erasure": _row(office=(Role.DIRECTOR,)),
-        "refuse_erasure": _row(office=(Role.DIRECTOR,)),
-        # tokens, health
-        "exchange_access_code": EVERYBODY,
-        "get_problem_type": EVERYBODY,
-        "live": EVERYBODY,
-        "ready": EVERYBODY,
-        "version": EVERYBODY,
-    }
-)
-
-
-SCOPES: Mapping[str, str] = MappingProxyType(
-    {
-        operation: scope
-        for scope, operations in {
-            "complaints:read": ("list_complaints", "get_complaint"),
-            "complaints:write": ("file_complaint", "correct_complaint", "request_mediation"),
-            "parties:read": ("list_parties", "get_party"),
-            "parties:write": ("add_party", "correct_party", "remove_party", "release_identity", "issue_access_code"),
-            "cases:read": (
-                "list_cases",
-                "get_case",
-                "get_timeline",
-                "list_access_log",
-                "get_readiness",
-                "list_screenings",
-                "list_approvals",
-                "list_pauses",
-                "list_contact_attempts",
-            ),
-            "cases:write": (
-                "assign_coordinator",
-                "screen_case",
-                "record_approval",
-                "record_contact_attempt",
-                "lapse_case",
-                "close_case",
-                "pause_target",
-            ),
-            "audit:read": ("list_access_anomalies",),
-            "consents:read": ("list_guardian_consents", "list_consents", "list_withdrawals"),
-            "consents:write": ("record_guardian_consent", "give_consent", "withdraw"),
-            "mediators:read": ("list_mediators", "get_mediator", "list_assignments", "get_assignment"),
-            "mediators:write": (
-                "add_mediator",
-                "correct_mediator",
-                "propose_mediator",
-                "accept_assignment",
-                "decline_assignment",
-                "recuse_mediator",
-                "attest_notes_destroyed",
-            ),
-            "sessions:read": ("list_sessions", "get_session", "list_attendees"),
-            "sessions:write": (
-                "schedule_session",
-                "reschedule_session",
-                "cancel_session",
-                "start_session",
-                "adjourn_session",
-                "complete_session",
-                "end_session",
-                "record_absence",
-                "add_attendee",
-                "confirm_attendee",
-            ),
-            "agreements:read": ("list_agreements", "get_agreement", "verify_agreement"),
-            "agreements:write": ("make_agreement", "sign_agreement"),
-            "retention:read": ("list_legal_holds", "list_erasures"),
-            "retention:write": (
-                "place_legal_hold",
-                "lift_legal_hold",
-                "request_erasure",
-                "approve_erasure",
-                "refuse_erasure",
-            ),
-            "mandatory-reports:read": (
-                "list_mandatory_reports",
-                "get_mandatory_report",
-                "list_report_access",
-                "list_mandatory_report_counts",
-            ),
-            "mandatory-reports:write": (
-                "propose_mandatory_report",
-                "file_mandatory_report",
-                "drop_mandatory_report",
-            ),
-        }.items()
-        for operation in operations
-    }
-)
-"""The scope of each operation that is not for everybody (RFC 6749 §3.3): what a program may be limited to."""
-
-
-_KNOWN: Final = frozenset(SCOPES.values())
-_RESOURCES: Final = frozenset(scope.partition(":")[0] for scope in _KNOWN)
-
-
-def scopes_of(role: Role) -> frozenset[str]:
-    """Every scope that a token of this role can use."""
-    return frozenset(scope for operation, scope in SCOPES.items() if role in ACCESS[operation])
+EVERYBODY: Final = allow(office=Role)
 
 
 def is_own_scope(word: str) -> bool:
     """Whether a word of a token's `scope` is under this service's prefix: the name of one of its resources and `:`.
 
-    In whatever case, so that a slip of the pen is not taken for somebody else's word. All other words are the identity
+    In whatever case, so that a misspelt scope is not taken for another service's. All other words are the identity
     provider's own (`openid`), and say nothing here.
     """
     resource, colon, _ = word.partition(":")
     return bool(colon) and resource.casefold() in _RESOURCES
 
 
-def scope_for(operation: str, actor: Actor) -> AccessScope:
-    """What `actor` reaches with `operation`.
+def scope_for(permission: Permission, actor: Actor) -> AccessScope:
+    """What `actor` may see and do with an operation.
 
     Raises:
         Unauthenticated: the operation is not for the public, and the caller has no token.
-        ScopeUnknown: the token names a scope under this service's prefix that there is not. What its issuer meant to
-            limit it to is unknown, so that nothing is open to it.
+        ScopeUnknown: the token names a scope under this service's prefix that does not exist. What its issuer meant to
+            limit it to is unknown, so that every operation refuses it.
         NotPermitted: nobody of this role may call it, on any object.
         ScopeMissing: the token is limited to scopes, and this operation's is not among them; or it is a program's, and
             names none.
     """
-    if actor.scopes is not None and not actor.scopes <= _KNOWN:
+    if actor.scopes is not None and not actor.scopes <= TOKEN_SCOPES:
         raise ScopeUnknown
-    relation = ACCESS[operation].get(actor.role)
+    relation = permission.access.get(actor.role)
     if relation is None:
         raise Unauthenticated if actor.role is Role.PUBLIC else NotPermitted
-    scope = SCOPES.get(operation)
+    scope = permission.scope
     named = actor.scopes or frozenset()
     is_limited = bool(named) or actor.role is Role.INTEGRATION
     if is_limited and not (named and scope is None) and scope not in named:
@@ -359,11 +209,11 @@ with the name of a resource of this service and `:` and is not in the last colum
 """
 
 
-def page() -> str:
-    """The page docs/access.md: every operation, what each role reaches with it, and its scope."""
+def page(permissions: Mapping[str, Permission]) -> str:
+    """The page docs/access.md: every operation by its id, what each role may do with it, and its scope."""
     roles = list(Role)
     rows = [f"| Operation | {' | '.join(roles)} | Scope |", f"| --- |{' --- |' * (len(roles) + 1)}"]
-    for operation, row in ACCESS.items():
-        cells = [row.get(role, "") for role in roles]
-        rows.append(f"| `{operation}` | {' | '.join(cells)} | {SCOPES.get(operation, '')} |")
+    for operation, permission in permissions.items():
+        cells = [permission.access.get(role, "") for role in roles]
+        rows.append(f"| `{operation}` | {' | '.join(cells)} | {permission.scope or ''} |")
     return _PAGE + "\n".join(rows) + "\n"

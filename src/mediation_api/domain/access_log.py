@@ -62,45 +62,6 @@ class LoggedObject(StrEnum):
     """A mandatory report, or all those of one case: one entry for each."""
 
 
-LOGGED_OPERATIONS: Mapping[str, LoggedObject] = MappingProxyType(
-    {
-        **dict.fromkeys(("get_complaint", "list_legal_holds", "list_parties"), LoggedObject.COMPLAINT),
-        **dict.fromkeys(("get_party", "list_erasures"), LoggedObject.PARTY),
-        **dict.fromkeys(
-            (
-                "get_agreement",
-                "get_assignment",
-                "get_case",
-                "get_readiness",
-                "get_session",
-                "get_timeline",
-                "list_agreements",
-                "list_approvals",
-                "list_attendees",
-                "list_consents",
-                "list_guardian_consents",
-                "list_contact_attempts",
-                "list_pauses",
-                "list_access_log",
-                "list_screenings",
-                "list_withdrawals",
-                "verify_agreement",
-            ),
-            LoggedObject.CASE,
-        ),
-        **dict.fromkeys(("get_mandatory_report", "list_mandatory_reports"), LoggedObject.REPORT),
-        **dict.fromkeys(
-            ("list_assignments", "list_cases", "list_complaints", "list_sessions", "list_access_anomalies"),
-            LoggedObject.LIST,
-        ),
-    }
-)
-"""Every read that is written down. A test holds that no other shows anything of a case.
-
-Who opened a report is shown to the director by `list_report_access`, which shows nothing of the report itself.
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class LoggedAccessScope(AccessScope):
     """What the caller reaches, and will have opened when it is found."""

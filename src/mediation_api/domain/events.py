@@ -759,3 +759,15 @@ CaseEvent: TypeAlias = (
 """Every event that a case is made of. Those of complaints, parties and the roster are recorded where they happen."""
 
 Events: TypeAlias = tuple[CaseEvent, ...]
+
+CASE_OPENED: Final = (CaseOpened, PartyJoined, PartOpened)
+"""What is recorded when a case is opened."""
+CONSENTS_VOIDED: Final = (
+    ConsentVoided,
+    GuardianConsentVoided,
+    AgreementSuperseded,
+    PartyAsked,
+    SessionCancelled,
+    StateChanged,
+)
+"""What may follow when something changes that consents rested on."""

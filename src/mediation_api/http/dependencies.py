@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.auth.tokens import Issuer, Verifier
-from mediation_api.database.engine import Database, Pool
+from mediation_api.database.engine import Database
 from mediation_api.database.row_security import assume_party, require_live_code
 from mediation_api.domain import access, access_log, target
 from mediation_api.domain.access import ANYBODY, AccessScope, Actor, Role
@@ -30,7 +30,8 @@ from mediation_api.domain.policy import Policy
 from mediation_api.domain.texts import Texts
 from mediation_api.http.fields import Uuid
 from mediation_api.http.problems import ProblemException
-from mediation_api.http.rate_limits import NEVER_REFUSED, Limiter, network_of_request
+from mediation_api.http.rate_limits import Limiter, network_of_request
+from mediation_api.http.routes import operation_of
 from mediation_api.repository.access_anomalies import AccessAnomalies as UnusualReadingsRepository
 from mediation_api.repository.access_log import AccessLog as ReadingsRepository
 from mediation_api.repository.agreements import Agreements as AgreementsRepository
@@ -51,11 +52,6 @@ from mediation_api.repository.timeline import Timeline as TimelineRepository
 from mediation_api.settings import Settings
 
 T = TypeVar("T")
-
-FOR_PARTIES = frozenset({"exchange_access_code", "get_disclosure"})
-"""What a party needs before it has a token, or in order to answer: it has a connection of the parties' pool."""
-FOR_WITHDRAWALS = frozenset({"withdraw"})
-"""What has connections that nothing else can take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +116,7 @@ NewId = Annotated[UUID, Depends(new_id)]
 
 
 async def access_scope(request: Request, at: Now) -> AccessScope:
-    """What the caller reaches with this operation; `domain.access` holds the table.
+    """What the caller may see and do with the operation of this request.
 
     Raises:
         Unauthenticated: there is no valid token, and the operation is not for the public.
@@ -128,11 +124,11 @@ async def access_scope(request: Request, at: Now) -> AccessScope:
         Told: the caller has used up its quota (429).
     """
     service, actor = _context(request), ANYBODY
-    operation = request.scope["endpoint"].__name__
+    operation = operation_of(request)
 
     def count(caller: str) -> None:
         request.state.quota = quota = service.limiter.count(caller, at)
-        if quota.is_exceeded and operation not in NEVER_REFUSED:
+        if quota.is_exceeded and not operation.always_answered:
             raise ProblemException(
                 429, "quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says."
             )
@@ -177,7 +173,7 @@ async def logged_scope(
     ] = None,
 ) -> AccessScope:
     """What the caller reaches, to be written down as opened when it is found; `domain.access_log` says what is."""
-    return access_log.logged_scope(scope, request.scope["endpoint"].__name__, access_purpose, at)
+    return access_log.logged_scope(scope, operation_of(request).id, access_purpose, at)
 
 
 LoggedScope = Annotated[AccessScope, Depends(logged_scope)]
@@ -193,7 +189,7 @@ async def connection(request: Request, scope: Scope) -> AsyncIterator[AsyncConne
     has ended is refused. A wrong access code is refused as well, and that it was tried is committed all the same.
     """
     database, actor, caller = _context(request).database, scope.actor, request.state.caller
-    pool = _pool(request.scope["endpoint"].__name__, actor)
+    pool = operation_of(request).pool_for(actor)
     if request.method != "GET":
         opening = database.transaction(pool, caller=caller)
     elif actor.is_party:
@@ -215,12 +211,6 @@ async def connection(request: Request, scope: Scope) -> AsyncIterator[AsyncConne
             raise
     if wrong is not None:
         raise wrong
-
-
-def _pool(operation: str, actor: Actor) -> Pool:
-    if operation in FOR_WITHDRAWALS:
-        return Pool.WITHDRAWALS
-    return Pool.PARTIES if actor.is_party or operation in FOR_PARTIES else Pool.OFFICE
 
 
 Connection = Annotated[AsyncConnection, Depends(connection, scope="function")]

@@ -38,6 +38,7 @@ from mediation_api.domain.strength import Guessable, guessable
 from mediation_api.http.dependencies import Connection, Context, Now, Scope
 from mediation_api.http.fields import Out
 from mediation_api.http.problems import ProblemException
+from mediation_api.http.routes import operation_of
 from mediation_api.repository.idempotency import Idempotency, KeyedRequest, StoredResponse
 
 _NONCE_BYTES: Final = 12
@@ -126,7 +127,7 @@ async def once(
         caller = f"{Role.PUBLIC}:{hmac.digest(secret, _ANONYMOUS + key + fingerprint.encode(), hashlib.sha256).hex()}"
     attempt = KeyedRequest(
         caller=caller,
-        operation=request.scope["endpoint"].__name__,
+        operation=operation_of(request).id,
         key_sha256=hashlib.sha256(key).hexdigest(),
         request_sha256=fingerprint,
     )

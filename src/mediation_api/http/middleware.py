@@ -12,6 +12,7 @@ Plain ASGI throughout: Starlette's BaseHTTPMiddleware hides disconnects and lose
 """
 
 import asyncio
+import json
 import logging
 import re
 import time
@@ -38,7 +39,8 @@ from mediation_api.http.cors import CrossOrigin
 from mediation_api.http.fields import rule
 from mediation_api.http.idempotency import AlreadyAnswered, finish
 from mediation_api.http.problem_catalogue import ProblemTitles
-from mediation_api.http.rate_limits import NEVER_REFUSED, Quota
+from mediation_api.http.rate_limits import Quota
+from mediation_api.http.routes import declared
 from mediation_api.http.strict_json import parse
 from mediation_api.logs import LogEvent
 
@@ -262,8 +264,10 @@ class StrictRoute(APIRoute):
     """A route that reads its body strictly: `APIRouter(route_class=StrictRoute)`."""
 
     def __init__(self, path: str, endpoint: Callable[..., object], **options: object) -> None:
-        """Make a route whose `operationId` is its function's name in camel case."""
-        options["generate_unique_id_function"] = _operation_id
+        """Make a route whose `operationId` is the id of the operation that its function declares."""
+        self.operation = declared(endpoint)
+        if self.operation is not None:
+            options["operation_id"] = self.operation.id
         super().__init__(path, endpoint, **options)  # type: ignore[arg-type] # what FastAPI's decorators pass
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
@@ -271,6 +275,7 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
         takes_query = _takes_query(self.dependant)
         offered = _offered(self)
+        location = None if self.operation is None else self.operation.location
 
         async def strict(request: Request) -> Response:
             if offered and not accepts(request.headers.getlist("accept"), offered):
@@ -284,28 +289,20 @@ class StrictRoute(APIRoute):
                 response = await handle(read_strictly)
             except AlreadyAnswered as again:
                 return again.response
+            if location is not None and response.status_code == HTTPStatus.CREATED:
+                response.headers["Location"] = location.format_map(json.loads(bytes(response.body)))
             # The transaction of the request is still open: it commits when this function has returned.
             return await finish(request, response)
 
         return strict
 
 
-def operation_id(name: str) -> str:
-    """The name of a route's function as the contract writes it: in camel case."""
-    first, *rest = name.split("_")
-    return first + "".join(word.title() for word in rest)
-
-
-def _operation_id(route: APIRoute) -> str:
-    return operation_id(route.name)
-
-
-def _offered(route: APIRoute) -> tuple[str, ...]:
+def _offered(route: StrictRoute) -> tuple[str, ...]:
     """The media types of an operation; none where it is answered whatever is accepted, a withdrawal first of all.
 
     The files of the documentation page are no operations: a browser asks for each in its own way.
     """
-    if not route.include_in_schema or route.endpoint.__name__ in NEVER_REFUSED:
+    if not route.include_in_schema or (route.operation is not None and route.operation.always_answered):
         return ()
     if route.response_class is HTMLResponse:
         return ("text/html",)

@@ -24,6 +24,7 @@ from pydantic import model_validator
 from mediation_api.database.pagination import Page, PageRequest, Position
 from mediation_api.http.dependencies import Context
 from mediation_api.http.fields import Out, Params, WholeNumber, rule
+from mediation_api.http.routes import operation_of
 
 MOST: Final = 100
 DEFAULT: Final = 25
@@ -110,7 +111,7 @@ def single_page(model: type[L], rows: Sequence[T], to_response: Callable[[T], ob
 def _list_of(request: Request) -> bytes:
     """What a cursor is bound to: the operation, its path, and the filters and the order that are asked for."""
     asked = sorted(item for item in request.query_params.multi_items() if item[0] not in {"limit", "cursor"})
-    return json.dumps([request.scope["endpoint"].__name__, request.url.path, asked]).encode()
+    return json.dumps([operation_of(request).id, request.url.path, asked]).encode()
 
 
 def _cursor_at(position: Position, key: bytes, bound_to: bytes) -> str:

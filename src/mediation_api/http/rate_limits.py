@@ -30,8 +30,6 @@ WINDOW_SECONDS: Final = 60
 HOUR_SECONDS: Final = 3600
 _MOST_CALLERS: Final = 100_000
 _OF_ADDRESSES: Final = b"mediation_api address v1\x00"
-NEVER_REFUSED: Final = frozenset({"withdraw", "live", "ready"})
-"""Operations that are refused neither for how often they are called, nor for what the caller says it accepts."""
 
 
 @dataclass(frozen=True, slots=True)

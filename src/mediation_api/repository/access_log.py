@@ -4,7 +4,7 @@ from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, Date, Integer, RowMapping, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ARRAY, Date, Integer, Label, RowMapping, and_, case, cast, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -46,7 +46,15 @@ def _for_the_office() -> AnySelect:
     complaint: AnyColumn = select(t.cases.c.complaint_id).where(t.cases.c.id == REQUESTED_ID).scalar_subquery()
     of_case = and_(r.complaint_id == complaint, or_(r.case_id.is_(None), r.case_id == REQUESTED_ID))
     listed = or_(*(r.listed.bool_op("@>")(array([each])) for each in (REQUESTED_ID, complaint)))
-    return select(r.at, r.by_role, r.by, r.operation, r.purpose, r.party_id).where(or_(of_case, listed))
+    opened = _opened((r.listed.is_not(None), LoggedObject.LIST))  # the roles of parties may not read `listed`
+    return select(r.at, r.by_role, r.by, r.operation, r.purpose, r.party_id, opened).where(or_(of_case, listed))
+
+
+def _opened(*first: tuple[AnyColumn, LoggedObject]) -> Label[str]:
+    """What was opened, by what the entry names and not by its operation, which may not exist any more."""
+    r = t.access_log.c
+    named = ((r.case_id.is_not(None), LoggedObject.CASE), (r.party_id.is_not(None), LoggedObject.PARTY))
+    return case(*first, *named, else_=LoggedObject.COMPLAINT).label("opened")
 
 
 @cache
@@ -66,11 +74,6 @@ def _for_a_party(role: Role, zone: ZoneInfo) -> AnySelect:
     """
     r, c = t.access_log.c, t.cases.c
     own = own_participation(role).where(t.participants.c.case_id == REQUESTED_ID).subquery("own")
-    opened: AnyColumn = case(
-        (r.case_id.is_not(None), LoggedObject.CASE),
-        (r.party_id.is_not(None), LoggedObject.PARTY),
-        else_=LoggedObject.COMPLAINT,
-    )
     concerns = or_(
         r.case_id == c.id,
         r.party_id == own.c.party_id,
@@ -82,7 +85,7 @@ def _for_a_party(role: Role, zone: ZoneInfo) -> AnySelect:
     closed = and_(c.closed_version.is_not(None), seen >= array([c.attempt, c.closed_version]))
     since_close = and_(r.case_id == c.id, closed, own.c.left_version.is_(None))
     return (
-        select(cast(func.timezone(zone.key, r.at), Date).label("on"), r.by_role, opened.label("opened"))
+        select(cast(func.timezone(zone.key, r.at), Date).label("on"), r.by_role, _opened())
         .join(t.cases, r.complaint_id == c.complaint_id)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
         .where(

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
-from mediation_api.domain.access import Role
+from mediation_api.domain.access import Role, allow
 from mediation_api.domain.access_anomalies import CURRENT, LONGEST_DAYS, Anomaly, AnomalyKind, Period
-from mediation_api.domain.access_log import Purpose
+from mediation_api.domain.access_log import LoggedObject, Purpose
 from mediation_api.http.dependencies import AccessAnomalies, CityPolicy, LoggedScope, Today
 from mediation_api.http.fields import Day, Out, rule
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages
+from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1/access-anomalies", route_class=StrictRoute, tags=["access-log"])
 
@@ -83,6 +84,12 @@ class AccessAnomalyList(ListOut[AccessAnomalyOut]):
 
 
 @router.get("", summary="Unusual readings")
+@Operation(
+    "listAccessAnomalies",
+    access=allow(office=(Role.DIRECTOR, Role.AUDITOR)),
+    scope="audit:read",
+    opens=LoggedObject.LIST,
+)
 async def list_access_anomalies(
     asked: Annotated[AnomalyQuery, Depends(asked_for)],
     pages: Pages,

@@ -8,13 +8,13 @@ from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy import RowMapping
 
-from mediation_api.domain import access_log
-from mediation_api.domain.access import Role
-from mediation_api.domain.access_log import LOGGED_OPERATIONS, Purpose
+from mediation_api.domain.access import INTAKE, PARTIES, Role, allow
+from mediation_api.domain.access_log import LoggedObject, Purpose
 from mediation_api.http.dependencies import AccessLog, CaseId, CityPolicy, LoggedScope
 from mediation_api.http.fields import InstantOut, Out
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, Pages
+from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1/cases/{case_id}/access-log", route_class=StrictRoute, tags=["access-log"])
 
@@ -26,8 +26,10 @@ class AccessOut(Out):
     at: InstantOut
     by_role: Role
     by: str = Field(description="The subject of the token.")
-    operation: str = Field(examples=["get_case"], description="Together with the role it says which fields were shown.")
-    opened: access_log.LoggedObject
+    operation: str = Field(
+        examples=["getCase"], description="Its `operationId`: together with the role it says which fields were shown."
+    )
+    opened: LoggedObject
     purpose: Purpose
     party_id: UUID | None = Field(description="Whose contacts and needs were shown, where it was one party's.")
 
@@ -38,7 +40,7 @@ class AccessForPartyOut(Out):
     audience: Literal["party"]
     on: date = Field(description="The day, in the office's time zone.")
     by_role: Role
-    opened: access_log.LoggedObject
+    opened: LoggedObject
 
 
 AnyAccess = Annotated[AccessOut | AccessForPartyOut, Field(discriminator="audience")]
@@ -50,11 +52,17 @@ class AccessList(ListOut[AnyAccess]):
 
 def _to_response(row: RowMapping) -> AccessOut | AccessForPartyOut:
     if "operation" in row:
-        return AccessOut.read(row, audience="office", opened=LOGGED_OPERATIONS[row["operation"]])
+        return AccessOut.read(row, audience="office")
     return AccessForPartyOut.read(row, audience="party")
 
 
 @router.get("", summary="Who opened the case")
+@Operation(
+    "listAccessLog",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
+    scope="cases:read",
+    opens=LoggedObject.CASE,
+)
 async def list_access_log(
     case_id: CaseId, pages: Pages, scope: LoggedScope, readings_of: AccessLog, city: CityPolicy
 ) -> AccessList:

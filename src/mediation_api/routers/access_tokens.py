@@ -7,13 +7,16 @@ from fastapi import APIRouter, Request
 from pydantic import Field, StringConstraints
 
 from mediation_api.contract.responses import responses
+from mediation_api.database.engine import Pool
 from mediation_api.domain import access_codes
+from mediation_api.domain.access import EVERYBODY
 from mediation_api.domain.errors import AccessCodeInvalid
 from mediation_api.domain.values import AttemptKind
 from mediation_api.http.dependencies import AttemptCounters, Context, NewId, Now, Parties, Scope
 from mediation_api.http.fields import In, Out
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.rate_limits import hold_per_hour
+from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1/access-tokens", route_class=StrictRoute, tags=["access-tokens"])
 
@@ -39,6 +42,7 @@ class AccessTokenOut(Out):
     summary="Exchange an access code",
     responses=responses(401),
 )
+@Operation("exchangeAccessCode", access=EVERYBODY, scope=None, pool=Pool.PARTIES)
 async def exchange_access_code(
     body: AccessCodeIn,
     _reached: Scope,

@@ -4,14 +4,16 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import agreements
-from mediation_api.domain.access import AccessScope, Relation, Role
+from mediation_api.domain.access import CASEWORK, PARTIES, AccessScope, Relation, Role, allow
+from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Invalid, NotFound
+from mediation_api.domain.events import AgreementMade, AgreementSigned, IdentityBound
 from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Edition, Text, TextKind, signed_hash
 from mediation_api.domain.values import AgreementKind, Method, ReportCategory, Seat, SeatRole
@@ -30,6 +32,7 @@ from mediation_api.http.fields import Flag, In, InstantOut, Language, Out, Parag
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.routes import Operation
 from mediation_api.repository.cases import LockedCase
 from mediation_api.routers.disclosures import Sha256
 from mediation_api.routers.sessions import SeatIn
@@ -164,6 +167,13 @@ def _to_response(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
     summary="Make an agreement",
     responses=responses(409),
 )
+@Operation(
+    "makeAgreement",
+    access=allow(office=CASEWORK, assigned=True),
+    scope="agreements:write",
+    events=(AgreementMade,),
+    location="/v1/agreements/{id}",
+)
 async def make_agreement(
     case_id: CaseId,
     body: AgreementIn,
@@ -173,7 +183,6 @@ async def make_agreement(
     agreements_read: Agreements,
     service: Context,
     agreement_id: NewId,
-    response: Response,
 ) -> AnyAgreement:
     """Put a text before the people who are to sign it."""
     locked = await cases.lock(case_id, scope)
@@ -183,17 +192,28 @@ async def make_agreement(
         locked.case, body.kind, text, terms_confidential=body.terms_confidential, agreement_id=agreement_id
     )
     await record(locked.stream, made)
-    response.headers["Location"] = f"/v1/agreements/{agreement_id}"
     return _to_response(await agreements_read.get(agreement_id, scope))
 
 
 @router.get("/cases/{case_id}/agreements", summary="Agreements")
+@Operation(
+    "listAgreements",
+    access=allow(office=CASEWORK, own=PARTIES, assigned=True),
+    scope="agreements:read",
+    opens=LoggedObject.CASE,
+)
 async def list_agreements(case_id: CaseId, scope: LoggedScope, agreements_read: Agreements) -> AgreementList:
     """The agreements of a case that the caller may see, oldest first."""
     return single_page(AgreementList, await agreements_read.list(case_id, scope), _to_response)
 
 
 @router.get("/agreements/{agreement_id}", summary="An agreement")
+@Operation(
+    "getAgreement",
+    access=allow(office=CASEWORK, own=PARTIES, assigned=True),
+    scope="agreements:read",
+    opens=LoggedObject.CASE,
+)
 async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreements_read: Agreements) -> AnyAgreement:
     """An agreement with its text."""
     return _to_response(await agreements_read.get(agreement_id, scope))
@@ -205,6 +225,12 @@ async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreement
     status_code=201,
     summary="Sign",
     responses=responses(409),
+)
+@Operation(
+    "signAgreement",
+    access=allow(office=CASEWORK, own=PARTIES, assigned=True),
+    scope="agreements:write",
+    events=(AgreementSigned, IdentityBound),
 )
 async def sign_agreement(
     agreement_id: AgreementId,
@@ -233,6 +259,12 @@ async def sign_agreement(
 
 
 @router.get("/agreements/{agreement_id}/verification", summary="Verify")
+@Operation(
+    "verifyAgreement",
+    access=allow(office=(*CASEWORK, Role.AUDITOR), assigned=True),
+    scope="agreements:read",
+    opens=LoggedObject.CASE,
+)
 async def verify_agreement(
     agreement_id: AgreementId, scope: LoggedScope, agreements_read: Agreements
 ) -> VerificationOut:

@@ -10,7 +10,8 @@ from pydantic import Field, JsonValue, TypeAdapter
 from sqlalchemy import RowMapping
 
 from mediation_api.domain import board, closing, sessions, target
-from mediation_api.domain.access import Relation, Role
+from mediation_api.domain.access import INTAKE, PARTIES, Relation, Role, allow
+from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Missing, NotFound, OfficeFilter
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
@@ -35,6 +36,7 @@ from mediation_api.http.fields import Day, Flag, InstantOut, Line, Out, Uuid
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages
 from mediation_api.http.problems import MissingCondition
+from mediation_api.http.routes import Operation
 from mediation_api.repository.case_queries import CaseFilter, CaseSort
 from mediation_api.routers.sessions import NextSessionOut
 
@@ -289,6 +291,12 @@ class CaseListQuery(ListQuery):
 
 
 @router.get("", summary="The board")
+@Operation(
+    "listCases",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
+    scope="cases:read",
+    opens=LoggedObject.LIST,
+)
 async def list_cases(
     wanted: Annotated[CaseListQuery, Query()],
     pages: Pages,
@@ -306,6 +314,12 @@ async def list_cases(
 
 
 @router.get("/{case_id}", summary="A case")
+@Operation(
+    "getCase",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
+    scope="cases:read",
+    opens=LoggedObject.CASE,
+)
 async def get_case(case_id: CaseId, scope: LoggedScope, cases: CaseQueries, city: CityPolicy, on: Today) -> AnyCase:
     """A case, in the form of the caller's audience."""
     return to_response(await cases.get(case_id, scope), on, city)
@@ -346,6 +360,12 @@ def _event(row: RowMapping) -> EventOut | SharedEventOut:
 
 
 @router.get("/{case_id}/timeline", summary="What happened")
+@Operation(
+    "getTimeline",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+    scope="cases:read",
+    opens=LoggedObject.CASE,
+)
 async def get_timeline(case_id: CaseId, pages: Pages, scope: LoggedScope, timeline: Timeline) -> EventList:
     """The events of a case, oldest first: all of them for the office, a neutral part for those who take part."""
     return pages.response(EventList, await timeline.of_case(case_id, scope, pages.request), _event)
@@ -387,6 +407,12 @@ AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="au
 
 
 @router.get("/{case_id}/readiness", summary="What is missing")
+@Operation(
+    "getReadiness",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+    scope="cases:read",
+    opens=LoggedObject.CASE,
+)
 async def get_readiness(case_id: CaseId, scope: LoggedScope, cases: Cases, city: CityPolicy) -> AnyReadiness:
     """What scheduling, starting and closing as mediated wait for, without trying; for a party, its own part of it."""
     case, own_party_id = await cases.read(case_id, scope)

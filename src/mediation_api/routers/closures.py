@@ -8,7 +8,21 @@ from pydantic import Field
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import contact
+from mediation_api.domain.access import CASEWORK, INTAKE, Role, allow
+from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.closing import close_as_mediated
+from mediation_api.domain.events import (
+    CaseClosed,
+    CoordinatorAssigned,
+    PartMediated,
+    PartReturned,
+    PartyAsked,
+    PartyLapsed,
+    SessionCancelled,
+    SessionEnded,
+    StateChanged,
+    TargetPaused,
+)
 from mediation_api.domain.target import Pause, PauseReason
 from mediation_api.domain.values import LapseReason
 from mediation_api.http.dependencies import (
@@ -27,6 +41,7 @@ from mediation_api.http.fields import Day, Flag, In, Line, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.routes import Operation
 from mediation_api.routers.cases import CaseOut, to_office
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
@@ -39,6 +54,7 @@ class CoordinatorIn(In):
 
 
 @router.put("/coordinator", summary="Assign a coordinator", responses=responses(409))
+@Operation("assignCoordinator", access=allow(office=INTAKE), scope="cases:write", events=(CoordinatorAssigned,))
 async def assign_coordinator(
     case_id: CaseId,
     body: CoordinatorIn,
@@ -71,6 +87,12 @@ class LapseIn(In):
     summary="Let a party or a case lapse",
     responses=responses(409),
 )
+@Operation(
+    "lapseCase",
+    access=allow(office=CASEWORK),
+    scope="cases:write",
+    events=(PartyLapsed, PartReturned, PartyAsked, SessionCancelled, SessionEnded, StateChanged, CaseClosed),
+)
 async def lapse_case(
     case_id: CaseId,
     body: LapseIn,
@@ -98,6 +120,12 @@ class ClosureIn(In):
 
 @router.post(
     "/closures", dependencies=[IDEMPOTENT], status_code=201, summary="Close as mediated", responses=responses(409)
+)
+@Operation(
+    "closeCase",
+    access=allow(office=CASEWORK),
+    scope="cases:write",
+    events=(PartMediated, PartReturned, StateChanged, CaseClosed),
 )
 async def close_case(
     case_id: CaseId,
@@ -141,6 +169,7 @@ class PauseList(ListOut[PauseOut]):
 
 
 @router.post("/pauses", dependencies=[IDEMPOTENT], status_code=201, summary="Note a pause", responses=responses(409))
+@Operation("pauseTarget", access=allow(office=INTAKE), scope="cases:write", events=(TargetPaused,))
 async def pause_target(
     case_id: CaseId,
     body: PauseIn,
@@ -158,6 +187,7 @@ async def pause_target(
 
 
 @router.get("/pauses", summary="Pauses")
+@Operation("listPauses", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE)
 async def list_pauses(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> PauseList:
     """The pauses of a case, in the order in which they were noted."""
     return single_page(PauseList, await records.pauses(case_id, scope), PauseOut.read)

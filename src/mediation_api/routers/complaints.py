@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
@@ -12,8 +12,18 @@ from sqlalchemy import RowMapping
 from mediation_api.contract.responses import responses
 from mediation_api.domain import authority, target
 from mediation_api.domain import parts as parts_rules
-from mediation_api.domain.access import AccessScope, Actor, Relation, Role
+from mediation_api.domain.access import INTAKE, AccessScope, Actor, Relation, Role, allow
+from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Invalid, OfficeFilter
+from mediation_api.domain.events import (
+    CASE_OPENED,
+    CONSENTS_VOIDED,
+    AccessCodeIssued,
+    ComplaintCorrected,
+    ComplaintFiled,
+    PartyAdded,
+    ScreeningOutdated,
+)
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.retention import require_held
@@ -41,6 +51,7 @@ from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages
 from mediation_api.http.rate_limits import hold_filings
+from mediation_api.http.routes import Operation
 from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
 from mediation_api.repository.streams import Stream
@@ -301,6 +312,13 @@ async def open_case(
     summary="File a complaint",
     responses=responses(401, 403, 409),
 )
+@Operation(
+    "fileComplaint",
+    access=allow(office=(Role.PUBLIC, *INTAKE, Role.INTEGRATION)),
+    scope="complaints:write",
+    events=(ComplaintFiled, PartyAdded, AccessCodeIssued, *CASE_OPENED),
+    location="/v1/complaints/{id}",
+)
 async def file_complaint(
     body: ComplaintIn,
     scope: Scope,
@@ -312,7 +330,6 @@ async def file_complaint(
     at: Now,
     complaint_id: NewId,
     request: Request,
-    response: Response,
 ) -> ComplaintFiledOut:
     """File a complaint: the public without a token, staff for a call or a letter, an integration for its own system.
 
@@ -336,11 +353,16 @@ async def file_complaint(
     if body.interested_in_mediation:
         opened = await open_case(complaint_id, complaints, record, scope, at, service.policy)
         case_id = opened.id
-    response.headers["Location"] = f"/v1/complaints/{complaint_id}"
     return ComplaintFiledOut(id=complaint_id, reference=reference, case_id=case_id, access_codes=codes)
 
 
 @router.get("", summary="Complaints")
+@Operation(
+    "listComplaints",
+    access=allow(office=INTAKE, own=(Role.COMPLAINANT,), filed=True),
+    scope="complaints:read",
+    opens=LoggedObject.LIST,
+)
 async def list_complaints(
     wanted: Annotated[ComplaintListQuery, Query()],
     pages: Pages,
@@ -358,12 +380,24 @@ async def list_complaints(
 
 
 @router.get("/{complaint_id}", summary="A complaint")
+@Operation(
+    "getComplaint",
+    access=allow(office=INTAKE, own=(Role.COMPLAINANT,), filed=True),
+    scope="complaints:read",
+    opens=LoggedObject.COMPLAINT,
+)
 async def get_complaint(complaint_id: ComplaintId, scope: LoggedScope, complaints: Complaints) -> AnyComplaint:
     """A complaint: whole for the office, in outline for a complainant and the integration that filed it."""
     return to_response(await complaints.get(complaint_id, scope))
 
 
 @router.patch("/{complaint_id}", summary="Correct the intake data", responses=responses(409))
+@Operation(
+    "correctComplaint",
+    access=allow(office=INTAKE),
+    scope="complaints:write",
+    events=(ComplaintCorrected, ScreeningOutdated, *CONSENTS_VOIDED),
+)
 async def correct_complaint(
     complaint_id: ComplaintId,
     body: ComplaintPatch,
@@ -399,6 +433,13 @@ async def correct_complaint(
     summary="Request mediation later",
     responses=responses(409),
 )
+@Operation(
+    "requestMediation",
+    access=allow(office=INTAKE, own=(Role.COMPLAINANT,)),
+    scope="complaints:write",
+    events=CASE_OPENED,
+    location="/v1/cases/{id}",
+)
 async def request_mediation(
     complaint_id: ComplaintId,
     scope: Scope,
@@ -406,9 +447,6 @@ async def request_mediation(
     record: Record,
     city: CityPolicy,
     at: Now,
-    response: Response,
 ) -> CaseOpenedOut:
     """Open a case for a complaint that has none open: somebody calls the office later, or tries again."""
-    opened = await open_case(complaint_id, complaints, record, scope, at, city)
-    response.headers["Location"] = f"/v1/cases/{opened.id}"
-    return opened
+    return await open_case(complaint_id, complaints, record, scope, at, city)

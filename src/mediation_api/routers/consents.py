@@ -6,9 +6,23 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from mediation_api.contract.responses import responses
-from mediation_api.domain.access import AccessScope, Relation
+from mediation_api.database.engine import Pool
+from mediation_api.domain.access import INTAKE, PARTIES, AccessScope, Relation, Role, allow
+from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.authority import channel_of
 from mediation_api.domain.errors import DisclosureOutdated, Invalid, NotFound
+from mediation_api.domain.events import (
+    CaseClosed,
+    ConsentGiven,
+    GuardianConsented,
+    IdentityBound,
+    PartReturned,
+    PartyAsked,
+    PartyWithdrew,
+    SessionCancelled,
+    SessionEnded,
+    StateChanged,
+)
 from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Text
 from mediation_api.domain.values import Channel, Decision
@@ -28,6 +42,7 @@ from mediation_api.http.fields import In, InstantOut, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.routes import Operation
 from mediation_api.routers.disclosures import Sha256, find_current
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["consents"])
@@ -142,6 +157,7 @@ def _current(sha256: str, service: ServiceContext) -> Text:
     summary="Record a guardian's consent",
     responses=responses(409),
 )
+@Operation("recordGuardianConsent", access=allow(office=INTAKE), scope="consents:write", events=(GuardianConsented,))
 async def record_guardian_consent(
     case_id: CaseId,
     body: GuardianConsentIn,
@@ -165,6 +181,12 @@ async def record_guardian_consent(
 
 
 @router.get("/guardian-consents", summary="Guardians' consents")
+@Operation(
+    "listGuardianConsents",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=(Role.COMPLAINANT,)),
+    scope="consents:read",
+    opens=LoggedObject.CASE,
+)
 async def list_guardian_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> GuardianConsentList:
     """The consents of guardians, oldest first: all for the office, its own guardian's for a minor."""
     return single_page(GuardianConsentList, await records.guardian_consents(case_id, scope), GuardianConsentOut.read)
@@ -172,6 +194,12 @@ async def list_guardian_consents(case_id: CaseId, scope: LoggedScope, records: C
 
 @router.post(
     "/consents", dependencies=[IDEMPOTENT], status_code=201, summary="Agree or decline", responses=responses(409)
+)
+@Operation(
+    "giveConsent",
+    access=allow(office=INTAKE, own=PARTIES),
+    scope="consents:write",
+    events=(ConsentGiven, IdentityBound, PartReturned, PartyAsked, StateChanged, CaseClosed),
 )
 async def give_consent(
     case_id: CaseId,
@@ -200,6 +228,12 @@ async def give_consent(
 
 
 @router.get("/consents", summary="Consents")
+@Operation(
+    "listConsents",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
+    scope="consents:read",
+    opens=LoggedObject.CASE,
+)
 async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ConsentList:
     """Who answered what, oldest first: all of it for the office, its own answer for a party."""
     return single_page(ConsentList, await records.consents(case_id, scope), ConsentOut.read)
@@ -210,6 +244,23 @@ async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecord
     status_code=201,
     summary="Withdraw",
     responses={200: {"model": WithdrawalOut, "description": "The party had withdrawn before."}, **responses(409)},
+)
+@Operation(
+    "withdraw",
+    access=allow(office=INTAKE, own=PARTIES, assigned=True),
+    scope="consents:write",
+    events=(
+        PartyWithdrew,
+        IdentityBound,
+        PartReturned,
+        PartyAsked,
+        SessionCancelled,
+        SessionEnded,
+        StateChanged,
+        CaseClosed,
+    ),
+    pool=Pool.WITHDRAWALS,
+    always_answered=True,
 )
 async def withdraw(
     case_id: CaseId,
@@ -241,6 +292,12 @@ async def withdraw(
 
 
 @router.get("/withdrawals", summary="Withdrawals")
+@Operation(
+    "listWithdrawals",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
+    scope="consents:read",
+    opens=LoggedObject.CASE,
+)
 async def list_withdrawals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> WithdrawalList:
     """Who withdrew, oldest first: all for the office, its own withdrawal for a party."""
     return single_page(WithdrawalList, await records.withdrawals(case_id, scope), WithdrawalOut.read)

@@ -6,8 +6,10 @@ from fastapi import APIRouter
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import contact
-from mediation_api.domain.access import Role
+from mediation_api.domain.access import INTAKE, Role, allow
+from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.case_children import ContactAttempt
+from mediation_api.domain.events import ContactAttempted
 from mediation_api.domain.values import ContactChannel, ContactResult
 from mediation_api.http.dependencies import (
     CaseId,
@@ -24,6 +26,7 @@ from mediation_api.http.fields import In, Instant, InstantOut, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1/cases/{case_id}/contact-attempts", route_class=StrictRoute, tags=["cases"])
 
@@ -58,6 +61,7 @@ class ContactAttemptList(ListOut[ContactAttemptOut]):
 @router.post(
     "", dependencies=[IDEMPOTENT], status_code=201, summary="Record a contact attempt", responses=responses(409)
 )
+@Operation("recordContactAttempt", access=allow(office=INTAKE), scope="cases:write", events=(ContactAttempted,))
 async def record_contact_attempt(
     case_id: CaseId,
     body: ContactAttemptIn,
@@ -78,6 +82,9 @@ async def record_contact_attempt(
 
 
 @router.get("", summary="Contact attempts")
+@Operation(
+    "listContactAttempts", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE
+)
 async def list_contact_attempts(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ContactAttemptList:
     """The attempts to reach the parties of a case, in the order in which they were recorded."""
     return single_page(ContactAttemptList, await records.contact_attempts(case_id, scope), ContactAttemptOut.read)

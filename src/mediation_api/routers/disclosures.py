@@ -5,11 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field, StringConstraints
 
+from mediation_api.database.engine import Pool
+from mediation_api.domain.access import EVERYBODY
 from mediation_api.domain.texts import Text
 from mediation_api.http.dependencies import CaseRecords, Context, Scope, ServiceContext
 from mediation_api.http.fields import Language, Out, Params
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut
+from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1/disclosures", route_class=StrictRoute, tags=["disclosures"])
 
@@ -37,6 +40,7 @@ class DisclosureFilters(Params):
 
 
 @router.get("", summary="The current disclosure")
+@Operation("listDisclosures", access=EVERYBODY, scope=None, uses_database=False)
 async def list_disclosures(
     wanted: Annotated[DisclosureFilters, Query()], service: Context, _reached: Scope
 ) -> DisclosureList:
@@ -46,6 +50,7 @@ async def list_disclosures(
 
 
 @router.get("/{sha256}", summary="A disclosure, word for word")
+@Operation("getDisclosure", access=EVERYBODY, scope=None, pool=Pool.PARTIES)
 async def get_disclosure(
     sha256: Annotated[Sha256, Path(description="Of the text, as an answer names it.")],
     service: Context,

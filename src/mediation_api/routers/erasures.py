@@ -5,13 +5,16 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from mediation_api.contract.responses import responses
-from mediation_api.domain.events import ErasureRequested
+from mediation_api.domain.access import INTAKE, Role, allow
+from mediation_api.domain.access_log import LoggedObject
+from mediation_api.domain.events import DataPurged, ErasureApproved, ErasureRefused, ErasureRequested
 from mediation_api.domain.values import ErasureRefusal, ErasureState
 from mediation_api.http.dependencies import ErasureId, Erasures, LoggedScope, NewId, Now, PartyId, Scope
 from mediation_api.http.fields import In, InstantOut, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["retention"])
 
@@ -46,6 +49,7 @@ class ErasureList(ListOut[ErasureOut]):
     summary="Request an erasure",
     responses=responses(409),
 )
+@Operation("requestErasure", access=allow(office=INTAKE), scope="retention:write", events=(ErasureRequested,))
 async def request_erasure(
     party_id: PartyId, scope: Scope, erasures: Erasures, at: Now, erasure_id: NewId
 ) -> ErasureOut:
@@ -65,6 +69,9 @@ async def request_erasure(
 
 
 @router.get("/parties/{party_id}/erasures", summary="Erasures")
+@Operation(
+    "listErasures", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="retention:read", opens=LoggedObject.PARTY
+)
 async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasures) -> ErasureList:
     """The requests of a party, and what became of them."""
     return single_page(ErasureList, await erasures.list(party_id, scope), ErasureOut.read)
@@ -72,6 +79,12 @@ async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasure
 
 @router.post(
     "/erasures/{erasure_id}/approve", dependencies=[IDEMPOTENT], summary="Approve an erasure", responses=responses(409)
+)
+@Operation(
+    "approveErasure",
+    access=allow(office=(Role.DIRECTOR,)),
+    scope="retention:write",
+    events=(ErasureApproved, DataPurged),
 )
 async def approve_erasure(erasure_id: ErasureId, scope: Scope, erasures: Erasures, at: Now) -> ErasureOut:
     """Erase what is held of the party: contact, needs, identity, and the account of a complainant who was the only one.
@@ -85,6 +98,7 @@ async def approve_erasure(erasure_id: ErasureId, scope: Scope, erasures: Erasure
 @router.post(
     "/erasures/{erasure_id}/refuse", dependencies=[IDEMPOTENT], summary="Refuse an erasure", responses=responses(409)
 )
+@Operation("refuseErasure", access=allow(office=(Role.DIRECTOR,)), scope="retention:write", events=(ErasureRefused,))
 async def refuse_erasure(
     erasure_id: ErasureId, body: RefusalIn, scope: Scope, erasures: Erasures, at: Now
 ) -> ErasureOut:

@@ -7,10 +7,12 @@ from fastapi import APIRouter, Request
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from mediation_api.domain.access import EVERYBODY
 from mediation_api.http.dependencies import Context, Scope
 from mediation_api.http.fields import Out
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.problems import log_unavailable
+from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/health", route_class=StrictRoute, tags=["health"])
 
@@ -28,12 +30,14 @@ class VersionOut(Out):
 
 
 @router.get("/live", summary="Is the process alive")
+@Operation("live", access=EVERYBODY, scope=None, uses_database=False, always_answered=True)
 async def live(_reached: Scope) -> HealthOut:
     """The process answers. Nothing else is looked at: a restart would mend nothing else."""
     return HealthOut(status="ok")
 
 
 @router.get("/ready", summary="Can it serve")
+@Operation("ready", access=EVERYBODY, scope=None, always_answered=True)
 async def ready(service: Context, _reached: Scope, request: Request) -> HealthOut:
     """The database answers and its migrations are at head; otherwise 503."""
     try:
@@ -48,6 +52,7 @@ async def ready(service: Context, _reached: Scope, request: Request) -> HealthOu
 
 
 @router.get("/version", summary="The version")
+@Operation("version", access=EVERYBODY, scope=None, uses_database=False)
 async def version(_reached: Scope) -> VersionOut:
     """The version of the service that answers."""
     return VersionOut(version=installed_version("mediation-api"))

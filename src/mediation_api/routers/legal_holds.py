@@ -5,13 +5,16 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from mediation_api.contract.responses import responses
-from mediation_api.domain.events import HoldPlaced
+from mediation_api.domain.access import Role, allow
+from mediation_api.domain.access_log import LoggedObject
+from mediation_api.domain.events import HoldLifted, HoldPlaced
 from mediation_api.domain.values import HoldReason
 from mediation_api.http.dependencies import ComplaintId, Complaints, HoldId, LegalHolds, LoggedScope, NewId, Now, Scope
 from mediation_api.http.fields import In, InstantOut, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["retention"])
 
@@ -41,6 +44,7 @@ class HoldList(ListOut[HoldOut]):
 @router.post(
     "/complaints/{complaint_id}/legal-holds", dependencies=[IDEMPOTENT], status_code=201, summary="Place a legal hold"
 )
+@Operation("placeLegalHold", access=allow(office=(Role.DIRECTOR,)), scope="retention:write", events=(HoldPlaced,))
 async def place_legal_hold(
     complaint_id: ComplaintId,
     body: HoldIn,
@@ -66,6 +70,12 @@ async def place_legal_hold(
 
 
 @router.get("/complaints/{complaint_id}/legal-holds", summary="Legal holds")
+@Operation(
+    "listLegalHolds",
+    access=allow(office=(Role.DIRECTOR, Role.AUDITOR)),
+    scope="retention:read",
+    opens=LoggedObject.COMPLAINT,
+)
 async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds: LegalHolds) -> HoldList:
     """The legal holds on a complaint, oldest first."""
     return single_page(HoldList, await holds.list(complaint_id, scope), HoldOut.read)
@@ -74,6 +84,7 @@ async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds:
 @router.post(
     "/legal-holds/{hold_id}/lift", dependencies=[IDEMPOTENT], summary="Lift a legal hold", responses=responses(409)
 )
+@Operation("liftLegalHold", access=allow(office=(Role.DIRECTOR,)), scope="retention:write", events=(HoldLifted,))
 async def lift_legal_hold(hold_id: HoldId, scope: Scope, holds: LegalHolds, at: Now) -> HoldOut:
     """Let the periods run again. What had come to its end meanwhile is emptied by the next run."""
     hold = await holds.lock(hold_id)

@@ -4,13 +4,14 @@ import logging
 from typing import Annotated, Final, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from pydantic import Field, Strict, StringConstraints
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import mandatory_reports
-from mediation_api.domain.access import Role
-from mediation_api.domain.access_log import Purpose
+from mediation_api.domain.access import Role, allow
+from mediation_api.domain.access_log import LoggedObject, Purpose
+from mediation_api.domain.events import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
 from mediation_api.domain.mandatory_reports import SMALLEST_COUNT, Contents, YearlyCount
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
 from mediation_api.http.dependencies import (
@@ -30,6 +31,7 @@ from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, Pages, single_page
 from mediation_api.http.problems import request_id_of
+from mediation_api.http.routes import Operation
 from mediation_api.logs import LogEvent
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["mandatory-reports"])
@@ -92,7 +94,7 @@ class ReportAccessOut(Out):
     at: InstantOut
     by_role: Role
     by: str = Field(description="The subject of the token.")
-    operation: str = Field(examples=["get_mandatory_report"])
+    operation: str = Field(examples=["getMandatoryReport"])
     purpose: Purpose
 
 
@@ -136,6 +138,13 @@ class ReportCountList(ListOut[ReportCountOut]):
     summary="Propose a mandatory report",
     responses=responses(409),
 )
+@Operation(
+    "proposeMandatoryReport",
+    access=allow(office=(Role.DIRECTOR,), mediated=True),
+    scope="mandatory-reports:write",
+    events=(MandatoryReportProposed,),
+    location="/v1/mandatory-reports/{id}",
+)
 async def propose_mandatory_report(
     case_id: CaseId,
     body: ReportIn,
@@ -145,7 +154,6 @@ async def propose_mandatory_report(
     at: Now,
     report_id: NewId,
     request: Request,
-    response: Response,
 ) -> ReportOut:
     """Enter what the law obliges somebody to report, for a director to file. It shows nowhere in the case.
 
@@ -165,17 +173,28 @@ async def propose_mandatory_report(
     )
     await reports.enter(proposed, contents, by=scope.actor, at=at)
     _alert(proposed.kind, report_id, request)
-    response.headers["Location"] = f"/v1/mandatory-reports/{report_id}"
     return ReportOut.read(await reports.get(report_id, scope))
 
 
 @router.get("/cases/{case_id}/mandatory-reports", summary="Mandatory reports of a case")
+@Operation(
+    "listMandatoryReports",
+    access=allow(office=(Role.DIRECTOR,), mediated=True),
+    scope="mandatory-reports:read",
+    opens=LoggedObject.REPORT,
+)
 async def list_mandatory_reports(case_id: CaseId, scope: LoggedScope, reports: MandatoryReports) -> ReportList:
     """The reports of one case, oldest first; a mediator sees those that they proposed. There is no list of all."""
     return single_page(ReportList, await reports.list(case_id, scope), ReportOut.read)
 
 
 @router.get("/mandatory-reports/{report_id}", summary="A mandatory report")
+@Operation(
+    "getMandatoryReport",
+    access=allow(office=(Role.DIRECTOR,), mediated=True),
+    scope="mandatory-reports:read",
+    opens=LoggedObject.REPORT,
+)
 async def get_mandatory_report(report_id: ReportId, scope: LoggedScope, reports: MandatoryReports) -> ReportOut:
     """A report, for a director or for the mediator who proposed it."""
     return ReportOut.read(await reports.get(report_id, scope))
@@ -186,6 +205,12 @@ async def get_mandatory_report(report_id: ReportId, scope: LoggedScope, reports:
     dependencies=[IDEMPOTENT],
     summary="File a mandatory report",
     responses=responses(409),
+)
+@Operation(
+    "fileMandatoryReport",
+    access=allow(office=(Role.DIRECTOR,)),
+    scope="mandatory-reports:write",
+    events=(MandatoryReportFiled,),
 )
 async def file_mandatory_report(
     report_id: ReportId, scope: Scope, reports: MandatoryReports, at: Now, request: Request
@@ -204,6 +229,12 @@ async def file_mandatory_report(
     summary="Drop a mandatory report",
     responses=responses(409),
 )
+@Operation(
+    "dropMandatoryReport",
+    access=allow(office=(Role.DIRECTOR,), mediated=True),
+    scope="mandatory-reports:write",
+    events=(MandatoryReportDropped,),
+)
 async def drop_mandatory_report(
     report_id: ReportId, body: DropIn, scope: Scope, reports: MandatoryReports, at: Now, request: Request
 ) -> ReportOut:
@@ -216,6 +247,7 @@ async def drop_mandatory_report(
 
 
 @router.get("/mandatory-reports/{report_id}/access-log", summary="Who opened a mandatory report")
+@Operation("listReportAccess", access=allow(office=(Role.DIRECTOR,)), scope="mandatory-reports:read")
 async def list_report_access(
     report_id: ReportId, pages: Pages, _reached: Scope, reports: MandatoryReports
 ) -> ReportAccessList:
@@ -224,6 +256,9 @@ async def list_report_access(
 
 
 @router.get("/mandatory-report-counts", summary="How many mandatory reports there were")
+@Operation(
+    "listMandatoryReportCounts", access=allow(office=(Role.DIRECTOR, Role.AUDITOR)), scope="mandatory-reports:read"
+)
 async def list_mandatory_report_counts(
     _reached: Scope, reports: MandatoryReports, today: Today, city: CityPolicy
 ) -> ReportCountList:

@@ -4,15 +4,31 @@ from datetime import date
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from mediation_api.contract.responses import responses
 from mediation_api.database import tables
 from mediation_api.domain import assignments
+from mediation_api.domain.access import CASEWORK, INTAKE, Role, allow
+from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.authority import require_other_than
 from mediation_api.domain.errors import Invalid
+from mediation_api.domain.events import (
+    AssignmentAccepted,
+    AssignmentDeclined,
+    AssignmentReleased,
+    ConflictDeclared,
+    MediatorAdded,
+    MediatorCorrected,
+    MediatorProposed,
+    MediatorRecused,
+    NotesDestroyed,
+    SessionAdjourned,
+    SessionCancelled,
+    StateChanged,
+)
 from mediation_api.domain.values import AssignmentState, ConflictKind
 from mediation_api.http.dependencies import (
     AssignmentId,
@@ -32,6 +48,7 @@ from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages
+from mediation_api.http.routes import Operation
 from mediation_api.routers.parties import EmployeeNumber
 
 roster = APIRouter(prefix="/v1/mediators", route_class=StrictRoute, tags=["mediators"])
@@ -98,22 +115,28 @@ class MediatorListQuery(ListQuery):
 
 
 @roster.post("", dependencies=[IDEMPOTENT], status_code=201, summary="Add a mediator", responses=responses(409))
+@Operation(
+    "addMediator",
+    access=allow(office=CASEWORK),
+    scope="mediators:write",
+    events=(MediatorAdded,),
+    location="/v1/mediators/{id}",
+)
 async def add_mediator(
     body: MediatorIn,
     scope: Scope,
     mediators: Mediators,
     at: Now,
     mediator_id: NewId,
-    response: Response,
 ) -> MediatorOut:
     """Put somebody on the roster: somebody else."""
     require_other_than(body.subject, by=scope.actor)
     await mediators.add(mediator_id, body.model_dump(), by=scope.actor, at=at)
-    response.headers["Location"] = f"/v1/mediators/{mediator_id}"
     return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 
 @roster.get("", summary="The roster")
+@Operation("listMediators", access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True), scope="mediators:read")
 async def list_mediators(
     wanted: Annotated[MediatorListQuery, Query()], pages: Pages, scope: Scope, mediators: Mediators
 ) -> MediatorList:
@@ -123,12 +146,14 @@ async def list_mediators(
 
 
 @roster.get("/{mediator_id}", summary="A mediator")
+@Operation("getMediator", access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True), scope="mediators:read")
 async def get_mediator(mediator_id: MediatorId, scope: Scope, mediators: Mediators) -> MediatorOut:
     """An entry of the roster."""
     return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 
 @roster.patch("/{mediator_id}", summary="Correct a mediator", responses=responses(409))
+@Operation("correctMediator", access=allow(office=CASEWORK), scope="mediators:write", events=(MediatorCorrected,))
 async def correct_mediator(
     mediator_id: MediatorId,
     body: MediatorPatch,
@@ -204,6 +229,13 @@ class AssignmentListQuery(ListQuery):
     summary="Propose to a mediator",
     responses=responses(409),
 )
+@Operation(
+    "proposeMediator",
+    access=allow(office=CASEWORK),
+    scope="mediators:write",
+    events=(MediatorProposed, AssignmentReleased),
+    location="/v1/assignments/{id}",
+)
 async def propose_mediator(
     case_id: CaseId,
     body: ProposalIn,
@@ -214,7 +246,6 @@ async def propose_mediator(
     city: CityPolicy,
     at: Now,
     assignment_id: NewId,
-    response: Response,
 ) -> AssignmentOut:
     """Propose the case to a mediator, who has some working days to answer. Who had not answered is released."""
     locked = await cases.lock(case_id, scope)
@@ -225,11 +256,16 @@ async def propose_mediator(
         locked.case, mediator, assignment_id=assignment_id, by=scope.actor, at=at, policy=city
     )
     await record(locked.stream, proposed)
-    response.headers["Location"] = f"/v1/assignments/{assignment_id}"
     return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
 
 
 @router.get("/assignments", summary="Assignments")
+@Operation(
+    "listAssignments",
+    access=allow(office=(*CASEWORK, Role.AUDITOR), proposed=True),
+    scope="mediators:read",
+    opens=LoggedObject.LIST,
+)
 async def list_assignments(
     wanted: Annotated[AssignmentListQuery, Query()], pages: Pages, scope: LoggedScope, mediators: Mediators
 ) -> AssignmentList:
@@ -239,6 +275,12 @@ async def list_assignments(
 
 
 @router.get("/assignments/{assignment_id}", summary="An assignment")
+@Operation(
+    "getAssignment",
+    access=allow(office=(*CASEWORK, Role.AUDITOR), proposed=True),
+    scope="mediators:read",
+    opens=LoggedObject.CASE,
+)
 async def get_assignment(assignment_id: AssignmentId, scope: LoggedScope, mediators: Mediators) -> AssignmentOut:
     """An assignment."""
     return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
@@ -249,6 +291,12 @@ async def get_assignment(assignment_id: AssignmentId, scope: LoggedScope, mediat
     dependencies=[IDEMPOTENT],
     summary="Accept, declaring conflicts",
     responses=responses(409),
+)
+@Operation(
+    "acceptAssignment",
+    access=allow(proposed=True),
+    scope="mediators:write",
+    events=(AssignmentAccepted, ConflictDeclared),
 )
 async def accept_assignment(
     assignment_id: AssignmentId,
@@ -269,6 +317,7 @@ async def accept_assignment(
 @router.post(
     "/assignments/{assignment_id}/decline", dependencies=[IDEMPOTENT], summary="Decline", responses=responses(409)
 )
+@Operation("declineAssignment", access=allow(proposed=True), scope="mediators:write", events=(AssignmentDeclined,))
 async def decline_assignment(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:
@@ -282,6 +331,12 @@ async def decline_assignment(
 
 @router.post(
     "/assignments/{assignment_id}/recuse", dependencies=[IDEMPOTENT], summary="Leave a case", responses=responses(409)
+)
+@Operation(
+    "recuseMediator",
+    access=allow(office=CASEWORK, assigned=True),
+    scope="mediators:write",
+    events=(MediatorRecused, SessionCancelled, SessionAdjourned, StateChanged),
 )
 async def recuse_mediator(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
@@ -300,6 +355,7 @@ async def recuse_mediator(
     summary="Attest that notes were destroyed",
     responses=responses(409),
 )
+@Operation("attestNotesDestroyed", access=allow(mediated=True), scope="mediators:write", events=(NotesDestroyed,))
 async def attest_notes_destroyed(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:

@@ -5,15 +5,32 @@ from secrets import token_bytes
 from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import access_codes, reopening
-from mediation_api.domain.access import AccessScope, Actor, Relation
+from mediation_api.domain.access import INTAKE, PARTIES, AccessScope, Actor, Relation, Role, allow
+from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Invalid, OfficerHasNoCode
+from mediation_api.domain.events import (
+    CONSENTS_VOIDED,
+    AccessCodeIssued,
+    ConsentVoided,
+    IdentityReleased,
+    NameCorrected,
+    PartOpened,
+    PartReturned,
+    PartyAdded,
+    PartyAsked,
+    PartyCorrected,
+    PartyJoined,
+    PartyRemoved,
+    SessionCancelled,
+    StateChanged,
+)
 from mediation_api.domain.retention import require_held
 from mediation_api.domain.values import NameCorrection, RemovalReason, Side
 from mediation_api.http.dependencies import (
@@ -46,6 +63,7 @@ from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.routes import Operation
 from mediation_api.repository.parties import Parties as PartiesRepository
 from mediation_api.repository.streams import Stream
 
@@ -223,6 +241,12 @@ async def new_code(
 
 
 @router.get("/v1/complaints/{complaint_id}/parties", summary="The parties of a complaint")
+@Operation(
+    "listParties",
+    access=allow(office=INTAKE, own=(Role.COMPLAINANT,)),
+    scope="parties:read",
+    opens=LoggedObject.COMPLAINT,
+)
 async def list_parties(complaint_id: ComplaintId, scope: LoggedScope, parties: Parties) -> PartyList:
     """Staff see all parties of the complaint, in the order in which they were added; a complainant sees itself."""
     return single_page(PartyList, await parties.list(complaint_id, scope), PartyOut.of)
@@ -235,6 +259,13 @@ async def list_parties(complaint_id: ComplaintId, scope: LoggedScope, parties: P
     summary="Add a party",
     responses=responses(409),
 )
+@Operation(
+    "addParty",
+    access=allow(office=INTAKE),
+    scope="parties:write",
+    events=(PartyAdded, PartyJoined, PartOpened, PartyAsked, SessionCancelled, StateChanged),
+    location="/v1/parties/{id}",
+)
 async def add_party(
     complaint_id: ComplaintId,
     body: PartyIn,
@@ -244,24 +275,29 @@ async def add_party(
     record: Record,
     at: Now,
     party_id: NewId,
-    response: Response,
 ) -> PartyOut:
     """Add a complainant or an officer. In an open case the newcomer is asked, and the gate waits for the answer."""
     locked = await cases.lock_open_of(complaint_id, scope.actor)
     await parties.add(complaint_id, [body.row(party_id)], by=scope.actor, at=at)
     if locked is not None:
         await record(locked.stream, locked.case.join(party_id, body.side))
-    response.headers["Location"] = f"/v1/parties/{party_id}"
     return PartyOut.of(await parties.get(party_id, scope))
 
 
 @router.get("/v1/parties/{party_id}", summary="A party")
+@Operation("getParty", access=allow(office=INTAKE, own=PARTIES), scope="parties:read", opens=LoggedObject.PARTY)
 async def get_party(party_id: PartyId, scope: LoggedScope, parties: Parties) -> PartyOut:
     """Staff see any party; a party sees itself."""
     return PartyOut.of(await parties.get(party_id, scope))
 
 
 @router.patch("/v1/parties/{party_id}", summary="Correct a party", responses=responses(409))
+@Operation(
+    "correctParty",
+    access=allow(office=INTAKE, own=PARTIES),
+    scope="parties:write",
+    events=(PartyCorrected, NameCorrected, *CONSENTS_VOIDED),
+)
 async def correct_party(
     party_id: PartyId,
     body: PartyPatch,
@@ -304,6 +340,12 @@ class RemovalIn(In):
     summary="Remove the wrong party",
     responses=responses(409),
 )
+@Operation(
+    "removeParty",
+    access=allow(office=INTAKE),
+    scope="parties:write",
+    events=(PartyRemoved, ConsentVoided, PartReturned, PartyAsked, SessionCancelled, StateChanged),
+)
 async def remove_party(
     party_id: PartyId, body: RemovalIn, scope: Scope, parties: Parties, cases: Cases, record: Record
 ) -> PartyOut:
@@ -328,6 +370,7 @@ async def remove_party(
     summary="Release an officer's token subject",
     responses=responses(409),
 )
+@Operation("releaseIdentity", access=allow(office=INTAKE), scope="parties:write", events=(IdentityReleased,))
 async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, at: Now) -> PartyOut:
     """Let an officer's next answer bind another token subject, as when the officer has a new account."""
     released = (await parties.lock(party_id, scope)).release_identity()
@@ -343,6 +386,7 @@ async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, at
     summary="Replace a complainant's access code",
     responses=responses(409),
 )
+@Operation("issueAccessCode", access=allow(office=INTAKE), scope="parties:write", events=(AccessCodeIssued,))
 async def issue_access_code(
     party_id: PartyId, scope: Scope, parties: Parties, service: Context, at: Now
 ) -> AccessCodeOut:

@@ -8,10 +8,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
+from mediation_api.domain.access import EVERYBODY
 from mediation_api.domain.errors import NotFound
 from mediation_api.http import problem_catalogue
 from mediation_api.http.dependencies import Scope
 from mediation_api.http.middleware import StrictRoute
+from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/problems", route_class=StrictRoute, tags=["problems"])
 
@@ -32,6 +34,7 @@ Code = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,63}$", description="The `c
     summary="What a problem means",
     response_class=HTMLResponse,
 )
+@Operation("getProblemType", access=EVERYBODY, scope=None, uses_database=False)
 async def get_problem_type(code: Code, request: Request, _reached: Scope) -> HTMLResponse:
     """A page that says what a problem means and what to do about it, with its title in the reader's language."""
     entry = problem_catalogue.CATALOGUE.get(code)

@@ -8,8 +8,18 @@ from pydantic import Field
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import eligibility, screening
-from mediation_api.domain.access import Role
+from mediation_api.domain.access import INTAKE, Role, allow
+from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.authority import ApprovalSource
+from mediation_api.domain.events import (
+    ApprovalRecorded,
+    CaseClosed,
+    CaseScreened,
+    PartReturned,
+    PartyAsked,
+    SessionCancelled,
+    StateChanged,
+)
 from mediation_api.domain.screening import Outcome
 from mediation_api.domain.values import Approver, Channel
 from mediation_api.http.dependencies import (
@@ -28,6 +38,7 @@ from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Note, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
 
@@ -67,6 +78,12 @@ class ScreeningList(ListOut[ScreeningOut]):
 @router.post(
     "/screenings", dependencies=[IDEMPOTENT], status_code=201, summary="Screen a case", responses=responses(409)
 )
+@Operation(
+    "screenCase",
+    access=allow(office=INTAKE),
+    scope="cases:write",
+    events=(CaseScreened, PartyAsked, PartReturned, SessionCancelled, StateChanged, CaseClosed),
+)
 async def screen_case(
     case_id: CaseId,
     body: ScreeningIn,
@@ -96,6 +113,7 @@ async def screen_case(
 
 
 @router.get("/screenings", summary="Screenings")
+@Operation("listScreenings", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE)
 async def list_screenings(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ScreeningList:
     """The screenings of a case, oldest first."""
     return single_page(ScreeningList, await records.screenings(case_id, scope), ScreeningOut.read)
@@ -141,6 +159,12 @@ class ApprovalList(ListOut[ApprovalOut]):
 @router.post(
     "/approvals", dependencies=[IDEMPOTENT], status_code=201, summary="Record an approval", responses=responses(409)
 )
+@Operation(
+    "recordApproval",
+    access=allow(office=INTAKE),
+    scope="cases:write",
+    events=(ApprovalRecorded, PartReturned, StateChanged, CaseClosed),
+)
 async def record_approval(
     case_id: CaseId,
     body: ApprovalIn,
@@ -168,6 +192,7 @@ async def record_approval(
 
 
 @router.get("/approvals", summary="Approvals")
+@Operation("listApprovals", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE)
 async def list_approvals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ApprovalList:
     """What approvers said, oldest first."""
     return single_page(ApprovalList, await records.approvals(case_id, scope), ApprovalOut.read)

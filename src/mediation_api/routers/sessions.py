@@ -6,14 +6,31 @@ What is kept of a session is a process. There is no field for what was said, who
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import Field
 from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
 from mediation_api.database import tables
 from mediation_api.domain import sessions
-from mediation_api.domain.events import Booking
+from mediation_api.domain.access import CASEWORK, INTAKE, PARTIES, Role, allow
+from mediation_api.domain.access_log import LoggedObject
+from mediation_api.domain.events import (
+    AbsenceRecorded,
+    AttendeeAdded,
+    AttendeeConfirmed,
+    Booking,
+    CaseClosed,
+    PartReturned,
+    SessionAdjourned,
+    SessionCancelled,
+    SessionCompleted,
+    SessionEnded,
+    SessionRescheduled,
+    SessionScheduled,
+    SessionStarted,
+    StateChanged,
+)
 from mediation_api.domain.values import (
     AttendeeRole,
     EndReason,
@@ -41,6 +58,7 @@ from mediation_api.http.fields import Flag, In, Instant, InstantOut, Language, L
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages, single_page
+from mediation_api.http.routes import Operation
 from mediation_api.repository.sessions import SessionFilter, SessionSort
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
@@ -182,6 +200,13 @@ def _to_response(row: RowMapping) -> SessionOut | SessionForPartyOut:
     summary="Schedule a session",
     responses=responses(409),
 )
+@Operation(
+    "scheduleSession",
+    access=allow(office=CASEWORK, assigned=True),
+    scope="sessions:write",
+    events=(SessionScheduled, StateChanged),
+    location="/v1/sessions/{id}",
+)
 async def schedule_session(
     case_id: CaseId,
     body: BookingIn,
@@ -192,17 +217,21 @@ async def schedule_session(
     city: CityPolicy,
     at: Now,
     session_id: NewId,
-    response: Response,
 ) -> SessionOut:
     """Schedule a session, once both sides have agreed and a mediator has accepted without a conflict."""
     locked = await cases.lock(case_id, scope)
     scheduled = sessions.schedule(locked.case, body.booking(), session_id=session_id, at=at, policy=city)
     await record(locked.stream, scheduled)
-    response.headers["Location"] = f"/v1/sessions/{session_id}"
     return SessionOut.read(await sessions_read.get(session_id, scope))
 
 
 @router.get("/sessions", summary="Sessions")
+@Operation(
+    "listSessions",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+    scope="sessions:read",
+    opens=LoggedObject.LIST,
+)
 async def list_sessions(
     wanted: Annotated[SessionListQuery, Query()], pages: Pages, scope: LoggedScope, sessions_read: Sessions
 ) -> SessionList:
@@ -212,6 +241,12 @@ async def list_sessions(
 
 
 @router.get("/sessions/{session_id}", summary="A session")
+@Operation(
+    "getSession",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+    scope="sessions:read",
+    opens=LoggedObject.CASE,
+)
 async def get_session(session_id: SessionId, scope: LoggedScope, sessions_read: Sessions) -> AnySession:
     """A session, in the form of the caller's audience."""
     return _to_response(await sessions_read.get(session_id, scope))
@@ -219,6 +254,12 @@ async def get_session(session_id: SessionId, scope: LoggedScope, sessions_read: 
 
 @router.post(
     "/sessions/{session_id}/reschedule", dependencies=[IDEMPOTENT], summary="Reschedule", responses=responses(409)
+)
+@Operation(
+    "rescheduleSession",
+    access=allow(office=CASEWORK, assigned=True),
+    scope="sessions:write",
+    events=(SessionRescheduled,),
 )
 async def reschedule_session(
     session_id: SessionId,
@@ -238,6 +279,12 @@ async def reschedule_session(
 
 
 @router.post("/sessions/{session_id}/cancel", dependencies=[IDEMPOTENT], summary="Cancel", responses=responses(409))
+@Operation(
+    "cancelSession",
+    access=allow(office=CASEWORK, assigned=True),
+    scope="sessions:write",
+    events=(SessionCancelled, StateChanged),
+)
 async def cancel_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
@@ -248,6 +295,12 @@ async def cancel_session(
 
 
 @router.post("/sessions/{session_id}/start", dependencies=[IDEMPOTENT], summary="Start", responses=responses(409))
+@Operation(
+    "startSession",
+    access=allow(office=CASEWORK, assigned=True),
+    scope="sessions:write",
+    events=(SessionStarted, StateChanged),
+)
 async def start_session(
     session_id: SessionId,
     scope: Scope,
@@ -269,6 +322,12 @@ async def start_session(
 
 
 @router.post("/sessions/{session_id}/adjourn", dependencies=[IDEMPOTENT], summary="Adjourn", responses=responses(409))
+@Operation(
+    "adjournSession",
+    access=allow(office=CASEWORK, assigned=True),
+    scope="sessions:write",
+    events=(SessionAdjourned, StateChanged),
+)
 async def adjourn_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
@@ -279,6 +338,12 @@ async def adjourn_session(
 
 
 @router.post("/sessions/{session_id}/complete", dependencies=[IDEMPOTENT], summary="Complete", responses=responses(409))
+@Operation(
+    "completeSession",
+    access=allow(office=CASEWORK, assigned=True),
+    scope="sessions:write",
+    events=(SessionCompleted, StateChanged),
+)
 async def complete_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
@@ -290,6 +355,12 @@ async def complete_session(
 
 @router.post(
     "/sessions/{session_id}/end", dependencies=[IDEMPOTENT], summary="End the mediation", responses=responses(409)
+)
+@Operation(
+    "endSession",
+    access=allow(assigned=True),
+    scope="sessions:write",
+    events=(SessionEnded, PartReturned, StateChanged, CaseClosed),
 )
 async def end_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
@@ -306,6 +377,12 @@ async def end_session(
     status_code=201,
     summary="Record an absence",
     responses=responses(409),
+)
+@Operation(
+    "recordAbsence",
+    access=allow(office=CASEWORK, assigned=True),
+    scope="sessions:write",
+    events=(AbsenceRecorded, StateChanged),
 )
 async def record_absence(
     session_id: SessionId,
@@ -366,6 +443,7 @@ class AttendeeList(ListOut[AttendeeOut]):
     summary="Expect an attendee",
     responses=responses(409),
 )
+@Operation("addAttendee", access=allow(office=INTAKE), scope="sessions:write", events=(AttendeeAdded,))
 async def add_attendee(
     case_id: CaseId,
     body: AttendeeIn,
@@ -383,6 +461,12 @@ async def add_attendee(
 
 
 @router.get("/cases/{case_id}/attendees", summary="Attendees")
+@Operation(
+    "listAttendees",
+    access=allow(office=(*INTAKE, Role.AUDITOR), assigned=True),
+    scope="sessions:read",
+    opens=LoggedObject.CASE,
+)
 async def list_attendees(case_id: CaseId, scope: LoggedScope, sessions_read: Sessions) -> AttendeeList:
     """The interpreters and support persons of a case, in the order in which they were added."""
     return single_page(AttendeeList, await sessions_read.attendees(case_id, scope), AttendeeOut.read)
@@ -394,6 +478,7 @@ async def list_attendees(case_id: CaseId, scope: LoggedScope, sessions_read: Ses
     summary="Confirm an attendee",
     responses=responses(409),
 )
+@Operation("confirmAttendee", access=allow(office=INTAKE), scope="sessions:write", events=(AttendeeConfirmed,))
 async def confirm_attendee(
     attendee_id: AttendeeId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> AttendeeOut:
