@@ -29,6 +29,8 @@ from mediation_api.http.routes import operation_of
 MOST: Final = 100
 DEFAULT: Final = 25
 _LONGEST_CURSOR: Final = 400
+_DIGITS: Final = 19
+"""Of the largest bigint."""
 
 T = TypeVar("T")
 
@@ -145,5 +147,7 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
 
 def _tagged(value: object) -> tuple[str, str]:
     tag = "UUID" if isinstance(value, UUID) else type(value).__name__
-    text = value.isoformat() if isinstance(value, date) else str(value)
-    return tag, text
+    if isinstance(value, int):
+        # Of one width: the length of a cursor would tell how many digits the position among all events has.
+        return tag, f"{value:0{_DIGITS}}"
+    return tag, value.isoformat() if isinstance(value, date) else str(value)
