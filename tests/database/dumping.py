@@ -61,14 +61,14 @@ async def told(office: Office) -> Story:
 def seal_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every text be written, and read, as it is behind the mark of a sealed one, which the database demands."""
 
-    def seal(_key: DataKey, _table: str, _column: str, _row: UUID, text: str) -> Ciphertext:
+    def encrypt(_key: DataKey, _table: str, _column: str, _row: UUID, text: str) -> Ciphertext:
         return Ciphertext(MARK + text)
 
-    def read(_keys: Keyring, envelope: str, _table: str, _column: str) -> str:
+    def decrypt(_keys: Keyring, envelope: str, _table: str, _column: str) -> str:
         return envelope.split(" ", 4)[4].removeprefix(MARK)
 
-    monkeypatch.setattr(DataKey, "seal", seal)
-    monkeypatch.setattr(Keyring, "open", read)
+    monkeypatch.setattr(DataKey, "encrypt", encrypt)
+    monkeypatch.setattr(Keyring, "decrypt", decrypt)
 
 
 async def dump(owner: Database, words: set[str]) -> set[str]:

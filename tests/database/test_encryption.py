@@ -64,18 +64,18 @@ def wrapped(ours: Keyring, data_key: DataKey) -> WrappedKey:
 
 @pytest.fixture
 def value(data_key: DataKey) -> str:
-    return data_key.seal("parties", "safe_contact", ROW, TELLS)
+    return data_key.encrypt("parties", "safe_contact", ROW, TELLS)
 
 
 # ── one value ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_what_was_sealed_opens_where_it_stands(ours: Keyring, wrapped: WrappedKey, value: str) -> None:
-    assert ours.open(envelope(value, wrapped=wrapped), "parties", "safe_contact") == TELLS
+    assert ours.decrypt(envelope(value, wrapped=wrapped), "parties", "safe_contact") == TELLS
 
 
 def test_the_same_text_is_sealed_differently_each_time(data_key: DataKey) -> None:
-    assert len({data_key.seal("parties", "name", ROW, TELLS) for _ in range(20)}) == 20
+    assert len({data_key.encrypt("parties", "name", ROW, TELLS) for _ in range(20)}) == 20
 
 
 def test_a_sealed_value_tells_nothing_but_its_length(value: str) -> None:
@@ -103,7 +103,7 @@ def test_what_was_damaged_does_not_open_and_its_error_tells_nothing(
 ) -> None:
     damaged = DAMAGES[damage](value)
     with pytest.raises(DecryptionFailed) as caught:
-        ours.open(envelope(damaged, wrapped=wrapped), "parties", "safe_contact")
+        ours.decrypt(envelope(damaged, wrapped=wrapped), "parties", "safe_contact")
 
     assert str(caught.value) == f"parties.safe_contact of {ROW}"
     assert caught.value.__cause__ is None
@@ -117,7 +117,7 @@ def test_a_value_that_was_moved_does_not_open(
     ours: Keyring, wrapped: WrappedKey, value: str, table: str, column: str, row: UUID
 ) -> None:
     with pytest.raises(DecryptionFailed):
-        ours.open(envelope(value, row=row, wrapped=wrapped), table, column)
+        ours.decrypt(envelope(value, row=row, wrapped=wrapped), table, column)
 
 
 def test_a_data_key_opens_for_its_own_complaint_alone(ours: Keyring, data_key: DataKey, value: str) -> None:
@@ -125,18 +125,18 @@ def test_a_data_key_opens_for_its_own_complaint_alone(ours: Keyring, data_key: D
     moved = ours.wrap(data_key.key, OTHER)
     for wrapped in (anothers, moved, WrappedKey("b", ours.wrap(data_key.key, OWNER).wrapped)):
         with pytest.raises(DecryptionFailed):
-            ours.open(envelope(value, wrapped=wrapped), "parties", "safe_contact")
+            ours.decrypt(envelope(value, wrapped=wrapped), "parties", "safe_contact")
 
 
 def test_without_its_data_key_nothing_opens(ours: Keyring, value: str) -> None:
-    with pytest.raises(DecryptionFailed, match="its data key is gone"):
-        ours.open(f"   {ROW} {value}", "parties", "safe_contact")
+    with pytest.raises(DecryptionFailed, match="it has no data key"):
+        ours.decrypt(f"   {ROW} {value}", "parties", "safe_contact")
 
 
 def test_a_key_that_the_settings_lack_is_named(wrapped: WrappedKey, value: str) -> None:
     later = ring("b", "c")
     with pytest.raises(KeyMissing, match=r"MEDIATION_ENCRYPTION_KEYS lacks a$"):
-        later.open(envelope(value, wrapped=wrapped), "parties", "safe_contact")
+        later.decrypt(envelope(value, wrapped=wrapped), "parties", "safe_contact")
 
 
 def test_a_data_key_that_is_wrapped_anew_opens_the_same_values(wrapped: WrappedKey, value: str) -> None:
@@ -144,7 +144,7 @@ def test_a_data_key_that_is_wrapped_anew_opens_the_same_values(wrapped: WrappedK
     anew = both.rewrap(wrapped, OWNER)
 
     assert (anew.key_id, wrapped.key_id) == ("b", "a")
-    assert ring("b").open(envelope(value, wrapped=anew), "parties", "safe_contact") == TELLS
+    assert ring("b").decrypt(envelope(value, wrapped=anew), "parties", "safe_contact") == TELLS
 
 
 @pytest.mark.parametrize("text", [TELLS, "sealed. by me", "sealed.0.AAAA"])
@@ -154,13 +154,13 @@ def test_what_is_not_sealed_does_not_open_with_its_data_key_or_without(
     """Whoever can write to the database has no key, and is believed nothing."""
     for its in (envelope(text, wrapped=wrapped), f"   {ROW} {text}"):
         with pytest.raises(DecryptionFailed) as caught:
-            ours.open(its, "parties", "safe_contact")
-        assert str(caught.value) == f"parties.safe_contact of {ROW}: it is not sealed"
+            ours.decrypt(its, "parties", "safe_contact")
+        assert str(caught.value) == f"parties.safe_contact of {ROW}: it is not encrypted"
 
 
 def test_what_was_emptied_is_empty(ours: Keyring, wrapped: WrappedKey) -> None:
-    assert ours.open(envelope("", wrapped=wrapped), "parties", "name") == ""
-    assert ours.open(f"   {ROW} ", "parties", "name") == ""
+    assert ours.decrypt(envelope("", wrapped=wrapped), "parties", "name") == ""
+    assert ours.decrypt(f"   {ROW} ", "parties", "name") == ""
 
 
 def test_equal_values_have_equal_hashes_under_one_secret_only(ours: Keyring) -> None:
@@ -216,15 +216,15 @@ def test_what_a_event_keeps_private_is_sealed_or_everybody_s() -> None:
 async def test_a_text_that_is_not_sealed_cannot_be_written(database: RolledBackDatabase) -> None:
     row = {"id": uuid4(), "name": "Amara Okafor", "subject": "m.1", "languages": [], "active": True}
     async with database.transaction() as connection:
-        with pytest.raises(StatementError, match="a text for a sealed column is not sealed") as caught:
+        with pytest.raises(StatementError, match="a text for an encrypted column is not encrypted") as caught:
             await connection.execute(insert(t.mediators).values(row))
     assert "Okafor" not in str(caught.value)
 
 
 def test_a_sealed_column_cannot_be_nested_unopened() -> None:
-    with pytest.raises(TypeError, match="not opened"):
+    with pytest.raises(TypeError, match="select an encrypted column"):
         nested({"name": t.parties.c.name}, t.parties.c.complaint_id == t.cases.c.complaint_id, order_by=t.parties.c.id)
-    with pytest.raises(TypeError, match="unit is not sealed"):
+    with pytest.raises(TypeError, match="unit is not encrypted"):
         decrypted(t.parties.c.unit)
 
 

@@ -10,14 +10,14 @@ from mediation_api.database.pool_shares import Share
 
 async def test_a_caller_waits_for_its_own_share_and_nobody_else_does() -> None:
     share = Share(2, seconds=0.05)
-    async with share.held_by("officer:a"), share.held_by("officer:a"):
+    async with share.acquire("officer:a"), share.acquire("officer:a"):
         with pytest.raises(PoolTimeoutError):
-            async with share.held_by("officer:a"):
+            async with share.acquire("officer:a"):
                 pass
-        async with share.held_by("officer:b"), share.held_by("officer:b"), share.held_by(None), share.held_by(None):
+        async with share.acquire("officer:b"), share.acquire("officer:b"), share.acquire(None), share.acquire(None):
             pass
 
-    async with share.held_by("officer:a"), share.held_by("officer:a"):
+    async with share.acquire("officer:a"), share.acquire("officer:a"):
         pass
 
 
@@ -25,7 +25,7 @@ async def test_who_waits_is_served_as_soon_as_the_caller_gives_something_back() 
     share, order = Share(1, seconds=5), []
 
     async def work(name: str) -> None:
-        async with share.held_by("officer:a"):
+        async with share.acquire("officer:a"):
             order.append(name)
             await asyncio.sleep(0)
 
@@ -38,9 +38,9 @@ async def test_a_caller_without_requests_is_forgotten() -> None:
     share = Share(1, seconds=0.01)
 
     async def fail() -> None:
-        async with share.held_by("officer:a"):
+        async with share.acquire("officer:a"):
             with pytest.raises(PoolTimeoutError):
-                async with share.held_by("officer:a"):
+                async with share.acquire("officer:a"):
                     pass
             raise LookupError
 

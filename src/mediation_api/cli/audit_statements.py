@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.auth.identity_provider import SigningKey, VerificationKey, base64url, read_jwks, read_object
 from mediation_api.database.engine import create_engine
-from mediation_api.database.row_security import bypasses_row_security
+from mediation_api.database.row_security import sees_every_row
 from mediation_api.domain.audit_chain import ChainFault, ChainHead, Examination
 from mediation_api.repository import audit_comparison, audit_verification
 from mediation_api.settings import Settings, SettingsError
@@ -213,7 +213,7 @@ async def _snapshot(settings: Settings) -> AsyncIterator[AsyncConnection]:
     engine = create_engine(settings, statement_timeout_ms=0)
     try:
         async with engine.connect() as connection:
-            if not await bypasses_row_security(connection):
+            if not await sees_every_row(connection):
                 raise SettingsError("MEDIATION_DATABASE_URL: examine as mediation_service, who may read every event")
             await connection.rollback()  # the snapshot is a transaction of its own
             reading = await connection.execution_options(

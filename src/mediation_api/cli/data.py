@@ -36,13 +36,13 @@ def retention(
 async def purge(settings: Settings) -> Counter[DataKind]:
     """Empty what is due, and count the fields of each kind. Raises SettingsError: not as a role that sees every row."""
     from mediation_api.database.engine import create_engine
-    from mediation_api.database.row_security import bypasses_row_security
+    from mediation_api.database.row_security import sees_every_row
     from mediation_api.repository.retention import purge_due
 
     engine = create_engine(settings)
     try:
         async with engine.connect() as connection:
-            if not await bypasses_row_security(connection):
+            if not await sees_every_row(connection):
                 raise SettingsError("MEDIATION_DATABASE_URL: empty as mediation_service, who sees every row")
         periods = Periods({name: getattr(settings, name) for name in DEFAULT_DAYS})
         return await purge_due(engine, periods, datetime.now(UTC))

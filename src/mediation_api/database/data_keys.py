@@ -1,7 +1,7 @@
-"""Data keys, and reading what they sealed. database/encryption.py says how; this says where each one is found.
+"""Find the data key of each row, and select encrypted columns. database/encryption.py does the encryption.
 
-The data key of whatever belongs to a complaint is the complaint's: of its parties, its cases, and all below those. To
-delete that one row is to destroy all of it, in the database as in each backup that is younger.
+A complaint, its parties, its cases and their rows share one data key. Deleting that row of `data_keys` makes all of
+their encrypted values unreadable; a backup that was made before the deletion still contains the key.
 """
 
 from functools import cache, lru_cache
@@ -28,21 +28,24 @@ from mediation_api.database.tables import agreements, cases, data_keys, parties
 from mediation_api.domain.errors import NotFound
 
 _BINDING = frozenset({agreements.c.text})
-"""Texts that people sign: where one does not open, nothing is shown in its place."""
+"""Texts that people sign: if one cannot be decrypted, reading it raises DecryptionFailed instead of UNREADABLE."""
 
 
 @lru_cache
 def decrypted(column: AnyColumn, *, written_to: AnyColumn | None = None, owner: AnyColumn | None = None) -> AnyColumn:
-    """A sealed column, to be read: with its row and its wrapped key, and opened as it arrives.
+    """Return an expression that selects an encrypted column. SQLAlchemy decrypts the value when the row is fetched.
 
     Args:
-        column: what is read; it is labelled with its name.
-        written_to: the column that it was sealed for, where it is read through another table.
-        owner: whose data key it is; found by the row's `complaint_id` or `case_id` unless given.
+        column: the column; the result has its name as label.
+        written_to: the column that the value was encrypted for, if it is read through another table.
+        owner: the id of the data key; by default it is found by the row's `complaint_id` or `case_id` (`owner_of`).
+
+    Raises:
+        TypeError: the column is not encrypted.
     """
     place = column if written_to is None else written_to
     if not isinstance(place.type, Encrypted) or not isinstance(place, Column):
-        raise TypeError(f"{column.name} is not sealed")
+        raise TypeError(f"{column.name} is not encrypted")
     key = _wrapped_key(owner_of(column.table) if owner is None else owner)
     envelope = func.coalesce(key, literal("  ")) + " " + cast(column.table.c.id, Text) + " " + type_coerce(column, Text)
     type_ = Decrypted(place.table.name, place.name, None if place in _BINDING else UNREADABLE)
@@ -51,7 +54,7 @@ def decrypted(column: AnyColumn, *, written_to: AnyColumn | None = None, owner: 
 
 @cache
 def decrypted_columns(table: Table, *, but: frozenset[str] = frozenset()) -> tuple[AnyColumn, ...]:
-    """All columns of a table, those that are sealed opened; without the hashes by which they are found."""
+    """Return all columns of a table, encrypted ones as `decrypted` reads them, without blind indexes."""
     return tuple(
         decrypted(column) if isinstance(column.type, Encrypted) else column
         for column in table.c
@@ -60,44 +63,44 @@ def decrypted_columns(table: Table, *, but: frozenset[str] = frozenset()) -> tup
 
 
 OF_CASE: Final[AnyColumn] = select(cases.c.complaint_id).where(cases.c.id == REQUESTED_ID).scalar_subquery()
-"""Whose data key seals what belongs to a case: the complaint's."""
+"""The id of a case's data key (its complaint's id), by the id of the case."""
 OF_PARTY: Final[AnyColumn] = select(parties.c.complaint_id).where(parties.c.id == REQUESTED_ID).scalar_subquery()
-"""Whose data key seals what is on file of a party: the complaint's."""
+"""The id of a party's data key (its complaint's id), by the id of the party."""
 
 
 async def data_key(connection: AsyncConnection, wanted: UUID, owner: AnyColumn = REQUESTED_ID) -> DataKey:
-    """The data key of a complaint or a mediator. One of before, that has none yet, is given one.
+    """Return the data key of a complaint or a mediator. Creates one if there is none.
 
     Args:
-        connection: of the request.
-        wanted: whose it is, or the id by which `owner` finds out.
-        owner: `OF_CASE` or `OF_PARTY`, where something that belongs to a complaint is to be sealed.
+        connection: in the transaction of the request.
+        wanted: the id of the complaint or mediator, or of the case or party that `owner` looks up.
+        owner: `OF_CASE` or `OF_PARTY`, if `wanted` is the id of a case or a party.
 
     Raises:
         NotFound: there is no such case or party.
-        KeyMissing: the settings lack the key that it is wrapped under.
+        KeyMissing: the settings lack the key that the data key is wrapped under.
     """
-    found = _finding(owner)
-    row = (await connection.execute(found, {"wanted": wanted})).one()
+    statement = _wrapped_key_of(owner)
+    row = (await connection.execute(statement, {"wanted": wanted})).one()
     if row.id is None:
         raise NotFound
     if row.key_id is None:
         await connection.execute(_new(connection, row.id)[1].on_conflict_do_nothing())
-        row = (await connection.execute(found, {"wanted": wanted})).one()  # perhaps of somebody who was quicker
+        row = (await connection.execute(statement, {"wanted": wanted})).one()  # another transaction may have created it
     return DataKey(keyring(connection.dialect).unwrap(WrappedKey(row.key_id, row.wrapped), row.id))
 
 
 @cache
-def _finding(owner: AnyColumn) -> AnySelect:
-    known = select(owner.label("id")).subquery("known")
-    found: AnySelect = select(known.c.id, data_keys.c.key_id, data_keys.c.wrapped)
-    return found.select_from(known).outerjoin(data_keys, data_keys.c.id == known.c.id)
+def _wrapped_key_of(owner: AnyColumn) -> AnySelect:
+    owners = select(owner.label("id")).subquery("owners")
+    statement: AnySelect = select(owners.c.id, data_keys.c.key_id, data_keys.c.wrapped)
+    return statement.select_from(owners).outerjoin(data_keys, data_keys.c.id == owners.c.id)
 
 
 def new_data_key(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, CTE]:
-    """A data key for a new complaint or mediator, and what writes it, as a part of the statement that writes those."""
-    key, written = _new(connection, owner)
-    return key, written.cte("data_key")
+    """Return a data key for a new complaint or mediator, and its INSERT as a CTE for the statement that inserts it."""
+    key, statement = _new(connection, owner)
+    return key, statement.cte("data_key")
 
 
 def _new(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, Insert]:
@@ -107,7 +110,7 @@ def _new(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, Insert]:
 
 
 def owner_of(table: Table) -> AnyColumn:
-    """Whose data key seals the rows of a table: their complaint's, or their own."""
+    """Return the id of the data key of a table's rows: the complaint's id, or the row's own."""
     if "complaint_id" in table.c:
         return table.c.complaint_id
     if "case_id" not in table.c:

@@ -1,16 +1,16 @@
-"""Sealed columns: what identifies or tells about a person is encrypted before it reaches the database.
+"""Encrypt columns with personal data in the application (envelope encryption), so that the database stores ciphertext.
 
-Each complaint has a data key of its own, and each mediator; it stands in `data_keys`, wrapped under a key of the
-settings that the database never sees. A value is sealed with AES-256-GCM under the data key, and bound to its table,
-column and row: moved anywhere else, it does not open. Whoever holds a dump holds ciphertext.
+Each complaint and each mediator has a data key. The table `data_keys` stores it wrapped under a key-encryption key of
+the settings, which is never sent to the database. A value is encrypted with AES-256-GCM under the data key; the
+associated data are its table, column and row, so a ciphertext that is copied to another place cannot be decrypted.
 
-    Column("name", Sealed, nullable=False)                the mark: nothing but a `Ciphertext` can be written
-    row = key.encrypted_row(parties, party_id, values)       to write, under `data_key` or `new_data_key`
-    select(opened(parties.c.name))                        to read
+    Column("name", Encrypted, nullable=False)             accepts nothing but a `Ciphertext`
+    key.encrypted_row(parties, party_id, values)          to write, with a key of `data_key` or `new_data_key`
+    select(decrypted(parties.c.name))                     to read (database/data_keys.py)
 
-What is read carries its wrapped key and its row in one text, so that a read stays one statement, nested JSON included.
-Keys are unwrapped for each value and kept nowhere: that costs microseconds. Text that is not sealed does not open: it
-is of nobody who had the key, and constraints keep it out.
+A read selects the value together with its wrapped key and its row's id as one text, so that it needs one statement,
+nested JSON included. Data keys are unwrapped for each value and not cached: that costs microseconds. A value that is
+not ciphertext is treated as tampered with: it is not returned. CHECK constraints refuse to store one.
 """
 
 import base64
@@ -36,25 +36,25 @@ from mediation_api.settings import Settings
 T = TypeVar("T")
 
 UNREADABLE: Final = "[unreadable]"
-"""Stands where a value does not open: one damaged value takes nobody's page away, let alone anybody's withdrawal."""
+"""Returned in place of a value that cannot be decrypted, so that one damaged value fails no page and no command."""
 
 MARK: Final = "encrypted.1."
-"""What a sealed value begins with: the format it has."""
+"""The prefix of every encrypted value, with the version of its format."""
 
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
 _log = logging.getLogger(__name__)
 
 
-class KeyMissing(Exception):  # noqa: N818 - what is wrong, in words
-    """The settings lack a key that something is sealed under. The text names its id."""
+class KeyMissing(Exception):  # noqa: N818 - the name states the condition
+    """The settings lack a key-encryption key that is in use. The message names its id."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"MEDIATION_ENCRYPTION_KEYS lacks {key_id}")
 
 
-class DecryptionFailed(Exception):  # noqa: N818 - what is wrong, in words
-    """A sealed value does not open: it was changed, moved or cut off. Its text names the place, and no content."""
+class DecryptionFailed(Exception):  # noqa: N818 - the name states the condition
+    """A value cannot be decrypted: it was changed, moved or truncated. The message names its place and no content."""
 
     def __init__(self, place: str = "") -> None:
         super().__init__(place)
@@ -62,36 +62,36 @@ class DecryptionFailed(Exception):  # noqa: N818 - what is wrong, in words
 
 
 class Ciphertext(str):
-    """A value as it stands in the database, sealed."""
+    """An encrypted value, as the database stores it."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
-    """A data key as it stands in the database, and the id of the key that it is wrapped under."""
+    """A data key as the database stores it, and the id of the key that it is wrapped under."""
 
     key_id: str
     wrapped: str
 
 
 class Keyring:
-    """The keys of the settings: those that wrap data keys, and the one that hashes what is searched for."""
+    """The keys of the settings: the key-encryption keys, and the HMAC key of the blind indexes."""
 
     def __init__(self, keys: Mapping[str, bytes], search_secret: bytes) -> None:
         self.current = next(iter(keys))
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._search = hmac.digest(search_secret, b"mediation_api search key 1", hashlib.sha256)
         self.search_mark = hmac.digest(self._search, b"mark", hashlib.sha256).hex()[:8]
-        """What every hash under this search secret begins with: others are of another secret."""
+        """The prefix of every hash under the current search secret; it tells them from hashes under an older one."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Keyring":
-        """The keyring of the settings."""
+        """Return the keyring of the settings."""
         return cls(settings.key_encryption_keys, settings.search_secret.get_secret_value().encode())
 
     def knows(self, key_id: str) -> bool:
-        """Whether it can open what is wrapped under that key."""
+        """Whether the settings contain this key-encryption key."""
         return key_id in self._keys
 
     def wrap(self, data_key: bytes, owner: UUID) -> WrappedKey:
@@ -99,61 +99,61 @@ class Keyring:
         return WrappedKey(self.current, _encrypted(self._keys[self.current], data_key, _wrapping(owner, self.current)))
 
     def unwrap(self, key: WrappedKey, owner: UUID) -> bytes:
-        """The data key. Raises KeyMissing; Broken."""
+        """Return the data key. Raises KeyMissing or DecryptionFailed."""
         if key.key_id not in self._keys:
             raise KeyMissing(key.key_id)
         return _decrypted(self._keys[key.key_id], key.wrapped, _wrapping(owner, key.key_id))
 
     def rewrap(self, key: WrappedKey, owner: UUID) -> WrappedKey:
-        """The same data key under the current key; what it sealed stays as it is. Raises KeyMissing; Broken."""
+        """Wrap a data key under the current key; its values do not change. Raises KeyMissing or DecryptionFailed."""
         return self.wrap(self.unwrap(key, owner), owner)
 
     def hashed(self, value: str) -> str:
-        """The keyed hash by which an equal value is found."""
+        """Return the value's keyed hash (HMAC-SHA-256) for a blind index."""
         return f"{self.search_mark}.{hmac.digest(self._search, value.encode(), hashlib.sha256).hex()}"
 
-    def open(self, envelope: str, table: str, column: str) -> str:
-        """The text in an `opened` expression's result; nothing of one that was emptied.
+    def decrypt(self, envelope: str, table: str, column: str) -> str:
+        """Return the text of a `data_keys.decrypted` expression's result; an empty text for an emptied value.
 
         Raises:
             KeyMissing: the settings lack the key that the data key is wrapped under.
-            Broken: the value or the data key is not what was written there, or the data key is gone; or the value is
-                not sealed, and anybody may have put it there.
+            DecryptionFailed: the value or its data key was changed, the data key was deleted, or the value is not
+                encrypted.
         """
         owner, key_id, wrapped, row, value = envelope.split(" ", 4)
         if not value:
             return value
         if not value.startswith(MARK):
-            raise DecryptionFailed(f"{table}.{column} of {row}: it is not sealed")
+            raise DecryptionFailed(f"{table}.{column} of {row}: it is not encrypted")
         if not wrapped:
-            raise DecryptionFailed(f"{table}.{column} of {row}: its data key is gone")
+            raise DecryptionFailed(f"{table}.{column} of {row}: it has no data key")
         try:
             data_key = self.unwrap(WrappedKey(key_id, wrapped), UUID(owner))
-            sealed = value.removeprefix(MARK)
-            return _decrypted(AESGCM(data_key), sealed, _place(table, column, UUID(row))).decode()
+            ciphertext = value.removeprefix(MARK)
+            return _decrypted(AESGCM(data_key), ciphertext, _place(table, column, UUID(row))).decode()
         except (DecryptionFailed, UnicodeDecodeError):
             raise DecryptionFailed(f"{table}.{column} of {row}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """The data key of one complaint or one mediator, to seal with."""
+    """The data key of one complaint or one mediator. It encrypts values."""
 
     key: bytes = field(repr=False)
 
-    def seal(self, table: str, column: str, row_id: UUID, text: str) -> Ciphertext:
-        """Seal a text for one place."""
+    def encrypt(self, table: str, column: str, row_id: UUID, text: str) -> Ciphertext:
+        """Encrypt a text for one column of one row."""
         place = _place(table, column, row_id)
         return Ciphertext(MARK + _encrypted(AESGCM(self.key), text.encode(), place))
 
     def encrypted_row(self, table: Table, row_id: UUID, values: Mapping[str, object]) -> dict[str, object]:
-        """Values of a row, those of sealed columns sealed, with the hashes by which they are found."""
-        sealed = {
-            name: self.seal(table.name, name, row_id, value)
+        """Return a row's values with those of encrypted columns encrypted, and with the values of its blind indexes."""
+        encrypted = {
+            name: self.encrypt(table.name, name, row_id, value)
             for name, value in values.items()
             if isinstance(value, str) and is_encrypted(table, name)
         }
-        return {**values, **sealed, **hashes_of(table, values)}
+        return {**values, **encrypted, **hashes_of(table, values)}
 
     def encrypted_changes(self, table: Table, row_id: UUID, changes: Mapping[str, object]) -> dict[str, object]:
         """Changes of a row that is there, sealed in the same way.
@@ -167,18 +167,18 @@ class DataKey:
 
 
 def new_key() -> bytes:
-    """A new data key, or a new key for the settings: 256 random bits."""
+    """Return 256 random bits: a new data key, or a new key-encryption key."""
     return token_bytes(_KEY_BYTES)
 
 
 def hashes_of(table: Table, values: Mapping[str, object]) -> dict[str, object]:
-    """The columns by which some of these values are found, each with the value that is hashed as it is written."""
-    searched = [(column.name, column.type.of) for column in table.c if isinstance(column.type, BlindIndex)]
-    return {name: values[of] for name, of in searched if of in values}
+    """Return the table's blind indexes of these values, by name. `BlindIndex` hashes each value when it is bound."""
+    indexes = [(column.name, column.type.of) for column in table.c if isinstance(column.type, BlindIndex)]
+    return {name: values[of] for name, of in indexes if of in values}
 
 
 def is_encrypted(table: Table, name: str) -> bool:
-    """Whether a column of the table is sealed."""
+    """Whether a column of the table is encrypted."""
     return isinstance(table.c[name].type, Encrypted)
 
 
@@ -186,30 +186,31 @@ def is_encrypted(table: Table, name: str) -> bool:
 
 
 class Encrypted(TypeDecorator[str]):
-    """The type of a sealed column. A text that is not sealed cannot be written to it; read it with `opened`."""
+    """The type of an encrypted column. Accepts nothing but a `Ciphertext`; read it with `data_keys.decrypted`."""
 
     impl: type[Text | String] = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Let a sealed value pass. Raises TypeError: it is not sealed."""
+        """Return the value unchanged. Raises TypeError if it is not a `Ciphertext`."""
         del dialect
         if value is not None and not isinstance(value, Ciphertext):
-            raise TypeError("a text for a sealed column is not sealed")
+            raise TypeError("a text for an encrypted column is not encrypted")
         return None if value is None else str(value)
 
 
 class EncryptedString(Encrypted):
-    """The same for a column that is a `varchar`."""
+    """`Encrypted` for a `varchar` column."""
 
     impl = String
     cache_ok = True
 
 
 class BlindIndex(TypeDecorator[str]):
-    """The type of a column with keyed hashes of a sealed one, for equality: whatever is written or compared is hashed.
+    """The type of a blind index: keyed hashes of an encrypted column, for searches by equality.
 
-    `of` names the sealed column, an employee number: spellings of one number have one hash.
+    Every value that is written or compared is hashed. `of` names the encrypted column. All of them hold employee
+    numbers, which are normalised first, so that each spelling of a number has the same hash.
     """
 
     impl = String
@@ -220,15 +221,15 @@ class BlindIndex(TypeDecorator[str]):
         self.of = of
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Hash what is written or searched for."""
+        """Hash the value that is written or searched for."""
         return None if value is None else keyring(dialect).hashed(folded(value))
 
 
 class Decrypted(TypeDecorator[str]):
-    """What `opened` reads: a text that is opened as it arrives. `or_else` stands for one that does not open.
+    """The type of a `data_keys.decrypted` expression: decrypts each value when its row is fetched.
 
-    With `or_else` None, that is an error. The arguments tell SQLAlchemy which statements are the same: compiling one
-    costs more than all that is opened in it.
+    Returns `or_else` for a value that cannot be decrypted, or raises DecryptionFailed if `or_else` is None. SQLAlchemy
+    uses the arguments in its cache key: compiling a statement costs more than decrypting its values.
     """
 
     impl = Text
@@ -241,14 +242,14 @@ class Decrypted(TypeDecorator[str]):
         self.or_else = or_else
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """Open a value. Raises KeyMissing; Broken, where nothing may stand in its place."""
+        """Decrypt a value. Raises KeyMissing; or DecryptionFailed if there is no `or_else`."""
         return _decrypted_value(value, dialect, self.table, self.column, self.or_else)
 
 
 class DecryptedList(TypeDecorator[list[dict[str, object]]]):
-    """Nested rows (database/nesting.py) in which some values are to be opened as they arrive.
+    """The type of nested rows (database/nesting.py) with encrypted values: decrypts them when the row is fetched.
 
-    Each of `fields` is a name there, and what `Opened` is made with.
+    Each of `fields` is the name of a value in the JSON objects, and the arguments of `Decrypted`.
     """
 
     impl = JSONB
@@ -259,7 +260,7 @@ class DecryptedList(TypeDecorator[list[dict[str, object]]]):
         self.fields = fields
 
     def process_result_value(self, value: T, dialect: Dialect) -> T:
-        """Open the values in each row; one row alone is no list."""
+        """Decrypt the values in each row. Accepts a single object as well as a list."""
         for row in value if isinstance(value, list) else [value]:
             if isinstance(row, dict):
                 for name, table, column, or_else in self.fields:
@@ -271,9 +272,9 @@ def _decrypted_value(value: str | None, dialect: Dialect, table: str, column: st
     if value is None:
         return None
     try:
-        return keyring(dialect).open(value, table, column)
-    except DecryptionFailed as broken:
-        _log.error(LogEvent("unreadable", place=broken.place))
+        return keyring(dialect).decrypt(value, table, column)
+    except DecryptionFailed as failure:
+        _log.error(LogEvent("unreadable", place=failure.place))
         if or_else is None:
             raise
         return or_else
@@ -282,24 +283,24 @@ def _decrypted_value(value: str | None, dialect: Dialect, table: str, column: st
 # ── the keyring of each engine ─────────────────────────────────────────────────────────────────────────────────────
 
 _KEYRINGS: Final[WeakKeyDictionary[Dialect, Keyring]] = WeakKeyDictionary()
-"""An engine's dialect is all that SQLAlchemy gives to a type that reads or writes a value."""
+"""The keyring of each engine, by its dialect: the dialect is all that SQLAlchemy passes to a column type."""
 
 
 def attach_keyring(dialect: Dialect, keys: Keyring) -> None:
-    """Let the columns of an engine be opened and searched with these keys."""
+    """Set the keys with which the columns of an engine are decrypted and searched."""
     _KEYRINGS[dialect] = keys
 
 
 def keyring(dialect: Dialect) -> Keyring:
-    """The keys of the engine that has this dialect."""
+    """Return the keys of the engine that has this dialect."""
     return _KEYRINGS[dialect]
 
 
-# ── how it is done ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── AES-256-GCM ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _place(table: str, column: str, row_id: UUID) -> bytes:
-    """What a value is bound to: the format, and where it stands."""
+    """Return the associated data of a value: the format, and its table, column and row."""
     return f"mediation_api {MARK} {table} {column} {row_id}".encode()
 
 
@@ -307,14 +308,14 @@ def _wrapping(owner: UUID, key_id: str) -> bytes:
     return f"mediation_api data key 1 {owner} {key_id}".encode()
 
 
-def _encrypted(key: AESGCM, content: bytes, bound_to: bytes) -> str:
+def _encrypted(key: AESGCM, content: bytes, associated_data: bytes) -> str:
     nonce = token_bytes(_NONCE_BYTES)
-    return base64.urlsafe_b64encode(nonce + key.encrypt(nonce, content, bound_to)).decode()
+    return base64.urlsafe_b64encode(nonce + key.encrypt(nonce, content, associated_data)).decode()
 
 
-def _decrypted(key: AESGCM, sealed: str, bound_to: bytes) -> bytes:
+def _decrypted(key: AESGCM, encoded: str, associated_data: bytes) -> bytes:
     try:
-        whole = base64.b64decode(sealed, altchars=b"-_", validate=True)
-        return key.decrypt(whole[:_NONCE_BYTES], whole[_NONCE_BYTES:], bound_to)
-    except (ValueError, InvalidTag):  # no base64, too short, or not what was sealed
+        decoded = base64.b64decode(encoded, altchars=b"-_", validate=True)
+        return key.decrypt(decoded[:_NONCE_BYTES], decoded[_NONCE_BYTES:], associated_data)
+    except (ValueError, InvalidTag):  # no base64, too short, or the authentication failed
         raise DecryptionFailed from None

@@ -1,8 +1,8 @@
 """The connections to PostgreSQL: four pools per process, and one transaction per request.
 
-Parties have a pool of their own, and withdrawals another: however long anybody's queries take, and whatever floods the
-service, a withdrawal finds a connection. The health check has a single one, so that it says what it finds and takes
-nothing from anybody. Of the others no caller holds more than a share (pool_shares.py).
+Parties and withdrawals have pools of their own, so that a withdrawal gets a connection however slow other queries are
+and however many requests arrive. The health check has a pool of one connection, so that it can report the database's
+state while the other pools are exhausted. In those, each caller is limited to a share (pool_shares.py).
 """
 
 import asyncio
@@ -31,45 +31,45 @@ APPLICATION_NAME: Final = "mediation-api"
 
 _CONNECT_SECONDS: Final = 5.0
 _WITHDRAWAL_WAIT_SECONDS: Final = 15.0
-"""How long a withdrawal waits for a connection; nothing else waits as long. It is late rather than refused."""
+"""How long a withdrawal waits for a connection, at least. It is better answered late than refused."""
 _IDLE_IN_TRANSACTION_MS: Final = 10_000
-"""A transaction that its process forgot gives its locks back after this."""
+"""PostgreSQL ends a transaction that is idle for longer, and so releases its locks."""
 _PROBE_AFTER_SECONDS: Final = 30.0
-"""A connection unused for longer is probed before use: a firewall may have dropped it without a word."""
+"""A connection unused for longer is probed before use: a firewall may have dropped it silently."""
 _READ_ONLY_TRANSACTION: Final = "25006"
 _DATED: Final = len("20261129_1500")
 
 
 class Pool(StrEnum):
-    """Whom a pool of connections is for."""
+    """The pools of connections, by the callers or requests that use them."""
 
     OFFICE = "office"
-    """Staff, mediators, integrations, and whoever files a complaint."""
+    """Staff, mediators, integrations, and the public when it files a complaint."""
     PARTIES = "parties"
-    """Parties, and what they need before they have a token."""
+    """Parties, and the requests by which they get a token."""
     WITHDRAWALS = "withdrawals"
-    """Withdrawals, whoever records them, and nothing else."""
+    """Withdrawals only, whoever records them."""
     HEALTH = "health"
     """The health check: one connection."""
 
 
 def migrations_folder() -> Path:
-    """Return the folder of the migrations: beside an installed package, or at the top of the repository."""
+    """Return the folder of the migrations: inside an installed package, or at the top of the repository."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "migrations"
     return installed if installed.exists() else package.parents[1] / "migrations"
 
 
 def revisions() -> list[str]:
-    """Return the revisions of the schema that this code knows, oldest first: a migration's file is called by its own.
+    """Return the revisions of the schema that this code knows, oldest first, from the names of the migrations' files.
 
-    The service asks no more than that of its migrations, and so does without Alembic, a fifth of what it would load.
+    The service does not import Alembic: it would be a fifth of all that the service loads.
     """
     return sorted(path.name[:_DATED] for path in (migrations_folder() / "versions").glob("*_*.py"))
 
 
 def is_of_earlier_version(revision: str) -> bool:
-    """Whether a revision of the schema is older than the first that this code knows. Revisions are dates."""
+    """Whether a revision of the schema is older than the first one here. Revisions are dates, and sort as text."""
     return revision < revisions()[0]
 
 
@@ -82,16 +82,16 @@ def create_engine(
     lock_timeout_ms: int | None = None,
     keep_plans: bool = False,
 ) -> AsyncEngine:
-    """Make an engine on the database of the settings. Nothing connects yet.
+    """Return an engine for the database of the settings. It does not connect yet.
 
     Args:
-        settings: name the database, its hosts and the pool.
-        pool_size: another number of connections than the settings'.
-        pool_timeout_seconds: another wait for a connection than the settings'.
-        statement_timeout_ms: another limit than the settings', in milliseconds; 0 for none.
-        lock_timeout_ms: the same for the wait for a lock.
-        keep_plans: plan each statement once per connection, whatever its parameters are. What parties read stands under
-            row policies: to plan it takes several times as long as to run it, and is the same for everybody.
+        settings: the database, its hosts, the pool and the timeouts; the other arguments override them.
+        pool_size: how many connections the pool holds.
+        pool_timeout_seconds: how long to wait for a connection of the pool.
+        statement_timeout_ms: `statement_timeout` in milliseconds; 0 for none.
+        lock_timeout_ms: `lock_timeout` in milliseconds; 0 for none.
+        keep_plans: plan each statement once per connection (`force_generic_plan`). With row policies, planning a
+            party's query takes several times as long as running it, and the plan does not depend on the parameters.
 
     Raises:
         SettingsError: no database is set.
@@ -106,10 +106,10 @@ def create_engine(
     engine = create_async_engine(
         url,
         pool_size=settings.pool_size if pool_size is None else pool_size,
-        # A burst waits for a connection; it does not open more than the server was sized for.
+        # A burst of requests waits; it opens no more connections than the server was sized for.
         max_overflow=0,
         pool_timeout=settings.pool_timeout_seconds if pool_timeout_seconds is None else pool_timeout_seconds,
-        # An error's text would carry what people wrote.
+        # An error's text would otherwise contain personal data.
         hide_parameters=True,
         connect_args={
             "timeout": _CONNECT_SECONDS,
@@ -124,7 +124,7 @@ def create_engine(
             },
         },
     )
-    _watch(engine)
+    _discard_dead_connections(engine)
     attach_keyring(engine.dialect, Keyring.of(settings))
     return engine
 
@@ -132,7 +132,7 @@ def create_engine(
 class Database:
     """The pools of one process, and the transactions on them.
 
-    Tests put a subclass in its place that keeps every transaction inside one that is rolled back.
+    Tests use a subclass that nests every transaction in one that is rolled back.
     """
 
     def __init__(
@@ -145,7 +145,16 @@ class Database:
         any_role: bool = True,
         shares: Mapping[Pool, Share] | None = None,
     ) -> None:
-        """Put the pools together; `of` makes those of the service. Without one of its own, a pool is the parties'."""
+        """Take an engine for each pool; `withdrawals` and `health` default to the parties'. `of` creates all four.
+
+        Args:
+            office: the engine of `Pool.OFFICE`.
+            parties: the engine of `Pool.PARTIES`.
+            withdrawals: the engine of `Pool.WITHDRAWALS`.
+            health: the engine of `Pool.HEALTH`.
+            any_role: do not require a safe role of `ready` (development).
+            shares: the limit of each caller, for the pools that have one.
+        """
         self._pools: Mapping[Pool, AsyncEngine] = {
             Pool.OFFICE: office,
             Pool.PARTIES: parties,
@@ -158,7 +167,7 @@ class Database:
 
     @classmethod
     def of(cls, settings: Settings) -> "Database":
-        """Make the database of the settings. Nothing connects yet."""
+        """Return the database of the settings. It does not connect yet."""
         sizes = {
             Pool.OFFICE: settings.pool_size,
             Pool.PARTIES: settings.party_pool_size,
@@ -193,84 +202,83 @@ class Database:
     async def transaction(
         self, pool: Pool = Pool.OFFICE, *, caller: str | None = None
     ) -> AsyncIterator[AsyncConnection]:
-        """Give a connection in a transaction. It commits at the end, and rolls back when anything was raised.
+        """Yield a connection in a transaction, which commits at the end, or rolls back if an exception was raised.
 
         Args:
-            pool: where the connection comes from.
-            caller: who asks, for the share of the pool; None is the service itself.
+            pool: the pool of the connection.
+            caller: the caller whose share of the pool is used; None for the service itself, which has no limit.
 
         Raises:
             sqlalchemy.exc.TimeoutError: no connection became free in time, or none of the caller's share did.
             sqlalchemy.exc.DBAPIError: the connection was lost, or the commit failed.
         """
-        async with self._held(pool, caller), self._pools[pool].begin() as connection:
+        async with self._share(pool, caller), self._pools[pool].begin() as connection:
             yield connection
 
     @asynccontextmanager
     async def reading(self, pool: Pool = Pool.OFFICE, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """Give a connection on which each statement stands alone, without BEGIN and COMMIT.
+        """Yield a connection in autocommit mode, for a read that is one statement: without BEGIN and COMMIT.
 
         Args:
-            pool: where the connection comes from.
-            caller: who asks, for the share of the pool; None is the service itself.
+            pool: the pool of the connection.
+            caller: the caller whose share of the pool is used; None for the service itself, which has no limit.
 
         Raises:
             sqlalchemy.exc.TimeoutError: no connection became free in time, or none of the caller's share did.
             sqlalchemy.exc.DBAPIError: the connection was lost.
         """
-        # The same pool; a statement is its own transaction, so that a read is one round trip.
         engine = self._pools[pool].execution_options(isolation_level="AUTOCOMMIT")
-        async with self._held(pool, caller), engine.connect() as connection:
+        async with self._share(pool, caller), engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
-    async def _held(self, pool: Pool, caller: str | None) -> AsyncIterator[None]:
+    async def _share(self, pool: Pool, caller: str | None) -> AsyncIterator[None]:
         share = self._shares.get(pool)
         if share is None:
             yield
             return
-        async with share.held_by(caller):
+        async with share.acquire(caller):
             yield
 
     @asynccontextmanager
     async def as_party(self, party: Actor, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """Give a connection that shows what this party may see, all of it as of one instant, and writes nothing.
+        """Yield a read-only connection under this party's row security, in one snapshot.
 
         Args:
-            party: who reads.
-            caller: the same, for the share of the pool; None is the service itself.
+            party: the party that reads.
+            caller: the caller whose share of the pool is used; None for the service itself, which has no limit.
 
         Raises:
+            TokenRevoked: the access code of a complainant's token has ended.
             sqlalchemy.exc.TimeoutError: no connection became free in time, or none of the caller's share did.
             sqlalchemy.exc.DBAPIError: the connection was lost.
         """
-        async with self._held(Pool.PARTIES, caller), self._snapshot() as connection:
+        async with self._share(Pool.PARTIES, caller), self._snapshot() as connection:
             await assume_party(connection, party)
             yield connection
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
-        # What is the party's is read in one statement and what it is shown in the next: both see the same.
+        # One statement finds the party's rows and the next reads them: both need the same snapshot.
         pool = self._pools[Pool.PARTIES]
         engine = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with engine.begin() as connection:
             yield connection
 
     async def ready(self) -> bool:
-        """Whether the database answers and its schema is one that this code can work with.
+        """Whether the database answers, has a schema that this code can use, and enforces row security on the service.
 
-        That is the newest revision that this code knows, or a newer one: each migration is safe under the release
-        before it, so a process goes on when a newer release has migrated. Outside development the second wall must
-        hold as well for whom the service connects as. Who asks while it is being found out is told the same: however
-        many ask, they take one connection.
+        The schema must be at the newest revision that this code knows, or at a newer one: each migration is compatible
+        with the release before it, so a process keeps serving when a newer release has migrated. The role is not
+        checked in development. Concurrent calls share one check, and so one connection.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database does not answer.
-            OSError: nothing listens there.
+            OSError: the connection was refused.
         """
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._check())
-        # Whoever stops waiting does not stop it for the others.
+        # Shielded: a caller that is cancelled must not cancel the check for the others.
         return await asyncio.shield(self._checking)
 
     async def _check(self) -> bool:
@@ -281,7 +289,7 @@ class Database:
                     return False
                 current = set((await connection.scalars(select(version.c.version_num))).all())
         except ProgrammingError:
-            return False  # no such table: never migrated
+            return False  # the table does not exist: the database was never migrated
         return bool(current) and all(revision >= self._newest for revision in current)
 
     async def close(self) -> None:
@@ -295,7 +303,7 @@ class Database:
 
 
 def _driver_address(settings: Settings) -> tuple[URL, dict[str, ssl.SSLContext | str]]:
-    """Turn a libpq address into the driver's: SQLAlchemy knows several hosts, asyncpg the rest but TLS."""
+    """Convert a libpq URL: take out the TLS parameters, which asyncpg expects as an argument."""
     url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
     mode = url.query.get("sslmode")
     root = url.query.get("sslrootcert")
@@ -307,19 +315,19 @@ def _driver_address(settings: Settings) -> tuple[URL, dict[str, ssl.SSLContext |
     return url, {"ssl": mode} if isinstance(mode, str) else {}
 
 
-def _watch(engine: AsyncEngine) -> None:
-    """Keep dead connections from requests, at no cost per request.
+def _discard_dead_connections(engine: AsyncEngine) -> None:
+    """Replace a dead connection when it is checked out, without a round trip for each request.
 
-    SQLAlchemy's own probe (`pool_pre_ping`) takes three round trips on each use. The driver notices a closed
-    connection by itself, so that only one that lay unused for long needs a question.
+    SQLAlchemy's own probe (`pool_pre_ping`) takes three round trips on each use. The driver detects a connection that
+    was closed, so only one that was unused for long is probed.
     """
 
     @event.listens_for(engine.sync_engine, "checkin")
-    def _note_the_time(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+    def _store_time(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
         entry.info["unused_since"] = time.monotonic()
 
     @event.listens_for(engine.sync_engine, "checkout")
-    def _refuse_the_dead(
+    def _check_connection(
         connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
     ) -> None:
         unused_since = entry.info.get("unused_since", time.monotonic())
@@ -333,8 +341,8 @@ def _watch(engine: AsyncEngine) -> None:
                 raise DisconnectionError from None
 
     @event.listens_for(engine.sync_engine, "handle_error")
-    def _leave_a_standby(context: ExceptionContext) -> None:
-        # After a failover the old primary may come back read-only with our connections still open: drop them,
-        # so that the next attempt looks for the host that takes writes.
+    def _disconnect_from_standby(context: ExceptionContext) -> None:
+        # After a failover the old primary may return as a read-only standby with our connections still open. Treat
+        # them as lost, so that the next attempt connects to the host that accepts writes.
         if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY_TRANSACTION:
             context.is_disconnect = True

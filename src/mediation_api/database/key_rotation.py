@@ -1,11 +1,11 @@
-"""Rotating keys while requests are served: data keys are wrapped anew, employee numbers hashed anew.
+"""Rotate keys while requests are served: wrap data keys under the current key, and recompute blind indexes.
 
-Everything goes in batches, each a transaction of its own, so that it can be stopped at any moment and begun again: what
-is done is not looked for. A row that a request holds is passed over and taken the next time round; a request that wants
-a row of the batch waits for some milliseconds. What a value says does not change, and neither does its entity tag.
+The work is done in batches, each in its own transaction, so that it can be interrupted and restarted at any time: rows
+that are done are not selected again. A row that a request has locked is skipped and tried again in the next round; a
+request that needs a row of the current batch waits for some milliseconds. No value changes, and no entity tag.
 
-A data key is wrapped under another key; what it seals stays as it is. So a rotation rewrites one short row for each
-complaint, whatever stands in it, and whoever reads at that moment has the old wrapping or the new one.
+Only the wrapping of a data key changes, never the key. So a rotation rewrites one short row for each complaint and
+mediator, and a concurrent read finds either the old wrapping or the new one.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from mediation_api.database.encryption import (
     keyring,
 )
 from mediation_api.database.engine import create_engine
-from mediation_api.database.row_security import bypasses_row_security
+from mediation_api.database.row_security import sees_every_row
 from mediation_api.settings import Settings, SettingsError
 
 _BATCH: Final = 200
@@ -37,20 +37,20 @@ _ROUNDS: Final = 20
 _BETWEEN_ROUNDS_SECONDS: Final = 0.5
 
 Batch: TypeAlias = tuple[UUID | None, int]
-"""The last row of it, where there was one; and how many rows were changed."""
+"""The id of the last row, or None if there was no row; and how many rows were changed."""
 
 ENCRYPTED_COLUMNS: Final[Mapping[Table, Sequence[str]]] = {
     table: names
     for table in tables.metadata.sorted_tables
     if (names := tuple(column.name for column in table.c if isinstance(column.type, Encrypted)))
-    if table.primary_key.columns  # a parent shows the rows of its child
+    if table.primary_key.columns  # an inheritance parent has no rows of its own
 }
-"""The tables with sealed columns, and these: whatever is marked in tables.py."""
+"""The names of the encrypted columns of each table that has any."""
 
 
 @dataclass(slots=True)
 class Rotation:
-    """How much was done: data keys wrapped, employee numbers hashed anew."""
+    """How many data keys were wrapped, and how many employee numbers were hashed again."""
 
     wrapped: int = 0
     hashed: int = 0
@@ -58,7 +58,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class KeyUsage:
-    """How many data keys are wrapped under each key, and how many employee numbers lack a current hash."""
+    """How many data keys are wrapped under each key, and how many employee numbers have no hash under the secret."""
 
     keys: Mapping[str, int]
     unhashed: int
@@ -71,62 +71,65 @@ class KeyUsage:
 
 
 async def rotate(settings: Settings) -> Rotation:
-    """Bring everything under the current keys of the settings.
+    """Wrap every data key under the current key, and hash every employee number under the current search secret.
 
     Raises:
-        SettingsError: whoever the address names does not see every row; or the settings lack a key that is in use.
-        sqlalchemy.exc.SQLAlchemyError: the database is away. What was done stays done.
+        SettingsError: the role of the database URL does not see every row, or the settings lack a key that is in use.
+        sqlalchemy.exc.SQLAlchemyError: the connection failed. Batches that were committed stay.
     """
     done = Rotation()
     async with _engine(settings) as engine:
         for _ in range(_ROUNDS):
-            done.wrapped += await _through(engine, _wrap)
+            done.wrapped += await _run_in_batches(engine, _wrap)
             for table in _NUMBERED:
-                done.hashed += await _through(engine, partial(_hash, table))
+                done.hashed += await _run_in_batches(engine, partial(_hash, table))
             if (await _key_usage(engine)).is_done:
                 break
-            await asyncio.sleep(_BETWEEN_ROUNDS_SECONDS)  # somebody held a row
+            await asyncio.sleep(_BETWEEN_ROUNDS_SECONDS)  # a request had locked a row
     return done
 
 
 async def key_usage(settings: Settings) -> KeyUsage:
-    """What is under which key. Raises as `rotate` does, but for a key that is lacking."""
+    """Return how many data keys are wrapped under which key. Raises as `rotate` does."""
     async with _engine(settings) as engine:
         return await _key_usage(engine)
 
 
 async def require_keys(settings: Settings) -> None:
-    """Hold the settings' keys against those that are in use.
+    """Check that the settings contain every key that is in use.
 
     Raises:
-        SettingsError: one of them is lacking.
+        SettingsError: one of them is missing.
         sqlalchemy.exc.SQLAlchemyError: the database does not answer, or was never migrated.
         OSError: nothing listens there.
     """
     engine = create_engine(settings)
     try:
         async with engine.connect() as connection:
-            _require(keyring(connection.dialect), await _key_ids(connection))
+            _require_known(keyring(connection.dialect), await _key_ids(connection))
     finally:
         await engine.dispose()
 
 
 @asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """Connections that take their time, of somebody who sees every row."""
+    """Yield an engine without a statement timeout.
+
+    Raises SettingsError if its role does not see every row, or if the settings lack a key that is in use.
+    """
     engine = create_engine(settings, statement_timeout_ms=0)
     try:
         async with engine.connect() as connection:
-            if not await bypasses_row_security(connection):
+            if not await sees_every_row(connection):
                 raise SettingsError("MEDIATION_DATABASE_URL: name mediation_service, who may read every row")
             keys, in_use = keyring(connection.dialect), await _key_ids(connection)
-        _require(keys, in_use)
+        _require_known(keys, in_use)
         yield engine
     finally:
         await engine.dispose()
 
 
-def _require(keys: Keyring, in_use: Iterable[str]) -> None:
+def _require_known(keys: Keyring, in_use: Iterable[str]) -> None:
     unknown = sorted(key_id for key_id in in_use if not keys.knows(key_id))
     if unknown:
         raise SettingsError(f"MEDIATION_ENCRYPTION_KEYS: lacks {', '.join(unknown)}, which is in use")
@@ -136,8 +139,8 @@ async def _key_ids(connection: AsyncConnection) -> Sequence[str]:
     return (await connection.scalars(select(tables.data_keys.c.key_id).distinct())).all()
 
 
-async def _through(engine: AsyncEngine, step: Callable[[AsyncConnection, UUID], Awaitable[Batch]]) -> int:
-    """Go through a table by id, a batch and a transaction at a time, and count the rows that were changed."""
+async def _run_in_batches(engine: AsyncEngine, step: Callable[[AsyncConnection, UUID], Awaitable[Batch]]) -> int:
+    """Run `step` for each batch of a table by id, each in its own transaction; return the number of changed rows."""
     after: UUID | None = UUID(int=0)
     changed = 0
     while after is not None:
@@ -149,14 +152,14 @@ async def _through(engine: AsyncEngine, step: Callable[[AsyncConnection, UUID], 
 
 async def _wrap(connection: AsyncConnection, after: UUID) -> Batch:
     ring, table = keyring(connection.dialect), tables.data_keys
-    found = await connection.execute(
+    result = await connection.execute(
         select(table)
         .where(table.c.id > after, table.c.key_id != ring.current)
         .order_by(table.c.id)
         .limit(_BATCH)
         .with_for_update(skip_locked=True)
     )
-    rows = found.all()
+    rows = result.all()
     if not rows:
         return None, 0
     wrapped = [(row.id, ring.rewrap(WrappedKey(row.key_id, row.wrapped), row.id)) for row in rows]
@@ -170,27 +173,27 @@ async def _wrap(connection: AsyncConnection, after: UUID) -> Batch:
 
 
 _NUMBERED: Final = (tables.parties, tables.mediators)
-"""The tables with an employee number, and the hash by which it is found."""
+"""The tables with an employee number and its blind index."""
 
 
 def _is_unhashed(table: Table, mark: str) -> ColumnElement[bool]:
-    """Whether the hash of an employee number is of another search secret, or lacking."""
+    """Whether a row has an employee number without a hash under the current search secret."""
     by_hash = func.coalesce(type_coerce(table.c.employee_number_index, String), "")
     return and_(table.c.employee_number.is_not(None), ~func.starts_with(by_hash, f"{mark}."))
 
 
 async def _hash(table: Table, connection: AsyncConnection, after: UUID) -> Batch:
-    found = await connection.execute(
+    result = await connection.execute(
         select(table.c.id, decrypted(table.c.employee_number))
         .where(table.c.id > after, _is_unhashed(table, keyring(connection.dialect).search_mark))
         .order_by(table.c.id)
         .limit(_BATCH)
         .with_for_update(key_share=True, skip_locked=True, of=table)
     )
-    rows = found.all()
+    rows = result.all()
     if not rows:
         return None, 0
-    # A number that does not open is nobody's: the hash of what stands in its place would be one of them all.
+    # The hash of the placeholder for an unreadable number would be the same for every such row.
     hashed = [{"row": row.id, "number": row.employee_number} for row in rows if row.employee_number != UNREADABLE]
     if hashed:
         by_row = table.update().where(table.c.id == bindparam("row"))

@@ -1,4 +1,4 @@
-"""The lock of one row: taken first, so that what is read after it is what the transaction will change."""
+"""Lock one row before it is read, so that no other transaction changes it before this one does."""
 
 from functools import cache
 from uuid import UUID
@@ -12,20 +12,20 @@ from mediation_api.domain.errors import NotFound
 
 
 async def lock_row(connection: AsyncConnection, table: Table, row_id: UUID) -> None:
-    """Lock the row of `table` with this id.
+    """Lock the row of `table` with this id, `FOR NO KEY UPDATE`: others may still insert rows that refer to it.
 
-    NO KEY UPDATE: others may still write rows that refer to it. Read what is needed of the row and its children in a
-    later statement: one that waited for a lock still sees the children that were there before.
+    Read the row and its children in a later statement: the snapshot of a statement that waited for the lock is older
+    than the lock.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is no such row.
     """
     if (await connection.execute(_locking(table), {"wanted": row_id})).first() is None:
         raise NotFound
 
 
 async def lock_in_scope(connection: AsyncConnection, table: Table, row_id: UUID, scope: AccessScope) -> None:
-    """Lock a row in the same way. Raises NotFound: there is none, or it is outside the caller's access scope."""
+    """Lock a row within the caller's access scope, as `lock_row` does. Raises NotFound if there is none."""
     statement = _locking(table, ScopeKind.of(scope))
     if (await connection.execute(statement, scope_parameters(scope, row_id))).first() is None:
         raise NotFound

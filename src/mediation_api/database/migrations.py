@@ -1,4 +1,4 @@
-"""How Alembic finds the migrations. What serves does not migrate, and does not load it."""
+"""Alembic's configuration. The service itself does not migrate, and does not import this module."""
 
 from collections.abc import Iterable
 
@@ -9,24 +9,20 @@ from mediation_api.database.engine import is_of_earlier_version, migrations_fold
 
 
 class EarlierVersionError(CommandError):
-    """The schema of a database is older than the first migration: there is no way from there to here."""
+    """The schema of a database is older than the first migration, so it cannot be upgraded."""
 
 
 def migrations_config() -> Config:
-    """Return Alembic's configuration for `migrations_folder`. The caller adds the settings as attribute."""
+    """Return Alembic's configuration for `migrations_folder`. The caller sets `attributes["settings"]`."""
     config = Config()
-    # Alembic expands % in what it is given.
+    # Alembic interpolates % in its options.
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 
 
 def refuse_earlier_version(current: Iterable[str]) -> None:
-    """Refuse to migrate a database whose current revisions are older than the first migration.
-
-    Raises:
-        EarlierVersionError: one of them is.
-    """
+    """Raise EarlierVersionError if one of the database's current revisions is older than the first migration."""
     if any(is_of_earlier_version(revision) for revision in current):
         raise EarlierVersionError("The database was made by an earlier version; drop it and start with an empty one.")
 

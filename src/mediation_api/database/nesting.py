@@ -1,6 +1,6 @@
-"""Children as JSON inside their parent's row, so that a read stays one statement.
+"""Select child rows as JSON inside their parent's row, so that a read needs one statement.
 
-PostgreSQL nests them; no object graph is loaded. Source of the choice:
+PostgreSQL aggregates them; no object graph is loaded. Measurements:
 docs/decisions/0073-sql-is-written-with-sqlalchemy-core.md.
 """
 
@@ -14,8 +14,8 @@ from mediation_api.database.encryption import Decrypted, DecryptedList, Encrypte
 
 AnyColumn: TypeAlias = ColumnElement[Any]
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
-"""The one place with Any: SQLAlchemy's columns and statements are invariant in what they hold, so that without it
-a list of columns of several types has no type. What is read goes through the models of the routers."""
+"""SQLAlchemy's columns and statements are invariant in their type, so a list of columns of several types needs Any.
+The response models check the values that are read."""
 
 _NONE: AnyColumn = literal_column("'[]'::jsonb", JSONB)
 
@@ -25,19 +25,24 @@ def nested(
     *where: ColumnElement[bool],
     order_by: AnyColumn,
 ) -> AnyColumn:
-    """The matching rows as one JSON list of objects, in order; an empty list where there are none.
+    """Return an expression for the matching rows as a JSON list of objects, in order; an empty list if there are none.
 
-    A table named in `where` that the surrounding statement selects from is the parent. A sealed column is given as
-    `data_keys.opened` reads it.
+    Args:
+        columns: the values of each object, by name; encrypted columns as `data_keys.decrypted` returns them.
+        where: the conditions. A table in them that the surrounding statement selects from is the parent.
+        order_by: the order of the list.
+
+    Raises:
+        TypeError: an encrypted column was passed as it is.
     """
     if any(isinstance(column.type, Encrypted) for column in columns.values()):
-        raise TypeError("a sealed column is not opened")
+        raise TypeError("select an encrypted column with `decrypted`")
     entry = _entry(columns)
     listed: AnySelect = select(func.coalesce(func.jsonb_agg(aggregate_order_by(entry, order_by)), _NONE))
     types = ((name, column.type) for name, column in columns.items() if isinstance(column.type, Decrypted))
-    sealed = tuple((name, type_.table, type_.column, type_.or_else) for name, type_ in types)
+    encrypted = tuple((name, type_.table, type_.column, type_.or_else) for name, type_ in types)
     rows: AnyColumn = listed.where(and_(*where)).scalar_subquery()
-    return type_coerce(rows, DecryptedList(sealed)) if sealed else rows
+    return type_coerce(rows, DecryptedList(encrypted)) if encrypted else rows
 
 
 def _entry(columns: Mapping[str, AnyColumn]) -> AnyColumn:

@@ -1,6 +1,6 @@
-"""The share of a pool that one caller may hold: who asks for more waits for connections of its own, nobody else does.
+"""Limit how many connections of a pool one caller may hold: its further requests wait, and no other caller does.
 
-Counted in the process, as the pool is: it protects this process's connections, and is no secret.
+The count is kept in the process, as the pool is.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 @dataclass(slots=True)
 class _Caller:
-    """One caller who holds connections or waits for them."""
+    """One caller that holds connections or waits for them."""
 
-    free: asyncio.Semaphore
+    slots: asyncio.Semaphore
     requests: int = field(default=0)
 
 
@@ -23,11 +23,11 @@ class Share:
     """How many connections of one pool a caller may hold at the same time."""
 
     def __init__(self, connections: int, seconds: float) -> None:
-        """Limit each caller.
+        """Limit each caller of a pool.
 
         Args:
-            connections: that one caller may hold.
-            seconds: how long a further request of the same caller waits.
+            connections: how many one caller may hold at the same time.
+            seconds: how long a further request of the same caller waits for one of them.
         """
         self._connections = connections
         self._seconds = seconds
@@ -35,32 +35,32 @@ class Share:
 
     @classmethod
     def of(cls, pool_size: int, percent: int, seconds: float) -> "Share":
-        """The share of a pool of this size: at least one connection, at most so many percent of them."""
+        """Return the share of a pool of this size: `percent` of its connections, and at least one."""
         return cls(max(1, pool_size * percent // 100), seconds)
 
     @asynccontextmanager
-    async def held_by(self, caller: str | None) -> AsyncIterator[None]:
-        """Hold one connection's worth of the share of `caller`; None is the service itself, which has no limit.
+    async def acquire(self, caller: str | None) -> AsyncIterator[None]:
+        """Count one connection against the share of `caller`; None is the service itself, which has no limit.
 
         Raises:
-            sqlalchemy.exc.TimeoutError: the caller's other requests held its share for too long.
+            sqlalchemy.exc.TimeoutError: the caller's other requests used its whole share for too long.
         """
         if caller is None:
             yield
             return
-        known = self._callers.setdefault(caller, _Caller(asyncio.Semaphore(self._connections)))
-        known.requests += 1
+        entry = self._callers.setdefault(caller, _Caller(asyncio.Semaphore(self._connections)))
+        entry.requests += 1
         try:
             try:
                 async with asyncio.timeout(self._seconds):
-                    await known.free.acquire()
+                    await entry.slots.acquire()
             except TimeoutError:
-                raise PoolTimeoutError("the caller holds its share of the pool") from None
+                raise PoolTimeoutError("the caller uses its whole share of the pool") from None
             try:
                 yield
             finally:
-                known.free.release()
+                entry.slots.release()
         finally:
-            known.requests -= 1
-            if known.requests == 0:
+            entry.requests -= 1
+            if entry.requests == 0:
                 del self._callers[caller]

@@ -1,4 +1,4 @@
-"""The roles of the server that the service needs (migrations/roles.sql), and whether it connects as a safe one."""
+"""Create the service's database roles (migrations/roles.sql), and check that the service connects as a safe one."""
 
 from typing import Final
 
@@ -9,21 +9,21 @@ from mediation_api.database.row_security import privilege_problem
 from mediation_api.settings import Settings, SettingsError
 
 SERVICE: Final = "mediation_service"
-"""What the service connects as, itself or through a login that is a member of it."""
+"""The role of the service. It connects as this role, or as a login that is a member of it."""
 PARTY: Final = "mediation_party"
-"""What the service becomes to read what a party is shown."""
+"""The role that the service sets to read on behalf of a party (database/row_security.py)."""
 
 
 def roles_sql() -> str:
-    """The SQL that makes the roles, for an administrator. Running it again changes nothing."""
+    """Return the SQL that creates the roles, for an administrator. It may be run again."""
     return (migrations_folder() / "roles.sql").read_text(encoding="utf-8")
 
 
 async def make_roles(settings: Settings, administrator_url: str) -> None:
-    """Make the roles on the server of an administrator's address, unless they exist.
+    """Create the roles on the server of `administrator_url`, unless they exist.
 
     Raises:
-        sqlalchemy.exc.DBAPIError: the address is not an administrator's.
+        sqlalchemy.exc.DBAPIError: the user of the URL may not create roles.
     """
     engine = create_engine(settings.model_copy(update={"database_url": SecretStr(administrator_url)}))
     try:
@@ -34,12 +34,12 @@ async def make_roles(settings: Settings, administrator_url: str) -> None:
 
 
 async def require_safe_role(settings: Settings) -> None:
-    """Hold the role of the settings' address against what the second wall needs.
+    """Check that row security is enforced on the role of the database URL.
 
     Raises:
-        SettingsError: it is none to serve as.
+        SettingsError: it is not, or the role cannot become `mediation_party`.
         sqlalchemy.exc.SQLAlchemyError: the database does not answer.
-        OSError: nothing listens there.
+        OSError: the connection was refused.
     """
     engine = create_engine(settings)
     try:
@@ -48,4 +48,6 @@ async def require_safe_role(settings: Settings) -> None:
     finally:
         await engine.dispose()
     if problem is not None:
-        raise SettingsError(f"MEDIATION_DATABASE_URL: {problem}: serve as {SERVICE} (`mediation-api roles` makes it)")
+        raise SettingsError(
+            f"MEDIATION_DATABASE_URL: {problem}; connect as {SERVICE}, which the SQL of `mediation-api roles` creates"
+        )

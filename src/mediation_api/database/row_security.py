@@ -1,11 +1,11 @@
-"""The second wall: PostgreSQL itself shows a party its own rows and columns, whatever a query asks for.
+"""Row security: PostgreSQL returns to a party nothing but its own rows and columns, whatever a query selects.
 
-`assume_party` becomes the role `mediation_party` until the transaction ends. That role reads what the migrations grant
-it, under row policies that look at a context; the database computes the context from who is calling. Both are local to
-the transaction: after it the connection is the service's again.
+`assume_party` sets the role `mediation_party` until the transaction ends. The migrations grant that role some columns
+of some tables, under row policies that depend on transaction-local settings (`mediation.*`). The SQL function of the
+same name computes these settings from the caller. After the transaction the connection has the service's role again.
 
-Row security stands behind `access_scope.py`, and does not replace it. It is no defence against somebody who can send
-statements of their own, for they could step back as `reset_role` does.
+Row security is a second check behind database/access_scope.py, and does not replace it. It does not protect against SQL
+injection: an attacker could reset the role as `reset_role` does.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ from mediation_api.database.tables import parties
 from mediation_api.domain.access import Actor
 from mediation_api.domain.errors import TokenRevoked
 
-_RIGHTS: Final = text(
+_PRIVILEGES: Final = text(
     """
     SELECT
         EXISTS (
@@ -31,12 +31,12 @@ _RIGHTS: Final = text(
         ) AS owns,
         EXISTS (
             SELECT FROM pg_roles r WHERE r.rolname = 'mediation_party' AND pg_has_role(r.oid, 'MEMBER')
-        ) AS enters
+        ) AS may_assume_party
     """
 )
 
 
-_ENTER: Final = select(
+_ASSUME_PARTY: Final = select(
     func.assume_party(
         bindparam("party_id", type_=Uuid),
         bindparam("number", type_=parties.c.employee_number_index.type),
@@ -44,61 +44,69 @@ _ENTER: Final = select(
         bindparam("subject", type_=String),
     )
 )
-_SPEAKS = select(func.speaks_for(bindparam("code", type_=String), bindparam("party_id", type_=Uuid)))
-_LEAVE: Final = select(func.set_config("role", "none", literal(True)))  # noqa: FBT003 - is local
+_SPEAKS_FOR: Final = select(func.speaks_for(bindparam("code", type_=String), bindparam("party_id", type_=Uuid)))
+_RESET_ROLE: Final = select(func.set_config("role", "none", literal(True)))  # noqa: FBT003 - is local
 
 
 async def assume_party(connection: AsyncConnection, party: Actor) -> None:
-    """From here to the end of the transaction, show what this party may see and nothing else.
+    """Until the end of the transaction, restrict the connection to the rows and columns that this party may see.
 
-    The rows of each kind are those that are the party's at this moment; what is written afterwards does not move
-    them. One round trip.
+    Which parties, complaints and cases are the party's own is computed now; later writes in the same transaction do not
+    change it. One round trip.
 
     Raises:
-        TokenRevoked: the code that the token was given for no longer speaks for the party.
+        TokenRevoked: the access code of a complainant's token has ended.
     """
-    number, subject = party.employee_number, party.subject
-    caller = {"party_id": party.party_id, "number": number, "code": party.code, "subject": subject}
-    if not await connection.scalar(_ENTER, caller):
+    parameters = {
+        "party_id": party.party_id,
+        "number": party.employee_number,
+        "code": party.code,
+        "subject": party.subject,
+    }
+    if not await connection.scalar(_ASSUME_PARTY, parameters):
         raise TokenRevoked
 
 
 async def require_live_code(connection: AsyncConnection, party: Actor) -> None:
-    """Refuse a complainant's token once its code has ended. One round trip.
+    """Check that the access code of a complainant's token has not ended. One round trip.
 
-    `enter` asks the same at the end of a command that is done, before it commits.
+    `assume_party` checks it again at the end of a command, before the commit.
 
     Raises:
-        TokenRevoked: the code was replaced, or the person erased.
+        TokenRevoked: the code was replaced, or the person was erased.
     """
-    if not await connection.scalar(_SPEAKS, {"party_id": party.party_id, "code": party.code}):
+    if not await connection.scalar(_SPEAKS_FOR, {"party_id": party.party_id, "code": party.code}):
         raise TokenRevoked
 
 
 async def reveal_access_log(connection: AsyncConnection, case_id: UUID) -> None:
-    """Within the wall, show also who opened one case, as far as that tells nothing of what is sealed.
+    """Let the party also read the access log of one case, as far as that reveals no sealed answer.
 
-    How far that is hangs on events that the party is not shown: the service finds it out. Two round trips.
+    Call it after `assume_party`. How far depends on events that the party must not see, so the role of the service
+    computes it. Two round trips.
     """
     await reset_role(connection)
     await connection.execute(select(func.reveal_access_log(literal(case_id, Uuid))))
 
 
 async def reset_role(connection: AsyncConnection) -> None:
-    """Be the service again, to write what the party is not shown. One round trip."""
-    await connection.execute(_LEAVE)
+    """Return to the role of the service, to write what the party may not see. One round trip."""
+    await connection.execute(_RESET_ROLE)
 
 
-async def bypasses_row_security(connection: AsyncConnection) -> bool:
-    """Whether whom this connection is sees every row. An owner of the tables sees none, and is not told."""
+async def sees_every_row(connection: AsyncConnection) -> bool:
+    """Whether row policies give every row to the current role: to members of `mediation_service`.
+
+    An owner of the tables would get no rows and no error, since their row security is forced.
+    """
     return bool(await connection.scalar(select(func.pg_has_role(literal("mediation_service"), literal("USAGE")))))
 
 
 async def privilege_problem(connection: AsyncConnection) -> str | None:
-    """Why the wall would not hold for whom this connection is, in words for the operator; None where it holds."""
-    rights = (await connection.execute(_RIGHTS)).one()
-    if rights.bypasses:
-        return "connects as a superuser, or past row security"
-    if rights.owns:
+    """Return why the current role is not safe to serve with, as a text for operators; None if it is safe."""
+    privileges = (await connection.execute(_PRIVILEGES)).one()
+    if privileges.bypasses:
+        return "connects as a superuser or a role with BYPASSRLS"
+    if privileges.owns:
         return "connects as an owner of tables"
-    return None if rights.enters else "connects as a role that cannot become mediation_party"
+    return None if privileges.may_assume_party else "connects as a role that cannot become mediation_party"

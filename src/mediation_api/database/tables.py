@@ -1,9 +1,9 @@
-"""The tables, and the constraints that stand behind each rule of the domain.
+"""The tables, and the constraints that enforce the rules of the domain a second time.
 
-What identifies or tells about a person (names, contacts, narratives, texts) stands in columns of its own, which are
-`Sealed` (database/encryption.py); ids, codes, dates, languages and units are not. Enums are
-text with a CHECK, so that adding a value is an ordinary migration. Tables listed in `APPEND_ONLY` carry a trigger that
-refuses UPDATE, DELETE and TRUNCATE, whoever asks.
+Columns with personal data (names, contacts, narratives, texts) are `Encrypted` (database/encryption.py); ids, codes,
+dates, languages and units are not. Enums are text with a CHECK, so that adding a value is an ordinary migration. On
+each table of `APPEND_ONLY` triggers refuse DELETE, TRUNCATE and UPDATE from every role; retention alone may empty one
+text in some of them.
 """
 
 from collections.abc import Iterable
@@ -103,7 +103,7 @@ def _instant(name: str, *, nullable: bool = False) -> Column[object]:
 
 
 def _version(name: str = "version", *, nullable: bool = False) -> Column[object]:
-    """Which command on the case it was: what the case's version became by it. One command, one version."""
+    """The version that the case had after the command that wrote this row. Each command increments it by one."""
     return Column(name, Integer, nullable=nullable)
 
 
@@ -116,7 +116,7 @@ def _participant() -> ForeignKeyConstraint:
 
 
 def _by() -> tuple[Column[object], CheckConstraint, Column[object]]:
-    """Who recorded it: the role and the subject of the token."""
+    """The role and the subject of the token of the user who recorded the row."""
     return (Column("by_role", String, nullable=False), _one_of("by_role", Role), Column("by", String, nullable=False))
 
 
@@ -124,12 +124,12 @@ _PARTY_OR_STAFF = (
     "CASE WHEN by_role IN ('complainant', 'officer') THEN channel = 'portal' "
     f"ELSE by_role IN ('intake', 'coordinator', 'director') AND {_in('channel', STAFF_CHANNELS)} END"
 )
-"""Whether a channel is that of whoever says something: a party its own, staff those by which something reaches them."""
+"""The channel fits the role that recorded the row: the portal for a party, one of `STAFF_CHANNELS` for staff."""
 
 PART_DISPOSITIONS = frozenset(
     {Disposition.IN_MEDIATION, Disposition.RETURNED_TO_INVESTIGATION, Disposition.CLOSED_MEDIATED}
 )
-"""What becomes of a part. The others are of complaints, which are computed from these."""
+"""The dispositions of a part. The other dispositions are those of complaints, which are computed from these."""
 
 OPEN_STATES = text(_in("state", OPEN))
 LIVE_SESSION = text(_in("state", {SessionState.SCHEDULED, SessionState.IN_PROGRESS}))
@@ -144,7 +144,7 @@ data_keys = Table(
     Column("key_id", String, nullable=False),
     Column("wrapped", String, nullable=False),
 )
-"""The key that seals what a complaint, or a mediator, tells: `id` is theirs. database/data_keys.py finds it."""
+"""The data key of each complaint and mediator, wrapped; `id` is theirs (database/data_keys.py)."""
 
 complaints = Table(
     "complaints",
@@ -159,7 +159,7 @@ complaints = Table(
     Column("allegations", ARRAY(String), nullable=False),
     Column("interested_in_mediation", Boolean, nullable=False),
     Column("external_reference", String),
-    # What intake knows and screening is held against; NULL is "not known yet".
+    # Intake's answers to the questions of screening; NULL is "not known yet".
     Column("crime_alleged", Boolean),
     Column("serious_injury", Boolean),
     Column("litigation_pending", Boolean),
@@ -202,7 +202,7 @@ parties = Table(
     Column("guardian_phone", Encrypted),
     Column("guardian_email", Encrypted),
     _instant("added_at"),
-    # The subject of the officer's token that the first answer bound to the number.
+    # The subject of the officer's token with which the first answer was given; later tokens must have the same.
     Column("bound_subject", String),
     _instant("removed_at", nullable=True),
     Column("removal_reason", String),
@@ -212,7 +212,7 @@ parties = Table(
     CheckConstraint("side = 'officer' OR bound_subject IS NULL", name="bound_subject"),
     CheckConstraint("side = 'officer' OR (employee_number IS NULL AND unit IS NULL)", name="officer_fields"),
     CheckConstraint("side = 'complainant' OR NOT minor", name="minor_is_complainant"),
-    # A number that was removed may be listed again: as the right person.
+    # Partial: after the wrong person was removed, the right one may be added under the same number.
     Index(
         "uq_parties_complaint_id_employee_number_index",
         "complaint_id",
@@ -232,10 +232,11 @@ visible_parties = Table(
     Column("side", String, nullable=False),
     Column("name", Encrypted, nullable=False),
 )
-"""What those who take part see of each other: the rows of `parties`, with these columns and row policies of its own.
+"""What the active parties of a case may read about each other: the rows of `parties`, with fewer columns.
 
-It has no rows itself. PostgreSQL holds a query of the parent against the parent's grants and policies alone
-(ddl-inherit): of its own row of `parties` a party may be shown every column, of the others' these.
+An inheritance parent without rows of its own. PostgreSQL applies to a query of the parent nothing but the parent's
+grants and row policies (PostgreSQL manual, "Inheritance"), so a party may read all columns of its own row of `parties`,
+and of the other parties' rows only these.
 """
 parties.add_is_dependent_on(visible_parties)
 
@@ -246,7 +247,7 @@ access_codes = Table(
     Column("party_id", Uuid, ForeignKey("parties.id"), nullable=False),
     Column("digest", LargeBinary, nullable=False),
     _instant("issued_at"),
-    # When it was replaced, or the person whom it speaks for was erased: nothing else ends a code, or a token of it.
+    # When the code was replaced, or the person was erased. Its tokens end with it. Nothing else ends a code.
     _instant("ended_at", nullable=True),
     Index("uq_access_codes_live", "party_id", unique=True, postgresql_where=text("ended_at IS NULL")),
 )
@@ -275,7 +276,7 @@ cases = Table(
     CheckConstraint("closed_version <= version", name="version"),
     CheckConstraint("(state = 'mediated') = (agreement_reached IS NOT NULL)", name="agreement_reached"),
     CheckConstraint("due_on >= requested_on", name="due_on"),
-    # What no setting can exceed: MEDIATION_MAX_ATTEMPTS is ten at most.
+    # The greatest value that MEDIATION_MAX_ATTEMPTS may have.
     CheckConstraint("attempt BETWEEN 1 AND 10", name="attempt"),
     UniqueConstraint("complaint_id", "attempt"),
     Index("uq_cases_open", "complaint_id", unique=True, postgresql_where=OPEN_STATES),
@@ -319,7 +320,7 @@ visible_participants = Table(
     Column("standing", String, nullable=False),
     _instant("joined_at"),
 )
-"""The same of `participants`: the others, while they take part."""
+"""What active parties may read about each other's participation, as `visible_parties` for `parties`."""
 participants.add_is_dependent_on(visible_participants)
 
 parts = Table(
@@ -330,7 +331,7 @@ parts = Table(
     Column("officer_id", Uuid, primary_key=True),
     Column("disposition", String, nullable=False),
     Column("agreement_reached", Boolean),
-    # One of the two was the wrong person: the part counts no more, and nobody but the office sees it.
+    # One of the two was the wrong person: the part no longer counts, and parties do not see it.
     Column("removed", Boolean, nullable=False),
     *(
         ForeignKeyConstraint(["case_id", who], ["participants.case_id", "participants.party_id"])
@@ -354,7 +355,7 @@ parts = Table(
         postgresql_where=text("disposition = 'in_mediation'"),
     ),
 )
-"""One complainant and one officer in one case. Triggers hold it to what was agreed, signed and attended."""
+"""One complainant and one officer in one case. Triggers check it against consents, signatures and attendances."""
 
 screenings = Table(
     "screenings",
@@ -391,8 +392,8 @@ approvals = Table(
     *_by(),
     _one_of("approver", Approver),
     CheckConstraint(_in("channel", STAFF_CHANNELS), name="channel"),
-    # A director's comes from a director's token. Of another approver it stands who gave it, when and how; a name is
-    # emptied when its period is over, and then it is an empty text.
+    # A director approves with a token of their own. For any other approver staff record who approved, when and how;
+    # retention replaces the name by an empty text, not by NULL.
     CheckConstraint("approver <> 'director' OR by_role = 'director'", name="director"),
     CheckConstraint(
         "num_nonnulls(given_by, given_on, channel) = CASE approver WHEN 'director' THEN 0 ELSE 3 END", name="given"
@@ -425,9 +426,9 @@ guardian_consents = Table(
     UniqueConstraint("id", "case_id", "party_id"),
     Index("ix_guardian_consents_case_id_party_id", "case_id", "party_id"),
 )
-"""That a minor's guardian agrees, as staff recorded it. Another guardian is asked again, and has a row of their own.
+"""Consents of minors' guardians, as recorded by staff. If the guardian changes, the new one consents in a new row.
 
-A trigger on `consents` refuses a minor's without one.
+A trigger on `consents` refuses a minor's consent without one.
 """
 
 consents = Table(
@@ -441,7 +442,7 @@ consents = Table(
     Column("channel", String, nullable=False),
     Column("guardian_consent_id", Uuid),
     _version(),
-    # The consent before this one, which no longer stands.
+    # The voided consent that this one replaces.
     Column("replaces", Uuid),
     _instant("at"),
     *_by(),
@@ -455,7 +456,7 @@ consents = Table(
     CheckConstraint(_PARTY_OR_STAFF, name="own_channel"),
     CheckConstraint("decision = 'agreed' OR guardian_consent_id IS NULL", name="guardian"),
     UniqueConstraint("id", "case_id", "party_id"),
-    # A party answers once, and once again after each answer that was voided: at most one stands.
+    # A party answers once, and once more after each answer that was voided: at most one answer is in force.
     UniqueConstraint("case_id", "party_id", "replaces", postgresql_nulls_not_distinct=True),
     ForeignKeyConstraint(
         ["replaces", "case_id", "party_id"],
@@ -482,7 +483,7 @@ voided_consents = Table(
     _one_of("reason", VoidReason),
     UniqueConstraint("consent_id", "case_id", "party_id"),
 )
-"""Consents that no longer stand, because what they rested on has changed."""
+"""Consents that are no longer in force, because something that they depended on has changed."""
 
 withdrawals = Table(
     "withdrawals",
@@ -507,7 +508,7 @@ mediators = Table(
     _id(),
     Column("name", Encrypted, nullable=False),
     Column("subject", String, nullable=False, unique=True),
-    # Of one who is an officer as well: nobody mediates a complaint that they are a party of.
+    # Set for a mediator who is also an officer, who must not mediate a complaint that they are a party of.
     Column("employee_number", EncryptedString),
     Column("employee_number_index", BlindIndex(of="employee_number"), unique=True),
     Column("email", Encrypted),
@@ -570,7 +571,7 @@ sessions = Table(
     Column("link", Encrypted),
     Column("off_hours_reason", String),
     Column("end_reason", String),
-    # The text that everybody present had signed when it started.
+    # The confidentiality agreement that everybody present had signed when the session started.
     Column("agreement_id", Uuid, ForeignKey("agreements.id")),
     _instant("scheduled_at"),
     _instant("started_at", nullable=True),
@@ -582,12 +583,12 @@ sessions = Table(
     CheckConstraint("(state = 'ended') = (end_reason IS NOT NULL)", name="ended_has_reason"),
     CheckConstraint("(started_at IS NULL) = (agreement_id IS NULL)", name="started_under"),
     CheckConstraint(f"{LENGTH} >= interval '15 minutes' AND {LENGTH} <= interval '8 hours'", name="length"),
-    # Retention empties both after the close; a session that is ahead has where to go.
+    # Retention empties both after the close, so only a session that is not over needs one.
     CheckConstraint(
         f"NOT ({LIVE_SESSION.text}) OR CASE mode WHEN 'video' THEN link IS NOT NULL ELSE place IS NOT NULL END",
         name="where",
     ),
-    # What no setting can exceed: MEDIATION_SESSION_EARLY_START_MINUTES is four hours at most.
+    # The greatest value that MEDIATION_SESSION_EARLY_START_MINUTES may have.
     CheckConstraint("started_at >= lower(during) - interval '4 hours'", name="started_at"),
     ExcludeConstraint(("mediator_id", "="), ("during", "&&"), name="mediator_taken", where=LIVE_SESSION, using="gist"),
     Index("uq_sessions_live", "case_id", unique=True, postgresql_where=LIVE_SESSION),
@@ -600,11 +601,11 @@ session_officers = Table(
     metadata,
     Column("session_id", Uuid, ForeignKey("sessions.id"), primary_key=True),
     Column("party_id", Uuid, ForeignKey("parties.id"), primary_key=True),
-    # NULL for an officer without a number on file, who cannot be checked.
+    # NULL for an officer without a number on file: a double booking cannot be detected.
     Column("employee_number_index", String),
     Column("during", TSTZRANGE, nullable=False),
     Column("live", Boolean, nullable=False),
-    # The party's own: it follows when the secret of the hashes is replaced, and goes when retention empties it.
+    # The party's own index: it changes when the search secret is replaced, and is emptied by retention.
     ForeignKeyConstraint(
         ["party_id", "employee_number_index"], ["parties.id", "parties.employee_number_index"], onupdate="CASCADE"
     ),
@@ -613,7 +614,7 @@ session_officers = Table(
     ),
     Index("ix_session_officers_party_id", "party_id"),
 )
-"""The officers of a session while it is ahead or under way (`live`), so that no officer is booked twice at one time."""
+"""The officers of each session, so that none is booked twice. `live` while it is scheduled or in progress."""
 
 attendances = Table(
     "attendances",
@@ -677,7 +678,7 @@ agreements = Table(
     _version("superseded_version", nullable=True),
     _one_of("kind", AgreementKind),
     CheckConstraint("(text IS NULL) = (purged_at IS NOT NULL)", name="purged_at"),
-    # What everybody signed before a session is the city's own text, and is kept.
+    # A confidentiality agreement is the city's own text, and is kept.
     CheckConstraint("kind = 'resolution' OR purged_at IS NULL", name="purged_kind"),
     CheckConstraint("(superseded_at IS NULL) = (superseded_version IS NULL)", name="superseded_version"),
     CheckConstraint("superseded_version > version", name="superseded_later"),
@@ -695,12 +696,12 @@ signatures = Table(
     Column("sha256", String, nullable=False),
     Column("signer_role", String, nullable=False),
     Column("signer_id", Uuid, nullable=False),
-    # As it was when it was signed, whatever is corrected later.
+    # The name at the time of the signature, whatever is corrected later.
     Column("signer_name", Encrypted, nullable=False),
     Column("method", String, nullable=False),
     _instant("at"),
     *_by(),
-    # A signature holds for one exact text: the agreement and its hash together.
+    # A signature is bound to one exact text: the agreement and its hash.
     ForeignKeyConstraint(
         ["agreement_id", "sha256", "case_id"], ["agreements.id", "agreements.sha256", "agreements.case_id"]
     ),
@@ -775,7 +776,7 @@ mandatory_reports = Table(
     _instant("proposed_at"),
     Column("proposed_by_role", String, nullable=False),
     Column("proposed_by", String, nullable=False),
-    # When and by whom it was filed or dropped.
+    # When and by whom the report was filed or dropped.
     _instant("decided_at", nullable=True),
     Column("decided_by_role", String),
     Column("decided_by", String),
@@ -796,7 +797,7 @@ mandatory_reports = Table(
     ),
     Index("ix_mandatory_reports_case_id", "case_id"),
 )
-"""Nothing points at it but its own events and readings. No party's role reads of it."""
+"""Referenced only by its own events and access log entries. `mediation_party` has no privilege on it."""
 
 events = Table(
     "events",
@@ -813,11 +814,11 @@ events = Table(
     _version(nullable=True),
     _instant("at"),
     *_by(),
-    # The place in the chain of its stream; a trigger fills both in (domain/audit_chain.py).
+    # The place in the audit chain of its stream (domain/audit_chain.py). A trigger sets both.
     Column("sequence", BigInteger, nullable=False),
     Column("link", LargeBinary, nullable=False),
     CheckConstraint("(case_id IS NULL) = (version IS NULL)", name="version"),
-    # An event about a report names nothing by which a timeline would find it.
+    # An event of a report must not name a case or party: it would appear in their timelines.
     CheckConstraint(
         "CASE WHEN report_id IS NULL THEN num_nonnulls(complaint_id, case_id, mediator_id) >= 1 "
         "ELSE num_nonnulls(complaint_id, case_id, mediator_id, party_id) = 0 END",
@@ -836,7 +837,7 @@ audit_chain_heads = Table(
     Column("link", LargeBinary, nullable=False),
     CheckConstraint("octet_length(link) = 32", name="link"),
 )
-"""How far each stream of events goes. A trigger moves a head on by one event, and refuses every other change."""
+"""The last event of each stream. A trigger advances a head by one event, and refuses every other change."""
 
 access_log = Table(
     "access_log",
@@ -845,18 +846,19 @@ access_log = Table(
     _instant("at"),
     Column("operation", String, nullable=False),
     Column("purpose", String, nullable=False),
-    # No foreign keys: each would lock the row that is only being read. The statement that writes this has found it.
+    # No foreign keys: each would lock the row that is only being read. The statement that inserts an entry selects the
+    # row, so that it exists.
     Column("complaint_id", Uuid),
     Column("case_id", Uuid),
     Column("party_id", Uuid),
     Column("listed", ARRAY(Uuid)),
-    # How far the complaint was for who read: its latest case, and the version of that; 0 and 0 where there was none.
+    # The attempt and the version of the complaint's latest case when it was read; 0 and 0 if there was none.
     Column("attempt", Integer),
     _version(nullable=True),
     Column("report_id", Uuid),
     *_by(),
     _one_of("purpose", Purpose),
-    # That of a report names nothing by which the readings of a case would find it.
+    # An entry of a report must not name a case or party: it would appear in their access logs.
     CheckConstraint(
         "num_nonnulls(complaint_id, listed, report_id) = 1 "
         "AND (report_id IS NULL OR num_nonnulls(case_id, party_id) = 0)",
@@ -864,7 +866,7 @@ access_log = Table(
     ),
     CheckConstraint("num_nonnulls(attempt, version) = CASE WHEN complaint_id IS NULL THEN 0 ELSE 2 END", name="seen"),
     Index("ix_access_log_complaint_id_position", "complaint_id", "position"),
-    # They are written in the order of `at`: of a time, a few blocks are read.
+    # BRIN: entries are written in the order of `at`, so that a period occupies few blocks.
     Index("ix_access_log_at", "at", postgresql_using="brin"),
     Index("ix_access_log_listed", "listed", postgresql_using="gin"),
     Index("ix_access_log_report_id_position", "report_id", "position", postgresql_where=text("report_id IS NOT NULL")),
@@ -882,7 +884,7 @@ idempotency_keys = Table(
     Column("body", LargeBinary),
     Column("subjects", ARRAY(Uuid), nullable=False, server_default=text("'{}'")),
     _instant("at"),
-    # A caller without a token is known by a hash of its key and of what it sent; `public` alone would be everybody.
+    # A caller without a token is identified by a hash of its key and its request; `public` would be all such callers.
     CheckConstraint("NOT starts_with(caller, 'public:') OR length(caller) = 71", name="anonymous"),
     CheckConstraint("(status IS NULL) = (body IS NULL)", name="answered"),
     Index("ix_idempotency_keys_at", "at"),
@@ -902,7 +904,7 @@ attempt_counters = Table(
 )
 
 for _table in metadata.tables.values():
-    # A parent shows the rows of its child. What retention emptied is no secret; a text to sign is never empty.
+    # An inheritance parent has no rows. Retention empties texts, except those of agreements, which become NULL.
     _texts = [column.name for column in _table.c if isinstance(column.type, Encrypted) and _table.primary_key.columns]
     _empty = "" if _table is agreements else "{0} = '' OR "
     if _texts:
@@ -924,4 +926,4 @@ APPEND_ONLY = (
     pauses,
     access_log,
 )
-"""What was acknowledged is never overwritten or deleted; a correction is a new event."""
+"""Tables whose rows are never updated or deleted; a correction is a new event."""
