@@ -1,4 +1,4 @@
-# The service, ready to serve. Migrate first: the same image with `mediation-api migrate`.
+# The production image. Run `mediation-api migrate` from the same image before the service starts.
 FROM python:3.11-slim AS build
 
 WORKDIR /build
@@ -24,7 +24,7 @@ ENV PATH=/opt/mediation-api/bin:$PATH \
     MEDIATION_PORT=8000
 USER 10001
 EXPOSE 8000
-# Alive, not ready: a container whose database is away must not be killed for it.
+# Liveness, not readiness: a container must not be killed because its database is unavailable.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]
 CMD ["mediation-api", "serve"]

@@ -1,4 +1,4 @@
-"""How migrations run: online with time limits, or as SQL for review and for the linter (`--sql`)."""
+"""Alembic's environment: run migrations online with time limits, or print their SQL for review and the linter."""
 
 import asyncio
 from typing import Final
@@ -16,11 +16,11 @@ from mediation_api.dev.embedded_postgres import running_url
 from mediation_api.settings import Environment, Settings, settings_from_environment
 
 LOCK_TIMEOUT_MS: Final = 2_000
-"""A migration that waits for a lock makes everybody behind it wait as well: it gives up, and is run again."""
+"""A migration that waits for a lock blocks every request that comes after it, so it fails early and is run again."""
 STATEMENT_TIMEOUT_MS: Final = 60_000
-"""A migration changes the schema, and does not rewrite rows."""
+"""Enough for a change of the schema; a migration does not rewrite rows."""
 ONE_AT_A_TIME: Final = 2_026_112_801
-"""An advisory lock: of two processes that migrate at once, the second finds the work done."""
+"""The advisory lock of migrations: a second process waits, and then finds nothing left to do."""
 
 
 def as_sql() -> None:
@@ -32,33 +32,27 @@ def as_sql() -> None:
         transaction_per_migration=True,
     )
     with context.begin_transaction():
-        # Each statement of the file is held to the same limits as online, and the linter sees them.
+        # The same limits as online, in the file as well, so that the linter takes them into account.
         context.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_MS}ms'")
         context.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT_MS}ms'")
         context.run_migrations()
 
 
 def require_roles(connection: Connection) -> None:
-    """Refuse to begin before an administrator has made the roles that migrations grant to.
+    """Check that an administrator has created the roles to which migrations grant privileges.
 
     Raises:
         CommandError: one of them does not exist.
     """
-    wanted = {SERVICE, PARTY}
-    if (
-        set(
-            connection.scalars(
-                text("SELECT rolname FROM pg_roles WHERE rolname = ANY (:names)"), {"names": list(wanted)}
-            )
-        )
-        != wanted
-    ):
-        raise CommandError("The roles of the service do not exist yet: `mediation-api roles` prints what makes them.")
+    names = {SERVICE, PARTY}
+    statement = text("SELECT rolname FROM pg_roles WHERE rolname = ANY (:names)")
+    if set(connection.scalars(statement, {"names": list(names)})) != names:
+        raise CommandError("The roles of the service do not exist: create them with the SQL of `mediation-api roles`.")
 
 
 def online(connection: Connection) -> None:
     """Migrate the connected database, each migration in its own transaction."""
-    connection.execute(text("SET statement_timeout = 0"))  # the wait for our own kind may be long
+    connection.execute(text("SET statement_timeout = 0"))  # another migration may take long
     connection.execute(text("SET lock_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ONE_AT_A_TIME})
     connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}"))
@@ -78,7 +72,7 @@ def online(connection: Connection) -> None:
 
 
 async def connect(settings: Settings) -> None:
-    """Open one connection and migrate with it; the lock goes with the connection."""
+    """Open a connection and migrate with it. Closing it releases the advisory lock."""
     engine = create_engine(settings)
     try:
         async with engine.connect() as connection:
@@ -87,10 +81,10 @@ async def connect(settings: Settings) -> None:
         await engine.dispose()
 
 
-def found_settings() -> Settings:
-    """Take the caller's settings, or the environment's; in development, the database that `make run` started."""
-    given = context.config.attributes.get("settings")
-    settings = given if isinstance(given, Settings) else settings_from_environment()
+def current_settings() -> Settings:
+    """Return the caller's settings, or the environment's; in development, with the database that `make run` started."""
+    passed = context.config.attributes.get("settings")
+    settings = passed if isinstance(passed, Settings) else settings_from_environment()
     if settings.environment is Environment.DEV and not settings.database_url.get_secret_value():
         url = running_url(settings.data_directory / "database")
         return settings.model_copy(update={"database_url": SecretStr(url or "")})
@@ -100,4 +94,4 @@ def found_settings() -> Settings:
 if context.is_offline_mode():
     as_sql()
 else:
-    asyncio.run(connect(found_settings()))
+    asyncio.run(connect(current_settings()))

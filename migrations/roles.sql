@@ -2,13 +2,13 @@
 --
 --     mediation-api roles | psql --dbname=mediation
 --
--- It may be run again at any time. Roles belong to the whole server, so that it takes CREATEROLE; the migrations grant
--- to these roles what each may do, and need no more than to own the database.
+-- It may be run again at any time. It needs CREATEROLE, since roles belong to the whole server. The migrations grant
+-- the roles their privileges, and need no more than ownership of the database.
 --
--- mediation_service  what the service connects as. It owns nothing, and row security holds for it. Give it a password
---                    (\password mediation_service), or make logins of your own: CREATE ROLE … LOGIN IN ROLE
---                    mediation_service.
--- mediation_party    what the service becomes, for one transaction, to read what a party is shown. Nobody logs in as it.
+-- mediation_service  The service connects as this role. It owns nothing and is subject to row security. Give it a
+--                    password (\password mediation_service), or create logins of your own:
+--                    CREATE ROLE … LOGIN IN ROLE mediation_service.
+-- mediation_party    The service sets this role for a transaction that reads on behalf of a party. It cannot log in.
 
 DO $$
 BEGIN
@@ -18,7 +18,7 @@ BEGIN
         NULL;
     END;
     BEGIN
-        -- NOINHERIT: it may become mediation_party, and is not mediation_party all the time.
+        -- NOINHERIT: it may SET ROLE mediation_party, and does not have that role's privileges otherwise.
         CREATE ROLE mediation_service LOGIN NOINHERIT;
     EXCEPTION WHEN duplicate_object THEN
         NULL;

@@ -1,4 +1,4 @@
-"""Where each rule must fire, and where it must not: `semgrep --test` holds rules.yaml against the marks."""
+"""Lines on which the rules of rules.yaml must fire or must not, for `semgrep --test`."""
 
 import datetime
 import logging
@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 def tokens(token, key):
-    # ruleid: one-door-for-tokens
+    # ruleid: verify-tokens-in-auth-only
     jwt.decode(token, key)
-    # ruleid: one-door-for-tokens
+    # ruleid: verify-tokens-in-auth-only
     jws.verify(token, key, "ES256")
-    # ok: one-door-for-tokens
+    # ok: verify-tokens-in-auth-only
     jws.sign(b"", key, algorithm="ES256")
 
 
@@ -26,13 +26,13 @@ def errors(work):
     try:
         work()
     except ValueError as error:
-        # ruleid: no-words-of-an-error
+        # ruleid: no-error-text
         logger.error("failed: %s", str(error))
-        # ruleid: no-words-of-an-error
+        # ruleid: no-error-text
         logger.error(f"failed: {error}")
-        # ruleid: no-words-of-an-error
+        # ruleid: no-error-text
         logger.exception("failed")
-        # ok: no-words-of-an-error
+        # ok: no-error-text
         logger.error("failed: %s", type(error).__name__)
 
 
@@ -47,33 +47,33 @@ def sql(connection, name, table):
     sqlalchemy.select(table).where(table.c.name == name)
 
 
-# ruleid: nothing-promised-in-the-background
-def promise(tasks: BackgroundTasks):
+# ruleid: no-background-tasks
+def background(tasks: BackgroundTasks):
     tasks.add_task(print)
 
 
 async def commits(connection):
-    # ruleid: one-place-commits
+    # ruleid: no-explicit-commit
     await connection.commit()
-    # ok: one-place-commits
+    # ok: no-explicit-commit
     await connection.rollback()
 
 
-def chance():
-    # ruleid: the-domain-is-told
+def clock_and_randomness():
+    # ruleid: domain-without-clock-or-randomness
     datetime.datetime.now(datetime.UTC)
-    # ruleid: the-domain-is-told
+    # ruleid: domain-without-clock-or-randomness
     uuid.uuid4()
-    # ruleid: the-domain-is-told
+    # ruleid: domain-without-clock-or-randomness
     random.random()
-    # ok: the-domain-is-told
+    # ok: domain-without-clock-or-randomness
     datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
 
 
-def detours():
-    # ruleid: no-detours-of-requests
+def http_clients():
+    # ruleid: no-unsafe-http-client
     httpx.AsyncClient(follow_redirects=True)
-    # ruleid: no-detours-of-requests
+    # ruleid: no-unsafe-http-client
     httpx.get("https://idp.city.example/jwks", verify=False)
-    # ok: no-detours-of-requests
+    # ok: no-unsafe-http-client
     httpx.AsyncClient(timeout=5)

@@ -1,4 +1,4 @@
--- The text of an agreement can only be emptied, by retention.
+-- The text of an agreement can be set to NULL by retention, and not be changed otherwise.
 CREATE TRIGGER only_emptied BEFORE UPDATE OF text ON agreements
 FOR EACH ROW WHEN (NEW.text IS NOT NULL)
 EXECUTE FUNCTION refuse_other_text()

@@ -1,15 +1,15 @@
--- Finds out which parties, complaints and cases are the caller's, sets them as the context of the transaction, and
--- becomes mediation_party until its end. The row policies look at this context and at nothing else.
+-- Computes which parties, complaints and cases are the caller's own, stores their ids in transaction-local settings
+-- (mediation.*), and sets the role mediation_party until the end of the transaction. The row policies depend on nothing
+-- but these settings.
 --
--- It runs with the rights of its caller: nobody but the service can read what it reads. One pass over the caller's own
--- rows: it costs what is theirs.
+-- SECURITY INVOKER: it needs the privileges of mediation_service. It reads the caller's own rows once.
 --
--- complainant    the party for whom a complainant's token speaks
--- officer_index  the keyed hash of the employee number of an officer's token
--- code           the public part of the access code that a complainant's token was given for
--- subject        the subject of the token: once an officer has answered, the number alone opens nothing
+-- complainant    the party of a complainant's token
+-- officer_index  the blind index of the employee number of an officer's token
+-- code           the public part of the access code that the complainant's token was issued for
+-- subject        the subject of the token; after an officer's first answer, it must be the one of that answer
 --
--- It answers whether a complainant's token still speaks for the party.
+-- Returns false if the access code of a complainant's token has ended.
 CREATE FUNCTION assume_party(complainant uuid, officer_index text, code text, subject text)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -17,7 +17,7 @@ DECLARE
     own_complaints uuid[];
     own_cases uuid[];
     shared_cases uuid[];
-    known_cases uuid[];  -- of which the caller may know what became of its parts
+    known_cases uuid[];  -- in which the caller may see the dispositions of its own parts
 BEGIN
     SELECT
         array_agg(DISTINCT p.id),
@@ -33,7 +33,7 @@ BEGIN
     FROM parties p
     LEFT JOIN cases c ON c.complaint_id = p.complaint_id
     LEFT JOIN participants own ON own.case_id = c.id AND own.party_id = p.id
-    -- Who the caller is; the first wall says the same in database/access_scope.py (is_own_party).
+    -- The same condition as is_own_party in database/access_scope.py.
     WHERE p.removed_at IS NULL
     AND ((p.side = 'complainant' AND p.id = complainant AND speaks_for(code, complainant))
         OR (p.side = 'officer' AND p.employee_number_index = officer_index AND own.asked_at IS NOT NULL

@@ -1,4 +1,5 @@
--- The hash of one event and of the link before it: format 1 of mediation_api.domain.audit_chain, each list as jsonb prints it.
+-- Returns the hash of an event and of the link before it, over the text of a jsonb array: format 1 of
+-- mediation_api.domain.audit_chain.
 CREATE FUNCTION event_link(previous bytea, place bigint, event events) RETURNS bytea LANGUAGE sql STABLE AS $$
     SELECT sha256(convert_to(jsonb_build_array(
         1, encode(previous, 'hex'), coalesce(event.report_id, event.case_id, event.complaint_id, event.mediator_id),

@@ -1,6 +1,6 @@
--- Refuses to make another person of a party: its side never changes, its employee number not once it was asked
--- (retention may empty it, and it may be hashed anew), a bound subject only by way of none, a removal is final, and
--- nobody is removed whose part was mediated.
+-- Refuses changes that would turn a party into another person: of its side; of its employee number once it was asked
+-- (retention may empty the number, and key rotation may hash it again); of a bound subject, unless it was cleared
+-- before; of a removal. Also refuses to remove a party with a mediated part.
 CREATE FUNCTION keep_identity() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.side <> OLD.side
@@ -15,7 +15,7 @@ BEGIN
             AND NEW.employee_number_index IS NOT NULL
             AND EXISTS (SELECT FROM participants WHERE party_id = OLD.id AND asked_at IS NOT NULL))
     THEN
-        RAISE EXCEPTION 'who a party is does not change once it was asked'
+        RAISE EXCEPTION 'the identity of a party does not change once it was asked'
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'keep_identity';
     END IF;
     RETURN NEW;

@@ -1,5 +1,5 @@
--- Gives a new event its place in the chain of its stream, and moves the head of the stream on to it.
--- The row lock on the head serializes the writers of one stream; writers of different streams do not meet.
+-- Sets the sequence and the link of a new event in the audit chain of its stream, and advances the head of the chain.
+-- The row lock on the head serializes the writers of one stream; writers of different streams do not wait.
 CREATE FUNCTION link_event() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     stream_id uuid := coalesce(NEW.report_id, NEW.case_id, NEW.complaint_id, NEW.mediator_id);

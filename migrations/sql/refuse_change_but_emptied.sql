@@ -1,4 +1,4 @@
--- Refuses every change of a row, except that retention may empty one text: the column that the trigger names.
+-- Refuses every change of a row, except that retention may empty one text: the column in the trigger's argument.
 CREATE FUNCTION refuse_change_but_emptied() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     before jsonb := to_jsonb(OLD);

@@ -1,9 +1,9 @@
--- Refuses every change of a closed case but of its version, which counts the commands about it.
+-- Refuses every change of a closed case, except of its version, which counts commands.
 CREATE FUNCTION refuse_change_of_closed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     OLD.version := NEW.version;
     IF NEW IS DISTINCT FROM OLD THEN
-        RAISE EXCEPTION 'a closed case stays as it is: another attempt is another case'
+        RAISE EXCEPTION 'a closed case is not changed: another attempt is another case'
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;

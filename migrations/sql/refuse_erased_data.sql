@@ -1,4 +1,4 @@
--- Refuses to put back what was erased of a party: one without a name is given nothing again.
+-- Refuses to set erased columns of a party again. A party with an empty name was erased.
 CREATE FUNCTION refuse_erased_data() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF OLD.name = '' AND (
@@ -13,7 +13,7 @@ BEGIN
             OLD.guardian_phone, OLD.guardian_email
         )
     ) THEN
-        RAISE EXCEPTION 'what was erased of a party is not held again'
+        RAISE EXCEPTION 'erased data of a party is not stored again'
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;

@@ -1,4 +1,4 @@
--- Refuses what a mediator is said to have done in a case that they did not accept, answering its proposal aside.
+-- Refuses an event by a mediator in a case that they did not accept, except the answer to its proposal.
 CREATE FUNCTION require_accepted_case() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (
@@ -10,7 +10,7 @@ BEGIN
             OR NEW.kind IN ('assignment.accepted', 'assignment.declined', 'assignment.conflicted')
         )
     ) THEN
-        RAISE EXCEPTION 'a mediator does nothing in a case that was merely proposed'
+        RAISE EXCEPTION 'a mediator may do nothing in a case that they did not accept'
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'accepted_case';
     END IF;
     RETURN NEW;

@@ -1,6 +1,6 @@
--- Refuses a withdrawal that was said in a session, where none is led by whoever recorded it.
+-- Refuses a withdrawal over the channel "session" by a mediator who does not lead a session in progress in this case.
 --
--- The session may have ended by this very withdrawal: both are parts of one statement, in no order.
+-- The withdrawal itself may end the session: the parts of one statement are executed in no particular order.
 CREATE FUNCTION require_own_session() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (
@@ -10,7 +10,7 @@ BEGIN
         WHERE s.case_id = NEW.case_id AND m.subject = NEW."by"
         AND (s.state = 'in_progress' OR (s.state = 'ended' AND s.finished_at = NEW.at))
     ) THEN
-        RAISE EXCEPTION 'a withdrawal that was said in a session is recorded by the mediator who leads it'
+        RAISE EXCEPTION 'a withdrawal in a session is recorded by the mediator who leads it'
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'own_session';
     END IF;
     RETURN NEW;

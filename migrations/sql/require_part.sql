@@ -1,5 +1,6 @@
--- A part begins in mediation, is of a complainant and an officer, and is closed once. It is mediated only if both agree,
--- and were in one completed session whose text both had signed; `agreement_reached` is what the signatures say.
+-- Requires that a part begins in mediation, belongs to a complainant and an officer, and is closed once. It is mediated
+-- only if both agreed and attended one completed session under a text that both had signed. `agreement_reached` is true
+-- if and only if the current resolution has all signatures of the part.
 CREATE FUNCTION require_part() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -21,7 +22,7 @@ BEGIN
     IF OLD.disposition <> 'in_mediation' OR (OLD.case_id, OLD.complainant_id, OLD.officer_id)
         <> (NEW.case_id, NEW.complainant_id, NEW.officer_id)
     THEN
-        RAISE EXCEPTION 'a part that is closed stays as it is' USING ERRCODE = 'integrity_constraint_violation';
+        RAISE EXCEPTION 'a closed part is not changed' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     IF NEW.disposition <> 'closed_mediated' THEN
         RETURN NULL;

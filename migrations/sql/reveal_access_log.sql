@@ -1,12 +1,12 @@
--- Finds out how far the party of this transaction may see who opened one case, and becomes mediation_party again.
--- That depends on events that the party is not shown, so the service calls it. One case at a time: an officer may have
--- thousands.
+-- Computes up to which point the party of this transaction may see the access log of one case, and sets the role
+-- mediation_party again. The point depends on events that the party must not see, so the service calls this with its own
+-- role. One case at a time: an officer may have thousands.
 --
--- What was read of a case stands at an attempt and at the version of it that whoever read saw: the order is that of the
--- case's commands, and no clock has a part in it. The greatest number stands for no limit.
+-- An access log entry records the attempt and the case version at the time of the read. Entries are compared by these
+-- and not by time, so that their order is that of the case's commands. 2147483647 means no limit.
 CREATE FUNCTION reveal_access_log(of_case uuid) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    found text;
+    limits text;
 BEGIN
     SELECT jsonb_object_agg(own.case_id || ' ' || own.party_id, CASE
         WHEN c.state = 'mediated' AND EXISTS (
@@ -21,13 +21,13 @@ BEGIN
              AND (own.left_version IS NULL OR ready.version < own.left_version))
         ), 2147483647)]
         END::text)
-        INTO found
+        INTO limits
     FROM participants own JOIN cases c ON c.id = own.case_id
     WHERE c.id = of_case
     AND c.id = ANY (nullif(current_setting('mediation.cases', true), '')::uuid[])
     AND own.party_id = ANY (nullif(current_setting('mediation.parties', true), '')::uuid[]);
     PERFORM
         set_config('role', 'mediation_party', true),
-        set_config('mediation.access_log', coalesce(found, '{}'), true);
+        set_config('mediation.access_log', coalesce(limits, '{}'), true);
 END
 $$

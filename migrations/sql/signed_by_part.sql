@@ -1,4 +1,4 @@
--- Whether the complainant and the officer of a part, and the guardian of a minor, have all signed an agreement.
+-- Returns whether the complainant and the officer of a part, and the guardian of a minor, have all signed an agreement.
 CREATE FUNCTION signed_by_part(agreement uuid, complainant uuid, officer uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT NOT EXISTS (
         SELECT FROM parties p CROSS JOIN (VALUES ('party'), ('guardian')) AS signer (role)

@@ -1,5 +1,5 @@
--- Whether a token that was given for an access code still speaks for a party: the code is that party's, and has not
--- ended. Whatever ends the right to speak for somebody (another code, an erasure) ends the code.
+-- Returns whether an access code is the party's and has not ended; if it has, the tokens issued for it are no longer
+-- valid. A new code and an erasure end a code.
 CREATE FUNCTION speaks_for(code text, party uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM access_codes c WHERE c.lookup = code AND c.party_id = party AND c.ended_at IS NULL)
 $$

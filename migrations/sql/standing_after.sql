@@ -1,5 +1,5 @@
--- The standing of a party after an event; NULL for an event that leaves it as it was. A test compares it with what
--- the service writes after each event.
+-- Returns the standing of a party after an event; NULL if the event does not change it. A test compares it with the
+-- standing that the service writes.
 CREATE FUNCTION standing_after(event events) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE event.kind
         WHEN 'party.joined' THEN 'waiting'

@@ -1,5 +1,5 @@
--- Whether a participant's standing may change from one to another: mediation_api.domain.participants.NEXT_STANDINGS.
--- To allow another change, add it there and here; a test compares the two.
+-- Returns whether a participant's standing may change from `source` to `target`. The same list as
+-- mediation_api.domain.participants.NEXT_STANDINGS; a test compares the two.
 CREATE FUNCTION standing_may_become(source text, target text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT (source, target) IN (
         ('waiting', 'asked'), ('waiting', 'withdrawn'), ('waiting', 'lapsed'), ('waiting', 'removed'),

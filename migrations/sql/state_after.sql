@@ -1,4 +1,4 @@
--- The state of a case after an event; NULL for an event that leaves it as it was.
+-- Returns the state of a case after an event; NULL if the event does not change it.
 CREATE FUNCTION state_after(event events) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE event.kind
         WHEN 'case.opened' THEN 'screening'

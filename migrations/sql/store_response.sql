@@ -1,4 +1,5 @@
--- Becomes the service again, if the transaction is a party's, and keeps what a command answered. It comes last.
+-- Resets the role to the service's, if it is mediation_party, and stores the response of a command under its
+-- idempotency key. Called last in a transaction.
 CREATE FUNCTION store_response(
     its_caller text, its_operation text, its_key text, its_status integer, its_location text, its_body bytea,
     its_subjects uuid[]

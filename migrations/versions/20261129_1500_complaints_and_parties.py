@@ -1,4 +1,4 @@
-"""Complaints, their parties and access codes, and the data keys under which what they tell is encrypted.
+"""Complaints, their parties and access codes, and the data keys under which personal data is encrypted.
 
 Revises:
 Created: 2026-11-29 15:00:00+00:00

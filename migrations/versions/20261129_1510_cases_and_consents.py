@@ -1,4 +1,4 @@
-"""Cases: who takes part, whether it is eligible, what each party was shown and answered, and the pauses.
+"""Cases, their participants, screenings, disclosures, consents, withdrawals, contact attempts and pauses.
 
 Revises: 20261129_1500
 Created: 2026-11-29 15:10:00+00:00
@@ -112,7 +112,7 @@ def upgrade() -> None:
         postgresql_inherits="visible_participants",
     )
     op.create_index("ix_participants_party_id", "participants", ["party_id"])
-    # Who somebody is stays as it was asked, and who was removed stays removed.
+    # A party that was asked keeps its identity, and a party that was removed stays removed.
     op.execute(sql("keep_identity"))
     op.execute("CREATE TRIGGER keep_identity BEFORE UPDATE ON parties FOR EACH ROW EXECUTE FUNCTION keep_identity()")
     op.execute(sql("keep_removed"))
@@ -313,7 +313,7 @@ def upgrade() -> None:
             "consent_id", "case_id", "party_id", name=op.f("uq_voided_consents_consent_id_case_id_party_id")
         ),
     )
-    # An answer that takes the place of another needs one that was voided.
+    # An answer may replace a voided one only.
     op.create_foreign_key(
         "fk_consents_replaces",
         "consents",

@@ -1,4 +1,4 @@
-"""The roster of mediators, proposals to them, and sessions with who was there.
+"""The roster of mediators, assignments, attendees, and sessions with their attendances.
 
 Revises: 20261129_1510
 Created: 2026-11-29 15:20:00+00:00
@@ -20,11 +20,11 @@ MEDIATOR_IS_PARTY = {
     "mediators": "UPDATE OF employee_number_index",
     "parties": "INSERT OR UPDATE OF employee_number_index",
 }
-"""What makes somebody the mediator of a case that they are a party of: a change of any of the three."""
+"""The changes, by table, after which a mediator could be a party of their own case."""
 
 
 def upgrade() -> None:
-    # For the exclusion constraints on the sessions of a mediator and of an officer. A trusted extension: no superuser is needed.
+    # For the exclusion constraints on the sessions of a mediator and of an officer. A trusted extension needs no superuser.
     op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
     op.create_table(
         "mediators",

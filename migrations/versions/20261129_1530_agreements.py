@@ -92,7 +92,7 @@ def upgrade() -> None:
         "-- squawk-ignore constraint-missing-not-valid, adding-foreign-key-constraint -- there are no rows yet\n"
         "ALTER TABLE sessions ADD CONSTRAINT fk_sessions_agreement_id FOREIGN KEY (agreement_id) REFERENCES agreements (id)"
     )
-    # Retention may empty a text; no other text ever takes its place.
+    # Retention may set a text to NULL; nothing may replace it.
     op.execute(sql("refuse_other_text"))
     op.execute(sql("agreements_only_emptied"))
 

@@ -1,4 +1,4 @@
-"""Parts: what becomes of each complainant with each officer, held to what was agreed, signed and attended.
+"""Parts: the disposition of each complainant with each officer, checked against consents, signatures and attendances.
 
 Revises: 20261129_1530
 Created: 2026-11-29 15:35:00+00:00
@@ -23,7 +23,7 @@ TRIGGERS = {
         "AFTER UPDATE ON agreements FOR EACH ROW WHEN (NEW.kind = 'resolution' AND NEW.superseded_at IS NOT NULL)"
     ),
 }
-"""Which function is called when. After the statement: it changes a case, its parts and its people at once."""
+"""The event of each trigger function. AFTER, because one statement changes a case, its parts and its participants."""
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""Legal holds, requests to erase, and mandatory reports.
+"""Legal holds, erasure requests, and mandatory reports.
 
 Revises: 20261129_1535
 Created: 2026-11-29 15:40:00+00:00

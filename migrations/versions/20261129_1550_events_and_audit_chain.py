@@ -69,7 +69,7 @@ def upgrade() -> None:
     )
     for function in ("event_link", "link_event", "extend_audit_chain"):
         op.execute(sql(function))
-    # Not ALWAYS: a replica takes the links as they come.
+    # Not ENABLE ALWAYS: a replica keeps the links that it receives.
     op.execute("CREATE TRIGGER link_event BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION link_event()")
     op.execute(sql("require_accepted_case"))
     op.execute(

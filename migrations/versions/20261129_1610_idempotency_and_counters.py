@@ -1,4 +1,4 @@
-"""What `Idempotency-Key` keeps, and the counters of attempts.
+"""Idempotency keys with their stored responses, and attempt counters.
 
 Revises: 20261129_1600
 Created: 2026-11-29 16:10:00+00:00

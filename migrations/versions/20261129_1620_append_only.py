@@ -1,4 +1,4 @@
-"""What was acknowledged is never overwritten or deleted: the triggers that refuse it, whoever asks.
+"""Append-only tables: triggers refuse to change or delete their rows, whatever the role.
 
 Revises: 20261129_1610
 Created: 2026-11-29 16:20:00+00:00
@@ -25,12 +25,12 @@ APPEND_ONLY = (
     "voided_consents",
     "withdrawals",
 )
-"""Tables in which no row is ever changed or deleted."""
+"""Tables whose rows are never changed or deleted."""
 EMPTIED = {"approvals": "given_by", "screenings": "reason", "signatures": "signer_name"}
-"""Tables of which retention empties one text, and nothing else changes: who gave an approval or signed, why a rule was
-overridden."""
+"""Tables in which retention may empty one text, by its column: the name of an approver or signer, or the reason of an
+override. Nothing else changes."""
 NEVER_DELETED = ("audit_chain_heads", *EMPTIED)
-"""Tables with triggers of their own for an UPDATE: the head of a chain moves on, a text is emptied."""
+"""Tables whose rows are never deleted. Other triggers check an UPDATE of them."""
 
 
 def upgrade() -> None:
@@ -51,7 +51,7 @@ def upgrade() -> None:
             f"CREATE TRIGGER append_only_but_emptied BEFORE UPDATE ON {table} "
             f"FOR EACH ROW EXECUTE FUNCTION refuse_change_but_emptied('{column}')"
         )
-    # ALWAYS: also where a session has set session_replication_role to replica.
+    # ALWAYS: also in a session with session_replication_role = replica.
     for table in (*APPEND_ONLY, *NEVER_DELETED):
         op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")
     for table in EMPTIED:

@@ -1,7 +1,7 @@
-"""A standing and a closed case are not set back: the triggers that refuse it, the service included.
+"""Triggers that refuse to reverse a standing or to reopen a closed case, whatever the role.
 
-A change is refused at once where the order does not allow it, and at the end of the transaction where the latest event
-does not say it. An owner of the tables may switch triggers off; `mediation-api audit verify` finds what they then change.
+They refuse a change immediately if the order of states does not allow it, and at the end of the transaction if it does
+not match the latest event. An owner of the tables can disable triggers; `mediation-api audit verify` finds the changes.
 
 Revises: 20261129_1620
 Created: 2026-11-29 16:25:00+00:00
@@ -30,7 +30,7 @@ TRIGGERS = {
     "cases_stays_closed": "cases",
     "cases_state_event": "cases",
 }
-"""Each trigger, and the table that it stands on."""
+"""The table of each trigger."""
 
 
 def upgrade() -> None:

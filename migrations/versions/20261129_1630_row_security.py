@@ -1,8 +1,8 @@
-"""What the service may do to each table, and the rows and columns that a party may be shown.
+"""The privileges of the service on each table, and the rows and columns that a party may read.
 
-Three kinds of rows are told apart: a party's own, those of the case it is in, and, once both sides have agreed, what
-those who take part may see of each other. `assume_party` finds out which these are, sets them as the context of the
-transaction, and becomes `mediation_party`; the policies look at this context and at nothing else.
+A party may read its own rows, rows of its cases and, once both sides have agreed, some columns of the other active
+parties. `assume_party` computes the ids of these, stores them in transaction-local settings, and sets the role
+`mediation_party`. The policies depend on nothing but these settings.
 
 Revises: 20261129_1625
 Created: 2026-11-29 16:30:00+00:00
@@ -53,14 +53,13 @@ SERVICE = {
     "voided_consents": "SELECT, INSERT",
     "withdrawals": "SELECT, INSERT",
 }
-"""What the service may do to each table that carries people's data: write what its commands write, delete old answers."""
+"""The privileges of the service on each table with row security: those that its commands need, and no more."""
 
 
 def _list(name: str) -> str:
-    """Whether an id is in one list of the context; in none, where nobody has entered or the transaction is over.
+    """Return a condition: an id is in one list of the settings. No id is if `assume_party` was not called.
 
-    As a subquery the list is read once for a statement, and not for each row; it is hashed, so that its length does not
-    matter.
+    The subquery is evaluated once for each statement, not for each row. It is hashed, so that its length does not matter.
     """
     return f"IN (SELECT unnest(nullif(current_setting('mediation.{name}', true), '')::uuid[]))"
 
@@ -69,17 +68,17 @@ PARTIES, COMPLAINTS, CASES, SHARED, KNOWN = (
     _list(name) for name in ("parties", "complaints", "cases", "shared", "known")
 )
 
-SHOWN_TO_ITSELF = (
+VISIBLE_TO_ITSELF = (
     "'party.corrected', 'name.corrected', 'access_code.issued', 'party.asked', 'guardian.consented', "
     "'guardian_consent.voided', 'consent.given', 'consent.voided', 'party.withdrew'"
 )
-SHOWN_TO_ALL = (
+VISIBLE_TO_ALL = (
     "'case.opened', 'case.closed', 'session.scheduled', 'session.rescheduled', 'session.cancelled', "
     "'session.started', 'session.adjourned', 'session.completed', 'session.ended', 'agreement.made'"
 )
 
 PARTY = {
-    # That of the complaint, and that of the mediator whom those who take part are shown: `assignments` has its own policy.
+    # Those of its complaint and of its mediator. The policy of `assignments` applies to the subquery.
     "data_keys": (
         "id, key_id, wrapped",
         f"id {COMPLAINTS} OR EXISTS (SELECT FROM assignments a WHERE a.mediator_id = data_keys.id)",
@@ -104,7 +103,7 @@ PARTY = {
         "case_id, party_id, side, standing, joined_at, asked_at, left_at, joined_version, left_version",
         f"party_id {PARTIES} AND (side = 'complainant' OR asked_at IS NOT NULL)",
     ),
-    # The others, through the parents of those two tables: fewer columns, and policies of their own.
+    # The other parties, through the parents of those two tables: fewer columns, and policies of their own.
     "visible_participants": (
         "case_id, party_id, side, standing, joined_at",
         f"case_id {SHARED} AND standing = 'agreed'",
@@ -113,7 +112,7 @@ PARTY = {
         "id, side, name",
         "EXISTS (SELECT FROM visible_participants f WHERE f.party_id = visible_parties.id)",
     ),
-    # Its own, and only once the case is ready or closed, or it has left itself. `agreement_reached` is the office's.
+    # Its own, once the case is ready or closed or the party has left. Only the office sees `agreement_reached`.
     "parts": (
         "case_id, complainant_id, officer_id, disposition, removed",
         f"NOT removed AND case_id {KNOWN} AND (complainant_id {PARTIES} OR officer_id {PARTIES})",
@@ -154,7 +153,7 @@ PARTY = {
         "id, agreement_id, signer_role, signer_id, at",
         f"signer_role IN ('party', 'guardian') AND signer_id {PARTIES}",
     ),
-    # Who signed keeps the text that binds them, also after leaving.
+    # A party that signed a text may read it after leaving as well.
     "agreements": (
         (
             "id, case_id, kind, number, template_version, languages, text, sha256, terms_confidential, made_at, "
@@ -165,12 +164,12 @@ PARTY = {
             "(SELECT FROM signatures s WHERE s.agreement_id = agreements.id AND s.signer_role = 'party')"
         ),
     ),
-    # From when it joined until it left, and of the close only that: repository/timeline.py says why.
+    # From joining until leaving; of the command that closed the case, only `case.closed` (repository/timeline.py).
     "events": (
         "position, id, kind, complaint_id, case_id, party_id, version, at",
         f"""
-        (kind IN ({SHOWN_TO_ITSELF}) AND party_id {PARTIES})
-        OR (kind IN ({SHOWN_TO_ALL}) AND case_id {CASES} AND EXISTS (
+        (kind IN ({VISIBLE_TO_ITSELF}) AND party_id {PARTIES})
+        OR (kind IN ({VISIBLE_TO_ALL}) AND case_id {CASES} AND EXISTS (
             SELECT FROM participants own JOIN cases c ON c.id = own.case_id
             WHERE own.case_id = events.case_id
             AND (events.kind = 'case.opened' OR (events.version > own.joined_version
@@ -178,7 +177,7 @@ PARTY = {
             AND (events.kind = 'case.closed' OR c.closed_version IS NULL OR events.version < c.closed_version)))
         """,
     ),
-    # Of its case and of itself; a complainant, also of the complaint. repository/access_log.py says why not all of it.
+    # Entries of its case and of itself, for a complainant also of the complaint; up to a point (repository/access_log.py).
     "access_log": (
         "position, at, complaint_id, case_id, party_id, attempt, version, by_role",
         """
@@ -193,7 +192,7 @@ PARTY = {
         """,
     ),
 }
-"""For each table that a party is shown something of: the columns, and the condition on the rows."""
+"""For each table that a party may read: the columns, and the condition on the rows."""
 
 FUNCTIONS = {
     "speaks_for(text, uuid)": "mediation_service",
@@ -201,7 +200,8 @@ FUNCTIONS = {
     "reveal_access_log(uuid)": "mediation_service",
     "store_response(text, text, text, integer, text, bytea, uuid[])": "mediation_service, mediation_party",
 }
-"""Functions that change the role of the transaction, or say whether it may be changed, and who may call them."""
+"""Functions that change the role of the transaction, or check whether it may be changed, and the roles that may call
+them."""
 
 ROLES = ("mediation_service", "mediation_party")
 
@@ -209,14 +209,14 @@ ROLES = ("mediation_service", "mediation_party")
 def upgrade() -> None:
     for role in ROLES:
         op.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
-    # These two tables tell nothing about anybody, and have no row security.
+    # These two tables hold no personal data, and have no row security.
     op.execute("GRANT SELECT ON alembic_version TO mediation_service")
     op.execute("GRANT SELECT, INSERT ON disclosures TO mediation_service")
     op.execute("GRANT SELECT ON disclosures TO mediation_party")
     op.execute("GRANT USAGE ON SEQUENCE complaint_reference TO mediation_service")
     for table in sorted(SERVICE.keys() | PARTY.keys()):
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-        # FORCE: row security holds for the owner of the tables as well.
+        # FORCE: row security applies to the owner of the tables as well.
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
     for table, privileges in SERVICE.items():
         op.execute(f"GRANT {privileges} ON {table} TO mediation_service")

@@ -195,7 +195,7 @@ async def test_the_database_records_no_lapse_of_somebody_whom_nobody_tried(
 ) -> None:
     story = await (await office.file()).to_confirming()
     about = {"case_id": story.case_id, "party_id": story.complainants[0].party_id}
-    with pytest.raises(IntegrityError, match="nobody has tried to reach"):
+    with pytest.raises(IntegrityError, match="only after a contact attempt"):
         async with database.transaction() as connection:
             await connection.execute(LAPSED, {**about, "reason": "unreachable"})
     async with database.undone(), database.transaction() as connection:
@@ -211,7 +211,7 @@ async def test_without_the_trigger_the_database_records_it(
     story = await (await committed_office.file()).to_confirming()
     about = {"case_id": story.case_id, "party_id": story.complainants[0].party_id, "reason": "unreachable"}
     database, owner = Database.of(committed), Database.of(as_owner(committed))
-    with pytest.raises(IntegrityError, match="nobody has tried to reach"):
+    with pytest.raises(IntegrityError, match="only after a contact attempt"):
         async with database.transaction() as connection:
             await connection.execute(LAPSED, about)
     async with owner.transaction() as connection:
