@@ -128,29 +128,29 @@ UNSAFE = [
     ("SEARCH_SECRET", CANARY + hashlib.sha256(b"c").hexdigest(), "must differ from the other secrets"),
     ("SEARCH_SECRET", DEV_SECRET_PREFIX + "s" * 32, "is the development one"),
     ("ENCRYPTION_KEYS", f"{DEV_SECRET_PREFIX}1:{KEY}", "is the development one"),
-    ("ENCRYPTION_KEYS", KEY, "must be id:base64 of 32 bytes, several between commas"),
-    ("ENCRYPTION_KEYS", f"a:{CANARY}", "must be id:base64 of 32 bytes, several between commas"),
-    ("ENCRYPTION_KEYS", f"a:{KEY},{CANARY}", "must be id:base64 of 32 bytes, several between commas"),
-    ("ENCRYPTION_KEYS", f"a:{KEY},a:{OTHER_KEY}", "names a key twice"),
-    ("ENCRYPTION_KEYS", f"a:{KEY},b:{KEY}", "names a key twice"),
+    ("ENCRYPTION_KEYS", KEY, "must be id:base64 of 32 bytes each, separated by commas"),
+    ("ENCRYPTION_KEYS", f"a:{CANARY}", "must be id:base64 of 32 bytes each, separated by commas"),
+    ("ENCRYPTION_KEYS", f"a:{KEY},{CANARY}", "must be id:base64 of 32 bytes each, separated by commas"),
+    ("ENCRYPTION_KEYS", f"a:{KEY},a:{OTHER_KEY}", "contains an id or a key twice"),
+    ("ENCRYPTION_KEYS", f"a:{KEY},b:{KEY}", "contains an id or a key twice"),
     ("ACCESS_CODE_SECRET", DEV_SECRET_PREFIX + "a" * 32, "is the development one"),
     ("CURSOR_SECRET", DEV_SECRET_PREFIX + "c" * 32, "is the development one"),
     ("TOKEN_ISSUER", DEV_TOKEN_ISSUER, "is the development one"),
     ("TOKEN_AUDIENCE", DEV_AUDIENCE, "is the development one"),
     ("SERVICE_ISSUER", DEV_SERVICE_ISSUER, "is the development one"),
     ("SERVICE_ISSUER", "https://login.city.example", "must differ from the identity provider's"),
-    ("TOKEN_JWKS", f"http://login.city.example/{CANARY}", "must be an https address or a file"),
-    ("TOKEN_JWKS", f"ftp://login.city.example/{CANARY}", "must be an https address or a file"),
+    ("TOKEN_JWKS", f"http://login.city.example/{CANARY}", "must be an https URL or a file"),
+    ("TOKEN_JWKS", f"ftp://login.city.example/{CANARY}", "must be an https URL or a file"),
     ("TOKEN_JWKS", f"/nowhere/{CANARY}.json", "cannot be read"),
     ("SERVICE_KEY_FILE", f"/nowhere/{CANARY}.pem", "cannot be read"),
     ("DATABASE_URL", f"mysql://a:{CANARY}@db/name", "must start with postgresql://"),
     ("DATABASE_URL", f"postgresql://a:{CANARY}@db", "must name a database"),
-    ("DATABASE_URL", f"postgresql://a:{CANARY}@db:{CANARY}/name", "is not an address"),
-    ("DATABASE_URL", f"postgresql://a:{CANARY}@[db/name", "is not an address"),
+    ("DATABASE_URL", f"postgresql://a:{CANARY}@db:{CANARY}/name", "is not a valid URL"),
+    ("DATABASE_URL", f"postgresql://a:{CANARY}@[db/name", "is not a valid URL"),
     (
         "DATABASE_URL",
         f"postgresql://a:b@db/name?password={CANARY}",
-        "understands only host, port, sslmode, sslrootcert, target_session_attrs after the ?",
+        "must have no parameters but host, port, sslmode, sslrootcert, target_session_attrs",
     ),
     ("TIME_ZONE", "America/Nowhere", "is not an IANA time zone"),
     ("TIME_ZONE", "America", "is not an IANA time zone"),
@@ -256,7 +256,9 @@ def test_development_is_filled_in_from_its_files(keys: Path, tmp_path: Path) -> 
 
 
 def test_development_without_its_files_says_what_makes_them(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"MEDIATION_SERVICE_KEY_FILE: is required [(]`mediation-api dev` makes it"):
+    with pytest.raises(
+        SettingsError, match=r"MEDIATION_SERVICE_KEY_FILE: is required [(]`mediation-api dev` creates it"
+    ):
         settings_from_environment(environment=Environment.DEV, data_directory=tmp_path)
 
 

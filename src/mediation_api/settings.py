@@ -1,7 +1,7 @@
 """The settings: MEDIATION_* environment variables, checked once at the start.
 
-Outside `dev` nothing that weakens the service has a default: what is missing, unsafe or known from
-development stops the start with the names of the settings. A value never appears in a message.
+Outside `dev` no setting has an unsafe default. If a required setting is missing, or one is unsafe or a development
+value, the service does not start, and the error names the settings and never their values.
 """
 
 import base64
@@ -31,21 +31,21 @@ PREFIX: Final = "MEDIATION_"
 DEV_TOKEN_ISSUER: Final = "urn:mediation-api:dev-identity-provider"  # noqa: S105 - a name, not a secret
 DEV_SERVICE_ISSUER: Final = "urn:mediation-api:dev"
 DEV_AUDIENCE: Final = "mediation-api-dev"
-DEV_SECRET_PREFIX: Final = "dev-only-"  # noqa: S105 - what marks a secret as one of these
+DEV_SECRET_PREFIX: Final = "dev-only-"  # noqa: S105 - the prefix of development secrets
 DEFAULT_CALENDAR: Final = "US-OR"
 DEV_IDENTITY_PROVIDER_KEY: Final = "idp.pem"
-"""The private key of the development identity provider. A key beside it is a development key as well."""
+"""The private key of the development identity provider. Keys in the same folder are development keys as well."""
 
 DEV_SECRET_FILES: Final = ("access_code_secret", "cursor_secret", "search_secret", "encryption_keys")
-"""The settings that `mediation-api dev` makes, each in a file of its name."""
+"""The settings that `mediation-api dev` creates, each in a file of its name."""
 
 DATABASE_QUERY_KEYS: Final = frozenset({"host", "port", "target_session_attrs", "sslmode", "sslrootcert"})
 
 _SECRET_BYTES: Final = 32
 _SECRET_DIFFERENT: Final = 8
-"""How many different characters a secret has at the least."""
+"""The least number of different characters in a secret."""
 _KEY_DIFFERENT: Final = 16
-"""How many different bytes an encryption key has at the least: 32 random ones have about 30."""
+"""The least number of different bytes in an encryption key: 32 random bytes have about 30."""
 _ENCRYPTED_MODES: Final = frozenset({"require", "verify-ca", "verify-full"})
 _ENCRYPTION_KEY_BYTES: Final = 32
 _ENCRYPTION_KEY: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,31}):([A-Za-z0-9+/_-]{43}=?)")
@@ -59,11 +59,11 @@ class Environment(StrEnum):
 
 
 class SettingsError(Exception):
-    """The settings do not let the service start. The text names settings and rules, never a value."""
+    """The service cannot start with these settings. The message names settings and rules, never a value."""
 
 
 def _split(value: object) -> object:
-    """Read a list from an environment variable: items between commas."""
+    """Split a comma-separated list of an environment variable."""
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
@@ -73,7 +73,7 @@ type_of_list = BeforeValidator(_split)
 
 
 def _kept(*kinds: DataKind) -> int:
-    """The field of a period of `domain/retention.py`."""
+    """Return the field of a retention period of `domain/retention.py`."""
     rules = [SCHEDULE[kind] for kind in kinds]
     named = " and ".join(f"`{kind}`" for kind in kinds)
     days: int = Field(
@@ -93,11 +93,11 @@ class Settings(BaseSettings):
     )
 
     environment: Environment = Field(
-        Environment.PRODUCTION, description="`production`, or `dev`, which fills in keys of its own."
+        Environment.PRODUCTION, description="`production`, or `dev`, in which the keys of `mediation-api dev` are used."
     )
     data_directory: Path = Field(
         Path(".mediation"),
-        description="Where `dev` keeps its database, keys and secrets. Unused in production.",
+        description="The folder of the database, keys and secrets of `dev`. Unused in production.",
     )
 
     database_url: SecretStr = Field(
@@ -105,24 +105,23 @@ class Settings(BaseSettings):
         description=(
             "`postgresql://user:password@host:5432/name`. Several hosts: "
             "`postgresql://user:password@/name?host=a:5432&host=b:5432&target_session_attrs=read-write`. "
-            "Also understood: `sslmode`, `sslrootcert`; to another machine `sslmode` is `require`, `verify-ca` or "
-            "`verify-full`. `migrate` connects as the owner of the tables, "
-            "`serve` as `mediation_service`."
+            "Further parameters: `sslmode`, `sslrootcert`; for another machine, `sslmode` must be `require`, "
+            "`verify-ca` or `verify-full`. `migrate` connects as the owner of the tables, `serve` as "
+            "`mediation_service`. Required by each command that uses the database."
         ),
     )
     allow_unencrypted_database: bool = Field(
         default=False,
-        description="Lets the connection to a database on another machine go without TLS: for a network that is "
-        "encrypted by other means.",
+        description="Allows a connection to a database on another machine without TLS: for a network that is encrypted "
+        "by other means.",
     )
-    pool_size: int = Field(10, ge=1, le=500, description="Connections that one process keeps to the database.")
+    pool_size: int = Field(10, ge=1, le=500, description="Database connections of one process.")
     party_pool_size: int = Field(
         4,
         ge=1,
         le=500,
         description=(
-            "Connections that one process keeps besides those, for parties alone: "
-            "who reads or consents finds one however busy staff are."
+            "Further database connections of one process, for parties only: they get one however busy staff are."
         ),
     )
     withdrawal_pool_size: int = Field(
@@ -130,8 +129,8 @@ class Settings(BaseSettings):
         ge=1,
         le=100,
         description=(
-            "Connections that one process keeps besides those, for withdrawals alone: a withdrawal finds one whatever "
-            "else is asked for, and waits 15 s for one. The health check has one more."
+            "Further database connections of one process, for withdrawals only: a withdrawal gets one whatever other "
+            "requests arrive, and waits at least 15 s for it. The health check has one more."
         ),
     )
     caller_pool_percent: int = Field(
@@ -139,8 +138,8 @@ class Settings(BaseSettings):
         ge=1,
         le=100,
         description=(
-            "How much of each pool's connections one caller may hold at a time, in percent, and at least one: further "
-            "requests of the same caller wait for these, and are answered 503 after the pool's time."
+            "The share of each pool's connections that one caller may hold at a time, in percent, and at least one: "
+            "further requests of the same caller wait, and are answered 503 after the pool's timeout."
         ),
     )
     pool_timeout_seconds: float = Field(
@@ -152,8 +151,8 @@ class Settings(BaseSettings):
         ge=50,
         le=600_000,
         description=(
-            "The same on the connections for parties: at most half of the time that a request waits for one, so that "
-            "what one party reads cannot use up the time of those who wait."
+            "The same on the connections for parties. At most half of the time that a request waits for a connection, "
+            "so that one party's query cannot make other requests time out."
         ),
     )
     lock_timeout_ms: int = Field(2000, ge=10, le=600_000, description="The longest a statement waits for a lock.")
@@ -162,21 +161,21 @@ class Settings(BaseSettings):
         "Independent Police Review",
         min_length=1,
         max_length=200,
-        description="The office, as people read it.",
+        description="The name of the office in texts for people.",
     )
     time_zone: str = Field(
-        "America/Los_Angeles", description="The office's time zone (IANA name). Dates are counted in it."
+        "America/Los_Angeles", description="The office's time zone (IANA name), in which dates are determined."
     )
     holiday_calendar: str = Field(
         DEFAULT_CALENDAR,
         description="Country, or country and subdivision, whose public holidays are not working days.",
     )
     extra_holidays: Annotated[tuple[date, ...], NoDecode, type_of_list] = Field(
-        (), description="Further days off of the city, as dates between commas."
+        (), description="Further days off of the city: dates, separated by commas."
     )
 
     target_days: int = Field(28, ge=1, le=366, description="Calendar days from the request to the target.")
-    at_risk_days: int = Field(7, ge=0, le=366, description="Days left at which the pace becomes `at_risk`.")
+    at_risk_days: int = Field(7, ge=0, le=366, description="Days before the target from which the pace is `at_risk`.")
     escalate_after_days: int = Field(
         60, ge=1, le=3660, description="Days from the request after which the director is alerted."
     )
@@ -193,24 +192,24 @@ class Settings(BaseSettings):
     required_approvals: Annotated[tuple[Approver, ...], NoDecode, type_of_list] = Field(
         (),
         description=(
-            "Who must approve mediation besides the parties, between commas: "
+            "Who must approve mediation besides the parties, separated by commas: "
             + ", ".join(f"`{approver}`" for approver in Approver)
             + "."
         ),
     )
 
     session_opens: int = Field(
-        8, ge=0, le=23, description="The hour of the office's clock before which a session needs a reason."
+        8, ge=0, le=23, description="The hour, in the office's time zone, before which a session needs a reason."
     )
-    session_closes: int = Field(20, ge=1, le=24, description="The hour after which it does.")
+    session_closes: int = Field(20, ge=1, le=24, description="The hour after which a session needs a reason.")
     session_early_start_minutes: int = Field(
         60,
         ge=0,
         le=240,
-        description="Minutes before its hour from which a session may start. Earlier, it is rescheduled first.",
+        description="Minutes before its scheduled time from which a session may start; reschedule it to start earlier.",
     )
     contact_attempts_before_lapse: int = Field(
-        3, ge=1, le=20, description="Recorded attempts to reach a party before it lapses as unreachable."
+        3, ge=1, le=20, description="Recorded contact attempts before a party may lapse as unreachable, at least."
     )
     contact_channels_before_lapse: int = Field(
         2, ge=1, le=5, description="Different channels among these attempts, at least."
@@ -219,46 +218,52 @@ class Settings(BaseSettings):
         5, ge=0, le=60, description="Calendar days between the first and the last of these attempts, at least."
     )
     max_attempts: int = Field(
-        3, ge=1, le=10, description="How many cases one complaint may have: nobody is asked more often than that."
+        3, ge=1, le=10, description="How many cases one complaint may have, and so how often a party can be asked."
     )
     days_between_attempts: int = Field(
         30,
         ge=0,
         le=366,
-        description="Calendar days from the close of a case before the next one of the complaint opens.",
+        description="Calendar days after the close of a case before the next case of the complaint may be opened.",
     )
     report_categories: Annotated[tuple[ReportCategory, ...], NoDecode, type_of_list] = Field(
         (ReportCategory.CRIMINAL_ADMISSION,),
         min_length=1,
         description=(
-            "Which mandatory reports can be recorded, between commas: "
+            "Which mandatory reports can be recorded, separated by commas: "
             + ", ".join(f"`{category}`" for category in ReportCategory)
-            + ". The disclosure and the confidentiality agreement name exactly these; another choice is another text."
+            + ". The disclosure and the confidentiality agreement name exactly these, so a change changes both texts."
         ),
     )
 
     office_opens: int = Field(
-        7, ge=0, le=23, description="The hour of the office's clock before which reading counts as outside its hours."
+        7,
+        ge=0,
+        le=23,
+        description="The hour, in the office's time zone, before which access is an anomaly: outside office hours.",
     )
-    office_closes: int = Field(19, ge=1, le=24, description="The hour from which it does.")
+    office_closes: int = Field(19, ge=1, le=24, description="The hour from which access is outside office hours.")
     anomaly_part_days: int = Field(
         30,
         ge=0,
         le=366,
-        description="Calendar days before and after a record that somebody made about a complaint, in which their "
-        "opening it is part of their work.",
+        description="Calendar days before and after a user's own record about a complaint during which their access to "
+        "it is no anomaly.",
     )
     anomaly_complaints_a_day: int = Field(
-        20, ge=1, le=100_000, description="Complaints that somebody opens in a day before it counts as many."
+        20, ge=1, le=100_000, description="Complaints opened by one user in a day above which this may be an anomaly."
     )
     anomaly_times_the_role: int = Field(
-        3, ge=1, le=1000, description="And how many times the median of the others of the role it must exceed."
+        3,
+        ge=1,
+        le=1000,
+        description="How many times the median of the other users of the role the number must also exceed.",
     )
     anomaly_days_after_close: int = Field(
         2,
         ge=1,
         le=31,
-        description="Days on which somebody opens the same closed case before it counts as again and again.",
+        description="Days on which one user may open the same closed case before this is an anomaly.",
     )
 
     keep_terms_days: int = _kept(DataKind.RESOLUTION_TERMS)
@@ -267,42 +272,45 @@ class Settings(BaseSettings):
     keep_identity_days: int = _kept(DataKind.IDENTITY)
 
     token_issuer: str = Field("", description="`iss` of the city's identity provider. Required.")
-    token_audience: str = Field("", description="`aud` that a token must carry to be meant for us. Required.")
+    token_audience: str = Field("", description="`aud` that a token for this service must contain. Required.")
     token_jwks: str = Field(
-        "", description="The identity provider's public keys: an https address or a file. Required."
+        "", description="The identity provider's public keys (JWKS): an https URL or a file. Required."
     )
-    role_claim: str = Field("role", min_length=1, max_length=100, description="The claim that holds the role.")
+    role_claim: str = Field("role", min_length=1, max_length=100, description="The claim with the role.")
     service_issuer: str = Field(
         "",
         description=(
-            "`iss` of the tokens that the service gives to members of the public. Required, and another name "
-            "than the identity provider's."
+            "`iss` of the tokens that the service issues to members of the public. Required; must differ from the "
+            "identity provider's."
         ),
     )
     service_key_file: Path | None = Field(
         None, description="The EC P-256 private key (PEM) that signs those tokens. Required."
     )
-    access_token_minutes: int = Field(15, ge=1, le=60, description="How long such a token is good for.")
+    access_token_minutes: int = Field(15, ge=1, le=60, description="The lifetime of these tokens, in minutes.")
     clock_leeway_seconds: int = Field(
-        30, ge=0, le=30, description="How far the clocks of those who make tokens may differ from ours."
+        30,
+        ge=0,
+        le=30,
+        description="How much the clock of a token's issuer may differ from this service's, in seconds.",
     )
     access_code_secret: SecretStr = Field(
-        SecretStr(""), description="Keys the hashes of access codes. At least 32 bytes. Required."
+        SecretStr(""), description="The key of the hashes of access codes. At least 32 bytes. Required."
     )
     cursor_secret: SecretStr = Field(
-        SecretStr(""), description="Signs the cursors of lists. At least 32 bytes. Required."
+        SecretStr(""), description="The key that encrypts the cursors of lists. At least 32 bytes. Required."
     )
     encryption_keys: SecretStr = Field(
         SecretStr(""),
         description=(
-            "The keys under which names, contacts and texts are encrypted, as `id:base64` between commas "
-            "(`mediation-api keys make` prints one). The first is for what is written from now on; the others open "
-            "what is there. Without them, it is lost. Required."
+            "The key-encryption keys for names, contacts and texts: `id:base64`, separated by commas "
+            "(`mediation-api keys make` prints one). The first encrypts; the others only decrypt. Data is lost if its "
+            "key is lost. Required."
         ),
     )
     search_secret: SecretStr = Field(
         SecretStr(""),
-        description="Keys the hashes by which an officer's employee number is found. At least 32 bytes. Required.",
+        description="The key of the hashes by which employee numbers are searched. At least 32 bytes. Required.",
     )
 
     host: str = Field("127.0.0.1", min_length=1, description="The address that `serve` listens on.")
@@ -314,7 +322,7 @@ class Settings(BaseSettings):
         "`error`. The log is one JSON object per line on standard error.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode, type_of_list] = Field(
-        (), description="Where pages may call the service from, as origins between commas; from nowhere unless set."
+        (), description="Origins whose pages may call the service (CORS), separated by commas. By default, none."
     )
     requests_per_minute: int = Field(
         600,
@@ -347,7 +355,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments win over the environment, the environment over the files of `dev`. No .env files."""
+        """Arguments override the environment, which overrides the files of `dev`. No .env files are read."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, DevelopmentFiles(settings_cls)
 
@@ -360,40 +368,40 @@ class Settings(BaseSettings):
         try:
             url = urlsplit(text)
             query = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
-            port_is_wrong = url.port == 0  # reading it raises when it is no port
+            port_is_wrong = url.port == 0  # the property raises ValueError if it is not a port
         except ValueError:
-            # The reason would quote the address, and the address holds a password.
-            raise ValueError("is not an address") from None
+            # The error would quote the URL, which contains a password.
+            raise ValueError("is not a valid URL") from None
         if url.scheme != "postgresql" or port_is_wrong:
             raise ValueError("must start with postgresql://")
         if len(url.path) < len("/x"):
             raise ValueError("must name a database")
         unknown = sorted({key for key, _ in query} - DATABASE_QUERY_KEYS)
         if unknown:
-            raise ValueError(f"understands only {', '.join(sorted(DATABASE_QUERY_KEYS))} after the ?")
+            raise ValueError(f"must have no parameters but {', '.join(sorted(DATABASE_QUERY_KEYS))}")
         return value
 
     @field_validator("encryption_keys")
     @classmethod
     def _are_keys(cls, value: SecretStr) -> SecretStr:
         entries = _split(value.get_secret_value())
-        found = [_ENCRYPTION_KEY.fullmatch(str(entry)) for entry in entries] if isinstance(entries, list) else []
-        keys = {match[1]: _decoded(match[2]) for match in found if match}
-        if None in found or any(len(key) != _ENCRYPTION_KEY_BYTES for key in keys.values()):
-            raise ValueError("must be id:base64 of 32 bytes, several between commas")
-        if not len(found) == len(keys) == len(set(keys.values())):
-            raise ValueError("names a key twice")
+        matches = [_ENCRYPTION_KEY.fullmatch(str(entry)) for entry in entries] if isinstance(entries, list) else []
+        keys = {match[1]: _decoded(match[2]) for match in matches if match}
+        if None in matches or any(len(key) != _ENCRYPTION_KEY_BYTES for key in keys.values()):
+            raise ValueError("must be id:base64 of 32 bytes each, separated by commas")
+        if not len(matches) == len(keys) == len(set(keys.values())):
+            raise ValueError("contains an id or a key twice")
         return value
 
     @field_validator("required_approvals", mode="before")
     @classmethod
-    def _names_somebody(cls, value: object) -> object:
+    def _are_approvers(cls, value: object) -> object:
         approvers = _split(value)
         if isinstance(value, str) and not approvers:
-            raise ValueError("names nobody")
+            raise ValueError("must name an approver")
         unknown = set(approvers) - set(Approver) if isinstance(approvers, list | tuple) else ()
         if unknown:
-            raise ValueError(f"knows only {', '.join(Approver)}")
+            raise ValueError(f"must name only {', '.join(Approver)}")
         return approvers
 
     @field_validator("time_zone")
@@ -409,7 +417,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_calendar(cls, value: str) -> str:
         if value == DEFAULT_CALENDAR:
-            return value  # known to be one: to look it up loads the calendars of all countries
+            return value  # known to exist; a lookup imports the calendars of all countries
         country, _, subdivision = value.partition("-")
         try:
             holidays.country_holidays(country, subdiv=subdivision or None)
@@ -433,18 +441,18 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}CONTACT_CHANNELS_BEFORE_LAPSE: must not exceed {PREFIX}CONTACT_ATTEMPTS_BEFORE_LAPSE"
             )
-        problems = [*self._missing(), *self._unsound()]
+        problems = [*self._missing(), *self._invalid()]
         if self.environment is not Environment.DEV:
-            problems += self._known_from_development() + self._guessable() + self._unencrypted_database()
+            problems += self._development_values() + self._guessable() + self._unencrypted_database()
         if problems:
             raise ValueError("; ".join(f"{PREFIX}{name.upper()}: {rule}" for name, rule in problems))
         return self
 
     @property
     def key_encryption_keys(self) -> Mapping[str, bytes]:
-        """The encryption keys by their ids, in their order: the first is for what is written from now on."""
-        found = _ENCRYPTION_KEY.finditer(self.encryption_keys.get_secret_value())
-        return {match[1]: _decoded(match[2]) for match in found}
+        """The key-encryption keys by id, in order; the first encrypts."""
+        matches = _ENCRYPTION_KEY.finditer(self.encryption_keys.get_secret_value())
+        return {match[1]: _decoded(match[2]) for match in matches}
 
     def _missing(self) -> list[tuple[str, str]]:
         required: Mapping[str, object] = {
@@ -460,46 +468,46 @@ class Settings(BaseSettings):
         }
         rule = "is required"
         if self.environment is Environment.DEV:
-            rule += " (`mediation-api dev` makes it)"
+            rule += " (`mediation-api dev` creates it)"
         return [(name, rule) for name, value in required.items() if not value]
 
-    def _unsound(self) -> list[tuple[str, str]]:
-        found = []
+    def _invalid(self) -> list[tuple[str, str]]:
+        problems = []
         if self.service_issuer and self.service_issuer == self.token_issuer:
-            # Who may be what is decided by the issuer first.
-            found.append(("service_issuer", "must differ from the identity provider's"))
-        found += self._weak_secrets()
-        # `*` is none, and neither is an address with a path.
+            # The issuer determines which roles a token may have.
+            problems.append(("service_issuer", "must differ from the identity provider's"))
+        problems += self._weak_secrets()
+        # Neither `*` nor a URL with a path is an origin.
         scheme = "https?" if self.environment is Environment.DEV else "https"
         if not all(re.fullmatch(rf"{scheme}://[a-z0-9.-]+(:[0-9]{{1,5}})?", origin) for origin in self.cors_origins):
-            found.append(("cors_origins", "must be https origins, like https://portal.city.example"))
+            problems.append(("cors_origins", "must be https origins, like https://portal.city.example"))
         if self.service_key_file is not None and not os.access(self.service_key_file, os.R_OK):
-            found.append(("service_key_file", "cannot be read"))
+            problems.append(("service_key_file", "cannot be read"))
         if self.token_jwks and not re.match(r"https?://", self.token_jwks):
             if "://" in self.token_jwks:
-                found.append(("token_jwks", "must be an https address or a file"))
+                problems.append(("token_jwks", "must be an https URL or a file"))
             elif not os.access(self.token_jwks, os.R_OK):
-                found.append(("token_jwks", "cannot be read"))
-        return found
+                problems.append(("token_jwks", "cannot be read"))
+        return problems
 
     def _weak_secrets(self) -> list[tuple[str, str]]:
         secrets = [(name, secret.get_secret_value()) for name, secret in self._secrets()]
-        found = [
+        problems = [
             (name, f"must be at least {_SECRET_BYTES} bytes")
             for name, secret in secrets
             if 0 < len(secret.encode()) < _SECRET_BYTES
         ]
         code, cursor, search = (secret for _, secret in secrets)
         if cursor == code != "":
-            found.append(("cursor_secret", "must differ from the access code secret"))
+            problems.append(("cursor_secret", "must differ from the access code secret"))
         if search in {code, cursor} - {""}:
-            found.append(("search_secret", "must differ from the other secrets"))
-        return found
+            problems.append(("search_secret", "must differ from the other secrets"))
+        return problems
 
     def _guessable(self) -> list[tuple[str, str]]:
-        """Keys and secrets that were made by hand. In development they carry a mark, and protect nobody."""
-        rule = "can be guessed: make it with a random generator"
-        found = [
+        """Return the keys and secrets that are not random. Those of development are found by their prefix."""
+        rule = "can be guessed: create it with a random generator"
+        problems = [
             (name, rule)
             for name, secret in self._secrets()
             if len(value := secret.get_secret_value().encode()) >= _SECRET_BYTES
@@ -507,51 +515,49 @@ class Settings(BaseSettings):
             and guessable(value, fewest=_SECRET_DIFFERENT)
         ]
         if any(guessable(key, fewest=_KEY_DIFFERENT) for key in self.key_encryption_keys.values()):
-            found.append(("encryption_keys", "can be guessed: `mediation-api keys make` prints one"))
-        return found
+            problems.append(("encryption_keys", "can be guessed: `mediation-api keys make` prints one"))
+        return problems
 
     def _unencrypted_database(self) -> list[tuple[str, str]]:
         if self.allow_unencrypted_database or not self.database_url.get_secret_value():
             return []
         url = urlsplit(self.database_url.get_secret_value())
         query = dict(parse_qsl(url.query))
-        named = [value.rpartition(":")[0] or value for key, value in parse_qsl(url.query) if key == "host"]
-        hosts = [url.hostname] if url.hostname else named
+        query_hosts = [value.rpartition(":")[0] or value for key, value in parse_qsl(url.query) if key == "host"]
+        hosts = [url.hostname] if url.hostname else query_hosts
         if query.get("sslmode") in _ENCRYPTED_MODES or all(_is_this_machine(host) for host in hosts):
             return []
-        rule = (
-            f"needs sslmode=require, verify-ca or verify-full ({PREFIX}ALLOW_UNENCRYPTED_DATABASE lets it go without)"
-        )
+        rule = f"needs sslmode=require, verify-ca or verify-full ({PREFIX}ALLOW_UNENCRYPTED_DATABASE permits another)"
         return [("database_url", rule)]
 
     def _secrets(self) -> tuple[tuple[str, SecretStr], ...]:
         return tuple((name, getattr(self, name)) for name in ("access_code_secret", "cursor_secret", "search_secret"))
 
-    def _known_from_development(self) -> list[tuple[str, str]]:
+    def _development_values(self) -> list[tuple[str, str]]:
         rule = "is the development one"
-        found = []
+        problems = []
         if self.token_jwks.startswith("http://"):
-            found.append(("token_jwks", "must be an https address or a file"))
+            problems.append(("token_jwks", "must be an https URL or a file"))
         if self.token_issuer in {DEV_TOKEN_ISSUER, DEV_SERVICE_ISSUER}:
-            found.append(("token_issuer", rule))
+            problems.append(("token_issuer", rule))
         if self.token_audience == DEV_AUDIENCE:
-            found.append(("token_audience", rule))
+            problems.append(("token_audience", rule))
         if self.service_issuer in {DEV_TOKEN_ISSUER, DEV_SERVICE_ISSUER}:
-            found.append(("service_issuer", rule))
+            problems.append(("service_issuer", rule))
         for name, secret in self._secrets():
             if secret.get_secret_value().startswith(DEV_SECRET_PREFIX):
-                found.append((name, rule))
+                problems.append((name, rule))
         if any(key_id.startswith(DEV_SECRET_PREFIX) for key_id in self.key_encryption_keys):
-            found.append(("encryption_keys", rule))
+            problems.append(("encryption_keys", rule))
         if self.service_key_file is not None and _is_development_file(self.service_key_file):
-            found.append(("service_key_file", rule))
+            problems.append(("service_key_file", rule))
         if "://" not in self.token_jwks and self.token_jwks and _is_development_file(Path(self.token_jwks)):
-            found.append(("token_jwks", rule))
-        return found
+            problems.append(("token_jwks", rule))
+        return problems
 
 
 def _is_this_machine(host: str) -> bool:
-    """Whether a host of a database is reached without a network: a socket's folder, or a loopback address."""
+    """Whether a database host is local: the folder of a Unix socket, or a loopback address."""
     if host.startswith("/") or host == "localhost":
         return True
     try:
@@ -572,15 +578,15 @@ def _decoded(key: str) -> bytes:
 
 
 class DevelopmentFiles(PydanticBaseSettingsSource):
-    """In `dev`, what was not set is read from the files that `mediation-api dev` made, where they exist."""
+    """In `dev`, the source of settings that are not set: the files that `mediation-api dev` created."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
-        """Unused: this source answers for several fields at once."""
+        """Return no value: `__call__` returns all fields at once."""
         del field
         return None, field_name, False
 
     def __call__(self) -> dict[str, object]:
-        """Return the values of development, or nothing outside `dev`."""
+        """Return the development values, or none outside `dev`."""
         if self.current_state.get("environment") != Environment.DEV:
             return {}
         directory = Path(str(self.current_state.get("data_directory", ".mediation"))).resolve()
@@ -606,17 +612,18 @@ def settings_from_environment(
     data_directory: Path | None = None,
     database_url: str | None = None,
 ) -> Settings:
-    """Read the settings from the environment; the arguments given win over it.
+    """Read the settings from the environment; arguments that are not None override it.
 
     Raises:
-        SettingsError: one line that names each setting that is missing, malformed or unsafe, never its value.
+        SettingsError: a setting is missing, malformed or unsafe. The message is one line with all of them, and contains
+            no values.
     """
-    given = {"environment": environment, "data_directory": data_directory, "database_url": database_url}
+    arguments = {"environment": environment, "data_directory": data_directory, "database_url": database_url}
     try:
-        # Reads the environment as well: pydantic calls the constructor of settings.
-        return Settings.model_validate({name: value for name, value in given.items() if value is not None})
+        # `model_validate` of settings reads the environment as well.
+        return Settings.model_validate({name: value for name, value in arguments.items() if value is not None})
     except ValidationError as error:
-        # `from None`: the original knows the inputs.
+        # `from None`: the original error contains the values.
         raise SettingsError(_one_line(error)) from None
 
 
@@ -630,7 +637,7 @@ def _one_line(error: ValidationError) -> str:
 
 
 def markdown_table() -> str:
-    """Return the page docs/settings.md: every setting, its default and what it is for."""
+    """Return the page docs/settings.md: every setting with its default and its meaning."""
     rows = [
         "# Settings",
         "",
@@ -642,11 +649,11 @@ def markdown_table() -> str:
     for name, field in Settings.model_fields.items():
         # A pipe would end the cell.
         meaning = (field.description or "").replace("|", "\\|")
-        rows.append(f"| `{PREFIX}{name.upper()}` | {_shown(field.default)} | {meaning} |")
+        rows.append(f"| `{PREFIX}{name.upper()}` | {_code(field.default)} | {meaning} |")
     return "\n".join(rows) + "\n"
 
 
-def _shown(default: object) -> str:
+def _code(default: object) -> str:
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
     return f"`{default}`" if default not in (None, "", ()) else ""

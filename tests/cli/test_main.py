@@ -177,7 +177,7 @@ def test_the_data_of_an_earlier_version_is_told_in_one_line_to_be_removed(
     place: Path, fresh_server: EmbeddedServer
 ) -> None:
     assert _refused("migrate") == (
-        "The roles of the service do not exist yet: `mediation-api roles` prints what makes them.\n"
+        "The roles of the service do not exist: create them with the SQL of `mediation-api roles`.\n"
     )
     asyncio.run(_execute(fresh_server.url(), (migrations_folder() / "roles.sql").read_text(encoding="utf-8")))
     asyncio.run(_execute(fresh_server.url(), "CREATE TABLE alembic_version AS SELECT '20261128_1720' AS version_num"))
@@ -246,7 +246,7 @@ def test_members_of_the_public_get_no_token_of_the_city(development: Path) -> No
 
 
 def test_a_token_needs_the_keys_of_development(tmp_path: Path) -> None:
-    assert "`mediation-api dev` makes it" in _refused("token", "--role", "intake", "--data-dir", str(tmp_path))
+    assert "`mediation-api dev` creates it" in _refused("token", "--role", "intake", "--data-dir", str(tmp_path))
 
 
 def test_demo_data_does_not_go_into_a_database_by_mistake(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,11 +126,11 @@ async def test_whoever_owns_a_database_can_migrate_it_and_the_service_serves(
         await database.close()
         # The owner itself, as whom nothing is served, sees no row; and does not find that all is well with none.
         assert await _count(owner) == 0
-        with pytest.raises(SettingsError, match="examine as mediation_service"):
+        with pytest.raises(SettingsError, match="which sees every event"):
             await export(owner, BytesIO(), at=NOON)
-        with pytest.raises(SettingsError, match="name mediation_service"):
+        with pytest.raises(SettingsError, match="which sees every row"):
             await rotate(owner)
-        with pytest.raises(SettingsError, match="empty as mediation_service"):
+        with pytest.raises(SettingsError, match="which sees every row"):
             await purge(owner)
         with ThreadPoolExecutor(1) as thread:
             thread.submit(command.downgrade, config, "base").result()

@@ -382,7 +382,7 @@ async def test_the_command_counts_what_it_emptied_by_the_settings(
 ) -> None:
     """The clock of this office stands in the past."""
     await quiet_office.file(interested_in_mediation=False)
-    for said in ("account 1\n", "Nothing has come to the end of its period.\n"):
+    for said in ("account 1\n", "No retention period has ended.\n"):
         done = run(committed, keys)
         assert (done.exit_code, done.stdout) == (0, said), done.output
 

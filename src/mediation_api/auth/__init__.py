@@ -1,1 +1,1 @@
-"""Who is calling: the identity provider's keys, and tokens."""
+"""Authentication: the identity provider's keys, and tokens."""

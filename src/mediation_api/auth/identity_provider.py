@@ -1,12 +1,12 @@
-"""The keys that prove tokens: read from a JWKS, each tied to one algorithm, and kept fresh.
+"""The public keys of a token issuer: read from a JWKS, each bound to one algorithm, and cached.
 
     find(kid) ─┬─ known and fresh ─────────────────────────────────→ the key
-               ├─ unknown, or older than 10 min, or file changed ──→ one reading for all who ask, one a minute
-               └─ the source fails ────────────────────────────────→ what was read last, for up to 24 h
+               ├─ unknown, or older than 10 min, or file changed ──→ one refresh for all callers, once a minute at most
+               └─ the source fails ────────────────────────────────→ the keys of the last refresh, for up to 24 h
 
-An identity provider rotates by publishing the new key, signing with it, and removing the old one when its
-last token has expired. An unknown `kid` is how the second step shows, so the set is asked for again before a
-token is refused; a stranger who makes up kids gets at most one request a minute out of it.
+An identity provider rotates its key by publishing the new one, signing with it, and removing the old one when its last
+token has expired. So an unknown `kid` may be that of a new key: the JWKS is read again before the token is refused. A
+caller who invents kids causes at most one request a minute.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ from jose import jwk
 from jose.backends.base import Key
 
 MAX_AGE_SECONDS: Final = 600
-"""A set older than this is read again before it is used."""
+"""A JWKS that was read longer ago is read again before it is used."""
 RETRY_SECONDS: Final = 60
-"""The least time between two readings, whatever is asked for."""
+"""The least time between two refreshes."""
 STALE_SECONDS: Final = 24 * 3600
-"""How long a set may still be used while its source cannot be read."""
+"""How long a JWKS may still be used while its source cannot be read."""
 FETCH_SECONDS: Final = 5
 MAX_JWKS_BYTES: Final = 64 * 1024
 
 _OK: Final = 200
 _MAX_KID: Final = 255
-_RSA_BITS: Final = range(2048, 8193)  # shorter can be broken; longer only costs time
+_RSA_BITS: Final = range(2048, 8193)  # shorter keys can be broken; longer ones only cost time
 _JWKS_BRACKETS: Final = 2048
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -61,7 +61,7 @@ class VerificationKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key. Its `kid` is the RFC 7638 thumbprint, so that it needs no bookkeeping."""
+    """A private key. Its `kid` is its RFC 7638 thumbprint, so that ids need not be assigned."""
 
     kid: str
     algorithm: Algorithm
@@ -71,7 +71,7 @@ class SigningKey:
     def from_pem(cls, pem: bytes) -> "SigningKey":
         """Read an unencrypted PEM private key: P-256 signs ES256, RSA of 2048 bits or more RS256.
 
-        Raises ValueError for anything else, without a word of what was in it.
+        Raises ValueError for anything else; the message does not contain the key.
         """
         private = load_pem_private_key(pem, password=None)
         algorithm: Algorithm
@@ -87,42 +87,42 @@ class SigningKey:
         return cls(base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode(), algorithm, key)
 
     def public_jwk(self) -> dict[str, str]:
-        """Give the public half as a JWK."""
+        """Return the public key as a JWK."""
         return self.key.public_key().to_dict() | {"kid": self.kid, "use": "sig"}
 
 
 class Source(Protocol):
-    """Where a JWKS is read from."""
+    """A place from which a JWKS is read."""
 
     def changed(self) -> bool:
-        """Say whether there is surely something new to read."""
+        """Whether the document is known to have changed since it was read."""
         ...
 
     async def read(self) -> bytes:
-        """Give the document. May raise anything."""
+        """Return the document. May raise any exception."""
         ...
 
 
 class JwksAddress:
-    """A JWKS at an https address. No redirect, no proxy of the environment, 5 s in all, at most 64 KiB."""
+    """A JWKS at an https URL. Redirects and the environment's proxies are not used; 5 s in all, at most 64 KiB."""
 
     def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """Raises ValueError for an address that is not https, or that carries a password."""
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
-            message = "a JWKS address must be https and without credentials"
+            message = "the URL of a JWKS must be https and without credentials"
             raise ValueError(message)
         self._url = url
         self._transport = transport
 
     def changed(self) -> bool:
-        """Nothing tells, short of asking."""
+        """Return False: an HTTP server does not notify."""
         return False
 
     async def read(self) -> bytes:
         """Fetch the document. Raises TimeoutError, httpx.HTTPError or ValueError."""
         body = bytearray()
-        # httpx counts 5 s for each step; a body that drips is stopped by the outer limit.
+        # httpx applies its timeout to each read; the outer timeout stops a body that arrives slowly.
         async with (
             asyncio.timeout(FETCH_SECONDS),
             httpx.AsyncClient(
@@ -130,9 +130,9 @@ class JwksAddress:
             ) as client,
             client.stream("GET", self._url, headers={"accept-encoding": "identity"}) as response,
         ):
-            # A body that comes compressed all the same could unfold to any size within one chunk.
+            # A compressed body, although none was accepted, could decompress to any size within one chunk.
             if response.status_code != _OK or "content-encoding" in response.headers:
-                message = "the JWKS address gave no plain 200"
+                message = "the JWKS was not answered with an unencoded 200"
                 raise ValueError(message)
             async for chunk in response.aiter_bytes():
                 body += chunk
@@ -147,16 +147,16 @@ class JwksFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen = self._stamp()
+        self._read_stamp = self._stamp()
 
     def changed(self) -> bool:
-        """Compare time, size and inode with those of the last reading."""
-        return self._stamp() != self._seen
+        """Whether modification time, size or inode differ from those at the last read."""
+        return self._stamp() != self._read_stamp
 
     async def read(self) -> bytes:
         """Read the file. Raises OSError or ValueError."""
-        # Taken before reading: a file that changes meanwhile is read once more rather than once too few.
-        self._seen = self._stamp()
+        # Taken before reading: a file that changes meanwhile is read once too often, not missed.
+        self._read_stamp = self._stamp()
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> bytes:
@@ -176,22 +176,22 @@ class JwksFile:
 
 
 class OwnKeys:
-    """The JWKS of keys this process holds itself: no file, no network, and the same checks as any other."""
+    """The JWKS of the process's own keys, without a file or a request, and checked like any other JWKS."""
 
     def __init__(self, *keys: SigningKey) -> None:
         self._jwks = json.dumps({"keys": [key.public_jwk() for key in keys]}).encode()
 
     def changed(self) -> bool:
-        """Never."""
+        """Return False: the keys do not change."""
         return False
 
     async def read(self) -> bytes:
-        """Give the document."""
+        """Return the document."""
         return self._jwks
 
 
 class KeySet:
-    """The keys of one issuer. `clock` gives seconds that never run backwards."""
+    """The keys of one issuer. `clock` is monotonic, in seconds."""
 
     def __init__(self, source: Source, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
@@ -205,15 +205,15 @@ class KeySet:
 
     @classmethod
     def at(cls, location: str, *, clock: Callable[[], float] = time.monotonic) -> "KeySet":
-        """Hold the keys of an https address or, if `location` names no scheme, of a file.
+        """Return the keys at an https URL or, if `location` has no scheme, in a file.
 
-        Raises ValueError for an address that is not https.
+        Raises ValueError for a URL that is not https.
         """
         source = JwksAddress(location) if "://" in location else JwksFile(Path(location))
         return cls(source, clock=clock)
 
     async def find(self, kid: str) -> VerificationKey | None:
-        """Give the key of that name, or None; read the set again first if that could matter."""
+        """Return the key with this id, or None. Refreshes the keys first if they may be outdated."""
         now = self._clock()
         if self._source.changed():
             self._fresh_until = self._next_reading = now
@@ -224,22 +224,22 @@ class KeySet:
         if not fresh and now >= self._next_reading and (refreshing is None or refreshing.done()):
             self._next_reading = now + RETRY_SECONDS
             refreshing = self._refreshing = asyncio.create_task(self._refresh())
-        # While the source is known to fail, nobody with a key that we hold waits for it to fail again.
-        content = fresh or (known and self._failing)
-        if refreshing is not None and not refreshing.done() and not content:
-            # Shielded: the caller who started it may be cancelled, and the others still need it.
+        # While the source keeps failing, a caller with a known key does not wait for the next failure.
+        satisfied = fresh or (known and self._failing)
+        if refreshing is not None and not refreshing.done() and not satisfied:
+            # Shielded: if the caller that started it is cancelled, the others still need it.
             await asyncio.shield(refreshing)
         return self._keys.get(kid) if self._clock() < self._usable_until else None
 
     async def _refresh(self) -> None:
         try:
             keys = read_jwks(await self._source.read())
-        except Exception as fault:  # noqa: BLE001 - whatever the source did, the last good set stays in use
+        except Exception as error:  # noqa: BLE001 - whatever failed, the last good keys stay in use
             self._failing = True
-            logger.warning("the keys of an issuer could not be read: %s", type(fault).__name__)
+            logger.warning("the keys of an issuer could not be read: %s", type(error).__name__)
             return
         if not keys:
-            logger.warning("an issuer publishes no key that can be used")
+            logger.warning("an issuer publishes no usable key")
         self._keys = keys
         self._failing = False
         self._fresh_until = self._clock() + MAX_AGE_SECONDS
@@ -247,11 +247,11 @@ class KeySet:
 
 
 def read_jwks(document: bytes) -> dict[str, VerificationKey]:
-    """Read the keys that can be used out of a JWKS (RFC 7517), by `kid`; pass over the others.
+    """Return the usable keys of a JWKS (RFC 7517), by `kid`; skip the others.
 
-    A `kid` that stands for two usable keys stands for neither.
+    If two usable keys have the same `kid`, neither is returned.
 
-    Raises ValueError when the document is not a JWKS.
+    Raises ValueError if the document is not a JWKS.
     """
     keys = read_object(document, brackets=_JWKS_BRACKETS).get("keys")
     if not isinstance(keys, list):
@@ -263,10 +263,10 @@ def read_jwks(document: bytes) -> dict[str, VerificationKey]:
 
 
 def read_object(document: bytes, *, brackets: int) -> dict[str, object]:
-    """Read a JSON object from a stranger: no duplicate names, no NaN or Infinity, at most `brackets` { and [.
+    """Parse an untrusted JSON object: no duplicate names, no NaN or Infinity, at most `brackets` of `{` and `[`.
 
-    Brackets are counted before anything is parsed, in strings too: that bounds the depth, and a parser that
-    nests by recursion never sees what would break it.
+    Brackets are counted before parsing, in strings as well: that limits the depth, so that no document can exceed the
+    recursion limit of the parser.
 
     Raises ValueError for all of these, and for what is not UTF-8, not JSON or not an object.
     """
@@ -281,15 +281,15 @@ def read_object(document: bytes, *, brackets: int) -> dict[str, object]:
 
 
 def base64url(text: str) -> bytes:
-    """Decode unpadded base64url, strictly. Raises ValueError."""
-    if not _BASE64URL.fullmatch(text):  # the library reads + and / as well, and skips what it does not know
+    """Decode unpadded base64url strictly. Raises ValueError."""
+    if not _BASE64URL.fullmatch(text):  # the library also accepts + and /, and skips unknown characters
         message = "not base64url"
         raise ValueError(message)
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _read_jwk(key: object) -> VerificationKey | None:
-    # `use: enc` is for others. A private half (`d`) that was published proves nothing any more.
+    # A key for encryption is not for tokens. If the private key (`d`) was published, anybody can sign with it.
     if not isinstance(key, dict) or key.get("use", "sig") != "sig" or "d" in key:
         return None
     algorithm: Algorithm
@@ -318,11 +318,11 @@ def _number(text: str) -> int:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        message = "a name stands twice"
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        message = "duplicate name"
         raise ValueError(message)
-    return found
+    return members
 
 
 def _no_constant(_: str) -> object:

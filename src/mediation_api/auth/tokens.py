@@ -1,15 +1,15 @@
-"""Who is calling: the one door through which every bearer token comes, and the service's own tokens.
+"""Verify bearer tokens, and issue the service's own.
 
     the city's identity provider ── staff, officers, mediators, integrations ─┐
                                                                               ├→ Verifier.verify → Actor
     the service itself (Issuer) ─── members of the public, one party each ────┘
 
-Each has its own name (`iss`), its own keys and its own roles; neither can speak for the other.
+Each issuer has its own name (`iss`), keys and roles; a token of one is never accepted as the other's.
 
-python-jose is used for the signature alone. `jwt.decode` trusts too much in a token (a
-nested header is a 500, `exp: 1e400` is a 500, a missing `exp` is eternal life) and reads the wall clock: see
-docs/decisions/0078-one-function-verifies-tokens.md. Nothing outside this file may call `jws.verify` or `jwt.decode`; a
-test checks that.
+python-jose checks the signature alone. Its `jwt.decode` does not check enough (a nested header and `exp: 1e400` raise
+unexpected errors, a token without `exp` never expires) and reads the system clock: see
+docs/decisions/0078-one-function-verifies-tokens.md. No other module may call `jws.verify` or `jwt.decode`; `make
+gate-scan` enforces that.
 """
 
 import json
@@ -38,16 +38,16 @@ loss. The usual providers issue 5 to 90 minutes; ask for 15."""
 SERVICE_LIFETIME: Final = timedelta(minutes=15)
 """The life of the service's own tokens. Source: docs/contract.md, "Security"."""
 MAX_LEEWAY: Final = timedelta(seconds=30)
-"""How far the clocks of issuer and service may differ."""
+"""How much the clocks of issuer and service may differ."""
 
 _MAX_TOKEN: Final = 4096
 _MAX_HEADER: Final = 1024
 _MAX_TEXT: Final = 255
 _CLAIM_BRACKETS: Final = 64
 _LAST_SECOND: Final = 2**53  # the last integer that every JSON reader agrees on
-# Three parts of base64url: no JWE (five), no padding, no blanks, nothing that a lax decoder would skip.
+# Three parts of base64url: no JWE (five parts), no padding, no blanks, no characters that a lax decoder would skip.
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
-# `crit`, `jwk`, `jku`, `x5u`, `x5c` and `zip` are not ignored but refused: they ask for what we do not do.
+# A header with `crit`, `jwk`, `jku`, `x5u`, `x5c` or `zip` is refused, not ignored: it needs an unsupported feature.
 _HEADER: Final = {"alg", "kid", "typ"}
 _TYPES: Final = {
     "at+jwt",
@@ -59,7 +59,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """One issuer: its `iss`, the `aud` it must name, its keys, and the longest life its tokens may have."""
+    """One issuer: its `iss`, the `aud` that its tokens must name, its keys, and the longest lifetime of its tokens."""
 
     name: str
     audience: str
@@ -70,7 +70,7 @@ class TrustedIssuer:
 
 
 class Verifier:
-    """Turns a bearer token into an Actor, or refuses."""
+    """Verifies bearer tokens."""
 
     def __init__(self, *, city: TrustedIssuer, service: TrustedIssuer, leeway: timedelta = MAX_LEEWAY) -> None:
         """Raises ValueError when the issuers share a name or keys, or for a leeway of more than 30 s."""
@@ -87,11 +87,11 @@ class Verifier:
         self._leeway = leeway.total_seconds()
 
     async def verify(self, token: str, now: datetime) -> Actor:
-        """Say who the bearer of a token is.
+        """Return the actor that a token authenticates.
 
-        Raises Unauthenticated for whatever is wrong with the token, and nothing else, however hostile it is;
-        TokenExpired (an Unauthenticated) when its age is all that is wrong. Neither carries a word of it.
-        Raises ValueError when `now` has no time zone.
+        Raises Unauthenticated, and no other exception, for any token that is not valid; TokenExpired (a subclass) if
+        nothing but its age is wrong. Their messages contain nothing of the token.
+        Raises ValueError if `now` has no time zone.
         """
         if now.tzinfo is None:
             message = "now needs a time zone"
@@ -100,9 +100,9 @@ class Verifier:
             return await self._read(token, now.timestamp())
         except TokenExpired:
             raise
-        except Exception as fault:  # noqa: BLE001 - a token that breaks something is a bad token, never a 500
-            # Only ever a word of ours: for whoever connects an identity provider, and at debug level.
-            reason = fault if isinstance(fault, _Refused) else type(fault).__name__
+        except Exception as error:  # noqa: BLE001 - a token that causes an error is refused, never a 500
+            # The reason is a constant of this module or a class name. It helps to connect an identity provider.
+            reason = error if isinstance(error, _Refused) else type(error).__name__
             logger.debug("token refused: %s", reason)
             raise Unauthenticated from None
 
@@ -111,17 +111,17 @@ class Verifier:
         if parts is None:
             raise _Refused("shape")
         header, payload = base64url(parts[1]), base64url(parts[2])
-        # Read before the signature can be checked, for the two names that say which key to check it with.
+        # The claims are read before the signature is checked, because `iss` selects the keys to check it with.
         claims = read_object(payload, brackets=_CLAIM_BRACKETS)
         issuer, roles = self._issuer(claims)
         key = await _key(header, issuer)
-        # One key with its own algorithm; and what was signed is byte for byte what was read above.
+        # One key with its own algorithm; and the signed bytes are exactly those that were read above.
         if jws.verify(token, key.key, algorithms=[key.algorithm]) != payload:
             raise _Refused("payload")
         _check_audience(claims, issuer)
         expires = self._expiry(claims, issuer, now)
         actor = _actor(claims, issuer, roles)
-        if now >= expires + self._leeway:  # last, so that "expired" means "and otherwise good"
+        if now >= expires + self._leeway:  # last, so that TokenExpired means that the token is otherwise valid
             raise TokenExpired
         return actor
 
@@ -132,7 +132,7 @@ class Verifier:
         return self._issuers[name]
 
     def _expiry(self, claims: Mapping[str, object], issuer: TrustedIssuer, now: float) -> int:
-        """Check the times against each other and the clock; give `exp` for the caller to hold against it."""
+        """Check `iat` and `nbf` against the clock, and the lifetime. Returns `exp`, which the caller checks."""
         issued, expires = _seconds(claims, "iat"), _seconds(claims, "exp")
         starts = _seconds(claims, "nbf") if "nbf" in claims else issued
         if max(issued, starts) > now + self._leeway:
@@ -143,7 +143,7 @@ class Verifier:
 
 
 class Issuer:
-    """Signs the service's own tokens: short-lived, ES256, for one party each."""
+    """Signs the service's own tokens: ES256, short-lived, each for one party."""
 
     def __init__(self, key: SigningKey, *, name: str, audience: str, lifetime: timedelta = SERVICE_LIFETIME) -> None:
         """Raises ValueError for a key that is not P-256."""
@@ -161,9 +161,9 @@ class Issuer:
         return cls(SigningKey.from_pem(path.read_bytes()), name=name, audience=audience, lifetime=lifetime)
 
     def issue(self, party_id: UUID, *, code: str, token_id: UUID, now: datetime) -> str:
-        """Give a token that speaks for one party from `now` on, until the lifetime is over.
+        """Return a token for one party, valid from `now` for the issuer's lifetime.
 
-        `code` is the public part of the access code that it is given for: the token ends with the code.
+        `code` is the public part of the access code that was exchanged: if the code ends, the token is revoked.
         """
         issued = int(now.timestamp())
         claims: dict[str, str | int] = {
@@ -179,11 +179,10 @@ class Issuer:
         return sign(claims, self._key)
 
     def trusted(self, *others: SigningKey) -> TrustedIssuer:
-        """Give what the Verifier needs to accept these tokens: the public half of the key, without a file.
+        """Return the issuer with its public key, for a Verifier that is to accept these tokens.
 
-        `others` are keys of the service to accept beside its own. To change the key of several running
-        processes without refusing a token, first let all of them accept the new key, then sign with it, then
-        drop the old.
+        `others` are further keys of the service to accept. To replace the key of several running processes without
+        refusing a token, let all of them accept the new key, then sign with it, then remove the old one.
         """
         keys = KeySet(OwnKeys(self._key, *others))
         return TrustedIssuer(self._name, self._audience, keys, max_lifetime=self._lifetime)
@@ -196,14 +195,14 @@ def sign(claims: Mapping[str, str | int], key: SigningKey) -> str:
 
 
 class _Refused(Exception):  # noqa: N818 - not an error of the program
-    """Why a token was refused, in one word of ours. Never leaves this file."""
+    """Why a token was refused: a constant of this module. Not raised to callers."""
 
 
 async def _key(document: bytes, issuer: TrustedIssuer) -> VerificationKey:
-    """Find the key that the token's header names, in the issuer's own keys only."""
+    """Return the key that the token's header names, among the issuer's own keys."""
     if len(document) > _MAX_HEADER:
         raise _Refused("header")
-    header = read_object(document, brackets=1)  # the object itself: nothing in it may nest
+    header = read_object(document, brackets=1)  # the header itself; its values must not be nested
     kind, kid = header.get("typ"), header.get("kid")
     if header.keys() != _HEADER or not isinstance(kind, str) or not isinstance(kid, str):
         raise _Refused("header")
@@ -212,7 +211,7 @@ async def _key(document: bytes, issuer: TrustedIssuer) -> VerificationKey:
     key = await issuer.keys.find(kid)
     if key is None:
         raise _Refused("kid")
-    if header["alg"] != key.algorithm:  # the key decides, the token may only agree
+    if header["alg"] != key.algorithm:  # the key determines the algorithm, never the token
         raise _Refused("alg")
     return key
 
@@ -231,34 +230,35 @@ def _actor(claims: Mapping[str, object], issuer: TrustedIssuer, roles: frozenset
     scopes = _scopes(claims)
     if role is Role.COMPLAINANT:
         party_id = UUID(subject)
-        if str(party_id) != subject:  # UUID() also reads braces, URNs and capitals; we never write them
+        if str(party_id) != subject:  # UUID() also accepts braces, URNs and capitals, which `issue` never writes
             raise _Refused("sub")
         return Actor(role, subject, party_id=party_id, code=_text(claims, "code"), scopes=scopes)
     number = issuer.employee_number_claim
-    # Whoever else has one may have a part in a case: a mediator is held against it. Providers write null or nothing.
-    has_one = role is Role.OFFICER or claims.get(number) not in (None, "")
-    employee_number = folded(_text(claims, number)) if has_one else None
+    # Optional for other roles, but checked: a mediator must not be an officer of the complaint. Some identity providers
+    # write null or an empty text for none.
+    is_needed = role is Role.OFFICER or claims.get(number) not in (None, "")
+    employee_number = folded(_text(claims, number)) if is_needed else None
     if employee_number == "":
         raise _Refused("employee number")
     return Actor(role, subject, employee_number=employee_number, scopes=scopes)
 
 
 def _scopes(claims: Mapping[str, object]) -> frozenset[str] | None:
-    """Which scopes under this service's prefix the token names, if any (RFC 9068 §2.2.3: words with a space between).
+    """Return the token's scopes with this service's prefix; None if there are none (RFC 9068 §2.2.3).
 
-    Identity providers put words of their own there (`openid`, `email`), which say nothing of this service. Whether
-    there is such a scope is not asked here: `domain.access.reach` refuses the one that there is not.
+    Identity providers add scopes of their own (`openid`, `email`), which do not concern this service. The domain
+    refuses a scope that has the prefix and does not exist.
     """
     if "scope" not in claims:
         return None
-    named = claims["scope"]
-    if not isinstance(named, str):
+    scopes = claims["scope"]
+    if not isinstance(scopes, str):
         raise _Refused("scope")
-    return frozenset(filter(is_own_scope, named.split(" "))) or None
+    return frozenset(filter(is_own_scope, scopes.split(" "))) or None
 
 
 def _text(claims: Mapping[str, object], name: str) -> str:
-    """A claim fit to be compared, stored and logged: no control characters, surrogates or rim of blanks."""
+    """Return a claim that is safe to compare, store and log: no control characters, surrogates or outer blanks."""
     value = claims.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
         raise _Refused(name)
@@ -268,7 +268,7 @@ def _text(claims: Mapping[str, object], name: str) -> str:
 
 
 def _seconds(claims: Mapping[str, object], name: str) -> int:
-    """A time in whole seconds since 1970. `True` is an int to Python, and 1e400 a number to JSON."""
+    """Return a claim that is a time in whole seconds since 1970; `True` and 1e400 are not."""
     value = claims.get(name)
     if type(value) is not int or not 0 <= value <= _LAST_SECOND:
         raise _Refused(name)

@@ -1,4 +1,4 @@
-"""`mediation-api audit`: show that nobody changed the recorded events."""
+"""`mediation-api audit`: detect changes of recorded events."""
 
 import asyncio
 import sys
@@ -12,14 +12,14 @@ import typer
 from mediation_api.cli.output import one_line_errors, require_database, say
 from mediation_api.settings import settings_from_environment
 
-audit = typer.Typer(help="Shows that nobody changed the recorded events.", no_args_is_help=True)
+audit = typer.Typer(help="Detect changes of recorded events.", no_args_is_help=True)
 
 
 @audit.command("export")
 def audit_export(
-    to: Annotated[Path | None, typer.Option(help="A file to write; standard output unless given.")] = None,
+    to: Annotated[Path | None, typer.Option(help="A new file; by default, standard output.")] = None,
 ) -> None:
-    """Write a signed statement of how far each chain of events goes, to be kept away from the database."""
+    """Write a signed statement of the last event of each audit chain. Keep it away from the database."""
     from mediation_api.cli.audit_statements import export
 
     with one_line_errors(), nullcontext(sys.stdout.buffer) if to is None else to.open("xb") as file:
@@ -28,7 +28,7 @@ def audit_export(
 
 @audit.command("keys")
 def audit_keys() -> None:
-    """Print the public key (JWKS) with which others check those statements."""
+    """Print the public key (JWKS) that verifies the signature of those statements."""
     from mediation_api.cli.audit_statements import key_of, public_keys
 
     with one_line_errors():
@@ -38,14 +38,16 @@ def audit_keys() -> None:
 @audit.command("verify")
 def audit_verify(
     against: Annotated[Path | None, typer.Option(help="A statement that `audit export` wrote.")] = None,
-    keys: Annotated[Path | None, typer.Option(help="Keys that may have signed it (JWKS); ours unless given.")] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="Public keys of its signature (JWKS); by default, the service's own.")
+    ] = None,
 ) -> None:
-    """Compute the chain of events anew, and print a line for each place where it does not hold. Ends with 1 if any."""
+    """Recompute the audit chains, and print a line for each problem. Exit with 1 if there is any."""
     from mediation_api.cli.audit_statements import AuditReport, verify
 
     async def examine(report: AuditReport) -> None:
-        async with aclosing(verify(require_database(settings_from_environment()), against, keys, report)) as found:
-            async for problem in found:
+        async with aclosing(verify(require_database(settings_from_environment()), against, keys, report)) as problems:
+            async for problem in problems:
                 say(str(problem))
 
     report = AuditReport()

@@ -1,13 +1,13 @@
-"""The audit of events: a signed statement of how far each chain goes, and the examination of all of them.
+"""Signed statements of the heads of all audit chains, and the verification of the chains.
 
-A statement is JSON Lines, to be kept where whoever runs the database cannot reach it:
+A statement is JSON Lines. Keep it where an administrator of the database cannot change it:
 
     {"statement": "mediation_api chain heads", "format": 1, "at": "2026-11-25T04:00:00+00:00"}
     {"stream": "…", "sequence": 7, "link": "…"}          one for each stream, by stream
     {"kid": "…", "alg": "ES256", "signature": "…"}        of the service's own key, base64url
 
-What is signed is `mediation_api chain heads 1` and the SHA-256 of all lines before the last, in hex, with a line feed
-between. It can never be taken for a token: those are signed over two parts of base64url with a dot between.
+The signature is over `mediation_api chain heads 1`, a line feed, and the SHA-256 of all lines before the last in hex.
+It cannot be used for a token, because the signed part of a token is two parts of base64url with a dot between.
 """
 
 import base64
@@ -36,12 +36,12 @@ _LONGEST_LINE: Final = 1024
 
 
 class StatementError(Exception):
-    """A statement of heads that is none, or that nobody known has signed."""
+    """A file is not a statement, or its signature is not valid."""
 
 
 @dataclass(slots=True)
 class AuditReport:
-    """What an examination came to."""
+    """The numbers of a verification."""
 
     events: int = 0
     streams: int = 0
@@ -49,19 +49,19 @@ class AuditReport:
 
 
 def key_of(settings: Settings) -> SigningKey:
-    """The service's own key. Raises ValueError or OSError."""
+    """Return the service's own key. Raises ValueError or OSError."""
     if settings.service_key_file is None:
-        raise ValueError("settings without a service key are not whole")
+        raise ValueError("the settings have no service key")
     return SigningKey.from_pem(settings.service_key_file.read_bytes())
 
 
 def public_keys(key: SigningKey) -> str:
-    """The JWKS with which others check the statements of this key."""
+    """Return the JWKS that verifies statements signed with this key."""
     return json.dumps({"keys": [key.public_jwk()]})
 
 
 class Statement:
-    """Writes a statement, line by line: the first, one for each head, and the signature."""
+    """Builds a statement line by line: the header, one line for each head, and the signature."""
 
     def __init__(self, key: SigningKey, *, at: datetime) -> None:
         self._key = key
@@ -69,19 +69,19 @@ class Statement:
         self._digest = hashlib.sha256()
 
     def line(self, head: ChainHead | None) -> bytes:
-        """The line of a head; the first line for None."""
+        """Return the line of a head, or the header for None."""
         if head is None:
             return self.add({"statement": _WHAT, "format": _FORMAT, "at": self._at.isoformat()})
         return self.add({"stream": str(head.stream), "sequence": head.sequence, "link": head.link.hex()})
 
     def add(self, values: object) -> bytes:
-        """A line that will be signed."""
+        """Return the values as a line, and include it in the signature."""
         line = json.dumps(values).encode() + b"\n"
         self._digest.update(line)
         return line
 
     def signature(self) -> bytes:
-        """The last line."""
+        """Return the last line, with the signature of the lines before."""
         signed = self._key.key.sign(_signed(self._digest.hexdigest()))
         signature = base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
         return json.dumps({"kid": self._key.kid, "alg": self._key.algorithm, "signature": signature}).encode() + b"\n"
@@ -90,7 +90,7 @@ class Statement:
 async def export(settings: Settings, to: BinaryIO, *, at: datetime) -> None:
     """Write a signed statement of all heads.
 
-    Raises ValueError or OSError for the key or the file, and what the database raises.
+    Raises ValueError or OSError for the key or the file, and the errors of the database.
     """
     statement = Statement(key_of(settings), at=at)
     to.write(statement.line(None))
@@ -103,31 +103,34 @@ async def export(settings: Settings, to: BinaryIO, *, at: datetime) -> None:
 async def verify(
     settings: Settings, against: Path | None, keys: Path | None, report: AuditReport
 ) -> AsyncGenerator[ChainFault]:
-    """Everything that is wrong with the chains, with a statement of them, and with what is shown beside the events.
+    """Yield each problem of the chains, each difference from a statement, and each row that contradicts its events.
 
     Args:
-        settings: name the database and, without `keys`, the key that signed the statement.
+        settings: the database and, without `keys`, the key that signed the statement.
         against: a statement that was exported before.
-        keys: a JWKS file with the keys that may have signed it.
-        report: is filled in.
+        keys: a JWKS file with the public keys of its signature.
+        report: receives the numbers.
 
     Raises:
-        StatementError: the statement is none, or is not signed by one of the keys.
+        StatementError: the file is not a statement, or is not signed with one of the keys.
     """
     examination = Examination(iter(()) if against is None else _exported(settings, against, keys))
     async with _snapshot(settings) as connection:
-        for found in (audit_verification.problems(connection, examination), audit_comparison.unlike_events(connection)):
-            async for problem in found:
+        for problems in (
+            audit_verification.problems(connection, examination),
+            audit_comparison.unlike_events(connection),
+        ):
+            async for problem in problems:
                 report.problems += 1
                 yield problem
     report.events, report.streams = examination.events, examination.streams
 
 
 def read_statement(path: Path, keys: Mapping[str, VerificationKey]) -> Iterator[ChainHead]:
-    """The heads of a statement, one after the other; the whole of it is checked before the first.
+    """Yield the heads of a statement, after checking the whole file.
 
     Raises:
-        StatementError: it is none, or is not signed by one of `keys`.
+        StatementError: the file is not a statement, or is not signed with one of `keys`.
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
@@ -145,7 +148,7 @@ def _exported(settings: Settings, against: Path, keys: Path | None) -> Iterator[
     try:
         trusted = read_jwks(document)
     except ValueError:
-        raise StatementError("the file of keys is no JWKS") from None
+        raise StatementError("the file of keys is not a JWKS") from None
     return read_statement(against, trusted)
 
 
@@ -154,24 +157,24 @@ def _check(file: BinaryIO, keys: Mapping[str, VerificationKey]) -> None:
     last, before = b"", UUID(int=0)
     for number, line in enumerate(_lines(file)):
         if number == 1:
-            _hold_first(last)
+            _check_header(last)
         elif number > 1:
             head = _head(last)
             if head.stream <= before:
-                raise StatementError("the statement is not in order")
+                raise StatementError("the lines of the statement are not in order")
             before = head.stream
         digest.update(last)
         last = line
     signature = _object(last)
     key = keys.get(str(signature.get("kid")))
     if key is None or signature.get("alg") != key.algorithm:
-        raise StatementError("the statement is signed with a key that is not known here")
+        raise StatementError("the statement is signed with an unknown key")
     try:
         intact = key.key.verify(_signed(digest.hexdigest()), base64url(str(signature.get("signature"))))
     except ValueError:
         intact = False
     if not intact:
-        raise StatementError("the statement is not what was signed")
+        raise StatementError("the signature of the statement is not valid")
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
@@ -179,10 +182,10 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         yield line
 
 
-def _hold_first(line: bytes) -> None:
-    first = _object(line)
-    if first.get("statement") != _WHAT or first.get("format") != _FORMAT:
-        raise StatementError("this is no statement of heads that this release can read")
+def _check_header(line: bytes) -> None:
+    header = _object(line)
+    if header.get("statement") != _WHAT or header.get("format") != _FORMAT:
+        raise StatementError("the file is not a statement that this release can read")
 
 
 def _head(line: bytes) -> ChainHead:
@@ -209,17 +212,20 @@ def _signed(digest: str) -> bytes:
 
 @asynccontextmanager
 async def _snapshot(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    """One snapshot to read from, for as long as it takes. Raises SettingsError: it would not show every event."""
+    """Yield a connection in one snapshot, without a statement timeout.
+
+    Raises SettingsError if its role does not see every event.
+    """
     engine = create_engine(settings, statement_timeout_ms=0)
     try:
         async with engine.connect() as connection:
             if not await sees_every_row(connection):
-                raise SettingsError("MEDIATION_DATABASE_URL: examine as mediation_service, who may read every event")
-            await connection.rollback()  # the snapshot is a transaction of its own
-            reading = await connection.execution_options(
+                raise SettingsError("MEDIATION_DATABASE_URL: connect as mediation_service, which sees every event")
+            await connection.rollback()  # the snapshot needs a new transaction
+            snapshot = await connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True, yield_per=1000
             )
-            async with reading.begin():
-                yield reading
+            async with snapshot.begin():
+                yield snapshot
     finally:
         await engine.dispose()

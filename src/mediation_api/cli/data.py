@@ -1,4 +1,4 @@
-"""`mediation-api retention`: empty what has come to the end of its period."""
+"""`mediation-api retention`: erase data whose retention period has ended."""
 
 import asyncio
 from collections import Counter
@@ -15,11 +15,11 @@ from mediation_api.settings import Settings, SettingsError, settings_from_enviro
 
 def retention(
     *,
-    schedule: Annotated[bool, typer.Option("--schedule", help="Print docs/retention.md, and do nothing.")] = False,
+    schedule: Annotated[bool, typer.Option("--schedule", help="Print docs/retention.md and exit.")] = False,
 ) -> None:
-    """Empty what has come to the end of its period (docs/retention.md), and print how many fields of each kind.
+    """Erase the fields whose retention period has ended (docs/retention.md), and print how many of each kind.
 
-    It may run beside the service, be broken off and be begun again: run it once a day.
+    Run it once a day. It may run beside the service, be interrupted and be restarted.
     """
     if schedule:
         typer.echo(page(), nl=False)
@@ -30,11 +30,11 @@ def retention(
         for kind, fields in sorted(emptied.items()):
             say(f"{kind} {fields}")
         if not emptied:
-            say("Nothing has come to the end of its period.")
+            say("No retention period has ended.")
 
 
 async def purge(settings: Settings) -> Counter[DataKind]:
-    """Empty what is due, and count the fields of each kind. Raises SettingsError: not as a role that sees every row."""
+    """Erase the fields that are due; return their number by kind. Raises SettingsError if the role sees no rows."""
     from mediation_api.database.engine import create_engine
     from mediation_api.database.row_security import sees_every_row
     from mediation_api.repository.retention import purge_due
@@ -43,7 +43,7 @@ async def purge(settings: Settings) -> Counter[DataKind]:
     try:
         async with engine.connect() as connection:
             if not await sees_every_row(connection):
-                raise SettingsError("MEDIATION_DATABASE_URL: empty as mediation_service, who sees every row")
+                raise SettingsError("MEDIATION_DATABASE_URL: connect as mediation_service, which sees every row")
         periods = Periods({name: getattr(settings, name) for name in DEFAULT_DAYS})
         return await purge_due(engine, periods, datetime.now(UTC))
     finally:

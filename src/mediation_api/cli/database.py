@@ -5,23 +5,23 @@ from mediation_api.settings import Settings, settings_from_environment
 
 
 def migrate() -> None:
-    """Bring the database of MEDIATION_DATABASE_URL to the newest revision. Does nothing when it is there.
+    """Upgrade the schema of the database in MEDIATION_DATABASE_URL to the newest revision, unless it is up to date.
 
-    The address names the owner of the database, and not the role that serves.
+    Connect as the owner of the database, not as the role of the service.
     """
     with one_line_errors():
         migrate_to_newest(require_database(settings_from_environment()))
 
 
 def roles() -> None:
-    """Print the SQL that makes the roles of the service, for an administrator of the database server."""
+    """Print the SQL that creates the roles of the service, for an administrator of the database server."""
     from mediation_api.database.roles import roles_sql
 
     say(roles_sql().rstrip())
 
 
 def migrate_to_newest(settings: Settings) -> None:
-    """Bring the database of `settings` to the newest revision."""
+    """Upgrade the schema of the database in `settings` to the newest revision."""
     from alembic import command
 
     from mediation_api.database.migrations import migrations_config

@@ -1,6 +1,6 @@
-"""`mediation-api dev`, `token`, `seed` and `openapi`: development, and never production.
+"""`mediation-api dev`, `token`, `seed` and `openapi`: commands for development only.
 
-Nothing else imports the package `dev`, and an installed wheel holds neither.
+No other module of the service imports the package `dev`, and a wheel contains neither.
 """
 
 import asyncio
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     from mediation_api.dev.demo import DemoCard
 
 DEMO_EMPLOYEE_NUMBER: Final = "10001"
-"""The officer of the demo data that the ready-made token speaks for."""
+"""The employee number of the officer in the demo data, for whom `dev` prints a token."""
 TOKEN_MINUTES: Final = 120
-"""The longest that the service accepts from an identity provider."""
+"""The longest lifetime that the service accepts for a token of the identity provider."""
 SHUTDOWN_SECONDS: Final = 5
-"""How long requests that are under way may take to finish after Ctrl-C."""
+"""How long running requests may take to finish after Ctrl-C."""
 
 DataDirectory = Annotated[
-    Path, typer.Option("--data-dir", help="Where the database, the keys and the secrets of development are kept.")
+    Path, typer.Option("--data-dir", help="The folder of the development database, keys and secrets.")
 ]
 DEFAULT_DATA_DIRECTORY: Final = Path(".mediation")
 
@@ -59,45 +59,47 @@ def dev(
     data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY,
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=1, max=65535)] = 8000,
 ) -> None:
-    """Run everything on this machine: a database, demo data, keys and the service. Ctrl-C stops all of it."""
+    """Run the service on this machine with a database, demo data and keys. Ctrl-C stops all of it."""
     with one_line_errors(), _listening(port) as listener:
         prepare(data_dir)
         server = EmbeddedServer(data_dir / "database")
         if server.moved:
-            say(f"Root keeps {data_dir.absolute()} closed to others; the database is in {server.directory}.")
+            say(f"PostgreSQL cannot enter {data_dir.absolute()}, a folder of root; its data is in {server.directory}.")
         if server.is_new():
-            say("Making the database …")
+            say("Creating the database …")
         with _until_stopped(server):
             _serve_on(server, data_dir, listener)
 
 
 def token(
     role: Annotated[Role, typer.Option(help="The role that the token claims.")],
-    subject: Annotated[str | None, typer.Option(help="The subject; demo-<role> unless given.")] = None,
-    employee_number: Annotated[str | None, typer.Option(help="Ties an officer to a party.")] = None,
-    scope: Annotated[str | None, typer.Option(help="Limits the token, for example to complaints:write.")] = None,
+    subject: Annotated[str | None, typer.Option(help="The subject; by default, demo-<role>.")] = None,
+    employee_number: Annotated[
+        str | None, typer.Option(help="The employee number by which an officer is found.")
+    ] = None,
+    scope: Annotated[str | None, typer.Option(help="The scopes of the token, for example complaints:write.")] = None,
     data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY,
 ) -> None:
-    """Print a token that the identity provider of development signed. Production refuses it."""
+    """Print a token of the development identity provider. Production refuses it."""
     with one_line_errors():
         settings = settings_from_environment(environment=Environment.DEV, data_directory=data_dir.absolute())
         if role not in CITY_ROLES:
-            fail(f"The identity provider gives no token to {role.value}: exchange an access code.")
+            fail(f"The identity provider issues no token for the role {role.value}: exchange an access code.")
         if role is Role.OFFICER and employee_number is None:
-            fail("An officer's token needs --employee-number: it ties the officer to a party.")
+            fail("An officer's token needs --employee-number, by which the officer's party is found.")
         say(_token(settings, role, subject, employee_number, scope))
 
 
 def seed(data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY) -> None:
-    """Load the demo data into an empty development database, and print an access code and what to try."""
+    """Load the demo data into an empty development database, and print an access code and example requests."""
     from mediation_api.database.roles import SERVICE
     from mediation_api.dev.demo import seed as load_demo_data
 
     with one_line_errors():
         url = os.environ.get(f"{PREFIX}DATABASE_URL")
         if url and os.environ.get(f"{PREFIX}ENVIRONMENT") != Environment.DEV:
-            # A terminal may be set up for the real database.
-            fail("Demo data is for development: set MEDIATION_ENVIRONMENT=dev if this database is for that.")
+            # The shell's environment may name a production database.
+            fail("Demo data is for development: set MEDIATION_ENVIRONMENT=dev if this is a development database.")
         settings = require_database(
             settings_from_environment(
                 environment=Environment.DEV,
@@ -112,7 +114,7 @@ def seed(data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY) -> None:
 
 
 def openapi() -> None:
-    """Print the contract as the application describes it (openapi/)."""
+    """Print the OpenAPI document of the application (openapi/)."""
     from mediation_api.main import create_app
 
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
@@ -129,7 +131,7 @@ def openapi() -> None:
 
 @contextmanager
 def _listening(port: int) -> Iterator[socket.socket]:
-    """Take the port before anything else is started, so that a taken one costs nothing."""
+    """Bind the port before anything else is started, so that a port in use is reported at once."""
     listener = socket.socket()
     with listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -141,8 +143,8 @@ def _listening(port: int) -> Iterator[socket.socket]:
 
 
 def _serve_on(server: EmbeddedServer, data_dir: Path, listener: socket.socket) -> None:
-    """Bring the database of development to the newest revision and serve on it, until a signal comes."""
-    # Here, and not before the port and the database are ours: most of a start goes into loading this.
+    """Migrate and seed the development database, and serve until a signal arrives."""
+    # Imported after the port and the database are available, because these imports take most of the start.
     import uvicorn
 
     from mediation_api.database.migrations import EarlierVersionError
@@ -153,9 +155,9 @@ def _serve_on(server: EmbeddedServer, data_dir: Path, listener: socket.socket) -
         environment=Environment.DEV, data_directory=data_dir.absolute(), database_url=server.url(user=SERVICE)
     )
     asyncio.run(make_roles(settings, server.url()))
-    owning = settings.model_copy(update={"database_url": SecretStr(server.url())})
+    owner_settings = settings.model_copy(update={"database_url": SecretStr(server.url())})
     try:
-        migrate_to_newest(owning)
+        migrate_to_newest(owner_settings)
     except EarlierVersionError:
         folder = server.directory if server.moved else data_dir
         fail(f"The database in {folder} was made by an earlier version; remove that folder and start again.")
@@ -173,7 +175,7 @@ def _serve_on(server: EmbeddedServer, data_dir: Path, listener: socket.socket) -
 
 @contextmanager
 def _until_stopped(server: EmbeddedServer) -> Iterator[None]:
-    """Run the database around a block, and stop it in order however the block ends."""
+    """Run the database server during a block, and shut it down however the block ends."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
@@ -181,22 +183,22 @@ def _until_stopped(server: EmbeddedServer) -> Iterator[None]:
         server.create_database()
         yield
     except KeyboardInterrupt:
-        pass  # Ctrl-C is how one stops it
+        pass  # Ctrl-C is the usual way to stop
     finally:
-        # Impatience must not leave the database running.
+        # A second Ctrl-C must not leave the database server running.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         server.stop()
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    """End like a process that the signal ended, but by way of every `finally`."""
+    """Exit with the code of a process that the signal ended, after running every `finally`."""
     raise SystemExit(128 + number)
 
 
 def prepare(directory: Path) -> None:
-    """Make the keys and secrets of development, once. Only their owner can read them."""
+    """Create the keys and secrets of development, unless they exist. Only their owner can read them."""
     directory.mkdir(parents=True, exist_ok=True)
-    # Others may pass through and see nothing: PostgreSQL, not being root, must reach its own folder in here.
+    # Others may enter and not list it: PostgreSQL, which does not run as root, has its own folder inside.
     directory.chmod(0o711)
     write_dev_keys(directory)
     for name in DEV_SECRET_FILES:
@@ -215,7 +217,7 @@ def _development_secret(name: str) -> str:
 
 
 def _demo_card(settings: Settings, path: Path) -> "DemoCard":
-    """Load the demo data on the first run; later runs show the same card, which lives and dies with the data."""
+    """Load the demo data on the first run, and store its card beside the data; later runs return the stored card."""
     from mediation_api.dev.demo import DemoCard
     from mediation_api.dev.demo import seed as load_demo_data
 
@@ -257,9 +259,9 @@ def _what_to_try(settings: Settings, card: "DemoCard", port: int) -> str:
         "",
         f"  Documentation   {address}/docs",
         f"  Contract        {address}/openapi.json",
-        f"  Access code     {card.access_code}   (of a complainant of the demo data)",
+        f"  Access code     {card.access_code}   (of a complainant in the demo data)",
         "",
-        f"A token for each role, good for {TOKEN_MINUTES // 60} hours (then: mediation-api token --role …):",
+        f"A token for each role, valid for {TOKEN_MINUTES // 60} hours (later: mediation-api token --role …):",
         "",
     ]
     lines.append(f"API={address}")

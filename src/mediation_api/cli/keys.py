@@ -15,15 +15,15 @@ keys = typer.Typer(help="The keys under which names, contacts and texts are encr
 
 @keys.command("make")
 def keys_make() -> None:
-    """Print a new key for MEDIATION_ENCRYPTION_KEYS. Keep a copy where the database is not: nothing replaces it."""
+    """Print a new key for MEDIATION_ENCRYPTION_KEYS. Keep a copy apart from the database: it cannot be recovered."""
     say(new_entry(f"{datetime.now(UTC):%Y-%m-%d}-{secrets.token_hex(2)}"))
 
 
 @keys.command("rotate")
 def keys_rotate() -> None:
-    """Bring everything under the first key of MEDIATION_ENCRYPTION_KEYS, while requests are served.
+    """Wrap all data keys under the first key of MEDIATION_ENCRYPTION_KEYS, and update hashes of employee numbers.
 
-    It may be stopped and started again.
+    It may run beside the service, be interrupted and be restarted.
     """
     from mediation_api.database import key_rotation
 
@@ -35,21 +35,21 @@ def keys_rotate() -> None:
 
 @keys.command("status")
 def keys_status() -> None:
-    """Print what is under which key. Ends with 1 while there is something for `rotate` to do."""
+    """Print how many data keys are wrapped under which key. Exit with 1 if `rotate` is needed."""
     from mediation_api.database import key_rotation
 
     with one_line_errors():
-        found = asyncio.run(key_rotation.key_usage(require_database(settings_from_environment())))
-    for key_id, count in found.keys.items():
-        say(f"{count} data keys under {key_id}{' (current)' if key_id == found.current else ''}")
-    if found.unhashed:
-        say(f"{found.unhashed} employee numbers not hashed under the search secret")
-    if not found.is_done:
+        usage = asyncio.run(key_rotation.key_usage(require_database(settings_from_environment())))
+    for key_id, count in usage.keys.items():
+        say(f"{count} data keys under {key_id}{' (current)' if key_id == usage.current else ''}")
+    if usage.unhashed:
+        say(f"{usage.unhashed} employee numbers not hashed under the search secret")
+    if not usage.is_done:
         raise typer.Exit(1)
 
 
 def new_entry(key_id: str) -> str:
-    """Make a key, in the form of an entry of MEDIATION_ENCRYPTION_KEYS."""
+    """Return a new key as an entry of MEDIATION_ENCRYPTION_KEYS."""
     from mediation_api.database.encryption import new_key
 
     return f"{key_id}:{base64.b64encode(new_key()).decode()}"

@@ -1,6 +1,6 @@
 """The command line `mediation-api`: one module for each group of commands.
 
-A command imports what it needs when it runs: printing a token must not take as long as starting the server.
+Commands import their dependencies when they run, so that printing a token does not load the server.
 """
 
 import gc
@@ -44,7 +44,7 @@ app.add_typer(keys, name="keys")
 app.command()(documents.settings)
 app.command()(documents.access)
 app.command()(version)
-if find_spec("mediation_api.dev"):  # a checkout; an installed wheel has no commands of development
+if find_spec("mediation_api.dev"):  # in a checkout; a wheel does not contain the development commands
     from mediation_api.cli import dev
 
     for command in (dev.dev, dev.token, dev.seed, dev.openapi):

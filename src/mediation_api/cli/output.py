@@ -1,6 +1,6 @@
-"""What a command prints: its result on standard output, and an error as one line on standard error with exit code 2.
+"""Print the result of a command on standard output, or an error as one line on standard error with exit code 2.
 
-An error has no traceback and holds no value of a setting.
+An error is printed without a traceback, and without the value of any setting.
 """
 
 import sys
@@ -13,24 +13,24 @@ import typer
 from mediation_api.settings import Settings, SettingsError
 
 FAILED: Final = 2
-"""The exit code of a command that could not do its work."""
+"""The exit code of a command that failed."""
 
 
 def say(text: str) -> None:
-    """Print a line at once: somebody may be reading through a pipe while the service runs."""
+    """Print a line and flush it, for a reader of a pipe while the service runs."""
     typer.echo(text)
     sys.stdout.flush()
 
 
 def fail(text: str) -> Never:
-    """Print a line on standard error, and end with exit code 2."""
+    """Print a line on standard error, and exit with code 2."""
     typer.echo(text, err=True)
     raise typer.Exit(FAILED)
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Report an error that an operator can correct as one line, and raise every other."""
+    """Print an error that an operator can correct as one line, and exit; re-raise any other."""
     try:
         yield
     except (typer.Exit, typer.Abort):
@@ -43,7 +43,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _line(error: Exception) -> str | None:
-    """The line for an operator; None for an error that no operator can correct."""
+    """Return the line for an operator; None for an error that no operator can correct."""
     if isinstance(error, SettingsError):
         return str(error)
 
@@ -56,7 +56,7 @@ def _line(error: Exception) -> str | None:
     if isinstance(error, (StatementError, KeyMissing, CommandError)):
         return str(error)
     if isinstance(error, DBAPIError):
-        # The text of a database's error may hold data: its class and its code do not.
+        # The message of a database error may contain personal data; its class and its SQLSTATE do not.
         state = getattr(error.orig, "sqlstate", None)
         return f"The database refused: {type(error.orig).__name__}{f', SQLSTATE {state}' if state else ''}."
     if isinstance(error, SQLAlchemyError):
@@ -68,7 +68,7 @@ def _line(error: Exception) -> str | None:
 
 
 def require_database(settings: Settings) -> Settings:
-    """The settings, once they name a database."""
+    """Return the settings, or fail if they name no database."""
     if not settings.database_url.get_secret_value():
         fail("MEDIATION_DATABASE_URL: is required")
     return settings

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 OBJECTS_PER_COLLECTION: Final = 50_000
-"""The first threshold of the garbage collector. With Python's default of 700 it runs dozens of times while a command
-imports its modules, and finds nothing.
+"""The first threshold of the garbage collector. With Python's default of 700 it runs dozens of times during the imports
+of a command, without finding garbage.
 """
 
 
 def serve() -> None:
-    """Serve on the database of MEDIATION_DATABASE_URL, with as many workers as MEDIATION_WORKERS says.
+    """Serve with the database in MEDIATION_DATABASE_URL, in MEDIATION_WORKERS processes.
 
-    The address names mediation_service, or a login that is a member of it.
+    Connect as mediation_service, or as a login that is a member of it.
     """
     import uvicorn
     from sqlalchemy.exc import SQLAlchemyError
@@ -33,12 +33,12 @@ def serve() -> None:
     with one_line_errors():
         settings = require_database(settings_from_environment())
         if settings.environment is not Environment.DEV:
-            # While the database is away, /health/ready waits for it, and looks again then.
+            # If the database does not answer yet, /health/ready checks the role later.
             with suppress(SQLAlchemyError, OSError):
                 asyncio.run(require_safe_role(settings))
         with suppress(SQLAlchemyError, OSError):
             asyncio.run(key_rotation.require_keys(settings))
-        _listening_is_possible(settings.host, settings.port)
+        _check_address(settings.host, settings.port)
         uvicorn.run(
             "mediation_api.cli.serve:app_of_a_worker",
             factory=True,
@@ -53,14 +53,14 @@ def serve() -> None:
 
 
 def app_of_a_worker() -> "FastAPI":
-    """Make the application in one of the processes that `serve` starts: each loads it anew."""
+    """Create the application in a worker process of `serve`; each process imports it itself."""
     gc.set_threshold(OBJECTS_PER_COLLECTION)
     from mediation_api.main import app_from_environment
 
     return app_from_environment()
 
 
-def _listening_is_possible(host: str, port: int) -> None:
+def _check_address(host: str, port: int) -> None:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family) as probe:

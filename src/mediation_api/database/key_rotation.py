@@ -121,7 +121,7 @@ async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     try:
         async with engine.connect() as connection:
             if not await sees_every_row(connection):
-                raise SettingsError("MEDIATION_DATABASE_URL: name mediation_service, who may read every row")
+                raise SettingsError("MEDIATION_DATABASE_URL: connect as mediation_service, which sees every row")
             keys, in_use = keyring(connection.dialect), await _key_ids(connection)
         _require_known(keys, in_use)
         yield engine
