@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import literal, make_url, select
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from tests.places import THROW_AWAY
 from tests.serving import START_SECONDS, wait_until_answered
@@ -340,7 +340,7 @@ def with_a_data_key(in_development: None, committed: Settings, monkeypatch: pyte
         engine = create_engine(committed)
         async with engine.begin() as connection:
             _, written = new_data_key(connection, uuid4())
-            await connection.execute(select(literal(1)).add_cte(written))
+            await connection.execute(written)
         await engine.dispose()
 
     asyncio.run(wrap())

@@ -20,10 +20,10 @@ from tests.database.dumping import REASON, told
 from mediation_api.cli.audit_statements import AuditReport, verify
 from mediation_api.database import key_rotation
 from mediation_api.database import tables as t
-from mediation_api.database.encryption import UNREADABLE
 from mediation_api.database.engine import Database
 from mediation_api.database.key_rotation import Rotation, key_usage, rotate
 from mediation_api.domain.audit_chain import ChainFault, Flaw
+from mediation_api.domain.values import UNREADABLE
 from mediation_api.settings import Settings, SettingsError
 
 NEW: Final = f"2026-b:{base64.b64encode(b'n' * 32).decode()}"

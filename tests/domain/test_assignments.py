@@ -41,6 +41,7 @@ from mediation_api.domain.errors import (
 )
 from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import CLOSED, State, Trigger
+from mediation_api.domain.on_file import NEW_MEDIATOR
 from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind
 
 
@@ -263,17 +264,41 @@ def test_notes_are_destroyed_once_and_by_a_mediator_of_the_case() -> None:
 
 
 def entry(*, proposed: bool) -> RosterEntry:
-    return RosterEntry(mediator_id=MEDIATOR, subject="m.okafor", proposed=proposed)
+    return RosterEntry(mediator_id=MEDIATOR, proposed=proposed, on_file=replace(NEW_MEDIATOR, subject="m.okafor"))
 
 
 def test_who_a_mediator_is_cannot_be_corrected_once_a_case_was_proposed() -> None:
     with pytest.raises(SubjectFixed):
-        entry(proposed=True).require_same_person({"subject": "m.evenhand"})
+        entry(proposed=True).correct({"subject": "m.evenhand"}, by=COORDINATOR)
 
 
 def test_a_subject_that_was_mistyped_is_corrected_while_nothing_was_proposed() -> None:
-    entry(proposed=False).require_same_person({"subject": "m.evenhand", "name": "Nia Evenhand"})
+    changes = {"subject": "m.evenhand", "name": "Nia Evenhand"}
+    assert entry(proposed=False).correct(changes, by=COORDINATOR) == events.MediatorCorrected(
+        mediator_id=MEDIATOR,
+        changed=("name", "subject"),
+        on_file=replace(NEW_MEDIATOR, subject="m.evenhand", given=("name",)),
+        values=changes,
+    )
 
 
 def test_of_a_mediator_to_whom_a_case_was_proposed_all_else_is_corrected() -> None:
-    entry(proposed=True).require_same_person({"active": False, "subject": "m.okafor"})
+    corrected = entry(proposed=True).correct({"active": False, "subject": "m.okafor"}, by=COORDINATOR)
+    assert corrected.on_file == replace(NEW_MEDIATOR, subject="m.okafor", active=False)
+
+
+def test_staff_neither_add_nor_correct_themselves_as_a_mediator() -> None:
+    herself = replace(COORDINATOR, subject="m.okafor")
+    with pytest.raises(SecondPersonRequired):
+        entry(proposed=False).correct({"active": False}, by=herself)
+    with pytest.raises(SecondPersonRequired):
+        assignments.add_to_roster(MEDIATOR, {"subject": "m.okafor"}, by=herself)
+
+
+def test_a_mediator_is_added_with_what_is_on_file() -> None:
+    values = {"subject": "m.okafor", "name": "Amara Okafor", "languages": ["en"], "active": True}
+    assert assignments.add_to_roster(MEDIATOR, values, by=COORDINATOR) == events.MediatorAdded(
+        mediator_id=MEDIATOR,
+        on_file=replace(NEW_MEDIATOR, subject="m.okafor", languages=("en",), given=("name",)),
+        values=values,
+    )

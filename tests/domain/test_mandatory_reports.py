@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from itertools import product
 
@@ -45,7 +45,7 @@ def proposed(
 
 def test_what_is_proposed_is_recorded_as_a_hash() -> None:
     events = proposed()
-    assert events == MandatoryReportProposed(report_id=NEW, case_id=CASE, sha256=CONTENTS.sha256)
+    assert events == MandatoryReportProposed(report_id=NEW, case_id=CASE, sha256=CONTENTS.sha256, **asdict(CONTENTS))
 
 
 def test_the_hash_is_of_what_is_reported_a_line_each() -> None:

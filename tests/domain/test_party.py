@@ -8,15 +8,26 @@ from tests.domain.cases import COORDINATOR, KIM, NEW, ROSA, officer, pointed_at
 
 from mediation_api.domain import events
 from mediation_api.domain.access import Actor, Role
-from mediation_api.domain.errors import IdentityFixed, IdentityNotBound, Invalid, PartMediated, PartyRemoved
-from mediation_api.domain.party import Correction, Party, bind
+from mediation_api.domain.access_codes import ENTROPY_BYTES, digest, fingerprint, from_entropy
+from mediation_api.domain.errors import (
+    DataErased,
+    IdentityFixed,
+    IdentityNotBound,
+    Invalid,
+    OfficerHasNoCode,
+    PartMediated,
+    PartyRemoved,
+)
+from mediation_api.domain.on_file import NEW_PARTY
+from mediation_api.domain.party import Correction, Party, add, bind
 from mediation_api.domain.values import Channel, NameCorrection, RemovalReason, Side, VoidReason
 
-OFFICER: Final = Party(party_id=KIM, side=Side.OFFICER, name="Kim Lee", employee_number="4711")
+OFFICER: Final = Party(party_id=KIM, side=Side.OFFICER, name="Kim Lee", employee_number="4711", on_file=NEW_PARTY)
 MINOR: Final = Party(
     party_id=ROSA,
     side=Side.COMPLAINANT,
     name="Rosa Alvarez",
+    on_file=NEW_PARTY,
     minor=True,
     guardian_name="Ana Alvarez",
     guardian_relation="parent",
@@ -28,8 +39,12 @@ def asked(party: Party) -> Party:
     return replace(party, asked=True)
 
 
-def nothing_more(name_correction: NameCorrection | None = None, voids: VoidReason | None = None) -> Correction:
-    return Correction(name_correction=name_correction, voids=voids)
+def comes_to(of: Correction) -> tuple[NameCorrection | None, VoidReason | None]:
+    """Why a name was corrected, and why a consent no longer stands; that it was corrected is recorded in any case."""
+    corrected, *names = of.events
+    assert isinstance(corrected, events.PartyCorrected)
+    reasons = [each.reason for each in names if isinstance(each, events.NameCorrected)]
+    return (reasons[0] if reasons else None), of.voids
 
 
 # ── identity ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -54,22 +69,22 @@ def test_a_number_is_not_given_later_to_who_was_asked_without_one() -> None:
 
 def test_before_anybody_was_asked_all_is_corrected() -> None:
     changes = {"name": "Lee Park", "employee_number": "4712"}
-    assert OFFICER.correct(changes, None) == nothing_more()
+    assert comes_to(OFFICER.correct(changes, None)) == (None, None)
 
 
 def test_what_stays_as_it_is_and_what_is_no_identity_are_corrected_at_any_time() -> None:
     changes = {"name": "Kim Lee", "employee_number": "47-11", "unit": "East", "phone": "503-555-0100"}
-    assert asked(OFFICER).correct(changes, None) == nothing_more()
+    assert comes_to(asked(OFFICER).correct(changes, None)) == (None, None)
 
 
 @pytest.mark.parametrize("reason", list(NameCorrection))
 @pytest.mark.parametrize("party", [OFFICER, asked(OFFICER)])
 def test_the_spelling_of_a_name_is_corrected_with_a_reason_and_said_so(party: Party, reason: NameCorrection) -> None:
-    assert party.correct({"name": "Kim Li"}, reason) == nothing_more(reason)
+    assert comes_to(party.correct({"name": "Kim Li"}, reason)) == (reason, None)
 
 
 def test_a_reason_for_a_name_that_stays_says_nothing() -> None:
-    assert asked(OFFICER).correct({"name": "Kim Lee"}, SPELLING) == nothing_more()
+    assert comes_to(asked(OFFICER).correct({"name": "Kim Lee"}, SPELLING)) == (None, None)
 
 
 def test_a_reason_for_a_name_comes_with_a_name() -> None:
@@ -93,12 +108,12 @@ def test_a_reason_for_a_name_comes_with_a_name() -> None:
 def test_another_guardian_or_none_voids_what_was_agreed_with_the_one_before(
     party: Party, change: dict[str, object]
 ) -> None:
-    assert party.correct(change, None) == nothing_more(voids=VoidReason.GUARDIAN_CHANGED)
+    assert comes_to(party.correct(change, None)) == (None, VoidReason.GUARDIAN_CHANGED)
 
 
 def test_a_guardian_who_is_only_spelt_or_reached_differently_voids_nothing() -> None:
     spelt = {"guardian_name": "Anna Alvarez", "guardian_phone": "503-555-0100"}
-    assert asked(MINOR).correct(spelt, SPELLING) == nothing_more(SPELLING)
+    assert comes_to(asked(MINOR).correct(spelt, SPELLING)) == (SPELLING, None)
     reached = {"guardian_name": "Ana Alvarez", "guardian_phone": "503-555-0100"}
     assert asked(MINOR).correct(reached, None).voids is None
 
@@ -157,6 +172,52 @@ def test_the_first_answer_of_an_officer_binds_the_subject_and_later_ones_bind_no
 def test_what_staff_record_or_what_changes_nothing_binds_nobody() -> None:
     assert bind(officer(KIM), (LEFT,), COORDINATOR) == ()
     assert bind(officer(KIM), (), HERSELF) == ()
+
+
+def test_a_correction_records_names_of_fields_and_what_is_on_file_after_it() -> None:
+    changes = {"phone": "503-555-0100", "language": "es"}
+    assert OFFICER.correct(changes, None).events == (
+        events.PartyCorrected(
+            party_id=KIM,
+            changed=("language", "phone"),
+            on_file=replace(NEW_PARTY, language="es", given=("phone",)),
+            values=changes,
+        ),
+    )
+
+
+# ── access codes ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+CODE: Final = from_entropy(bytes(ENTROPY_BYTES))
+KEY: Final = b"k" * 32
+
+
+def test_a_complainant_is_given_an_access_code_of_which_a_hash_is_kept() -> None:
+    kept = digest(CODE, KEY)
+    assert MINOR.issue_code(CODE, KEY) == events.AccessCodeIssued(
+        party_id=ROSA, fingerprint=fingerprint(CODE.lookup, kept), lookup=CODE.lookup, digest=kept
+    )
+
+
+def test_nobody_else_is() -> None:
+    with pytest.raises(OfficerHasNoCode):
+        OFFICER.issue_code(CODE, KEY)
+    with pytest.raises(PartyRemoved):
+        replace(MINOR, removed=True).issue_code(CODE, KEY)
+    with pytest.raises(DataErased):
+        replace(MINOR, name="").issue_code(CODE, KEY)
+
+
+def test_of_a_person_who_was_erased_nothing_is_corrected() -> None:
+    with pytest.raises(DataErased):
+        replace(OFFICER, name="").correct({"unit": "East"}, None)
+
+
+def test_a_party_is_added_with_what_is_on_file_of_it() -> None:
+    values = {"name": "Kim Lee", "unit": None, "language": "en", "minor": False}
+    assert add(KIM, Side.OFFICER, values) == events.PartyAdded(
+        party_id=KIM, side=Side.OFFICER, on_file=replace(NEW_PARTY, language="en", given=("name",)), values=values
+    )
 
 
 def test_a_subject_is_released_once() -> None:

@@ -54,6 +54,7 @@ from mediation_api.domain.complaint import Account
 from mediation_api.domain.errors import (
     AgreementReached,
     ConditionsMissing,
+    DataErased,
     GuardianMissing,
     Missing,
     NotAsked,
@@ -64,7 +65,8 @@ from mediation_api.domain.errors import (
 )
 from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import CLOSED, OPEN, State
-from mediation_api.domain.screening import Finding, IntakeRecord, Outcome, Screening
+from mediation_api.domain.on_file import NEW_COMPLAINT
+from mediation_api.domain.screening import Finding, Outcome, Screening
 from mediation_api.domain.values import CancelReason, Decision, RemovalReason, Side, Standing, VoidReason
 
 
@@ -319,11 +321,12 @@ def test_an_answer_that_is_not_there_was_not_voided() -> None:
 
 # ── allegations and answers of intake ──────────────────────────────────────────────────────────────────────────────
 
-ACCOUNT = Account(allegations=("discourtesy", "force"), intake=IntakeRecord(crime_alleged=False))
+ON_FILE = replace(NEW_COMPLAINT, allegations=("discourtesy", "force"), crime_alleged=False, given=("narrative",))
+ACCOUNT = Account(on_file=ON_FILE)
 
 
-def correct(of: Case | None, **changes: object) -> Events:
-    return ACCOUNT.correct(changes, of)
+def correct(of: Case, **changes: object) -> Events:
+    return ACCOUNT.follow_up(changes, of)
 
 
 def test_other_allegations_void_what_everybody_agreed_to_and_complainants_are_asked_first() -> None:
@@ -346,10 +349,6 @@ def test_other_allegations_void_what_everybody_agreed_to_and_complainants_are_as
 )
 def test_allegations_that_stay_void_nothing(changes: dict[str, object]) -> None:
     assert correct(ready(), **changes) == ()
-
-
-def test_without_an_open_case_a_correction_is_all_that_happens() -> None:
-    assert correct(None, allegations=["force"], crime_alleged=True) == ()
 
 
 @pytest.mark.parametrize("state", sorted(OPEN - {State.SCREENING}))
@@ -438,7 +437,21 @@ def test_during_a_session_nothing_is_screened() -> None:
 
 
 def test_another_day_of_the_pending_case_outdates_a_screening() -> None:
-    filed = IntakeRecord(officer_is_witness=True, pending_case_filed_on=date(2026, 1, 1))
-    account = replace(ACCOUNT, intake=filed)
-    follows = account.correct({"pending_case_filed_on": date(2025, 1, 1)}, ready())
+    filed = replace(ON_FILE, officer_is_witness=True, pending_case_filed_on=date(2026, 1, 1))
+    follows = Account(on_file=filed).follow_up({"pending_case_filed_on": date(2025, 1, 1)}, ready())
     assert follows == (events.ScreeningOutdated(changed=("pending_case_filed_on",)),)
+
+
+def test_a_correction_records_names_of_fields_and_what_is_on_file_after_it() -> None:
+    changes = {"incident_place": None, "narrative": "He shouted.", "precinct": "East"}
+    assert ACCOUNT.correct(changes) == events.ComplaintCorrected(
+        changed=("incident_place", "narrative", "precinct"), on_file=replace(ON_FILE, precinct="East"), values=changes
+    )
+
+
+@pytest.mark.parametrize("name", ["narrative", "incident_place"])
+def test_of_an_account_that_was_erased_nothing_is_told_again(name: str) -> None:
+    erased = Account(on_file=replace(ON_FILE, given=()))
+    with pytest.raises(DataErased):
+        erased.correct({name: "Again."})
+    assert erased.correct({"precinct": "East"}).on_file.precinct == "East"

@@ -3,13 +3,22 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 import pytest
-from tests.domain.cases import AGREEMENT, AT, DIRECTOR, ROSA
+from tests.domain.cases import AGREEMENT, AT, COMPLAINT, DIRECTOR, ROSA
 
 from mediation_api.domain.errors import DataErased, SecondPersonRequired, StateConflict, UnderLegalHold
-from mediation_api.domain.events import Audience, DataPurged, ErasureApproved, ErasureRefused, HoldLifted
+from mediation_api.domain.events import (
+    Audience,
+    DataPurged,
+    ErasureApproved,
+    ErasureRefused,
+    ErasureRequested,
+    HoldLifted,
+    HoldPlaced,
+)
 from mediation_api.domain.retention import (
     DEFAULT_DAYS,
     EMPTIED,
@@ -20,7 +29,9 @@ from mediation_api.domain.retention import (
     Periods,
     Start,
     page,
+    place_hold,
     purged,
+    request_erasure,
     require_held,
 )
 from mediation_api.domain.values import DataKind, ErasureRefusal, ErasureState, HoldReason, PurgeReason
@@ -93,7 +104,8 @@ def test_where_nothing_went_there_is_no_tombstone() -> None:
 
 
 def test_a_hold_is_lifted_once() -> None:
-    hold = Hold(hold_id=OTHER, lifted=False)
+    hold = Hold(hold_id=OTHER, complaint_id=COMPLAINT, lifted=False)
+    assert place_hold(OTHER, HoldReason.LITIGATION) == HoldPlaced(hold_id=OTHER, reason=HoldReason.LITIGATION)
     assert hold.lift() == HoldLifted(hold_id=OTHER)
     with pytest.raises(StateConflict):
         replace(hold, lifted=True).lift()
@@ -102,25 +114,37 @@ def test_a_hold_is_lifted_once() -> None:
 REQUESTED = Erasure(
     erasure_id=AGREEMENT,
     party_id=ROSA,
+    complaint_id=COMPLAINT,
     state=ErasureState.REQUESTED,
     requested_by="intake.1",
     held=False,
     case_is_open=False,
+    only_complainant=False,
 )
+FILLED: Final = {DataKind.CONTACT: 3, DataKind.NEEDS: 0, DataKind.IDENTITY: 2, DataKind.ACCOUNT: 1}
+APPROVED: Final = ErasureApproved(erasure_id=AGREEMENT, party_id=ROSA)
+
+
+def tombstone(data: DataKind, fields: int, party_id: UUID | None = ROSA) -> DataPurged:
+    return DataPurged(data=data, why=PurgeReason.REQUEST, party_id=party_id, fields=fields, agreements=())
 
 
 def test_a_second_person_approves_an_erasure() -> None:
-    assert REQUESTED.approve(by=DIRECTOR) == ErasureApproved(erasure_id=AGREEMENT, party_id=ROSA)
+    assert request_erasure(AGREEMENT, ROSA) == ErasureRequested(erasure_id=AGREEMENT, party_id=ROSA)
+    own = (tombstone(DataKind.CONTACT, 3), tombstone(DataKind.IDENTITY, 2))
+    assert REQUESTED.approve(FILLED, by=DIRECTOR) == (APPROVED, *own)
+    alone = replace(REQUESTED, only_complainant=True)
+    assert alone.approve(FILLED, by=DIRECTOR) == (APPROVED, *own, tombstone(DataKind.ACCOUNT, 1, None))
     with pytest.raises(SecondPersonRequired):
-        replace(REQUESTED, requested_by=DIRECTOR.subject).approve(by=DIRECTOR)
+        replace(REQUESTED, requested_by=DIRECTOR.subject).approve(FILLED, by=DIRECTOR)
 
 
 def test_a_hold_and_an_open_case_stand_against_an_erasure() -> None:
     with pytest.raises(UnderLegalHold) as refused:
-        replace(REQUESTED, held=True, case_is_open=True).approve(by=DIRECTOR)
+        replace(REQUESTED, held=True, case_is_open=True).approve(FILLED, by=DIRECTOR)
     assert refused.value.code == "under-legal-hold"
     with pytest.raises(StateConflict):
-        replace(REQUESTED, case_is_open=True).approve(by=DIRECTOR)
+        replace(REQUESTED, case_is_open=True).approve(FILLED, by=DIRECTOR)
 
 
 def test_whoever_decides_may_refuse_whatever_stands_against_it() -> None:
@@ -133,7 +157,7 @@ def test_whoever_decides_may_refuse_whatever_stands_against_it() -> None:
 def test_an_erasure_is_decided_once(state: ErasureState) -> None:
     decided = replace(REQUESTED, state=state)
     with pytest.raises(StateConflict):
-        decided.approve(by=DIRECTOR)
+        decided.approve(FILLED, by=DIRECTOR)
     with pytest.raises(StateConflict):
         decided.refuse(ErasureRefusal.WITHDRAWN)
 

@@ -6,15 +6,15 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import false, text, update
 from sqlalchemy.exc import IntegrityError
 from tests.build import NARRATIVE, Caller, Office
 from tests.conftest import Clock, RolledBackDatabase
 from tests.database.dumping import dump
 
 from mediation_api.database.engine import Database, create_engine
+from mediation_api.database.tables import idempotency_keys
 from mediation_api.domain.retention import DEFAULT_DAYS, Periods
-from mediation_api.repository.idempotency import Idempotency
 from mediation_api.repository.retention import purge_due
 from mediation_api.settings import Settings
 
@@ -165,11 +165,8 @@ async def test_a_dump_holds_nothing_of_it(committed_office: Office, owner: Datab
 
 async def test_without_the_emptying_a_replay_gives_the_codes(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: what the replay would tell is there to be told."""
-
-    async def erase(_idempotency: Idempotency, _subjects: object) -> None:
-        return None
-
-    monkeypatch.setattr(Idempotency, "erase", erase)
+    nothing = update(idempotency_keys).where(false()).values(body=b"")
+    monkeypatch.setattr("mediation_api.repository.effects_of_complaints.emptied_answers", lambda _: nothing)
     first = await filed(office)
     await erased(office, first.json()["access_codes"][0]["party_id"])
     assert (await filed(office)).content == first.content

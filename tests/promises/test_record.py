@@ -32,7 +32,7 @@ from mediation_api.repository import audit_replay
 from mediation_api.repository.audit_comparison import unlike_events
 from mediation_api.repository.audit_replay import COMPARED_COLUMNS, NOT_COMPARED, OUTSIDE, kinds
 from mediation_api.repository.on_file import is_private
-from mediation_api.repository.retention import PLACES
+from mediation_api.repository.retention_places import PLACES
 from mediation_api.settings import Settings
 
 WHOLE: Final = os.environ.get("EDITS") == "whole"

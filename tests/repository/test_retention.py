@@ -27,7 +27,8 @@ from mediation_api.domain.retention import DEFAULT_DAYS, EMPTIED, Periods, page
 from mediation_api.domain.values import DataKind
 from mediation_api.repository import audit_verification
 from mediation_api.repository.audit_comparison import unlike_events
-from mediation_api.repository.retention import PLACES, _purge_if_due, purge_due
+from mediation_api.repository.retention import _purge_if_due, purge_due
+from mediation_api.repository.retention_places import PLACES
 from mediation_api.settings import Settings
 
 YEARS: Final = timedelta(days=3651)

@@ -100,7 +100,7 @@ async def gone_wrong(office: Office, owner: Database, monkeypatch: pytest.Monkey
     async def falls_over(*_given: object, **_more: object) -> str:
         raise RuntimeError(f"cannot file {COMPLAINT}")
 
-    monkeypatch.setattr(Complaints, "file", falls_over)
+    monkeypatch.setattr(Complaints, "next_number", falls_over)
     await intake.post("/v1/complaints", COMPLAINT, 500)
     return story, places
 

@@ -8,13 +8,12 @@ from functools import cache, lru_cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import CTE, Column, Table, Text, cast, func, literal, select, type_coerce
+from sqlalchemy import Column, Table, Text, cast, func, literal, select, type_coerce
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database.access_scope import REQUESTED_ID
 from mediation_api.database.encryption import (
-    UNREADABLE,
     BlindIndex,
     DataKey,
     Decrypted,
@@ -24,8 +23,9 @@ from mediation_api.database.encryption import (
     new_key,
 )
 from mediation_api.database.nesting import AnyColumn, AnySelect
-from mediation_api.database.tables import agreements, cases, data_keys, parties
+from mediation_api.database.tables import agreements, cases, data_keys
 from mediation_api.domain.errors import NotFound
+from mediation_api.domain.values import UNREADABLE
 
 _BINDING = frozenset({agreements.c.text})
 """Texts that people sign: if one cannot be decrypted, reading it raises DecryptionFailed instead of UNREADABLE."""
@@ -64,8 +64,6 @@ def decrypted_columns(table: Table, *, but: frozenset[str] = frozenset()) -> tup
 
 OF_CASE: Final[AnyColumn] = select(cases.c.complaint_id).where(cases.c.id == REQUESTED_ID).scalar_subquery()
 """The id of a case's data key (its complaint's id), by the id of the case."""
-OF_PARTY: Final[AnyColumn] = select(parties.c.complaint_id).where(parties.c.id == REQUESTED_ID).scalar_subquery()
-"""The id of a party's data key (its complaint's id), by the id of the party."""
 
 
 async def data_key(connection: AsyncConnection, wanted: UUID, owner: AnyColumn = REQUESTED_ID) -> DataKey:
@@ -73,11 +71,11 @@ async def data_key(connection: AsyncConnection, wanted: UUID, owner: AnyColumn =
 
     Args:
         connection: in the transaction of the request.
-        wanted: the id of the complaint or mediator, or of the case or party that `owner` looks up.
-        owner: `OF_CASE` or `OF_PARTY`, if `wanted` is the id of a case or a party.
+        wanted: the id of the complaint or mediator, or of the case whose complaint `owner` looks up.
+        owner: `OF_CASE`, if `wanted` is the id of a case.
 
     Raises:
-        NotFound: there is no such case or party.
+        NotFound: there is no such case.
         KeyMissing: the settings lack the key that the data key is wrapped under.
     """
     statement = _wrapped_key_of(owner)
@@ -85,7 +83,7 @@ async def data_key(connection: AsyncConnection, wanted: UUID, owner: AnyColumn =
     if row.id is None:
         raise NotFound
     if row.key_id is None:
-        await connection.execute(_new(connection, row.id)[1].on_conflict_do_nothing())
+        await connection.execute(new_data_key(connection, row.id)[1].on_conflict_do_nothing())
         row = (await connection.execute(statement, {"wanted": wanted})).one()  # another transaction may have created it
     return DataKey(keyring(connection.dialect).unwrap(WrappedKey(row.key_id, row.wrapped), row.id))
 
@@ -97,13 +95,8 @@ def _wrapped_key_of(owner: AnyColumn) -> AnySelect:
     return statement.select_from(owners).outerjoin(data_keys, data_keys.c.id == owners.c.id)
 
 
-def new_data_key(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, CTE]:
-    """Return a data key for a new complaint or mediator, and its INSERT as a CTE for the statement that inserts it."""
-    key, statement = _new(connection, owner)
-    return key, statement.cte("data_key")
-
-
-def _new(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, Insert]:
+def new_data_key(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, Insert]:
+    """Return a data key for a new complaint or mediator, and the statement that inserts it."""
     key = new_key()
     wrapped = keyring(connection.dialect).wrap(key, owner)
     return DataKey(key), insert(data_keys).values(id=owner, key_id=wrapped.key_id, wrapped=wrapped.wrapped)

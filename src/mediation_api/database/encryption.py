@@ -30,13 +30,11 @@ from sqlalchemy import Dialect, String, Table, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 
 from mediation_api.domain.employee_numbers import folded
+from mediation_api.domain.values import UNREADABLE
 from mediation_api.logs import LogEvent
 from mediation_api.settings import Settings
 
 T = TypeVar("T")
-
-UNREADABLE: Final = "[unreadable]"
-"""Returned in place of a value that cannot be decrypted, so that one damaged value fails no page and no command."""
 
 MARK: Final = "encrypted.1."
 """The prefix of every encrypted value, with the version of its format."""

@@ -22,7 +22,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mediation_api.database import tables
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.encryption import (
-    UNREADABLE,
     Encrypted,
     Keyring,
     WrappedKey,
@@ -30,6 +29,7 @@ from mediation_api.database.encryption import (
 )
 from mediation_api.database.engine import create_engine
 from mediation_api.database.row_security import sees_every_row
+from mediation_api.domain.values import UNREADABLE
 from mediation_api.settings import Settings, SettingsError
 
 _BATCH: Final = 200

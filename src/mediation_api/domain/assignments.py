@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from mediation_api.domain import events, target
+from mediation_api.domain import events, on_file, target
 from mediation_api.domain.access import Actor
 from mediation_api.domain.authority import require_other_than
 from mediation_api.domain.case import Case
@@ -48,17 +48,33 @@ class RosterEntry:
     """An entry of the roster, as far as correcting it goes. `proposed` is whether it was ever proposed a case."""
 
     mediator_id: UUID
-    subject: str
     proposed: bool
+    on_file: events.MediatorOnFile
 
-    def require_same_person(self, changes: Mapping[str, object]) -> None:
-        """Refuse a correction that makes the entry somebody else's.
+    def correct(self, changes: Mapping[str, object], *, by: Actor) -> events.MediatorCorrected:
+        """Correct the entry. It stays that of the same person once a case was proposed to them.
 
         Raises:
-            SubjectFixed: a case was proposed to this mediator.
+            SecondPersonRequired: the entry is the caller's own.
+            SubjectFixed: it would become somebody else's.
         """
-        if self.proposed and changes.get("subject", self.subject) != self.subject:
+        subject = self.on_file.subject
+        require_other_than(subject, by=by)
+        if self.proposed and changes.get("subject", subject) != subject:
             raise SubjectFixed
+        return events.MediatorCorrected(
+            mediator_id=self.mediator_id,
+            changed=tuple(sorted(changes)),
+            on_file=on_file.corrected(self.on_file, changes),
+            values=changes,
+        )
+
+
+def add_to_roster(mediator_id: UUID, values: Mapping[str, object], *, by: Actor) -> events.MediatorAdded:
+    """Put somebody on the roster. Raises SecondPersonRequired: it is the caller."""
+    record = on_file.entered(on_file.NEW_MEDIATOR, values)
+    require_other_than(record.subject, by=by)
+    return events.MediatorAdded(mediator_id=mediator_id, on_file=record, values=values)
 
 
 def propose(case: Case, mediator: Mediator, *, assignment_id: UUID, by: Actor, at: datetime, policy: Policy) -> Events:

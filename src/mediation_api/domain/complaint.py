@@ -1,25 +1,45 @@
 """The complaint: opening a case (at most one open, none for what was mediated), correcting what others rely on."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from mediation_api.domain import events, parts, reopening, screening, target
+from mediation_api.domain import events, on_file, parts, reopening, screening, target
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     AttemptsExhausted,
     AttemptTooSoon,
     CaseAlreadyOpen,
     ComplaintClosed,
+    DataErased,
     PartyLeft,
 )
 from mediation_api.domain.events import Events
 from mediation_api.domain.participants import Participant
 from mediation_api.domain.parts import Pair, Part
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.screening import IntakeRecord
-from mediation_api.domain.values import Side, VoidReason
+from mediation_api.domain.screening import INTAKE_FIELDS, IntakeRecord
+from mediation_api.domain.values import Channel, Side, VoidReason
+
+
+def file(values: Mapping[str, object], *, year: int, number: int) -> events.ComplaintFiled:
+    """File a complaint.
+
+    Args:
+        values: The fields of the complaint, those that intake answers among them.
+        year: That of the local date.
+        number: The next number of one sequence: never a count, which would tell how many there are.
+    """
+    external = values.get("external_reference")
+    return events.ComplaintFiled(
+        reference=f"{year}-{number:06}",
+        external_reference=None if external is None else str(external),
+        channel=Channel(str(values["channel"])),
+        interested_in_mediation=values["interested_in_mediation"] is True,
+        on_file=on_file.entered(on_file.NEW_COMPLAINT, values),
+        values=values,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +109,36 @@ class Complaint:
 class Account:
     """What intake wrote down and others rely on: parties on the allegations, screening on the answers."""
 
-    allegations: tuple[str, ...]
-    intake: IntakeRecord
+    on_file: events.ComplaintOnFile
 
-    def correct(self, changes: Mapping[str, object], case: Case | None) -> Events:
-        """What follows for the open `case` of a complaint, if it has one, when this is corrected.
+    @property
+    def intake(self) -> IntakeRecord:
+        """The answers that rules of eligibility look at."""
+        return IntakeRecord(**{name: value for name, value in asdict(self.on_file).items() if name in INTAKE_FIELDS})
+
+    def correct(self, changes: Mapping[str, object]) -> events.ComplaintCorrected:
+        """Correct what intake wrote down. Only the names of the fields go into the record.
+
+        Raises:
+            DataErased: the narrative was erased, and something of the same kind would be held again.
+        """
+        if changes.keys() & {"narrative", "incident_place"} and "narrative" not in self.on_file.given:
+            raise DataErased
+        return events.ComplaintCorrected(
+            changed=tuple(sorted(changes)), on_file=on_file.corrected(self.on_file, changes), values=changes
+        )
+
+    def follow_up(self, changes: Mapping[str, object], case: Case) -> Events:
+        """What follows for the open `case` of the complaint when this is corrected.
 
         Who agreed, agreed to talk about these allegations: where they are others, everybody is asked again.
 
         Raises:
             SessionInProgress: the allegations are replaced during a session.
         """
-        if case is None:
-            return ()
         outdated = reopening.outdate_screening(case, screening.outdated_by(self.intake, changes))
-        allegations = changes.get("allegations", self.allegations)
-        if not isinstance(allegations, Collection) or set(allegations) == set(self.allegations):
+        allegations = changes.get("allegations", self.on_file.allegations)
+        if not isinstance(allegations, Collection) or set(allegations) == set(self.on_file.allegations):
             return outdated
         everybody = {p.party_id for p in case.participants}
         return (*outdated, *reopening.void(case, everybody, VoidReason.ALLEGATIONS_REPLACED))

@@ -4,6 +4,7 @@ An event holds ids, codes, dates and hashes. What tells about a person (a name, 
 it goes to the tables that need it, and not into the record of events.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
@@ -35,7 +36,9 @@ from mediation_api.domain.values import (
     NameCorrection,
     OffHoursReason,
     PurgeReason,
+    Recipient,
     RemovalReason,
+    ReportCategory,
     Seat,
     Side,
     VoidReason,
@@ -64,6 +67,8 @@ class Event:
 
     kind: ClassVar[str]
     audience: ClassVar[Audience] = Audience.STAFF
+    lists_given: ClassVar[bool] = True
+    """Whether the record lists the private fields that hold something. False where `on_file` or a hash is of them."""
 
     @classmethod
     def recorded_fields(cls) -> tuple[str, ...]:
@@ -72,16 +77,18 @@ class Event:
         return tuple(f.name for f in fields(cls) if _PRIVATE not in getattr(hints[f.name], "__metadata__", ()))
 
     def given(self) -> list[str] | None:
-        """The names of the private fields that hold something; None where the event has no private field."""
+        """The names of the private fields that hold something; None where the record lists none."""
         private = [f.name for f in fields(self) if f.name not in self.recorded_fields()]
-        return [name for name in private if getattr(self, name) is not None] if private else None
+        if not private or not self.lists_given:
+            return None
+        return [name for name in private if getattr(self, name) is not None]
 
 
 FOR_THE_RECORD: Final = ("on_file", "given", "fingerprint")
 """Fields that are recorded to compare the tables with, and that no timeline shows: an auditor reads no complaint."""
 
 
-# ── what is on file ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what is on file ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,35 +132,43 @@ class MediatorOnFile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintFiled(Event):
     kind = "complaint.filed"
+    lists_given = False
     reference: str
     external_reference: str | None
     channel: Channel
     interested_in_mediation: bool
     on_file: ComplaintOnFile
+    values: Private[Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintCorrected(Event):
     kind = "complaint.corrected"
+    lists_given = False
     changed: tuple[str, ...]
     on_file: ComplaintOnFile
+    values: Private[Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyAdded(Event):
     kind = "party.added"
+    lists_given = False
     party_id: UUID
     side: Side
     on_file: PartyOnFile
+    values: Private[Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyCorrected(Event):
     kind = "party.corrected"
     audience = Audience.OWN
+    lists_given = False
     party_id: UUID
     changed: tuple[str, ...]
     on_file: PartyOnFile
+    values: Private[Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,8 +213,11 @@ class AccessCodeIssued(Event):
 
     kind = "access_code.issued"
     audience = Audience.OWN
+    lists_given = False
     party_id: UUID
     fingerprint: str
+    lookup: Private[str]
+    digest: Private[bytes]
 
 
 # ── the case ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -422,16 +440,20 @@ class PartMediated(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediatorAdded(Event):
     kind = "mediator.added"
+    lists_given = False
     mediator_id: UUID
     on_file: MediatorOnFile
+    values: Private[Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediatorCorrected(Event):
     kind = "mediator.corrected"
+    lists_given = False
     mediator_id: UUID
     changed: tuple[str, ...]
     on_file: MediatorOnFile
+    values: Private[Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -686,9 +708,15 @@ class MandatoryReportProposed(Event):
 
     kind = "mandatory_report.proposed"
     audience = Audience.RESTRICTED
+    lists_given = False
     report_id: UUID
     case_id: UUID
     sha256: str
+    category: Private[ReportCategory]
+    recipient: Private[Recipient]
+    agency: Private[str]
+    legal_basis: Private[str]
+    disclosed_at: Private[datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ Source: docs/field.md, "Exceptions" and "Traps"; docs/decisions/0056-a-mandatory
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -114,7 +114,7 @@ def propose(
         raise CategoryNotDisclosed
     if contents.disclosed_at > at:
         raise Invalid("/disclosed_at", "in-the-future", "Nothing can be reported that has not been disclosed yet.")
-    return MandatoryReportProposed(report_id=report_id, case_id=case_id, sha256=contents.sha256)
+    return MandatoryReportProposed(report_id=report_id, case_id=case_id, sha256=contents.sha256, **asdict(contents))
 
 
 @dataclass(frozen=True, slots=True)

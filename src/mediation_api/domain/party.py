@@ -10,24 +10,47 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from mediation_api.domain import events
+from mediation_api.domain import events, on_file
 from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.access_codes import AccessCode, digest, fingerprint
 from mediation_api.domain.employee_numbers import folded
-from mediation_api.domain.errors import IdentityFixed, IdentityNotBound, Invalid, PartMediated, PartyRemoved
+from mediation_api.domain.errors import (
+    IdentityFixed,
+    IdentityNotBound,
+    Invalid,
+    OfficerHasNoCode,
+    PartMediated,
+    PartyRemoved,
+)
 from mediation_api.domain.events import Events
 from mediation_api.domain.participants import Participant
+from mediation_api.domain.retention import require_held
 from mediation_api.domain.values import NameCorrection, RemovalReason, Side, Standing, VoidReason
 
 GUARDIAN = ("guardian_name", "guardian_relation")
 """What says who the guardian is; how the guardian is reached may change."""
 
 
+def add(party_id: UUID, side: Side, values: Mapping[str, object]) -> events.PartyAdded:
+    """Add a party to a complaint."""
+    record = on_file.entered(on_file.NEW_PARTY, values)
+    return events.PartyAdded(party_id=party_id, side=side, on_file=record, values=values)
+
+
+def issue_code(party_id: UUID, code: AccessCode, secret_key: bytes) -> events.AccessCodeIssued:
+    """Issue an access code, of which a keyed hash is kept."""
+    kept = digest(code, secret_key)
+    return events.AccessCodeIssued(
+        party_id=party_id, fingerprint=fingerprint(code.lookup, kept), lookup=code.lookup, digest=kept
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """What a correction of a party comes to besides the new values."""
+    """What a correction of a party comes to."""
 
-    name_correction: NameCorrection | None
-    """Why a name changes, where one does and the person stays the same."""
+    events: tuple[events.PartyCorrected | events.NameCorrected, ...]
+    """The second, where a name changes and the person stays the same."""
     voids: VoidReason | None
     """Why the party's consent no longer stands, if that follows."""
 
@@ -42,6 +65,7 @@ class Party:
     party_id: UUID
     side: Side
     name: str
+    on_file: events.PartyOnFile
     employee_number: str | None = None
     minor: bool = False
     guardian_name: str | None = None
@@ -58,19 +82,30 @@ class Party:
         person, with whom a minor answers again.
 
         Raises:
+            DataErased: nothing is held again of a person who was erased.
             PartyRemoved: nothing is corrected of a party that was removed.
             IdentityFixed: the person was asked, and would become another.
             Invalid: a reason for a name, and no name.
         """
-        self.require_not_removed()
+        require_held(self.name)
+        self._require_not_removed()
         guardian = any(name in changes and changes[name] != getattr(self, name) for name in GUARDIAN)
         renamed = changes.get("name", self.name) != self.name
         if name_correction is not None and not changes.keys() & {"name", *GUARDIAN}:
             raise Invalid("/name_correction_reason", "only-with-name", "It is the reason for a name that is corrected.")
         if self.asked:
             self._require_same_person(changes, renamed=renamed and name_correction is None)
+        corrected = events.PartyCorrected(
+            party_id=self.party_id,
+            changed=tuple(sorted(changes)),
+            on_file=on_file.corrected(self.on_file, changes),
+            values=changes,
+        )
+        reason = name_correction if renamed or guardian else None
         return Correction(
-            name_correction=name_correction if renamed or guardian else None,
+            events=(corrected,)
+            if reason is None
+            else (corrected, events.NameCorrected(party_id=self.party_id, reason=reason)),
             voids=self._voids(changes, another_guardian=guardian and name_correction is None),
         )
 
@@ -81,7 +116,7 @@ class Party:
             PartyRemoved: it was removed before.
             PartMediated: this person met the other side, and what was mediated stays closed.
         """
-        self.require_not_removed()
+        self._require_not_removed()
         if self.mediated:
             raise PartMediated
         return events.PartyRemoved(party_id=self.party_id, side=self.side, reason=reason)
@@ -93,13 +128,25 @@ class Party:
             PartyRemoved: the party was removed.
             IdentityNotBound: no answer has bound one.
         """
-        self.require_not_removed()
+        self._require_not_removed()
         if not self.identity_bound:
             raise IdentityNotBound
         return events.IdentityReleased(party_id=self.party_id)
 
-    def require_not_removed(self) -> None:
-        """Raises PartyRemoved."""
+    def issue_code(self, code: AccessCode, secret_key: bytes) -> events.AccessCodeIssued:
+        """Give a complainant a new access code; the one before stops working.
+
+        Raises:
+            DataErased, PartyRemoved: nobody speaks for a party that was erased or removed.
+            OfficerHasNoCode: officers sign in with the city's account.
+        """
+        require_held(self.name)
+        self._require_not_removed()
+        if self.side is not Side.COMPLAINANT:
+            raise OfficerHasNoCode
+        return issue_code(self.party_id, code, secret_key)
+
+    def _require_not_removed(self) -> None:
         if self.removed:
             raise PartyRemoved
 

@@ -19,8 +19,15 @@ from uuid import UUID
 
 from mediation_api.domain.access import Actor
 from mediation_api.domain.errors import DataErased, SecondPersonRequired, StateConflict, UnderLegalHold
-from mediation_api.domain.events import DataPurged, ErasureApproved, ErasureRefused, HoldLifted
-from mediation_api.domain.values import DataKind, ErasureRefusal, ErasureState, PurgeReason
+from mediation_api.domain.events import (
+    DataPurged,
+    ErasureApproved,
+    ErasureRefused,
+    ErasureRequested,
+    HoldLifted,
+    HoldPlaced,
+)
+from mediation_api.domain.values import DataKind, ErasureRefusal, ErasureState, HoldReason, PurgeReason
 
 
 class Start(StrEnum):
@@ -152,11 +159,17 @@ def purged(
     return (DataPurged(data=kind, why=why, party_id=party_id, fields=fields, agreements=texts),)
 
 
+def place_hold(hold_id: UUID, reason: HoldReason) -> HoldPlaced:
+    """Keep everything of a complaint, whatever its periods say, until this hold and every other is lifted."""
+    return HoldPlaced(hold_id=hold_id, reason=reason)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """A legal hold on a complaint, as far as lifting it goes."""
 
     hold_id: UUID
+    complaint_id: UUID
     lifted: bool
 
     def lift(self) -> HoldLifted:
@@ -170,19 +183,30 @@ ERASED: Final = (DataKind.CONTACT, DataKind.NEEDS, DataKind.IDENTITY)
 """What an erasure empties of the person who asked for it. Where there is no other complainant, the account goes too."""
 
 
+def request_erasure(erasure_id: UUID, party_id: UUID) -> ErasureRequested:
+    """Enter that a party asked for what is held of it to be erased. Nothing is, before a second person approves."""
+    return ErasureRequested(erasure_id=erasure_id, party_id=party_id)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
     """A request to erase what is held of one party, and what stands against it now."""
 
     erasure_id: UUID
     party_id: UUID
+    complaint_id: UUID
     state: ErasureState
     requested_by: str
     held: bool
     case_is_open: bool
+    only_complainant: bool
 
-    def approve(self, *, by: Actor) -> ErasureApproved:
-        """Let it be erased now.
+    def approve(self, filled: Mapping[DataKind, int], *, by: Actor) -> tuple[ErasureApproved | DataPurged, ...]:
+        """Erase now. What a complainant told goes with it where there is no other: it is nobody else's.
+
+        Args:
+            filled: How many fields hold something: of the complaint for its account, of the party for the other kinds.
+            by: Who approves.
 
         Raises:
             StateConflict: it was decided before, or a case is open that needs to know who takes part.
@@ -196,7 +220,14 @@ class Erasure:
             raise StateConflict
         if by.subject == self.requested_by:
             raise SecondPersonRequired
-        return ErasureApproved(erasure_id=self.erasure_id, party_id=self.party_id)
+        why = PurgeReason.REQUEST
+        own = (purged(kind, why, fields=filled[kind], party_id=self.party_id) for kind in ERASED)
+        account = purged(DataKind.ACCOUNT, why, fields=filled[DataKind.ACCOUNT]) if self.only_complainant else ()
+        return (
+            ErasureApproved(erasure_id=self.erasure_id, party_id=self.party_id),
+            *(tombstone for tombstones in own for tombstone in tombstones),
+            *account,
+        )
 
     def refuse(self, reason: ErasureRefusal) -> ErasureRefused:
         """Let nothing be erased. Raises StateConflict: it was decided before."""

@@ -5,6 +5,9 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+UNREADABLE: Final = "[unreadable]"
+"""Returned in place of a text that cannot be decrypted, so that one damaged value fails no page and no command."""
+
 
 class Side(StrEnum):
     """The side on which a party stands."""

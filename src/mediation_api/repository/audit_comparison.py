@@ -40,7 +40,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.data_keys import decrypted, owner_of
-from mediation_api.database.encryption import UNREADABLE, BlindIndex, Decrypted, Keyring, keyring
+from mediation_api.database.encryption import BlindIndex, Decrypted, Keyring, keyring
 from mediation_api.database.key_rotation import ENCRYPTED_COLUMNS
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain import events
@@ -48,6 +48,7 @@ from mediation_api.domain.audit_chain import ChainFault, Flaw
 from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.events import Event
 from mediation_api.domain.texts import text_hash
+from mediation_api.domain.values import UNREADABLE
 from mediation_api.repository.audit_replay import COMPARED_COLUMNS, RecordedEvent, Replay, RowKey, key_of
 from mediation_api.repository.on_file import holds_something, is_private
 

@@ -39,7 +39,7 @@ from mediation_api.domain.values import (
     VoidReason,
 )
 from mediation_api.repository.on_file import is_private
-from mediation_api.repository.retention import PLACES
+from mediation_api.repository.retention_places import PLACES
 
 OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
     {

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import cache
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -21,13 +21,11 @@ from sqlalchemy import (
     cast,
     false,
     func,
-    insert,
     literal,
     null,
     select,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables
@@ -42,7 +40,7 @@ from mediation_api.database.access_scope import (
     own_participation,
     scope_parameters,
 )
-from mediation_api.database.data_keys import data_key, decrypted_columns, new_data_key
+from mediation_api.database.data_keys import decrypted_columns
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.database.pagination import (
@@ -56,18 +54,15 @@ from mediation_api.database.pagination import (
     read_page,
 )
 from mediation_api.domain import events
-from mediation_api.domain.access import AccessScope, Actor, Relation
+from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.complaint import Account, Complaint
-from mediation_api.domain.errors import ExternalReferenceTaken
 from mediation_api.domain.lifecycle import OPEN, State
-from mediation_api.domain.screening import INTAKE_FIELDS, IntakeRecord
+from mediation_api.domain.screening import IntakeRecord
 from mediation_api.domain.target import Pace, TargetPolicy
-from mediation_api.domain.values import Channel, Disposition, Side
+from mediation_api.domain.values import Disposition, Side
 from mediation_api.repository.case_queries import has_pace, paces
 from mediation_api.repository.on_file import columns_of, read
 from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, own_parts_of_complaint, parts_of_complaint
-from mediation_api.repository.recording import constraint_of, write_events
-from mediation_api.repository.streams import Stream
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -109,68 +104,16 @@ class Complaints:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def file(self, complaint_id: UUID, values: Values, *, year: int, by: Actor, at: datetime) -> str:
-        """Write a complaint, and give its reference: `year` and the next number of one sequence, never a count.
-
-        Raises:
-            ExternalReferenceTaken: the same caller filed this reference before.
-        """
-        key, key_written = new_data_key(self._connection, complaint_id)
-        number = func.to_char(tables.complaint_reference.next_value(), "FM999999000000")
-        try:
-            written = await self._connection.execute(
-                insert(tables.complaints)
-                .values(
-                    **key.encrypted_row(tables.complaints, complaint_id, values),
-                    id=complaint_id,
-                    reference=func.concat(f"{year}-", number),
-                    filed_at=at,
-                    by_role=by.role,
-                    by=by.subject,
-                )
-                .returning(tables.complaints.c.reference, *columns_of(events.ComplaintOnFile, tables.complaints))
-                .add_cte(key_written)
-            )
-        except IntegrityError as error:
-            if constraint_of(error) == "uq_complaints_by_external_reference":
-                raise ExternalReferenceTaken from None
-            raise
-        row = written.mappings().one()
-        external = values.get("external_reference")
-        event = events.ComplaintFiled(
-            reference=row["reference"],
-            external_reference=None if external is None else str(external),
-            channel=Channel(str(values["channel"])),
-            interested_in_mediation=values["interested_in_mediation"] is True,
-            on_file=read(events.ComplaintOnFile, row),
-        )
-        await write_events(self._connection, Stream(complaint_id=complaint_id), (event,), by=by, at=at)
-        return event.reference
-
-    async def correct(self, complaint_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
-        """Correct what intake wrote down in a locked complaint. Only the names of the fields go into the record."""
-        complaints = tables.complaints
-        key = await data_key(self._connection, complaint_id)
-        corrected = await self._connection.execute(
-            complaints.update()
-            .where(complaints.c.id == complaint_id)
-            .values(key.encrypted_changes(complaints, complaint_id, changes))
-            .returning(*columns_of(events.ComplaintOnFile, complaints))
-        )
-        on_file = read(events.ComplaintOnFile, corrected.mappings().one())
-        event = events.ComplaintCorrected(changed=tuple(sorted(changes)), on_file=on_file)
-        await write_events(self._connection, Stream(complaint_id=complaint_id), (event,), by=by, at=at)
+    async def next_number(self) -> int:
+        """The next number of a reference. A filing that fails leaves a gap."""
+        number: int = (await self._connection.execute(select(tables.complaint_reference.next_value()))).scalar_one()
+        return number
 
     async def account(self, complaint_id: UUID) -> Account:
-        """What others rely on of a locked complaint: the allegations, and the answers of intake."""
-        c = tables.complaints.c
-        intake = {name: c[name] for name in INTAKE_FIELDS}
-        found = await self._connection.execute(select(c.allegations, *intake.values()).where(c.id == complaint_id))
-        row = found.mappings().one()
-        return Account(
-            allegations=tuple(row["allegations"]),
-            intake=_INTAKE.validate_python({name: row[name] for name in intake}),
-        )
+        """What others rely on of a locked complaint."""
+        columns = columns_of(events.ComplaintOnFile, tables.complaints)
+        found = await self._connection.execute(select(*columns).where(tables.complaints.c.id == complaint_id))
+        return Account(on_file=read(events.ComplaintOnFile, found.mappings().one()))
 
     async def lock(self, complaint_id: UUID, scope: AccessScope) -> None:
         """Lock a complaint: nobody corrects it, adds a party or opens a case meanwhile. Raises NotFound."""

@@ -21,6 +21,18 @@ from mediation_api.repository.effects import Effects, Recording, released
 EFFECTS: Final = Effects()
 
 
+@EFFECTS.of(events.MediatorAdded)
+def _mediator_added(event: events.MediatorAdded, to: Recording) -> Iterator[Executable]:
+    row = to.data_key.encrypted_row(t.mediators, event.mediator_id, event.values)
+    yield insert(t.mediators).values(**row, id=event.mediator_id, added_at=to.at)
+
+
+@EFFECTS.of(events.MediatorCorrected)
+def _mediator_corrected(event: events.MediatorCorrected, to: Recording) -> Iterator[Executable]:
+    changes = to.data_key.encrypted_changes(t.mediators, event.mediator_id, event.values)
+    yield t.mediators.update().where(t.mediators.c.id == event.mediator_id).values(changes)
+
+
 @EFFECTS.of(events.MediatorProposed)
 def _mediator_proposed(event: events.MediatorProposed, to: Recording) -> Iterator[Executable]:
     yield insert(t.assignments).values(

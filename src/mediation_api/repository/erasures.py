@@ -1,12 +1,11 @@
 """Requests to erase what is held of a party: entered by one of the office, decided by another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, RowMapping, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -14,14 +13,11 @@ from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
-from mediation_api.domain.access import AccessScope, Actor
-from mediation_api.domain.errors import NotFound, StateConflict
-from mediation_api.domain.events import ErasureApproved, ErasureRefused, ErasureRequested
-from mediation_api.domain.retention import Erasure
-from mediation_api.domain.values import ErasureState
-from mediation_api.repository.recording import constraint_of, write_events
-from mediation_api.repository.retention import erase, has_open_case, is_held
-from mediation_api.repository.streams import Stream
+from mediation_api.domain.access import AccessScope
+from mediation_api.domain.errors import NotFound
+from mediation_api.domain.retention import ERASED, Erasure
+from mediation_api.domain.values import DataKind, ErasureState, Side
+from mediation_api.repository.retention import fields_of_account, fields_of_party, has_open_case, is_held
 
 
 class Erasures:
@@ -30,29 +26,11 @@ class Erasures:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def enter(self, requested: ErasureRequested, *, by: Actor, at: datetime) -> None:
-        """Write a request. Raises NotFound: no such party; StateConflict: one of this party's waits already."""
-        complaint_id = await self._complaint_of(t.parties.c.id == requested.party_id)
-        row = insert(t.erasures).values(
-            id=requested.erasure_id,
-            party_id=requested.party_id,
-            state=ErasureState.REQUESTED,
-            requested_at=at,
-            requested_by=by.subject,
-        )
-        try:
-            await self._connection.execute(row)
-        except IntegrityError as error:
-            if constraint_of(error) == "uq_erasures_requested":
-                raise StateConflict from None
-            raise
-        await write_events(self._connection, Stream(complaint_id=complaint_id), (requested,), by=by, at=at)
-
     async def lock(self, erasure_id: UUID) -> Erasure:
         """Lock a request and its complaint: no case is opened, and nothing held, meanwhile. Raises NotFound."""
         e = t.erasures.c
-        of_erasure = t.parties.c.id == select(e.party_id).where(e.id == erasure_id).scalar_subquery()
-        complaint_id = await self._complaint_of(of_erasure)
+        party_id = select(e.party_id).where(e.id == erasure_id).scalar_subquery()
+        complaint_id = await self.complaint_of(party_id)
         await lock_row(self._connection, t.complaints, complaint_id)
         await lock_row(self._connection, t.erasures, erasure_id)
         found = await self._connection.execute(
@@ -60,6 +38,7 @@ class Erasures:
                 e.party_id,
                 e.state,
                 e.requested_by,
+                _is_only_complainant(complaint_id).label("only_complainant"),
                 is_held(complaint_id).label("held"),
                 has_open_case(complaint_id).label("open"),
             ).where(e.id == erasure_id)
@@ -68,42 +47,45 @@ class Erasures:
         return Erasure(
             erasure_id=erasure_id,
             party_id=row.party_id,
+            complaint_id=complaint_id,
             state=ErasureState(row.state),
             requested_by=row.requested_by,
             held=row.held,
             case_is_open=row.open,
+            only_complainant=row.only_complainant,
         )
 
-    async def decide(self, decided: ErasureApproved | ErasureRefused, *, by: Actor, at: datetime) -> RowMapping:
-        """Write how a locked request was decided, erase what was approved, and give the request."""
-        complaint_id = await self._complaint_of(t.parties.c.id == decided.party_id)
-        reason = decided.reason if isinstance(decided, ErasureRefused) else None
-        changed = await self._connection.execute(
-            t.erasures.update()
-            .where(t.erasures.c.id == decided.erasure_id)
-            .values(
-                state=ErasureState.REFUSED if reason else ErasureState.APPROVED,
-                decided_at=at,
-                decided_by=by.subject,
-                refusal=reason,
-            )
-            .returning(t.erasures)
-        )
-        row: RowMapping = changed.mappings().one()
-        await write_events(self._connection, Stream(complaint_id=complaint_id), (decided,), by=by, at=at)
-        if reason is None:
-            await erase(self._connection, decided.party_id, complaint_id, by=by, at=at)
-        return row
+    async def filled(self, erasure: Erasure, at: datetime) -> Mapping[DataKind, int]:
+        """Lock what the erasure would empty, and count the fields that hold something."""
+        own = {kind: await fields_of_party(self._connection, erasure.party_id, kind) for kind in ERASED}
+        if not erasure.only_complainant:
+            return own
+        return {**own, DataKind.ACCOUNT: await fields_of_account(self._connection, erasure.complaint_id, at)}
+
+    async def get(self, erasure_id: UUID) -> RowMapping:
+        """A request that was just decided."""
+        found = await self._connection.execute(select(t.erasures).where(t.erasures.c.id == erasure_id))
+        return found.mappings().one()
 
     async def list(self, party_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """The requests of a party, oldest first. Raises NotFound: not this party."""
         return await fetch_children(self._connection, _of_party, scope, party_id)
 
-    async def _complaint_of(self, party: ColumnElement[bool]) -> UUID:
-        found: UUID | None = await self._connection.scalar(select(t.parties.c.complaint_id).where(party))
+    async def complaint_of(self, party_id: ColumnElement[UUID] | UUID) -> UUID:
+        """The complaint of a party. Raises NotFound: there is no such party."""
+        p = t.parties.c
+        found: UUID | None = await self._connection.scalar(select(p.complaint_id).where(p.id == party_id))
         if found is None:
             raise NotFound
         return found
+
+
+def _is_only_complainant(complaint_id: UUID) -> ColumnElement[bool]:
+    """Whether the party of a row of `erasures` is a complainant, and the complaint has had no other."""
+    p = t.parties.c
+    complainants = select(p.id).where(p.complaint_id == complaint_id, p.side == Side.COMPLAINANT)
+    others = complainants.where(p.id != t.erasures.c.party_id).correlate(t.erasures).exists()
+    return and_(t.erasures.c.party_id.in_(complainants), ~others)
 
 
 @cache

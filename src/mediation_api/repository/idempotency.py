@@ -4,18 +4,32 @@ The row is written first, in the transaction of the effect: whoever comes second
 unique index, and finds the first answer once that transaction has committed.
 """
 
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Integer, LargeBinary, String, Uuid, and_, bindparam, cast, delete, func, select, update
+from sqlalchemy import (
+    Integer,
+    LargeBinary,
+    String,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert
 
+from mediation_api.database import tables as t
 from mediation_api.database.tables import idempotency_keys
 
 KEPT: Final = timedelta(hours=48)
@@ -56,13 +70,13 @@ class Idempotency:
 
         A few keys that are too old to be asked for are forgotten on the way.
         """
-        t = idempotency_keys
+        keys = idempotency_keys
         claimed = await self._connection.execute(_claiming(), {**asdict(attempt), "at": at, "forgotten": at - KEPT})
         if claimed.first() is not None:
             return None
-        same = and_(*(t.c[name] == getattr(attempt, name) for name in ("caller", "operation", "key_sha256")))
+        same = and_(*(keys.c[name] == getattr(attempt, name) for name in ("caller", "operation", "key_sha256")))
         found = await self._connection.execute(
-            select(t.c.request_sha256, t.c.status, t.c.location, t.c.body).where(same)
+            select(keys.c.request_sha256, keys.c.status, keys.c.location, keys.c.body).where(same)
         )
         row = found.one()
         return StoredResponse(row.request_sha256, row.status, row.location, row.body)
@@ -71,11 +85,22 @@ class Idempotency:
         """Keep the answer to a claimed key, also from behind the wall: the database steps back from it first."""
         await self._connection.execute(_KEEPING, {**asdict(attempt), **asdict(answer)})
 
-    async def erase(self, subjects: Collection[UUID]) -> None:
-        """Empty every answer that is about one of these. Its key stays used, so that nothing happens again."""
-        t = idempotency_keys
-        about = t.c.subjects.op("&&", is_comparison=True)(cast(list(subjects), ARRAY(Uuid)))
-        await self._connection.execute(update(t).where(about).values(body=b"", location=None, subjects=[]))
+
+def emptied_answers(complaint_id: UUID) -> Update:
+    """Empty every answer that is about a complaint. Its key stays used, so that nothing happens again.
+
+    An answer names its subjects by the ids of the complaint, its parties and cases, and of what belongs to those.
+    """
+    of_complaint = select(literal(complaint_id, Uuid).label("id"))
+    own = [select(table.c.id).where(table.c.complaint_id == complaint_id) for table in (t.parties, t.cases)]
+    cases = select(t.cases.c.id).where(t.cases.c.complaint_id == complaint_id)
+    theirs = [
+        select(table.c.id).where(table.c.case_id.in_(cases))
+        for table in (t.agreements, t.assignments, t.attendees, t.sessions)
+    ]
+    subjects = func.array(union_all(of_complaint, *own, *theirs).scalar_subquery(), type_=ARRAY(Uuid))
+    about = idempotency_keys.c.subjects.op("&&", is_comparison=True)(subjects)
+    return update(idempotency_keys).where(about).values(body=b"", location=None, subjects=[])
 
 
 _KEEPING: Final = select(
@@ -93,21 +118,21 @@ _KEEPING: Final = select(
 
 @cache  # each command runs it, and to put it together takes as long as that
 def _claiming() -> ReturningInsert[str]:
-    t = idempotency_keys
+    keys = idempotency_keys
     old = (
-        select(t.c.caller, t.c.operation, t.c.key_sha256)
-        .where(t.c.at < bindparam("forgotten", type_=t.c.at.type))
+        select(keys.c.caller, keys.c.operation, keys.c.key_sha256)
+        .where(keys.c.at < bindparam("forgotten", type_=keys.c.at.type))
         .limit(_SWEPT_AT_ONCE)
         .with_for_update(skip_locked=True)
         .cte("old")
     )
     swept = (
-        delete(t)
+        delete(keys)
         .where(
-            t.c.caller == old.c.caller,
-            t.c.operation == old.c.operation,
-            t.c.key_sha256 == old.c.key_sha256,
+            keys.c.caller == old.c.caller,
+            keys.c.operation == old.c.operation,
+            keys.c.key_sha256 == old.c.key_sha256,
         )
         .cte("forgotten")
     )
-    return insert(t).on_conflict_do_nothing().returning(t.c.key_sha256).add_cte(swept)
+    return insert(keys).on_conflict_do_nothing().returning(keys.c.key_sha256).add_cte(swept)

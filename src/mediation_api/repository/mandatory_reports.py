@@ -5,29 +5,24 @@ events of a report are a stream under the report's own id.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
 from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Integer, RowMapping, and_, cast, extract, func, insert, select
+from sqlalchemy import Integer, RowMapping, and_, cast, extract, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged_reports
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
-from mediation_api.database.data_keys import OF_CASE, data_key, decrypted, decrypted_columns
+from mediation_api.database.data_keys import decrypted, decrypted_columns
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
-from mediation_api.domain.access import AccessScope, Actor
+from mediation_api.domain.access import AccessScope
 from mediation_api.domain.errors import NotFound
-from mediation_api.domain.events import MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
-from mediation_api.domain.mandatory_reports import Contents, MandatoryReport
+from mediation_api.domain.mandatory_reports import MandatoryReport
 from mediation_api.domain.values import AgreementKind, Decision, ReportCategory, ReportState
-from mediation_api.repository.recording import write_events
-from mediation_api.repository.streams import Stream
 
 
 class MandatoryReports:
@@ -55,38 +50,6 @@ class MandatoryReports:
         await lock_in_scope(self._connection, t.mandatory_reports, report_id, scope)
         row = (await self._connection.execute(select(r.state, r.proposed_by).where(r.id == report_id))).one()
         return MandatoryReport(report_id=report_id, state=ReportState(row.state), proposed_by=row.proposed_by)
-
-    async def enter(self, proposed: MandatoryReportProposed, contents: Contents, *, by: Actor, at: datetime) -> None:
-        """Write a proposed report, and its event."""
-        key = await data_key(self._connection, proposed.case_id, OF_CASE)
-        row = insert(t.mandatory_reports).values(
-            **key.encrypted_row(t.mandatory_reports, proposed.report_id, asdict(contents)),
-            id=proposed.report_id,
-            case_id=proposed.case_id,
-            state=ReportState.PROPOSED,
-            proposed_at=at,
-            proposed_by_role=by.role,
-            proposed_by=by.subject,
-        )
-        await self._connection.execute(row)
-        await write_events(self._connection, Stream(report_id=proposed.report_id), (proposed,), by=by, at=at)
-
-    async def decide(self, decided: MandatoryReportFiled | MandatoryReportDropped, *, by: Actor, at: datetime) -> None:
-        """Write that a locked report was filed or dropped, and the event of it."""
-        reason = decided.reason if isinstance(decided, MandatoryReportDropped) else None
-        changed = (
-            t.mandatory_reports.update()
-            .where(t.mandatory_reports.c.id == decided.report_id)
-            .values(
-                state=ReportState.DROPPED if reason else ReportState.FILED,
-                decided_at=at,
-                decided_by_role=by.role,
-                decided_by=by.subject,
-                drop_reason=reason,
-            )
-        )
-        await self._connection.execute(changed)
-        await write_events(self._connection, Stream(report_id=decided.report_id), (decided,), by=by, at=at)
 
     async def get(self, report_id: UUID, scope: AccessScope) -> RowMapping:
         """One report. Raises NotFound."""

@@ -1,13 +1,11 @@
 """The roster of mediators, and the proposals of cases to them."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Boolean, RowMapping, String, Uuid, any_, bindparam, exists, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Boolean, RowMapping, String, Uuid, any_, bindparam, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -19,7 +17,7 @@ from mediation_api.database.access_scope import (
     is_officer_of,
     scope_parameters,
 )
-from mediation_api.database.data_keys import data_key, decrypted, decrypted_columns, new_data_key
+from mediation_api.database.data_keys import decrypted, decrypted_columns
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import (
@@ -32,19 +30,10 @@ from mediation_api.database.pagination import (
     read_page,
 )
 from mediation_api.domain import events
-from mediation_api.domain.access import AccessScope, Actor
+from mediation_api.domain.access import AccessScope
 from mediation_api.domain.assignments import Mediator, RosterEntry
-from mediation_api.domain.errors import (
-    Conflict,
-    MediatorIsParty,
-    MediatorListed,
-    SubjectFixed,
-    SubjectTaken,
-)
 from mediation_api.domain.values import AssignmentState
 from mediation_api.repository.on_file import columns_of, read
-from mediation_api.repository.recording import constraint_of, write_events
-from mediation_api.repository.streams import Stream
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -65,54 +54,15 @@ class Mediators:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, mediator_id: UUID, values: Values, *, by: Actor, at: datetime) -> None:
-        """Put somebody on the roster.
-
-        Raises:
-            SubjectTaken, MediatorListed: another entry has that subject, or that employee number.
-        """
-        key, written = new_data_key(self._connection, mediator_id)
-        row = insert(t.mediators).values(
-            **key.encrypted_row(t.mediators, mediator_id, values), id=mediator_id, added_at=at
-        )
-        try:
-            added = await self._connection.execute(
-                row.returning(*columns_of(events.MediatorOnFile, t.mediators)).add_cte(written)
-            )
-        except IntegrityError as error:
-            raise _taken(error) from None
-        on_file = read(events.MediatorOnFile, added.mappings().one())
-        event = events.MediatorAdded(mediator_id=mediator_id, on_file=on_file)
-        await write_events(self._connection, Stream(mediator_id=mediator_id), (event,), by=by, at=at)
-
-    async def correct(self, mediator_id: UUID, changes: Values, *, by: Actor, at: datetime) -> None:
-        """Correct a locked entry of the roster.
-
-        Raises:
-            SubjectTaken, MediatorListed, MediatorIsParty: it is somebody else's.
-            SubjectFixed: a case is proposed to the mediator at this moment.
-        """
-        key = await data_key(self._connection, mediator_id)
-        try:
-            corrected = await self._connection.execute(
-                t.mediators.update()
-                .where(t.mediators.c.id == mediator_id)
-                .values(key.encrypted_changes(t.mediators, mediator_id, changes))
-                .returning(*columns_of(events.MediatorOnFile, t.mediators))
-            )
-        except IntegrityError as error:
-            raise _taken(error) from None
-        on_file = read(events.MediatorOnFile, corrected.mappings().one())
-        event = events.MediatorCorrected(mediator_id=mediator_id, changed=tuple(sorted(changes)), on_file=on_file)
-        await write_events(self._connection, Stream(mediator_id=mediator_id), (event,), by=by, at=at)
-
     async def lock(self, mediator_id: UUID) -> RosterEntry:
         """Lock an entry, so that what is read of it next is what will be changed. Raises NotFound."""
         await lock_row(self._connection, t.mediators, mediator_id)
         proposed = exists().where(t.assignments.c.mediator_id == t.mediators.c.id)
-        entry = select(t.mediators.c.subject, proposed.label("proposed")).where(t.mediators.c.id == mediator_id)
-        row = (await self._connection.execute(entry)).one()
-        return RosterEntry(mediator_id=mediator_id, subject=row.subject, proposed=row.proposed)
+        columns = columns_of(events.MediatorOnFile, t.mediators)
+        entry = select(proposed.label("proposed"), *columns).where(t.mediators.c.id == mediator_id)
+        row = (await self._connection.execute(entry)).mappings().one()
+        on_file = read(events.MediatorOnFile, row)
+        return RosterEntry(mediator_id=mediator_id, proposed=row["proposed"], on_file=on_file)
 
     async def candidate(self, mediator_id: UUID, complaint_id: UUID) -> Mediator | None:
         """What proposing a case of a complaint needs to know of a mediator; None where there is nobody of that id."""
@@ -200,17 +150,3 @@ def _assignment(kind: ScopeKind) -> AnySelect:
     complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == case_id).scalar_subquery()
     statement = _assignments(kind, (t.assignments.c.id == REQUESTED_ID,))
     return logged(statement, kind, complaint=complaint, case=case_id)
-
-
-_TAKEN: Final[Mapping[str, type[Conflict]]] = {
-    "uq_mediators_subject": SubjectTaken,
-    "keep_subject": SubjectFixed,
-    "uq_mediators_employee_number_index": MediatorListed,
-    "mediator_is_party": MediatorIsParty,
-}
-"""What a constraint of the roster refuses."""
-
-
-def _taken(error: IntegrityError) -> Exception:
-    refusal = _TAKEN.get(constraint_of(error) or "")
-    return error if refusal is None else refusal()

@@ -2,33 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Final, TypeAlias
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, exists, insert, or_, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import RowMapping, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables
 from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
-from mediation_api.database.data_keys import OF_PARTY, data_key, decrypted, decrypted_columns
+from mediation_api.database.data_keys import decrypted, decrypted_columns
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnySelect
-from mediation_api.database.row_security import assume_party
 from mediation_api.domain import events
-from mediation_api.domain.access import AccessScope, Actor
-from mediation_api.domain.access_codes import AccessCode, digest, fingerprint
-from mediation_api.domain.errors import Conflict, IdentityFixed, MediatorIsParty, PartyAlreadyListed
-from mediation_api.domain.events import IdentityReleased
+from mediation_api.domain.access import AccessScope
 from mediation_api.domain.party import Party
-from mediation_api.domain.values import Disposition, NameCorrection, Side
+from mediation_api.domain.values import Disposition
 from mediation_api.repository.on_file import columns_of, read
-from mediation_api.repository.recording import constraint_of, write_events
-from mediation_api.repository.streams import Stream
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -49,71 +41,6 @@ class Parties:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, complaint_id: UUID, parties: Sequence[Values], *, by: Actor, at: datetime) -> None:
-        """Write parties, each with the `id` and `side` it carries.
-
-        Raises:
-            PartyAlreadyListed: an officer is already a party, or is listed twice.
-            MediatorIsParty: an officer is the mediator of the complaint's open case.
-        """
-        key = await data_key(self._connection, complaint_id)
-        of_complaint = {"complaint_id": complaint_id, "added_at": at}
-        rows = [
-            key.encrypted_row(tables.parties, UUID(str(party["id"])), {**party, **of_complaint}) for party in parties
-        ]
-        try:
-            written = await self._connection.execute(
-                insert(tables.parties).returning(tables.parties.c.id, *columns_of(events.PartyOnFile, tables.parties)),
-                rows,
-            )
-        except IntegrityError as error:
-            raise _listed_twice(error) from None
-        on_file = {row["id"]: read(events.PartyOnFile, row) for row in written.mappings()}
-        added = [
-            events.PartyAdded(party_id=party_id, side=Side(str(party["side"])), on_file=on_file[party_id])
-            for party in parties
-            for party_id in (UUID(str(party["id"])),)
-        ]
-        await write_events(self._connection, Stream(complaint_id=complaint_id), added, by=by, at=at)
-
-    async def correct(
-        self, party_id: UUID, changes: Values, name_correction: NameCorrection | None, *, by: Actor, at: datetime
-    ) -> None:
-        """Correct what is on file of a locked party. Only the names of the fields go into the record.
-
-        A party that corrects its own reads its answer through the wall.
-
-        Raises:
-            PartyAlreadyListed: another officer of the complaint has that employee number.
-            MediatorIsParty: the mediator of the complaint's open case has it.
-        """
-        parties = tables.parties
-        key = await data_key(self._connection, party_id, OF_PARTY)
-        try:
-            corrected = await self._connection.execute(
-                parties.update()
-                .where(parties.c.id == party_id)
-                .values(key.encrypted_changes(parties, party_id, changes))
-                .returning(parties.c.complaint_id, *columns_of(events.PartyOnFile, parties))
-            )
-        except IntegrityError as error:
-            raise _listed_twice(error) from None
-        row = corrected.mappings().one()
-        on_file = read(events.PartyOnFile, row)
-        event = events.PartyCorrected(party_id=party_id, changed=tuple(sorted(changes)), on_file=on_file)
-        names = () if name_correction is None else (events.NameCorrected(party_id=party_id, reason=name_correction),)
-        await write_events(self._connection, Stream(complaint_id=row["complaint_id"]), (event, *names), by=by, at=at)
-        if by.is_party:
-            await assume_party(self._connection, by)
-
-    async def release_identity(
-        self, released: IdentityReleased, complaint_id: UUID, *, by: Actor, at: datetime
-    ) -> None:
-        """Let the next answer of a locked party bind its own token subject."""
-        of_party = tables.parties.update().where(tables.parties.c.id == released.party_id)
-        await self._connection.execute(of_party.values(bound_subject=None))
-        await write_events(self._connection, Stream(complaint_id=complaint_id), (released,), by=by, at=at)
-
     async def complaint_of(self, party_id: UUID, scope: AccessScope) -> UUID:
         """The complaint of a party, which is locked before the party. Raises NotFound: none, or not the caller's."""
         complaint_id: UUID = (await fetch_one(self._connection, _complaint, scope, party_id))["complaint_id"]
@@ -122,8 +49,8 @@ class Parties:
     async def lock(self, party_id: UUID, scope: AccessScope) -> Party:
         """Lock a party, so that what is read of it next is what will be changed. Raises NotFound."""
         await lock_in_scope(self._connection, tables.parties, party_id, scope)
-        found = await self._connection.execute(_on_file(), {"wanted": party_id})
-        return _PARTY.validate_python(dict(found.mappings().one()))
+        row = (await self._connection.execute(_on_file(), {"wanted": party_id})).mappings().one()
+        return _PARTY.validate_python({**row, "on_file": read(events.PartyOnFile, row)})
 
     async def get(self, party_id: UUID, scope: AccessScope) -> RowMapping:
         """One party, whole: it is read by the office or by the party itself. Raises NotFound."""
@@ -134,20 +61,6 @@ class Parties:
         return await fetch_children(self._connection, _of_complaint, scope, complaint_id)
 
     # ── access codes ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def issue_code(
-        self, party_id: UUID, complaint_id: UUID, code: AccessCode, secret: bytes, *, by: Actor, at: datetime
-    ) -> None:
-        """Keep the keyed hash of a new code. The code before it stops working."""
-        codes, kept = tables.access_codes, digest(code, secret)
-        await self._connection.execute(
-            codes.update().where(codes.c.party_id == party_id, codes.c.ended_at.is_(None)).values(ended_at=at)
-        )
-        await self._connection.execute(
-            insert(codes).values(lookup=code.lookup, party_id=party_id, digest=kept, issued_at=at)
-        )
-        event = events.AccessCodeIssued(party_id=party_id, fingerprint=fingerprint(code.lookup, kept))
-        await write_events(self._connection, Stream(complaint_id=complaint_id), (event,), by=by, at=at)
 
     async def find_code(self, lookup: str) -> StoredCode | None:
         """What is kept of the code with this public part, unless it has ended."""
@@ -183,6 +96,7 @@ def _on_file() -> AnySelect:
         mediated.label("mediated"),
         p.removed_at.is_not(None).label("removed"),
         p.bound_subject.is_not(None).label("identity_bound"),
+        *(column for column in columns_of(events.PartyOnFile, tables.parties) if column.name != "minor"),
     ).where(p.id == REQUESTED_ID)
 
 
@@ -206,16 +120,3 @@ def _of_complaint(kind: ScopeKind) -> AnySelect:
         .order_by(t.parties.c.added_at, t.parties.c.id)
     )
     return logged(statement, kind, complaint=t.complaints.c.id)
-
-
-_REFUSALS: Final[Mapping[str, type[Conflict]]] = {
-    "keep_identity": IdentityFixed,
-    "mediator_is_party": MediatorIsParty,
-    "uq_parties_complaint_id_employee_number_index": PartyAlreadyListed,
-}
-"""What the database refuses of a party."""
-
-
-def _listed_twice(error: IntegrityError) -> Exception:
-    refusal = _REFUSALS.get(constraint_of(error) or "")
-    return error if refusal is None else refusal()

@@ -1,8 +1,11 @@
-"""Recording: how the events of a case, and what follows from them, are written.
+"""Recording: the one way in which anything that happened is written.
 
 A command locks, has the domain decide, and records the events that the domain returned. What follows from each type of
 event in the tables is said once, in effects.py and its neighbours; the record of events is written with it, in as few
 statements as will do.
+
+Other writes change nothing that happened: the access log, kept answers (idempotency.py), attempt counters and key
+rotation. tests/house/test_writes.py holds that there are no others.
 """
 
 import dataclasses
@@ -19,22 +22,46 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.batching import Change, batched
-from mediation_api.database.data_keys import OF_CASE, data_key
+from mediation_api.database.data_keys import OF_CASE, data_key, new_data_key
 from mediation_api.database.encryption import DataKey, keyring
 from mediation_api.database.nesting import AnyColumn
 from mediation_api.domain import events
 from mediation_api.domain.access import Actor
-from mediation_api.domain.errors import AbsenceAlreadyRecorded, Conflict, MediatorTaken, OfficerTaken
+from mediation_api.domain.errors import (
+    AbsenceAlreadyRecorded,
+    Conflict,
+    ExternalReferenceTaken,
+    IdentityFixed,
+    MediatorIsParty,
+    MediatorListed,
+    MediatorTaken,
+    OfficerTaken,
+    PartyAlreadyListed,
+    StateConflict,
+    SubjectFixed,
+    SubjectTaken,
+)
 from mediation_api.domain.events import Event
-from mediation_api.repository import effects_of_cases, effects_of_sessions
+from mediation_api.repository import effects_of_cases, effects_of_complaints, effects_of_sessions
 from mediation_api.repository.effects import Recording, version_after
 from mediation_api.repository.effects_of_cases import case_columns
 from mediation_api.repository.streams import Stream
 
-EFFECTS: Final = {**effects_of_cases.EFFECTS.functions, **effects_of_sessions.EFFECTS.functions}
+EFFECTS: Final = {
+    **effects_of_complaints.EFFECTS.functions,
+    **effects_of_cases.EFFECTS.functions,
+    **effects_of_sessions.EFFECTS.functions,
+}
 """What follows from each type of event."""
 
 ENCRYPTED: Final = (
+    events.ComplaintFiled,
+    events.ComplaintCorrected,
+    events.PartyAdded,
+    events.PartyCorrected,
+    events.MediatorAdded,
+    events.MediatorCorrected,
+    events.MandatoryReportProposed,
     events.CaseScreened,
     events.ApprovalRecorded,
     events.AttendeeAdded,
@@ -49,6 +76,14 @@ _REFUSALS: Final[Mapping[str, type[Conflict]]] = {
     "mediator_taken": MediatorTaken,
     "officer_taken": OfficerTaken,
     "uq_absences_session_id_party_id": AbsenceAlreadyRecorded,
+    "uq_complaints_by_external_reference": ExternalReferenceTaken,
+    "uq_parties_complaint_id_employee_number_index": PartyAlreadyListed,
+    "keep_identity": IdentityFixed,
+    "mediator_is_party": MediatorIsParty,
+    "uq_mediators_subject": SubjectTaken,
+    "uq_mediators_employee_number_index": MediatorListed,
+    "keep_subject": SubjectFixed,
+    "uq_erasures_requested": StateConflict,
 }
 """What a constraint of the database refuses in the domain's stead."""
 
@@ -70,10 +105,11 @@ async def record(
     """
     if not new_events:
         return
-    to = Recording(stream=stream, by=by, at=at, key=await _data_key(connection, stream, new_events))
+    key, key_written = await _data_key(connection, stream, new_events)
+    to = Recording(stream=stream, by=by, at=at, key=key)
     parameters = event_parameters(stream, new_events, by=by, at=at)
     try:
-        for statement in batched(_changes(to, new_events)):
+        for statement in batched((*key_written, *_changes(to, new_events))):
             await connection.execute(statement, parameters)
     except IntegrityError as error:
         refusal = _REFUSALS.get(constraint_of(error) or "")
@@ -82,22 +118,26 @@ async def record(
         raise
 
 
-async def write_events(
-    connection: AsyncConnection, stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime
-) -> None:
-    """Write events whose rows the caller has written."""
-    await connection.execute(WRITE_EVENTS, event_parameters(stream, new_events, by=by, at=at))
-
-
-async def _data_key(connection: AsyncConnection, stream: Stream, new_events: Sequence[Event]) -> DataKey | None:
-    if not any(isinstance(event, ENCRYPTED) for event in new_events):
-        return None
+async def _data_key(
+    connection: AsyncConnection, stream: Stream, new_events: Sequence[Event]
+) -> tuple[DataKey | None, tuple[Change, ...]]:
+    """The data key that the events need, and what writes it where their complaint or mediator is new."""
+    encrypted = next((event for event in new_events if isinstance(event, ENCRYPTED)), None)
+    if encrypted is None:
+        return None, ()
     if stream.data_key is not None:
         owner, wrapped = stream.data_key
-        return DataKey(keyring(connection.dialect).unwrap(wrapped, owner))
-    if stream.case_id is None:
-        raise TypeError("only the events of a case are encrypted here")
-    return await data_key(connection, stream.case_id, OF_CASE)
+        return DataKey(keyring(connection.dialect).unwrap(wrapped, owner)), ()
+    owner_id = stream.complaint_id or stream.mediator_id
+    if owner_id is not None and isinstance(encrypted, events.ComplaintFiled | events.MediatorAdded):
+        key, written = new_data_key(connection, owner_id)
+        return key, ((written, None),)
+    if owner_id is not None:
+        return await data_key(connection, owner_id), ()
+    case_id = encrypted.case_id if isinstance(encrypted, events.MandatoryReportProposed) else stream.case_id
+    if case_id is None:
+        raise TypeError("the events of this stream are not encrypted")
+    return await data_key(connection, case_id, OF_CASE), ()
 
 
 def _changes(to: Recording, new_events: Sequence[Event]) -> Iterator[Change]:

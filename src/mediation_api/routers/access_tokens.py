@@ -17,6 +17,7 @@ from mediation_api.http.fields import In, Out
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.rate_limits import hold_per_hour
 from mediation_api.http.routes import Operation
+from mediation_api.routers.parties import code_key
 
 router = APIRouter(prefix="/v1/access-tokens", route_class=StrictRoute, tags=["access-tokens"])
 
@@ -61,8 +62,7 @@ async def exchange_access_code(
     limit = service.settings.code_tries_per_hour
     await hold_per_hour(tries, AttemptKind.CODE, code.lookup, limit, request=request, at=at)
     stored = await parties.find_code(code.lookup)
-    secret = service.settings.access_code_secret.get_secret_value().encode()
-    if not access_codes.matches(code, None if stored is None else stored.digest, secret) or stored is None:
+    if not access_codes.matches(code, None if stored is None else stored.digest, code_key(service)) or stored is None:
         raise AccessCodeInvalid
     await tries.forget(AttemptKind.CODE, code.lookup)
     return AccessTokenOut(

@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
-from mediation_api.domain import authority, target
+from mediation_api.domain import authority, complaint, party, target
 from mediation_api.domain import parts as parts_rules
 from mediation_api.domain.access import INTAKE, AccessScope, Actor, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
@@ -26,7 +26,6 @@ from mediation_api.domain.events import (
 )
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.retention import require_held
 from mediation_api.domain.target import Pace
 from mediation_api.domain.values import Channel, Disposition, Side
 from mediation_api.http.dependencies import (
@@ -39,7 +38,6 @@ from mediation_api.http.dependencies import (
     LoggedScope,
     NewId,
     Now,
-    Parties,
     Record,
     Recorder,
     Scope,
@@ -55,7 +53,7 @@ from mediation_api.http.routes import Operation
 from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
 from mediation_api.repository.streams import Stream
-from mediation_api.routers.parties import AccessCodeOut, PartyIn, new_code
+from mediation_api.routers.parties import AccessCodeOut, PartyIn, code_key, new_code
 
 router = APIRouter(prefix="/v1/complaints", route_class=StrictRoute, tags=["complaints"])
 
@@ -106,7 +104,7 @@ class ComplaintIn(In):
 
     @model_validator(mode="after")
     def _somebody_complains(self) -> Self:
-        if not any(party.side is Side.COMPLAINANT for party in self.parties):
+        if not any(each.side is Side.COMPLAINANT for each in self.parties):
             raise rule_broken("complainant-missing", "At least one party is a complainant.")
         return self
 
@@ -122,7 +120,7 @@ class ComplaintIn(In):
 
     def filer(self, by: Actor) -> int | None:
         """The position of the party who files; None for somebody else. Raises Invalid: it is not said, or not so."""
-        sides = [party.side for party in self.parties]
+        sides = [each.side for each in self.parties]
         return authority.filer(sides, self.filed_by, is_said="filed_by" in self.model_fields_set, by=by)
 
 
@@ -298,9 +296,9 @@ async def open_case(
     city: Policy,
 ) -> CaseOpenedOut:
     """Open a case for a complaint. Raises CaseAlreadyOpen, ComplaintClosed, NotFound."""
-    complaint = await complaints.lock_to_open(complaint_id, scope)
+    locked = await complaints.lock_to_open(complaint_id, scope)
     case_id = uuid4()
-    await record(Stream(case_id=case_id), complaint.open_case(case_id, at=at, policy=city))
+    await record(Stream(case_id=case_id), locked.open_case(case_id, at=at, policy=city))
     due_on = target.due_on(at, city.target)
     return CaseOpenedOut(id=case_id, requested_on=target.local_date(at, city.target), due_on=due_on)
 
@@ -323,7 +321,6 @@ async def file_complaint(
     body: ComplaintIn,
     scope: Scope,
     complaints: Complaints,
-    parties: Parties,
     record: Record,
     tries: AttemptCounters,
     service: Context,
@@ -341,19 +338,17 @@ async def file_complaint(
     if actor.role is Role.PUBLIC:
         await hold_filings(tries, request, service.settings, at)
     year = target.local_date(at, service.policy.target).year
-    reference = await complaints.file(complaint_id, body.columns(actor), year=year, by=actor, at=at)
-    rows = [party.row(uuid4()) for party in body.parties]
-    await parties.add(complaint_id, rows, by=actor, at=at)
-    codes = [
-        await new_code(parties, UUID(str(row["id"])), complaint_id, service, actor, at)
-        for number, row in enumerate(rows)
-        if number == filer
-    ]
+    filed = complaint.file(body.columns(actor), year=year, number=await complaints.next_number())
+    added = [party.add(uuid4(), each.side, each.columns()) for each in body.parties]
+    codes = {} if filer is None else {added[filer].party_id: new_code()}
+    issued = [party.issue_code(party_id, code, code_key(service)) for party_id, code in codes.items()]
+    await record(Stream(complaint_id=complaint_id), (filed, *added, *issued))
     case_id = None
     if body.interested_in_mediation:
         opened = await open_case(complaint_id, complaints, record, scope, at, service.policy)
         case_id = opened.id
-    return ComplaintFiledOut(id=complaint_id, reference=reference, case_id=case_id, access_codes=codes)
+    shown = [AccessCodeOut(party_id=party_id, access_code=code.text()) for party_id, code in codes.items()]
+    return ComplaintFiledOut(id=complaint_id, reference=filed.reference, case_id=case_id, access_codes=shown)
 
 
 @router.get("", summary="Complaints")
@@ -405,7 +400,6 @@ async def correct_complaint(
     complaints: Complaints,
     cases: Cases,
     record: Record,
-    at: Now,
     seen: IfMatch,
 ) -> ComplaintOut:
     """Correct what intake wrote down. What changed is recorded by name, and screening is held against the new data.
@@ -414,13 +408,11 @@ async def correct_complaint(
     screening looks at, the open case must be screened again before it goes on.
     """
     locked = await cases.lock_open_of(complaint_id, scope.actor)
-    on_file = _to_office(await complaints.get(complaint_id, scope))
-    seen.hold(on_file)
-    changes = body.changes()
-    if changes.keys() & {"narrative", "incident_place"}:
-        require_held(on_file.narrative)
-    follows = (await complaints.account(complaint_id)).correct(changes, None if locked is None else locked.case)
-    await complaints.correct(complaint_id, changes, by=scope.actor, at=at)
+    seen.hold(_to_office(await complaints.get(complaint_id, scope)))
+    account, changes = await complaints.account(complaint_id), body.changes()
+    corrected = account.correct(changes)
+    follows = () if locked is None else account.follow_up(changes, locked.case)
+    await record(Stream(complaint_id=complaint_id), (corrected,))
     if locked is not None:
         await record(locked.stream, follows)
     return _to_office(await complaints.get(complaint_id, scope))

@@ -5,16 +5,18 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from mediation_api.contract.responses import responses
+from mediation_api.domain import retention
 from mediation_api.domain.access import INTAKE, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.events import DataPurged, ErasureApproved, ErasureRefused, ErasureRequested
 from mediation_api.domain.values import ErasureRefusal, ErasureState
-from mediation_api.http.dependencies import ErasureId, Erasures, LoggedScope, NewId, Now, PartyId, Scope
+from mediation_api.http.dependencies import ErasureId, Erasures, LoggedScope, NewId, Now, PartyId, Record, Scope
 from mediation_api.http.fields import In, InstantOut, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.http.routes import Operation
+from mediation_api.repository.streams import Stream
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["retention"])
 
@@ -51,11 +53,11 @@ class ErasureList(ListOut[ErasureOut]):
 )
 @Operation("requestErasure", access=allow(office=INTAKE), scope="retention:write", events=(ErasureRequested,))
 async def request_erasure(
-    party_id: PartyId, scope: Scope, erasures: Erasures, at: Now, erasure_id: NewId
+    party_id: PartyId, scope: Scope, erasures: Erasures, record: Record, at: Now, erasure_id: NewId
 ) -> ErasureOut:
     """Enter that a party asked for what is held of it to be erased. Nothing is, before a director approves."""
-    requested = ErasureRequested(erasure_id=erasure_id, party_id=party_id)
-    await erasures.enter(requested, by=scope.actor, at=at)
+    complaint_id = await erasures.complaint_of(party_id)
+    await record(Stream(complaint_id=complaint_id), (retention.request_erasure(erasure_id, party_id),))
     return ErasureOut(
         id=erasure_id,
         party_id=party_id,
@@ -86,22 +88,25 @@ async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasure
     scope="retention:write",
     events=(ErasureApproved, DataPurged),
 )
-async def approve_erasure(erasure_id: ErasureId, scope: Scope, erasures: Erasures, at: Now) -> ErasureOut:
+async def approve_erasure(
+    erasure_id: ErasureId, scope: Scope, erasures: Erasures, record: Record, at: Now
+) -> ErasureOut:
     """Erase what is held of the party: contact, needs, identity, and the account of a complainant who was the only one.
 
     Whoever entered the request cannot, and nobody can while a case is open or a legal hold in place. The record stays.
     """
     erasure = await erasures.lock(erasure_id)
-    return ErasureOut.read(await erasures.decide(erasure.approve(by=scope.actor), by=scope.actor, at=at))
+    approved = erasure.approve(await erasures.filled(erasure, at), by=scope.actor)
+    await record(Stream(complaint_id=erasure.complaint_id), approved)
+    return ErasureOut.read(await erasures.get(erasure_id))
 
 
 @router.post(
     "/erasures/{erasure_id}/refuse", dependencies=[IDEMPOTENT], summary="Refuse an erasure", responses=responses(409)
 )
 @Operation("refuseErasure", access=allow(office=(Role.DIRECTOR,)), scope="retention:write", events=(ErasureRefused,))
-async def refuse_erasure(
-    erasure_id: ErasureId, body: RefusalIn, scope: Scope, erasures: Erasures, at: Now
-) -> ErasureOut:
+async def refuse_erasure(erasure_id: ErasureId, body: RefusalIn, erasures: Erasures, record: Record) -> ErasureOut:
     """Let nothing be erased, and say why."""
     erasure = await erasures.lock(erasure_id)
-    return ErasureOut.read(await erasures.decide(erasure.refuse(body.reason), by=scope.actor, at=at))
+    await record(Stream(complaint_id=erasure.complaint_id), (erasure.refuse(body.reason),))
+    return ErasureOut.read(await erasures.get(erasure_id))

@@ -8,13 +8,25 @@ from mediation_api.contract.responses import responses
 from mediation_api.domain.access import Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.events import HoldLifted, HoldPlaced
+from mediation_api.domain.retention import place_hold
 from mediation_api.domain.values import HoldReason
-from mediation_api.http.dependencies import ComplaintId, Complaints, HoldId, LegalHolds, LoggedScope, NewId, Now, Scope
+from mediation_api.http.dependencies import (
+    ComplaintId,
+    Complaints,
+    HoldId,
+    LegalHolds,
+    LoggedScope,
+    NewId,
+    Now,
+    Record,
+    Scope,
+)
 from mediation_api.http.fields import In, InstantOut, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.http.routes import Operation
+from mediation_api.repository.streams import Stream
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["retention"])
 
@@ -50,14 +62,13 @@ async def place_legal_hold(
     body: HoldIn,
     scope: Scope,
     complaints: Complaints,
-    holds: LegalHolds,
+    record: Record,
     at: Now,
     hold_id: NewId,
 ) -> HoldOut:
     """Keep everything of a complaint, whatever its periods say, until this hold and every other is lifted."""
     await complaints.lock(complaint_id, scope)
-    placed = HoldPlaced(hold_id=hold_id, reason=body.reason)
-    await holds.place(complaint_id, placed, by=scope.actor, at=at)
+    await record(Stream(complaint_id=complaint_id), (place_hold(hold_id, body.reason),))
     return HoldOut(
         id=hold_id,
         complaint_id=complaint_id,
@@ -85,7 +96,8 @@ async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds:
     "/legal-holds/{hold_id}/lift", dependencies=[IDEMPOTENT], summary="Lift a legal hold", responses=responses(409)
 )
 @Operation("liftLegalHold", access=allow(office=(Role.DIRECTOR,)), scope="retention:write", events=(HoldLifted,))
-async def lift_legal_hold(hold_id: HoldId, scope: Scope, holds: LegalHolds, at: Now) -> HoldOut:
+async def lift_legal_hold(hold_id: HoldId, holds: LegalHolds, record: Record) -> HoldOut:
     """Let the periods run again. What had come to its end meanwhile is emptied by the next run."""
     hold = await holds.lock(hold_id)
-    return HoldOut.read(await holds.lift(hold.lift(), by=scope.actor, at=at))
+    await record(Stream(complaint_id=hold.complaint_id), (hold.lift(),))
+    return HoldOut.read(await holds.get(hold_id))

@@ -22,6 +22,7 @@ from mediation_api.http.dependencies import (
     MandatoryReports,
     NewId,
     Now,
+    Record,
     ReportId,
     Scope,
     Today,
@@ -33,6 +34,7 @@ from mediation_api.http.pagination import ListOut, Pages, single_page
 from mediation_api.http.problems import request_id_of
 from mediation_api.http.routes import Operation
 from mediation_api.logs import LogEvent
+from mediation_api.repository.streams import Stream
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["mandatory-reports"])
 
@@ -150,6 +152,7 @@ async def propose_mandatory_report(
     body: ReportIn,
     scope: Scope,
     reports: MandatoryReports,
+    record: Record,
     service: Context,
     at: Now,
     report_id: NewId,
@@ -171,7 +174,7 @@ async def propose_mandatory_report(
         configured=service.policy.report_categories,
         disclosed=map(service.texts.disclosed_categories, await reports.texts_in_force(case_id)),
     )
-    await reports.enter(proposed, contents, by=scope.actor, at=at)
+    await record(Stream(report_id=report_id), (proposed,))
     _alert(proposed.kind, report_id, request)
     return ReportOut.read(await reports.get(report_id, scope))
 
@@ -213,12 +216,12 @@ async def get_mandatory_report(report_id: ReportId, scope: LoggedScope, reports:
     events=(MandatoryReportFiled,),
 )
 async def file_mandatory_report(
-    report_id: ReportId, scope: Scope, reports: MandatoryReports, at: Now, request: Request
+    report_id: ReportId, scope: Scope, reports: MandatoryReports, record: Record, request: Request
 ) -> ReportOut:
     """Note that the report was made to the authority. Whoever proposed it cannot: that takes a second person."""
     report = await reports.lock(report_id, scope)
     filed = report.file(by=scope.actor)
-    await reports.decide(filed, by=scope.actor, at=at)
+    await record(Stream(report_id=report_id), (filed,))
     _alert(filed.kind, report_id, request)
     return ReportOut.read(await reports.get(report_id, scope))
 
@@ -236,12 +239,12 @@ async def file_mandatory_report(
     events=(MandatoryReportDropped,),
 )
 async def drop_mandatory_report(
-    report_id: ReportId, body: DropIn, scope: Scope, reports: MandatoryReports, at: Now, request: Request
+    report_id: ReportId, body: DropIn, scope: Scope, reports: MandatoryReports, record: Record, request: Request
 ) -> ReportOut:
     """Note that a proposed report will not be filed, and why. It stays on record."""
     report = await reports.lock(report_id, scope)
     dropped = report.drop(body.reason)
-    await reports.decide(dropped, by=scope.actor, at=at)
+    await record(Stream(report_id=report_id), (dropped,))
     _alert(dropped.kind, report_id, request)
     return ReportOut.read(await reports.get(report_id, scope))
 

@@ -13,7 +13,6 @@ from mediation_api.database import tables
 from mediation_api.domain import assignments
 from mediation_api.domain.access import CASEWORK, INTAKE, Role, allow
 from mediation_api.domain.access_log import LoggedObject
-from mediation_api.domain.authority import require_other_than
 from mediation_api.domain.errors import Invalid
 from mediation_api.domain.events import (
     AssignmentAccepted,
@@ -49,6 +48,7 @@ from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages
 from mediation_api.http.routes import Operation
+from mediation_api.repository.streams import Stream
 from mediation_api.routers.parties import EmployeeNumber
 
 roster = APIRouter(prefix="/v1/mediators", route_class=StrictRoute, tags=["mediators"])
@@ -126,12 +126,12 @@ async def add_mediator(
     body: MediatorIn,
     scope: Scope,
     mediators: Mediators,
-    at: Now,
+    record: Record,
     mediator_id: NewId,
 ) -> MediatorOut:
     """Put somebody on the roster: somebody else."""
-    require_other_than(body.subject, by=scope.actor)
-    await mediators.add(mediator_id, body.model_dump(), by=scope.actor, at=at)
+    added = assignments.add_to_roster(mediator_id, body.model_dump(), by=scope.actor)
+    await record(Stream(mediator_id=mediator_id), (added,))
     return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 
@@ -159,7 +159,7 @@ async def correct_mediator(
     body: MediatorPatch,
     scope: Scope,
     mediators: Mediators,
-    at: Now,
+    record: Record,
     seen: IfMatch,
 ) -> MediatorOut:
     """Correct an entry that is not the caller's own, or take somebody off the active roster.
@@ -167,11 +167,9 @@ async def correct_mediator(
     Who somebody is cannot be corrected once a case was proposed to them: the right mediator is added instead.
     """
     entry = await mediators.lock(mediator_id)
-    require_other_than(entry.subject, by=scope.actor)
     seen.hold(MediatorOut.read(await mediators.get(mediator_id, scope)))
-    changes = body.changes()
-    entry.require_same_person(changes)
-    await mediators.correct(mediator_id, changes, by=scope.actor, at=at)
+    corrected = entry.correct(body.changes(), by=scope.actor)
+    await record(Stream(mediator_id=mediator_id), (corrected,))
     return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 

@@ -1,6 +1,5 @@
 """Parties of a complaint: contact, needs, guardians, and the access codes of complainants."""
 
-from datetime import datetime
 from secrets import token_bytes
 from typing import Annotated, ClassVar, Self
 from uuid import UUID
@@ -12,9 +11,11 @@ from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import access_codes, reopening
-from mediation_api.domain.access import INTAKE, PARTIES, AccessScope, Actor, Relation, Role, allow
+from mediation_api.domain import party as party_rules
+from mediation_api.domain.access import INTAKE, PARTIES, AccessScope, Relation, Role, allow
+from mediation_api.domain.access_codes import AccessCode
 from mediation_api.domain.access_log import LoggedObject
-from mediation_api.domain.errors import Invalid, OfficerHasNoCode
+from mediation_api.domain.errors import Invalid
 from mediation_api.domain.events import (
     CONSENTS_VOIDED,
     AccessCodeIssued,
@@ -31,7 +32,6 @@ from mediation_api.domain.events import (
     SessionCancelled,
     StateChanged,
 )
-from mediation_api.domain.retention import require_held
 from mediation_api.domain.values import NameCorrection, RemovalReason, Side
 from mediation_api.http.dependencies import (
     Cases,
@@ -39,7 +39,6 @@ from mediation_api.http.dependencies import (
     Context,
     LoggedScope,
     NewId,
-    Now,
     Parties,
     PartyId,
     Record,
@@ -64,7 +63,6 @@ from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.http.routes import Operation
-from mediation_api.repository.parties import Parties as PartiesRepository
 from mediation_api.repository.streams import Stream
 
 router = APIRouter(route_class=StrictRoute, tags=["parties"])
@@ -109,10 +107,10 @@ class PartyIn(In):
             raise rule_broken("complainants-only", "Only a complainant is a minor or has a guardian.")
         return self
 
-    def row(self, party_id: UUID) -> dict[str, object]:
-        """The party as a row of the table."""
-        own = {name: getattr(self, name) for name in type(self).model_fields if name != "guardian"}
-        return {"id": party_id, **own, **guardian_columns(self.guardian)}
+    def columns(self) -> dict[str, object]:
+        """The party as columns, without its side."""
+        own = {name: getattr(self, name) for name in type(self).model_fields if name not in {"side", "guardian"}}
+        return {**own, **guardian_columns(self.guardian)}
 
 
 class PartyPatch(Patch):
@@ -230,14 +228,14 @@ class AccessCodeOut(Out):
     access_code: str = Field(examples=["7K4MW-3F9QT-8ZC2X-N5RBD-0V6HJ-1YGPS-AEKM4"])
 
 
-async def new_code(
-    parties: PartiesRepository, party_id: UUID, complaint_id: UUID, service: ServiceContext, by: Actor, at: datetime
-) -> AccessCodeOut:
-    """Make an access code, keep its keyed hash, and show it this once."""
-    code = access_codes.from_entropy(token_bytes(access_codes.ENTROPY_BYTES))
-    secret = service.settings.access_code_secret.get_secret_value().encode()
-    await parties.issue_code(party_id, complaint_id, code, secret, by=by, at=at)
-    return AccessCodeOut(party_id=party_id, access_code=code.text())
+def new_code() -> AccessCode:
+    """A random access code, to be shown once."""
+    return access_codes.from_entropy(token_bytes(access_codes.ENTROPY_BYTES))
+
+
+def code_key(service: ServiceContext) -> bytes:
+    """The key under which access codes are hashed."""
+    return service.settings.access_code_secret.get_secret_value().encode()
 
 
 @router.get("/v1/complaints/{complaint_id}/parties", summary="The parties of a complaint")
@@ -273,12 +271,11 @@ async def add_party(
     parties: Parties,
     cases: Cases,
     record: Record,
-    at: Now,
     party_id: NewId,
 ) -> PartyOut:
     """Add a complainant or an officer. In an open case the newcomer is asked, and the gate waits for the answer."""
     locked = await cases.lock_open_of(complaint_id, scope.actor)
-    await parties.add(complaint_id, [body.row(party_id)], by=scope.actor, at=at)
+    await record(Stream(complaint_id=complaint_id), (party_rules.add(party_id, body.side, body.columns()),))
     if locked is not None:
         await record(locked.stream, locked.case.join(party_id, body.side))
     return PartyOut.of(await parties.get(party_id, scope))
@@ -305,7 +302,6 @@ async def correct_party(
     parties: Parties,
     cases: Cases,
     record: Record,
-    at: Now,
     seen: IfMatch,
 ) -> PartyOut:
     """Staff correct what is on file; a party corrects how it is reached and what it needs.
@@ -314,16 +310,15 @@ async def correct_party(
     guardian, comes to light, the party's consent no longer stands, and it is asked again. Nothing is corrected of what
     was erased.
     """
-    locked = await cases.lock_open_of(await parties.complaint_of(party_id, scope), scope.actor)
+    complaint_id = await parties.complaint_of(party_id, scope)
+    locked = await cases.lock_open_of(complaint_id, scope.actor)
     party = await parties.lock(party_id, scope)
     seen.hold(PartyOut.of(await parties.get(party_id, scope)))
-    require_held(party.name)
-    changes = body.columns(scope, party.side)
-    correction = party.correct(changes, body.name_correction_reason)
+    correction = party.correct(body.columns(scope, party.side), body.name_correction_reason)
     if locked is not None and correction.voids is not None:
         follows = reopening.void(locked.case, {party_id}, correction.voids)
         await record(locked.stream, follows)
-    await parties.correct(party_id, changes, correction.name_correction, by=scope.actor, at=at)
+    await record(Stream(complaint_id=complaint_id), correction.events)
     return PartyOut.of(await parties.get(party_id, scope))
 
 
@@ -371,11 +366,10 @@ async def remove_party(
     responses=responses(409),
 )
 @Operation("releaseIdentity", access=allow(office=INTAKE), scope="parties:write", events=(IdentityReleased,))
-async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, at: Now) -> PartyOut:
+async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, record: Record) -> PartyOut:
     """Let an officer's next answer bind another token subject, as when the officer has a new account."""
     released = (await parties.lock(party_id, scope)).release_identity()
-    complaint_id = await parties.complaint_of(party_id, scope)
-    await parties.release_identity(released, complaint_id, by=scope.actor, at=at)
+    await record(Stream(complaint_id=await parties.complaint_of(party_id, scope)), (released,))
     return PartyOut.of(await parties.get(party_id, scope))
 
 
@@ -388,16 +382,13 @@ async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, at
 )
 @Operation("issueAccessCode", access=allow(office=INTAKE), scope="parties:write", events=(AccessCodeIssued,))
 async def issue_access_code(
-    party_id: PartyId, scope: Scope, parties: Parties, service: Context, at: Now
+    party_id: PartyId, scope: Scope, parties: Parties, record: Record, service: Context
 ) -> AccessCodeOut:
     """Give a complainant a new code; the one before stops working. Officers sign in with the city's account.
 
     A party that was erased or removed is given none.
     """
-    party = await parties.lock(party_id, scope)
-    require_held(party.name)
-    party.require_not_removed()
-    if party.side is not Side.COMPLAINANT:
-        raise OfficerHasNoCode
-    complaint_id = await parties.complaint_of(party_id, scope)
-    return await new_code(parties, party_id, complaint_id, service, scope.actor, at)
+    party, code = await parties.lock(party_id, scope), new_code()
+    issued = party.issue_code(code, code_key(service))
+    await record(Stream(complaint_id=await parties.complaint_of(party_id, scope)), (issued,))
+    return AccessCodeOut(party_id=party_id, access_code=code.text())

@@ -1,0 +1,64 @@
+"""What an event records of a complaint, a party or a mediator: what is on file of it after the event.
+
+That is its codes, dates and flags. Of what identifies a person or tells about them (`PRIVATE`) an event says only which
+fields hold something: retention empties those, and events are kept for ever.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from mediation_api.domain.events import ComplaintOnFile, MediatorOnFile, PartyOnFile
+from mediation_api.domain.values import UNREADABLE
+
+OnFile = TypeVar("OnFile", ComplaintOnFile, PartyOnFile, MediatorOnFile)
+
+NEW_COMPLAINT: Final = ComplaintOnFile(
+    incident_on=None,
+    precinct=None,
+    allegations=(),
+    crime_alleged=None,
+    serious_injury=None,
+    litigation_pending=None,
+    pending_case_filed_on=None,
+    officer_is_witness=None,
+    rank_initiated=False,
+    given=(),
+)
+NEW_PARTY: Final = PartyOnFile(language="", minor=False, given=())
+NEW_MEDIATOR: Final = MediatorOnFile(subject="", languages=(), active=True, given=())
+
+_EMPTIED: Final = frozenset({"interpreter_language", "unit"})
+"""Private fields that are not encrypted."""
+
+PRIVATE: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
+    {
+        ComplaintOnFile: frozenset({"incident_place", "narrative"}),
+        PartyOnFile: _EMPTIED
+        | {"accommodations", "email", "employee_number", "name", "phone", "postal_address", "safe_contact"}
+        | {"guardian_email", "guardian_name", "guardian_phone", "guardian_relation"},
+        MediatorOnFile: frozenset({"email", "employee_number", "name", "phone"}),
+    }
+)
+"""The fields of which an event may say only that they hold something."""
+
+
+def entered(new: OnFile, values: Mapping[str, object]) -> OnFile:
+    """What is on file once `values` were entered in a new, empty record."""
+    return _with(new, values)
+
+
+def corrected(before: OnFile, changes: Mapping[str, object]) -> OnFile:
+    """What is on file once `changes` were made.
+
+    Who sends an encrypted field back as `UNREADABLE`, which is how it was shown, changes nothing.
+    """
+    return _with(before, {n: v for n, v in changes.items() if v != UNREADABLE or n in _EMPTIED})
+
+
+def _with(before: OnFile, changes: Mapping[str, object]) -> OnFile:
+    fields, private = asdict(before), PRIVATE[type(before)]
+    given = set(before.given) - changes.keys() | {name for name in private if changes.get(name)}
+    public = {n: tuple(v) if isinstance(v, list) else v for n, v in changes.items() if n in fields}
+    return type(before)(**{**fields, **public, "given": tuple(sorted(given))})
