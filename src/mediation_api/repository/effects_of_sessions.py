@@ -1,6 +1,7 @@
 """What follows in the tables from the events about mediators, sessions and agreements."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Final
 from uuid import UUID
 
@@ -95,6 +96,12 @@ def _attendee_confirmed(event: events.AttendeeConfirmed, to: Recording) -> Itera
     yield (t.attendees.update().where(t.attendees.c.id == event.attendee_id).values(confirmed_at=to.at))
 
 
+def _booked(booking: events.Booking) -> dict[str, object]:
+    """The columns of `sessions` that hold a booking: each has the name of its field, but for the period."""
+    columns = {field.name: getattr(booking, field.name) for field in fields(events.Booking)}
+    return {"during": Range(columns.pop("starts_at"), columns.pop("ends_at")), **columns}
+
+
 @EFFECTS.of(events.SessionScheduled)
 def _session_scheduled(event: events.SessionScheduled, to: Recording) -> Iterator[Executable]:
     yield _mediator_lock(event.mediator_id)
@@ -104,10 +111,7 @@ def _session_scheduled(event: events.SessionScheduled, to: Recording) -> Iterato
         case_id=to.case_id,
         mediator_id=event.mediator_id,
         state=SessionState.SCHEDULED,
-        during=Range(event.starts_at, event.ends_at),
-        mode=event.mode,
-        off_hours_reason=event.off_hours_reason,
-        **to.encrypted(t.sessions, event.session_id, place=event.place, link=event.link),
+        **to.data_key.encrypted_row(t.sessions, event.session_id, _booked(event)),
         scheduled_at=to.at,
     )
     yield _book_officers(to.case_id, event)
@@ -117,12 +121,8 @@ def _session_scheduled(event: events.SessionScheduled, to: Recording) -> Iterato
 def _session_rescheduled(event: events.SessionRescheduled, to: Recording) -> Iterator[Executable]:
     yield _mediator_lock(event.mediator_id)
     yield _officers_lock(to.case_id)
-    yield _session(event.session_id).values(
-        during=Range(event.starts_at, event.ends_at),
-        mode=event.mode,
-        off_hours_reason=event.off_hours_reason,
-        **to.data_key.encrypted_changes(t.sessions, event.session_id, {"place": event.place, "link": event.link}),
-    )
+    changes = to.data_key.encrypted_changes(t.sessions, event.session_id, _booked(event))
+    yield _session(event.session_id).values(changes)
     yield (
         t.session_officers.update()
         .where(t.session_officers.c.session_id == event.session_id)
