@@ -188,7 +188,7 @@ class Office:
 
     def complainant(self, party_id: str, access_code: str) -> Caller:
         """A complainant with a fresh token, such as the service gives for the access code."""
-        code = access_codes.parse(access_code).lookup
+        code = access_codes.parse_access_code(access_code).lookup
         token = service_identity(self.settings).issue(UUID(party_id), code=code, token_id=uuid4(), now=self.clock.now)
         return Caller(self.client, token, party_id=party_id, access_code=access_code)
 

@@ -15,7 +15,7 @@ from tests.conftest import NOON
 from typer.testing import CliRunner, Result
 
 from mediation_api.auth.identity_provider import SigningKey, VerificationKey, read_jwks
-from mediation_api.auth.tokens import sign
+from mediation_api.auth.tokens import sign_token
 from mediation_api.cli.audit_statements import Statement, StatementError, public_keys, read_statement
 from mediation_api.cli.main import app
 from mediation_api.database.engine import create_engine
@@ -251,7 +251,7 @@ def test_a_line_that_is_no_head_is_refused_whoever_signed_it(key: SigningKey, pl
 def test_a_statement_is_no_token_and_a_token_no_statement(key: SigningKey, place: Path) -> None:
     """The same key signs both."""
     lines = written(key, place, *HEADS)
-    signed = sign({"sub": "x"}, key)
+    signed = sign_token({"sub": "x"}, key)
     last = json.loads(lines[-1])
     last["signature"] = signed.rpartition(".")[2]
     place.write_bytes(b"".join([*lines[:-1], json.dumps(last).encode()]))

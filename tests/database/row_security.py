@@ -96,7 +96,7 @@ class BusyOffice:
                 Role.COMPLAINANT,
                 caller.party_id,
                 party_id=UUID(caller.party_id),
-                code=access_codes.parse(caller.access_code).lookup,
+                code=access_codes.parse_access_code(caller.access_code).lookup,
             )
             if caller.identity is None
             else Actor(Role.OFFICER, caller.identity[1], employee_number=caller.identity[2])

@@ -21,7 +21,7 @@ from mediation_api.database import tables as t
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.engine import Database
 from mediation_api.dev import demo
-from mediation_api.dev.demo import DemoCard, DemoError, seed
+from mediation_api.dev.demo import DemoCard, DemoError, load_demo_data
 from mediation_api.domain.access import Role
 from mediation_api.domain.board import Wait
 from mediation_api.domain.lifecycle import State
@@ -65,8 +65,8 @@ async def loaded(run: Run, keys: Path, server_url: str) -> AsyncIterator[Loaded]
     """What two that load at once have loaded, on a Sunday."""
     with fresh_database(run, keys, server_url) as settings, pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "datetime", SUNDAY)
-        await asyncio.gather(seed(settings), seed(settings))
-        card = await seed(settings)  # of those two, only the later one's code still works
+        await asyncio.gather(load_demo_data(settings), load_demo_data(settings))
+        card = await load_demo_data(settings)  # of those two, only the later one's code still works
         database, clock = Database.of(settings), Clock(SUNDAY.now(UTC))
         async with calling(application(settings, clock, database)) as client:
             yield Loaded(card, Office(client, settings, keys, clock))
@@ -145,7 +145,7 @@ async def test_what_is_printed_leads_to_something_and_loading_again_doubles_noth
 
     await complainant.post(f"/v1/cases/{case['id']}/withdrawals")  # the card's case moves on
     before = await loaded.items("/v1/complaints")
-    again = await seed(loaded.office.settings)
+    again = await load_demo_data(loaded.office.settings)
 
     assert await loaded.items("/v1/complaints") == before
     assert len(await loaded.items("/v1/mediators")) == len(demo.ROSTER)
@@ -162,7 +162,7 @@ async def test_what_cannot_be_told_to_its_end_leaves_nothing(
 
     monkeypatch.setattr(demo, "STORIES", (*demo.STORIES, mistaken))
     with pytest.raises(DemoError, match=r"GET /v1/nowhere was answered 404 not-found\.$"):
-        await seed(committed)
+        await load_demo_data(committed)
 
     for path in ("/v1/complaints", "/v1/mediators", "/v1/cases"):
         assert (await committed_office.intake.get(path))["items"] == []
@@ -172,18 +172,18 @@ async def test_it_stays_away_from_a_database_with_other_data(committed_office: O
     await committed_office.file()
 
     with pytest.raises(DemoError, match="other data"):
-        await seed(committed_office.settings)
+        await load_demo_data(committed_office.settings)
 
 
 async def test_a_database_that_is_away_is_said_to_be(settings: Settings) -> None:
     nowhere = settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:1/nothing")})
 
     with pytest.raises((SQLAlchemyError, OSError)):
-        await seed(nowhere)
+        await load_demo_data(nowhere)
 
 
 async def test_the_stories_fit_a_monday_and_a_strict_city(committed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "datetime", MONDAY)
     strict = committed.model_copy(update={"required_approvals": tuple(Approver), "pause_max_days": 3})
 
-    assert (await seed(strict)).access_code
+    assert (await load_demo_data(strict)).access_code

@@ -16,9 +16,9 @@ from mediation_api.domain.access import (
     Permission,
     Relation,
     Role,
+    access_page,
     allow,
     is_own_scope,
-    page,
     scope_for,
 )
 from mediation_api.domain.errors import NotPermitted, ScopeMissing, ScopeUnknown, Unauthenticated
@@ -125,7 +125,7 @@ def test_a_caller_without_a_token_is_the_public_and_nobody_in_particular() -> No
 
 
 def test_the_page_has_a_line_for_each_operation_and_a_cell_for_each_role() -> None:
-    lines = page({"getCase": READ, "live": FOR_EVERYBODY}).splitlines()
+    lines = access_page({"getCase": READ, "live": FOR_EVERYBODY}).splitlines()
     assert lines[0] == "# Who may do what"
     assert lines[-4] == f"| Operation | {' | '.join(Role)} | Scope |"
     assert lines[-3:] == [
@@ -133,7 +133,7 @@ def test_the_page_has_a_line_for_each_operation_and_a_cell_for_each_role() -> No
         "| `getCase` |  | own | own | assigned | office | office | office | office |  | cases:read |",
         "| `live` | office | office | office | office | office | office | office | office | office |  |",
     ]
-    assert page({}).endswith("|\n")
+    assert access_page({}).endswith("|\n")
 
 
 def test_parties_are_those_with_a_side() -> None:

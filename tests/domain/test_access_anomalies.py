@@ -11,7 +11,7 @@ import pytest
 
 from mediation_api.domain.access import Role
 from mediation_api.domain.access_anomalies import (
-    CURRENT,
+    ANOMALY_RULES,
     FITTING,
     LONGEST_DAYS,
     AccessSummary,
@@ -71,8 +71,8 @@ def test_who_opens_their_own_case_at_work_is_in_no_report() -> None:
 
 
 def test_every_rule_says_what_it_observes_of_whom_and_none_twice() -> None:
-    assert [rule.code for rule in CURRENT.rules] == list(AnomalyKind)
-    for rule in CURRENT.rules:
+    assert [rule.code for rule in ANOMALY_RULES.rules] == list(AnomalyKind)
+    for rule in ANOMALY_RULES.rules:
         assert rule.statement
         assert rule.look.__doc__
         assert rule.roles <= DEFAULT_PURPOSE.keys()
@@ -81,12 +81,12 @@ def test_every_rule_says_what_it_observes_of_whom_and_none_twice() -> None:
 def test_a_report_is_of_the_current_rules_unless_others_are_named() -> None:
     away = visit(coordinator="ben", hour=3)
     assert rules(away) == {AnomalyKind.NO_PART, AnomalyKind.OUTSIDE_HOURS}
-    fewer = replace(CURRENT, rules=CURRENT.rules[:1])
+    fewer = replace(ANOMALY_RULES, rules=ANOMALY_RULES.rules[:1])
     assert [each.rule for each in find_anomalies([away], AnomalyThresholds(), CITY, fewer)] == [AnomalyKind.NO_PART]
 
 
 def test_a_report_can_quote_the_version_of_the_rules() -> None:
-    assert CURRENT.version == "2026-11"
+    assert ANOMALY_RULES.version == "2026-11"
 
 
 # ── no part ────────────────────────────────────────────────────────────────────────────────────────────────────────

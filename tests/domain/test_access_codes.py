@@ -15,7 +15,7 @@ from mediation_api.domain.access_codes import (
     fingerprint,
     from_entropy,
     matches,
-    parse,
+    parse_access_code,
 )
 from mediation_api.domain.errors import AccessCodeInvalid
 
@@ -50,7 +50,7 @@ def test_a_code_takes_exactly_its_number_of_random_bytes(length: int) -> None:
 @example(from_entropy(bytes(ENTROPY_BYTES)))
 @example(from_entropy(b"\xff" * ENTROPY_BYTES))
 def test_what_was_handed_out_is_read_back(code: AccessCode) -> None:
-    assert parse(code.text()) == code
+    assert parse_access_code(code.text()) == code
 
 
 @given(codes, st.randoms(use_true_random=False), st.sampled_from("Oo"), st.sampled_from("IiLl"))
@@ -62,7 +62,7 @@ def test_case_blanks_dashes_and_look_alikes_do_not_matter(
         random.choice([letter, letter.lower()]) + random.choice(["", " ", "-", "\N{EN DASH}", "\N{NO-BREAK SPACE}"])
         for letter in spoken
     )
-    assert parse(written + "\r\n") == code
+    assert parse_access_code(written + "\r\n") == code
 
 
 @given(codes, st.integers(0, 34), st.sampled_from(_ALPHABET))
@@ -72,7 +72,7 @@ def test_one_wrong_character_is_found_before_anything_is_looked_up(code: AccessC
         return
     characters[place] = other
     with pytest.raises(AccessCodeInvalid):
-        parse("".join(characters))
+        parse_access_code("".join(characters))
 
 
 @given(codes, st.integers(0, 33))
@@ -83,7 +83,7 @@ def test_two_swapped_neighbours_are_found_unless_they_are_0_and_z(code: AccessCo
         return
     characters[place : place + 2] = reversed(pair)
     with pytest.raises(AccessCodeInvalid):
-        parse("".join(characters))
+        parse_access_code("".join(characters))
 
 
 @given(st.text(max_size=200))
@@ -97,11 +97,11 @@ def test_two_swapped_neighbours_are_found_unless_they_are_0_and_z(code: AccessCo
 @example("U" * 35)
 def test_any_other_text_is_an_invalid_code_and_nothing_worse(text: str) -> None:
     try:
-        code = parse(text)
+        code = parse_access_code(text)
     except AccessCodeInvalid as refusal:
         assert str(refusal) == AccessCodeInvalid.detail  # noqa: PT017 - either outcome is right
     else:
-        assert parse(code.text()) == code  # it was spelled well by chance
+        assert parse_access_code(code.text()) == code  # it was spelled well by chance
 
 
 @given(st.text(alphabet=_ALPHABET, min_size=34, max_size=34))
@@ -114,20 +114,20 @@ def test_one_secret_has_one_spelling(body: str) -> None:
     text = body + _check_character(body)
     if _ALPHABET.index(body[-1]) % 4:
         with pytest.raises(AccessCodeInvalid):
-            parse(text)
+            parse_access_code(text)
     else:
-        assert parse(text).text().replace("-", "") == text
+        assert parse_access_code(text).text().replace("-", "") == text
 
 
 def test_a_code_may_use_every_character() -> None:
     body = _ALPHABET + "00"
-    assert parse(body + _check_character(body)).lookup == _ALPHABET[:8]
+    assert parse_access_code(body + _check_character(body)).lookup == _ALPHABET[:8]
 
 
 def test_text_beyond_any_code_is_not_even_read() -> None:
-    assert parse(CODE.text() + " " * (128 - len(CODE.text()))) == CODE
+    assert parse_access_code(CODE.text() + " " * (128 - len(CODE.text()))) == CODE
     with pytest.raises(AccessCodeInvalid):
-        parse(CODE.text() + " " * (129 - len(CODE.text())))
+        parse_access_code(CODE.text() + " " * (129 - len(CODE.text())))
 
 
 def test_printing_a_code_does_not_give_it_away() -> None:

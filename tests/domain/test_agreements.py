@@ -30,8 +30,8 @@ from tests.domain.cases import (
 from mediation_api.domain import agreements, events
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
+    AgreementNotCurrent,
     AgreementReached,
-    AgreementSuperseded,
     AlreadySigned,
     CaseNotOpen,
     NotASigner,
@@ -116,7 +116,7 @@ def full_room(state: State = State.SCHEDULED) -> Case:
 
 
 def sign(of: Case, signer: Seat = EVERYBODY[0], sha256: str = PAPER.sha256) -> Events:
-    return agreements.sign(
+    return agreements.sign_agreement(
         of,
         AGREEMENT,
         signer,
@@ -169,7 +169,7 @@ def test_who_has_left_is_told_the_same_whatever_becomes_of_the_case(state: State
 
 
 def test_a_text_that_was_replaced_is_not_signed() -> None:
-    with pytest.raises(AgreementSuperseded):
+    with pytest.raises(AgreementNotCurrent):
         sign(replace(full_room(), agreements=(agreement(superseded=True),)))
 
 

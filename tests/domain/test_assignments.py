@@ -50,7 +50,7 @@ def propose(of: Case, mediator_id: UUID = MEDIATOR, *, by: Actor = COORDINATOR, 
 
 
 def proposed(of: Case, mediator: Mediator, by: Actor = COORDINATOR) -> Events:
-    return assignments.propose(of, mediator, assignment_id=NEW, by=by, at=AT, policy=CITY)
+    return assignments.propose_mediator(of, mediator, assignment_id=NEW, by=by, at=AT, policy=CITY)
 
 
 def recuse(of: Case, by: Actor = MEDIATING) -> Events:

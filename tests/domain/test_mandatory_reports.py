@@ -18,7 +18,7 @@ from mediation_api.domain.mandatory_reports import (
     Contents,
     MandatoryReport,
     YearlyCount,
-    propose,
+    propose_report,
     yearly_counts,
 )
 from mediation_api.domain.values import DropReason, Recipient, ReportCategory, ReportState
@@ -40,7 +40,7 @@ def proposed(
     configured: Iterable[ReportCategory] = ReportCategory,
     disclosed: Iterable[frozenset[ReportCategory]] = (),
 ) -> MandatoryReportProposed:
-    return propose(CASE, contents, report_id=NEW, at=AT, configured=configured, disclosed=disclosed)
+    return propose_report(CASE, contents, report_id=NEW, at=AT, configured=configured, disclosed=disclosed)
 
 
 def test_what_is_proposed_is_recorded_as_a_hash() -> None:

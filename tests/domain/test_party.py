@@ -15,8 +15,8 @@ from mediation_api.domain.errors import (
     IdentityNotBound,
     Invalid,
     OfficerHasNoCode,
-    PartMediated,
-    PartyRemoved,
+    PartAlreadyMediated,
+    PartyAlreadyRemoved,
 )
 from mediation_api.domain.on_file import NEW_PARTY
 from mediation_api.domain.party import Correction, Party, add, bind
@@ -144,17 +144,17 @@ def test_the_wrong_party_is_removed_with_a_reason(reason: RemovalReason) -> None
 
 
 def test_whoever_met_the_other_side_is_not_removed() -> None:
-    with pytest.raises(PartMediated):
+    with pytest.raises(PartAlreadyMediated):
         replace(OFFICER, mediated=True).remove(RemovalReason.WRONG_PERSON)
 
 
 def test_of_a_party_that_was_removed_nothing_more_is_decided() -> None:
     gone = replace(OFFICER, removed=True, identity_bound=True)
-    with pytest.raises(PartyRemoved):
+    with pytest.raises(PartyAlreadyRemoved):
         gone.remove(RemovalReason.DUPLICATE)
-    with pytest.raises(PartyRemoved):
+    with pytest.raises(PartyAlreadyRemoved):
         gone.correct({"unit": "East"}, None)
-    with pytest.raises(PartyRemoved):
+    with pytest.raises(PartyAlreadyRemoved):
         gone.release_identity()
 
 
@@ -202,7 +202,7 @@ def test_a_complainant_is_given_an_access_code_of_which_a_hash_is_kept() -> None
 def test_nobody_else_is() -> None:
     with pytest.raises(OfficerHasNoCode):
         OFFICER.issue_code(CODE, KEY)
-    with pytest.raises(PartyRemoved):
+    with pytest.raises(PartyAlreadyRemoved):
         replace(MINOR, removed=True).issue_code(CODE, KEY)
     with pytest.raises(DataErased):
         replace(MINOR, name="").issue_code(CODE, KEY)

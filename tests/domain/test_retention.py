@@ -28,11 +28,11 @@ from mediation_api.domain.retention import (
     Hold,
     Periods,
     Start,
-    page,
     place_hold,
     purged,
     request_erasure,
     require_held,
+    retention_page,
 )
 from mediation_api.domain.values import DataKind, ErasureRefusal, ErasureState, HoldReason, PurgeReason
 
@@ -167,11 +167,11 @@ def test_an_erasure_is_of_what_tells_who_somebody_is() -> None:
 
 
 def test_the_page_of_the_docs_is_the_schedule() -> None:
-    assert Path("docs/retention.md").read_text(encoding="utf-8") == page(), "make generate"
-    rows = page().splitlines()
+    assert Path("docs/retention.md").read_text(encoding="utf-8") == retention_page(), "make generate"
+    rows = retention_page().splitlines()
     assert sum(row.startswith("| `") for row in rows) == len(DataKind)
-    assert "| The close of the case. | 30 (`MEDIATION_KEEP_TERMS_DAYS`) | Emptied. " in page()
-    assert "| To show that the duty was met. |  |  | Kept " in page()
+    assert "| The close of the case. | 30 (`MEDIATION_KEEP_TERMS_DAYS`) | Emptied. " in retention_page()
+    assert "| To show that the duty was met. |  |  | Kept " in retention_page()
 
 
 def test_the_words_of_a_tombstone_do_not_change() -> None:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from mediation_api.domain.screening import (
-    CURRENT,
+    ELIGIBILITY_RULES,
     INTAKE_FIELDS,
     RULE_SETS,
     EligibilityRuleSet,
@@ -66,9 +66,9 @@ CASES: tuple[tuple[str, IntakeRecord, dict[str, Outcome]], ...] = (
 )
 
 
-@pytest.mark.parametrize(("events", "not_passed"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_only_the_rule_that_is_concerned_speaks_up(events: IntakeRecord, not_passed: dict[str, Outcome]) -> None:
-    screening = judge(events, TODAY)
+@pytest.mark.parametrize(("record", "not_passed"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_only_the_rule_that_is_concerned_does_not_pass(record: IntakeRecord, not_passed: dict[str, Outcome]) -> None:
+    screening = judge(record, TODAY)
     found = {f.code: f.outcome for f in screening.findings if f.outcome is not Outcome.PASS}
     assert found == not_passed
     assert screening.outcome is next(iter(not_passed.values()), Outcome.PASS)
@@ -76,8 +76,8 @@ def test_only_the_rule_that_is_concerned_speaks_up(events: IntakeRecord, not_pas
 
 def test_each_rule_leaves_one_finding_in_the_order_of_the_rules_and_the_version_is_kept() -> None:
     screening = judge(ELIGIBLE, TODAY)
-    assert [f.code for f in screening.findings] == [rule.code for rule in CURRENT.rules]
-    assert screening.version == CURRENT.version == "2026-11"
+    assert [f.code for f in screening.findings] == [rule.code for rule in ELIGIBILITY_RULES.rules]
+    assert screening.version == ELIGIBILITY_RULES.version == "2026-11"
 
 
 def test_a_fail_beats_a_doubt_and_a_doubt_beats_a_pass() -> None:
@@ -105,20 +105,22 @@ def test_what_intake_knows_nothing_of_needs_a_review_and_never_fails() -> None:
 
 
 def test_a_witness_rule_that_passed_can_need_a_review_a_day_later() -> None:
-    events = witness(filed(90))
-    assert judge(events, TODAY).outcome is Outcome.PASS
-    assert judge(events, TODAY + timedelta(days=1)).outcome is Outcome.NEEDS_REVIEW
+    record = witness(filed(90))
+    assert judge(record, TODAY).outcome is Outcome.PASS
+    assert judge(record, TODAY + timedelta(days=1)).outcome is Outcome.NEEDS_REVIEW
 
 
 def test_a_complaint_can_be_held_against_another_rule_set() -> None:
-    lenient = EligibilityRuleSet("test", tuple(rule for rule in CURRENT.rules if rule.code != "alleged_crime"))
+    lenient = EligibilityRuleSet(
+        "test", tuple(rule for rule in ELIGIBILITY_RULES.rules if rule.code != "alleged_crime")
+    )
     screening = judge(replace(ELIGIBLE, crime_alleged=True), TODAY, lenient)
     assert (screening.version, screening.outcome) == ("test", Outcome.PASS)
     assert judge(ELIGIBLE, TODAY, EligibilityRuleSet("empty", ())).outcome is Outcome.PASS
 
 
 def test_the_current_rules_are_released_and_every_rule_set_stands_under_its_own_version() -> None:
-    assert RULE_SETS[CURRENT.version] is CURRENT
+    assert RULE_SETS[ELIGIBILITY_RULES.version] is ELIGIBILITY_RULES
     assert all(version == rules.version for version, rules in RULE_SETS.items())
 
 
@@ -146,7 +148,7 @@ def deeds_of(rules: EligibilityRuleSet) -> str:
     grid = itertools.product(answers, answers, answers, answers, days, (True, False), (0, 1, 2), (0, 1, 2))
     decided = hashlib.sha256()
     for crime, injury, suit, is_witness, filed_on, ranked, officers, minors in grid:
-        events = IntakeRecord(
+        record = IntakeRecord(
             crime_alleged=crime,
             serious_injury=injury,
             litigation_pending=suit,
@@ -156,7 +158,7 @@ def deeds_of(rules: EligibilityRuleSet) -> str:
             officers_identified=officers,
             minors_without_guardian=minors,
         )
-        screening = judge(events, TODAY, rules)
+        screening = judge(record, TODAY, rules)
         decided.update(",".join([screening.outcome, *(f.outcome for f in screening.findings)]).encode())
     return decided.hexdigest()
 

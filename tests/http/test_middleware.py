@@ -25,7 +25,7 @@ from mediation_api.http import middleware
 from mediation_api.http.fields import In, Line
 from mediation_api.http.middleware import BodyLimit, StrictRoute, install
 from mediation_api.http.problems import Malformed
-from mediation_api.http.strict_json import parse
+from mediation_api.http.strict_json import parse_json
 from mediation_api.texts.loader import load_texts
 
 LIMIT = 1_000
@@ -412,7 +412,7 @@ for _ in range(30):
 )
 def test_a_body_that_two_parsers_could_read_differently_is_refused(body: bytes, rule: str) -> None:
     with pytest.raises(Malformed) as caught:
-        parse(body)
+        parse_json(body)
     assert caught.value.rule == rule
     assert caught.value.__cause__ is None
 
@@ -429,8 +429,8 @@ def test_a_body_that_two_parsers_could_read_differently_is_refused(body: bytes, 
     ],
 )
 def test_any_other_json_is_read(value: JsonValue) -> None:
-    assert parse(json.dumps(value).encode()) == value
-    assert parse(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert parse_json(json.dumps(value).encode()) == value
+    assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @pytest.mark.parametrize(

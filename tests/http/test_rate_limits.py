@@ -86,7 +86,7 @@ async def processes(committed: Settings, clock: Clock) -> AsyncIterator[list[htt
 
 def wrong(code: str) -> str:
     """A code that is found, and has another secret."""
-    known = access_codes.parse(code)
+    known = access_codes.parse_access_code(code)
     return access_codes.AccessCode(known.lookup, bytes(16)).text()
 
 

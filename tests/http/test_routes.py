@@ -20,7 +20,7 @@ from tests.scenarios.test_access_log import tell
 
 import mediation_api
 from mediation_api import main
-from mediation_api.domain.access import CASEWORK, EVERYBODY, allow, page
+from mediation_api.domain.access import CASEWORK, EVERYBODY, access_page, allow
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.routes import Operation, operations_of
 from mediation_api.settings import Settings
@@ -72,7 +72,7 @@ def renamed(monkeypatch: pytest.MonkeyPatch, settings: Settings, clock: Clock, d
     assert len(names(other.ROUTES)) > len(other.ROUTERS)
     assert names(other.ROUTES).isdisjoint(names(main.ROUTES))
     assert other.OPERATIONS == main.OPERATIONS
-    assert page(other.OPERATIONS) == Path("docs/access.md").read_text(encoding="utf-8")
+    assert access_page(other.OPERATIONS) == Path("docs/access.md").read_text(encoding="utf-8")
     return application(settings, clock, database)
 
 

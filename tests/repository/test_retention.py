@@ -23,7 +23,7 @@ from mediation_api.database.data_keys import decrypted_columns
 from mediation_api.database.encryption import Encrypted
 from mediation_api.database.engine import Database, Pool, create_engine
 from mediation_api.domain.audit_chain import ChainFault, Examination, Flaw
-from mediation_api.domain.retention import DEFAULT_DAYS, EMPTIED, Periods, page
+from mediation_api.domain.retention import DEFAULT_DAYS, EMPTIED, Periods, retention_page
 from mediation_api.domain.values import DataKind
 from mediation_api.repository import audit_verification
 from mediation_api.repository.audit_comparison import unlike_events
@@ -389,7 +389,7 @@ async def test_the_command_counts_what_it_emptied_by_the_settings(
 
 
 def test_the_command_prints_the_schedule(settings: Settings, keys: Path) -> None:
-    assert run(settings, keys, "--schedule").stdout == page()
+    assert run(settings, keys, "--schedule").stdout == retention_page()
 
 
 # ── holds ──────────────────────────────────────────────────────────────────────────────────────────────────────────

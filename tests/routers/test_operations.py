@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from mediation_api.domain.access import CASEWORK, INTAKE, PARTIES, TOKEN_SCOPES, Relation, Role, page
+from mediation_api.domain.access import CASEWORK, INTAKE, PARTIES, TOKEN_SCOPES, Relation, Role, access_page
 from mediation_api.domain.access_log import DEFAULT_PURPOSE, LoggedObject
 from mediation_api.main import OPERATIONS
 
@@ -248,7 +248,7 @@ def test_two_roles_know_of_mandatory_reports_and_one_files_them() -> None:
 
 
 def test_the_page_of_the_docs_is_what_is_declared() -> None:
-    assert Path("docs/access.md").read_text(encoding="utf-8") == page(OPERATIONS), "make generate"
+    assert Path("docs/access.md").read_text(encoding="utf-8") == access_page(OPERATIONS), "make generate"
 
 
 # ── the access log ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -139,7 +139,7 @@ def test_the_routes_write_down_what_they_declare(app: FastAPI) -> None:
     for context in iter_route_contexts(app.routes):
         route = context.original_route
         if isinstance(route, APIRoute) and any(
-            each.call is dependencies.logged_scope for each in route.dependant.dependencies
+            each.call is dependencies.scope_to_log for each in route.dependant.dependencies
         ):
             operation = declared(route.endpoint)
             assert operation is not None

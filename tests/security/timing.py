@@ -29,7 +29,7 @@ from tests.conftest import Clock, application, calling
 from mediation_api.database.engine import Database
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import AccessScope
-from mediation_api.domain.access_codes import ENTROPY_BYTES, AccessCode, from_entropy, parse
+from mediation_api.domain.access_codes import ENTROPY_BYTES, AccessCode, from_entropy, parse_access_code
 from mediation_api.repository.case_queries import CaseQueries
 from mediation_api.repository.cases import Cases
 from mediation_api.settings import Settings
@@ -320,7 +320,7 @@ async def _codes(office: Office) -> dict[str, Ask]:
         old = story.complainants[0]
         await office.intake.post(f"/v1/parties/{old.party_id}/access-codes")
         replaced.append(old.access_code)
-        kept = parse((await office.file()).complainants[0].access_code)
+        kept = parse_access_code((await office.file()).complainants[0].access_code)
         wrong.append(AccessCode(kept.lookup, secrets.token_bytes(16)).text())
     unknown = [from_entropy(secrets.token_bytes(ENTROPY_BYTES)).text() for _ in range(CODES)]
     dice = random.Random(1)  # noqa: S311 - any of them

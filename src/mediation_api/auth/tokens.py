@@ -176,7 +176,7 @@ class Issuer:
             "exp": issued + int(self._lifetime.total_seconds()),
             "jti": str(token_id),
         }
-        return sign(claims, self._key)
+        return sign_token(claims, self._key)
 
     def trusted(self, *others: SigningKey) -> TrustedIssuer:
         """Return the issuer with its public key, for a Verifier that is to accept these tokens.
@@ -188,7 +188,7 @@ class Issuer:
         return TrustedIssuer(self._name, self._audience, keys, max_lifetime=self._lifetime)
 
 
-def sign(claims: Mapping[str, str | int], key: SigningKey) -> str:
+def sign_token(claims: Mapping[str, str | int], key: SigningKey) -> str:
     """Sign claims as an access token (RFC 9068: `typ` at+jwt)."""
     payload = json.dumps(claims, separators=(",", ":")).encode()
     return jws.sign(payload, key.key, headers={"typ": "at+jwt", "kid": key.kid}, algorithm=key.algorithm)

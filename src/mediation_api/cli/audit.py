@@ -29,10 +29,10 @@ def audit_export(
 @audit.command("keys")
 def audit_keys() -> None:
     """Print the public key (JWKS) that verifies the signature of those statements."""
-    from mediation_api.cli.audit_statements import key_of, public_keys
+    from mediation_api.cli.audit_statements import public_keys, signing_key
 
     with one_line_errors():
-        say(public_keys(key_of(settings_from_environment())))
+        say(public_keys(signing_key(settings_from_environment())))
 
 
 @audit.command("verify")

@@ -48,7 +48,7 @@ class AuditReport:
     problems: int = 0
 
 
-def key_of(settings: Settings) -> SigningKey:
+def signing_key(settings: Settings) -> SigningKey:
     """Return the service's own key. Raises ValueError or OSError."""
     if settings.service_key_file is None:
         raise ValueError("the settings have no service key")
@@ -92,7 +92,7 @@ async def export(settings: Settings, to: BinaryIO, *, at: datetime) -> None:
 
     Raises ValueError or OSError for the key or the file, and the errors of the database.
     """
-    statement = Statement(key_of(settings), at=at)
+    statement = Statement(signing_key(settings), at=at)
     to.write(statement.line(None))
     async with _snapshot(settings) as connection:
         async for head in audit_verification.heads(connection):
@@ -144,7 +144,7 @@ def read_statement(path: Path, keys: Mapping[str, VerificationKey]) -> Iterator[
 
 
 def _exported(settings: Settings, against: Path, keys: Path | None) -> Iterator[ChainHead]:
-    document = public_keys(key_of(settings)).encode() if keys is None else keys.read_bytes()
+    document = public_keys(signing_key(settings)).encode() if keys is None else keys.read_bytes()
     try:
         trusted = read_jwks(document)
     except ValueError:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mediation_api.cli.output import one_line_errors, require_database, say
-from mediation_api.domain.retention import DEFAULT_DAYS, Periods, page
+from mediation_api.domain.retention import DEFAULT_DAYS, Periods, retention_page
 from mediation_api.domain.values import DataKind
 from mediation_api.settings import Settings, SettingsError, settings_from_environment
 
@@ -22,7 +22,7 @@ def retention(
     Run it once a day. It may run beside the service, be interrupted and be restarted.
     """
     if schedule:
-        typer.echo(page(), nl=False)
+        typer.echo(retention_page(), nl=False)
         return
     with one_line_errors():
         settings = require_database(settings_from_environment())

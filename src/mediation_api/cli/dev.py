@@ -93,7 +93,7 @@ def token(
 def seed(data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY) -> None:
     """Load the demo data into an empty development database, and print an access code and example requests."""
     from mediation_api.database.roles import SERVICE
-    from mediation_api.dev.demo import seed as load_demo_data
+    from mediation_api.dev.demo import load_demo_data
 
     with one_line_errors():
         url = os.environ.get(f"{PREFIX}DATABASE_URL")
@@ -218,8 +218,7 @@ def _development_secret(name: str) -> str:
 
 def _demo_card(settings: Settings, path: Path) -> "DemoCard":
     """Load the demo data on the first run, and store its card beside the data; later runs return the stored card."""
-    from mediation_api.dev.demo import DemoCard
-    from mediation_api.dev.demo import seed as load_demo_data
+    from mediation_api.dev.demo import DemoCard, load_demo_data
 
     if path.exists():
         saved = json.loads(path.read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@
 
 import typer
 
-from mediation_api.domain.access import page
+from mediation_api.domain.access import access_page
 from mediation_api.settings import markdown_table
 
 
@@ -15,4 +15,4 @@ def access() -> None:
     """Print the table of who may do what (docs/access.md)."""
     from mediation_api.main import OPERATIONS
 
-    typer.echo(page(OPERATIONS), nl=False)
+    typer.echo(access_page(OPERATIONS), nl=False)

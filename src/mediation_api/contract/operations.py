@@ -15,10 +15,10 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, get_args
 
 from mediation_api.contract.personal_data import HOLDINGS, PersonalDataKind, personal_data_kind
-from mediation_api.domain.access_anomalies import CURRENT as UNUSUAL
+from mediation_api.domain.access_anomalies import ANOMALY_RULES as UNUSUAL
 from mediation_api.domain.errors import CONDITIONS
 from mediation_api.domain.events import Audience, Event, ReportEvent, RosterEvent
-from mediation_api.domain.screening import CURRENT
+from mediation_api.domain.screening import ELIGIBILITY_RULES
 from mediation_api.domain.target import PauseReason
 from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason, RemovalReason, VoidReason
 from mediation_api.http.problem_catalogue import CATALOGUE
@@ -48,7 +48,7 @@ OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
     {
         ("EventOut", "kind"): _kinds_for(*Audience),
         ("SharedEventOut", "kind"): _kinds_for(Audience.OWN, Audience.PARTICIPANTS),
-        ("FindingOut", "code"): [rule.code for rule in CURRENT.rules],
+        ("FindingOut", "code"): [rule.code for rule in ELIGIBILITY_RULES.rules],
         ("Problem", "code"): sorted(CATALOGUE),
         ("FieldError", "code"): sorted(FIELD_CODES),
         ("MissingCondition", "code"): sorted(CONDITIONS),

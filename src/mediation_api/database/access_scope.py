@@ -92,7 +92,7 @@ class ScopeKind(NamedTuple):
         return true() if self.relation is Relation.OFFICE else _CONDITIONS[table](self)
 
 
-Statement: TypeAlias = Callable[[ScopeKind], AnySelect]
+StatementBuilder: TypeAlias = Callable[[ScopeKind], AnySelect]
 """A cached function that builds the statement for a kind of scope."""
 
 
@@ -112,7 +112,7 @@ def scope_parameters(scope: AccessScope, requested_id: UUID | None = None) -> di
 
 
 async def fetch_one(
-    connection: AsyncConnection, statement: Statement, scope: AccessScope, requested_id: UUID
+    connection: AsyncConnection, statement: StatementBuilder, scope: AccessScope, requested_id: UUID
 ) -> RowMapping:
     """The row of the object that is requested. Raises NotFound: there is none, or it is outside the scope."""
     found = await connection.execute(statement(ScopeKind.of(scope)), scope_parameters(scope, requested_id))
@@ -123,7 +123,7 @@ async def fetch_one(
 
 
 async def fetch_children(
-    connection: AsyncConnection, statement: Statement, scope: AccessScope, parent_id: UUID
+    connection: AsyncConnection, statement: StatementBuilder, scope: AccessScope, parent_id: UUID
 ) -> Sequence[RowMapping]:
     """The children of the object that is requested, which may be none.
 

@@ -21,7 +21,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.auth.identity_provider import SigningKey
-from mediation_api.auth.tokens import sign
+from mediation_api.auth.tokens import sign_token
 from mediation_api.database.engine import Database, Pool, create_engine
 from mediation_api.database.row_security import reset_role
 from mediation_api.dev.identity_provider import dev_signing_key
@@ -73,7 +73,7 @@ class DemoError(SettingsError):
     """The service, as it is set up, did not take the demo data, or the database is not empty and has none."""
 
 
-async def seed(settings: Settings) -> DemoCard:
+async def load_demo_data(settings: Settings) -> DemoCard:
     """Load the demo data into an empty database. Where it is loaded already, only make a new access code.
 
     Raises:
@@ -179,7 +179,7 @@ class _Caller:
             code = {"access_code": self.access_code}
             token = (await self.office.public.post("/v1/access-tokens", AccessTokenOut, code)).access_token
         else:
-            token = sign(self._claims(), self.office.identity_provider)
+            token = sign_token(self._claims(), self.office.identity_provider)
         return {"Authorization": f"Bearer {token}"}
 
     def _claims(self) -> dict[str, str | int]:

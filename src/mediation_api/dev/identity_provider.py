@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mediation_api.auth.identity_provider import SigningKey
-from mediation_api.auth.tokens import CITY_ROLES, sign
+from mediation_api.auth.tokens import CITY_ROLES, sign_token
 from mediation_api.domain.access import TOKEN_SCOPES, Role
 
 
@@ -77,7 +77,7 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
         scope = " ".join(sorted(TOKEN_SCOPES))
     if scope is not None:
         claims["scope"] = scope
-    return sign(claims, dev_signing_key(directory))
+    return sign_token(claims, dev_signing_key(directory))
 
 
 def dev_signing_key(directory: Path) -> SigningKey:

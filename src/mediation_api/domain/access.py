@@ -209,7 +209,7 @@ with the name of a resource of this service and `:` and is not in the last colum
 """
 
 
-def page(permissions: Mapping[str, Permission]) -> str:
+def access_page(permissions: Mapping[str, Permission]) -> str:
     """The page docs/access.md: every operation by its id, what each role may do with it, and its scope."""
     roles = list(Role)
     rows = [f"| Operation | {' | '.join(roles)} | Scope |", f"| --- |{' --- |' * (len(roles) + 1)}"]

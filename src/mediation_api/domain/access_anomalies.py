@@ -249,7 +249,7 @@ def _seen(visits: Sequence[AccessSummary], rule: AnomalyKind, number: int) -> An
     )
 
 
-CURRENT = AnomalyRuleSet(
+ANOMALY_RULES = AnomalyRuleSet(
     version="2026-11",
     rules=(
         AnomalyRule(
@@ -287,7 +287,7 @@ CURRENT = AnomalyRuleSet(
 
 
 def find_anomalies(
-    visits: Iterable[AccessSummary], usual: AnomalyThresholds, city: TargetPolicy, rules: AnomalyRuleSet = CURRENT
+    visits: Iterable[AccessSummary], usual: AnomalyThresholds, city: TargetPolicy, rules: AnomalyRuleSet = ANOMALY_RULES
 ) -> tuple[Anomaly, ...]:
     """What each rule observes, the newest day first."""
     known = tuple(visits)

@@ -75,7 +75,7 @@ def from_entropy(entropy: bytes) -> AccessCode:
     return AccessCode(lookup, entropy[_LOOKUP_BYTES:])
 
 
-def parse(text: str) -> AccessCode:
+def parse_access_code(text: str) -> AccessCode:
     """Read a code as people write it: any case, spaces and dashes anywhere, O for 0, I or L for 1.
 
     Raises AccessCodeInvalid for everything else, whatever it is. A mistyped character is found here by the

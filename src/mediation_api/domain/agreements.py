@@ -9,8 +9,8 @@ from uuid import UUID
 from mediation_api.domain import events, parts, sessions
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
+    AgreementNotCurrent,
     AgreementReached,
-    AgreementSuperseded,
     AlreadySigned,
     NotASigner,
     NotFound,
@@ -74,7 +74,7 @@ def signers(case: Case, kind: AgreementKind) -> tuple[Seat, ...]:
     return tuple(s for s in everybody if s.role in {SeatRole.PARTY, SeatRole.GUARDIAN})
 
 
-def sign(
+def sign_agreement(
     case: Case,
     agreement_id: UUID,
     signer: Seat,
@@ -99,7 +99,7 @@ def sign(
     if agreement is None:
         raise NotFound
     if agreement.superseded:
-        raise AgreementSuperseded
+        raise AgreementNotCurrent
     if case.state not in SIGNED_IN[agreement.kind]:
         raise StateConflict
     if sha256 != agreement.sha256:

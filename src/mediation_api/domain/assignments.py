@@ -77,7 +77,9 @@ def add_to_roster(mediator_id: UUID, values: Mapping[str, object], *, by: Actor)
     return events.MediatorAdded(mediator_id=mediator_id, on_file=record, values=values)
 
 
-def propose(case: Case, mediator: Mediator, *, assignment_id: UUID, by: Actor, at: datetime, policy: Policy) -> Events:
+def propose_mediator(
+    case: Case, mediator: Mediator, *, assignment_id: UUID, by: Actor, at: datetime, policy: Policy
+) -> Events:
     """Propose the case to a mediator, who has so many working days to answer.
 
     Somebody who was proposed before and has not answered is released.

@@ -12,7 +12,7 @@
     │   └── AccessCodeInvalid   wrong, replaced or unknown: the same answer
     ├── Invalid                 understood, but a field breaks a rule of its own
     └── Conflict                well-formed, but the rules of mediation say no
-        ├── CaseClosed          …
+        ├── CaseNotOpen         …
         ├── StateConflict       the operation does not belong to the case's present state
         ├── ConditionsMissing   a gate, with the list of what is missing
         └── …                   one class for each other rule, below
@@ -235,12 +235,12 @@ class SubjectFixed(Conflict):
     )
 
 
-class PartyRemoved(Conflict):
+class PartyAlreadyRemoved(Conflict):
     code = "party-removed"
     detail = "This party was removed from the complaint."
 
 
-class PartMediated(Conflict):
+class PartAlreadyMediated(Conflict):
     code = "part-mediated"
     detail = "What this party took part in was mediated, and stays closed."
 
@@ -410,7 +410,7 @@ class TextChanged(Conflict):
     detail = "This is not the hash of the agreement's text. Show the text again, then sign."
 
 
-class AgreementSuperseded(Conflict):
+class AgreementNotCurrent(Conflict):
     code = "agreement-superseded"
     detail = "A later text has replaced this agreement; signatures on it no longer count."
 

@@ -84,7 +84,7 @@ class MandatoryReport:
             raise StateConflict
 
 
-def propose(
+def propose_report(
     case_id: UUID,
     contents: Contents,
     *,

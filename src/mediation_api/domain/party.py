@@ -19,8 +19,8 @@ from mediation_api.domain.errors import (
     IdentityNotBound,
     Invalid,
     OfficerHasNoCode,
-    PartMediated,
-    PartyRemoved,
+    PartAlreadyMediated,
+    PartyAlreadyRemoved,
 )
 from mediation_api.domain.events import Events
 from mediation_api.domain.participants import Participant
@@ -118,7 +118,7 @@ class Party:
         """
         self._require_not_removed()
         if self.mediated:
-            raise PartMediated
+            raise PartAlreadyMediated
         return events.PartyRemoved(party_id=self.party_id, side=self.side, reason=reason)
 
     def release_identity(self) -> events.IdentityReleased:
@@ -148,7 +148,7 @@ class Party:
 
     def _require_not_removed(self) -> None:
         if self.removed:
-            raise PartyRemoved
+            raise PartyAlreadyRemoved
 
     def _require_same_person(self, changes: Mapping[str, object], *, renamed: bool) -> None:
         number = changes.get("employee_number", self.employee_number)

@@ -265,7 +265,7 @@ case and a legal hold stand against it.
 """
 
 
-def page() -> str:
+def retention_page() -> str:
     """The page docs/retention.md: every kind of data and its rule."""
     rows = []
     for kind, rule in SCHEDULE.items():

@@ -80,38 +80,38 @@ class Screening:
     outcome: Outcome
 
 
-def _alleged_crime(events: IntakeRecord, _today: date) -> Outcome:
-    return _by_answer(events.crime_alleged, if_yes=Outcome.FAIL)
+def _alleged_crime(record: IntakeRecord, _today: date) -> Outcome:
+    return _by_answer(record.crime_alleged, if_yes=Outcome.FAIL)
 
 
-def _officer_is_witness(events: IntakeRecord, today: date) -> Outcome:
-    if events.officer_is_witness is False:
+def _officer_is_witness(record: IntakeRecord, today: date) -> Outcome:
+    if record.officer_is_witness is False:
         return Outcome.PASS
-    if events.officer_is_witness is None or events.pending_case_filed_on is None:
+    if record.officer_is_witness is None or record.pending_case_filed_on is None:
         return Outcome.NEEDS_REVIEW
-    days_pending = (today - events.pending_case_filed_on).days
+    days_pending = (today - record.pending_case_filed_on).days
     # A case filed in the future is a slip of the pen: a person should look at it.
     return Outcome.PASS if 0 <= days_pending <= PENDING_CASE_DAYS else Outcome.NEEDS_REVIEW
 
 
-def _serious_injury(events: IntakeRecord, _today: date) -> Outcome:
-    return _by_answer(events.serious_injury, if_yes=Outcome.FAIL)
+def _serious_injury(record: IntakeRecord, _today: date) -> Outcome:
+    return _by_answer(record.serious_injury, if_yes=Outcome.FAIL)
 
 
-def _litigation_pending(events: IntakeRecord, _today: date) -> Outcome:
-    return _by_answer(events.litigation_pending, if_yes=Outcome.NEEDS_REVIEW)
+def _litigation_pending(record: IntakeRecord, _today: date) -> Outcome:
+    return _by_answer(record.litigation_pending, if_yes=Outcome.NEEDS_REVIEW)
 
 
-def _rank_initiated(events: IntakeRecord, _today: date) -> Outcome:
-    return Outcome.FAIL if events.rank_initiated else Outcome.PASS
+def _rank_initiated(record: IntakeRecord, _today: date) -> Outcome:
+    return Outcome.FAIL if record.rank_initiated else Outcome.PASS
 
 
-def _officer_unidentified(events: IntakeRecord, _today: date) -> Outcome:
-    return Outcome.PASS if events.officers_identified > 0 else Outcome.NEEDS_REVIEW
+def _officer_unidentified(record: IntakeRecord, _today: date) -> Outcome:
+    return Outcome.PASS if record.officers_identified > 0 else Outcome.NEEDS_REVIEW
 
 
-def _minor_without_guardian(events: IntakeRecord, _today: date) -> Outcome:
-    return Outcome.NEEDS_REVIEW if events.minors_without_guardian > 0 else Outcome.PASS
+def _minor_without_guardian(record: IntakeRecord, _today: date) -> Outcome:
+    return Outcome.NEEDS_REVIEW if record.minors_without_guardian > 0 else Outcome.PASS
 
 
 def _by_answer(answer: bool | None, *, if_yes: Outcome) -> Outcome:  # noqa: FBT001 - an answer of intake
@@ -120,7 +120,7 @@ def _by_answer(answer: bool | None, *, if_yes: Outcome) -> Outcome:  # noqa: FBT
     return if_yes if answer else Outcome.PASS
 
 
-CURRENT = EligibilityRuleSet(
+ELIGIBILITY_RULES = EligibilityRuleSet(
     version="2026-11",
     rules=(
         EligibilityRule(
@@ -189,16 +189,16 @@ def outdated_by(before: IntakeRecord, changes: Mapping[str, object]) -> tuple[st
     )
 
 
-RULE_SETS: Mapping[str, EligibilityRuleSet] = MappingProxyType({CURRENT.version: CURRENT})
+RULE_SETS: Mapping[str, EligibilityRuleSet] = MappingProxyType({ELIGIBILITY_RULES.version: ELIGIBILITY_RULES})
 """Every rule set ever released, by version."""
 
 
-def judge(events: IntakeRecord, today: date, rules: EligibilityRuleSet = CURRENT) -> Screening:
-    """Hold the events of a complaint against each rule, on the office's local date.
+def judge(record: IntakeRecord, today: date, rules: EligibilityRuleSet = ELIGIBILITY_RULES) -> Screening:
+    """Judge the intake record of a complaint by each rule, on the office's local date.
 
     One fail makes a fail; otherwise one doubt makes a review.
     """
-    findings = tuple(Finding(rule.code, rule.judge(events, today)) for rule in rules.rules)
+    findings = tuple(Finding(rule.code, rule.judge(record, today)) for rule in rules.rules)
     outcomes = {finding.outcome for finding in findings}
     worst = next((o for o in (Outcome.FAIL, Outcome.NEEDS_REVIEW) if o in outcomes), Outcome.PASS)
     return Screening(rules.version, findings, worst)

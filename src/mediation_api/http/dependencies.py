@@ -158,7 +158,7 @@ Scope = Annotated[AccessScope, Depends(access_scope)]
 """For every operation, public ones included; `contract/security_schemes.py` describes it in the contract."""
 
 
-async def logged_scope(
+async def scope_to_log(
     request: Request,
     scope: Scope,
     at: Now,
@@ -176,7 +176,7 @@ async def logged_scope(
     return access_log.logged_scope(scope, operation_of(request).id, access_purpose, at)
 
 
-LoggedScope = Annotated[AccessScope, Depends(logged_scope)]
+LoggedScope = Annotated[AccessScope, Depends(scope_to_log)]
 """For a GET that shows something of a complaint, a party or a case."""
 
 # ── the repositories, on the request's one connection ──────────────────────────────────────────────────────────────

@@ -88,7 +88,7 @@ _LINE_END = r"\u2028\u2029"
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextRules:
     """Text that a person wrote: at most `most` characters, not blank, stripped, in Unicode's NFC form.
 
     Control characters and lone surrogates are refused; and in one line what changes the direction of writing or is not
@@ -143,13 +143,13 @@ _UNSEEN = "".join(f"\\u{ord(each):04x}" if each != "-" else each for each in DIR
 _CONTROLS_IN_LINE = re.compile(f"[{_CONTROL}{_LINE_END}]")
 _CONTROLS_IN_LINES = re.compile(r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]")
 
-Line = Annotated[str, Text(most=200)]
+Line = Annotated[str, TextRules(most=200)]
 """One line: a name, a place, a title."""
-LongLine = Annotated[str, Text(most=500)]
+LongLine = Annotated[str, TextRules(most=500)]
 """One long line: an address, a link label."""
-Note = Annotated[str, Text(most=2_000, lines=True)]
+Note = Annotated[str, TextRules(most=2_000, lines=True)]
 """A reason or a remark."""
-Paragraphs = Annotated[str, Text(most=20_000, lines=True)]
+Paragraphs = Annotated[str, TextRules(most=20_000, lines=True)]
 """A narrative. 20,000 characters fit the body limit in most scripts."""
 
 Phone = Annotated[

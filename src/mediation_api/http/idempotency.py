@@ -59,7 +59,7 @@ IdempotencyKey = Annotated[str, StringConstraints(pattern='^("[A-Za-z0-9_-]{16,1
 EntityTags = Annotated[str, StringConstraints(pattern='^(\\*|"[!-~]{1,80}"(, ?"[!-~]{1,80}"){0,9})$')]
 
 
-class AlreadyAnswered(Exception):  # noqa: N818 - not an error: the request was answered before
+class StoredResponseFound(Exception):  # noqa: N818 - not an error: the request was answered before
     """The first answer to this key."""
 
     def __init__(self, response: Response) -> None:
@@ -145,7 +145,7 @@ async def once(
         raise ProblemException(
             422, "idempotency-answer-erased", "This was done, and what was answered has been erased since."
         )
-    raise AlreadyAnswered(_again(first, seal))
+    raise StoredResponseFound(_again(first, seal))
 
 
 IDEMPOTENT = Depends(once)

@@ -37,11 +37,11 @@ from mediation_api.http import problems
 from mediation_api.http.content_negotiation import accepts
 from mediation_api.http.cors import CrossOrigin
 from mediation_api.http.fields import rule
-from mediation_api.http.idempotency import AlreadyAnswered, finish
+from mediation_api.http.idempotency import StoredResponseFound, finish
 from mediation_api.http.problem_catalogue import ProblemTitles
 from mediation_api.http.rate_limits import Quota
 from mediation_api.http.routes import declared
-from mediation_api.http.strict_json import parse
+from mediation_api.http.strict_json import parse_json
 from mediation_api.logs import LogEvent
 
 BODY_SECONDS: Final = 10.0
@@ -257,7 +257,7 @@ class StrictRequest(Request):
 
     async def json(self) -> JsonValue:
         """Return the parsed body. Raises Malformed."""
-        return parse(await self.body())
+        return parse_json(await self.body())
 
 
 class StrictRoute(APIRoute):
@@ -287,7 +287,7 @@ class StrictRoute(APIRoute):
                 _require_no_fields(await read_strictly.body())
             try:
                 response = await handle(read_strictly)
-            except AlreadyAnswered as again:
+            except StoredResponseFound as again:
                 return again.response
             if location is not None and response.status_code == HTTPStatus.CREATED:
                 response.headers["Location"] = location.format_map(json.loads(bytes(response.body)))
@@ -325,7 +325,7 @@ def _require_each_once(request: Request) -> None:
 
 def _require_no_fields(body: bytes) -> None:
     """Raise RequestValidationError: there is a body, and it says something. Nothing said is silently dropped."""
-    said = parse(body) if body else None
+    said = parse_json(body) if body else None
     if isinstance(said, dict):
         unknown: list[dict[str, object]] = [{"type": "extra_forbidden", "loc": ("body", name)} for name in said]
     else:

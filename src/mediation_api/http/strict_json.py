@@ -12,7 +12,7 @@ DEPTH_LIMIT: Final = 32
 _LARGEST: Final = 2**63 - 1
 
 
-def parse(body: bytes) -> JsonValue:
+def parse_json(body: bytes) -> JsonValue:
     """Parse JSON that means the same to every parser.
 
     Raises:

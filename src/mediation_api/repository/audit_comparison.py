@@ -49,7 +49,7 @@ from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.events import Event
 from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import UNREADABLE
-from mediation_api.repository.audit_replay import COMPARED_COLUMNS, RecordedEvent, Replay, RowKey, key_of
+from mediation_api.repository.audit_replay import COMPARED_COLUMNS, RecordedEvent, Replay, RowKey, row_key
 from mediation_api.repository.on_file import holds_something, is_private
 
 _EVENTS: Final = "events"
@@ -106,7 +106,7 @@ class _Subject:
         if name == _EVENTS:
             yield from self.replay.follow(RecordedEvent(**{**values, "stream": UUID(values["stream"])}))
         else:
-            self.rows.append((name, key_of(t.metadata.tables[name], values), values))
+            self.rows.append((name, row_key(t.metadata.tables[name], values), values))
 
     def differences(self) -> Iterator[ChainFault]:
         for table, key, row in self.rows:

@@ -167,7 +167,7 @@ class Replay:
         row = Row()
         row.set(event, {column.name: False if is_private(column) else None for column in table.c if column.nullable})
         row.set(event, values)
-        self.rows.setdefault(table.name, {})[key_of(table, row.values)] = row
+        self.rows.setdefault(table.name, {})[row_key(table, row.values)] = row
 
     def change(self, event: RecordedEvent, table: Table, key: Iterable[object], /, **values: object) -> None:
         """Change a row. Raises KeyError: there is none."""
@@ -180,7 +180,7 @@ class Replay:
                 yield row
 
 
-def key_of(table: Table, values: Mapping[str, object]) -> RowKey:
+def row_key(table: Table, values: Mapping[str, object]) -> RowKey:
     """The primary key of a row; of an access code, what stands for it in the event."""
     if table is t.access_codes:
         return (values["fingerprint"],)

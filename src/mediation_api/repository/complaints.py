@@ -1,11 +1,10 @@
 """Complaints: filing, reading, correcting, and asking for mediation."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -63,8 +62,6 @@ from mediation_api.domain.values import Disposition, Side
 from mediation_api.repository.case_queries import has_pace, paces
 from mediation_api.repository.on_file import columns_of, read
 from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, own_parts_of_complaint, parts_of_complaint
-
-Values: TypeAlias = Mapping[str, object]
 
 _COMPLAINT = TypeAdapter(Complaint)
 _INTAKE = TypeAdapter(IntakeRecord)
@@ -125,9 +122,9 @@ class Complaints:
         row = await fetch_one(self._connection, _whole, scope, complaint_id)
         return _COMPLAINT.validate_python(dict(row))
 
-    async def intake_events(self, case_id: UUID) -> IntakeRecord:
+    async def intake_record(self, case_id: UUID) -> IntakeRecord:
         """What screening is held against: the answers of intake, and what the parties on file add to them."""
-        found = await self._connection.execute(_intake_events(), {"wanted": case_id})
+        found = await self._connection.execute(_intake_record(), {"wanted": case_id})
         return _INTAKE.validate_python(dict(found.mappings().one()))
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -199,7 +196,7 @@ def _cases_of_complaint() -> AnySelect:
 
 
 @cache
-def _intake_events() -> AnySelect:
+def _intake_record() -> AnySelect:
     c, p = tables.complaints.c, tables.parties.c
     known = select(
         c.crime_alleged,

@@ -20,10 +20,10 @@ from mediation_api.domain.values import (
 )
 from mediation_api.repository.effects import Effects, Recording, codes_ended, released
 
-EFFECTS: Final = Effects()
+CASE_EFFECTS: Final = Effects()
 
 
-@EFFECTS.of(events.CaseOpened)
+@CASE_EFFECTS.of(events.CaseOpened)
 def _case_opened(event: events.CaseOpened, to: Recording) -> Iterator[Executable]:
     cases = t.cases
     attempt = (
@@ -44,7 +44,7 @@ def _case_opened(event: events.CaseOpened, to: Recording) -> Iterator[Executable
     )
 
 
-@EFFECTS.of(events.PartyJoined)
+@CASE_EFFECTS.of(events.PartyJoined)
 def _party_joined(event: events.PartyJoined, to: Recording) -> Iterator[Executable]:
     yield insert(t.participants).values(
         case_id=to.case_id,
@@ -56,13 +56,13 @@ def _party_joined(event: events.PartyJoined, to: Recording) -> Iterator[Executab
     )
 
 
-@EFFECTS.of(events.PartyAsked)
+@CASE_EFFECTS.of(events.PartyAsked)
 def _party_asked(event: events.PartyAsked, to: Recording) -> Iterator[Executable]:
     asked_at = func.coalesce(t.participants.c.asked_at, to.at)
     yield _participant(to, event.party_id).values(standing=Standing.ASKED, asked_at=asked_at)
 
 
-@EFFECTS.of(events.GuardianConsented)
+@CASE_EFFECTS.of(events.GuardianConsented)
 def _guardian_consented(event: events.GuardianConsented, to: Recording) -> Iterator[Executable]:
     yield _disclosure(event)
     yield insert(t.guardian_consents).values(
@@ -75,7 +75,7 @@ def _guardian_consented(event: events.GuardianConsented, to: Recording) -> Itera
     )
 
 
-@EFFECTS.of(events.ConsentGiven)
+@CASE_EFFECTS.of(events.ConsentGiven)
 def _consent_given(event: events.ConsentGiven, to: Recording) -> Iterator[Executable]:
     yield _disclosure(event)
     yield insert(t.consents).values(
@@ -98,7 +98,7 @@ def _consent_given(event: events.ConsentGiven, to: Recording) -> Iterator[Execut
         )
 
 
-@EFFECTS.of(events.ConsentVoided)
+@CASE_EFFECTS.of(events.ConsentVoided)
 def _consent_voided(event: events.ConsentVoided, to: Recording) -> Iterator[Executable]:
     yield insert(t.voided_consents).values(
         case_id=to.case_id, **to.recorded, consent_id=event.consent_id, party_id=event.party_id, reason=event.reason
@@ -107,7 +107,7 @@ def _consent_voided(event: events.ConsentVoided, to: Recording) -> Iterator[Exec
         yield _participant(to, event.party_id).values(standing=Standing.WAITING)
 
 
-@EFFECTS.of(events.PartyRemoved)
+@CASE_EFFECTS.of(events.PartyRemoved)
 def _party_removed(event: events.PartyRemoved, to: Recording) -> Iterator[Executable]:
     """It is marked, and its access code ends; in an open case it leaves that as well."""
     parties = t.parties
@@ -121,12 +121,12 @@ def _party_removed(event: events.PartyRemoved, to: Recording) -> Iterator[Execut
         yield released(t.session_officers.c.party_id == event.party_id)
 
 
-@EFFECTS.of(events.IdentityBound)
+@CASE_EFFECTS.of(events.IdentityBound)
 def _identity_bound(event: events.IdentityBound, to: Recording) -> Iterator[Executable]:
     yield t.parties.update().where(t.parties.c.id == event.party_id).values(bound_subject=to.by.subject)
 
 
-@EFFECTS.of(events.PartyWithdrew)
+@CASE_EFFECTS.of(events.PartyWithdrew)
 def _party_withdrew(event: events.PartyWithdrew, to: Recording) -> Iterator[Executable]:
     yield insert(t.withdrawals).values(
         case_id=to.case_id, **to.recorded, id=event.withdrawal_id, party_id=event.party_id, channel=event.channel
@@ -135,13 +135,13 @@ def _party_withdrew(event: events.PartyWithdrew, to: Recording) -> Iterator[Exec
     yield released(t.session_officers.c.party_id == event.party_id)
 
 
-@EFFECTS.of(events.PartyLapsed)
+@CASE_EFFECTS.of(events.PartyLapsed)
 def _party_lapsed(event: events.PartyLapsed, to: Recording) -> Iterator[Executable]:
     yield _left(to, event.party_id, Standing.LAPSED)
     yield released(t.session_officers.c.party_id == event.party_id)
 
 
-@EFFECTS.of(events.ContactAttempted)
+@CASE_EFFECTS.of(events.ContactAttempted)
 def _contact_attempted(event: events.ContactAttempted, to: Recording) -> Iterator[Executable]:
     yield insert(t.contact_attempts).values(
         case_id=to.case_id,
@@ -154,7 +154,7 @@ def _contact_attempted(event: events.ContactAttempted, to: Recording) -> Iterato
     )
 
 
-@EFFECTS.of(events.PartOpened)
+@CASE_EFFECTS.of(events.PartOpened)
 def _part_opened(event: events.PartOpened, to: Recording) -> Iterator[Executable]:
     yield insert(t.parts).values(
         case_id=to.case_id,
@@ -165,18 +165,18 @@ def _part_opened(event: events.PartOpened, to: Recording) -> Iterator[Executable
     )
 
 
-@EFFECTS.of(events.PartReturned)
+@CASE_EFFECTS.of(events.PartReturned)
 def _part_returned(event: events.PartReturned, to: Recording) -> Iterator[Executable]:
     yield _part(to, event).values(disposition=Disposition.RETURNED_TO_INVESTIGATION)
 
 
-@EFFECTS.of(events.PartMediated)
+@CASE_EFFECTS.of(events.PartMediated)
 def _part_mediated(event: events.PartMediated, to: Recording) -> Iterator[Executable]:
     mediated = {"disposition": Disposition.CLOSED_MEDIATED, "agreement_reached": event.agreement_reached}
     yield _part(to, event).values(mediated)
 
 
-@EFFECTS.of(events.CaseScreened)
+@CASE_EFFECTS.of(events.CaseScreened)
 def _case_screened(event: events.CaseScreened, to: Recording) -> Iterator[Executable]:
     yield insert(t.screenings).values(
         case_id=to.case_id,
@@ -192,7 +192,7 @@ def _case_screened(event: events.CaseScreened, to: Recording) -> Iterator[Execut
     )
 
 
-@EFFECTS.of(events.ApprovalRecorded)
+@CASE_EFFECTS.of(events.ApprovalRecorded)
 def _approval_recorded(event: events.ApprovalRecorded, to: Recording) -> Iterator[Executable]:
     yield insert(t.approvals).values(
         case_id=to.case_id,
@@ -208,7 +208,7 @@ def _approval_recorded(event: events.ApprovalRecorded, to: Recording) -> Iterato
     )
 
 
-@EFFECTS.of(events.TargetPaused)
+@CASE_EFFECTS.of(events.TargetPaused)
 def _target_paused(event: events.TargetPaused, to: Recording) -> Iterator[Executable]:
     yield insert(t.pauses).values(
         case_id=to.case_id,
@@ -220,7 +220,7 @@ def _target_paused(event: events.TargetPaused, to: Recording) -> Iterator[Execut
     )
 
 
-@EFFECTS.of(
+@CASE_EFFECTS.of(
     events.CaseClosed,
     events.CoordinatorAssigned,
     events.GuardianConsentVoided,

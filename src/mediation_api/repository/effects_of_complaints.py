@@ -14,10 +14,10 @@ from mediation_api.repository.effects import Effects, Recording, codes_ended
 from mediation_api.repository.idempotency import emptied_answers
 from mediation_api.repository.retention_places import OF_A_PARTY, PLACES
 
-EFFECTS: Final = Effects()
+COMPLAINT_EFFECTS: Final = Effects()
 
 
-@EFFECTS.of(events.ComplaintFiled)
+@COMPLAINT_EFFECTS.of(events.ComplaintFiled)
 def _complaint_filed(event: events.ComplaintFiled, to: Recording) -> Iterator[Executable]:
     yield insert(t.complaints).values(
         **to.data_key.encrypted_row(t.complaints, to.complaint_id, event.values),
@@ -29,13 +29,13 @@ def _complaint_filed(event: events.ComplaintFiled, to: Recording) -> Iterator[Ex
     )
 
 
-@EFFECTS.of(events.ComplaintCorrected)
+@COMPLAINT_EFFECTS.of(events.ComplaintCorrected)
 def _complaint_corrected(event: events.ComplaintCorrected, to: Recording) -> Iterator[Executable]:
     changes = to.data_key.encrypted_changes(t.complaints, to.complaint_id, event.values)
     yield t.complaints.update().where(t.complaints.c.id == to.complaint_id).values(changes)
 
 
-@EFFECTS.of(events.PartyAdded)
+@COMPLAINT_EFFECTS.of(events.PartyAdded)
 def _party_added(event: events.PartyAdded, to: Recording) -> Iterator[Executable]:
     yield insert(t.parties).values(
         **to.data_key.encrypted_row(t.parties, event.party_id, event.values),
@@ -46,25 +46,25 @@ def _party_added(event: events.PartyAdded, to: Recording) -> Iterator[Executable
     )
 
 
-@EFFECTS.of(events.PartyCorrected)
+@COMPLAINT_EFFECTS.of(events.PartyCorrected)
 def _party_corrected(event: events.PartyCorrected, to: Recording) -> Iterator[Executable]:
     changes = to.data_key.encrypted_changes(t.parties, event.party_id, event.values)
     yield t.parties.update().where(t.parties.c.id == event.party_id).values(changes)
 
 
-@EFFECTS.of(events.NameCorrected)
+@COMPLAINT_EFFECTS.of(events.NameCorrected)
 def _name_corrected(event: events.NameCorrected, to: Recording) -> Iterator[Executable]:
     """`PartyCorrected` changes the name; this event says why."""
     del event, to
     yield from ()
 
 
-@EFFECTS.of(events.IdentityReleased)
+@COMPLAINT_EFFECTS.of(events.IdentityReleased)
 def _identity_released(event: events.IdentityReleased, _to: Recording) -> Iterator[Executable]:
     yield t.parties.update().where(t.parties.c.id == event.party_id).values(bound_subject=None)
 
 
-@EFFECTS.of(events.AccessCodeIssued)
+@COMPLAINT_EFFECTS.of(events.AccessCodeIssued)
 def _access_code_issued(event: events.AccessCodeIssued, to: Recording) -> Iterator[Executable]:
     yield codes_ended(t.parties.c.id == event.party_id, to.at)
     yield insert(t.access_codes).values(
@@ -72,7 +72,7 @@ def _access_code_issued(event: events.AccessCodeIssued, to: Recording) -> Iterat
     )
 
 
-@EFFECTS.of(events.HoldPlaced)
+@COMPLAINT_EFFECTS.of(events.HoldPlaced)
 def _hold_placed(event: events.HoldPlaced, to: Recording) -> Iterator[Executable]:
     yield insert(t.legal_holds).values(
         id=event.hold_id,
@@ -83,13 +83,13 @@ def _hold_placed(event: events.HoldPlaced, to: Recording) -> Iterator[Executable
     )
 
 
-@EFFECTS.of(events.HoldLifted)
+@COMPLAINT_EFFECTS.of(events.HoldLifted)
 def _hold_lifted(event: events.HoldLifted, to: Recording) -> Iterator[Executable]:
     hold = t.legal_holds.update().where(t.legal_holds.c.id == event.hold_id)
     yield hold.values(lifted_at=to.at, lifted_by=to.by.subject)
 
 
-@EFFECTS.of(events.ErasureRequested)
+@COMPLAINT_EFFECTS.of(events.ErasureRequested)
 def _erasure_requested(event: events.ErasureRequested, to: Recording) -> Iterator[Executable]:
     yield insert(t.erasures).values(
         id=event.erasure_id,
@@ -100,7 +100,7 @@ def _erasure_requested(event: events.ErasureRequested, to: Recording) -> Iterato
     )
 
 
-@EFFECTS.of(events.ErasureApproved)
+@COMPLAINT_EFFECTS.of(events.ErasureApproved)
 def _erasure_approved(event: events.ErasureApproved, to: Recording) -> Iterator[Executable]:
     """The access code ends, and the answers are emptied that are kept for retries; tombstones say what else is."""
     yield _decided(event.erasure_id, to).values(state=ErasureState.APPROVED)
@@ -108,7 +108,7 @@ def _erasure_approved(event: events.ErasureApproved, to: Recording) -> Iterator[
     yield emptied_answers(to.complaint_id)
 
 
-@EFFECTS.of(events.ErasureRefused)
+@COMPLAINT_EFFECTS.of(events.ErasureRefused)
 def _erasure_refused(event: events.ErasureRefused, to: Recording) -> Iterator[Executable]:
     yield _decided(event.erasure_id, to).values(state=ErasureState.REFUSED, refusal=event.reason)
 
@@ -118,7 +118,7 @@ def _decided(erasure_id: UUID, to: Recording) -> Update:
     return erasure.values(decided_at=to.at, decided_by=to.by.subject)
 
 
-@EFFECTS.of(events.DataPurged)
+@COMPLAINT_EFFECTS.of(events.DataPurged)
 def _data_purged(event: events.DataPurged, to: Recording) -> Iterator[Executable]:
     """Empty what stands in the places of this kind: of one party, or of the whole complaint.
 
@@ -139,7 +139,7 @@ def _data_purged(event: events.DataPurged, to: Recording) -> Iterator[Executable
             yield rows.where(OF_A_PARTY[place.table] == event.party_id)
 
 
-@EFFECTS.of(events.MandatoryReportProposed)
+@COMPLAINT_EFFECTS.of(events.MandatoryReportProposed)
 def _report_proposed(event: events.MandatoryReportProposed, to: Recording) -> Iterator[Executable]:
     texts = {"agency": event.agency, "legal_basis": event.legal_basis}
     yield insert(t.mandatory_reports).values(
@@ -156,12 +156,12 @@ def _report_proposed(event: events.MandatoryReportProposed, to: Recording) -> It
     )
 
 
-@EFFECTS.of(events.MandatoryReportFiled)
+@COMPLAINT_EFFECTS.of(events.MandatoryReportFiled)
 def _report_filed(event: events.MandatoryReportFiled, to: Recording) -> Iterator[Executable]:
     yield _report_decided(event.report_id, to).values(state=ReportState.FILED)
 
 
-@EFFECTS.of(events.MandatoryReportDropped)
+@COMPLAINT_EFFECTS.of(events.MandatoryReportDropped)
 def _report_dropped(event: events.MandatoryReportDropped, to: Recording) -> Iterator[Executable]:
     yield _report_decided(event.report_id, to).values(state=ReportState.DROPPED, drop_reason=event.reason)
 

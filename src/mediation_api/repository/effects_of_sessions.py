@@ -19,22 +19,22 @@ from mediation_api.domain.values import (
 )
 from mediation_api.repository.effects import Effects, Recording, released
 
-EFFECTS: Final = Effects()
+SESSION_EFFECTS: Final = Effects()
 
 
-@EFFECTS.of(events.MediatorAdded)
+@SESSION_EFFECTS.of(events.MediatorAdded)
 def _mediator_added(event: events.MediatorAdded, to: Recording) -> Iterator[Executable]:
     row = to.data_key.encrypted_row(t.mediators, event.mediator_id, event.values)
     yield insert(t.mediators).values(**row, id=event.mediator_id, added_at=to.at)
 
 
-@EFFECTS.of(events.MediatorCorrected)
+@SESSION_EFFECTS.of(events.MediatorCorrected)
 def _mediator_corrected(event: events.MediatorCorrected, to: Recording) -> Iterator[Executable]:
     changes = to.data_key.encrypted_changes(t.mediators, event.mediator_id, event.values)
     yield t.mediators.update().where(t.mediators.c.id == event.mediator_id).values(changes)
 
 
-@EFFECTS.of(events.MediatorProposed)
+@SESSION_EFFECTS.of(events.MediatorProposed)
 def _mediator_proposed(event: events.MediatorProposed, to: Recording) -> Iterator[Executable]:
     yield insert(t.assignments).values(
         id=event.assignment_id,
@@ -47,38 +47,38 @@ def _mediator_proposed(event: events.MediatorProposed, to: Recording) -> Iterato
     )
 
 
-@EFFECTS.of(events.AssignmentAccepted)
+@SESSION_EFFECTS.of(events.AssignmentAccepted)
 def _assignment_accepted(event: events.AssignmentAccepted, to: Recording) -> Iterator[Executable]:
     yield _answered(to, event.assignment_id, AssignmentState.ACCEPTED)
 
 
-@EFFECTS.of(events.AssignmentDeclined)
+@SESSION_EFFECTS.of(events.AssignmentDeclined)
 def _assignment_declined(event: events.AssignmentDeclined, to: Recording) -> Iterator[Executable]:
     yield _answered(to, event.assignment_id, AssignmentState.DECLINED)
 
 
-@EFFECTS.of(events.AssignmentReleased)
+@SESSION_EFFECTS.of(events.AssignmentReleased)
 def _assignment_released(event: events.AssignmentReleased, to: Recording) -> Iterator[Executable]:
     yield _answered(to, event.assignment_id, AssignmentState.RELEASED)
 
 
-@EFFECTS.of(events.MediatorRecused)
+@SESSION_EFFECTS.of(events.MediatorRecused)
 def _mediator_recused(event: events.MediatorRecused, to: Recording) -> Iterator[Executable]:
     yield _answered(to, event.assignment_id, AssignmentState.RECUSED)
 
 
-@EFFECTS.of(events.ConflictDeclared)
+@SESSION_EFFECTS.of(events.ConflictDeclared)
 def _conflict_declared(event: events.ConflictDeclared, to: Recording) -> Iterator[Executable]:
     yield _answered(to, event.assignment_id, AssignmentState.CONFLICTED).values(conflicts=list(event.conflicts))
 
 
-@EFFECTS.of(events.NotesDestroyed)
+@SESSION_EFFECTS.of(events.NotesDestroyed)
 def _notes_destroyed(event: events.NotesDestroyed, to: Recording) -> Iterator[Executable]:
     assignment = t.assignments.update().where(t.assignments.c.id == event.assignment_id)
     yield assignment.values(notes_destroyed_at=to.at)
 
 
-@EFFECTS.of(events.AttendeeAdded)
+@SESSION_EFFECTS.of(events.AttendeeAdded)
 def _attendee_added(event: events.AttendeeAdded, to: Recording) -> Iterator[Executable]:
     yield insert(t.attendees).values(
         id=event.attendee_id,
@@ -91,7 +91,7 @@ def _attendee_added(event: events.AttendeeAdded, to: Recording) -> Iterator[Exec
     )
 
 
-@EFFECTS.of(events.AttendeeConfirmed)
+@SESSION_EFFECTS.of(events.AttendeeConfirmed)
 def _attendee_confirmed(event: events.AttendeeConfirmed, to: Recording) -> Iterator[Executable]:
     yield (t.attendees.update().where(t.attendees.c.id == event.attendee_id).values(confirmed_at=to.at))
 
@@ -102,7 +102,7 @@ def _booked(booking: events.Booking) -> dict[str, object]:
     return {"during": Range(columns.pop("starts_at"), columns.pop("ends_at")), **columns}
 
 
-@EFFECTS.of(events.SessionScheduled)
+@SESSION_EFFECTS.of(events.SessionScheduled)
 def _session_scheduled(event: events.SessionScheduled, to: Recording) -> Iterator[Executable]:
     yield _mediator_lock(event.mediator_id)
     yield _officers_lock(to.case_id)
@@ -117,7 +117,7 @@ def _session_scheduled(event: events.SessionScheduled, to: Recording) -> Iterato
     yield _book_officers(to.case_id, event)
 
 
-@EFFECTS.of(events.SessionRescheduled)
+@SESSION_EFFECTS.of(events.SessionRescheduled)
 def _session_rescheduled(event: events.SessionRescheduled, to: Recording) -> Iterator[Executable]:
     yield _mediator_lock(event.mediator_id)
     yield _officers_lock(to.case_id)
@@ -130,13 +130,13 @@ def _session_rescheduled(event: events.SessionRescheduled, to: Recording) -> Ite
     )
 
 
-@EFFECTS.of(events.SessionCancelled)
+@SESSION_EFFECTS.of(events.SessionCancelled)
 def _session_cancelled(event: events.SessionCancelled, _to: Recording) -> Iterator[Executable]:
     yield _session(event.session_id).values(state=SessionState.CANCELLED)
     yield released(t.session_officers.c.session_id == event.session_id)
 
 
-@EFFECTS.of(events.SessionStarted)
+@SESSION_EFFECTS.of(events.SessionStarted)
 def _session_started(event: events.SessionStarted, to: Recording) -> Iterator[Executable]:
     yield _session(event.session_id).values(
         state=SessionState.IN_PROGRESS, started_at=to.at, agreement_id=event.agreement_id
@@ -147,25 +147,25 @@ def _session_started(event: events.SessionStarted, to: Recording) -> Iterator[Ex
     )
 
 
-@EFFECTS.of(events.SessionAdjourned)
+@SESSION_EFFECTS.of(events.SessionAdjourned)
 def _session_adjourned(event: events.SessionAdjourned, to: Recording) -> Iterator[Executable]:
     yield _session(event.session_id).values(state=SessionState.ADJOURNED, finished_at=to.at)
     yield released(t.session_officers.c.session_id == event.session_id)
 
 
-@EFFECTS.of(events.SessionCompleted)
+@SESSION_EFFECTS.of(events.SessionCompleted)
 def _session_completed(event: events.SessionCompleted, to: Recording) -> Iterator[Executable]:
     yield _session(event.session_id).values(state=SessionState.COMPLETED, finished_at=to.at)
     yield released(t.session_officers.c.session_id == event.session_id)
 
 
-@EFFECTS.of(events.SessionEnded)
+@SESSION_EFFECTS.of(events.SessionEnded)
 def _session_ended(event: events.SessionEnded, to: Recording) -> Iterator[Executable]:
     yield _session(event.session_id).values(state=SessionState.ENDED, finished_at=to.at, end_reason=event.reason)
     yield released(t.session_officers.c.session_id == event.session_id)
 
 
-@EFFECTS.of(events.AbsenceRecorded)
+@SESSION_EFFECTS.of(events.AbsenceRecorded)
 def _absence_recorded(event: events.AbsenceRecorded, to: Recording) -> Iterator[Executable]:
     yield insert(t.absences).values(
         case_id=to.case_id,
@@ -179,7 +179,7 @@ def _absence_recorded(event: events.AbsenceRecorded, to: Recording) -> Iterator[
     yield released(t.session_officers.c.session_id == event.session_id)
 
 
-@EFFECTS.of(events.AgreementMade)
+@SESSION_EFFECTS.of(events.AgreementMade)
 def _agreement_made(event: events.AgreementMade, to: Recording) -> Iterator[Executable]:
     agreements = t.agreements
     yield (
@@ -206,13 +206,13 @@ def _agreement_made(event: events.AgreementMade, to: Recording) -> Iterator[Exec
     )
 
 
-@EFFECTS.of(events.AgreementSuperseded)
+@SESSION_EFFECTS.of(events.AgreementSuperseded)
 def _agreement_superseded(event: events.AgreementSuperseded, to: Recording) -> Iterator[Executable]:
     agreement = t.agreements.update().where(t.agreements.c.id == event.agreement_id)
     yield agreement.values(superseded_at=to.at, superseded_version=to.version)
 
 
-@EFFECTS.of(events.AgreementSigned)
+@SESSION_EFFECTS.of(events.AgreementSigned)
 def _agreement_signed(event: events.AgreementSigned, to: Recording) -> Iterator[Executable]:
     yield insert(t.signatures).values(
         case_id=to.case_id,

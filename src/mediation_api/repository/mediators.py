@@ -1,8 +1,7 @@
 """The roster of mediators, and the proposals of cases to them."""
 
-from collections.abc import Mapping
 from functools import cache
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Boolean, RowMapping, String, Uuid, any_, bindparam, exists, select
@@ -34,9 +33,6 @@ from mediation_api.domain.access import AccessScope
 from mediation_api.domain.assignments import Mediator, RosterEntry
 from mediation_api.domain.values import AssignmentState
 from mediation_api.repository.on_file import columns_of, read
-
-Values: TypeAlias = Mapping[str, object]
-
 
 _OF_MEDIATORS: Final[FilterConditions] = {
     "language": bindparam("wanted_language", type_=String) == any_(t.mediators.c.languages),

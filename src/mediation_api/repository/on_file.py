@@ -6,7 +6,6 @@ holds only which columns hold something: retention empties those, and an event i
 
 from dataclasses import fields
 from functools import cache
-from typing import TypeVar
 
 from pydantic import TypeAdapter
 from sqlalchemy import Column, RowMapping, Table, Text, case, func, type_coerce
@@ -15,9 +14,7 @@ from sqlalchemy.dialects.postgresql import array
 from mediation_api.database import tables as t
 from mediation_api.database.encryption import Encrypted
 from mediation_api.database.nesting import AnyColumn
-from mediation_api.domain.events import ComplaintOnFile, MediatorOnFile, PartyOnFile
-
-OnFile = TypeVar("OnFile", ComplaintOnFile, MediatorOnFile, PartyOnFile)
+from mediation_api.domain.on_file import OnFile
 
 _GIVEN = "given"
 _EMPTIED = frozenset({t.parties.c.unit, t.parties.c.interpreter_language})

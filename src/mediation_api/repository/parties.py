@@ -1,9 +1,9 @@
 """Parties of a complaint, and the access codes that speak for complainants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -21,8 +21,6 @@ from mediation_api.domain.access import AccessScope
 from mediation_api.domain.party import Party
 from mediation_api.domain.values import Disposition
 from mediation_api.repository.on_file import columns_of, read
-
-Values: TypeAlias = Mapping[str, object]
 
 _PARTY: Final = TypeAdapter(Party)
 

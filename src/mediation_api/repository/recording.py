@@ -48,9 +48,9 @@ from mediation_api.repository.effects_of_cases import case_columns
 from mediation_api.repository.streams import Stream
 
 EFFECTS: Final = {
-    **effects_of_complaints.EFFECTS.functions,
-    **effects_of_cases.EFFECTS.functions,
-    **effects_of_sessions.EFFECTS.functions,
+    **effects_of_complaints.COMPLAINT_EFFECTS.functions,
+    **effects_of_cases.CASE_EFFECTS.functions,
+    **effects_of_sessions.SESSION_EFFECTS.functions,
 }
 """What follows from each type of event."""
 

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
 from mediation_api.domain.access import Role, allow
-from mediation_api.domain.access_anomalies import CURRENT, LONGEST_DAYS, Anomaly, AnomalyKind, Period
+from mediation_api.domain.access_anomalies import ANOMALY_RULES, LONGEST_DAYS, Anomaly, AnomalyKind, Period
 from mediation_api.domain.access_log import LoggedObject, Purpose
 from mediation_api.http.dependencies import AccessAnomalies, CityPolicy, LoggedScope, Today
 from mediation_api.http.fields import Day, Out, rule
@@ -20,7 +20,7 @@ from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1/access-anomalies", route_class=StrictRoute, tags=["access-log"])
 
-_RULES: Final = "; ".join(f"`{rule.code}`: {rule.statement}" for rule in CURRENT.rules)
+_RULES: Final = "; ".join(f"`{rule.code}`: {rule.statement}" for rule in ANOMALY_RULES.rules)
 
 
 class AnomalyListQuery(ListQuery):
@@ -52,7 +52,7 @@ class AccessAnomalyOut(Out):
     """What one rule observed of one person on one day. It says what was done, and nothing of why."""
 
     rule: str = Field(examples=["no_part"], description="What was observed.")
-    rules_version: str = Field(examples=[CURRENT.version])
+    rules_version: str = Field(examples=[ANOMALY_RULES.version])
     on: date = Field(description="The day, in the office's time zone.")
     by_role: Role
     by: str = Field(description="The subject of the token.")
@@ -67,7 +67,7 @@ class AccessAnomalyOut(Out):
         """The answer of one observation."""
         return cls(
             rule=seen.rule,
-            rules_version=CURRENT.version,
+            rules_version=ANOMALY_RULES.version,
             on=seen.on,
             by_role=seen.role,
             by=seen.by,

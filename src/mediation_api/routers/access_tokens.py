@@ -58,7 +58,7 @@ async def exchange_access_code(
 
     With one code a few wrong secrets may be tried in an hour; then even the right one has to wait.
     """
-    code = access_codes.parse(body.access_code)
+    code = access_codes.parse_access_code(body.access_code)
     limit = service.settings.code_tries_per_hour
     await hold_per_hour(tries, AttemptKind.CODE, code.lookup, limit, request=request, at=at)
     stored = await parties.find_code(code.lookup)

@@ -244,7 +244,7 @@ async def sign_agreement(
     """Sign the text that was shown, known by its hash: electronically for oneself, or on paper, recorded by staff."""
     locked = await cases.lock_of_agreement(agreement_id, scope)
     signer, method = _signer(body, locked, scope)
-    signed = agreements.sign(
+    signed = agreements.sign_agreement(
         locked.case,
         agreement_id,
         signer,

@@ -31,14 +31,14 @@ class VersionOut(Out):
 
 @router.get("/live", summary="Is the process alive")
 @Operation("live", access=EVERYBODY, scope=None, uses_database=False, always_answered=True)
-async def live(_reached: Scope) -> HealthOut:
+async def get_live(_reached: Scope) -> HealthOut:
     """The process answers. Nothing else is looked at: a restart would mend nothing else."""
     return HealthOut(status="ok")
 
 
 @router.get("/ready", summary="Can it serve")
 @Operation("ready", access=EVERYBODY, scope=None, always_answered=True)
-async def ready(service: Context, _reached: Scope, request: Request) -> HealthOut:
+async def get_ready(service: Context, _reached: Scope, request: Request) -> HealthOut:
     """The database answers and its migrations are at head; otherwise 503."""
     try:
         can_serve = await service.database.ready()
@@ -53,6 +53,6 @@ async def ready(service: Context, _reached: Scope, request: Request) -> HealthOu
 
 @router.get("/version", summary="The version")
 @Operation("version", access=EVERYBODY, scope=None, uses_database=False)
-async def version(_reached: Scope) -> VersionOut:
+async def get_version(_reached: Scope) -> VersionOut:
     """The version of the service that answers."""
     return VersionOut(version=installed_version("mediation-api"))

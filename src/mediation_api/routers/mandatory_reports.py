@@ -27,7 +27,7 @@ from mediation_api.http.dependencies import (
     Scope,
     Today,
 )
-from mediation_api.http.fields import In, Instant, InstantOut, Out, Text
+from mediation_api.http.fields import In, Instant, InstantOut, Out, TextRules
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, Pages, single_page
@@ -57,7 +57,7 @@ class ReportIn(In):
 
     category: ReportCategory
     recipient: Recipient
-    agency: Annotated[str, Text(most=100)] = Field(description="The authority's name; never a person's.")
+    agency: Annotated[str, TextRules(most=100)] = Field(description="The authority's name; never a person's.")
     legal_basis: Citation
     disclosed_at: Instant = Field(description="When it was disclosed, and so the duty to report arose.")
 
@@ -166,7 +166,7 @@ async def propose_mandatory_report(
     """
     await reports.reach_case(case_id, scope)
     contents = Contents(**dict(body))
-    proposed = mandatory_reports.propose(
+    proposed = mandatory_reports.propose_report(
         case_id,
         contents,
         report_id=report_id,

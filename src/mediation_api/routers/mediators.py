@@ -250,7 +250,7 @@ async def propose_mediator(
     mediator = await mediators.candidate(body.mediator_id, locked.case.complaint_id)
     if mediator is None:
         raise Invalid("/mediator_id", "unknown-mediator", "Nobody on the roster has this id.")
-    proposed = assignments.propose(
+    proposed = assignments.propose_mediator(
         locked.case, mediator, assignment_id=assignment_id, by=scope.actor, at=at, policy=city
     )
     await record(locked.stream, proposed)

@@ -98,7 +98,7 @@ async def screen_case(
 ) -> ScreeningOut:
     """Hold the case against the rules of eligibility. What fails closes it, what passes has the complainants asked."""
     locked = await cases.lock(case_id, scope)
-    found = screening.judge(await complaints.intake_events(case_id), on)
+    found = screening.judge(await complaints.intake_record(case_id), on)
     decided = eligibility.screen(
         locked.case,
         found,
