@@ -11,7 +11,7 @@
 | `committed` | settings with a database of the test's own, for real commits, locks and several connections |
 | `committed_client`, `committed_database` | the application on that one, and its transactions |
 | `committed_template` | what each `committed` is a copy of; a module may bring another |
-| `office`, `committed_office` | callers with tokens, and cases brought to where a test begins (build.py) |
+| `office`, `committed_office` | callers with tokens, and cases brought to where a test begins (dev/office.py) |
 | `module_app`, `module_office` | the application, and the office of stories that are told once for a module |
 | `undone` | the way back to where those ended |
 
@@ -33,7 +33,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Final
@@ -47,7 +47,6 @@ from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from tests.build import Office
 from tests.openapi.conformity import SEEN, Answered, Checked, contract
 from tests.places import THROW_AWAY
 
@@ -56,6 +55,8 @@ from mediation_api.database.migrations import migrations_config
 from mediation_api.database.roles import roles_sql
 from mediation_api.dev.embedded_postgres import EmbeddedServer, stop_left_behind
 from mediation_api.dev.identity_provider import write_dev_keys
+from mediation_api.dev.office import Clock as StillClock
+from mediation_api.dev.office import Office
 from mediation_api.domain.values import ReportCategory
 from mediation_api.settings import DEV_SECRET_PREFIX, Environment, Settings
 
@@ -361,22 +362,10 @@ def as_owner(server_url: str) -> Callable[[Settings], Settings]:
 
 
 @dataclass(slots=True)
-class Clock:
-    """The time as the test sets it; called, it tells it."""
+class Clock(StillClock):
+    """The time of a test, which begins at noon."""
 
     now: datetime = NOON
-
-    def __call__(self) -> datetime:
-        """Return the present, in UTC."""
-        return self.now
-
-    def advance(self, **by: float) -> None:
-        """Move on by days, hours, minutes and so on."""
-        self.now += timedelta(**by)
-
-    def set(self, now: datetime) -> None:
-        """Move to a moment, earlier ones included."""
-        self.now = now.astimezone(UTC)
 
 
 @pytest.fixture
@@ -565,9 +554,9 @@ async def committed_client(
 
 
 @pytest.fixture
-def office(client: httpx.AsyncClient, settings: Settings, keys: Path, clock: Clock) -> Office:
+def office(client: httpx.AsyncClient, settings: Settings, clock: Clock) -> Office:
     """The office's staff, and the way to a new case; all of it rolled back."""
-    return Office(client, settings, keys, clock)
+    return Office(client, settings, clock)
 
 
 @pytest.fixture(scope="module")
@@ -590,12 +579,10 @@ def module_app(settings: Settings, module_clock: Clock, module_database: RolledB
 
 
 @pytest.fixture(scope="module")
-async def module_office(
-    settings: Settings, keys: Path, module_clock: Clock, module_app: FastAPI
-) -> AsyncIterator[Office]:
+async def module_office(settings: Settings, module_clock: Clock, module_app: FastAPI) -> AsyncIterator[Office]:
     """`office` on that one, with a clock of its own."""
     async with calling(module_app) as client:
-        yield Office(client, settings, keys, module_clock)
+        yield Office(client, settings, module_clock)
 
 
 @pytest.fixture
@@ -608,15 +595,15 @@ async def undone(module_database: RolledBackDatabase, module_clock: Clock) -> As
 
 
 @pytest.fixture
-def committed_office(committed_client: httpx.AsyncClient, committed: Settings, keys: Path, clock: Clock) -> Office:
+def committed_office(committed_client: httpx.AsyncClient, committed: Settings, clock: Clock) -> Office:
     """The same where commits are real."""
-    return Office(committed_client, committed, keys, clock)
+    return Office(committed_client, committed, clock)
 
 
 @asynccontextmanager
-async def office_on(settings: Settings, keys: Path, clock: Clock) -> AsyncIterator[Office]:
+async def office_on(settings: Settings, clock: Clock) -> AsyncIterator[Office]:
     """An office on a database of somebody's own, where commits are real."""
     database = Database.of(settings)
     async with calling(application(settings, clock, database)) as client:
-        yield Office(client, settings, keys, clock)
+        yield Office(client, settings, clock)
     await database.close()

@@ -32,10 +32,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tests.build import Caller, Office
 from tests.conftest import Clock, application, calling, rolled_back
 
 from mediation_api.database.engine import Database, create_engine
+from mediation_api.dev.office import Caller, Office
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
 
@@ -479,7 +479,7 @@ class Histories(RuleBasedStateMachine):
         database = self.run(self.transaction.__aenter__())
         world.app.state.service = replace(world.app.state.service, database=database, clock=self.clock)
         self.client = calling(world.app)
-        self.office = Office(self.client, world.settings, world.keys, self.clock)
+        self.office = Office(self.client, world.settings, self.clock)
         self.people: dict[str, Person] = {}
         self.mediators: list[Mediator] = []
         self.attempts: list[Attempt] = []

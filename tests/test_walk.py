@@ -1,6 +1,6 @@
 """One complaint, from the first form to its close."""
 
-from tests.build import Office
+from mediation_api.dev.office import Office
 
 
 async def test_a_complaint_is_taken_to_mediated(office: Office) -> None:

@@ -10,7 +10,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import text
-from tests.build import Office
 from tests.conftest import NOON
 from typer.testing import CliRunner, Result
 
@@ -19,6 +18,7 @@ from mediation_api.auth.tokens import sign_token
 from mediation_api.cli.audit_statements import Statement, StatementError, public_keys, read_statement
 from mediation_api.cli.main import app
 from mediation_api.database.engine import create_engine
+from mediation_api.dev.office import Office
 from mediation_api.domain.audit_chain import ChainHead
 from mediation_api.settings import Settings
 

@@ -16,13 +16,13 @@ from uuid import uuid4
 import httpx
 import pytest
 from sqlalchemy import select
-from tests.build import Office
 from tests.contract.instance import started
 from tests.contract.seeds import RealClock
 
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.engine import Database
 from mediation_api.database.tables import complaints
+from mediation_api.dev.office import Office
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
 
@@ -159,11 +159,10 @@ async def test_after_a_kill_each_key_has_had_one_effect_and_keeps_its_answer(
     instance: Instance,
     database: Database,
     committed: Settings,
-    keys: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
     async with httpx.AsyncClient(base_url=instance.address, timeout=30) as client:
-        office = Office(client, committed, keys, RealClock())
+        office = Office(client, committed, RealClock())
         written = Written(str(office.caller(Role.INTAKE).token), with_same_key=True)
 
         async def met() -> bool:
@@ -179,11 +178,11 @@ async def test_after_a_kill_each_key_has_had_one_effect_and_keeps_its_answer(
 
 
 async def test_without_the_same_key_a_retry_happens_twice(
-    instance: Instance, database: Database, committed: Settings, keys: Path
+    instance: Instance, database: Database, committed: Settings
 ) -> None:
     """The control: it shows that the test above would see a second effect."""
     async with httpx.AsyncClient(base_url=instance.address, timeout=30) as client:
-        office = Office(client, committed, keys, RealClock())
+        office = Office(client, committed, RealClock())
         written = Written(str(office.caller(Role.INTAKE).token), with_same_key=False)
 
         async def met() -> bool:

@@ -62,7 +62,7 @@ async def test_every_planted_fault_is_seen(committed: Settings, keys: Path, tmp_
     only = [option for name in spoiled for option in ("--include-operation-id", name)]
     # The cases are made before anything is wrong.
     with serving(committed, keys) as url:
-        async with seeded(url, committed, keys, rounds=1) as plan:
+        async with seeded(url, committed, rounds=1) as plan:
             pass
     with serving(committed, keys, "tests.contract.faulty:application", FUZZ_TOKEN=token) as url:
         peers = await as_peers(url, plan, tmp_path / "peers")

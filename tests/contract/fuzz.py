@@ -38,7 +38,7 @@ async def test_the_contract_holds(
     committed: Settings, keys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving(committed, keys) as url:
-        async with seeded(url, committed, keys) as plan:
+        async with seeded(url, committed) as plan:
             peers = await as_peers(url, plan, tmp_path / "peers")
             run = await schemathesis(url, plan, tmp_path / "all")
     with capsys.disabled():

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from tests.build import Office
 from tests.contract.seeds import Plan, RealClock, Seeder
 
+from mediation_api.dev.office import Office
 from mediation_api.settings import Settings
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
@@ -106,10 +106,10 @@ def serving(settings: Settings, keys: Path, application: str = APPLICATION, **ex
 
 
 @asynccontextmanager
-async def seeded(url: str, settings: Settings, keys: Path, *, rounds: int = ROUNDS) -> AsyncIterator[Plan]:
+async def seeded(url: str, settings: Settings, *, rounds: int = ROUNDS) -> AsyncIterator[Plan]:
     """Fill an instance with cases. The first request waits until it is up: on a busy machine for more than a minute."""
     async with httpx.AsyncClient(base_url=url, timeout=300) as client:
-        yield await Seeder(Office(client, settings, keys, RealClock())).seed(rounds=rounds)
+        yield await Seeder(Office(client, settings, RealClock())).seed(rounds=rounds)
 
 
 @dataclass(slots=True)

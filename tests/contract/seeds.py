@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Final
 
-from tests.build import Answer, Caller, Office, Story
-
+from mediation_api.dev.office import NO_CONFLICT, Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
 from mediation_api.main import OPERATIONS
 
@@ -124,7 +123,7 @@ class Seeder:
             ("asking", lambda s: s.answer(s.officers[0])),
             ("ready", Story.assign if own else self._assign),
             ("assigned", self._schedule),
-            ("scheduled", self._sign_all),
+            ("scheduled", Story.sign_all),
             ("signed", lambda s: self._start(s, held)),
             ("in_session", lambda s: s.session("complete")),
         )
@@ -133,23 +132,11 @@ class Seeder:
             await step(story)
         return story
 
-    async def _propose(self, story: Story) -> str:
-        proposal = {"mediator_id": self.mediator.mediator_id}
-        return str((await self.office.coordinator.post(f"{story.path}/assignments", proposal))["id"])
-
-    async def _assign(self, story: Story) -> str:
-        assignment_id = await self._propose(story)
-        await self.mediator.post(f"/v1/assignments/{assignment_id}/accept", NO_CONFLICT, 200)
-        story.mediator = self.mediator
-        return assignment_id
+    async def _assign(self, story: Story) -> Caller:
+        return await story.assign(self.mediator)
 
     async def _schedule(self, story: Story) -> Answer:
         return await story.schedule(**self._slot())
-
-    async def _sign_all(self, story: Story) -> None:
-        await story.make_agreement()
-        for who in story.everybody:
-            await story.sign(who)
 
     async def _start(self, story: Story, held: int) -> None:
         """Hold a session now: it is rescheduled from its day to one that may start, and started."""
@@ -193,12 +180,9 @@ class Seeder:
         self.ids["session_id"].append(story.session_id)
         self.ids["agreement_id"].append(str(story.agreement["id"]))
         self.ids["code"].append("not-found")
-        self.ids["sha256"].append(self.office.disclosure)
-        assignments = await self.office.coordinator.get(f"/v1/assignments?case_id={story.case_id}")
-        self.ids["assignment_id"] += [each["id"] for each in assignments["items"]]  # type: ignore[attr-defined]
-        person = {"role": "support_person", "name": "Kim Vega"}
-        attendee = await self.office.intake.post(f"{story.path}/attendees", person)
-        self.ids["attendee_id"].append(str(attendee["id"]))
+        self.ids["sha256"].append(self.office.disclosures["en"])
+        self.ids["assignment_id"].append(story.assignment_id)
+        self.ids["attendee_id"].append(await story.expect(role="support_person", name="Kim Vega"))
 
     async def _before_the_mediator(self) -> None:
         filed = await self._story("screening")
@@ -214,7 +198,7 @@ class Seeder:
             {"case_id": asked.case_id},
             party_id=asked.complainants[0].party_id,
             channel="phone",
-            disclosure_sha256=self.office.disclosure,
+            disclosure_sha256=self.office.disclosures["en"],
         )
         self._add(
             "recordContactAttempt",
@@ -230,7 +214,7 @@ class Seeder:
             {"case_id": with_guardian.case_id},
             party_id=with_guardian.complainants[0].party_id,
             channel="phone",
-            disclosure_sha256=self.office.disclosure,
+            disclosure_sha256=self.office.disclosures["en"],
         )
         self._add("addParty", {"complaint_id": asked.complaint_id})
         whom = {"party_id": asked.complainants[0].party_id}
@@ -252,9 +236,10 @@ class Seeder:
         self._add_once("proposeMediator", {"case_id": unproposed.case_id}, **proposals)
         for operation, body in (("acceptAssignment", NO_CONFLICT), ("declineAssignment", {})):
             story = await self._story("ready")
-            self._add_once(operation, {"assignment_id": await self._propose(story)}, **body)
-        recusing = await self._story("ready")
-        self._add_once("recuseMediator", {"assignment_id": await self._assign(recusing)})
+            await story.propose(self.mediator)
+            self._add_once(operation, {"assignment_id": story.assignment_id}, **body)
+        recusing = await self._story("assigned")
+        self._add_once("recuseMediator", {"assignment_id": recusing.assignment_id})
         unscheduled = await self._story("assigned")
         self._add_once("scheduleSession", {"case_id": unscheduled.case_id}, **self._slot())
 
@@ -292,9 +277,8 @@ class Seeder:
         over = await self._story("concluded", own=True)
         self._add_once("closeCase", {"case_id": over.case_id})
         closed = await self._story("concluded")
-        await self.office.coordinator.post(f"{closed.path}/closures", {"agreement_reached": False})
-        assignment: Answer = (await closed.case())["assignment"]  # type: ignore[assignment]
-        self._add_once("attestNotesDestroyed", {"assignment_id": str(assignment["id"])})
+        await closed.close()
+        self._add_once("attestNotesDestroyed", {"assignment_id": closed.assignment_id})
         self._add("placeLegalHold", {"complaint_id": closed.complaint_id})
         holds = f"/v1/complaints/{closed.complaint_id}/legal-holds"
         self._add_once("requestErasure", {"party_id": closed.officers[0].party_id})
@@ -312,9 +296,9 @@ class Seeder:
         past = {"disclosed_at": "2026-01-05T10:00:00Z"}
         self._add("proposeMandatoryReport", {"case_id": over.case_id}, **past)
         for operation in ("fileMandatoryReport", "dropMandatoryReport"):
-            proposed = await proposer.post(f"{over.path}/mandatory-reports", REPORT | past)
-            self._add_once(operation, {"report_id": str(proposed["id"])})
-            self.ids["report_id"].append(str(proposed["id"]))
+            report_id = await over.report(proposer, **past)
+            self._add_once(operation, {"report_id": report_id})
+            self.ids["report_id"].append(report_id)
         for operation, body in (("lapseCase", {"reason": "unreachable"}), ("withdraw", {"channel": "phone"})):
             story = await self._story("confirming")
             await story.try_to_reach(story.complainants[0].party_id)
@@ -342,11 +326,4 @@ def _peer(story: Story) -> Peer:
 PEERS: Final = ("owner", "leaver", "other")
 """Complainants of cases of their own. Whatever the first two do, the third must not find."""
 
-NO_CONFLICT: Final = {"knows_a_party": False, "has_an_interest": False, "took_part_before": False}
-REPORT: Final = {
-    "category": "imminent_harm",
-    "recipient": "law_enforcement",
-    "agency": "City police",
-    "legal_basis": "ORS 36.220",
-}
 CONFIDENTIALITY: Final = {"kind": "confidentiality", "languages": ["en"], "terms": None, "terms_confidential": False}

@@ -6,12 +6,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tests.build import Office, Story
 
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.encryption import MARK, Ciphertext, DataKey, Keyring
 from mediation_api.database.engine import Database
 from mediation_api.database.key_rotation import ENCRYPTED_COLUMNS
+from mediation_api.dev.office import Office, Story
 from mediation_api.domain.access import Role
 
 REASON: Final = "The accusation was a slip of the pen."
@@ -39,7 +39,7 @@ async def told(office: Office) -> Story:
         ],
         officers=[{"employee_number": "E-77881"}],
     )
-    await office.director.post(f"{story.path}/screenings", {"eligible": True, "reason": REASON})
+    await story.screen(eligible=True, reason=REASON)
     # Whom the city's identity provider calls by another name than the employee number.
     officer = office.caller(Role.OFFICER, "officer.kim", "E-77881")
     officer.party_id = story.officers[0].party_id

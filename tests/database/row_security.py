@@ -12,12 +12,12 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import select
-from tests.build import Caller, Office, Story
 
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.encryption import Encrypted
 from mediation_api.database.engine import Database
 from mediation_api.database.tables import metadata
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.events import Audience, Event
@@ -158,9 +158,7 @@ async def _two_sides_that_meet(busy: BusyOffice) -> None:
     )
     _remember(busy, "meeting", story)
     await story.screen()
-    given = {"given_by": "Capt. Approver", "given_on": "2026-03-01", "channel": "email"}
-    approval = {"approver": "internal_affairs", "approved": True, **given}
-    await office.intake.post(f"{story.path}/approvals", approval)
+    await story.approve("internal_affairs", given_by="Capt. Approver", given_on="2026-03-01", channel="email")
     await story.guardian_agrees(story.complainants[1])
     for who in story.complainants:
         await story.answer(who)
@@ -177,9 +175,8 @@ async def _two_sides_that_meet(busy: BusyOffice) -> None:
         ("Interpreter Two", story.officers[1], "fr"),
         ("Interpreter All", None, "de"),
     ):
-        body = {"role": "interpreter", "name": name, "language": language, "qualified": True}
-        body |= {} if whose is None else {"for_party_id": whose.party_id}
-        await office.intake.post(f"{story.path}/attendees", body)
+        of = {} if whose is None else {"for_party_id": whose.party_id}
+        await story.expect(role="interpreter", name=name, language=language, qualified=True, **of)
     await story.make_agreement()
     for who in (story.complainants[0], story.complainants[2], story.officers[0]):
         await story.sign(who)
@@ -188,8 +185,7 @@ async def _two_sides_that_meet(busy: BusyOffice) -> None:
     await story.make_agreement(languages=["en", "es"])
     await story.sign(story.officers[0])
     await _opened(story)
-    pause = {"reason": "court_date", "starts_on": "2026-03-04", "ends_on": "2026-03-05"}
-    await office.intake.post(f"{story.path}/pauses", pause)
+    await story.pause("court_date", "2026-03-04", "2026-03-05")
     await story.complainants[0].patch(f"/v1/parties/{story.complainants[0].party_id}", {"language": "es"})
 
 
@@ -230,7 +226,7 @@ async def _reopened(busy: BusyOffice) -> None:
     )
     await story.to_signed()
     for who in (story.complainants[1], story.officers[0]):
-        await busy.office.intake.post(f"/v1/parties/{who.party_id}/removals", {"reason": "wrong_person"})
+        await story.remove(who)
     await busy.office.intake.patch(f"/v1/complaints/{story.complaint_id}", {"allegations": ["force"]})
     await story.answer(story.complainants[0])
     await _opened(story)
@@ -243,20 +239,13 @@ async def _over(busy: BusyOffice) -> None:
     await mediated.to_in_session()
     await mediated.session("complete")
     assert mediated.mediator is not None
-    report = {
-        "category": "imminent_harm",
-        "recipient": "law_enforcement",
-        "agency": "Agency that was told",
-        "legal_basis": "ORS 36.220",
-        "disclosed_at": "2026-03-01T10:00:00Z",
-    }
-    entered = await mediated.mediator.post(f"{mediated.path}/mandatory-reports", report)
-    await office.director.get(f"/v1/mandatory-reports/{entered['id']}")
+    report_id = await mediated.report(mediated.mediator, agency="Agency that was told")
+    await office.director.get(f"/v1/mandatory-reports/{report_id}")
     await office.director.post(f"/v1/complaints/{mediated.complaint_id}/legal-holds", {"reason": "litigation"})
     await office.intake.post(f"/v1/parties/{mediated.complainants[0].party_id}/erasures")
     await mediated.make_agreement(kind="resolution", terms="Done: we shook hands.")
     await mediated.sign(mediated.complainants[0])
-    await office.coordinator.post(f"{mediated.path}/closures", {"agreement_reached": False})
+    await mediated.close()
     await _opened(mediated)
     _remember(busy, "mediated", mediated)
     declined = await office.file(complainants=[_person("Refused")], officers=[_officer("No", "1005")])
@@ -273,21 +262,19 @@ async def _over(busy: BusyOffice) -> None:
     late = await office.intake.post(f"/v1/complaints/{again.complaint_id}/parties", _late())
     code = await office.intake.post(f"/v1/parties/{late['id']}/access-codes")
     again.complainants.append(await office.signed_in(str(code["access_code"])))
-    opened = await office.intake.post(f"/v1/complaints/{again.complaint_id}/mediation-requests")
-    again.case_id = str(opened["id"])
+    await again.request_again()
     await again.screen()
     await again.answer(again.complainants[0], "declined")
     _remember(busy, "again", again)
     missed = await office.file(complainants=[_person("Missed")], officers=[_officer("Absent", "1007")])
     await missed.to_scheduled()
-    await missed.later(days=4)
-    absent = {"party_id": missed.officers[0].party_id, "excused": True}
-    await office.coordinator.post(f"/v1/sessions/{missed.session_id}/absences", absent)
+    missed.office.clock.advance(days=4)
+    await missed.miss(missed.officers[0], excused=True)
     _remember(busy, "missed", missed)
     proposed = await office.file(complainants=[_person("Waiting")], officers=[_officer("Ready", "1008")])
     await proposed.to_ready()
     mediator = await office.mediator(name="Proposed Mediator")
-    await office.coordinator.post(f"{proposed.path}/assignments", {"mediator_id": mediator.mediator_id})
+    await proposed.propose(mediator)
     _remember(busy, "ready", proposed)
 
 

@@ -1,6 +1,6 @@
 """What a party is shown of a case depends on its part in that case, and not on its part in any other."""
 
-from tests.build import Caller, Office, Story
+from mediation_api.dev.office import Caller, Office, Story
 
 NUMBER = "4711"
 
@@ -43,8 +43,7 @@ async def test_who_agreed_in_the_first_attempt_and_left_the_second_sees_nothing_
     story = await office.file(complainants=[{}, {}])
     await story.to_ready()
     await story.withdraw(story.officers[0])
-    opened = await office.intake.post(f"/v1/complaints/{story.complaint_id}/mediation-requests")
-    story.case_id = str(opened["id"])
+    await story.request_again()
     await story.to_scheduled()
     await story.make_agreement()
     await story.withdraw(story.complainants[0])

@@ -5,12 +5,12 @@ from typing import Final
 
 import pytest
 from sqlalchemy import select, text
-from tests.build import Office, Story
 from tests.database.dumping import dump, seal_nothing, sealed_words, told
 
 from mediation_api.database.encryption import MARK
 from mediation_api.database.engine import Database
 from mediation_api.database.key_rotation import ENCRYPTED_COLUMNS
+from mediation_api.dev.office import Office, Story
 from mediation_api.settings import Settings
 
 PLANTED: Final = 20

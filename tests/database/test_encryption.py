@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Text, insert, select, text, type_coerce, update
 from sqlalchemy.exc import DBAPIError, StatementError
-from tests.build import Office
 from tests.conftest import RolledBackDatabase
 
 from mediation_api.database import encryption
@@ -29,6 +28,7 @@ from mediation_api.database.encryption import (
 )
 from mediation_api.database.engine import Database
 from mediation_api.database.nesting import AnySelect, nested
+from mediation_api.dev.office import Office
 from mediation_api.domain.events import Event
 from mediation_api.domain.values import UNREADABLE
 from mediation_api.repository.recording import ENCRYPTED

@@ -4,7 +4,6 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -13,7 +12,6 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
-from tests.build import Caller, Office, Story
 from tests.conftest import Clock, office_on
 from tests.database.dumping import REASON, told
 
@@ -22,6 +20,7 @@ from mediation_api.database import key_rotation
 from mediation_api.database import tables as t
 from mediation_api.database.engine import Database
 from mediation_api.database.key_rotation import Rotation, key_usage, rotate
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.audit_chain import ChainFault, Flaw
 from mediation_api.domain.values import UNREADABLE
 from mediation_api.settings import Settings, SettingsError
@@ -68,7 +67,7 @@ def paths(story: Story) -> list[tuple[str, str]]:
 
 def reader(office: Office, story: Story, who: str) -> Caller:
     caller = {"coordinator": office.coordinator, "officer": story.officers[0], "complainant": story.complainants[0]}
-    return Caller(office.client, caller[who].token)
+    return Caller(office, given=caller[who].token)
 
 
 async def seen(office: Office, story: Story) -> list[tuple[str, str | None, bytes]]:
@@ -84,26 +83,26 @@ async def seen(office: Office, story: Story) -> list[tuple[str, str | None, byte
 # ── rotation ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_nobody_sees_a_rotation(committed: Settings, committed_office: Office, keys: Path, clock: Clock) -> None:
+async def test_nobody_sees_a_rotation(committed: Settings, committed_office: Office, clock: Clock) -> None:
     story = await told(committed_office)
     before = await seen(committed_office, story)
 
     done = await rotate(both(committed))
 
     assert done == Rotation(wrapped=2, hashed=0)  # the complaint's, and the mediator's
-    async with office_on(under(committed, NEW), keys, clock) as office:
+    async with office_on(under(committed, NEW), clock) as office:
         assert await seen(office, story) == before
     assert (await key_usage(under(committed, NEW))).is_done
     assert await rotate(under(committed, NEW)) == Rotation()
 
 
-async def test_requests_are_served_while_keys_rotate(committed: Settings, keys: Path, clock: Clock) -> None:
+async def test_requests_are_served_while_keys_rotate(committed: Settings, clock: Clock) -> None:
     rotating = both(committed)
-    async with office_on(committed, keys, clock) as before:
+    async with office_on(committed, clock) as before:
         stories = [await (await before.file()).to_asking() for _ in range(STORIES)]
     answers: list[httpx.Response] = []
     done = asyncio.Event()
-    async with office_on(rotating, keys, clock) as office:
+    async with office_on(rotating, clock) as office:
 
         async def ask(work: Callable[[int], Awaitable[httpx.Response]]) -> None:
             turn = 0
@@ -118,7 +117,7 @@ async def test_requests_are_served_while_keys_rotate(committed: Settings, keys: 
         work: list[Callable[[int], Awaitable[httpx.Response]]] = [
             lambda _: coordinator.send("GET", "/v1/cases"),
             lambda n: coordinator.send("GET", f"/v1/complaints/{of(n).complaint_id}/parties"),
-            lambda n: Caller(office.client, of(n).officers[0].token).send("GET", of(n).path),
+            lambda n: Caller(office, given=of(n).officers[0].token).send("GET", of(n).path),
             lambda n: coordinator.send(
                 "PATCH", f"/v1/parties/{of(n).complainants[0].party_id}", {"safe_contact": f"Call {n} times"}
             ),
@@ -163,11 +162,11 @@ async def test_a_key_that_is_in_use_cannot_be_left_out(committed: Settings, comm
 
 
 async def test_another_search_secret_is_hashed_under_and_officers_find_their_cases(
-    committed: Settings, committed_office: Office, keys: Path, clock: Clock
+    committed: Settings, committed_office: Office, clock: Clock
 ) -> None:
     story = await (await committed_office.file()).to_asking()
     another = under(committed, committed.encryption_keys.get_secret_value(), search_secret="dev-only-" + "z" * 32)
-    async with office_on(another, keys, clock) as office:
+    async with office_on(another, clock) as office:
         officer = reader(office, story, "officer")
         await officer.get(story.path, 404)
 

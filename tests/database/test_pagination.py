@@ -13,10 +13,10 @@ from benchmarks.filling import COORDINATOR, FIRST_CASE, INTEGRATION, MEDIATOR, O
 from benchmarks.plans import Plan, caught, explained
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from tests.build import Caller, Office
 from tests.conftest import Clock, Run, application, calling, fresh_database
 
 from mediation_api.database.engine import Database, create_engine
+from mediation_api.dev.office import Caller, Office
 from mediation_api.domain.access import Actor, Role
 from mediation_api.settings import Settings
 
@@ -111,7 +111,7 @@ async def reader(
         await owner.dispose()
         engine, clock = create_engine(settings), Clock()
         async with calling(application(settings, clock, Database(engine, engine))) as client:
-            yield Reader(Office(client, settings, keys, clock), engine)
+            yield Reader(Office(client, settings, clock), engine)
         await engine.dispose()
 
 

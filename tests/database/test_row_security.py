@@ -15,7 +15,6 @@ import pytest
 from sqlalchemy import RowMapping, Table, select, text, true
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tests.build import Office
 from tests.conftest import Clock, Run, application, calling, fresh_database
 from tests.database.row_security import OPEN_TO_ALL, SHOWN, BusyOffice, Truth, as_shown, build
 from tests.repository.statements import put_together_anew
@@ -26,6 +25,7 @@ from mediation_api.database.engine import Database, Pool
 from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import PageRequest
 from mediation_api.database.row_security import assume_party, reset_role, reveal_access_log
+from mediation_api.dev.office import Office
 from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.errors import NotFound, TokenRevoked
 from mediation_api.domain.lifecycle import PEERS_VISIBLE, State
@@ -126,7 +126,7 @@ async def place(
                 clock.advance(milliseconds=10)
 
             client.event_hooks["request"].append(tick)
-            busy = await build(Office(client, own, keys, clock))
+            busy = await build(Office(client, own, clock))
         truth = await Truth.read(database)
         await database.close()
         place = Place(own, as_owner(own), busy, truth)

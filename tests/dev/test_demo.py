@@ -12,7 +12,6 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
-from tests.build import Caller, Office
 from tests.conftest import Clock, Run, application, calling, fresh_database
 from tests.database.dumping import dump, sealed_words
 
@@ -22,12 +21,12 @@ from mediation_api.database.data_keys import decrypted
 from mediation_api.database.engine import Database
 from mediation_api.dev import demo
 from mediation_api.dev.demo import DemoCard, DemoError, load_demo_data
+from mediation_api.dev.office import Caller, Office
 from mediation_api.domain.access import Role
 from mediation_api.domain.board import Wait
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.target import Pace
 from mediation_api.domain.values import Approver
-from mediation_api.routers.cases import CaseList
 from mediation_api.settings import Settings
 
 Item: TypeAlias = "dict[str, object]"
@@ -69,7 +68,7 @@ async def loaded(run: Run, keys: Path, server_url: str) -> AsyncIterator[Loaded]
         card = await load_demo_data(settings)  # of those two, only the later one's code still works
         database, clock = Database.of(settings), Clock(SUNDAY.now(UTC))
         async with calling(application(settings, clock, database)) as client:
-            yield Loaded(card, Office(client, settings, keys, clock))
+            yield Loaded(card, Office(client, settings, clock))
         await database.close()
 
 
@@ -158,7 +157,7 @@ async def test_what_cannot_be_told_to_its_end_leaves_nothing(
 ) -> None:
     async def mistaken(office: demo._Office) -> demo.Steps:
         yield office.day(-40, 16)
-        await office.coordinator.get("/v1/nowhere", CaseList)
+        await office.coordinator.get("/v1/nowhere")
 
     monkeypatch.setattr(demo, "STORIES", (*demo.STORIES, mistaken))
     with pytest.raises(DemoError, match=r"GET /v1/nowhere was answered 404 not-found\.$"):

@@ -6,10 +6,10 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
-from tests.build import Caller, Office
 from tests.openapi.test_contract import committed
 from tests.routers.test_access import filled_in
 
+from mediation_api.dev.office import Caller, Office
 from mediation_api.http.content_negotiation import accepts
 from mediation_api.main import OPERATIONS
 

@@ -10,10 +10,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import select
-from tests.build import Caller, Office
 from tests.conftest import RolledBackDatabase
 
 from mediation_api.database import tables
+from mediation_api.dev.office import Caller, Office
 
 KEY = "a-key-of-a-retry-01"
 WITHOUT_KEY = {"withdraw", "exchangeAccessCode"}

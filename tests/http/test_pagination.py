@@ -8,9 +8,9 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.build import Answer, Caller, Office, Story
 from tests.openapi.test_contract import committed
 
+from mediation_api.dev.office import Answer, Caller, Office, Story
 from mediation_api.http import pagination
 from mediation_api.repository.case_queries import CaseSort
 from mediation_api.repository.complaints import ComplaintSort
@@ -202,7 +202,6 @@ async def test_a_walk_misses_and_repeats_nothing_while_rows_are_added(
                 await story.schedule()
             case _:
                 await office.file()
-        await office.renew(who)
 
     who = office.coordinator
     found = await walked(who, path, query, more)

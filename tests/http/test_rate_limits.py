@@ -8,11 +8,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, text
-from tests.build import NARRATIVE, Office
 from tests.conftest import Clock, RolledBackDatabase, application, calling
 
 from mediation_api.database.engine import Database
 from mediation_api.database.tables import attempt_counters
+from mediation_api.dev.office import NARRATIVE, Office
 from mediation_api.domain import access_codes
 from mediation_api.domain.values import AttemptKind
 from mediation_api.http.rate_limits import Limiter
@@ -156,9 +156,7 @@ async def test_what_the_public_files_from_one_address_is_counted_by_all_processe
     office = committed_office
 
     async def filed(client: httpx.AsyncClient) -> int:
-        answer = await Office(client, office.settings, office.keys, clock).public.send(
-            "POST", "/v1/complaints", COMPLAINT
-        )
+        answer = await Office(client, office.settings, clock).public.send("POST", "/v1/complaints", COMPLAINT)
         return answer.status_code
 
     answers = await asyncio.gather(*(filed(processes[n % 3]) for n in range(9)))

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import sys
+from dataclasses import replace
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -13,13 +14,13 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from tests.build import Caller, Office
 from tests.conftest import Clock, RolledBackDatabase, application, calling
 from tests.openapi.test_contract import committed
 from tests.scenarios.test_access_log import tell
 
 import mediation_api
 from mediation_api import main
+from mediation_api.dev.office import Caller, Office
 from mediation_api.domain.access import CASEWORK, EVERYBODY, access_page, allow
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.routes import Operation, operations_of
@@ -96,7 +97,9 @@ async def test_renaming_every_function_of_a_route_changes_nothing(office: Office
         assert {each["operation"] for each in again.json()["items"]} <= main.OPERATIONS.keys()
         # What is stored by the one is known to the other: a cursor, and the answer to a key.
         first = await office.director.get(f"{story.path}/timeline?limit=1")
-        await Caller(client, office.director.token).get(f"{story.path}/timeline?limit=1&cursor={first['next_cursor']}")
+        await replace(office, client=client).director.get(
+            f"{story.path}/timeline?limit=1&cursor={first['next_cursor']}"
+        )
         headers = {"Authorization": f"Bearer {office.coordinator.token}", "Idempotency-Key": str(uuid4())}
         body = {"name": "Ines Duarte", "languages": ["en"], "subject": "mediator.renamed"}
         added = await office.client.post("/v1/mediators", json=body, headers=headers)

@@ -13,8 +13,8 @@ from uuid import UUID
 
 import httpx
 import pytest
-from tests.build import NO_CONFLICT, Caller, Office, Story
 
+from mediation_api.dev.office import NO_CONFLICT, Caller, Office, Story
 from mediation_api.domain.access import Role
 
 EXAMPLES: Final = Path("src/mediation_api/contract/examples.json")
@@ -172,12 +172,15 @@ async def _agree(story: Story) -> None:
 
 async def _prepare(story: Story) -> None:
     office, coordinator = story.office, story.office.coordinator
-    mediators = [await _mediator(office, name, number) for number, name in enumerate(("Nia Evenhand", "Tom Fair"))]
+    mediators = [
+        await office.mediator(name=name, subject=f"mediator.{n}", languages=["en"], email="roster@example.org")
+        for n, name in enumerate(("Nia Evenhand", "Tom Fair"))
+    ]
     await coordinator.get("/v1/mediators")
     await coordinator.get(f"/v1/mediators/{mediators[0].mediator_id}")
     await coordinator.patch(f"/v1/mediators/{mediators[0].mediator_id}", {"languages": ["en", "es"]})
     for mediator, verb in ((mediators[1], "decline"), (mediators[1], "recuse"), (mediators[0], "accept")):
-        proposed = await coordinator.post(f"{story.path}/assignments", {"mediator_id": mediator.mediator_id})
+        proposed = await story.propose(mediator)
         await coordinator.get(f"/v1/assignments/{proposed['id']}")
         if verb == "recuse":
             await mediator.post(f"/v1/assignments/{proposed['id']}/accept", NO_CONFLICT, 200)
@@ -192,23 +195,15 @@ async def _prepare(story: Story) -> None:
         "qualified": True,
         "relation": "none",
     }
-    expected = await office.intake.post(f"{story.path}/attendees", interpreter)
+    expected = await story.expect(**interpreter)
     await office.intake.get(f"{story.path}/attendees")
-    await office.intake.post(f"/v1/attendees/{expected['id']}/confirm", None, 200)
+    await story.confirm(expected)
     await story.schedule()
     for who in (coordinator, story.complainants[0], story.mediator):
         for path in ("/v1/sessions", f"/v1/sessions/{story.session_id}", "/v1/cases", story.path):
             await who.get(path)
         await who.get(f"{story.path}/readiness")
     await coordinator.post(f"/v1/sessions/{story.session_id}/reschedule", story.booking(place="Room 5"), 200)
-
-
-async def _mediator(office: Office, name: str, number: int) -> Caller:
-    entry = {"name": name, "subject": f"mediator.{number}", "languages": ["en"], "email": "roster@example.org"}
-    added = await office.coordinator.post("/v1/mediators", entry)
-    mediator = office.caller(Role.MEDIATOR, f"mediator.{number}")
-    mediator.mediator_id = str(added["id"])
-    return mediator
 
 
 async def _meet(story: Story) -> None:
@@ -231,7 +226,7 @@ async def _meet(story: Story) -> None:
 async def _conclude(story: Story) -> None:
     terms = {"kind": "resolution", "languages": ["en"], "terms": "Both will meet again at the precinct's open day."}
     await story.office.coordinator.post(f"{story.path}/agreements", terms)
-    await story.office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+    await story.close()
     for who in (story.office.coordinator, story.complainants[0]):
         await who.get(f"{story.path}/timeline")
     await story.office.caller(Role.COORDINATOR, "coordinator.2").get(story.path)
@@ -287,13 +282,10 @@ async def _leave(office: Office) -> None:
     approval = {"approver": "internal_affairs", "approved": True, **given}
     await office.intake.post(f"{lapsed.path}/approvals", approval)
     await office.intake.get(f"{lapsed.path}/approvals")
-    await office.director.post(
-        f"{lapsed.path}/screenings",
-        {"eligible": True, "reason": "Nothing that intake could not learn yet stands in the way."},
-    )
+    await lapsed.screen(eligible=True, reason="Nothing that intake could not learn yet stands in the way.")
     await lapsed.try_to_reach(lapsed.complainants[0].party_id, channel="letter", result="returned_undelivered")
     await office.coordinator.get(f"{lapsed.path}/contact-attempts")
-    await office.coordinator.post(f"{lapsed.path}/lapses", {"reason": "unreachable"})
+    await lapsed.lapse()
     ended = await _ready(office, "4715")
     await ended.assign()
     await ended.schedule()
@@ -310,10 +302,9 @@ async def _start_over(office: Office) -> None:
     await office.coordinator.post(f"/v1/sessions/{story.session_id}/cancel", None, 200)
     await story.schedule()
     await story.sign_all()
-    await story.later(days=3, minutes=30)
+    story.office.clock.advance(days=3, minutes=30)
     story.complainants = [await office.signed_in(who.access_code) for who in story.complainants]
-    absence = {"party_id": story.officers[0].party_id, "excused": True}
-    await office.coordinator.post(f"/v1/sessions/{story.session_id}/absences", absence)
+    await story.miss(story.officers[0], excused=True)
     await story.schedule()
     await story.session("start", {})
     await story.session("adjourn")
@@ -326,7 +317,7 @@ async def _guard(office: Office) -> None:
     officer = {"side": "officer", "name": "Officer Pat Sample", "employee_number": "4717"}
     story = await _file(office, "4717", parties=[minor, officer])
     decided = {"eligible": True, "reason": "Nothing that intake could not learn yet stands in the way."}
-    await office.director.post(f"{story.path}/screenings", decided)
+    await story.screen(**decided)
     await story.guardian_agrees(story.complainants[0])
     await office.intake.get(f"{story.path}/guardian-consents")
     await story.answer(story.complainants[0])
@@ -347,7 +338,7 @@ async def _reopen(office: Office) -> None:
 async def _ready(office: Office, number: str) -> Story:
     story = await _file(office, number)
     decided = {"eligible": True, "reason": "Nothing that intake could not learn yet stands in the way."}
-    await office.director.post(f"{story.path}/screenings", decided)
+    await story.screen(**decided)
     for who in (*story.complainants, *story.officers):
         await story.answer(who)
     return story

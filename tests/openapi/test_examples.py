@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.build import Office
 from tests.conftest import Clock, Run, application, calling, fresh_database
 from tests.openapi.examples import EXAMPLES, Played, fixed_ids, play, written
 from tests.openapi.test_contract import committed
@@ -18,6 +17,7 @@ from tests.openapi.test_contract import committed
 from mediation_api.contract.operations import READ
 from mediation_api.database.engine import Database
 from mediation_api.database.tables import access_log
+from mediation_api.dev.office import Office
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.events import Event
 from mediation_api.main import OPERATIONS
@@ -65,7 +65,7 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
     with fresh_database(run, keys, server_url) as settings:
         database = Database.of(settings)
         async with calling(application(settings, clock, database)) as client:
-            office = Office(client, settings, keys, clock)
+            office = Office(client, settings, clock)
             with pytest.MonkeyPatch.context() as monkeypatch:
                 fixed_ids(monkeypatch)
                 monkeypatch.setattr("mediation_api.repository.recording.event_parameters", note)

@@ -16,7 +16,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from tests.build import NO_CONFLICT, Caller, Office
 from tests.openapi.conformity import contract
 from tests.openapi.examples import play
 from tests.openapi.test_contract import committed
@@ -24,6 +23,7 @@ from tests.routers.test_access import caller, filled_in, operations
 
 from mediation_api.contract.headers import HEADERS
 from mediation_api.database.engine import Database, Pool
+from mediation_api.dev.office import NO_CONFLICT, Caller, Office
 from mediation_api.domain.access import Actor, Role
 from mediation_api.http.cors import EXPOSED
 from mediation_api.http.middleware import BodyLimit
@@ -188,7 +188,7 @@ async def test_what_has_been_answered_and_what_is_over_is_not_answered_again(off
 
 async def test_who_is_nobody_learns_nothing(app: FastAPI, office: Office) -> None:
     for operation in every(app, "401"):
-        response = await called(Caller(office.client, "a.b.c"), operation)
+        response = await called(Caller(office, given="a.b.c"), operation)
         assert response.status_code == 401, f"{operation.name}: {response.text}"
 
 

@@ -15,7 +15,6 @@ from random import Random
 from typing import Final, TypeAlias, TypedDict
 
 import httpx
-from tests.build import Caller, Office, Story
 from tests.promises.model import (
     LEAVING,
     NOTHING,
@@ -35,6 +34,8 @@ from tests.promises.model import (
 )
 from tests.scenarios.test_sealed_answers import Observer as Witness
 from tests.scenarios.test_sealed_answers import identities
+
+from mediation_api.dev.office import Caller, Office, Story
 
 Fork: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 Company: TypeAlias = "tuple[int, int]"
@@ -82,7 +83,9 @@ class Told:
 async def filed(office: Office, company: Company) -> Told:
     """A complaint that an integration files, found eligible and accepted by a mediator."""
     complainants, officers = company
-    story = await office.file_as(office.integration, [{}] * complainants, [{}] * officers, channel=None)
+    story = await office.file(
+        complainants=[{}] * complainants, officers=[{}] * officers, by=office.integration, channel=None
+    )
     await story.screen()
     await story.assign()
     people = Case.opened(*company).people
@@ -151,7 +154,7 @@ class Stages:
 
     async def _close(self, here: list[Person]) -> None:
         del here
-        await self.told.office.coordinator.post(f"{self.told.story.path}/closures", {"agreement_reached": False})
+        await self.told.story.close()
 
     async def to_the_end(self, case: Case) -> None:
         """Do what the model says that those who are still there can do."""

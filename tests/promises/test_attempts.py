@@ -4,25 +4,24 @@ The rule counts cases and days, and looks at nobody's answer: by what it refuses
 """
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
-from tests.build import Caller, Office, Story
 from tests.conftest import Clock, RolledBackDatabase, application, calling
 
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.settings import Settings
 
 DEFAULTS = {name: Settings.model_fields[name].default for name in ("max_attempts", "days_between_attempts")}
 
 
 @pytest.fixture
-async def office(settings: Settings, clock: Clock, database: RolledBackDatabase, keys: Path) -> AsyncIterator[Office]:
+async def office(settings: Settings, clock: Clock, database: RolledBackDatabase) -> AsyncIterator[Office]:
     """The office of a city that left these settings alone."""
     strict = settings.model_copy(update=DEFAULTS)
     async with calling(application(strict, clock, database)) as client:
-        yield Office(client, strict, keys, clock)
+        yield Office(client, strict, clock)
 
 
 async def asked_again(story: Story, by: Caller | None = None, status: int = 201) -> dict[str, object]:
@@ -46,13 +45,13 @@ async def withdrawn(story: Story) -> None:
 
 
 async def ineligible(story: Story) -> None:
-    await story.office.director.post(f"{story.path}/screenings", {"eligible": False, "reason": "It is investigated."})
+    await story.screen(eligible=False, reason="It is investigated.")
 
 
 async def lapsed(story: Story) -> None:
     await story.to_asking()
     await story.try_to_reach(*(officer.party_id for officer in story.officers))
-    await story.office.coordinator.post(f"{story.path}/lapses", {"reason": "unreachable"})
+    await story.lapse()
 
 
 def test_the_defaults_are_three_cases_and_thirty_days() -> None:
@@ -65,9 +64,9 @@ async def test_whoever_declined_is_not_asked_again_at_once(office: Office) -> No
     refused = await asked_again(story, status=409)
     assert refused["code"] == "attempt-too-soon"
     assert refused["detail"] == "The next attempt can be made from 2026-04-01 on."
-    await story.later(days=29)
+    story.office.clock.advance(days=29)
     assert (await asked_again(story, status=409))["code"] == "attempt-too-soon"
-    await story.later(days=1)
+    story.office.clock.advance(days=1)
     await asked_again(story)
 
 
@@ -75,12 +74,12 @@ async def test_nobody_is_asked_a_fourth_time(office: Office) -> None:
     story = await office.file()
     for number in (1, 2, 3):
         await declined(story)
-        await story.later(days=30)
+        story.office.clock.advance(days=30)
         if number < 3:
             await asked_again(story)
     refused = await asked_again(story, status=409)
     assert refused["code"] == "attempts-exhausted"
-    await story.later(days=365)
+    story.office.clock.advance(days=365)
     assert (await asked_again(story, status=409))["code"] == "attempts-exhausted"
     complaint = await office.intake.get(f"/v1/complaints/{story.complaint_id}")
     assert [each["state"] for each in complaint["cases"]] == ["declined"] * 3  # type: ignore[attr-defined]
@@ -98,12 +97,12 @@ async def test_what_a_party_is_answered_does_not_depend_on_why_the_case_closed(o
 
 
 async def test_a_city_without_these_limits_asks_again_at_once(
-    settings: Settings, clock: Clock, database: RolledBackDatabase, keys: Path
+    settings: Settings, clock: Clock, database: RolledBackDatabase
 ) -> None:
     """The control: with the limits as wide as the settings allow, the same requests are granted."""
     wide = settings.model_copy(update={"max_attempts": 10, "days_between_attempts": 0})
     async with calling(application(wide, clock, database)) as client:
-        story = await Office(client, wide, keys, clock).file()
+        story = await Office(client, wide, clock).file()
         for _ in range(4):
             await declined(story)
             await asked_again(story)

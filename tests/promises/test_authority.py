@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from tests.build import NO_CONFLICT, Answer, Caller, Office, Story
 
+from mediation_api.dev.office import NO_CONFLICT, Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
 
 TWO: Final[list[dict[str, object]]] = [{}, {}]
@@ -180,7 +180,7 @@ async def test_a_guardians_consent_is_the_office_to_record(office: Office) -> No
 async def test_a_guardians_consent_is_for_a_minor_with_a_guardian_who_still_takes_part(office: Office) -> None:
     story = await office.file(complainants=[{}, {"minor": True}, MINOR])
     reviewed = {"eligible": True, "reason": "The guardian is being looked for."}
-    await office.director.post(f"{story.path}/screenings", reviewed)
+    await story.screen(**reviewed)
     grown, alone, minor = story.complainants
     shown = await office.shown_disclosure()
     path = f"{story.path}/guardian-consents"
@@ -225,8 +225,7 @@ async def test_staff_do_not_speak_through_a_channel_that_is_not_theirs(channel: 
 
 
 async def proposed(story: Story, mediator: Caller) -> str:
-    body = {"mediator_id": mediator.mediator_id}
-    return str((await story.office.coordinator.post(f"{story.path}/assignments", body))["id"])
+    return str((await story.propose(mediator))["id"])
 
 
 async def test_a_mediator_does_nothing_in_a_case_that_was_merely_proposed(office: Office) -> None:
@@ -331,9 +330,8 @@ async def test_a_conflict_that_was_declared_stands_in_the_next_case_of_the_compl
     declared = {**NO_CONFLICT, "knows_a_party": True}
     await mediator.post(f"/v1/assignments/{assignment}/accept", declared, 200)
     await story.try_to_reach()
-    await office.coordinator.post(f"{story.path}/lapses", {"reason": "unreachable"})
-    opened = await office.intake.post(f"/v1/complaints/{story.complaint_id}/mediation-requests")
-    story.case_id = str(opened["id"])
+    await story.lapse()
+    await story.request_again()
     await story.to_ready()
     body = {"mediator_id": mediator.mediator_id}
     refused = await office.coordinator.send("POST", f"{story.path}/assignments", body)

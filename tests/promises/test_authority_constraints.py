@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import insert, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tests.build import Office, Story
 from tests.routers.redeclaring import redeclare
 
 from mediation_api.database.engine import Database, create_engine
 from mediation_api.database.tables import metadata
+from mediation_api.dev.office import Office, Story
 from mediation_api.domain.access import TOKEN_SCOPES, Relation, Role
 from mediation_api.main import OPERATIONS
 from mediation_api.repository.recording import constraint_of
@@ -64,14 +64,14 @@ async def scene(
     await story.answer(story.complainants[1])  # now the disclosure is kept
     mediator = await office.mediator()
     assert mediator.identity is not None
-    await office.coordinator.post(f"{story.path}/assignments", {"mediator_id": mediator.mediator_id})
+    await story.propose(mediator)
     owner = create_engine(as_owner(committed))
     yield Scene(story, mediator.identity[1], committed_database, owner)
     await owner.dispose()
 
 
 def _a_minor_alone(scene: Scene) -> tuple[str, Row]:
-    shown = {"disclosure_sha256": scene.story.office.disclosure, "channel": "portal", "decision": "agreed"}
+    shown = {"disclosure_sha256": scene.story.office.disclosures["en"], "channel": "portal", "decision": "agreed"}
     minor = UUID(scene.story.complainants[0].party_id)
     return "consents", scene.said("complainant", str(minor), party_id=minor, version=9, **shown)
 
@@ -148,7 +148,7 @@ async def test_with_the_relation_of_before_a_proposal_would_open_the_case(
 ) -> None:
     story = await (await office.file()).to_confirming()
     mediator = await office.mediator()
-    await office.coordinator.post(f"{story.path}/assignments", {"mediator_id": mediator.mediator_id})
+    await story.propose(mediator)
     await mediator.get(f"{story.path}/timeline", 404)
     wider = {**OPERATIONS["getTimeline"].access, Role.MEDIATOR: Relation.PROPOSED}
     redeclare("getTimeline", monkeypatch, access=wider)

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
-from tests.build import Answer, Office, Story
 from tests.repository.test_races import Starter, posting
 
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Answer, Office, Story
 from mediation_api.settings import Settings
 
 RACED = 8
@@ -89,7 +89,7 @@ async def _of_a_complainant(story: Story) -> None:
 
 
 async def _missed(story: Story) -> None:
-    await story.later(minutes=31)
+    story.office.clock.advance(minutes=31)
     absence = {"party_id": story.officers[0].party_id, "excused": True}
     await story.session("absences", absence, 201)
 
@@ -122,7 +122,6 @@ async def test_an_officer_is_free_again_whatever_became_of_the_session(
     times = {"starts_at": one.booking()["starts_at"], "ends_at": one.booking()["ends_at"]}
     assert (await scheduled(other, 409, **times))["code"] == "officer-taken"
     await ending(one)  # type: ignore[misc]
-    await office.renew(other.officers[0])
     now = office.clock.now
     starts_at = max(datetime.fromisoformat(str(held["starts_at"])), now + timedelta(minutes=1))
     times = {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + timedelta(hours=1)).isoformat()}
@@ -298,5 +297,5 @@ async def test_a_session_starts_within_an_hour_of_its_hour(office: Office) -> No
     await scheduled(story, starts_at=at.isoformat(), ends_at=(at + timedelta(hours=1)).isoformat())
     await story.sign_all()
     await story.session("start", {}, 409)
-    await story.later(seconds=30)
+    story.office.clock.advance(seconds=30)
     await story.session("start", {})

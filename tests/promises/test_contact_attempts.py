@@ -1,15 +1,14 @@
 """Nobody lapses as unreachable whom the office has not tried to reach: contact attempts, by the settings' defaults."""
 
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
-from tests.build import Office, Story
 from tests.conftest import Clock, RolledBackDatabase, application, calling
 
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Office, Story
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
 
@@ -21,11 +20,11 @@ MISSING = ["contact-attempts-missing", "contact-channels-missing", "contact-days
 
 
 @pytest.fixture
-async def office(settings: Settings, clock: Clock, database: RolledBackDatabase, keys: Path) -> AsyncIterator[Office]:
+async def office(settings: Settings, clock: Clock, database: RolledBackDatabase) -> AsyncIterator[Office]:
     """The office of a city that left these settings alone."""
     strict = settings.model_copy(update=DEFAULTS)
     async with calling(application(strict, clock, database)) as client:
-        yield Office(client, strict, keys, clock)
+        yield Office(client, strict, clock)
 
 
 async def lapse(story: Story, party_id: str | None, status: int = 201) -> dict[str, object]:
@@ -43,7 +42,7 @@ async def tried(story: Story, *party_ids: str) -> None:
     """Three attempts, on two channels, over five days."""
     for channel, days in (("phone", 2), ("letter", 3), ("phone", 0)):
         await story.try_to_reach(*party_ids, channel=channel)
-        await story.later(days=days)
+        story.office.clock.advance(days=days)
 
 
 def test_the_defaults_are_three_attempts_on_two_channels_over_five_days() -> None:
@@ -63,14 +62,14 @@ async def test_each_condition_that_is_still_missing_is_named(office: Office) -> 
     story = await (await office.file()).to_confirming()
     ada = story.complainants[0].party_id
     await story.try_to_reach(ada)
-    await story.later(days=2)
+    story.office.clock.advance(days=2)
     await story.try_to_reach(ada)
     assert codes(await lapse(story, ada, 409)) == MISSING
     await story.try_to_reach(ada)
     assert codes(await lapse(story, ada, 409)) == MISSING[1:]
     await story.try_to_reach(ada, channel="letter")
     assert codes(await lapse(story, ada, 409)) == MISSING[2:]
-    await story.later(days=3)
+    story.office.clock.advance(days=3)
     assert codes(await lapse(story, ada, 409)) == MISSING[2:]  # time alone is no attempt
     await story.try_to_reach(ada, result="returned_undelivered")
     assert (await lapse(story, ada))["state"] == "lapsed"
@@ -82,7 +81,7 @@ async def test_a_party_that_was_reached_is_tried_anew(office: Office) -> None:
     await tried(story, ada)
     await story.try_to_reach(ada, result="reached")
     assert codes(await lapse(story, ada, 409)) == MISSING
-    await story.later(minutes=1)
+    story.office.clock.advance(minutes=1)
     await tried(story, ada)
     assert (await lapse(story, ada))["state"] == "lapsed"
 
@@ -115,7 +114,7 @@ async def test_nobody_lapses_as_unreachable_in_a_session_or_after_a_signature_on
 
 async def test_repeated_absence_keeps_its_rule(office: Office) -> None:
     story = await (await office.file()).to_signed()
-    await story.later(minutes=31)
+    story.office.clock.advance(minutes=31)
     await story.session("absences", {"party_id": story.officers[0].party_id, "excused": False}, 201)
     body = {"reason": "repeated_absence", "party_id": story.officers[0].party_id}
     assert (await office.director.post(f"{story.path}/lapses", body))["state"] == "lapsed"

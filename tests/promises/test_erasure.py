@@ -8,12 +8,12 @@ import httpx
 import pytest
 from sqlalchemy import false, text, update
 from sqlalchemy.exc import IntegrityError
-from tests.build import NARRATIVE, Caller, Office
 from tests.conftest import Clock, RolledBackDatabase
 from tests.database.dumping import dump
 
 from mediation_api.database.engine import Database, create_engine
 from mediation_api.database.tables import idempotency_keys
+from mediation_api.dev.office import NARRATIVE, Caller, Office
 from mediation_api.domain.retention import DEFAULT_DAYS, Periods
 from mediation_api.repository.retention import purge_due
 from mediation_api.settings import Settings

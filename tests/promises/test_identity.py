@@ -4,8 +4,8 @@ from collections.abc import Awaitable
 
 import httpx
 import pytest
-from tests.build import Caller, Office, Story
 
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.access import Role
 
 OPEN_BEFORE_A_SESSION = ("confirming", "asking", "ready", "scheduled", "concluded")
@@ -361,7 +361,7 @@ async def test_screened_again_and_eligible_a_case_goes_on_where_it_was(office: O
     assert (await story.case())["waits_for"] == "director_review"
     assert "screening-outdated" in await missing(story, "starting")
     override = {"eligible": True, "reason": "Counsel sees no obstacle."}
-    await office.director.post(f"{story.path}/screenings", override)
+    await story.screen(**override)
     case = await story.case()
     assert (case["state"], case["waits_for"], case["alerts"]) == ("scheduled", "session", [])
     await story.session("start", {})
@@ -393,7 +393,7 @@ async def test_a_case_is_not_closed_as_mediated_on_an_outdated_screening(office:
 async def test_an_answer_that_is_a_plain_no_outdates_nothing(office: Office) -> None:
     story = await office.file(intake={"crime_alleged": None})
     override = {"eligible": True, "reason": "I asked by telephone."}
-    await office.director.post(f"{story.path}/screenings", override)
+    await story.screen(**override)
     await learn(story, crime_alleged=False, serious_injury=False)
     assert (await story.case())["alerts"] == []
     again = await problem(office.intake.send("POST", f"{story.path}/screenings", {}))

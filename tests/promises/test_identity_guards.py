@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import text
-from tests.build import Office
 from tests.promises.test_identity import missing, remove, standings, successor
 from tests.repository.statements import put_together_anew
 
@@ -13,6 +12,7 @@ from mediation_api.database import access_scope
 from mediation_api.database.engine import Database
 from mediation_api.database.migrations import sql
 from mediation_api.database.tables import parties
+from mediation_api.dev.office import Office
 from mediation_api.domain import reopening
 from mediation_api.domain.access import Role
 from mediation_api.domain.party import Party

@@ -14,10 +14,10 @@ from typing import Final
 
 import httpx
 import pytest
-from tests.build import Caller, Office, Story
 from tests.conftest import Clock, Run, fresh_database, office_on
 from tests.repository.test_races import Request, posting, withdrawing
 
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.repository.cases import Cases
 
 RACES: Final = int(os.environ.get("RACES", "15"))
@@ -34,7 +34,7 @@ Told = Counter[tuple[int, str | None]]
 async def office(run: Run, keys: Path, server_url: str) -> AsyncIterator[Office]:
     """One office for all races, where commits are real."""
     with fresh_database(run, keys, server_url) as settings:
-        async with office_on(settings, keys, Clock()) as office:
+        async with office_on(settings, Clock()) as office:
             yield office
 
 

@@ -7,19 +7,18 @@ order of the commands that its lock let through, one version of the case for eac
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import RowMapping, text
-from tests.build import Caller, Office, Story
 from tests.conftest import Clock, application, calling
 
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.events import Audience, Event
 from mediation_api.settings import Settings
 
@@ -52,7 +51,7 @@ class Hosts:
 
     def on_second(self, who: Caller) -> Caller:
         """The same person, calling the other host."""
-        return Caller(self.second.client, who.token, party_id=who.party_id, identity=who.identity)
+        return replace(who, office=self.second, given=who.token)
 
     async def events(self, story: Story) -> list[RowMapping]:
         """All events of a case, in their order."""
@@ -66,7 +65,7 @@ class Hosts:
 
 
 @pytest.fixture
-async def hosts(committed: Settings, keys: Path, clock: Clock, committed_database: Database) -> AsyncIterator[Hosts]:
+async def hosts(committed: Settings, clock: Clock, committed_database: Database) -> AsyncIterator[Hosts]:
     behind = Behind(other=clock)
     async with (
         calling(application(committed, clock, committed_database)) as one,
@@ -74,9 +73,9 @@ async def hosts(committed: Settings, keys: Path, clock: Clock, committed_databas
     ):
         yield Hosts(
             committed_database,
-            Office(one, committed, keys, clock),
+            Office(one, committed, clock),
             # Its tokens are those of the first: the clocks of hosts may differ by less than a token forgives.
-            Office(other, committed, keys, clock),
+            Office(other, committed, clock),
         )
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
-from tests.build import Caller, Office, Story
 
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain import parts as rules
 from mediation_api.domain import sessions
 from mediation_api.settings import Settings
@@ -71,7 +71,9 @@ async def hold_without(story: Story, *absent: Caller) -> None:
 async def test_whoever_leaves_goes_back_to_investigation_and_the_office_says_so(
     office: Office, side: str, how: str
 ) -> None:
-    story = await office.file(**{side: TWO})
+    story = await office.file(
+        complainants=[{}] * (1 + (side == "complainants")), officers=[{}] * (1 + (side == "officers"))
+    )
     complainant, officer = story.complainants[0], story.officers[0]
     leaver = getattr(story, side)[1]
     pair = (leaver.party_id, officer.party_id) if side == "complainants" else (complainant.party_id, leaver.party_id)
@@ -261,7 +263,7 @@ async def test_whoever_was_absent_is_offered_another_session_of_the_same_case(of
         away.party_id: False,
     }
 
-    await story.later(days=4)
+    story.office.clock.advance(days=4)
     await story.schedule()
     await office.coordinator.post(f"/v1/sessions/{story.session_id}/cancel", None, 200)
     assert await story.state() == "concluded"
@@ -322,8 +324,7 @@ async def test_only_what_was_mediated_met_or_missed_its_target(office: Office) -
     for late in (False, True):
         mediated = await (await office.file()).to_concluded()
         ended = await office.file()
-        await mediated.later(days=40 if late else 1)
-        await ended.later()
+        mediated.office.clock.advance(days=40 if late else 1)
         await close(mediated)
         await ended.withdraw(ended.complainants[0])
         pace = "missed" if late else "met"

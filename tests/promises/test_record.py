@@ -16,7 +16,6 @@ from sqlalchemy import ARRAY, Boolean, Column, Date, DateTime, Integer, LargeBin
 from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from tests.build import Office, Story
 from tests.conftest import RolledBackDatabase, rolled_back
 from tests.domain.test_events import ALL
 from tests.repository.busy import keep_busy
@@ -24,6 +23,7 @@ from tests.repository.busy import keep_busy
 from mediation_api.database import tables as t
 from mediation_api.database.encryption import BlindIndex, Encrypted
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Office, Story
 from mediation_api.domain.audit_chain import ChainFault
 from mediation_api.domain.lifecycle import OPEN, State
 from mediation_api.domain.participants import NEXT_STANDINGS

@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from tests.build import Caller, Office, Story
 from tests.conftest import Clock, RolledBackDatabase, application, calling
 
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.values import ReportCategory
 from mediation_api.settings import Settings
 from mediation_api.texts.loader import load_texts
@@ -19,14 +18,14 @@ City: TypeAlias = Callable[..., AbstractAsyncContextManager[Office]]
 
 
 @pytest.fixture
-def city(settings: Settings, clock: Clock, database: RolledBackDatabase, keys: Path) -> City:
+def city(settings: Settings, clock: Clock, database: RolledBackDatabase) -> City:
     """Gives the office of a city that has configured these categories; all of them share one database."""
 
     @asynccontextmanager
     async def configured(*categories: ReportCategory) -> AsyncIterator[Office]:
         chosen = settings.model_copy(update={"report_categories": categories or DEFAULT})
         async with calling(application(chosen, clock, database)) as client:
-            yield Office(client, chosen, keys, clock)
+            yield Office(client, chosen, clock)
 
     return configured
 
@@ -85,7 +84,7 @@ async def test_another_setting_is_another_text(city: City) -> None:
         assert await before.shown_disclosure() != await after.shown_disclosure()
         # What was shown before the change is no longer what people answer to.
         story = await (await after.file()).to_confirming()
-        story.office.disclosure = await before.shown_disclosure()
+        story.office.disclosures["en"] = await before.shown_disclosure()
         refused = await story.answer(story.complainants[0], status=409)
         assert refused["code"] == "disclosure-outdated"
 

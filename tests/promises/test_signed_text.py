@@ -6,11 +6,11 @@ from typing import Final
 
 import pytest
 from sqlalchemy import text
-from tests.build import Answer, Office, Story
 
 from mediation_api.cli import audit_statements
 from mediation_api.cli.audit_statements import AuditReport
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Answer, Office, Story
 from mediation_api.domain.texts import text_hash
 from mediation_api.settings import Settings
 

@@ -28,7 +28,6 @@ import httpx
 import pytest
 from benchmarks.filling import OFFICER, fill
 from sqlalchemy import text
-from tests.build import Office, service_identity
 from tests.conftest import Run, fresh_database
 from tests.contract.instance import environment, serving
 from tests.contract.seeds import RealClock
@@ -36,6 +35,7 @@ from tests.promises.flood import Stream, told
 
 from mediation_api.database.encryption import keyring
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Office, service_issuer
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
@@ -66,7 +66,7 @@ class City:
 
     def tokens(self, count: int) -> list[tuple[str, str]]:
         """The cases of complainants who can withdraw, and a token of each."""
-        issuer, now = service_identity(self.settings), RealClock().now
+        issuer, now = service_issuer(self.settings), RealClock().now
         found = []
         for n in range(OF_FIRST + OF_SECOND + 1, OF_FIRST + OF_SECOND + 1 + count):
             case, party = _id(f"case {n}"), _id(f"complainant{n}")
@@ -166,7 +166,7 @@ def _served(city: City) -> Iterator[str]:
 
 def _lists(city: City) -> list[Stream]:
     """Officers of 250 and of 1,000 cases, who list them eight at once."""
-    office = Office(httpx.AsyncClient(), city.settings, city.keys, RealClock())
+    office = Office(httpx.AsyncClient(), city.settings, RealClock())
     found = []
     for number, cases in ((OFFICER, OF_FIRST), (SECOND_OFFICER, OF_SECOND)):
         token = office.caller(Role.OFFICER, f"officer.{number}", number).token

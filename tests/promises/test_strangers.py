@@ -7,10 +7,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
-from tests.build import NARRATIVE, Office
 from tests.conftest import RolledBackDatabase
 
 from mediation_api.database import tables
+from mediation_api.dev.office import NARRATIVE, Office
 from mediation_api.domain.access import Role
 from mediation_api.http.rate_limits import Limiter, network_of
 

@@ -12,7 +12,6 @@ from typing import Final
 import httpx
 import pytest
 from sqlalchemy import func, select
-from tests.build import Office
 from tests.conftest import Clock, RolledBackDatabase
 from tests.promises.leaving import Company, Fork, Play, filed, moments
 from tests.promises.model import (
@@ -32,6 +31,7 @@ from tests.promises.model import (
 from tests.promises.page import COMPANIES, PAGE, Cell, cells, page
 
 from mediation_api.database.tables import withdrawals
+from mediation_api.dev.office import Office
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.values import Disposition
 

@@ -2,22 +2,16 @@
 
 from typing import Final
 
-from tests.build import Answer, Office, Story
 from tests.conftest import NOON
+
+from mediation_api.dev.office import Office, Story
 
 
 async def report_of(story: Story, verb: str, body: object = None) -> None:
     """What the mediator proposed, and a director decided."""
-    report = {
-        "category": "child_abuse",
-        "recipient": "child_protection",
-        "agency": "County é",
-        "legal_basis": "ORS 419B.010",
-        "disclosed_at": "2026-03-01T10:00:00.123456Z",
-    }
     assert story.mediator is not None
-    proposed = await story.mediator.post(f"{story.path}/mandatory-reports", report)
-    await story.office.director.post(f"/v1/mandatory-reports/{proposed['id']}/{verb}", body, 200)
+    report_id = await story.report(story.mediator, agency="County é", disclosed_at="2026-03-01T10:00:00.123456Z")
+    await story.office.director.post(f"/v1/mandatory-reports/{report_id}/{verb}", body, 200)
 
 
 WITHDRAWN: Final = {"reason": "withdrawn"}
@@ -38,9 +32,8 @@ async def keep_busy(office: Office) -> None:
             await office.director.post(f"/v1/legal-holds/{first['id']}/lift", None, 200)
         await office.director.post(f"/v1/erasures/{asked['id']}/{verb}", body, 200)
     await office.director.post(holds, {"reason": "litigation"})
-    assignment: Answer = (await mediated.case())["assignment"]  # type: ignore[assignment]
     assert mediated.mediator is not None
-    await mediated.mediator.post(f"/v1/assignments/{assignment['id']}/attest-notes-destroyed", None, 200)
+    await mediated.mediator.post(f"/v1/assignments/{mediated.assignment_id}/attest-notes-destroyed", None, 200)
     left = await (await office.file()).to_scheduled()
     await left.withdraw(left.complainants[0])
     again = await office.file(officers=[{}, {}])
@@ -57,15 +50,12 @@ async def keep_busy(office: Office) -> None:
     await young.guardian_agrees(young.complainants[0])
     await again.try_to_reach(again.complainants[0].party_id)
     missed = await (await office.file(officers=[{}, {}])).to_scheduled()
-    interpreter = {"role": "interpreter", "name": "Noor Haddad", "language": "ar", "qualified": True}
-    needed = await office.coordinator.post(f"{missed.path}/attendees", interpreter)
-    await office.coordinator.post(f"/v1/attendees/{needed['id']}/confirm", None, 200)
-    await office.director.post(f"{missed.path}/approvals", {"approver": "director", "approved": True})
+    await missed.confirm(await missed.expect(role="interpreter", name="Noor Haddad", language="ar", qualified=True))
+    await missed.approve("director")
     today = NOON.date().isoformat()
-    await office.intake.post(f"{missed.path}/pauses", {"reason": "leave", "starts_on": today, "ends_on": today})
+    await missed.pause("leave", today, today)
     office.clock.advance(days=3, hours=1)
-    absent = {"party_id": missed.officers[0].party_id, "excused": True}
-    await office.coordinator.post(f"/v1/sessions/{missed.session_id}/absences", absent)
+    await missed.miss(missed.officers[0], excused=True)
 
 
 async def _reopened(office: Office) -> None:
@@ -78,6 +68,6 @@ async def _reopened(office: Office) -> None:
     await office.intake.post(f"{officer}/identity-releases")
     await story.answer(story.complainants[0])
     await story.answer(story.officers[0])
-    await office.intake.post(f"/v1/parties/{story.officers[1].party_id}/removals", {"reason": "wrong_person"})
+    await story.remove(story.officers[1])
     outdated = await (await office.file()).to_confirming()
     await office.intake.patch(f"/v1/complaints/{outdated.complaint_id}", {"crime_alleged": True})

@@ -21,13 +21,13 @@ import pytest
 from sqlalchemy import RowMapping, UniqueConstraint, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from tests.build import Office
 from tests.conftest import NOON, RolledBackDatabase, rolled_back
 from tests.domain.test_events import ALL
 from tests.repository.busy import keep_busy
 
 from mediation_api.database import tables as t
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Office
 from mediation_api.domain import audit_chain
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.audit_chain import START, ChainFault, ChainHead, Examination, Flaw, link

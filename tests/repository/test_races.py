@@ -16,11 +16,11 @@ from typing import Final
 import httpx
 import pytest
 from sqlalchemy import Select, text
-from tests.build import NO_CONFLICT, Caller, Office, Story
 from tests.conftest import Clock, Run, fresh_database, office_on
 from tests.repository.statements import put_together_anew
 
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.settings import Settings
 
 RACES: Final = int(os.environ.get("RACES", "5"))
@@ -63,7 +63,7 @@ def starter() -> Starter:
 async def office(run: Run, keys: Path, server_url: str) -> AsyncIterator[Office]:
     """One office for all races, where commits are real."""
     with fresh_database(run, keys, server_url) as settings:
-        async with office_on(settings, keys, Clock()) as office:
+        async with office_on(settings, Clock()) as office:
             yield office
 
 
@@ -356,10 +356,7 @@ async def with_one_mediator(office: Office, number: int) -> list[Story]:
     ready = []
     for _ in range(number):
         story = await (await office.file()).to_ready()
-        proposal = {"mediator_id": mediator.mediator_id}
-        proposed = await office.coordinator.post(f"{story.path}/assignments", proposal)
-        await mediator.post(f"/v1/assignments/{proposed['id']}/accept", NO_CONFLICT, 200)
-        story.mediator = mediator
+        await story.assign(mediator)
         ready.append(story)
     return ready
 

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import Text, make_url, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tests.build import Answer, Office, Story
 from tests.conftest import Clock, Run, fresh_database, office_on
 from tests.database.row_security import _officer, _person
 from typer.testing import CliRunner, Result
@@ -22,6 +21,7 @@ from mediation_api.database import tables as t
 from mediation_api.database.data_keys import decrypted_columns
 from mediation_api.database.encryption import Encrypted
 from mediation_api.database.engine import Database, Pool, create_engine
+from mediation_api.dev.office import Answer, Office, Story
 from mediation_api.domain.audit_chain import ChainFault, Examination, Flaw
 from mediation_api.domain.retention import DEFAULT_DAYS, EMPTIED, Periods, retention_page
 from mediation_api.domain.values import DataKind
@@ -79,18 +79,18 @@ async def tell(office: Office) -> Story:
         incident_place="Place-n",
         intake={"crime_alleged": False},
     )
-    await office.director.post(f"{story.path}/screenings", {"eligible": True, "reason": "Reason-r."})
+    await story.screen(eligible=True, reason="Reason-r.")
     await story.guardian_agrees(story.complainants[0])
     await story.answer(story.complainants[0])
     await story.answer(story.officers[0])
     await story.assign()
     await story.schedule(place="Room-r")
     helper = {"role": "interpreter", "name": "Helper-h", "language": "es", "qualified": True, "relation": "none"}
-    attendee = await office.intake.post(f"{story.path}/attendees", helper)
-    await office.intake.post(f"/v1/attendees/{attendee['id']}/confirm", None, 200)
+    attendee_id = await story.expect(**helper)
+    await story.confirm(attendee_id)
     await story.sign_all()
     await story.sign_on_paper("guardian", story.complainants[0].party_id)
-    await story.sign_on_paper("interpreter", str(attendee["id"]))
+    await story.sign_on_paper("interpreter", attendee_id)
     await story.session("start", {})
     for terms in ("Terms-t that were not it.", TERMS):
         await story.make_agreement(kind="resolution", terms=terms)
@@ -98,7 +98,7 @@ async def tell(office: Office) -> Story:
         await story.sign(who)
     await story.sign_on_paper("guardian", story.complainants[0].party_id)
     await story.session("complete")
-    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
+    await story.close(agreement_reached=True)
     return story
 
 
@@ -106,7 +106,7 @@ async def tell(office: Office) -> Story:
 async def in_a_template(run: Run, keys: Path, server_url: str) -> AsyncIterator[tuple[str, Story]]:
     """A database in which this was told once, and the story."""
     with fresh_database(run, keys, server_url) as settings:
-        async with office_on(settings, keys, Clock()) as office:
+        async with office_on(settings, Clock()) as office:
             story = await tell(office)
         yield str(make_url(settings.database_url.get_secret_value()).database), story
 
@@ -158,7 +158,7 @@ async def test_terms_go_thirty_days_after_the_close_and_their_hash_still_answers
     path, closed = f"/v1/agreements/{story.agreement['id']}", office.clock.now
     before = await office.coordinator.get(f"{path}/verification")
     assert await emptied(engine, closed + timedelta(days=30)) == Counter()
-    await story.later(days=30, seconds=1)
+    story.office.clock.advance(days=30, seconds=1)
     assert await emptied(engine, office.clock.now) == {DataKind.RESOLUTION_TERMS: 2}
     for who in (office.coordinator, *story.complainants, *story.officers):
         shown = await who.get(path)

@@ -22,13 +22,14 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from fastapi import FastAPI
-from tests.build import NO_CONFLICT, Caller, Json, Office, Story
 from tests.conftest import RolledBackDatabase
 from tests.openapi.test_contract import committed
 
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.access import Relation, Role
 from mediation_api.main import OPERATIONS
 
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 Table: TypeAlias = Mapping[str, Mapping[Role, Relation]]
 Ids: TypeAlias = Mapping[str, str]
 
@@ -348,17 +349,16 @@ async def built(office: Office, app: FastAPI, database: RolledBackDatabase) -> W
     await closed.story.session("reschedule", closed.story.booking())  # it is held today
     await closed.story.session("start", {})
     await closed.story.session("complete")
-    await office.coordinator.post(f"{closed.story.path}/closures", {"agreement_reached": False})
+    await closed.story.close()
     objects = {}
     for role in Role:
         for kind in Object:
             there = {Object.FOREIGN: foreign, Object.CLOSED: closed}.get(kind, own)
             caller = _caller(office, role, closed if kind is Object.CLOSED else own)
             objects[role, kind] = caller, there.seen_by(role, kind)
-    another = await _filed(office, office.caller(Role.INTEGRATION, "another-system"))
-    filed = {kind: await _filed(office, office.integration) for kind in (Object.OWN, Object.CLOSED)}
-    rejected = {"eligible": False, "reason": "It is to be investigated."}
-    await office.director.post(f"{filed[Object.CLOSED].path}/screenings", rejected)
+    another = await office.file(by=office.caller(Role.INTEGRATION, "another-system"), channel=None)
+    filed = {kind: await office.file(by=office.integration, channel=None) for kind in (Object.OWN, Object.CLOSED)}
+    await filed[Object.CLOSED].screen(eligible=False, reason="It is to be investigated.")
     for kind, story in (*((each, filed[Object.OWN]) for each in SAME), *filed.items(), (Object.FOREIGN, another)):
         caller, ids = objects[Role.INTEGRATION, kind]
         theirs = {"complaint_id": story.complaint_id, "case_id": story.case_id}
@@ -386,7 +386,7 @@ class Scene:
     def seen_by(self, role: Role, kind: Object) -> Ids:
         """The ids of an object, for somebody of this role."""
         if kind is Object.ABSENT:
-            return {**_NOTHING, "agreement_sha256": "f" * 64, "disclosure_sha256": self.story.office.disclosure}
+            return {**_NOTHING, "agreement_sha256": "f" * 64, "disclosure_sha256": self.story.office.disclosures["en"]}
         sides = (self.story.officers, self.story.complainants)
         mine, theirs = sides if role is Role.OFFICER else sides[::-1]
         is_other = kind in SAME
@@ -404,8 +404,8 @@ class Scene:
             "report_id": self.reports[is_other],
             "hold_id": self.hold_id,
             "erasure_id": self.erasure_id,
-            "sha256": self.story.office.disclosure,
-            "disclosure_sha256": self.story.office.disclosure,
+            "sha256": self.story.office.disclosures["en"],
+            "disclosure_sha256": self.story.office.disclosures["en"],
             "code": "not-found",
             "access_code": self.story.complainants[is_other].access_code,
         }
@@ -422,58 +422,21 @@ async def _scheduled(
     office: Office, mediator: Caller, other: Caller, *, officers: list[dict[str, object]], days: int = 3
 ) -> Scene:
     story = await (await office.file(complainants=[{}, {}], officers=officers)).to_ready()
-    story.mediator = mediator
-    declined = await _proposed(story, other)
+    declined = str((await story.propose(other))["id"])
     await other.post(f"/v1/assignments/{declined}/decline", {}, 200)
-    accepted = await _proposed(story, mediator)
-    await mediator.post(f"/v1/assignments/{accepted}/accept", NO_CONFLICT, 200)
+    await story.assign(mediator)
     starts_at = office.clock.now.replace(day=office.clock.now.day + days)
     ends_at = starts_at.replace(hour=starts_at.hour + 2)
     await story.schedule(starts_at=starts_at.isoformat(), ends_at=ends_at.isoformat())
     await story.make_agreement()
-    person = {"role": "support_person", "name": "Kim Vega"}
-    attendee = await office.intake.post(f"{story.path}/attendees", person)
+    attendee_id = await story.expect(role="support_person", name="Kim Vega")
     mediators = (mediator.mediator_id, other.mediator_id)
     another = office.caller(Role.DIRECTOR, "director.2")
-    reports = await _reported(story, mediator), await _reported(story, another)
+    reports = await story.report(mediator), await story.report(another)
     hold = await office.director.post(f"/v1/complaints/{story.complaint_id}/legal-holds", {"reason": "litigation"})
     erasure = await office.intake.post(f"/v1/parties/{story.complainants[1].party_id}/erasures")
     kept = str(hold["id"]), str(erasure["id"])
-    return Scene(story, mediators, (accepted, declined), str(attendee["id"]), reports, *kept)
-
-
-async def _proposed(story: Story, mediator: Caller) -> str:
-    proposal = {"mediator_id": mediator.mediator_id}
-    return str((await story.office.coordinator.post(f"{story.path}/assignments", proposal))["id"])
-
-
-async def _reported(story: Story, by: Caller) -> str:
-    """What the law demands to be told: proposed, and not yet filed."""
-    report = {
-        "category": "child_abuse",
-        "recipient": "child_protection",
-        "agency": "County child welfare",
-        "legal_basis": "ORS 419B.010",
-        "disclosed_at": story.office.clock.now.isoformat(),
-    }
-    return str((await by.post(f"{story.path}/mandatory-reports", report))["id"])
-
-
-async def _filed(office: Office, integration: Caller) -> Story:
-    """A complaint that an integration filed."""
-    body = {
-        "narrative": "He laughed.",
-        "incident_on": "2026-02-20",
-        "allegations": ["discourtesy"],
-        "interested_in_mediation": True,
-        "parties": [
-            {"side": "complainant", "name": "Rosa Alvarez"},
-            {"side": "officer", "name": "Officer Dale Kim", "employee_number": "4803"},
-        ],
-        "intake": dict.fromkeys(("crime_alleged", "serious_injury", "litigation_pending", "officer_is_witness"), False),
-    }
-    filed = await integration.post("/v1/complaints", body)
-    return Story(office, str(filed["id"]), str(filed["case_id"]), str(filed["reference"]))
+    return Scene(story, mediators, (story.assignment_id, declined), attendee_id, reports, *kept)
 
 
 def _caller(office: Office, role: Role, scene: Scene) -> Caller:

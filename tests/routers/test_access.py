@@ -8,9 +8,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
-from tests.build import Caller, Office
 
 from mediation_api.auth.tokens import CITY_ROLES
+from mediation_api.dev.office import Caller, Office
 from mediation_api.domain.access import TOKEN_SCOPES, Role
 from mediation_api.http.routes import declared
 from mediation_api.main import OPERATIONS
@@ -132,7 +132,7 @@ async def test_an_unknown_scope_of_this_service_is_refused_everywhere(
 
 async def test_a_token_that_proves_nothing_opens_nothing(module_office: Office, all_operations: Operations) -> None:
     """Not even what the public may do: whoever shows a token is held to it."""
-    forged = Caller(module_office.client, "a.b.c")
+    forged = Caller(module_office, given="a.b.c")
     for operation, method, path in all_operations:
         response = await forged.send(method, filled_in(path), None if method == "GET" else {})
         assert response.status_code == 401, f"{operation}: {response.status_code}"

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tests.build import Office, Story
 from tests.conftest import Clock, application, calling
 
 from mediation_api.database.engine import Database, Pool, create_engine
+from mediation_api.dev.office import Office, Story
 from mediation_api.domain.access import Actor, Relation, Role
 from mediation_api.main import OPERATIONS
 from mediation_api.settings import Settings
@@ -36,9 +36,9 @@ class Served:
         return self.story.office
 
 
-async def _serving(settings: Settings, keys: Path, clock: Clock, database: Database) -> AsyncIterator[Served]:
+async def _serving(settings: Settings, clock: Clock, database: Database) -> AsyncIterator[Served]:
     async with calling(application(settings, clock, database)) as client:
-        story = await (await Office(client, settings, keys, clock).file()).to_asking()
+        story = await (await Office(client, settings, clock).file()).to_asking()
         yield Served(database, client, story)
     await database.close()
 
@@ -49,8 +49,8 @@ def small(committed: Settings) -> Settings:
 
 
 @pytest.fixture
-async def served(small: Settings, keys: Path, clock: Clock) -> AsyncIterator[Served]:
-    async for served in _serving(small, keys, clock, Database.of(small)):
+async def served(small: Settings, clock: Clock) -> AsyncIterator[Served]:
+    async for served in _serving(small, clock, Database.of(small)):
         yield served
 
 
@@ -78,9 +78,9 @@ async def test_parties_are_answered_while_staff_exhaust_their_pool(served: Serve
         await story.withdraw(officer)
 
 
-async def test_with_one_pool_for_all_they_would_not_be(small: Settings, keys: Path, clock: Clock) -> None:
+async def test_with_one_pool_for_all_they_would_not_be(small: Settings, clock: Clock) -> None:
     one = create_engine(small)
-    async for served in _serving(small, keys, clock, Database(one, one)):
+    async for served in _serving(small, clock, Database(one, one)):
         async with await _exhaust(served.database, Pool.OFFICE, 2):
             left = await served.story.officers[0].send("POST", f"{served.story.path}/withdrawals")
             assert left.status_code == 503
@@ -98,9 +98,9 @@ async def test_a_withdrawal_is_recorded_while_everybody_else_exhausts_their_pool
         assert told.status_code == 409, "the case closed with the officer"
 
 
-async def test_one_caller_holds_a_share_and_others_are_answered(small: Settings, keys: Path, clock: Clock) -> None:
+async def test_one_caller_holds_a_share_and_others_are_answered(small: Settings, clock: Clock) -> None:
     settings = small.model_copy(update={"party_pool_size": 2})
-    async for served in _serving(settings, keys, clock, Database.of(settings)):
+    async for served in _serving(settings, clock, Database.of(settings)):
         story, (officer,), (complainant,) = served.story, served.story.officers, served.story.complainants
         assert officer.identity is not None
         role, subject, number, _ = officer.identity
@@ -113,9 +113,9 @@ async def test_one_caller_holds_a_share_and_others_are_answered(small: Settings,
         await officer.get(story.path)
 
 
-async def test_without_a_share_one_caller_holds_them_all(small: Settings, keys: Path, clock: Clock) -> None:
+async def test_without_a_share_one_caller_holds_them_all(small: Settings, clock: Clock) -> None:
     settings = small.model_copy(update={"party_pool_size": 2, "caller_pool_percent": 100})
-    async for served in _serving(settings, keys, clock, Database.of(settings)):
+    async for served in _serving(settings, clock, Database.of(settings)):
         actor = Actor(Role.OFFICER, "of many cases", employee_number="x")
         async with AsyncExitStack() as held:
             for _ in range(2):

@@ -7,8 +7,9 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
 import pytest
-from tests.build import Office
 from tests.http.test_pagination import LISTS, paged, parameters_of
+
+from mediation_api.dev.office import Office
 
 Item: TypeAlias = dict[str, Any]
 """What a list shows, as JSON."""
@@ -87,7 +88,7 @@ async def busy(module_office: Office) -> Office:
     in_time = await (await office.file()).to_concluded()
     for concluded, days_later in ((in_time, 28), (late, 29)):  # the last day of the target, and the day after it
         office.clock.now = begun + timedelta(days=days_later)
-        await office.coordinator.post(f"{concluded.path}/closures", {"agreement_reached": False})
+        await concluded.close()
     for day in (6, 7, 14, 15):  # in the end: a day late, the last day, the first day at risk, the day before that
         office.clock.now = begun + timedelta(days=day)
         await office.file()

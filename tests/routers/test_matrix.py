@@ -7,12 +7,10 @@ object, and each object somebody of the office (matrix.py). conftest.py says how
 import json
 import os
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Final
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tests.build import Office
 from tests.conftest import Clock, Run, application, calling, rolled_back
 from tests.routers.matrix import (
     ACCESS,
@@ -28,6 +26,7 @@ from tests.routers.matrix import (
 )
 from tests.routers.redeclaring import redeclare, undeclare
 
+from mediation_api.dev.office import Office
 from mediation_api.domain.access import Relation, Role
 from mediation_api.settings import Settings
 
@@ -37,13 +36,13 @@ TAGS: Final = sorted({operation.tag for operation in OPERATIONS.values()})
 
 
 @pytest.fixture(scope="module")
-async def world(engine: AsyncEngine, settings: Settings, keys: Path) -> AsyncIterator[World]:
+async def world(engine: AsyncEngine, settings: Settings) -> AsyncIterator[World]:
     """What there is, once for all operations: each cell is undone."""
     clock = Clock()
     async with rolled_back(engine) as database:
         app = application(settings, clock, database)
         async with calling(app) as client:
-            yield await built(Office(client, settings, keys, clock), app, database)
+            yield await built(Office(client, settings, clock), app, database)
 
 
 def test_every_operation_of_the_contract_is_declared_and_nothing_else() -> None:

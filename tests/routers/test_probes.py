@@ -35,8 +35,8 @@ import pytest
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
-from tests.build import Office
 
+from mediation_api.dev.office import Office
 from mediation_api.domain.access import Role
 from mediation_api.http.fields import Day, Flag, In, Instant, Int32, Line, Out, Paragraphs, Uuid, WholeNumber
 from mediation_api.http.middleware import StrictRoute, install

@@ -13,16 +13,15 @@ is undone. So no test may leave anything behind, not even with `committed`, whic
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from tests.build import Office, Story
 from tests.conftest import Clock, RolledBackDatabase, calling
 
 from mediation_api.database.engine import create_engine
+from mediation_api.dev.office import Office, Story
 from mediation_api.settings import Settings
 
 Begun: TypeAlias = Callable[[], Story]
@@ -50,9 +49,7 @@ async def _second_wall(settings: Settings, as_owner: Callable[[Settings], Settin
 
 
 @pytest.fixture(scope="module")
-async def module_office(
-    settings: Settings, keys: Path, module_clock: Clock, module_app: FastAPI
-) -> AsyncIterator[Office]:
+async def module_office(settings: Settings, module_clock: Clock, module_app: FastAPI) -> AsyncIterator[Office]:
     """The office, in which every request has an instant of its own, as it has outside of tests."""
 
     async def tick(_request: httpx.Request) -> None:
@@ -60,7 +57,7 @@ async def module_office(
 
     async with calling(module_app) as client:
         client.event_hooks["request"].append(tick)
-        yield Office(client, settings, keys, module_clock)
+        yield Office(client, settings, module_clock)
 
 
 @pytest.fixture(autouse=True)
@@ -114,9 +111,11 @@ def once(tell: Callable[[Office], Awaitable[Story]]) -> Callable[..., object]:
     return told
 
 
-async def to(office: Office, state: Callable[[Story], Awaitable[Story]], **people: list[dict[str, object]]) -> Story:
+async def to(
+    office: Office, state: Callable[[Story], Awaitable[Story]], complainants: int = 1, officers: int = 1
+) -> Story:
     """A case that has come to a state; of one complainant and one officer, unless there are to be others."""
-    return await state(await office.file(**people))
+    return await state(await office.file(complainants=[{}] * complainants, officers=[{}] * officers))
 
 
 filed = once(lambda office: office.file())

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 from fastapi import FastAPI
-from tests.build import Answer, Caller, Office, Story
 from tests.conftest import RolledBackDatabase
 from tests.http.test_pagination import walked_items
 from tests.scenarios.conftest import Begun
 from tests.scenarios.test_access_log import REPORT, entries, seen
 
+from mediation_api.dev.office import Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
 
 PATH = "/v1/access-anomalies"
@@ -73,12 +73,10 @@ async def test_what_somebody_recorded_weeks_before_the_days_of_the_report_is_a_p
     await who.put(f"{of_case.path}/coordinator", {"coordinator": "coordinator.3"})
     await who.patch(f"/v1/complaints/{of_complaint.complaint_id}", {"precinct": "Central"})
     office.clock.advance(days=30)
-    await office.renew(who)
     for story in (of_case, of_complaint):
         await who.get(story.path)
     assert await found(office.director) == []
     office.clock.advance(days=1)
-    await office.renew(who)
     for story in (of_case, of_complaint):
         await who.get(story.path)
     assert {item["case_id"] for item in await found(office.director)} == {of_case.case_id, of_complaint.case_id}
@@ -162,8 +160,6 @@ async def test_whoever_opens_or_enters_a_mandatory_report_makes_no_difference_to
     who = another(office)
     await who.get(story.path)
     office.clock.advance(hours=10)
-    for caller in (who, office.director, story.mediator):
-        await office.renew(caller)
     before = await found(office.auditor), await found(office.director)
     report = await story.mediator.post(f"{story.path}/mandatory-reports", REPORT)
     await office.director.post(f"/v1/mandatory-reports/{report['id']}/file", None, 200)

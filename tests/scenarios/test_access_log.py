@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy import event, insert, select, text
 from sqlalchemy.engine import Engine
-from tests.build import Answer, Caller, Office, Story
 from tests.conftest import RolledBackDatabase
 from tests.routers.test_access import operations
 from tests.scenarios.conftest import Begun, Fork
@@ -19,6 +18,7 @@ from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike, 
 
 from mediation_api.database import tables as t
 from mediation_api.database.engine import Pool, create_engine
+from mediation_api.dev.office import Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
 from mediation_api.domain.access_log import DEFAULT_PURPOSE, LoggedObject
 from mediation_api.http import dependencies

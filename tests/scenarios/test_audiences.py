@@ -11,9 +11,9 @@ from dataclasses import replace
 from uuid import uuid4
 
 import httpx
-from tests.build import NO_CONFLICT, Answer, Caller, Office, Story
 from tests.scenarios.conftest import Begun, Fork, once, to
 
+from mediation_api.dev.office import NO_CONFLICT, Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
 from mediation_api.main import OPERATIONS
 
@@ -336,17 +336,17 @@ async def test_no_personal_word_of_another_reaches_a_party_in_any_state(office: 
     await story.assign()
     await story.schedule()
     entry = {"role": "interpreter", "name": "Jo Park", "language": "es", "qualified": True}
-    interpreter = await office.intake.post(f"{story.path}/attendees", entry)
-    await office.intake.post(f"/v1/attendees/{interpreter['id']}/confirm", None, 200)
+    interpreter_id = await story.expect(**entry)
+    await story.confirm(interpreter_id)
     await story.sign_all()
     await story.sign_on_paper("guardian", story.complainants[0].party_id)
-    await story.sign_on_paper("interpreter", str(interpreter["id"]))
+    await story.sign_on_paper("interpreter", interpreter_id)
     await check("scheduled")
     await story.session("start", {})
     await check("in_session", "ca", "oa")
     await story.session("complete")
     await check("concluded", "ca", "oa")
-    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+    await story.close()
     await check("mediated")
 
 
@@ -356,15 +356,14 @@ async def test_a_mediator_is_told_how_to_reach_people_only_after_accepting(offic
     mediator = await office.mediator()
     other = await office.mediator()
     assert found(everything, await all_that_it_gets(mediator, story)) == set()
-    proposal = {"mediator_id": mediator.mediator_id}
-    proposed = await office.coordinator.post(f"{story.path}/assignments", proposal)
+    await story.propose(mediator)
     text = await all_that_it_gets(mediator, story)
     assert found(everything, text) == set()
     assert found(set(NAMES.values()), text) == set(NAMES.values())  # to know a conflict by
     summary = await mediator.get(story.path)
     for each in nested(summary["participants"]):
         assert {each[name] for name in ("phone", "email", "safe_contact", "accommodations")} == {None}
-    await mediator.post(f"/v1/assignments/{proposed['id']}/accept", NO_CONFLICT, 200)
+    await story.accept()
     text = await all_that_it_gets(mediator, story)
     told = {word for word in everything if word.startswith(tuple(FOR_THE_MEDIATOR))} - GUARDIAN
     assert found(everything, text) == told
@@ -375,7 +374,7 @@ async def test_a_mediator_who_is_no_longer_assigned_has_no_access_left(office: O
     story = await (await marked(office)).to_confirming()
     everything = set().union(*PEOPLE.values()) | STORY | set(NAMES.values())
     mediator = await office.mediator()
-    proposed = await office.coordinator.post(f"{story.path}/assignments", {"mediator_id": mediator.mediator_id})
+    proposed = await story.propose(mediator)
     answer = f"/v1/assignments/{proposed['id']}"
 
     async def declines() -> None:

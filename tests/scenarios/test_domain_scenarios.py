@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 from fastapi import FastAPI
-from tests.build import INTAKE, NO_CONFLICT, Answer, Caller, Office, Story
 from tests.scenarios.conftest import Begun, Fork
 
+from mediation_api.dev.office import INTAKE_ANSWERS, Answer, Caller, Office, Story
 from mediation_api.domain.values import Approver
 
 GUARDIAN = {"name": "Ines Alvarez", "relation": "parent"}
@@ -82,7 +82,7 @@ async def test_01_a_ticked_form_alone_lets_nobody_contact_the_officer(filed: Beg
 
 async def test_02_an_alleged_crime_fails_and_only_a_director_overrides_it_with_a_reason(office: Office) -> None:
     """2. Given an alleged crime, when screened, then `fail` and normal handling; override needs director and reason."""
-    alleged = {**INTAKE, "crime_alleged": True}
+    alleged = {**INTAKE_ANSWERS, "crime_alleged": True}
     story = await office.file(intake=alleged)
     screened = await story.screen()
     assert (screened["outcome"], screened["eligible"]) == ("fail", False)
@@ -108,7 +108,7 @@ async def test_03_a_case_pending_91_days_with_the_officer_as_witness_needs_revie
     office: Office, filed_on: str, outcome: str
 ) -> None:
     """3. Given a traffic case pending 91 days after filing with the officer as witness, then `needs_review`."""
-    intake = {**INTAKE, "officer_is_witness": True, "pending_case_filed_on": filed_on}
+    intake = {**INTAKE_ANSWERS, "officer_is_witness": True, "pending_case_filed_on": filed_on}
     story = await office.file(intake=intake)
     screened = await story.screen()
     assert outcome_of(screened, "officer_is_witness") == outcome
@@ -223,7 +223,7 @@ async def test_08_of_two_complainants_one_withdraws_and_the_other_proceeds(offic
     assert await story.state() == "scheduled"
     await story.session("start", {})  # the leaver's place in the room is gone with the leaver
     await story.session("complete")
-    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+    await story.close()
     assert (await stays.get(story.path))["status"] == "mediated"
     assert (await leaver.get(story.path))["status"] == "not_mediated"
     assert (await stays.get(f"/v1/complaints/{story.complaint_id}"))["disposition"] == "closed_mediated"
@@ -299,10 +299,8 @@ async def test_12_a_mediator_who_knows_the_officer_is_replaced_and_parties_see_n
     """12. Given a mediator who knows the officer, when disclosed, then reassigned; parties see no reason."""
     story = ready()
     first = await office.mediator(name="Kofi Mensah")
-    proposal = {"mediator_id": first.mediator_id}
-    proposed = await office.coordinator.post(f"{story.path}/assignments", proposal)
-    declared = {**NO_CONFLICT, "knows_a_party": True}
-    await first.post(f"/v1/assignments/{proposed['id']}/accept", declared, 200)
+    await story.propose(first)
+    await story.accept(knows_a_party=True)
     assert (await story.case())["waits_for"] == "mediator_proposal"
     second = await story.assign()
     assert (await story.case())["waits_for"] == "scheduling"
@@ -319,17 +317,16 @@ async def test_13_the_coordinator_is_alerted_when_a_mediator_is_silent_for_five_
     """13. Given mediator silence after 5 working days, then coordinator alert."""
     story = await (await office.file()).to_ready()  # on a Monday
     mediator = await office.mediator()
-    proposed = await office.coordinator.post(f"{story.path}/assignments", {"mediator_id": mediator.mediator_id})
+    proposed = await story.propose(mediator)
     assert proposed["answer_due_on"] == "2026-03-09"
-    await story.later(days=7)
+    story.office.clock.advance(days=7)
     assert "mediator_silent" not in (await story.case())["alerts"]  # type: ignore[operator]
-    await story.later(days=1)
+    story.office.clock.advance(days=1)
     listed = await office.coordinator.get(f"/v1/cases?complaint_id={story.complaint_id}")
     on_the_board = listed["items"][0]  # type: ignore[index]
     assert "mediator_silent" in on_the_board["alerts"]
     assert on_the_board["waits_for"] == "mediator_answer"
-    await office.renew(mediator)
-    await mediator.post(f"/v1/assignments/{proposed['id']}/accept", NO_CONFLICT, 200)
+    await story.accept()
     assert "mediator_silent" not in (await story.case())["alerts"]  # type: ignore[operator]
 
 
@@ -343,7 +340,7 @@ async def test_14_an_officers_leave_is_a_pause_with_an_end_and_raw_days_still_co
     await office.intake.post(f"{story.path}/pauses", no_end, 422)
     await office.intake.post(f"{story.path}/pauses", {**leave, "ends_on": "2026-05-02"}, 422)  # 61 days
     await office.intake.post(f"{story.path}/pauses", leave)
-    await story.later(days=28)
+    story.office.clock.advance(days=28)
     target: Answer = (await story.case())["target"]  # type: ignore[assignment]
     assert (target["raw_days"], target["net_days"], target["due_on"]) == (28, 18, "2026-03-30")
     assert target["pace"] == "at_risk"
@@ -373,7 +370,7 @@ async def test_15_after_a_transfer_the_new_commander_approves_and_the_consent_st
 async def missed(story: Story, party: Caller) -> None:
     """A session for which a party does not come, without a cause."""
     await story.schedule()
-    await story.later(days=3, minutes=15)
+    story.office.clock.advance(days=3, minutes=15)
     await story.session("absences", {"party_id": party.party_id, "excused": False}, 201)
 
 
@@ -536,7 +533,7 @@ async def test_25_a_missed_target_alerts_and_later_escalates_and_the_case_stays_
     requested = datetime(2026, 3, 2, 20, tzinfo=UTC)
     for day, (pace, alerts) in expected.items():
         story.office.clock.now = requested
-        await story.later(days=day)
+        story.office.clock.advance(days=day)
         case = await story.case()
         assert (case["target"]["raw_days"], case["target"]["pace"]) == (day, pace)  # type: ignore[index]
         assert case["alerts"] == alerts
@@ -548,6 +545,6 @@ async def test_25_a_missed_target_alerts_and_later_escalates_and_the_case_stays_
     await story.sign_all()
     await story.session("start", {})
     await story.session("complete")
-    closed = await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+    closed = await story.close()
     assert closed["target"]["pace"] == "missed"  # type: ignore[index]
     assert closed["alerts"] == []

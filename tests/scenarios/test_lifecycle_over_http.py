@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
-from tests.build import NO_CONFLICT, Answer, Caller, Office, Story
 from tests.scenarios.conftest import Begun, Fork, once, to
 
+from mediation_api.dev.office import NO_CONFLICT, Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
 from mediation_api.domain.lifecycle import OPEN
 
@@ -106,16 +106,13 @@ async def test_a_withdrawal_during_the_session_ends_it_and_keeps_no_reason(offic
 
 
 async def test_a_withdrawal_before_the_session_calls_it_off_and_frees_the_mediator(
-    office: Office, scheduled: Begun, ready: Begun
+    scheduled: Begun, ready: Begun
 ) -> None:
     story = scheduled()
     await story.withdraw(story.complainants[0])
     assert (await session_of(story))["state"] == "cancelled"
     other = ready()
-    assert story.mediator is not None
-    proposal = {"mediator_id": story.mediator.mediator_id}
-    proposed = await office.coordinator.post(f"{other.path}/assignments", proposal)
-    await story.mediator.post(f"/v1/assignments/{proposed['id']}/accept", NO_CONFLICT, 200)
+    await other.assign(story.mediator)
     await other.schedule()
 
 
@@ -154,7 +151,7 @@ async def test_a_withdrawal_after_the_close_is_refused_and_one_from_before_is_co
     story = await (await office.file(complainants=[{}, {}])).to_concluded()
     leaver, stays = story.complainants
     before = await story.withdraw(leaver)
-    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+    await story.close()
     assert await story.withdraw(leaver, 200) == before
     assert (await story.withdraw(stays, 409))["code"] == "case-closed"
     assert await story.state() == "mediated"
@@ -179,8 +176,8 @@ async def test_staff_say_for_whom_and_how_and_a_party_speaks_for_nobody_else(off
 # ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-three_officers_asked = once(lambda office: to(office, Story.to_asking, officers=[{}, {}, {}]))
-two_complainants_asked = once(lambda office: to(office, Story.to_confirming, complainants=[{}, {}]))
+three_officers_asked = once(lambda office: to(office, Story.to_asking, officers=3))
+two_complainants_asked = once(lambda office: to(office, Story.to_confirming, complainants=2))
 
 
 @pytest.mark.parametrize("decisions", ["ada", "aad", "daa", "dda", "ddd"])
@@ -354,7 +351,7 @@ async def test_a_minor_agrees_together_with_a_guardian_or_not_at_all(office: Off
     minor = story.complainants[0]
     screened = await story.screen()
     assert (screened["outcome"], screened["eligible"]) == ("needs_review", None)
-    await office.director.post(f"{story.path}/screenings", {"eligible": True, "reason": "The mother will be found."})
+    await story.screen(eligible=True, reason="The mother will be found.")
     assert (await story.answer(minor, status=409))["code"] == "guardian-missing"
     assert (await story.guardian_agrees(minor, 409))["code"] == "guardian-missing"
     await office.intake.patch(f"/v1/parties/{minor.party_id}", {"guardian": MINOR["guardian"]})
@@ -365,7 +362,7 @@ async def test_a_minor_agrees_together_with_a_guardian_or_not_at_all(office: Off
 
 async def test_a_minor_declines_without_a_guardian(office: Office) -> None:
     story = await office.file(complainants=[{"minor": True}, {}])
-    await office.director.post(f"{story.path}/screenings", {"eligible": True, "reason": "The mother will be found."})
+    await story.screen(eligible=True, reason="The mother will be found.")
     await story.answer(story.complainants[0], "declined")
     assert await story.state() == "confirming"
 
@@ -408,7 +405,7 @@ async def miss(story: Story, party: Caller, *, excused: bool) -> Answer:
     await story.schedule()
     early = {"party_id": party.party_id, "excused": excused}
     assert (await story.session("absences", early, 409))["code"] == "state-conflict"
-    await story.later(days=3, minutes=15)
+    story.office.clock.advance(days=3, minutes=15)
     return await story.session("absences", early, 201)
 
 
@@ -437,7 +434,6 @@ async def test_a_director_closes_a_case_after_the_absences_that_the_city_allows_
     lapse = {"reason": "repeated_absence"}
     for side, allowed in ((story.complainants, 2), (story.officers, 1)):
         async with fork():
-            await story.later()
             party = side[0]
             await miss(story, party, excused=True)
             for count in range(allowed):
@@ -562,7 +558,7 @@ async def test_a_closed_case_is_tried_again_with_new_consents_and_a_new_target(o
     story = signed()
     await story.withdraw(story.officers[0])
     first = await story.case()
-    await story.later(days=10)
+    story.office.clock.advance(days=10)
     opened = await office.intake.post(f"/v1/complaints/{story.complaint_id}/mediation-requests")
     again = replace(story, case_id=str(opened["id"]), mediator=None, session_id="", agreement={})
     second = await again.case()
@@ -575,7 +571,7 @@ async def test_a_closed_case_is_tried_again_with_new_consents_and_a_new_target(o
     await again.to_signed()
     await again.session("start", {})
     await again.session("complete")
-    await office.coordinator.post(f"{again.path}/closures", {"agreement_reached": False})
+    await again.close()
     assert await story.case() == first | {"target": (await story.case())["target"]}
     refused = await office.intake.post(f"/v1/complaints/{story.complaint_id}/mediation-requests", None, 409)
     assert refused["code"] == "complaint-closed"
@@ -620,7 +616,7 @@ async def test_a_changed_text_voids_what_was_signed(office: Office, signed: Begu
     await story.session("start", {})
 
 
-async def test_a_resolution_is_signed_by_the_parties_alone_and_is_optional(office: Office, in_session: Begun) -> None:
+async def test_a_resolution_is_signed_by_the_parties_alone_and_is_optional(in_session: Begun) -> None:
     story = in_session()
     terms = {
         "kind": "resolution",
@@ -636,7 +632,7 @@ async def test_a_resolution_is_signed_by_the_parties_alone_and_is_optional(offic
     shown = await story.complainants[0].get(f"/v1/agreements/{story.agreement['id']}")
     assert shown["signed_at"] is not None
     assert "signatures" not in shown
-    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": True})
+    await story.close(agreement_reached=True)
     assert (await story.sign(story.officers[0], 409))["code"] == "case-closed"
 
 
@@ -738,7 +734,7 @@ async def test_nobody_is_proposed_who_is_off_the_roster_or_was_never_on_it(offic
     story = ready()
     gone = await office.mediator(active=False)
     assert (await proposed(story, gone, 409))["code"] == "mediator-inactive"
-    nobody = Caller(office.client, None, mediator_id=story.case_id)
+    nobody = Caller(office, mediator_id=story.case_id)
     assert (await proposed(story, nobody, 422))["errors"][0]["code"] == "unknown-mediator"  # type: ignore[index]
 
 
@@ -766,7 +762,7 @@ async def test_a_pause_is_shown_counted_out_of_the_net_days_and_moves_no_target(
     await office.intake.post(f"{story.path}/pauses", pause)
     overlapping = {"reason": "court_date", "starts_on": "2026-03-13", "ends_on": "2026-03-16"}
     await office.intake.post(f"{story.path}/pauses", overlapping)
-    await story.later(days=20)
+    story.office.clock.advance(days=20)
     target: Answer = (await story.case())["target"]  # type: ignore[assignment]
     assert (target["due_on"], target["raw_days"], target["net_days"]) == (due_on, 20, 8)
     listed = (await office.auditor.get(f"{story.path}/pauses"))["items"]

@@ -11,13 +11,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select
-from tests.build import Answer, Caller, Office, Story
 from tests.conftest import RolledBackDatabase
 from tests.scenarios.conftest import Begun, Fork
 from tests.scenarios.test_audiences import hold
 from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike
 
 from mediation_api.database import tables as t
+from mediation_api.dev.office import Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
 from mediation_api.domain.values import ReportCategory
 
@@ -109,7 +109,7 @@ async def test_a_report_is_filed_of_an_open_and_of_a_closed_case_and_changes_not
         await office.director.post(f"{path}/file", None, 200)
         assert await story.case() == before
         if before["closed_at"] is None:
-            await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+            await story.close()
     assert await story.state() == "mediated"
 
 
@@ -193,7 +193,7 @@ async def test_who_was_only_asked_or_never_there_finds_the_same_nothing(office: 
     story = ready()
     path = await proposed(office.director, story)
     asked, stranger = await office.mediator(), await office.mediator()
-    proposal = await office.coordinator.post(f"{story.path}/assignments", {"mediator_id": asked.mediator_id})
+    proposal = await story.propose(asked)
     for who in (asked, stranger):
         for method, address, body in (
             ("GET", path, None),
@@ -302,12 +302,12 @@ async def look_at_all(observer: Observer) -> None:
         await observer.ask("GET", path)
 
 
-async def test_no_party_sees_a_byte_of_it(office: Office, fork: Fork, concluded: Begun) -> None:
+async def test_no_party_sees_a_byte_of_it(fork: Fork, concluded: Begun) -> None:
     """Bodies, headers, entity tags, pages, timelines, readings and refusals, of an open case and of a closed one."""
     story = concluded()
     watchers = [(who, Observer.look_and_try) for who in (*story.complainants, *story.officers)]
     await assert_alike(story, WORLDS, fork, *watchers)
-    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+    await story.close()
     await assert_alike(story, WORLDS, fork, *watchers)
 
 

@@ -3,9 +3,9 @@
 from typing import Final
 
 import pytest
-from tests.build import Answer, Caller, Office, Story
 from tests.scenarios.conftest import Begun
 
+from mediation_api.dev.office import Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
 
 NOBODY: Final = "00000000-0000-4000-8000-000000000000"
@@ -69,7 +69,7 @@ async def test_after_the_close_the_mediator_attests_once_that_no_notes_are_left(
     path = await assignment_of(story)
     mediator = mediator_of(story)
     assert (await mediator.post(f"{path}/attest-notes-destroyed", None, 409))["code"] == "state-conflict"
-    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+    await story.close()
     assert (await mediator.get(path))["notes_destroyed_at"] is None
     attested = await mediator.post(f"{path}/attest-notes-destroyed", None, 200)
     assert attested["notes_destroyed_at"] is not None
@@ -162,7 +162,7 @@ async def test_a_hold_and_an_open_case_stand_against_it(office: Office, conclude
     story = concluded()
     path = await requested(office, story.complainants[0])
     assert (await office.director.post(f"{path}/approve", None, 409))["code"] == "state-conflict"
-    await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+    await story.close()
     holds = f"/v1/complaints/{story.complaint_id}/legal-holds"
     hold = await office.director.post(holds, {"reason": "records_request"})
     assert (await office.director.post(f"{path}/approve", None, 409))["code"] == "under-legal-hold"

@@ -18,11 +18,11 @@ from typing import TypeAlias
 import httpx
 import pytest
 from sqlalchemy import func, select
-from tests.build import Answer, Caller, Office, Story
 from tests.conftest import RolledBackDatabase
 from tests.scenarios.conftest import Begun, Fork, once
 
 from mediation_api.database.tables import consents
+from mediation_api.dev.office import Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
 from mediation_api.http.idempotency import entity_tag
 from mediation_api.main import OPERATIONS
@@ -415,7 +415,7 @@ def closes(officers: list[Caller], *ways: str) -> Worlds:
                         await story.case()  # as much time goes by as where each officer leaves
                     case "nobody was reached":
                         await tried_in_no_time(story, *officers)
-                        await story.office.coordinator.post(f"{story.path}/lapses", {"reason": "unreachable"})
+                        await story.lapse()
                     case "ended by the mediator":
                         await story.session("end")
                     case _:
@@ -493,7 +493,7 @@ async def test_a_party_that_has_left_sees_nothing_of_how_the_others_go_on(office
     async def mediated(story: Story) -> None:
         await in_session(story)
         await story.session("complete")
-        await office.coordinator.post(f"{story.path}/closures", {"agreement_reached": False})
+        await story.close()
 
     turns: Mapping[str, Turn] = {
         "nothing happened": nothing,

@@ -27,11 +27,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.build import Office
 from tests.contract.instance import environment
 from tests.contract.seeds import RealClock
 from tests.security.slow_clients import BODY
 
+from mediation_api.dev.office import Office
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
 
@@ -231,10 +231,10 @@ class Measured:
         )
 
 
-async def _measured(url: str, settings: Settings, keys: Path) -> Measured:
+async def _measured(url: str, settings: Settings) -> Measured:
     """Somebody works, alone and among slow clients, in turns."""
     async with httpx.AsyncClient(base_url=url, verify=False, timeout=60) as client:  # noqa: S501 - our own, just made
-        office = Office(client, settings, keys, RealClock())
+        office = Office(client, settings, RealClock())
         story = await office.file()
         somebody = Client(client, str(office.caller(Role.COORDINATOR).token), story.path, set())
         await somebody.work()  # the first ones warm everything up
@@ -262,10 +262,10 @@ async def _left(url: str) -> tuple[float, float]:
 
 
 async def test_behind_the_proxy_slow_connections_hold_nobody_up(
-    bare: str, committed: Settings, keys: Path, folder: Path, record_property: Callable[[str, object], None]
+    bare: str, committed: Settings, folder: Path, record_property: Callable[[str, object], None]
 ) -> None:
     with _proxied(bare, folder) as proxy:
-        measured = await _measured(proxy.url, committed, keys)
+        measured = await _measured(proxy.url, committed)
         left, longest = await _left(proxy.url)
     told = f"once opened, {left:.0f} were left in the end, the longest lived {longest:.1f} s"
     record_property("figure", f"through the proxy: {measured}; {told}")
@@ -276,10 +276,10 @@ async def test_behind_the_proxy_slow_connections_hold_nobody_up(
 
 
 async def test_without_the_proxy_they_are_held(
-    bare: str, committed: Settings, keys: Path, record_property: Callable[[str, object], None]
+    bare: str, committed: Settings, record_property: Callable[[str, object], None]
 ) -> None:
     """The control: the service alone holds whoever never ends a header for as long as they like."""
-    measured = await _measured(bare, committed, keys)
+    measured = await _measured(bare, committed)
     left, longest = await _left(bare)
     record_property("figure", f"without: {measured}; {left:.0f} of {SLOW} were still held after {longest:.0f} s")
     assert left >= SLOW / 2

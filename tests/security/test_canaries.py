@@ -21,12 +21,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
 from starlette.responses import Response
-from tests.build import Office, Story
 from tests.conftest import SERVER_VARIABLE, Run
 from tests.database.dumping import dump, seal_nothing, sealed_words, told
 
 from mediation_api.cli.audit_statements import export
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Office, Story
 from mediation_api.domain.access import Role
 from mediation_api.http import problems
 from mediation_api.repository.complaints import Complaints

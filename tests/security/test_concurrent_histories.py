@@ -20,11 +20,11 @@ from typing import Final
 import httpx
 import pytest
 from sqlalchemy import RowMapping, Select
-from tests.build import Caller, Office, Story
 from tests.repository.statements import put_together_anew
 from tests.security.linearizability import Operation, violation
 from tests.security.register import MEDIATOR, SESSIONS, SIDES, Ask, Event, Paper, Register, Told, step
 
+from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.access import AccessScope
 from mediation_api.repository.case_queries import CaseQueries
 
@@ -154,7 +154,7 @@ class History:
     def _request(self, asked: Ask) -> Awaitable[httpx.Response]:
         story, office, path = self.story, self.story.office, self.story.path
         caller = self.caller(asked.who) if asked.what in {*BY_PARTIES, *SESSIONS, "recuse"} else office.coordinator
-        shown = {"disclosure_sha256": office.disclosure}
+        shown = {"disclosure_sha256": office.disclosures["en"]}
         where, body = {
             "board": (path, None),
             "own": (path, None),

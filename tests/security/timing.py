@@ -23,10 +23,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from sqlalchemy import RowMapping, text
-from tests.build import Office, Story
 from tests.conftest import Clock, application, calling
 
 from mediation_api.database.engine import Database
+from mediation_api.dev.office import Office, Story
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.access_codes import ENTROPY_BYTES, AccessCode, from_entropy, parse_access_code
@@ -303,12 +303,12 @@ CODES: Final = 25
 
 
 @pytest.fixture
-async def office_without_a_limit(committed: Settings, keys: Path, clock: Clock) -> AsyncIterator[Office]:
+async def office_without_a_limit(committed: Settings, clock: Clock) -> AsyncIterator[Office]:
     """An office that looks at any number of wrong secrets."""
     settings = committed.model_copy(update={"code_tries_per_hour": 1_000_000})
     database = Database.of(settings)
     async with calling(application(settings, clock, database)) as client:
-        yield Office(client, settings, keys, clock)
+        yield Office(client, settings, clock)
     await database.close()
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from tests.build import Office
 from tests.contract.instance import environment
 from tests.contract.seeds import RealClock
 from tests.promises.production import serving
 
+from mediation_api.dev.office import Office
 from mediation_api.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
@@ -34,13 +34,13 @@ async def test_a_language_is_added_by_adding_files(committed: Settings, keys: Pa
     variables = environment(committed, keys, PYTHONPATH=str(tmp_path / "src"))
     with serving(variables, tmp_path) as running:
         async with httpx.AsyncClient(base_url=running.api, timeout=60) as client:
-            office = Office(client, committed, keys, RealClock())
+            office = Office(client, committed, RealClock())
 
             disclosures = (await office.public.get("/v1/disclosures"))["items"]
             assert isinstance(disclosures, list)
             assert [each["language"] for each in disclosures] == ["en", "es", MADE_UP]
             assert disclosures[2]["text"].startswith("Qaa Before you answer: what mediation means for you\n")
-            office.disclosure = disclosures[2]["sha256"]
+            office.disclosures["en"] = disclosures[2]["sha256"]
 
             story = await (await office.file(complainants=[{"language": MADE_UP}])).to_ready()
             made = await story.make_agreement(languages=["en", MADE_UP])
