@@ -1,8 +1,8 @@
-"""The service's log: one JSON object per line on standard error, from the first line of a process to its last.
+"""The service's log: one JSON object per line on standard error.
 
-Every line has `time` (RFC 3339, UTC), `level` and `event`. The service's own lines are `LogEvent`s, whose fields are
-listed where they are written. uvicorn's lines keep their text. Of any other library only the logger and the class of an
-exception are kept: its text may quote what people wrote.
+Every line has `time` (RFC 3339, UTC), `level` and `event`. The service logs `LogEvent`s, whose fields are named where
+they are logged. uvicorn's messages are kept. Of any other library only the logger's name and the class of an exception
+are logged, because its text may contain personal data.
 """
 
 import json
@@ -17,7 +17,7 @@ _SERVER: Final = "uvicorn"
 
 
 class LogLevel(StrEnum):
-    """The least severe lines that are written."""
+    """The lowest level that is logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -26,7 +26,7 @@ class LogLevel(StrEnum):
 
 
 class LogEvent:
-    """Something to be logged, by name and fields. Its text is JSON, whatever handler writes it."""
+    """A log message with a name and fields. Its text is JSON with every handler."""
 
     def __init__(self, event: str, **fields: object) -> None:
         self.fields: Mapping[str, object] = {"event": event, **fields}
@@ -37,7 +37,7 @@ class LogEvent:
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes each record as one JSON object. Never the text of an exception, nor a traceback."""
+    """Formats each record as one JSON object, without the text of an exception and without a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
@@ -53,7 +53,7 @@ class JsonFormatter(logging.Formatter):
         elif root == _OWN:
             line |= {"event": "message", "logger": record.name, "message": record.getMessage()}
         elif root == _SERVER:
-            # Of several lines, the first: the others would be a traceback.
+            # The first line only: the others could be a traceback.
             line |= {"event": "server", "message": record.getMessage().strip().partition("\n")[0]}
         else:
             line |= {"event": "library", "logger": record.name}
@@ -65,11 +65,12 @@ class JsonFormatter(logging.Formatter):
 def logging_configuration(level: LogLevel) -> dict[str, object]:
     """Return the configuration of `logging.config.dictConfig` for a process that serves.
 
-    uvicorn applies it in each of its processes. It writes no line for a request: the service's own has no address and
-    no query in it.
+    uvicorn applies it in each of its processes. uvicorn's own access log is off: the service logs one line for each
+    request, without address and query.
 
     Args:
-        level: the least severe lines of the service and of uvicorn; of any other library warnings are the least.
+        level: the level of the service and of uvicorn. Other libraries log warnings and errors; errors alone if this is
+            `error`.
     """
     name = level.upper()
     return {

@@ -1,4 +1,4 @@
-"""Puts the service together. The only file that knows every room."""
+"""Create the application from its routers, its middleware and the settings."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -46,7 +46,7 @@ from mediation_api.settings import Settings, settings_from_environment
 from mediation_api.texts.loader import load_texts
 
 CONTACT = {"name": "The maintainers of the contract", "url": "https://example.org/mediation-api"}
-"""Whom to ask about the contract, which is one file for every city: nothing in it depends on a setting."""
+"""The contact in the contract. The contract is the same for every city: nothing in it depends on a setting."""
 
 ROUTERS = (
     complaints.router,
@@ -75,33 +75,33 @@ ROUTERS = (
 ROUTES = tuple(route for router in ROUTERS for route in router.routes)
 """Every route of the service, shared by all applications of a process.
 
-FastAPI analyses a route's parameters and models when its module is imported, and once more for each application that
-includes its router: that takes 80 ms, twenty times as long as the rest of `create_app`. Nothing here is included with
-a prefix or dependencies of its own, so the routes are used as they are. `app.dependency_overrides` has no effect on
-them: what depends on the settings is in `app.state.service`.
+FastAPI analyses a route's parameters and models when its module is imported, and again in `include_router`, which takes
+80 ms, twenty times as long as the rest of `create_app`. The routers need no prefix or dependencies, so their routes are
+used as they are. `app.dependency_overrides` has no effect on them; objects that depend on the settings are in
+`app.state.service`.
 """
 
 OPERATIONS = operations_of(ROUTES)
 """Every operation by its id, in the order of the contract. A route that declares none ends the program here."""
 
 TAGS = {
-    "complaints": "What was complained about, and what intake knows of it.",
-    "parties": "Who complained, about whom, and how to reach them.",
-    "cases": "A complaint's way through mediation: where it stands, what it waits for, how it ends.",
-    "access-log": "Who opened a case, its complaint and its parties, and what of that was unusual.",
-    "disclosures": "The text that a party is shown before it answers.",
-    "consents": "Answering the question whether to take part, and leaving.",
-    "mediators": "The roster.",
-    "assignments": "Which mediator takes which case, after declaring that nothing stands against it.",
-    "sessions": "When people meet, who is expected in the room, and who came.",
-    "agreements": "Texts that all sign: confidentiality before a session, what was agreed after it.",
-    "mandatory-reports": "That a duty to report was met: the exception to confidentiality, for two roles alone.",
-    "retention": "What must stay although its period is over, and what goes before it is because somebody asked.",
-    "access-tokens": "A member of the public exchanges an access code for a token.",
-    "problems": "What each problem type means, and what a caller can do about it.",
-    "health": "Whether the service lives, can serve, and in which version. Free of people's data.",
+    "complaints": "Complaints, and the answers of intake for screening.",
+    "parties": "The complainants and officers of a complaint, and how to contact them.",
+    "cases": "The mediation of a complaint: its state, its pending conditions and its outcome.",
+    "access-log": "Who opened a case, its complaint and its parties, and anomalies of access.",
+    "disclosures": "The text that a party reads before it answers.",
+    "consents": "The parties' answers to the question whether to take part, and withdrawals.",
+    "mediators": "The roster of mediators.",
+    "assignments": "Proposals of cases to mediators, and their answers with a declaration on conflicts of interest.",
+    "sessions": "Mediation sessions, the people who are expected, and those who attended.",
+    "agreements": "Texts that all sign: confidentiality before a session, the resolution after it.",
+    "mandatory-reports": "Records that a duty to report was met: the exception to confidentiality, for two roles only.",
+    "retention": "Legal holds, which keep data beyond its period, and erasures on request before its end.",
+    "access-tokens": "The exchange of an access code for a token, for members of the public.",
+    "problems": "The meaning of each problem type, and what a caller can do about it.",
+    "health": "Liveness, readiness and version. No personal data.",
 }
-"""The chapters of the contract, in the order in which one reads them."""
+"""The tags of the contract, in the order of its sections."""
 
 
 def create_app(
@@ -109,11 +109,11 @@ def create_app(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
-    """Make the application.
+    """Create the application.
 
     Args:
-        settings: Everything that a city decides.
-        clock: The current instant, aware and in UTC.
+        settings: The configuration of the deployment.
+        clock: Returns the current time, aware and in UTC.
     """
     texts = load_texts()
     database = Database.of(settings)
@@ -134,9 +134,9 @@ def create_app(
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=lifespan,
         routes=list(ROUTES),
-        docs_url=None,  # `routers/docs.py` serves a page that needs nobody else
+        docs_url=None,  # `routers/docs.py` serves a page that loads nothing from other hosts
         redoc_url=None,
-        # Otherwise exceptions, with what people wrote in them, go to whatever collects telemetry.
+        # Otherwise exceptions, which may contain personal data, are sent to a telemetry collector.
         telemetry={"logs": False, "auto_configure": False},
         separate_input_output_schemas=False,
     )
@@ -162,12 +162,12 @@ def create_app(
 
 
 def app_from_environment() -> FastAPI:
-    """Make the application of the environment's settings, for `uvicorn --factory`."""
+    """Create the application with the environment's settings, for `uvicorn --factory`."""
     return create_app(settings_from_environment())
 
 
 def policy_of(settings: Settings) -> Policy:
-    """The city's choices, as the domain takes them."""
+    """Return the policy of the domain from the settings."""
     return Policy(
         target=TargetPolicy(
             zone=ZoneInfo(settings.time_zone),
@@ -206,7 +206,7 @@ def policy_of(settings: Settings) -> Policy:
 
 
 class _Holidays:
-    """The city's days off: those of its country and state, and its own."""
+    """The city's days off: the public holidays of its country and state, and `extra_holidays`."""
 
     def __init__(self, settings: Settings) -> None:
         country, _, subdivision = settings.holiday_calendar.partition("-")
@@ -219,7 +219,7 @@ class _Holidays:
 
 def _issuer(settings: Settings) -> Issuer:
     if settings.service_key_file is None:
-        raise ValueError("settings without a service key are not whole")
+        raise ValueError("the settings have no service key")
     return Issuer.from_file(
         settings.service_key_file,
         name=settings.service_issuer,

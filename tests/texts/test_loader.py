@@ -112,18 +112,18 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "a heading of the third level": (DISCLOSURE, "## Usted decide", "### Usted decide", "from line 15 on"),
     "two empty lines": (DISCLOSURE, "\n## Usted decide", "\n\n## Usted decide", "from line 15 on"),
     "a list in a paragraph": (DISCLOSURE, "\nPuede decir", "\n- Puede decir", "from line 19 on"),
-    "a section less": (DISCLOSURE, "\n## Usted decide\n", "", "line 16 is of another kind"),
-    "a sentence more": (DISCLOSURE, "\nPuede decir", "\nSí.\nPuede decir", "of another kind"),
+    "a section less": (DISCLOSURE, "\n## Usted decide\n", "", "line 16 differs in kind"),
+    "a sentence more": (DISCLOSURE, "\nPuede decir", "\nSí.\nPuede decir", "differs in kind"),
     "a placeholder elsewhere": (DISCLOSURE, "{office}\n", "\n", "placeholders"),
     "another version": (DISCLOSURE, VERSION, "2026-12", "does not name its version"),
     "a category without a sentence": (
         f"{VERSION}/phrases.es.md",
         "- adult_abuse: ",
         "- abuse: ",
-        "line 5 is of another",
+        "line 5 differs",
     ),
     "a phrase on two lines": (f"{VERSION}/phrases.es.md", " vio ", " vio\n", "from line 9 on"),
-    "a code that English does not have": ("problems.es.md", "- not-found: ", "- found: ", "of another kind"),
+    "a code that English does not have": ("problems.es.md", "- not-found: ", "- found: ", "differs in kind"),
 }
 
 

@@ -1,1 +1,1 @@
-"""What development needs: an embedded PostgreSQL, demo data and an identity provider. Never in production."""
+"""Development only: an embedded PostgreSQL, demo data and an identity provider. Not part of a wheel."""

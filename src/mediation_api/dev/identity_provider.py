@@ -1,10 +1,10 @@
-"""The identity provider of a laptop: a directory with three files. Never part of a deployment.
+"""The identity provider of development: a folder with three files. Not for production.
 
-    idp.pem         signs what the city's identity provider would sign (RS256, as those commonly do)
-    idp.jwks.json   its public half, read like any other JWKS file
+    idp.pem         the key of the identity provider (RS256, as is common)
+    idp.jwks.json   its public key, read like any JWKS file
     service.pem     the service's own key (ES256)
 
-With these, `mediation-api dev` verifies tokens exactly as in production.
+So `mediation-api dev` verifies tokens exactly as in production.
 """
 
 import json
@@ -26,9 +26,9 @@ from mediation_api.domain.access import TOKEN_SCOPES, Role
 
 
 def write_dev_keys(directory: Path) -> None:
-    """Write the three files, each readable by its owner only. Keys that are there already stay.
+    """Write the three files, each readable by its owner only. Existing keys are kept.
 
-    Two processes may do this at once: the first key to be complete is everybody's.
+    Two processes may do this at the same time: both use the key that is complete first.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     _keep(directory / "idp.pem", lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048))
@@ -53,13 +53,14 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
 ) -> str:
     """Sign a token as the city's identity provider would.
 
-    A program's names every scope, unless it is said which: without one it may do nothing, and its role narrows them.
+    Without `scope`, a program's token gets every scope, since it could do nothing without one. Its role still limits
+    it.
 
-    Raises ValueError for a role that it cannot give (a complainant exchanges an access code), and
+    Raises ValueError for a role of the service's own tokens (a complainant exchanges an access code), and
     FileNotFoundError before `write_dev_keys`.
     """
     if role not in CITY_ROLES:
-        message = "an identity provider gives no token for this role"
+        message = "an identity provider issues no token for this role"
         raise ValueError(message)
     issued = int(now.timestamp())
     claims: dict[str, str | int] = {
@@ -81,28 +82,28 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
 
 
 def dev_signing_key(directory: Path) -> SigningKey:
-    """Give the key that it signs with. Raises FileNotFoundError before `write_dev_keys`."""
+    """Return the key of the identity provider. Raises FileNotFoundError before `write_dev_keys`."""
     return _signing_key((directory / "idp.pem").read_bytes())
 
 
 @cache
 def _signing_key(pem: bytes) -> SigningKey:
-    """Checking a key takes 70 ms, and demo data signs a token for each request."""
+    # Cached: checking a key takes 70 ms, and the demo data signs a token for each request.
     return SigningKey.from_pem(pem)
 
 
 def _keep(path: Path, make: Callable[[], rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey]) -> None:
-    """Make a key in its place unless there is one: whole or not at all."""
+    """Create the file of a key atomically, unless it exists."""
     if path.exists():
         return
     pem = _written(path.parent, make().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with suppress(FileExistsError):
-        os.link(pem, path)  # unlike a rename, never replaces
+        os.link(pem, path)  # unlike a rename, it never replaces a file
     pem.unlink()
 
 
 def _written(directory: Path, content: bytes) -> Path:
-    """Write a file of mode 0600 beside its later place."""
+    """Write a temporary file of mode 0600 in the directory, and return its path."""
     with NamedTemporaryFile(dir=directory, delete=False) as file:
         file.write(content)
     return Path(file.name)

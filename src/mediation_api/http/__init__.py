@@ -1,1 +1,1 @@
-"""What every request passes through before and after its route."""
+"""HTTP: middleware, dependencies, field types, problems and everything else that all routes share."""

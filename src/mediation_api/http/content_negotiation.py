@@ -1,7 +1,7 @@
-"""Which representations a caller takes: the header `Accept`. Source: RFC 9110, section 12.5.1.
+"""Content negotiation by the header `Accept`. Source: RFC 9110, section 12.5.1.
 
-The service has one representation of everything, so the question is only whether the caller can live with it. Of what
-the header says only what can be read counts; where nothing can, the caller is taken to have said nothing.
+Each resource has one representation, so the header only decides whether the caller accepts it. Malformed media ranges
+are ignored; a header without a valid one counts as absent.
 """
 
 import re
@@ -16,35 +16,39 @@ _MOST_RANGES: Final = 50
 
 
 def accepts(accept: Sequence[str], offered: Sequence[str]) -> bool:
-    """Whether a caller takes what is offered.
+    """Whether a caller accepts the response.
 
     Args:
         accept: The values of the header, one for each time that it was sent.
-        offered: Media types, the one of a success first. The others count where nothing is said of that one: who
-            accepts problem documents alone has asked for errors to be told in that form, and not refused the rest.
+        offered: The media types of the response, that of a success first. If no range matches that one, the next is
+            decisive: a caller that names nothing but problem documents is asking for errors in that form, and does not
+            refuse other responses.
     """
     ranges = [parsed for value in accept for parsed in _ranges(value)]
     if not ranges:
         return True
-    told = [quality for each in offered if (quality := _quality(each, ranges)) is not None]
-    return bool(told) and told[0] > 0
+    qualities = [quality for each in offered if (quality := _quality(each, ranges)) is not None]
+    return bool(qualities) and qualities[0] > 0
 
 
 def _ranges(value: str) -> Iterator[tuple[str, float]]:
     for part in value.split(",")[:_MOST_RANGES]:
-        found = _RANGE.fullmatch(part.strip(" \t"))
-        if found is None or (found[1] == "*" and found[2] != "*"):
+        match = _RANGE.fullmatch(part.strip(" \t"))
+        if match is None or (match[1] == "*" and match[2] != "*"):
             continue
-        weight = _QUALITY.search(found[3])
-        if weight is None and _WEIGHT.search(found[3]):
-            continue  # a weight that is none
-        yield f"{found[1]}/{found[2]}".lower(), float(weight[1]) if weight else 1.0
+        weight = _QUALITY.search(match[3])
+        if weight is None and _WEIGHT.search(match[3]):
+            continue  # a malformed weight
+        yield f"{match[1]}/{match[2]}".lower(), float(weight[1]) if weight else 1.0
 
 
 def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float | None:
-    """What the most specific range says of a media type; None where none speaks of it. Parameters do not matter."""
-    for wanted in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
-        qualities = [quality for name, quality in ranges if name == wanted]
+    """Return the weight of the most specific range that matches a media type; None if no range matches.
+
+    Parameters of media types are ignored.
+    """
+    for candidate in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
+        qualities = [quality for name, quality in ranges if name == candidate]
         if qualities:
             return max(qualities)
     return None

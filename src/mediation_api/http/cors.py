@@ -1,4 +1,4 @@
-"""Which pages may call the service from a browser (CORS): those of the origins that the city names, and no others."""
+"""CORS: pages of the configured origins, and no others, may call the service from a browser."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -19,12 +19,12 @@ EXPOSED: Final = (
     "WWW-Authenticate",
     "X-Request-Id",
 )
-"""The headers that a page may read. Without ETag it could not correct anything."""
+"""The response headers that a page may read. It needs ETag for the If-Match of a correction."""
 _PREFLIGHT_SECONDS: Final = 600
 
 
 class CrossOrigin(CORSMiddleware):
-    """Lets the pages of some origins call. They carry tokens; no cookie is ever sent or set."""
+    """The CORS middleware of these origins. Pages authenticate with tokens; credentials (cookies) are not allowed."""
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
         super().__init__(

@@ -1,10 +1,10 @@
-"""What routes are given: who is calling and what they reach, the time, the city's policy, and the repositories.
+"""The dependencies of routes: the caller's access scope, the time, the city's policy, and the repositories.
 
-The transaction is a dependency with `scope="function"`: it commits before the answer leaves, so that a failed commit
-cannot look like a success. Nobody else commits. Reads run without BEGIN and COMMIT, in one round trip; what a party
-reads stands in a transaction that shows nothing else (database/row_security.py).
+The transaction is a dependency with `scope="function"`: it commits before the response is sent, so that a failed commit
+cannot look like a success. Nothing else commits. Reads run in autocommit mode, in one round trip; a party's reads run
+in a transaction under row security (database/row_security.py).
 
-Every dependency is `async def`: FastAPI runs a plain one in a thread, which costs more than most of them do.
+Every dependency is `async def`: FastAPI would run a plain function in a thread, which takes longer than most of them.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -32,11 +32,11 @@ from mediation_api.http.fields import Uuid
 from mediation_api.http.problems import ProblemException
 from mediation_api.http.rate_limits import Limiter, network_of_request
 from mediation_api.http.routes import operation_of
-from mediation_api.repository.access_anomalies import AccessAnomalies as UnusualReadingsRepository
-from mediation_api.repository.access_log import AccessLog as ReadingsRepository
+from mediation_api.repository.access_anomalies import AccessAnomalies as AccessAnomaliesRepository
+from mediation_api.repository.access_log import AccessLog as AccessLogRepository
 from mediation_api.repository.agreements import Agreements as AgreementsRepository
-from mediation_api.repository.attempt_counters import AttemptCounters as TriesRepository
-from mediation_api.repository.case_queries import CaseQueries as BoardRepository
+from mediation_api.repository.attempt_counters import AttemptCounters as AttemptCountersRepository
+from mediation_api.repository.case_queries import CaseQueries as CaseQueriesRepository
 from mediation_api.repository.case_records import CaseRecords as CaseRecordsRepository
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
@@ -56,7 +56,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceContext:
-    """What one process of the service is made of. `main.create_app` puts it together."""
+    """The objects that one process of the service shares among requests. `main.create_app` creates it."""
 
     settings: Settings
     policy: Policy
@@ -68,8 +68,8 @@ class ServiceContext:
     limiter: Limiter
 
 
-# FastAPI goes through all that a dependency depends on each time that it is named, also when it has its value: those
-# below ask the request itself, so that there is little to go through.
+# FastAPI resolves the whole tree of a dependency each time that it is named, even if its value is cached. So these take
+# the service context from the request instead of depending on each other.
 
 
 def _context(request: Request) -> ServiceContext:
@@ -78,17 +78,17 @@ def _context(request: Request) -> ServiceContext:
 
 
 async def service_context(request: Request) -> ServiceContext:
-    """The service that this application serves."""
+    """Return the service context of this application."""
     return _context(request)
 
 
 async def now(request: Request) -> datetime:
-    """The instant of the request, in UTC; all that one request records has this one time."""
+    """Return the time of the request, in UTC. Everything that one request records has this time."""
     return _context(request).clock()
 
 
 async def policy(request: Request) -> Policy:
-    """The city's own choices."""
+    """Return the city's policy."""
     return _context(request).policy
 
 
@@ -98,7 +98,7 @@ CityPolicy = Annotated[Policy, Depends(policy)]
 
 
 async def today(at: Now, city: CityPolicy) -> date:
-    """The date on the office's wall calendar."""
+    """Return the date in the office's time zone."""
     return target.local_date(at, city.target)
 
 
@@ -106,22 +106,22 @@ Today = Annotated[date, Depends(today)]
 
 
 async def new_id() -> UUID:
-    """The identity of what the request creates."""
+    """Return the id of the object that the request creates."""
     return uuid4()
 
 
 NewId = Annotated[UUID, Depends(new_id)]
 
-# ── who is calling ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── authentication ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def access_scope(request: Request, at: Now) -> AccessScope:
-    """What the caller may see and do with the operation of this request.
+    """Authenticate the caller, count the request against its quota, and return its access scope for the operation.
 
     Raises:
-        Unauthenticated: there is no valid token, and the operation is not for the public.
-        NotPermitted: the operation is not for this role, or outside the scopes of the token.
-        Told: the caller has used up its quota (429).
+        Unauthenticated: there is no valid token, and the operation is not public.
+        NotPermitted: the role may not call the operation, or the token lacks its scope.
+        ProblemException: the caller has exceeded its quota (429).
     """
     service, actor = _context(request), ANYBODY
     operation = operation_of(request)
@@ -130,7 +130,7 @@ async def access_scope(request: Request, at: Now) -> AccessScope:
         request.state.quota = quota = service.limiter.count(caller, at)
         if quota.is_exceeded and not operation.always_answered:
             raise ProblemException(
-                429, "quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says."
+                429, "quota-exceeded", "Too many requests in this minute: wait for Retry-After seconds."
             )
 
     authorization = request.headers.getlist("authorization")
@@ -138,7 +138,7 @@ async def access_scope(request: Request, at: Now) -> AccessScope:
         try:
             actor = await service.verifier.verify(_bearer_token(authorization), at)
         except Unauthenticated:
-            count(f"address:{network_of_request(request)}")  # whoever guesses tokens is no caller that we know
+            count(f"address:{network_of_request(request)}")  # the caller is unknown, so its address is counted
             raise
     request.state.role = actor.role
     caller = f"{actor.role}:{actor.subject}" if authorization else f"address:{network_of_request(request)}"
@@ -166,27 +166,27 @@ async def scope_to_log(
         Purpose | SkipJsonSchema[None],
         Header(
             alias="Access-Purpose",
-            description="What it is opened for; the daily work of the caller's role unless given. Reads by anybody "
-            "but a party are written down, with this.",
+            description="The purpose of the access; by default, the daily work of the caller's role. It is recorded in "
+            "the access log, which has every read by a caller that is not a party.",
             examples=["party_request"],
         ),
     ] = None,
 ) -> AccessScope:
-    """What the caller reaches, to be written down as opened when it is found; `domain.access_log` says what is."""
+    """Return the access scope together with the purpose, for repositories that write to the access log as they read."""
     return access_log.logged_scope(scope, operation_of(request).id, access_purpose, at)
 
 
 LoggedScope = Annotated[AccessScope, Depends(scope_to_log)]
-"""For a GET that shows something of a complaint, a party or a case."""
+"""For a GET that returns data of a complaint, a party, a case or a report."""
 
 # ── the repositories, on the request's one connection ──────────────────────────────────────────────────────────────
 
 
 async def connection(request: Request, scope: Scope) -> AsyncIterator[AsyncConnection]:
-    """A connection for this request, once the caller may make it: one transaction, or plain reads for a GET.
+    """Yield the connection of an authorised request: in a transaction, or in autocommit mode for a GET.
 
-    What a party reads is shown to it through the wall; its commands decide on the whole case. The token of a code that
-    has ended is refused. A wrong access code is refused as well, and that it was tried is committed all the same.
+    A party's GET runs under row security; its commands need to read the whole case. The token of an access code that
+    has ended is refused. When a wrong access code is refused, the count of attempts is committed nevertheless.
     """
     database, actor, caller = _context(request).database, scope.actor, request.state.caller
     pool = operation_of(request).pool_for(actor)
@@ -196,35 +196,35 @@ async def connection(request: Request, scope: Scope) -> AsyncIterator[AsyncConne
         opening = database.as_party(actor, caller=caller)
     else:
         opening = database.reading(pool, caller=caller)
-    wrong: AccessCodeInvalid | None = None
+    invalid_code: AccessCodeInvalid | None = None
     async with opening as opened:
         try:
             yield opened
-        except AccessCodeInvalid as refused:
-            wrong = refused
-        except Exception as refused:
-            # A command that is done ends within the wall, which asks for the code (`enter`). A refusal is for nobody
-            # whose code has ended either.
-            commands = actor.role is Role.COMPLAINANT and request.method != "GET"
-            if commands and not isinstance(refused, DBAPIError | TokenRevoked):
+        except AccessCodeInvalid as refusal:
+            invalid_code = refusal
+        except Exception as refusal:
+            # A successful command checks the code in `assume_party`. A refusal must not be returned to a caller whose
+            # code has ended, either.
+            is_command = actor.role is Role.COMPLAINANT and request.method != "GET"
+            if is_command and not isinstance(refusal, DBAPIError | TokenRevoked):
                 await require_live_code(opened, actor)
             raise
-    if wrong is not None:
-        raise wrong
+    if invalid_code is not None:
+        raise invalid_code
 
 
 Connection = Annotated[AsyncConnection, Depends(connection, scope="function")]
 
 
-def _on(made: Callable[[AsyncConnection], T]) -> Callable[[AsyncConnection], Awaitable[T]]:
+def _on(repository: Callable[[AsyncConnection], T]) -> Callable[[AsyncConnection], Awaitable[T]]:
     async def provide(opened: Connection) -> T:
-        return made(opened)
+        return repository(opened)
 
     return provide
 
 
 Agreements = Annotated[AgreementsRepository, Depends(_on(AgreementsRepository))]
-CaseQueries = Annotated[BoardRepository, Depends(_on(BoardRepository))]
+CaseQueries = Annotated[CaseQueriesRepository, Depends(_on(CaseQueriesRepository))]
 Cases = Annotated[CasesRepository, Depends(_on(CasesRepository))]
 Complaints = Annotated[ComplaintsRepository, Depends(_on(ComplaintsRepository))]
 Erasures = Annotated[ErasuresRepository, Depends(_on(ErasuresRepository))]
@@ -233,15 +233,15 @@ MandatoryReports = Annotated[MandatoryReportsRepository, Depends(_on(MandatoryRe
 Mediators = Annotated[MediatorsRepository, Depends(_on(MediatorsRepository))]
 Parties = Annotated[PartiesRepository, Depends(_on(PartiesRepository))]
 CaseRecords = Annotated[CaseRecordsRepository, Depends(_on(CaseRecordsRepository))]
-AccessLog = Annotated[ReadingsRepository, Depends(_on(ReadingsRepository))]
+AccessLog = Annotated[AccessLogRepository, Depends(_on(AccessLogRepository))]
 Sessions = Annotated[SessionsRepository, Depends(_on(SessionsRepository))]
-AttemptCounters = Annotated[TriesRepository, Depends(_on(TriesRepository))]
+AttemptCounters = Annotated[AttemptCountersRepository, Depends(_on(AttemptCountersRepository))]
 Timeline = Annotated[TimelineRepository, Depends(_on(TimelineRepository))]
-AccessAnomalies = Annotated[UnusualReadingsRepository, Depends(_on(UnusualReadingsRepository))]
+AccessAnomalies = Annotated[AccessAnomaliesRepository, Depends(_on(AccessAnomaliesRepository))]
 
 
 class Recorder:
-    """Records what a command decided, in the request's transaction; database/row_security.py shows a party the rest."""
+    """Records the events of a command in the request's transaction; then restricts a party's connection to its rows."""
 
     def __init__(self, opened: AsyncConnection, actor: Actor, at: datetime) -> None:
         self._connection = opened
@@ -249,14 +249,14 @@ class Recorder:
         self._at = at
 
     async def __call__(self, stream: Stream, new_events: Sequence[Event], *, reads_answer: bool = True) -> None:
-        """Write the events, by the caller and at the instant of the request, and what follows from them.
+        """Write the events, with the caller and the time of the request, and the changes of rows that follow from them.
 
-        From then on, a party that made the command is shown its own rows alone: no route can forget it. An answer that
-        holds nothing but what the party itself said does without (`reads_answer`), and is a round trip sooner.
+        Afterwards, if the caller is a party, row security applies to all that the route reads for its response. Pass
+        `reads_answer=False` if the response contains nothing but what the party sent: that saves a round trip.
 
         Raises:
-            Conflict: a constraint refuses what the domain could not see.
-            TokenRevoked: the code that the party's token was given for has ended.
+            Conflict: a constraint of the database refuses the change.
+            TokenRevoked: the access code of the party's token has ended.
         """
         await record(self._connection, stream, new_events, by=self._actor, at=self._at)
         if self._actor.is_party and reads_answer:
@@ -264,7 +264,7 @@ class Recorder:
 
 
 async def recorder(opened: Connection, scope: Scope, at: Now) -> Recorder:
-    """What a command records with."""
+    """Return the recorder of the request."""
     return Recorder(opened, scope.actor, at)
 
 
@@ -280,6 +280,6 @@ AssignmentId = Annotated[Uuid, Path(description="The assignment's id.")]
 SessionId = Annotated[Uuid, Path(description="The session's id.")]
 AttendeeId = Annotated[Uuid, Path(description="The attendee's id.")]
 AgreementId = Annotated[Uuid, Path(description="The agreement's id.")]
-ErasureId = Annotated[Uuid, Path(description="The id of the request to erase.")]
+ErasureId = Annotated[Uuid, Path(description="The id of the erasure request.")]
 HoldId = Annotated[Uuid, Path(description="The legal hold's id.")]
 ReportId = Annotated[Uuid, Path(description="The mandatory report's id.")]

@@ -1,4 +1,4 @@
-"""What a field of a request may hold: the shared types, and the two kinds of model that use them.
+"""Field types and base models of requests and responses.
 
     class PartyIn(In):                          # a body: closed, strict, frozen
         name: Line
@@ -7,7 +7,7 @@
     class CaseFilter(Params):                   # a query string: closed, and its numbers come as text
         due_before: Day | None = None
 
-    class PartyOut(Out):                        # an answer: frozen, open to new fields
+    class PartyOut(Out):                        # a response: frozen
         created_at: InstantOut
 
 Every type refuses what would make PostgreSQL or the JSON encoder fail (without them, 13 of 36 hostile values were a
@@ -44,7 +44,7 @@ from sqlalchemy import RowMapping
 from mediation_api.domain.visibility import DIRECTION_CONTROLS, INVISIBLE, unseen
 
 RULE = "rule:"
-"""Marks the errors made by `broken`: their text is a constant of ours, so it may be shown to the caller."""
+"""The prefix of the type of errors made by `rule_broken`: their text is a constant, so it may be returned."""
 
 
 OwnRule: TypeAlias = Literal[
@@ -66,22 +66,22 @@ OwnRule: TypeAlias = Literal[
     "repeated",
     "too-long",
 ]
-"""Every rule that is ours and not pydantic's, for the shape of what is sent."""
+"""The rules for fields that are this service's own and not pydantic's."""
 
 
 def rule(code: OwnRule) -> str:
-    """The type of an error that says that one of our own rules is broken."""
+    """Return the error type of one of these rules."""
     return f"{RULE}{code}"
 
 
 def rule_broken(code: OwnRule, detail: str) -> PydanticCustomError:
-    """Say in a validator that a field breaks a rule. `detail` must be a constant: it is shown."""
+    """Return the error for a validator to raise. `detail` must be a constant: it is returned to the caller."""
     return PydanticCustomError(rule(code), detail)
 
 
 # --- text -------------------------------------------------------------------------------------------------
 
-# C0 and C1 controls and DEL. NUL cannot be stored, the others forge log lines and terminal output.
+# C0 and C1 controls and DEL. NUL cannot be stored; the others could forge log lines and terminal output.
 _CONTROL = r"\u0000-\u001f\u007f-\u009f"
 _SPACE = r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _LINE_END = r"\u2028\u2029"
@@ -91,9 +91,9 @@ _LINE_END = r"\u2028\u2029"
 class TextRules:
     """Text that a person wrote: at most `most` characters, not blank, stripped, in Unicode's NFC form.
 
-    Control characters and lone surrogates are refused; and in one line what changes the direction of writing or is not
-    seen (`domain/visibility.py`). There has to be something to see. With `lines`, tabs and line ends are allowed, and
-    every kind of line end becomes a line feed.
+    Control characters and lone surrogates are refused. Without `lines`, characters that are invisible or change the
+    direction of writing are refused as well (`domain/visibility.py`), and at least one must be visible. With `lines`,
+    tabs and line ends are allowed, and every kind of line end becomes a line feed.
     """
 
     most: int
@@ -101,9 +101,10 @@ class TextRules:
 
     @property
     def pattern(self) -> str:
-        """The same rule for the contract, without look-ahead and with only one way to match.
+        """The rule as a regular expression for the contract, without look-ahead and without backtracking.
 
-        It does not say where joiners, variants and combining marks may stand: a class of characters cannot.
+        It is weaker than `clean`: a character class cannot express where joiners, variation selectors and combining
+        marks are allowed.
         """
         space = _SPACE + (r"\t\n\r" + _LINE_END if self.lines else "")
         refused = _CONTROL if not self.lines else r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
@@ -111,7 +112,7 @@ class TextRules:
         return f"^[{space}]*[^{_CONTROL}{_SPACE}{_LINE_END}{'' if self.lines else _UNSEEN}][^{refused}]*$"
 
     def clean(self, text: str) -> str:
-        """Normalise `text`. Raises a validation error when it may not be stored."""
+        """Return `text` normalised. Raises a validation error if it is not allowed."""
         if self.lines:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if (_CONTROLS_IN_LINES if self.lines else _CONTROLS_IN_LINE).search(text):
@@ -126,12 +127,12 @@ class TextRules:
             raise rule_broken("invisible-character", "Characters that cannot be seen are not allowed here.")
         if wrong == "blank" or not text:
             raise rule_broken("blank", "This must not be blank.")
-        if len(text) > self.most:  # a few characters grow when they are normalised
+        if len(text) > self.most:  # NFC makes a few characters longer
             raise rule_broken("too-long", f"At most {self.most} characters.")
         return text
 
     def __get_pydantic_core_schema__(self, source: type[str], handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Check type and length before `clean` spends time on the text."""
+        """Check type and length before `clean` processes the text."""
         inner = core_schema.str_schema(strict=True, min_length=1, max_length=self.most)
         return core_schema.no_info_after_validator_function(self.clean, inner)
 
@@ -183,7 +184,7 @@ Link = Annotated[
     ),
     Field(examples=["https://meet.example.org/room-4"]),
 ]
-"""An address of the web, encrypted on the way. It names no user: what stands before an `@` is a password as a rule."""
+"""An https URL without a user: the part before an `@` usually contains a password."""
 
 Language = Annotated[
     str,
@@ -198,7 +199,7 @@ Language = Annotated[
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _DAY = re.compile(r"(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}")
-# The offset is wanted: an instant without one is a guess. Fractions finer than a microsecond are cut off.
+# The offset is required: without it the instant would be ambiguous. Digits beyond microseconds are cut off.
 _INSTANT = re.compile(
     r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -223,7 +224,7 @@ def _day(value: object) -> date:
 def _instant(value: object) -> datetime:
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         try:
-            # Years 2000 to 2099 leave room for every offset, so this cannot leave the calendar.
+            # In the years 2000 to 2099 no offset can overflow datetime's range.
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except ValueError:
             pass  # 2026-02-30T25:00:00Z
@@ -251,12 +252,12 @@ Instant = Annotated[
     BeforeValidator(_instant),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": "^20[0-9]{2}-"}),
 ]
-"""An instant of the years 2000 to 2099 as RFC 3339 text with its offset; arrives in UTC."""
+"""An instant of the years 2000 to 2099 as RFC 3339 text with its offset; converted to UTC."""
 
 
 def _in_utc(value: datetime) -> str:
     if value.tzinfo is None:
-        raise ValueError("an instant without a time zone must not leave the service")
+        raise ValueError("an instant in a response must have a time zone")
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -265,7 +266,7 @@ InstantOut = Annotated[
     PlainSerializer(_in_utc, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-31T14:00:00.000Z"]}),
 ]
-"""An instant in an answer: RFC 3339, UTC, milliseconds, `Z`."""
+"""An instant in a response: RFC 3339, UTC, milliseconds, `Z`."""
 
 
 # --- numbers and flags ------------------------------------------------------------------------------------
@@ -275,13 +276,13 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 @dataclass(frozen=True, slots=True)
 class WholeNumber:
-    """A whole number from `ge` to `le`. In a query string or a path it comes as text, in a body never."""
+    """A whole number from `ge` to `le`. Text is accepted in a query string or a path, not in a body."""
 
     ge: int = -(2**31)
     le: int = 2**31 - 1
 
     def __get_pydantic_core_schema__(self, source: type[int], handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read text by a rule of our own: pydantic's takes `1_0`, ` 5 ` and `1.0` as well."""
+        """Parse text by a stricter rule than pydantic's, which also accepts `1_0`, ` 5 ` and `1.0`."""
         return core_schema.with_info_before_validator_function(
             _integer, core_schema.int_schema(strict=True, ge=self.ge, le=self.le)
         )
@@ -291,7 +292,7 @@ class WholeNumber:
 
 
 def _comes_as_text(info: ValidationInfo) -> bool:
-    """Query and path values are text. A body is known by the strict configuration of `In`."""
+    """Whether a value is from a query string or a path, which are text. A body has the strict configuration of `In`."""
     return not (info.config or {}).get("strict", False)
 
 
@@ -310,17 +311,17 @@ def _flag(value: object, info: ValidationInfo) -> object:
 
 
 Int32 = Annotated[int, WholeNumber()]
-"""An integer that PostgreSQL's `integer` holds. A narrower one is `Annotated[int, Whole(1, 100)]`."""
+"""An integer in the range of PostgreSQL's `integer`. For another range use `Annotated[int, WholeNumber(1, 100)]`."""
 
 Flag = Annotated[bool, Strict(), BeforeValidator(_flag)]
-"""`true` or `false`, and nothing that resembles them."""
+"""`true` or `false`; no 0, 1 or `yes`."""
 
 
 # --- models -----------------------------------------------------------------------------------------------
 
 
 def _relax(node: object, handler: GetCoreSchemaHandler) -> None:
-    """Walk a core schema, a tree of dictionaries and lists, and let enums and tuples be made of JSON."""
+    """Walk a core schema, a tree of dictionaries and lists, and make enums, tuples and sets accept text and lists."""
     if isinstance(node, dict):
         if node.get("type") in {"enum", "tuple", "set", "frozenset"}:
             node["strict"] = False
@@ -340,16 +341,15 @@ def _relax(node: object, handler: GetCoreSchemaHandler) -> None:
 class In(BaseModel):
     """The body of a request: no unknown field, no conversion between types, frozen.
 
-    Enums and tuples are the exception to strictness: JSON has neither, so text and lists are taken for them.
-    Dates, instants and identifiers are refused in every form unless declared as `Day`, `Instant` and `Uuid`.
-    Models nested in one are to be `In` as well.
+    Enums, tuples and sets accept text and lists, since JSON has no such types. Declare dates, instants and identifiers
+    as `Day`, `Instant` and `Uuid`: strict mode refuses their text otherwise. Nested models must be `In` as well.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Take strictness back from what JSON cannot express."""
+        """Relax strictness for types that JSON does not have."""
         schema = handler(source)
         _relax(schema, handler)
         return schema
@@ -362,11 +362,11 @@ class Params(BaseModel):
 
 
 class Out(BaseModel):
-    """The body of an answer: frozen; every field is always present, and clients must expect new ones."""
+    """The body of a response: frozen. Every field is always present, and clients must expect new ones."""
 
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
     @classmethod
     def read(cls, row: RowMapping, **more: object) -> Self:
-        """Make the answer of a row whose columns are its fields, and of what was computed beside it."""
+        """Return the model of a row whose columns are fields; `more` are computed fields, which override columns."""
         return cls.model_validate({**row, **more})

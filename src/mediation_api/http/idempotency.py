@@ -1,17 +1,17 @@
-"""Safe retries and no lost updates: idempotency keys, entity tags and preconditions.
+"""Idempotency keys, entity tags and preconditions: safe retries, and no lost updates.
 
-A POST carries an `Idempotency-Key`. Its row is written in the transaction of the effect, and so is the answer: a retry
-with the same key gets the first answer byte for byte, and nothing happens twice, whatever crashed in between. What was
-refused had no effect and is not kept; a retry is decided anew. A withdrawal needs no key: it is idempotent by nature.
-The exchange of an access code needs none: it changes nothing.
+A POST has an `Idempotency-Key`. The key and the response are stored in the transaction of the command: a retry with the
+same key gets the first response byte for byte, and the command is not repeated, whatever crashed in between. A refused
+request had no effect, and its response is not stored: a retry is processed again. Two operations need no key: a
+withdrawal, which is idempotent by itself, and the exchange of an access code, which changes nothing.
 
-Who files without a token has nothing but its key: one that can be guessed is refused, and an answer to a caller without
-a token is given again only to somebody who sends the very same body with the very same key.
+A caller without a token is identified by nothing but its key. So a key that can be guessed is refused, and the stored
+response to such a caller is returned only for the same body and the same key.
 
-An answer may hold an access code. It is kept encrypted under a key made of the caller's own idempotency key, of which
-the database holds a hash alone: a dump does not open it, not even together with the service's secrets.
+A response may contain an access code. It is stored encrypted under a key derived from the idempotency key, of which the
+database has only a hash: it cannot be decrypted from a dump, not even with the service's secrets.
 
-An entity tag is a hash of the representation itself, so that it tells nothing that the representation does not.
+An entity tag is a hash of the representation, so that it reveals nothing else.
 
 Source: docs/contract.md, "Idempotency" and "Preconditions".
 """
@@ -46,7 +46,7 @@ _AN_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-
 _PURPOSE: Final = b"mediation_api idempotent answer v1"
 _ANONYMOUS: Final = b"mediation_api anonymous caller v1\x00"
 _DIFFERENT: Final = 6
-"""How many different characters a key has at the least: of 16 random hexadecimal digits, 99.996 % have."""
+"""The least number of different characters in a key: 99.996 % of keys of 16 random hexadecimal digits have as many."""
 _WEAK: Final[Mapping[Guessable, str]] = MappingProxyType(
     {
         "too-few-different": "The key has too few different characters (too-few-different): make a random one.",
@@ -60,7 +60,7 @@ EntityTags = Annotated[str, StringConstraints(pattern='^(\\*|"[!-~]{1,80}"(, ?"[
 
 
 class StoredResponseFound(Exception):  # noqa: N818 - not an error: the request was answered before
-    """The first answer to this key."""
+    """The request was answered before; `response` is the stored response."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -68,29 +68,30 @@ class StoredResponseFound(Exception):  # noqa: N818 - not an error: the request 
 
 
 class ClaimedKey:
-    """The claim on a key, to be kept together with the answer."""
+    """A key that this request has claimed. The response is stored under it."""
 
-    def __init__(self, idempotency: Idempotency, attempt: KeyedRequest, seal: AESGCM) -> None:
+    def __init__(self, idempotency: Idempotency, keyed_request: KeyedRequest, cipher: AESGCM) -> None:
         self._idempotency = idempotency
-        self._attempt = attempt
-        self._seal = seal
+        self._request = keyed_request
+        self._cipher = cipher
 
-    async def keep(self, path: str, response: Response) -> None:
-        """Keep the answer to a request for a path, in the transaction of its effect."""
+    async def store(self, path: str, response: Response) -> None:
+        """Store the response to a request for `path`, in the transaction of the command."""
         nonce = token_bytes(_NONCE_BYTES)
-        sealed = nonce + self._seal.encrypt(nonce, bytes(response.body), _PURPOSE)
-        said = f"{path} {bytes(response.body).decode(errors='ignore')}"
-        answer = StoredResponse(
-            self._attempt.request_sha256,
+        encrypted = nonce + self._cipher.encrypt(nonce, bytes(response.body), _PURPOSE)
+        # By the ids in path and body, an erasure finds the stored responses to be erased.
+        text = f"{path} {bytes(response.body).decode(errors='ignore')}"
+        stored = StoredResponse(
+            self._request.request_sha256,
             response.status_code,
             response.headers.get("location"),
-            sealed,
-            tuple(sorted({UUID(found) for found in _AN_ID.findall(said)})),
+            encrypted,
+            tuple(sorted({UUID(match) for match in _AN_ID.findall(text)})),
         )
-        await self._idempotency.keep(self._attempt, answer)
+        await self._idempotency.keep(self._request, stored)
 
 
-async def once(
+async def claim_key(
     request: Request,
     scope: Scope,
     opened: Connection,
@@ -100,19 +101,20 @@ async def once(
         IdempotencyKey | SkipJsonSchema[None],
         Header(
             alias="Idempotency-Key",
-            description="Makes a retry safe: the same key and body get the first answer again, for 24 hours.",
+            description="Makes a retry safe: for 24 hours, the same key and body get the first response again.",
             examples=["0b9b1a4e-3c52-4d8e-9a0f-6a2f4be0c1d7"],
         ),
     ] = None,
 ) -> None:
-    """Let a POST happen once for each key. `StrictRoute` keeps the answer before the transaction commits.
+    """Claim the key of a POST, so that it is carried out once. `finish` stores the response before the commit.
 
-    A retry that comes while the first attempt is under way waits for it, and gets its answer.
+    A retry that arrives while the first attempt is being processed waits for it, and gets its response.
 
     Raises:
-        Told: the key is missing or can be guessed (400), was used for another request or its answer was erased (422).
+        ProblemException: the key is missing or can be guessed (400), or it was used for another request, or its
+            response was erased (422).
         TokenRevoked: the request was answered before, and the caller's access code has ended since.
-        Replay: the request was answered before.
+        StoredResponseFound: the request was answered before.
     """
     if idempotency_key is None:
         raise ProblemException(400, "idempotency-key-missing", "A POST needs an Idempotency-Key: make a random one.")
@@ -123,44 +125,44 @@ async def once(
     caller = f"{scope.actor.role}:{scope.actor.subject}"
     fingerprint = await _fingerprint(request)
     if scope.actor.role is Role.PUBLIC:
-        # Callers without a token have nothing in common: each has the answers to what it sent itself.
+        # Callers without a token do not share keys: each gets stored responses only to its own requests.
         caller = f"{Role.PUBLIC}:{hmac.digest(secret, _ANONYMOUS + key + fingerprint.encode(), hashlib.sha256).hex()}"
-    attempt = KeyedRequest(
+    keyed_request = KeyedRequest(
         caller=caller,
         operation=operation_of(request).id,
         key_sha256=hashlib.sha256(key).hexdigest(),
         request_sha256=fingerprint,
     )
-    seal = AESGCM(hmac.digest(secret, _PURPOSE + caller.encode() + b"\x00" + key, hashlib.sha256))
+    cipher = AESGCM(hmac.digest(secret, _PURPOSE + caller.encode() + b"\x00" + key, hashlib.sha256))
     idempotency = Idempotency(opened)
-    first = await idempotency.claim(attempt, at=at)
+    first = await idempotency.claim(keyed_request, at=at)
     if first is None:
-        request.state.receipt = ClaimedKey(idempotency, attempt, seal)
+        request.state.claimed_key = ClaimedKey(idempotency, keyed_request, cipher)
         return
-    if first.request_sha256 != attempt.request_sha256:
+    if first.request_sha256 != keyed_request.request_sha256:
         raise ProblemException(422, "idempotency-key-reused", "This key was used for another request: make a new one.")
     if scope.actor.role is Role.COMPLAINANT:
         await require_live_code(opened, scope.actor)
     if not first.body:
         raise ProblemException(
-            422, "idempotency-answer-erased", "This was done, and what was answered has been erased since."
+            422, "idempotency-answer-erased", "This was carried out, and its response has been erased since."
         )
-    raise StoredResponseFound(_again(first, seal))
+    raise StoredResponseFound(_stored_response(first, cipher))
 
 
-IDEMPOTENT = Depends(once)
-"""For the routes of a POST: `dependencies=[ONCE]`."""
+IDEMPOTENT = Depends(claim_key)
+"""For the route of a POST: `dependencies=[IDEMPOTENT]`."""
 
 
 async def _fingerprint(request: Request) -> str:
-    """A hash of the path and of what the body means, so that spacing and the order of keys do not matter."""
+    """Return a hash of the path and the parsed body, in which spacing and the order of keys do not matter."""
     body = json.dumps(await request.json(), sort_keys=True) if await request.body() else ""
     return hashlib.sha256(f"{request.url.path}\x00{body}".encode()).hexdigest()
 
 
-def _again(first: StoredResponse, seal: AESGCM) -> Response:
-    nonce, sealed = first.body[:_NONCE_BYTES], first.body[_NONCE_BYTES:]
-    body = seal.decrypt(nonce, sealed, _PURPOSE)
+def _stored_response(first: StoredResponse, cipher: AESGCM) -> Response:
+    nonce, encrypted = first.body[:_NONCE_BYTES], first.body[_NONCE_BYTES:]
+    body = cipher.decrypt(nonce, encrypted, _PURPOSE)
     headers = {"Idempotency-Replayed": "true", "ETag": entity_tag(body)}
     if first.location is not None:
         headers["Location"] = first.location
@@ -168,20 +170,20 @@ def _again(first: StoredResponse, seal: AESGCM) -> Response:
 
 
 async def finish(request: Request, response: Response) -> Response:
-    """Give a representation its entity tag, keep the answer to a claimed key, answer a conditional GET."""
-    body = getattr(response, "body", b"")  # a stream has none
+    """Set the entity tag, store the response to a claimed key, and answer a conditional GET with 304 if it matches."""
+    body = getattr(response, "body", b"")  # a streaming response has none
     if not body:
         return response
     tag = entity_tag(bytes(body))
     response.headers["ETag"] = tag
-    receipt = getattr(request.state, "receipt", None)
-    if isinstance(receipt, ClaimedKey):
-        await receipt.keep(request.url.path, response)
-    seen = request.headers.get("if-none-match", "")
-    if request.method == "GET" and tag in {each.strip().removeprefix("W/") for each in seen.split(",")}:
-        # A browser puts these headers in place of the stored ones: the route's own must be among them.
-        kept = {name: value for name, value in response.headers.items() if not name.startswith("content-l")}
-        return Response(status_code=304, headers=kept)
+    claimed_key = getattr(request.state, "claimed_key", None)
+    if isinstance(claimed_key, ClaimedKey):
+        await claimed_key.store(request.url.path, response)
+    if_none_match = request.headers.get("if-none-match", "")
+    if request.method == "GET" and tag in {each.strip().removeprefix("W/") for each in if_none_match.split(",")}:
+        # A browser replaces its cached headers by those of the 304, so the route's own headers are sent again.
+        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-l")}
+        return Response(status_code=304, headers=headers)
     return response
 
 
@@ -189,20 +191,20 @@ async def finish(request: Request, response: Response) -> Response:
 
 
 def entity_tag(body: bytes) -> str:
-    """The strong entity tag of a representation."""
+    """Return the strong entity tag of a representation."""
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 class Precondition:
-    """What a correction says it has seen."""
+    """The precondition of a correction: its `If-Match`."""
 
-    def __init__(self, seen: str) -> None:
-        self._seen = seen
+    def __init__(self, if_match: str) -> None:
+        self._if_match = if_match
 
-    def hold(self, current: Out) -> None:
-        """Hold what was seen against the locked row. Raises HTTPException: somebody was quicker (412)."""
+    def check(self, current: Out) -> None:
+        """Compare with the representation of the locked row. Raises HTTPException if it has changed (412)."""
         tag = entity_tag(current.model_dump_json(by_alias=True).encode())
-        if self._seen != "*" and tag not in {each.strip() for each in self._seen.split(",")}:
+        if self._if_match != "*" and tag not in {each.strip() for each in self._if_match.split(",")}:
             raise HTTPException(412)
 
 
@@ -216,7 +218,7 @@ async def precondition(
         ),
     ] = None,
 ) -> Precondition:
-    """What a correction says it has seen. Raises HTTPException: it says nothing (428)."""
+    """Return the precondition of a correction. Raises HTTPException if it has no `If-Match` (428)."""
     if if_match is None:
         raise HTTPException(428)
     return Precondition(if_match)

@@ -1,4 +1,4 @@
-"""Corrections as JSON Merge Patch (RFC 7396): a field left out stays as it is, null clears it."""
+"""Corrections as JSON Merge Patch (RFC 7396): an absent field is unchanged, null clears it."""
 
 from typing import ClassVar, Self
 
@@ -8,7 +8,7 @@ from mediation_api.http.fields import In, rule_broken
 
 
 class Patch(In):
-    """A correction. Fields in `kept` may be changed but not cleared; at least one field is given."""
+    """A correction. At least one field is required; fields in `kept` may be changed but not cleared."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -25,5 +25,5 @@ class Patch(In):
         return self
 
     def changes(self) -> dict[str, object]:
-        """The fields that were given, with their new values."""
+        """Return the fields that were sent, with their new values."""
         return {name: getattr(self, name) for name in sorted(self.model_fields_set)}

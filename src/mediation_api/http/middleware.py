@@ -1,11 +1,11 @@
-"""What surrounds every request: its id, its log line, its limits, its last resort, and strict JSON.
+"""The middleware of every request, and the route class that parses JSON strictly.
 
     Envelope            request id, security headers, HEAD, one log line
-      PagesElsewhere      which pages may call; only where the city named some
-        LastResort          an exception that nobody handled becomes a problem document; it never reaches the server
-          BodyLimit           size and time of the body
-            FastAPI             its handlers are those of `problems.py`
-              StrictRoute         reads JSON in one way only
+      CrossOrigin         CORS, if origins are configured
+        LastResort          turns an unhandled exception into a problem document
+          BodyLimit           limits size and time of the body
+            FastAPI             with the exception handlers of `problems.py`
+              StrictRoute         strict JSON, content negotiation, idempotency
 
 Plain ASGI throughout: Starlette's BaseHTTPMiddleware hides disconnects and loses context variables
 (docs/decisions/0077-middleware-is-plain-asgi.md).
@@ -57,16 +57,16 @@ def install(
     body_seconds: float = BODY_SECONDS,
     origins: Sequence[str] = (),
 ) -> None:
-    """Give `app` the middleware, the handlers and the documented problems of this service. Call it once.
+    """Install the middleware and the exception handlers in `app`. Call it once.
 
     Args:
-        app: The application. Its routers are to use `route_class=StrictRoute`.
+        app: The application. Its routers must use `route_class=StrictRoute`.
         problem_titles: The titles of problems, in each language.
         body_limit: The largest body, in bytes.
         body_seconds: How long a body may take to arrive.
-        origins: Where pages may call from. They carry tokens, never cookies.
+        origins: The origins whose pages may call the service (CORS).
     """
-    app.router.redirect_slashes = False  # a redirect is neither in the contract nor a problem document
+    app.router.redirect_slashes = False  # a redirect is not in the contract, and is not a problem document
     app.state.problem_titles = problem_titles
     for kind, handler in problems.HANDLERS.items():
         app.add_exception_handler(kind, handler)
@@ -90,13 +90,13 @@ _HEADERS: Final = {
 
 
 class Envelope:
-    """The request's id, the headers of every answer, and one log line.
+    """Sets the request id and the headers of every response, and writes one log line.
 
-    An `X-Request-Id` of up to 64 safe characters is kept, any other is replaced. HEAD is answered as GET
-    without its content. A header that a route sets itself is left alone.
+    An `X-Request-Id` of up to 64 safe characters is kept, any other is replaced. HEAD is answered like GET without the
+    body. Security headers that a route sets itself are not overwritten.
 
-    The log line holds what is listed here and nothing else: no path, no query, no address, no name. `role` is
-    what the authentication left in `request.state.role`.
+    The log line has the fields below and nothing else: no path, query, address or name. `role` is
+    `request.state.role`, which authentication sets.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -104,14 +104,14 @@ class Envelope:
         self._templates: Mapping[object, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
         method: str = scope["method"]
-        offered = Headers(scope=scope).get("x-request-id", "")
-        request_id = offered if _REQUEST_ID.fullmatch(offered) else str(uuid4())
+        header = Headers(scope=scope).get("x-request-id", "")
+        request_id = header if _REQUEST_ID.fullmatch(header) else str(uuid4())
         status: int | None = None
         scope = {**scope, "method": "GET" if method == "HEAD" else method}
         state: dict[str, object] = scope.setdefault("state", {})
@@ -149,7 +149,7 @@ class Envelope:
             )
 
     def _template(self, scope: Scope) -> str | None:
-        """Return the path as the contract writes it, with its prefixes; None when no route matched."""
+        """Return the path template of the route, as in the contract; None if no route matched."""
         if not self._templates:
             self._templates = problems.route_templates(scope["app"])
         return self._templates.get(scope.get("endpoint")) or None
@@ -159,16 +159,16 @@ class Envelope:
 
 
 class LastResort:
-    """Answer 503 or 500 with a problem document when nobody handled an exception.
+    """Answers an unhandled exception with a problem document, 503 or 500.
 
-    The exception ends here: whatever is raised further, Starlette passes on and uvicorn logs with its text.
+    The exception is not raised further: uvicorn would log its text.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -181,20 +181,20 @@ class LastResort:
 
         try:
             await self.app(scope, receive, watched)
-        except Exception as exc:  # noqa: BLE001 - this is the place for all of them
+        except Exception as exc:  # noqa: BLE001 - every unhandled exception is answered here
             response = problems.on_failure(Request(scope), exc)
-            # When the answer has begun it is too late: the server sees it unfinished and closes the connection.
+            # If the response has begun, nothing can be sent: the server closes the connection of the unfinished one.
             if not begun:
                 await response(scope, receive, send)
 
 
 # --- the body's size and time -------------------------------------------------------------------------------
 
-_LONGEST_LENGTH: Final = 15  # digits; int() of thousands of them would itself be an attack
+_LONGEST_LENGTH: Final = 15  # digits; int() of thousands of digits takes long
 
 
 class BodyLimit:
-    """Refuse a body that is too large (413), announced or not, or too slow (408)."""
+    """Refuses a body that is too large, by its Content-Length or as it arrives (413), or too slow (408)."""
 
     def __init__(self, app: ASGIApp, *, limit: int, seconds: float) -> None:
         self.app = app
@@ -202,22 +202,22 @@ class BodyLimit:
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if self._announces_too_much(scope):
+        if self._declares_too_much(scope):
             refused = HTTPException(413, headers={"Connection": "close"})
             response = await problems.on_http(Request(scope), refused)
             await response(scope, receive, send)
             return
-        taken = 0
+        received = 0
         complete = False
         deadline: float | None = None
 
         async def limited() -> Message:
-            nonlocal taken, complete, deadline
-            if complete:  # from here on it only waits for the caller to hang up
+            nonlocal received, complete, deadline
+            if complete:  # from here on FastAPI only waits for the caller to disconnect
                 return await receive()
             deadline = deadline or asyncio.get_running_loop().time() + self.seconds
             try:
@@ -226,14 +226,14 @@ class BodyLimit:
             except TimeoutError:
                 raise HTTPException(408, headers={"Connection": "close"}) from None
             complete = not message.get("more_body", False)
-            taken += len(message.get("body", b""))
-            if taken > self.limit:
+            received += len(message.get("body", b""))
+            if received > self.limit:
                 raise HTTPException(413, headers={"Connection": "close"})
             return message
 
         await self.app(scope, limited, send)
 
-    def _announces_too_much(self, scope: Scope) -> bool:
+    def _declares_too_much(self, scope: Scope) -> bool:
         length = Headers(scope=scope).get("content-length", "")
         if not (length.isascii() and length.isdigit()):
             return False
@@ -246,10 +246,10 @@ _JSON_TYPE = re.compile(r'application/json[ \t]*(;[ \t]*charset="?utf-8"?[ \t]*)
 
 
 class StrictRequest(Request):
-    """A request whose body is read in one way only. FastAPI calls `body` and then `json`."""
+    """A request whose body is parsed strictly. FastAPI calls `body` and then `json`."""
 
     async def body(self) -> bytes:
-        """Return the body. Raises HTTPException 415 when there is one that is not declared as JSON."""
+        """Return the body. Raises HTTPException 415 if there is a body and its Content-Type is not JSON."""
         body = await super().body()
         if body and not _JSON_TYPE.fullmatch(self.headers.get("content-type", "").strip()):
             raise HTTPException(415)
@@ -261,17 +261,17 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its body strictly: `APIRouter(route_class=StrictRoute)`."""
+    """The class of all routes: `APIRouter(route_class=StrictRoute)`."""
 
     def __init__(self, path: str, endpoint: Callable[..., object], **options: object) -> None:
-        """Make a route whose `operationId` is the id of the operation that its function declares."""
+        """Set the route's `operationId` to the id of the operation that its function declares."""
         self.operation = declared(endpoint)
         if self.operation is not None:
             options["operation_id"] = self.operation.id
         super().__init__(path, endpoint, **options)  # type: ignore[arg-type] # what FastAPI's decorators pass
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
-        """Hand the endpoint a StrictRequest, and refuse fields that an operation without a body does not have."""
+        """Return the handler: it checks the request, passes a StrictRequest on, and completes the response."""
         handle = super().get_route_handler()
         takes_query = _takes_query(self.dependant)
         offered = _offered(self)
@@ -291,16 +291,16 @@ class StrictRoute(APIRoute):
                 return again.response
             if location is not None and response.status_code == HTTPStatus.CREATED:
                 response.headers["Location"] = location.format_map(json.loads(bytes(response.body)))
-            # The transaction of the request is still open: it commits when this function has returned.
+            # The transaction of the request is still open: it commits after this function returns.
             return await finish(request, response)
 
         return strict
 
 
 def _offered(route: StrictRoute) -> tuple[str, ...]:
-    """The media types of an operation; none where it is answered whatever is accepted, a withdrawal first of all.
+    """Return the media types of a route's responses; none if Accept is ignored, as for a withdrawal.
 
-    The files of the documentation page are no operations: a browser asks for each in its own way.
+    It is also ignored for the files of the documentation page, which are not operations: browsers send various values.
     """
     if not route.include_in_schema or (route.operation is not None and route.operation.always_answered):
         return ()
@@ -310,25 +310,25 @@ def _offered(route: StrictRoute) -> tuple[str, ...]:
 
 
 def _takes_query(dependant: Dependant) -> bool:
-    """Whether an operation, or something that it depends on, has parameters in the query."""
+    """Whether a route, or one of its dependencies, has query parameters."""
     return bool(dependant.query_params) or any(map(_takes_query, dependant.dependencies))
 
 
 def _require_each_once(request: Request) -> None:
-    """Raise RequestValidationError: a parameter is repeated. No operation takes a list; the last would silently win."""
-    given = Counter(name for name, _ in request.query_params.multi_items())
-    told = {"type": rule("repeated"), "msg": "This may be given once."}
-    repeated = [{**told, "loc": ("query", name)} for name, times in given.items() if times > 1]
+    """Raise RequestValidationError if a query parameter is repeated: FastAPI would use the last value silently."""
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    error = {"type": rule("repeated"), "msg": "This may be sent once."}
+    repeated = [{**error, "loc": ("query", name)} for name, times in counts.items() if times > 1]
     if repeated:
         raise RequestValidationError(repeated)
 
 
 def _require_no_fields(body: bytes) -> None:
-    """Raise RequestValidationError: there is a body, and it says something. Nothing said is silently dropped."""
-    said = parse_json(body) if body else None
-    if isinstance(said, dict):
-        unknown: list[dict[str, object]] = [{"type": "extra_forbidden", "loc": ("body", name)} for name in said]
+    """Raise RequestValidationError if a body has content that the operation would ignore."""
+    value = parse_json(body) if body else None
+    if isinstance(value, dict):
+        unknown: list[dict[str, object]] = [{"type": "extra_forbidden", "loc": ("body", name)} for name in value]
     else:
-        unknown = [] if said is None else [{"type": "extra_forbidden", "loc": ("body",)}]
+        unknown = [] if value is None else [{"type": "extra_forbidden", "loc": ("body",)}]
     if unknown:
-        raise RequestValidationError(unknown, body=said)
+        raise RequestValidationError(unknown, body=value)

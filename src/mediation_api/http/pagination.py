@@ -50,10 +50,10 @@ class ListQuery(Params):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_the_page(cls, given: object) -> object:
-        if not isinstance(given, dict):
-            return given
-        return {name: value for name, value in given.items() if name not in {"limit", "cursor"}}
+    def _without_the_page(cls, query: object) -> object:
+        if not isinstance(query, dict):
+            return query
+        return {name: value for name, value in query.items() if name not in {"limit", "cursor"}}
 
 
 class Pager:
@@ -66,7 +66,7 @@ class Pager:
         self._http_response = response
 
     def response(self, model: type[L], page: Page[T], to_response: Callable[[T], object]) -> L:
-        """The response with one page, and the cursor and the link of the next."""
+        """Return the response with one page, and set the cursor and the link of the next."""
         cursor = None
         if page.next is not None:
             cursor = _cursor_at(page.next, self._key, _list_of(self._http_request))
@@ -75,9 +75,9 @@ class Pager:
         return model.model_validate({"items": items, "next_cursor": cursor})
 
     def _page_at(self, cursor: str) -> str:
-        """A relative reference, so that it holds behind any proxy. Source: RFC 8288, RFC 3986 §4.2."""
-        same = [(name, value) for name, value in self._http_request.query_params.multi_items() if name != "cursor"]
-        return f"{self._http_request.url.path}?{urlencode([*same, ('cursor', cursor)], quote_via=quote)}"
+        """Return a relative reference, which is correct behind any proxy. Source: RFC 8288, RFC 3986 §4.2."""
+        other = [(name, value) for name, value in self._http_request.query_params.multi_items() if name != "cursor"]
+        return f"{self._http_request.url.path}?{urlencode([*other, ('cursor', cursor)], quote_via=quote)}"
 
 
 async def pager(
@@ -93,7 +93,7 @@ async def pager(
         ),
     ] = None,
 ) -> Pager:
-    """The page that is requested. A cursor of another list, or of the same with other filters or order, is a 422."""
+    """Return the pager of a request. A cursor of another list, or of other filters or another order, is a 422."""
     key = service.settings.cursor_secret.get_secret_value().encode()
     after = None if cursor is None else _position_of(cursor, key, _list_of(request))
     if cursor is not None and after is None:
@@ -106,14 +106,14 @@ Pages = Annotated[Pager, Depends(pager)]
 
 
 def single_page(model: type[L], rows: Sequence[T], to_response: Callable[[T], object]) -> L:
-    """The response with a list that is always short, and so has one page."""
+    """Return the response with a list that is always short, and so has one page."""
     return model.model_validate({"items": [to_response(row) for row in rows], "next_cursor": None})
 
 
 def _list_of(request: Request) -> bytes:
-    """What a cursor is bound to: the operation, its path, and the filters and the order that are asked for."""
-    asked = sorted(item for item in request.query_params.multi_items() if item[0] not in {"limit", "cursor"})
-    return json.dumps([operation_of(request).id, request.url.path, asked]).encode()
+    """Return the associated data of a cursor: the operation, the path, the filters and the order of the request."""
+    query = sorted(item for item in request.query_params.multi_items() if item[0] not in {"limit", "cursor"})
+    return json.dumps([operation_of(request).id, request.url.path, query]).encode()
 
 
 def _cursor_at(position: Position, key: bytes, bound_to: bytes) -> str:

@@ -1,14 +1,13 @@
-"""What the service says when it does not do as asked: problem documents (RFC 9457), from one table.
+"""Turn exceptions into problem documents (RFC 9457).
 
-    a Refusal of the domain          STATUS, found along the class's ancestors
-    a body or parameter that is      422 `validation-failed`, every error at once, never the value
-      understood but invalid
-    an HTTP refusal of the framework HTTP: 400, 404, 405, 408, 413, 415, …
-    the database away or overloaded  503 `unavailable` with Retry-After
-    anything else                    500 `internal-error`
+    a Refusal of the domain              the status in STATUS of the class or its nearest ancestor
+    an invalid body or parameter         422 `validation-failed` with all errors
+    an HTTPException                     HTTP: 400, 404, 405, 408, 413, 415, …
+    the database down or overloaded      503 `unavailable` with Retry-After
+    any other exception                  500 `internal-error`
 
-A document never repeats what was sent, and the log never says more of an exception than its class, its
-SQLSTATE and where it was raised: the text of a database error holds values even with `hide_parameters`
+A document never contains a value that was sent. Of an exception, only the class, the SQLSTATE and the place are logged:
+the text of a database error contains values even with `hide_parameters`
 (docs/decisions/0067-logs-hold-ids-never-people.md).
 """
 
@@ -45,7 +44,7 @@ from mediation_api.http.fields import RULE, Out, OwnRule
 from mediation_api.logs import LogEvent
 
 TYPE_BASE: Final = "https://mediation-api.dev/problems/"
-"""Every `type` is this constant and the code, whatever the deployment: clients may compare it."""
+"""Every `type` is this constant and the code. It is the same in every deployment, so that clients can compare it."""
 
 MEDIA_TYPE: Final = "application/problem+json"
 MOST_ERRORS: Final = 50
@@ -62,26 +61,26 @@ STATUS: Final[Mapping[type[Refusal], int]] = {
     Conflict: 409,
     Invalid: 422,
 }
-"""The status of each refusal; a subclass has its parent's unless it has a row."""
+"""The status of each refusal; a subclass without an entry has its parent's."""
 
 HTTP: Final[Mapping[int, tuple[str, str]]] = {
     400: ("malformed-request", "The request cannot be read."),
     401: (Unauthenticated.code, Unauthenticated.detail),
     403: (NotPermitted.code, NotPermitted.detail),
     404: (NotFound.code, NotFound.detail),
-    405: ("method-not-allowed", "This address does not take this method; Allow lists those it takes."),
-    406: ("not-acceptable", "The answer has a form that Accept does not admit."),
+    405: ("method-not-allowed", "This address does not support this method; Allow lists those that it supports."),
+    406: ("not-acceptable", "Accept does not include the media type of the response."),
     408: ("request-timeout", "The body did not arrive in time."),
     412: ("precondition-failed", "This has changed since you read it: read it again."),
-    413: ("payload-too-large", "The body is larger than this service takes."),
+    413: ("payload-too-large", "The body is larger than this service allows."),
     415: ("unsupported-media-type", "The body must be application/json in UTF-8."),
     422: (Invalid.code, "Some fields break a rule; see the list."),
-    429: ("quota-exceeded", "Too many requests in this minute: wait as long as Retry-After says."),
-    428: ("precondition-required", "Say with If-Match which representation you have seen."),
+    429: ("quota-exceeded", "Too many requests in this minute: wait for Retry-After seconds."),
+    428: ("precondition-required", "Send the ETag of the representation you have read in If-Match."),
     500: ("internal-error", "Something went wrong here. Quote the request id when you report it."),
     503: ("unavailable", "The service cannot do this just now. Nothing was changed; try again shortly."),
 }
-"""Code and sentence of what HTTP itself refuses."""
+"""The code and the detail of each HTTP error, by status."""
 
 _NEEDED = "wrong-type"
 _FIELD: Final[Mapping[str, tuple[str, str]]] = {
@@ -111,7 +110,7 @@ _FIELD: Final[Mapping[str, tuple[str, str]]] = {
     "model_type": (_NEEDED, "An object is needed."),
     "model_attributes_type": (_NEEDED, "An object is needed."),
 }
-"""Code and sentence for pydantic's errors. Its own messages are not used: some repeat the value."""
+"""The code and the detail of pydantic's errors. Its own messages are not used, because some contain the value."""
 _OTHERWISE: Final = ("invalid", "This value is not valid here.")
 
 Unreadable: TypeAlias = Literal[
@@ -123,7 +122,7 @@ Unreadable: TypeAlias = Literal[
     "number-out-of-range",
     "too-deep",
 ]
-"""Everything for which a body cannot be read (`strict_json.py`)."""
+"""The reasons why a body cannot be read (`strict_json.py`)."""
 
 FIELD_CODES: Final = frozenset(
     {
@@ -133,7 +132,7 @@ FIELD_CODES: Final = frozenset(
         *(code for code, _ in (*_FIELD.values(), _OTHERWISE)),
     }
 )
-"""Every `code` that a field of a request can be refused with."""
+"""Every `code` of an entry in `errors`."""
 
 _UNAVAILABLE: Final[Mapping[str, re.Pattern[str]]] = {
     "statement-timeout": re.compile("57014"),
@@ -143,7 +142,7 @@ _UNAVAILABLE: Final[Mapping[str, re.Pattern[str]]] = {
     "lock-timeout": re.compile("55P03"),
     "contention": re.compile("40001|40P01"),  # a serialization failure, a deadlock
 }
-"""Why the database cannot serve just now, by SQLSTATE: such a request is answered 503."""
+"""Why the database is unavailable, by SQLSTATE: the request is answered 503."""
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -160,7 +159,7 @@ def status_of(refusal: type[Refusal]) -> int:
 
 
 class FieldError(Out):
-    """One field that breaks a rule."""
+    """One field that is not valid."""
 
     in_: Literal["body", "query", "path", "header"] = Field(serialization_alias="in")
     pointer: str | None = Field(description="JSON pointer (RFC 6901) into the body.")
@@ -170,7 +169,7 @@ class FieldError(Out):
 
 
 class MissingCondition(Out):
-    """One condition that a gate still waits for."""
+    """One condition of a gate that is not met."""
 
     code: str = Field(examples=["signature-missing"])
     subject: UUID | None = Field(description="The party, attendee or mediator it concerns.")
@@ -178,7 +177,7 @@ class MissingCondition(Out):
 
 
 class Problem(Out):
-    """A problem document (RFC 9457). Programs go by `code`; `detail` is for people and may change."""
+    """A problem document (RFC 9457). Programs use `code`; `detail` is for people and may change."""
 
     type: str = Field(json_schema_extra={"format": "uri"}, examples=[f"{TYPE_BASE}{NotFound.code}"])
     title: str
@@ -192,13 +191,13 @@ class Problem(Out):
 
 
 class ProblemResponse(JSONResponse):
-    """A problem document as an answer."""
+    """A response with a problem document."""
 
     media_type = MEDIA_TYPE
 
 
 class ProblemException(HTTPException):
-    """A refusal of HTTP with a code of its own. `code` and `detail` are constants: the caller is told them."""
+    """An HTTP error with a code of its own. `code` and `detail` must be constants: they are returned to the caller."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(status, detail)
@@ -206,7 +205,7 @@ class ProblemException(HTTPException):
 
 
 class Malformed(HTTPException):
-    """A body that cannot be read. `rule` and `detail` are constants: they are shown to the caller."""
+    """A body that cannot be read. `rule` and `detail` must be constants: they are returned to the caller."""
 
     def __init__(self, rule: Unreadable, detail: str) -> None:
         super().__init__(400, detail)
@@ -214,9 +213,9 @@ class Malformed(HTTPException):
 
 
 def request_id_of(request: Request) -> str:
-    """Return the id that `http/middleware.py` gave this request."""
-    known = getattr(request.state, "request_id", None)
-    return known if isinstance(known, str) else str(uuid4())
+    """Return the id that the middleware assigned to this request."""
+    request_id = getattr(request.state, "request_id", None)
+    return request_id if isinstance(request_id, str) else str(uuid4())
 
 
 def problem(
@@ -229,7 +228,7 @@ def problem(
     missing: tuple[MissingCondition, ...] = (),
     headers: Mapping[str, str] | None = None,
 ) -> ProblemResponse:
-    """Build the answer."""
+    """Return the response with a problem document."""
     request_id = request_id_of(request)
     title, language = problem_catalogue.localized_title(code, request)
     document = Problem(
@@ -243,8 +242,10 @@ def problem(
         errors=errors,
         missing=missing,
     )
-    told_in = {"Content-Language": language, **(headers or {})}
-    return ProblemResponse(document.model_dump(mode="json", by_alias=True), status, told_in)
+    content_language = {"Content-Language": language}
+    return ProblemResponse(
+        document.model_dump(mode="json", by_alias=True), status, {**content_language, **(headers or {})}
+    )
 
 
 # --- the handlers -------------------------------------------------------------------------------------------
@@ -267,19 +268,19 @@ async def on_refusal(request: Request, exc: Exception) -> Response:
     if isinstance(exc, Unauthenticated):
         headers = {"WWW-Authenticate": "Bearer"}  # RFC 9110 §15.5.2
     if isinstance(exc, ScopeMissing):
-        wanted = "" if exc.scope is None else f', scope="{exc.scope}"'
-        headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope"{wanted}'}  # RFC 6750 §3.1
+        scope = "" if exc.scope is None else f', scope="{exc.scope}"'
+        headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope"{scope}'}  # RFC 6750 §3.1
     return problem(request, status, exc.code, str(exc), errors=errors, missing=missing, headers=headers)
 
 
 async def on_invalid(request: Request, exc: Exception) -> Response:
-    """Answer a request that is understood but invalid: every field, its rule, and never its value."""
+    """Answer an invalid request with every invalid field and its rule, and without the values."""
     if not isinstance(exc, RequestValidationError):
         raise exc
-    found = exc.errors()
-    if any(error["type"] == "json_invalid" for error in found):  # from a route that is not a StrictRoute
+    validation_errors = exc.errors()
+    if any(error["type"] == "json_invalid" for error in validation_errors):  # from a route that is not a StrictRoute
         return problem(request, 400, *HTTP[400])
-    errors = tuple(_field_error(error, exc.body) for error in found[:MOST_ERRORS])
+    errors = tuple(_field_error(error, exc.body) for error in validation_errors[:MOST_ERRORS])
     return problem(request, 422, *HTTP[422], errors=errors)
 
 
@@ -311,7 +312,7 @@ HANDLERS: Final[Mapping[type[Exception], ExceptionHandler]] = {
 
 
 def on_failure(request: Request, exc: Exception) -> ProblemResponse:
-    """Log an exception that nobody handled, by class, SQLSTATE and place, and answer 503 or 500."""
+    """Log an unhandled exception by class, SQLSTATE and place, and return a 503 or a 500."""
     cause = _cause(exc)
     if cause is None:
         _log.error(_failure("failure", request, exc))
@@ -322,14 +323,14 @@ def on_failure(request: Request, exc: Exception) -> ProblemResponse:
 
 
 def log_unavailable(request: Request, cause: str | None, exc: Exception | None = None) -> None:
-    """Log why a request is answered 503. The cause of an exception is found unless it is given."""
+    """Log why a request is answered 503. Without `cause`, it is derived from the exception."""
     if exc is not None:
         cause = cause or _cause(exc) or "database"
     _log.warning(_failure("unavailable", request, exc, cause=cause))
 
 
 def _failure(event: str, request: Request, exc: Exception | None, **more: object) -> LogEvent:
-    """What is logged of a failure: where it happened and of which class it is, never its text."""
+    """Return the log event of a failure, with its place and class and without its text."""
     frames = [] if exc is None else traceback.extract_tb(exc.__traceback__)[-8:]
     return LogEvent(
         event,
@@ -345,7 +346,7 @@ def _failure(event: str, request: Request, exc: Exception | None, **more: object
 
 
 def _cause(exc: Exception) -> str | None:
-    """Return why the database cannot serve just now; None when it could."""
+    """Return why the database is unavailable; None if the exception has another reason."""
     if isinstance(exc, PoolTimeoutError):
         return "pool-timeout"
     state = sqlstate(exc)
@@ -358,12 +359,12 @@ def _cause(exc: Exception) -> str | None:
 
 
 def method_of(method: str) -> str:
-    """Return the method as it is logged: one that nobody knows may be anything."""
+    """Return the method for the log; `other` for an unknown one, since a caller can send any text."""
     return method if method in _METHODS else "other"
 
 
 def route_templates(app: FastAPI) -> Mapping[object, str]:
-    """Return the path of each route as the contract writes it, with its prefixes, by the route's function."""
+    """Return the path template of each route, as in the contract, by the route's function."""
     templates: dict[object, str] = {}
     for context in iter_route_contexts(app.routes):
         templates.setdefault(context.endpoint, context.path_format or "")
@@ -380,7 +381,7 @@ def sqlstate(exc: BaseException) -> str | None:
 
 
 def _methods_at(request: Request) -> list[str]:
-    """List every method of this path. FastAPI's own `Allow` names those of the first route only."""
+    """Return every method of this path. FastAPI's own `Allow` contains only those of the first route."""
     app: FastAPI = request.app
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     methods = {
@@ -394,7 +395,7 @@ def _methods_at(request: Request) -> list[str]:
 
 # --- fields -------------------------------------------------------------------------------------------------
 
-# A name that the caller made up is shown only when it looks like a name of ours.
+# A name that the caller sent is returned only if it has the form of a field's name.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
@@ -420,7 +421,7 @@ def _field_error(error: Mapping[str, object], body: JsonValue) -> FieldError:
 
 
 def _pointer(steps: list[int | str], body: JsonValue, *, missing: bool) -> str:
-    """Point into the body. Steps of pydantic's that are not in it (the branch of a union) are left out."""
+    """Return the JSON pointer of a field. Steps of pydantic that are not in the body (a union's branch) are omitted."""
     pointer = ""
     node: JsonValue = body
     for position, step in enumerate(steps):
@@ -430,7 +431,7 @@ def _pointer(steps: list[int | str], body: JsonValue, *, missing: bool) -> str:
         elif not (missing and position == len(steps) - 1):
             continue
         if isinstance(step, str) and not _NAME.fullmatch(step):
-            return pointer  # the parent of a field with a name that is not repeated
+            return pointer  # point to the parent, since the name of this field is not returned
         pointer += f"/{step}"
     return pointer
 

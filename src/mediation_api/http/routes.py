@@ -1,4 +1,4 @@
-"""What is declared of each operation at its route.
+"""The declaration of each operation, at its route.
 
     @router.post("/consents", status_code=201, summary="Agree or decline")
     @Operation(
@@ -10,7 +10,7 @@
     async def give_consent(...): ...
 
 Authorisation, the access log, idempotency, cursors, quotas and the contract read it from the route's function, so that
-the function can have any name. What is stored names an operation by its `id`.
+the function can have any name. Stored data refers to an operation by its `id`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -34,45 +34,45 @@ _ATTRIBUTE: Final = "operation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Permission):
-    """One operation of the contract, and a decorator for the function of its route: directly above the function.
+    """One operation of the contract: a decorator of its route's function, and the closest to it.
 
-    Who may call it and with which scope is its `Permission`.
+    The base class `Permission` has the roles that may call it, and its scope.
     """
 
     id: str = field(kw_only=False)
-    """Its `operationId`. The access log, idempotency keys and cursors store it: it does not change."""
+    """Its `operationId`. Stored in the access log, idempotency keys and cursors, so it must not change."""
     opens: LoggedObject | None = None
-    """What reading it writes to the access log; its function then takes a `LoggedScope`."""
+    """The object whose read is recorded in the access log; the function must then take a `LoggedScope`."""
     events: tuple[type[Event], ...] = ()
-    """Every kind of event that it may record. A command records at least one."""
+    """The types of all events that it may record. A command records at least one."""
     location: str | None = None
-    """The address of what it creates, with `{id}` in place of the `id` of the answer: the `Location` of a 201."""
+    """The `Location` of a 201, with `{id}` in place of the `id` in the response."""
     pool: Pool | None = None
-    """The pool of connections for whoever calls it. None: a party has one of the parties', all others the office's."""
+    """The pool of its connections. By default, `PARTIES` for a party and `OFFICE` for all others."""
     uses_database: bool = True
     always_answered: bool = False
     """Refused neither by the quota nor for its `Accept` header."""
 
     def __call__(self, endpoint: Endpoint) -> Endpoint:
-        """Attach this to the function of a route."""
+        """Attach the operation to the function of a route."""
         endpoint.__dict__[_ATTRIBUTE] = self
         return endpoint
 
     def pool_for(self, actor: Actor) -> Pool:
-        """The pool of connections that `actor` takes one of."""
+        """Return the pool of connections for a call by `actor`."""
         if self.pool is not None:
             return self.pool
         return Pool.PARTIES if actor.is_party else Pool.OFFICE
 
 
 def declared(endpoint: object) -> Operation | None:
-    """The operation of a route's function; None for what is no operation, such as the documentation page."""
+    """Return the operation of a route's function; None for a route without one, such as the documentation page."""
     operation: Operation | None = getattr(endpoint, _ATTRIBUTE, None)
     return operation
 
 
 def operation_of(request: Request) -> Operation:
-    """The operation that a request calls. Raises LookupError: the route declares none."""
+    """Return the operation of a request. Raises LookupError if the route declares none."""
     operation = declared(request.scope["endpoint"])
     if operation is None:
         raise LookupError("the route declares no operation")
@@ -80,13 +80,13 @@ def operation_of(request: Request) -> Operation:
 
 
 def operations_of(routes: Iterable[BaseRoute]) -> Mapping[str, Operation]:
-    """The operations of these routes by id, in their order; every route of the contract must declare one.
+    """Return the operations of these routes by id, in order. Every route in the contract must declare one.
 
     Raises:
-        TypeError: a route declares none, or FastAPI did not see it.
-        ValueError: two routes declare the same.
+        TypeError: a route declares none, or declares it above the router's decorator.
+        ValueError: two routes declare the same id.
     """
-    found: dict[str, Operation] = {}
+    operations: dict[str, Operation] = {}
     for route in routes:
         if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue
@@ -97,7 +97,7 @@ def operations_of(routes: Iterable[BaseRoute]) -> Mapping[str, Operation]:
                 "@Operation(id, access=..., scope=...) of http/routes.py between the router's decorator and the "
                 "function, and give the router route_class=StrictRoute."
             )
-        if operation.id in found:
+        if operation.id in operations:
             raise ValueError(f"Two routes declare the operation {operation.id}: each needs an id of its own.")
-        found[operation.id] = operation
-    return MappingProxyType(found)
+        operations[operation.id] = operation
+    return MappingProxyType(operations)

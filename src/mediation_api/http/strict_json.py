@@ -1,4 +1,4 @@
-"""JSON that means the same to every parser."""
+"""Strict JSON: documents that every parser reads in the same way."""
 
 import json
 import math
@@ -13,7 +13,7 @@ _LARGEST: Final = 2**63 - 1
 
 
 def parse_json(body: bytes) -> JsonValue:
-    """Parse JSON that means the same to every parser.
+    """Parse a JSON document, and refuse one that parsers could read differently.
 
     Raises:
         Malformed: Not UTF-8, a byte order mark, not JSON, a key twice in an object, NaN or Infinity, a number
@@ -54,7 +54,7 @@ def _constant(_: str) -> NoReturn:
 
 
 def _integer(digits: str) -> int:
-    # The length comes first: Python itself refuses thousands of digits, with an error of another kind.
+    # Check the length first: for thousands of digits int() raises an error of another type.
     if len(digits) > len(str(-_LARGEST)) or abs(int(digits)) > _LARGEST:
         raise Malformed("number-out-of-range", "A number is out of range.")
     return int(digits)
@@ -72,7 +72,7 @@ def _too_deep() -> Malformed:
 
 
 def _inspect(value: JsonValue) -> None:
-    """Check depth and text without recursion: the depth is the caller's to choose."""
+    """Check depth and text without recursion, since the caller determines the depth."""
     pending: list[tuple[JsonValue, int]] = [(value, 1)]
     while pending:
         node, depth = pending.pop()

@@ -15,7 +15,7 @@ from mediation_api.domain.values import AttemptKind
 from mediation_api.http.dependencies import AttemptCounters, Context, NewId, Now, Parties, Scope
 from mediation_api.http.fields import In, Out
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.rate_limits import hold_per_hour
+from mediation_api.http.rate_limits import count_attempt
 from mediation_api.http.routes import Operation
 from mediation_api.routers.parties import code_key
 
@@ -60,7 +60,7 @@ async def exchange_access_code(
     """
     code = access_codes.parse_access_code(body.access_code)
     limit = service.settings.code_tries_per_hour
-    await hold_per_hour(tries, AttemptKind.CODE, code.lookup, limit, request=request, at=at)
+    await count_attempt(tries, AttemptKind.CODE, code.lookup, limit, request=request, at=at)
     stored = await parties.find_code(code.lookup)
     if not access_codes.matches(code, None if stored is None else stored.digest, code_key(service)) or stored is None:
         raise AccessCodeInvalid

@@ -68,7 +68,7 @@ async def assign_coordinator(
 ) -> CaseOut:
     """Say who runs the case. Only an open case is run by anybody."""
     locked = await cases.lock(case_id, scope)
-    seen.hold(to_office(await cases_read.get(case_id, scope), on, city))
+    seen.check(to_office(await cases_read.get(case_id, scope), on, city))
     await record(locked.stream, locked.case.coordinate(body.coordinator))
     return to_office(await cases_read.get(case_id, scope), on, city)
 

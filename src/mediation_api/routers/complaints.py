@@ -48,7 +48,7 @@ from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages
-from mediation_api.http.rate_limits import hold_filings
+from mediation_api.http.rate_limits import count_filing
 from mediation_api.http.routes import Operation
 from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
@@ -336,7 +336,7 @@ async def file_complaint(
     actor = scope.actor
     filer = body.filer(actor)
     if actor.role is Role.PUBLIC:
-        await hold_filings(tries, request, service.settings, at)
+        await count_filing(tries, request, service.settings, at)
     year = target.local_date(at, service.policy.target).year
     filed = complaint.file(body.columns(actor), year=year, number=await complaints.next_number())
     added = [party.add(uuid4(), each.side, each.columns()) for each in body.parties]
@@ -408,7 +408,7 @@ async def correct_complaint(
     screening looks at, the open case must be screened again before it goes on.
     """
     locked = await cases.lock_open_of(complaint_id, scope.actor)
-    seen.hold(_to_office(await complaints.get(complaint_id, scope)))
+    seen.check(_to_office(await complaints.get(complaint_id, scope)))
     account, changes = await complaints.account(complaint_id), body.changes()
     corrected = account.correct(changes)
     follows = () if locked is None else account.follow_up(changes, locked.case)

@@ -167,7 +167,7 @@ async def correct_mediator(
     Who somebody is cannot be corrected once a case was proposed to them: the right mediator is added instead.
     """
     entry = await mediators.lock(mediator_id)
-    seen.hold(MediatorOut.read(await mediators.get(mediator_id, scope)))
+    seen.check(MediatorOut.read(await mediators.get(mediator_id, scope)))
     corrected = entry.correct(body.changes(), by=scope.actor)
     await record(Stream(mediator_id=mediator_id), (corrected,))
     return MediatorOut.read(await mediators.get(mediator_id, scope))

@@ -313,7 +313,7 @@ async def correct_party(
     complaint_id = await parties.complaint_of(party_id, scope)
     locked = await cases.lock_open_of(complaint_id, scope.actor)
     party = await parties.lock(party_id, scope)
-    seen.hold(PartyOut.of(await parties.get(party_id, scope)))
+    seen.check(PartyOut.of(await parties.get(party_id, scope)))
     correction = party.correct(body.columns(scope, party.side), body.name_correction_reason)
     if locked is not None and correction.voids is not None:
         follows = reopening.void(locked.case, {party_id}, correction.voids)

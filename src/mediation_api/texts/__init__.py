@@ -1,1 +1,1 @@
-"""What people are shown and sign, as files that counsel can read: see README.md."""
+"""The texts that people read and sign, as files that counsel can review: see README.md."""

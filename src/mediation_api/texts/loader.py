@@ -1,4 +1,4 @@
-"""Reads and checks the files of texts. README.md says how they are named and written."""
+"""Read and check the files of texts. Their names and their format are described in README.md."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from mediation_api.domain.values import ReportCategory
 from mediation_api.domain.visibility import DIRECTION_CONTROLS
 
 ENGLISH: Final = "en"
-"""The language that every file exists in, that comes first, and that the others are compared with."""
+"""The first language. Every file exists in it, and the files of other languages are compared with it."""
 
 PLACEHOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "disclosure": ("{office}", "{reports}"),
@@ -21,7 +21,7 @@ PLACEHOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "phrases": (),
     "problems": (),
 }
-"""The placeholders of each kind of file, which has each of them once."""
+"""The placeholders of each kind of file. A file contains each of them exactly once."""
 
 _VERSION: Final = re.compile(r"\d{4}-\d{2}")
 _NAME: Final = re.compile(r"([a-z]+)\.([a-z]{2,3}(?:-[a-z0-9]{2,8}){0,3})\.md")
@@ -35,23 +35,23 @@ _CONTROL: Final = re.compile(rf"[{DIRECTION_CONTROLS}\x00-\x09\x0b-\x1f\x7f-\x9f
 
 
 class TextFileError(Exception):
-    """A file of texts is missing, or breaks a rule of README.md."""
+    """A file of texts is missing, or violates a rule of README.md."""
 
 
 @cache
 def load_texts() -> Texts:
-    """Read the texts that come with the service, once. Raises TextFileError."""
+    """Return the texts of this package; read them once. Raises TextFileError."""
     return read_texts(files("mediation_api.texts"))
 
 
 def read_texts(folder: Traversable) -> Texts:
-    """Read the texts in a folder, where each subfolder with the name of a version is an edition.
+    """Read the texts in a folder. Each subfolder that is named after a version is an edition.
 
     Raises TextFileError.
     """
     versions = sorted(each.name for each in folder.iterdir() if _VERSION.fullmatch(each.name))
     editions = tuple(_read_edition(folder / version, version) for version in versions)
-    titles = {language: _phrases(found["problems"]) for language, found in _read_files(folder, "problems").items()}
+    titles = {language: _phrases(texts["problems"]) for language, texts in _read_files(folder, "problems").items()}
     if not editions or editions[-1].languages != tuple(titles):
         raise TextFileError(f"{folder}: the newest version and the titles of problems are in different languages")
     return Texts(editions, titles)
@@ -59,23 +59,23 @@ def read_texts(folder: Traversable) -> Texts:
 
 def _read_edition(folder: Traversable, version: str) -> Edition:
     translations = {}
-    for language, found in _read_files(folder, "disclosure", "confidentiality", "phrases").items():
-        phrases = _phrases(found["phrases"])
+    for language, texts in _read_files(folder, "disclosure", "confidentiality", "phrases").items():
+        phrases = _phrases(texts["phrases"])
         if phrases.keys() != {"language", *ReportCategory}:
-            raise TextFileError(f"{folder}: phrases are of the language and of each category of reports")
-        if not all(version in found[kind] for kind in ("disclosure", "confidentiality")):
+            raise TextFileError(f"{folder}: the phrases must be `language` and each category of reports")
+        if not all(version in texts[kind] for kind in ("disclosure", "confidentiality")):
             raise TextFileError(f"{folder}: a text in {language} does not name its version")
         translations[language] = Translation(
             language_name=phrases["language"],
             reports={category: phrases[category] for category in ReportCategory},
-            disclosure=_template(found["disclosure"]),
-            confidentiality=_template(found["confidentiality"]),
+            disclosure=_template(texts["disclosure"]),
+            confidentiality=_template(texts["confidentiality"]),
         )
     return Edition(version, translations)
 
 
 def _read_files(folder: Traversable, *kinds: str) -> Mapping[str, Mapping[str, str]]:
-    """Read and check the files of these kinds: by language, English first, and by kind."""
+    """Return the checked files of these kinds, by language (English first) and by kind."""
     names = (_NAME.fullmatch(each.name) for each in folder.iterdir())
     languages = {ENGLISH, *(name[2] for name in names if name is not None and name[1] in kinds)}
     read: dict[str, dict[str, str]] = {}
@@ -101,18 +101,19 @@ def _check(file: Traversable, kind: str, text: str, english: str) -> None:
     valid = grammar.match(text)
     end = 0 if valid is None else valid.end()
     if end < len(text):
-        raise TextFileError(f"{file}: is not written as README.md says, from line {text.count(chr(10), 0, end) + 1} on")
+        line = text.count("\n", 0, end) + 1
+        raise TextFileError(f"{file}: does not have the format of README.md, from line {line} on")
     lines = zip_longest(_shape(text, mark), _shape(english, mark))
     different = next((number for number, (own, other) in enumerate(lines, start=1) if own != other), None)
     if different is not None:
-        raise TextFileError(f"{file}: line {different} is of another kind than that line in English")
+        raise TextFileError(f"{file}: line {different} differs in kind or placeholders from that line in English")
 
 
 def _shape(text: str, mark: re.Pattern[str]) -> Iterator[tuple[str | bool, list[str]]]:
-    """For each line what it begins with, or whether there is any text in it, and its placeholders."""
+    """Yield for each line its mark, or else whether it has text, and its placeholders."""
     for line in text.splitlines():
-        found = mark.match(line)
-        yield (found[0] if found and found[0] else bool(line)), _PLACEHOLDER.findall(line)
+        match = mark.match(line)
+        yield (match[0] if match and match[0] else bool(line)), _PLACEHOLDER.findall(line)
 
 
 def _phrases(text: str) -> dict[str, str]:
@@ -126,6 +127,6 @@ def _template(text: str) -> Template:
 
 
 def _plain(blocks: str) -> str:
-    """Give a paragraph one line, and each item of a list."""
+    """Join the lines of each paragraph to one; list items already have one line each."""
     paragraphs = blocks.strip("\n").split("\n\n")
     return "\n".join(each if each.startswith("- ") else each.replace("\n", " ") for each in paragraphs)
