@@ -13,7 +13,7 @@ an event set it, or list it with a reason.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -537,8 +537,10 @@ def _attendee_confirmed(replay: Replay, e: RecordedEvent) -> None:
 
 
 def _meeting(e: RecordedEvent) -> dict[str, object]:
-    where = {"place": e.has("place"), "link": e.has("link")}
-    return {"during": _during(e), "mode": e["mode"], "off_hours_reason": e["off_hours_reason"], **where}
+    """The booking: a column for each field but the period. Of a private field it is known whether there is a value."""
+    recorded = events.SessionScheduled.recorded_fields()
+    names = {each.name for each in fields(events.Booking)} - {"starts_at", "ends_at"}
+    return {"during": _during(e), **{name: e[name] if name in recorded else e.has(name) for name in names}}
 
 
 def _during(e: RecordedEvent) -> list[object]:
