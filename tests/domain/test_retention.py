@@ -25,7 +25,7 @@ from mediation_api.domain.retention import (
     ERASED,
     SCHEDULE,
     Erasure,
-    Hold,
+    LegalHold,
     Periods,
     Start,
     place_hold,
@@ -104,7 +104,7 @@ def test_where_nothing_went_there_is_no_tombstone() -> None:
 
 
 def test_a_hold_is_lifted_once() -> None:
-    hold = Hold(hold_id=OTHER, complaint_id=COMPLAINT, lifted=False)
+    hold = LegalHold(hold_id=OTHER, complaint_id=COMPLAINT, lifted=False)
     assert place_hold(OTHER, HoldReason.LITIGATION) == HoldPlaced(hold_id=OTHER, reason=HoldReason.LITIGATION)
     assert hold.lift() == HoldLifted(hold_id=OTHER)
     with pytest.raises(StateConflict):

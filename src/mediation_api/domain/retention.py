@@ -165,7 +165,7 @@ def place_hold(hold_id: UUID, reason: HoldReason) -> HoldPlaced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class LegalHold:
     """A legal hold on a complaint, as far as lifting it goes."""
 
     hold_id: UUID

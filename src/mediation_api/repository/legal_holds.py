@@ -13,7 +13,7 @@ from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_c
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
 from mediation_api.domain.access import AccessScope
-from mediation_api.domain.retention import Hold
+from mediation_api.domain.retention import LegalHold
 
 
 class LegalHolds:
@@ -22,12 +22,12 @@ class LegalHolds:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def lock(self, hold_id: UUID) -> Hold:
+    async def lock(self, hold_id: UUID) -> LegalHold:
         """Lock a hold. Raises NotFound."""
         h = t.legal_holds.c
         await lock_row(self._connection, t.legal_holds, hold_id)
         row = (await self._connection.execute(select(h.complaint_id, h.lifted_at).where(h.id == hold_id))).one()
-        return Hold(hold_id=hold_id, complaint_id=row.complaint_id, lifted=row.lifted_at is not None)
+        return LegalHold(hold_id=hold_id, complaint_id=row.complaint_id, lifted=row.lifted_at is not None)
 
     async def get(self, hold_id: UUID) -> RowMapping:
         """A hold that was just lifted."""
