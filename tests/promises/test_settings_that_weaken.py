@@ -33,7 +33,7 @@ WEAK: Final[dict[str, tuple[str, str, str]]] = {
     "a cursor secret of one word": ("CURSOR_SECRET", "correct-horse-" * 4, "guessed"),
     "a search secret that counts": ("SEARCH_SECRET", "abcdefghijklmnopqrstuvwxyz0123456789", "guessed"),
     "an unknown approver": ("REQUIRED_APPROVALS", "director, the-mayor", "director, internal_affairs, unit_commander"),
-    "approvers that are nobody": ("REQUIRED_APPROVALS", ",", "names nobody"),
+    "approvers that are nobody": ("REQUIRED_APPROVALS", ",", "must name an approver"),
     "a remote database without sslmode": ("DATABASE_URL", REMOTE, "sslmode=require"),
     "a remote database with sslmode=disable": ("DATABASE_URL", f"{REMOTE}?sslmode=disable", "sslmode=require"),
     "a remote database with sslmode=allow": ("DATABASE_URL", f"{REMOTE}?sslmode=allow", "sslmode=require"),
