@@ -258,8 +258,8 @@ class Case:
     def read_by_party(self, who: Person) -> Reading:
         """From `ready` on, a party sees what becomes of its own parts, and who else takes part.
 
-        Who left sees that alone, the same whatever the others do. An officer who was not asked yet sees nothing, and
-        neither does somebody who was removed.
+        Who left sees that alone, the same whatever the others do and whoever is removed afterwards. An officer who was
+        not asked yet sees nothing, and neither does somebody who was removed.
         """
         standing, own = self.standing[who], self._meant(self.parts_of(who))
         if standing in {"waiting", "removed"}:
@@ -281,8 +281,14 @@ class Case:
             mediator=meets,
             session=self.session if meets else None,
             parts=frozenset(own.items()),
-            complaint=disposition_of(own) if who.side is Side.COMPLAINANT else None,
+            complaint=self._complaint_for(who, own),
         )
+
+    def _complaint_for(self, who: Person, own: dict[Pair, str]) -> str | None:
+        """The complaint as a complainant reads it. For whoever left it went back, whatever parts are left to it."""
+        if who.side is Side.OFFICER:
+            return None
+        return RETURNED if self.standing[who] in GONE else disposition_of(own)
 
     def read_by_mediator(self) -> Reading:
         """The mediator works with those who are still here, and sees no more of the others than that."""

@@ -1,6 +1,7 @@
 """What everybody reads after somebody has left a case is what the model says, and nothing that is sealed shows.
 
-`LEAVING=whole` plays every cell of docs/who-sees-what.md; unless it is set, one person leaves at each moment.
+`LEAVING=whole` plays every cell of docs/who-sees-what.md. Unless it is set, one person leaves at each moment, in two of
+the four ways in the case of two people and in the other two in the case of four.
 """
 
 import os
@@ -13,9 +14,10 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 from tests.conftest import Clock, RolledBackDatabase
-from tests.promises.leaving import Company, Fork, Play, filed, moments
+from tests.promises.leaving import Company, Fork, Look, Play, do, filed, moments
 from tests.promises.model import (
     LEAVING,
+    RETURNED,
     SEALED,
     Act,
     Case,
@@ -38,6 +40,7 @@ from mediation_api.domain.values import Disposition
 WHOLE: Final = os.environ.get("LEAVING") == "whole"
 UNEVEN: Final = ((2, 1), (1, 2))
 """Cases in which somebody with others beside them may be the last of the other side."""
+FIRST: Final = Person(Side.COMPLAINANT, 1)
 ALL: Final = [cell for company in (*COMPANIES, *UNEVEN) for cell in cells(company)]
 
 
@@ -79,10 +82,10 @@ def office(module_office: Office, module_clock: Clock, undone: None) -> Iterator
 async def test_everybody_reads_what_the_model_says(
     office: Office, fork: Fork, company: Company, moment: Moment, record_property: Callable[[str, object], None]
 ) -> None:
-    play = Play(fork, to_the_end=LEAVING if WHOLE else [Act.WITHDRAW])
-    people = Case.opened(*company).people
-    sample = people[[*Moment].index(moment) % len(people)]
-    acts = LEAVING if WHOLE or company == (2, 2) else [Act.WITHDRAW]
+    people, number = Case.opened(*company).people, [*Moment].index(moment)
+    sample = people[number % len(people)]
+    acts = LEAVING if WHOLE else LEAVING[(number + company[0]) % 2 :: 2]
+    play = Play(fork, to_the_end=LEAVING if WHOLE else acts[:1])
     async for told, at_this_moment in moments(office, company, moment):
         await play.moment(told, moment, [who for who in at_this_moment if WHOLE or who == sample], acts)
     counted = f"{play.cells} cells, {play.read} readings, {play.compared} answers the same to the byte"
@@ -97,6 +100,18 @@ async def test_after_each_step_of_any_story_everybody_reads_what_the_model_says(
     play = Play(nullcontext)
     await play.by_chance(await filed(office, company), Case.opened(*company), chance)
     assert not play.differences, "\n".join(play.differences)
+
+
+async def test_who_left_reads_that_the_complaint_went_back_also_once_the_only_officer_is_removed(
+    office: Office,
+) -> None:
+    told, case = await filed(office, (2, 1)), Case.opened(2, 1)
+    for who, act in ((FIRST, Act.WITHDRAW), (Person(Side.OFFICER, 1), Act.REMOVE)):
+        case.do(who, act)
+        assert await do(told, who, act, refused=None) is None
+    read = (await Look(told, FIRST).everything()).reading
+    assert read == case.read_by_party(FIRST)
+    assert read.complaint == RETURNED
 
 
 # ── the model itself ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -167,13 +182,10 @@ def test_the_page_has_every_pair_moment_and_act() -> None:
 # ── that a wrong model and a wrong service are seen ────────────────────────────────────────────────────────────────
 
 
-FIRST, SECOND = (Person(Side.COMPLAINANT, n) for n in (1, 2))
-
-
 async def differences(office: Office, fork: Fork, moment: Moment, act: Act) -> str:
-    """What is found where the first of two complainants does something."""
+    """What is found where the first of two complainants of one officer does something."""
     play = Play(fork, to_the_end=[])
-    async with aclosing(moments(office, (2, 2), moment)) as story:
+    async with aclosing(moments(office, (2, 1), moment)) as story:
         told, _ = await anext(story)
         await play.moment(told, moment, [FIRST], [act])
     return "\n".join(play.differences)
