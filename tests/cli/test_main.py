@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import json
-import os
 import re
 import signal
 import socket
@@ -18,11 +17,13 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from tests.places import THROW_AWAY
+from tests.promises.test_log import FIELDS
 from tests.serving import START_SECONDS, wait_until_answered
 from typer.testing import CliRunner
 
@@ -85,6 +86,9 @@ class Dev:
     def wait_until_live(self) -> None:
         wait_until_answered(self.process, f"http://127.0.0.1:{self.port}/health/live", self.said)
 
+    def get(self, target: str, request_id: str) -> None:
+        httpx.get(f"http://127.0.0.1:{self.port}{target}", headers={"X-Request-Id": request_id})
+
     def access_code(self) -> str:
         found = re.search(r"Access code +(\S+)", self.said())
         assert found is not None, self.said()
@@ -118,6 +122,16 @@ def _ended_in_order(place: Path) -> bool:
     return any("LOG:  shutting down" in line for line in log) and "is shut down" in log[-1] and not _postgres_on(place)
 
 
+def _assert_logs_requests_as_serve_does(running: Dev) -> None:
+    for number in (1, 2):  # the line is written when the answer has been sent: that of the first is there by then
+        running.get("/health/live?c4n4ry", f"r-{number}")
+    lines = [json.loads(line) for line in running.said().splitlines() if line.startswith("{")]
+    (line,) = [line for line in lines if line.get("request_id") == "r-1"]
+    assert set(line) == FIELDS
+    assert (line["route"], line["status"]) == ("/health/live", 200)
+    assert "c4n4ry" not in json.dumps(lines)
+
+
 def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_ends(place: Path) -> None:
     with _dev(place) as running:
         said = running.said()
@@ -133,6 +147,7 @@ def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_en
         assert _is_one_line(locked, "in use by process", str(running.process.pid)), locked.stderr
 
         code = running.access_code()
+        _assert_logs_requests_as_serve_does(running)
         assert running.end(signal.SIGINT) == 0
 
     assert "Traceback" not in running.said()
@@ -381,25 +396,6 @@ def test_without_a_key_that_is_in_use_nothing_starts(command: list[str], monkeyp
 
 def test_the_roles_can_be_printed_for_an_administrator() -> None:
     assert _invoke("roles") == (migrations_folder() / "roles.sql").read_text(encoding="utf-8")
-
-
-def test_serve_answers_with_as_many_workers_as_asked(development: Path, committed: Settings) -> None:
-    port = _free_port()
-    environment = {
-        "MEDIATION_ENVIRONMENT": "dev",
-        "MEDIATION_DATA_DIRECTORY": str(development),
-        "MEDIATION_DATABASE_URL": committed.database_url.get_secret_value(),
-        "MEDIATION_PORT": str(port),
-        "MEDIATION_WORKERS": "2",
-    }
-    process = subprocess.Popen(
-        [PROGRAM, "serve"], env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_until_answered(process, f"http://127.0.0.1:{port}/health/ready", lambda: "")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(START_SECONDS)
 
 
 def test_the_table_of_settings_can_be_printed() -> None:

@@ -1,27 +1,41 @@
-"""Settings that weaken the service stop the start, by name: the real command is started with each of them."""
+"""Settings that weaken the service stop the start, by name: the command is run with each of them."""
 
 import base64
-import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import pytest
-from tests.promises.production import PROGRAM, production_environment, serving, without_settings
+from tests.promises.production import production_environment
+from typer.testing import CliRunner, Result
 
+from mediation_api.cli.main import app
 from mediation_api.settings import Settings
+
+Serve: TypeAlias = Callable[[Mapping[str, str]], Result]
 
 REMOTE: Final = "postgresql://api:c4n4ry@db.city.example:5432/mediation"
 
 
-def started(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PROGRAM, *(command or ("serve",))],
-        env={**without_settings(), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,  # a service that starts all the same does not end
-        check=False,
-    )
+@pytest.fixture
+def serve(settings: Settings, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Run `mediation-api serve` in production settings of which some are changed.
+
+    The address cannot be listened on, so that the command ends: with that as its reason where no setting is refused.
+    """
+
+    def invoked(changes: Mapping[str, str]) -> Result:
+        environment = production_environment(settings, keys, tmp_path) | {"MEDIATION_HOST": "192.0.2.1"}
+        for name, value in (environment | {f"MEDIATION_{name}": value for name, value in changes.items()}).items():
+            monkeypatch.setenv(name, value)
+        return CliRunner().invoke(app, ["serve"])
+
+    return invoked
+
+
+def assert_settings_are_taken(done: Result) -> None:
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("MEDIATION_HOST, MEDIATION_PORT: ")
 
 
 WEAK: Final[dict[str, tuple[str, str, str]]] = {
@@ -48,23 +62,19 @@ WEAK: Final[dict[str, tuple[str, str, str]]] = {
 
 
 @pytest.mark.parametrize("weakness", WEAK)
-def test_a_setting_that_weakens_stops_the_start_by_name(
-    weakness: str, settings: Settings, keys: Path, tmp_path: Path
-) -> None:
+def test_a_setting_that_weakens_stops_the_start_by_name(weakness: str, serve: Serve) -> None:
     name, value, told = WEAK[weakness]
-    done = started({**production_environment(settings, keys, tmp_path), f"MEDIATION_{name}": value})
-    assert (done.returncode, done.stdout) == (2, "")
+    done = serve({name: value})
+    assert (done.exit_code, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"MEDIATION_{name}: ")
     assert told in line
     assert "c4n4ry" not in line
 
 
-def test_without_a_weak_setting_it_starts(committed: Settings, keys: Path, tmp_path: Path) -> None:
-    """The control: what stops the start is the setting that was changed."""
-    with serving(production_environment(committed, keys, tmp_path), tmp_path) as running:
-        running.stop()
-    assert running.lines("server")
+def test_without_a_weak_setting_it_starts(serve: Serve) -> None:
+    """The control: what stops the start is the setting that was changed. test_log.py starts it in the same settings."""
+    assert_settings_are_taken(serve({}))
 
 
 @pytest.mark.parametrize(
@@ -78,20 +88,10 @@ def test_without_a_weak_setting_it_starts(committed: Settings, keys: Path, tmp_p
         "postgresql://api@/mediation?host=/var/run/postgresql",
     ],
 )
-def test_a_database_on_this_machine_or_behind_tls_is_taken(
-    address: str, settings: Settings, keys: Path, tmp_path: Path
-) -> None:
-    environment = {**production_environment(settings, keys, tmp_path), "MEDIATION_DATABASE_URL": address}
-    # A port that cannot be listened on: what stops the start is no setting of the database.
-    done = started({**environment, "MEDIATION_HOST": "192.0.2.1"})
-    assert done.stderr.startswith("MEDIATION_HOST, MEDIATION_PORT: ")
+def test_a_database_on_this_machine_or_behind_tls_is_taken(address: str, serve: Serve) -> None:
+    assert_settings_are_taken(serve({"DATABASE_URL": address}))
 
 
-def test_a_setting_of_its_own_lets_the_database_go_without_tls(settings: Settings, keys: Path, tmp_path: Path) -> None:
-    environment = production_environment(settings, keys, tmp_path)
-    environment |= {
-        "MEDIATION_DATABASE_URL": f"{REMOTE}?sslmode=disable",
-        "MEDIATION_ALLOW_UNENCRYPTED_DATABASE": "true",
-        "MEDIATION_HOST": "192.0.2.1",
-    }
-    assert started(environment).stderr.startswith("MEDIATION_HOST, MEDIATION_PORT: ")
+def test_a_setting_of_its_own_lets_the_database_go_without_tls(serve: Serve) -> None:
+    changes = {"DATABASE_URL": f"{REMOTE}?sslmode=disable", "ALLOW_UNENCRYPTED_DATABASE": "true"}
+    assert_settings_are_taken(serve(changes))

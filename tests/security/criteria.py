@@ -57,6 +57,7 @@ IDENTITY: Final = "tests/promises/test_identity.py"
 GUARDS: Final = "tests/promises/test_identity_guards.py"
 IDENTITY_RACES: Final = "tests/promises/test_identity_races.py"
 LOG: Final = "tests/promises/test_log.py"
+CLI: Final = "tests/cli/test_main.py"
 ERASURE: Final = "tests/promises/test_erasure.py"
 STRANGERS: Final = "tests/promises/test_strangers.py"
 WEAK_SETTINGS: Final = "tests/promises/test_settings_that_weaken.py"
@@ -503,7 +504,7 @@ CRITERIA: Final = (
         "`mediation-api serve` in production settings and `mediation-api dev` are started, and their output is read.",
         (
             f"{LOG}::test_serve_writes_one_json_line_per_request_and_no_other_access_log",
-            f"{LOG}::test_dev_writes_the_same_line",
+            f"{CLI}::test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_ends",
             f"{LOG}::test_a_database_that_is_away_is_logged_by_cause_and_route",
             f"{LOG}::test_of_an_exception_the_class_alone_is_logged",
         ),

@@ -29,7 +29,7 @@ def add_language(texts: Path) -> None:
 
 async def test_a_language_is_added_by_adding_files(committed: Settings, keys: Path, tmp_path: Path) -> None:
     for name in ("src", "migrations"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, tmp_path / name)
     add_language(tmp_path / "src" / "mediation_api" / "texts")
     variables = environment(committed, keys, PYTHONPATH=str(tmp_path / "src"))
     with serving(variables, tmp_path) as running:
