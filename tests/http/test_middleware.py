@@ -262,7 +262,7 @@ async def test_a_body_over_the_limit_is_refused_announced_or_not(
         assert answer.headers["connection"] == "close"
 
 
-BODIES = 1_000 if os.environ.get("PROBES") == "whole" else 100
+BODIES = 1_000 if os.environ.get("PROBES") == "whole" else 20
 MEBIBYTE = 1 << 20
 PIECE = b" " * 65_536
 
@@ -300,7 +300,7 @@ async def test_a_thousand_bodies_over_the_limit_take_no_memory(
 ) -> None:
     """How long the slowest takes is recorded and not checked: a test shares its machine.
 
-    A thousand they are with `PROBES=whole`, as CI and `make security` have it; otherwise a hundred.
+    A thousand they are with `PROBES=whole`, as CI and `make security` have it; otherwise twenty.
     """
     read: list[int] = []
     await flood(client, [])  # what the first one loads stays

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -63,12 +64,14 @@ class City:
     settings: Settings
     owner: Settings
     keys: Path
+    remaining: Iterator[int]
+    """The numbers of complainants who can still withdraw."""
 
     def tokens(self, count: int) -> list[tuple[str, str]]:
-        """The cases of complainants who can withdraw, and a token of each."""
+        """The cases of complainants who have not withdrawn, and a token of each."""
         issuer, now = service_issuer(self.settings), RealClock().now
         found = []
-        for n in range(OF_FIRST + OF_SECOND + 1, OF_FIRST + OF_SECOND + 1 + count):
+        for n in islice(self.remaining, count):
             case, party = _id(f"case {n}"), _id(f"complainant{n}")
             found.append((str(case), issuer.issue(party, code=f"code{n}", token_id=_id(f"token {n}"), now=now)))
         return found
@@ -82,6 +85,8 @@ class City:
             before = await connection.scalar(known)
             await connection.exec_driver_sql(f"ALTER POLICY party ON cases USING (({before}) AND {SLOW})")
         yield
+        async with database.transaction() as connection:
+            await connection.exec_driver_sql(f"ALTER POLICY party ON cases USING ({before})")
         await database.close()
 
 
@@ -90,14 +95,14 @@ def _id(name: str) -> UUID:
     return UUID(hashlib.md5(name.encode()).hexdigest())  # noqa: S324 - no secret
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def city(run: Run, keys: Path, server_url: str, as_owner: Callable[[Settings], Settings]) -> AsyncIterator[City]:
-    """A database of its own, filled."""
+    """A database of their own, filled once for all tests."""
     with fresh_database(run, keys, server_url) as settings:
         owner = as_owner(settings)
         database = Database.of(owner.model_copy(update={"statement_timeout_ms": 0}))
         async with database.transaction() as connection:
-            cases = OF_FIRST + OF_SECOND + WITHDRAWALS
+            cases = OF_FIRST + OF_SECOND + WITHDRAWALS + 2 * WHERE_LISTS_ARE_SLOW
             await fill(connection, cases=cases, of_one=OF_FIRST, events=False)
             await connection.execute(
                 text(
@@ -135,7 +140,7 @@ async def city(run: Run, keys: Path, server_url: str, as_owner: Callable[[Settin
             await connection.exec_driver_sql("ALTER TABLE access_codes ENABLE TRIGGER stays_erased")
             await connection.exec_driver_sql("ANALYZE")
         await database.close()
-        yield City(settings, owner, keys)
+        yield City(settings, owner, keys, iter(range(OF_FIRST + OF_SECOND + 1, cases + 1)))
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
