@@ -154,14 +154,15 @@ class DataKey:
         return {**values, **encrypted, **hashes_of(table, values)}
 
     def encrypted_changes(self, table: Table, row_id: UUID, changes: Mapping[str, object]) -> dict[str, object]:
-        """Changes of a row that is there, sealed in the same way.
+        """Return changes of an existing row, as `encrypted_row` returns a row.
 
-        Who sends back `UNREADABLE`, as it was shown, changes nothing: what cannot be opened today may be tomorrow.
+        A value that is `UNREADABLE` is no change: a client sends back what it has read, and the stored value may become
+        readable again.
         """
-        told = {
+        actual = {
             name: value for name, value in changes.items() if not (is_encrypted(table, name) and value == UNREADABLE)
         }
-        return self.encrypted_row(table, row_id, told)
+        return self.encrypted_row(table, row_id, actual)
 
 
 def new_key() -> bytes:

@@ -132,7 +132,7 @@ def _paged(
     return statement
 
 
-def _limited(statement: AnySelect, by: Order, continued: bool) -> AnySelect:  # noqa: FBT001 - as `_paged` is told
+def _limited(statement: AnySelect, by: Order, continued: bool) -> AnySelect:  # noqa: FBT001 - as in `_paged`
     """The rows of one page, in order; where it continues another page, those after its last row."""
     key, id_, descending = by
     if continued:

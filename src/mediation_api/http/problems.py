@@ -285,7 +285,7 @@ async def on_invalid(request: Request, exc: Exception) -> Response:
 
 
 async def on_http(request: Request, exc: Exception) -> Response:
-    """Answer what the framework refuses. Its own sentences are not used, only those of `Told` and `Malformed`."""
+    """Answer an HTTPException. Starlette's own texts are not used, only those of ProblemException and Malformed."""
     if not isinstance(exc, HTTPException):
         raise exc
     headers = dict(exc.headers or {})
