@@ -1,7 +1,7 @@
 """Random histories of a complaint, told to the service over HTTP and held against a small model of the rules.
 
-The model is a reading of the rules of its own: a table of moves, and who was asked, agreed, left and signed. It
-imports no decision of the domain. Each step is attempted whether or not it is allowed; the model says what must come
+The model knows who was asked, agreed, left and signed, by the rules as the tests know them (tests/office/model.py);
+it imports no decision of the domain. Each step is attempted whether or not it is allowed; the model says what must come
 of it, and afterwards the office and each party must see what the model says, and nothing else.
 
     pytest tests/test_histories.py                                the same histories each time
@@ -12,7 +12,7 @@ of it, and afterwards the office and each party must see what the model says, an
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +33,27 @@ from hypothesis.stateful import (
 )
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import Clock, application, calling, rolled_back
+from tests.office.model import (
+    CALLED_OFF,
+    CLOSES,
+    GONE,
+    LEFT_BY_MEDIATOR,
+    LIVE,
+    MADE_IN,
+    OPEN,
+    RETURNED,
+    SEALED,
+    SESSIONS,
+    SIGNED_IN,
+    TRANSITIONS,
+    disposition_of,
+    once_answered,
+    sees_case,
+    sees_others,
+    shown_status,
+    status_of,
+    those,
+)
 
 from mediation_api.database.engine import Database, create_engine
 from mediation_api.dev.office import Caller, Office
@@ -42,37 +63,6 @@ from mediation_api.settings import Settings
 T = TypeVar("T")
 
 # ── the model ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-SEALED: Final = ("screening", "confirming", "asking")
-OPEN: Final = (*SEALED, "ready", "scheduled", "in_session", "concluded")
-GONE: Final = ("declined", "withdrawn", "lapsed")
-
-MOVES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
-    "found_eligible": (("screening",), "confirming"),
-    "found_ineligible": (("screening",), "ineligible"),
-    "complainants_answered": (("confirming",), "asking"),
-    "officers_answered": (("asking",), "ready"),
-    "complainant_added": (("asking", "ready", "scheduled"), "confirming"),
-    "officer_added": (("ready", "scheduled"), "asking"),
-    "session_scheduled": (("ready", "concluded"), "scheduled"),
-    "session_called_off": (("scheduled",), "ready"),
-    "session_started": (("scheduled",), "in_session"),
-    "session_adjourned": (("in_session",), "ready"),
-    "session_completed": (("in_session",), "concluded"),
-    "ended_by_mediator": (("scheduled", "in_session"), "ended"),
-    "further_session_called_off": (("scheduled", "in_session"), "concluded"),
-    "covered_parts_returned": (("concluded",), "ready"),
-    "closed_as_mediated": (("ready", "concluded"), "mediated"),
-    "complainants_reopened": (("asking", "ready", "scheduled", "concluded"), "confirming"),
-    "officers_reopened": (("ready", "scheduled", "concluded"), "asking"),
-    "rescreened_ineligible": (("confirming", "asking", "ready", "scheduled", "concluded"), "ineligible"),
-    "side_declined": (("confirming", "asking"), "declined"),
-    "side_withdrew": (OPEN, "withdrawn"),
-    "side_lapsed": (OPEN, "lapsed"),
-}
-
-STATUS: Final = {"not-found": 404, "validation-failed": 422}
-"""Every other refusal answers 409."""
 
 ABSENCES_BEFORE_LAPSE: Final = {"complainant": 2, "officer": 1}
 
@@ -235,7 +225,7 @@ class Attempt:
 
     def give_back(self, *pairs: Pair) -> None:
         for pair in pairs:
-            self.parts[pair] = "returned_to_investigation"
+            self.parts[pair] = RETURNED
 
     def side(self, side: str) -> list[Person]:
         return [p for p in self.here if p.side == side]
@@ -251,7 +241,7 @@ class Attempt:
 
     @property
     def live(self) -> Meeting | None:
-        return next((m for m in self.meetings if m.state in {"scheduled", "in_progress"}), None)
+        return next((m for m in self.meetings if m.state in LIVE), None)
 
     def paper(self, kind: str) -> Paper | None:
         return next((p for p in self.papers if p.kind == kind and not p.superseded), None)
@@ -262,23 +252,18 @@ class Attempt:
         """A complainant sees its case, an officer once it was asked, a mediator from the proposal until leaving."""
         if isinstance(who, Mediator):
             return any(p.mediator is who and p.here for p in self.proposals)
-        return who.id in (self.standing if who.side == "complainant" else self.asked)
+        return sees_case(who.side, self.standing.get(who.id), asked=who.id in self.asked)
 
     def is_led_by(self, who: Mediator) -> bool:
         """Whether a mediator accepted it and is still there: what was merely proposed is read, and answered."""
         return self.mediator is who
 
     def status_for(self, who: Person) -> str:
-        if self.standing[who.id] in GONE:
-            return "not_mediated"
-        if self.state in SEALED:
-            return "pending"
-        if {each for pair, each in self.parts.items() if who.id in pair} == {"returned_to_investigation"}:
-            return "not_mediated"
-        return self.state if self.is_open or self.state == "mediated" else "not_mediated"
+        own = [disposition for pair, disposition in self.parts.items() if who.id in pair]
+        return shown_status(self.state, self.standing[who.id], own)
 
     def is_shown_others(self, who: Person) -> bool:
-        return self.standing.get(who.id) == "agreed" and self.status_for(who) not in {"pending", "not_mediated"}
+        return who.id in self.standing and sees_others(self.standing[who.id], self.status_for(who))
 
     def sees_paper(self, who: Person, paper: Paper) -> bool:
         return self.is_seen_by(who) and (self.is_shown_others(who) or ("party", who.id) in paper.signed)
@@ -337,11 +322,11 @@ class Attempt:
     # what follows
 
     def allows(self, event: str) -> bool:
-        return self.state in MOVES[event][0]
+        return self.state in TRANSITIONS[event].sources
 
     def move(self, event: str) -> None:
         assert self.allows(event), f"{event} from {self.state} is not in the table"
-        self.state = MOVES[event][1]
+        self.state = TRANSITIONS[event].target
 
     def join(self, person: Person) -> None:
         self.people[person.id] = person
@@ -387,21 +372,23 @@ class Attempt:
         self.move("found_eligible")
         self.ask(*self.side("complainant"))
 
-    def leave(self, person: Person, standing: str, event: str) -> None:
+    def leave(self, person: Person, standing: str) -> None:
         self.standing[person.id] = standing
         self.give_back(*(pair for pair in self.open_parts if person.id in pair))
         if self.side(person.side):
             self.settle()
         else:
-            self.close(event)
+            self.close(CLOSES[standing])
 
     def settle(self) -> None:
         """Go on once nobody is left unanswered."""
-        if self.state == "confirming" and all(self.standing[p.id] == "agreed" for p in self.side("complainant")):
-            self.move("complainants_answered")
-            self.ask(*self.side("officer"))
-        if self.state == "asking" and all(self.standing[p.id] == "agreed" for p in self.here):
-            self.move("officers_answered")
+        sides = ("complainant", "officer")
+        while trigger := once_answered(
+            self.state, {side: [self.standing[p.id] for p in self.side(side)] for side in sides}
+        ):
+            self.move(trigger)
+            if self.state == "asking":
+                self.ask(*self.side("officer"))
         if self.state == "concluded" and not self.covered:
             self.move("covered_parts_returned")
 
@@ -411,7 +398,7 @@ class Attempt:
 
     def call_off(self) -> None:
         if self.live is not None:
-            self.live.state = "cancelled" if self.live.state == "scheduled" else "ended"
+            self.live.state = CALLED_OFF[self.live.state]
 
     def close(self, event: str) -> None:
         self.give_back(*self.open_parts)
@@ -569,7 +556,7 @@ class Histories(RuleBasedStateMachine):
             code = answer.get("code")
             said = f"{method} {path} in {self.stage}: {response.status_code} {code}"
             assert code in ({"not-found"} if hidden else refusals), f"{said}, not {refusals or 'not-found'}"
-            assert response.status_code == STATUS.get(str(code), 409), said
+            assert response.status_code == status_of(str(code)), said
             if code == "conditions-missing":
                 assert _conditions(answer["missing"]) == Counter(missing)
             self.sound = True
@@ -682,7 +669,7 @@ class Histories(RuleBasedStateMachine):
         else:
             own = {pair for pair in self.pairs if by is None or by.id in pair}
             closed = bool(own) and own <= self.done
-            refusals = _those(
+            refusals = those(
                 ("complaint-closed", closed),
                 # It may be the case of others, of whom who is mediated with everybody is told nothing.
                 ("case-already-open", self.attempts and self.case.is_open and not closed),
@@ -707,7 +694,7 @@ class Histories(RuleBasedStateMachine):
         case = self.case
         eligible = self.outcome() if override is None else override
         missing: list[Missing] = []
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
             ("state-conflict", case.state != "screening"),
             ("director-required", override is not None and not director),
@@ -753,7 +740,7 @@ class Histories(RuleBasedStateMachine):
         hidden = not case.is_seen_by(person) if not staff else standing is None and not outdated and case.is_open
         # Who has left learns from no refusal whether the others go on.
         left = standing in GONE
-        refusals = _those(
+        refusals = those(
             ("disclosure-outdated", outdated),
             ("case-closed", not case.is_open and not left),
             ("not-found", standing is None),
@@ -776,7 +763,7 @@ class Histories(RuleBasedStateMachine):
             case.standing[person.id] = "agreed"
             case.settle()
         else:
-            case.leave(person, "declined", "side_declined")
+            case.leave(person, "declined")
 
     def guarded(self, minor: Person, *, agrees: bool) -> bool:
         """Whether a guardian agrees or did before; they say so to the office, which records it."""
@@ -826,7 +813,7 @@ class Histories(RuleBasedStateMachine):
         channel = "session" if through == "mediator" else "phone"
         body = None if through == "self" else {"party_id": person.id, "channel": channel}
         left = case.standing.get(person.id) in GONE
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open and not left),
             ("not-in-session", through == "mediator" and case.state != "in_session" and not again),
         )
@@ -840,7 +827,7 @@ class Histories(RuleBasedStateMachine):
         if left:
             case.standing[person.id] = "withdrawn"
         else:
-            case.leave(person, "withdrawn", "side_withdrew")
+            case.leave(person, "withdrawn")
 
     @precondition(lambda self: self.case.state in {"confirming", "asking"})
     @rule(who=N, how=st.sampled_from(["declines", "withdraws", "lapses"]))
@@ -863,7 +850,7 @@ class Histories(RuleBasedStateMachine):
     def try_to_reach(self, person: Person, result: str = "no_answer") -> None:
         case = self.case
         waiting = person.side == "officer" and case.standing.get(person.id) == "waiting"
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
             ("not-found", person.id not in case.standing),
             ("party-left", case.standing.get(person.id) in GONE),
@@ -889,7 +876,7 @@ class Histories(RuleBasedStateMachine):
         concerned = case.staying if person is None else [p for p in case.staying if p is person]
         paper = case.paper("resolution")
         missing = [] if absent else case.missing_to_be_unreachable(concerned)
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
             ("party-left", not concerned),
             ("state-conflict", not absent and case.state == "in_session"),
@@ -909,7 +896,7 @@ class Histories(RuleBasedStateMachine):
         if person is None:
             case.close("side_lapsed")
         else:
-            case.leave(person, "lapsed", "side_lapsed")
+            case.leave(person, "lapsed")
         if case.state == "lapsed":
             case.lapse_reason = reason
 
@@ -994,7 +981,7 @@ class Histories(RuleBasedStateMachine):
 
     def propose(self, mediator: Mediator) -> None:
         case = self.case
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
             ("state-conflict", case.state in {"screening", "in_session"}),
             ("mediator-assigned", case.mediator is not None),
@@ -1023,7 +1010,7 @@ class Histories(RuleBasedStateMachine):
 
     def answer_proposal(self, proposal: Proposal, by: Mediator, what: str) -> None:
         case = self.case
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
         )
         if what == "recuse":
@@ -1042,9 +1029,9 @@ class Histories(RuleBasedStateMachine):
         said = {"accept": "accepted", "conflict": "conflicted", "decline": "declined", "recuse": "recused"}
         proposal.state = said[what]
         if what == "recuse" and case.live is not None:
-            event = "session_called_off" if case.live.state == "scheduled" else "session_adjourned"
-            case.live.state = "cancelled" if case.live.state == "scheduled" else "adjourned"
-            case.break_off(event)
+            left = LEFT_BY_MEDIATOR[case.live.state]
+            case.live.state = left.ends
+            case.break_off(left.trigger)
 
     # ── sessions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -1061,7 +1048,7 @@ class Histories(RuleBasedStateMachine):
         missing = case.missing_to_schedule()
         needless = case.state == "concluded" and case.covered == case.open_parts
         allowed = case.allows("session_scheduled") and not needless if meeting is None else meeting.state == "scheduled"
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
             ("validation-failed", hours <= 0 or long),
             ("conditions-missing", meeting is None and missing),
@@ -1098,7 +1085,7 @@ class Histories(RuleBasedStateMachine):
         missing = case.missing_to_start(absent)
         if stranger:
             absent.append(("support_person", STRANGER))
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
             ("state-conflict", meeting.state != "scheduled"),
             ("session-too-early", meeting.starts_at - self.clock.now > timedelta(hours=1)),
@@ -1129,13 +1116,8 @@ class Histories(RuleBasedStateMachine):
             mediator = case.mediator if by % 4 else pick(self.mediators, by // 4)
             mediator = mediator or self.mediators[0]
             caller, hidden = self.voice(mediator), not case.is_led_by(mediator)
-        begins, ends, event = {
-            "cancel": (("scheduled",), "cancelled", "session_called_off"),
-            "adjourn": (("in_progress",), "adjourned", "session_adjourned"),
-            "complete": (("in_progress",), "completed", "session_completed"),
-            "end": (("scheduled", "in_progress"), "ended", "ended_by_mediator"),
-        }[what]
-        refusals = _those(
+        begins, ends, event = SESSIONS[what]
+        refusals = those(
             ("case-closed", not case.is_open),
             ("state-conflict", meeting.state not in begins),
         )
@@ -1170,7 +1152,7 @@ class Histories(RuleBasedStateMachine):
 
     def miss(self, meeting: Meeting, person: Person, by: int, *, excused: bool) -> None:
         case = self.case
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
             ("state-conflict", meeting.state not in {"scheduled", "missed"} or self.clock.now < meeting.starts_at),
             ("not-found", person not in case.staying),
@@ -1200,7 +1182,7 @@ class Histories(RuleBasedStateMachine):
 
     def add_helper(self, of: Person | None, language: str | None, *, qualified: bool, family: bool) -> None:
         case = self.case
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
             ("not-found", of is not None and of.id not in case.standing),
             ("interpreter-unsuitable", language is not None and (not qualified or family)),
@@ -1238,10 +1220,9 @@ class Histories(RuleBasedStateMachine):
 
     def make(self, kind: str, by: int = 1, *, terms: bool = False) -> None:
         case = self.case
-        made_in = ("ready", "scheduled") if kind == "confidentiality" else ("in_session", "concluded")
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
-            ("state-conflict", case.state not in made_in),
+            ("state-conflict", case.state not in MADE_IN[kind]),
             ("agreement-reached", kind == "resolution" and any(case.resolved(pair) for pair in case.open_parts)),
             ("validation-failed", terms != (kind == "resolution")),
         )
@@ -1268,14 +1249,12 @@ class Histories(RuleBasedStateMachine):
     def sign(self, paper: Paper, seat: Seat, *, on_paper: bool = False, changed: bool = False) -> None:
         case = self.case
         signers: list[Seat] = case.seats()
-        signed_in: tuple[str, ...] = ("ready", "scheduled", "in_session")
         if paper.kind == "resolution":
             signers = [s for s in signers if s[0] in {"party", "guardian"}]
-            signed_in = ("in_session", "concluded")
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
             ("agreement-superseded", paper.superseded),
-            ("state-conflict", case.state not in signed_in),
+            ("state-conflict", case.state not in SIGNED_IN[paper.kind]),
             ("text-changed", changed),
             ("not-a-signer", seat not in signers),
             ("already-signed", seat in paper.signed),
@@ -1306,14 +1285,14 @@ class Histories(RuleBasedStateMachine):
 
     def close(self, *, reached: bool) -> None:
         case = self.case
-        refusals = _those(
+        refusals = those(
             ("case-closed", not case.is_open),
             ("state-conflict", not case.allows("closed_as_mediated")),
         )
         missing: list[Missing] = []
         if not refusals:
             missing = self.missing_to_close(reached=reached)
-            refusals = _those(
+            refusals = those(
                 ("conditions-missing", missing),
                 ("agreement-reached", case.is_resolved and not reached),
             )
@@ -1594,7 +1573,7 @@ class Histories(RuleBasedStateMachine):
                 move = event["data"]
                 assert isinstance(move, dict)
                 assert move["source"] == state
-                sources, state = MOVES[move["trigger"]]
+                sources, state = TRANSITIONS[move["trigger"]]
                 assert move["source"] in sources
                 assert move["target"] == state
             assert state == case.state
@@ -1604,11 +1583,8 @@ class Histories(RuleBasedStateMachine):
 
     def disposition(self) -> str:
         """Of the complaint, of all its parts."""
-        if self.mediated:
-            return "closed_mediated"
-        if self.done:
-            return "partly_mediated"
-        return "in_mediation" if self.case.is_open else "returned_to_investigation"
+        latest = {pair: each for case in self.attempts for pair, each in case.parts.items()}
+        return disposition_of(latest.values() if latest else [] if self.case.is_open else [RETURNED])
 
     def everybody_may_leave(self) -> None:
         """Whatever state a history ended in: if it is open, everybody who takes part can leave, one after the other.
@@ -1660,11 +1636,6 @@ def _same(person: Person, party: dict[str, object]) -> bool:
         party["guardian"] is not None,
         party["interpreter_language"],
     )
-
-
-def _those(*refusals: tuple[str, object]) -> set[str]:
-    """The refusals that hold."""
-    return {code for code, holds in refusals if holds}
 
 
 def _objects(value: object) -> list[dict[str, object]]:

@@ -162,3 +162,8 @@ for found in pkgutil.walk_packages(mediation_api.__path__, "mediation_api."):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_rules_model_of_the_tests_imports_nothing_of_the_service() -> None:
+    """Else an error of the domain would be expected by the tests as well."""
+    assert "mediation_api" not in Path("tests/office/model.py").read_text(encoding="utf-8")

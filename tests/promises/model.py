@@ -16,6 +16,23 @@ from enum import StrEnum
 from itertools import product
 from typing import Final, NamedTuple
 
+from tests.office.model import (
+    CLOSED_MEDIATED,
+    CLOSES,
+    GONE,
+    IN_MEDIATION,
+    OPEN,
+    RETURNED,
+    SEALED,
+    SESSIONS,
+    TRANSITIONS,
+    disposition_of,
+    once_answered,
+    sees_case,
+    sees_others,
+    shown_status,
+)
+
 # ── words ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -66,16 +83,6 @@ LEAVES_AS: Final = {
 }
 """The standing of whoever left so; of a case in which a side is empty through that, the state as well."""
 LEAVING: Final = tuple(LEAVES_AS)
-GONE: Final = frozenset(LEAVES_AS.values())
-SEALED: Final = frozenset({"confirming", "asking"})
-"""While answers are awaited, nobody but the office and the mediator learns anything of them."""
-MEDIATED: Final = "mediated"
-NOT_MEDIATED: Final = frozenset({"declined", "withdrawn", "lapsed"})
-
-IN_MEDIATION: Final = "in_mediation"
-RETURNED: Final = "returned_to_investigation"
-CLOSED_MEDIATED: Final = "closed_mediated"
-PARTLY_MEDIATED: Final = "partly_mediated"
 
 
 class Refused(Exception):  # noqa: N818 - an answer of the service
@@ -146,7 +153,7 @@ class Case:
 
     @property
     def is_closed(self) -> bool:
-        return self.state == MEDIATED or self.state in NOT_MEDIATED
+        return self.state not in OPEN
 
     def still_here(self, side: Side | None = None) -> list[Person]:
         """Those who have not left."""
@@ -173,7 +180,7 @@ class Case:
             self._wait_for_the_right_person(who.side)
         elif not self.still_here(who.side):
             self.session = None
-            self.state = LEAVES_AS[act]
+            self._move(CLOSES[LEAVES_AS[act]])
             self._return_parts(self.parts)
         self._go_on_once_all_have_answered()
 
@@ -213,32 +220,36 @@ class Case:
 
     def _go_on_once_all_have_answered(self) -> None:
         """Officers are asked after the complainants; the case is ready once nobody is left unanswered."""
-        if self.state == "confirming" and self._all_agreed(Side.COMPLAINANT):
-            self.state = "asking"
-            for officer in self.still_here(Side.OFFICER):
+        while trigger := once_answered(self.state, self._standings()):
+            self._move(trigger)
+            for officer in self.still_here(Side.OFFICER) if self.state == "asking" else ():
                 self.standing[officer] = "asked"
-        if self.state == "asking" and self._all_agreed(Side.OFFICER):
-            self.state = "ready"
 
-    def _all_agreed(self, side: Side) -> bool:
-        here = self.still_here(side)
-        return bool(here) and all(self.standing[who] == "agreed" for who in here)
+    def _standings(self) -> dict[str, list[str]]:
+        return {side: [self.standing[who] for who in self.still_here(side)] for side in Side}
+
+    def _move(self, trigger: str) -> None:
+        assert self.state in TRANSITIONS[trigger].sources
+        self.state = TRANSITIONS[trigger].target
 
     def schedule(self) -> None:
-        self.state, self.session = "scheduled", "scheduled"
+        self._move("session_scheduled")
+        self.session = "scheduled"
 
     def start(self) -> None:
         """Everybody who is still here has signed, and is there."""
-        self.state, self.session = "in_session", "in_progress"
+        _, self.session, trigger = SESSIONS["start"]
+        self._move(trigger)
 
     def complete(self) -> None:
         """Those who left before the end were not in a session that was completed."""
-        self.state, self.session = "concluded", None
+        self._move("session_completed")
+        self.session = None
         self.attended = frozenset(self.still_here())
 
     def close(self) -> None:
         """A part is mediated if both of its people are still agreed and were there; the others go back."""
-        self.state = MEDIATED
+        self._move("closed_as_mediated")
         for pair, disposition in self.parts.items():
             if disposition == IN_MEDIATION:
                 kept = all(self.standing[who] == "agreed" and who in self.attended for who in pair)
@@ -262,17 +273,12 @@ class Case:
         not asked yet sees nothing, and neither does somebody who was removed.
         """
         standing, own = self.standing[who], self._meant(self.parts_of(who))
-        if standing in {"waiting", "removed"}:
+        if not sees_case(who.side, standing, asked=standing != "waiting"):
             return NOTHING
-        if standing in GONE:
-            status = "not_mediated"
-        elif self.is_closed:
-            status = MEDIATED if CLOSED_MEDIATED in own.values() else "not_mediated"
-        else:
-            status = "pending" if self.state in SEALED else self.state
+        status = shown_status(self.state, standing, own.values())
         if status == "pending":
             own = {}
-        meets = standing == "agreed" and status not in {"pending", "not_mediated"}
+        meets = sees_others(standing, status)
         others = [each for each in self.still_here() if each != who and self.standing[each] == "agreed"]
         return Reading(
             status,
@@ -288,7 +294,7 @@ class Case:
         """The complaint as a complainant reads it. For whoever left it went back, whatever parts are left to it."""
         if who.side is Side.OFFICER:
             return None
-        return RETURNED if self.standing[who] in GONE else disposition_of(own)
+        return RETURNED if self.standing[who] in GONE else disposition_of(own.values())
 
     def read_by_mediator(self) -> Reading:
         """The mediator works with those who are still here, and sees no more of the others than that."""
@@ -313,19 +319,11 @@ class Case:
 
     def _complaint(self, parts: dict[Pair, str]) -> str:
         """The complaint as a whole. One that has lost all parts to removals goes back when its case closes."""
-        return RETURNED if self.is_closed and not parts else disposition_of(parts)
+        return RETURNED if self.is_closed and not parts else disposition_of(parts.values())
 
     def _meant(self, parts: dict[Pair, str]) -> dict[Pair, str]:
         """Parts without those of somebody who should never have been a party: only the office still sees them."""
         return {pair: each for pair, each in parts.items() if "removed" not in {self.standing[who] for who in pair}}
-
-
-def disposition_of(parts: dict[Pair, str]) -> str:
-    """The disposition of a complaint, of its parts."""
-    dispositions = set(parts.values()) or {IN_MEDIATION}
-    if IN_MEDIATION in dispositions:
-        return IN_MEDIATION
-    return dispositions.pop() if len(dispositions) == 1 else PARTLY_MEDIATED
 
 
 # ── every moment, and what comes of each act ───────────────────────────────────────────────────────────────────────

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.office.model import SEALED
 from tests.promises.model import (
     LEAVES_AS,
     LEAVING,
     NOTHING,
     OTHERS,
-    SEALED,
     Act,
     Case,
     Moment,

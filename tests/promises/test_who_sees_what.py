@@ -14,11 +14,10 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 from tests.conftest import Clock, RolledBackDatabase
+from tests.office.model import RETURNED, SEALED
 from tests.promises.leaving import Company, Fork, Look, Play, do, filed, moments
 from tests.promises.model import (
     LEAVING,
-    RETURNED,
-    SEALED,
     Act,
     Case,
     Moment,

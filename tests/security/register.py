@@ -1,43 +1,22 @@
 """One case as one register: what may be asked of it, and the model of what must be answered.
 
-The model is a reading of the rules of its own, for two complainants and two officers, one mediator and no minors; it
-imports no decision of the domain. Its state holds every event of the case in order, so that one timeline that somebody
-read tells in which order all that came before it happened.
+The model is for two complainants and two officers, one mediator and no minors, by the rules as the tests know them
+(tests/office/model.py); it imports no decision of the domain. Its state holds every event of the case in order, so that
+one timeline that somebody read tells in which order all that came before it happened.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+from tests.office import model
+from tests.office.model import GONE, OPEN, TRANSITIONS, those
+
 SIDES: Final = ("complainant", "complainant", "officer", "officer")
 """Of the parties, by their numbers."""
 MEDIATOR: Final = len(SIDES)
 """The number of the fifth who signs."""
-SEALED: Final = ("confirming", "asking")
-OPEN: Final = (*SEALED, "ready", "scheduled", "in_session", "concluded")
-GONE: Final = ("declined", "withdrawn")
-MISSING_STATUS: Final = {"not-found": 404}
-"""Every other refusal answers 409."""
-
-SESSIONS: Final = {
-    "cancel": ("scheduled", "cancelled", "session_called_off"),
-    "start": ("scheduled", "in_progress", "session_started"),
-    "adjourn": ("in_progress", "adjourned", "session_adjourned"),
-    "complete": ("in_progress", "completed", "session_completed"),
-}
-"""What is done to a session: from which state, to which, and the move of the case."""
-MOVES: Final = {
-    "complainants_answered": "asking",
-    "officers_answered": "ready",
-    "session_scheduled": "scheduled",
-    "session_called_off": "ready",
-    "session_started": "in_session",
-    "session_adjourned": "ready",
-    "session_completed": "concluded",
-    "closed_as_mediated": "mediated",
-    "side_declined": "declined",
-    "side_withdrew": "withdrawn",
-}
+SESSIONS: Final = {verb: model.SESSIONS[verb] for verb in ("cancel", "start", "adjourn", "complete")}
 
 Event = tuple[str, int | None, str | None]
 """Its kind, whom it is about, and of a move the event."""
@@ -81,7 +60,7 @@ class Register:
     @property
     def live(self) -> tuple[str, str] | None:
         """The session that is ahead or under way."""
-        return next((each for each in self.sessions if each[1] in {"scheduled", "in_progress"}), None)
+        return next((each for each in self.sessions if each[1] in model.LIVE), None)
 
     def here(self, side: str | None = None) -> list[int]:
         """Who takes part."""
@@ -93,19 +72,11 @@ class Register:
         """A complainant sees its case, an officer once it was asked, the mediator until leaving."""
         if who == MEDIATOR:
             return self.mediator == "accepted"
-        return SIDES[who] == "complainant" or self.standing[who] != "waiting"
-
-    def status_for(self, who: int) -> str:
-        """The state as a party is told it."""
-        if self.standing[who] in GONE:
-            return "not_mediated"
-        if self.state in SEALED:
-            return "pending"
-        return self.state if self.state in {*OPEN, "mediated"} else "not_mediated"
+        return model.sees_case(SIDES[who], self.standing[who], asked=self.standing[who] != "waiting")
 
     def is_shown_others(self, who: int) -> bool:
         """Whether a party sees who else takes part."""
-        return self.standing[who] == "agreed" and self.status_for(who) not in {"pending", "not_mediated"}
+        return model.sees_others(self.standing[who], model.shown_status(self.state, self.standing[who]))
 
     def seen_by(self, who: int) -> Hashable:
         """The case as a party reads it."""
@@ -114,7 +85,8 @@ class Register:
             frozenset(n for n in self.here() if n != who and self.standing[n] == "agreed") if shown else frozenset()
         )
         mediator = shown and self.mediator == "accepted"
-        return (self.status_for(who), self.standing[who], others, mediator, self.live if shown else None)
+        status = model.shown_status(self.state, self.standing[who])
+        return (status, self.standing[who], others, mediator, self.live if shown else None)
 
     # ── what follows ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -128,7 +100,8 @@ class Register:
 
     def moved(self, event: str) -> "Register":
         """The case after a move."""
-        return replace(self, state=MOVES[event], events=(*self.events, ("case.state_changed", None, event)))
+        moved = replace(self, state=TRANSITIONS[event].target)
+        return moved.with_events([("case.state_changed", None, event)])
 
     def stands(self, who: int, standing: str) -> "Register":
         """The case with another standing of a party."""
@@ -139,7 +112,7 @@ class Register:
         """The case with another state of a session."""
         return replace(self, sessions=tuple((i, state if i == session else s) for i, s in self.sessions))
 
-    def after_leaving(self, who: int, event: str) -> "Register":
+    def after_leaving(self, who: int) -> "Register":
         """The parts of who leaves go back. An empty side closes the case; else it may have waited for nobody else."""
         left = self
         for n in self.here():
@@ -149,20 +122,21 @@ class Register:
             return left.settled()
         if self.live is not None:
             session, state = self.live
-            ends = "cancelled" if state == "scheduled" else "ended"
+            ends = model.CALLED_OFF[state]
             left = left.meets(session, ends).with_event(f"session.{ends}")
-        return left.moved(event).with_event("case.closed")
+        return left.moved(model.CLOSES[self.standing[who]]).with_event("case.closed")
 
     def settled(self) -> "Register":
         """The moves that follow once nobody is left unanswered."""
         case = self
-        if case.state == "confirming" and all(case.standing[n] == "agreed" for n in case.here("complainant")):
-            case = case.moved("complainants_answered")
-            for n in case.here("officer"):
+        while trigger := model.once_answered(case.state, case._standings()):
+            case = case.moved(trigger)
+            for n in case.here("officer") if case.state == "asking" else ():
                 case = case.stands(n, "asked").with_event("party.asked", n)
-        if case.state == "asking" and all(case.standing[n] == "agreed" for n in case.here("officer")):
-            case = case.moved("officers_answered")
         return case
+
+    def _standings(self) -> dict[str, list[str]]:
+        return {side: [self.standing[n] for n in self.here(side)] for side in ("complainant", "officer")}
 
 
 def step(case: Register, asked: Ask, told: Told | None) -> Iterator[Register]:
@@ -178,7 +152,7 @@ def step(case: Register, asked: Ask, told: Told | None) -> Iterator[Register]:
         if not refusals:
             yield _after(case, asked, None)
     elif refusals:
-        if told.code in refusals and told.status == MISSING_STATUS.get(told.code, 409):
+        if told.code in refusals and told.status == model.status_of(told.code):
             yield case
     elif told.status == (200 if _said_before(case, asked) or asked.what in {*SESSIONS, "recuse"} else 201):
         yield _after(case, asked, told)
@@ -191,28 +165,29 @@ def _said_before(case: Register, asked: Ask) -> bool:
 def _refusals(case: Register, asked: Ask) -> set[str]:
     """The refusals that hold; with any of them, nothing happens."""
     what = asked.what
-    closed = _those(("case-closed", case.state not in OPEN))
+    closed = those(("case-closed", case.state not in OPEN))
     if what in {"agree", "decline", "withdraw"}:
         return _refusals_to_a_party(case, asked, closed)
     if what == "sign":
         return _refusals_to_sign(case, asked, closed)
     if what == "schedule":
         unready = case.mediator != "accepted" or any(case.standing[n] != "agreed" for n in case.here())
-        return closed | _those(("conditions-missing", unready), ("state-conflict", case.state != "ready"))
+        return closed | those(("conditions-missing", unready), ("state-conflict", case.state != "ready"))
     if what in {*SESSIONS, "recuse"} and not case.is_seen_by(MEDIATOR):
         return {"not-found"}
     if what in SESSIONS:
-        timely = dict(case.sessions)[asked.about] == SESSIONS[what][0]
+        timely = dict(case.sessions)[asked.about] in SESSIONS[what].begins
         missing = what == "start" and not _all_signed(case)
-        return closed | _those(("state-conflict", not timely), ("conditions-missing", missing))
-    timely = case.state in {"make": ("ready", "scheduled"), "close": ("ready", "concluded"), "recuse": OPEN[:-1]}[what]
+        return closed | those(("state-conflict", not timely), ("conditions-missing", missing))
+    times = {
+        "make": model.MADE_IN["confidentiality"],
+        "close": TRANSITIONS["closed_as_mediated"].sources,
+        "recuse": OPEN[:-1],
+    }
+    timely = case.state in times[what]
     # A session begins with everybody: one that was completed covers whoever is left.
     uncovered = what == "close" and case.state == "ready"
-    return closed | _those(("state-conflict", not timely), ("conditions-missing", uncovered))
-
-
-def _those(*refusals: tuple[str, bool]) -> set[str]:
-    return {code for code, holds in refusals if holds}
+    return closed | those(("state-conflict", not timely), ("conditions-missing", uncovered))
 
 
 def _refusals_to_a_party(case: Register, asked: Ask, closed: set[str]) -> set[str]:
@@ -223,7 +198,7 @@ def _refusals_to_a_party(case: Register, asked: Ask, closed: set[str]) -> set[st
         return set() if standing in GONE else closed
     if standing in GONE:  # and not whether the others go on
         return {"already-answered" if standing == "declined" else "party-left"}
-    return closed | _those(("already-answered", standing == "agreed"))
+    return closed | those(("already-answered", standing == "agreed"))
 
 
 def _refusals_to_sign(case: Register, asked: Ask, closed: set[str]) -> set[str]:
@@ -235,9 +210,9 @@ def _refusals_to_sign(case: Register, asked: Ask, closed: set[str]) -> set[str]:
         return {"not-found"}
     elif case.standing[who] in GONE:
         return {"party-left"}
-    return closed | _those(
+    return closed | those(
         ("agreement-superseded", paper is not case.papers[-1]),
-        ("state-conflict", case.state not in {"ready", "scheduled", "in_session"}),
+        ("state-conflict", case.state not in model.SIGNED_IN["confidentiality"]),
         ("already-signed", who in paper.signed),
     )
 
@@ -278,11 +253,11 @@ def _spoke(case: Register, asked: Ask) -> Register:
         return case.stands(who, "agreed").with_event("consent.given", who).settled().with_events(bound)
     if asked.what == "decline":
         left = case.stands(who, "declined").with_event("consent.given", who)
-        return left.after_leaving(who, "side_declined").with_events(bound)
+        return left.after_leaving(who).with_events(bound)
     if _said_before(case, asked):
         return case
     left = case.stands(who, "withdrawn").with_event("party.withdrew", who)
-    return (left if case.standing[who] in GONE else left.after_leaving(who, "side_withdrew")).with_events(bound)
+    return (left if case.standing[who] in GONE else left.after_leaving(who)).with_events(bound)
 
 
 def _made(case: Register, what: str, made: str) -> Register:
@@ -297,10 +272,7 @@ def _recused(case: Register) -> Register:
     if case.live is None:
         return left
     session, state = case.live
-    ends, event = {
-        "scheduled": ("cancelled", "session_called_off"),
-        "in_progress": ("adjourned", "session_adjourned"),
-    }[state]
+    _, ends, event = model.LEFT_BY_MEDIATOR[state]
     return left.meets(session, ends).with_event(f"session.{ends}").moved(event)
 
 
