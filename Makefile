@@ -2,7 +2,7 @@
 # make test       the whole suite on throw-away databases; ARGS="tests/domain -n0" runs a part of it
 # make check      format, lint, types, layers, migrations
 # make format     put the format right
-# make generate   write the generated files again: contract, examples, problem types, docs/*.md
+# make generate   write the generated files again: contract, examples, problem types, docs/*.md, tests/snapshots
 # make gates      list the other gates of .ci/run: gate-scan, gate-contract, …
 # make security   prove what docs/threat-model.md promises, with figures, and take each guard away; needs nginx
 # make benchmark  measure what a page of a long list costs; some minutes (ARGS="--cases 50000" for fewer)
@@ -102,7 +102,8 @@ generate: $(STAMP)
 	@$(BIN)/mediation-api retention --schedule > docs/retention.md
 	@$(BIN)/python -m tests.promises.page > docs/who-sees-what.md
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
-	@$(BIN)/python -m pytest -q -n0 tests/openapi/test_examples.py -k every_example --record-examples
+	@$(BIN)/python -m pytest -q -n0 --update-snapshots -k 'every_example or exactly_its_fields or snapshot' \
+		tests/openapi/test_examples.py tests/scenarios/test_audiences.py tests/database/test_roles.py
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
 	@$(BIN)/python -c 'from mediation_api.http.problem_catalogue import markdown; \
 		from mediation_api.texts.loader import load_texts; \

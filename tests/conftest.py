@@ -2,6 +2,7 @@
 
 | Fixture | Gives |
 | --- | --- |
+| `snapshot` | `snapshot(name, found)`: a comparison with a file of tests/snapshots |
 | `settings` | complete settings, with keys made for this run and the worker's database |
 | `clock` | the time: `clock.now`, `clock.advance(days=3)`, `clock.set(…)` |
 | `database` | transactions inside one that is rolled back |
@@ -34,6 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Final
@@ -47,6 +49,7 @@ from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from tests.office.snapshots import compare
 from tests.openapi.conformity import SEEN, Answered, Checked, contract
 from tests.places import THROW_AWAY
 
@@ -99,8 +102,8 @@ _OBJECTS_PER_COLLECTION: Final = 50_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `make generate` write the examples of the contract anew."""
-    parser.addoption("--record-examples", action="store_true", help="Write the contract's examples anew.")
+    """Let `make generate` write what is compared with the contract's examples and tests/snapshots."""
+    parser.addoption("--update-snapshots", action="store_true", help="Write the examples and snapshots anew.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -180,6 +183,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     never_seen = config.stash.get(NEVER_SEEN, [])
     if never_seen:
         terminalreporter.section("documented and never answered", red=True)
+        terminalreporter.line(
+            "Let a test ask for an answer of each of these, or take the status out of what the route documents."
+        )
         for name, status in never_seen:
             terminalreporter.line(f"{name} {status}")
 
@@ -271,6 +277,12 @@ def _settings(directory: Path, database_url: str) -> Settings:
 def run(request: pytest.FixtureRequest) -> Run:
     """This run of the suite."""
     return request.config.stash[RUN]
+
+
+@pytest.fixture(scope="session")
+def snapshot(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Compare what a test found with a file of tests/snapshots: `snapshot(name, found)`."""
+    return partial(compare, update=request.config.getoption("--update-snapshots"))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import select
+from tests.office.snapshots import grants
 
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.encryption import Encrypted
@@ -25,37 +26,8 @@ from mediation_api.domain.lifecycle import ANSWERS_SEALED, PEERS_VISIBLE
 
 Row: TypeAlias = Mapping[str, object]
 
-SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
-    name: tuple(columns.split())
-    for name, columns in {
-        "agreements": "id case_id kind number template_version languages text sha256 terms_confidential made_at "
-        "superseded_at purged_at version superseded_version",
-        "assignments": "case_id mediator_id state",
-        "attendees": "id case_id role language for_party_id added_at confirmed_at",
-        "cases": "id complaint_id attempt state requested_on due_on opened_at closed_at closed_version",
-        "complaints": "id reference filed_at incident_on allegations interested_in_mediation",
-        "consents": "id case_id party_id decision disclosure_sha256 channel guardian_consent_id replaces at version",
-        "guardian_consents": "id case_id party_id disclosure_sha256 channel at",
-        "data_keys": "id key_id wrapped",
-        "disclosures": "sha256 version language body",
-        "events": "position id kind complaint_id case_id party_id version at",
-        "visible_participants": "case_id party_id side standing joined_at",
-        "visible_parties": "id side name",
-        "mediators": "id name",
-        "participants": "case_id party_id side standing joined_at asked_at left_at joined_version left_version",
-        "parties": "id complaint_id side name employee_number employee_number_index unit phone email "
-        "postal_address safe_contact language "
-        "interpreter_language accommodations minor guardian_name guardian_relation guardian_phone guardian_email "
-        "added_at bound_subject removed_at removal_reason",
-        "parts": "case_id complainant_id officer_id disposition removed",
-        "access_log": "position at complaint_id case_id party_id attempt version by_role",
-        "sessions": "id case_id mediator_id state during mode place link",
-        "signatures": "id agreement_id signer_role signer_id at",
-        "voided_consents": "consent_id case_id party_id reason at",
-        "withdrawals": "id case_id party_id channel at",
-    }.items()
-}
-"""Every column that the party's role can read. What is not here it cannot, whoever asks."""
+SHOWN: Final = {table: granted["SELECT"].split() for table, granted in grants("mediation_party").items()}
+"""Every column that the party's role can read, by the snapshot of its grants. What is not here it cannot."""
 
 OPEN_TO_ALL: Final = {
     "disclosures": "the texts that anybody is shown; they name nobody",
@@ -311,6 +283,7 @@ class Truth:
         rows = {name: self.rows.get(name, ()) for name in SHOWN}
         rows["visible_participants"], rows["visible_parties"] = self.rows["participants"], self.rows["parties"]
         is_shown = self._conditions(actor)
+        assert is_shown.keys() == SHOWN.keys(), "say in Truth._conditions whose rows a party's new table shows"
         return {name: {as_shown(name, row) for row in rows[name] if is_shown[name](row)} for name in SHOWN}
 
     def _conditions(self, actor: Actor) -> dict[str, Callable[[Row], bool]]:

@@ -53,6 +53,27 @@ async def _run(engine: AsyncEngine, statement: str) -> None:
         await connection.exec_driver_sql(statement)
 
 
+GRANTS = """
+    SELECT role, c.table_name, privilege,
+        CASE WHEN role = 'mediation_service' AND has_table_privilege(role, c.table_name, privilege) THEN '*'
+            ELSE string_agg(c.column_name::text, ' ' ORDER BY c.column_name::text) END
+    FROM information_schema.columns c, unnest(array['mediation_party', 'mediation_service']) AS role,
+        unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
+    WHERE c.table_schema = 'public' AND CASE WHEN privilege IN ('DELETE', 'TRUNCATE', 'TRIGGER')
+        THEN has_table_privilege(role, c.table_name, privilege)
+        ELSE has_column_privilege(role, c.table_name, c.column_name, privilege) END
+    GROUP BY role, c.table_name, privilege
+"""
+
+
+async def test_the_grants_are_those_of_the_snapshot(owner_database: Database, snapshot: Callable[..., None]) -> None:
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    async with owner_database.reading() as connection:
+        for role, table, privilege, columns in await connection.execute(text(GRANTS)):
+            found.setdefault(role, {}).setdefault(table, {})[privilege] = columns
+    snapshot("grants", found)
+
+
 async def test_a_login_of_the_service_is_safe(settings: Settings) -> None:
     await require_safe_role(settings)
 

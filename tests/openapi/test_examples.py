@@ -79,7 +79,7 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
 
 def test_every_example_is_what_the_service_answers(told: Told, pytestconfig: pytest.Config) -> None:
     played = written(told.played)
-    if pytestconfig.getoption("--record-examples"):
+    if pytestconfig.getoption("--update-snapshots"):
         EXAMPLES.write_text(played, encoding="utf-8")
     assert EXAMPLES.read_text(encoding="utf-8") == played, "review the difference, then `make generate`"
 

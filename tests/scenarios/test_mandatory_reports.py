@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import func, select
 from tests.conftest import RolledBackDatabase
 from tests.scenarios.conftest import Begun, Fork
-from tests.scenarios.test_audiences import hold
 from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike
 
 from mediation_api.database import tables as t
@@ -59,7 +58,6 @@ async def test_a_mediator_proposes_and_a_director_files(office: Office, conclude
     story = concluded()
     mediator = mediator_of(story)
     report = await mediator.post(f"{story.path}/mandatory-reports", REPORT)
-    hold("report", report)
     assert (report["state"], report["decided_at"], report["drop_reason"]) == ("proposed", None, None)
     assert {name: report[name] for name in REPORT} == {**REPORT, "disclosed_at": "2026-03-02T18:00:00.000Z"}
     office.clock.advance(hours=1)
@@ -248,8 +246,6 @@ async def test_who_opened_a_report_is_shown_to_the_director_with_the_report_and_
     await office.director.get(path)
     await mediator_of(story).get(f"{story.path}/mandatory-reports")
     shown: list[Answer] = (await office.director.get(f"{path}/access-log"))["items"]  # type: ignore[assignment]
-    for each in shown:
-        hold("report reading", each)
     assert [(each["operation"], each["by_role"]) for each in shown] == [
         ("listMandatoryReports", "mediator"),
         ("getMandatoryReport", "director"),
