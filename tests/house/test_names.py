@@ -30,4 +30,5 @@ def test_no_two_modules_give_a_class_or_a_constant_the_same_name() -> None:
         for name in set(_public_names(ast.parse(path.read_text(encoding="utf-8")))):
             if not name.startswith("_") and name not in REPEATED:
                 modules[name].append(str(path.relative_to(SOURCE)))
-    assert {name: found for name, found in modules.items() if len(found) > 1} == {}
+    twice = {name: found for name, found in modules.items() if len(found) > 1}
+    assert twice == {}, "give one of each two another name: a reader looks for a name and finds one thing"

@@ -140,5 +140,8 @@ class Checked(httpx.ASGITransport):
         if operation is not None:
             SEEN.add((operation.name, str(response.status_code)))
             found = list(contract().faults(operation, request.method, response, body))
-            assert not found, f"{operation.name} {response.status_code}: {'; '.join(found)}"
+            assert not found, (
+                f"{operation.name} {response.status_code}: {'; '.join(found)}. "
+                "If the route is right, document this where it is declared and run `make generate`."
+            )
         return response

@@ -46,7 +46,7 @@ async def world(engine: AsyncEngine, settings: Settings) -> AsyncIterator[World]
 
 
 def test_every_operation_of_the_contract_is_declared_and_nothing_else() -> None:
-    assert sorted(OPERATIONS) == sorted(ACCESS)
+    assert sorted(OPERATIONS) == sorted(ACCESS), "run `make generate`: the contract and the routes differ"
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -65,7 +65,7 @@ async def test_what_comes_of_a_request_is_what_the_table_says(
     }
     record_property("figure", f"{tag}: {', '.join(f'{number} {what}' for what, number in counted.items())}")
     (run.directory / f"matrix-{tag}.json").write_text(json.dumps(counted), encoding="utf-8")
-    assert mismatches == []
+    assert mismatches == [], "the route lets through or refuses somebody otherwise than its `access` says"
 
 
 # ── that a wrong table is seen ─────────────────────────────────────────────────────────────────────────────────────

@@ -27,7 +27,7 @@ def names_in(path: str) -> frozenset[str]:
 @pytest.mark.parametrize("name", sorted({*NAMED, *RUN}))
 def test_a_proof_that_is_named_exists(name: str) -> None:
     path, _, test = name.partition("::")
-    assert test in names_in(path)
+    assert test in names_in(path), "name the test that took its place, in docs/threat-model.md or criteria.py"
 
 
 def test_each_threat_has_a_proof_and_each_criterion_a_control() -> None:
