@@ -225,8 +225,8 @@ def moves(new_events: Iterable[events.CaseEvent]) -> list[tuple[State, State]]:
     return [(event.source, event.target) for event in new_events if isinstance(event, events.StateChanged)]
 
 
-def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED) -> events.Events:
-    return of.answer(party_id, decision, disclosure=DISCLOSURE, channel=Channel.PORTAL, consent_id=NEW)
+def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED, by: Actor = COORDINATOR) -> events.Events:
+    return of.answer(party_id, decision, disclosure=DISCLOSURE, channel=Channel.PORTAL, consent_id=NEW, by=by)
 
 
 def pointed_at(refused: Invalid) -> tuple[str, str]:
@@ -236,8 +236,8 @@ def pointed_at(refused: Invalid) -> tuple[str, str]:
     return refused.pointer, refused.rule
 
 
-def withdraw(of: Case, party_id: UUID, channel: Channel = Channel.PORTAL) -> events.Events:
-    return of.withdraw(party_id, channel=channel, withdrawal_id=NEW)
+def withdraw(of: Case, party_id: UUID, channel: Channel = Channel.PORTAL, by: Actor = COORDINATOR) -> events.Events:
+    return of.withdraw(party_id, channel=channel, withdrawal_id=NEW, by=by)
 
 
 def after(of: Case, new_events: events.Events) -> Case:  # noqa: C901, PLR0912 - one branch for each kind

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.domain.cases import (
     AGREEMENT,
+    COORDINATOR,
     KIM,
     LEE,
     MAYA,
@@ -28,6 +29,7 @@ from tests.domain.cases import (
 )
 
 from mediation_api.domain import agreements, events
+from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     AgreementNotCurrent,
@@ -115,7 +117,7 @@ def full_room(state: State = State.SCHEDULED) -> Case:
     return replace(here, state=state, attendees=(interpreter(),), agreements=(agreement(),))
 
 
-def sign(of: Case, signer: Seat = EVERYBODY[0], sha256: str = PAPER.sha256) -> Events:
+def sign(of: Case, signer: Seat = EVERYBODY[0], sha256: str = PAPER.sha256, by: Actor = COORDINATOR) -> Events:
     return agreements.sign_agreement(
         of,
         AGREEMENT,
@@ -124,7 +126,16 @@ def sign(of: Case, signer: Seat = EVERYBODY[0], sha256: str = PAPER.sha256) -> E
         sha256=sha256,
         method=Method.PAPER,
         signature_id=NEW,
+        by=by,
     )
+
+
+def test_an_officer_who_first_signs_binds_the_subject() -> None:
+    here = replace(full_room(), participants=(complainant(ROSA), officer(KIM)))
+    by = Actor(Role.OFFICER, "k.lee", employee_number="4711")
+
+    assert sign(here, party(KIM), by=by)[-1] == events.IdentityBound(party_id=KIM)
+    assert [event.kind for event in sign(here, party(KIM))] == ["agreement.signed"]
 
 
 @pytest.mark.parametrize("signer", EVERYBODY)

@@ -1,5 +1,6 @@
 """The case decides: who is asked, who answered, who left, and what follows from it. No database, no clock."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
@@ -29,6 +30,7 @@ from tests.domain.cases import (
     MAYA,
     NEW,
     PARK,
+    REMOVED,
     ROSA,
     SESSION,
     STRANGER,
@@ -56,7 +58,7 @@ from tests.domain.cases import (
 )
 
 from mediation_api.domain import contact, eligibility, events
-from mediation_api.domain.access import Actor
+from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.authority import ApprovalSource
 from mediation_api.domain.case import Case
 from mediation_api.domain.complaint import Complaint
@@ -809,6 +811,34 @@ def test_who_has_left_otherwise_may_withdraw_whatever_becomes_of_the_case(state:
     assert kinds(withdraw(case(state, complainant(ROSA, standing), complainant(ELIA), officer(KIM)), ROSA)) == [
         "party.withdrew"
     ]
+
+
+# ── number and subject ─────────────────────────────────────────────────────────────────────────────────────────────
+
+KIM_HERSELF: Final = Actor(Role.OFFICER, "k.lee", employee_number="4711")
+BOUND: Final = events.IdentityBound(party_id=KIM)
+
+
+@pytest.mark.parametrize("act", [answer, withdraw])
+def test_the_first_act_of_an_officer_binds_the_subject_and_later_ones_bind_nothing(
+    act: Callable[..., events.Events],
+) -> None:
+    asked = case(State.ASKING, complainant(ROSA), officer(KIM, ASKED))
+    bound = replace(asked, participants=(asked.participants[0], replace(asked.participants[1], identity_bound=True)))
+
+    assert act(asked, KIM, by=KIM_HERSELF)[-1] == BOUND
+    assert BOUND not in act(bound, KIM, by=KIM_HERSELF)
+
+
+@pytest.mark.parametrize("act", [answer, withdraw])
+def test_what_staff_record_for_an_officer_binds_nothing(act: Callable[..., events.Events]) -> None:
+    assert BOUND not in act(case(State.ASKING, complainant(ROSA), officer(KIM, ASKED)), KIM, by=COORDINATOR)
+
+
+def test_a_removed_officer_who_withdraws_is_not_bound() -> None:
+    gone = case(State.ASKING, complainant(ROSA), officer(KIM, REMOVED), officer(LEE, ASKED))
+
+    assert [event.kind for event in withdraw(gone, KIM, by=KIM_HERSELF)] == ["party.withdrew"]
 
 
 def test_a_stranger_has_nothing_to_withdraw_from() -> None:

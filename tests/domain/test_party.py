@@ -4,10 +4,9 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
-from tests.domain.cases import COORDINATOR, KIM, NEW, ROSA, officer, pointed_at
+from tests.domain.cases import KIM, ROSA, pointed_at
 
 from mediation_api.domain import events
-from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.access_codes import ENTROPY_BYTES, digest, fingerprint, from_entropy
 from mediation_api.domain.errors import (
     DataErased,
@@ -19,8 +18,8 @@ from mediation_api.domain.errors import (
     PartyAlreadyRemoved,
 )
 from mediation_api.domain.on_file import NEW_PARTY
-from mediation_api.domain.party import Correction, Party, add, bind
-from mediation_api.domain.values import Channel, NameCorrection, RemovalReason, Side, VoidReason
+from mediation_api.domain.party import Correction, Party, add
+from mediation_api.domain.values import NameCorrection, RemovalReason, Side, VoidReason
 
 OFFICER: Final = Party(party_id=KIM, side=Side.OFFICER, name="Kim Lee", employee_number="4711", on_file=NEW_PARTY)
 MINOR: Final = Party(
@@ -159,19 +158,6 @@ def test_of_a_party_that_was_removed_nothing_more_is_decided() -> None:
 
 
 # ── number and subject ─────────────────────────────────────────────────────────────────────────────────────────────
-
-HERSELF: Final = Actor(Role.OFFICER, "k.lee", employee_number="4711")
-LEFT: Final = events.PartyWithdrew(withdrawal_id=NEW, party_id=KIM, channel=Channel.PORTAL)
-
-
-def test_the_first_answer_of_an_officer_binds_the_subject_and_later_ones_bind_nothing() -> None:
-    assert bind(officer(KIM), (LEFT,), HERSELF) == (events.IdentityBound(party_id=KIM),)
-    assert bind(replace(officer(KIM), identity_bound=True), (LEFT,), HERSELF) == ()
-
-
-def test_what_staff_record_or_what_changes_nothing_binds_nobody() -> None:
-    assert bind(officer(KIM), (LEFT,), COORDINATOR) == ()
-    assert bind(officer(KIM), (), HERSELF) == ()
 
 
 def test_a_correction_records_names_of_fields_and_what_is_on_file_after_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "mediation_api"
 RECORDING: Final = {
-    "repository/effects.py",
+    "repository/streams.py",
     "repository/effects_of_cases.py",
     "repository/effects_of_complaints.py",
     "repository/effects_of_sessions.py",

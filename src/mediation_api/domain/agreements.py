@@ -7,7 +7,8 @@ optional, and signed by the parties alone; its terms are confidential only where
 from uuid import UUID
 
 from mediation_api.domain import events, parts, sessions
-from mediation_api.domain.case import Case
+from mediation_api.domain.access import Actor
+from mediation_api.domain.case import Case, binding
 from mediation_api.domain.errors import (
     AgreementNotCurrent,
     AgreementReached,
@@ -83,6 +84,7 @@ def sign_agreement(
     sha256: str,
     method: Method,
     signature_id: UUID,
+    by: Actor,
 ) -> Events:
     """Sign the text whose hash is `sha256`, as `signer`. The name stays as it was when it was signed.
 
@@ -108,13 +110,13 @@ def sign_agreement(
         raise NotASigner
     if signer in agreement.signed_by:
         raise AlreadySigned
-    return (
-        events.AgreementSigned(
-            signature_id=signature_id,
-            agreement_id=agreement_id,
-            sha256=sha256,
-            signer=signer,
-            signer_name=signer_name,
-            method=method,
-        ),
+    signed = events.AgreementSigned(
+        signature_id=signature_id,
+        agreement_id=agreement_id,
+        sha256=sha256,
+        signer=signer,
+        signer_name=signer_name,
+        method=method,
     )
+    bound = binding(case.participant(signer.id), by) if signer.role is SeatRole.PARTY else ()
+    return (signed, *bound)

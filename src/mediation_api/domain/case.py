@@ -13,6 +13,7 @@ from datetime import date
 from uuid import UUID
 
 from mediation_api.domain import events, lifecycle, parts, target
+from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.case_children import Agreement, Assignment, ContactAttempt, Session
 from mediation_api.domain.errors import (
     AlreadyAnswered,
@@ -178,7 +179,7 @@ class Case:
         )
 
     def answer(
-        self, party_id: UUID, decision: Decision, *, disclosure: Text, channel: Channel, consent_id: UUID
+        self, party_id: UUID, decision: Decision, *, disclosure: Text, channel: Channel, consent_id: UUID, by: Actor
     ) -> Events:
         """Record one party's answer to the disclosure it was shown. One refusal never binds the rest.
 
@@ -214,9 +215,10 @@ class Case:
             replaces=party.consent_id,
         )
         standing = Standing.AGREED if agrees else Standing.DECLINED
-        return (given, *self.follow_up(replace(party, standing=standing), Trigger.SIDE_DECLINED))
+        followed = self.follow_up(replace(party, standing=standing), Trigger.SIDE_DECLINED)
+        return (given, *followed, *binding(party, by))
 
-    def withdraw(self, party_id: UUID, *, channel: Channel, withdrawal_id: UUID) -> Events:
+    def withdraw(self, party_id: UUID, *, channel: Channel, withdrawal_id: UUID, by: Actor) -> Events:
         """Let a party leave: at any time before the close, without a reason, and as often as it is said.
 
         A second withdrawal of the same party answers with no events: it has already left. One that declined or lapsed
@@ -233,9 +235,10 @@ class Case:
             raise NotInSession
         left = events.PartyWithdrew(withdrawal_id=withdrawal_id, party_id=party_id, channel=channel)
         if not party.is_active:
-            return (left,)
+            return (left, *binding(party, by))
         self.require_open()
-        return (left, *self.follow_up(replace(party, standing=Standing.WITHDRAWN), Trigger.SIDE_WITHDREW))
+        followed = self.follow_up(replace(party, standing=Standing.WITHDRAWN), Trigger.SIDE_WITHDREW)
+        return (left, *followed, *binding(party, by))
 
     def join(self, party_id: UUID, side: Side) -> Events:
         """Take in a party that was added to the complaint. The gate opens again only when it has answered.
@@ -354,3 +357,13 @@ class Case:
 def _all_agreed(side: tuple[Participant, ...]) -> bool:
     """Whether everybody of a side agreed. A side that a removal left empty waits for the right person."""
     return bool(side) and all(p.standing is Standing.AGREED for p in side)
+
+
+def binding(party: Participant, by: Actor) -> Events:
+    """Bind an officer's party to the subject of the token with which the officer first acts.
+
+    What staff record binds nothing: they are not that officer. A complainant is bound by the access code.
+    """
+    if by.role is not Role.OFFICER or party.identity_bound or party.standing is Standing.REMOVED:
+        return ()
+    return (events.IdentityBound(party_id=party.party_id),)

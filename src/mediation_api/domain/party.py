@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from mediation_api.domain import events, on_file
-from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.access_codes import AccessCode, digest, fingerprint
 from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.errors import (
@@ -22,10 +21,8 @@ from mediation_api.domain.errors import (
     PartAlreadyMediated,
     PartyAlreadyRemoved,
 )
-from mediation_api.domain.events import Events
-from mediation_api.domain.participants import Participant
 from mediation_api.domain.retention import require_held
-from mediation_api.domain.values import NameCorrection, RemovalReason, Side, Standing, VoidReason
+from mediation_api.domain.values import NameCorrection, RemovalReason, Side, VoidReason
 
 GUARDIAN = ("guardian_name", "guardian_relation")
 """What says who the guardian is; how the guardian is reached may change."""
@@ -161,16 +158,6 @@ class Party:
         if another_guardian and self.guardian_name is not None:
             return VoidReason.GUARDIAN_CHANGED
         return None
-
-
-def bind(party: Participant, new_events: Events, by: Actor) -> Events:
-    """What an officer's own first answer, withdrawal or signature brings with it: it binds the party to the subject.
-
-    What staff record binds nothing, since they are not that officer. A complainant is bound by the access code.
-    """
-    if not new_events or by.role is not Role.OFFICER or party.identity_bound or party.standing is Standing.REMOVED:
-        return ()
-    return (events.IdentityBound(party_id=party.party_id),)
 
 
 def _folded(number: object) -> str | None:

@@ -27,7 +27,7 @@ from mediation_api.domain.access_log import Purpose
 from mediation_api.domain.errors import AccessCodeInvalid, TokenRevoked, Unauthenticated
 from mediation_api.domain.events import Event
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.texts import Texts
+from mediation_api.domain.texts import Text, Texts
 from mediation_api.http.fields import Uuid
 from mediation_api.http.problems import ProblemException
 from mediation_api.http.rate_limits import Limiter, network_of_request
@@ -66,6 +66,15 @@ class ServiceContext:
     issuer: Issuer
     clock: Callable[[], datetime]
     limiter: Limiter
+
+    @property
+    def disclosures(self) -> tuple[Text, ...]:
+        """The current disclosure in each language, English first."""
+        return self.texts.current.render_disclosures(self.settings.office_name, self.policy.report_categories)
+
+    def current_disclosure(self, sha256: str) -> Text | None:
+        """The current disclosure with this hash, in whichever language."""
+        return next((text for text in self.disclosures if text.sha256 == sha256), None)
 
 
 # FastAPI resolves the whole tree of a dependency each time that it is named, even if its value is cached. So these take

@@ -1,6 +1,6 @@
 """What the operative tables must hold: the events of a complaint, a mediator or a mandatory report, replayed.
 
-`effects.py` and its neighbours write the tables when a command runs; this module says independently what each event
+The effects (streams.py) write the tables when a command runs; this module says independently what each event
 leaves in them, in plain JSON values. `audit verify` replays the events of the audit chain and compares the result with
 the tables, row by row and column by column (audit_comparison.py).
 

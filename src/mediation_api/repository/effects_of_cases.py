@@ -18,7 +18,7 @@ from mediation_api.domain.values import (
     Standing,
     VoidReason,
 )
-from mediation_api.repository.effects import Effects, Recording, codes_ended, released
+from mediation_api.repository.streams import Effects, Recording, codes_ended, released
 
 CASE_EFFECTS: Final = Effects()
 

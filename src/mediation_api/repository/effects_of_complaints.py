@@ -10,9 +10,9 @@ from mediation_api.database import tables as t
 from mediation_api.database.encryption import Ciphertext
 from mediation_api.domain import events
 from mediation_api.domain.values import DataKind, ErasureState, PurgeReason, ReportState
-from mediation_api.repository.effects import Effects, Recording, codes_ended
 from mediation_api.repository.idempotency import emptied_answers
 from mediation_api.repository.retention_places import OF_A_PARTY, PLACES
+from mediation_api.repository.streams import Effects, Recording, codes_ended
 
 COMPLAINT_EFFECTS: Final = Effects()
 

@@ -17,7 +17,7 @@ from mediation_api.domain.values import (
     Side,
     Standing,
 )
-from mediation_api.repository.effects import Effects, Recording, released
+from mediation_api.repository.streams import Effects, Recording, released
 
 SESSION_EFFECTS: Final = Effects()
 

@@ -1,7 +1,7 @@
 """Recording: the one way in which anything that happened is written.
 
 A command locks, has the domain decide, and records the events that the domain returned. What follows from each type of
-event in the tables is said once, in effects.py and its neighbours; the record of events is written with it, in as few
+event in the tables is an effect (streams.py); the record of events is written with it, in as few
 statements as will do.
 
 Other writes change nothing that happened: the access log, kept answers (idempotency.py), attempt counters and key
@@ -43,9 +43,8 @@ from mediation_api.domain.errors import (
 )
 from mediation_api.domain.events import Event
 from mediation_api.repository import effects_of_cases, effects_of_complaints, effects_of_sessions
-from mediation_api.repository.effects import Recording, version_after
 from mediation_api.repository.effects_of_cases import case_columns
-from mediation_api.repository.streams import Stream
+from mediation_api.repository.streams import Recording, Stream, version_after
 
 EFFECTS: Final = {
     **effects_of_complaints.COMPLAINT_EFFECTS.functions,

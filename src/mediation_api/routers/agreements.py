@@ -14,7 +14,6 @@ from mediation_api.domain.access import CASEWORK, PARTIES, AccessScope, Relation
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Invalid, NotFound
 from mediation_api.domain.events import AgreementMade, AgreementSigned, IdentityBound
-from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Edition, Text, TextKind, signed_hash
 from mediation_api.domain.values import AgreementKind, Method, ReportCategory, Seat, SeatRole
 from mediation_api.http.dependencies import (
@@ -252,9 +251,9 @@ async def sign_agreement(
         sha256=body.sha256,
         method=method,
         signature_id=signature_id,
+        by=scope.actor,
     )
-    bound = () if scope.relation is not Relation.OWN else bind(locked.case.participant(signer.id), signed, scope.actor)
-    await record(locked.stream, (*signed, *bound))
+    await record(locked.stream, signed)
     return _to_response(await agreements_read.get(agreement_id, scope))
 
 

@@ -23,7 +23,6 @@ from mediation_api.domain.events import (
     SessionEnded,
     StateChanged,
 )
-from mediation_api.domain.party import bind
 from mediation_api.domain.texts import Text
 from mediation_api.domain.values import Channel, Decision
 from mediation_api.http.dependencies import (
@@ -43,7 +42,7 @@ from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.http.routes import Operation
-from mediation_api.routers.disclosures import Sha256, find_current
+from mediation_api.routers.disclosures import Sha256
 
 router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["consents"])
 
@@ -144,7 +143,7 @@ class WithdrawalList(ListOut[WithdrawalOut]):
 
 def _current(sha256: str, service: ServiceContext) -> Text:
     """The disclosure of this hash. Raises DisclosureOutdated: it is none that is shown today."""
-    disclosure = find_current(sha256, service)
+    disclosure = service.current_disclosure(sha256)
     if disclosure is None:
         raise DisclosureOutdated
     return disclosure
@@ -221,9 +220,9 @@ async def give_consent(
         disclosure=disclosure,
         channel=channel_of(body.channel, by=scope.actor),
         consent_id=consent_id,
+        by=scope.actor,
     )
-    bound = bind(locked.case.participant(party_id), given, scope.actor)
-    await record(locked.stream, (*given, *bound))
+    await record(locked.stream, given)
     return ConsentOut.read(await records.consent(case_id, consent_id, scope))
 
 
@@ -281,13 +280,12 @@ async def withdraw(
     locked = await cases.lock_to_withdraw(case_id, scope)
     party = locked.case.participant(said.party(scope, locked.own_party_id))
     channel = channel_of(said.channel, by=scope.actor)
-    left = locked.case.withdraw(party.party_id, channel=channel, withdrawal_id=withdrawal_id)
+    left = locked.case.withdraw(party.party_id, channel=channel, withdrawal_id=withdrawal_id, by=scope.actor)
     # Said by whoever was the party at that moment, who may be none any more: shown what was said, and nothing else.
     if not left and party.withdrawal_id is not None:
         response.status_code = 200
         return WithdrawalOut.read(await records.withdrawal(party.withdrawal_id))
-    said_by = (*left, *bind(party, left, scope.actor))
-    await record(locked.stream, said_by, reads_answer=False)
+    await record(locked.stream, left, reads_answer=False)
     return WithdrawalOut(id=withdrawal_id, case_id=case_id, party_id=party.party_id, channel=channel, at=at)
 
 

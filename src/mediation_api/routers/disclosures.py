@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from mediation_api.database.engine import Pool
 from mediation_api.domain.access import EVERYBODY
 from mediation_api.domain.texts import Text
-from mediation_api.http.dependencies import CaseRecords, Context, Scope, ServiceContext
+from mediation_api.http.dependencies import CaseRecords, Context, Scope
 from mediation_api.http.fields import Language, Out, Params
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut
@@ -45,7 +45,7 @@ async def list_disclosures(
     wanted: Annotated[DisclosureFilters, Query()], service: Context, _reached: Scope
 ) -> DisclosureList:
     """The current disclosure in each language, English first. Where there is none, an interpreter reads another out."""
-    items = [_to_response(text) for text in _current(service) if wanted.language in {None, text.languages[0]}]
+    items = [_to_response(text) for text in service.disclosures if wanted.language in {None, text.languages[0]}]
     return DisclosureList(items=items, next_cursor=None)
 
 
@@ -58,21 +58,11 @@ async def get_disclosure(
     _reached: Scope,
 ) -> DisclosureOut:
     """A current disclosure, or an earlier one that somebody answered to."""
-    text = find_current(sha256, service)
+    text = service.current_disclosure(sha256)
     if text is not None:
         return _to_response(text)
     kept = await records.disclosure(sha256)
     return DisclosureOut(sha256=kept["sha256"], version=kept["version"], language=kept["language"], text=kept["body"])
-
-
-def find_current(sha256: str, service: ServiceContext) -> Text | None:
-    """The current disclosure with this hash, in whichever language."""
-    return next((text for text in _current(service) if text.sha256 == sha256), None)
-
-
-def _current(service: ServiceContext) -> tuple[Text, ...]:
-    """The current disclosure in each language, English first."""
-    return service.texts.current.render_disclosures(service.settings.office_name, service.policy.report_categories)
 
 
 def _to_response(text: Text) -> DisclosureOut:
