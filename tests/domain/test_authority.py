@@ -75,7 +75,7 @@ TWO: Final = (Side.COMPLAINANT, Side.OFFICER, Side.COMPLAINANT)
 
 
 def files(sides: tuple[Side, ...], *said: int | None, by: Actor = ANYBODY) -> int | None:
-    return filer(sides, said[0] if said else None, is_said=bool(said), by=by)
+    return filer(sides, said[0] if said else None, is_set=bool(said), by=by)
 
 
 def test_the_only_complainant_is_who_files() -> None:

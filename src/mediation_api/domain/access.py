@@ -1,11 +1,12 @@
-"""Who may do what: the rule. Each operation's permission is declared at its route (`http/routes.py`).
+"""Permissions: which roles may call an operation, and which relation to the object each of them needs.
 
-`page` prints them all as docs/access.md.
+Each operation declares its permission at its route (`http/routes.py`); `access_page` prints all of them as
+docs/access.md.
 
-A token says which role its bearer has. What the bearer may see of *this* case is decided by the database at each
-request: `AccessScope` carries the relation that the permission demands into the query or the lock. What lies outside
-it is answered as if it did not exist. A token may also name scopes; they only ever narrow what the role allows. A
-program may do nothing but what its scopes name.
+The role comes from the token. Whether the caller may see *this* case is decided in the database at each request:
+`AccessScope` carries the required relation into the query or the lock. An object outside that relation is answered as
+if it did not exist. A token may also name scopes, which only narrow what the role allows. An integration may do only
+what its scopes name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ from mediation_api.domain.errors import NotPermitted, ScopeMissing, ScopeUnknown
 
 
 class Role(StrEnum):
-    """What a token says its bearer is; `public` is a caller without a token."""
+    """The role that a token names; `public` is a caller without a token."""
 
     PUBLIC = "public"
     COMPLAINANT = "complainant"
@@ -36,11 +37,10 @@ class Role(StrEnum):
 class Actor:
     """Who is calling.
 
-    `party_id` and `code`, the public part of the access code that the token was given for, are set for a complainant.
-    `employee_number` is set for an officer, and for anybody else whose token names one: a mediator may be an officer
-    as well.
-    `scopes` are those under this service's prefix that the token names, known or not; None when it names none. Then
-    all that the role allows is open, unless it is a program's.
+    A complainant has `party_id` and `code`, the public part of the access code that was exchanged for the token. An
+    officer has `employee_number`, and so has anybody else whose token names one: a mediator may also be an officer.
+    `scopes` are the scopes of this service in the token, known or not; None if it names none. Such a token may do
+    everything that its role allows, but an integration's nothing.
     """
 
     role: Role
@@ -60,7 +60,7 @@ ANYBODY = Actor(Role.PUBLIC, "public")
 
 
 class Relation(StrEnum):
-    """How the object must stand to the caller."""
+    """Which relation the object must have to the caller."""
 
     OFFICE = "office"
     """Any object of the office."""
@@ -69,25 +69,25 @@ class Relation(StrEnum):
     PROPOSED = "proposed"
     """A case that was proposed to this mediator, or accepted by them; for the roster, the mediator's own entry."""
     ASSIGNED = "assigned"
-    """A case that this mediator accepted, and did not leave."""
+    """A case that this mediator accepted and has not left."""
     MEDIATED = "mediated"
-    """A case that this mediator took on, also after leaving it; of its mandatory reports, the mediator's own."""
+    """A case that this mediator accepted, also after leaving it; of its mandatory reports, the mediator's own."""
     OWN = "own"
-    """The caller's own party, and the case as that party sees it. An officer's begins when the officer is asked."""
+    """The caller's own party, and the case as that party sees it; for an officer, only once the officer was asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessScope:
-    """What the caller may see and do with one operation: the actor, and the relation that its permission demands."""
+    """What the caller may see and do with one operation: the actor, and the relation that the permission requires."""
 
     actor: Actor
     relation: Relation
 
 
 INTAKE = (Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR)
-"""Staff who take in complaints and speak with parties."""
+"""Staff who enter complaints and talk to parties."""
 CASEWORK = (Role.COORDINATOR, Role.DIRECTOR)
-"""Staff who run cases."""
+"""Staff who manage cases."""
 PARTIES = (Role.COMPLAINANT, Role.OFFICER)
 
 
@@ -121,7 +121,7 @@ _RESOURCES: Final = frozenset(scope.partition(":")[0] for scope in TOKEN_SCOPES)
 class Permission:
     """Who may call an operation: the roles, each with the relation that the object must have to the caller.
 
-    `scope` is what a token that is limited to scopes must name; None where the operation is for everybody.
+    A token that is limited to scopes must name `scope`; None for an operation that is open to everybody.
     """
 
     access: Mapping[Role, Relation]
@@ -137,7 +137,7 @@ def allow(
     mediated: bool = False,
     filed: bool = False,
 ) -> Mapping[Role, Relation]:
-    """The roles of a `Permission`: `office` for any object, `own` for the caller's own.
+    """Return the roles of a `Permission`: `office` for any object, `own` for the caller's own.
 
     `proposed`, `assigned` and `mediated` allow a mediator, and `filed` an integration, in the relation of that name.
     """
@@ -156,26 +156,26 @@ def allow(
 EVERYBODY: Final = allow(office=Role)
 
 
-def is_own_scope(word: str) -> bool:
-    """Whether a word of a token's `scope` is under this service's prefix: the name of one of its resources and `:`.
+def is_own_scope(scope: str) -> bool:
+    """Return whether a scope in a token is this service's: it starts with the name of a resource here and `:`.
 
-    In whatever case, so that a misspelt scope is not taken for another service's. All other words are the identity
-    provider's own (`openid`), and say nothing here.
+    Upper and lower case are not distinguished, so that a misspelt scope is not taken for another service's. All other
+    scopes (`openid`) belong to other services and are ignored.
     """
-    resource, colon, _ = word.partition(":")
+    resource, colon, _ = scope.partition(":")
     return bool(colon) and resource.casefold() in _RESOURCES
 
 
 def scope_for(permission: Permission, actor: Actor) -> AccessScope:
-    """What `actor` may see and do with an operation.
+    """Return what `actor` may see and do with an operation.
 
     Raises:
         Unauthenticated: the operation is not for the public, and the caller has no token.
-        ScopeUnknown: the token names a scope under this service's prefix that does not exist. What its issuer meant to
-            limit it to is unknown, so that every operation refuses it.
-        NotPermitted: nobody of this role may call it, on any object.
-        ScopeMissing: the token is limited to scopes, and this operation's is not among them; or it is a program's, and
-            names none.
+        ScopeUnknown: the token names a scope of this service that does not exist. Every operation refuses it, since
+            nobody can tell what its issuer meant to limit it to.
+        NotPermitted: the role may not call it on any object.
+        ScopeMissing: the token is limited to scopes that do not include this operation's, or it is an integration's
+            and names none.
     """
     if actor.scopes is not None and not actor.scopes <= TOKEN_SCOPES:
         raise ScopeUnknown
@@ -193,24 +193,24 @@ def scope_for(permission: Permission, actor: Actor) -> AccessScope:
 _PAGE: Final = """\
 # Who may do what
 
-Operation by role, and how the object must stand to the caller. This page is generated: `make generate`.
+Operation by role, and the relation that the object must have to the caller. This page is generated: `make generate`.
 
 `office`: any object of the office. `filed`: a complaint that this integration filed. `proposed`: a case that was
-proposed to this mediator, or accepted by them. `assigned`: a case that this mediator accepted and did not leave.
+proposed to this mediator, or accepted by them. `assigned`: a case that this mediator accepted and has not left.
 `mediated`: a case that this mediator accepted, also after leaving it; of its mandatory reports, the mediator's own. A
-mediator who is a party of the complaint under another role stands in none of these relations to it. `own`: the caller's
-own party, and the case as that party sees it; a complainant's token speaks for it as long as the access code that it
-was given for is the party's. Where a cell is empty, the role is refused before its request is looked at; what lies
-outside the relation answers as if it did not exist.
+mediator who is also a party of the complaint has none of these relations to it. `own`: the caller's own party, and the
+case as that party sees it; a complainant's token is valid as long as the access code that was exchanged for it. Where a
+cell is empty, the role is refused before its request is read. An object outside the relation is answered as if it did
+not exist.
 
-A token that names scopes is limited to them. An `integration` token that names none may do nothing. A scope that begins
-with the name of a resource of this service and `:` and is not in the last column is refused, whoever bears it.
+A token that names scopes is limited to them. An `integration` token that names none may do nothing. A token that names
+a scope which begins with the name of a resource of this service and `:` but is not in the last column is refused.
 
 """
 
 
 def access_page(permissions: Mapping[str, Permission]) -> str:
-    """The page docs/access.md: every operation by its id, what each role may do with it, and its scope."""
+    """Return docs/access.md: every operation by its id, the relation that each role needs, and its scope."""
     roles = list(Role)
     rows = [f"| Operation | {' | '.join(roles)} | Scope |", f"| --- |{' --- |' * (len(roles) + 1)}"]
     for operation, permission in permissions.items():

@@ -1,11 +1,11 @@
-"""Which reads are unusual: a few rules over who opened what, for a director or an auditor to ask about.
+"""Access anomalies: unusual reads that a few rules find in the access log, for a director or an auditor to ask about.
 
-A rule says what was observed, and nothing of why: a call that was taken for a colleague looks like curiosity. Nobody is
-held to anything by it, and there is no score. Looked at are reads of one complaint, of its parties and of its cases. A
-page of a list counts for none, since that is how everybody finds their work; whoever opens a mandatory report stands
-with that alone.
+A rule states what was observed, not why: taking a call for a colleague looks the same as curiosity. An anomaly has no
+consequence by itself, and there is no score. The rules look at reads of one complaint, of its parties and of its cases.
+Pages of lists do not count, since everybody finds their work there. Reads of mandatory reports do not count either:
+they are logged with the report and not with its case.
 
-The numbers are settings. Source: docs/decisions/0055-access-anomalies-are-questions.md.
+The thresholds are settings. Source: docs/decisions/0055-access-anomalies-are-questions.md.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,13 +23,13 @@ from mediation_api.domain.access_log import Purpose
 from mediation_api.domain.target import TargetPolicy, is_working_day
 
 LONGEST_DAYS: Final = 31
-"""The longest time that one report looks at, in days."""
+"""The longest period that one report covers, in days."""
 USUAL_DAYS: Final = 7
-"""The time that it looks at unless another is wanted, in days."""
+"""The period that a report covers by default, in days."""
 
 
 class AnomalyKind(StrEnum):
-    """What a rule observes. New ones may come."""
+    """What a rule observes. More may be added."""
 
     NO_PART = "no_part"
     MANY_IN_A_DAY = "many_in_a_day"
@@ -40,12 +40,12 @@ class AnomalyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnomalyThresholds:
-    """What a city takes to be usual.
+    """Up to where a city takes reads to be usual.
 
-    The office works from `opens` to `closes` (hours of its clock) on working days. Who recorded something about a
-    complaint has a part in it for `part_days` before and after. Usual are up to `complaints_a_day` complaints a day and
-    up to `times_the_role` times as many as colleagues open, and up to `days_after_close` days on which one closed case
-    is opened.
+    The office works from `opens` to `closes` (hours of local time) on working days. Somebody who recorded something
+    about a complaint has a part in it for `part_days` days before and after. It is usual to open `complaints_a_day`
+    complaints in a day, or `times_the_role` times as many as colleagues do if that is more, and to open one closed case
+    on `days_after_close` days.
     """
 
     opens: int = 7
@@ -65,22 +65,22 @@ class Period:
 
     @classmethod
     def of(cls, since: date | None, until: date | None, today: date) -> "Period":
-        """The days that are asked for; otherwise up to today, and a week."""
+        """Return the period from `since` to `until`; by default it ends today and lasts `USUAL_DAYS`."""
         last = until or today
         return cls(since or last - timedelta(days=USUAL_DAYS - 1), last)
 
     @property
     def is_sound(self) -> bool:
-        """Whether it ends no earlier than it begins, and is not too long for one report."""
+        """Whether the period does not end before it begins and lasts at most `LONGEST_DAYS`."""
         return 0 <= (self.until - self.since).days < LONGEST_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessSummary:
-    """What somebody opened of one complaint, for one purpose, within one hour of the office's clock.
+    """What one person opened of one complaint, for one purpose, within one hour of local time.
 
-    `case_id`, `coordinator` are of the complaint's newest case; `closed`, whether that was closed when it was opened.
-    `acted_on` are the days on which this person recorded anything about the complaint.
+    `case_id` and `coordinator` are of the complaint's newest case; `closed` is whether that case was closed at that
+    time. `acted_on` are the days on which this person recorded anything about the complaint.
     """
 
     role: Role
@@ -95,9 +95,9 @@ class AccessSummary:
     accesses: int
     acted_on: frozenset[date]
 
-    def has_part(self, usual: AnomalyThresholds) -> bool:
-        """Whether this person recorded something about the complaint, on a day near enough."""
-        return any(abs((day - self.on).days) <= usual.part_days for day in self.acted_on)
+    def has_part(self, thresholds: AnomalyThresholds) -> bool:
+        """Whether this person recorded something about the complaint within `part_days` of that day."""
+        return any(abs((day - self.on).days) <= thresholds.part_days for day in self.acted_on)
 
 
 _REPORT: Final = UUID("5f0b7c1e-7a51-4c43-9d0f-6a3f5f0c2b11")
@@ -105,9 +105,9 @@ _REPORT: Final = UUID("5f0b7c1e-7a51-4c43-9d0f-6a3f5f0c2b11")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomaly:
-    """What one rule saw, on one day, of one person; of one complaint, unless the rule looks at the whole day.
+    """What one rule observed of one person on one day, about one complaint unless the rule looks at the whole day.
 
-    `number` is what the rule counts, and `usual` up to where it says nothing.
+    `number` is what the rule counted, and `usual` the highest number that it does not report.
     """
 
     rule: AnomalyKind
@@ -122,13 +122,13 @@ class Anomaly:
 
     @property
     def place(self) -> tuple[date, UUID]:
-        """Where it stands in a report: the same each time the report is made."""
+        """The sort key in a report, which is the same each time the report is made."""
         return self.on, uuid5(_REPORT, f"{self.rule} {self.role} {self.by} {self.complaint_id}")
 
 
 @dataclass(frozen=True, slots=True)
 class AnomalyRule:
-    """One rule: what it observes, in a sentence, of whom, and how it looks. `look` is given visits of `roles` alone."""
+    """One rule: what it observes, in a sentence, and of which roles. `look` gets the reads of these `roles` only."""
 
     code: AnomalyKind
     statement: str
@@ -148,11 +148,11 @@ class AnomalyRuleSet:
 
 
 PEOPLE: Final = frozenset({Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR, Role.MEDIATOR, Role.AUDITOR})
-"""Whose reads are looked at, programs left out."""
+"""The roles of people whose reads the rules look at."""
 AT_THE_OFFICE: Final = PEOPLE - {Role.MEDIATOR}
-"""Who works by the office's hours; a mediator comes from outside, and meets people in the evening."""
+"""The roles that work in office hours; mediators come from outside and may work in the evening."""
 OWN_CASES: Final = frozenset({Role.INTAKE, Role.COORDINATOR})
-"""Whose work is a share of the cases. A director and an auditor look after all, and a mediator reaches no others."""
+"""The roles that work on some of the cases. Directors and auditors see all, and a mediator can open no others."""
 
 _ANSWERS_PEOPLE: Final = frozenset({Purpose.PARTY_REQUEST, Purpose.LEGAL_REQUEST})
 _STAFF: Final = frozenset({Purpose.INTAKE, Purpose.CASEWORK}) | _ANSWERS_PEOPLE
@@ -169,73 +169,85 @@ FITTING: Final[Mapping[Role, frozenset[Purpose]]] = MappingProxyType(
 """The purposes for which each role opens things."""
 
 
-def _no_part(visits: Sequence[AccessSummary], usual: AnomalyThresholds, _city: TargetPolicy) -> Iterator[Anomaly]:
-    """Somebody else coordinates the case, and whoever opened it recorded nothing about it for weeks around.
+def _no_part(
+    summaries: Sequence[AccessSummary], thresholds: AnomalyThresholds, _calendar: TargetPolicy
+) -> Iterator[Anomaly]:
+    """Find cases opened by somebody who does not coordinate them and recorded nothing about them for weeks around.
 
-    A case that nobody coordinates yet is everybody's, and to speak with a party is recorded where anything comes of it.
+    A case without a coordinator is left out, since anybody may take it on.
     """
-    theirs = [v for v in visits if v.coordinator not in {None, v.by} and not v.has_part(usual)]
-    return _of_complaints(theirs, AnomalyKind.NO_PART)
+    others = [each for each in summaries if each.coordinator not in {None, each.by} and not each.has_part(thresholds)]
+    return _by_complaint_and_day(others, AnomalyKind.NO_PART)
 
 
-def _many_in_a_day(visits: Sequence[AccessSummary], usual: AnomalyThresholds, _city: TargetPolicy) -> Iterator[Anomaly]:
-    """More complaints in a day than the city takes to be many, and than a few times what colleagues open.
+def _many_in_a_day(
+    summaries: Sequence[AccessSummary], thresholds: AnomalyThresholds, _calendar: TargetPolicy
+) -> Iterator[Anomaly]:
+    """Find days on which somebody opened more complaints than both `complaints_a_day` and a multiple of the median.
 
-    Colleagues are the others of the role, on all days of the report on which they opened anything; it is their median
-    that counts, so that one of them who opened everything hides nobody. Without any, the first number stands alone.
+    The median is taken over all days of the report on which others of the role opened anything, so that one of them
+    who opened everything does not hide anybody. It is 0 where there are none.
     """
     days: dict[tuple[Role, str, date], list[AccessSummary]] = {}
-    for visit in visits:
-        days.setdefault((visit.role, visit.by, visit.on), []).append(visit)
-    opened = {day: len({visit.complaint_id for visit in of_day}) for day, of_day in days.items()}
+    for summary in summaries:
+        days.setdefault((summary.role, summary.by, summary.on), []).append(summary)
+    opened = {day: len({summary.complaint_id for summary in of_day}) for day, of_day in days.items()}
     for (role, by, on), number in opened.items():
         others = [n for (r, b, _), n in opened.items() if r is role and b != by]
-        at_most = max(usual.complaints_a_day, int(usual.times_the_role * median(others or [0])))
+        at_most = max(thresholds.complaints_a_day, int(thresholds.times_the_role * median(others or [0])))
         if number > at_most:
-            seen = _seen(days[role, by, on], AnomalyKind.MANY_IN_A_DAY, number)
-            yield replace(seen, usual=at_most, complaint_id=None, case_id=None)
+            anomaly = _anomaly(days[role, by, on], AnomalyKind.MANY_IN_A_DAY, number)
+            yield replace(anomaly, usual=at_most, complaint_id=None, case_id=None)
 
 
-def _outside_hours(visits: Sequence[AccessSummary], usual: AnomalyThresholds, city: TargetPolicy) -> Iterator[Anomaly]:
-    """Opened before the office opens or after it closes, on a weekend, or on one of the city's holidays."""
-    hours = range(usual.opens, usual.closes)
-    outside = [v for v in visits if v.hour not in hours or not is_working_day(v.on, city.holidays)]
-    return _of_complaints(outside, AnomalyKind.OUTSIDE_HOURS)
+def _outside_hours(
+    summaries: Sequence[AccessSummary], thresholds: AnomalyThresholds, calendar: TargetPolicy
+) -> Iterator[Anomaly]:
+    """Find reads before the office opens or after it closes, on a weekend, or on one of the city's holidays."""
+    hours = range(thresholds.opens, thresholds.closes)
+    outside = [each for each in summaries if each.hour not in hours or not is_working_day(each.on, calendar.holidays)]
+    return _by_complaint_and_day(outside, AnomalyKind.OUTSIDE_HOURS)
 
 
-def _closed_again(visits: Sequence[AccessSummary], usual: AnomalyThresholds, _city: TargetPolicy) -> Iterator[Anomaly]:
-    """The same closed case on several days, by somebody who recorded nothing about it for weeks around.
+def _closed_again(
+    summaries: Sequence[AccessSummary], thresholds: AnomalyThresholds, _calendar: TargetPolicy
+) -> Iterator[Anomaly]:
+    """Find closed cases opened on several days by somebody who recorded nothing about them for weeks around.
 
-    Told of the last of these days. What is done after a close (letters, notes destroyed, an erasure) is a record.
+    The anomaly is dated to the last of these days.
     """
-    closed = [v for v in visits if v.closed and not v.has_part(usual)]
-    for again in _grouped(closed, lambda visit: (visit.role, visit.by, visit.complaint_id.int)):
-        number = len({visit.on for visit in again})
-        if number > usual.days_after_close:
-            yield replace(_seen(again, AnomalyKind.CLOSED_AGAIN, number), usual=usual.days_after_close)
+    closed = [each for each in summaries if each.closed and not each.has_part(thresholds)]
+    for again in _grouped(closed, lambda summary: (summary.role, summary.by, summary.complaint_id.int)):
+        number = len({summary.on for summary in again})
+        if number > thresholds.days_after_close:
+            yield replace(_anomaly(again, AnomalyKind.CLOSED_AGAIN, number), usual=thresholds.days_after_close)
 
 
 def _purpose_unfit(
-    visits: Sequence[AccessSummary], _usual: AnomalyThresholds, _city: TargetPolicy
+    summaries: Sequence[AccessSummary], _thresholds: AnomalyThresholds, _calendar: TargetPolicy
 ) -> Iterator[Anomaly]:
-    """Opened for what is another role's work, by the purpose that was given."""
-    return _of_complaints([v for v in visits if v.purpose not in FITTING[v.role]], AnomalyKind.PURPOSE_UNFIT)
+    """Find reads for a purpose that is the work of another role."""
+    return _by_complaint_and_day(
+        [each for each in summaries if each.purpose not in FITTING[each.role]], AnomalyKind.PURPOSE_UNFIT
+    )
 
 
-def _of_complaints(visits: Iterable[AccessSummary], rule: AnomalyKind) -> Iterator[Anomaly]:
-    """One observation for each person, complaint and day: how often it was opened."""
-    for seen in _grouped(visits, lambda visit: (visit.role, visit.by, visit.complaint_id.int, visit.on.toordinal())):
-        yield _seen(seen, rule, sum(visit.accesses for visit in seen))
+def _by_complaint_and_day(summaries: Iterable[AccessSummary], rule: AnomalyKind) -> Iterator[Anomaly]:
+    """Return one anomaly for each person, complaint and day, with the number of reads."""
+    for group in _grouped(
+        summaries, lambda summary: (summary.role, summary.by, summary.complaint_id.int, summary.on.toordinal())
+    ):
+        yield _anomaly(group, rule, sum(summary.accesses for summary in group))
 
 
 def _grouped(
-    visits: Iterable[AccessSummary], key: Callable[[AccessSummary], tuple[str | int, ...]]
+    summaries: Iterable[AccessSummary], key: Callable[[AccessSummary], tuple[str | int, ...]]
 ) -> Iterator[list[AccessSummary]]:
-    return (list(group) for _, group in groupby(sorted(visits, key=key), key))
+    return (list(group) for _, group in groupby(sorted(summaries, key=key), key))
 
 
-def _seen(visits: Sequence[AccessSummary], rule: AnomalyKind, number: int) -> Anomaly:
-    last = max(visits, key=lambda visit: visit.on)
+def _anomaly(summaries: Sequence[AccessSummary], rule: AnomalyKind, number: int) -> Anomaly:
+    last = max(summaries, key=lambda summary: summary.on)
     return Anomaly(
         rule=rule,
         on=last.on,
@@ -245,7 +257,7 @@ def _seen(visits: Sequence[AccessSummary], rule: AnomalyKind, number: int) -> An
         case_id=last.case_id,
         number=number,
         usual=0,
-        purposes=tuple(sorted({visit.purpose for visit in visits})),
+        purposes=tuple(sorted({summary.purpose for summary in summaries})),
     )
 
 
@@ -287,19 +299,22 @@ ANOMALY_RULES = AnomalyRuleSet(
 
 
 def find_anomalies(
-    visits: Iterable[AccessSummary], usual: AnomalyThresholds, city: TargetPolicy, rules: AnomalyRuleSet = ANOMALY_RULES
+    summaries: Iterable[AccessSummary],
+    thresholds: AnomalyThresholds,
+    calendar: TargetPolicy,
+    rules: AnomalyRuleSet = ANOMALY_RULES,
 ) -> tuple[Anomaly, ...]:
-    """What each rule observes, the newest day first."""
-    known = tuple(visits)
-    observed = (
-        observation
+    """Return what each rule observes, the newest day first."""
+    every = tuple(summaries)
+    found = (
+        anomaly
         for rule in rules.rules
-        for observation in rule.look([visit for visit in known if visit.role in rule.roles], usual, city)
+        for anomaly in rule.look([summary for summary in every if summary.role in rule.roles], thresholds, calendar)
     )
-    # Of 170,000 observations, comparing identities as such takes longer than all else.
-    return tuple(sorted(observed, key=_order, reverse=True))
+    # Compared as integers: for 170,000 anomalies, comparing UUID objects takes longer than all the rest.
+    return tuple(sorted(found, key=_order, reverse=True))
 
 
-def _order(observation: Anomaly) -> tuple[int, int]:
-    on, identity = observation.place
+def _order(anomaly: Anomaly) -> tuple[int, int]:
+    on, identity = anomaly.place
     return on.toordinal(), identity.int

@@ -1,16 +1,16 @@
-"""The access code: what a member of the public holds instead of an account.
+"""Access codes: what members of the public use instead of an account.
 
     7K4MX-PQ09T-5WDR2-…      seven groups of five
     └──┬───┘└─────┬────┘ └ the last character checks the rest
      lookup     secret
      40 bits    128 bits
 
-The lookup part finds the row and may be logged; the secret proves the code and is kept nowhere. What is
-stored is a keyed digest, so that neither a copy of the database nor the key alone is enough. 128 bits cannot
-be searched, so a fast digest will do; a slow one would only give strangers a way to keep the processors busy
+The lookup part finds the row and may be logged. The secret is stored nowhere: what is stored is a keyed digest, so
+that neither a copy of the database nor the key alone is enough to find a code. 128 random bits cannot be searched, so
+a fast digest is safe; a slow one would only let strangers keep the processors busy
 (docs/decisions/0079-access-codes-are-random-and-hashed-fast.md).
 
-Everything here is pure: the caller brings the randomness (`secrets.token_bytes(ENTROPY_BYTES)`) and the key.
+The functions are pure: the caller passes the random bytes (`secrets.token_bytes(ENTROPY_BYTES)`) and the key.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ _SECRET_BYTES: Final = 16
 _LOOKUP_CHARS: Final = 8
 _CODE_CHARS: Final = 35  # 8 for the lookup part, 26 for the secret (two bits to spare), 1 to check
 _GROUP: Final = 5
-# Room for a separator or two after every character; longer text is not a code and is not looked at.
+# Room for a separator or two after every character; longer text is refused without being parsed.
 _MAX_TEXT: Final = 128
 _DOMAIN: Final = b"mediation_api access code v1\x00"
 
 # Crockford's base 32 (crockford.com/base32.html): no I, L, O (they look like 1 and 0) and no U.
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUE: Final = {character: value for value, character in enumerate(_ALPHABET)}
-# The separators are those that telephones and word processors put in unasked.
+# Among the separators are those that telephones and word processors insert by themselves.
 _READ: Final = (
     str.maketrans(_ALPHABET.lower(), _ALPHABET)
     | str.maketrans("OoIiLl", "001111")
@@ -48,13 +48,13 @@ _READ: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AccessCode:
-    """One code in the clear. Printing it shows the lookup part only; `text()` is the one way to the whole."""
+    """One code, unhashed. Its `repr` has the lookup part only; `text()` returns the whole code."""
 
     lookup: str
     secret: bytes = field(repr=False)
 
     def text(self) -> str:
-        """Give the code as a person is to copy it: once, in the answer that hands it out."""
+        """Return the code as people copy it. It is sent once, in the response that issues it."""
         bits = int.from_bytes(self.secret, "big") << 2
         secret = "".join(_ALPHABET[bits >> shift & 31] for shift in range(125, -1, -5))
         code = self.lookup + secret
@@ -76,10 +76,10 @@ def from_entropy(entropy: bytes) -> AccessCode:
 
 
 def parse_access_code(text: str) -> AccessCode:
-    """Read a code as people write it: any case, spaces and dashes anywhere, O for 0, I or L for 1.
+    """Parse a code as people write it: in any case, with spaces and dashes anywhere, O for 0, I or L for 1.
 
-    Raises AccessCodeInvalid for everything else, whatever it is. A mistyped character is found here by the
-    check character, before anything is looked up.
+    Raises AccessCodeInvalid for everything else. The check character finds a mistyped character before anything is
+    looked up.
     """
     if len(text) > _MAX_TEXT:
         raise AccessCodeInvalid
@@ -89,42 +89,42 @@ def parse_access_code(text: str) -> AccessCode:
     bits = 0
     for character in code[_LOOKUP_CHARS:-1]:
         bits = bits << 5 | _VALUE[character]
-    if bits & 3:  # the two bits to spare: one secret has one spelling
+    if bits & 3:  # the two unused bits must be zero, so that each secret is written in one way only
         raise AccessCodeInvalid
     return AccessCode(code[:_LOOKUP_CHARS], (bits >> 2).to_bytes(_SECRET_BYTES, "big"))
 
 
 def digest(code: AccessCode, secret_key: bytes) -> bytes:
-    """Give the 32 bytes to store for a code: HMAC-SHA-256, for this purpose and this lookup part only.
+    """Return the 32 bytes to store for a code: an HMAC-SHA-256, bound to this purpose and this lookup part.
 
     Raises ValueError for a key shorter than `MIN_KEY_BYTES`.
     """
     if len(secret_key) < MIN_KEY_BYTES:
         message = f"the key of the access codes needs at least {MIN_KEY_BYTES} bytes"
         raise ValueError(message)
-    # The lookup part has a fixed length, so the two halves cannot be shifted against each other.
+    # The lookup part has a fixed length, so no two codes give the same bytes.
     return hmac.digest(secret_key, _DOMAIN + code.lookup.encode("ascii") + code.secret, hashlib.sha256)
 
 
 def matches(code: AccessCode, stored: bytes | None, secret_key: bytes) -> bool:
-    """Say whether a code is the one whose digest was stored, in a time that tells nothing.
+    """Return whether a code is the one whose digest was stored, in constant time.
 
-    `stored` is None when no row has this lookup part: the same work is done, so that an unknown code takes as
-    long as a wrong one.
+    `stored` is None when no row has this lookup part: the same work is done, so that refusing an unknown code takes
+    as long as refusing a wrong one.
 
     Raises ValueError for a key shorter than `MIN_KEY_BYTES`.
     """
-    # Nobody can find a code whose digest is all zeros, so that one stands for none.
+    # No code can be found whose digest is all zeros, so zeros can stand for a missing digest.
     return hmac.compare_digest(digest(code, secret_key), stored or bytes(32))
 
 
 def fingerprint(lookup: str, stored: bytes) -> str:
-    """Give a hash of all that is stored of a code, in lower-case hex, for the record of events."""
+    """Return the lower-case hex SHA-256 of what is stored of a code, for the events."""
     return hashlib.sha256(lookup.encode("ascii") + stored).hexdigest()
 
 
 def _check_character(code: str) -> str:
-    """Luhn's sum in base 32: finds one wrong character, and two swapped neighbours but for 0 and Z."""
+    """Return the Luhn check character in base 32. It finds one wrong character, and two swapped ones except 0 and Z."""
     total = 0
     for place, character in enumerate(reversed(code)):
         value = _VALUE[character] * (1 if place % 2 else 2)

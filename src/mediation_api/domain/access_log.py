@@ -1,15 +1,14 @@
-"""Who opened what: each read of a complaint, a party or a case by anybody but a party is written down.
+"""The access log: one entry for each read of a complaint, a party or a case by anybody but a party.
 
-Kept are when, who (role and subject), which operation, of which complaint, case or party, and for what purpose. The
-operation together with the role says which fields were shown: it has one form of answer for each audience. A page of a
-list is one entry with the ids of what stood on it. A read that finds nothing is not written down, and one that cannot
-be written down fails.
+An entry has the time, the role and subject of the caller, the operation, the complaint, case or party, and the purpose.
+The operation and the role together determine which fields were returned. A page of a list is one entry with the ids on
+it. A read that finds nothing is not logged, and a read that cannot be logged fails.
 
-Not written down: what parties read of their own; the roster, disclosures and other things that are not about a person
-of a case; what a command answers, since the command itself is an event.
+Not logged are reads by parties of what is their own; reads of the roster, of disclosures and of whatever else is not
+about the people of a case; and the responses of commands, since each command is an event.
 
-Whoever opens a mandatory report is written down with the report, and not with its case: whoever sees the readings of a
-case would learn that there is one.
+A read of a mandatory report is logged with the report and not with its case: otherwise whoever sees the access log of
+the case would learn that there is a report.
 """
 
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from mediation_api.domain.access import AccessScope, Role
 
 
 class Purpose(StrEnum):
-    """What somebody opens something for. Codes, because free text would come to hold people's names."""
+    """Why somebody opens a record. These are codes because free text would end up with people's names in it."""
 
     INTAKE = "intake"
     CASEWORK = "casework"
@@ -30,7 +29,7 @@ class Purpose(StrEnum):
     MEDIATION = "mediation"
     AUDIT = "audit"
     EXCHANGE = "exchange"
-    """Another system of the city keeps in step."""
+    """Another system of the city is kept up to date."""
     PARTY_REQUEST = "party_request"
     """A party asked for it."""
     LEGAL_REQUEST = "legal_request"
@@ -47,11 +46,11 @@ DEFAULT_PURPOSE: Mapping[Role, Purpose] = MappingProxyType(
         Role.INTEGRATION: Purpose.EXCHANGE,
     }
 )
-"""What each role does every day; taken where no purpose is given. Parties are not here: they read their own."""
+"""The everyday purpose of each role, used where a request names none. Reads by parties are not logged."""
 
 
 class LoggedObject(StrEnum):
-    """What an operation opens."""
+    """What an operation reads, as far as it is logged."""
 
     COMPLAINT = "complaint"
     PARTY = "party"
@@ -64,7 +63,7 @@ class LoggedObject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoggedAccessScope(AccessScope):
-    """What the caller reaches, and will have opened when it is found."""
+    """An access scope whose reads are logged: with the operation, its purpose and the time."""
 
     operation: str
     purpose: Purpose
@@ -72,7 +71,7 @@ class LoggedAccessScope(AccessScope):
 
 
 def logged_scope(scope: AccessScope, operation: str, purpose: Purpose | None, at: datetime) -> AccessScope:
-    """The same reach, to be written down when it finds something; a party's stays as it is."""
+    """Return the same scope with logging of what it finds; a party's scope is returned unchanged."""
     usual = DEFAULT_PURPOSE.get(scope.actor.role)
     if usual is None:
         return scope

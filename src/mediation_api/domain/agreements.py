@@ -1,7 +1,8 @@
-"""Agreements and signatures. Who signs, signs one exact text, known by its hash; a changed text voids what was signed.
+"""Agreements and signatures. A signature is on one exact text, identified by its hash; a new text voids it.
 
 The confidentiality agreement is signed by everybody in the room before a session starts. A resolution agreement is
-optional, and signed by the parties alone; its terms are confidential only where all of them say so (ORS 36.220).
+optional, and signed by the parties and their guardians alone; its terms are confidential only if all of them agree to
+that (ORS 36.220).
 """
 
 from uuid import UUID
@@ -38,12 +39,12 @@ SIGNED_IN = {
 
 
 def make(case: Case, kind: AgreementKind, text: Text, *, terms_confidential: bool, agreement_id: UUID) -> Events:
-    """Put a text before the people who are to sign it. It replaces the one before, and voids its signatures.
+    """Make a text for people to sign. It replaces the one before, and voids its signatures.
 
-    What is signed is the text with its languages and with whether its terms are confidential: the hash is of all three.
+    The hash that is signed covers the text, its languages, and whether its terms are confidential.
 
     Raises:
-        StateConflict: both sides have not agreed yet, or it is too late for this kind of text.
+        StateConflict: it is too early or too late for this kind of text.
         AgreementReached: everybody of an open part has signed the present resolution, which would be voided.
     """
     case.require_open()
@@ -68,7 +69,7 @@ def make(case: Case, kind: AgreementKind, text: Text, *, terms_confidential: boo
 
 
 def signers(case: Case, kind: AgreementKind) -> tuple[Seat, ...]:
-    """Who signs an agreement of this kind: everybody in the room, or the parties and their guardians."""
+    """Return who signs an agreement of this kind: everybody in the room, or the parties and their guardians."""
     everybody = sessions.seats(case)
     if kind is AgreementKind.CONFIDENTIALITY:
         return everybody
@@ -86,13 +87,14 @@ def sign_agreement(
     signature_id: UUID,
     by: Actor,
 ) -> Events:
-    """Sign the text whose hash is `sha256`, as `signer`. The name stays as it was when it was signed.
+    """Sign the text whose hash is `sha256`, as `signer`. A later correction of the name does not change `signer_name`.
 
     Raises:
-        PartyLeft: said before anything else, so that who has left does not learn whether the others go on.
-        AgreementSuperseded: a later text replaced it.
-        TextChanged: the hash is not that of the text.
-        NotASigner, AlreadySigned: this person does not sign, or has signed.
+        PartyLeft: the party has left. This is checked first, so that somebody who has left does not learn from another
+            refusal whether the others go on.
+        AgreementNotCurrent: a later text replaced it.
+        TextChanged: `sha256` is not the hash of the text.
+        NotASigner, AlreadySigned: this person does not sign this kind of agreement, or has signed.
     """
     if any(p.party_id == signer.id and not p.is_active for p in case.participants):
         raise PartyLeft

@@ -1,6 +1,6 @@
 """Mediators and their assignments: a proposal to one mediator, answered with a declaration of conflicts.
 
-A declared conflict ends the assignment, whatever the parties would say (Model Standards of Conduct for Mediators,
+A declared conflict ends the assignment, even if the parties would not mind (Model Standards of Conduct for Mediators,
 III). Parties never learn why a mediator did not take, or left, a case.
 """
 
@@ -32,31 +32,31 @@ from mediation_api.domain.values import AssignmentState, CancelReason, ConflictK
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mediator:
-    """What proposing a case needs to know of somebody on the roster."""
+    """A mediator of the roster, with what proposing a case depends on."""
 
     mediator_id: UUID
     subject: str
     active: bool
     is_party: bool = False
-    """An officer of the complaint, by employee number or by the subject that answered as one."""
+    """Whether this person is an officer of the complaint, by employee number or by the subject that answered as one."""
     declared_conflict: bool = False
-    """In this case of the complaint, or in an earlier one."""
+    """Whether this mediator declared a conflict in any case of the complaint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterEntry:
-    """An entry of the roster, as far as correcting it goes. `proposed` is whether it was ever proposed a case."""
+    """An entry of the roster that is to be corrected. `proposed` is whether any case was proposed to this mediator."""
 
     mediator_id: UUID
     proposed: bool
     on_file: events.MediatorOnFile
 
     def correct(self, changes: Mapping[str, object], *, by: Actor) -> events.MediatorCorrected:
-        """Correct the entry. It stays that of the same person once a case was proposed to them.
+        """Correct the entry. Once a case was proposed to a mediator, the entry cannot become another person's.
 
         Raises:
             SecondPersonRequired: the entry is the caller's own.
-            SubjectFixed: it would become somebody else's.
+            SubjectFixed: a case was proposed, and the token subject would change.
         """
         subject = self.on_file.subject
         require_other_than(subject, by=by)
@@ -80,9 +80,9 @@ def add_to_roster(mediator_id: UUID, values: Mapping[str, object], *, by: Actor)
 def propose_mediator(
     case: Case, mediator: Mediator, *, assignment_id: UUID, by: Actor, at: datetime, policy: Policy
 ) -> Events:
-    """Propose the case to a mediator, who has so many working days to answer.
+    """Propose the case to a mediator, who answers within the working days that the policy sets.
 
-    Somebody who was proposed before and has not answered is released.
+    A mediator who has not answered an earlier proposal is released from it.
 
     Raises:
         SecondPersonRequired: staff propose themselves.
@@ -122,7 +122,7 @@ def propose_mediator(
 
 
 def accept(case: Case, assignment_id: UUID, conflicts: frozenset[ConflictKind]) -> Events:
-    """Answer a proposal with the declaration of conflicts: with none, the case has its mediator; with any, it has not.
+    """Answer a proposal with a declaration of conflicts. Without any the proposal is accepted, otherwise it ends.
 
     Raises:
         StateConflict: the proposal was answered or released before.
@@ -143,8 +143,8 @@ def recuse(case: Case, assignment_id: UUID, *, by: Actor) -> Events:
     """Leave a case after accepting it. A session ahead is cancelled, one under way is adjourned.
 
     Raises:
-        SecondPersonRequired: staff decide about themselves; they leave as the mediator they are.
-        StateConflict: the mediator had not accepted, or the sessions are over.
+        SecondPersonRequired: staff release themselves; they must leave with their mediator's token.
+        StateConflict: the mediator has not accepted, or the case is concluded.
     """
     case.require_open()
     assignment = _assignment(case, assignment_id)
@@ -169,8 +169,8 @@ def attest_notes_destroyed(case: Case, assignment_id: UUID) -> Events:
     """Record that the mediator, or a former one, has destroyed all notes. Source: docs/field.md, "What is kept".
 
     Raises:
-        StateConflict: the case is open, or was never taken on.
-        AlreadyAttested: it was said before.
+        StateConflict: the case is open, or this mediator never accepted it.
+        AlreadyAttested: it is on record already.
     """
     assignment = _assignment(case, assignment_id)
     if case.state.is_open or assignment.state not in {AssignmentState.ACCEPTED, AssignmentState.RECUSED}:

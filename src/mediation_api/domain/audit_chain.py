@@ -1,29 +1,30 @@
-"""The chain of events: each event carries a hash of itself and of the link before it, so that what is bent shows.
+"""The audit chain: each event carries a hash of itself and of the link before it, so that tampering is detected.
 
-The events of one complaint, case, mediator or mandatory report are one stream, numbered from 1. The database links a
-event as it is written (migrations, `link_event`); this file computes the same links on its own, for whoever verifies.
+The events of one complaint, case, mediator or mandatory report are one stream, numbered from 1. The database links
+each event as it is written (migrations/sql/link_event.sql); this module computes the same links independently, for
+verification.
 
 **What is linked**, format 1: SHA-256 over this JSON list in UTF-8,
 
     [1, previous link, stream, sequence, position, id, kind, complaint, case, mediator, party, version, at, role,
      subject, data]
 
-The stream is the report's id, or else the case's, the complaint's, the mediator's. An event about a report names no
-other subject, so that it stands in no case's stream. The version is that of the case, which the command made; null
-elsewhere. Links are lower-case hex, "" before the first. Ids are lower-case UUIDs, or null. `at` is in whole
+The stream is the id of the report, or else of the case, the complaint or the mediator. An event about a report has null
+for all four subjects, so that it is in no case's stream. The version is the one of the case that the command made, and
+null elsewhere. Links are lower-case hex, "" before the first. Ids are lower-case UUIDs, or null. `at` is in whole
 microseconds since 1970 (UTC). The list is written as PostgreSQL prints jsonb: a blank after each comma and colon, the
 names of an object by their length in bytes and then bytewise, control characters, quotes and backslashes escaped,
-nothing else. There are no fractions: numbers are integers. Another format would begin with another number.
+nothing else. Numbers are integers. Another format would begin with another number.
 
-**What a link may hold.** An event holds ids, codes, dates, hashes and names of fields; who recorded it is a token's
-subject. No name, narrative, reason, place or text is ever in one (`events.Private`, and a test). So the link covers the
-event as it is: what is erased one day stands in other tables, and the chain does not notice.
+**What events contain.** Ids, codes, dates, hashes, names of fields, and the token subject of whoever recorded them;
+never a name, narrative, reason, place or text (`events.Private`, and a test). What may be erased is in other tables, so
+that an erasure leaves the chain intact.
 
-**What is found.** An edit, a deletion, an insertion, another order, an event moved to another stream: the links do not
-fit. A tail that was cut off, a whole stream that is gone: the head (how many events, and the last link) is kept apart.
-Who may do all of that may also compute the links anew. Only heads that were signed, exported and kept by others show
-it, and only for what was there at the export. What somebody with all rights appends as the service would have written
-it, no chain shows.
+**What verification detects.** An event that was edited, deleted, inserted, reordered or moved to another stream does
+not fit its link. A truncated or missing stream does not match its head (the number of events and the last link), which
+is stored separately. Somebody who can change all of that can also compute the links anew: only heads that were signed,
+exported and kept by others reveal it, and only up to the export. The chain cannot reveal an event that somebody with
+full access appends exactly as the service would have written it.
 """
 
 import json
@@ -36,12 +37,12 @@ from uuid import UUID
 
 FORMAT: Final = 1
 START: Final = b""
-"""What stands in the place of a link before the first."""
+"""The previous link of the first event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainEntry:
-    """An event as it is stored, with its place in the chain. Nothing in it is trusted.
+    """An event as it is stored, with its place in the chain. No field is trusted.
 
     `at` is a number of microseconds since 1970 and `data` is JSON, both as text; `sequence` and `link` are None where
     the event was never linked.
@@ -66,7 +67,7 @@ class ChainEntry:
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
-    """How far a stream goes: the number of its events, and the last link."""
+    """The end of a stream: the number of its events, and the last link."""
 
     stream: UUID
     sequence: int
@@ -74,14 +75,14 @@ class ChainHead:
 
 
 class Flaw(StrEnum):
-    """What is wrong with a stream at one place."""
+    """What is wrong at one place of a stream."""
 
     CHANGED = "changed"
     """The event is not what was linked, or does not follow the one before it."""
     MISSING = "missing"
     """Events before this one are gone."""
     REPEATED = "repeated"
-    """There is another event in this place."""
+    """There is another event with this sequence number."""
     UNLINKED = "unlinked"
     """The event has no place in the chain."""
     CUT_OFF = "cut-off"
@@ -91,20 +92,20 @@ class Flaw(StrEnum):
     HEAD_DIFFERS = "head-differs"
     """The last link is not that of the head."""
     HEADLESS = "headless"
-    """A complaint, case, mediator or mandatory report has no stream, though it began with an event."""
+    """A complaint, case, mediator or mandatory report has no stream, although each begins with an event."""
     UNLIKE_EVENT = "unlike-event"
-    """A row of the operative tables is not what the events say, stands without one, or is missing."""
+    """A row of the operative tables differs from the events, has none, or is missing."""
     UNSEALED = "unsealed"
-    """A text stands there unencrypted, or encrypted by nobody who had the key: it is shown to nobody."""
+    """A column has a text that is not encrypted, or not under the key of this service. It is never returned."""
     UNLIKE_EXPORT = "unlike-export"
-    """The chain was rewritten: it holds another link in the place of the exported one."""
+    """The chain was rewritten: it has another link where the exported head was."""
     NOT_AS_FAR_AS_EXPORT = "not-as-far-as-export"
-    """The stream is gone, or ends before the place that was exported."""
+    """The stream is missing, or ends before the exported head."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainFault:
-    """One place of one stream, and what is wrong there. It names nobody.
+    """One place of one stream, and what is wrong there. It contains no personal data.
 
     `place` is the table, or the column, that differs from the events.
     """
@@ -115,16 +116,16 @@ class ChainFault:
     place: str = ""
 
     def __str__(self) -> str:
-        """One line: the stream, the place in it, the flaw, and where it shows."""
+        """Return one line: the stream, the sequence number, the flaw, and the table or column."""
         return f"{self.stream} {self.sequence} {self.flaw} {self.place}".rstrip()
 
 
 def link(previous: bytes, entry: ChainEntry) -> bytes:
-    """The link of an event that follows the link `previous`.
+    """Return the link of an event that follows the link `previous`.
 
     Raises:
-        ValueError: the event holds what no event holds, such as a fraction.
-        RecursionError: the same, nested very deep.
+        ValueError: the data is not what the service writes, such as a fraction.
+        RecursionError: the data is nested too deep.
     """
     body = json.loads(entry.data, object_pairs_hook=_in_order, parse_float=_no_fraction)
     subject = (entry.complaint_id, entry.case_id, entry.mediator_id, entry.party_id)
@@ -147,7 +148,7 @@ def link(previous: bytes, entry: ChainEntry) -> bytes:
 
 
 def _in_order(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object in the order in which jsonb keeps its names."""
+    """Return an object with its names in the order of jsonb."""
     return dict(sorted(pairs, key=lambda pair: (len(pair[0].encode()), pair[0].encode())))
 
 
@@ -156,26 +157,26 @@ def _no_fraction(text: str) -> Never:
 
 
 class Examination:
-    """Follows every stream from its first link to its head, and past the heads that were exported.
+    """Verify every stream from its first link to its head, and against the heads that were exported.
 
-    Give it the entries by stream, and by sequence within one; `exported` comes by stream as well. It keeps one stream's
-    last link, and nothing else, so that it may read any number of events.
+    Entries come ordered by stream and then by sequence, and `exported` by stream. Only the last link of one stream is
+    kept, so that memory does not grow with the number of events.
     """
 
     def __init__(self, exported: Iterator[ChainHead]) -> None:
         self._exported = exported
         self._next_exported = next(exported, None)
         self._stream: UUID | None = None
-        # Of the stream that is followed: set as it is entered.
+        # Of the current stream, set by `_enter`.
         self._head: ChainHead | None
-        self._promised: ChainHead | None
+        self._exported_head: ChainHead | None
         self._sequence: int
         self._link: bytes
         self.events = 0
         self.streams = 0
 
     def follow(self, stream: UUID, head: ChainHead | None, entry: ChainEntry | None) -> Iterator[ChainFault]:
-        """Take the next entry of `stream`, whose head is `head`; no entry where a head stands alone."""
+        """Check the next entry of `stream`, whose head is `head`; `entry` is None for a head without events."""
         if stream != self._stream:
             yield from self._leave()
             yield from self._enter(stream, head)
@@ -184,21 +185,21 @@ class Examination:
             yield from self._take(entry)
 
     def finish(self) -> Iterator[ChainFault]:
-        """Take the end of all streams."""
+        """Check the last stream, and the exported heads after it."""
         yield from self._leave()
-        yield from self._gone_before(None)
+        yield from self._missing_before(None)
 
     def _enter(self, stream: UUID, head: ChainHead | None) -> Iterator[ChainFault]:
-        yield from self._gone_before(stream)
-        self._promised = None
+        yield from self._missing_before(stream)
+        self._exported_head = None
         if self._next_exported is not None and self._next_exported.stream == stream:
-            self._promised = self._next_exported
+            self._exported_head = self._next_exported
             self._next_exported = next(self._exported, None)
         self._stream, self._head, self._sequence, self._link = stream, head, 0, START
         self.streams += 1
 
-    def _gone_before(self, stream: UUID | None) -> Iterator[ChainFault]:
-        """What was exported of streams that are not there any more."""
+    def _missing_before(self, stream: UUID | None) -> Iterator[ChainFault]:
+        """Report the exported heads of streams before `stream` that are missing; of all the rest if it is None."""
         while self._next_exported is not None and (stream is None or self._next_exported.stream < stream):
             yield ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, self._next_exported.stream, self._next_exported.sequence)
             self._next_exported = next(self._exported, None)
@@ -211,32 +212,32 @@ class Examination:
             yield ChainFault(Flaw.REPEATED, entry.stream, entry.sequence)
             return
         if entry.sequence > self._sequence + 1:
-            # What is gone took its link along: this event's own cannot be computed, and it was said already.
+            # Without the missing event's link, this one's cannot be checked.
             yield ChainFault(Flaw.MISSING, entry.stream, entry.sequence)
         elif not fits(self._link, entry):
             yield ChainFault(Flaw.CHANGED, entry.stream, entry.sequence)
-        # Go on from what is stored: one edit is one problem, and not one for each event after it.
+        # Continue from the stored link, so that one edit is one fault and not one for each event after it.
         self._sequence, self._link = entry.sequence, entry.link
-        promised = self._promised
-        if promised is not None and promised.sequence == entry.sequence and promised.link != entry.link:
+        exported = self._exported_head
+        if exported is not None and exported.sequence == entry.sequence and exported.link != entry.link:
             yield ChainFault(Flaw.UNLIKE_EXPORT, entry.stream, entry.sequence)
 
     def _leave(self) -> Iterator[ChainFault]:
         if self._stream is None:
             return
-        scope = ChainHead(self._stream, self._sequence, self._link)
-        if self._head is None or self._head.sequence < scope.sequence:
-            yield ChainFault(Flaw.BEYOND_HEAD, self._stream, scope.sequence)
-        elif self._head.sequence > scope.sequence:
-            yield ChainFault(Flaw.CUT_OFF, self._stream, scope.sequence)
-        elif self._head != scope:
-            yield ChainFault(Flaw.HEAD_DIFFERS, self._stream, scope.sequence)
-        if self._promised is not None and self._promised.sequence > scope.sequence:
-            yield ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, self._stream, scope.sequence)
+        end = ChainHead(self._stream, self._sequence, self._link)
+        if self._head is None or self._head.sequence < end.sequence:
+            yield ChainFault(Flaw.BEYOND_HEAD, self._stream, end.sequence)
+        elif self._head.sequence > end.sequence:
+            yield ChainFault(Flaw.CUT_OFF, self._stream, end.sequence)
+        elif self._head != end:
+            yield ChainFault(Flaw.HEAD_DIFFERS, self._stream, end.sequence)
+        if self._exported_head is not None and self._exported_head.sequence > end.sequence:
+            yield ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, self._stream, end.sequence)
 
 
 def fits(previous: bytes, entry: ChainEntry) -> bool:
-    """Whether the stored link of `entry` is the one that follows `previous`."""
+    """Return whether the stored link of `entry` is the one that follows `previous`."""
     try:
         return link(previous, entry) == entry.link
     except (ValueError, RecursionError):

@@ -1,9 +1,10 @@
-"""Who may speak for whom, and how: the channel that somebody comes by, who of the complainants files, and own affairs.
+"""Who acts for whom, and by which channel; which complainant files; who may not decide about themselves.
 
-    a party          `portal`    for itself
-    a mediator       `session`   for a party that withdraws in the session that they lead, and for nothing else
-    staff            the others  for whoever called, wrote or came
-    a program        `integration`, of the complaints that it files
+    caller           channel        acts
+    a party          `portal`       for itself
+    a mediator       `session`      for a party that withdraws in their session, and for nothing else
+    staff            the others     for whoever called, wrote or came
+    an integration   `integration`  for the person whose complaint it files
 
 Source: docs/rules.md, "Who may do what".
 """
@@ -17,56 +18,62 @@ from mediation_api.domain.errors import DirectorRequired, Invalid, SecondPersonR
 from mediation_api.domain.values import STAFF_CHANNELS, Approver, Channel, Side
 
 
-def channel_of(said: Channel | None, *, by: Actor) -> Channel:
-    """The channel by which `by` answers, or leaves, for itself or on behalf of somebody.
+def channel_of(requested: Channel | None, *, by: Actor) -> Channel:
+    """Return the channel by which `by` answers or withdraws, for itself or on behalf of a party.
 
     Raises:
-        Invalid: staff do not say which, or anybody names one that is not theirs.
+        Invalid: staff name no channel, or the requested one is not the caller's.
     """
     if by.is_party:
-        if said not in {None, Channel.PORTAL}:
+        if requested not in {None, Channel.PORTAL}:
             raise Invalid("/channel", "staff-only", "A party itself always comes through the portal.")
         return Channel.PORTAL
     if by.role is Role.MEDIATOR:
-        if said not in {None, Channel.SESSION}:
+        if requested not in {None, Channel.SESSION}:
             raise Invalid("/channel", "not-your-channel", "A mediator records what is said in a session.")
         return Channel.SESSION
-    return _of_staff(said, "Staff say how it reached them.")
+    return _of_staff(requested, "Staff say how it reached them.")
 
 
-def filing_channel(said: Channel | None, *, by: Actor) -> Channel:
-    """The channel of a complaint that `by` files. Raises Invalid: as `channel_of`."""
+def filing_channel(requested: Channel | None, *, by: Actor) -> Channel:
+    """Return the channel of a complaint that `by` files. Raises Invalid: as `channel_of`."""
     implied = {Role.PUBLIC: Channel.PORTAL, Role.INTEGRATION: Channel.INTEGRATION}.get(by.role)
     if implied is None:
-        return _of_staff(said, "Staff say how the complaint reached the office.")
-    if said not in {None, implied}:
+        return _of_staff(requested, "Staff say how the complaint reached the office.")
+    if requested not in {None, implied}:
         raise Invalid("/channel", "staff-only", "Only staff choose the channel.")
     return implied
 
 
-def _of_staff(said: Channel | None, detail: str) -> Channel:
-    if said is None:
+def _of_staff(requested: Channel | None, detail: str) -> Channel:
+    if requested is None:
         raise Invalid("/channel", "required", detail)
-    if said not in STAFF_CHANNELS:
-        raise Invalid("/channel", "not-your-channel", "This is no channel by which anything reaches staff.")
-    return said
+    if requested not in STAFF_CHANNELS:
+        raise Invalid("/channel", "not-your-channel", "Nothing reaches staff by this channel.")
+    return requested
 
 
-def filer(sides: Sequence[Side], said: int | None, *, is_said: bool, by: Actor) -> int | None:
-    """The position of the party who files, and to whom alone an access code is given; None for somebody else.
+def filer(sides: Sequence[Side], filed_by: int | None, *, is_set: bool, by: Actor) -> int | None:
+    """Return the position of the party who files, the only one to get an access code; None if none of them files.
 
-    A member of the public who does not say so is the only complainant. Whoever files for others, a representative, the
-    office or a program, gets no code unless they name the complainant that they are speaking with: everybody else's
-    is issued by the office once it has reached that person.
+    Without `filed_by` a member of the public is taken for the only complainant. Representatives, staff and integrations
+    get no code unless they name the complainant that they are speaking with. The office issues the codes of all other
+    complainants once it has reached them.
+
+    Args:
+        sides: The side of each party, by position.
+        filed_by: The position in the request. Null names nobody, as a representative does.
+        is_set: Whether the request has the field at all.
+        by: Who sends the request.
 
     Raises:
-        Invalid: several complainants, and it is not said which of them files; or no complainant is named.
+        Invalid: there are several complainants and the field is missing, or it names somebody else.
     """
     complainants = [number for number, side in enumerate(sides) if side is Side.COMPLAINANT]
-    if is_said:
-        if said is not None and said not in complainants:
+    if is_set:
+        if filed_by is not None and filed_by not in complainants:
             raise Invalid("/filed_by", "complainants-only", "Who files is one of the complainants, by position.")
-        return said
+        return filed_by
     if by.role is not Role.PUBLIC:
         return None
     if len(complainants) > 1:
@@ -76,28 +83,28 @@ def filer(sides: Sequence[Side], said: int | None, *, is_said: bool, by: Actor) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalSource:
-    """Who gave an approval, when and how, as staff enter it; nothing of it for one's own."""
+    """Who gave an approval, when and how, as staff enter it; empty for a director's own approval."""
 
     by: str | None = None
     on: date | None = None
     channel: Channel | None = None
 
     def require_fit(self, approver: Approver, *, by: Actor, today: date) -> None:
-        """Refuse an approval that `by` may not enter, or that does not say whose it is.
+        """Check that `by` may enter an approval of `approver` from this source.
 
         Raises:
-            DirectorRequired: a director's approval comes from a director's own token.
-            Invalid: a director speaks for somebody; of another approver something is missing, or lies ahead.
+            DirectorRequired: the approver is a director, and the caller is not.
+            Invalid: a director's approval names a source; another's does not name all of it, or a day in the future.
         """
-        told = {"/given_by": self.by, "/given_on": self.on, "/channel": self.channel}
+        fields = {"/given_by": self.by, "/given_on": self.on, "/channel": self.channel}
         if approver is Approver.DIRECTOR:
             if by.role is not Role.DIRECTOR:
                 raise DirectorRequired
-            for pointer, value in told.items():
+            for pointer, value in fields.items():
                 if value is not None:
                     raise Invalid(pointer, "not-for-director", "A director approves in their own name, by their token.")
             return
-        for pointer, value in told.items():
+        for pointer, value in fields.items():
             if value is None:
                 raise Invalid(pointer, "required", "Say who gave the approval, when and how.")
         _of_staff(self.channel, "")
@@ -106,10 +113,10 @@ class ApprovalSource:
 
 
 def require_other_than(subject: str, *, by: Actor) -> None:
-    """Refuse staff who decide about themselves as a mediator.
+    """Refuse staff who decide about their own entry of the roster.
 
     Raises:
-        SecondPersonRequired: the entry of the roster is the caller's own, under another role.
+        SecondPersonRequired: `subject` is the caller's own, who calls in another role than mediator.
     """
     if by.role is not Role.MEDIATOR and by.subject == subject:
         raise SecondPersonRequired

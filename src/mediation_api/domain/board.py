@@ -1,4 +1,4 @@
-"""The coordinator's board: what each case waits for, and what staff are alerted to. Computed, never stored."""
+"""The coordinator's board: whose turn each case is, its alerts, and the status that parties see. Never stored."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -26,7 +26,7 @@ class Wait(StrEnum):
 
 
 class Status(StrEnum):
-    """What a party is told of the state of its case. Source: docs/rules.md, "Answers are sealed"."""
+    """The state of a case as parties see it. Source: docs/rules.md, "Answers are sealed"."""
 
     PENDING = "pending"
     READY = "ready"
@@ -35,18 +35,18 @@ class Status(StrEnum):
     CONCLUDED = "concluded"
     MEDIATED = "mediated"
     NOT_MEDIATED = "not_mediated"
-    """Neither who nor why."""
+    """Neither who left nor why is disclosed."""
 
 
 class CaseAlert(StrEnum):
-    """What staff are warned of besides the target."""
+    """Alerts for staff besides those about the target."""
 
     MEDIATOR_SILENT = "mediator_silent"
-    """A proposal is unanswered after its working days. Source: docs/field.md, "Mediator's silence"."""
+    """A proposal was not answered in time. Source: docs/field.md, "Mediator's silence"."""
     REPEATED_ABSENCE = "repeated_absence"
     """A party was absent so often that a director may close the case. Source: docs/field.md, "Absences"."""
     SCREENING_OUTDATED = "screening_outdated"
-    """Something became known that screening looks at: the case must be screened again before it goes on."""
+    """An answer that screening depends on has changed: the case must be screened again before it goes on."""
 
 
 _BY_STATE: Mapping[State, Wait] = {
@@ -66,9 +66,9 @@ _READY_BY_ASSIGNMENT: Mapping[AssignmentState | None, Wait] = {
 def waits_for(
     state: State, *, under_review: bool, assignment: AssignmentState | None, screening_outdated: bool = False
 ) -> Wait | None:
-    """Whose turn it is; None once the case is closed. `assignment` is that of a live proposal, if there is one.
+    """Return whose turn it is; None once the case is closed. `assignment` is the state of the current proposal, if any.
 
-    A case whose screening is outdated waits for another, but a session that is under way comes first.
+    A case whose screening is outdated waits for screening, unless a session is under way.
     """
     outdated = screening_outdated and state.is_open and state is not State.IN_SESSION
     if state is State.SCREENING or outdated:
@@ -88,7 +88,7 @@ def alerts(
     policy: Policy,
     screening_outdated: bool = False,
 ) -> tuple[str, ...]:
-    """What staff are warned of. `answer_due_on` is that of an unanswered proposal, `absences` the unexcused ones."""
+    """Return the alerts for staff. `answer_due_on` is of an unanswered proposal; `absences` counts unexcused ones."""
     if not state.is_open:
         return ()
     raised: list[TargetAlert | CaseAlert] = [*target.alerts]
@@ -102,10 +102,10 @@ def alerts(
 
 
 def status(state: State, standing: Standing, parts: Iterable[Disposition]) -> Status:
-    """What a party of this standing is told: nothing that depends on another's answer before the case is ready.
+    """Return the status that a party of this standing sees. Before `ready` it depends on nobody else's answer.
 
-    `parts` are its own in the case, as far as it may know of them. Once all of them were returned, the case is not
-    mediated for this party, whatever becomes of the others.
+    `parts` are the dispositions of its own parts that it may see. Once all of them were returned, the case is not
+    mediated for this party, whatever happens to other parts.
     """
     if standing.has_left:
         return Status.NOT_MEDIATED

@@ -1,8 +1,8 @@
 """The case: one attempt to mediate one complaint, and who takes part in it.
 
-Every method decides and changes nothing: it returns the events that follow, or refuses in words. The rules about
-eligibility, contact, assignments, sessions, agreements, reopening and closing are modules of their own, which import
-this one; what they share (the transitions, the close) is here.
+A method changes nothing: it returns the events that follow, or raises a refusal. The rules about eligibility, contact,
+assignments, sessions, agreements, reopening and closing are in modules of their own, which import this one; what they
+share (transitions, closing) is here.
 
 Source of the rules: docs/rules.md, "The lifecycle".
 """
@@ -66,29 +66,25 @@ class Case:
     agreements: tuple[Agreement, ...] = ()
     contact_attempts: tuple[ContactAttempt, ...] = ()
     screening_outdated: bool = False
-    """Something became known after screening that screening looks at."""
+    """Whether an answer that screening depends on has changed since."""
 
     # ── who is in the case ─────────────────────────────────────────────────────────────────────────────────────────
 
     def participant(self, party_id: UUID) -> Participant:
-        """The party in this case.
-
-        Raises:
-            NotFound: it is not a party to this case.
-        """
+        """Return the party as a participant. Raises NotFound: it is not a party to this case."""
         for each in self.participants:
             if each.party_id == party_id:
                 return each
         raise NotFound
 
     def side(self, side: Side) -> tuple[Participant, ...]:
-        """Those of `side` who are active."""
+        """Return those of `side` who may still mediate."""
         return tuple(p for p in self.participants if p.side is side and self.may_still_mediate(p))
 
     def may_still_mediate(self, participant: Participant) -> bool:
-        """Whether somebody has not left, and has an open part, or waits for somebody to have one with.
+        """Return whether a participant has not left and has an open part, or no part because the other side is empty.
 
-        Of whom no part is known it is not known either that all were closed: a party is shown its own from `ready` on.
+        A case that was read for a party has no parts before `ready`; then nobody's parts count as closed.
         """
         if participant.standing.has_left:
             return False
@@ -98,12 +94,12 @@ class Case:
 
     @property
     def open_parts(self) -> tuple[Part, ...]:
-        """What is still being mediated."""
+        """The parts that are still being mediated."""
         return tuple(part for part in self.parts if part.is_open)
 
     @property
     def covered_parts(self) -> tuple[Part, ...]:
-        """The open parts whose people both signed, and were present in one session that was completed."""
+        """The open parts whose two people signed, and were both present in one completed session."""
         return tuple(part for part in self.open_parts if parts.is_covered(part, self.sessions, self.agreements))
 
     @property
@@ -117,28 +113,28 @@ class Case:
         return next((s for s in self.sessions if s.state.is_live), None)
 
     def agreement(self, kind: AgreementKind) -> Agreement | None:
-        """The text of this kind that counts, if there is one."""
+        """Return the current text of this kind, if there is one."""
         return next((a for a in self.agreements if a.kind is kind and not a.superseded), None)
 
     def require_open(self) -> None:
-        """Raises CaseNotOpen: nothing more is decided in a closed case."""
+        """Raise CaseNotOpen if the case is closed."""
         if not self.state.is_open:
             raise CaseNotOpen
 
     def require_state(self, *states: State) -> None:
-        """Raises CaseNotOpen; StateConflict: the case is in none of these states."""
+        """Raise CaseNotOpen if the case is closed, or StateConflict if it is in none of these states."""
         self.require_open()
         if self.state not in states:
             raise StateConflict
 
     def require_no_session(self) -> None:
-        """Raises CaseNotOpen; SessionInProgress: a session is under way, which is adjourned first."""
+        """Raise CaseNotOpen if the case is closed, or SessionInProgress if a session is under way."""
         self.require_open()
         if self.state is State.IN_SESSION:
             raise SessionInProgress
 
     def transition(self, trigger: Trigger) -> events.StateChanged:
-        """The move that the table gives for `trigger`; it raises what `lifecycle.target_of` raises."""
+        """Return the transition that `trigger` causes. Raises CaseNotOpen, StateConflict: as `lifecycle.target_of`."""
         return events.StateChanged(trigger=trigger, source=self.state, target=lifecycle.target_of(self.state, trigger))
 
     # ── taking part and leaving ────────────────────────────────────────────────────────────────────────────────────
@@ -146,13 +142,14 @@ class Case:
     def guardian_agrees(
         self, party_id: UUID, *, disclosure: Text, channel: Channel, guardian_consent_id: UUID
     ) -> Events:
-        """Record that the guardian of a minor told the office that they agree. The minor answers for itself.
+        """Record that the guardian of a minor agrees. The minor's own answer is separate.
 
         Raises:
-            NotAsked, PartyLeft: it is not this party's turn.
-            NotAMinor: the party answers alone.
-            GuardianMissing: no guardian is on file who could agree.
-            GuardianAgreed: this guardian did before.
+            NotAsked: the minor has not been asked yet.
+            PartyLeft: the minor has left the case.
+            NotAMinor: the party is not a minor.
+            GuardianMissing: no guardian is on file.
+            GuardianAgreed: this guardian's consent is on record already.
         """
         party = self.participant(party_id)
         if not party.is_active:
@@ -181,14 +178,14 @@ class Case:
     def answer(
         self, party_id: UUID, decision: Decision, *, disclosure: Text, channel: Channel, consent_id: UUID, by: Actor
     ) -> Events:
-        """Record one party's answer to the disclosure it was shown. One refusal never binds the rest.
+        """Record one party's answer to the disclosure. A party that declines does not decide for the others.
 
         Raises:
-            NotAsked, AlreadyAnswered, PartyLeft: it is not this party's turn.
-            GuardianMissing: a minor agrees, and the office has no guardian's consent on record.
+            NotAsked, AlreadyAnswered, PartyLeft: the party cannot answer now.
+            GuardianMissing: a minor agrees, and no guardian's consent is on record.
         """
         party = self.participant(party_id)
-        # Before the state of the case: who has left must not learn from a refusal whether the others go on.
+        # Before the case's state: somebody who has left must not learn from a refusal whether the others go on.
         if party.standing is Standing.DECLINED:
             raise AlreadyAnswered
         if not party.is_active:
@@ -202,7 +199,7 @@ class Case:
         guardian_consent_id = party.guardian_consent_id if agrees and party.minor else None
         if agrees and party.minor and not (party.guardian_on_file and guardian_consent_id):
             raise GuardianMissing
-        given = events.ConsentGiven(
+        consent = events.ConsentGiven(
             consent_id=consent_id,
             party_id=party_id,
             decision=decision,
@@ -216,17 +213,17 @@ class Case:
         )
         standing = Standing.AGREED if agrees else Standing.DECLINED
         followed = self.follow_up(replace(party, standing=standing), Trigger.SIDE_DECLINED)
-        return (given, *followed, *binding(party, by))
+        return (consent, *followed, *binding(party, by))
 
     def withdraw(self, party_id: UUID, *, channel: Channel, withdrawal_id: UUID, by: Actor) -> Events:
-        """Let a party leave: at any time before the close, without a reason, and as often as it is said.
+        """Record that a party withdraws: at any time before the close, and without a reason.
 
-        A second withdrawal of the same party answers with no events: it has already left. One that declined or lapsed
-        may say so whatever became of the case, so that the answer does not tell whether the others go on.
+        It is idempotent: a second withdrawal returns no events. A party that declined or lapsed may withdraw even after
+        the close, so that the response does not reveal whether the others go on.
 
         Raises:
-            NotInSession: a mediator says so for a party, and no session is under way.
-            CaseClosed: the case closed before the party said so.
+            NotInSession: a mediator records it, and no session is under way.
+            CaseNotOpen: the case closed while the party was still in it.
         """
         party = self.participant(party_id)
         if party.withdrawal_id is not None:
@@ -241,12 +238,12 @@ class Case:
         return (left, *followed, *binding(party, by))
 
     def join(self, party_id: UUID, side: Side) -> Events:
-        """Take in a party that was added to the complaint. The gate opens again only when it has answered.
+        """Add a party of the complaint to the case, which goes back to asking that party's side.
 
-        A case that closed in the meantime takes in nobody; the party waits for the next one.
+        A closed case does not change; the party joins the next one.
 
         Raises:
-            StateConflict: a session is under way or over; adjourn first.
+            StateConflict: a session is under way, or the case is concluded.
         """
         if not self.state.is_open:
             return ()
@@ -260,22 +257,22 @@ class Case:
             return joined
         if self.state is State.CONFIRMING or (side is Side.OFFICER and self.state is State.ASKING):
             return (*joined, events.PartyAsked(party_id=party_id))
-        move = self.transition(trigger)
+        transition = self.transition(trigger)
         return (
             *joined,
             *self.called_off(CancelReason.PARTY_ADDED),
-            *self.ask(move, (newcomer,)),
+            *self.ask(transition, (newcomer,)),
         )
 
     # ── running and closing ────────────────────────────────────────────────────────────────────────────────────────
 
     def coordinate(self, coordinator: str) -> Events:
-        """Say who runs the case: the subject of that person's token."""
+        """Assign the case to a coordinator, by the subject of that person's token."""
         self.require_open()
         return (events.CoordinatorAssigned(coordinator=coordinator),)
 
     def pause(self, pause: target.Pause, *, pause_id: UUID, policy: Policy) -> Events:
-        """Note why the target cannot be worked on for a while. It is shown, and never moves `due_on`."""
+        """Record why the case pauses. A pause never moves `due_on`."""
         self.require_open()
         if (pause.ends_on - pause.starts_on).days >= policy.pause_max_days:
             raise Invalid("/ends_on", "pause-too-long", f"A pause lasts {policy.pause_max_days} days at most.")
@@ -286,12 +283,12 @@ class Case:
         )
 
     def after_session(self, trigger: Trigger) -> Trigger:
-        """What a session that is called off or adjourned brings about: `trigger`, if no earlier one covers a part."""
+        """Return what calling off or adjourning a session triggers: `trigger`, unless an earlier one covers a part."""
         return Trigger.FURTHER_SESSION_CALLED_OFF if self.covered_parts else trigger
 
     def close(self, trigger: Trigger, *, lapse_reason: LapseReason | None = None) -> Events:
-        """Move to a closed state, and return every open part. A session ahead is cancelled, one under way ends."""
-        move = self.transition(trigger)
+        """Close the case, and return every open part. A scheduled session is cancelled, one in progress is ended."""
+        transition = self.transition(trigger)
         ended: Events = ()
         live = self.live_session
         if live is not None and live.state is SessionState.IN_PROGRESS and trigger is not Trigger.ENDED_BY_MEDIATOR:
@@ -299,21 +296,21 @@ class Case:
             ended = (events.SessionEnded(session_id=live.session_id, reason=reason),)
         elif trigger is not Trigger.ENDED_BY_MEDIATOR:
             ended = self.called_off(CancelReason.CASE_CLOSED)
-        closed = events.CaseClosed(outcome=move.target, agreement_reached=None, lapse_reason=lapse_reason)
-        return (*parts.returned(self.parts), *ended, move, closed)
+        closed = events.CaseClosed(outcome=transition.target, agreement_reached=None, lapse_reason=lapse_reason)
+        return (*parts.returned(self.parts), *ended, transition, closed)
 
     def called_off(self, reason: CancelReason) -> Events:
-        """What cancels the session that is still ahead, if there is one. The caller moves the state."""
+        """Cancel the scheduled session, if there is one. The caller adds the transition."""
         live = self.live_session
         if live is None or live.state is not SessionState.SCHEDULED:
             return ()
         return (events.SessionCancelled(session_id=live.session_id, reason=reason),)
 
     def follow_up(self, changed: Participant, emptied: Trigger, lapse_reason: LapseReason | None = None) -> Events:
-        """What follows when a participant answered or left.
+        """Return what follows when a participant answered or left.
 
-        Whoever leaves takes their open parts along. The case closes when no open part is left; otherwise it may be
-        that the others waited for this.
+        The open parts of somebody who leaves are returned. The case closes with `emptied` when their side has nobody
+        left; otherwise it goes on if the others waited for this participant alone.
         """
         participants = tuple(changed if p.party_id == changed.party_id else p for p in self.participants)
         after = replace(self, participants=participants)
@@ -326,26 +323,26 @@ class Case:
         return (*returned, *after.next_steps())
 
     def next_steps(self) -> Events:
-        """The moves that follow once nobody is left unanswered: from complainants to officers, then to ready.
+        """Return what follows once everybody of a side agreed: the officers are asked, then the case is `ready`.
 
-        A concluded case is ready for another session when no open part is covered by one any more.
+        A concluded case is `ready` again when no open part is covered by a completed session any more.
         """
         if self.state is State.CONFIRMING and _all_agreed(self.side(Side.COMPLAINANT)):
-            move = self.transition(Trigger.COMPLAINANTS_ANSWERED)
-            asked = self.ask(move, self.participants)
-            return (*asked, *replace(self, state=move.target).next_steps())
-        # While officers are asked every complainant here has agreed: a new one takes the case back.
+            transition = self.transition(Trigger.COMPLAINANTS_ANSWERED)
+            asked = self.ask(transition, self.participants)
+            return (*asked, *replace(self, state=transition.target).next_steps())
+        # While officers are asked every complainant has agreed: adding another takes the case back to `confirming`.
         if self.state is State.ASKING and _all_agreed(self.side(Side.OFFICER)):
             return (self.transition(Trigger.OFFICERS_ANSWERED),)
         if self.state is State.CONCLUDED and not self.covered_parts:
             return (self.transition(Trigger.COVERED_PARTS_RETURNED),)
         return ()
 
-    def ask(self, move: events.StateChanged, among: Iterable[Participant]) -> Events:
-        """The move, and whom it makes the office ask: complainants first, officers after a complainant agreed."""
-        asks = {State.CONFIRMING: {Side.COMPLAINANT}, State.ASKING: {Side.OFFICER}}[move.target]
+    def ask(self, transition: events.StateChanged, among: Iterable[Participant]) -> Events:
+        """Return the transition, and ask those of `among` who wait on its side: complainants or, later, officers."""
+        asks = {State.CONFIRMING: {Side.COMPLAINANT}, State.ASKING: {Side.OFFICER}}[transition.target]
         return (
-            move,
+            transition,
             *(
                 events.PartyAsked(party_id=p.party_id)
                 for p in among
@@ -355,14 +352,14 @@ class Case:
 
 
 def _all_agreed(side: tuple[Participant, ...]) -> bool:
-    """Whether everybody of a side agreed. A side that a removal left empty waits for the right person."""
+    """Return whether everybody of a side agreed. A side that a removal left empty waits for the right person."""
     return bool(side) and all(p.standing is Standing.AGREED for p in side)
 
 
 def binding(party: Participant, by: Actor) -> Events:
-    """Bind an officer's party to the subject of the token with which the officer first acts.
+    """Return the event that binds an officer's party to the token subject of the officer's first own act, if any.
 
-    What staff record binds nothing: they are not that officer. A complainant is bound by the access code.
+    What staff record binds nothing, since they are not that officer. A complainant's token comes from an access code.
     """
     if by.role is not Role.OFFICER or party.identity_bound or party.standing is Standing.REMOVED:
         return ()

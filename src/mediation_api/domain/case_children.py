@@ -1,6 +1,6 @@
-"""What a case consists of besides its participants and parts: assignments, sessions, agreements, contact attempts.
+"""What belongs to a case besides participants and parts: assignments, sessions, agreements, contact attempts.
 
-They are data, so that the case and the rules about each of them share these types without importing one another.
+These types have no rules, so that the case and the rules about each of them can share them without import cycles.
 """
 
 from dataclasses import dataclass
@@ -31,20 +31,20 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One meeting, as its case knows it."""
+    """One session, as far as rules about the case depend on it."""
 
     session_id: UUID
     state: SessionState
     starts_at: datetime
     agreement_id: UUID | None = None
-    """The text that everybody had signed when it started."""
+    """The confidentiality agreement that everybody present had signed."""
     present: frozenset[Seat] = frozenset()
     """Who was in the room when it started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """One text to sign. Of each kind the latest counts; those before it are superseded."""
+    """One text to sign. The latest of each kind is current; those before it are superseded."""
 
     agreement_id: UUID
     kind: AgreementKind
@@ -56,7 +56,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactAttempt:
-    """One attempt to reach a party. `attempted_at` is when it was made, as staff recorded it."""
+    """One attempt to reach a party. `attempted_at` is the time that staff entered."""
 
     party_id: UUID
     channel: ContactChannel

@@ -1,6 +1,6 @@
 """Closing a case as mediated: which of its parts were mediated, and whether an agreement was reached.
 
-It depends on the record alone: on who agreed, who signed what, and who was present in a session that was completed.
+This follows from the record: who agreed, who signed what, and who was present in a completed session.
 """
 
 from mediation_api.domain import events, parts
@@ -13,7 +13,7 @@ from mediation_api.domain.values import AgreementKind, Standing
 
 
 def missing_to_close(case: Case) -> tuple[Missing, ...]:
-    """What closing as mediated still waits for: an open part that a completed session covers, and a screening."""
+    """Return what is missing to close as mediated: a completed session that covers a part, and a current screening."""
     if not case.state.is_open:
         return (Missing("case-closed"),)
     outdated = (Missing("screening-outdated"),) if case.screening_outdated else ()
@@ -21,16 +21,17 @@ def missing_to_close(case: Case) -> tuple[Missing, ...]:
 
 
 def close_as_mediated(case: Case, *, agreement_reached: bool) -> Events:
-    """Close a case with a completed session: what it covers is mediated, all other open parts are returned.
+    """Close a case as mediated: parts that a completed session covers are mediated, other open parts are returned.
 
-    It need not have ended in an agreement; `agreement_reached` is that of any part, and agrees with the signatures.
+    Mediation need not end in an agreement. `agreement_reached` is true if it is true of any part, and must match the
+    signatures.
 
     Raises:
-        StateConflict: no session was completed, or another one is ahead.
+        CaseNotOpen, StateConflict: the case cannot be closed as mediated in its present state.
         ConditionsMissing: no part would be mediated, or nobody's signatures show that an agreement was reached.
         AgreementReached: everybody of a part signed a resolution, so an agreement was reached.
     """
-    move = case.transition(Trigger.CLOSED_AS_MEDIATED)
+    transition = case.transition(Trigger.CLOSED_AS_MEDIATED)
     missing = missing_to_close(case)
     if missing:
         raise ConditionsMissing(missing)
@@ -42,18 +43,18 @@ def close_as_mediated(case: Case, *, agreement_reached: bool) -> Events:
         )
         for part in _mediated(case)
     )
-    scope = any(part.agreement_reached for part in mediated)
-    if agreement_reached and not scope:
+    is_signed = any(part.agreement_reached for part in mediated)
+    if agreement_reached and not is_signed:
         raise ConditionsMissing(_missing_signatures(case))
-    if scope and not agreement_reached:
+    if is_signed and not agreement_reached:
         raise AgreementReached
     rest = parts.returned(part for part in case.parts if part not in _mediated(case))
-    closed = events.CaseClosed(outcome=move.target, agreement_reached=scope, lapse_reason=None)
-    return (*mediated, *rest, move, closed)
+    closed = events.CaseClosed(outcome=transition.target, agreement_reached=is_signed, lapse_reason=None)
+    return (*mediated, *rest, transition, closed)
 
 
 def _mediated(case: Case) -> tuple[Part, ...]:
-    """The parts that a close now would mediate: covered by a session, and both people agree to this moment."""
+    """Return the parts that closing now would mediate: covered by a session, and both people's consent stands."""
     agreed = {p.party_id for p in case.participants if p.standing is Standing.AGREED}
     return tuple(part for part in case.covered_parts if agreed.issuperset(part.pair))
 

@@ -1,4 +1,4 @@
-"""The complaint: opening a case (at most one open, none for what was mediated), correcting what others rely on."""
+"""The complaint: filing it, opening a case of it, and correcting what parties and screening rely on."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -27,9 +27,9 @@ def file(values: Mapping[str, object], *, year: int, number: int) -> events.Comp
     """File a complaint.
 
     Args:
-        values: The fields of the complaint, those that intake answers among them.
-        year: That of the local date.
-        number: The next number of one sequence: never a count, which would tell how many there are.
+        values: The fields of the complaint, including the answers of intake.
+        year: The year of the local date.
+        number: The next number of a sequence. It is not a count, which would reveal how many complaints there are.
     """
     external = values.get("external_reference")
     return events.ComplaintFiled(
@@ -44,36 +44,36 @@ def file(values: Mapping[str, object], *, year: int, number: int) -> events.Comp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """What opening a case needs to know of a complaint. `mediated` are its parts that were mediated, in any case."""
+    """A complaint, with what opening a case depends on. `mediated` are its parts that were mediated in any case."""
 
     complaint_id: UUID
     open_case_id: UUID | None
     parties: tuple[Participant, ...]
     attempts: int = 0
-    """How many cases it has had."""
+    """How many cases it has had so far."""
     last_closed_at: datetime | None = None
     mediated: tuple[Part, ...] = ()
     caller_id: UUID | None = None
-    """The complainant who asks, if it is one."""
+    """The party of the caller, if the caller is a complainant."""
     caller_has_left: bool = False
-    """The caller is a complainant who declined, withdrew or lapsed in the latest case."""
+    """Whether the caller is a complainant who declined, withdrew or lapsed in the latest case."""
 
     def open_case(self, case_id: UUID, *, at: datetime, policy: Policy) -> Events:
-        """Open a case: mediation was requested. The four weeks count from the local date of `at`.
+        """Open a case, because mediation was requested. The target counts from the local date of `at`.
 
-        A pair that was mediated gets no part, and whoever has no other part does not join.
+        A complainant and an officer whose part was mediated get no new one, and a party without any part does not join.
 
         Raises:
-            PartyLeft: the caller has left, and there are other complainants. Whatever else was answered would tell
-                how they went on; the office opens the next case.
-            ComplaintClosed: every part was mediated, or every part of the complainant who asks.
+            PartyLeft: the caller has left, and there are other complainants. Any other response would reveal how they
+                went on; the office opens the next case.
+            ComplaintClosed: every part of the complaint, or of the complainant who calls, was mediated.
             CaseAlreadyOpen: a complaint has at most one open case.
-            AttemptsExhausted, AttemptTooSoon: nobody is asked again and again. Both count cases, whatever they ended
-                by: a rule that looked at who declined would tell that somebody did.
+            AttemptsExhausted, AttemptTooSoon: so that nobody is asked again and again. All cases count, however they
+                ended: a rule about who declined would reveal that somebody did.
         """
         if self.caller_has_left and sum(p.side is Side.COMPLAINANT for p in self.parties) > 1:
             raise PartyLeft
-        # Before the open case: it may be that of others, of whom the caller is told nothing.
+        # Before the check for an open case: that case may be of other people, about whom the caller must not learn.
         if self._is_closed():
             raise ComplaintClosed
         if self.open_case_id is not None:
@@ -100,27 +100,27 @@ class Complaint:
         return tuple(pair for pair in parts.pairs_of(self.parties) if pair not in mediated)
 
     def _is_closed(self) -> bool:
-        """Whether all parts were mediated; for a complainant who asks, all of that complainant's."""
+        """Return whether all parts were mediated; for a complainant who calls, all of that complainant's."""
         own = {pair for pair in parts.pairs_of(self.parties) if self.caller_id is None or self.caller_id in pair}
         return bool(own) and own.isdisjoint(self._open_pairs())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What intake wrote down and others rely on: parties on the allegations, screening on the answers."""
+    """What intake entered: parties agree to talk about the allegations, and screening depends on the answers."""
 
     on_file: events.ComplaintOnFile
 
     @property
     def intake(self) -> IntakeRecord:
-        """The answers that rules of eligibility look at."""
+        """The answers that eligibility rules depend on."""
         return IntakeRecord(**{name: value for name, value in asdict(self.on_file).items() if name in INTAKE_FIELDS})
 
     def correct(self, changes: Mapping[str, object]) -> events.ComplaintCorrected:
-        """Correct what intake wrote down. Only the names of the fields go into the record.
+        """Correct what intake entered.
 
         Raises:
-            DataErased: the narrative was erased, and something of the same kind would be held again.
+            DataErased: the narrative was erased, and data of the same kind would be stored again.
         """
         if changes.keys() & {"narrative", "incident_place"} and "narrative" not in self.on_file.given:
             raise DataErased
@@ -129,12 +129,13 @@ class Account:
         )
 
     def follow_up(self, changes: Mapping[str, object], case: Case) -> Events:
-        """What follows for the open `case` of the complaint when this is corrected.
+        """Return what follows for the open `case` of the complaint from a correction.
 
-        Who agreed, agreed to talk about these allegations: where they are others, everybody is asked again.
+        Consents are about these allegations: when those change, everybody is asked again.
 
         Raises:
-            SessionInProgress: the allegations are replaced during a session.
+            SessionInProgress: the allegations change during a session.
+            AgreementReached: the allegations change although everybody of a part has signed a resolution.
         """
         outdated = reopening.outdate_screening(case, screening.outdated_by(self.intake, changes))
         allegations = changes.get("allegations", self.on_file.allegations)

@@ -1,7 +1,6 @@
-"""Contact attempts and lapses: the office tries to reach a party, and at last gives up on it.
+"""Contact attempts, and lapses of parties who cannot be reached or were absent too often.
 
-Of an attempt it is kept how and when it was made and what came of it; never what was said. Only the office sees them.
-A party lapses as unreachable after enough attempts, or because it was absent too often.
+An attempt records how and when it was made and its result, never what was said. Only the office sees attempts.
 
 Source: docs/field.md, "Unreachable people" (attempts on two channels at least, over a set period).
 """
@@ -39,8 +38,8 @@ def record_attempt(case: Case, attempt: ContactAttempt, *, attempt_id: UUID, at:
 
     Raises:
         PartyLeft: the party is no longer in the case.
-        NotAsked: an officer who has not been asked; nobody contacts officers before a complainant has agreed.
-        Invalid: the attempt lies in the future, or before mediation was requested.
+        NotAsked: the party is an officer who has not been asked. Nobody contacts officers before a complainant agreed.
+        Invalid: the attempt is in the future, or before the day on which mediation was requested.
     """
     case.require_open()
     party = case.participant(attempt.party_id)
@@ -64,13 +63,14 @@ def record_attempt(case: Case, attempt: ContactAttempt, *, attempt_id: UUID, at:
 
 
 def lapse(case: Case, reason: LapseReason, party_id: UUID | None, *, policy: Policy, by: Actor) -> Events:
-    """Give up on a party, or on the whole case: unreachable, or absent once too often.
+    """Let a party lapse, or the whole case if `party_id` is None: unreachable, or absent too often.
 
     Raises:
+        PartyLeft: the party has left already.
         DirectorRequired: only a director closes a case for absences. Source: docs/field.md, "Absences".
-        AbsencesTooFew: nobody whom it would concern was absent often enough.
-        StateConflict, ResolutionSigned: nobody is unreachable in a session, or once a resolution is being signed.
-        ConditionsMissing: too few attempts to reach whom it would concern are on record.
+        AbsencesTooFew: none of these parties was absent often enough.
+        StateConflict, ResolutionSigned: nobody lapses as unreachable during a session, or once a resolution is signed.
+        ConditionsMissing: too few attempts to reach these parties are on record.
     """
     case.require_open()
     concerned = case.participants if party_id is None else (case.participant(party_id),)
@@ -92,18 +92,18 @@ def lapse(case: Case, reason: LapseReason, party_id: UUID | None, *, policy: Pol
 
 
 def missing_attempts(attempts: Iterable[ContactAttempt], party_id: UUID, policy: Policy) -> tuple[Missing, ...]:
-    """What is missing before this party lapses as unreachable. Reaching it makes the attempts before that void."""
+    """Return what is missing before a party may lapse as unreachable. Attempts count from when it was last reached."""
     own = sorted((a for a in attempts if a.party_id == party_id), key=lambda a: a.attempted_at)
-    scope = [a.attempted_at for a in own if a.result is ContactResult.REACHED]
-    tried = [a for a in own if not scope or a.attempted_at > scope[-1]]
-    days = [local_date(a.attempted_at, policy.target) for a in tried]
+    reached = [a.attempted_at for a in own if a.result is ContactResult.REACHED]
+    counted = [a for a in own if not reached or a.attempted_at > reached[-1]]
+    days = [local_date(a.attempted_at, policy.target) for a in counted]
     between = (days[-1] - days[0]).days if days else 0
-    channels = len({a.channel for a in tried})
+    channels = len({a.channel for a in counted})
     needed = policy.contact
 
     def each() -> Iterator[Missing]:
-        if len(tried) < needed.attempts:
-            yield Missing("contact-attempts-missing", party_id, about=f"{len(tried)} of {needed.attempts}")
+        if len(counted) < needed.attempts:
+            yield Missing("contact-attempts-missing", party_id, about=f"{len(counted)} of {needed.attempts}")
         if channels < needed.channels:
             yield Missing("contact-channels-missing", party_id, about=f"{channels} of {needed.channels}")
         if between < needed.days:
@@ -113,11 +113,11 @@ def missing_attempts(attempts: Iterable[ContactAttempt], party_id: UUID, policy:
 
 
 def _require_unreachable(case: Case, concerned: tuple[Participant, ...], policy: Policy) -> None:
-    """Check that these parties may lapse as unreachable; of a whole case, that nobody on one of its sides was reached.
+    """Check that a party may lapse as unreachable, or a whole case: then everybody on one of its sides must be.
 
     Raises:
-        StateConflict: a session is under way, so that those in it can be reached.
-        ResolutionSigned: somebody has signed a resolution, which silence does not undo.
+        StateConflict: a session is under way.
+        ResolutionSigned: somebody has signed a resolution.
         ConditionsMissing: too few attempts are on record.
     """
     if case.state is State.IN_SESSION:

@@ -28,15 +28,17 @@ def screen(
 ) -> Events:
     """Decide whether the case is eligible.
 
-    Without `override` the rules decide, and what needs review waits for a director. `override` is a director's
+    Without `override` the rules decide, and a case that needs review waits for a director. `override` is a director's
     own decision, eligible or not, and needs a reason. Source: docs/field.md, "Eligibility".
 
-    A case whose screening is outdated is screened again where it stands: it goes on from there, or closes.
+    A case whose screening is outdated is screened again in its present state: it stays there, or closes.
 
     Raises:
         DirectorRequired: somebody else overrides.
-        ConditionsMissing: the case would go on without a party on each side, or without a required approval.
-        SessionInProgress: the case is to be screened again during a session.
+        Invalid: an override has no reason.
+        ConditionsMissing: the case is eligible, but has no party on one side or lacks a required approval.
+        StateConflict: the case was screened, and the screening is not outdated.
+        SessionInProgress: a session is under way.
     """
     if not case.screening_outdated:
         case.require_state(State.SCREENING)
@@ -85,12 +87,11 @@ def approve(
     by: Actor,
     today: date,
 ) -> Events:
-    """Record the word of an approver whom the city requires. A refusal closes the case as ineligible.
+    """Record the approval or refusal of an approver whom the city requires. A refusal closes the case as ineligible.
 
     Raises:
-        DirectorRequired: somebody else speaks for a director.
-        Invalid: it is not said who gave the approval, when and how.
-        StateConflict: a refusal comes after the parties have been asked; the mediator or the parties end it then.
+        DirectorRequired, Invalid: as `ApprovalSource.require_fit`.
+        StateConflict: a refusal comes after screening; only the mediator or the parties can end the case then.
     """
     given.require_fit(approver, by=by, today=today)
     case.require_open()
@@ -109,7 +110,7 @@ def approve(
 
 
 def missing_approvals(case: Case, policy: Policy) -> tuple[Missing, ...]:
-    """Approvals that the city requires and that nobody gave, or that an officer's transfer has voided."""
+    """Return the required approvals that are missing; a unit commander's, if an officer has moved to another unit."""
     given = set(case.approvals)
     needed = [
         Approval(approver=approver, unit=unit)

@@ -1,24 +1,24 @@
-"""How the domain refuses: in words, one class per rule.
+"""Refusals: one exception class per rule of the domain.
 
     Refusal
-    ├── NotFound                absent, or not the caller's to know of: the same answer
-    ├── NotPermitted            the caller's role may not do this to anybody's object
-    │   ├── OfficeFilter        nor look for objects by what it does not see of them
-    │   ├── ScopeMissing        the role may, but this token is limited to something else
-    │   └── ScopeUnknown        the token names a scope of this service that there is not
-    ├── Unauthenticated         no token, or one that does not prove who is calling
+    ├── NotFound                absent, or outside the caller's access scope: the same answer for both
+    ├── NotPermitted            the caller's role may not do this with any object
+    │   ├── OfficeFilter        the role may not filter a list by a field that it does not see
+    │   ├── ScopeMissing        the role may do this, but the token is limited to other scopes
+    │   └── ScopeUnknown        the token names a scope of this service that does not exist
+    ├── Unauthenticated         no token, or an invalid one
     │   ├── TokenExpired
-    │   ├── TokenRevoked        the access code that it was given for no longer speaks for anybody
-    │   └── AccessCodeInvalid   wrong, replaced or unknown: the same answer
-    ├── Invalid                 understood, but a field breaks a rule of its own
-    └── Conflict                well-formed, but the rules of mediation say no
+    │   ├── TokenRevoked        the access code that was exchanged for the token is no longer valid
+    │   └── AccessCodeInvalid   wrong, replaced or unknown: the same answer for all three
+    ├── Invalid                 well-typed, but a field breaks a rule of its own
+    └── Conflict                well-formed, but refused by a rule of mediation or the state of the case
         ├── CaseNotOpen         …
-        ├── StateConflict       the operation does not belong to the case's present state
-        ├── ConditionsMissing   a gate, with the list of what is missing
+        ├── StateConflict       not possible in the present state
+        ├── ConditionsMissing   a gate is shut; with the list of what is missing
         └── …                   one class for each other rule, below
 
-A refusal carries a stable `code`, a sentence for a person, and never a name, a narrative or a value that was
-sent. `http/problems.py` gives each class its HTTP status in one table.
+A refusal has a stable `code` and a sentence for a person. It never contains a name, a narrative or a value of the
+request. One table in `http/problems.py` maps each class to its HTTP status.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from uuid import UUID
 
 
 class Refusal(Exception):
-    """A rule said no. `code` is stable; `detail` is a sentence and may change."""
+    """A rule refused the request. `code` is stable; `detail` is a sentence and may change."""
 
     code: ClassVar[str]
     detail: ClassVar[str]
@@ -54,7 +54,7 @@ class OfficeFilter(NotPermitted):
 
 
 class ScopeMissing(NotPermitted):
-    """`scope` is the one that the token would have to name; None where any of this service's would do."""
+    """`scope` is the one that the token would have to name; None if any scope of this service would do."""
 
     code = "insufficient-scope"
     detail = "Your token is limited to scopes that do not include this operation's."
@@ -119,11 +119,11 @@ FieldRule: TypeAlias = Literal[
     "staff-only",
     "unknown-mediator",
 ]
-"""Every rule that a single field can break. The contract lists them, and mypy takes no other."""
+"""Every rule that a single field can break. The contract lists them, and mypy accepts no other."""
 
 
 class Invalid(Refusal):
-    """A value that is well-typed but breaks a rule of its own. `pointer` is a JSON pointer into the body."""
+    """A field is well-typed but breaks a rule of its own. `pointer` is a JSON pointer into the body."""
 
     code = "validation-failed"
     detail = "A field breaks a rule."
@@ -155,10 +155,10 @@ class StateConflict(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """One condition that a gate still waits for.
+    """One condition of a gate that is not met.
 
-    `subject` is the party, the attendee or the mediator it concerns, `about` a word that tells it from another of the
-    same code: a language, a role, an approver.
+    `subject` is the party, the attendee or the mediator that it concerns. `about` distinguishes conditions of the same
+    code: a language, a role, an approver.
     """
 
     code: str
@@ -204,7 +204,7 @@ CONDITIONS: Mapping[str, str] = MappingProxyType(
 
 
 class ConditionsMissing(Conflict):
-    """A gate refused. The same list is readable beforehand as the case's readiness."""
+    """A gate is shut. The readiness of the case returns the same list beforehand."""
 
     code = "conditions-missing"
     detail = "Something is still missing; see the list."
@@ -361,7 +361,7 @@ class MediatorTaken(Conflict):
 
 
 class OfficerTaken(Conflict):
-    """Not said of which officer: whoever schedules knows the officers of the case, and no other case's."""
+    """The officer is not named: whoever schedules must not learn of another case of a certain officer."""
 
     code = "officer-taken"
     detail = "An officer of this case has another session at that time."

@@ -1,7 +1,7 @@
-"""Events: what happened. The only way anything changes, and all that the audit trail and the timeline are read from.
+"""Events: what happened. Every change is one, and the audit trail and the timelines are read from them.
 
-An event holds ids, codes, dates and hashes. What tells about a person (a name, a place, a text) is marked `Private`:
-it goes to the tables that need it, and not into the record of events.
+What is stored of an event is ids, codes, dates and hashes. A field that identifies or describes a person (a name, a
+place, a text) is marked `Private`: it is written to the tables that need it, and not to the table of events.
 """
 
 from collections.abc import Mapping
@@ -50,15 +50,15 @@ Private = Annotated[T, _PRIVATE]
 
 
 class Audience(StrEnum):
-    """Who may see, beyond staff and auditors, that an event happened."""
+    """Who may see an event, besides staff and auditors."""
 
     STAFF = "staff"
     OWN = "own"
-    """The party that the event names, and no other."""
+    """The party that the event names, and no other party."""
     PARTICIPANTS = "participants"
-    """Everybody who takes part, once both sides have agreed."""
+    """Every active party, once both sides have agreed."""
     RESTRICTED = "restricted"
-    """Not even staff: only who may see the thing itself. Such an event stands in no timeline, feed or count."""
+    """Only callers who may see the object itself. Such an event is in no timeline, feed or count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +68,16 @@ class Event:
     kind: ClassVar[str]
     audience: ClassVar[Audience] = Audience.STAFF
     lists_given: ClassVar[bool] = True
-    """Whether the record lists the private fields that hold something. False where `on_file` or a hash is of them."""
+    """Whether the names of private fields with a value are recorded. False where `on_file` or a hash covers them."""
 
     @classmethod
     def recorded_fields(cls) -> tuple[str, ...]:
-        """The names of the fields that go into the record of events: all but the private ones."""
+        """Return the names of the fields that are stored with the event: all but the private ones."""
         hints = get_type_hints(cls, include_extras=True)
         return tuple(f.name for f in fields(cls) if _PRIVATE not in getattr(hints[f.name], "__metadata__", ()))
 
     def given(self) -> list[str] | None:
-        """The names of the private fields that hold something; None where the record lists none."""
+        """Return the names of the private fields with a value; None if the event does not record them."""
         private = [f.name for f in fields(self) if f.name not in self.recorded_fields()]
         if not private or not self.lists_given:
             return None
@@ -85,7 +85,7 @@ class Event:
 
 
 FOR_THE_RECORD: Final = ("on_file", "given", "fingerprint")
-"""Fields that are recorded to compare the tables with, and that no timeline shows: an auditor reads no complaint."""
+"""Fields that `audit verify` compares with the tables. No timeline has them: an auditor may not read complaints."""
 
 
 # ── what is on file ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -93,7 +93,7 @@ FOR_THE_RECORD: Final = ("on_file", "given", "fingerprint")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintOnFile:
-    """What is on file of a complaint after an event. `given` names the private columns that hold something."""
+    """What is on file of a complaint after an event. `given` names the private columns that have a value."""
 
     incident_on: date | None
     precinct: str | None
@@ -109,7 +109,7 @@ class ComplaintOnFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyOnFile:
-    """The same of a party."""
+    """What is on file of a party after an event. `given` is as in `ComplaintOnFile`."""
 
     language: str
     minor: bool
@@ -118,7 +118,7 @@ class PartyOnFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediatorOnFile:
-    """The same of a mediator."""
+    """What is on file of a mediator after an event. `given` is as in `ComplaintOnFile`."""
 
     subject: str
     languages: tuple[str, ...]
@@ -173,7 +173,7 @@ class PartyCorrected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameCorrected(Event):
-    """The name of a party, or of its guardian, was corrected; the person is the same. What was signed keeps the old."""
+    """The name of a party, or of its guardian, was corrected; the person is the same. Signatures keep the old one."""
 
     kind = "name.corrected"
     audience = Audience.OWN
@@ -183,7 +183,7 @@ class NameCorrected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyRemoved(Event):
-    """A party was the wrong one. It is an event of the open case where there is one, or else of the complaint."""
+    """The wrong party was removed. It is an event of the open case if there is one, or else of the complaint."""
 
     kind = "party.removed"
     party_id: UUID
@@ -193,7 +193,7 @@ class PartyRemoved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityBound(Event):
-    """An officer answered: from now on the party is this employee number and this token subject (`by`) together."""
+    """An officer acted: from now on the party is this employee number together with this token subject (`by`)."""
 
     kind = "identity.bound"
     party_id: UUID
@@ -209,7 +209,7 @@ class IdentityReleased(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessCodeIssued(Event):
-    """`fingerprint` is a hash of what is stored of the code, so that nobody puts another in its place."""
+    """`fingerprint` is a hash of what is stored of the code, so that replacing it in the table is detected."""
 
     kind = "access_code.issued"
     audience = Audience.OWN
@@ -257,9 +257,9 @@ class CoordinatorAssigned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRecorded(Event):
-    """An approver that the city requires besides the parties said yes or no. `unit` is set for a unit commander.
+    """An approver that the city requires approved or refused. `unit` is set for a unit commander.
 
-    Who gave it, when and how is set where staff entered it; a director's own is the token's.
+    `given_by`, `given_on` and `channel` are set if staff entered it, and None for a director's own.
     """
 
     kind = "approval.recorded"
@@ -274,7 +274,7 @@ class ApprovalRecorded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseScreened(Event):
-    """`eligible` is None while a director's review is awaited."""
+    """`eligible` is None if a director has to review the case."""
 
     kind = "case.screened"
     screening_id: UUID
@@ -286,7 +286,7 @@ class CaseScreened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreeningOutdated(Event):
-    """Something that screening looks at became known after it. `changed` names the answers of intake."""
+    """An answer that screening depends on has changed since. `changed` names the answers of intake."""
 
     kind = "screening.outdated"
     changed: tuple[str, ...]
@@ -323,7 +323,7 @@ class TargetPaused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardianConsented(Event):
-    """A minor's guardian agreed that the minor takes part, and told the office so."""
+    """A guardian agreed that the minor takes part, as staff recorded it."""
 
     kind = "guardian.consented"
     audience = Audience.OWN
@@ -350,12 +350,12 @@ class ConsentGiven(Event):
     channel: Channel
     guardian_consent_id: UUID | None
     replaces: UUID | None
-    """The voided consent of this party that this one answers anew; None for its first answer."""
+    """The voided consent that this answer replaces; None for the party's first answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentVoided(Event):
-    """What a consent rested on has changed: it no longer stands, and the party is asked again."""
+    """What a consent was based on has changed: it no longer stands, and the party is asked again."""
 
     kind = "consent.voided"
     audience = Audience.OWN
@@ -366,7 +366,7 @@ class ConsentVoided(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardianConsentVoided(Event):
-    """What a guardian's consent rested on has changed: the minor needs another one to agree."""
+    """What a guardian's consent was based on has changed: the minor needs a new one to agree."""
 
     kind = "guardian_consent.voided"
     audience = Audience.OWN
@@ -386,7 +386,7 @@ class PartyWithdrew(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactAttempted(Event):
-    """The office tried to reach a party. Whether it did is known to the office alone."""
+    """The office tried to reach a party. Only the office sees this."""
 
     kind = "contact.attempted"
     attempt_id: UUID
@@ -408,7 +408,7 @@ class PartyLapsed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartOpened(Event):
-    """A complainant and an officer are to be mediated between. Parties read dispositions, and no timeline of them."""
+    """A part was opened. Parties read the dispositions of parts, and not the events."""
 
     kind = "part.opened"
     complainant_id: UUID
@@ -417,7 +417,7 @@ class PartOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartReturned(Event):
-    """What is between the two goes back to investigation. It is never said why."""
+    """A part was returned to investigation. The reason is not recorded."""
 
     kind = "part.returned"
     complainant_id: UUID
@@ -426,7 +426,7 @@ class PartReturned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartMediated(Event):
-    """`agreement_reached`: both, and their guardians, signed a resolution agreement."""
+    """`agreement_reached`: both people, and their guardians, signed a resolution agreement."""
 
     kind = "part.mediated"
     complainant_id: UUID
@@ -491,7 +491,7 @@ class MediatorRecused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotesDestroyed(Event):
-    """The mediator says that no notes of the case are left. The notes themselves were never held here."""
+    """The mediator attested that all notes were destroyed. The notes themselves were never in this service."""
 
     kind = "notes.destroyed"
     assignment_id: UUID
@@ -524,9 +524,9 @@ class AttendeeConfirmed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """When and where a session is to be held, and what else is chosen with that.
+    """When, how and where a session is to be held.
 
-    `off_hours_reason` is why it is booked on a day off or outside the hours of sessions, and is needed there alone.
+    `off_hours_reason` is required on a day off or outside the hours of sessions.
     """
 
     starts_at: datetime
@@ -563,7 +563,7 @@ class SessionCancelled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStarted(Event):
-    """`present` is everybody who was in the room when it started, `absent` who had been expected besides."""
+    """`present` is everybody who was in the room when it started, `absent` everybody else who was expected."""
 
     kind = "session.started"
     audience = Audience.PARTICIPANTS
@@ -609,7 +609,7 @@ class AbsenceRecorded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementMade(Event):
-    """A text to sign. Making another of the same kind replaces the one before, and voids its signatures."""
+    """A text to sign was made. It replaces the one before of the same kind, and voids its signatures."""
 
     kind = "agreement.made"
     audience = Audience.PARTICIPANTS
@@ -625,7 +625,7 @@ class AgreementMade(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementSuperseded(Event):
-    """A text no longer counts, because the consent of somebody who signs it was voided."""
+    """A text is no longer current, because the consent of somebody who signs it was voided."""
 
     kind = "agreement.superseded"
     agreement_id: UUID
@@ -642,14 +642,14 @@ class AgreementSigned(Event):
     method: Method
 
 
-# ── what is held no more ───────────────────────────────────────────────────────────────────────────────────────────
+# ── retention and erasure ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataPurged(Event):
-    """A tombstone: so many fields of a complaint and its cases were emptied. `agreements` have lost their text.
+    """A tombstone: `fields` is how many fields of a complaint and its cases were emptied.
 
-    With a `party_id`, what was emptied is that party's alone.
+    `agreements` are those whose text was emptied. With a `party_id`, only fields of that party were.
     """
 
     kind = "data.purged"
@@ -662,7 +662,7 @@ class DataPurged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldPlaced(Event):
-    """Nothing of the complaint is emptied until this hold, and every other, is lifted."""
+    """No data of the complaint is emptied until this hold, and every other, is lifted."""
 
     kind = "hold.placed"
     hold_id: UUID
@@ -684,7 +684,7 @@ class ErasureRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureApproved(Event):
-    """What was erased are events of their own."""
+    """What was erased is recorded in `DataPurged` events."""
 
     kind = "erasure.approved"
     erasure_id: UUID
@@ -704,7 +704,7 @@ class ErasureRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandatoryReportProposed(Event):
-    """`sha256` is of what is to be reported: events are for ever, and what a report is about need not be."""
+    """`sha256` is a hash of the contents, because events are kept for ever and the contents need not be."""
 
     kind = "mandatory_report.proposed"
     audience = Audience.RESTRICTED
@@ -735,10 +735,10 @@ class MandatoryReportDropped(Event):
 
 
 ReportEvent: TypeAlias = MandatoryReportDropped | MandatoryReportFiled | MandatoryReportProposed
-"""Every event about a mandatory report. They are a stream of their own, under the report's id, and not the case's."""
+"""Every event about a mandatory report. They form a stream of their own under the report's id, not the case's."""
 
 RosterEvent: TypeAlias = MediatorAdded | MediatorCorrected
-"""Every event about a mediator of the roster, whatever cases there are."""
+"""Every event about an entry of the roster, independent of any case."""
 
 CaseEvent: TypeAlias = (
     AbsenceRecorded
@@ -784,12 +784,12 @@ CaseEvent: TypeAlias = (
     | StateChanged
     | TargetPaused
 )
-"""Every event that a case is made of. Those of complaints, parties and the roster are recorded where they happen."""
+"""Every event in the stream of a case."""
 
 Events: TypeAlias = tuple[CaseEvent, ...]
 
 CASE_OPENED: Final = (CaseOpened, PartyJoined, PartOpened)
-"""What is recorded when a case is opened."""
+"""The events that opening a case records."""
 CONSENTS_VOIDED: Final = (
     ConsentVoided,
     GuardianConsentVoided,
@@ -798,4 +798,4 @@ CONSENTS_VOIDED: Final = (
     SessionCancelled,
     StateChanged,
 )
-"""What may follow when something changes that consents rested on."""
+"""The events that may follow when something changes that consents were based on."""

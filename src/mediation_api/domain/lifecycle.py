@@ -1,6 +1,6 @@
-"""The lifecycle of a case: its states and the table of moves between them. Nothing else changes a state.
+"""The lifecycle of a case: its states and the table of transitions. Nothing else changes a state.
 
-Source: docs/rules.md, "The lifecycle". The README carries `diagram()`, and a test keeps the two equal.
+Source: docs/rules.md, "The lifecycle". The README contains `diagram()`, and a test checks that the two are equal.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mediation_api.domain.errors import CaseNotOpen, StateConflict
 
 
 class State(StrEnum):
-    """Where a case stands."""
+    """The state of a case."""
 
     SCREENING = "screening"
     CONFIRMING = "confirming"
@@ -46,14 +46,14 @@ OPEN = frozenset(
 CLOSED = frozenset(State) - OPEN
 
 ANSWERS_SEALED = frozenset({State.SCREENING, State.CONFIRMING, State.ASKING})
-"""Until a case is `ready`, no party may learn anything that another party answered."""
+"""States in which no party may learn anything about another party's answer: all before `ready`."""
 
 PEERS_VISIBLE = frozenset({*OPEN - ANSWERS_SEALED, State.MEDIATED})
-"""While those who take part see each other. A case that closed without mediation tells neither who left nor why."""
+"""States in which active parties see one another's names. A case closed without mediation reveals nobody who left."""
 
 
 class Trigger(StrEnum):
-    """What moves a case."""
+    """What causes a transition."""
 
     FOUND_ELIGIBLE = "found_eligible"
     FOUND_INELIGIBLE = "found_ineligible"
@@ -118,7 +118,7 @@ TRANSITIONS = (
         State.CONFIRMING,
     ),
     _row(Trigger.OFFICERS_REOPENED, frozenset({State.READY, State.SCHEDULED, State.CONCLUDED}), State.ASKING),
-    # What is learnt after screening is screened again, at any time but during a session.
+    # A change that screening depends on is screened again, in every state but during a session.
     _row(
         Trigger.RESCREENED_INELIGIBLE,
         frozenset({State.CONFIRMING, State.ASKING, State.READY, State.SCHEDULED, State.CONCLUDED}),
@@ -126,32 +126,32 @@ TRANSITIONS = (
     ),
     _row(Trigger.SIDE_DECLINED, frozenset({State.CONFIRMING, State.ASKING}), State.DECLINED),
     _row(Trigger.ENDED_BY_MEDIATOR, frozenset({State.SCHEDULED, State.IN_SESSION}), State.ENDED),
-    # Leaving is one rule over all open states, never a list.
+    # Leaving is possible in all open states: one rule, never a list.
     _row(Trigger.SIDE_WITHDREW, OPEN, State.WITHDRAWN),
     _row(Trigger.SIDE_LAPSED, OPEN, State.LAPSED),
 )
 
 
 def target_of(state: State, trigger: Trigger) -> State:
-    """The state that `trigger` leads to from `state`.
+    """Return the state that `trigger` leads to from `state`.
 
     Raises:
-        CaseClosed: `state` is closed.
-        StateConflict: the table has no such move.
+        CaseNotOpen: `state` is closed.
+        StateConflict: the table has no such transition.
     """
     if not state.is_open:
         raise CaseNotOpen
-    for move in TRANSITIONS:
-        if move.trigger is trigger and state in move.sources:
-            return move.target
+    for transition in TRANSITIONS:
+        if transition.trigger is trigger and state in transition.sources:
+            return transition.target
     raise StateConflict
 
 
 def diagram() -> str:
-    """The table as a Mermaid state diagram. Moves open to every open state are drawn once, from `any_open_state`."""
+    """Return the table as a Mermaid diagram. Transitions from all open states are drawn once, from `any_open_state`."""
     lines = ["stateDiagram-v2", "    [*] --> screening"]
-    for move in TRANSITIONS:
-        sources = ["any_open_state"] if move.sources == OPEN else sorted(move.sources)
-        lines += [f"    {source} --> {move.target}: {move.trigger}" for source in sources]
+    for row in TRANSITIONS:
+        sources = ["any_open_state"] if row.sources == OPEN else sorted(row.sources)
+        lines += [f"    {source} --> {row.target}: {row.trigger}" for source in sources]
     lines += [f"    {state} --> [*]" for state in State if state in CLOSED]
     return "\n".join(lines)

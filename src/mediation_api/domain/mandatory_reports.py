@@ -1,13 +1,13 @@
-"""Mandatory reports: the one exception to confidentiality, kept apart from everything else that is known of a case.
+"""Mandatory reports: the one exception to confidentiality, kept apart from all other data of a case.
 
     proposed ── file ──▶ filed       by a director who did not propose it
         └────── drop ──▶ dropped
 
-Who hears what the law obliges them to report does so at once, whether or not anybody has entered it here. What is kept
-is that a duty was met: which, to whom, on what basis, and when. Nothing of what was said is, nor who said it. A report
-changes nothing of its case, and may be filed whether that is open or closed.
+The law obliges the person who hears something to report it at once, whether or not it is entered here. This service
+records that the duty was met: which one, to whom, on what legal basis, and when; neither what was said nor who said it.
+A report does not change its case, and may be filed whether the case is open or closed.
 
-How many there were is told in whole years that are over, and in no number below five: `yearly_counts`.
+Counts of reports are published for whole past years only, and never below five: `yearly_counts`.
 
 Source: docs/field.md, "Exceptions" and "Traps"; docs/decisions/0056-a-mandatory-report-stands-apart.md.
 """
@@ -26,7 +26,7 @@ from mediation_api.domain.values import DropReason, Recipient, ReportCategory, R
 
 YEARS_COUNTED: Final = 5
 SMALLEST_COUNT: Final = 5
-"""The smallest number that is told. Source: docs/field.md, "Small numbers"."""
+"""The smallest count that is published. Source: docs/field.md, "Small numbers"."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Contents:
     """What is reported. `agency` names the authority, `legal_basis` the law: one line each.
 
-    `disclosed_at` is when the duty arose; a period to report within begins there (72 hours in ORS 181A.681).
+    `disclosed_at` is when the duty arose, from which a reporting period counts (72 hours in ORS 181A.681).
     """
 
     category: ReportCategory
@@ -46,24 +46,24 @@ class Contents:
 
     @property
     def sha256(self) -> str:
-        """The hash that the event holds: of these five on a line each, the instant in microseconds since 1970."""
+        """The hash in the event: of the five fields, one a line, with the instant in microseconds since 1970."""
         instant = (self.disclosed_at - _EPOCH) // timedelta(microseconds=1)
         return text_hash("\n".join((self.category, self.recipient, self.agency, self.legal_basis, str(instant))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandatoryReport:
-    """A report, as far as deciding on it goes. `proposed_by` is the subject of the proposer's token."""
+    """A report that is to be filed or dropped. `proposed_by` is the subject of the proposer's token."""
 
     report_id: UUID
     state: ReportState
     proposed_by: str
 
     def file(self, *, by: Actor) -> MandatoryReportFiled:
-        """Note that it was made to the authority.
+        """Record that the report was made to the authority.
 
-        Two people stand behind each report that is filed: a role alone does not tell them apart, whoever signs in as
-        mediator and as director is one.
+        Filing takes two people. Subjects are compared rather than roles, since one person may sign in as mediator and
+        as director.
 
         Raises:
             StateConflict: it was filed or dropped before.
@@ -75,7 +75,7 @@ class MandatoryReport:
         return MandatoryReportFiled(report_id=self.report_id)
 
     def drop(self, reason: DropReason) -> MandatoryReportDropped:
-        """Note that it will not be filed. Raises StateConflict: it was filed or dropped before."""
+        """Record that it will not be filed. Raises StateConflict: it was filed or dropped before."""
         self._require_proposed()
         return MandatoryReportDropped(report_id=self.report_id, reason=reason)
 
@@ -93,20 +93,20 @@ def propose_report(
     configured: Iterable[ReportCategory],
     disclosed: Iterable[frozenset[ReportCategory]],
 ) -> MandatoryReportProposed:
-    """Enter what has to be reported, for a second person to file.
+    """Propose a report, for a second person to file.
 
     Args:
-        case_id: The case that it was disclosed in.
+        case_id: The case in which it was disclosed.
         contents: What is reported.
-        report_id: The new report's.
+        report_id: The id of the new report.
         at: The instant of the request.
         configured: The categories that the city records.
-        disclosed: What each text in force for the case names as exceptions: the confidentiality agreement that was
-            signed last or, where nobody has signed one, the disclosures that were agreed to.
+        disclosed: The exceptions that each text in force for the case names: the confidentiality agreement that was
+            signed last or, if nobody has signed one, the disclosures that were agreed to.
 
     Raises:
-        Invalid: it was disclosed in the future, or the city does not record this category.
-        CategoryNotDisclosed: the people of the case were told of other exceptions.
+        Invalid: `disclosed_at` is in the future, or the city does not record this category.
+        CategoryNotDisclosed: a text in force does not name this category.
     """
     if contents.category not in configured:
         raise Invalid("/category", "category-not-configured", "The city does not record reports of this category.")
@@ -119,9 +119,9 @@ def propose_report(
 
 @dataclass(frozen=True, slots=True)
 class YearlyCount:
-    """How many reports were entered in a year; None where they were fewer than five, or none.
+    """How many reports were entered in a year; None for fewer than five, zero included.
 
-    By category only where each of them has five at least: a single one left out could be worked out from the sum.
+    `by_category` is set only if each category has at least five: a single missing one could be computed from the sum.
     """
 
     year: int
@@ -130,10 +130,10 @@ class YearlyCount:
 
 
 def yearly_counts(entered: Mapping[tuple[int, ReportCategory], int], this_year: int) -> tuple[YearlyCount, ...]:
-    """Count what was entered in each of the last years that are over, the newest first.
+    """Return the counts of the last `YEARS_COUNTED` past years, the newest first.
 
-    Nothing is chosen by whoever asks, no two years overlap, and a year that is over does not change: there is nothing
-    to subtract. Of the running year nothing is told, since a number that grows by one tells of a case of that day.
+    The caller chooses nothing, no two years overlap, and a past year does not change, so that no count can be computed
+    as a difference. The current year is left out: a count that grows by one would point at a case of that day.
     """
     years = range(this_year - 1, this_year - 1 - YEARS_COUNTED, -1)
     return tuple(_count(year, {each: entered.get((year, each), 0) for each in ReportCategory}) for year in years)

@@ -121,7 +121,7 @@ class ComplaintIn(In):
     def filer(self, by: Actor) -> int | None:
         """The position of the party who files; None for somebody else. Raises Invalid: it is not said, or not so."""
         sides = [each.side for each in self.parties]
-        return authority.filer(sides, self.filed_by, is_said="filed_by" in self.model_fields_set, by=by)
+        return authority.filer(sides, self.filed_by, is_set="filed_by" in self.model_fields_set, by=by)
 
 
 class ComplaintPatch(Patch):
