@@ -225,7 +225,7 @@ async def test_a_gate_lists_what_is_missing(client: httpx.AsyncClient) -> None:
         {
             "code": "interpreter-missing",
             "subject": str(PARTY),
-            "detail": "No confirmed interpreter is there for this party (asl).",
+            "detail": "No confirmed interpreter for this party is in the room (asl).",
         },
         {"code": "mediator-missing", "subject": None, "detail": "No mediator has accepted the case."},
     ]

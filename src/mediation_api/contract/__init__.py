@@ -1,1 +1,1 @@
-"""What the OpenAPI document says beyond the shapes of requests and responses."""
+"""What the OpenAPI document contains besides the schemas of requests and responses."""

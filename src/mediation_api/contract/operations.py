@@ -1,8 +1,8 @@
-"""What the contract says of each operation beside its shapes: its events, whose data it carries, links, and examples.
+"""What the contract has for each operation besides schemas: events, personal data, retention, links and examples.
 
-The events are those that the operation declares at its route (`http/routes.py`); a test plays every operation and
-compares. The personal data follow from the fields' names, the links from the identifiers in an answer, and the examples
-were answered by this service (`make generate` plays them again).
+The events are those that the operation declares at its route (`http/routes.py`); a test runs every operation and
+compares. Personal data follow from the names of fields, and links from the ids in a response. The examples are recorded
+responses of this service (`make generate` records them again).
 """
 
 import json
@@ -39,7 +39,7 @@ _ELSEWHERE: Final[tuple[type[Event], ...]] = (*get_args(ReportEvent), *get_args(
 
 
 def _kinds_for(*audiences: Audience) -> list[str]:
-    """The kinds of events of a case and of its complaint, which are what a timeline is made of."""
+    """Return the kinds of events of cases and complaints, which timelines consist of, for these audiences."""
     kinds = {event.kind for event in Event.__subclasses__() if event.audience in audiences}
     return sorted(kinds - {event.kind for event in _ELSEWHERE})
 
@@ -52,7 +52,7 @@ OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
         ("Problem", "code"): sorted(CATALOGUE),
         ("FieldError", "code"): sorted(FIELD_CODES),
         ("MissingCondition", "code"): sorted(CONDITIONS),
-        # Closed where somebody gives them, open where somebody reads them: an office may come to have another.
+        # Closed enums in requests, but open lists in responses, since values may be added.
         ("PauseOut", "reason"): list(PauseReason),
         ("PartyOut", "removal_reason"): list(RemovalReason),
         ("ConsentOut", "void_reason"): list(VoidReason),
@@ -62,15 +62,15 @@ OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
         ("AccessAnomalyOut", "rule"): [rule.code for rule in UNUSUAL.rules],
     }
 )
-"""The fields of answers whose values may become more within a version, with those that there are."""
+"""The response fields to which values may be added within a version, with the present values."""
 
 
 READ: Final = "read"
-"""Stands among an operation's events where reading is written to the access log; that is no event of the case."""
+"""Listed with an operation's events if reads are written to the access log, which is no event of the case."""
 
 
 def describe(contract: Node, operations: Mapping[str, Operation]) -> None:
-    """Complete the contract in place."""
+    """Add events, personal data, retention, links and examples to the contract, in place."""
     models = {name: _node(model) for name, model in _child(_child(contract, "components"), "schemas").items()}
     _name_open_lists(models)
     addressed = _addressed((method, path, str(each["operationId"])) for method, path, each in _operations(contract))
@@ -85,16 +85,16 @@ def describe(contract: Node, operations: Mapping[str, Operation]) -> None:
             links = _onward(path, addressed, name) | _links(answer, models, addressed, of=(method, path, name))
             if links:
                 answer["links"] = links
-            _exemplify(answer, _played().get(name, {}).get(status))
+            _add_examples(answer, _recorded().get(name, {}).get(status))
         if "requestBody" in operation:
-            _exemplify(_child(operation, "requestBody"), _played().get(name, {}).get("request"))
+            _add_examples(_child(operation, "requestBody"), _recorded().get(name, {}).get("request"))
     contract["x-personal-data-kinds"] = {kind: asdict(holding) for kind, holding in HOLDINGS.items()}
 
 
 def _name_open_lists(models: Mapping[str, Node]) -> None:
-    """Say what an open list holds, and that more may come: an enum would be closed (openapi/CHANGELOG.md)."""
+    """Document the values of open lists as `x-extensible-enum`, because an enum would be closed."""
     for (model, name), values in OPEN_LISTS.items():
-        if model in models:  # those of an application that has such answers
+        if model in models:  # a test's application may not have all models
             field = _child(_child(models[model], "properties"), name)
             closed, may_be_null = field.pop("$ref", None), field.pop("anyOf", None)
             if closed or may_be_null:
@@ -104,50 +104,50 @@ def _name_open_lists(models: Mapping[str, Node]) -> None:
             field["x-extensible-enum"] = values
 
 
-# ── whose data ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── personal data ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _kinds(operation: Node, models: Mapping[str, Node]) -> set[PersonalDataKind]:
-    """The kinds of personal data in the body and in the successful answers of an operation."""
+    """Return the kinds of personal data in the request body and the successful responses of an operation."""
     bodies = [_child(operation, "requestBody")] if "requestBody" in operation else []
-    named = _within([*bodies, *(answer for _, answer in _successes(operation))], models)
-    fields = ((name, field) for name in named for field in _child(models[name], "properties"))
+    names = _referenced([*bodies, *(answer for _, answer in _successes(operation))], models)
+    fields = ((name, field) for name in names for field in _child(models[name], "properties"))
     return {kind for name, field in fields if (kind := personal_data_kind(name, field)) is not None}
 
 
-def _within(part: object, models: Mapping[str, Node]) -> set[str]:
-    """The names of the models that a part of the contract refers to, directly or through others."""
-    found: set[str] = set()
-    waiting = _MODEL.findall(json.dumps(part))
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += _MODEL.findall(json.dumps(models[name]))
-    return found
+def _referenced(part: object, models: Mapping[str, Node]) -> set[str]:
+    """Return the names of the models that a part of the contract refers to, directly or through others."""
+    names: set[str] = set()
+    pending = _MODEL.findall(json.dumps(part))
+    while pending:
+        name = pending.pop()
+        if name not in names:
+            names.add(name)
+            pending += _MODEL.findall(json.dumps(models[name]))
+    return names
 
 
-# ── where an answer leads ──────────────────────────────────────────────────────────────────────────────────────────
+# ── links ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _addressed(operations: Iterable[Address]) -> dict[str, list[Address]]:
-    """The operations whose path takes one identifier and nothing else, by the identifier's name."""
-    found: dict[str, list[Address]] = {}
+    """Return the operations whose path has exactly one id, by the name of that parameter."""
+    addressed: dict[str, list[Address]] = {}
     for method, path, operation in operations:
-        named = _PARAMETER.findall(path)
-        if len(named) == 1:
-            found.setdefault(named[0], []).append((method, path, operation))
-    return found
+        parameters = _PARAMETER.findall(path)
+        if len(parameters) == 1:
+            addressed.setdefault(parameters[0], []).append((method, path, operation))
+    return addressed
 
 
 def _links(answer: Node, models: Mapping[str, Node], addressed: Mapping[str, list[Address]], of: Address) -> Node:
-    """The links of one answer: to what its identifiers name, and from what was made to all that can be done with it."""
+    """Return the links of a response: to what its ids identify, and from a created object to all its operations."""
     links: Node = {}
     place, shapes = _shapes(answer, models)
-    shown = [_child(models[shape], "properties") for shape in shapes]
-    for field in shown[0] if shown else ():
-        if any(field not in fields for fields in shown):
-            continue  # not every audience is shown it
+    fields_by_shape = [_child(models[shape], "properties") for shape in shapes]
+    for field in fields_by_shape[0] if fields_by_shape else ():
+        if any(field not in fields for fields in fields_by_shape):
+            continue  # not in the response to every audience
         name = f"{_NOUN.findall(shapes[0])[0].lower()}_id" if field == "id" else field
         made = field == "id" and of[0] == "post" and name not in of[1]
         for target in addressed.get(name, ()):
@@ -158,7 +158,7 @@ def _links(answer: Node, models: Mapping[str, Node], addressed: Mapping[str, lis
 
 
 def _onward(path: str, addressed: Mapping[str, list[Address]], of: str) -> Node:
-    """A link to what the path names."""
+    """Return the links to what the ids in the path identify."""
     return {
         operation: {"operationId": operation, "parameters": {name: f"$request.path.{name}"}}
         for name in _PARAMETER.findall(path)
@@ -168,7 +168,7 @@ def _onward(path: str, addressed: Mapping[str, list[Address]], of: str) -> Node:
 
 
 def _shapes(answer: Node, models: Mapping[str, Node]) -> tuple[str, list[str]]:
-    """The models of an answer, or of a list's first item, one for each audience; and the place of their fields."""
+    """Return where the fields of a response are (in a list, its first item), and the model for each audience."""
     shapes = _direct(_media(answer))
     items = _child(models[shapes[0]], "properties").get("items") if shapes else None
     return ("", shapes) if items is None else ("items/0/", _direct(items))
@@ -182,23 +182,23 @@ def _direct(part: object) -> list[str]:
 
 
 @cache
-def _played() -> dict[str, dict[str, dict[str, object]]]:
-    """Requests and answers of each operation, by audience."""
+def _recorded() -> dict[str, dict[str, dict[str, object]]]:
+    """Return the recorded requests and responses: by operation, then by status or `request`, then by audience."""
     text = resources.files("mediation_api.contract").joinpath("examples.json").read_text(encoding="utf-8")
-    played: dict[str, dict[str, dict[str, object]]] = json.loads(text)
-    return played
+    recorded: dict[str, dict[str, dict[str, object]]] = json.loads(text)
+    return recorded
 
 
-def _exemplify(part: Node, played: Mapping[str, object] | None) -> None:
-    if played:
-        _media(part)["examples"] = {audience: {"value": value} for audience, value in played.items()}
+def _add_examples(part: Node, recorded: Mapping[str, object] | None) -> None:
+    if recorded:
+        _media(part)["examples"] = {audience: {"value": value} for audience, value in recorded.items()}
 
 
 # ── the parts of a contract ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _operations(contract: Node) -> Iterator[tuple[str, str, Node]]:
-    """Method, path and description of each operation."""
+    """Yield the method, the path and the operation object of each operation."""
     for path, item in _child(contract, "paths").items():
         for method, operation in _node(item).items():
             yield method, path, _node(operation)

@@ -1,7 +1,7 @@
-"""Whose data, and of which kind, stands in what the service is sent and answers: one table over the fields' names.
+"""Which kind of personal data each field of requests and responses contains, in one table by field name.
 
-The contract says it of each operation (`x-personal-data`, `x-retention`), so that who builds on the service knows what
-they handle. A field that is in neither this table nor the test's list of plain ones fails the build.
+The contract lists the kinds for each operation (`x-personal-data`, `x-retention`), so that developers of clients know
+what they handle. A test fails for a field that is neither here nor in its list of fields without personal data.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class PersonalDataKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Why a kind of data is held, and until when: `retention` is the schedule's name for it (docs/retention.md)."""
+    """Why a kind of data is stored, and until when. `retention` is its kind in the schedule (docs/retention.md)."""
 
     why: str
     retention: DataKind
@@ -156,18 +156,18 @@ FIELDS: Mapping[str, PersonalDataKind | None] = MappingProxyType(
     {
         **{field: kind for kind, fields in _FIELDS.items() for field in fields},
         "MissingCondition.subject": PersonalDataKind.TAKING_PART,
-        # Numbers of a year, none of them below five.
+        # Counts of a year, none of them below five.
         "ReportsOfCategoryOut.category": None,
-        # Of the department's own units, and texts of the office that are the same for everybody.
+        # Units of the department, and texts of the office that are the same for everybody.
         "ApprovalIn.unit": None,
         "ApprovalOut.unit": None,
         "DisclosureOut.text": None,
         "DisclosureOut.language": None,
     }
 )
-"""The kind of each field, by its name; `Model.name` stands before a mere name. None: of nobody."""
+"""The kind of each field, by name; `Model.name` takes precedence. None: no personal data."""
 
 
 def personal_data_kind(model: str, field: str) -> PersonalDataKind | None:
-    """The kind of data that a field of a model holds; None where it tells of nobody."""
+    """Return the kind of personal data in a field of a model; None if there is none."""
     return FIELDS.get(f"{model}.{field}", FIELDS.get(field))

@@ -1,4 +1,4 @@
-"""What the contract says of answers that no route declares: problems, entity tags, and headers that are demanded."""
+"""The responses that no route declares: problems, 304, and headers."""
 
 import json
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ from mediation_api.http.routes import Operation
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """Document these statuses of an operation as problem documents.
+    """Document these statuses of an operation as problems, for a route's `responses`.
 
-    Only those that the operation's own rules give (409, …) are needed: `document` adds the rest.
+    Only statuses of the operation's own rules (409, …) are needed: `describe_responses` adds the rest.
     """
     return {status: _response(status) for status in statuses}
 
 
 def describe_responses(app: FastAPI, operations: Mapping[str, Operation]) -> None:
-    """Let the application's contract say what every operation may answer besides its own statuses.
+    """Add to the application's contract what every operation may answer besides its own statuses.
 
-    304 to a GET; 401, 403, 413 and 500 everywhere; 400, 408 and 415 where a body is read, 404
-    where the path names an object, 422 where there is anything to validate, 406 and 429 but to what is always answered,
-    503 where the database is used. And which headers each answer carries, and which token each operation takes.
+    304 for GET; 401, 403, 413 and 500 everywhere; 400, 408 and 415 where a body is read; 404 where the path names an
+    object; 422 where there is anything to validate; 406 and 429 unless `always_answered`; 503 where the database is
+    used. Also the headers of each response, and the security schemes of each operation.
     """
     generate = app.openapi
 
@@ -58,7 +58,7 @@ def describe_responses(app: FastAPI, operations: Mapping[str, Operation]) -> Non
             describe(contract, operations)
         return contract
 
-    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
 
 
 _SHARED: Final = {
@@ -66,12 +66,12 @@ _SHARED: Final = {
     409: "StateConflict",
     **{status: "".join(word.title() for word in code.split("-")) for status, (code, _) in HTTP.items()},
 }
-"""The names of the answers that operations have in common, after what their problem is called."""
-_UNCHANGED: Final = {"description": "What `If-None-Match` names is still what it was."}
+"""The names of the shared responses, from the codes of their problems."""
+_UNCHANGED: Final = {"description": "The representation that `If-None-Match` names is current."}
 
 
 def _response(status: int) -> dict[str, object]:
-    code, detail = HTTP.get(status, ("", "The rules refuse this; `code` tells which."))
+    code, detail = HTTP.get(status, ("", "A rule refuses this; `code` names it."))
     return {
         "description": f"`{code}`: {detail}" if code else detail,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -98,7 +98,8 @@ def _complete(described: dict[str, object], operation: Operation, *, names_objec
     known = _child(described, "responses")
     _complete_query(described)
     described["security"] = security_of(operation)
-    statuses = _of_headers(described) | _of_place(described, operation, names_object=names_object, has_body=has_body)
+    statuses = _header_statuses(described)
+    statuses |= _common_statuses(described, operation, names_object=names_object, has_body=has_body)
     if "HTTPValidationError" in json.dumps(known.get("422", {})):
         del known["422"]
     for code in statuses:
@@ -112,7 +113,7 @@ def _complete(described: dict[str, object], operation: Operation, *, names_objec
 
 
 def _share(operation: dict[str, object], shared: dict[str, object]) -> None:
-    """Put what every operation answers alike in one place: a problem has one form, and what is unchanged has two."""
+    """Move the responses that operations share to `components/responses`: each problem has one form, a 304 two."""
     answers = _child(operation, "responses")
     for status, answer in answers.items():
         if not status.startswith("2") and isinstance(answer, dict):
@@ -123,15 +124,17 @@ def _share(operation: dict[str, object], shared: dict[str, object]) -> None:
 
 
 def _headers(*answers: object) -> dict[str, object]:
-    """The headers that some answer carries; the linter asks for those to be left out that none does."""
-    named = json.dumps(answers)
-    return {name: header.documented() for name, header in HEADERS.items() if f'"#/components/headers/{name}"' in named}
+    """Return the headers that some response refers to; the linter rejects unused components."""
+    text = json.dumps(answers)
+    return {name: header.documented() for name, header in HEADERS.items() if f'"#/components/headers/{name}"' in text}
 
 
-def _of_place(described: dict[str, object], operation: Operation, *, names_object: bool, has_body: bool) -> set[int]:
-    """The statuses of what an operation takes, and needs."""
-    wanted = {
-        # Whoever shows a token is held to it, and whoever announces a body, where none is needed as well.
+def _common_statuses(
+    described: dict[str, object], operation: Operation, *, names_object: bool, has_body: bool
+) -> set[int]:
+    """Return the statuses that follow from what an operation takes and uses."""
+    conditions = {
+        # A token and the length of a body are checked even where an operation needs neither.
         frozenset({401, 403, 413, 500}): True,
         frozenset({400, 408, 415}): has_body,
         frozenset({404}): names_object,
@@ -139,11 +142,11 @@ def _of_place(described: dict[str, object], operation: Operation, *, names_objec
         frozenset({422}): "requestBody" in described or bool(described.get("parameters")),
         frozenset({503}): operation.uses_database,
     }
-    return {status for statuses, is_wanted in wanted.items() if is_wanted for status in statuses}
+    return {status for statuses, applies in conditions.items() if applies for status in statuses}
 
 
 def _complete_query(operation: dict[str, object]) -> None:
-    """Say of a parameter that may be left out what it is: a query carries no null."""
+    """Drop `null` from the types of optional query parameters: a query cannot carry null."""
     for parameter in _listed(operation, "parameters"):
         if parameter["in"] != "query":
             continue
@@ -154,10 +157,10 @@ def _complete_query(operation: dict[str, object]) -> None:
             schema.update(kinds[0])
 
 
-def _of_headers(operation: dict[str, object]) -> set[int]:
-    """Mark the headers that an operation demands, and give the statuses of their absence.
+def _header_statuses(operation: dict[str, object]) -> set[int]:
+    """Mark the required headers of an operation, and return the statuses of a request without them.
 
-    Each has a status of its own, so that the framework must not know that they are required.
+    FastAPI must not know that they are required, because it would answer 422 instead of these statuses.
     """
     statuses: set[int] = set()
     for parameter in _listed(operation, "parameters"):

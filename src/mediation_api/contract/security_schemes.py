@@ -1,6 +1,6 @@
-"""Who may call, as the contract says it: one security scheme for each way to get a token.
+"""The security schemes of the contract: one for each way to get a token.
 
-Which of them an operation takes, and with which scope, follows from its permission.
+The schemes and scopes of an operation follow from its permission.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from mediation_api.domain.access import Permission, Role
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A kind of bearer token: whose it is, and how somebody comes by one."""
+    """A kind of bearer token: the roles that it is for, and how to get one."""
 
     roles: frozenset[Role]
     description: str
 
     def documented(self) -> dict[str, object]:
-        """The scheme as OpenAPI writes it. Of type `http`: fuzzers look for unprotected operations of no other."""
+        """Return the security scheme object of OpenAPI. Its type is `http`, the only one that fuzzers check."""
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": self.description}
 
 
@@ -38,21 +38,21 @@ SCHEMES: Final[Mapping[str, Scheme]] = MappingProxyType(
         "ComplainantBearer": Scheme(
             frozenset({Role.COMPLAINANT}),
             "A member of the public, without an account. The token speaks for one party and is short-lived: "
-            "`exchangeAccessCode` gives it for an access code.",
+            "`exchangeAccessCode` returns it for an access code.",
         ),
     }
 )
-"""Every role but the public's stands in one of them. The first is the one that most operations take."""
+"""Each role except the public is in one of them. Most operations take the first."""
 
 
 def security_of(permission: Permission) -> list[dict[str, list[str]]]:
-    """The alternatives of OpenAPI's `security`: a scheme for each kind of caller that an operation permits.
+    """Return OpenAPI's `security`: one alternative for each scheme whose roles may call the operation.
 
-    `{}` among them says that it is done without a token as well; no alternative at all, that a token makes no
-    difference. OpenAPI 3.1 takes a scope beside any kind of scheme.
+    `{}` among them means that no token is needed; an empty list, that a token makes no difference. OpenAPI 3.1 allows
+    scopes with any type of scheme.
     """
     if permission.scope is None:
         return []
     roles = permission.access.keys()
-    without: list[dict[str, list[str]]] = [{}] if Role.PUBLIC in roles else []
-    return without + [{name: [permission.scope]} for name, scheme in SCHEMES.items() if scheme.roles & roles]
+    anonymous: list[dict[str, list[str]]] = [{}] if Role.PUBLIC in roles else []
+    return anonymous + [{name: [permission.scope]} for name, scheme in SCHEMES.items() if scheme.roles & roles]

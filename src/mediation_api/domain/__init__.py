@@ -1,1 +1,1 @@
-"""The rules of mediation. Standard library only: nothing here knows of HTTP, SQL or the time."""
+"""The rules of mediation. Standard library only: no HTTP, no SQL and no clock."""

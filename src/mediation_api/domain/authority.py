@@ -26,20 +26,20 @@ def channel_of(requested: Channel | None, *, by: Actor) -> Channel:
     """
     if by.is_party:
         if requested not in {None, Channel.PORTAL}:
-            raise Invalid("/channel", "staff-only", "A party itself always comes through the portal.")
+            raise Invalid("/channel", "staff-only", "A party's own channel is always the portal.")
         return Channel.PORTAL
     if by.role is Role.MEDIATOR:
         if requested not in {None, Channel.SESSION}:
-            raise Invalid("/channel", "not-your-channel", "A mediator records what is said in a session.")
+            raise Invalid("/channel", "not-your-channel", "A mediator's channel is always the session.")
         return Channel.SESSION
-    return _of_staff(requested, "Staff say how it reached them.")
+    return _of_staff(requested, "Staff must name the channel by which it reached them.")
 
 
 def filing_channel(requested: Channel | None, *, by: Actor) -> Channel:
     """Return the channel of a complaint that `by` files. Raises Invalid: as `channel_of`."""
     implied = {Role.PUBLIC: Channel.PORTAL, Role.INTEGRATION: Channel.INTEGRATION}.get(by.role)
     if implied is None:
-        return _of_staff(requested, "Staff say how the complaint reached the office.")
+        return _of_staff(requested, "Staff must name the channel by which the complaint reached them.")
     if requested not in {None, implied}:
         raise Invalid("/channel", "staff-only", "Only staff choose the channel.")
     return implied
@@ -72,7 +72,7 @@ def filer(sides: Sequence[Side], filed_by: int | None, *, is_set: bool, by: Acto
     complainants = [number for number, side in enumerate(sides) if side is Side.COMPLAINANT]
     if is_set:
         if filed_by is not None and filed_by not in complainants:
-            raise Invalid("/filed_by", "complainants-only", "Who files is one of the complainants, by position.")
+            raise Invalid("/filed_by", "complainants-only", "This is the position of one of the complainants.")
         return filed_by
     if by.role is not Role.PUBLIC:
         return None
@@ -109,7 +109,7 @@ class ApprovalSource:
                 raise Invalid(pointer, "required", "Say who gave the approval, when and how.")
         _of_staff(self.channel, "")
         if self.on is not None and self.on > today:
-            raise Invalid("/given_on", "in-the-past", "An approval was given today or before.")
+            raise Invalid("/given_on", "in-the-past", "An approval cannot be given in the future.")
 
 
 def require_other_than(subject: str, *, by: Actor) -> None:

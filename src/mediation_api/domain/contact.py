@@ -48,9 +48,11 @@ def record_attempt(case: Case, attempt: ContactAttempt, *, attempt_id: UUID, at:
     if party.side is Side.OFFICER and party.standing is Standing.WAITING:
         raise NotAsked
     if attempt.attempted_at > at:
-        raise Invalid("/attempted_at", "in-the-future", "An attempt that is recorded has been made.")
+        raise Invalid("/attempted_at", "in-the-future", "An attempt cannot be in the future.")
     if local_date(attempt.attempted_at, policy.target) < case.requested_on:
-        raise Invalid("/attempted_at", "not-before-request", "An attempt counts from the day mediation was requested.")
+        raise Invalid(
+            "/attempted_at", "not-before-request", "An attempt cannot be earlier than the request for mediation."
+        )
     return (
         events.ContactAttempted(
             attempt_id=attempt_id,

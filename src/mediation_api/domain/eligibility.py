@@ -111,7 +111,7 @@ def approve(
 
 def missing_approvals(case: Case, policy: Policy) -> tuple[Missing, ...]:
     """Return the required approvals that are missing; a unit commander's, if an officer has moved to another unit."""
-    given = set(case.approvals)
+    approvals = set(case.approvals)
     needed = [
         Approval(approver=approver, unit=unit)
         for approver in sorted(policy.required_approvals)
@@ -122,5 +122,5 @@ def missing_approvals(case: Case, policy: Policy) -> tuple[Missing, ...]:
     return tuple(
         Missing("approval-missing", about=" ".join(filter(None, (need.approver, need.unit))))
         for need in needed
-        if replace(need, unit=need.unit or None) not in given
+        if replace(need, unit=need.unit or None) not in approvals
     )

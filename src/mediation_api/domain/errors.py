@@ -176,7 +176,7 @@ CONDITIONS: Mapping[str, str] = MappingProxyType(
     {
         "case-closed": "The case is closed.",
         "screening-missing": "The case has not been screened.",
-        "screening-outdated": "Something became known that screening looks at: the case must be screened again.",
+        "screening-outdated": "An answer that screening depends on has changed: the case must be screened again.",
         "complainant-missing": "The complaint names no complainant.",
         "officer-missing": "The complaint names no officer.",
         "consent-missing": "This party has not agreed.",
@@ -188,14 +188,14 @@ CONDITIONS: Mapping[str, str] = MappingProxyType(
         "officer-absent": "No officer is in the room.",
         "mediator-absent": "The mediator is not in the room.",
         "guardian-absent": "The guardian of this minor is not in the room.",
-        "interpreter-missing": "No confirmed interpreter is there for this party.",
+        "interpreter-missing": "No confirmed interpreter for this party is in the room.",
         "agreement-missing": "There is no confidentiality agreement to sign.",
         "signature-missing": "This person has not signed the confidentiality agreement.",
         "contact-attempts-missing": "Too few attempts to reach this party are recorded.",
         "contact-channels-missing": "Too few channels were tried to reach this party.",
         "contact-days-missing": "Too few days lie between the first and the last attempt to reach this party.",
-        "part-absent": "Nobody in the room has an open part with somebody of the other side who is there.",
-        "completed-session-missing": "No session was completed with both people of an open part in it.",
+        "part-absent": "No open part has both of its people in the room.",
+        "completed-session-missing": "No completed session had both people of an open part in it.",
         "resolution-missing": "There is no resolution agreement.",
         "resolution-unsigned": "This person has not signed the resolution agreement.",
     }
@@ -242,7 +242,7 @@ class PartyAlreadyRemoved(Conflict):
 
 class PartAlreadyMediated(Conflict):
     code = "part-mediated"
-    detail = "What this party took part in was mediated, and stays closed."
+    detail = "A part of this party was mediated, and stays closed."
 
 
 class IdentityNotBound(Conflict):
@@ -287,7 +287,7 @@ class NotAMinor(Conflict):
 
 class NotInSession(Conflict):
     code = "not-in-session"
-    detail = "A mediator records a withdrawal only when it is said in a session that is under way."
+    detail = "A mediator can record a withdrawal only during a session."
 
 
 class DirectorRequired(Conflict):
@@ -302,12 +302,12 @@ class AlreadyAttested(Conflict):
 
 class UnderLegalHold(Conflict):
     code = "under-legal-hold"
-    detail = "The complaint is under a legal hold: nothing of it is erased."
+    detail = "The complaint is under a legal hold: none of its data is erased."
 
 
 class DataErased(Conflict):
     code = "data-erased"
-    detail = "This was erased, and is not held again."
+    detail = "This was erased, and is not stored again."
 
 
 class SecondPersonRequired(Conflict):

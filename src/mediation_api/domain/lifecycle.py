@@ -49,7 +49,7 @@ ANSWERS_SEALED = frozenset({State.SCREENING, State.CONFIRMING, State.ASKING})
 """States in which no party may learn anything about another party's answer: all before `ready`."""
 
 PEERS_VISIBLE = frozenset({*OPEN - ANSWERS_SEALED, State.MEDIATED})
-"""States in which active parties see one another's names. A case closed without mediation reveals nobody who left."""
+"""States in which active parties see one another's names. In the other closed states it would reveal who left."""
 
 
 class Trigger(StrEnum):

@@ -113,7 +113,7 @@ def propose_report(
     if not all(contents.category in text for text in disclosed):
         raise CategoryNotDisclosed
     if contents.disclosed_at > at:
-        raise Invalid("/disclosed_at", "in-the-future", "Nothing can be reported that has not been disclosed yet.")
+        raise Invalid("/disclosed_at", "in-the-future", "A disclosure cannot be in the future.")
     return MandatoryReportProposed(report_id=report_id, case_id=case_id, sha256=contents.sha256, **asdict(contents))
 
 

@@ -1,7 +1,7 @@
-"""What an event records of a complaint, a party or a mediator: what is on file of it after the event.
+"""What is on file of a complaint, a party or a mediator after an event, as the event records it.
 
-That is its codes, dates and flags. Of what identifies a person or tells about them (`PRIVATE`) an event says only which
-fields hold something: retention empties those, and events are kept for ever.
+This is codes, dates and flags. For fields that identify or describe a person (`PRIVATE`) an event records only which of
+them have a value, since retention empties those fields while events are kept for ever.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ NEW_PARTY: Final = PartyOnFile(language="", minor=False, given=())
 NEW_MEDIATOR: Final = MediatorOnFile(subject="", languages=(), active=True, given=())
 
 _EMPTIED: Final = frozenset({"interpreter_language", "unit"})
-"""Private fields that are not encrypted."""
+"""Private fields that are emptied by retention but not encrypted."""
 
 PRIVATE: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
     {
@@ -41,18 +41,18 @@ PRIVATE: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
         MediatorOnFile: frozenset({"email", "employee_number", "name", "phone"}),
     }
 )
-"""The fields of which an event may say only that they hold something."""
+"""The fields of which an event records only whether they have a value."""
 
 
 def entered(new: OnFile, values: Mapping[str, object]) -> OnFile:
-    """What is on file once `values` were entered in a new, empty record."""
+    """Return what is on file after `values` were entered in a new, empty record."""
     return _with(new, values)
 
 
 def corrected(before: OnFile, changes: Mapping[str, object]) -> OnFile:
-    """What is on file once `changes` were made.
+    """Return what is on file after `changes`.
 
-    Who sends an encrypted field back as `UNREADABLE`, which is how it was shown, changes nothing.
+    `UNREADABLE` for an encrypted field is the placeholder that a read returned, and changes nothing.
     """
     return _with(before, {n: v for n, v in changes.items() if v != UNREADABLE or n in _EMPTIED})
 

@@ -16,19 +16,19 @@ NEXT_STANDINGS: Final[Mapping[Standing, frozenset[Standing]]] = MappingProxyType
         ),
         # A consent that was voided is asked for again.
         Standing.AGREED: frozenset({Standing.WAITING, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED}),
-        # Who has left has left; saying so once more is a withdrawal.
+        # Somebody who declined or lapsed may still withdraw.
         Standing.DECLINED: frozenset({Standing.WITHDRAWN, Standing.REMOVED}),
         Standing.LAPSED: frozenset({Standing.WITHDRAWN, Standing.REMOVED}),
         Standing.WITHDRAWN: frozenset({Standing.REMOVED}),
         Standing.REMOVED: frozenset(),
     }
 )
-"""What a standing may become. The database refuses every other change (migrations/sql/standing_may_become.sql)."""
+"""Which standing may follow which. The database enforces the same (migrations/sql/standing_may_become.sql)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:
-    """One party in this case. `minor`, `guardian` and the rest are as the complaint's party has them now."""
+    """One party in this case. `minor`, `guardian_on_file` and `unit` are those of the party as it is on file now."""
 
     party_id: UUID
     side: Side
@@ -41,7 +41,7 @@ class Participant:
     unexcused_absences: int = 0
     withdrawal_id: UUID | None = None
     consent_id: UUID | None = None
-    """The last answer in this case, whether it stands or was voided."""
+    """The latest consent in this case, whether it stands or was voided."""
     identity_bound: bool = False
     """Whether an answer has bound the party to a token subject."""
 
@@ -69,7 +69,7 @@ class Attendee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """The latest word of one approver; for a unit commander, about one unit."""
+    """An approval that stands: of one approver, and for a unit commander of one unit."""
 
     approver: Approver
     unit: str | None

@@ -1,8 +1,8 @@
 """Parts: one complainant and one officer of a complaint each, the unit that is mediated or returned to investigation.
 
-A part is mediated if, and only if, both of its people agreed, signed, and were present in a session of the case that
-was completed. Whoever leaves a case takes their open parts back to investigation at once, and a case closes when no
-open part is left. A part that was returned can be tried again in a later case; one that was mediated stays closed.
+A part is mediated if and only if both of its people agreed, signed, and were present in a completed session of the
+case. When somebody leaves, their open parts are returned to investigation at once; a case closes when no open part is
+left. A part that was returned can be tried again in a later case; one that was mediated stays closed.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -30,7 +30,7 @@ class Part:
 
     @property
     def pair(self) -> Pair:
-        """Whose part it is."""
+        """The ids of the two people."""
         return self.complainant_id, self.officer_id
 
     @property
@@ -44,25 +44,25 @@ class Part:
 
 
 def disposition_of(parts: Iterable[Disposition]) -> Disposition:
-    """What becomes of a complaint, or of all that concerns one party, when its parts stand as given.
+    """Return the disposition of a complaint, or of a party, from those of its parts.
 
-    `closed_mediated` when all parts are, `partly_mediated` when some are. Without any part nothing was tried yet.
+    `closed_mediated` if all parts are, `partly_mediated` if some are, `received` if there are no parts.
     """
-    found = set(parts)
-    if found == {Disposition.CLOSED_MEDIATED}:
+    distinct = set(parts)
+    if distinct == {Disposition.CLOSED_MEDIATED}:
         return Disposition.CLOSED_MEDIATED
-    if Disposition.CLOSED_MEDIATED in found:
+    if Disposition.CLOSED_MEDIATED in distinct:
         return Disposition.PARTLY_MEDIATED
     for each in (Disposition.IN_MEDIATION, Disposition.RETURNED_TO_INVESTIGATION):
-        if each in found:
+        if each in distinct:
             return each
     return Disposition.RECEIVED
 
 
 def disposition_of_complaint(parts: Iterable[Disposition], latest: State | None) -> Disposition:
-    """The same of a whole complaint whose latest case is in the state `latest`, if there is a case.
+    """Return the disposition of a complaint whose latest case, if any, is in the state `latest`.
 
-    A case without any part is one in which nobody of one side is named yet.
+    A case has no parts while no party of one side is known.
     """
     whole = disposition_of(parts)
     if whole is not Disposition.RECEIVED or latest is None:
@@ -71,7 +71,7 @@ def disposition_of_complaint(parts: Iterable[Disposition], latest: State | None)
 
 
 def shown_disposition(disposition: Disposition, state: State | None) -> Disposition:
-    """What the integration that filed reads of a part whose case is in `state`: answers are sealed until `ready`."""
+    """Return the disposition of a part as the integration sees it. Answers are sealed until its case is `ready`."""
     if state in ANSWERS_SEALED and disposition is Disposition.RETURNED_TO_INVESTIGATION:
         return Disposition.IN_MEDIATION
     return disposition
@@ -80,10 +80,11 @@ def shown_disposition(disposition: Disposition, state: State | None) -> Disposit
 def own_dispositions(
     known: Iterable[Disposition], latest: State | None, *, has_left: bool
 ) -> tuple[tuple[Disposition, ...], Disposition]:
-    """What a party reads of its own parts, and of the complaint as far as it concerns this party.
+    """Return the dispositions of its own parts, and of the complaint, as a party sees them.
 
-    `known` is what it may know of its latest part with each of the other side, and `latest` the state of its latest
-    case. While that case is sealed, what was returned earlier is tried again, whatever was answered meanwhile.
+    `known` are the dispositions that it may see of its latest part with each person of the other side, and `latest` is
+    the state of its latest case. While answers are sealed every part that was not mediated is `in_mediation`, so that
+    it reveals no answer.
     """
     if latest is None or latest not in ANSWERS_SEALED or has_left:
         own = tuple(known)
@@ -93,7 +94,7 @@ def own_dispositions(
 
 
 def pairs_of(parties: Collection[Participant]) -> Iterator[Pair]:
-    """Each complainant of `parties` with each officer."""
+    """Yield each complainant of `parties` with each officer."""
     for complainant in parties:
         for officer in parties:
             if (complainant.side, officer.side) == (Side.COMPLAINANT, Side.OFFICER):
@@ -101,12 +102,12 @@ def pairs_of(parties: Collection[Participant]) -> Iterator[Pair]:
 
 
 def opened(pairs: Iterable[Pair]) -> tuple[events.PartOpened, ...]:
-    """The events that open a part for each pair."""
+    """Return the events that open a part for each pair."""
     return tuple(events.PartOpened(complainant_id=complainant, officer_id=officer) for complainant, officer in pairs)
 
 
 def returned(parts: Iterable[Part], party_id: UUID | None = None) -> tuple[events.PartReturned, ...]:
-    """The events that return the open ones among `parts` to investigation; with `party_id`, those of one party."""
+    """Return the events that return open `parts` to investigation: all, or only those of `party_id`."""
     return tuple(
         events.PartReturned(complainant_id=part.complainant_id, officer_id=part.officer_id)
         for part in parts
@@ -115,7 +116,7 @@ def returned(parts: Iterable[Part], party_id: UUID | None = None) -> tuple[event
 
 
 def after_returning(parts: Iterable[Part], party_id: UUID) -> tuple[Part, ...]:
-    """The parts once the open ones of a party were returned."""
+    """Return the parts as they are after the open ones of a party were returned."""
     back = Disposition.RETURNED_TO_INVESTIGATION
     return tuple(
         replace(part, disposition=back) if part.is_open and part.concerns(party_id) else part for part in parts
@@ -123,7 +124,7 @@ def after_returning(parts: Iterable[Part], party_id: UUID) -> tuple[Part, ...]:
 
 
 def is_covered(part: Part, sessions: Iterable[Session], agreements: Iterable[Agreement]) -> bool:
-    """Whether both people of a part were present in one completed session, and had signed the text it began under."""
+    """Return whether both people of a part were in one completed session, and had signed the text it began under."""
     seats = {Seat(SeatRole.PARTY, party_id) for party_id in part.pair}
     signed = {each.agreement_id: each.signed_by for each in agreements}
     return any(
@@ -136,14 +137,14 @@ def is_covered(part: Part, sessions: Iterable[Session], agreements: Iterable[Agr
 
 
 def signers_of(part: Part, participants: Iterable[Participant]) -> frozenset[Seat]:
-    """Who signs a resolution of this part: its two people, and the guardian of a minor."""
+    """Return who signs a resolution of this part: its two people, and the guardian of a minor."""
     people = [p for p in participants if part.concerns(p.party_id)]
     guardians = {Seat(SeatRole.GUARDIAN, p.party_id) for p in people if p.minor}
     return frozenset(guardians | {Seat(SeatRole.PARTY, p.party_id) for p in people})
 
 
 def is_resolved(part: Part, participants: Iterable[Participant], agreements: Iterable[Agreement]) -> bool:
-    """Whether everybody of a part has signed the resolution agreement that counts."""
+    """Return whether everybody of a part has signed the current resolution agreement."""
     signers = signers_of(part, participants)
     return any(
         each.kind is AgreementKind.RESOLUTION and not each.superseded and signers <= each.signed_by

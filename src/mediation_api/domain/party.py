@@ -1,7 +1,7 @@
-"""A party on file: what may be corrected of it, and when the person is another.
+"""A party on file: what may be corrected, and which corrections would make it another person.
 
-Who somebody is cannot be corrected once that person was asked: a consent and a signature belong to a person. The wrong
-party is removed, and the right one added and asked. What follows for the case is in `reopening.py`.
+The identity of a party is fixed once it was asked, because a consent and a signature belong to a person. The wrong
+party is removed, and the right one is added and asked. What follows for the case is in `reopening.py`.
 
 Source of the rules: docs/rules.md, "The lifecycle".
 """
@@ -25,7 +25,7 @@ from mediation_api.domain.retention import require_held
 from mediation_api.domain.values import NameCorrection, RemovalReason, Side, VoidReason
 
 GUARDIAN = ("guardian_name", "guardian_relation")
-"""What says who the guardian is; how the guardian is reached may change."""
+"""The fields that identify the guardian; contact data may change freely."""
 
 
 def add(party_id: UUID, side: Side, values: Mapping[str, object]) -> events.PartyAdded:
@@ -35,7 +35,7 @@ def add(party_id: UUID, side: Side, values: Mapping[str, object]) -> events.Part
 
 
 def issue_code(party_id: UUID, code: AccessCode, secret_key: bytes) -> events.AccessCodeIssued:
-    """Issue an access code, of which a keyed hash is kept."""
+    """Return the event of issuing an access code, of which only a keyed hash is stored."""
     kept = digest(code, secret_key)
     return events.AccessCodeIssued(
         party_id=party_id, fingerprint=fingerprint(code.lookup, kept), lookup=code.lookup, digest=kept
@@ -44,19 +44,19 @@ def issue_code(party_id: UUID, code: AccessCode, secret_key: bytes) -> events.Ac
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """What a correction of a party comes to."""
+    """The result of a correction of a party."""
 
     events: tuple[events.PartyCorrected | events.NameCorrected, ...]
-    """The second, where a name changes and the person stays the same."""
+    """The second one if a name changes and the person stays the same."""
     voids: VoidReason | None
-    """Why the party's consent no longer stands, if that follows."""
+    """Why the party's consent is void after the correction; None if it stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
     """One party of a complaint, as it is on file.
 
-    `asked` is whether any case ever asked this person, `mediated` whether any part of it was mediated.
+    `asked` is whether this person was asked in any case, `mediated` whether any of its parts was mediated.
     """
 
     party_id: UUID
@@ -73,23 +73,25 @@ class Party:
     identity_bound: bool = False
 
     def correct(self, changes: Mapping[str, object], name_correction: NameCorrection | None) -> Correction:
-        """Decide whether these changes correct what is on file of this person.
+        """Correct what is on file of this person.
 
-        `name_correction` says that a name changes and the person does not. Without it a new guardian is another
-        person, with whom a minor answers again.
+        `name_correction` states that a name changes and the person does not. Without it, a new guardian is another
+        person, and the minor has to answer again.
 
         Raises:
-            DataErased: nothing is held again of a person who was erased.
-            PartyRemoved: nothing is corrected of a party that was removed.
-            IdentityFixed: the person was asked, and would become another.
-            Invalid: a reason for a name, and no name.
+            DataErased: the person's data was erased, and is not stored again.
+            PartyAlreadyRemoved: the party was removed.
+            IdentityFixed: the party was asked, and would become another person.
+            Invalid: `name_correction` without a changed name field.
         """
         require_held(self.name)
         self._require_not_removed()
         guardian = any(name in changes and changes[name] != getattr(self, name) for name in GUARDIAN)
         renamed = changes.get("name", self.name) != self.name
         if name_correction is not None and not changes.keys() & {"name", *GUARDIAN}:
-            raise Invalid("/name_correction_reason", "only-with-name", "It is the reason for a name that is corrected.")
+            raise Invalid(
+                "/name_correction_reason", "only-with-name", "A reason is accepted only with a corrected name."
+            )
         if self.asked:
             self._require_same_person(changes, renamed=renamed and name_correction is None)
         corrected = events.PartyCorrected(
@@ -110,8 +112,8 @@ class Party:
         """Remove the wrong party.
 
         Raises:
-            PartyRemoved: it was removed before.
-            PartMediated: this person met the other side, and what was mediated stays closed.
+            PartyAlreadyRemoved: it was removed before.
+            PartAlreadyMediated: a part of this party was mediated, and stays closed.
         """
         self._require_not_removed()
         if self.mediated:
@@ -119,11 +121,11 @@ class Party:
         return events.PartyRemoved(party_id=self.party_id, side=self.side, reason=reason)
 
     def release_identity(self) -> events.IdentityReleased:
-        """Release the token subject that an answer bound, as when an officer has a new account.
+        """Release the token subject that the party is bound to, as when an officer has a new account.
 
         Raises:
-            PartyRemoved: the party was removed.
-            IdentityNotBound: no answer has bound one.
+            PartyAlreadyRemoved: the party was removed.
+            IdentityNotBound: the party is not bound to one.
         """
         self._require_not_removed()
         if not self.identity_bound:
@@ -131,10 +133,10 @@ class Party:
         return events.IdentityReleased(party_id=self.party_id)
 
     def issue_code(self, code: AccessCode, secret_key: bytes) -> events.AccessCodeIssued:
-        """Give a complainant a new access code; the one before stops working.
+        """Issue a new access code to a complainant; the one before stops working.
 
         Raises:
-            DataErased, PartyRemoved: nobody speaks for a party that was erased or removed.
+            DataErased, PartyAlreadyRemoved: nobody may act for a party that was erased or removed.
             OfficerHasNoCode: officers sign in with the city's account.
         """
         require_held(self.name)

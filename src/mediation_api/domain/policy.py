@@ -1,4 +1,4 @@
-"""What a city decides for itself. The safe defaults are those of the settings; none of it is a constant here."""
+"""The choices of a city. Most values come from the settings, which have safe defaults."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from mediation_api.domain.values import Approver, ReportCategory, Side
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPolicy:
-    """When sessions are held: hours of the office's clock, and how many minutes before its time one may start."""
+    """When sessions are held: hours of local time, and how many minutes before its time a session may start."""
 
     opens: int = 8
     closes: int = 20
@@ -18,7 +18,7 @@ class SessionPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactPolicy:
-    """What must be on record before a party lapses as unreachable. `days` lie between the first and last attempt."""
+    """The contact attempts needed before a party lapses as unreachable, and `days` between the first and the last."""
 
     attempts: int = 3
     channels: int = 2
@@ -27,7 +27,7 @@ class ContactPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The office's own choices, as the domain needs them. Days are calendar days unless the name says working days."""
+    """The settings that rules depend on. Days are calendar days unless the name has `working_days`."""
 
     target: TargetPolicy
     mediator_answer_working_days: int
@@ -43,7 +43,7 @@ class Policy:
     days_between_attempts: int = 30
 
     def absences_before_lapse(self, side: Side) -> int:
-        """How many unexcused absences of a party of `side` let a director close the case as lapsed."""
+        """Return after how many unexcused absences of a party of `side` a director may close the case as lapsed."""
         if side is Side.COMPLAINANT:
             return self.complainant_absences_before_lapse
         return self.officer_absences_before_lapse

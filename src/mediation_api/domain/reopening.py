@@ -1,8 +1,7 @@
 """What reopens a case: a party that is removed, a consent that is voided, a screening that is outdated.
 
-None of them closes a case. The gates shut until the right person is there and has answered, or the case was screened
-again; a session that is ahead is called off, and during one nothing of this is done but noting that the screening is
-outdated.
+None of them closes a case. Its gates are shut until the right person has answered, or the case was screened again. A
+scheduled session is called off when a party is removed or a consent is voided; neither is possible during a session.
 
 Source of the rules: docs/rules.md, "The lifecycle".
 """
@@ -36,25 +35,25 @@ def remove(case: Case, removed: events.PartyRemoved) -> Events:
     others = tuple(
         replace(p, standing=Standing.REMOVED) if p.party_id == party.party_id else p for p in case.participants
     )
-    left = tuple(part for part in case.parts if not part.concerns(party.party_id))
+    remaining = tuple(part for part in case.parts if not part.concerns(party.party_id))
     return (
         *voided,
         *parts.returned(case.parts, party.party_id),
         removed,
         *case.called_off(CancelReason.PARTY_REMOVED),
-        *_gate_after_removal(replace(case, participants=others, parts=left)),
+        *_gate_after_removal(replace(case, participants=others, parts=remaining)),
     )
 
 
 def void(case: Case, party_ids: Collection[UUID], reason: VoidReason) -> Events:
-    """Void the consents of these parties and their guardians, and ask who agreed again; a closed case stays as it is.
+    """Void the consents of these parties and their guardians, and ask those who had agreed again.
 
-    Complainants are asked at once. Officers are, once every complainant agrees. What was put before them to sign is
-    superseded: everybody signs anew.
+    A closed case does not change. Complainants are asked at once, officers once every complainant agrees. Agreements
+    are superseded, so that everybody signs anew.
 
     Raises:
         SessionInProgress: a session is under way.
-        AgreementReached: everybody of a part has signed a resolution. It is closed with what it rested on.
+        AgreementReached: everybody of a part has signed a resolution, so its consents stand until the close.
     """
     people = [p for p in case.participants if p.party_id in party_ids and case.may_still_mediate(p)]
     agreed = [p for p in people if p.standing is Standing.AGREED]
@@ -82,7 +81,7 @@ def void(case: Case, party_ids: Collection[UUID], reason: VoidReason) -> Events:
 
 
 def outdate_screening(case: Case, changed: tuple[str, ...]) -> Events:
-    """Note that something became known after screening that screening looks at; `changed` names the answers."""
+    """Record that answers which screening depends on have changed since; `changed` names them."""
     if not changed or not case.state.is_open or case.state is State.SCREENING or case.screening_outdated:
         return ()
     return (events.ScreeningOutdated(changed=changed),)
@@ -105,19 +104,19 @@ def _guardian_voided(party: Participant, reason: VoidReason) -> Events:
 
 
 def _gate_after_removal(case: Case) -> Events:
-    """Where the case goes without the party: back to an empty side, on if that party alone was waited for."""
+    """Return where the case goes without the party: back to an empty side, or on if the others only waited for it."""
     empty = {side for side in Side if not case.side(side)}
     reopened = _reopened(case, empty)
     if reopened:
         return (reopened,)
     if case.state is State.SCHEDULED:
-        move = case.transition(case.after_session(Trigger.SESSION_CALLED_OFF))
-        return (move, *replace(case, state=move.target).next_steps())
+        transition = case.transition(case.after_session(Trigger.SESSION_CALLED_OFF))
+        return (transition, *replace(case, state=transition.target).next_steps())
     return case.next_steps()
 
 
 def _reopened(case: Case, sides: Collection[Side]) -> events.StateChanged | None:
-    """The move back to the first of these sides; None where the case has not come past it."""
+    """Return the transition back to the first of these sides; None if the case has not passed that state."""
     if Side.COMPLAINANT in sides and case.state not in {State.SCREENING, State.CONFIRMING}:
         return case.transition(Trigger.COMPLAINANTS_REOPENED)
     if Side.OFFICER in sides and case.state not in {State.SCREENING, State.CONFIRMING, State.ASKING}:

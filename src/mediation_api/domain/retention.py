@@ -1,10 +1,10 @@
-"""What is held, why, and until when: the schedule, as data. `page` prints it as docs/retention.md.
+"""Retention: which data is stored, why, and until when. `retention_page` prints the schedule as docs/retention.md.
 
-Each kind of data has one rule. What the job empties (`mediation-api retention`) leaves a tombstone among the events:
-which kind, why, and how many fields; nothing of what stood there. The record itself (who agreed, withdrew, signed and
-when, in ids, codes, dates and hashes) stays, and with it the proof that people took part of their own will.
+Each kind of data has one rule. When the job (`mediation-api retention`) empties a kind, an event records the kind, the
+reason and the number of fields, but no content. The record itself (who agreed, withdrew, signed and when, in ids,
+codes, dates and hashes) is kept, as proof that people took part voluntarily.
 
-The periods are settings: a city has a records schedule of its own, and the defaults are only meant to do no harm.
+The periods are settings, because a city has its own records schedule.
 
 Source: docs/field.md, "What is kept", "Text of an agreement" (Eugene) and "Traps".
 """
@@ -31,7 +31,7 @@ from mediation_api.domain.values import DataKind, ErasureRefusal, ErasureState, 
 
 
 class Start(StrEnum):
-    """What a period is counted from."""
+    """The event that a period is counted from."""
 
     CASE_CLOSED = "the close of the case"
     COMPLAINT_CLOSED = "the close of the complaint's last case, or its filing where it had none"
@@ -39,10 +39,10 @@ class Start(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRule:
-    """Why a kind of data is held, and what ends that.
+    """Why a kind of data is stored, and until when.
 
-    `start` is set for what the job empties, and for nothing else; `setting` then names the number of days, whose
-    default is `days`. `until` says in words what becomes of it.
+    `start` is set only if the job empties the kind; `setting` then names the setting of the period, and `days` is its
+    default. `until` states in words what happens then.
     """
 
     what: str
@@ -58,7 +58,7 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
         DataKind.RESOLUTION_TERMS: RetentionRule(
             what="The text of resolution agreements.",
             why="To be signed, and given to those who take part. The city keeps no copy.",
-            until="Emptied. Its hash and the signatures stay, and whoever kept a copy can hold it against them.",
+            until="Emptied. Its hash and the signatures stay, and whoever kept a copy can compare it with them.",
             start=Start.CASE_CLOSED,
             setting="keep_terms_days",
             days=30,
@@ -91,21 +91,21 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
         DataKind.IDENTITY: RetentionRule(
             what="The names of parties, guardians and attendees; employee numbers and units.",
             why="To know who takes part, and that it is this person who answers and signs.",
-            until="Emptied. An officer's account then leads to the complaint no more.",
+            until="Emptied. An officer's account then no longer gives access to the complaint.",
             start=Start.COMPLAINT_CLOSED,
             setting="keep_identity_days",
             days=3650,
         ),
         DataKind.RECORD: RetentionRule(
-            what="Events, answers, withdrawals, signatures and readings: ids, codes, dates, hashes, tokens' subjects; "
-            "of a complaint its dates, its allegations and what intake answered.",
-            why="To prove that everybody took part, or left, by their own will, and that nobody bent the record.",
-            until="Kept; the chain of events is whole or it is none.",
+            what="Events, answers, withdrawals, signatures and the access log: ids, codes, dates, hashes, token "
+            "subjects; of a complaint its dates, its allegations and what intake answered.",
+            why="To prove that everybody took part, or left, voluntarily, and that the record was not tampered with.",
+            until="Kept, since the audit chain must be complete.",
         ),
         DataKind.MANDATORY_REPORT: RetentionRule(
             what="Which duty to report was met, to whom, on what basis, and when.",
             why="To show that the duty was met.",
-            until="Kept as long as counsel says; nothing of what was said is in it.",
+            until="Kept as long as counsel advises. It does not contain what was said.",
         ),
         DataKind.ROSTER: RetentionRule(
             what="Names and addresses of mediators, and the subjects of staff.",
@@ -115,44 +115,44 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
         DataKind.CREDENTIAL: RetentionRule(
             what="Access codes and tokens.",
             why="To let a member of the public speak for themselves.",
-            until="A token for minutes, an access code until another is issued; of that, only a keyed hash is stored.",
+            until="A token is valid for minutes, an access code until another is issued. Only a keyed hash is stored.",
         ),
         DataKind.RETRY: RetentionRule(
-            what="Answers to requests, so that a retry gets the same.",
-            why="To let nothing happen twice.",
-            until="A day, under a key that only the caller has.",
+            what="Responses to requests with an idempotency key.",
+            why="To return the same response to a retry, and do nothing twice.",
+            until="Kept for a day, under a key that only the caller has.",
         ),
         DataKind.MEDIATOR_NOTES: RetentionRule(
             what="What mediators note for themselves.",
-            why="Never held here, in no field and no attachment.",
-            until="The mediator destroys them after the close, and says so; that is an event.",
+            why="Never stored here, in no field and no attachment.",
+            until="The mediator destroys them after the close, and attests that, which is an event.",
         ),
     }
 )
-"""Every kind of data. Each has one rule, and what identifies a person stands in one kind alone."""
+"""The rule of every kind of data."""
 
 EMPTIED: Final = tuple(kind for kind, rule in SCHEDULE.items() if rule.start is not None)
-"""What the job empties, in the order in which it comes to an end by default."""
+"""The kinds that the job empties, in the order of their default periods."""
 
 DEFAULT_DAYS: Final[Mapping[str, int]] = MappingProxyType({r.setting: r.days for r in SCHEDULE.values() if r.setting})
-"""The settings, and their defaults in calendar days."""
+"""The default of each setting, in calendar days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """How many days each of the settings says."""
+    """The retention periods in days, by setting."""
 
     days: Mapping[str, int]
 
     def ended_before(self, kind: DataKind, at: datetime) -> datetime:
-        """The instant before which a period of this kind must have begun, for the kind to be emptied at `at`."""
+        """Return the instant before which a period must have begun for this kind to be emptied at `at`."""
         return at - timedelta(days=self.days[SCHEDULE[kind].setting])
 
 
 def purged(
     kind: DataKind, why: PurgeReason, *, fields: int, agreements: Iterable[UUID] = (), party_id: UUID | None = None
 ) -> tuple[DataPurged, ...]:
-    """The tombstone of a purge, of one party alone where one is named; none where there was nothing to empty."""
+    """Return the tombstone of a purge, of one party if `party_id` is set; nothing if no field was emptied."""
     if fields == 0:
         return ()
     texts = tuple(sorted(agreements))
@@ -160,37 +160,37 @@ def purged(
 
 
 def place_hold(hold_id: UUID, reason: HoldReason) -> HoldPlaced:
-    """Keep everything of a complaint, whatever its periods say, until this hold and every other is lifted."""
+    """Place a legal hold: no data of the complaint is emptied until this hold and every other is lifted."""
     return HoldPlaced(hold_id=hold_id, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegalHold:
-    """A legal hold on a complaint, as far as lifting it goes."""
+    """A legal hold on a complaint."""
 
     hold_id: UUID
     complaint_id: UUID
     lifted: bool
 
     def lift(self) -> HoldLifted:
-        """Let the periods run again, unless there is another hold. Raises StateConflict: it was lifted before."""
+        """Lift the hold: the periods apply again if it was the only one. Raises StateConflict: it was lifted before."""
         if self.lifted:
             raise StateConflict
         return HoldLifted(hold_id=self.hold_id)
 
 
 ERASED: Final = (DataKind.CONTACT, DataKind.NEEDS, DataKind.IDENTITY)
-"""What an erasure empties of the person who asked for it. Where there is no other complainant, the account goes too."""
+"""The kinds that an erasure empties for the party. The account is erased too if there is no other complainant."""
 
 
 def request_erasure(erasure_id: UUID, party_id: UUID) -> ErasureRequested:
-    """Enter that a party asked for what is held of it to be erased. Nothing is, before a second person approves."""
+    """Record that a party asked for its data to be erased, which a second person has to approve."""
     return ErasureRequested(erasure_id=erasure_id, party_id=party_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """A request to erase what is held of one party, and what stands against it now."""
+    """A request to erase the data of one party, and what may prevent it now."""
 
     erasure_id: UUID
     party_id: UUID
@@ -202,15 +202,15 @@ class Erasure:
     only_complainant: bool
 
     def approve(self, filled: Mapping[DataKind, int], *, by: Actor) -> tuple[ErasureApproved | DataPurged, ...]:
-        """Erase now. What a complainant told goes with it where there is no other: it is nobody else's.
+        """Approve and erase. The account of the complaint is erased too if the party is its only complainant.
 
         Args:
-            filled: How many fields hold something: of the complaint for its account, of the party for the other kinds.
+            filled: How many fields have a value, by kind: of the complaint for the account, of the party for the rest.
             by: Who approves.
 
         Raises:
-            StateConflict: it was decided before, or a case is open that needs to know who takes part.
-            UnderLegalHold: nothing may be erased.
+            StateConflict: it was decided before, or a case is open, which needs the data of its parties.
+            UnderLegalHold: the complaint is under a legal hold.
             SecondPersonRequired: the same person entered the request.
         """
         self._require_requested()
@@ -230,7 +230,7 @@ class Erasure:
         )
 
     def refuse(self, reason: ErasureRefusal) -> ErasureRefused:
-        """Let nothing be erased. Raises StateConflict: it was decided before."""
+        """Refuse the request. Raises StateConflict: it was decided before."""
         self._require_requested()
         return ErasureRefused(erasure_id=self.erasure_id, party_id=self.party_id, reason=reason)
 
@@ -240,25 +240,25 @@ class Erasure:
 
 
 def require_held(text: str) -> None:
-    """Refuse to act on what is no longer held. Raises DataErased.
+    """Raise DataErased if the data was erased.
 
     Args:
-        text: what is never empty until it is erased: the name of a party, the narrative of a complaint.
+        text: A text that is empty only once it was erased: the name of a party, the narrative of a complaint.
     """
     if not text:
         raise DataErased
 
 
 _PAGE: Final = """\
-# What is held, why, and until when
+# What is stored, why, and until when
 
-This page is generated: `make generate`. `mediation-api retention` empties what has come to its end, and is to be run
-once a day. Of a complaint with an open case it empties the terms of earlier ones alone, and of one under a legal hold
-nothing. The periods are settings, to be set to the city's records schedule; days are calendar days.
+This page is generated: `make generate`. `mediation-api retention` empties the data whose period has ended, and should
+run once a day. Of a complaint with an open case it empties only the terms of earlier cases, and of one under a legal
+hold nothing. The periods are settings, to be set to the city's records schedule; days are calendar days.
 
-At a person's request, contact, needs and identity are erased before their time, and a complainant's account with them
-where there is no other complainant: staff enter the request, and a director who did not enter it approves it. An open
-case and a legal hold stand against it.
+At a person's request, contact, needs and identity are erased earlier, and the account too if the person is the only
+complainant: staff enter the request, and a director who did not enter it approves it. Nothing is erased while a case is
+open or a legal hold is in place.
 
 | Kind | What | Why | Counted from | Days | Then |
 | --- | --- | --- | --- | --- | --- |
@@ -266,7 +266,7 @@ case and a legal hold stand against it.
 
 
 def retention_page() -> str:
-    """The page docs/retention.md: every kind of data and its rule."""
+    """Return docs/retention.md: every kind of data and its rule."""
     rows = []
     for kind, rule in SCHEDULE.items():
         start = "" if rule.start is None else f"{rule.start[0].upper()}{rule.start[1:]}."

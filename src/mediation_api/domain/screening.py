@@ -1,8 +1,8 @@
-"""Screening: is a complaint eligible for mediation? The rules are data, and have a version.
+"""Screening: whether a complaint is eligible for mediation, by versioned rules.
 
-A released rule set is never edited: a city that changes a rule adds a rule set with a new version, and past screenings
-still show the rules they were held against. "Normally out" is what `fail` means: a director may override it with a
-reason, which `case.py` decides. What intake does not know yet is never a fail, and never a pass where it counts.
+A released rule set is never edited: a changed rule needs a rule set with a new version, so that past screenings keep
+the rules that they were made with. `fail` means "normally not mediated": a director may override it with a reason
+(`eligibility.screen`). An answer that intake does not know yet needs review.
 
 Source: docs/field.md, "Eligibility" (its table says which program each rule comes from, and how far that was checked).
 """
@@ -15,11 +15,11 @@ from types import MappingProxyType
 from typing import Final
 
 PENDING_CASE_DAYS = 90
-"""Calendar days after filing, up to which a pending case in which the officer is a witness is no obstacle."""
+"""Calendar days after filing during which a pending case in which the officer is a witness is no obstacle."""
 
 
 class Outcome(StrEnum):
-    """What one rule, or a whole screening, comes to."""
+    """The outcome of one rule, or of a whole screening."""
 
     PASS = "pass"  # noqa: S105 - a word, not a password
     FAIL = "fail"
@@ -31,23 +31,23 @@ class IntakeRecord:
     """The structured answers of intake. `None` means not known yet."""
 
     crime_alleged: bool | None = None
-    """The complaint says that the officer committed a crime."""
+    """Whether the complaint alleges that the officer committed a crime."""
     serious_injury: bool | None = None
     litigation_pending: bool | None = None
-    """A claim or a suit about the same events is pending."""
+    """Whether a claim or a suit about the same events is pending."""
     officer_is_witness: bool | None = None
-    """An officer is a witness against a complainant in a case that is still pending."""
+    """Whether an officer is a witness against a complainant in a pending case."""
     pending_case_filed_on: date | None = None
     """When that case was filed."""
     rank_initiated: bool = False
-    """The complaint came from inside the department."""
+    """Whether the complaint came from inside the department."""
     officers_identified: int = 0
     minors_without_guardian: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class EligibilityRule:
-    """One rule: a stable code, what it says in plain English, where it comes from, and how it judges."""
+    """One rule: a stable code, a statement in plain English, its source, and the function that applies it."""
 
     code: str
     statement: str
@@ -57,7 +57,7 @@ class EligibilityRule:
 
 @dataclass(frozen=True, slots=True)
 class EligibilityRuleSet:
-    """The rules that hold together under one version."""
+    """The rules of one version."""
 
     version: str
     rules: tuple[EligibilityRule, ...]
@@ -65,7 +65,7 @@ class EligibilityRuleSet:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one rule came to. It is a finding about eligibility, never about anybody's conduct."""
+    """The outcome of one rule. It is about eligibility, never about anybody's conduct."""
 
     code: str
     outcome: Outcome
@@ -73,7 +73,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """What a rule set came to: each finding in the order of the rules, and the outcome of them all."""
+    """The findings of a rule set, in the order of its rules, and the overall outcome."""
 
     version: str
     findings: tuple[Finding, ...]
@@ -90,7 +90,7 @@ def _officer_is_witness(record: IntakeRecord, today: date) -> Outcome:
     if record.officer_is_witness is None or record.pending_case_filed_on is None:
         return Outcome.NEEDS_REVIEW
     days_pending = (today - record.pending_case_filed_on).days
-    # A case filed in the future is a slip of the pen: a person should look at it.
+    # A filing date in the future is an error that a person should look at.
     return Outcome.PASS if 0 <= days_pending <= PENDING_CASE_DAYS else Outcome.NEEDS_REVIEW
 
 
@@ -177,11 +177,11 @@ INTAKE_FIELDS: Final = (
     "pending_case_filed_on",
     "rank_initiated",
 )
-"""The answers of intake that rules look at."""
+"""The answers of intake that rules depend on."""
 
 
 def outdated_by(before: IntakeRecord, changes: Mapping[str, object]) -> tuple[str, ...]:
-    """The answers that change so that a screening before is outdated. A plain no is never a reason to screen again."""
+    """Return the changed answers that make an earlier screening outdated. Changing to `false` never does."""
     return tuple(
         name
         for name in INTAKE_FIELDS
@@ -194,9 +194,9 @@ RULE_SETS: Mapping[str, EligibilityRuleSet] = MappingProxyType({ELIGIBILITY_RULE
 
 
 def judge(record: IntakeRecord, today: date, rules: EligibilityRuleSet = ELIGIBILITY_RULES) -> Screening:
-    """Judge the intake record of a complaint by each rule, on the office's local date.
+    """Apply each rule to the intake record of a complaint, on the office's local date.
 
-    One fail makes a fail; otherwise one doubt makes a review.
+    The outcome is `fail` if any rule fails, else `needs_review` if any needs review, else `pass`.
     """
     findings = tuple(Finding(rule.code, rule.judge(record, today)) for rule in rules.rules)
     outcomes = {finding.outcome for finding in findings}

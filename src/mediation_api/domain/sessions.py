@@ -1,7 +1,7 @@
-"""Sessions: scheduling, holding and ending them. What is known of a session is a process, never what was said.
+"""Sessions: scheduling, holding and ending them. What was said in a session is never recorded.
 
-The gates name what is missing: `missing_to_schedule` and `missing_to_start` are both the refusal of the command and
-the answer of the readiness page.
+The gates are `missing_to_schedule` and `missing_to_start`. Both the refusal of a command and the readiness of the case
+list what they return.
 """
 
 from collections.abc import Iterator
@@ -43,15 +43,15 @@ from mediation_api.domain.values import (
 
 SHORTEST = timedelta(minutes=15)
 LONGEST = timedelta(hours=8)
-"""A session longer than a working day is two sessions. Source: docs/field.md, "Clocks" (sessions take 1 to 2 hours)."""
+"""A longer session would have to be two. Source: docs/field.md, "Clocks" (sessions take 1 to 2 hours)."""
 
 
 def require_valid(booking: Booking, at: datetime, policy: Policy) -> None:
     """Check the time, the length, the hours and the place of a booking.
 
     Raises:
-        Invalid: the start has passed; it is shorter than a quarter of an hour or longer than eight hours; it is on
-            a day off or outside the hours without a reason; in person without a place, or by video without a link.
+        Invalid: the start has passed; the session is shorter than 15 minutes or longer than 8 hours; it is on a day
+            off or outside the hours of sessions without a reason; it has no place in person, or no link by video.
     """
     if booking.starts_at <= at:
         raise Invalid("/starts_at", "in-the-future", "A session starts in the future.")
@@ -65,7 +65,7 @@ def require_valid(booking: Booking, at: datetime, policy: Policy) -> None:
         raise Invalid(
             "/off_hours_reason",
             "required-off-hours",
-            "On a day off, or outside the hours of sessions, a session needs a reason.",
+            "A session on a day off, or outside the hours of sessions, needs a reason.",
         )
     if booking.mode is Mode.IN_PERSON and booking.place is None:
         raise Invalid("/place", "required-in-person", "A session in person has a place.")
@@ -74,10 +74,10 @@ def require_valid(booking: Booking, at: datetime, policy: Policy) -> None:
 
 
 def _is_within_hours(booking: Booking, policy: Policy) -> bool:
-    """Whether all of it lies within the hours of one working day, on the office's clock."""
+    """Return whether a booking is within the hours of one working day, in local time."""
     start, end = (each.astimezone(policy.target.zone) for each in (booking.starts_at, booking.ends_at))
     midnight = start.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    # Wall-clock time on purpose: within one zone, subtraction counts hours of the clock.
+    # Datetimes of one zone are subtracted as wall-clock times, which is what opening hours mean.
     hours = policy.sessions
     return (
         is_working_day(start.date(), policy.target.holidays)
@@ -90,12 +90,12 @@ def _is_within_hours(booking: Booking, policy: Policy) -> bool:
 
 
 def seats(case: Case) -> tuple[Seat, ...]:
-    """Everybody who is expected in the room and signs the confidentiality agreement."""
+    """Return everybody who is expected in the room and signs the confidentiality agreement."""
     return (*_party_seats(case), *_mediator_seat(case), *(a.seat for a in _attendees(case)))
 
 
 def _party_seats(case: Case) -> Iterator[Seat]:
-    for party in _taking_part(case):
+    for party in _expected_parties(case):
         yield Seat(SeatRole.PARTY, party.party_id)
         if party.minor:
             yield Seat(SeatRole.GUARDIAN, party.party_id)
@@ -107,11 +107,11 @@ def _mediator_seat(case: Case) -> Iterator[Seat]:
 
 
 def _attendees(case: Case) -> tuple[Attendee, ...]:
-    here = {p.party_id for p in _taking_part(case)}
-    return tuple(a for a in case.attendees if a.for_party_id is None or a.for_party_id in here)
+    expected = {p.party_id for p in _expected_parties(case)}
+    return tuple(a for a in case.attendees if a.for_party_id is None or a.for_party_id in expected)
 
 
-def _taking_part(case: Case) -> tuple[Participant, ...]:
+def _expected_parties(case: Case) -> tuple[Participant, ...]:
     return tuple(p for p in case.participants if case.may_still_mediate(p))
 
 
@@ -126,9 +126,11 @@ def add_attendee(
     qualified: bool,
     relation: InterpreterRelation,
 ) -> Events:
-    """Expect an interpreter or a support person in the room.
+    """Add an interpreter or a support person who will be in the room.
 
     Raises:
+        NotFound: `for_party_id` is not a party to this case.
+        Invalid: an interpreter has no language.
         InterpreterUnsuitable: not qualified, a relative, a friend, or with the police. Source: 28 CFR 35.160.
     """
     case.require_open()
@@ -147,7 +149,7 @@ def add_attendee(
 
 
 def confirm_attendee(case: Case, attendee_id: UUID) -> Events:
-    """Note that an interpreter or support person has said that they will come. Saying it twice changes nothing."""
+    """Record that an interpreter or support person has confirmed that they will come. It is idempotent."""
     case.require_open()
     for each in case.attendees:
         if each.attendee_id == attendee_id:
@@ -159,7 +161,7 @@ def confirm_attendee(case: Case, attendee_id: UUID) -> Events:
 
 
 def missing_to_schedule(case: Case, policy: Policy) -> tuple[Missing, ...]:
-    """What scheduling still waits for: both sides' consent, guardians, approvals, and a mediator without conflict."""
+    """Return what is missing to schedule: consent of both sides, guardians, approvals, a mediator without conflict."""
     if not case.state.is_open:
         return (Missing("case-closed"),)
 
@@ -168,7 +170,7 @@ def missing_to_schedule(case: Case, policy: Policy) -> tuple[Missing, ...]:
             yield Missing("screening-missing")
         yield from _outdated(case)
         yield from (Missing(f"{side}-missing") for side in Side if not case.side(side))
-        for party in _taking_part(case):
+        for party in _expected_parties(case):
             if party.standing is not Standing.AGREED:
                 yield Missing("consent-missing", party.party_id)
             if party.minor and not party.guardian_on_file:
@@ -181,11 +183,11 @@ def missing_to_schedule(case: Case, policy: Policy) -> tuple[Missing, ...]:
 
 
 def missing_to_start(case: Case, absent: frozenset[Seat] = frozenset()) -> tuple[Missing, ...]:
-    """What starting still waits for, if everybody who is expected is in the room but those `absent`.
+    """Return what is missing to start, if everybody who is expected is in the room except `absent`.
 
-    Everybody else has signed the same text of the confidentiality agreement; each side and the mediator are there, and
-    both people of an open part; a minor's guardian is there; every interpreter that somebody who is there asked for
-    is confirmed and there.
+    Everybody in the room must have signed the current confidentiality agreement. The mediator, somebody of each side
+    and both people of an open part must be there, and for each party who is there, the guardian of a minor and a
+    confirmed interpreter if one was asked for.
     """
     if not case.state.is_open:
         return (Missing("case-closed"),)
@@ -196,14 +198,14 @@ def missing_to_start(case: Case, absent: frozenset[Seat] = frozenset()) -> tuple
         yield from _outdated(case)
         if case.live_session is None:
             yield Missing("session-missing")
-        away = [s for s in Side if not any(Seat(SeatRole.PARTY, p.party_id) in room for p in case.side(s))]
-        yield from (Missing(f"{side}-absent") for side in away)
-        here = {s.id for s in room if s.role is SeatRole.PARTY}
-        if not away and not any(here.issuperset(part.pair) for part in case.open_parts):
+        absent_sides = [s for s in Side if not any(Seat(SeatRole.PARTY, p.party_id) in room for p in case.side(s))]
+        yield from (Missing(f"{side}-absent") for side in absent_sides)
+        present = {s.id for s in room if s.role is SeatRole.PARTY}
+        if not absent_sides and not any(present.issuperset(part.pair) for part in case.open_parts):
             yield Missing("part-absent")
         if not any(s.role is SeatRole.MEDIATOR for s in room):
             yield Missing("mediator-absent")
-        for party in _taking_part(case):
+        for party in _expected_parties(case):
             if Seat(SeatRole.PARTY, party.party_id) in room:
                 yield from _needs(case, party, room)
         if agreement is None:
@@ -216,9 +218,9 @@ def missing_to_start(case: Case, absent: frozenset[Seat] = frozenset()) -> tuple
 
 
 def missing_of(case: Case, party_id: UUID, policy: Policy) -> tuple[Missing, ...]:
-    """What the gates wait for from one party: all that this party may be told of them.
+    """Return what the gates need from one party, which is all that this party may see of them.
 
-    Nothing is waited for from somebody whose parts were all closed, as far as that is known to this party.
+    Nothing, once all of its parts are closed and it may know that.
     """
     own_parts = [part for part in case.parts if part.concerns(party_id)]
     if case.state not in ANSWERS_SEALED and own_parts and not any(part.is_open for part in own_parts):
@@ -259,6 +261,7 @@ def schedule(case: Case, booking: Booking, *, session_id: UUID, at: datetime, po
     """Schedule a session with the mediator who accepted.
 
     Raises:
+        Invalid: as `require_valid`.
         ConditionsMissing: with the list of what is missing.
         StateConflict: a session is scheduled or under way, or completed ones cover every open part.
     """
@@ -278,7 +281,7 @@ def schedule(case: Case, booking: Booking, *, session_id: UUID, at: datetime, po
 
 
 def reschedule(case: Case, session_id: UUID, booking: Booking, *, at: datetime, policy: Policy) -> Events:
-    """Move a session that is still ahead to another time or place."""
+    """Move a scheduled session to another time or place."""
     _session(case, session_id, SessionState.SCHEDULED)
     require_valid(booking, at, policy)
     if case.mediator is None:
@@ -293,7 +296,7 @@ def reschedule(case: Case, session_id: UUID, booking: Booking, *, at: datetime, 
 
 
 def cancel(case: Case, session_id: UUID) -> Events:
-    """Cancel a session that is still ahead; the case waits for another to be scheduled."""
+    """Cancel a scheduled session. The case waits for another one."""
     _session(case, session_id, SessionState.SCHEDULED)
     return (*case.called_off(CancelReason.REQUESTED), case.transition(case.after_session(Trigger.SESSION_CALLED_OFF)))
 
@@ -301,12 +304,12 @@ def cancel(case: Case, session_id: UUID) -> Events:
 def start(
     case: Case, session_id: UUID, absent: frozenset[Seat] = frozenset(), *, at: datetime, policy: Policy
 ) -> Events:
-    """Start a session with everybody who is expected but those `absent`, without a judgement why they are.
+    """Start a session with everybody who is expected except `absent`. Why they are absent is not recorded.
 
     Raises:
-        SessionTooEarly: its hour is far ahead, so that the record would say another time than the one it is held at.
+        SessionTooEarly: it is scheduled for a later hour, and the record would show a wrong time.
         ConditionsMissing: with the list of what is missing.
-        Invalid: somebody is said to be absent who is not expected.
+        Invalid: `absent` names somebody who is not expected.
     """
     session = _session(case, session_id, SessionState.SCHEDULED)
     if session.starts_at - at > timedelta(minutes=policy.sessions.early_start_minutes):
@@ -328,7 +331,7 @@ def start(
 
 
 def adjourn(case: Case, session_id: UUID) -> Events:
-    """Break off a session that will go on another day; the case waits for the next one to be scheduled."""
+    """Adjourn a session that will continue another day. The case waits for the next one to be scheduled."""
     _session(case, session_id, SessionState.IN_PROGRESS)
     return (
         events.SessionAdjourned(session_id=session_id),
@@ -337,19 +340,19 @@ def adjourn(case: Case, session_id: UUID) -> Events:
 
 
 def complete(case: Case, session_id: UUID) -> Events:
-    """Note that a session came to its end. Whether it ended in an agreement is another matter.
+    """Record that a session was completed, with or without an agreement.
 
-    Where somebody left during it, and it covers nobody's part, the case is ready for another one.
+    If it covers no open part, because somebody left during it, the case is `ready` for another one.
     """
-    held = _session(case, session_id, SessionState.IN_PROGRESS)
-    move = case.transition(Trigger.SESSION_COMPLETED)
-    completed = tuple(replace(s, state=SessionState.COMPLETED) if s is held else s for s in case.sessions)
-    after = replace(case, state=move.target, sessions=completed)
-    return (events.SessionCompleted(session_id=session_id), move, *after.next_steps())
+    session = _session(case, session_id, SessionState.IN_PROGRESS)
+    transition = case.transition(Trigger.SESSION_COMPLETED)
+    completed = tuple(replace(s, state=SessionState.COMPLETED) if s is session else s for s in case.sessions)
+    after = replace(case, state=transition.target, sessions=completed)
+    return (events.SessionCompleted(session_id=session_id), transition, *after.next_steps())
 
 
 def end(case: Case, session_id: UUID) -> Events:
-    """End the mediation as the mediator: of threats, abuse, incivility or anything else only this code is kept."""
+    """End the mediation as the mediator. The reason (threats, abuse or anything else) is not recorded."""
     _session(case, session_id, SessionState.SCHEDULED, SessionState.IN_PROGRESS)
     ended = events.SessionEnded(session_id=session_id, reason=EndReason.ENDED_BY_MEDIATOR)
     return (ended, *case.close(Trigger.ENDED_BY_MEDIATOR))
@@ -358,9 +361,10 @@ def end(case: Case, session_id: UUID) -> Events:
 def record_absence(
     case: Case, session_id: UUID, party_id: UUID, *, excused: bool, absence_id: UUID, at: datetime
 ) -> Events:
-    """Note that a party did not come, so that the session was not held.
+    """Record that a party did not come, so that the session was not held.
 
     Raises:
+        NotFound: the party is not in the case, or has left it.
         StateConflict: the session was held or called off, or its time has not come.
     """
     session = _session(case, session_id, SessionState.SCHEDULED, SessionState.MISSED)

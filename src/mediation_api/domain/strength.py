@@ -1,7 +1,7 @@
-"""Whether what is meant to be unguessable was made by hand: zeros, a repeated word, a sequence.
+"""Detect secrets that were made up by hand: zeros, a repeated word, a sequence.
 
-No check can tell what is random. This one refuses what nobody's random generator makes: the chance that it refuses
-128 random bits, in whatever digits they are written, is below one in a hundred thousand.
+No check can prove that a value is random. The chance that this one refuses 128 random bits, in whatever digits they are
+written, is below one in a hundred thousand.
 """
 
 from collections import Counter
@@ -10,15 +10,15 @@ from itertools import pairwise
 from typing import Literal, TypeAlias
 
 Guessable: TypeAlias = Literal["too-few-different", "repeated", "sequence"]
-"""Why something can be guessed."""
+"""Why a secret can be guessed."""
 
 
 def guessable(values: Sequence[int], *, fewest: int) -> Guessable | None:
-    """Return why a secret, as numbers (bytes, or the codes of characters), can be guessed; None if nothing shows it.
+    """Return why a secret can be guessed; None if the check finds no reason.
 
     Args:
-        values: the secret.
-        fewest: how many different values it has at the least.
+        values: The secret as numbers: bytes, or code points of characters.
+        fewest: How many different values it must have at least.
     """
     if len(set(values)) < fewest:
         return "too-few-different"

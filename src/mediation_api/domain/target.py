@@ -1,7 +1,7 @@
-"""The four-week target: when a case should end, and how it stands towards that day.
+"""The four-week target: the day by which a case should end, and its pace towards that day.
 
-A target is an aim. Missing it raises an alert, closes nothing and takes away no right. Everything here counts whole
-calendar days of the office's own calendar, never hours: 28 days over the end of summer time are 673 hours.
+Missing the target raises an alert, closes nothing and takes away no right. Everything here counts whole days in the
+office's time zone, never hours: 28 days across the end of summer time are 673 hours.
 
 Source: docs/rules.md, "The four-week target"; docs/field.md, "Clocks".
 """
@@ -19,7 +19,7 @@ _SATURDAY = 5
 
 
 class PauseReason(StrEnum):
-    """Why a case waits. A pause is shown, and never moves the target."""
+    """Why a case waits. A pause never moves the target."""
 
     COURT_DATE = "court_date"
     LEAVE = "leave"
@@ -27,7 +27,7 @@ class PauseReason(StrEnum):
 
 
 class Pace(StrEnum):
-    """How a case stands towards its target. Computed, never stored."""
+    """The progress of a case towards its target. Computed, never stored."""
 
     ON_TRACK = "on_track"
     AT_RISK = "at_risk"
@@ -37,7 +37,7 @@ class Pace(StrEnum):
 
 
 class TargetAlert(StrEnum):
-    """What staff are warned of while a case is open. Source: docs/field.md, "Clocks"."""
+    """Alerts for staff about the target of an open case. Source: docs/field.md, "Clocks"."""
 
     TARGET_AT_RISK = "target_at_risk"
     TARGET_MISSED = "target_missed"
@@ -46,7 +46,7 @@ class TargetAlert(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TargetPolicy:
-    """A city's settings. Lengths are calendar days; `holidays` are days on which the office does not work."""
+    """The settings of the target, in calendar days. `holidays` are days on which the office does not work."""
 
     zone: ZoneInfo
     holidays: Container[date] = frozenset()
@@ -57,10 +57,10 @@ class TargetPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A time in which the case waited, both days included.
+    """A period in which the case waited, both days included.
 
     Raises:
-        Invalid: when the pause ends before it starts.
+        Invalid: the pause ends before it starts.
     """
 
     reason: PauseReason
@@ -68,14 +68,14 @@ class Pause:
     ends_on: date
 
     def __post_init__(self) -> None:
-        """Refuse a pause that runs backwards."""
+        """Refuse a pause that ends before it starts."""
         if self.ends_on < self.starts_on:
             raise Invalid("/ends_on", "not-before-starts-on", "A pause cannot end before it starts.")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is kept about one case: local dates, and its pauses. `due_on` stands even if the settings change later."""
+    """What the pace of a case follows from. `due_on` is stored, and does not change with later settings."""
 
     requested_on: date
     due_on: date
@@ -87,10 +87,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class TargetReport:
-    """How a case stands on one day; once it is closed, how it stood on the day it closed.
+    """The pace of a case on one day; for a closed case, on the day it closed.
 
     `days_left` are calendar days, negative once overdue. `working_days_left` leave out weekends and holidays, and are 0
-    once overdue. `raw_days` have gone by since the request; `net_days` are those on which the case was not paused.
+    once overdue. `raw_days` have passed since the request; `net_days` leave out the days of pauses.
     """
 
     due_on: date
@@ -103,10 +103,10 @@ class TargetReport:
 
 
 def local_date(at: datetime, policy: TargetPolicy) -> date:
-    """Return the date on the office's wall calendar at an instant.
+    """Return the date in the office's time zone at an instant.
 
     Raises:
-        ValueError: when `at` has no time zone, and so is no instant.
+        ValueError: `at` has no time zone.
     """
     if at.tzinfo is None:
         raise ValueError("an instant needs a time zone")
@@ -117,7 +117,7 @@ def due_on(requested_at: datetime, policy: TargetPolicy) -> date:
     """Return the local date of the request plus the length of the target in calendar days.
 
     Raises:
-        ValueError: when `requested_at` has no time zone.
+        ValueError: `requested_at` has no time zone.
     """
     # Dates are added, not hours: an instant plus 672 hours can land on another day when the clocks change.
     return local_date(requested_at, policy) + timedelta(days=policy.days)
@@ -126,9 +126,9 @@ def due_on(requested_at: datetime, policy: TargetPolicy) -> date:
 def pace(
     due_on: date, today: date, closed_on: date | None, policy: TargetPolicy, *, mediated: bool = False
 ) -> Pace | None:
-    """Return the pace towards `due_on`, which itself is still in time. All dates are local to the office.
+    """Return the pace towards `due_on`, a day that is itself still in time. All dates are local to the office.
 
-    A case that closed without being mediated has none: it neither met nor missed the target.
+    A case that closed without mediation has none: it neither met nor missed the target.
     """
     if closed_on is not None:
         if not mediated:
@@ -141,9 +141,9 @@ def pace(
 
 
 def report(target: Target, today: date, policy: TargetPolicy) -> TargetReport:
-    """Return how a case stands today, or stood on the day it closed."""
+    """Return the report of a case today, or on the day it closed."""
     as_of = target.closed_on or today
-    # A clock set back over midnight makes today earlier than the request; no case has run for less than no days.
+    # If the clock was set back, today may be before the request.
     raw_days = max((as_of - target.requested_on).days, 0)
     current = pace(target.due_on, today, target.closed_on, policy, mediated=target.mediated)
     return TargetReport(
@@ -161,7 +161,7 @@ def add_working_days(start: date, n: int, holidays: Container[date]) -> date:
     """Return the `n`th working day after `start`; `start` itself when `n` is 0.
 
     Raises:
-        ValueError: when `n` is negative.
+        ValueError: `n` is negative.
     """
     if n < 0:
         raise ValueError("working days are counted forwards")
@@ -182,7 +182,7 @@ def _alerts(current: Pace | None, raw_days: int, policy: TargetPolicy) -> tuple[
 
 
 def is_working_day(day: date, holidays: Container[date]) -> bool:
-    """Whether the office works on a day: neither on weekends nor on `holidays`."""
+    """Return whether the office works on a day: neither on weekends nor on `holidays`."""
     return day.weekday() < _SATURDAY and day not in holidays
 
 
@@ -196,7 +196,7 @@ def _paused_days(pauses: Iterable[Pause], after: date, until: date) -> int:
     """Return the number of days after one day, up to and including another, on which any pause ran."""
     paused, counted_to = 0, after
     for pause in sorted(pauses, key=lambda pause: pause.starts_on):
-        # Clip before adding: a pause may lie at the edges of the calendar, and days are counted once.
+        # Clip before adding: a pause may be at the ends of the calendar, and overlapping days count once.
         first = max(pause.starts_on, counted_to + _ONE_DAY)
         last = min(pause.ends_on, until)
         if first <= last:

@@ -1,7 +1,7 @@
-"""How the texts that people are shown and sign are put together and hashed, and in which languages there are any.
+"""The texts that people see and sign: how they are rendered and hashed, and in which languages they exist.
 
-The wording stands in files per version and language: see mediation_api/texts/README.md. A released text is never
-edited, because people answered and signed exactly these words.
+The wording is in files by version and language: see src/mediation_api/texts/README.md. A released text is never edited,
+because people answered and signed exactly these words.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ from mediation_api.domain.values import ReportCategory
 
 
 class TextKind(StrEnum):
-    """What a text is for."""
+    """The purpose of a text."""
 
     DISCLOSURE = "disclosure"
     """Shown to a party before it answers."""
     CONFIDENTIALITY = "confidentiality"
     """Signed by everybody who attends, before a session starts."""
     RESOLUTION = "resolution"
-    """Terms of the parties' own, if they reach any. There is no template: nobody writes them for the parties."""
+    """The terms that the parties agree on, if any. There is no template, since the parties write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Text:
 
     @classmethod
     def of(cls, kind: TextKind, version: str, languages: tuple[str, ...], body: str) -> Self:
-        """Make a text, with its body in NFC and its hash."""
+        """Return a text with its body in NFC, and its hash."""
         return cls(kind, version, languages, unicodedata.normalize("NFC", body), text_hash(body))
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One point of a template; it is numbered when the text is put together."""
+    """One section of a template; it is numbered when the text is rendered."""
 
     heading: str
     body: str
@@ -51,14 +51,14 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text in one language, with placeholders. `about` says which office, and which case, the text is of."""
+    """A text in one language, with placeholders. `about` names the office, and the case if there is one."""
 
     title: str
     about: str
     sections: tuple[Section, ...]
 
     def fill(self, **values: str) -> str:
-        """Put the text together, with a value for each placeholder."""
+        """Render the text with a value for each placeholder."""
         sections = (f"{n}. {s.heading}\n{s.body}\n" for n, s in enumerate(self.sections, start=1))
         return "\n".join([f"{self.title}\n\n{self.about}\n", *sections]).format(**values)
 
@@ -67,7 +67,7 @@ class Template:
 class Translation:
     """All texts of an edition in one language.
 
-    `language_name` is what the language calls itself; `reports` has a sentence for each category of mandatory reports.
+    `language_name` is in that language; `reports` has a sentence for each category of mandatory reports.
     """
 
     language_name: str
@@ -76,7 +76,7 @@ class Translation:
     confidentiality: Template
 
     def report_sentences(self, categories: Iterable[ReportCategory]) -> str:
-        """The sentences of exactly these categories, in the order of the enum."""
+        """Return the sentences of these categories, in the order of the enum."""
         chosen = frozenset(categories)
         return " ".join(self.reports[each] for each in ReportCategory if each in chosen)
 
@@ -90,11 +90,11 @@ class Edition:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The tags of the languages that the texts exist in, English first."""
+        """The language tags of the texts, English first."""
         return tuple(self.translations)
 
     def render_disclosures(self, office: str, categories: Iterable[ReportCategory]) -> tuple[Text, ...]:
-        """Return what a party on either side is shown before it answers, in each language."""
+        """Return the disclosure that a party of either side sees before it answers, in each language."""
         named = tuple(categories)
         return tuple(
             Text.of(
@@ -109,10 +109,10 @@ class Edition:
     def render_agreement(
         self, languages: Sequence[str], office: str, reference: str, categories: Iterable[ReportCategory]
     ) -> Text | None:
-        """Return one confidentiality agreement in the given languages, so that all who sign it sign the same bytes.
+        """Return one confidentiality agreement in all of `languages`, so that everybody signs the same bytes.
 
-        The languages come in the given order, each once: fix the order per case, since another order is another text.
-        Returns None when no language is given, or one of them has no agreement.
+        Each language appears once, in this order. The caller must keep the order for a case, since another order is
+        another text. Returns None if `languages` is empty, or there is no agreement in one of them.
         """
         chosen = tuple(dict.fromkeys(languages))
         if not chosen or not self.translations.keys() >= set(chosen):
@@ -123,7 +123,7 @@ class Edition:
             body = translation.confidentiality.fill(
                 office=office, reference=reference, reports=translation.report_sentences(named)
             )
-            # A numbered heading in the reader's own language, so that each finds their part and sees there are others.
+            # A numbered heading in the reader's language shows which part is theirs, and that there are others.
             heading = f"[{number}/{len(chosen)}] {translation.language_name}\n\n" if len(chosen) > 1 else ""
             bodies.append(heading + body)
         return Text.of(TextKind.CONFIDENTIALITY, self.version, chosen, "\n\n".join(bodies))
@@ -131,9 +131,9 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What people are shown: every edition ever released, oldest first, and the titles of problems.
+    """All texts for people: every released edition, oldest first, and the titles of problems.
 
-    The titles are by language, in the order of the current edition, and by the code of the problem.
+    `problem_titles` are by language, in the order of the current edition, and then by the code of the problem.
     """
 
     editions: tuple[Edition, ...]
@@ -141,7 +141,7 @@ class Texts:
 
     @property
     def current(self) -> Edition:
-        """The edition that people are shown and sign now."""
+        """The edition that people see and sign now."""
         return self.editions[-1]
 
     def disclosed_categories(self, body: str) -> frozenset[ReportCategory]:
@@ -157,15 +157,15 @@ class Texts:
 
 
 def text_hash(body: str) -> str:
-    """Return the lower-case hex SHA-256 of a text's NFC form in UTF-8: what a signature is bound to."""
+    """Return the lower-case hex SHA-256 of a text's NFC form in UTF-8."""
     return hashlib.sha256(unicodedata.normalize("NFC", body).encode()).hexdigest()
 
 
 def signed_hash(body: str, languages: Sequence[str], *, terms_confidential: bool) -> str:
-    """Return the hash that a signature on an agreement is bound to: of the text with what was agreed about it.
+    """Return the hash that a signature on an agreement is bound to.
 
-    Two lines and an empty one stand before the text, so that other languages, or terms that are confidential or no
-    longer are, make another text: `languages: en, es`, `terms_confidential: true`.
+    It covers the languages and the confidentiality of the terms as well: two lines, `languages: en, es` and
+    `terms_confidential: true`, and an empty one precede the text.
     """
     confidential = "true" if terms_confidential else "false"
     return text_hash(f"languages: {', '.join(languages)}\nterms_confidential: {confidential}\n\n{body}")

@@ -1,4 +1,4 @@
-"""The small words that events, cases and tables share. Each enum is closed: the rules know no other value."""
+"""Enums and values that events, cases and tables share."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,18 +6,18 @@ from typing import Final
 from uuid import UUID
 
 UNREADABLE: Final = "[unreadable]"
-"""Returned in place of a text that cannot be decrypted, so that one damaged value fails no page and no command."""
+"""Returned in place of a text that cannot be decrypted, so that one damaged value does not fail the whole read."""
 
 
 class Side(StrEnum):
-    """The side on which a party stands."""
+    """The side of a party."""
 
     COMPLAINANT = "complainant"
     OFFICER = "officer"
 
 
 class Standing(StrEnum):
-    """Where one party stands in one case."""
+    """The standing of one party in one case."""
 
     WAITING = "waiting"
     """Not asked yet. Officers wait until a complainant has agreed."""
@@ -27,7 +27,7 @@ class Standing(StrEnum):
     WITHDRAWN = "withdrawn"
     LAPSED = "lapsed"
     REMOVED = "removed"
-    """Was never the right person: the office removed the party from the complaint."""
+    """The wrong person: the office removed the party from the complaint."""
 
     @property
     def has_left(self) -> bool:
@@ -52,17 +52,17 @@ class Channel(StrEnum):
     IN_PERSON = "in_person"
     INTEGRATION = "integration"
     SESSION = "session"
-    """Said in a mediation session, to the mediator who leads it."""
+    """In a mediation session, to the mediator who leads it."""
 
 
 STAFF_CHANNELS: Final = frozenset({Channel.PHONE, Channel.LETTER, Channel.EMAIL, Channel.IN_PERSON})
-"""How something reaches staff. What a party or a program does itself, or says in a session, does not reach them."""
+"""The channels by which people reach staff; in the others a party, an integration or a mediator acts itself."""
 
 
 class Disposition(StrEnum):
-    """What becomes of a part, and of a complaint, which follows from its parts. It never holds a finding.
+    """What becomes of a part, or of a complaint, which follows from its parts. It is never a finding.
 
-    What was not mediated is returned to investigation, and nothing said or refused goes with it.
+    What was not mediated is returned to investigation, without what anybody said or refused.
     """
 
     RECEIVED = "received"
@@ -81,7 +81,7 @@ class LapseReason(StrEnum):
 
 
 class RemovalReason(StrEnum):
-    """Why the office removes a party. There is no word for what the party did or said."""
+    """Why the office removes a party; never what the party did or said."""
 
     WRONG_PERSON = "wrong_person"
     """Somebody else was meant."""
@@ -98,12 +98,12 @@ class NameCorrection(StrEnum):
 
 
 class VoidReason(StrEnum):
-    """Why a consent no longer stands: what it rested on has changed."""
+    """Why a consent no longer stands: what it was based on has changed."""
 
     GUARDIAN_CHANGED = "guardian_changed"
-    """The guardian it was given with is another, or none."""
+    """The guardian has changed."""
     FOUND_MINOR = "found_minor"
-    """The party is a minor, which was not known."""
+    """The party turned out to be a minor."""
     ALLEGATIONS_REPLACED = "allegations_replaced"
     PARTY_REMOVED = "party_removed"
 
@@ -126,7 +126,7 @@ class ConflictKind(StrEnum):
 
 
 class AssignmentState(StrEnum):
-    """Where a proposal to a mediator stands."""
+    """The state of a proposal to a mediator."""
 
     PROPOSED = "proposed"
     ACCEPTED = "accepted"
@@ -138,14 +138,14 @@ class AssignmentState(StrEnum):
 
 
 class AttendeeRole(StrEnum):
-    """Who is in the room without being a party, a guardian or the mediator."""
+    """The role of somebody in the room who is not a party, a guardian or the mediator."""
 
     INTERPRETER = "interpreter"
     SUPPORT_PERSON = "support_person"
 
 
 class InterpreterRelation(StrEnum):
-    """How a proposed interpreter stands to the people in the case. Source: docs/field.md, "Interpreters"."""
+    """The relation of a proposed interpreter to the people in the case. Source: docs/field.md, "Interpreters"."""
 
     NONE = "none"
     FAMILY = "family"
@@ -154,7 +154,7 @@ class InterpreterRelation(StrEnum):
 
 
 class SessionState(StrEnum):
-    """Where a session stands: what happened as a process, and nothing of what was said."""
+    """The state of a session; never what was said in it."""
 
     SCHEDULED = "scheduled"
     IN_PROGRESS = "in_progress"
@@ -166,7 +166,7 @@ class SessionState(StrEnum):
 
     @property
     def is_live(self) -> bool:
-        """Whether the session is still ahead, or under way."""
+        """Whether the session is scheduled or in progress."""
         return self in {SessionState.SCHEDULED, SessionState.IN_PROGRESS}
 
 
@@ -178,7 +178,7 @@ class Mode(StrEnum):
 
 
 class OffHoursReason(StrEnum):
-    """Why a session is booked on a day off or outside the hours of sessions. A code has no room for what was said."""
+    """Why a session is booked on a day off or outside the hours of sessions."""
 
     PARTIES_ASKED = "parties_asked"
     OFFICER_SHIFT = "officer_shift"
@@ -199,7 +199,7 @@ class ContactChannel(StrEnum):
 
 
 class ContactResult(StrEnum):
-    """What came of an attempt to reach a party. There is no room for what was said."""
+    """The result of an attempt to reach a party; never what was said."""
 
     REACHED = "reached"
     NO_ANSWER = "no_answer"
@@ -215,13 +215,13 @@ class CancelReason(StrEnum):
     PARTY_ADDED = "party_added"
     PARTY_REMOVED = "party_removed"
     CONSENT_VOIDED = "consent_voided"
-    """Somebody must answer again first."""
+    """A party has to answer again first."""
     MEDIATOR_WITHDREW = "mediator_withdrew"
     CASE_CLOSED = "case_closed"
 
 
 class EndReason(StrEnum):
-    """Why a session ended early. There is no word for who, or for what was said."""
+    """Why a session ended early; never who caused that, or what was said."""
 
     ENDED_BY_MEDIATOR = "ended_by_mediator"
     WITHDRAWAL = "withdrawal"
@@ -229,7 +229,7 @@ class EndReason(StrEnum):
 
 
 class AgreementKind(StrEnum):
-    """What is signed."""
+    """The kind of an agreement."""
 
     CONFIDENTIALITY = "confidentiality"
     RESOLUTION = "resolution"
@@ -243,7 +243,7 @@ class Method(StrEnum):
 
 
 class ReportCategory(StrEnum):
-    """Which duty to report was met. There is no word for what was said.
+    """Which duty to report was met; never what was said.
 
     Source: ORS 36.220 and 36.222 (exceptions), ORS 181A.681, and the exception that the city's page names.
     """
@@ -271,7 +271,7 @@ class Recipient(StrEnum):
 
 
 class ReportState(StrEnum):
-    """Where a mandatory report stands."""
+    """The state of a mandatory report."""
 
     PROPOSED = "proposed"
     FILED = "filed"
@@ -282,14 +282,14 @@ class DropReason(StrEnum):
     """Why a proposed report was not filed."""
 
     NO_DUTY = "no_duty"
-    """The law does not ask for it."""
+    """The law does not require it."""
     REPORTED_ELSEWHERE = "reported_elsewhere"
-    """Whoever had the duty has reported already."""
+    """The person who had the duty has reported already."""
     ENTERED_IN_ERROR = "entered_in_error"
 
 
 class DataKind(StrEnum):
-    """A kind of data that is held, by why and how long; `domain/retention.py` is the schedule."""
+    """A kind of stored data, by why and how long it is kept; the schedule is in `domain/retention.py`."""
 
     RESOLUTION_TERMS = "resolution_terms"
     CONTACT = "contact"
@@ -305,7 +305,7 @@ class DataKind(StrEnum):
 
 
 class HoldReason(StrEnum):
-    """Why nothing of a complaint may be emptied, whatever its periods say."""
+    """Why no data of a complaint may be emptied."""
 
     LITIGATION = "litigation"
     """A suit, or one that is expected."""
@@ -315,7 +315,7 @@ class HoldReason(StrEnum):
 
 
 class ErasureState(StrEnum):
-    """Where a request to erase what is held of a person stands."""
+    """The state of a request to erase a person's data."""
 
     REQUESTED = "requested"
     APPROVED = "approved"
@@ -326,33 +326,33 @@ class ErasureRefusal(StrEnum):
     """Why nothing is erased."""
 
     PUBLIC_RECORD = "public_record"
-    """The law on public records demands that it be kept."""
+    """The law on public records requires that the data be kept."""
     IDENTITY_UNPROVEN = "identity_unproven"
-    """Whoever asked did not show to be that person."""
+    """The person who asked did not prove to be that person."""
     WITHDRAWN = "withdrawn"
-    """The person asks for it no more."""
+    """The person withdrew the request."""
 
 
 class PurgeReason(StrEnum):
     """Why data was emptied."""
 
     SCHEDULE = "schedule"
-    """Its period had come to an end."""
+    """The retention period had ended."""
     REQUEST = "request"
-    """The person it tells of asked for it, and two of the office agreed."""
+    """The person asked for it, and two members of staff agreed."""
 
 
 class AttemptKind(StrEnum):
-    """What may be tried only so often in an hour."""
+    """What the number of attempts an hour is limited for."""
 
     CODE = "code"
-    """An access code; counted by the part of it that finds it."""
+    """Exchanging an access code; counted by its lookup part."""
     FILING = "filing"
-    """A complaint that the public files; counted by a keyed hash of the address."""
+    """Filing a complaint without a token; counted by a keyed hash of the client's address."""
 
 
 class SeatRole(StrEnum):
-    """In which capacity somebody is in the room."""
+    """The capacity in which somebody is in the room."""
 
     PARTY = "party"
     GUARDIAN = "guardian"

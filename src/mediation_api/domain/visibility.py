@@ -1,6 +1,6 @@
-"""Characters that nobody sees: what a name or another line may not hold of them.
+"""Invisible characters that a name or another line of text must not contain.
 
-Two names that look alike must not be two names, and a name must be there to be read. What scripts need is kept: the
+Two different names must not look the same, and a name must be visible. Characters that a script needs are accepted: the
 joiners of Persian and of the scripts of India, and the variants of Han characters.
 
 Source: UAX #44 (Default_Ignorable_Code_Point, Bidi_Control); RFC 5892, appendix A (the joiners in their context).
@@ -13,12 +13,12 @@ Unseen: TypeAlias = Literal["direction-control", "invisible-character", "blank"]
 """What is wrong with a line."""
 
 DIRECTION_CONTROLS: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-"""Bidi_Control, as the inside of a character class: they change the order in which others are shown."""
+"""Bidi_Control, as the inside of a character class: they change the display order of other characters."""
 INVISIBLE: Final = (
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b"
     "\u2060-\u2065\u206a-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\uffff"
 )
-"""What shows nothing, in the basic plane, as the inside of a character class; without joiners and variants."""
+"""Invisible characters of the basic plane, as the inside of a character class; without joiners and variants."""
 
 _NON_JOINER, _JOINER = "\u200c", "\u200d"
 _INDIC: Final = range(0x0900, 0x1100)
@@ -26,17 +26,17 @@ _INDIC: Final = range(0x0900, 0x1100)
 
 
 def unseen(text: str) -> Unseen | None:
-    """Return what is wrong with a line of text: what it holds, or that there is nothing to be seen in it."""
+    """Return what is wrong with a line of text: a character in it, or that it is blank; None if nothing is."""
     before = ""
-    shows = False
+    is_visible = False
     for character in text:
         if character in _DIRECTION_CONTROLS:
             return "direction-control"
         if not _may_follow(before, character):
             return "invisible-character"
-        shows = shows or unicodedata.category(character)[0] not in "ZM"
+        is_visible = is_visible or unicodedata.category(character)[0] not in "ZM"
         before = character
-    return None if shows else "blank"
+    return None if is_visible else "blank"
 
 
 def _may_follow(before: str, character: str) -> bool:
@@ -53,16 +53,16 @@ def _is_mark(character: str) -> bool:
 
 def _members(ranges: str) -> frozenset[str]:
     """Return the characters of the inside of a character class."""
-    found: set[str] = set()
+    members: set[str] = set()
     characters = iter(ranges)
     last = ""
     for character in characters:
         if character == "-":
-            found |= {chr(code) for code in range(ord(last), ord(next(characters)) + 1)}
+            members |= {chr(code) for code in range(ord(last), ord(next(characters)) + 1)}
         else:
             last = character
-            found.add(character)
-    return frozenset(found)
+            members.add(character)
+    return frozenset(members)
 
 
 _DIRECTION_CONTROLS: Final = _members(DIRECTION_CONTROLS)
