@@ -166,7 +166,7 @@ async def test_a_dump_holds_nothing_of_it(committed_office: Office, owner: Datab
 async def test_without_the_emptying_a_replay_gives_the_codes(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: what the replay would tell is there to be told."""
     nothing = update(idempotency_keys).where(false()).values(body=b"")
-    monkeypatch.setattr("mediation_api.repository.effects_of_complaints.emptied_answers", lambda _: nothing)
+    monkeypatch.setattr("mediation_api.repository.effects_of_complaints.emptied_responses", lambda _: nothing)
     first = await filed(office)
     await erased(office, first.json()["access_codes"][0]["party_id"])
     assert (await filed(office)).content == first.content

@@ -1,7 +1,7 @@
 """Writing the access log: the statement that reads an object also inserts the entry that somebody opened it.
 
 A read stays one round trip; nothing is returned that was not logged, and nothing is logged that was not found.
-`domain/access_log.py` says what is logged. Who opens it, when and for which purpose are parameters of the statement
+`domain/access_log.py` says what is logged. The caller, the time and the purpose are parameters of the statement
 (`access_scope.scope_parameters`).
 
 Entries are in no audit chain: concurrent readers would have to wait for each other to append to it. A trigger keeps
@@ -35,7 +35,7 @@ from mediation_api.database.tables import access_log, cases
 from mediation_api.domain.access import AccessScope
 
 OPENED_IDS: Final = bindparam("opened_ids", type_=ARRAY(Uuid))
-"""The ids of the cases or complaints that somebody saw, where the list was made outside SQL."""
+"""The ids of the cases or complaints on a list that was computed in Python."""
 
 
 def logged(
@@ -112,9 +112,9 @@ def logged_page(statement: AnySelect, kind: ScopeKind, shown: BindParameter[int]
 
 @cache
 def logged_ids(kind: ScopeKind) -> AnySelect:
-    """Log that the caller saw the cases or complaints `OPENED_IDS`, where a list is made of them outside SQL.
+    """Return a statement that logs a list computed in Python, about the cases or complaints `OPENED_IDS`.
 
-    Run before the list is returned. The entry names none where the list is about none.
+    Run it before the list is returned. The entry has no ids if the list is about none.
     """
     columns = _caller(kind) | {"listed": OPENED_IDS}
     entry: AnySelect = select(*columns.values())
@@ -124,7 +124,7 @@ def logged_ids(kind: ScopeKind) -> AnySelect:
 def _progress(complaint: AnyColumn) -> dict[str, AnyColumn]:
     """The latest attempt of a complaint, and the version of that case, at the time it was opened.
 
-    They say whether an entry comes before or after an event of the case; clocks of several hosts could not.
+    They order an entry relative to the events of the case; the clocks of several hosts could not.
     """
     latest = cases.alias("latest")
     of_complaint = select(latest).where(latest.c.complaint_id == complaint).order_by(latest.c.attempt.desc()).limit(1)

@@ -97,7 +97,7 @@ StatementBuilder: TypeAlias = Callable[[ScopeKind], AnySelect]
 
 
 def scope_parameters(scope: AccessScope, requested_id: UUID | None = None) -> dict[str, object]:
-    """The parameters of a statement within a scope: who calls, what is requested, and what the access log is told."""
+    """Return the parameters of a statement within a scope: the caller, the requested id, and those of the log entry."""
     actor = scope.actor
     parameters: dict[str, object] = {
         "caller_party": actor.party_id,
@@ -114,9 +114,9 @@ def scope_parameters(scope: AccessScope, requested_id: UUID | None = None) -> di
 async def fetch_one(
     connection: AsyncConnection, statement: StatementBuilder, scope: AccessScope, requested_id: UUID
 ) -> RowMapping:
-    """The row of the object that is requested. Raises NotFound: there is none, or it is outside the scope."""
-    found = await connection.execute(statement(ScopeKind.of(scope)), scope_parameters(scope, requested_id))
-    row = found.mappings().first()
+    """Return the row of the requested object. Raises NotFound if there is none, or it is outside the scope."""
+    result = await connection.execute(statement(ScopeKind.of(scope)), scope_parameters(scope, requested_id))
+    row = result.mappings().first()
     if row is None:
         raise NotFound
     return row
@@ -125,20 +125,20 @@ async def fetch_one(
 async def fetch_children(
     connection: AsyncConnection, statement: StatementBuilder, scope: AccessScope, parent_id: UUID
 ) -> Sequence[RowMapping]:
-    """The children of the object that is requested, which may be none.
+    """Return the children of the requested object, which may have none.
 
     `statement` selects from the parent and outer-joins the children: a parent without children is one row whose `id`
-    is null. Raises NotFound: there is no such parent, or it is outside the scope.
+    is null. Raises NotFound if there is no such parent, or it is outside the scope.
     """
-    found = await connection.execute(statement(ScopeKind.of(scope)), scope_parameters(scope, parent_id))
-    rows = found.mappings().all()
+    result = await connection.execute(statement(ScopeKind.of(scope)), scope_parameters(scope, parent_id))
+    rows = result.mappings().all()
     if not rows:
         raise NotFound
     return [row for row in rows if row["id"] is not None]
 
 
 def audience(name: str) -> AnyColumn:
-    """The column `audience` of a read model: for whom a row was read, by which the response model is chosen."""
+    """Return the column `audience` of a read model, by which the response model is chosen."""
     return literal(name).label("audience")
 
 
@@ -221,7 +221,7 @@ _CONDITIONS: Final[Mapping[Table, Callable[[ScopeKind], ColumnElement[bool]]]] =
 
 
 def is_officer_of(complaint: AnyColumn, *, subject: AnyColumn, numbers: tuple[AnyColumn, ...]) -> ColumnElement[bool]:
-    """Whether somebody is an officer of a complaint: by employee number, or by the subject that answered as one."""
+    """Whether a person is an officer of a complaint: by employee number, or by the subject that answered as one."""
     p, of_complaint = parties.alias("officer").c, cases.alias("of_complaint").c
     by_number = select(p.id).where(p.complaint_id == complaint, p.employee_number_index.in_(numbers))
     answers = (consents, withdrawals)
@@ -251,13 +251,13 @@ def _mediator_is_party(complaint: AnyColumn) -> ColumnElement[bool]:
 
 @cache
 def is_own_party(role: Role) -> ColumnElement[bool]:
-    """Whether a row of `parties` is the caller, and was not removed from the complaint."""
+    """Whether a row of `parties` is the caller's, and was not removed from the complaint."""
     return and_(_was_own_party(role), parties.c.removed_at.is_(None))
 
 
 @cache
 def _was_own_party(role: Role) -> ColumnElement[bool]:
-    """Whether a row of `parties` is the caller, removed or not: by the token's party id or employee number.
+    """Whether a row of `parties` is the caller's, removed or not: by the token's party id or employee number.
 
     Once an officer has answered, the number alone is not enough: the token's subject has to be that of the answer.
     """
@@ -271,19 +271,19 @@ def _was_own_party(role: Role) -> ColumnElement[bool]:
 
 @cache
 def own_participation(role: Role) -> AnySelect:
-    """The rows of `participants` that are the caller: one for each case in which the caller is a party.
+    """Select the rows of `participants` that are the caller's: one for each case in which the caller is a party.
 
-    A party that declined, withdrew or lapsed is still in them, and still sees its own part of the case; one that was
-    removed is not. An officer is in none before the officer is asked.
+    They include parties that declined, withdrew or lapsed, which still see their own part of the case, and exclude
+    parties that were removed and officers who were not asked yet.
     """
     return _participation(role, is_own_party(role))
 
 
 @cache
 def may_withdraw(role: Role) -> AnySelect:
-    """The rows of `participants` in whose name the caller may withdraw.
+    """Select the rows of `participants` for which the caller may withdraw.
 
-    Besides `own_participation` those of an officer who was removed since. A complainant's access code must be valid.
+    Besides `own_participation`, those of an officer who was removed. A complainant's access code must be valid.
     """
     own = _participation(role, _was_own_party(role))
     return own.where(func.speaks_for(_CODE, parties.c.id)) if role is Role.COMPLAINANT else own
@@ -302,7 +302,7 @@ def peers_visible(role: Role) -> ColumnElement[bool]:
     left since. A party all of whose parts were returned to investigation no longer may: it was absent, for example,
     while the case was mediated with others.
     """
-    # Correlated by name: otherwise the innermost query would ask for the caller's participation in any case at all.
+    # Correlate with `cases` explicitly: otherwise the subquery would match a participation in any case.
     own = own_participation(role).where(participants.c.case_id == cases.c.id, _is_still_in(participants))
     return and_(cases.c.state.in_(PEERS_VISIBLE), own.exists().correlate(cases))
 
@@ -324,9 +324,9 @@ def is_part_of(own: FromClause) -> ColumnElement[bool]:
 
 
 def may_see_disposition(own: FromClause) -> ColumnElement[bool]:
-    """Whether a participant may learn what became of one of its parts, in a row of `cases`.
+    """Whether a participant may see the disposition of one of its parts, in a row of `cases`.
 
-    It may once answers are no longer sealed (from `ready` on), or once it has left the case itself: its leaving
-    returned all of its parts. It never learns what became of a part with somebody who was removed.
+    It may once answers are no longer sealed (from `ready` on), or once it has left the case itself, which returned all
+    of its parts. It never sees the disposition of a part with a party that was removed.
     """
     return and_(~parts.c.removed, or_(cases.c.state.not_in(ANSWERS_SEALED), own.c.left_at.is_not(None)))

@@ -1,1 +1,1 @@
-"""Everything that speaks SQL."""
+"""The SQL of the service: one file for each aggregate or report."""

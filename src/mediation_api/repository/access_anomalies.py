@@ -1,7 +1,7 @@
-"""Who opened what within some days, as `domain/access_anomalies.py` looks at it: one statement, and one to write down.
+"""Reading the access log of a period, grouped as the rules of `domain/access_anomalies.py` need it.
 
-Rules are no SQL: what they look at is gathered here, by person, complaint, hour and purpose. Readings of mandatory
-reports name no complaint, and neither do the events of one, so that nothing here depends on whether there is a report.
+One statement groups the log by person, complaint, hour and purpose; the rules themselves are Python. Neither log
+entries nor events of mandatory reports name a complaint, so that no result depends on whether there is a report.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from mediation_api.domain.policy import Policy
 
 
 class AccessAnomalies:
-    """What was unusual about who opened what, the newest day first."""
+    """The anomalies in the access log, the newest day first."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -46,60 +46,59 @@ class AccessAnomalies:
     async def list(
         self, scope: AccessScope, period: Period, page: PageRequest, *, rule: AnomalyKind | None, policy: Policy
     ) -> Page[Anomaly]:
-        """A page of what the rules observe in a period, of one or of all. That it is seen is written down first."""
-        rows = await self._connection.execute(_visits(period, policy.anomalies.part_days, policy.target.zone))
-        visits = map(_visit, rows.mappings().all())
-        # A busy month takes seconds to look through: others are served meanwhile.
-        told = await asyncio.to_thread(find_anomalies, visits, policy.anomalies, policy.target)
-        observed = [each for each in told if rule in {None, each.rule}]
-        part = _part(observed, page)
-        if part.items and isinstance(scope, LoggedAccessScope):
-            seen = {each.complaint_id for each in part.items if each.complaint_id is not None}
+        """Return a page of the anomalies of a period, of one rule or of all. The caller's access is logged first."""
+        rows = await self._connection.execute(_summaries(period, policy.anomalies.part_days, policy.target.zone))
+        summaries = map(_summary, rows.mappings().all())
+        # In a thread: the rules take seconds for a busy month, and other requests must not wait.
+        anomalies = await asyncio.to_thread(find_anomalies, summaries, policy.anomalies, policy.target)
+        result = _page([each for each in anomalies if rule in {None, each.rule}], page)
+        if result.items and isinstance(scope, LoggedAccessScope):
+            opened_ids = {each.complaint_id for each in result.items if each.complaint_id is not None}
             await self._connection.execute(
-                logged_ids(ScopeKind.of(scope)), scope_parameters(scope) | {"opened_ids": sorted(seen)}
+                logged_ids(ScopeKind.of(scope)), scope_parameters(scope) | {"opened_ids": sorted(opened_ids)}
             )
-        return part
+        return result
 
 
-def _visit(row: RowMapping) -> AccessSummary:
-    known = {
+def _summary(row: RowMapping) -> AccessSummary:
+    converted = {
         "role": Role(row["role"]),
         "purpose": Purpose(row["purpose"]),
         "acted_on": frozenset(row["acted_on"] or ()),
     }
-    return AccessSummary(**{**row, **known})
+    return AccessSummary(**{**row, **converted})
 
 
-def _part(observed: list[Anomaly], page: PageRequest) -> Page[Anomaly]:
+def _page(anomalies: list[Anomaly], page: PageRequest) -> Page[Anomaly]:
     after = page.after
-    rest = [each for each in observed if after is None or each.place < after]
+    rest = [each for each in anomalies if after is None or each.place < after]
     items = tuple(rest[: page.limit])
     return Page(items, items[-1].place if len(rest) > page.limit else None)
 
 
-def _visits(period: Period, part_days: int, zone: ZoneInfo) -> AnySelect:
-    """What was opened, by whom, of which complaint, within which hour and for what; and the days of their records."""
+def _summaries(period: Period, part_days: int, zone: ZoneInfo) -> AnySelect:
+    """Count the entries by person, complaint, hour and purpose; add the days on which the person recorded an event."""
     opened = _opened(period, zone)
-    known = _newest_cases(opened)
-    # By what was seen: whoever read it saw the case closed, or a later attempt.
-    seen, end = array([opened.c.attempt, opened.c.version]), array([known.c.attempt, known.c.closed_version])
-    is_closed = and_(known.c.closed_version.is_not(None), seen >= end)
-    closed: AnyColumn = func.coalesce(is_closed, literal(False))  # noqa: FBT003 - of no case
-    what = (
+    newest = _newest_cases(opened)
+    # Whether the case was closed when it was opened: by its version in the entry, since clocks of hosts differ.
+    read, close = array([opened.c.attempt, opened.c.version]), array([newest.c.attempt, newest.c.closed_version])
+    is_closed = and_(newest.c.closed_version.is_not(None), read >= close)
+    closed: AnyColumn = func.coalesce(is_closed, literal(False))  # noqa: FBT003 - a complaint without a case
+    columns = (
         *(opened.c[name] for name in ("role", "by", "complaint_id", "on", "hour", "purpose")),
-        *(known.c[name] for name in ("case_id", "coordinator")),
+        *(newest.c[name] for name in ("case_id", "coordinator")),
         closed.label("closed"),
     )
-    visits = (
-        select(*what, func.count().label("accesses"))
+    counted = (
+        select(*columns, func.count().label("accesses"))
         .select_from(opened)
-        .outerjoin(known, known.c.complaint_id == opened.c.complaint_id)
-        .group_by(*what)
-        .subquery("visits")
+        .outerjoin(newest, newest.c.complaint_id == opened.c.complaint_id)
+        .group_by(*columns)
+        .subquery("counted")
     )
-    acts = _acts(opened, period, part_days, zone)
-    theirs = and_(acts.c.complaint_id == visits.c.complaint_id, acts.c.by == visits.c.by)
-    return select(visits, acts.c.acted_on).outerjoin(acts, theirs)
+    recorded = _days_of_events(opened, period, part_days, zone)
+    same = and_(recorded.c.complaint_id == counted.c.complaint_id, recorded.c.by == counted.c.by)
+    return select(counted, recorded.c.acted_on).outerjoin(recorded, same)
 
 
 def _opened(period: Period, zone: ZoneInfo) -> CTE:
@@ -124,11 +123,11 @@ def _newest_cases(opened: CTE) -> Subquery:
         .ext(distinct_on(c.complaint_id))
         .order_by(c.complaint_id, c.attempt.desc())
     )
-    return newest.subquery("known")
+    return newest.subquery("newest")
 
 
-def _acts(opened: CTE, period: Period, part_days: int, zone: ZoneInfo) -> Subquery:
-    """On which days each person recorded something about the complaints that were opened, or about their cases."""
+def _days_of_events(opened: CTE, period: Period, part_days: int, zone: ZoneInfo) -> Subquery:
+    """Select the days on which each person recorded an event of the opened complaints or of their cases."""
     f, near = t.events.c, timedelta(days=part_days)
     since, until = _midnight(period.since - near, zone), _after(period.until + near, zone)
     in_time = and_(f.at >= since, f.at < until)
@@ -139,20 +138,24 @@ def _acts(opened: CTE, period: Period, part_days: int, zone: ZoneInfo) -> Subque
         .join(t.cases, t.cases.c.id == f.case_id)
         .where(in_time, t.cases.c.complaint_id.in_(of_opened))
     )
-    done = union_all(of_complaints, of_cases).subquery("done")
-    on: AnyColumn = cast(func.timezone(zone.key, done.c.at), Date)
+    all_events = union_all(of_complaints, of_cases).subquery("all_events")
+    on: AnyColumn = cast(func.timezone(zone.key, all_events.c.at), Date)
     return (
-        select(done.c.complaint_id, done.c.by, func.array_agg(on.distinct(), type_=ARRAY(Date)).label("acted_on"))
-        .group_by(done.c.complaint_id, done.c.by)
-        .subquery("acts")
+        select(
+            all_events.c.complaint_id,
+            all_events.c.by,
+            func.array_agg(on.distinct(), type_=ARRAY(Date)).label("acted_on"),
+        )
+        .group_by(all_events.c.complaint_id, all_events.c.by)
+        .subquery("recorded")
     )
 
 
 def _midnight(on: date, zone: ZoneInfo) -> datetime:
-    """The instant at which a day of the office begins."""
+    """Return the instant at which a day begins in the office's time zone."""
     return datetime.combine(on, time.min, zone)
 
 
 def _after(on: date, zone: ZoneInfo) -> datetime:
-    """The instant at which it is over."""
+    """Return the instant at which a day ends in the office's time zone."""
     return _midnight(on + timedelta(days=1), zone)

@@ -1,4 +1,4 @@
-"""Reading agreements and their signatures. Writing them is a matter of the case."""
+"""Reading agreements and their signatures. The events of the case write them (effects_of_sessions.py)."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -31,24 +31,24 @@ class Agreements:
         self._connection = connection
 
     async def get(self, agreement_id: UUID, scope: AccessScope) -> RowMapping:
-        """One agreement with its text. Raises NotFound."""
+        """Return one agreement with its text. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, agreement_id)
 
     async def name_of(self, seat: Seat, case_id: UUID) -> str:
-        """The name of whoever has a seat in a case, to be kept with the signature; empty for a stranger to the case."""
-        found = await self._connection.execute(_name_of(seat.role), {"wanted": seat.id, "of_case": case_id})
-        return found.scalar() or ""
+        """Return the name of the person in a seat, to store with a signature; empty if the seat is not in the case."""
+        result = await self._connection.execute(_name_of(seat.role), {"wanted": seat.id, "of_case": case_id})
+        return result.scalar() or ""
 
     async def list(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The agreements of a case, oldest first; none is no error, but not reaching the case is NotFound."""
+        """Return the agreements of a case, oldest first. Raises NotFound if the case is outside the scope."""
         await require_case(self._connection, case_id, scope)
-        found = await self._connection.execute(_of_case(ScopeKind.of(scope)), scope_parameters(scope, case_id))
-        return found.mappings().all()
+        result = await self._connection.execute(_of_case(ScopeKind.of(scope)), scope_parameters(scope, case_id))
+        return result.mappings().all()
 
 
 @cache
 def _name_of(role: SeatRole) -> AnySelect:
-    """The name of whoever has the seat `WANTED` in a case, as it is now."""
+    """Select the present name of the person in the seat `REQUESTED_ID` of a case."""
     case_id = bindparam("of_case", type_=Uuid)
     seat: dict[SeatRole, tuple[AnyColumn, ColumnElement[bool]]] = {
         SeatRole.MEDIATOR: (
@@ -69,9 +69,9 @@ def _name_of(role: SeatRole) -> AnySelect:
 
 @cache
 def case_of_agreement(kind: ScopeKind) -> ScalarSelect[UUID]:
-    """The case of the agreement that is asked for; none, where the caller is not shown the agreement."""
-    shown = _agreements(kind).where(t.agreements.c.id == REQUESTED_ID)
-    return shown.with_only_columns(t.agreements.c.case_id).correlate(None).scalar_subquery()
+    """Select the case of the agreement `REQUESTED_ID`; no row if the agreement is outside the scope."""
+    requested = _agreements(kind).where(t.agreements.c.id == REQUESTED_ID)
+    return requested.with_only_columns(t.agreements.c.case_id).correlate(None).scalar_subquery()
 
 
 @cache
@@ -105,7 +105,7 @@ def _agreements(kind: ScopeKind) -> AnySelect:
         a.purged_at,
     ).join(t.cases, t.cases.c.id == a.case_id)
     if kind.relation is Relation.OWN:
-        # Its own signature is all that a party sees of who has signed.
+        # Of the signatures, a party sees only its own.
         own = own_participation(kind.role).where(t.participants.c.case_id == a.case_id)
         own_signature = select(t.signatures.c.at).where(
             t.signatures.c.agreement_id == a.id,
@@ -116,7 +116,7 @@ def _agreements(kind: ScopeKind) -> AnySelect:
         )
         left = own.with_only_columns(t.participants.c.left_version).scalar_subquery()
         before_leaving = case((or_(left.is_(None), a.superseded_version < left), a.superseded_at))
-        # Who signed keeps the text that binds them, also after leaving.
+        # A party that signed keeps the text that binds it, also after it left.
         bound = and_(own.exists(), own_signature.exists())
         return shared.add_columns(
             audience("party"), before_leaving.label("superseded_at"), own_signature.scalar_subquery().label("signed_at")

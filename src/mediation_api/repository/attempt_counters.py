@@ -1,6 +1,6 @@
-"""How often somebody tried something in the present hour, counted for all processes of the service at once.
+"""Counters of attempts in the current clock hour, shared by all processes of the service.
 
-Whoever tries twice at once waits at the row of the first, so that no number of parallel tries gets past a limit.
+Concurrent attempts by the same caller wait for each other at the row's lock, so that they cannot exceed a limit.
 """
 
 from datetime import datetime
@@ -15,37 +15,37 @@ from sqlalchemy.sql.dml import ReturningInsert
 from mediation_api.database.tables import attempt_counters
 from mediation_api.domain.values import AttemptKind
 
-_SWEPT_AT_ONCE: Final = 20
+_DELETED_AT_ONCE: Final = 20
 
 
 class AttemptCounters:
-    """Tries, by what was tried and by whom, in one hour of the clock."""
+    """The attempts of one clock hour, by kind and by who made them."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def count(self, what: AttemptKind, who: str, *, at: datetime) -> int:
-        """Count one try, and say which one of this hour it is. Others of the same wait until the transaction ends.
+        """Count one attempt, and return its number in this hour. Locks the counter until the transaction ends.
 
-        A few counts of hours that are over are forgotten on the way.
+        Also deletes a few counters of past hours.
         """
         hour = at.replace(minute=0, second=0, microsecond=0)
-        counted = await self._connection.execute(_counting(), {"tried": what, "by_whom": who, "within": hour})
-        return counted.scalar_one()
+        result = await self._connection.execute(_counting(), {"attempted": what, "by_whom": who, "within": hour})
+        return result.scalar_one()
 
     async def forget(self, what: AttemptKind, who: str) -> None:
-        """Forget the tries: it was the right one."""
+        """Delete the counter, after an attempt that succeeded."""
         await self._connection.execute(
             delete(attempt_counters).where(attempt_counters.c.what == what, attempt_counters.c.who == who)
         )
 
 
-_WHAT: Final = bindparam("tried", type_=String)
+_WHAT: Final = bindparam("attempted", type_=String)
 _WHO: Final = bindparam("by_whom", type_=String)
 _HOUR: Final = bindparam("within", type_=attempt_counters.c.hour.type)
 
 
-@cache  # every form and every code runs it
+@cache  # each complaint filed by the public and each access code runs it
 def _counting() -> ReturningInsert[int]:
     t = attempt_counters
     new = insert(t).values(what=_WHAT, who=_WHO, hour=_HOUR, number=1)
@@ -56,18 +56,18 @@ def _counting() -> ReturningInsert[int]:
             "number": case((t.c.hour == new.excluded.hour, t.c.number + 1), else_=1),
         },
     )
-    return counted.returning(t.c.number).add_cte(_forgotten())
+    return counted.returning(t.c.number).add_cte(_deleted())
 
 
-def _forgotten() -> CTE:
-    """The counts of others in hours that are over. That of this try itself is begun anew by the same statement."""
+def _deleted() -> CTE:
+    """Delete other counters of past hours. The caller's own counter is reset by the same statement instead."""
     t = attempt_counters
     own = and_(t.c.what == _WHAT, t.c.who == _WHO)
     old = (
         select(t.c.what, t.c.who)
         .where(t.c.hour < _HOUR, not_(own))
-        .limit(_SWEPT_AT_ONCE)
+        .limit(_DELETED_AT_ONCE)
         .with_for_update(skip_locked=True)
         .cte("old")
     )
-    return delete(t).where(tuple_(t.c.what, t.c.who).in_(select(old.c.what, old.c.who))).cte("forgotten")
+    return delete(t).where(tuple_(t.c.what, t.c.who).in_(select(old.c.what, old.c.who))).cte("deleted")

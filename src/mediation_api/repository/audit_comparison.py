@@ -1,12 +1,12 @@
-"""Whether the operative tables hold what the events say, row by row and column by column.
+"""Compare the operative tables with the events, row by row and column by column.
 
-An event is in the audit chain; the rows that it led to (a standing, a consent, a session, …) are not. So the events of
-each complaint with its cases, of each mediator and of each mandatory report are replayed (audit_replay.py), and the
-rows are compared with the result: in one statement, subject by subject, so that any number of them may be read.
+Events are in the audit chain; the rows that they led to (a standing, a consent, a session, …) are not. So the events of
+each subject (a complaint with its cases, a mediator, a mandatory report) are replayed (audit_replay.py), and the rows
+are compared with the result. One statement streams them by subject, so that memory does not grow with their number.
 
-What is private stands in no event. Of an encrypted column the events say whether it holds something; that it opens
-shows that somebody wrote it who had the key, for this row and column. The texts of agreements and disclosures, and what
-mandatory reports are about, are compared with their hashes besides.
+Events contain no private values. Of an encrypted column they state only whether it is empty. That its value can be
+decrypted proves that it was encrypted with the data key, for this row and column. Also compared are the hashes of the
+texts of agreements and disclosures, and of the contents of mandatory reports.
 """
 
 import json
@@ -50,28 +50,30 @@ from mediation_api.domain.events import Event
 from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import UNREADABLE
 from mediation_api.repository.audit_replay import COMPARED_COLUMNS, RecordedEvent, Replay, RowKey, row_key
-from mediation_api.repository.on_file import holds_something, is_private
+from mediation_api.repository.on_file import has_value, is_private
 
 _EVENTS: Final = "events"
 _LINE: Final = "line_"
 _NOBODY: Final[AnyColumn] = cast(literal(str(UUID(int=0))), Uuid)
-"""The subject of what belongs to nobody any more."""
+"""The subject of rows that no longer have one."""
 
 
 async def unlike_events(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
-    """Each row that differs from the events, that no event led to, or that is missing; and each text that is not ours.
+    """Yield a fault for each row that differs from the events, and for each text that cannot be verified.
 
-    The connection is in a transaction of one snapshot (REPEATABLE READ): there is more than one statement.
+    A row differs, is missing, or was written by no event. The connection must be in a REPEATABLE READ transaction,
+    since there is more than one statement.
     """
-    for found in (_unlike_replay(connection), _strays(connection), _not_opening(connection), _not_hashed(connection)):
-        async with aclosing(found) as problems:
-            async for problem in problems:
-                yield problem
+    checks = (_unlike_replay(connection), _unlike_shared(connection), _undecryptable(connection), _unhashed(connection))
+    for check in checks:
+        async with aclosing(check) as faults:
+            async for fault in faults:
+                yield fault
 
 
 @asynccontextmanager
 async def _read(connection: AsyncConnection, statement: AnySelect) -> AsyncIterator[AsyncIterator[RowMapping]]:
-    """The rows of a statement as they come. Whoever stops early closes its cursor."""
+    """Stream the rows of a statement. The cursor is closed, also if the caller stops early."""
     rows = await connection.stream(statement)
     try:
         yield rows.mappings()
@@ -81,11 +83,11 @@ async def _read(connection: AsyncConnection, statement: AnySelect) -> AsyncItera
 
 @cache
 def _once(statements: Callable[[], Iterator[AnySelect]]) -> tuple[AnySelect, ...]:
-    """Put statements together once: it takes longer than to have them answered."""
+    """Build statements once: building one takes longer than running it."""
     return tuple(statements())
 
 
-# ── the rows of each subject beside its events ─────────────────────────────────────────────────────────────────────
+# ── the events and the rows of each subject ────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(slots=True)
@@ -97,10 +99,10 @@ class _Subject:
     rows: list[tuple[str, RowKey, Mapping[str, object]]] = field(default_factory=list)
 
     def take(self, name: str, body: str) -> Iterator[ChainFault]:
-        """Take an event or a row, as JSON."""
+        """Replay an event, or collect a row, that PostgreSQL returned as JSON."""
         try:
             values = json.loads(body)
-        except RecursionError:  # somebody nested it very deep
+        except RecursionError:  # nested deeper than the service would write it
             yield ChainFault(Flaw.UNLIKE_EVENT, self.id, 0, name)
             return
         if name == _EVENTS:
@@ -119,21 +121,21 @@ async def _unlike_replay(connection: AsyncConnection) -> AsyncGenerator[ChainFau
     async with _read(connection, _events_and_rows()) as rows:
         async for row in rows:
             if subject is None or subject.id != row["subject"]:
-                for problem in () if subject is None else subject.differences():
-                    yield problem
+                for fault in () if subject is None else subject.differences():
+                    yield fault
                 subject = _Subject(row["subject"])
-            for problem in subject.take(row["name"], row["body"]):
-                yield problem
-    for problem in () if subject is None else subject.differences():
-        yield problem
+            for fault in subject.take(row["name"], row["body"]):
+                yield fault
+    for fault in () if subject is None else subject.differences():
+        yield fault
 
 
 @cache
 def _events_and_rows() -> AnySelect:
-    """The events of each subject in their order, and every row of its tables."""
+    """Select the events of each subject in their order, followed by the rows of its tables."""
     rows = (_rows(t.metadata.tables[name]) for name in COMPARED_COLUMNS)
     listed = union_all(_events(), *rows).subquery("listed").c
-    # As text: what was put in behind the service's back may be nothing that a reader expects.
+    # As text: a value that the service did not write may be one that the driver cannot decode.
     return select(listed.subject, listed.name, cast(listed.body, Text).label("body")).order_by(
         listed.subject, listed.position
     )
@@ -161,7 +163,7 @@ def _rows(table: Table) -> AnySelect:
         lookup, digest = table.c.lookup, table.c.digest
         whole = func.convert_to(lookup, "UTF8").op("||")(digest)
         columns |= dict.fromkeys(("fingerprint", "lookup", "digest"), func.encode(func.sha256(whole), "hex"))
-    # Whatever belongs to nobody any more stands by itself.
+    # Rows without a subject are compared with no events, and so reported.
     subject = func.coalesce(_subject(table, table), _NOBODY)
     return select(
         subject.label("subject"),
@@ -172,9 +174,9 @@ def _rows(table: Table) -> AnySelect:
 
 
 def _plain(column: Column[object]) -> AnyColumn:
-    """A column as the replay knows it."""
+    """Return the form in which the replay has the value of a column."""
     if is_private(column):
-        return holds_something(column)
+        return has_value(column)
     if isinstance(column.type, TSTZRANGE):
         ends = (func.extract("epoch", func.lower(column)), func.extract("epoch", func.upper(column)))
         bounds: AnyColumn = func.jsonb_build_array(*ends, func.lower_inc(column), func.upper_inc(column))
@@ -191,7 +193,7 @@ _SUBJECTS: Final = (t.complaints, t.mediators, t.mandatory_reports)
 
 
 def _subject(table: Table, alias: FromClause) -> AnyColumn:
-    """The complaint, mediator or report that a row belongs to, found by way of its foreign keys."""
+    """Return the complaint, mediator or report that a row belongs to, by its foreign keys."""
     columns = alias.c
     if table in _SUBJECTS:
         return columns.id
@@ -200,7 +202,7 @@ def _subject(table: Table, alias: FromClause) -> AnyColumn:
     if "case_id" in columns:
         parent, same = t.cases, {"case_id": "id"}
     else:
-        # Not by way of the roster, nor of a column that may be empty.
+        # Not by the mediator, and not by a column that may be NULL.
         key = min(
             (
                 each
@@ -216,22 +218,22 @@ def _subject(table: Table, alias: FromClause) -> AnyColumn:
     return select(_subject(parent, above)).where(*on).scalar_subquery()
 
 
-async def _strays(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
-    """What is compared without a replay: shared texts, and parents that have no rows of their own."""
-    for statement in _once(_stray_rows):
+async def _unlike_shared(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
+    """Compare what no single subject has: disclosures, booked officers, and the parent tables that must be empty."""
+    for statement in _once(_unlike_shared_rows):
         async with _read(connection, statement) as rows:
             async for row in rows:
                 yield ChainFault(Flaw.UNLIKE_EVENT, row["stream"], 0, row["place"])
 
 
-def _stray_rows() -> Iterator[AnySelect]:
-    said = t.events.c.data
-    named = said["disclosure_sha256"].astext
+def _unlike_shared_rows() -> Iterator[AnySelect]:
+    data = t.events.c.data
+    named = data["disclosure_sha256"].astext
     first = (
         select(
             named.label("sha256"),
-            said["disclosure_version"].astext.label("version"),
-            said["disclosure_language"].astext.label("language"),
+            data["disclosure_version"].astext.label("version"),
+            data["disclosure_language"].astext.label("language"),
         )
         .ext(distinct_on(named))
         .where(t.events.c.kind.in_([events.ConsentGiven.kind, events.GuardianConsented.kind]))
@@ -243,8 +245,8 @@ def _stray_rows() -> Iterator[AnySelect]:
     hashed: AnyColumn = func.encode(func.sha256(func.convert_to(d.body, "UTF8")), "hex")
     some_case = select(func.min(cast(t.consents.c.case_id, Text))).where(t.consents.c.disclosure_sha256 == d.sha256)
     stream = func.coalesce(cast(some_case.scalar_subquery(), Uuid), _NOBODY).label("stream")
-    told = (first.sha256 == d.sha256, first.version == d.version, first.language == d.language)
-    is_other = (hashed != d.sha256) | ~select(first.sha256).where(*told).exists()
+    same = (first.sha256 == d.sha256, first.version == d.version, first.language == d.language)
+    is_other = (hashed != d.sha256) | ~select(first.sha256).where(*same).exists()
     yield select(stream, literal(t.disclosures.name).label("place")).where(is_other)
     booked, of_party = t.session_officers.c, t.parties.c
     other_number = booked.employee_number_index.is_distinct_from(of_party.employee_number_index)
@@ -253,7 +255,7 @@ def _stray_rows() -> Iterator[AnySelect]:
         .join(t.parties, of_party.id == booked.party_id)
         .where(other_number)
     )
-    # A parent shows the rows of its child as well, and those are of another table.
+    # A query of a parent table also returns the rows of its child, which `tableoid` tells apart.
     for parent, name, is_own in (
         (t.visible_parties, "id", text("visible_parties.tableoid = 'visible_parties'::regclass")),
         (t.visible_participants, "case_id", text("visible_participants.tableoid = 'visible_participants'::regclass")),
@@ -261,21 +263,21 @@ def _stray_rows() -> Iterator[AnySelect]:
         yield select(parent.c[name].label("stream"), literal(parent.name).label("place")).where(is_own)
 
 
-# ── what is encrypted ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── encrypted columns ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _not_opening(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
-    """Rows with a text that does not open, or with a hash that is not that of the text, by whom they belong to."""
+async def _undecryptable(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
+    """Yield a fault for each row with a value that cannot be decrypted, or a blind index that does not match it."""
     ring = keyring(connection.dialect)
     for table, names in ENCRYPTED_COLUMNS.items():
-        async with _read(connection, _opened(table)) as rows:
+        async with _read(connection, _decrypted_rows(table)) as rows:
             async for row in rows:
                 if any(row[name] == UNREADABLE for name in names) or _is_other_number(ring, row):
                     yield ChainFault(Flaw.UNSEALED, row["stream"], 0, table.name)
 
 
-async def _not_hashed(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
-    """Texts that are not what the hash in their event was made of."""
+async def _unhashed(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
+    """Yield a fault for each text that does not match the hash in its event."""
     for statement in _once(_hashed_texts):
         async with _read(connection, statement) as rows:
             async for row in rows:
@@ -287,12 +289,12 @@ async def _not_hashed(connection: AsyncConnection) -> AsyncGenerator[ChainFault]
 def _is_other_number(ring: Keyring, row: RowMapping) -> bool:
     number, index = row.get("employee_number"), row.get("employee_number_index")
     if isinstance(index, str) and not index.startswith(f"{ring.search_mark}."):
-        return False  # of another search secret, which finds nobody: `keys status` counts it
+        return False  # of another search secret: it finds no row, and `keys status` counts it
     return index != (ring.hashed(folded(number)) if isinstance(number, str) and number else None)
 
 
 @cache
-def _opened(table: Table) -> AnySelect:
+def _decrypted_rows(table: Table) -> AnySelect:
     owner = table.c.id if table is t.mandatory_reports else owner_of(table)
     texts = (
         type_coerce(decrypted(table.c[name]), Decrypted(table.name, name, UNREADABLE)).label(name)
@@ -308,20 +310,20 @@ def _hashed_texts() -> Iterator[AnySelect]:
 
 
 def _texts_of_agreements() -> AnySelect:
-    """Each text, as `texts.signed_hash` takes it, beside the hash that its event holds.
+    """Select the lines that `texts.signed_hash` hashes for each agreement, and the hash in its event.
 
-    One that does not open is none that was agreed.
+    A text that cannot be decrypted does not match its hash.
     """
     agreements = t.agreements.c
-    opened_text = type_coerce(decrypted(agreements.text), Decrypted(t.agreements.name, "text"))
+    text_line = type_coerce(decrypted(agreements.text), Decrypted(t.agreements.name, "text"))
     languages = func.concat("languages: ", func.array_to_string(agreements.languages, ", "))
     confidential = func.concat("terms_confidential: ", cast(agreements.terms_confidential, Text))
-    lines = (languages, confidential, literal(""), opened_text)
+    lines = (languages, confidential, literal(""), text_line)
     return _hashed(events.AgreementMade, "agreement_id", agreements.id, *lines).where(agreements.text.is_not(None))
 
 
 def _contents_of_reports() -> AnySelect:
-    """What each mandatory report is about, beside the hash that its event holds."""
+    """Select the contents of each mandatory report, and the hash in its event."""
     reports = t.mandatory_reports.c
     disclosed_at = cast(func.trunc(func.extract("epoch", reports.disclosed_at) * 1_000_000), Text)
     lines = (
@@ -335,7 +337,7 @@ def _contents_of_reports() -> AnySelect:
 
 
 def _hashed(kind: type[Event], name_of_id: str, id_: AnyColumn, *lines: AnyColumn) -> AnySelect:
-    """For each event of this kind its stream and sequence, the hash in it, and the lines of which that should be."""
+    """Select the stream, sequence and hash of each event of this kind, and the lines that were hashed."""
     event = t.events.c
     stream: AnyColumn = func.coalesce(event.report_id, event.case_id)
     numbered = (line.label(f"{_LINE}{number}") for number, line in enumerate(lines))

@@ -1,12 +1,12 @@
-"""What the operative tables must hold: the events of a complaint, a mediator or a mandatory report, replayed.
+"""Compute the rows of the operative tables from the events of a complaint, a mediator or a mandatory report.
 
-The effects (streams.py) write the tables when a command runs; this module says independently what each event
-leaves in them, in plain JSON values. `audit verify` replays the events of the audit chain and compares the result with
-the tables, row by row and column by column (audit_comparison.py).
+The effects (streams.py) write the tables when a command runs; this module derives the same rows independently, as
+JSON values. `audit verify` replays the events of the audit chain, and compares the result with the tables, row by row
+and column by column (audit_comparison.py).
 
 Everything is compared unless it is listed here with a reason: a table in `OUTSIDE`, a column in `NOT_COMPARED`. So a
 new column that no event sets makes `audit verify` report every row of its table, and tests fail. Of a private column
-(on_file.py) the events say only whether it holds something: what retention empties may stand in no event.
+(on_file.py) the events state only whether it is empty, since retention must be able to remove its value.
 
 To add an event, write a function decorated with `@after(…)` that adds or changes rows. To add a table or a column, let
 an event set it, or list it with a reason.
@@ -45,21 +45,21 @@ OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
     {
         t.events: "the events themselves: the audit chain covers them",
         t.audit_chain_heads: "the audit chain itself",
-        t.access_log: "the access log: no event says who opened what",
-        t.idempotency_keys: "answers that are kept for a day, for retries",
-        t.attempt_counters: "counters of the present hour",
-        t.data_keys: "wrapped keys: without the right one nothing opens, which is compared",
+        t.access_log: "the access log: reads are not events",
+        t.idempotency_keys: "stored responses, kept for two days",
+        t.attempt_counters: "counters of the current hour",
+        t.data_keys: "wrapped keys: with a wrong one nothing can be decrypted, which is checked",
         t.disclosures: "shared by all cases: compared with its hash and with the first consent that names it",
-        t.visible_parties: "a parent without rows of its own, which is checked",
-        t.visible_participants: "a parent without rows of its own, which is checked",
+        t.visible_parties: "a parent table that must have no rows of its own, which is checked",
+        t.visible_participants: "a parent table that must have no rows of its own, which is checked",
     }
 )
 """Tables that are not derived from the events of one subject, and why."""
 
 NOT_COMPARED: Final[Mapping[Column[object], str]] = MappingProxyType(
     {
-        t.mediators.c.employee_number_index: "computed again from the employee number when that is opened",
-        t.parties.c.employee_number_index: "computed again from the employee number when that is opened",
+        t.mediators.c.employee_number_index: "computed again from the decrypted employee number",
+        t.parties.c.employee_number_index: "computed again from the decrypted employee number",
         t.session_officers.c.employee_number_index: "compared with that of the party",
         t.mandatory_reports.c.category: "part of the hash in the event, which is computed again",
         t.mandatory_reports.c.recipient: "part of the hash in the event, which is computed again",
@@ -82,7 +82,7 @@ RowKey: TypeAlias = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event as it is stored. Nothing in it is trusted."""
+    """An event as it is stored. Its data may have been tampered with, so that any access to it may fail."""
 
     stream: UUID
     sequence: int
@@ -97,42 +97,42 @@ class RecordedEvent:
     data: Mapping[str, object]
 
     def __getitem__(self, name: str) -> object:
-        """A field of the event's data. Raises KeyError."""
+        """Return a field of the event's data. Raises KeyError."""
         return self.data[name]
 
     def on_file(self) -> Mapping[str, object]:
-        """The record that the event carries. Raises KeyError, TypeError."""
+        """Return the record on file in the event. Raises KeyError, TypeError."""
         record = self.data["on_file"]
         if not isinstance(record, dict):
             raise TypeError(self.kind)
         return record
 
     def has(self, name: str) -> bool:
-        """Whether a private value was given. Raises KeyError, TypeError."""
-        return _given(self.data, name)
+        """Whether a private field of the event has a value. Raises KeyError, TypeError."""
+        return _has_value(self.data, name)
 
 
 @dataclass(slots=True)
 class Row:
-    """A row as the events leave it, and which event said each of its columns."""
+    """A row as the events leave it, and the event that last set each column."""
 
     values: dict[str, object] = field(default_factory=dict)
-    said_by: dict[str, RecordedEvent] = field(default_factory=dict)
+    set_by: dict[str, RecordedEvent] = field(default_factory=dict)
 
     def set(self, event: RecordedEvent, values: Mapping[str, object]) -> None:
-        """Take the values that an event gives to some columns."""
+        """Set some columns to the values of an event."""
         self.values.update(values)
-        self.said_by.update(dict.fromkeys(values, event))
+        self.set_by.update(dict.fromkeys(values, event))
 
 
 class Replay:
-    """The rows that follow from the events of one subject, event by event."""
+    """The rows that follow from the events of one subject."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[RowKey, Row]] = {}
 
     def follow(self, event: RecordedEvent) -> Iterator[ChainFault]:
-        """Take the next event. One that cannot be read, or of an unknown kind, is a problem."""
+        """Apply the next event. Yields a fault if its kind is unknown or its data is malformed."""
         try:
             _AFTER[event.kind](self, event)
             if event.case_id is not None:
@@ -141,47 +141,47 @@ class Replay:
             yield ChainFault(Flaw.UNLIKE_EVENT, event.stream, event.sequence, event.kind)
 
     def compare(self, subject: UUID, table: str, key: RowKey, actual: Mapping[str, object]) -> Iterator[ChainFault]:
-        """Compare one stored row with what the events say, and take it from the rows that are still expected."""
+        """Compare one stored row with the replayed row, which is then no longer expected."""
         expected = self.rows.get(table, {}).pop(key, None)
         if expected is None:
             yield ChainFault(Flaw.UNLIKE_EVENT, subject, 0, table)
             return
         for column in COMPARED_COLUMNS[table]:
-            said_by = expected.said_by.get(column.name)
-            if said_by is None:
+            set_by = expected.set_by.get(column.name)
+            if set_by is None:
                 yield ChainFault(Flaw.UNLIKE_EVENT, subject, 0, f"{table}.{column.name}")
             elif not _is_same(column, expected.values[column.name], actual[column.name]):
-                yield ChainFault(Flaw.UNLIKE_EVENT, said_by.stream, said_by.sequence, f"{table}.{column.name}")
+                yield ChainFault(Flaw.UNLIKE_EVENT, set_by.stream, set_by.sequence, f"{table}.{column.name}")
 
     def missing(self) -> Iterator[ChainFault]:
-        """The rows that the events say there are, and that were not compared."""
+        """Yield a fault for each replayed row that was compared with no stored row."""
         for table, rows in self.rows.items():
             for row in rows.values():
-                said_by = next(iter(row.said_by.values()))
-                yield ChainFault(Flaw.UNLIKE_EVENT, said_by.stream, said_by.sequence, table)
+                set_by = next(iter(row.set_by.values()))
+                yield ChainFault(Flaw.UNLIKE_EVENT, set_by.stream, set_by.sequence, table)
 
-    # ── what the functions below do ────────────────────────────────────────────────────────────────────────────────
+    # ── used by the functions below ────────────────────────────────────────────────────────────────────────────────
 
     def add(self, event: RecordedEvent, table: Table, /, **values: object) -> None:
-        """Add a row. Columns that are not named and may be NULL are."""
+        """Add a row. Nullable columns that are not named are NULL."""
         row = Row()
         row.set(event, {column.name: False if is_private(column) else None for column in table.c if column.nullable})
         row.set(event, values)
         self.rows.setdefault(table.name, {})[row_key(table, row.values)] = row
 
     def change(self, event: RecordedEvent, table: Table, key: Iterable[object], /, **values: object) -> None:
-        """Change a row. Raises KeyError: there is none."""
+        """Change a row. Raises KeyError if there is none."""
         self.rows[table.name][tuple(key)].set(event, values)
 
     def each(self, table: Table, **values: object) -> Iterator[Row]:
-        """The rows of a table that have these values."""
+        """Yield the rows of a table that have these values."""
         for row in self.rows.get(table.name, {}).values():
             if all(row.values[name] == value for name, value in values.items()):
                 yield row
 
 
 def row_key(table: Table, values: Mapping[str, object]) -> RowKey:
-    """The primary key of a row; of an access code, what stands for it in the event."""
+    """Return the primary key of a row; of an access code, the fingerprint that its event has instead."""
     if table is t.access_codes:
         return (values["fingerprint"],)
     return tuple(values[column.name] for column in table.primary_key.columns)
@@ -196,7 +196,7 @@ def _is_same(column: Column[object], expected: object, actual: object) -> bool:
     return type(expected) is type(actual) and expected == actual
 
 
-def _given(record: Mapping[str, object], name: str) -> bool:
+def _has_value(record: Mapping[str, object], name: str) -> bool:
     names = record["given"]
     if not isinstance(names, list):
         raise TypeError(name)
@@ -210,7 +210,7 @@ _AFTER: Final[dict[str, After]] = {}
 
 
 def after(*kinds: type[Event]) -> Callable[[After], After]:
-    """Register what follows from events of these kinds."""
+    """Register the function that applies events of these kinds."""
 
     def register(function: After) -> After:
         _AFTER.update(dict.fromkeys((kind.kind for kind in kinds), function))
@@ -220,7 +220,7 @@ def after(*kinds: type[Event]) -> Callable[[After], After]:
 
 
 def kinds() -> frozenset[str]:
-    """The kinds of events that this module knows."""
+    """Return the kinds of events that this module can replay."""
     return frozenset(_AFTER)
 
 
@@ -229,10 +229,10 @@ def _who(e: RecordedEvent) -> dict[str, object]:
 
 
 def _record(e: RecordedEvent, table: Table) -> dict[str, object]:
-    """The columns that a record on file names, and of each private column whether it holds something."""
+    """Return the columns of a record on file, and of each private column whether it has a value."""
     record = e.on_file()
     private = {
-        column.name: _given(record, column.name)
+        column.name: _has_value(record, column.name)
         for column in table.c
         if is_private(column) and column not in NOT_COMPARED
     }
@@ -270,7 +270,7 @@ def _end_codes(replay: Replay, e: RecordedEvent, **of: object) -> None:
 @after(events.AccessCodeIssued)
 def _access_code_issued(replay: Replay, e: RecordedEvent) -> None:
     _end_codes(replay, e, party_id=e["party_id"])
-    # The fingerprint is computed of both: a row with another of either is not this one.
+    # The fingerprint is a hash of both columns: a row in which either differs does not match it.
     same = dict.fromkeys(("fingerprint", "lookup", "digest"), e["fingerprint"])
     replay.add(e, t.access_codes, party_id=e["party_id"], issued_at=e.at, **same)
 
@@ -298,13 +298,12 @@ def _coordinator_assigned(replay: Replay, e: RecordedEvent) -> None:
 
 
 @after(events.StateChanged)
-def _state_moved(replay: Replay, e: RecordedEvent) -> None:
+def _state_changed(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.cases, (e.case_id,), state=e["target"])
 
 
 @after(events.CaseClosed)
 def _case_closed(replay: Replay, e: RecordedEvent) -> None:
-    scope, lapse = e["agreement_reached"], e["lapse_reason"]
     replay.change(
         e,
         t.cases,
@@ -312,8 +311,8 @@ def _case_closed(replay: Replay, e: RecordedEvent) -> None:
         state=e["outcome"],
         closed_at=e.at,
         closed_version=e.version,
-        agreement_reached=scope,
-        lapse_reason=lapse,
+        agreement_reached=e["agreement_reached"],
+        lapse_reason=e["lapse_reason"],
     )
 
 
@@ -358,7 +357,7 @@ def _release(replay: Replay, e: RecordedEvent, **of: object) -> None:
 def _leave(replay: Replay, e: RecordedEvent, standing: Standing) -> None:
     key = (e.case_id, e["party_id"])
     before = replay.rows[t.participants.name][key].values
-    # Who was removed stays so, whatever they say.
+    # The standing of a removed party does not change any more, also if it withdraws.
     after_it = Standing.REMOVED if before["standing"] == Standing.REMOVED else standing
     first = {"left_at": before["left_at"] or e.at, "left_version": before["left_version"] or e.version}
     replay.change(e, t.participants, key, standing=after_it.value, **first)
@@ -366,15 +365,15 @@ def _leave(replay: Replay, e: RecordedEvent, standing: Standing) -> None:
 
 @after(events.GuardianConsented)
 def _guardian_consented(replay: Replay, e: RecordedEvent) -> None:
-    said = {name: e[name] for name in ("party_id", "disclosure_sha256", "channel")}
-    replay.add(e, t.guardian_consents, id=e["guardian_consent_id"], case_id=e.case_id, **said, **_who(e))
+    fields = {name: e[name] for name in ("party_id", "disclosure_sha256", "channel")}
+    replay.add(e, t.guardian_consents, id=e["guardian_consent_id"], case_id=e.case_id, **fields, **_who(e))
 
 
 @after(events.ConsentGiven)
 def _consent_given(replay: Replay, e: RecordedEvent) -> None:
     plain = ("party_id", "decision", "disclosure_sha256", "channel", "guardian_consent_id", "replaces")
-    said = {name: e[name] for name in plain}
-    replay.add(e, t.consents, id=e["consent_id"], case_id=e.case_id, version=e.version, **said, **_who(e))
+    fields = {name: e[name] for name in plain}
+    replay.add(e, t.consents, id=e["consent_id"], case_id=e.case_id, version=e.version, **fields, **_who(e))
     if e["decision"] == Decision.AGREED:
         replay.change(e, t.participants, (e.case_id, e["party_id"]), standing=Standing.AGREED.value)
     else:
@@ -383,15 +382,15 @@ def _consent_given(replay: Replay, e: RecordedEvent) -> None:
 
 @after(events.ConsentVoided)
 def _consent_voided(replay: Replay, e: RecordedEvent) -> None:
-    said = {name: e[name] for name in ("consent_id", "party_id", "reason")}
-    replay.add(e, t.voided_consents, case_id=e.case_id, **said, **_who(e))
+    fields = {name: e[name] for name in ("consent_id", "party_id", "reason")}
+    replay.add(e, t.voided_consents, case_id=e.case_id, **fields, **_who(e))
     if e["reason"] != VoidReason.PARTY_REMOVED:
         replay.change(e, t.participants, (e.case_id, e["party_id"]), standing=Standing.WAITING.value)
 
 
 @after(events.GuardianConsentVoided, events.NameCorrected)
 def _nothing(replay: Replay, e: RecordedEvent) -> None:
-    """Whoever reads the record is told; no table holds it."""
+    """Events that change no table: the event itself is the record."""
     del replay, e
 
 
@@ -425,8 +424,8 @@ def _screening_outdated(replay: Replay, e: RecordedEvent) -> None:
 
 @after(events.PartyWithdrew)
 def _party_withdrew(replay: Replay, e: RecordedEvent) -> None:
-    said = {"party_id": e["party_id"], "channel": e["channel"]}
-    replay.add(e, t.withdrawals, id=e["withdrawal_id"], case_id=e.case_id, **said, **_who(e))
+    fields = {"party_id": e["party_id"], "channel": e["channel"]}
+    replay.add(e, t.withdrawals, id=e["withdrawal_id"], case_id=e.case_id, **fields, **_who(e))
     _leave(replay, e, Standing.WITHDRAWN)
     _release(replay, e, party_id=e["party_id"])
 
@@ -439,8 +438,8 @@ def _party_lapsed(replay: Replay, e: RecordedEvent) -> None:
 
 @after(events.ContactAttempted)
 def _contact_attempted(replay: Replay, e: RecordedEvent) -> None:
-    said = {name: e[name] for name in ("party_id", "channel", "result", "attempted_at")}
-    replay.add(e, t.contact_attempts, id=e["attempt_id"], case_id=e.case_id, **said, **_who(e))
+    fields = {name: e[name] for name in ("party_id", "channel", "result", "attempted_at")}
+    replay.add(e, t.contact_attempts, id=e["attempt_id"], case_id=e.case_id, **fields, **_who(e))
 
 
 @after(events.CaseScreened)
@@ -468,16 +467,16 @@ def _case_screened(replay: Replay, e: RecordedEvent) -> None:
 
 @after(events.ApprovalRecorded)
 def _approval_recorded(replay: Replay, e: RecordedEvent) -> None:
-    said = {name: e[name] for name in ("approver", "approved", "unit", "given_on", "channel")}
+    fields = {name: e[name] for name in ("approver", "approved", "unit", "given_on", "channel")}
     given_by = e.has("given_by")
     of = {"id": e["approval_id"], "case_id": e.case_id, "version": e.version}
-    replay.add(e, t.approvals, given_by=given_by, **of, **said, **_who(e))
+    replay.add(e, t.approvals, given_by=given_by, **of, **fields, **_who(e))
 
 
 @after(events.TargetPaused)
 def _target_paused(replay: Replay, e: RecordedEvent) -> None:
-    said = {name: e[name] for name in ("reason", "starts_on", "ends_on")}
-    replay.add(e, t.pauses, id=e["pause_id"], case_id=e.case_id, **said, **_who(e))
+    fields = {name: e[name] for name in ("reason", "starts_on", "ends_on")}
+    replay.add(e, t.pauses, id=e["pause_id"], case_id=e.case_id, **fields, **_who(e))
 
 
 @after(events.MediatorAdded)
@@ -492,9 +491,9 @@ def _mediator_corrected(replay: Replay, e: RecordedEvent) -> None:
 
 @after(events.MediatorProposed)
 def _mediator_proposed(replay: Replay, e: RecordedEvent) -> None:
-    said = {"mediator_id": e["mediator_id"], "answer_due_on": e["answer_due_on"]}
+    fields = {"mediator_id": e["mediator_id"], "answer_due_on": e["answer_due_on"]}
     proposed = {"state": AssignmentState.PROPOSED.value, "conflicts": [], "proposed_at": e.at}
-    replay.add(e, t.assignments, id=e["assignment_id"], case_id=e.case_id, **said, **proposed)
+    replay.add(e, t.assignments, id=e["assignment_id"], case_id=e.case_id, **fields, **proposed)
 
 
 _ANSWERED: Final = {
@@ -527,8 +526,8 @@ def _notes_destroyed(replay: Replay, e: RecordedEvent) -> None:
 
 @after(events.AttendeeAdded)
 def _attendee_added(replay: Replay, e: RecordedEvent) -> None:
-    said = {name: e[name] for name in ("role", "language", "for_party_id")}
-    replay.add(e, t.attendees, id=e["attendee_id"], case_id=e.case_id, added_at=e.at, name=True, **said)
+    fields = {name: e[name] for name in ("role", "language", "for_party_id")}
+    replay.add(e, t.attendees, id=e["attendee_id"], case_id=e.case_id, added_at=e.at, name=True, **fields)
 
 
 @after(events.AttendeeConfirmed)
@@ -544,12 +543,12 @@ def _meeting(e: RecordedEvent) -> dict[str, object]:
 
 
 def _during(e: RecordedEvent) -> list[object]:
-    # From the first instant, and until the last one without it.
+    # The lower bound is inclusive, the upper bound exclusive.
     return [_instant(e["starts_at"]), _instant(e["ends_at"]), True, False]
 
 
 def _instant(value: object) -> object:
-    """An instant as PostgreSQL prints it in seconds since 1970, so that two are equal that look different."""
+    """Return an instant in seconds since 1970, so that different notations of the same instant are equal."""
     if not isinstance(value, str):
         raise TypeError(value)
     return datetime.fromisoformat(value).timestamp()
@@ -557,8 +556,8 @@ def _instant(value: object) -> object:
 
 @after(events.SessionScheduled)
 def _session_scheduled(replay: Replay, e: RecordedEvent) -> None:
-    said = {"mediator_id": e["mediator_id"], "state": SessionState.SCHEDULED.value, "scheduled_at": e.at}
-    replay.add(e, t.sessions, id=e["session_id"], case_id=e.case_id, **said, **_meeting(e))
+    fields = {"mediator_id": e["mediator_id"], "state": SessionState.SCHEDULED.value, "scheduled_at": e.at}
+    replay.add(e, t.sessions, id=e["session_id"], case_id=e.case_id, **fields, **_meeting(e))
     agreed = {"case_id": e.case_id, "side": Side.OFFICER.value, "standing": Standing.AGREED.value}
     for officer in replay.each(t.participants, **agreed):
         booked = {"session_id": e["session_id"], "party_id": officer.values["party_id"]}
@@ -610,8 +609,8 @@ def _session_finished(replay: Replay, e: RecordedEvent) -> None:
 
 @after(events.AbsenceRecorded)
 def _absence_recorded(replay: Replay, e: RecordedEvent) -> None:
-    said = {name: e[name] for name in ("session_id", "party_id", "excused")}
-    replay.add(e, t.absences, id=e["absence_id"], case_id=e.case_id, **said, **_who(e))
+    fields = {name: e[name] for name in ("session_id", "party_id", "excused")}
+    replay.add(e, t.absences, id=e["absence_id"], case_id=e.case_id, **fields, **_who(e))
     replay.change(e, t.sessions, (e["session_id"],), state=SessionState.MISSED.value)
     _release(replay, e, session_id=e["session_id"])
 
@@ -621,20 +620,20 @@ def _agreement_made(replay: Replay, e: RecordedEvent) -> None:
     kind = e["agreement_kind"]
     for before in replay.each(t.agreements, case_id=e.case_id, kind=kind, superseded_at=None):
         before.set(e, {"superseded_at": e.at, "superseded_version": e.version})
-    said = {name: e[name] for name in ("number", "template_version", "languages", "sha256", "terms_confidential")}
+    fields = {name: e[name] for name in ("number", "template_version", "languages", "sha256", "terms_confidential")}
     made = {"id": e["agreement_id"], "made_at": e.at, "version": e.version}
-    replay.add(e, t.agreements, case_id=e.case_id, kind=kind, text=True, **made, **said)
+    replay.add(e, t.agreements, case_id=e.case_id, kind=kind, text=True, **made, **fields)
 
 
 @after(events.AgreementSigned)
 def _agreement_signed(replay: Replay, e: RecordedEvent) -> None:
-    said = {name: e[name] for name in ("agreement_id", "sha256", "method")}
+    fields = {name: e[name] for name in ("agreement_id", "sha256", "method")}
     signer = e["signer"]
     if not isinstance(signer, dict):
         raise TypeError(e.kind)
     by = {"signer_role": signer["role"], "signer_id": signer["id"]}
     name = e.has("signer_name")
-    replay.add(e, t.signatures, id=e["signature_id"], case_id=e.case_id, signer_name=name, **said, **by, **_who(e))
+    replay.add(e, t.signatures, id=e["signature_id"], case_id=e.case_id, signer_name=name, **fields, **by, **_who(e))
 
 
 @after(events.AgreementSuperseded)
@@ -661,7 +660,7 @@ def _data_purged(replay: Replay, e: RecordedEvent) -> None:
 
 
 _OF_A_PARTY: Final = {t.parties: "id", t.signatures: "signer_id"}
-"""Where an erasure empties what is one party's, and which column says whose."""
+"""The tables in which an erasure empties the rows of one party, and the column with the party's id."""
 
 
 @after(events.HoldPlaced)

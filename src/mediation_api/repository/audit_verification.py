@@ -1,7 +1,6 @@
 """Read the stored audit chain, to verify or export it. `domain/audit_chain.py` defines the chain.
 
-Rows are read as they come, in one snapshot: that takes no lock, holds a few rows at a time, and may run beside the
-service.
+Rows are streamed from one snapshot. That takes no lock and little memory, so it can run while the service serves.
 """
 
 from collections.abc import AsyncIterator
@@ -15,7 +14,7 @@ from mediation_api.domain.audit_chain import ChainEntry, ChainFault, ChainHead, 
 
 
 async def heads(connection: AsyncConnection) -> AsyncIterator[ChainHead]:
-    """The head of each stream, by stream."""
+    """Yield the head of each stream, ordered by stream."""
     h = t.audit_chain_heads.c
     rows = await connection.stream(select(h.stream, h.sequence, h.link).order_by(h.stream))
     async for row in rows:
@@ -23,16 +22,16 @@ async def heads(connection: AsyncConnection) -> AsyncIterator[ChainHead]:
 
 
 async def problems(connection: AsyncConnection, examination: Examination) -> AsyncIterator[ChainFault]:
-    """Everything that is wrong with the chains, in the order of the streams.
+    """Yield every fault of the audit chain, ordered by stream.
 
-    The connection is in a transaction of one snapshot (REPEATABLE READ): there is more than one statement.
+    The connection must be in a REPEATABLE READ transaction, since there is more than one statement.
     """
     async for row in (await connection.stream(_events_beside_heads())).mappings():
-        for problem in examination.follow(row["stream"], _head(row), _entry(row)):
-            yield problem
-    for problem in examination.finish():
-        yield problem
-    async for row in (await connection.stream(_without_a_stream())).mappings():
+        for fault in examination.follow(row["stream"], _head(row), _entry(row)):
+            yield fault
+    for fault in examination.finish():
+        yield fault
+    async for row in (await connection.stream(_without_stream())).mappings():
         yield ChainFault(Flaw.HEADLESS, row["id"], 0)
 
 
@@ -53,10 +52,10 @@ _STREAM: AnyColumn = func.coalesce(*(t.events.c[f"{of}_id"] for of in ("report",
 
 
 def _events_beside_heads() -> AnySelect:
-    """Each event with the head of its stream; an event without a head, or a head without an event, stands alone."""
+    """Select each event with the head of its stream, also events without a head and heads without an event."""
     f, h = t.events.c, t.audit_chain_heads.c
     of_either: AnyColumn = func.coalesce(_STREAM, h.stream).label("stream")
-    # As text: what was put in behind the service's back may be nothing that a reader expects.
+    # As text: a value that the service did not write may be one that the driver cannot decode.
     at = cast(func.trunc(func.extract("epoch", f.at) * 1_000_000), Text).label("at")
     return (
         select(
@@ -83,13 +82,13 @@ def _events_beside_heads() -> AnySelect:
     )
 
 
-def _without_a_stream() -> AnySelect:
-    """What began with an event, and has none any more."""
+def _without_stream() -> AnySelect:
+    """Select the rows of subjects that have no event and no head: each began with an event."""
     subjects = (t.complaints, t.cases, t.mediators, t.mandatory_reports)
-    began = union_all(*(select(table.c.id) for table in subjects)).subquery()
+    rows = union_all(*(select(table.c.id) for table in subjects)).subquery()
     lost = (
-        select(began.c.id)
-        .where(~select(t.audit_chain_heads).where(t.audit_chain_heads.c.stream == began.c.id).exists())
-        .where(~select(t.events).where(began.c.id == _STREAM).exists())
+        select(rows.c.id)
+        .where(~select(t.audit_chain_heads).where(t.audit_chain_heads.c.stream == rows.c.id).exists())
+        .where(~select(t.events).where(rows.c.id == _STREAM).exists())
     )
-    return lost.order_by(began.c.id)
+    return lost.order_by(rows.c.id)

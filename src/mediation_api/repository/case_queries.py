@@ -1,6 +1,6 @@
-"""Reading cases: one read model for the office, one for a mediator, one for a party; for one case or a page of them.
+"""Reading one case or a page of cases, with a read model for each audience.
 
-Which columns each audience sees of a case is said here, and nowhere else: `_for_office`, `_for_mediator`, `_for_party`.
+`_for_office`, `_for_mediator` and `_for_party` alone define which columns of a case each audience sees.
 """
 
 from collections.abc import Mapping
@@ -67,11 +67,11 @@ from mediation_api.repository.sessions import SESSION_COLUMNS
 LIVE = (SessionState.SCHEDULED, SessionState.IN_PROGRESS)
 
 _ORDER_OF_JOINING = tuple_(t.participants.c.joined_at, t.participants.c.party_id)
-"""Most join in the same instant. In no order at all, they would stand in that of their last changes."""
+"""Most participants join at the same instant. The id makes their order stable."""
 
 
 class CaseSort(Sort):
-    """In which order cases are listed."""
+    """The order of a list of cases."""
 
     DUE_FIRST = "due_on"
     DUE_LAST = "-due_on"
@@ -84,7 +84,7 @@ _SORT_KEYS: Mapping[str, AnyColumn] = {"due_on": t.cases.c.due_on, "opened_at": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFilter:
-    """Which cases are wanted, and in which order; None leaves a condition out."""
+    """The filters and the order of a list of cases. None means no filter."""
 
     open: bool | None = None
     state: State | None = None
@@ -95,15 +95,15 @@ class CaseFilter:
     sort: CaseSort = CaseSort.DUE_FIRST
 
 
-# Never "… IS NULL = true", for which no index is looked at.
+# Not "(… IS NULL) = true", for which PostgreSQL uses no index.
 _IS_OPEN: Final = t.cases.c.closed_at.is_(None)
 _IS_CLOSED: Final = t.cases.c.closed_at.is_not(None)
 _IS_MEDIATED: Final = t.cases.c.state == State.MEDIATED
-_OF_EVERYBODY: Final[FilterConditions] = {
+_FILTERS_OF_ALL: Final[FilterConditions] = {
     "complaint_id": t.cases.c.complaint_id == bindparam("wanted_complaint_id", type_=Uuid)
 }
-_OF_THE_OFFICE: Final[FilterConditions] = {
-    **_OF_EVERYBODY,
+_FILTERS_OF_OFFICE: Final[FilterConditions] = {
+    **_FILTERS_OF_ALL,
     "state": t.cases.c.state == bindparam("wanted_state", type_=String),
     "coordinator": t.cases.c.coordinator == bindparam("wanted_coordinator", type_=String),
     "due_before": t.cases.c.due_on < bindparam("wanted_due_before", type_=Date),
@@ -117,28 +117,28 @@ class CaseQueries:
         self._connection = connection
 
     async def get(self, case_id: UUID, scope: AccessScope) -> RowMapping:
-        """One case, as the caller may see it. Raises NotFound."""
+        """Return one case in the read model of the caller's audience. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, case_id)
 
     async def list(
-        self, scope: AccessScope, wanted: CaseFilter, page: PageRequest, *, today: date, policy: TargetPolicy
+        self, scope: AccessScope, filters: CaseFilter, page: PageRequest, *, today: date, policy: TargetPolicy
     ) -> Page[RowMapping]:
-        """The cases that the caller reaches, in the order that is wanted.
+        """Return a page of the cases within the caller's access scope.
 
-        Only the office filters by what the others do not see.
+        Filters by fields that only the office sees are ignored for other callers, whom the route refuses.
         """
         of_office = scope.relation is Relation.OFFICE
-        conditions, values = conditions_for(_OF_THE_OFFICE if of_office else _OF_EVERYBODY, asdict(wanted))
-        if of_office and wanted.open is not None:
-            conditions += (_IS_OPEN if wanted.open else _IS_CLOSED,)
-        if of_office and wanted.pace is not None:
-            conditions += (has_pace(wanted.pace, policy.zone),)
+        conditions, values = conditions_for(_FILTERS_OF_OFFICE if of_office else _FILTERS_OF_ALL, asdict(filters))
+        if of_office and filters.open is not None:
+            conditions += (_IS_OPEN if filters.open else _IS_CLOSED,)
+        if of_office and filters.pace is not None:
+            conditions += (has_pace(filters.pace, policy.zone),)
             values |= paces(today, policy)
         return await read_page(
             self._connection,
             _listed(ScopeKind.of(scope), conditions),
             page,
-            Order(_SORT_KEYS[wanted.sort.key], t.cases.c.id, wanted.sort.descending),
+            Order(_SORT_KEYS[filters.sort.key], t.cases.c.id, filters.sort.descending),
             scope=scope,
             opened_id=t.cases.c.id,
             parameters=scope_parameters(scope) | values,
@@ -151,9 +151,9 @@ _AT_RISK_UNTIL: Final = bindparam("at_risk_until", type_=Date)
 
 @cache
 def has_pace(pace: Pace, zone: ZoneInfo) -> ColumnElement[bool]:
-    """Whether a row of `cases` is at a pace, as `domain.target.pace` computes it; a test compares the two.
+    """Return the condition that a case is at a pace, as `domain.target.pace` computes it; a test compares the two.
 
-    `paces` returns its parameters.
+    Its parameters are those of `paces`.
     """
     due_on = t.cases.c.due_on
     closed_on = cast(func.timezone(zone.key, t.cases.c.closed_at), Date)
@@ -171,7 +171,7 @@ def has_pace(pace: Pace, zone: ZoneInfo) -> ColumnElement[bool]:
 
 
 def paces(today: date, policy: TargetPolicy) -> dict[str, object]:
-    """The parameters of `has_pace`."""
+    """Return the parameters of `has_pace`."""
     return {"today": today, "at_risk_until": today + timedelta(days=policy.at_risk_days)}
 
 
@@ -206,7 +206,7 @@ def _case(*columns: AnyColumn) -> AnySelect:
 
 
 def _next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
-    """The session that is scheduled or in progress, of which there is at most one."""
+    """Return the session that is scheduled or in progress. A case has at most one."""
     return nested(
         SESSION_COLUMNS,
         t.sessions.c.case_id == t.cases.c.id,
@@ -293,7 +293,7 @@ def _for_office() -> AnySelect:
 
 
 def _for_mediator(kind: ScopeKind) -> AnySelect:
-    """What a mediator sees: a summary once the case is proposed, to declare conflicts by; contacts once accepted."""
+    """Select what a mediator sees: a summary to check for conflicts of interest, and after accepting also contacts."""
     own = (
         select(t.assignments)
         .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
@@ -346,19 +346,19 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
 
 
 def _for_party(role: Role) -> AnySelect:
-    """What a party sees: its own part; the others, the mediator and the session only while `peers_visible_to` it."""
+    """Select what a party sees: its own part, and while `peers_visible_to` it, the others, mediator and session."""
     own = own_participation(role).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
-    shown = peers_visible_to(own)
-    fellow, person = t.visible_participants.c, t.visible_parties.c
+    visible = peers_visible_to(own)
+    peer, person = t.visible_participants.c, t.visible_parties.c
     name = decrypted(person.name, written_to=t.parties.c.name, owner=t.cases.c.complaint_id)
     others = nested(
-        {"party_id": fellow.party_id, "side": fellow.side, "name": name},
-        fellow.case_id == t.cases.c.id,
-        fellow.standing == Standing.AGREED,
-        fellow.party_id != own.c.party_id,
-        person.id == fellow.party_id,
-        shown,
-        order_by=tuple_(fellow.joined_at, fellow.party_id),
+        {"party_id": peer.party_id, "side": peer.side, "name": name},
+        peer.case_id == t.cases.c.id,
+        peer.standing == Standing.AGREED,
+        peer.party_id != own.c.party_id,
+        person.id == peer.party_id,
+        visible,
+        order_by=tuple_(peer.joined_at, peer.party_id),
     )
     mediator = (
         select(decrypted(t.mediators.c.name))
@@ -366,7 +366,7 @@ def _for_party(role: Role) -> AnySelect:
         .where(
             t.assignments.c.case_id == t.cases.c.id,
             t.assignments.c.state == AssignmentState.ACCEPTED,
-            shown,
+            visible,
         )
         .scalar_subquery()
     )
@@ -385,5 +385,5 @@ def _for_party(role: Role) -> AnySelect:
         ).label("parts"),
         others.label("others"),
         mediator.label("mediator_name"),
-        _next_session(shown),
+        _next_session(visible),
     ).join(own, literal(True))  # noqa: FBT003 - ON TRUE

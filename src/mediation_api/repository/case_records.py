@@ -1,4 +1,4 @@
-"""What parties answered and how they left, and the other small records of a case: screenings, pauses, absences."""
+"""Reading the append-only records of a case: consents, withdrawals, screenings, approvals, pauses and others."""
 
 from collections.abc import Sequence
 from functools import cache, partial
@@ -23,60 +23,63 @@ class CaseRecords:
         self._connection = connection
 
     async def consents(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The answers: all for the office, its own for a party. Raises NotFound: not this case."""
+        """Return the answers: all for the office, its own for a party. Raises NotFound."""
         return await self._of(t.consents, case_id, scope)
 
     async def guardian_consents(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The consents of guardians: all for the office, its own guardian's for a minor. Raises NotFound."""
+        """Return the consents of guardians: all for the office, its own guardian's for a minor. Raises NotFound."""
         return await self._of(t.guardian_consents, case_id, scope)
 
     async def withdrawal(self, withdrawal_id: UUID) -> RowMapping:
-        """A withdrawal that the caller's party had said before, whatever became of the party."""
-        found = await self._connection.execute(select(t.withdrawals).where(t.withdrawals.c.id == withdrawal_id))
-        return found.mappings().one()
+        """Return a withdrawal that a locked case names.
+
+        The access scope is not checked: the party may have been removed since it withdrew.
+        """
+        result = await self._connection.execute(select(t.withdrawals).where(t.withdrawals.c.id == withdrawal_id))
+        return result.mappings().one()
 
     async def withdrawals(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The withdrawals: all for the office, its own for a party. Raises NotFound: not this case."""
+        """Return the withdrawals: all for the office, its own for a party. Raises NotFound."""
         return await self._of(t.withdrawals, case_id, scope)
 
     async def screenings(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The screenings, oldest first. Raises NotFound: not this case."""
+        """Return the screenings, oldest first. Raises NotFound."""
         return await self._of(t.screenings, case_id, scope)
 
     async def approvals(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The approvals, oldest first. Raises NotFound: not this case."""
+        """Return the approvals, oldest first. Raises NotFound."""
         return await self._of(t.approvals, case_id, scope)
 
     async def pauses(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The pauses of the target. Raises NotFound: not this case."""
+        """Return the pauses of the target. Raises NotFound."""
         return await self._of(t.pauses, case_id, scope)
 
     async def contact_attempts(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The attempts to reach parties, in the order they were recorded. Raises NotFound: not this case."""
+        """Return the attempts to contact parties, in the order in which they were recorded. Raises NotFound."""
         return await self._of(t.contact_attempts, case_id, scope)
 
     async def screening(self, case_id: UUID, screening_id: UUID, scope: AccessScope) -> RowMapping:
-        """One screening. Raises NotFound."""
+        """Return one screening. Raises NotFound."""
         return _one_of(await self.screenings(case_id, scope), screening_id)
 
     async def consent(self, case_id: UUID, consent_id: UUID, scope: AccessScope) -> RowMapping:
-        """One answer. Raises NotFound."""
+        """Return one answer. Raises NotFound."""
         return _one_of(await self.consents(case_id, scope), consent_id)
 
     async def guardian_consent(self, case_id: UUID, guardian_consent_id: UUID, scope: AccessScope) -> RowMapping:
-        """One consent of a guardian. Raises NotFound."""
+        """Return one consent of a guardian. Raises NotFound."""
         return _one_of(await self.guardian_consents(case_id, scope), guardian_consent_id)
 
     async def approval(self, case_id: UUID, approval_id: UUID, scope: AccessScope) -> RowMapping:
-        """One approval. Raises NotFound."""
+        """Return one approval. Raises NotFound."""
         return _one_of(await self.approvals(case_id, scope), approval_id)
 
     async def withdrawal_of(self, case_id: UUID, party_id: UUID, scope: AccessScope) -> RowMapping:
-        """The withdrawal of one party, of which there is one. Raises NotFound."""
+        """Return the withdrawal of one party, which has at most one. Raises NotFound."""
         return _one_of(await self.withdrawals(case_id, scope), party_id, "party_id")
 
     async def disclosure(self, sha256: str) -> RowMapping:
-        """A disclosure that somebody answered to, word for word. Raises NotFound."""
+        """Return the stored text of a disclosure that a party answered. Raises NotFound."""
         statement = select(t.disclosures).where(t.disclosures.c.sha256 == sha256)
         row = (await self._connection.execute(statement)).mappings().first()
         if row is None:
@@ -92,30 +95,30 @@ def _of_case(records: Table, kind: ScopeKind) -> AnySelect:
     belongs = records.c.case_id == t.cases.c.id
     columns = decrypted_columns(records, but=frozenset({"version"}))
     if kind.relation is Relation.OWN:
-        # Who of the staff wrote it down is not the party's to know.
+        # A party does not see which member of staff recorded it.
         columns = decrypted_columns(records, but=frozenset({"by", "by_role", "version"}))
         own = own_participation(kind.role).where(
             t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
         )
         belongs = and_(belongs, own.exists())
-    read: AnySelect = select(*columns).select_from(t.cases).outerjoin(records, belongs)
+    rows: AnySelect = select(*columns).select_from(t.cases).outerjoin(records, belongs)
     if records is t.consents:
         voided = t.voided_consents.c
-        read = read.add_columns(
+        rows = rows.add_columns(
             voided.consent_id.is_(None).label("stands"),
             voided.at.label("voided_at"),
             voided.reason.label("void_reason"),
         ).outerjoin(t.voided_consents, voided.consent_id == records.c.id)
-    statement: AnySelect = read.where(t.cases.c.id == REQUESTED_ID, kind.where(t.cases)).order_by(
+    statement: AnySelect = rows.where(t.cases.c.id == REQUESTED_ID, kind.where(t.cases)).order_by(
         *_order(records, kind)
     )
     return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
 def _order(records: Table, kind: ScopeKind) -> tuple[AnyColumn, ...]:
-    """Oldest first: in the order of the case's commands, where that is kept.
+    """Return the order, oldest first: by the version of the case, in tables that have it.
 
-    Of its own, a party has one, but for the answers after one that was voided.
+    A party has one row of the other tables as a rule, so that the order of its rows does not matter.
     """
     if kind.relation is Relation.OWN and records is not t.consents:
         return (records.c.id,)
@@ -123,7 +126,10 @@ def _order(records: Table, kind: ScopeKind) -> tuple[AnyColumn, ...]:
 
 
 def _one_of(rows: Sequence[RowMapping], id_: UUID, name: str = "id") -> RowMapping:
-    """The row that is asked for, and never the first or the last of them: others may have written meanwhile."""
+    """Return the row with this id. Raises NotFound.
+
+    By its id and not by its position, since other requests may have added rows.
+    """
     for row in rows:
         if row[name] == id_:
             return row

@@ -1,6 +1,6 @@
-"""Cases: lock one, and read it with its children as they are under the lock.
+"""Lock a case and read it with its children, so that the domain decides on what the transaction will change.
 
-So what the domain decides on is what the transaction will change. `recording.record` writes what it decided.
+`recording.record` writes the events that the domain returned.
 """
 
 from collections.abc import Mapping
@@ -48,30 +48,30 @@ from mediation_api.repository.agreements import case_of_agreement
 from mediation_api.repository.streams import Stream
 
 _CASE = TypeAdapter(Case)
-"""Reads the row, and the children that PostgreSQL nested in it, into the domain's dataclasses."""
+"""Converts a row, with its children as nested JSON, to the domain's dataclasses."""
 
 
 class LockedCase(NamedTuple):
-    """A locked case, and what the lock read with it."""
+    """A locked case, and what was read with it in the same statement."""
 
     case: Case
     own_party_id: UUID | None
-    """The party for whom the caller speaks; None where the caller is no party."""
+    """The caller's party; None if the caller is not a party."""
     stream: Stream
-    """What its events are recorded under."""
+    """The stream of the case's events."""
 
 
 class Cases:
-    """Cases, as commands see them: locked, to be decided on."""
+    """Locked cases, for commands."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def lock(self, case_id: UUID, scope: AccessScope) -> LockedCase:
-        """Lock a case that the caller reaches, and read it whole.
+        """Lock a case within the caller's access scope, and read all of it.
 
         Raises:
-            NotFound: there is none, or not for this caller.
+            NotFound: there is no such case within the scope.
         """
         return await self._lock(REQUESTED_ID, case_id, scope)
 
@@ -80,13 +80,13 @@ class Cases:
         return await self._lock(_case_of(child), child_id, scope)
 
     async def lock_of_agreement(self, agreement_id: UUID, scope: AccessScope) -> LockedCase:
-        """Lock the case of an agreement that the caller is shown. Raises NotFound."""
+        """Lock the case of an agreement within the caller's access scope. Raises NotFound."""
         return await self._lock(case_of_agreement(ScopeKind.of(scope)), agreement_id, scope)
 
     async def lock_open_of(self, complaint_id: UUID, by: Actor) -> LockedCase | None:
-        """Lock a complaint, and its open case if it has one: nobody opens, or decides on, one meanwhile.
+        """Lock a complaint, and its open case if it has one, so that no other command opens or changes a case.
 
-        Corrections and removals wait for each other here. The order is that of every command that needs both.
+        Commands that lock both lock the complaint first, to avoid deadlocks.
 
         Raises:
             NotFound: there is no such complaint.
@@ -98,59 +98,60 @@ class Cases:
         return None if case_id is None else await self.lock(case_id, AccessScope(by, Relation.OFFICE))
 
     async def lock_to_withdraw(self, case_id: UUID, scope: AccessScope) -> LockedCase:
-        """Lock a case for a withdrawal, which stands for whoever was the party when it was said.
+        """Lock a case for a withdrawal.
 
-        So the caller's party, and that its access code has not ended, is found before the wait for the lock, and kept:
-        whatever was done to the party meanwhile, it has withdrawn. An officer who was removed may say so as well.
+        The caller's party is determined, and its access code checked, before waiting for the lock, and not again after
+        it: a withdrawal counts even if the party was removed, or its code replaced, during the wait. An officer who was
+        removed before may withdraw as well.
 
         Raises:
-            NotFound: there is none, or not for this caller.
+            NotFound: there is no such case, or the caller may not withdraw from it.
         """
         if scope.relation is not Relation.OWN:
             return await self.lock(case_id, scope)
-        asked = scope_parameters(scope, case_id)
-        row = (await self._connection.execute(_withdrawing(scope.actor.role), asked)).mappings().first()
+        parameters = scope_parameters(scope, case_id)
+        row = (await self._connection.execute(_locking_to_withdraw(scope.actor.role), parameters)).mappings().first()
         if row is None:
             raise NotFound
-        speaker = row["speaker"]
+        own_party_id = row["own_party_id"]
         if not row["is_current"]:
             whole = _locked(REQUESTED_ID, ScopeKind(Relation.OFFICE, scope.actor.role, is_logged=False))
-            row = (await self._connection.execute(whole, asked)).mappings().one()
-        return _locked_case(row)._replace(own_party_id=speaker)
+            row = (await self._connection.execute(whole, parameters)).mappings().one()
+        return _locked_case(row)._replace(own_party_id=own_party_id)
 
     async def read(self, case_id: UUID, scope: AccessScope) -> tuple[Case, UUID | None]:
-        """Read a case without locking it, for an answer that changes nothing: whole, or a party's own part of it.
+        """Read a case without locking it: all of it, or for a party, its own part.
 
         Returns:
-            The case, and the party for whom the caller speaks; None where the caller is no party.
+            The case, and the caller's party; None if the caller is not a party.
 
         Raises:
-            NotFound: there is none, or not for this caller.
+            NotFound: there is no such case within the scope.
         """
         fields = dict(await fetch_one(self._connection, _one, scope, case_id))
-        own_party_id = fields.pop("speaker")
+        own_party_id = fields.pop("own_party_id")
         fields.pop("data_key", None)
         return _CASE.validate_python(fields), own_party_id
 
     async def reference(self, case_id: UUID) -> str:
-        """The complaint's reference, as it stands in the texts to sign."""
-        found = await self._connection.execute(_reference(), {"wanted": case_id})
-        reference: str = found.scalar_one()
+        """Return the reference of the complaint, for the texts to sign."""
+        result = await self._connection.execute(_reference(), {"wanted": case_id})
+        reference: str = result.scalar_one()
         return reference
 
-    async def _lock(self, case_id: AnyColumn, wanted: UUID, scope: AccessScope) -> LockedCase:
-        """Lock the row and read the whole in one statement; where somebody else held it, read once more.
+    async def _lock(self, case_id: AnyColumn, requested_id: UUID, scope: AccessScope) -> LockedCase:
+        """Lock the row and read the case in one statement; read it again if the row changed during the wait.
 
-        A statement that waited for the lock still sees the children that were there before. Every change of them is
-        recorded under this lock, with a new version of the row: two versions tell that it waited. What the caller
-        reaches is asked again as well: a mediator may have left meanwhile, and a party.
+        A statement that waits for a lock still reads the children as they were when it began. Every change of a child
+        increments the version of the case, so a difference between the version read and the version locked reveals
+        such a change. The second statement checks the access scope again: the mediator or the party may have left.
         """
-        kind, asked = ScopeKind.of(scope), scope_parameters(scope, wanted)
-        row = (await self._connection.execute(_locking(case_id, kind), asked)).mappings().first()
+        kind, parameters = ScopeKind.of(scope), scope_parameters(scope, requested_id)
+        row = (await self._connection.execute(_locking(case_id, kind), parameters)).mappings().first()
         if row is None:
             raise NotFound
         if not row["is_current"]:
-            row = (await self._connection.execute(_locked(case_id, kind), asked)).mappings().first()
+            row = (await self._connection.execute(_locked(case_id, kind), parameters)).mappings().first()
             if row is None:
                 raise NotFound
         return _locked_case(row)
@@ -159,14 +160,14 @@ class Cases:
 def _locked_case(row: RowMapping) -> LockedCase:
     fields = dict(row)
     fields.pop("is_current", None)
-    own_party_id, wrapped = fields.pop("speaker"), fields.pop("data_key")
+    own_party_id, wrapped = fields.pop("own_party_id"), fields.pop("data_key")
     case = _CASE.validate_python(fields)
-    # The data key is read with the case: a command waits for one answer less.
+    # The data key is read with the case, which saves a round trip.
     key = None if wrapped is None else (case.complaint_id, WrappedKey(*wrapped.split(" ", 1)))
     return LockedCase(case, own_party_id, Stream(case_id=case.case_id, data_key=key))
 
 
-# ── statements, each put together once: that costs as much as to run it ────────────────────────────────────────────
+# ── statements, each built once: building one takes as long as running it ──────────────────────────────────────────
 
 
 @cache
@@ -176,7 +177,7 @@ def _case_of(child: Table) -> ScalarSelect[UUID]:
 
 @cache
 def _locking(case_id: AnyColumn, kind: ScopeKind) -> AnySelect:
-    """Locks the case, and reads it as it was when the statement began; `is_current` says whether it still is so."""
+    """Lock the case, and read it as it was when the statement began; `is_current` is whether it still is the same."""
     c = tables.cases.c
     locked = (
         select(c.id, c.version)
@@ -185,41 +186,44 @@ def _locking(case_id: AnyColumn, kind: ScopeKind) -> AnySelect:
         .cte("locked")
     )
     is_current = (c.version == locked.c.version).label("is_current")
-    return _whole().add_columns(_speaker(kind), is_current).where(c.id == locked.c.id)
+    return _whole().add_columns(_own_party_id(kind), is_current).where(c.id == locked.c.id)
 
 
 @cache
-def _withdrawing(role: Role) -> AnySelect:
-    """Locks the case of whoever was ever asked as a party of it. Of two of one number, the one that is there speaks."""
+def _locking_to_withdraw(role: Role) -> AnySelect:
+    """Lock the case of a party that may withdraw, also of one that was removed.
+
+    If two parties of the case match the caller's employee number, prefer the one that was not removed.
+    """
     c, participants, parties = tables.cases.c, tables.participants.c, tables.parties.c
     own = may_withdraw(role).where(participants.case_id == REQUESTED_ID)
-    speaker = (
+    own_party = (
         own.with_only_columns(participants.party_id, participants.case_id)
         .order_by(parties.removed_at.is_not(None), parties.id)
         .limit(1)
-        .cte("speaker")
+        .cte("own_party")
     )
     locked = (
-        select(c.id, c.version, speaker.c.party_id)
-        .join(speaker, speaker.c.case_id == c.id)
+        select(c.id, c.version, own_party.c.party_id)
+        .join(own_party, own_party.c.case_id == c.id)
         .with_for_update(key_share=True, of=tables.cases)
         .cte("locked")
     )
     is_current = (c.version == locked.c.version).label("is_current")
-    return _whole().add_columns(locked.c.party_id.label("speaker"), is_current).where(c.id == locked.c.id)
+    return _whole().add_columns(locked.c.party_id.label("own_party_id"), is_current).where(c.id == locked.c.id)
 
 
 @cache
 def _locked(case_id: AnyColumn, kind: ScopeKind) -> AnySelect:
-    """Reads the case that is locked by now."""
-    return _whole().add_columns(_speaker(kind)).where(tables.cases.c.id == case_id, kind.where(tables.cases))
+    """Read the case after it was locked."""
+    return _whole().add_columns(_own_party_id(kind)).where(tables.cases.c.id == case_id, kind.where(tables.cases))
 
 
 @cache
 def _one(kind: ScopeKind) -> AnySelect:
     cases = tables.cases.c
     statement: AnySelect = _own_part(kind) if kind.relation is Relation.OWN else _whole()
-    statement = statement.add_columns(_speaker(kind)).where(cases.id == REQUESTED_ID, kind.where(tables.cases))
+    statement = statement.add_columns(_own_party_id(kind)).where(cases.id == REQUESTED_ID, kind.where(tables.cases))
     return logged(statement, kind, complaint=cases.complaint_id, case=cases.id)
 
 
@@ -230,18 +234,18 @@ def _reference() -> AnySelect:
     return of_case.where(t.cases.c.id == REQUESTED_ID)
 
 
-def _speaker(kind: ScopeKind) -> AnyColumn:
-    """The caller's own party in a row of `cases`; none, where the caller is no party."""
+def _own_party_id(kind: ScopeKind) -> AnyColumn:
+    """Return the column with the caller's party in a row of `cases`; NULL if the caller is not a party."""
     if kind.relation is not Relation.OWN:
-        return cast(null(), Uuid).label("speaker")
+        return cast(null(), Uuid).label("own_party_id")
     participants = tables.participants.c
     own = own_participation(kind.role).where(participants.case_id == tables.cases.c.id)
-    return own.with_only_columns(participants.party_id).scalar_subquery().label("speaker")
+    return own.with_only_columns(participants.party_id).scalar_subquery().label("own_party_id")
 
 
 @cache
 def _whole() -> AnySelect:
-    """One statement that reads a case and its children."""
+    """Select a case with all of its children."""
     t = tables
     case_id = t.cases.c.id
     absences = (
@@ -261,17 +265,17 @@ def _whole() -> AnySelect:
         )
         .scalar_subquery()
     )
-    later = t.consents.alias()
+    replacement = t.consents.alias()
     consent = (
         select(t.consents.c.id)
         .where(
             t.consents.c.case_id == t.participants.c.case_id,
             t.consents.c.party_id == t.participants.c.party_id,
-            ~select(later.c.id).where(later.c.replaces == t.consents.c.id).exists(),
+            ~select(replacement.c.id).where(replacement.c.replaces == t.consents.c.id).exists(),
         )
         .scalar_subquery()
     )
-    more = {
+    additional = {
         "unexcused_absences": absences,
         "withdrawal_id": withdrawal,
         "consent_id": consent,
@@ -281,7 +285,7 @@ def _whole() -> AnySelect:
     return _case(
         t.cases.c.screening_outdated,
         _wrapped_data_key(),
-        _participants(more),
+        _participants(additional),
         _parts(),
         _attendees(),
         nested(
@@ -328,7 +332,7 @@ def _whole() -> AnySelect:
 
 
 def _guardian_consent() -> AnyColumn:
-    """The consent of a minor's guardian that still stands."""
+    """Return the column with the consent of a minor's guardian that was not voided."""
     t = tables
     consents, voided = t.guardian_consents.c, t.events.alias("voided").c
     is_voided = select(voided.id).where(
@@ -336,12 +340,12 @@ def _guardian_consent() -> AnyColumn:
         voided.kind == GuardianConsentVoided.kind,
         voided.data["guardian_consent_id"].astext == cast(consents.id, String),
     )
-    found = select(consents.id).where(
+    valid = select(consents.id).where(
         consents.case_id == t.participants.c.case_id,
         consents.party_id == t.participants.c.party_id,
         ~is_voided.exists(),
     )
-    return found.scalar_subquery()
+    return valid.scalar_subquery()
 
 
 def _wrapped_data_key() -> AnyColumn:
@@ -351,12 +355,12 @@ def _wrapped_data_key() -> AnyColumn:
 
 
 def _own_part(kind: ScopeKind) -> AnySelect:
-    """The case as far as a party's own part goes: through the wall it holds nobody else, and nobody else's needs."""
+    """Select a case with what concerns one party. Row security removes the other parties and their needs."""
     participants = tables.participants
-    known = own_participation(kind.role).where(is_part_of(participants), may_see_disposition(participants))
+    visible = own_participation(kind.role).where(is_part_of(participants), may_see_disposition(participants))
     return _case(
         _participants({}),
-        _parts(known.exists().correlate(tables.parts, tables.cases)),
+        _parts(visible.exists().correlate(tables.parts, tables.cases)),
         _attendees(),
         _agreements(),
     )
@@ -377,7 +381,7 @@ def _case(*children: AnyColumn) -> AnySelect:
     return select(c.id.label("case_id"), c.complaint_id, c.state, c.requested_on, *children)
 
 
-def _participants(more: Mapping[str, AnyColumn]) -> AnyColumn:
+def _participants(additional: Mapping[str, AnyColumn]) -> AnyColumn:
     t = tables
     return nested(
         {
@@ -388,7 +392,7 @@ def _participants(more: Mapping[str, AnyColumn]) -> AnyColumn:
             "guardian_on_file": t.parties.c.guardian_name.is_not(None),
             "interpreter_language": t.parties.c.interpreter_language,
             "unit": t.parties.c.unit,
-            **more,
+            **additional,
         },
         t.participants.c.case_id == t.cases.c.id,
         t.parties.c.id == t.participants.c.party_id,

@@ -1,4 +1,4 @@
-"""Complaints: filing, reading, correcting, and asking for mediation."""
+"""Locking and reading complaints."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -68,7 +68,7 @@ _INTAKE = TypeAdapter(IntakeRecord)
 
 
 class ComplaintSort(Sort):
-    """In which order complaints are listed."""
+    """The order of a list of complaints."""
 
     NEWEST = "-filed_at"
     OLDEST = "filed_at"
@@ -76,7 +76,7 @@ class ComplaintSort(Sort):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintFilter:
-    """Which complaints are wanted, in which order; None leaves a condition out. `reference` matches any part of it."""
+    """The filters and the order of a list of complaints. None means no filter. `reference` matches any part of it."""
 
     state: State | None = None
     pace: Pace | None = None
@@ -92,7 +92,7 @@ _OF_THE_CASE: Final[FilterConditions] = {
     "due_before": tables.cases.c.due_on < bindparam("wanted_due_before", type_=Date),
 }
 _HAS_REFERENCE: Final = tables.complaints.c.reference.icontains(bindparam("wanted_reference", type_=String), escape="/")
-"""Whether the reference holds a text, in which `/` stands before what would be a wildcard."""
+"""Whether the reference contains a text, in which `/` escapes wildcards."""
 
 
 class Complaints:
@@ -102,54 +102,54 @@ class Complaints:
         self._connection = connection
 
     async def next_number(self) -> int:
-        """The next number of a reference. A filing that fails leaves a gap."""
+        """Return the next number for a reference. A filing that fails leaves a gap."""
         number: int = (await self._connection.execute(select(tables.complaint_reference.next_value()))).scalar_one()
         return number
 
     async def account(self, complaint_id: UUID) -> Account:
-        """What others rely on of a locked complaint."""
+        """Return the account in a locked complaint, for a correction."""
         columns = columns_of(events.ComplaintOnFile, tables.complaints)
-        found = await self._connection.execute(select(*columns).where(tables.complaints.c.id == complaint_id))
-        return Account(on_file=read(events.ComplaintOnFile, found.mappings().one()))
+        result = await self._connection.execute(select(*columns).where(tables.complaints.c.id == complaint_id))
+        return Account(on_file=read(events.ComplaintOnFile, result.mappings().one()))
 
     async def lock(self, complaint_id: UUID, scope: AccessScope) -> None:
-        """Lock a complaint: nobody corrects it, adds a party or opens a case meanwhile. Raises NotFound."""
+        """Lock a complaint, so that no other command corrects it, adds a party or opens a case. Raises NotFound."""
         await lock_in_scope(self._connection, tables.complaints, complaint_id, scope)
 
     async def lock_to_open(self, complaint_id: UUID, scope: AccessScope) -> Complaint:
-        """Lock a complaint, so that only one case is opened, and read what opening one needs. Raises NotFound."""
+        """Lock a complaint, so that only one case is opened, and read what the decision needs. Raises NotFound."""
         await self.lock(complaint_id, scope)
         row = await fetch_one(self._connection, _whole, scope, complaint_id)
         return _COMPLAINT.validate_python(dict(row))
 
     async def intake_record(self, case_id: UUID) -> IntakeRecord:
-        """What screening is held against: the answers of intake, and what the parties on file add to them."""
-        found = await self._connection.execute(_intake_record(), {"wanted": case_id})
-        return _INTAKE.validate_python(dict(found.mappings().one()))
+        """Return what a screening checks: the answers of intake, and numbers of the parties on file."""
+        result = await self._connection.execute(_intake_record(), {"wanted": case_id})
+        return _INTAKE.validate_python(dict(result.mappings().one()))
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def get(self, complaint_id: UUID, scope: AccessScope) -> RowMapping:
-        """One complaint, as the caller may see it. Raises NotFound."""
+        """Return one complaint in the read model of the caller's audience. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, complaint_id)
 
     async def list(
-        self, scope: AccessScope, wanted: ComplaintFilter, page: PageRequest, *, today: date, policy: TargetPolicy
+        self, scope: AccessScope, filters: ComplaintFilter, page: PageRequest, *, today: date, policy: TargetPolicy
     ) -> Page[RowMapping]:
-        """The complaints that the caller reaches, in the order that is wanted."""
-        of_case, values = conditions_for(_OF_THE_CASE, asdict(wanted))
-        if wanted.pace is not None:
-            of_case += (has_pace(wanted.pace, policy.zone),)
+        """Return a page of the complaints within the caller's access scope."""
+        of_case, values = conditions_for(_OF_THE_CASE, asdict(filters))
+        if filters.pace is not None:
+            of_case += (has_pace(filters.pace, policy.zone),)
             values |= paces(today, policy)
         of_complaint: Conditions = ()
-        if wanted.reference is not None:
+        if filters.reference is not None:
             of_complaint = (_HAS_REFERENCE,)
-            values |= {"wanted_reference": re.sub("([/%_])", r"/\1", wanted.reference)}
+            values |= {"wanted_reference": re.sub("([/%_])", r"/\1", filters.reference)}
         return await read_page(
             self._connection,
             _listed(ScopeKind.of(scope), of_complaint, of_case),
             page,
-            Order(tables.complaints.c.filed_at, tables.complaints.c.id, wanted.sort.descending),
+            Order(tables.complaints.c.filed_at, tables.complaints.c.id, filters.sort.descending),
             scope=scope,
             opened_id=tables.complaints.c.id,
             parameters=scope_parameters(scope) | values,
@@ -158,7 +158,7 @@ class Complaints:
 
 @cache
 def _whole(kind: ScopeKind) -> AnySelect:
-    """What opening a case of the complaint needs to know."""
+    """Select what the decision to open a case of the complaint needs."""
     t = tables
     open_case = select(t.cases.c.id).where(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state.in_(OPEN))
     caller = select(t.parties.c.id).where(t.parties.c.complaint_id == t.complaints.c.id, is_own_party(kind.role))
@@ -198,7 +198,7 @@ def _cases_of_complaint() -> AnySelect:
 @cache
 def _intake_record() -> AnySelect:
     c, p = tables.complaints.c, tables.parties.c
-    known = select(
+    record = select(
         c.crime_alleged,
         c.serious_injury,
         c.litigation_pending,
@@ -209,21 +209,22 @@ def _intake_record() -> AnySelect:
         func.count().filter(p.minor, p.guardian_name.is_(None)).label("minors_without_guardian"),
     )
     return (
-        known.outerjoin(tables.parties, and_(p.complaint_id == c.id, p.removed_at.is_(None)))
+        record.outerjoin(tables.parties, and_(p.complaint_id == c.id, p.removed_at.is_(None)))
         .join(tables.cases, tables.cases.c.complaint_id == c.id)
         .where(tables.cases.c.id == REQUESTED_ID)
         .group_by(c.id)
     )
 
 
-def _attempts() -> AnyColumn:
-    """The number of the latest attempt, where a row of `cases` is at hand: an alias, so that the two stay apart."""
-    each = tables.cases.alias()
-    return select(func.max(each.c.attempt)).where(each.c.complaint_id == tables.cases.c.complaint_id).scalar_subquery()
+def _latest_attempt() -> AnyColumn:
+    """Return the number of the latest case of the same complaint, in a row of `cases`."""
+    sibling = tables.cases.alias()
+    same = sibling.c.complaint_id == tables.cases.c.complaint_id
+    return select(func.max(sibling.c.attempt)).where(same).scalar_subquery()
 
 
 def _latest_state() -> AnyColumn:
-    """The state of the latest case of a row of `complaints`."""
+    """Return the state of the latest case, in a row of `complaints`."""
     t = tables
     return (
         select(t.cases.c.state)
@@ -236,19 +237,19 @@ def _latest_state() -> AnyColumn:
 
 
 def _own_latest(kind: ScopeKind) -> AnySelect:
-    """The caller's participation in the latest of its cases of a row of `complaints`."""
+    """Select the caller's participation in the latest case that it took part in, in a row of `complaints`."""
     t = tables
     of_complaint = own_participation(kind.role).join(t.cases, t.cases.c.id == t.participants.c.case_id)
     return of_complaint.where(t.cases.c.complaint_id == t.complaints.c.id).order_by(t.cases.c.attempt.desc()).limit(1)
 
 
 def _caller_has_left(kind: ScopeKind) -> ColumnElement[bool]:
-    """Whether the caller is a party that left the latest case of a row of `complaints`."""
+    """Whether the caller is a party that left the latest case, in a row of `complaints`."""
     t = tables
     left = own_participation(kind.role).where(
         t.participants.c.case_id == t.cases.c.id,
         t.cases.c.complaint_id == t.complaints.c.id,
-        t.cases.c.attempt == _attempts(),
+        t.cases.c.attempt == _latest_attempt(),
         t.participants.c.standing.in_(LEFT),
     )
     return left.exists()
@@ -256,30 +257,30 @@ def _caller_has_left(kind: ScopeKind) -> ColumnElement[bool]:
 
 @cache
 def _one(kind: ScopeKind) -> AnySelect:
-    statement = _seen_by(kind).where(tables.complaints.c.id == REQUESTED_ID)
+    statement = _for_audience(kind).where(tables.complaints.c.id == REQUESTED_ID)
     return logged(statement, kind, complaint=tables.complaints.c.id)
 
 
 @cache
 def _listed(kind: ScopeKind, of_complaint: Conditions, of_case: Conditions) -> AnySelect:
-    statement = _seen_by(kind).where(*of_complaint)
+    statement = _for_audience(kind).where(*of_complaint)
     if not of_case:
         return statement
     t = tables
-    latest = and_(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.attempt == _attempts())
+    latest = and_(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.attempt == _latest_attempt())
     return statement.where(select(t.cases.c.id).where(latest, *of_case).exists())
 
 
 @cache
-def _seen_by(kind: ScopeKind) -> AnySelect:
-    """The complaint as the office, the integration that filed it, or a complainant sees it."""
+def _for_audience(kind: ScopeKind) -> AnySelect:
+    """Select complaints as the office, the integration that filed them, or a complainant sees them."""
     t = tables
     of_complaint = t.cases.c.complaint_id == t.complaints.c.id
     if kind.relation is Relation.OFFICE:
         attempts = nested({"id": t.cases.c.id, "state": t.cases.c.state}, of_complaint, order_by=t.cases.c.attempt)
         columns = (*decrypted_columns(t.complaints), parts_of_complaint(), _latest_state(), attempts.label("cases"))
         return select(audience("office"), *columns)
-    # A complainant's own: a later case may be that of others.
+    # A complainant sees its own cases only: a later one may be between other parties.
     own_or_all = of_complaint if kind.relation is Relation.FILED else and_(of_complaint, kind.where(tables.cases))
     listed = (
         select(func.array_agg(aggregate_order_by(t.cases.c.id, t.cases.c.attempt))).where(own_or_all).scalar_subquery()
@@ -296,7 +297,7 @@ def _seen_by(kind: ScopeKind) -> AnySelect:
         return limited.add_columns(
             t.complaints.c.external_reference, parts_of_complaint(), _latest_state(), case_ids.label("case_ids")
         )
-    # Of its own parts alone: somebody who left learns nothing of those who go on.
+    # From its own parts only, so that a party that left learns nothing about the others.
     own = _own_latest(kind)
     return limited.add_columns(
         literal(None).label("external_reference"),

@@ -1,4 +1,4 @@
-"""What follows in the tables from the events of a case: who takes part, what was answered, what the parts come to."""
+"""The effects of the events of a case: participants, consents, withdrawals, parts, screenings and pauses."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -109,7 +109,7 @@ def _consent_voided(event: events.ConsentVoided, to: Recording) -> Iterator[Exec
 
 @CASE_EFFECTS.of(events.PartyRemoved)
 def _party_removed(event: events.PartyRemoved, to: Recording) -> Iterator[Executable]:
-    """It is marked, and its access code ends; in an open case it leaves that as well."""
+    """Mark the party and its parts as removed, and end its access code; in an open case, it also leaves the case."""
     parties = t.parties
     yield parties.update().where(parties.c.id == event.party_id).values(removed_at=to.at, removal_reason=event.reason)
     parts = t.parts
@@ -228,13 +228,13 @@ def _target_paused(event: events.TargetPaused, to: Recording) -> Iterator[Execut
     events.StateChanged,
 )
 def _no_rows(event: Event, to: Recording) -> Iterator[Executable]:
-    """`case_columns` changes the case's own row; that a guardian's consent is void is read from the event itself."""
+    """No child rows: `case_columns` updates the case, and a voided guardian's consent is read from its event."""
     del event, to
     yield from ()
 
 
 def case_columns(new_events: Iterable[Event], at: datetime) -> dict[str, object]:
-    """What the events change in the case's own row, all of them together."""
+    """Return the columns of the case's own row that the events of one command change."""
     columns: dict[str, object] = {}
     for event in new_events:
         match event:
@@ -260,14 +260,14 @@ def case_columns(new_events: Iterable[Event], at: datetime) -> dict[str, object]
 
 
 def _disclosure(event: events.ConsentGiven | events.GuardianConsented) -> Executable:
-    """Keep the disclosure that was shown word for word, whatever later versions of it say."""
-    written = insert(t.disclosures).values(
+    """Store the text of the disclosure that was answered, unless it is stored."""
+    disclosure = insert(t.disclosures).values(
         sha256=event.disclosure_sha256,
         version=event.disclosure.version,
         language=event.disclosure.languages[0],
         body=event.disclosure.body,
     )
-    return written.on_conflict_do_nothing()
+    return disclosure.on_conflict_do_nothing()
 
 
 def _participant(to: Recording, party_id: UUID) -> Update:

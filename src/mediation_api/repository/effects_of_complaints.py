@@ -1,4 +1,4 @@
-"""What follows in the tables from the events of complaints, parties, legal holds, erasures and mandatory reports."""
+"""The effects of the events of complaints, parties, legal holds, erasures and mandatory reports."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,7 +10,7 @@ from mediation_api.database import tables as t
 from mediation_api.database.encryption import Ciphertext
 from mediation_api.domain import events
 from mediation_api.domain.values import DataKind, ErasureState, PurgeReason, ReportState
-from mediation_api.repository.idempotency import emptied_answers
+from mediation_api.repository.idempotency import emptied_responses
 from mediation_api.repository.retention_places import OF_A_PARTY, PLACES
 from mediation_api.repository.streams import Effects, Recording, codes_ended
 
@@ -54,7 +54,7 @@ def _party_corrected(event: events.PartyCorrected, to: Recording) -> Iterator[Ex
 
 @COMPLAINT_EFFECTS.of(events.NameCorrected)
 def _name_corrected(event: events.NameCorrected, to: Recording) -> Iterator[Executable]:
-    """`PartyCorrected` changes the name; this event says why."""
+    """No rows: `PartyCorrected` changes the name, and this event records the reason."""
     del event, to
     yield from ()
 
@@ -102,10 +102,10 @@ def _erasure_requested(event: events.ErasureRequested, to: Recording) -> Iterato
 
 @COMPLAINT_EFFECTS.of(events.ErasureApproved)
 def _erasure_approved(event: events.ErasureApproved, to: Recording) -> Iterator[Executable]:
-    """The access code ends, and the answers are emptied that are kept for retries; tombstones say what else is."""
+    """End the access code, and empty the stored responses. The `DataPurged` events that follow empty the rest."""
     yield _decided(event.erasure_id, to).values(state=ErasureState.APPROVED)
     yield codes_ended(t.parties.c.id == event.party_id, to.at)
-    yield emptied_answers(to.complaint_id)
+    yield emptied_responses(to.complaint_id)
 
 
 @COMPLAINT_EFFECTS.of(events.ErasureRefused)
@@ -120,12 +120,12 @@ def _decided(erasure_id: UUID, to: Recording) -> Update:
 
 @COMPLAINT_EFFECTS.of(events.DataPurged)
 def _data_purged(event: events.DataPurged, to: Recording) -> Iterator[Executable]:
-    """Empty what stands in the places of this kind: of one party, or of the whole complaint.
+    """Empty the columns of this kind of data: of one party, or of the whole complaint.
 
-    The data key stays: the agreement that everybody signed before a session is encrypted with it as well, and is kept.
+    The data key is kept, since it also encrypts the confidentiality agreement, which is not emptied.
     """
     if event.why is PurgeReason.SCHEDULE:
-        yield emptied_answers(to.complaint_id)
+        yield emptied_responses(to.complaint_id)
     if event.data is DataKind.IDENTITY and event.party_id is None:
         yield codes_ended(t.parties.c.complaint_id == to.complaint_id, to.at)
     for place in PLACES[event.data]:

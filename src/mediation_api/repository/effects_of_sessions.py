@@ -1,4 +1,4 @@
-"""What follows in the tables from the events about mediators, sessions and agreements."""
+"""The effects of the events of mediators, assignments, attendees, sessions and agreements."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -97,7 +97,7 @@ def _attendee_confirmed(event: events.AttendeeConfirmed, to: Recording) -> Itera
 
 
 def _booked(booking: events.Booking) -> dict[str, object]:
-    """The columns of `sessions` that hold a booking: each has the name of its field, but for the period."""
+    """Return the columns of `sessions` for a booking: `during`, and one for each other field, of the same name."""
     columns = {field.name: getattr(booking, field.name) for field in fields(events.Booking)}
     return {"during": Range(columns.pop("starts_at"), columns.pop("ends_at")), **columns}
 
@@ -236,13 +236,13 @@ def _session(session_id: UUID) -> Update:
 
 
 def _mediator_lock(mediator_id: UUID) -> Executable:
-    """Two bookings of one mediator wait for each other here: side by side, the exclusion check can deadlock."""
+    """Lock the mediator: concurrent bookings of one mediator could deadlock in the exclusion constraint."""
     mediators = t.mediators
     return select(mediators.c.id).where(mediators.c.id == mediator_id).with_for_update(key_share=True)
 
 
 def _officers_lock(case_id: UUID) -> Executable:
-    """Take a lock for each employee number, in one order: bookings of one officer have no row in common to lock."""
+    """Take an advisory lock for each employee number, in order: an officer's bookings share no row to lock."""
     number = t.parties.c.employee_number_index
     keys = (
         select(func.hashtextextended(number, 0).label("key"))

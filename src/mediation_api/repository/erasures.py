@@ -1,4 +1,4 @@
-"""Requests to erase what is held of a party: entered by one of the office, decided by another."""
+"""Requests to erase the data of a party."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,19 +21,19 @@ from mediation_api.repository.retention import fields_of_account, fields_of_part
 
 
 class Erasures:
-    """The requests to erase what is held of a party."""
+    """The requests to erase the data of a party."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def lock(self, erasure_id: UUID) -> Erasure:
-        """Lock a request and its complaint: no case is opened, and nothing held, meanwhile. Raises NotFound."""
+        """Lock a request and its complaint, so that no case is opened and no hold placed. Raises NotFound."""
         e = t.erasures.c
         party_id = select(e.party_id).where(e.id == erasure_id).scalar_subquery()
         complaint_id = await self.complaint_of(party_id)
         await lock_row(self._connection, t.complaints, complaint_id)
         await lock_row(self._connection, t.erasures, erasure_id)
-        found = await self._connection.execute(
+        result = await self._connection.execute(
             select(
                 e.party_id,
                 e.state,
@@ -43,7 +43,7 @@ class Erasures:
                 has_open_case(complaint_id).label("open"),
             ).where(e.id == erasure_id)
         )
-        row = found.one()
+        row = result.one()
         return Erasure(
             erasure_id=erasure_id,
             party_id=row.party_id,
@@ -56,32 +56,32 @@ class Erasures:
         )
 
     async def filled(self, erasure: Erasure, at: datetime) -> Mapping[DataKind, int]:
-        """Lock what the erasure would empty, and count the fields that hold something."""
+        """Lock the rows that the erasure would empty, and count their fields that are not empty, by kind of data."""
         own = {kind: await fields_of_party(self._connection, erasure.party_id, kind) for kind in ERASED}
         if not erasure.only_complainant:
             return own
         return {**own, DataKind.ACCOUNT: await fields_of_account(self._connection, erasure.complaint_id, at)}
 
     async def get(self, erasure_id: UUID) -> RowMapping:
-        """A request that was just decided."""
-        found = await self._connection.execute(select(t.erasures).where(t.erasures.c.id == erasure_id))
-        return found.mappings().one()
+        """Return a request that this transaction has locked."""
+        result = await self._connection.execute(select(t.erasures).where(t.erasures.c.id == erasure_id))
+        return result.mappings().one()
 
     async def list(self, party_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The requests of a party, oldest first. Raises NotFound: not this party."""
+        """Return the requests of a party, oldest first. Raises NotFound."""
         return await fetch_children(self._connection, _of_party, scope, party_id)
 
     async def complaint_of(self, party_id: ColumnElement[UUID] | UUID) -> UUID:
-        """The complaint of a party. Raises NotFound: there is no such party."""
+        """Return the complaint of a party. Raises NotFound."""
         p = t.parties.c
-        found: UUID | None = await self._connection.scalar(select(p.complaint_id).where(p.id == party_id))
-        if found is None:
+        complaint_id: UUID | None = await self._connection.scalar(select(p.complaint_id).where(p.id == party_id))
+        if complaint_id is None:
             raise NotFound
-        return found
+        return complaint_id
 
 
 def _is_only_complainant(complaint_id: UUID) -> ColumnElement[bool]:
-    """Whether the party of a row of `erasures` is a complainant, and the complaint has had no other."""
+    """Whether the party of a row of `erasures` is the only complainant that the complaint ever had."""
     p = t.parties.c
     complainants = select(p.id).where(p.complaint_id == complaint_id, p.side == Side.COMPLAINANT)
     others = complainants.where(p.id != t.erasures.c.party_id).correlate(t.erasures).exists()

@@ -1,4 +1,4 @@
-"""Legal holds: while there is one on a complaint, nothing of it is emptied."""
+"""Legal holds. While there is one on a complaint, none of its data is emptied."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,7 +17,7 @@ from mediation_api.domain.retention import LegalHold
 
 
 class LegalHolds:
-    """The legal holds of the office."""
+    """The legal holds on complaints."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -30,12 +30,12 @@ class LegalHolds:
         return LegalHold(hold_id=hold_id, complaint_id=row.complaint_id, lifted=row.lifted_at is not None)
 
     async def get(self, hold_id: UUID) -> RowMapping:
-        """A hold that was just lifted."""
-        found = await self._connection.execute(select(t.legal_holds).where(t.legal_holds.c.id == hold_id))
-        return found.mappings().one()
+        """Return a hold that this transaction has locked."""
+        result = await self._connection.execute(select(t.legal_holds).where(t.legal_holds.c.id == hold_id))
+        return result.mappings().one()
 
     async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The holds on a complaint, oldest first, lifted ones too. Raises NotFound: not this complaint."""
+        """Return the holds on a complaint, oldest first, including lifted ones. Raises NotFound."""
         return await fetch_children(self._connection, _of_complaint, scope, complaint_id)
 
 

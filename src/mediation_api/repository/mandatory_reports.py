@@ -1,7 +1,7 @@
-"""Mandatory reports: a table of their own, which nothing else reads.
+"""Mandatory reports, in a table that no other query reads.
 
-Entering or deciding one touches no row of the case: its version, its entity tags and its timeline stay as they are. The
-events of a report are a stream under the report's own id.
+Proposing or deciding a report changes no row of the case, so that the case's version, entity tag and timeline do not
+reveal it. The events of a report are a stream of their own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,45 +31,45 @@ class MandatoryReports:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def reach_case(self, case_id: UUID, scope: AccessScope) -> None:
-        """Hold that the caller may report of a case. It is not locked. Raises NotFound: not this case."""
+    async def require_case(self, case_id: UUID, scope: AccessScope) -> None:
+        """Require that a case is within the access scope, without locking or logging. Raises NotFound."""
         await fetch_one(self._connection, _case, scope, case_id)
 
     async def texts_in_force(self, case_id: UUID) -> Sequence[str]:
-        """The texts that tell the people of the case which exceptions to confidentiality there are.
+        """Return the texts that informed the parties of the exceptions to confidentiality.
 
-        That is the confidentiality agreement that was signed last; where nobody has signed one, the disclosures that
-        were agreed to. None of them where nobody has agreed to anything.
+        That is the latest confidentiality agreement with a signature; if there is none, the disclosures to which
+        parties agreed; no text if no party has agreed.
         """
         signed = (await self._connection.execute(_signed_text(), {"wanted": case_id})).scalars().all()
         return signed or (await self._connection.execute(_agreed_disclosures(), {"wanted": case_id})).scalars().all()
 
     async def lock(self, report_id: UUID, scope: AccessScope) -> MandatoryReport:
-        """Lock a report that the caller reaches, and read what deciding on it needs. Raises NotFound."""
+        """Lock a report within the access scope, and read what the decision needs. Raises NotFound."""
         r = t.mandatory_reports.c
         await lock_in_scope(self._connection, t.mandatory_reports, report_id, scope)
         row = (await self._connection.execute(select(r.state, r.proposed_by).where(r.id == report_id))).one()
         return MandatoryReport(report_id=report_id, state=ReportState(row.state), proposed_by=row.proposed_by)
 
     async def get(self, report_id: UUID, scope: AccessScope) -> RowMapping:
-        """One report. Raises NotFound."""
+        """Return one report. Raises NotFound."""
         return await fetch_one(self._connection, _report, scope, report_id)
 
     async def list(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The reports of a case that the caller reaches, oldest first. Raises NotFound: not this case."""
+        """Return the reports of a case within the access scope, oldest first. Raises NotFound for a case outside it."""
         return await fetch_children(self._connection, _of_case, scope, case_id)
 
     async def access_log(self, report_id: UUID, page: PageRequest) -> Page[RowMapping]:
-        """Who opened a report, newest first. Raises NotFound: there is none."""
-        there = select(t.mandatory_reports.c.id).where(t.mandatory_reports.c.id == report_id)
-        if (await self._connection.execute(there)).first() is None:
+        """Return a page of the access log of a report, newest entry first. Raises NotFound."""
+        report = select(t.mandatory_reports.c.id).where(t.mandatory_reports.c.id == report_id)
+        if (await self._connection.execute(report)).first() is None:
             raise NotFound
         position = t.access_log.c.position
         newest_first = Order(position, position, descending=True)
-        return await read_page(self._connection, _readings(), page, newest_first, parameters={"wanted": report_id})
+        return await read_page(self._connection, _log_entries(), page, newest_first, parameters={"wanted": report_id})
 
-    async def entered(self, zone: ZoneInfo) -> Mapping[tuple[int, ReportCategory], int]:
-        """How many reports were entered in each year of the office's calendar, by category. Theirs are a few rows."""
+    async def counts(self, zone: ZoneInfo) -> Mapping[tuple[int, ReportCategory], int]:
+        """Return the number of reports that were proposed, by calendar year in `zone` and category."""
         r = t.mandatory_reports.c
         year: AnyColumn = cast(extract("year", func.timezone(zone.key, r.proposed_at)), Integer)
         statement = select(year, r.category, func.count()).group_by(year, r.category)
@@ -84,7 +84,7 @@ def _case(kind: ScopeKind) -> AnySelect:
 
 @cache
 def _signed_text() -> AnySelect:
-    """The text of the latest confidentiality agreement with a signature, by its number."""
+    """Select the text of the latest confidentiality agreement with a signature."""
     a = t.agreements.c
     return (
         select(decrypted(a.text))
@@ -107,7 +107,7 @@ def _agreed_disclosures() -> AnySelect:
 
 
 @cache
-def _readings() -> AnySelect:
+def _log_entries() -> AnySelect:
     r = t.access_log.c
     return select(r.at, r.by_role, r.by, r.operation, r.purpose).where(r.report_id == REQUESTED_ID)
 

@@ -1,4 +1,4 @@
-"""The roster of mediators, and the proposals of cases to them."""
+"""The roster of mediators, and their assignments to cases."""
 
 from functools import cache
 from typing import Final
@@ -45,13 +45,13 @@ _OF_ASSIGNMENTS: Final[FilterConditions] = {
 
 
 class Mediators:
-    """The roster."""
+    """The roster and the assignments."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def lock(self, mediator_id: UUID) -> RosterEntry:
-        """Lock an entry, so that what is read of it next is what will be changed. Raises NotFound."""
+        """Lock an entry of the roster, and read it for a correction. Raises NotFound."""
         await lock_row(self._connection, t.mediators, mediator_id)
         proposed = exists().where(t.assignments.c.mediator_id == t.mediators.c.id)
         columns = columns_of(events.MediatorOnFile, t.mediators)
@@ -61,33 +61,34 @@ class Mediators:
         return RosterEntry(mediator_id=mediator_id, proposed=row["proposed"], on_file=on_file)
 
     async def candidate(self, mediator_id: UUID, complaint_id: UUID) -> Mediator | None:
-        """What proposing a case of a complaint needs to know of a mediator; None where there is nobody of that id."""
-        found = await self._connection.execute(_candidate(), {"wanted": mediator_id, "of_complaint": complaint_id})
-        row = found.mappings().first()
+        """Return what the decision to propose a case to a mediator needs; None if the roster has no such entry."""
+        result = await self._connection.execute(_candidate(), {"wanted": mediator_id, "of_complaint": complaint_id})
+        row = result.mappings().first()
         return None if row is None else Mediator(**row)
 
     async def get(self, mediator_id: UUID, scope: AccessScope) -> RowMapping:
-        """One entry of the roster; a mediator reaches their own. Raises NotFound."""
+        """Return one entry of the roster; for a mediator, only their own. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, mediator_id)
 
     async def list(
         self, scope: AccessScope, page: PageRequest, *, language: str | None, active: bool | None
     ) -> Page[RowMapping]:
-        """The roster, in the order in which mediators joined it."""
+        """Return a page of the roster, in the order in which mediators were added."""
         conditions, values = conditions_for(_OF_MEDIATORS, {"language": language, "active": active})
-        shown, order = _listed(ScopeKind.of(scope), conditions), Order(t.mediators.c.added_at, t.mediators.c.id)
-        return await read_page(self._connection, shown, page, order, parameters=scope_parameters(scope) | values)
+        statement = _listed(ScopeKind.of(scope), conditions)
+        order = Order(t.mediators.c.added_at, t.mediators.c.id)
+        return await read_page(self._connection, statement, page, order, parameters=scope_parameters(scope) | values)
 
     # ── assignments ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def assignment(self, assignment_id: UUID, scope: AccessScope) -> RowMapping:
-        """One proposal, as the office or the mediator concerned sees it. Raises NotFound."""
+        """Return one assignment; for a mediator, only their own. Raises NotFound."""
         return await fetch_one(self._connection, _assignment, scope, assignment_id)
 
     async def assignments(
         self, scope: AccessScope, page: PageRequest, *, case_id: UUID | None, state: AssignmentState | None
     ) -> Page[RowMapping]:
-        """Proposals, newest first."""
+        """Return a page of the assignments, newest first."""
         conditions, values = conditions_for(_OF_ASSIGNMENTS, {"case_id": case_id, "state": state})
         return await read_page(
             self._connection,

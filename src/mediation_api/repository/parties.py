@@ -1,4 +1,4 @@
-"""Parties of a complaint, and the access codes that speak for complainants."""
+"""Parties of a complaint, and the access codes of complainants."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _PARTY: Final = TypeAdapter(Party)
 
 @dataclass(frozen=True, slots=True)
 class StoredCode:
-    """What is kept of an access code: for whom it speaks, and a keyed hash."""
+    """What is stored of an access code: the party, and a keyed hash of the secret."""
 
     party_id: UUID
     digest: bytes
@@ -40,33 +40,36 @@ class Parties:
         self._connection = connection
 
     async def complaint_of(self, party_id: UUID, scope: AccessScope) -> UUID:
-        """The complaint of a party, which is locked before the party. Raises NotFound: none, or not the caller's."""
+        """Return the complaint of a party within the access scope. Raises NotFound.
+
+        Lock the complaint before the party.
+        """
         complaint_id: UUID = (await fetch_one(self._connection, _complaint, scope, party_id))["complaint_id"]
         return complaint_id
 
     async def lock(self, party_id: UUID, scope: AccessScope) -> Party:
-        """Lock a party, so that what is read of it next is what will be changed. Raises NotFound."""
+        """Lock a party within the access scope, and read what decisions about it need. Raises NotFound."""
         await lock_in_scope(self._connection, tables.parties, party_id, scope)
         row = (await self._connection.execute(_on_file(), {"wanted": party_id})).mappings().one()
         return _PARTY.validate_python({**row, "on_file": read(events.PartyOnFile, row)})
 
     async def get(self, party_id: UUID, scope: AccessScope) -> RowMapping:
-        """One party, whole: it is read by the office or by the party itself. Raises NotFound."""
+        """Return one party with all columns, for the office or the party itself. Raises NotFound."""
         return await fetch_one(self._connection, _party, scope, party_id)
 
     async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The parties of a complaint that the caller reaches. Raises NotFound: not this complaint."""
+        """Return the parties of a complaint within the access scope. Raises NotFound if the complaint is outside it."""
         return await fetch_children(self._connection, _of_complaint, scope, complaint_id)
 
     # ── access codes ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def find_code(self, lookup: str) -> StoredCode | None:
-        """What is kept of the code with this public part, unless it has ended."""
+        """Return what is stored of the code with this public part; None if there is none, or it has ended."""
         codes = tables.access_codes
-        found = await self._connection.execute(
+        result = await self._connection.execute(
             select(codes.c.party_id, codes.c.digest).where(codes.c.lookup == lookup, codes.c.ended_at.is_(None))
         )
-        row = found.first()
+        row = result.first()
         return None if row is None else StoredCode(row.party_id, row.digest)
 
 
@@ -78,7 +81,7 @@ def _complaint(kind: ScopeKind) -> AnySelect:
 
 @cache
 def _on_file() -> AnySelect:
-    """What the domain decides on: who the party is, and whether it was ever asked, or met the other side."""
+    """Select the party, whether it was ever asked to take part, and whether one of its parts was mediated."""
     p, participants, parts = tables.parties.c, tables.participants.c, tables.parts.c
     mediated = exists().where(
         or_(parts.complainant_id == p.id, parts.officer_id == p.id),

@@ -1,4 +1,4 @@
-"""Reading parts: what became of each complainant with each officer. Writing them is a matter of the case."""
+"""Reading parts: the disposition of each pair of a complainant and an officer. The events of the case write them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,12 +15,12 @@ from mediation_api.domain.values import Disposition, SeatRole, SessionState, Sid
 PART_COLUMNS: Final[Mapping[str, AnyColumn]] = {
     name: t.parts.c[name] for name in ("complainant_id", "officer_id", "disposition")
 }
-"""What everybody sees of a part that they see at all."""
+"""The columns that every audience sees of a part."""
 PART_ORDER: Final = tuple_(t.parts.c.complainant_id, t.parts.c.officer_id)
 
 
 def session_completed() -> AnyColumn:
-    """Of an open part in a row of `parts`, whether both of its people were in one session that was completed."""
+    """Return whether both parties of an open part were present at a completed session; NULL if it is not open."""
     seats = t.attendances.c
     together = (
         select(t.sessions.c.id)
@@ -40,7 +40,7 @@ def session_completed() -> AnyColumn:
 
 
 def parts_of_complaint() -> AnyColumn:
-    """Each complainant of a row of `complaints` with each officer, and their latest part; none, if never in a case."""
+    """Return all pairs of a complainant and an officer in a row of `complaints`, each with its latest part if any."""
     complainant, officer = t.parties.alias("complainant"), t.parties.alias("other_side")
     latest = (
         select(*t.parts.c, t.cases.c.state, session_completed().label("session_completed"))
@@ -87,7 +87,10 @@ def parts_of_complaint() -> AnyColumn:
 
 
 def own_parts_of_complaint(role: Role) -> AnyColumn:
-    """The caller's latest part with each of the other side in a row of `complaints`, as far as it may know them."""
+    """Return the caller's latest part with each party of the other side, in a row of `complaints`.
+
+    Parts whose disposition the caller may not see are left out.
+    """
     own = own_participation(role).subquery("own")
     latest = (
         select(

@@ -1,11 +1,10 @@
-"""Recording: the one way in which anything that happened is written.
+"""Record events: the only code that writes what commands change.
 
-A command locks, has the domain decide, and records the events that the domain returned. What follows from each type of
-event in the tables is an effect (streams.py); the record of events is written with it, in as few
-statements as will do.
+A command locks a row, calls the domain to decide, and records the events that the domain returns. `record` writes the
+events, and the rows that follow from each type of event (effects, streams.py), in as few statements as possible.
 
-Other writes change nothing that happened: the access log, kept answers (idempotency.py), attempt counters and key
-rotation. tests/house/test_writes.py holds that there are no others.
+Other writes are not events: the access log, stored responses (idempotency.py), attempt counters and key rotation.
+tests/house/test_writes.py checks that there are no others.
 """
 
 import dataclasses
@@ -51,7 +50,7 @@ EFFECTS: Final = {
     **effects_of_cases.CASE_EFFECTS.functions,
     **effects_of_sessions.SESSION_EFFECTS.functions,
 }
-"""What follows from each type of event."""
+"""The effect of each type of event."""
 
 ENCRYPTED: Final = (
     events.ComplaintFiled,
@@ -69,7 +68,7 @@ ENCRYPTED: Final = (
     events.AgreementMade,
     events.AgreementSigned,
 )
-"""The events with private fields that are encrypted: a reason, a name, a place, a text."""
+"""The events that need a data key, to encrypt a reason, a name, a place or a text."""
 
 _REFUSALS: Final[Mapping[str, type[Conflict]]] = {
     "mediator_taken": MediatorTaken,
@@ -84,31 +83,31 @@ _REFUSALS: Final[Mapping[str, type[Conflict]]] = {
     "keep_subject": SubjectFixed,
     "uq_erasures_requested": StateConflict,
 }
-"""What a constraint of the database refuses in the domain's stead."""
+"""The errors for constraints that check what the domain cannot, by the name of the constraint."""
 
 
 async def record(
     connection: AsyncConnection, stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime
 ) -> None:
-    """Write events and what follows from them. Without events, nothing is written.
+    """Write events and their effects. Does nothing without events.
 
     Args:
-        connection: of the request's transaction.
-        stream: what the events are about; its row is locked, or new.
-        new_events: in the order in which they happened.
-        by: who brought them about.
+        connection: in the transaction of the request.
+        stream: the stream of the events. Its subject is locked, or new.
+        new_events: in the order in which they are recorded.
+        by: who caused them.
         at: the instant of the request.
 
     Raises:
-        Conflict: a constraint refuses what the domain could not see, such as a mediator who is booked elsewhere.
+        Conflict: a constraint is violated that the domain cannot check, such as for a mediator who is booked elsewhere.
     """
     if not new_events:
         return
-    key, key_written = await _data_key(connection, stream, new_events)
+    key, key_inserts = await _data_key(connection, stream, new_events)
     to = Recording(stream=stream, by=by, at=at, key=key)
     parameters = event_parameters(stream, new_events, by=by, at=at)
     try:
-        for statement in batched((*key_written, *_changes(to, new_events))):
+        for statement in batched((*key_inserts, *_changes(to, new_events))):
             await connection.execute(statement, parameters)
     except IntegrityError as error:
         refusal = _REFUSALS.get(constraint_of(error) or "")
@@ -120,7 +119,7 @@ async def record(
 async def _data_key(
     connection: AsyncConnection, stream: Stream, new_events: Sequence[Event]
 ) -> tuple[DataKey | None, tuple[Change, ...]]:
-    """The data key that the events need, and what writes it where their complaint or mediator is new."""
+    """Return the data key that the events need, and the statement that inserts it for a new complaint or mediator."""
     encrypted = next((event for event in new_events if isinstance(event, ENCRYPTED)), None)
     if encrypted is None:
         return None, ()
@@ -129,21 +128,22 @@ async def _data_key(
         return DataKey(keyring(connection.dialect).unwrap(wrapped, owner)), ()
     owner_id = stream.complaint_id or stream.mediator_id
     if owner_id is not None and isinstance(encrypted, events.ComplaintFiled | events.MediatorAdded):
-        key, written = new_data_key(connection, owner_id)
-        return key, ((written, None),)
+        key, key_insert = new_data_key(connection, owner_id)
+        return key, ((key_insert, None),)
     if owner_id is not None:
         return await data_key(connection, owner_id), ()
     case_id = encrypted.case_id if isinstance(encrypted, events.MandatoryReportProposed) else stream.case_id
     if case_id is None:
-        raise TypeError("the events of this stream are not encrypted")
+        raise TypeError("events of this stream have no data key")
     return await data_key(connection, case_id, OF_CASE), ()
 
 
 def _changes(to: Recording, new_events: Sequence[Event]) -> Iterator[Change]:
-    """What follows from each event, then the case's own row, then the record of events."""
+    """Yield the statements of each effect, then the update of the case's own row, then the insert of the events."""
     for event in new_events:
         for statement in EFFECTS[type(event)](event, to):
-            # Who leaves a session that is cancelled is released twice, to the same effect: one statement will do.
+            # An officer who leaves a session that is cancelled is released twice. Both have the same effect, so they
+            # may be in one statement.
             released = isinstance(statement, Update) and statement.table is t.session_officers
             yield statement, object() if released else _row_of(event)
     if to.stream.case_id is not None:
@@ -153,16 +153,16 @@ def _changes(to: Recording, new_events: Sequence[Event]) -> Iterator[Change]:
 
 
 def _row_of(event: Event) -> Hashable:
-    """Which row of its table an event changes, where that is known: a party's own, or that of a part."""
+    """Return a key of the row that an event changes, if it is that of a party or a part; None if it is not known."""
     if isinstance(event, events.PartReturned | events.PartMediated):
         return event.complainant_id, event.officer_id
     if isinstance(event, events.PartyRemoved):
-        return None  # it changes the parts of the party as well, which other events name by both people
+        return None  # it also changes the party's parts, which have another key
     return getattr(event, "party_id", None)
 
 
 def event_parameters(stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime) -> dict[str, object]:
-    """What `WRITE_EVENTS` writes about one stream. It holds no private field."""
+    """Return the parameters of `WRITE_EVENTS` for events of one stream. They contain no private field."""
     return {
         "new_events": [
             {
@@ -196,7 +196,7 @@ def _write_events() -> Insert:
         "kind": event["kind"].astext,
         "party_id": cast(event["party_id"].astext, Uuid),
         "data": event["data"],
-        # Of a case: the version that this command makes. All events of a command have the same one.
+        # Of a case: the version after this command, which all of its events share.
         "version": case((_CASE_ID.is_not(None), version_after(_CASE_ID))),
         "at": bindparam("recorded_at", type_=e.at.type),
         "by_role": bindparam("recorded_by_role", type_=e.by_role.type),
@@ -206,16 +206,16 @@ def _write_events() -> Insert:
         "mediator_id": bindparam("of_mediator", type_=Uuid),
         "report_id": bindparam("of_report", type_=Uuid),
     }
-    in_their_order = select(*columns.values()).order_by(listed.c.number)
-    return insert(t.events).from_select(list(columns), in_their_order)
+    in_order = select(*columns.values()).order_by(listed.c.number)
+    return insert(t.events).from_select(list(columns), in_order)
 
 
 WRITE_EVENTS: Final = _write_events()
-"""Writes events, however many, in their order: one statement, which is built once."""
+"""Inserts any number of events in their order. Built once."""
 
 
 def constraint_of(error: IntegrityError) -> str | None:
-    """The name of the constraint that refused a statement. The error's text is never read: it holds values."""
+    """Return the name of the violated constraint, if known. The text of the error is not used: it contains values."""
     cause = error.orig.__cause__ if error.orig is not None else None
     name: str | None = getattr(cause, "constraint_name", None)
     return name
@@ -228,7 +228,7 @@ def _data(event: Event) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    """A value of an event as JSON."""
+    """Return a value of an event as JSON."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, UUID):

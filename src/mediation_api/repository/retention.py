@@ -1,8 +1,8 @@
-"""Emptying what has come to the end of its period. `domain/retention.py` says what that is, and when.
+"""Empty data whose retention period has ended. `domain/retention.py` defines the kinds of data and the periods.
 
-What is due is looked up and counted here, under the lock of its complaint: nobody opens a case of it meanwhile. The
-event that is recorded empties it (effects_of_complaints.py). A complaint that somebody is working on is left for the
-next time. What was emptied is found empty by the next run, so a run may be broken off and begun again at any time.
+The due fields of a complaint are counted under its lock, so that no case is opened meanwhile. The `DataPurged` event
+empties them (effects_of_complaints.py). A complaint that is locked by another transaction is left for the next run. A
+run can be interrupted and repeated at any time, since data that was emptied is no longer due.
 """
 
 from collections import Counter
@@ -31,33 +31,33 @@ from mediation_api.repository.retention_places import OF_A_PARTY, PLACES, Place
 from mediation_api.repository.streams import Stream
 
 JOB: Final = Actor(Role.INTEGRATION, "mediation-api retention")
-"""Who empties what the schedule says, as the events name it."""
+"""The actor of events recorded by the retention job."""
 AT_ONCE: Final = 200
-"""Complaints that are looked up at a time."""
+"""The number of due complaints that are selected at a time."""
 
 
 async def purge_due(engine: AsyncEngine, periods: Periods, at: datetime) -> Counter[DataKind]:
-    """Empty all that has come to its end at `at`, and count the fields of each kind. One transaction a complaint."""
+    """Empty all data that is due at `at`, a transaction for each complaint. Returns the number of fields by kind."""
     emptied: Counter[DataKind] = Counter()
     for kind in EMPTIED:
         before = periods.ended_before(kind, at)
-        found = await _due_complaints(engine, kind, before, after=None)
-        while found:
-            for complaint_id in found:
+        due = await _due_complaints(engine, kind, before, after=None)
+        while due:
+            for complaint_id in due:
                 async with engine.begin() as connection:
                     emptied[kind] += await _purge_if_due(connection, complaint_id, kind, before, at)
-            found = await _due_complaints(engine, kind, before, after=found[-1])
+            due = await _due_complaints(engine, kind, before, after=due[-1])
     return emptied
 
 
 async def fields_of_party(connection: AsyncConnection, party_id: UUID, kind: DataKind) -> int:
-    """Lock what is held of this kind of one party, and count the fields that hold something."""
+    """Lock the data of this kind of one party, and count the fields that are not empty."""
     rows = [(place, OF_A_PARTY[place.table] == party_id) for place in PLACES[kind] if place.table in OF_A_PARTY]
     return (await _filled(connection, rows))[0]
 
 
 async def fields_of_account(connection: AsyncConnection, complaint_id: UUID, at: datetime) -> int:
-    """The same of the account of a complaint."""
+    """Lock the account of a complaint, and count the fields that are not empty."""
     rows = [(place, place.of(complaint_id, at)) for place in PLACES[DataKind.ACCOUNT]]
     return (await _filled(connection, rows))[0]
 
@@ -65,14 +65,14 @@ async def fields_of_account(connection: AsyncConnection, complaint_id: UUID, at:
 async def _filled(
     connection: AsyncConnection, rows: Iterable[tuple[Place, ColumnElement[bool]]]
 ) -> tuple[int, list[UUID]]:
-    """Lock the rows that hold something. Count their fields, and give the ids of the agreements among them."""
+    """Lock the rows that are not empty. Returns the number of their fields, and the ids of agreements among them."""
     fields, agreements = 0, list[UUID]()
     for place, of in rows:
         id_ = place.table.c.id
         filled = select(id_, place.filled.label("filled")).where(of, place.filled > 0)
-        found = (await connection.execute(filled.with_for_update(key_share=True, of=place.table))).all()
-        fields += sum(row.filled for row in found)
-        agreements += [row.id for row in found if place.table is t.agreements]
+        locked = (await connection.execute(filled.with_for_update(key_share=True, of=place.table))).all()
+        fields += sum(row.filled for row in locked)
+        agreements += [row.id for row in locked if place.table is t.agreements]
     return fields, agreements
 
 
@@ -93,7 +93,7 @@ async def _purge_if_due(
     locked = select(c.id).where(c.id == complaint_id).with_for_update(key_share=True, skip_locked=True)
     if (await connection.execute(locked)).first() is None:
         return 0
-    # Asked again under the lock, in a statement that sees what was committed before it was had.
+    # Check again under the lock, in a new statement, which sees what was committed before the lock was acquired.
     still = select(c.id).where(c.id == complaint_id, _is_due(kind, before))
     if (await connection.execute(still)).first() is None:
         return 0
@@ -104,9 +104,9 @@ async def _purge_if_due(
 
 
 def _is_due(kind: DataKind, before: datetime) -> ColumnElement[bool]:
-    """Whether a row of `complaints` holds something of this kind whose period is over."""
+    """Whether a row of `complaints` has data of this kind whose period has ended."""
     complaint = t.complaints.c.id
-    something = or_(
+    is_filled = or_(
         *(
             place.filled > 0
             if place.table is t.complaints
@@ -119,10 +119,10 @@ def _is_due(kind: DataKind, before: datetime) -> ColumnElement[bool]:
     )
     free = ~is_held(complaint)
     if SCHEDULE[kind].start is Start.CASE_CLOSED:
-        return and_(free, something)
+        return and_(free, is_filled)
     of_complaint = t.cases.c.complaint_id == complaint
     closed_at = select(func.max(t.cases.c.closed_at)).where(of_complaint).correlate(t.complaints).scalar_subquery()
-    return and_(free, ~has_open_case(complaint), func.coalesce(closed_at, t.complaints.c.filed_at) < before, something)
+    return and_(free, ~has_open_case(complaint), func.coalesce(closed_at, t.complaints.c.filed_at) < before, is_filled)
 
 
 def is_held(complaint: AnyColumn | UUID) -> ColumnElement[bool]:

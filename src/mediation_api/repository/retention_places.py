@@ -1,4 +1,4 @@
-"""Where each kind of data stands that retention and erasures empty (domain/retention.py has the periods)."""
+"""The columns of each kind of data that retention and erasures empty. domain/retention.py has the periods."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from mediation_api.domain.values import AgreementKind, DataKind
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Columns of one table, and what stands in each when it is empty: nothing, or no characters where it may not be.
+    """Columns of one table, each with the value that it has when it is empty: NULL, or an empty text if NOT NULL.
 
-    An empty text is not sealed: that there is nothing is no secret.
+    An empty text is not encrypted.
     """
 
     table: Table
     empty: Mapping[str, str | None]
 
     def of(self, complaint: AnyColumn | UUID, before: datetime) -> ColumnElement[bool]:
-        """Whether a row belongs to a complaint; of agreements, the terms of cases that closed before an instant."""
+        """Whether a row is of a complaint; of agreements, only resolutions of cases that closed before `before`."""
         columns = self.table.c
         if self.table is t.complaints:
             return columns.id == complaint
@@ -40,8 +40,8 @@ class Place:
 
     @property
     def filled(self) -> AnyColumn:
-        """How many of the columns hold something in a row."""
-        # As it stands there, sealed or not; a hash by which something is found is not counted beside it.
+        """The number of the columns that are not empty in a row."""
+        # As text, so that nothing is decrypted. A blind index is not counted in addition to its column.
         columns = (self.table.c[name] for name in self.empty)
         texts = (type_coerce(column, Text) for column in columns if not isinstance(column.type, BlindIndex))
         filled = (func.coalesce(each, "") != "" for each in texts)
@@ -81,9 +81,9 @@ PLACES: Final[Mapping[DataKind, Sequence[Place]]] = MappingProxyType(
         ),
     }
 )
-"""Where each kind stands that the job empties."""
+"""The columns of each kind of data."""
 
 OF_A_PARTY: Final[Mapping[Table, Column[UUID]]] = MappingProxyType(
     {t.parties: t.parties.c.id, t.signatures: t.signatures.c.signer_id}
 )
-"""Where an erasure empties what is one party's, and the column that says whose it is."""
+"""The tables in which an erasure empties the rows of one party, and the column with the party's id."""

@@ -1,4 +1,4 @@
-"""Reading sessions, and who is expected in the room. They are written with the case (repository/cases.py)."""
+"""Reading sessions and attendees. The events of the case write them (effects_of_sessions.py)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -37,7 +37,7 @@ from mediation_api.domain.access import AccessScope, Relation
 
 
 class SessionSort(Sort):
-    """In which order sessions are listed."""
+    """The order of a list of sessions."""
 
     EARLIEST = "starts_at"
     LATEST = "-starts_at"
@@ -45,7 +45,7 @@ class SessionSort(Sort):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFilter:
-    """Which sessions are wanted, and in which order; None leaves a condition out. The period is that of their start."""
+    """The filters and the order of a list of sessions. None means no filter. The period is that in which they start."""
 
     case_id: UUID | None = None
     mediator_id: UUID | None = None
@@ -68,7 +68,7 @@ SESSION_COLUMNS: Final[Mapping[str, AnyColumn]] = {
     "place": decrypted(t.sessions.c.place, owner=t.cases.c.complaint_id),
     "link": decrypted(t.sessions.c.link, owner=t.cases.c.complaint_id),
 }
-"""What everybody sees of a session that they see at all. The statement selects from `cases` as well."""
+"""The columns that every audience sees of a session. The statement must select from `cases` as well."""
 
 _FILTERS: Final[FilterConditions] = {
     "case_id": t.sessions.c.case_id == bindparam("wanted_case_id", type_=Uuid),
@@ -85,28 +85,28 @@ class Sessions:
         self._connection = connection
 
     async def get(self, session_id: UUID, scope: AccessScope) -> RowMapping:
-        """One session. Raises NotFound."""
+        """Return one session. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, session_id)
 
-    async def list(self, scope: AccessScope, wanted: SessionFilter, page: PageRequest) -> Page[RowMapping]:
-        """The sessions that the caller reaches, in the order that is wanted."""
-        conditions, values = conditions_for(_FILTERS, asdict(wanted))
+    async def list(self, scope: AccessScope, filters: SessionFilter, page: PageRequest) -> Page[RowMapping]:
+        """Return a page of the sessions within the caller's access scope."""
+        conditions, values = conditions_for(_FILTERS, asdict(filters))
         return await read_page(
             self._connection,
             _listed(ScopeKind.of(scope), conditions),
             page,
-            Order(_starts_at(), t.sessions.c.id, wanted.sort.descending),
+            Order(_starts_at(), t.sessions.c.id, filters.sort.descending),
             scope=scope,
             opened_id=t.sessions.c.case_id,
             parameters=scope_parameters(scope) | values,
         )
 
     async def attendees(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """The interpreters and support persons of a case. Raises NotFound: not this case."""
+        """Return the interpreters and support persons of a case. Raises NotFound."""
         return await fetch_children(self._connection, _attendees, scope, case_id)
 
     async def attendee(self, attendee_id: UUID, scope: AccessScope) -> RowMapping:
-        """One interpreter or support person. Raises NotFound."""
+        """Return one interpreter or support person. Raises NotFound."""
         return await fetch_one(self._connection, _attendee, scope, attendee_id)
 
 
@@ -143,7 +143,7 @@ def _listed(kind: ScopeKind, conditions: Conditions) -> AnySelect:
 
 
 def _unchecked_officers() -> ScalarSelect[UUID]:
-    """Officers of a session that is ahead who have no employee number, so that nobody knows where else they are."""
+    """Select the officers of a session without an employee number, whose other bookings are therefore not checked."""
     o = t.session_officers.c
     unchecked = select(o.party_id).where(o.session_id == t.sessions.c.id, o.live, o.employee_number_index.is_(None))
     return unchecked.order_by(o.party_id).scalar_subquery()
@@ -156,17 +156,17 @@ def _sessions(kind: ScopeKind) -> AnySelect:
 
 def _session(*columns: AnyColumn) -> AnySelect:
     s = t.sessions.c
-    everybody = (column.label(name) for name, column in SESSION_COLUMNS.items())
-    return select(s.case_id, *everybody, *columns).join_from(t.sessions, t.cases, t.cases.c.id == s.case_id)
+    shared = (column.label(name) for name, column in SESSION_COLUMNS.items())
+    return select(s.case_id, *shared, *columns).join_from(t.sessions, t.cases, t.cases.c.id == s.case_id)
 
 
 def _for_party(kind: ScopeKind) -> AnySelect:
-    """What a party sees, while the others of the case are visible to it."""
+    """Select what a party sees, while the other parties of the case are visible to it."""
     return _session(audience("party")).where(peers_visible(kind.role))
 
 
 def _for_office(kind: ScopeKind) -> AnySelect:
-    """What the office sees, and the mediator of the case."""
+    """Select what the office and the mediator of the case see."""
     s = t.sessions.c
     return _session(
         audience("office"),

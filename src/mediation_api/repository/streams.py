@@ -1,9 +1,9 @@
-"""Streams of events, and what an effect of an event is given.
+"""Streams of events, and what the effects of events have in common.
 
-A complaint, a case, a mediator and a mandatory report each have a stream of their own. What follows in the tables from
-a type of event is an effect: a function that takes an event and yields statements. The effects are in
-`effects_of_complaints`, `effects_of_cases` and `effects_of_sessions`; `recording` executes what they yield, in the
-order of the events. A type of event without an effect fails tests/repository/test_recording.py.
+Each complaint, case, mediator and mandatory report has a stream of its own. An effect is a function that takes an event
+of one type, and yields the statements that write its rows. The effects are in `effects_of_complaints`,
+`effects_of_cases` and `effects_of_sessions`; `recording` executes their statements in the order of the events.
+tests/repository/test_recording.py fails for a type of event without an effect.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,19 +25,19 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """One stream. Exactly one of the four ids is set."""
+    """A stream of events. Exactly one of the four ids is set."""
 
     complaint_id: UUID | None = None
     case_id: UUID | None = None
     mediator_id: UUID | None = None
     report_id: UUID | None = None
     data_key: tuple[UUID, WrappedKey] | None = None
-    """Of a locked case: the owner of its data key and that key, which the lock read. Recording need not ask for it."""
+    """Of a locked case: the owner of its data key and the wrapped key, so that recording need not read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What an effect needs to know besides its event: of which stream, by whom and when, and the data key."""
+    """What an effect needs besides its event: the stream, who acted and when, and the data key."""
 
     stream: Stream
     by: Actor
@@ -46,33 +46,33 @@ class Recording:
 
     @property
     def complaint_id(self) -> UUID:
-        """The complaint whose stream it is. Raises TypeError: it is another stream."""
+        """The complaint of the stream. Raises TypeError if the stream is of another kind."""
         return _present(self.stream.complaint_id)
 
     @property
     def case_id(self) -> UUID:
-        """The case whose stream it is. Raises TypeError: it is another stream."""
+        """The case of the stream. Raises TypeError if the stream is of another kind."""
         return _present(self.stream.case_id)
 
     @property
     def recorded(self) -> dict[str, object]:
-        """When and by whom, as the columns of most tables are called."""
+        """The columns `at`, `by_role` and `by`, which most tables have."""
         return {"at": self.at, "by_role": self.by.role, "by": self.by.subject}
 
     @property
     def version(self) -> AnyColumn:
-        """The version of the case that this command makes."""
+        """The version of the case after this command."""
         return version_after(literal(self.case_id, Uuid))
 
     @property
     def data_key(self) -> DataKey:
-        """The key to encrypt with. Raises TypeError: the event is missing in `recording.ENCRYPTED`."""
+        """The data key of the stream. Raises TypeError if the event is not listed in `recording.ENCRYPTED`."""
         if self.key is None:
             raise TypeError("an event with private fields needs the data key")
         return self.key
 
     def encrypted(self, table: Table, row_id: UUID, **texts: str | None) -> dict[str, object]:
-        """Texts as columns of a new row, encrypted."""
+        """Return the encrypted columns of a new row."""
         return self.data_key.encrypted_row(table, row_id, texts)
 
 
@@ -80,13 +80,13 @@ Effect: TypeAlias = Callable[[E, Recording], Iterator[Executable]]
 
 
 class Effects:
-    """The effects of some types of events."""
+    """A registry of effects, by type of event."""
 
     def __init__(self) -> None:
         self.functions: dict[type[Event], Callable[..., Iterator[Executable]]] = {}
 
     def of(self, *types: type[E]) -> Callable[[Effect[E]], Effect[E]]:
-        """Register what follows from events of these types."""
+        """Register the effect of events of these types."""
 
         def register(effect: Effect[E]) -> Effect[E]:
             self.functions.update(dict.fromkeys(types, effect))
@@ -96,25 +96,25 @@ class Effects:
 
 
 def version_after(case_id: AnyColumn) -> AnyColumn:
-    """The version of a case that the present command makes; everything that the command records has the same one.
+    """Return the version of a case after the current command, which all rows and events of the command share.
 
-    The case is locked, and its own row is changed by the last statement: until then it holds the version before. A case
-    that is being opened has no row yet.
+    The case is locked, and the last statement of the command increments its version, so that until then it is one
+    less. A case that is being opened has no row yet.
     """
-    before = select(t.cases.c.version).where(t.cases.c.id == case_id).scalar_subquery()
-    return func.coalesce(before, literal(0)) + literal(1)
+    current = select(t.cases.c.version).where(t.cases.c.id == case_id).scalar_subquery()
+    return func.coalesce(current, literal(0)) + literal(1)
 
 
 def released(which: ColumnElement[bool]) -> Update:
-    """Make officers free again at the time of a session."""
+    """Cancel the bookings of officers for a session, so that they can be booked at that time again."""
     return t.session_officers.update().where(which, t.session_officers.c.live).values(live=False)
 
 
 def codes_ended(of: ColumnElement[bool], at: datetime) -> Update:
-    """End the access codes of parties, and with them every token that was given for one."""
+    """End the access codes of parties, and so every token that was issued for one."""
     codes = t.access_codes
-    its_own = codes.c.party_id.in_(select(t.parties.c.id).where(of))
-    return codes.update().where(its_own, codes.c.ended_at.is_(None)).values(ended_at=at)
+    of_parties = codes.c.party_id.in_(select(t.parties.c.id).where(of))
+    return codes.update().where(of_parties, codes.c.ended_at.is_(None)).values(ended_at=at)
 
 
 def _present(stream_id: UUID | None) -> UUID:

@@ -164,7 +164,7 @@ async def propose_mandatory_report(
 
     The duty does not wait for this service: whoever has it reports at once.
     """
-    await reports.reach_case(case_id, scope)
+    await reports.require_case(case_id, scope)
     contents = Contents(**dict(body))
     proposed = mandatory_reports.propose_report(
         case_id,
@@ -269,7 +269,7 @@ async def list_mandatory_report_counts(
 
     Nothing can be chosen and nothing is told of the running year, so that no two answers differ by one report.
     """
-    counts = mandatory_reports.yearly_counts(await reports.entered(city.target.zone), today.year)
+    counts = mandatory_reports.yearly_counts(await reports.counts(city.target.zone), today.year)
     return single_page(ReportCountList, counts, ReportCountOut.of)
 
 
