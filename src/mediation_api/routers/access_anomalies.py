@@ -1,4 +1,4 @@
-"""What was unusual about who opened what: for a director or an auditor to ask about."""
+"""Access anomalies: unusual reads in the access log, which a director or an auditor may ask about."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -24,66 +24,66 @@ _RULES: Final = "; ".join(f"`{rule.code}`: {rule.statement}" for rule in ANOMALY
 
 
 class AnomalyListQuery(ListQuery):
-    """Which days of the office's calendar, and what to look for."""
+    """The days to examine, in the office's time zone, and the rule to apply."""
 
-    since: Day | None = Field(None, description="The first day; without it, the seventh up to `until`.")
-    until: Day | None = Field(None, description=f"The last day, at most {LONGEST_DAYS} in all; without it, today.")
-    rule: AnomalyKind | None = Field(None, description=f"What this rule observed. {_RULES}.")
+    since: Day | None = Field(None, description="The first day. Default: six days before `until`.")
+    until: Day | None = Field(None, description=f"The last day. Default: today. At most {LONGEST_DAYS} days in all.")
+    rule: AnomalyKind | None = Field(None, description=f"Only anomalies of this rule. Default: of all. {_RULES}.")
 
 
 @dataclass(frozen=True, slots=True)
 class AnomalyQuery:
-    """The days that are looked at, and the rule whose observations are wanted; of all unless named."""
+    """A valid period, and the rule to apply; None for all rules."""
 
     period: Period
     rule: AnomalyKind | None
 
 
-async def asked_for(wanted: Annotated[AnomalyListQuery, Query()], today: Today) -> AnomalyQuery:
-    """What is asked for. Too many days, or none, is a 422."""
-    period = Period.of(wanted.since, wanted.until, today)
+async def anomaly_query(query: Annotated[AnomalyListQuery, Query()], today: Today) -> AnomalyQuery:
+    """Return the query with its defaults. Raises RequestValidationError if the period is empty or too long."""
+    period = Period.of(query.since, query.until, today)
     if not period.is_sound:
-        text = f"A report looks at one to {LONGEST_DAYS} days, up to today unless `until` says otherwise."
+        text = f"The period has 1 to {LONGEST_DAYS} days and ends with `until`, or today."
         raise RequestValidationError([{"type": rule("period"), "loc": ("query", "since"), "msg": text}])
-    return AnomalyQuery(period, wanted.rule)
+    return AnomalyQuery(period, query.rule)
 
 
 class AccessAnomalyOut(Out):
-    """What one rule observed of one person on one day. It says what was done, and nothing of why."""
+    """What one rule observed about one person on one day. It states what was done, not why."""
 
-    rule: str = Field(examples=["no_part"], description="What was observed.")
+    rule: str = Field(examples=["no_part"], description="The rule.")
     rules_version: str = Field(examples=[ANOMALY_RULES.version])
     on: date = Field(description="The day, in the office's time zone.")
     by_role: Role
     by: str = Field(description="The subject of the token.")
-    complaint_id: UUID | None = Field(description="What was opened; null where the rule looks at the whole day.")
-    case_id: UUID | None = Field(description="Its newest case.")
-    number: int = Field(description="How often; of `many_in_a_day` complaints, and of `closed_again` days.")
-    usual: int = Field(description="Up to where the rule says nothing.")
-    purposes: list[Purpose] = Field(description="What it was opened for, as the caller said.")
+    complaint_id: UUID | None = Field(description="The complaint that was opened; null for a rule about the whole day.")
+    case_id: UUID | None = Field(description="The latest case of the complaint.")
+    number: int = Field(description="How many reads; complaints for `many_in_a_day`, days for `closed_again`.")
+    usual: int = Field(description="The number above which the rule reports.")
+    purposes: list[Purpose] = Field(description="The purposes that the caller gave.")
 
     @classmethod
-    def of(cls, seen: Anomaly) -> "AccessAnomalyOut":
-        """The answer of one observation."""
+    def of(cls, anomaly: Anomaly) -> "AccessAnomalyOut":
+        """Return the response about one anomaly."""
         return cls(
-            rule=seen.rule,
+            rule=anomaly.rule,
             rules_version=ANOMALY_RULES.version,
-            on=seen.on,
-            by_role=seen.role,
-            by=seen.by,
-            complaint_id=seen.complaint_id,
-            case_id=seen.case_id,
-            number=seen.number,
-            usual=seen.usual,
-            purposes=list(seen.purposes),
+            on=anomaly.on,
+            by_role=anomaly.role,
+            by=anomaly.by,
+            complaint_id=anomaly.complaint_id,
+            case_id=anomaly.case_id,
+            number=anomaly.number,
+            usual=anomaly.usual,
+            purposes=list(anomaly.purposes),
         )
 
 
 class AccessAnomalyList(ListOut[AccessAnomalyOut]):
-    """One page of what was unusual, the newest day first."""
+    """One page of access anomalies, the newest day first."""
 
 
-@router.get("", summary="Unusual readings")
+@router.get("", summary="Access anomalies")
 @Operation(
     "listAccessAnomalies",
     access=allow(office=(Role.DIRECTOR, Role.AUDITOR)),
@@ -91,15 +91,15 @@ class AccessAnomalyList(ListOut[AccessAnomalyOut]):
     opens=LoggedObject.LIST,
 )
 async def list_access_anomalies(
-    asked: Annotated[AnomalyQuery, Depends(asked_for)],
+    query: Annotated[AnomalyQuery, Depends(anomaly_query)],
     pages: Pages,
     scope: LoggedScope,
-    unusual: AccessAnomalies,
+    anomalies: AccessAnomalies,
     city: CityPolicy,
 ) -> AccessAnomalyList:
-    """Who opened what they seem to have no part in, by a few rules. That this was looked at is written down as well.
+    """List unusual reads in the access log, according to a few rules. Reading this list is logged as well.
 
-    Pages of lists count for none, and whoever opened a mandatory report stands with the report alone.
+    Pages of lists are not counted. Reads of mandatory reports are not included; each report has its own access log.
     """
-    page = await unusual.list(scope, asked.period, pages.request, rule=asked.rule, policy=city)
+    page = await anomalies.list(scope, query.period, pages.request, rule=query.rule, policy=city)
     return pages.response(AccessAnomalyList, page, AccessAnomalyOut.of)

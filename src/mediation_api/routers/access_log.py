@@ -1,4 +1,4 @@
-"""Who opened a case: for the office to look after, and for a party to know."""
+"""The access log of a case: who opened it, for the office and for its parties."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -20,22 +20,23 @@ router = APIRouter(prefix="/v1/cases/{case_id}/access-log", route_class=StrictRo
 
 
 class AccessOut(Out):
-    """Somebody opened the case, its complaint or one of its parties, or saw it on a page of a list."""
+    """A read of the case, its complaint or one of its parties, or of a page of a list that contained it."""
 
     audience: Literal["office"]
     at: InstantOut
     by_role: Role
     by: str = Field(description="The subject of the token.")
     operation: str = Field(
-        examples=["getCase"], description="Its `operationId`: together with the role it says which fields were shown."
+        examples=["getCase"],
+        description="The `operationId`. With the role, it determines which fields were returned.",
     )
     opened: LoggedObject
     purpose: Purpose
-    party_id: UUID | None = Field(description="Whose contacts and needs were shown, where it was one party's.")
+    party_id: UUID | None = Field(description="The party, if the data of one party was read.")
 
 
 class AccessForPartyOut(Out):
-    """The office or the mediator opened the case, the complaint, or what is on file of the caller."""
+    """A read of the case, the complaint or the caller's own data by the office or the mediator."""
 
     audience: Literal["party"]
     on: date = Field(description="The day, in the office's time zone.")
@@ -47,7 +48,7 @@ AnyAccess = Annotated[AccessOut | AccessForPartyOut, Field(discriminator="audien
 
 
 class AccessList(ListOut[AnyAccess]):
-    """One page of readings, newest first."""
+    """One page of the access log, newest entry first."""
 
 
 def _to_response(row: RowMapping) -> AccessOut | AccessForPartyOut:
@@ -64,11 +65,12 @@ def _to_response(row: RowMapping) -> AccessOut | AccessForPartyOut:
     opens=LoggedObject.CASE,
 )
 async def list_access_log(
-    case_id: CaseId, pages: Pages, scope: LoggedScope, readings_of: AccessLog, city: CityPolicy
+    case_id: CaseId, pages: Pages, scope: LoggedScope, access_log: AccessLog, city: CityPolicy
 ) -> AccessList:
-    """Who opened the case, when and for what. A party sees the day and the role, once answers are not sealed any more.
+    """List who opened the case, when and for what purpose. A party sees only the day, the role and what was opened.
 
-    Until then it sees what was opened before anybody was asked: staff open a case because of what was answered.
+    While answers are sealed, a party sees only entries from before the first party was asked: later ones could reveal
+    that somebody answered.
     """
-    page = await readings_of.of_case(case_id, scope, pages.request, zone=city.target.zone)
+    page = await access_log.of_case(case_id, scope, pages.request, zone=city.target.zone)
     return pages.response(AccessList, page, _to_response)

@@ -23,13 +23,13 @@ router = APIRouter(prefix="/v1/access-tokens", route_class=StrictRoute, tags=["a
 
 
 class AccessCodeIn(In):
-    """An access code, as the person writes it: case, spaces and dashes do not matter."""
+    """An access code. Upper and lower case, spaces and dashes do not matter."""
 
     access_code: Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)]
 
 
 class AccessTokenOut(Out):
-    """A token that speaks for one party."""
+    """A bearer token of one party."""
 
     access_token: str
     token_type: Literal["Bearer"]
@@ -46,25 +46,26 @@ class AccessTokenOut(Out):
 @Operation("exchangeAccessCode", access=EVERYBODY, scope=None, pool=Pool.PARTIES)
 async def exchange_access_code(
     body: AccessCodeIn,
-    _reached: Scope,
+    _scope: Scope,
     parties: Parties,
-    tries: AttemptCounters,
+    counters: AttemptCounters,
     service: Context,
     at: Now,
     token_id: NewId,
     request: Request,
 ) -> AccessTokenOut:
-    """Give a token for an access code. A wrong, a replaced and an unknown code are answered alike, and as fast.
+    """Exchange an access code for a token.
 
-    With one code a few wrong secrets may be tried in an hour; then even the right one has to wait.
+    Wrong, replaced and unknown codes get the same response, after the same time. The number of attempts per hour with
+    the same code is limited; above the limit, the right code is refused as well.
     """
     code = access_codes.parse_access_code(body.access_code)
     limit = service.settings.code_tries_per_hour
-    await count_attempt(tries, AttemptKind.CODE, code.lookup, limit, request=request, at=at)
+    await count_attempt(counters, AttemptKind.CODE, code.lookup, limit, request=request, at=at)
     stored = await parties.find_code(code.lookup)
     if not access_codes.matches(code, None if stored is None else stored.digest, code_key(service)) or stored is None:
         raise AccessCodeInvalid
-    await tries.forget(AttemptKind.CODE, code.lookup)
+    await counters.forget(AttemptKind.CODE, code.lookup)
     return AccessTokenOut(
         access_token=service.issuer.issue(stored.party_id, code=code.lookup, token_id=token_id, now=at),
         token_type="Bearer",  # noqa: S106 - a kind, not a secret

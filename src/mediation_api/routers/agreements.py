@@ -1,4 +1,4 @@
-"""Agreements and signatures: one exact text, and who signed it."""
+"""Agreements: the exact texts that the parties sign, and their signatures."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -40,21 +40,22 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["agreements"])
 
 
 class AgreementIn(In):
-    """A text to sign. It replaces the one before of its kind, and voids the signatures on that.
+    """A text to sign. It supersedes the previous agreement of the same kind, including its signatures.
 
-    A confidentiality agreement is made from the city's template, in one language or one after the other in several,
-    so that everybody reads their own and all sign the same. A resolution agreement carries the parties' own terms.
+    A confidentiality agreement is made from the city's template. With several languages, one text contains all of them,
+    so that everybody reads their own language and signs the same text. A resolution agreement contains the parties'
+    terms.
     """
 
     kind: AgreementKind
     languages: Annotated[list[Language], Field(min_length=1, max_length=10)]
-    terms: Paragraphs | None = Field(None, description="Of a resolution agreement, and of no other.")
+    terms: Paragraphs | None = Field(None, description="The terms of a resolution agreement. Not for other kinds.")
     terms_confidential: Flag = Field(
-        default=False, description="Terms are confidential only where all parties say so (ORS 36.220)."
+        default=False, description="Whether all parties agree that the terms are confidential (ORS 36.220)."
     )
 
     def text(self, edition: Edition, office: str, reference: str, categories: Iterable[ReportCategory]) -> Text:
-        """The text to sign. Raises Invalid: terms where there are none, or none where there are, or no template."""
+        """Return the text to sign. Raises Invalid if terms are missing or not allowed, or there is no template."""
         if self.kind is AgreementKind.RESOLUTION:
             if self.terms is None:
                 raise Invalid("/terms", "required", "A resolution agreement has terms.")
@@ -69,13 +70,13 @@ class AgreementIn(In):
 
 
 class SignatureIn(In):
-    """A signature on the text with this hash. Who signs electronically signs for itself and names nobody.
+    """A signature on the text with this hash.
 
-    Staff record what was signed on paper, and by whom.
+    Parties and mediators sign electronically and need no `signer`. Staff record signatures on paper.
     """
 
     sha256: Sha256
-    signer: SeatIn | None = Field(None, description="Who signed on paper. Staff name it, nobody else.")
+    signer: SeatIn | None = Field(None, description="Who signed on paper. Only for staff.")
 
 
 class SignatureOut(Out):
@@ -84,7 +85,7 @@ class SignatureOut(Out):
     id: UUID
     role: SeatRole
     signer_id: UUID
-    signer_name: str = Field(description="As it was when it was signed.")
+    signer_name: str = Field(description="The name at the time of signing.")
     sha256: str
     method: Method
     at: InstantOut
@@ -100,21 +101,21 @@ class AgreementOut(Out):
     number: int
     template_version: str | None
     languages: list[str]
-    text: str | None = Field(description="None once it was purged: those who took part have their copies.")
+    text: str | None = Field(description="Null after the text was purged. Participants keep their own copies.")
     sha256: str = Field(
-        description="Of the text with its languages and the confidentiality of its terms: show all three before "
+        description="Hash of the text, its languages and the confidentiality of its terms. Show all three before "
         "somebody signs.",
         examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"],
     )
     terms_confidential: bool
     made_at: InstantOut
     superseded_at: InstantOut | None
-    purged_at: InstantOut | None = Field(description="When the text came to the end of its period.")
+    purged_at: InstantOut | None = Field(description="When the text was purged, after its retention period.")
     signatures: list[SignatureOut]
 
 
 class AgreementForPartyOut(Out):
-    """An agreement, as a party sees it: of the signatures, its own."""
+    """An agreement, as a party sees it, with only its own signature."""
 
     audience: Literal["party"]
     id: UUID
@@ -123,16 +124,16 @@ class AgreementForPartyOut(Out):
     number: int
     template_version: str | None
     languages: list[str]
-    text: str | None = Field(description="None once it was purged: those who took part have their copies.")
+    text: str | None = Field(description="Null after the text was purged. Participants keep their own copies.")
     sha256: str = Field(
-        description="Of the text with its languages and the confidentiality of its terms: show all three before "
+        description="Hash of the text, its languages and the confidentiality of its terms. Show all three before "
         "somebody signs.",
         examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"],
     )
     terms_confidential: bool
     made_at: InstantOut
     superseded_at: InstantOut | None
-    purged_at: InstantOut | None = Field(description="When the text came to the end of its period.")
+    purged_at: InstantOut | None = Field(description="When the text was purged, after its retention period.")
     signed_at: InstantOut | None = Field(description="When the caller signed it.")
 
 
@@ -144,14 +145,12 @@ class AgreementList(ListOut[AnyAgreement]):
 
 
 class VerificationOut(Out):
-    """Whether the stored text is what was signed; of a purged one, whether all signed the text of this hash."""
+    """Whether the stored text matches its hash, and every signature is on that hash."""
 
     agreement_id: UUID
-    sha256: str = Field(
-        description="Computed now, from the stored text; of a purged one, what it was when it was made."
-    )
-    text_intact: bool | None = Field(description="None where the text was purged: there is nothing to compute from.")
-    signatures_intact: bool = Field(description="Every signature is on this text.")
+    sha256: str = Field(description="Computed from the stored text; of a purged text, the stored hash.")
+    text_intact: bool | None = Field(description="Null if the text was purged.")
+    signatures_intact: bool = Field(description="Whether every signature is on this hash.")
     superseded: bool
 
 
@@ -183,7 +182,7 @@ async def make_agreement(
     service: Context,
     agreement_id: NewId,
 ) -> AnyAgreement:
-    """Put a text before the people who are to sign it."""
+    """Make the text of an agreement, to be signed."""
     locked = await cases.lock(case_id, scope)
     reference = await cases.reference(case_id)
     text = body.text(service.texts.current, service.settings.office_name, reference, service.policy.report_categories)
@@ -202,7 +201,7 @@ async def make_agreement(
     opens=LoggedObject.CASE,
 )
 async def list_agreements(case_id: CaseId, scope: LoggedScope, agreements_read: Agreements) -> AgreementList:
-    """The agreements of a case that the caller may see, oldest first."""
+    """List the agreements of a case that the caller may see, oldest first."""
     return single_page(AgreementList, await agreements_read.list(case_id, scope), _to_response)
 
 
@@ -214,7 +213,7 @@ async def list_agreements(case_id: CaseId, scope: LoggedScope, agreements_read: 
     opens=LoggedObject.CASE,
 )
 async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreements_read: Agreements) -> AnyAgreement:
-    """An agreement with its text."""
+    """Return an agreement with its text."""
     return _to_response(await agreements_read.get(agreement_id, scope))
 
 
@@ -240,7 +239,7 @@ async def sign_agreement(
     agreements_read: Agreements,
     signature_id: NewId,
 ) -> AnyAgreement:
-    """Sign the text that was shown, known by its hash: electronically for oneself, or on paper, recorded by staff."""
+    """Sign the text with this hash electronically, or as staff, record a signature on paper."""
     locked = await cases.lock_of_agreement(agreement_id, scope)
     signer, method = _signer(body, locked, scope)
     signed = agreements.sign_agreement(
@@ -267,11 +266,11 @@ async def sign_agreement(
 async def verify_agreement(
     agreement_id: AgreementId, scope: LoggedScope, agreements_read: Agreements
 ) -> VerificationOut:
-    """Hash the stored text again, and hold it against the agreement and every signature.
+    """Hash the stored text again, and compare the hash with the agreement and every signature.
 
-    The hash is of `languages: ` and the languages between commas and spaces, a line feed, `terms_confidential: ` and
-    `true` or `false`, two line feeds, and the text, in NFC and UTF-8. Whoever kept a copy of a text that was purged can
-    hash it, and compare.
+    The hash is computed over: `languages: ` and the languages separated by a comma and a space, a line feed,
+    `terms_confidential: ` and `true` or `false`, two line feeds, and the text, in NFC and UTF-8. A person with a copy
+    of a purged text can compute and compare its hash.
     """
     row = await agreements_read.get(agreement_id, scope)
     text: str | None = row["text"]
@@ -288,10 +287,15 @@ async def verify_agreement(
 
 
 def _signer(body: SignatureIn, locked: LockedCase, scope: AccessScope) -> tuple[Seat, Method]:
-    """Who signs, and how. Raises Invalid: staff name nobody; NotFound: somebody signs for another."""
+    """Return who signs, and how.
+
+    Raises:
+        Invalid: staff gave no signer.
+        NotFound: a party or mediator named somebody else.
+    """
     if scope.relation is Relation.OFFICE:
         if body.signer is None:
-            raise Invalid("/signer", "required", "Staff say who signed on paper.")
+            raise Invalid("/signer", "required", "Staff must give the person who signed on paper.")
         return Seat(body.signer.role, body.signer.id), Method.PAPER
     if scope.actor.role is Role.MEDIATOR:
         case = locked.case

@@ -1,4 +1,4 @@
-"""Cases: the board, one case for each audience, the timeline, and readiness."""
+"""Cases: the list of cases, a case for each audience, its timeline and its readiness."""
 
 from datetime import date
 from functools import partial
@@ -42,21 +42,19 @@ from mediation_api.routers.sessions import NextSessionOut
 
 router = APIRouter(prefix="/v1/cases", route_class=StrictRoute, tags=["cases"])
 
-# ── what a case looks like ─────────────────────────────────────────────────────────────────────────────────────────
+# ── response models ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class TargetOut(Out):
-    """The four-week target. Missing it closes nothing and takes away no right."""
+    """The four-week target. Missing it has no effect on the case."""
 
     requested_on: date
     due_on: date
-    pace: Pace | None = Field(
-        description="None of a case that closed without being mediated: it met and missed nothing."
-    )
+    pace: Pace | None = Field(description="Null for a case that closed without mediation.")
     days_left: int = Field(description="Calendar days; negative once overdue.")
-    working_days_left: int = Field(description="Without weekends and the city's holidays.")
-    raw_days: int = Field(description="Calendar days since the request, or up to the close.")
-    net_days: int = Field(description="The same without paused days. Pauses never move `due_on`.")
+    working_days_left: int = Field(description="Days without weekends and the city's holidays.")
+    raw_days: int = Field(description="Calendar days from the request until today, or until the close.")
+    net_days: int = Field(description="`raw_days` without paused days. Pauses do not change `due_on`.")
 
 
 class ParticipantOut(Out):
@@ -77,14 +75,17 @@ class PartInCaseOut(Out):
     complainant_id: UUID
     officer_id: UUID
     disposition: Disposition
-    agreement_reached: bool | None = Field(description="Of a mediated part: whether both signed a resolution.")
+    agreement_reached: bool | None = Field(
+        description="For a mediated part: whether both signed a resolution agreement."
+    )
     session_completed: bool | None = Field(
-        description="Of an open part: whether both were in a session that was completed. What is not, is not mediated."
+        description="For an open part: whether both parties attended a completed session, as closing it as mediated "
+        "requires."
     )
 
 
 class AssignmentInCaseOut(Out):
-    """The mediator to whom the case is proposed, or who has accepted it."""
+    """The mediator to whom the case was proposed, or who accepted it."""
 
     id: UUID
     mediator_id: UUID
@@ -94,12 +95,12 @@ class AssignmentInCaseOut(Out):
 
 
 class CaseOut(Out):
-    """A case, as the office sees it: also a line of the coordinator's board."""
+    """A case, as the office sees it."""
 
     audience: Literal["office"]
     id: UUID
     complaint_id: UUID
-    reference: str = Field(examples=["2026-000123"], description="The complaint's.")
+    reference: str = Field(examples=["2026-000123"], description="The reference of the complaint.")
     attempt: int
     state: State
     waits_for: board.Wait | None
@@ -117,7 +118,7 @@ class CaseOut(Out):
 
 
 class ParticipantForMediatorOut(Out):
-    """A party, as the mediator sees it: contacts only once the mediator has accepted."""
+    """A party, as the mediator sees it. Contacts and accommodations are null until the mediator has accepted."""
 
     party_id: UUID
     side: Side
@@ -140,7 +141,7 @@ class OwnAssignmentOut(Out):
 
 
 class CaseForMediatorOut(Out):
-    """A case, as the mediator sees it: a summary, so that conflicts can be declared, and contacts once accepted."""
+    """A case, as the mediator sees it: a summary to check for conflicts of interest, and contacts after accepting."""
 
     audience: Literal["mediator"]
     id: UUID
@@ -155,7 +156,7 @@ class CaseForMediatorOut(Out):
 
 
 class YouOut(Out):
-    """The caller's own part in the case."""
+    """The caller as a party of the case."""
 
     party_id: UUID
     side: Side
@@ -163,7 +164,7 @@ class YouOut(Out):
 
 
 class OwnPartOut(Out):
-    """What becomes of what is between the caller and one of the other side."""
+    """The part of the complaint between the caller and one party of the other side."""
 
     complainant_id: UUID
     officer_id: UUID
@@ -171,7 +172,7 @@ class OwnPartOut(Out):
 
 
 class OtherPartyOut(Out):
-    """Somebody else who takes part; shown once both sides have agreed, and never with contacts."""
+    """Another party, visible once both sides have agreed, without contacts."""
 
     party_id: UUID
     side: Side
@@ -179,19 +180,19 @@ class OtherPartyOut(Out):
 
 
 class CaseForPartyOut(Out):
-    """A case, as a party sees it. Answers are sealed: until `ready`, nothing here depends on what others said."""
+    """A case, as a party sees it. Until `ready`, answers are sealed: nothing here depends on the answers of others."""
 
     audience: Literal["party"]
     id: UUID
     reference: str
-    status: board.Status = Field(description="`not_mediated` tells neither who nor why.")
+    status: board.Status = Field(description="`not_mediated` does not reveal who ended the case or why.")
     requested_on: date
     due_on: date
     incident_on: date | None
     allegations: list[str]
     you: YouOut
     parts: list[OwnPartOut] = Field(
-        description="The caller's own, listed once the case is `ready` or closed, or the caller has left."
+        description="The caller's own parts. Empty until the case is `ready` or closed, or the caller has left."
     )
     others: list[OtherPartyOut]
     mediator_name: str | None
@@ -206,7 +207,7 @@ class CaseList(ListOut[AnyCase]):
 
 
 def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMediatorOut | CaseForPartyOut:
-    """The response about a case as of a day, in the form of the audience for which it was read."""
+    """Return the response about a case on a day, for the audience for which it was read."""
     match row["audience"]:
         case "office":
             return to_office(row, on, city)
@@ -219,7 +220,7 @@ def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMed
 
 
 def to_office(row: RowMapping, on: date, city: Policy) -> CaseOut:
-    """The response about a case that was read for the office."""
+    """Return the response about a case that was read for the office."""
     state, report, assignment = State(row["state"]), _report(row, on, city), row["assignment"]
     proposed = assignment is not None and assignment["state"] == AssignmentState.PROPOSED
     return CaseOut.read(
@@ -274,23 +275,23 @@ def _target_out(row: RowMapping, report: target.TargetReport) -> TargetOut:
 
 
 class CaseListQuery(ListQuery):
-    """Filters of the board. All but `complaint_id` are the office's alone."""
+    """Filters of the list. Only the office may use filters other than `complaint_id`."""
 
-    open: Flag | None = Field(None, description="`true` for the cases in which something is still to be done.")
+    open: Flag | None = Field(None, description="Whether the case is open.")
     state: State | None = Field(None, description="Cases in this state.")
-    pace: Pace | None = Field(None, description="Cases at this pace towards their due day.")
+    pace: Pace | None = Field(None, description="Cases at this pace towards the due date.")
     coordinator: Line | None = Field(None, description="Cases of this coordinator.")
-    due_before: Day | None = Field(None, description="Cases due before this day.")
+    due_before: Day | None = Field(None, description="Cases due before this date.")
     complaint_id: Uuid | None = Field(None, description="The cases of this complaint.")
     sort: CaseSort = Field(CaseSort.DUE_FIRST, description="The order; `-` is descending.")
 
     @property
     def is_of_the_office(self) -> bool:
-        """Whether a filter looks at what parties and mediators are not shown in this form."""
+        """Whether a filter uses fields that only the office may filter by."""
         return self.open is not None or any((self.state, self.pace, self.coordinator, self.due_before))
 
 
-@router.get("", summary="The board")
+@router.get("", summary="Cases")
 @Operation(
     "listCases",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
@@ -298,18 +299,18 @@ class CaseListQuery(ListQuery):
     opens=LoggedObject.LIST,
 )
 async def list_cases(
-    wanted: Annotated[CaseListQuery, Query()],
+    query: Annotated[CaseListQuery, Query()],
     pages: Pages,
     scope: LoggedScope,
     cases: CaseQueries,
     city: CityPolicy,
     on: Today,
 ) -> CaseList:
-    """The cases that the caller reaches: state, pace, and what each waits for. Without `sort` by due day."""
-    if wanted.is_of_the_office and scope.relation is not Relation.OFFICE:
+    """List the cases within the caller's access scope. Default order: by due date."""
+    if query.is_of_the_office and scope.relation is not Relation.OFFICE:
         raise OfficeFilter
-    chosen = CaseFilter(**wanted.model_dump())
-    page = await cases.list(scope, chosen, pages.request, today=on, policy=city.target)
+    filters = CaseFilter(**query.model_dump())
+    page = await cases.list(scope, filters, pages.request, today=on, policy=city.target)
     return pages.response(CaseList, page, partial(to_response, on=on, city=city))
 
 
@@ -321,12 +322,12 @@ async def list_cases(
     opens=LoggedObject.CASE,
 )
 async def get_case(case_id: CaseId, scope: LoggedScope, cases: CaseQueries, city: CityPolicy, on: Today) -> AnyCase:
-    """A case, in the form of the caller's audience."""
+    """Return a case, with the fields of the caller's audience."""
     return to_response(await cases.get(case_id, scope), on, city)
 
 
 class EventOut(Out):
-    """Something that happened, as it is recorded. `data` holds ids, codes and dates, never names or texts."""
+    """An event, as it is recorded. `data` contains ids, codes and dates, but no names or texts."""
 
     audience: Literal["office"]
     id: UUID
@@ -339,13 +340,13 @@ class EventOut(Out):
 
 
 class SharedEventOut(Out):
-    """Something that happened, as a party or the mediator sees it."""
+    """An event, as a party or the mediator sees it."""
 
     audience: Literal["participant"]
     id: UUID
     at: InstantOut
     kind: str = Field(examples=["session.scheduled"])
-    party_id: UUID | None = Field(description="Only ever the caller's own.")
+    party_id: UUID | None = Field(description="Null, or the caller's own party.")
 
 
 AnyEvent = Annotated[EventOut | SharedEventOut, Field(discriminator="audience")]
@@ -359,7 +360,7 @@ def _event(row: RowMapping) -> EventOut | SharedEventOut:
     return EventOut.read(row) if row["audience"] == "office" else SharedEventOut.read(row)
 
 
-@router.get("/{case_id}/timeline", summary="What happened")
+@router.get("/{case_id}/timeline", summary="The timeline of a case")
 @Operation(
     "getTimeline",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
@@ -367,7 +368,7 @@ def _event(row: RowMapping) -> EventOut | SharedEventOut:
     opens=LoggedObject.CASE,
 )
 async def get_timeline(case_id: CaseId, pages: Pages, scope: LoggedScope, timeline: Timeline) -> EventList:
-    """The events of a case, oldest first: all of them for the office, a neutral part for those who take part."""
+    """List the events of a case, oldest first: all for the office; for others, those that reveal no sealed answer."""
     return pages.response(EventList, await timeline.of_case(case_id, scope, pages.request), _event)
 
 
@@ -376,28 +377,28 @@ def _condition(missing: Missing) -> MissingCondition:
 
 
 class GateOut(Out):
-    """One gate: open when nothing is missing."""
+    """The conditions of one step. It is open if none is missing."""
 
     open: bool
     missing: list[MissingCondition]
 
     @classmethod
     def of(cls, missing: tuple[Missing, ...]) -> Self:
-        """The gate that waits for what is missing."""
+        """Return the gate for the missing conditions."""
         return cls(open=not missing, missing=[_condition(each) for each in missing])
 
 
 class ReadinessOut(Out):
-    """What the next steps wait for. A refused command lists the same."""
+    """The missing conditions of the next steps. A refused command lists the same."""
 
     audience: Literal["all"]
     scheduling: GateOut
     starting: GateOut
-    closing: GateOut = Field(description="Closing as mediated.")
+    closing: GateOut = Field(description="Closing the case as mediated.")
 
 
 class OwnReadinessOut(Out):
-    """What the case waits for from the caller. Of the others nothing is said."""
+    """The conditions that the caller has not met yet. Those of other parties are not included."""
 
     audience: Literal["own"]
     missing: list[MissingCondition]
@@ -406,7 +407,7 @@ class OwnReadinessOut(Out):
 AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="audience")]
 
 
-@router.get("/{case_id}/readiness", summary="What is missing")
+@router.get("/{case_id}/readiness", summary="Readiness of a case")
 @Operation(
     "getReadiness",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
@@ -414,7 +415,7 @@ AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="au
     opens=LoggedObject.CASE,
 )
 async def get_readiness(case_id: CaseId, scope: LoggedScope, cases: Cases, city: CityPolicy) -> AnyReadiness:
-    """What scheduling, starting and closing as mediated wait for, without trying; for a party, its own part of it."""
+    """Return the missing conditions for scheduling, starting and closing as mediated; for a party, only its own."""
     case, own_party_id = await cases.read(case_id, scope)
     if scope.relation is Relation.OWN:
         if own_party_id is None:

@@ -1,4 +1,4 @@
-"""Running a case and closing it: who coordinates, pauses of the target, lapses, and the close as mediated."""
+"""Coordinator, pauses and lapses of a case, and closing it as mediated."""
 
 from datetime import date
 from uuid import UUID
@@ -48,7 +48,7 @@ router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=[
 
 
 class CoordinatorIn(In):
-    """Who runs the case: the subject of that person's token."""
+    """The coordinator of the case: the subject of the person's token."""
 
     coordinator: Line
 
@@ -64,17 +64,17 @@ async def assign_coordinator(
     cases_read: CaseQueries,
     on: Today,
     city: CityPolicy,
-    seen: IfMatch,
+    precondition: IfMatch,
 ) -> CaseOut:
-    """Say who runs the case. Only an open case is run by anybody."""
+    """Assign a coordinator to an open case."""
     locked = await cases.lock(case_id, scope)
-    seen.check(to_office(await cases_read.get(case_id, scope), on, city))
+    precondition.check(to_office(await cases_read.get(case_id, scope), on, city))
     await record(locked.stream, locked.case.coordinate(body.coordinator))
     return to_office(await cases_read.get(case_id, scope), on, city)
 
 
 class LapseIn(In):
-    """Why the office gives up on a party, or without `party_id` on the whole case."""
+    """Why a party lapses, or without `party_id`, the whole case."""
 
     reason: LapseReason
     party_id: Uuid | None = None
@@ -103,7 +103,7 @@ async def lapse_case(
     city: CityPolicy,
     on: Today,
 ) -> CaseOut:
-    """Give up on somebody who cannot be reached, or was absent too often; the complaint returns to investigation."""
+    """Let a party or a case lapse that cannot be reached or was absent too often. Its parts return to investigation."""
     locked = await cases.lock(case_id, scope)
     lapsed = contact.lapse(locked.case, body.reason, body.party_id, policy=city, by=scope.actor)
     await record(locked.stream, lapsed)
@@ -111,10 +111,10 @@ async def lapse_case(
 
 
 class ClosureIn(In):
-    """Closing as mediated. Reaching an agreement is not what makes a mediation complete."""
+    """Closing as mediated, which does not require an agreement."""
 
     agreement_reached: Flag = Field(
-        description="As the record has it: true if everybody of a mediated part signed the resolution agreement."
+        description="Must match the record: true if all parties of a mediated part signed the resolution agreement."
     )
 
 
@@ -137,9 +137,9 @@ async def close_case(
     on: Today,
     city: CityPolicy,
 ) -> CaseOut:
-    """Close a case whose session was completed: what it covers closes without a finding.
+    """Close a case as mediated after a completed session. Its mediated parts close without a finding.
 
-    Parts whose people were not both in a completed session return to investigation.
+    Parts whose two parties did not both attend a completed session return to investigation.
     """
     locked = await cases.lock(case_id, scope)
     closed = close_as_mediated(locked.case, agreement_reached=body.agreement_reached)
@@ -148,7 +148,7 @@ async def close_case(
 
 
 class PauseIn(In):
-    """Why and when the case cannot move. Both days are part of the pause."""
+    """Why and when the case is paused. Both dates are included."""
 
     reason: PauseReason
     starts_on: Day
@@ -156,7 +156,7 @@ class PauseIn(In):
 
 
 class PauseOut(Out):
-    """A pause. It is shown, and never moves the target."""
+    """A pause. It does not change the due date."""
 
     id: UUID
     reason: PauseReason
@@ -168,7 +168,7 @@ class PauseList(ListOut[PauseOut]):
     """The pauses of a case, in the order they were recorded."""
 
 
-@router.post("/pauses", dependencies=[IDEMPOTENT], status_code=201, summary="Note a pause", responses=responses(409))
+@router.post("/pauses", dependencies=[IDEMPOTENT], status_code=201, summary="Record a pause", responses=responses(409))
 @Operation("pauseTarget", access=allow(office=INTAKE), scope="cases:write", events=(TargetPaused,))
 async def pause_target(
     case_id: CaseId,
@@ -179,7 +179,7 @@ async def pause_target(
     city: CityPolicy,
     pause_id: NewId,
 ) -> PauseOut:
-    """Note that the case waits: for a court date, somebody's leave, an interpreter."""
+    """Record that the case is paused, for example for a court date, somebody's leave or an interpreter."""
     locked = await cases.lock(case_id, scope)
     pause = Pause(body.reason, body.starts_on, body.ends_on)
     await record(locked.stream, locked.case.pause(pause, pause_id=pause_id, policy=city))
@@ -189,5 +189,5 @@ async def pause_target(
 @router.get("/pauses", summary="Pauses")
 @Operation("listPauses", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE)
 async def list_pauses(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> PauseList:
-    """The pauses of a case, in the order in which they were noted."""
+    """List the pauses of a case, in the order in which they were recorded."""
     return single_page(PauseList, await records.pauses(case_id, scope), PauseOut.read)

@@ -1,4 +1,4 @@
-"""Complaints: filing, reading, correcting, and asking for mediation."""
+"""Complaints: filing, reading, correcting, and requesting mediation."""
 
 from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, Self
@@ -62,11 +62,11 @@ Category = Annotated[
     StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$", strict=True),
     Field(examples=["discourtesy", "disparate_treatment"]),
 ]
-"""A category of allegation, from the city's own list. Officers are shown these and never the narrative."""
+"""A category of allegation, from the city's own list. Officers see the categories, but not the narrative."""
 
 
 class IntakeAnswers(In):
-    """What intake knows, and screening is held against. Null is "not known yet"."""
+    """The facts that screening checks. Null means not known yet."""
 
     crime_alleged: Flag | None = None
     serious_injury: Flag | None = None
@@ -74,15 +74,15 @@ class IntakeAnswers(In):
     officer_is_witness: Flag | None = Field(
         None, description="An officer is a witness against a complainant in a pending case."
     )
-    pending_case_filed_on: Day | None = Field(None, description="When that case was filed.")
-    rank_initiated: Flag = Field(default=False, description="The complaint comes from inside the department.")
+    pending_case_filed_on: Day | None = Field(None, description="The date on which that case was filed.")
+    rank_initiated: Flag = Field(default=False, description="Whether the complaint comes from within the department.")
 
 
 class ComplaintIn(In):
-    """A complaint as it is submitted."""
+    """A new complaint."""
 
     channel: Channel | None = Field(
-        None, description="How it reached the office. Staff give it; otherwise it follows from the caller."
+        None, description="How the complaint reached the office. Only for staff; otherwise derived from the caller."
     )
     narrative: Paragraphs
     incident_on: Day | None = None
@@ -90,17 +90,17 @@ class ComplaintIn(In):
     precinct: Line | None = None
     allegations: Annotated[list[Category], Field(min_length=1, max_length=20)]
     interested_in_mediation: Flag = Field(
-        description='"Open to mediation". It opens a case, and is not yet anybody\'s consent.'
+        description="Whether the complainant is open to mediation. True opens a case. It is not consent yet."
     )
     parties: Annotated[list[PartyIn], Field(min_length=1, max_length=50)]
     filed_by: Annotated[int, WholeNumber(0, 49)] | None = Field(
         None,
-        description="Who of `parties` files, by position from 0: the complainant who is given an access code. Left "
-        "out, the only complainant of a public filing, where several have to say which; nobody of any other filing. "
-        "Null for somebody who files for others: nobody's code is given.",
+        description="The index in `parties` of the complainant who files, and gets an access code. Null for somebody "
+        "who files for others: no code is returned. Default: in a public filing, the only complainant (required if "
+        "there are several); in other filings, null.",
     )
-    intake: IntakeAnswers | None = Field(None, description="Staff and integrations only.")
-    external_reference: Line | None = Field(None, description="An integration's own reference; used once.")
+    intake: IntakeAnswers | None = Field(None, description="Only for staff and integrations.")
+    external_reference: Line | None = Field(None, description="An integration's own reference. Must be unique.")
 
     @model_validator(mode="after")
     def _somebody_complains(self) -> Self:
@@ -109,7 +109,7 @@ class ComplaintIn(In):
         return self
 
     def columns(self, by: Actor) -> dict[str, object]:
-        """The complaint as columns. Raises Invalid: a field that this caller does not give."""
+        """Return the columns of the complaint. Raises Invalid if this caller may not give one of the fields."""
         if by.role is Role.PUBLIC and self.intake is not None:
             raise Invalid("/intake", "staff-only", "Only staff and integrations give this.")
         if by.role is not Role.INTEGRATION and self.external_reference is not None:
@@ -119,13 +119,13 @@ class ComplaintIn(In):
         return {**own, **intake.model_dump(), "channel": authority.filing_channel(self.channel, by=by)}
 
     def filer(self, by: Actor) -> int | None:
-        """The position of the party who files; None for somebody else. Raises Invalid: it is not said, or not so."""
+        """Return the index of the party who files; None if none does. Raises Invalid if it is missing or wrong."""
         sides = [each.side for each in self.parties]
         return authority.filer(sides, self.filed_by, is_set="filed_by" in self.model_fields_set, by=by)
 
 
 class ComplaintPatch(Patch):
-    """A correction of what intake wrote down."""
+    """A correction of the intake data."""
 
     kept: ClassVar[frozenset[str]] = frozenset({"narrative", "allegations", "rank_initiated"})
 
@@ -143,43 +143,46 @@ class ComplaintPatch(Patch):
 
 
 class ComplaintListQuery(ListQuery):
-    """Filters of the list. Those of a case look at the complaint's latest case, and are the office's alone."""
+    """Filters of the list. Filters of cases apply to the latest case of a complaint. Only the office may use them."""
 
-    state: State | None = Field(None, description="With a case in this state.")
-    pace: Pace | None = Field(None, description="With a case at this pace towards its due day.")
-    coordinator: Line | None = Field(None, description="With a case of this coordinator.")
-    due_before: Day | None = Field(None, description="With a case due before this day.")
-    reference: Line | None = Field(None, description="Any part of the reference.")
+    state: State | None = Field(None, description="Complaints with a case in this state.")
+    pace: Pace | None = Field(None, description="Complaints with a case at this pace towards the due date.")
+    coordinator: Line | None = Field(None, description="Complaints with a case of this coordinator.")
+    due_before: Day | None = Field(None, description="Complaints with a case due before this date.")
+    reference: Line | None = Field(None, description="Complaints whose reference contains this text.")
     sort: ComplaintSort = Field(ComplaintSort.NEWEST, description="The order; `-` is descending.")
 
     @property
-    def looks_at_cases(self) -> bool:
-        """Whether a filter looks at what parties and integrations do not see."""
+    def filters_by_case(self) -> bool:
+        """Whether a filter uses fields that only the office may filter by."""
         return any((self.state, self.pace, self.coordinator, self.due_before))
 
 
 class CaseStateOut(Out):
-    """One attempt to mediate the complaint."""
+    """A case of the complaint: one attempt to mediate it."""
 
     id: UUID
     state: State
 
 
 class PartOut(Out):
-    """One complainant and one officer of the complaint, and what became of what is between them."""
+    """The part of a complaint between one complainant and one officer."""
 
     complainant_id: UUID
     officer_id: UUID
-    disposition: Disposition = Field(description="Never `partly_mediated`; `received`, where it was in no case yet.")
-    case_id: UUID | None = Field(description="Of the latest case that it was a part of.")
-    agreement_reached: bool | None = Field(description="Of a mediated part: whether both signed a resolution.")
+    disposition: Disposition = Field(description="Not `partly_mediated`. `received` if it was not in a case yet.")
+    case_id: UUID | None = Field(description="The latest case that contains it.")
+    agreement_reached: bool | None = Field(
+        description="For a mediated part: whether both signed a resolution agreement."
+    )
     session_completed: bool | None = Field(
-        description="Of an open part: whether both were in a session that was completed. What is not, is not mediated."
+        description="For an open part: whether both parties attended a completed session, as closing it as mediated "
+        "requires."
     )
 
 
 class PartSummaryOut(Out):
-    """What became of one complainant and one officer, as a party or the integration that filed may know it."""
+    """A part of a complaint, as a complainant or the integration that filed the complaint sees it."""
 
     complainant_id: UUID
     officer_id: UUID
@@ -200,9 +203,7 @@ class ComplaintOut(Out):
     allegations: list[str]
     interested_in_mediation: bool
     external_reference: str | None
-    disposition: Disposition = Field(
-        description="`closed_mediated` when all parts are, `partly_mediated` when some are."
-    )
+    disposition: Disposition = Field(description="`closed_mediated` if all parts are, `partly_mediated` if some are.")
     parts: list[PartOut]
     crime_alleged: bool | None
     serious_injury: bool | None
@@ -211,7 +212,7 @@ class ComplaintOut(Out):
     pending_case_filed_on: date | None
     rank_initiated: bool
     filed_at: InstantOut
-    cases: list[CaseStateOut] = Field(description="The attempts to mediate it, the latest last.")
+    cases: list[CaseStateOut] = Field(description="The attempts to mediate it, oldest first.")
 
 
 class ComplaintSummaryOut(Out):
@@ -224,15 +225,15 @@ class ComplaintSummaryOut(Out):
     incident_on: date | None
     allegations: list[str]
     interested_in_mediation: bool
-    disposition: Disposition = Field(description="Of the parts below; for a complainant, of its own alone.")
+    disposition: Disposition = Field(description="The disposition of `parts`.")
     parts: list[PartSummaryOut] = Field(
         description=(
-            "A complainant's own, listed once a case was `ready` or closed; for the integration, all. "
-            "Until then what was returned reads `in_mediation`."
+            "For a complainant, its own parts, once a case was `ready` or closed. For the integration, all parts; "
+            "until then, `in_mediation` is reported instead of `returned_to_investigation`."
         )
     )
     filed_at: InstantOut
-    case_ids: list[UUID] = Field(description="The attempts to mediate it, the latest last.")
+    case_ids: list[UUID] = Field(description="The attempts to mediate it, oldest first.")
 
 
 AnyComplaint = Annotated[ComplaintOut | ComplaintSummaryOut, Field(discriminator="audience")]
@@ -243,12 +244,12 @@ class ComplaintList(ListOut[AnyComplaint]):
 
 
 class ComplaintFiledOut(Out):
-    """What was filed. The access code of who filed is shown this once; everybody else's is issued by the office."""
+    """A complaint that was filed. The access code of the filer is returned only here; the office issues others."""
 
     id: UUID
     reference: str = Field(examples=["2026-000123"])
-    case_id: UUID | None = Field(description="The case that was opened, if somebody is open to mediation.")
-    access_codes: list[AccessCodeOut] = Field(description="That of `filed_by`, or none.")
+    case_id: UUID | None = Field(description="The case that was opened, if `interested_in_mediation`.")
+    access_codes: list[AccessCodeOut] = Field(description="The code of `filed_by`, or none.")
 
 
 class CaseOpenedOut(Out):
@@ -260,7 +261,7 @@ class CaseOpenedOut(Out):
 
 
 def to_response(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
-    """The response about a complaint, in the form of the audience for which it was read."""
+    """Return the response about a complaint, for the audience for which it was read."""
     if row["audience"] == "office":
         return _to_office(row)
     latest, known = _state(row), [Disposition(part["disposition"]) for part in row["parts"]]
@@ -322,21 +323,21 @@ async def file_complaint(
     scope: Scope,
     complaints: Complaints,
     record: Record,
-    tries: AttemptCounters,
+    counters: AttemptCounters,
     service: Context,
     at: Now,
     complaint_id: NewId,
     request: Request,
 ) -> ComplaintFiledOut:
-    """File a complaint: the public without a token, staff for a call or a letter, an integration for its own system.
+    """File a complaint: the public without a token, staff after a call or a letter, or an integration.
 
-    Who files is given their own access code, and nobody else's. Being open to mediation opens a case, and starts the
-    four weeks.
+    The complainant who files gets an access code, and no other party's. With `interested_in_mediation`, a case is
+    opened and its four-week target begins.
     """
     actor = scope.actor
     filer = body.filer(actor)
     if actor.role is Role.PUBLIC:
-        await count_filing(tries, request, service.settings, at)
+        await count_filing(counters, request, service.settings, at)
     year = target.local_date(at, service.policy.target).year
     filed = complaint.file(body.columns(actor), year=year, number=await complaints.next_number())
     added = [party.add(uuid4(), each.side, each.columns()) for each in body.parties]
@@ -347,8 +348,8 @@ async def file_complaint(
     if body.interested_in_mediation:
         opened = await open_case(complaint_id, complaints, record, scope, at, service.policy)
         case_id = opened.id
-    shown = [AccessCodeOut(party_id=party_id, access_code=code.text()) for party_id, code in codes.items()]
-    return ComplaintFiledOut(id=complaint_id, reference=filed.reference, case_id=case_id, access_codes=shown)
+    access_codes = [AccessCodeOut(party_id=party_id, access_code=code.text()) for party_id, code in codes.items()]
+    return ComplaintFiledOut(id=complaint_id, reference=filed.reference, case_id=case_id, access_codes=access_codes)
 
 
 @router.get("", summary="Complaints")
@@ -359,18 +360,18 @@ async def file_complaint(
     opens=LoggedObject.LIST,
 )
 async def list_complaints(
-    wanted: Annotated[ComplaintListQuery, Query()],
+    query: Annotated[ComplaintListQuery, Query()],
     pages: Pages,
     scope: LoggedScope,
     complaints: Complaints,
     city: CityPolicy,
     on: Today,
 ) -> ComplaintList:
-    """The complaints that the caller reaches. Without `sort` the newest first."""
-    if wanted.looks_at_cases and scope.relation is not Relation.OFFICE:
+    """List the complaints within the caller's access scope. Default order: newest first."""
+    if query.filters_by_case and scope.relation is not Relation.OFFICE:
         raise OfficeFilter
-    chosen = ComplaintFilter(**wanted.model_dump())
-    page = await complaints.list(scope, chosen, pages.request, today=on, policy=city.target)
+    filters = ComplaintFilter(**query.model_dump())
+    page = await complaints.list(scope, filters, pages.request, today=on, policy=city.target)
     return pages.response(ComplaintList, page, to_response)
 
 
@@ -382,7 +383,7 @@ async def list_complaints(
     opens=LoggedObject.COMPLAINT,
 )
 async def get_complaint(complaint_id: ComplaintId, scope: LoggedScope, complaints: Complaints) -> AnyComplaint:
-    """A complaint: whole for the office, in outline for a complainant and the integration that filed it."""
+    """Return a complaint: all fields for the office, a summary for a complainant or the integration that filed it."""
     return to_response(await complaints.get(complaint_id, scope))
 
 
@@ -400,15 +401,15 @@ async def correct_complaint(
     complaints: Complaints,
     cases: Cases,
     record: Record,
-    seen: IfMatch,
+    precondition: IfMatch,
 ) -> ComplaintOut:
-    """Correct what intake wrote down. What changed is recorded by name, and screening is held against the new data.
+    """Correct the intake data. The event records the names of the changed fields.
 
-    Where the allegations are others, everybody who agreed is asked again. Where something comes to light that
-    screening looks at, the open case must be screened again before it goes on.
+    If the allegations change, parties that agreed are asked again. If an answer that screening checks changes, other
+    than to `false`, the open case must be screened again before it continues.
     """
     locked = await cases.lock_open_of(complaint_id, scope.actor)
-    seen.check(_to_office(await complaints.get(complaint_id, scope)))
+    precondition.check(_to_office(await complaints.get(complaint_id, scope)))
     account, changes = await complaints.account(complaint_id), body.changes()
     corrected = account.correct(changes)
     follows = () if locked is None else account.follow_up(changes, locked.case)
@@ -440,5 +441,5 @@ async def request_mediation(
     city: CityPolicy,
     at: Now,
 ) -> CaseOpenedOut:
-    """Open a case for a complaint that has none open: somebody calls the office later, or tries again."""
+    """Open a case for a complaint without an open case, when mediation is requested later or again."""
     return await open_case(complaint_id, complaints, record, scope, at, city)

@@ -48,40 +48,40 @@ router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=[
 
 
 class OnBehalfOf(In):
-    """Who says something, and how it reached the office. A party leaves both out: it speaks for itself."""
+    """The party that answers or withdraws, and the channel. Only for staff and mediators; a party omits both."""
 
-    party_id: Uuid | None = Field(None, description="Staff name the party.")
+    party_id: Uuid | None = Field(None, description="The party. Required for staff and mediators.")
     channel: Channel | None = Field(
         None,
-        description="Staff say how it reached them: `phone`, `letter`, `email` or `in_person`. `portal` is what "
-        "parties do themselves, and `session` what a mediator heard in the session.",
+        description="How staff were informed: `phone`, `letter`, `email` or `in_person`. `portal` is set for parties, "
+        "and `session` for mediators.",
     )
 
     def party(self, scope: AccessScope, own_party_id: UUID | None) -> UUID:
-        """The party that speaks: `own_party_id` where the caller is a party, or else whom staff name.
+        """Return the party: `own_party_id` if the caller is a party, otherwise the one in the request.
 
         Raises:
-            Invalid: staff name nobody.
-            NotFound: a party names another.
+            Invalid: staff or a mediator did not give the party.
+            NotFound: a party gave another party.
         """
         if scope.relation is Relation.OWN:
             if own_party_id is None or self.party_id not in {None, own_party_id}:
                 raise NotFound
             return own_party_id
         if self.party_id is None:
-            raise Invalid("/party_id", "required", "Staff say for which party.")
+            raise Invalid("/party_id", "required", "Staff must give the party.")
         return self.party_id
 
 
 class ConsentIn(OnBehalfOf):
-    """An answer to one disclosure, which the party has been shown or read."""
+    """A party's answer to a disclosure that it has seen, or that was read to it."""
 
     decision: Decision
     disclosure_sha256: Sha256
 
 
 class ConsentOut(Out):
-    """A party's answer. To leave after agreeing, withdraw."""
+    """A party's answer. A party that has agreed leaves by withdrawing."""
 
     id: UUID
     case_id: UUID
@@ -89,22 +89,22 @@ class ConsentOut(Out):
     decision: Decision
     disclosure_sha256: str
     channel: Channel
-    guardian_consent_id: UUID | None = Field(description="Of a minor who agreed: the guardian's consent.")
+    guardian_consent_id: UUID | None = Field(description="The guardian's consent, if a minor agreed.")
     at: InstantOut
-    stands: bool = Field(description="False once what it rested on has changed: the party is asked again.")
+    stands: bool = Field(description="False after the answer was voided. The party is then asked again.")
     voided_at: InstantOut | None
     void_reason: str | None
 
 
 class ConsentList(ListOut[ConsentOut]):
-    """The answers that the caller may see: all for the office, its own for a party."""
+    """The consents that the caller may see: all for the office, its own for a party."""
 
 
 class GuardianConsentIn(In):
-    """What a minor's guardian told the office, having been shown or read the disclosure."""
+    """The consent of a minor's guardian to a disclosure that the guardian has seen, or that was read to them."""
 
     party_id: Uuid = Field(description="The minor.")
-    channel: Channel = Field(description="How it reached staff: `phone`, `letter`, `email` or `in_person`.")
+    channel: Channel = Field(description="How staff were informed: `phone`, `letter`, `email` or `in_person`.")
     disclosure_sha256: Sha256
 
 
@@ -124,11 +124,11 @@ class GuardianConsentList(ListOut[GuardianConsentOut]):
 
 
 class WithdrawalIn(OnBehalfOf):
-    """A withdrawal. A party sends an empty object, or nothing at all; no reason is asked for."""
+    """A withdrawal. A party sends an empty object, or no body. There is no field for a reason."""
 
 
 class WithdrawalOut(Out):
-    """A withdrawal. There is no field for why."""
+    """A withdrawal. There is no field for a reason."""
 
     id: UUID
     case_id: UUID
@@ -142,7 +142,7 @@ class WithdrawalList(ListOut[WithdrawalOut]):
 
 
 def _current(sha256: str, service: ServiceContext) -> Text:
-    """The disclosure of this hash. Raises DisclosureOutdated: it is none that is shown today."""
+    """Return the current disclosure with this hash. Raises DisclosureOutdated if there is none."""
     disclosure = service.current_disclosure(sha256)
     if disclosure is None:
         raise DisclosureOutdated
@@ -167,7 +167,7 @@ async def record_guardian_consent(
     service: Context,
     guardian_consent_id: NewId,
 ) -> GuardianConsentOut:
-    """Record that a minor's guardian agrees. The minor answers for itself, and agrees only once this is on record."""
+    """Record that a minor's guardian agrees. The minor answers as well, and can only agree after this."""
     locked = await cases.lock(case_id, scope)
     agreed = locked.case.guardian_agrees(
         body.party_id,
@@ -187,7 +187,7 @@ async def record_guardian_consent(
     opens=LoggedObject.CASE,
 )
 async def list_guardian_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> GuardianConsentList:
-    """The consents of guardians, oldest first: all for the office, its own guardian's for a minor."""
+    """List the consents of guardians, oldest first: all for the office, its own guardian's for a minor."""
     return single_page(GuardianConsentList, await records.guardian_consents(case_id, scope), GuardianConsentOut.read)
 
 
@@ -210,11 +210,11 @@ async def give_consent(
     service: Context,
     consent_id: NewId,
 ) -> ConsentOut:
-    """Record a party's answer to the disclosure it was shown: by itself, or by staff with the channel."""
+    """Record a party's answer to a disclosure, sent by the party itself or by staff."""
     locked = await cases.lock(case_id, scope)
     party_id = body.party(scope, locked.own_party_id)
     disclosure = _current(body.disclosure_sha256, service)
-    given = locked.case.answer(
+    answered = locked.case.answer(
         party_id,
         body.decision,
         disclosure=disclosure,
@@ -222,7 +222,7 @@ async def give_consent(
         consent_id=consent_id,
         by=scope.actor,
     )
-    await record(locked.stream, given)
+    await record(locked.stream, answered)
     return ConsentOut.read(await records.consent(case_id, consent_id, scope))
 
 
@@ -234,7 +234,7 @@ async def give_consent(
     opens=LoggedObject.CASE,
 )
 async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ConsentList:
-    """Who answered what, oldest first: all of it for the office, its own answer for a party."""
+    """List the answers, oldest first: all for the office, its own for a party."""
     return single_page(ConsentList, await records.consents(case_id, scope), ConsentOut.read)
 
 
@@ -242,7 +242,7 @@ async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecord
     "/withdrawals",
     status_code=201,
     summary="Withdraw",
-    responses={200: {"model": WithdrawalOut, "description": "The party had withdrawn before."}, **responses(409)},
+    responses={200: {"model": WithdrawalOut, "description": "The party had already withdrawn."}, **responses(409)},
 )
 @Operation(
     "withdraw",
@@ -272,16 +272,17 @@ async def withdraw(
     response: Response,
     body: WithdrawalIn | None = None,
 ) -> WithdrawalOut:
-    """Leave: at any time before the close, without a reason, as often as one likes to say it.
+    """Withdraw from a case, at any time before it closes, without a reason.
 
-    It needs no key, no version and no particular state, and a second time answers 200 with the first withdrawal.
+    It needs no `Idempotency-Key` and no `If-Match`, and is possible in every state of an open case. A repeated
+    withdrawal returns 200 with the first one.
     """
-    said = body or WithdrawalIn()
+    withdrawal = body or WithdrawalIn()
     locked = await cases.lock_to_withdraw(case_id, scope)
-    party = locked.case.participant(said.party(scope, locked.own_party_id))
-    channel = channel_of(said.channel, by=scope.actor)
+    party = locked.case.participant(withdrawal.party(scope, locked.own_party_id))
+    channel = channel_of(withdrawal.channel, by=scope.actor)
     left = locked.case.withdraw(party.party_id, channel=channel, withdrawal_id=withdrawal_id, by=scope.actor)
-    # Said by whoever was the party at that moment, who may be none any more: shown what was said, and nothing else.
+    # The caller may no longer be a party of the case, so nothing but the withdrawal itself is returned.
     if not left and party.withdrawal_id is not None:
         response.status_code = 200
         return WithdrawalOut.read(await records.withdrawal(party.withdrawal_id))
@@ -297,5 +298,5 @@ async def withdraw(
     opens=LoggedObject.CASE,
 )
 async def list_withdrawals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> WithdrawalList:
-    """Who withdrew, oldest first: all for the office, its own withdrawal for a party."""
+    """List the withdrawals, oldest first: all for the office, its own for a party."""
     return single_page(WithdrawalList, await records.withdrawals(case_id, scope), WithdrawalOut.read)

@@ -1,4 +1,4 @@
-"""Contact attempts: that the office tried to reach a party. The office alone sees them; no field is for content."""
+"""Contact attempts: when the office tried to reach a party. Only the office sees them, and they have no content."""
 
 from uuid import UUID
 
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/cases/{case_id}/contact-attempts", route_class=St
 
 
 class ContactAttemptIn(In):
-    """When and how the office tried to reach a party, and what came of it. Nothing of what was said."""
+    """An attempt to reach a party, and its result. There is no field for what was said."""
 
     party_id: Uuid
     channel: ContactChannel
@@ -41,7 +41,7 @@ class ContactAttemptIn(In):
 
 
 class ContactAttemptOut(Out):
-    """An attempt to reach a party. Enough of them let it lapse as unreachable; `reached` begins the count anew."""
+    """An attempt to reach a party. After enough of them, the party can lapse; `reached` resets the count."""
 
     id: UUID
     case_id: UUID
@@ -72,7 +72,7 @@ async def record_contact_attempt(
     at: Now,
     attempt_id: NewId,
 ) -> ContactAttemptOut:
-    """Record that the office tried to reach a party. No party is shown that it did."""
+    """Record an attempt to reach a party. Parties do not see it."""
     locked = await cases.lock(case_id, scope)
     attempt = ContactAttempt(**dict(body))
     recorded = contact.record_attempt(locked.case, attempt, attempt_id=attempt_id, at=at, policy=city)
@@ -86,5 +86,5 @@ async def record_contact_attempt(
     "listContactAttempts", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE
 )
 async def list_contact_attempts(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ContactAttemptList:
-    """The attempts to reach the parties of a case, in the order in which they were recorded."""
+    """List the attempts to reach the parties of a case, in the order in which they were recorded."""
     return single_page(ContactAttemptList, await records.contact_attempts(case_id, scope), ContactAttemptOut.read)

@@ -1,4 +1,4 @@
-"""Disclosures: the text that a party is shown before it answers."""
+"""Disclosures: the text that a party must read before it answers."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$", strict=True)
 
 
 class DisclosureOut(Out):
-    """A disclosure. Show `text` as it is; an answer names its `sha256`."""
+    """A disclosure. Show `text` unchanged; send its `sha256` with the answer."""
 
     sha256: str = Field(examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"])
     version: str = Field(examples=["2026-11"])
@@ -34,35 +34,35 @@ class DisclosureList(ListOut[DisclosureOut]):
 
 
 class DisclosureFilters(Params):
-    """Which language is wanted; without one, all of them."""
+    """Filters of the list."""
 
-    language: Language | None = Field(None, description="In this language; without it, in all there are.")
+    language: Language | None = Field(None, description="Only in this language. Default: in all languages.")
 
 
 @router.get("", summary="The current disclosure")
 @Operation("listDisclosures", access=EVERYBODY, scope=None, uses_database=False)
 async def list_disclosures(
-    wanted: Annotated[DisclosureFilters, Query()], service: Context, _reached: Scope
+    query: Annotated[DisclosureFilters, Query()], service: Context, _scope: Scope
 ) -> DisclosureList:
-    """The current disclosure in each language, English first. Where there is none, an interpreter reads another out."""
-    items = [_to_response(text) for text in service.disclosures if wanted.language in {None, text.languages[0]}]
+    """List the current disclosure in each language, English first. For other languages, an interpreter is needed."""
+    items = [_to_response(text) for text in service.disclosures if query.language in {None, text.languages[0]}]
     return DisclosureList(items=items, next_cursor=None)
 
 
 @router.get("/{sha256}", summary="A disclosure, word for word")
 @Operation("getDisclosure", access=EVERYBODY, scope=None, pool=Pool.PARTIES)
 async def get_disclosure(
-    sha256: Annotated[Sha256, Path(description="Of the text, as an answer names it.")],
+    sha256: Annotated[Sha256, Path(description="The hash of the text, as in an answer.")],
     service: Context,
     records: CaseRecords,
-    _reached: Scope,
+    _scope: Scope,
 ) -> DisclosureOut:
-    """A current disclosure, or an earlier one that somebody answered to."""
+    """Return a current disclosure, or an earlier one that a party answered."""
     text = service.current_disclosure(sha256)
     if text is not None:
         return _to_response(text)
-    kept = await records.disclosure(sha256)
-    return DisclosureOut(sha256=kept["sha256"], version=kept["version"], language=kept["language"], text=kept["body"])
+    row = await records.disclosure(sha256)
+    return DisclosureOut(sha256=row["sha256"], version=row["version"], language=row["language"], text=row["body"])
 
 
 def _to_response(text: Text) -> DisclosureOut:

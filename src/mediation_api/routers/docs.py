@@ -1,7 +1,7 @@
-"""The documentation page: Swagger UI from files of this package, so that it works without the Internet.
+"""The documentation page: Swagger UI from files of this package, so that it works offline.
 
-The page may do what `POLICY` says and nothing else: run scripts that this service serves, and call this service. It
-asks nobody else for anything, and keeps no token.
+The content security policy `POLICY` restricts the page to scripts of this service and requests to this service. The
+page does not store tokens.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""No script and no style inside the page. `data:` is for the icons in Swagger UI's style sheet."""
+"""No inline scripts and styles. `data:` is for the icons in Swagger UI's style sheet."""
 
 _ASSETS: Final = MappingProxyType(
     {
@@ -33,20 +33,20 @@ router = APIRouter(prefix="/docs", route_class=StrictRoute, include_in_schema=Fa
 
 @router.get("")
 async def show_docs() -> Response:
-    """The page."""
-    return _answer("docs.html", "text/html")
+    """Return the documentation page."""
+    return _response("docs.html", "text/html")
 
 
 @router.get("/{name}")
 async def get_docs_asset(name: str) -> Response:
-    """A script or the style sheet of the page. Raises NotFound."""
+    """Return a script or the style sheet of the page. Raises NotFound."""
     if name not in _ASSETS:
         raise NotFound
-    return _answer(*_ASSETS[name])
+    return _response(*_ASSETS[name])
 
 
-def _answer(path: str, media_type: str) -> Response:
-    # "no-cache" lets a browser keep them, and ask with their entity tag whether they changed.
+def _response(path: str, media_type: str) -> Response:
+    # "no-cache" allows a browser to cache the files, but to revalidate them by entity tag before each use.
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
     return Response(_read(path), headers=headers, media_type=media_type)
 

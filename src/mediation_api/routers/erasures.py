@@ -1,4 +1,4 @@
-"""Erasure at a person's request: one of the office enters it, a director who did not enter it decides."""
+"""Erasure at a person's request: staff enter the request, and a director who did not enter it decides."""
 
 from uuid import UUID
 
@@ -22,13 +22,13 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["retention"])
 
 
 class RefusalIn(In):
-    """Why nothing is erased."""
+    """Why an erasure is refused."""
 
     reason: ErasureRefusal
 
 
 class ErasureOut(Out):
-    """A request to erase what is held of a party."""
+    """A request to erase the data of a party."""
 
     id: UUID
     party_id: UUID
@@ -55,7 +55,7 @@ class ErasureList(ListOut[ErasureOut]):
 async def request_erasure(
     party_id: PartyId, scope: Scope, erasures: Erasures, record: Record, at: Now, erasure_id: NewId
 ) -> ErasureOut:
-    """Enter that a party asked for what is held of it to be erased. Nothing is, before a director approves."""
+    """Enter a party's request to erase its data. Nothing is erased before a director approves it."""
     complaint_id = await erasures.complaint_of(party_id)
     await record(Stream(complaint_id=complaint_id), (retention.request_erasure(erasure_id, party_id),))
     return ErasureOut(
@@ -75,7 +75,7 @@ async def request_erasure(
     "listErasures", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="retention:read", opens=LoggedObject.PARTY
 )
 async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasures) -> ErasureList:
-    """The requests of a party, and what became of them."""
+    """List the erasure requests of a party, oldest first."""
     return single_page(ErasureList, await erasures.list(party_id, scope), ErasureOut.read)
 
 
@@ -91,9 +91,9 @@ async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasure
 async def approve_erasure(
     erasure_id: ErasureId, scope: Scope, erasures: Erasures, record: Record, at: Now
 ) -> ErasureOut:
-    """Erase what is held of the party: contact, needs, identity, and the account of a complainant who was the only one.
+    """Erase the contact data, needs and identity of a party; of an only complainant, also the account.
 
-    Whoever entered the request cannot, and nobody can while a case is open or a legal hold in place. The record stays.
+    Refused to the person who entered the request, and while a case is open or there is a legal hold. Events are kept.
     """
     erasure = await erasures.lock(erasure_id)
     approved = erasure.approve(await erasures.filled(erasure, at), by=scope.actor)
@@ -106,7 +106,7 @@ async def approve_erasure(
 )
 @Operation("refuseErasure", access=allow(office=(Role.DIRECTOR,)), scope="retention:write", events=(ErasureRefused,))
 async def refuse_erasure(erasure_id: ErasureId, body: RefusalIn, erasures: Erasures, record: Record) -> ErasureOut:
-    """Let nothing be erased, and say why."""
+    """Refuse an erasure, with a reason."""
     erasure = await erasures.lock(erasure_id)
     await record(Stream(complaint_id=erasure.complaint_id), (erasure.refuse(body.reason),))
     return ErasureOut.read(await erasures.get(erasure_id))

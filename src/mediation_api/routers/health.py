@@ -1,4 +1,4 @@
-"""Health: whether the process lives, whether it can serve, and which version it is."""
+"""Health: liveness, readiness and version."""
 
 from importlib.metadata import version as installed_version
 from typing import Literal
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/health", route_class=StrictRoute, tags=["health"])
 
 
 class HealthOut(Out):
-    """All is well; otherwise the answer is a problem document."""
+    """The check succeeded. A failure is a problem document."""
 
     status: Literal["ok"]
 
@@ -29,21 +29,21 @@ class VersionOut(Out):
     version: str
 
 
-@router.get("/live", summary="Is the process alive")
+@router.get("/live", summary="Liveness")
 @Operation("live", access=EVERYBODY, scope=None, uses_database=False, always_answered=True)
-async def get_live(_reached: Scope) -> HealthOut:
-    """The process answers. Nothing else is looked at: a restart would mend nothing else."""
+async def get_live(_scope: Scope) -> HealthOut:
+    """Return 200 if the process responds. Nothing else is checked, since a restart would fix nothing else."""
     return HealthOut(status="ok")
 
 
-@router.get("/ready", summary="Can it serve")
+@router.get("/ready", summary="Readiness")
 @Operation("ready", access=EVERYBODY, scope=None, always_answered=True)
-async def get_ready(service: Context, _reached: Scope, request: Request) -> HealthOut:
-    """The database answers and its migrations are at head; otherwise 503."""
+async def get_ready(service: Context, _scope: Scope, request: Request) -> HealthOut:
+    """Return 200 if the database is reachable, its role is safe and its migrations are complete; otherwise 503."""
     try:
         can_serve = await service.database.ready()
-    except (SQLAlchemyError, OSError) as away:
-        log_unavailable(request, None, away)
+    except (SQLAlchemyError, OSError) as error:
+        log_unavailable(request, None, error)
         raise HTTPException(503) from None
     if not can_serve:
         log_unavailable(request, "schema-or-role")
@@ -51,8 +51,8 @@ async def get_ready(service: Context, _reached: Scope, request: Request) -> Heal
     return HealthOut(status="ok")
 
 
-@router.get("/version", summary="The version")
+@router.get("/version", summary="Version")
 @Operation("version", access=EVERYBODY, scope=None, uses_database=False)
-async def get_version(_reached: Scope) -> VersionOut:
-    """The version of the service that answers."""
+async def get_version(_scope: Scope) -> VersionOut:
+    """Return the version of the service."""
     return VersionOut(version=installed_version("mediation-api"))

@@ -1,4 +1,4 @@
-"""Legal holds: a director says that nothing of a complaint is to be emptied, and when that is over."""
+"""Legal holds: a director exempts a complaint from retention and erasure, until the hold is lifted."""
 
 from uuid import UUID
 
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["retention"])
 
 
 class HoldIn(In):
-    """Why the data of a complaint and its cases must stay as it is."""
+    """Why the data of a complaint and its cases must be kept."""
 
     reason: HoldReason
 
@@ -50,7 +50,7 @@ class HoldOut(Out):
 
 
 class HoldList(ListOut[HoldOut]):
-    """The legal holds on a complaint, oldest first, lifted ones too."""
+    """The legal holds on a complaint, oldest first, including lifted ones."""
 
 
 @router.post(
@@ -66,7 +66,7 @@ async def place_legal_hold(
     at: Now,
     hold_id: NewId,
 ) -> HoldOut:
-    """Keep everything of a complaint, whatever its periods say, until this hold and every other is lifted."""
+    """Keep all data of a complaint beyond its retention periods, until every hold on it is lifted."""
     await complaints.lock(complaint_id, scope)
     await record(Stream(complaint_id=complaint_id), (place_hold(hold_id, body.reason),))
     return HoldOut(
@@ -88,7 +88,7 @@ async def place_legal_hold(
     opens=LoggedObject.COMPLAINT,
 )
 async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds: LegalHolds) -> HoldList:
-    """The legal holds on a complaint, oldest first."""
+    """List the legal holds on a complaint, oldest first."""
     return single_page(HoldList, await holds.list(complaint_id, scope), HoldOut.read)
 
 
@@ -97,7 +97,7 @@ async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds:
 )
 @Operation("liftLegalHold", access=allow(office=(Role.DIRECTOR,)), scope="retention:write", events=(HoldLifted,))
 async def lift_legal_hold(hold_id: HoldId, holds: LegalHolds, record: Record) -> HoldOut:
-    """Let the periods run again. What had come to its end meanwhile is emptied by the next run."""
+    """Lift a legal hold. Data whose period ended during the hold is emptied by the next retention run."""
     hold = await holds.lock(hold_id)
     await record(Stream(complaint_id=hold.complaint_id), (hold.lift(),))
     return HoldOut.read(await holds.get(hold_id))

@@ -1,4 +1,4 @@
-"""Mandatory reports: entered by a mediator or a director, filed by another director, seen by nobody else."""
+"""Mandatory reports: proposed by a mediator or a director, filed by another director, visible to nobody else."""
 
 import logging
 from typing import Annotated, Final, Self
@@ -45,21 +45,21 @@ _NUMBER: Final = "[0-9][0-9A-Za-z.:()/-]{0,29}"
 Citation = Annotated[
     str,
     Strict(),
-    # Abbreviations and numbers, a number among them: no room for a sentence, and so for nobody's words.
+    # Only abbreviations and numbers, and at least one number, so that it cannot contain a sentence.
     StringConstraints(max_length=100, pattern=f"^(({_WORD}) ){{0,5}}{_NUMBER}( ({_WORD}|{_NUMBER})){{0,4}}$"),
     Field(examples=["ORS 419B.010"]),
 ]
-"""A law, as it is cited: `ORS 419B.010`, `42 U.S.C. § 5106a`."""
+"""The citation of a law: `ORS 419B.010`, `42 U.S.C. § 5106a`."""
 
 
 class ReportIn(In):
-    """What has to be reported, and to whom. Nothing of what was said, and nobody's name."""
+    """What must be reported, and to whom. Without what was said, and without names of persons."""
 
     category: ReportCategory
     recipient: Recipient
-    agency: Annotated[str, TextRules(most=100)] = Field(description="The authority's name; never a person's.")
+    agency: Annotated[str, TextRules(most=100)] = Field(description="The name of the authority, not of a person.")
     legal_basis: Citation
-    disclosed_at: Instant = Field(description="When it was disclosed, and so the duty to report arose.")
+    disclosed_at: Instant = Field(description="When it was disclosed, which is when the duty to report began.")
 
 
 class DropIn(In):
@@ -91,7 +91,7 @@ class ReportList(ListOut[ReportOut]):
 
 
 class ReportAccessOut(Out):
-    """Somebody opened the report."""
+    """An entry of the report's access log."""
 
     at: InstantOut
     by_role: Role
@@ -101,28 +101,28 @@ class ReportAccessOut(Out):
 
 
 class ReportAccessList(ListOut[ReportAccessOut]):
-    """One page of who opened the report, newest first."""
+    """One page of the access log of a report, newest entry first."""
 
 
 class ReportsOfCategoryOut(Out):
-    """How many reports of one category were entered in a year."""
+    """The number of reports of one category that were proposed in a year."""
 
     category: ReportCategory
     reports: int
 
 
 class ReportCountOut(Out):
-    """How many reports were entered in a year, in numbers that tell of no case."""
+    """The number of reports that were proposed in a year. Small numbers are withheld: they could reveal a case."""
 
-    year: int = Field(description="A year of the office's calendar that is over.")
-    reports: int | None = Field(description=f"Null where they were fewer than {SMALLEST_COUNT}, or none.")
+    year: int = Field(description="A past calendar year in the office's time zone.")
+    reports: int | None = Field(description=f"Null if there were fewer than {SMALLEST_COUNT}, including none.")
     by_category: list[ReportsOfCategoryOut] | None = Field(
-        description=f"Null unless each category has {SMALLEST_COUNT} at least."
+        description=f"Null unless each category has at least {SMALLEST_COUNT}."
     )
 
     @classmethod
     def of(cls, count: YearlyCount) -> Self:
-        """The answer of one year."""
+        """Return the response about one year."""
         by_category = None
         if count.by_category is not None:
             by_category = [ReportsOfCategoryOut(category=each, reports=number) for each, number in count.by_category]
@@ -130,7 +130,7 @@ class ReportCountOut(Out):
 
 
 class ReportCountList(ListOut[ReportCountOut]):
-    """The last five years that are over, the newest first."""
+    """The last five past years, newest first."""
 
 
 @router.post(
@@ -158,11 +158,11 @@ async def propose_mandatory_report(
     report_id: NewId,
     request: Request,
 ) -> ReportOut:
-    """Enter what the law obliges somebody to report, for a director to file. It shows nowhere in the case.
+    """Propose a report that the law requires, for a director to file. The case does not reveal it.
 
-    Of a category that the city has configured, and that the people of the case were told of before they agreed.
+    The category must be configured by the city, and named in the texts that the parties agreed to.
 
-    The duty does not wait for this service: whoever has it reports at once.
+    The person with the duty to report must report to the authority at once, independently of this service.
     """
     await reports.require_case(case_id, scope)
     contents = Contents(**dict(body))
@@ -187,7 +187,7 @@ async def propose_mandatory_report(
     opens=LoggedObject.REPORT,
 )
 async def list_mandatory_reports(case_id: CaseId, scope: LoggedScope, reports: MandatoryReports) -> ReportList:
-    """The reports of one case, oldest first; a mediator sees those that they proposed. There is no list of all."""
+    """List the reports of one case, oldest first; for a mediator, those that they proposed. No list spans cases."""
     return single_page(ReportList, await reports.list(case_id, scope), ReportOut.read)
 
 
@@ -199,7 +199,7 @@ async def list_mandatory_reports(case_id: CaseId, scope: LoggedScope, reports: M
     opens=LoggedObject.REPORT,
 )
 async def get_mandatory_report(report_id: ReportId, scope: LoggedScope, reports: MandatoryReports) -> ReportOut:
-    """A report, for a director or for the mediator who proposed it."""
+    """Return a report, for a director or the mediator who proposed it."""
     return ReportOut.read(await reports.get(report_id, scope))
 
 
@@ -218,7 +218,7 @@ async def get_mandatory_report(report_id: ReportId, scope: LoggedScope, reports:
 async def file_mandatory_report(
     report_id: ReportId, scope: Scope, reports: MandatoryReports, record: Record, request: Request
 ) -> ReportOut:
-    """Note that the report was made to the authority. Whoever proposed it cannot: that takes a second person."""
+    """Record that the report was made to the authority. The person who proposed it cannot file it."""
     report = await reports.lock(report_id, scope)
     filed = report.file(by=scope.actor)
     await record(Stream(report_id=report_id), (filed,))
@@ -241,7 +241,7 @@ async def file_mandatory_report(
 async def drop_mandatory_report(
     report_id: ReportId, body: DropIn, scope: Scope, reports: MandatoryReports, record: Record, request: Request
 ) -> ReportOut:
-    """Note that a proposed report will not be filed, and why. It stays on record."""
+    """Record that a proposed report will not be filed, and why. The report is kept."""
     report = await reports.lock(report_id, scope)
     dropped = report.drop(body.reason)
     await record(Stream(report_id=report_id), (dropped,))
@@ -252,30 +252,30 @@ async def drop_mandatory_report(
 @router.get("/mandatory-reports/{report_id}/access-log", summary="Who opened a mandatory report")
 @Operation("listReportAccess", access=allow(office=(Role.DIRECTOR,)), scope="mandatory-reports:read")
 async def list_report_access(
-    report_id: ReportId, pages: Pages, _reached: Scope, reports: MandatoryReports
+    report_id: ReportId, pages: Pages, _scope: Scope, reports: MandatoryReports
 ) -> ReportAccessList:
-    """Who opened the report, when and for what. No reading of the case tells of it, and no party is shown any."""
+    """List who opened the report, when and for what purpose. These reads are not in the access log of the case."""
     return pages.response(ReportAccessList, await reports.access_log(report_id, pages.request), ReportAccessOut.read)
 
 
-@router.get("/mandatory-report-counts", summary="How many mandatory reports there were")
+@router.get("/mandatory-report-counts", summary="Numbers of mandatory reports")
 @Operation(
     "listMandatoryReportCounts", access=allow(office=(Role.DIRECTOR, Role.AUDITOR)), scope="mandatory-reports:read"
 )
 async def list_mandatory_report_counts(
-    _reached: Scope, reports: MandatoryReports, today: Today, city: CityPolicy
+    _scope: Scope, reports: MandatoryReports, today: Today, city: CityPolicy
 ) -> ReportCountList:
-    """How many reports were entered in each of the last five years, whatever became of them.
+    """Return the number of reports that were proposed in each of the last five years, filed or not.
 
-    Nothing can be chosen and nothing is told of the running year, so that no two answers differ by one report.
+    There are no filters, and the current year is left out, so that no two responses differ by a single report.
     """
     counts = mandatory_reports.yearly_counts(await reports.counts(city.target.zone), today.year)
     return single_page(ReportCountList, counts, ReportCountOut.of)
 
 
 def _alert(kind: str, report_id: UUID, request: Request) -> None:
-    """Let whoever watches the log know that the exception to confidentiality is used; the id is all that is said.
+    """Log that the exception to confidentiality was used, with only the id of the report.
 
-    The request may still fail: the line of the same `request_id` says with which status it was answered.
+    The request may still fail: the log line of the same `request_id` has the status of its response.
     """
     _log.warning(LogEvent("alert", alert=kind, report_id=str(report_id), request_id=request_id_of(request)))

@@ -1,4 +1,4 @@
-"""The roster of mediators, and the proposals of cases to them."""
+"""The roster of mediators, and their assignments to cases."""
 
 from datetime import date
 from typing import Annotated, ClassVar
@@ -62,12 +62,12 @@ Languages = Annotated[list[Language], Field(min_length=1, max_length=20)]
 
 
 class MediatorIn(In):
-    """Somebody who mediates for the office."""
+    """A new mediator."""
 
     name: Line
     subject: Subject
     employee_number: EmployeeNumber | None = Field(
-        None, description="Of a mediator who is an officer as well: nobody mediates a complaint of their own."
+        None, description="For a mediator who is also an officer. They cannot mediate a complaint about themselves."
     )
     languages: Languages
     email: Email | None = None
@@ -76,7 +76,7 @@ class MediatorIn(In):
 
 
 class MediatorPatch(Patch):
-    """A correction of an entry. Who is not active is proposed no more cases, and keeps those accepted."""
+    """A correction of an entry. An inactive mediator keeps accepted cases and gets no new proposals."""
 
     kept: ClassVar[frozenset[str]] = frozenset({"name", "subject", "languages", "active"})
 
@@ -110,8 +110,8 @@ class MediatorList(ListOut[MediatorOut]):
 class MediatorListQuery(ListQuery):
     """Filters of the roster."""
 
-    language: Language | None = Field(None, description="Who mediates in this language.")
-    active: Flag | None = Field(None, description="Who can, or cannot, be proposed.")
+    language: Language | None = Field(None, description="Mediators who speak this language.")
+    active: Flag | None = Field(None, description="Only active, or only inactive, mediators.")
 
 
 @roster.post("", dependencies=[IDEMPOTENT], status_code=201, summary="Add a mediator", responses=responses(409))
@@ -129,7 +129,7 @@ async def add_mediator(
     record: Record,
     mediator_id: NewId,
 ) -> MediatorOut:
-    """Put somebody on the roster: somebody else."""
+    """Add a mediator to the roster. The caller cannot add themselves."""
     added = assignments.add_to_roster(mediator_id, body.model_dump(), by=scope.actor)
     await record(Stream(mediator_id=mediator_id), (added,))
     return MediatorOut.read(await mediators.get(mediator_id, scope))
@@ -138,17 +138,17 @@ async def add_mediator(
 @roster.get("", summary="The roster")
 @Operation("listMediators", access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True), scope="mediators:read")
 async def list_mediators(
-    wanted: Annotated[MediatorListQuery, Query()], pages: Pages, scope: Scope, mediators: Mediators
+    query: Annotated[MediatorListQuery, Query()], pages: Pages, scope: Scope, mediators: Mediators
 ) -> MediatorList:
-    """The roster for staff, in the order in which mediators joined it; for a mediator, the own entry."""
-    page = await mediators.list(scope, pages.request, language=wanted.language, active=wanted.active)
+    """List the roster, in the order in which mediators were added; for a mediator, only their own entry."""
+    page = await mediators.list(scope, pages.request, language=query.language, active=query.active)
     return pages.response(MediatorList, page, MediatorOut.read)
 
 
 @roster.get("/{mediator_id}", summary="A mediator")
 @Operation("getMediator", access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True), scope="mediators:read")
 async def get_mediator(mediator_id: MediatorId, scope: Scope, mediators: Mediators) -> MediatorOut:
-    """An entry of the roster."""
+    """Return an entry of the roster."""
     return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 
@@ -160,14 +160,14 @@ async def correct_mediator(
     scope: Scope,
     mediators: Mediators,
     record: Record,
-    seen: IfMatch,
+    precondition: IfMatch,
 ) -> MediatorOut:
-    """Correct an entry that is not the caller's own, or take somebody off the active roster.
+    """Correct an entry other than the caller's own, or make a mediator inactive.
 
-    Who somebody is cannot be corrected once a case was proposed to them: the right mediator is added instead.
+    The identity of a mediator cannot be corrected after a case was proposed to them: add the right mediator instead.
     """
     entry = await mediators.lock(mediator_id)
-    seen.check(MediatorOut.read(await mediators.get(mediator_id, scope)))
+    precondition.check(MediatorOut.read(await mediators.get(mediator_id, scope)))
     corrected = entry.correct(body.changes(), by=scope.actor)
     await record(Stream(mediator_id=mediator_id), (corrected,))
     return MediatorOut.read(await mediators.get(mediator_id, scope))
@@ -177,25 +177,25 @@ async def correct_mediator(
 
 
 class ProposalIn(In):
-    """To whom the case is proposed."""
+    """The mediator to whom the case is proposed."""
 
     mediator_id: Uuid
 
 
 class DeclarationIn(In):
-    """The declaration of conflicts. Each is answered; a yes to any ends the assignment, and parties see no reason."""
+    """The declaration of conflicts of interest. Any true ends the assignment. Parties do not see the reason."""
 
     knows_a_party: Flag
     has_an_interest: Flag = Field(description="Financial, professional or personal.")
-    took_part_before: Flag = Field(description="In the matter itself, in whatever role.")
+    took_part_before: Flag = Field(description="In the same matter, in any role.")
 
     def conflicts(self) -> frozenset[ConflictKind]:
-        """The conflicts that were declared."""
+        """Return the declared conflicts."""
         return frozenset(kind for kind in ConflictKind if getattr(self, kind.value))
 
 
 class AssignmentOut(Out):
-    """A proposal, and what became of it."""
+    """A proposal of a case to a mediator, and its outcome."""
 
     id: UUID
     case_id: UUID
@@ -206,7 +206,7 @@ class AssignmentOut(Out):
     conflicts: list[ConflictKind]
     proposed_at: InstantOut
     answered_at: InstantOut | None
-    notes_destroyed_at: InstantOut | None = Field(description="When the mediator said that no notes are left.")
+    notes_destroyed_at: InstantOut | None = Field(description="When the mediator attested it.")
 
 
 class AssignmentList(ListOut[AssignmentOut]):
@@ -216,8 +216,8 @@ class AssignmentList(ListOut[AssignmentOut]):
 class AssignmentListQuery(ListQuery):
     """Filters of the list."""
 
-    case_id: Uuid | None = Field(None, description="Those of this case.")
-    state: AssignmentState | None = Field(None, description="Those in this state.")
+    case_id: Uuid | None = Field(None, description="Assignments to this case.")
+    state: AssignmentState | None = Field(None, description="Assignments in this state.")
 
 
 @router.post(
@@ -245,11 +245,11 @@ async def propose_mediator(
     at: Now,
     assignment_id: NewId,
 ) -> AssignmentOut:
-    """Propose the case to a mediator, who has some working days to answer. Who had not answered is released."""
+    """Propose the case to a mediator, who must answer by `answer_due_on`. An unanswered proposal is released."""
     locked = await cases.lock(case_id, scope)
     mediator = await mediators.candidate(body.mediator_id, locked.case.complaint_id)
     if mediator is None:
-        raise Invalid("/mediator_id", "unknown-mediator", "Nobody on the roster has this id.")
+        raise Invalid("/mediator_id", "unknown-mediator", "There is no mediator with this id.")
     proposed = assignments.propose_mediator(
         locked.case, mediator, assignment_id=assignment_id, by=scope.actor, at=at, policy=city
     )
@@ -265,10 +265,10 @@ async def propose_mediator(
     opens=LoggedObject.LIST,
 )
 async def list_assignments(
-    wanted: Annotated[AssignmentListQuery, Query()], pages: Pages, scope: LoggedScope, mediators: Mediators
+    query: Annotated[AssignmentListQuery, Query()], pages: Pages, scope: LoggedScope, mediators: Mediators
 ) -> AssignmentList:
-    """Assignments, newest first: all for coordinators, their own for a mediator."""
-    page = await mediators.assignments(scope, pages.request, case_id=wanted.case_id, state=wanted.state)
+    """List assignments, newest first: all for the office, their own for a mediator."""
+    page = await mediators.assignments(scope, pages.request, case_id=query.case_id, state=query.state)
     return pages.response(AssignmentList, page, AssignmentOut.read)
 
 
@@ -280,7 +280,7 @@ async def list_assignments(
     opens=LoggedObject.CASE,
 )
 async def get_assignment(assignment_id: AssignmentId, scope: LoggedScope, mediators: Mediators) -> AssignmentOut:
-    """An assignment."""
+    """Return an assignment."""
     return AssignmentOut.read(await mediators.assignment(assignment_id, scope))
 
 
@@ -304,7 +304,7 @@ async def accept_assignment(
     record: Record,
     mediators: Mediators,
 ) -> AssignmentOut:
-    """Accept a case with the declaration of conflicts. With a conflict the answer is `conflicted`, not `accepted`."""
+    """Accept a case, with the declaration of conflicts. With a conflict, the state is `conflicted`."""
     locked = await cases.lock_of(tables.assignments, assignment_id, scope)
     await mediators.assignment(assignment_id, scope)
     answer = assignments.accept(locked.case, assignment_id, body.conflicts())
@@ -319,7 +319,7 @@ async def accept_assignment(
 async def decline_assignment(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:
-    """Decline a case; no reason is asked for."""
+    """Decline a case, without a reason."""
     locked = await cases.lock_of(tables.assignments, assignment_id, scope)
     await mediators.assignment(assignment_id, scope)
     answer = assignments.decline(locked.case, assignment_id)
@@ -339,7 +339,7 @@ async def decline_assignment(
 async def recuse_mediator(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:
-    """Leave a case after accepting it. A session ahead is cancelled, one under way adjourned; nobody is told why."""
+    """Leave an accepted case. A scheduled session is cancelled, one in progress adjourned. No reason is kept."""
     locked = await cases.lock_of(tables.assignments, assignment_id, scope)
     await mediators.assignment(assignment_id, scope)
     recused = assignments.recuse(locked.case, assignment_id, by=scope.actor)
@@ -357,7 +357,7 @@ async def recuse_mediator(
 async def attest_notes_destroyed(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:
-    """Say, after the close, that no notes of the case are left. The service never held any."""
+    """Attest, after the close, that all notes about the case were destroyed. The service does not store any."""
     locked = await cases.lock_of(tables.assignments, assignment_id, scope)
     await mediators.assignment(assignment_id, scope)
     attested = assignments.attest_notes_destroyed(locked.case, assignment_id)

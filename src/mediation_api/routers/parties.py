@@ -68,11 +68,11 @@ from mediation_api.repository.streams import Stream
 router = APIRouter(route_class=StrictRoute, tags=["parties"])
 
 EmployeeNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$", strict=True)]
-"""An officer's number at the department: it ties the officer's token to the party."""
+"""An officer's employee number, which links the officer's token to the party."""
 
 
 class GuardianIn(In):
-    """The parent, guardian or other representative of a minor or of an adult who is represented."""
+    """The parent, guardian or other representative of a minor or an adult."""
 
     name: Line
     relation: Line = Field(examples=["parent", "legal guardian"])
@@ -81,7 +81,7 @@ class GuardianIn(In):
 
 
 class PartyIn(In):
-    """One person. What a party needs in order to take part is asked for, and provided free of charge."""
+    """A new party. Its needs for taking part are provided free of charge."""
 
     side: Side
     name: Line
@@ -93,7 +93,7 @@ class PartyIn(In):
     safe_contact: Note | None = Field(None, description="How and when the person can be reached safely.")
     language: Language = "en"
     interpreter_language: Language | None = Field(
-        None, description="Set when an interpreter is needed, sign languages included."
+        None, description="The language of the interpreter, if one is needed. Includes sign languages."
     )
     accommodations: Note | None = None
     minor: Flag = Field(default=False, description="Complainants only.")
@@ -108,13 +108,13 @@ class PartyIn(In):
         return self
 
     def columns(self) -> dict[str, object]:
-        """The party as columns, without its side."""
+        """Return the columns of the party, without its side."""
         own = {name: getattr(self, name) for name in type(self).model_fields if name not in {"side", "guardian"}}
         return {**own, **guardian_columns(self.guardian)}
 
 
 class PartyPatch(Patch):
-    """A correction of what is on file. A party itself corrects its contact, language and needs."""
+    """A correction of a party. The party itself may correct only its contact data, language and needs."""
 
     kept: ClassVar[frozenset[str]] = frozenset({"name", "language", "minor", "name_correction_reason"})
     by_party: ClassVar[frozenset[str]] = frozenset(
@@ -143,12 +143,12 @@ class PartyPatch(Patch):
     guardian: GuardianIn | None = None
     name_correction_reason: NameCorrection | SkipJsonSchema[None] = Field(
         None,
-        description="Why the name, or the guardian's, changes although the person is the same. Once somebody was "
-        "asked, no name changes without it.",
+        description="Why the name, or the guardian's, changes although the person is the same. Required after the "
+        "party was asked to take part.",
     )
 
     def columns(self, scope: AccessScope, side: Side) -> dict[str, object]:
-        """The changes, as columns. Raises Invalid: a field that this caller, or this side, does not have."""
+        """Return the changed columns. Raises Invalid for a field that this caller, or this side, may not change."""
         changes = self.changes()
         changes.pop("name_correction_reason", None)
         for name in changes:
@@ -165,7 +165,7 @@ class PartyPatch(Patch):
 
 
 def guardian_columns(guardian: GuardianIn | None) -> dict[str, object]:
-    """A guardian as columns of the party."""
+    """Return the columns of a party for its guardian."""
     return {
         f"guardian_{name}": None if guardian is None else getattr(guardian, name) for name in GuardianIn.model_fields
     }
@@ -181,7 +181,7 @@ class GuardianOut(Out):
 
 
 class PartyOut(Out):
-    """A party, whole. Only staff and the party itself ever see one."""
+    """A party with all fields. Only staff and the party itself see it."""
 
     id: UUID
     complaint_id: UUID
@@ -200,14 +200,14 @@ class PartyOut(Out):
     guardian: GuardianOut | None
     added_at: InstantOut
     identity_bound: bool = Field(
-        description="Whether an officer has answered: from then on the employee number alone opens nothing."
+        description="Whether an officer has answered. From then on, only the token subject that answered has access."
     )
-    removed_at: InstantOut | None = Field(description="When the office removed it: it was the wrong party.")
+    removed_at: InstantOut | None = Field(description="When the office removed it, as the wrong party.")
     removal_reason: RemovalReason | None
 
     @classmethod
     def of(cls, row: RowMapping) -> Self:
-        """The party of a row of the table."""
+        """Return the response about a row of `parties`."""
         guardian = None
         if row["guardian_name"] is not None:
             guardian = GuardianOut(
@@ -222,19 +222,19 @@ class PartyList(ListOut[PartyOut]):
 
 
 class AccessCodeOut(Out):
-    """A complainant's access code. It is shown this once, and cannot be looked up."""
+    """A complainant's access code. It is returned only once."""
 
     party_id: UUID
     access_code: str = Field(examples=["7K4MW-3F9QT-8ZC2X-N5RBD-0V6HJ-1YGPS-AEKM4"])
 
 
 def new_code() -> AccessCode:
-    """A random access code, to be shown once."""
+    """Return a random access code."""
     return access_codes.from_entropy(token_bytes(access_codes.ENTROPY_BYTES))
 
 
 def code_key(service: ServiceContext) -> bytes:
-    """The key under which access codes are hashed."""
+    """Return the key with which access codes are hashed."""
     return service.settings.access_code_secret.get_secret_value().encode()
 
 
@@ -246,7 +246,7 @@ def code_key(service: ServiceContext) -> bytes:
     opens=LoggedObject.COMPLAINT,
 )
 async def list_parties(complaint_id: ComplaintId, scope: LoggedScope, parties: Parties) -> PartyList:
-    """Staff see all parties of the complaint, in the order in which they were added; a complainant sees itself."""
+    """List the parties of a complaint, in the order in which they were added; for a complainant, only itself."""
     return single_page(PartyList, await parties.list(complaint_id, scope), PartyOut.of)
 
 
@@ -273,7 +273,7 @@ async def add_party(
     record: Record,
     party_id: NewId,
 ) -> PartyOut:
-    """Add a complainant or an officer. In an open case the newcomer is asked, and the gate waits for the answer."""
+    """Add a complainant or an officer. In an open case, the new party is asked, and its answer becomes a condition."""
     locked = await cases.lock_open_of(complaint_id, scope.actor)
     await record(Stream(complaint_id=complaint_id), (party_rules.add(party_id, body.side, body.columns()),))
     if locked is not None:
@@ -284,7 +284,7 @@ async def add_party(
 @router.get("/v1/parties/{party_id}", summary="A party")
 @Operation("getParty", access=allow(office=INTAKE, own=PARTIES), scope="parties:read", opens=LoggedObject.PARTY)
 async def get_party(party_id: PartyId, scope: LoggedScope, parties: Parties) -> PartyOut:
-    """Staff see any party; a party sees itself."""
+    """Return a party. A party may only read itself."""
     return PartyOut.of(await parties.get(party_id, scope))
 
 
@@ -302,18 +302,18 @@ async def correct_party(
     parties: Parties,
     cases: Cases,
     record: Record,
-    seen: IfMatch,
+    precondition: IfMatch,
 ) -> PartyOut:
-    """Staff correct what is on file; a party corrects how it is reached and what it needs.
+    """Correct a party. The party itself may correct its contact data, language and needs.
 
-    Who somebody is cannot be corrected once they were asked: the wrong party is removed. Where a minor, or another
-    guardian, comes to light, the party's consent no longer stands, and it is asked again. Nothing is corrected of what
-    was erased.
+    The identity of a party cannot be corrected after it was asked to take part: remove the wrong party instead. If the
+    party turns out to be a minor, or to have another guardian, its consent is voided and it is asked again. Erased data
+    cannot be corrected.
     """
     complaint_id = await parties.complaint_of(party_id, scope)
     locked = await cases.lock_open_of(complaint_id, scope.actor)
     party = await parties.lock(party_id, scope)
-    seen.check(PartyOut.of(await parties.get(party_id, scope)))
+    precondition.check(PartyOut.of(await parties.get(party_id, scope)))
     correction = party.correct(body.columns(scope, party.side), body.name_correction_reason)
     if locked is not None and correction.voids is not None:
         follows = reopening.void(locked.case, {party_id}, correction.voids)
@@ -323,7 +323,7 @@ async def correct_party(
 
 
 class RemovalIn(In):
-    """Why the party is the wrong one."""
+    """Why the party is removed."""
 
     reason: RemovalReason
 
@@ -344,9 +344,9 @@ class RemovalIn(In):
 async def remove_party(
     party_id: PartyId, body: RemovalIn, scope: Scope, parties: Parties, cases: Cases, record: Record
 ) -> PartyOut:
-    """Remove a party that should not be one: its consent, signature and access end, and the office alone still sees it.
+    """Remove a wrong party. Its consent, signature and access end, and only the office still sees it.
 
-    It closes no case: the gate names the side that is missing until the right party is added and has answered.
+    The case stays open. If a side is missing, its readiness says so until the right party was added and has answered.
     """
     complaint_id = await parties.complaint_of(party_id, scope)
     locked = await cases.lock_open_of(complaint_id, scope.actor)
@@ -367,7 +367,7 @@ async def remove_party(
 )
 @Operation("releaseIdentity", access=allow(office=INTAKE), scope="parties:write", events=(IdentityReleased,))
 async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, record: Record) -> PartyOut:
-    """Let an officer's next answer bind another token subject, as when the officer has a new account."""
+    """Release the token subject of an officer, for example for a new account. The next answer binds the new subject."""
     released = (await parties.lock(party_id, scope)).release_identity()
     await record(Stream(complaint_id=await parties.complaint_of(party_id, scope)), (released,))
     return PartyOut.of(await parties.get(party_id, scope))
@@ -384,9 +384,9 @@ async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, re
 async def issue_access_code(
     party_id: PartyId, scope: Scope, parties: Parties, record: Record, service: Context
 ) -> AccessCodeOut:
-    """Give a complainant a new code; the one before stops working. Officers sign in with the city's account.
+    """Issue a new access code for a complainant, and end the previous one. Officers use the city's sign-in instead.
 
-    A party that was erased or removed is given none.
+    Refused for a party that was erased or removed.
     """
     party, code = await parties.lock(party_id, scope), new_code()
     issued = party.issue_code(code, code_key(service))

@@ -1,4 +1,4 @@
-"""A page for each problem type: what it means, and what the caller can do. For people who followed a `type`."""
+"""A page for each problem type, at the URL in `type`: what it means, and what the caller can do."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ _STYLE: Final = (
     "code{background:#eef1f4;padding:.1em .3em;border-radius:.2em}"
     "@media(prefers-color-scheme:dark){body{background:#16181b;color:#e6e6e6}code{background:#2a2e33}}"
 )
-# The one style is allowed by its hash; nothing else is loaded.
+# The content security policy allows this style by its hash, and nothing else.
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'"
 
@@ -35,8 +35,8 @@ Code = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,63}$", description="The `c
     response_class=HTMLResponse,
 )
 @Operation("getProblemType", access=EVERYBODY, scope=None, uses_database=False)
-async def get_problem_type(code: Code, request: Request, _reached: Scope) -> HTMLResponse:
-    """A page that says what a problem means and what to do about it, with its title in the reader's language."""
+async def get_problem_type(code: Code, request: Request, _scope: Scope) -> HTMLResponse:
+    """Return a page about a problem: what it means and what to do. The title is in the reader's language."""
     entry = problem_catalogue.CATALOGUE.get(code)
     if entry is None:
         raise NotFound

@@ -1,4 +1,4 @@
-"""Screening a case against the rules of eligibility, and the approvals that a city requires besides the parties."""
+"""Screening cases by the rules of eligibility, and the approvals that a city requires."""
 
 from datetime import date
 from uuid import UUID
@@ -44,21 +44,21 @@ router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=[
 
 
 class ScreeningIn(In):
-    """A screening. Without `eligible` the rules decide; with it, a director does, and says why."""
+    """A screening. Without `eligible`, the rules decide; with it, a director decides and gives a reason."""
 
-    eligible: Flag | None = Field(None, description="A director's own decision.")
+    eligible: Flag | None = Field(None, description="A director's decision.")
     reason: Note | None = Field(None, description="Required with `eligible`.")
 
 
 class FindingOut(Out):
-    """What one rule came to. It says something about eligibility, and nothing about anybody's conduct."""
+    """The outcome of one rule. It is about eligibility, not about anybody's conduct."""
 
     code: str = Field(examples=["alleged_crime"])
     outcome: Outcome
 
 
 class ScreeningOut(Out):
-    """A screening, with the rules it was held against. `eligible` is null while a director's review is awaited."""
+    """A screening, with the version of the rules. `eligible` is null until a director has reviewed it."""
 
     id: UUID
     rules_version: str
@@ -96,12 +96,12 @@ async def screen_case(
     on: Today,
     screening_id: NewId,
 ) -> ScreeningOut:
-    """Hold the case against the rules of eligibility. What fails closes it, what passes has the complainants asked."""
+    """Screen a case by the rules of eligibility. If ineligible it closes; if eligible, the complainants are asked."""
     locked = await cases.lock(case_id, scope)
-    found = screening.judge(await complaints.intake_record(case_id), on)
+    judged = screening.judge(await complaints.intake_record(case_id), on)
     decided = eligibility.screen(
         locked.case,
-        found,
+        judged,
         override=body.eligible,
         reason=body.reason,
         policy=city,
@@ -115,26 +115,26 @@ async def screen_case(
 @router.get("/screenings", summary="Screenings")
 @Operation("listScreenings", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE)
 async def list_screenings(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ScreeningList:
-    """The screenings of a case, oldest first."""
+    """List the screenings of a case, oldest first."""
     return single_page(ScreeningList, await records.screenings(case_id, scope), ScreeningOut.read)
 
 
 class ApprovalIn(In):
-    """The word of somebody whose approval the city requires. `unit` is that of a unit commander.
+    """An approval that the city requires, or its refusal. `unit` is the unit of a unit commander.
 
-    A director approves with their own token, and says nothing more. Of another approver staff enter who gave it, when
-    and how.
+    A director approves with their own token, without `given_by`, `given_on` and `channel`. For other approvers, staff
+    enter these.
     """
 
     approver: Approver
     approved: Flag
     unit: Line | None = None
-    given_by: Line | None = Field(None, description="Who gave it: a name.")
-    given_on: Day | None = Field(None, description="When: today or before.")
-    channel: Channel | None = Field(None, description="How it reached staff: `phone`, `letter`, `email`, `in_person`.")
+    given_by: Line | None = Field(None, description="The name of the approver.")
+    given_on: Day | None = Field(None, description="The date of the approval, not in the future.")
+    channel: Channel | None = Field(None, description="How staff were told: `phone`, `letter`, `email` or `in_person`.")
 
     def given(self) -> ApprovalSource:
-        """The same, as the domain takes it."""
+        """Return the source of the approval."""
         return ApprovalSource(by=self.given_by, on=self.given_on, channel=self.channel)
 
 
@@ -175,9 +175,9 @@ async def record_approval(
     on: Today,
     approval_id: NewId,
 ) -> ApprovalOut:
-    """Record what an approver said. A refusal before anybody is asked closes the case as ineligible."""
+    """Record an approval or its refusal. A refusal before any party was asked closes the case as ineligible."""
     locked = await cases.lock(case_id, scope)
-    said = eligibility.approve(
+    approval = eligibility.approve(
         locked.case,
         body.approver,
         approved=body.approved,
@@ -187,12 +187,12 @@ async def record_approval(
         by=scope.actor,
         today=on,
     )
-    await record(locked.stream, said)
+    await record(locked.stream, approval)
     return ApprovalOut.read(await records.approval(case_id, approval_id, scope))
 
 
 @router.get("/approvals", summary="Approvals")
 @Operation("listApprovals", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE)
 async def list_approvals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ApprovalList:
-    """What approvers said, oldest first."""
+    """List the approvals of a case, oldest first."""
     return single_page(ApprovalList, await records.approvals(case_id, scope), ApprovalOut.read)

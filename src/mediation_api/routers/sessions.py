@@ -1,6 +1,6 @@
-"""Sessions: scheduling and holding them, and who is expected in the room besides the parties and the mediator.
+"""Sessions: scheduling, starting and finishing them, and attendees besides the parties and the mediator.
 
-What is kept of a session is a process. There is no field for what was said, who apologised, or who broke a rule.
+Only the process is recorded. There is no field for what was said, who apologised, or who broke a rule.
 """
 
 from typing import Annotated, Literal
@@ -65,41 +65,41 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
 
 
 class BookingIn(In):
-    """When and where a session is held: in the future, for a quarter of an hour at least and eight hours at most."""
+    """When and where a session takes place: in the future, for 15 minutes to 8 hours."""
 
     starts_at: Instant
     ends_at: Instant
     mode: Mode
-    place: LongLine | None = Field(None, description="The address or room. A session in person needs one.")
-    link: Link | None = Field(None, description="Where a video meeting is joined. A session by video needs one.")
+    place: LongLine | None = Field(None, description="The address or room. Required for a session in person.")
+    link: Link | None = Field(None, description="The URL of the video meeting. Required for a session by video.")
     off_hours_reason: OffHoursReason | None = Field(
-        None, description="Why it is on a day off or outside the office's hours for sessions, where it needs a reason."
+        None, description="Required on days off and outside the office's hours for sessions."
     )
 
     def booking(self) -> Booking:
-        """The same, as the domain takes it."""
+        """Return the booking of the domain."""
         return Booking(**dict(self))
 
 
 class SeatIn(In):
-    """A place in the room. `id` is the party's (for a guardian, the minor's), the mediator's or the attendee's."""
+    """A person in a session. `id` is that of the party (for a guardian: of the minor), mediator or attendee."""
 
     role: SeatRole
     id: Uuid
 
 
 class StartIn(In):
-    """Who of those who are expected is not in the room."""
+    """The expected persons who are absent."""
 
     absent: Annotated[list[SeatIn], Field(max_length=200)] = Field(default_factory=list)
 
     def seats(self) -> frozenset[Seat]:
-        """The same, as the domain takes it."""
+        """Return the seats of the absent persons."""
         return frozenset(Seat(seat.role, seat.id) for seat in self.absent)
 
 
 class AbsenceIn(In):
-    """A party that did not come, so that the session was not held."""
+    """A party that was absent, so that the session did not take place."""
 
     party_id: Uuid
     excused: Flag
@@ -118,7 +118,7 @@ class NextSessionOut(Out):
 
 
 class AttendanceOut(Out):
-    """Whether somebody who was expected was in the room when the session started."""
+    """Whether an expected person was present when the session started."""
 
     role: SeatRole
     id: UUID
@@ -126,7 +126,7 @@ class AttendanceOut(Out):
 
 
 class AbsenceOut(Out):
-    """A party that did not come."""
+    """A party that was absent."""
 
     party_id: UUID
     excused: bool
@@ -148,8 +148,8 @@ class SessionOut(Out):
     link: str | None
     off_hours_reason: OffHoursReason | None
     unchecked_officers: list[UUID] = Field(
-        description="Officers without an employee number on file, while the session is ahead or under way: nobody can "
-        "tell whether they have another session at that time."
+        description="Officers without an employee number, for whom conflicting sessions cannot be detected. Empty "
+        "after the session."
     )
     started_at: InstantOut | None
     finished_at: InstantOut | None
@@ -180,12 +180,12 @@ class SessionList(ListOut[AnySession]):
 
 
 class SessionListQuery(ListQuery):
-    """Filters of the list. The period is that in which sessions start."""
+    """Filters of the list."""
 
-    case_id: Uuid | None = Field(None, description="Those of this case.")
-    mediator_id: Uuid | None = Field(None, description="Those of this mediator.")
-    starts_from: Instant | None = Field(None, description="Starting at this instant or later.")
-    starts_before: Instant | None = Field(None, description="Starting before this instant.")
+    case_id: Uuid | None = Field(None, description="Sessions of this case.")
+    mediator_id: Uuid | None = Field(None, description="Sessions of this mediator.")
+    starts_from: Instant | None = Field(None, description="Sessions that start at this instant or later.")
+    starts_before: Instant | None = Field(None, description="Sessions that start before this instant.")
     sort: SessionSort = Field(SessionSort.EARLIEST, description="The order; `-` is descending.")
 
 
@@ -218,7 +218,7 @@ async def schedule_session(
     at: Now,
     session_id: NewId,
 ) -> SessionOut:
-    """Schedule a session, once both sides have agreed and a mediator has accepted without a conflict."""
+    """Schedule a session, after both sides have agreed and a mediator has accepted without a conflict."""
     locked = await cases.lock(case_id, scope)
     scheduled = sessions.schedule(locked.case, body.booking(), session_id=session_id, at=at, policy=city)
     await record(locked.stream, scheduled)
@@ -233,10 +233,10 @@ async def schedule_session(
     opens=LoggedObject.LIST,
 )
 async def list_sessions(
-    wanted: Annotated[SessionListQuery, Query()], pages: Pages, scope: LoggedScope, sessions_read: Sessions
+    query: Annotated[SessionListQuery, Query()], pages: Pages, scope: LoggedScope, sessions_read: Sessions
 ) -> SessionList:
-    """The sessions that the caller reaches, by period, mediator or case. Without `sort` the earliest first."""
-    page = await sessions_read.list(scope, SessionFilter(**wanted.model_dump()), pages.request)
+    """List the sessions within the caller's access scope. Default order: earliest first."""
+    page = await sessions_read.list(scope, SessionFilter(**query.model_dump()), pages.request)
     return pages.response(SessionList, page, _to_response)
 
 
@@ -248,7 +248,7 @@ async def list_sessions(
     opens=LoggedObject.CASE,
 )
 async def get_session(session_id: SessionId, scope: LoggedScope, sessions_read: Sessions) -> AnySession:
-    """A session, in the form of the caller's audience."""
+    """Return a session, with the fields of the caller's audience."""
     return _to_response(await sessions_read.get(session_id, scope))
 
 
@@ -271,7 +271,7 @@ async def reschedule_session(
     city: CityPolicy,
     at: Now,
 ) -> SessionOut:
-    """Move a session that is still ahead. Signatures stay: the text has not changed."""
+    """Reschedule a session that has not started. Signatures remain valid."""
     locked = await cases.lock_of(tables.sessions, session_id, scope)
     moved = sessions.reschedule(locked.case, session_id, body.booking(), at=at, policy=city)
     await record(locked.stream, moved)
@@ -288,7 +288,7 @@ async def reschedule_session(
 async def cancel_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
-    """Cancel a session that is still ahead; another can be scheduled."""
+    """Cancel a session that has not started. Another one can be scheduled."""
     locked = await cases.lock_of(tables.sessions, session_id, scope)
     await record(locked.stream, sessions.cancel(locked.case, session_id))
     return SessionOut.read(await sessions_read.get(session_id, scope))
@@ -311,9 +311,9 @@ async def start_session(
     at: Now,
     body: StartIn | None = None,
 ) -> SessionOut:
-    """Start with everybody who is not marked absent: each is there and has signed. A refusal lists what is missing.
+    """Start a session. All persons who are not marked absent are present and must have signed.
 
-    A session that is held long before its hour is rescheduled to the hour at which it is held first.
+    A refusal lists the missing conditions. To start long before the scheduled time, reschedule the session first.
     """
     locked = await cases.lock_of(tables.sessions, session_id, scope)
     started = sessions.start(locked.case, session_id, (body or StartIn()).seats(), at=at, policy=city)
@@ -331,7 +331,7 @@ async def start_session(
 async def adjourn_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
-    """Break off, to go on another day: the next session is scheduled as a new one."""
+    """Adjourn a session, to continue on another day. The next session is scheduled as a new one."""
     locked = await cases.lock_of(tables.sessions, session_id, scope)
     await record(locked.stream, sessions.adjourn(locked.case, session_id))
     return SessionOut.read(await sessions_read.get(session_id, scope))
@@ -347,7 +347,7 @@ async def adjourn_session(
 async def complete_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
-    """Note that the session came to its end, with or without an agreement."""
+    """Record that the session was completed, with or without an agreement."""
     locked = await cases.lock_of(tables.sessions, session_id, scope)
     await record(locked.stream, sessions.complete(locked.case, session_id))
     return SessionOut.read(await sessions_read.get(session_id, scope))
@@ -365,7 +365,7 @@ async def complete_session(
 async def end_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> SessionOut:
-    """End the mediation as its mediator. Only that it ended is kept: neither why, nor through whom."""
+    """End the mediation, as its mediator. Neither the reason nor the party that caused it is recorded."""
     locked = await cases.lock_of(tables.sessions, session_id, scope)
     await record(locked.stream, sessions.end(locked.case, session_id))
     return SessionOut.read(await sessions_read.get(session_id, scope))
@@ -394,7 +394,7 @@ async def record_absence(
     at: Now,
     absence_id: NewId,
 ) -> SessionOut:
-    """Note that a party did not come. The session counts as missed, and another can be scheduled."""
+    """Record that a party was absent. The session counts as missed, and another one can be scheduled."""
     locked = await cases.lock_of(tables.sessions, session_id, scope)
     absent = sessions.record_absence(
         locked.case, session_id, body.party_id, excused=body.excused, absence_id=absence_id, at=at
@@ -407,20 +407,20 @@ async def record_absence(
 
 
 class AttendeeIn(In):
-    """An interpreter or a support person. The office provides interpreters; a party may bring support."""
+    """An interpreter, whom the office provides, or a support person of a party."""
 
     role: AttendeeRole
     name: Line
-    language: Language | None = Field(None, description="Of an interpreter: the language besides the office's.")
-    for_party_id: Uuid | None = Field(None, description="Whom they accompany; null for somebody who serves all.")
-    qualified: Flag = Field(default=False, description="An interpreter is qualified.")
+    language: Language | None = Field(None, description="For an interpreter: the language other than the office's.")
+    for_party_id: Uuid | None = Field(None, description="The party they accompany; null for an interpreter for all.")
+    qualified: Flag = Field(default=False, description="Whether an interpreter is qualified, as is required.")
     relation: InterpreterRelation = Field(
-        InterpreterRelation.NONE, description="How the person stands to the people in the case."
+        InterpreterRelation.NONE, description="The relation of the person to the parties of the case."
     )
 
 
 class AttendeeOut(Out):
-    """Somebody who is expected in the room besides the parties and the mediator."""
+    """A person who is expected at sessions besides the parties and the mediator."""
 
     id: UUID
     case_id: UUID
@@ -440,7 +440,7 @@ class AttendeeList(ListOut[AttendeeOut]):
     "/cases/{case_id}/attendees",
     dependencies=[IDEMPOTENT],
     status_code=201,
-    summary="Expect an attendee",
+    summary="Add an attendee",
     responses=responses(409),
 )
 @Operation("addAttendee", access=allow(office=INTAKE), scope="sessions:write", events=(AttendeeAdded,))
@@ -453,7 +453,7 @@ async def add_attendee(
     sessions_read: Sessions,
     attendee_id: NewId,
 ) -> AttendeeOut:
-    """Expect an interpreter or a support person. They sign the confidentiality agreement like everybody else."""
+    """Add an interpreter or a support person. They must sign the confidentiality agreement as well."""
     locked = await cases.lock(case_id, scope)
     added = sessions.add_attendee(locked.case, **body.model_dump(), attendee_id=attendee_id)
     await record(locked.stream, added)
@@ -468,7 +468,7 @@ async def add_attendee(
     opens=LoggedObject.CASE,
 )
 async def list_attendees(case_id: CaseId, scope: LoggedScope, sessions_read: Sessions) -> AttendeeList:
-    """The interpreters and support persons of a case, in the order in which they were added."""
+    """List the interpreters and support persons of a case, in the order in which they were added."""
     return single_page(AttendeeList, await sessions_read.attendees(case_id, scope), AttendeeOut.read)
 
 
@@ -482,7 +482,7 @@ async def list_attendees(case_id: CaseId, scope: LoggedScope, sessions_read: Ses
 async def confirm_attendee(
     attendee_id: AttendeeId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> AttendeeOut:
-    """Note that an interpreter or support person has said that they will come."""
+    """Record that an interpreter or support person has confirmed that they will attend."""
     locked = await cases.lock_of(tables.attendees, attendee_id, scope)
     confirmed = sessions.confirm_attendee(locked.case, attendee_id)
     await record(locked.stream, confirmed)
