@@ -1,10 +1,11 @@
-"""Demo data: made-up people and cases in every state of the lifecycle, told through the service's own HTTP API.
+"""Demo data: fictitious people, and cases in every state of the lifecycle, created through the service's HTTP API.
 
-Each case is a small story. `_tell` sets the clock to the story's next moment and lets it make its requests, earliest
-moment first, so that references, times and timelines are those of an office that has worked for six weeks. Everything
-happens in one transaction: all of it is there afterwards, or nothing.
+Each case is a story: an asynchronous generator that yields the time of its next step, and then makes the requests of
+that step. `_run` sets the clock and runs the steps of all stories in the order of their times, so that references,
+times and timelines are those of an office that has worked for six weeks. All requests share one transaction, which
+commits everything or nothing.
 
-Everybody here is invented. Telephone numbers are of the range 555-01xx, which is kept free for that.
+Telephone numbers are in the range 555-01xx, which is reserved for fictitious use.
 """
 
 import heapq
@@ -30,44 +31,44 @@ from mediation_api.routers.cases import CaseList, CaseOut
 from mediation_api.settings import Settings, SettingsError
 
 Steps: TypeAlias = AsyncIterator[datetime]
-"""A story: it gives the moment of its next step, and takes that step when it is asked for the moment after."""
+"""A story: it yields the time of its next step, and makes the step's requests when it is resumed."""
 
 COMPLAINANT_TO_TRY: Final = "Carmen Ejemplo"
-"""Whose access code is on the card: she has been asked, and has not answered yet."""
+"""The complainant whose access code is on the card. She was asked to take part, and has not answered."""
 COMPLAINANT_TO_LOOK_AT: Final = "Jules Pattern"
-"""Whose case is scheduled, with something missing still."""
+"""The complainant whose session is scheduled, with conditions still missing."""
 OFFICER_TO_TRY: Final = "10001"
 """The employee number for which the command line makes a token."""
 
-_PATIENCE_MS: Final = 60_000
+_TIMEOUT_MS: Final = 60_000
 _SATURDAY: Final = 5
 _TOKEN_SECONDS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class DemoCard:
-    """What to try first: a complainant's access code, and commands for a shell in which the tokens are set."""
+    """A complainant's access code, and commands to try in a shell in which the tokens are set."""
 
     access_code: str
     curl: tuple[str, ...]
 
 
 class DemoError(SettingsError):
-    """The service, as it is set up, did not take the demo data, or the database is not empty and has none."""
+    """The demo data was refused with these settings, or the database contains other data."""
 
 
 async def load_demo_data(settings: Settings) -> DemoCard:
-    """Load the demo data into an empty database. Where it is loaded already, only make a new access code.
+    """Load the demo data into an empty database. If it is loaded already, only issue a new access code.
 
     Raises:
-        DemoError: the database holds other data, or the settings do not let the stories happen; nothing is loaded.
-        sqlalchemy.exc.SQLAlchemyError: the database is away, or was never migrated; nothing is loaded.
+        DemoError: the database contains other data, or a request is refused with these settings. Nothing is loaded.
+        sqlalchemy.exc.SQLAlchemyError: the database is unreachable, or was not migrated. Nothing is loaded.
     """
-    engine = create_engine(settings, statement_timeout_ms=_PATIENCE_MS, lock_timeout_ms=_PATIENCE_MS)
+    engine = create_engine(settings, statement_timeout_ms=_TIMEOUT_MS, lock_timeout_ms=_TIMEOUT_MS)
     try:
         async with engine.begin() as connection, _calling(settings, engine, connection) as office:
             if await office.is_empty() and await office.add_the_roster():
-                await _tell([story(office) for story in STORIES], office.clock)
+                await _run([story(office) for story in STORIES], office.clock)
             office.clock.now = office.today
             return await _card(office)
     except UnexpectedAnswer as unexpected:
@@ -86,7 +87,7 @@ def _not_loaded(response: httpx.Response) -> DemoError:
 
 
 class _OneTransaction(Database):
-    """Gives every request the same connection, so that all of them are committed together."""
+    """A database that uses one connection for all requests, so that they are committed together."""
 
     def __init__(self, engine: AsyncEngine, connection: AsyncConnection) -> None:
         super().__init__(engine, engine)
@@ -96,23 +97,23 @@ class _OneTransaction(Database):
     async def transaction(
         self, pool: Pool = Pool.OFFICE, *, caller: str | None = None
     ) -> AsyncIterator[AsyncConnection]:
-        """Give the connection; what fails is undone by itself."""
+        """Yield the connection, in a savepoint that is rolled back if the request fails."""
         del pool, caller
-        # One name: SQLAlchemy's own names, a new one each time, would be prepared each time, and crowd out what the
-        # service has prepared.
+        # Always the same name: SQLAlchemy would generate a new one each time, and each would be a new prepared
+        # statement that evicts those of the service.
         await self._connection.exec_driver_sql("SAVEPOINT request")
         try:
             yield self._connection
         except BaseException:
             await self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT request")
             raise
-        # A party's role lasts to the end of the transaction, and this is none.
+        # The role of a party would last until the end of the transaction, which this savepoint is not.
         await reset_role(self._connection)
         await self._connection.exec_driver_sql("RELEASE SAVEPOINT request")
 
     @asynccontextmanager
     async def reading(self, pool: Pool = Pool.OFFICE, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """Give the connection, which sees what has been written on it."""
+        """Yield the connection, which sees its own uncommitted writes."""
         del pool, caller
         yield self._connection
 
@@ -130,29 +131,29 @@ class _Office(Office):
     mediators: dict[str, Caller] = field(default_factory=dict)
 
     def local_date(self, days: int) -> date:
-        """The date on the office's calendar so many days from today."""
+        """Return the date in the office's time zone, `days` after today."""
         return self.today.astimezone(ZoneInfo(self.settings.time_zone)).date() + timedelta(days=days)
 
     def day(self, days: int, hour: int, minute: int = 0) -> datetime:
-        """A time of that day; instead of a weekend's, of the Friday before, or when it is ahead, the Monday after."""
+        """Return a time on that date; on a weekend, on the Friday before, or in the future on the Monday after."""
         on = self.local_date(days)
         while on.weekday() >= _SATURDAY:
             on += timedelta(days=1 if days > 0 else -1)
         return datetime.combine(on, time(hour, minute), ZoneInfo(self.settings.time_zone)).astimezone(UTC)
 
     async def is_empty(self) -> bool:
-        """Whether nobody has filed a complaint, and nobody is on the roster."""
+        """Whether there are no complaints and no mediators."""
         lists = [await self.intake.get(path) for path in ("/v1/complaints", "/v1/mediators")]
         return not any(listed["items"] for listed in lists)
 
     async def add_the_roster(self) -> bool:
-        """Put three people on the roster. Answers False when somebody else has just loaded the demo data."""
+        """Add three mediators. Returns False if another process has just loaded the demo data."""
         self.clock.now = self.day(-60, 9)
         for entry in ROSTER:
             try:
                 self.mediators[str(entry["subject"])] = await self.mediator(**entry)
             except UnexpectedAnswer:
-                # A subject is on the roster once: another `seed` that had begun is waited for here.
+                # Subjects are unique, so a concurrent `seed` is waited for here.
                 if not self.mediators:
                     return False
                 raise
@@ -161,15 +162,15 @@ class _Office(Office):
 
 @asynccontextmanager
 async def _calling(settings: Settings, engine: AsyncEngine, connection: AsyncConnection) -> AsyncIterator[_Office]:
-    """The office, on an application of its own in this process."""
+    """Yield the office, with an application of its own in this process."""
     today = datetime.now(UTC)
     clock = Clock(today)
     app = create_app(settings, clock=clock)
     app.state.service = replace(app.state.service, database=_OneTransaction(engine, connection))
-    # An error inside is answered like any other refusal, and never shows the data it was about.
+    # An unhandled exception is returned as a problem document, which contains no data.
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://mediation.invalid") as client:
-        # The subjects of the tokens that `mediation-api token` makes.
+        # The same subjects as in the tokens of `mediation-api token`.
         yield _Office(client, settings, clock, subject_of=lambda role, _: f"demo-{role}", today=today)
 
 
@@ -177,27 +178,27 @@ async def _calling(settings: Settings, engine: AsyncEngine, connection: AsyncCon
 
 
 class _Case(Story):
-    """A complaint and its case, as this city takes it in."""
+    """A complaint and its case, with the settings of this city."""
 
     office: _Office
 
     async def file_by(
         self, role: Role, complainants: Sequence[Answer], officers: Sequence[Answer], **more: object
     ) -> None:
-        """File the complaint four days after the incident: staff say how it reached them, and what intake knows."""
+        """File the complaint four days after the incident. Only staff give the channel and the answers of intake."""
         incident_on = (self.office.clock.now.date() - timedelta(days=4)).isoformat()
-        unsaid = {Role.PUBLIC: ("channel", "intake"), Role.INTEGRATION: ("channel",)}.get(role, ())
-        complaint = {"incident_on": incident_on, **dict.fromkeys(unsaid), **more}
+        omitted = {Role.PUBLIC: ("channel", "intake"), Role.INTEGRATION: ("channel",)}.get(role, ())
+        complaint = {"incident_on": incident_on, **dict.fromkeys(omitted), **more}
         await self.file(self.office.caller(role), complainants, officers, **complaint)
 
     async def screen(self, **decision: object) -> Answer:
-        """Screen with the approvals that this city asks for; a coordinator takes over what is eligible."""
+        """Record the approvals that this city requires, and screen. An eligible case gets a coordinator."""
         given_on = (self.office.clock.now.date() - timedelta(days=1)).isoformat()
         for approver in self.office.settings.required_approvals:
-            given = {"given_by": "Capt. Noor Invented", "given_on": given_on, "channel": "email"}
+            source = {"given_by": "Capt. Noor Invented", "given_on": given_on, "channel": "email"}
             units = {party["unit"] for party in self.parties if party["side"] == Side.OFFICER}
             for unit in units if approver is Approver.UNIT_COMMANDER else {None}:
-                await self.approve(approver, unit=unit, **({} if approver is Approver.DIRECTOR else given))
+                await self.approve(approver, unit=unit, **({} if approver is Approver.DIRECTOR else source))
         screened = await super().screen(**decision)
         if screened["eligible"]:
             coordinator = {"coordinator": self.office.subject_of(Role.COORDINATOR, None)}
@@ -205,7 +206,7 @@ class _Case(Story):
         return screened
 
     async def answer_each(self, *people: Caller, decision: str = "agreed") -> None:
-        """Parties answer for themselves; a minor's guardian has told the office before."""
+        """Let each party answer, for a minor after recording the guardian's consent."""
         for who in people:
             party = next(party for party in self.parties if party["id"] == who.party_id)
             shown = await self.office.shown_disclosure(str(party["language"]))
@@ -217,11 +218,11 @@ class _Case(Story):
         """Schedule a session of two hours."""
         room = {"mode": "video", "place": None, "link": "https://meet.example.org/room-4"} if video else {}
         times = {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + timedelta(hours=2)).isoformat()}
-        # The days of the stories are counted from today, so that any of them may be a day off.
+        # The dates of the stories depend on today, so that any of them may be a day off.
         await self.schedule(**times, **room, off_hours_reason="parties_asked")
 
 
-# ── who is in it ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the people ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 FIRST, SECOND, INACTIVE = "demo-mediator", "demo-mediator-2", "demo-mediator-3"
 
@@ -251,7 +252,7 @@ INVENTED: Final[Answer] = {"name": "Officer Sam Invented", "employee_number": "1
 
 
 def _person(name: str, number: int, **more: object) -> Answer:
-    """A complainant with a telephone number and an address that nobody has."""
+    """Return a complainant with a fictitious telephone number and address."""
     email = f"{name.lower().replace(' ', '.')}@example.org"
     return {"name": name, "phone": f"503-555-{number:04}", "email": email, **more}
 
@@ -687,7 +688,7 @@ async def _lapsed_and_tried_again(office: _Office) -> Steps:
     yield office.day(first - 1, 9)
     await case.screen()
     if last >= -1:
-        return  # this city waits for longer than the demo data goes back
+        return  # this city requires more waiting days than the demo data covers
     channels = [*ContactChannel]
     for n in range(attempts):
         yield office.day(first + n if n + 1 < attempts else last, 10 + n % 8)
@@ -739,8 +740,8 @@ STORIES: Final[Sequence[Callable[[_Office], Steps]]] = (
 )
 
 
-async def _tell(stories: Sequence[Steps], clock: Time) -> None:
-    """Tell all stories at once, always the one whose next moment is the earliest. The clock never goes back."""
+async def _run(stories: Sequence[Steps], clock: Time) -> None:
+    """Run the steps of all stories in the order of their times. The clock never goes back."""
     waiting = [(await anext(story), number) for number, story in enumerate(stories)]
     heapq.heapify(waiting)
     while waiting:
@@ -755,7 +756,7 @@ async def _tell(stories: Sequence[Steps], clock: Time) -> None:
 
 
 async def _card(office: _Office) -> DemoCard:
-    """Find the people of the stories again, and give one of them a new access code; her code before stops working."""
+    """Return the card, with a new access code for `COMPLAINANT_TO_TRY`. Her previous code ends."""
     board = await _board(office)
     try:
         asked, signing = _with(COMPLAINANT_TO_TRY, board), _with(COMPLAINANT_TO_LOOK_AT, board)
@@ -769,7 +770,7 @@ async def _card(office: _Office) -> DemoCard:
 
 
 async def _board(office: _Office) -> list[CaseOut]:
-    """Every case, however many were added since."""
+    """Return all cases, including those that users added."""
     cases: list[CaseOut] = []
     path: str | None = "/v1/cases"
     while path is not None:
@@ -784,7 +785,7 @@ def _with(name: str, board: Iterable[CaseOut]) -> CaseOut:
 
 
 def _what_to_try(access_code: str, case_id: UUID) -> tuple[str, ...]:
-    """Commands for a shell that knows COORDINATOR and OFFICER, and API where the service has another address."""
+    """Return commands for a shell with the variables COORDINATOR and OFFICER, and API for another address."""
     api = "${API:-http://127.0.0.1:8000}"
     exchange = json.dumps({"access_code": access_code})
     return (

@@ -1,7 +1,7 @@
-"""An office at work over HTTP: callers with tokens, and cases that are brought step by step to where somebody begins.
+"""A driver of the HTTP API: callers with tokens, and steps that bring a case to the state in which a test begins.
 
-The demo data, the tests and the benchmarks all begin here. Each step is one request, or a few, of whoever does this in
-an office; an answer with another status than expected raises UnexpectedAnswer.
+The demo data, the tests and the benchmarks use it. Each step makes one or a few requests, as the caller who would make
+them in an office. A response with an unexpected status raises UnexpectedAnswer.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -23,7 +23,7 @@ from mediation_api.settings import Settings
 
 Answer: TypeAlias = dict[str, object]
 Identity: TypeAlias = tuple[Role, str, str | None, str | None]
-"""What the city's identity provider knows of somebody: role, subject, employee number and scope."""
+"""The claims of a person's token from the city's identity provider: role, subject, employee number and scope."""
 
 NARRATIVE: Final = (
     "The officer raised his voice, would not say why he stopped me, and laughed when I asked for his name."
@@ -36,30 +36,30 @@ INTAKE_ANSWERS: Final = {
 }
 """Answers of intake under which every rule of screening passes."""
 NO_CONFLICT: Final = {"knows_a_party": False, "has_an_interest": False, "took_part_before": False}
-"""What a mediator declares who may mediate the case."""
+"""The declaration of a mediator without conflicts of interest."""
 REPORT: Final = {
     "category": "imminent_harm",
     "recipient": "law_enforcement",
     "agency": "City police",
     "legal_basis": "ORS 36.220",
 }
-"""A mandatory report, but for when it was made."""
+"""A mandatory report without `disclosed_at`."""
 
 _CITY_TOKEN_MINUTES: Final = 60
 
 
 class Time(Protocol):
-    """The clock that the service goes by."""
+    """The clock of the service."""
 
     now: datetime
 
     def advance(self, **by: float) -> None:
-        """Move on by days, hours, minutes and so on."""
+        """Advance by days, hours, minutes and so on."""
 
 
 @dataclass(slots=True)
 class Clock:
-    """A clock that stands still until it is moved; called, it tells the time."""
+    """A clock that advances only when it is told to. Call it for the time."""
 
     now: datetime
 
@@ -68,16 +68,16 @@ class Clock:
         return self.now
 
     def advance(self, **by: float) -> None:
-        """Move on by days, hours, minutes and so on."""
+        """Advance by days, hours, minutes and so on."""
         self.now += timedelta(**by)
 
     def set(self, now: datetime) -> None:
-        """Move to a moment, earlier ones included."""
+        """Set the time, which may be earlier."""
         self.now = now.astimezone(UTC)
 
 
 class UnexpectedAnswer(Exception):  # noqa: N818 - it may as well be a success that was not expected
-    """The service answered with another status than the step expects."""
+    """The response has another status than the step expects."""
 
     def __init__(self, response: httpx.Response) -> None:
         request = response.request
@@ -87,10 +87,10 @@ class UnexpectedAnswer(Exception):  # noqa: N818 - it may as well be a success t
 
 @dataclass(slots=True)
 class Caller:
-    """Somebody who calls the service. `party_id` is set for a party, `mediator_id` for a mediator.
+    """A caller of the service. `party_id` is set for a party, `mediator_id` for a mediator.
 
-    The token is renewed before it runs out, from the `identity` of somebody whom the city knows or the `access_code` of
-    a complainant; who has neither, and no token `given`, calls without one.
+    The token is `given`, or made from the `identity` of a person with a token of the city, or from the `access_code` of
+    a complainant, and renewed before it expires. A caller with none of them sends no token.
     """
 
     office: "Office" = field(repr=False)
@@ -102,16 +102,16 @@ class Caller:
 
     @property
     def token(self) -> str | None:
-        """A bearer token that is good now, or the one that was given."""
+        """The token that was given, or a valid one."""
         return self.given or self.office.token(self)
 
     @property
     def client(self) -> httpx.AsyncClient:
-        """The client that it calls with."""
+        """The HTTP client."""
         return self.office.client
 
     async def send(self, method: str, path: str, body: object = None, **options: object) -> httpx.Response:
-        """Call, and give the whole response."""
+        """Send a request, and return the response, whatever its status."""
         token = self.token
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         if method == "POST":
@@ -148,7 +148,7 @@ class Caller:
 
 @cache
 def _city_token(keys: Path, issuer: str, audience: str, role_claim: str, identity: Identity, now: datetime) -> str:
-    """Sign a token, once for all offices: to sign one costs as much as several requests."""
+    """Sign a token. Cached for all offices, since signing takes as long as several requests."""
     role, subject, employee_number, scope = identity
     return dev_token(
         keys,
@@ -170,7 +170,7 @@ def _issuer(key_file: Path, name: str, audience: str, minutes: int) -> Issuer:
 
 
 def service_issuer(settings: Settings) -> Issuer:
-    """What the service signs the tokens of complainants with. Raises ValueError without a key file."""
+    """Return the issuer of the service's own tokens. Raises ValueError without a key file."""
     if settings.service_key_file is None:
         raise ValueError("MEDIATION_SERVICE_KEY_FILE is not set")
     minutes = settings.access_token_minutes
@@ -178,7 +178,7 @@ def service_issuer(settings: Settings) -> Issuer:
 
 
 def usual_subject(role: Role, employee_number: str | None) -> str:
-    """The subject of one person of each role, and of each officer."""
+    """Return the default subject for a role; for an officer, for the employee number."""
     if role is Role.INTEGRATION:
         return "intake-system"
     return f"{role}.1" if employee_number is None else f"{role}-{employee_number}"
@@ -186,7 +186,7 @@ def usual_subject(role: Role, employee_number: str | None) -> str:
 
 @dataclass(slots=True)
 class Office:
-    """The office's staff and roster, and the way to a new case.
+    """Makes callers of each role, mediators on the roster, and new complaints.
 
     The keys of the identity provider are those of `write_dev_keys` in the data directory of the settings.
     """
@@ -195,20 +195,20 @@ class Office:
     settings: Settings
     clock: Time
     disclosures: dict[str, str] = field(default_factory=dict)
-    """The hashes of the disclosures that were asked for, by language."""
+    """The hashes of the disclosures that were requested, by language."""
     subject_of: Callable[[Role, str | None], str] = usual_subject
-    """The subject of somebody of whom nothing but the role and the employee number is known."""
+    """Returns the subject of a caller for whom only the role and the employee number are given."""
     tokens: dict[Identity | str, tuple[str, datetime]] = field(default_factory=dict)
-    """Tokens by identity or access code, and when they were made."""
+    """Tokens with the time at which they were made, by identity or access code."""
 
     def token(self, caller: Caller) -> str | None:
-        """A token that is good for some minutes more, or None for the public."""
+        """Return a token that is valid for some more minutes; None for the public."""
         who = caller.identity or caller.access_code
         if not who:
             return None
         token, made_at = self.tokens.get(who, ("", datetime.min.replace(tzinfo=UTC)))
         minutes = _CITY_TOKEN_MINUTES if caller.identity else self.settings.access_token_minutes
-        # A test may go back in time; a token of more than 30 s ahead is not valid yet.
+        # A test may set the clock back; a token that was made more than 30 s later is not valid yet.
         if not timedelta(seconds=-30) < self.clock.now - made_at < timedelta(minutes=minutes * 5 / 6):
             token, made_at = self._signed(caller), self.clock.now
             self.tokens[who] = token, made_at
@@ -225,14 +225,14 @@ class Office:
     def caller(
         self, role: Role, subject: str | None = None, employee_number: str | None = None, scope: str | None = None
     ) -> Caller:
-        """Somebody whom the city's identity provider knows, or anybody."""
+        """Return a caller with a token of the city's identity provider; for the public, without a token."""
         if role is Role.PUBLIC:
             return self.public
         return Caller(self, (role, subject or self.subject_of(role, employee_number), employee_number, scope))
 
     @property
     def public(self) -> Caller:
-        """Anybody."""
+        """The public, without a token."""
         return Caller(self)
 
     @property
@@ -257,28 +257,28 @@ class Office:
 
     @property
     def integration(self) -> Caller:
-        """A program of the city's."""
+        """A program of the city."""
         return self.caller(Role.INTEGRATION)
 
     def complainant(self, party_id: str, access_code: str) -> Caller:
-        """A complainant, with tokens such as the service gives for the access code."""
+        """Return a complainant, whose tokens are signed here instead of exchanged for the access code."""
         return Caller(self, access_code=access_code, party_id=party_id)
 
     async def signed_in(self, access_code: str) -> Caller:
-        """A complainant who has exchanged an access code."""
+        """Exchange an access code for a token, and return the complainant."""
         given = await self.public.post("/v1/access-tokens", {"access_code": access_code})
         self.tokens[access_code] = str(given["access_token"]), self.clock.now
         return self.complainant(str(given["party_id"]), access_code)
 
     async def mediator(self, **entry: object) -> Caller:
-        """A new mediator on the roster."""
+        """Add a mediator to the roster."""
         subject = str(entry.get("subject", f"mediator-{uuid4()}"))
         new = {"name": "Amara Okafor", "subject": subject, "languages": ["en", "es"], **entry}
         added = await self.coordinator.post("/v1/mediators", new)
         return replace(self.caller(Role.MEDIATOR, subject), mediator_id=str(added["id"]))
 
     async def shown_disclosure(self, language: str = "en") -> str:
-        """The hash of the disclosure that somebody is shown who reads this language."""
+        """Return the hash of the current disclosure in a language."""
         if language not in self.disclosures:
             shown = await self.public.get(f"/v1/disclosures?language={language}")
             self.disclosures[language] = shown["items"][0]["sha256"]  # type: ignore[index] # JSON
@@ -292,7 +292,7 @@ class Office:
         by: Caller | None = None,
         **complaint: object,
     ) -> "Story":
-        """File a complaint, and give its story (`Story.file`)."""
+        """File a complaint, and return its story (`Story.file`)."""
         story = Story(self)
         await story.file(by or self.intake, complainants, officers, **complaint)
         return story
@@ -300,7 +300,7 @@ class Office:
 
 @dataclass(slots=True)
 class Story:
-    """One complaint and its case, with everybody who takes part, brought from step to step."""
+    """A complaint and its case with all participants, and the steps of the procedure."""
 
     office: Office = field(repr=False)
     complaint_id: str = ""
@@ -331,9 +331,9 @@ class Story:
         return (*self.complainants, *self.officers, *filter(None, (self.mediator,)))
 
     def copy(self, office: Office | None = None) -> "Story":
-        """The same people and papers, for somebody who goes on with a story that others begin with as well.
+        """Return a copy, to continue a story that several tests begin with.
 
-        They call the given office, where the story was told in a database that its own is a copy of.
+        Its callers use `office`, if the story was created in a database of which that of `office` is a copy.
         """
         office = office or self.office
         mediator = None if self.mediator is None else replace(self.mediator, office=office)
@@ -354,9 +354,9 @@ class Story:
     async def file(
         self, by: Caller, complainants: Sequence[Answer], officers: Sequence[Answer], **complaint: object
     ) -> None:
-        """File the complaint, by staff with everything known that screening asks for, and learn who takes part.
+        """File the complaint, by default as staff with all answers of intake, and read its parties.
 
-        What is None is left out. Each complainant is given an access code.
+        Fields that are None are omitted. Each complainant gets an access code.
         """
         people: list[Answer] = [
             {"side": "complainant", "name": f"Rosa Alvarez {n}", "phone": "+1 503 555 0100", **given}
