@@ -337,7 +337,7 @@ class Settings(BaseSettings):
         description="Complaints that the public files from one address in an hour, over all processes, before it is "
         "answered 429. Staff and integrations are not counted.",
     )
-    code_tries_per_hour: int = Field(
+    code_attempts_per_hour: int = Field(
         5,
         ge=1,
         le=100,

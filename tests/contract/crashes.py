@@ -30,7 +30,8 @@ KILLS: Final = 2
 MOST_KILLS: Final = 12
 """Until one came between a commit and its answer."""
 WRITERS: Final = 8
-BETWEEN_KILLS: Final = 0.7  # seconds
+BETWEEN_KILLS: Final = (0.7, 0.4, 1.1, 0.9, 1.3, 0.6)
+"""Seconds, not always the same: writers that wait in step with the kills would never be killed after their commit."""
 SLOW: Final = "tests.contract.slow:application"
 
 
@@ -140,7 +141,7 @@ async def kill_again_and_again(instance: Instance, written: Written, met: Callab
             writers.create_task(written.writing(instance.address, done))
         await written.news()
         for kills in range(1, MOST_KILLS + 1):
-            await asyncio.sleep(BETWEEN_KILLS)
+            await asyncio.sleep(BETWEEN_KILLS[kills % len(BETWEEN_KILLS)])
             await asyncio.to_thread(instance.kill)
             await written.news()
             if kills >= KILLS and await met():

@@ -243,7 +243,7 @@ async def test_what_somebody_else_writes_in_the_place_of_a_sealed_text_is_shown_
     listed = await committed_office.coordinator.send("GET", f"{story.path}/screenings")
     assert REASON not in listed.text
     assert "forgave" not in listed.text
-    found = [problem for problem in await examined(committed) if problem.flaw is Flaw.UNSEALED]
+    found = [problem for problem in await examined(committed) if problem.flaw is Flaw.NOT_ENCRYPTED]
     assert {str(problem.stream) for problem in found} == {story.complaint_id}
     assert [problem.place for problem in found] == ["complaints", "parties", "parties", "screenings"]
 

@@ -277,7 +277,7 @@ def test_a_subject_that_was_mistyped_is_corrected_while_nothing_was_proposed() -
     assert entry(proposed=False).correct(changes, by=COORDINATOR) == events.MediatorCorrected(
         mediator_id=MEDIATOR,
         changed=("name", "subject"),
-        on_file=replace(NEW_MEDIATOR, subject="m.evenhand", given=("name",)),
+        on_file=replace(NEW_MEDIATOR, subject="m.evenhand", filled=("name",)),
         values=changes,
     )
 
@@ -299,6 +299,6 @@ def test_a_mediator_is_added_with_what_is_on_file() -> None:
     values = {"subject": "m.okafor", "name": "Amara Okafor", "languages": ["en"], "active": True}
     assert assignments.add_to_roster(MEDIATOR, values, by=COORDINATOR) == events.MediatorAdded(
         mediator_id=MEDIATOR,
-        on_file=replace(NEW_MEDIATOR, subject="m.okafor", languages=("en",), given=("name",)),
+        on_file=replace(NEW_MEDIATOR, subject="m.okafor", languages=("en",), filled=("name",)),
         values=values,
     )

@@ -270,5 +270,5 @@ def test_of_a_private_field_it_is_recorded_that_it_holds_something() -> None:
         attendee_id=UUID(int=1), role=AttendeeRole.INTERPRETER, name="Jo Park", language="es", for_party_id=None
     )
     asked = events.PartyAsked(party_id=UUID(int=1))
-    assert added.given() == ["name"]
-    assert asked.given() is None
+    assert added.filled_private_fields() == ["name"]
+    assert asked.filled_private_fields() is None

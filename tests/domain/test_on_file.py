@@ -32,7 +32,7 @@ def test_a_complaint_is_filed_under_its_year_and_a_number_of_six_digits() -> Non
             NEW_COMPLAINT,
             incident_on=date(2026, 3, 1),
             allegations=("discourtesy", "force"),
-            given=("narrative",),
+            filled=("narrative",),
         ),
         values=FILED,
     )
@@ -47,17 +47,17 @@ def test_the_reference_of_an_integration_is_recorded() -> None:
 
 
 def test_what_is_filled_and_what_is_emptied_is_listed_by_name() -> None:
-    before = replace(NEW_PARTY, given=("email", "name"))
+    before = replace(NEW_PARTY, filled=("email", "name"))
     after = corrected(before, {"email": None, "phone": "503-555-0100", "unit": "", "minor": True})
-    assert after == replace(NEW_PARTY, minor=True, given=("name", "phone"))
+    assert after == replace(NEW_PARTY, minor=True, filled=("name", "phone"))
 
 
-@pytest.mark.parametrize("given", [(), ("name",)])
-def test_an_encrypted_field_that_is_sent_back_as_it_was_shown_changes_nothing(given: tuple[str, ...]) -> None:
-    before = replace(NEW_PARTY, given=given)
+@pytest.mark.parametrize("filled", [(), ("name",)])
+def test_an_encrypted_field_that_is_sent_back_as_it_was_shown_changes_nothing(filled: tuple[str, ...]) -> None:
+    before = replace(NEW_PARTY, filled=filled)
     assert corrected(before, {"name": UNREADABLE}) == before
 
 
 def test_in_a_new_record_and_in_a_field_that_is_not_encrypted_it_is_a_text_like_any_other() -> None:
-    assert entered(NEW_PARTY, {"name": UNREADABLE}).given == ("name",)
-    assert corrected(NEW_PARTY, {"unit": UNREADABLE}).given == ("unit",)
+    assert entered(NEW_PARTY, {"name": UNREADABLE}).filled == ("name",)
+    assert corrected(NEW_PARTY, {"unit": UNREADABLE}).filled == ("unit",)

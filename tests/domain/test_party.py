@@ -166,7 +166,7 @@ def test_a_correction_records_names_of_fields_and_what_is_on_file_after_it() -> 
         events.PartyCorrected(
             party_id=KIM,
             changed=("language", "phone"),
-            on_file=replace(NEW_PARTY, language="es", given=("phone",)),
+            on_file=replace(NEW_PARTY, language="es", filled=("phone",)),
             values=changes,
         ),
     )
@@ -202,7 +202,7 @@ def test_of_a_person_who_was_erased_nothing_is_corrected() -> None:
 def test_a_party_is_added_with_what_is_on_file_of_it() -> None:
     values = {"name": "Kim Lee", "unit": None, "language": "en", "minor": False}
     assert add(KIM, Side.OFFICER, values) == events.PartyAdded(
-        party_id=KIM, side=Side.OFFICER, on_file=replace(NEW_PARTY, language="en", given=("name",)), values=values
+        party_id=KIM, side=Side.OFFICER, on_file=replace(NEW_PARTY, language="en", filled=("name",)), values=values
     )
 
 

@@ -321,7 +321,7 @@ def test_an_answer_that_is_not_there_was_not_voided() -> None:
 
 # ── allegations and answers of intake ──────────────────────────────────────────────────────────────────────────────
 
-ON_FILE = replace(NEW_COMPLAINT, allegations=("discourtesy", "force"), crime_alleged=False, given=("narrative",))
+ON_FILE = replace(NEW_COMPLAINT, allegations=("discourtesy", "force"), crime_alleged=False, filled=("narrative",))
 ACCOUNT = Account(on_file=ON_FILE)
 
 
@@ -451,7 +451,7 @@ def test_a_correction_records_names_of_fields_and_what_is_on_file_after_it() -> 
 
 @pytest.mark.parametrize("name", ["narrative", "incident_place"])
 def test_of_an_account_that_was_erased_nothing_is_told_again(name: str) -> None:
-    erased = Account(on_file=replace(ON_FILE, given=()))
+    erased = Account(on_file=replace(ON_FILE, filled=()))
     with pytest.raises(DataErased):
         erased.correct({name: "Again."})
     assert erased.correct({"precinct": "East"}).on_file.precinct == "East"

@@ -77,7 +77,7 @@ async def test_every_answer_names_the_version_of_the_api(client: httpx.AsyncClie
 @pytest.fixture
 async def processes(committed: Settings, clock: Clock) -> AsyncIterator[list[httpx.AsyncClient]]:
     """Three processes of the service on one database."""
-    limited = committed.model_copy(update={"filings_per_hour": 4, "code_tries_per_hour": 5})
+    limited = committed.model_copy(update={"filings_per_hour": 4, "code_attempts_per_hour": 5})
     databases = [Database.of(limited) for _ in range(3)]
     yield [calling(application(limited, clock, database)) for database in databases]
     for database in databases:

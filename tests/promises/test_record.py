@@ -417,4 +417,4 @@ async def test_the_timeline_shows_nothing_of_what_is_on_file(office: Office) -> 
     listed = await office.auditor.send("GET", f"{story.path}/timeline")
     assert listed.status_code == 200
     assert "complaint.filed" in listed.text
-    assert [word for word in ("on_file", 'given"', "fingerprint", "allegations") if word in listed.text] == []
+    assert [word for word in ("on_file", 'filled"', "fingerprint", "allegations") if word in listed.text] == []

@@ -493,7 +493,7 @@ async def test_what_is_shown_beside_the_events_is_held_against_them(module_datab
                 statement = text(DEEDS_BESIDE[deed].format(table=table, key=key, change=BESIDE[table]))
                 assert (await connection.execute(statement)).rowcount >= 1
                 found = {problem.flaw for problem in await beside(connection)}
-                assert found - {Flaw.UNSEALED} == {Flaw.UNLIKE_EVENT}, f"{deed} {table}"
+                assert found - {Flaw.NOT_ENCRYPTED} == {Flaw.UNLIKE_EVENT}, f"{deed} {table}"
                 await whole.rollback()
             await walled.rollback()
 

@@ -305,7 +305,7 @@ CODES: Final = 25
 @pytest.fixture
 async def office_without_a_limit(committed: Settings, clock: Clock) -> AsyncIterator[Office]:
     """An office that looks at any number of wrong secrets."""
-    settings = committed.model_copy(update={"code_tries_per_hour": 1_000_000})
+    settings = committed.model_copy(update={"code_attempts_per_hour": 1_000_000})
     database = Database.of(settings)
     async with calling(application(settings, clock, database)) as client:
         yield Office(client, settings, clock)

@@ -139,9 +139,9 @@ def _progress(complaint: AnyColumn) -> dict[str, AnyColumn]:
 def _caller(kind: ScopeKind) -> dict[str, AnyColumn]:
     """The columns that every entry has: who opened something, when, with which operation and for which purpose."""
     return {
-        "at": bindparam("read_at", type_=DateTime(timezone=True)),
-        "operation": bindparam("read_operation", type_=String),
-        "purpose": bindparam("read_purpose", type_=String),
+        "at": bindparam("log_at", type_=DateTime(timezone=True)),
+        "operation": bindparam("log_operation", type_=String),
+        "purpose": bindparam("log_purpose", type_=String),
         "by_role": literal(kind.role, String),
         "by": CALLER_SUBJECT,
     }

@@ -60,7 +60,7 @@ from mediation_api.domain.values import AssignmentState, Disposition, Side, Stan
 LIVE_ASSIGNMENTS = (AssignmentState.PROPOSED, AssignmentState.ACCEPTED)
 LEFT = (Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED)
 
-REQUESTED_ID: Final = bindparam("wanted", type_=Uuid)
+REQUESTED_ID: Final = bindparam("requested_id", type_=Uuid)
 """The id of the object that is requested."""
 CALLER_SUBJECT: Final = bindparam("caller_subject", type_=String)
 _PARTY: Final = bindparam("caller_party", type_=Uuid)
@@ -104,10 +104,10 @@ def scope_parameters(scope: AccessScope, requested_id: UUID | None = None) -> di
         "caller_number": actor.employee_number,
         "caller_subject": actor.subject,
         "caller_code": actor.code,
-        "wanted": requested_id,
+        "requested_id": requested_id,
     }
     if isinstance(scope, LoggedAccessScope):
-        parameters |= {"read_at": scope.at, "read_operation": scope.operation, "read_purpose": scope.purpose}
+        parameters |= {"log_at": scope.at, "log_operation": scope.operation, "log_purpose": scope.purpose}
     return parameters
 
 

@@ -79,12 +79,14 @@ async def data_key(connection: AsyncConnection, wanted: UUID, owner: AnyColumn =
         KeyMissing: the settings lack the key that the data key is wrapped under.
     """
     statement = _wrapped_key_of(owner)
-    row = (await connection.execute(statement, {"wanted": wanted})).one()
+    row = (await connection.execute(statement, {"requested_id": wanted})).one()
     if row.id is None:
         raise NotFound
     if row.key_id is None:
         await connection.execute(new_data_key(connection, row.id)[1].on_conflict_do_nothing())
-        row = (await connection.execute(statement, {"wanted": wanted})).one()  # another transaction may have created it
+        row = (
+            await connection.execute(statement, {"requested_id": wanted})
+        ).one()  # another transaction may have created it
     return DataKey(keyring(connection.dialect).unwrap(WrappedKey(row.key_id, row.wrapped), row.id))
 
 

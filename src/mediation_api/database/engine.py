@@ -37,7 +37,7 @@ _IDLE_IN_TRANSACTION_MS: Final = 10_000
 _PROBE_AFTER_SECONDS: Final = 30.0
 """A connection unused for longer is probed before use: a firewall may have dropped it silently."""
 _READ_ONLY_TRANSACTION: Final = "25006"
-_DATED: Final = len("20261129_1500")
+_DATED: Final = len("20261130_1500")
 
 
 class Pool(StrEnum):

@@ -20,7 +20,7 @@ async def lock_row(connection: AsyncConnection, table: Table, row_id: UUID) -> N
     Raises:
         NotFound: there is no such row.
     """
-    if (await connection.execute(_locking(table), {"wanted": row_id})).first() is None:
+    if (await connection.execute(_locking(table), {"requested_id": row_id})).first() is None:
         raise NotFound
 
 

@@ -72,7 +72,7 @@ FilterConditions: TypeAlias = Mapping[str, ColumnElement[bool]]
 def conditions_for(filters: FilterConditions, values: Mapping[str, object]) -> tuple[Conditions, dict[str, object]]:
     """The conditions of the filters that have a value, and the parameters of all filters."""
     conditions = tuple(condition for name, condition in filters.items() if values[name] is not None)
-    return conditions, {f"wanted_{name}": values[name] for name in filters}
+    return conditions, {f"filter_{name}": values[name] for name in filters}
 
 
 async def read_page(

@@ -95,7 +95,7 @@ class Flaw(StrEnum):
     """A complaint, case, mediator or mandatory report has no stream, although each begins with an event."""
     UNLIKE_EVENT = "unlike-event"
     """A row of the operative tables differs from the events, has none, or is missing."""
-    UNSEALED = "unsealed"
+    NOT_ENCRYPTED = "not-encrypted"
     """A column has a text that is not encrypted, or not under the key of this service. It is never returned."""
     UNLIKE_EXPORT = "unlike-export"
     """The chain was rewritten: it has another link where the exported head was."""

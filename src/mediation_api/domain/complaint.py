@@ -122,7 +122,7 @@ class Account:
         Raises:
             DataErased: the narrative was erased, and data of the same kind would be stored again.
         """
-        if changes.keys() & {"narrative", "incident_place"} and "narrative" not in self.on_file.given:
+        if changes.keys() & {"narrative", "incident_place"} and "narrative" not in self.on_file.filled:
             raise DataErased
         return events.ComplaintCorrected(
             changed=tuple(sorted(changes)), on_file=on_file.corrected(self.on_file, changes), values=changes

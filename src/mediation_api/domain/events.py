@@ -67,7 +67,7 @@ class Event:
 
     kind: ClassVar[str]
     audience: ClassVar[Audience] = Audience.STAFF
-    lists_given: ClassVar[bool] = True
+    lists_filled: ClassVar[bool] = True
     """Whether the names of private fields with a value are recorded. False where `on_file` or a hash covers them."""
 
     @classmethod
@@ -76,15 +76,15 @@ class Event:
         hints = get_type_hints(cls, include_extras=True)
         return tuple(f.name for f in fields(cls) if _PRIVATE not in getattr(hints[f.name], "__metadata__", ()))
 
-    def given(self) -> list[str] | None:
+    def filled_private_fields(self) -> list[str] | None:
         """Return the names of the private fields with a value; None if the event does not record them."""
         private = [f.name for f in fields(self) if f.name not in self.recorded_fields()]
-        if not private or not self.lists_given:
+        if not private or not self.lists_filled:
             return None
         return [name for name in private if getattr(self, name) is not None]
 
 
-FOR_THE_RECORD: Final = ("on_file", "given", "fingerprint")
+FOR_THE_RECORD: Final = ("on_file", "filled", "fingerprint")
 """Fields that `audit verify` compares with the tables. No timeline has them: an auditor may not read complaints."""
 
 
@@ -93,7 +93,7 @@ FOR_THE_RECORD: Final = ("on_file", "given", "fingerprint")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintOnFile:
-    """What is on file of a complaint after an event. `given` names the private columns that have a value."""
+    """What is on file of a complaint after an event. `filled` names the private columns that have a value."""
 
     incident_on: date | None
     precinct: str | None
@@ -104,26 +104,26 @@ class ComplaintOnFile:
     pending_case_filed_on: date | None
     officer_is_witness: bool | None
     rank_initiated: bool
-    given: tuple[str, ...]
+    filled: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyOnFile:
-    """What is on file of a party after an event. `given` is as in `ComplaintOnFile`."""
+    """What is on file of a party after an event. `filled` is as in `ComplaintOnFile`."""
 
     language: str
     minor: bool
-    given: tuple[str, ...]
+    filled: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediatorOnFile:
-    """What is on file of a mediator after an event. `given` is as in `ComplaintOnFile`."""
+    """What is on file of a mediator after an event. `filled` is as in `ComplaintOnFile`."""
 
     subject: str
     languages: tuple[str, ...]
     active: bool
-    given: tuple[str, ...]
+    filled: tuple[str, ...]
 
 
 # ── complaints and parties ─────────────────────────────────────────────────────────────────────────────────────────
@@ -132,7 +132,7 @@ class MediatorOnFile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintFiled(Event):
     kind = "complaint.filed"
-    lists_given = False
+    lists_filled = False
     reference: str
     external_reference: str | None
     channel: Channel
@@ -144,7 +144,7 @@ class ComplaintFiled(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintCorrected(Event):
     kind = "complaint.corrected"
-    lists_given = False
+    lists_filled = False
     changed: tuple[str, ...]
     on_file: ComplaintOnFile
     values: Private[Mapping[str, object]]
@@ -153,7 +153,7 @@ class ComplaintCorrected(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyAdded(Event):
     kind = "party.added"
-    lists_given = False
+    lists_filled = False
     party_id: UUID
     side: Side
     on_file: PartyOnFile
@@ -164,7 +164,7 @@ class PartyAdded(Event):
 class PartyCorrected(Event):
     kind = "party.corrected"
     audience = Audience.OWN
-    lists_given = False
+    lists_filled = False
     party_id: UUID
     changed: tuple[str, ...]
     on_file: PartyOnFile
@@ -213,7 +213,7 @@ class AccessCodeIssued(Event):
 
     kind = "access_code.issued"
     audience = Audience.OWN
-    lists_given = False
+    lists_filled = False
     party_id: UUID
     fingerprint: str
     lookup: Private[str]
@@ -440,7 +440,7 @@ class PartMediated(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediatorAdded(Event):
     kind = "mediator.added"
-    lists_given = False
+    lists_filled = False
     mediator_id: UUID
     on_file: MediatorOnFile
     values: Private[Mapping[str, object]]
@@ -449,7 +449,7 @@ class MediatorAdded(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediatorCorrected(Event):
     kind = "mediator.corrected"
-    lists_given = False
+    lists_filled = False
     mediator_id: UUID
     changed: tuple[str, ...]
     on_file: MediatorOnFile
@@ -708,7 +708,7 @@ class MandatoryReportProposed(Event):
 
     kind = "mandatory_report.proposed"
     audience = Audience.RESTRICTED
-    lists_given = False
+    lists_filled = False
     report_id: UUID
     case_id: UUID
     sha256: str

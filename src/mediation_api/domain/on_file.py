@@ -24,10 +24,10 @@ NEW_COMPLAINT: Final = ComplaintOnFile(
     pending_case_filed_on=None,
     officer_is_witness=None,
     rank_initiated=False,
-    given=(),
+    filled=(),
 )
-NEW_PARTY: Final = PartyOnFile(language="", minor=False, given=())
-NEW_MEDIATOR: Final = MediatorOnFile(subject="", languages=(), active=True, given=())
+NEW_PARTY: Final = PartyOnFile(language="", minor=False, filled=())
+NEW_MEDIATOR: Final = MediatorOnFile(subject="", languages=(), active=True, filled=())
 
 _EMPTIED: Final = frozenset({"interpreter_language", "unit"})
 """Private fields that are emptied by retention but not encrypted."""
@@ -59,6 +59,6 @@ def corrected(before: OnFile, changes: Mapping[str, object]) -> OnFile:
 
 def _with(before: OnFile, changes: Mapping[str, object]) -> OnFile:
     fields, private = asdict(before), PRIVATE[type(before)]
-    given = set(before.given) - changes.keys() | {name for name in private if changes.get(name)}
+    filled = set(before.filled) - changes.keys() | {name for name in private if changes.get(name)}
     public = {n: tuple(v) if isinstance(v, list) else v for n, v in changes.items() if n in fields}
-    return type(before)(**{**fields, **public, "given": tuple(sorted(given))})
+    return type(before)(**{**fields, **public, "filled": tuple(sorted(filled))})

@@ -36,7 +36,7 @@ class Agreements:
 
     async def name_of(self, seat: Seat, case_id: UUID) -> str:
         """Return the name of the person in a seat, to store with a signature; empty if the seat is not in the case."""
-        result = await self._connection.execute(_name_of(seat.role), {"wanted": seat.id, "of_case": case_id})
+        result = await self._connection.execute(_name_of(seat.role), {"requested_id": seat.id, "of_case": case_id})
         return result.scalar() or ""
 
     async def list(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:

@@ -273,7 +273,7 @@ async def _undecryptable(connection: AsyncConnection) -> AsyncGenerator[ChainFau
         async with _read(connection, _decrypted_rows(table)) as rows:
             async for row in rows:
                 if any(row[name] == UNREADABLE for name in names) or _is_other_number(ring, row):
-                    yield ChainFault(Flaw.UNSEALED, row["stream"], 0, table.name)
+                    yield ChainFault(Flaw.NOT_ENCRYPTED, row["stream"], 0, table.name)
 
 
 async def _unhashed(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:

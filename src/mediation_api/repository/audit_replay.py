@@ -197,7 +197,7 @@ def _is_same(column: Column[object], expected: object, actual: object) -> bool:
 
 
 def _has_value(record: Mapping[str, object], name: str) -> bool:
-    names = record["given"]
+    names = record["filled"]
     if not isinstance(names, list):
         raise TypeError(name)
     return name in names
@@ -236,7 +236,7 @@ def _record(e: RecordedEvent, table: Table) -> dict[str, object]:
         for column in table.c
         if is_private(column) and column not in NOT_COMPARED
     }
-    return {name: value for name, value in record.items() if name != "given"} | private
+    return {name: value for name, value in record.items() if name != "filled"} | private
 
 
 @after(events.ComplaintFiled)

@@ -100,13 +100,13 @@ _IS_OPEN: Final = t.cases.c.closed_at.is_(None)
 _IS_CLOSED: Final = t.cases.c.closed_at.is_not(None)
 _IS_MEDIATED: Final = t.cases.c.state == State.MEDIATED
 _FILTERS_OF_ALL: Final[FilterConditions] = {
-    "complaint_id": t.cases.c.complaint_id == bindparam("wanted_complaint_id", type_=Uuid)
+    "complaint_id": t.cases.c.complaint_id == bindparam("filter_complaint_id", type_=Uuid)
 }
 _FILTERS_OF_OFFICE: Final[FilterConditions] = {
     **_FILTERS_OF_ALL,
-    "state": t.cases.c.state == bindparam("wanted_state", type_=String),
-    "coordinator": t.cases.c.coordinator == bindparam("wanted_coordinator", type_=String),
-    "due_before": t.cases.c.due_on < bindparam("wanted_due_before", type_=Date),
+    "state": t.cases.c.state == bindparam("filter_state", type_=String),
+    "coordinator": t.cases.c.coordinator == bindparam("filter_coordinator", type_=String),
+    "due_before": t.cases.c.due_on < bindparam("filter_due_before", type_=Date),
 }
 
 

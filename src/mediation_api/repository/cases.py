@@ -135,7 +135,7 @@ class Cases:
 
     async def reference(self, case_id: UUID) -> str:
         """Return the reference of the complaint, for the texts to sign."""
-        result = await self._connection.execute(_reference(), {"wanted": case_id})
+        result = await self._connection.execute(_reference(), {"requested_id": case_id})
         reference: str = result.scalar_one()
         return reference
 

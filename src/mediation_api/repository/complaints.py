@@ -87,11 +87,11 @@ class ComplaintFilter:
 
 
 _OF_THE_CASE: Final[FilterConditions] = {
-    "state": tables.cases.c.state == bindparam("wanted_state", type_=String),
-    "coordinator": tables.cases.c.coordinator == bindparam("wanted_coordinator", type_=String),
-    "due_before": tables.cases.c.due_on < bindparam("wanted_due_before", type_=Date),
+    "state": tables.cases.c.state == bindparam("filter_state", type_=String),
+    "coordinator": tables.cases.c.coordinator == bindparam("filter_coordinator", type_=String),
+    "due_before": tables.cases.c.due_on < bindparam("filter_due_before", type_=Date),
 }
-_HAS_REFERENCE: Final = tables.complaints.c.reference.icontains(bindparam("wanted_reference", type_=String), escape="/")
+_HAS_REFERENCE: Final = tables.complaints.c.reference.icontains(bindparam("filter_reference", type_=String), escape="/")
 """Whether the reference contains a text, in which `/` escapes wildcards."""
 
 
@@ -124,7 +124,7 @@ class Complaints:
 
     async def intake_record(self, case_id: UUID) -> IntakeRecord:
         """Return what a screening checks: the answers of intake, and numbers of the parties on file."""
-        result = await self._connection.execute(_intake_record(), {"wanted": case_id})
+        result = await self._connection.execute(_intake_record(), {"requested_id": case_id})
         return _INTAKE.validate_python(dict(result.mappings().one()))
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,7 +144,7 @@ class Complaints:
         of_complaint: Conditions = ()
         if filters.reference is not None:
             of_complaint = (_HAS_REFERENCE,)
-            values |= {"wanted_reference": re.sub("([/%_])", r"/\1", filters.reference)}
+            values |= {"filter_reference": re.sub("([/%_])", r"/\1", filters.reference)}
         return await read_page(
             self._connection,
             _listed(ScopeKind.of(scope), of_complaint, of_case),

@@ -41,8 +41,10 @@ class MandatoryReports:
         That is the latest confidentiality agreement with a signature; if there is none, the disclosures to which
         parties agreed; no text if no party has agreed.
         """
-        signed = (await self._connection.execute(_signed_text(), {"wanted": case_id})).scalars().all()
-        return signed or (await self._connection.execute(_agreed_disclosures(), {"wanted": case_id})).scalars().all()
+        signed = (await self._connection.execute(_signed_text(), {"requested_id": case_id})).scalars().all()
+        return (
+            signed or (await self._connection.execute(_agreed_disclosures(), {"requested_id": case_id})).scalars().all()
+        )
 
     async def lock(self, report_id: UUID, scope: AccessScope) -> MandatoryReport:
         """Lock a report within the access scope, and read what the decision needs. Raises NotFound."""
@@ -66,7 +68,9 @@ class MandatoryReports:
             raise NotFound
         position = t.access_log.c.position
         newest_first = Order(position, position, descending=True)
-        return await read_page(self._connection, _log_entries(), page, newest_first, parameters={"wanted": report_id})
+        return await read_page(
+            self._connection, _log_entries(), page, newest_first, parameters={"requested_id": report_id}
+        )
 
     async def counts(self, zone: ZoneInfo) -> Mapping[tuple[int, ReportCategory], int]:
         """Return the number of reports that were proposed, by calendar year in `zone` and category."""

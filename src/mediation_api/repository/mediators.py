@@ -35,12 +35,12 @@ from mediation_api.domain.values import AssignmentState
 from mediation_api.repository.on_file import columns_of, read
 
 _OF_MEDIATORS: Final[FilterConditions] = {
-    "language": bindparam("wanted_language", type_=String) == any_(t.mediators.c.languages),
-    "active": t.mediators.c.active == bindparam("wanted_active", type_=Boolean),
+    "language": bindparam("filter_language", type_=String) == any_(t.mediators.c.languages),
+    "active": t.mediators.c.active == bindparam("filter_active", type_=Boolean),
 }
 _OF_ASSIGNMENTS: Final[FilterConditions] = {
-    "case_id": t.assignments.c.case_id == bindparam("wanted_case_id", type_=Uuid),
-    "state": t.assignments.c.state == bindparam("wanted_state", type_=String),
+    "case_id": t.assignments.c.case_id == bindparam("filter_case_id", type_=Uuid),
+    "state": t.assignments.c.state == bindparam("filter_state", type_=String),
 }
 
 
@@ -62,7 +62,9 @@ class Mediators:
 
     async def candidate(self, mediator_id: UUID, complaint_id: UUID) -> Mediator | None:
         """Return what the decision to propose a case to a mediator needs; None if the roster has no such entry."""
-        result = await self._connection.execute(_candidate(), {"wanted": mediator_id, "of_complaint": complaint_id})
+        result = await self._connection.execute(
+            _candidate(), {"requested_id": mediator_id, "of_complaint": complaint_id}
+        )
         row = result.mappings().first()
         return None if row is None else Mediator(**row)
 

@@ -17,7 +17,7 @@ from mediation_api.database.encryption import Encrypted
 from mediation_api.database.nesting import AnyColumn
 from mediation_api.domain.on_file import OnFile
 
-_GIVEN = "given"
+_FILLED = "filled"
 _EMPTIED = frozenset({t.parties.c.unit, t.parties.c.interpreter_language})
 """Columns that retention empties although they are not encrypted."""
 
@@ -30,10 +30,10 @@ def is_private(column: Column[object]) -> bool:
 @cache
 def columns_of(record: type[OnFile], table: Table) -> tuple[AnyColumn, ...]:
     """Return the columns that `read` needs: those of the record, and the names of the private ones with a value."""
-    columns: list[AnyColumn] = [table.c[each.name] for each in fields(record) if each.name != _GIVEN]
+    columns: list[AnyColumn] = [table.c[each.name] for each in fields(record) if each.name != _FILLED]
     private: list[AnyColumn] = [case((has_value(each), each.name)) for each in table.c if is_private(each)]
     named: AnyColumn = array(private, type_=Text())
-    columns.append(func.array_remove(named, None).label(_GIVEN))
+    columns.append(func.array_remove(named, None).label(_FILLED))
     return tuple(columns)
 
 

@@ -50,7 +50,7 @@ class Parties:
     async def lock(self, party_id: UUID, scope: AccessScope) -> Party:
         """Lock a party within the access scope, and read what decisions about it need. Raises NotFound."""
         await lock_in_scope(self._connection, tables.parties, party_id, scope)
-        row = (await self._connection.execute(_on_file(), {"wanted": party_id})).mappings().one()
+        row = (await self._connection.execute(_on_file(), {"requested_id": party_id})).mappings().one()
         return _PARTY.validate_python({**row, "on_file": read(events.PartyOnFile, row)})
 
     async def get(self, party_id: UUID, scope: AccessScope) -> RowMapping:

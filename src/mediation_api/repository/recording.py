@@ -223,8 +223,8 @@ def constraint_of(error: IntegrityError) -> str | None:
 
 def _data(event: Event) -> dict[str, object]:
     data = {name: _plain(getattr(event, name)) for name in event.recorded_fields()}
-    given = event.given()
-    return data if given is None else {**data, "given": given}
+    filled = event.filled_private_fields()
+    return data if filled is None else {**data, "filled": filled}
 
 
 def _plain(value: object) -> object:

@@ -71,10 +71,10 @@ SESSION_COLUMNS: Final[Mapping[str, AnyColumn]] = {
 """The columns that every audience sees of a session. The statement must select from `cases` as well."""
 
 _FILTERS: Final[FilterConditions] = {
-    "case_id": t.sessions.c.case_id == bindparam("wanted_case_id", type_=Uuid),
-    "mediator_id": t.sessions.c.mediator_id == bindparam("wanted_mediator_id", type_=Uuid),
-    "starts_from": _starts_at() >= bindparam("wanted_starts_from", type_=DateTime(timezone=True)),
-    "starts_before": _starts_at() < bindparam("wanted_starts_before", type_=DateTime(timezone=True)),
+    "case_id": t.sessions.c.case_id == bindparam("filter_case_id", type_=Uuid),
+    "mediator_id": t.sessions.c.mediator_id == bindparam("filter_mediator_id", type_=Uuid),
+    "starts_from": _starts_at() >= bindparam("filter_starts_from", type_=DateTime(timezone=True)),
+    "starts_before": _starts_at() < bindparam("filter_starts_before", type_=DateTime(timezone=True)),
 }
 
 

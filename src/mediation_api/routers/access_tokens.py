@@ -60,7 +60,7 @@ async def exchange_access_code(
     the same code is limited; above the limit, the right code is refused as well.
     """
     code = access_codes.parse_access_code(body.access_code)
-    limit = service.settings.code_tries_per_hour
+    limit = service.settings.code_attempts_per_hour
     await count_attempt(counters, AttemptKind.CODE, code.lookup, limit, request=request, at=at)
     stored = await parties.find_code(code.lookup)
     if not access_codes.matches(code, None if stored is None else stored.digest, code_key(service)) or stored is None:

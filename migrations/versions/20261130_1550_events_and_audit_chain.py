@@ -1,7 +1,7 @@
 """The events of each complaint, case, mediator and report (`events`), and the audit chain of hashes over them.
 
-Revises: 20261129_1540
-Created: 2026-11-29 15:50:00+00:00
+Revises: 20261130_1540
+Created: 2026-11-30 15:50:00+00:00
 """
 
 import sqlalchemy as sa
@@ -10,8 +10,8 @@ from sqlalchemy.dialects import postgresql
 
 from mediation_api.database.migrations import sql
 
-revision: str = "20261129_1550"
-down_revision: str | None = "20261129_1540"
+revision: str = "20261130_1550"
+down_revision: str | None = "20261130_1540"
 branch_labels: str | None = None
 depends_on: str | None = None
 

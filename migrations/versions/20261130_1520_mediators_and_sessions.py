@@ -1,7 +1,7 @@
 """The roster of mediators, assignments, attendees, and sessions with their attendances.
 
-Revises: 20261129_1510
-Created: 2026-11-29 15:20:00+00:00
+Revises: 20261130_1510
+Created: 2026-11-30 15:20:00+00:00
 """
 
 import sqlalchemy as sa
@@ -10,8 +10,8 @@ from sqlalchemy.dialects import postgresql
 
 from mediation_api.database.migrations import sql
 
-revision: str = "20261129_1520"
-down_revision: str | None = "20261129_1510"
+revision: str = "20261130_1520"
+down_revision: str | None = "20261130_1510"
 branch_labels: str | None = None
 depends_on: str | None = None
 

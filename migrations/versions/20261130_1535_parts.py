@@ -1,7 +1,7 @@
 """Parts: the disposition of each complainant with each officer, checked against consents, signatures and attendances.
 
-Revises: 20261129_1530
-Created: 2026-11-29 15:35:00+00:00
+Revises: 20261130_1530
+Created: 2026-11-30 15:35:00+00:00
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from alembic import op
 
 from mediation_api.database.migrations import sql
 
-revision: str = "20261129_1535"
-down_revision: str | None = "20261129_1530"
+revision: str = "20261130_1535"
+down_revision: str | None = "20261130_1530"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -4,16 +4,16 @@ A party may read its own rows, rows of its cases and, once both sides have agree
 parties. `assume_party` computes the ids of these, stores them in transaction-local settings, and sets the role
 `mediation_party`. The policies depend on nothing but these settings.
 
-Revises: 20261129_1625
-Created: 2026-11-29 16:30:00+00:00
+Revises: 20261130_1625
+Created: 2026-11-30 16:30:00+00:00
 """
 
 from alembic import op
 
 from mediation_api.database.migrations import sql
 
-revision: str = "20261129_1630"
-down_revision: str | None = "20261129_1625"
+revision: str = "20261130_1630"
+down_revision: str | None = "20261130_1625"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -1,13 +1,13 @@
 """Complaints, their parties and access codes, and the data keys under which personal data is encrypted.
 
 Revises:
-Created: 2026-11-29 15:00:00+00:00
+Created: 2026-11-30 15:00:00+00:00
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "20261129_1500"
+revision: str = "20261130_1500"
 down_revision: str | None = None
 branch_labels: str | None = None
 depends_on: str | None = None

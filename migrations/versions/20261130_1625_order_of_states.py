@@ -3,16 +3,16 @@
 They refuse a change immediately if the order of states does not allow it, and at the end of the transaction if it does
 not match the latest event. An owner of the tables can disable triggers; `mediation-api audit verify` finds the changes.
 
-Revises: 20261129_1620
-Created: 2026-11-29 16:25:00+00:00
+Revises: 20261130_1620
+Created: 2026-11-30 16:25:00+00:00
 """
 
 from alembic import op
 
 from mediation_api.database.migrations import sql
 
-revision: str = "20261129_1625"
-down_revision: str | None = "20261129_1620"
+revision: str = "20261130_1625"
+down_revision: str | None = "20261130_1620"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -1,15 +1,15 @@
 """Idempotency keys with their stored responses, and attempt counters.
 
-Revises: 20261129_1600
-Created: 2026-11-29 16:10:00+00:00
+Revises: 20261130_1600
+Created: 2026-11-30 16:10:00+00:00
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision: str = "20261129_1610"
-down_revision: str | None = "20261129_1600"
+revision: str = "20261130_1610"
+down_revision: str | None = "20261130_1600"
 branch_labels: str | None = None
 depends_on: str | None = None
 

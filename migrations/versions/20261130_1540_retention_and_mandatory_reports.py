@@ -1,7 +1,7 @@
 """Legal holds, erasure requests, and mandatory reports.
 
-Revises: 20261129_1535
-Created: 2026-11-29 15:40:00+00:00
+Revises: 20261130_1535
+Created: 2026-11-30 15:40:00+00:00
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from alembic import op
 
 from mediation_api.database.migrations import sql
 
-revision: str = "20261129_1540"
-down_revision: str | None = "20261129_1535"
+revision: str = "20261130_1540"
+down_revision: str | None = "20261130_1535"
 branch_labels: str | None = None
 depends_on: str | None = None
 

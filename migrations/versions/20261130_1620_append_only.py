@@ -1,15 +1,15 @@
 """Append-only tables: triggers refuse to change or delete their rows, whatever the role.
 
-Revises: 20261129_1610
-Created: 2026-11-29 16:20:00+00:00
+Revises: 20261130_1610
+Created: 2026-11-30 16:20:00+00:00
 """
 
 from alembic import op
 
 from mediation_api.database.migrations import sql
 
-revision: str = "20261129_1620"
-down_revision: str | None = "20261129_1610"
+revision: str = "20261130_1620"
+down_revision: str | None = "20261130_1610"
 branch_labels: str | None = None
 depends_on: str | None = None
 
