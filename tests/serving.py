@@ -40,7 +40,7 @@ class Served:
 
 @contextmanager
 def served() -> Iterator[Served]:
-    """Serve until the block ends."""
+    """Serve until the block ends, then stop as Ctrl-C does."""
     with tempfile.TemporaryDirectory(prefix="mediation-served-", dir=THROW_AWAY) as name:
         folder = Path(name)
         folder.chmod(0o711)  # the user that PostgreSQL runs as passes through
@@ -57,7 +57,8 @@ def served() -> Iterator[Served]:
             yield running
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(START_SECONDS)
+            status = process.wait(START_SECONDS)
+        assert (status, "Traceback" in running.output) == (0, False), running.output
 
 
 def wait_until_answered(process: subprocess.Popen[bytes], address: str, output: Callable[[], str]) -> None:

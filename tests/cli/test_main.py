@@ -148,23 +148,18 @@ def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_en
 
         code = running.access_code()
         _assert_logs_requests_as_serve_does(running)
-        assert running.end(signal.SIGINT) == 0
+        running.end(signal.SIGKILL)
+        assert _postgres_on(place), "nobody told the database"
 
-    assert "Traceback" not in running.said()
-    assert _ended_in_order(place)
     # What it made is its owner's alone.
     assert [path.name for path in place.iterdir() if path.is_file() and path.stat().st_mode & 0o077] == []
     assert (place / "database").stat().st_mode & 0o077 == 0
     keys = {path.name: path.read_bytes() for path in place.iterdir() if path.suffix in {".pem", ".txt", ".json"}}
 
-    with _dev(place) as killed:
-        assert killed.access_code() == code
-        killed.end(signal.SIGKILL)
-        assert _postgres_on(place), "nobody told the database"
-
-    with _dev(place) as last:
-        assert last.access_code() == code
-        assert last.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    with _dev(place) as again:
+        assert again.access_code() == code
+        assert again.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert "Traceback" not in again.said()
     assert _ended_in_order(place)
     assert {path.name: path.read_bytes() for path in place.iterdir() if path.name in keys} == keys
 

@@ -1,4 +1,4 @@
-"""A busy office for the tests of the second wall, and what of it is each party's: worked out here, from all the rows.
+"""A busy office for the tests of row security, and which of its rows are each party's: derived here from all rows.
 
 Nothing here reads a policy or a query of the service. `Truth` holds every row of every table; what a party owns follows
 from who it is, and from the domain's own words for when those who take part see each other.

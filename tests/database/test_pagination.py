@@ -84,7 +84,7 @@ class Reader:
             return await explained(connection, found)
 
     def _seeing(self, who: Caller) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection on which the statement sees what it saw: an officer's, what lies within the wall."""
+        """A connection on which the statement sees what it saw: an officer's, what row security returns."""
         assert who.identity is not None
         role, subject, number, *_ = who.identity
         if role is Role.OFFICER:

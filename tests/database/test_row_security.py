@@ -1,4 +1,4 @@
-"""The second wall, beneath the API: what PostgreSQL shows a party, whatever is asked, with the domain's checks off.
+"""Row security: what PostgreSQL returns to a party for any query, with the checks of the service turned off.
 
 A busy office is compared, row by row and column by column, with what is each party's (row_security.py). Each policy is
 then widened and removed, to see that the comparison detects it.
@@ -49,7 +49,7 @@ WALLED: Final = sorted(SHOWN.keys() - OPEN_TO_ALL.keys())
 
 @asynccontextmanager
 async def entered(database: Database, actor: Actor) -> AsyncIterator[AsyncConnection]:
-    """A connection within the wall; also of a token that no longer speaks for anybody, which the service refuses."""
+    """A connection under row security; also of a token that no longer speaks for anybody, which the service refuses."""
     async with database._snapshot() as connection:  # no other way in for such a token
         with suppress(TokenRevoked):
             await assume_party(connection, actor)
@@ -277,7 +277,7 @@ async def test_the_service_may_do_no_more_than_its_commands_need(place: Place, s
     await _refused(place, statement)
 
 
-# ── the repository with the first wall off ─────────────────────────────────────────────────────────────────────────
+# ── the repository without the conditions of the access scope ─────────────────────────────────────────────────────────
 
 READERS: Final = (
     "database.access_logging",

@@ -50,7 +50,7 @@ async def test_without_the_rule_a_crime_that_is_learnt_shuts_no_gate(
 
 @pytest.fixture
 def _by_number_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The first wall asks for nothing but the number, and does not know of removals."""
+    """The access scope compares the number alone, and ignores removals."""
     own = access_scope._was_own_party
 
     def by_number(role: Role) -> object:
@@ -83,7 +83,7 @@ async def test_without_the_subject_a_number_opens_what_was_the_predecessor_s_and
     story = await (await committed_office.file(officers=[{}, {}])).to_ready()
     another = successor(committed_office, story.officers[0])
     await remove(story, story.officers[1])
-    for who in (another, story.officers[1]):  # the second wall holds alone
+    for who in (another, story.officers[1]):  # row security alone
         assert (await who.send("GET", story.path)).status_code == 404
     await open_the_second_wall(as_owner(committed))
     for who in (another, story.officers[1]):

@@ -1,7 +1,7 @@
 """Two and more requests at once, on connections of their own and with real commits: nothing lost, nothing double.
 
 Each race is run five times; `RACES=1000 pytest -n0 tests/repository/test_races.py` runs each of them more often. Two
-tests take a wall away and see that the races would tell.
+tests remove one protection and see that the races detect it.
 """
 
 import asyncio

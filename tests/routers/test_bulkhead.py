@@ -209,7 +209,7 @@ async def test_a_command_of_a_party_is_answered_through_the_wall(served: Served)
 
 
 async def test_an_answer_and_a_withdrawal_take_eight_round_trips_at_most_and_a_signature_nine(served: Served) -> None:
-    """With BEGIN and COMMIT, the key, the lock, the wall, and all that follows from it for others.
+    """With BEGIN and COMMIT, the key, the lock, row security, and all that follows from it for others.
 
     A signature is kept with the name as it is at that moment, which is read, decrypted and encrypted again.
     """
@@ -242,9 +242,9 @@ async def test_an_answer_and_a_withdrawal_take_eight_round_trips_at_most_and_a_s
 
 def _after_the_wall(sent: list[str]) -> list[str]:
     """What is sent after `assume_party`, each with its first words; before it, all that is written."""
-    wall = sent.index("SELECT assume_party")
-    assert sent[wall - 1].startswith("WITH change_0"), "all that is written, in one statement"
-    return [" ".join(each.split()[: 2 if each.startswith("SELECT") else 1]).rstrip(",") for each in sent[wall + 1 :]]
+    entered = sent.index("SELECT assume_party")
+    assert sent[entered - 1].startswith("WITH change_0"), "all that is written, in one statement"
+    return [" ".join(each.split()[: 2 if each.startswith("SELECT") else 1]).rstrip(",") for each in sent[entered + 1 :]]
 
 
 def _reads_of(role: Role) -> dict[str, str]:

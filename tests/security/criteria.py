@@ -25,7 +25,7 @@ CHECKER: Final = "tests/security/test_linearizability.py"
 RETRIES: Final = "tests/http/test_idempotency.py"
 CRASHES: Final = "tests/contract/crashes.py"
 WALL: Final = "tests/database/test_row_security.py"
-FIRST_WALL: Final = "tests/security/first_wall.py"
+FIRST_WALL: Final = "tests/security/without_row_security.py"
 SEALED: Final = "tests/scenarios/test_sealed_answers.py"
 AUDIENCES: Final = "tests/scenarios/test_audiences.py"
 REPORTS: Final = "tests/scenarios/test_mandatory_reports.py"
@@ -135,8 +135,8 @@ CRITERIA: Final = (
         ),
     ),
     Criterion(
-        "With every check of the first wall off, the database shows a party no foreign row and no foreign column; with "
-        "the row policies of the database off, the first wall shows nothing more either.",
+        "With every condition of the access scope off, the database shows a party no foreign row or foreign column; "
+        "with the row policies of the database off, the access scope shows nothing more either.",
         "All that each party's role can read of every table, against what is the party's by a reckoning of its own; "
         "and every scenario, played without the policies.",
         (

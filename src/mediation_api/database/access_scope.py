@@ -9,8 +9,8 @@ goes the same way from there:
 
     row = await fetch_one(connection, _session, scope, session_id)
 
-Building a statement takes longer than running it, so each is built once for each `ScopeKind`. That holds no identity:
-who calls, and the id that is requested, are parameters. Assignments and parties are looked up by the statement itself,
+Building a statement takes longer than running it, so each is built once for each `ScopeKind`. A kind contains no
+identity: who calls, and the id that is requested, are parameters. A statement itself looks up assignments and parties,
 so that a mediator who was recused, or a token whose party was removed, finds nothing.
 """
 

@@ -81,7 +81,7 @@ class Keyring:
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._search = hmac.digest(search_secret, b"mediation_api search key 1", hashlib.sha256)
         self.search_mark = hmac.digest(self._search, b"mark", hashlib.sha256).hex()[:8]
-        """The prefix of every hash under the current search secret; it tells them from hashes under an older one."""
+        """The prefix of every hash under the current search secret. Hashes under an older one have another."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Keyring":

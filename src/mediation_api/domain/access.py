@@ -200,7 +200,7 @@ proposed to this mediator, or accepted by them. `assigned`: a case that this med
 `mediated`: a case that this mediator accepted, also after leaving it; of its mandatory reports, the mediator's own. A
 mediator who is also a party of the complaint has none of these relations to it. `own`: the caller's own party, and the
 case as that party sees it; a complainant's token is valid as long as the access code that was exchanged for it. Where a
-cell is empty, the role is refused before its request is read. An object outside the relation is answered as if it did
+cell is empty, the role is refused before anything is read. An object outside the relation is answered as if it did
 not exist.
 
 A token that names scopes is limited to them. An `integration` token that names none may do nothing. A token that names

@@ -82,7 +82,7 @@ class Case:
         return tuple(p for p in self.participants if p.side is side and self.may_still_mediate(p))
 
     def may_still_mediate(self, participant: Participant) -> bool:
-        """Return whether a participant has not left and has an open part, or no part because the other side is empty.
+        """Return whether a participant has not left and has an open part, or no part yet, or nobody active opposite.
 
         A case that was read for a party has no parts before `ready`; then nobody's parts count as closed.
         """

@@ -312,7 +312,7 @@ class DataErased(Conflict):
 
 class SecondPersonRequired(Conflict):
     code = "second-person-required"
-    detail = "This takes two people: whoever proposed it does not decide it."
+    detail = "This takes two people: the one who proposed it must not decide it."
 
 
 class PartyAlreadyListed(Conflict):
@@ -361,7 +361,7 @@ class MediatorTaken(Conflict):
 
 
 class OfficerTaken(Conflict):
-    """The officer is not named: whoever schedules must not learn of another case of a certain officer."""
+    """The officer is not named, so that scheduling reveals no other case of theirs."""
 
     code = "officer-taken"
     detail = "An officer of this case has another session at that time."

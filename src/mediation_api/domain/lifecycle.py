@@ -98,7 +98,7 @@ TRANSITIONS = (
     _row(Trigger.FOUND_INELIGIBLE, State.SCREENING, State.INELIGIBLE),
     _row(Trigger.COMPLAINANTS_ANSWERED, State.CONFIRMING, State.ASKING),
     _row(Trigger.OFFICERS_ANSWERED, State.ASKING, State.READY),
-    # Whoever was not in a completed session is offered another one.
+    # Parties who missed a completed session are offered another.
     _row(Trigger.SESSION_SCHEDULED, frozenset({State.READY, State.CONCLUDED}), State.SCHEDULED),
     _row(Trigger.SESSION_CALLED_OFF, State.SCHEDULED, State.READY),
     _row(Trigger.SESSION_STARTED, State.SCHEDULED, State.IN_SESSION),

@@ -18,13 +18,13 @@ from mediation_api.domain.values import (
     Standing,
     VoidReason,
 )
-from mediation_api.repository.streams import Effects, Recording, codes_ended, released
+from mediation_api.repository.streams import EffectContext, Effects, codes_ended, released
 
 CASE_EFFECTS: Final = Effects()
 
 
 @CASE_EFFECTS.of(events.CaseOpened)
-def _case_opened(event: events.CaseOpened, to: Recording) -> Iterator[Executable]:
+def _case_opened(event: events.CaseOpened, to: EffectContext) -> Iterator[Executable]:
     cases = t.cases
     attempt = (
         select(func.coalesce(func.max(cases.c.attempt), literal(0)) + 1)
@@ -45,7 +45,7 @@ def _case_opened(event: events.CaseOpened, to: Recording) -> Iterator[Executable
 
 
 @CASE_EFFECTS.of(events.PartyJoined)
-def _party_joined(event: events.PartyJoined, to: Recording) -> Iterator[Executable]:
+def _party_joined(event: events.PartyJoined, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.participants).values(
         case_id=to.case_id,
         party_id=event.party_id,
@@ -57,13 +57,13 @@ def _party_joined(event: events.PartyJoined, to: Recording) -> Iterator[Executab
 
 
 @CASE_EFFECTS.of(events.PartyAsked)
-def _party_asked(event: events.PartyAsked, to: Recording) -> Iterator[Executable]:
+def _party_asked(event: events.PartyAsked, to: EffectContext) -> Iterator[Executable]:
     asked_at = func.coalesce(t.participants.c.asked_at, to.at)
     yield _participant(to, event.party_id).values(standing=Standing.ASKED, asked_at=asked_at)
 
 
 @CASE_EFFECTS.of(events.GuardianConsented)
-def _guardian_consented(event: events.GuardianConsented, to: Recording) -> Iterator[Executable]:
+def _guardian_consented(event: events.GuardianConsented, to: EffectContext) -> Iterator[Executable]:
     yield _disclosure(event)
     yield insert(t.guardian_consents).values(
         case_id=to.case_id,
@@ -76,7 +76,7 @@ def _guardian_consented(event: events.GuardianConsented, to: Recording) -> Itera
 
 
 @CASE_EFFECTS.of(events.ConsentGiven)
-def _consent_given(event: events.ConsentGiven, to: Recording) -> Iterator[Executable]:
+def _consent_given(event: events.ConsentGiven, to: EffectContext) -> Iterator[Executable]:
     yield _disclosure(event)
     yield insert(t.consents).values(
         **to.recorded,
@@ -99,7 +99,7 @@ def _consent_given(event: events.ConsentGiven, to: Recording) -> Iterator[Execut
 
 
 @CASE_EFFECTS.of(events.ConsentVoided)
-def _consent_voided(event: events.ConsentVoided, to: Recording) -> Iterator[Executable]:
+def _consent_voided(event: events.ConsentVoided, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.voided_consents).values(
         case_id=to.case_id, **to.recorded, consent_id=event.consent_id, party_id=event.party_id, reason=event.reason
     )
@@ -108,7 +108,7 @@ def _consent_voided(event: events.ConsentVoided, to: Recording) -> Iterator[Exec
 
 
 @CASE_EFFECTS.of(events.PartyRemoved)
-def _party_removed(event: events.PartyRemoved, to: Recording) -> Iterator[Executable]:
+def _party_removed(event: events.PartyRemoved, to: EffectContext) -> Iterator[Executable]:
     """Mark the party and its parts as removed, and end its access code; in an open case, it also leaves the case."""
     parties = t.parties
     yield parties.update().where(parties.c.id == event.party_id).values(removed_at=to.at, removal_reason=event.reason)
@@ -122,12 +122,12 @@ def _party_removed(event: events.PartyRemoved, to: Recording) -> Iterator[Execut
 
 
 @CASE_EFFECTS.of(events.IdentityBound)
-def _identity_bound(event: events.IdentityBound, to: Recording) -> Iterator[Executable]:
+def _identity_bound(event: events.IdentityBound, to: EffectContext) -> Iterator[Executable]:
     yield t.parties.update().where(t.parties.c.id == event.party_id).values(bound_subject=to.by.subject)
 
 
 @CASE_EFFECTS.of(events.PartyWithdrew)
-def _party_withdrew(event: events.PartyWithdrew, to: Recording) -> Iterator[Executable]:
+def _party_withdrew(event: events.PartyWithdrew, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.withdrawals).values(
         case_id=to.case_id, **to.recorded, id=event.withdrawal_id, party_id=event.party_id, channel=event.channel
     )
@@ -136,13 +136,13 @@ def _party_withdrew(event: events.PartyWithdrew, to: Recording) -> Iterator[Exec
 
 
 @CASE_EFFECTS.of(events.PartyLapsed)
-def _party_lapsed(event: events.PartyLapsed, to: Recording) -> Iterator[Executable]:
+def _party_lapsed(event: events.PartyLapsed, to: EffectContext) -> Iterator[Executable]:
     yield _left(to, event.party_id, Standing.LAPSED)
     yield released(t.session_officers.c.party_id == event.party_id)
 
 
 @CASE_EFFECTS.of(events.ContactAttempted)
-def _contact_attempted(event: events.ContactAttempted, to: Recording) -> Iterator[Executable]:
+def _contact_attempted(event: events.ContactAttempted, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.contact_attempts).values(
         case_id=to.case_id,
         **to.recorded,
@@ -155,7 +155,7 @@ def _contact_attempted(event: events.ContactAttempted, to: Recording) -> Iterato
 
 
 @CASE_EFFECTS.of(events.PartOpened)
-def _part_opened(event: events.PartOpened, to: Recording) -> Iterator[Executable]:
+def _part_opened(event: events.PartOpened, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.parts).values(
         case_id=to.case_id,
         complainant_id=event.complainant_id,
@@ -166,18 +166,18 @@ def _part_opened(event: events.PartOpened, to: Recording) -> Iterator[Executable
 
 
 @CASE_EFFECTS.of(events.PartReturned)
-def _part_returned(event: events.PartReturned, to: Recording) -> Iterator[Executable]:
+def _part_returned(event: events.PartReturned, to: EffectContext) -> Iterator[Executable]:
     yield _part(to, event).values(disposition=Disposition.RETURNED_TO_INVESTIGATION)
 
 
 @CASE_EFFECTS.of(events.PartMediated)
-def _part_mediated(event: events.PartMediated, to: Recording) -> Iterator[Executable]:
+def _part_mediated(event: events.PartMediated, to: EffectContext) -> Iterator[Executable]:
     mediated = {"disposition": Disposition.CLOSED_MEDIATED, "agreement_reached": event.agreement_reached}
     yield _part(to, event).values(mediated)
 
 
 @CASE_EFFECTS.of(events.CaseScreened)
-def _case_screened(event: events.CaseScreened, to: Recording) -> Iterator[Executable]:
+def _case_screened(event: events.CaseScreened, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.screenings).values(
         case_id=to.case_id,
         **to.recorded,
@@ -193,7 +193,7 @@ def _case_screened(event: events.CaseScreened, to: Recording) -> Iterator[Execut
 
 
 @CASE_EFFECTS.of(events.ApprovalRecorded)
-def _approval_recorded(event: events.ApprovalRecorded, to: Recording) -> Iterator[Executable]:
+def _approval_recorded(event: events.ApprovalRecorded, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.approvals).values(
         case_id=to.case_id,
         **to.recorded,
@@ -209,7 +209,7 @@ def _approval_recorded(event: events.ApprovalRecorded, to: Recording) -> Iterato
 
 
 @CASE_EFFECTS.of(events.TargetPaused)
-def _target_paused(event: events.TargetPaused, to: Recording) -> Iterator[Executable]:
+def _target_paused(event: events.TargetPaused, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.pauses).values(
         case_id=to.case_id,
         **to.recorded,
@@ -227,7 +227,7 @@ def _target_paused(event: events.TargetPaused, to: Recording) -> Iterator[Execut
     events.ScreeningOutdated,
     events.StateChanged,
 )
-def _no_rows(event: Event, to: Recording) -> Iterator[Executable]:
+def _no_rows(event: Event, to: EffectContext) -> Iterator[Executable]:
     """No child rows: `case_columns` updates the case, and a voided guardian's consent is read from its event."""
     del event, to
     yield from ()
@@ -270,18 +270,18 @@ def _disclosure(event: events.ConsentGiven | events.GuardianConsented) -> Execut
     return disclosure.on_conflict_do_nothing()
 
 
-def _participant(to: Recording, party_id: UUID) -> Update:
+def _participant(to: EffectContext, party_id: UUID) -> Update:
     p = t.participants.c
     return t.participants.update().where(p.case_id == to.case_id, p.party_id == party_id)
 
 
-def _part(to: Recording, event: events.PartReturned | events.PartMediated) -> Update:
+def _part(to: EffectContext, event: events.PartReturned | events.PartMediated) -> Update:
     p = t.parts.c
     pair = (p.complainant_id == event.complainant_id, p.officer_id == event.officer_id)
     return t.parts.update().where(p.case_id == to.case_id, *pair)
 
 
-def _left(to: Recording, party_id: UUID, standing: Standing) -> Update:
+def _left(to: EffectContext, party_id: UUID, standing: Standing) -> Update:
     p = t.participants.c
     kept = case((p.standing == Standing.REMOVED, p.standing), else_=literal(standing, String))
     first = {"left_at": func.coalesce(p.left_at, to.at), "left_version": func.coalesce(p.left_version, to.version)}

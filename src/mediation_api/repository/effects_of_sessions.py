@@ -17,25 +17,25 @@ from mediation_api.domain.values import (
     Side,
     Standing,
 )
-from mediation_api.repository.streams import Effects, Recording, released
+from mediation_api.repository.streams import EffectContext, Effects, released
 
 SESSION_EFFECTS: Final = Effects()
 
 
 @SESSION_EFFECTS.of(events.MediatorAdded)
-def _mediator_added(event: events.MediatorAdded, to: Recording) -> Iterator[Executable]:
+def _mediator_added(event: events.MediatorAdded, to: EffectContext) -> Iterator[Executable]:
     row = to.data_key.encrypted_row(t.mediators, event.mediator_id, event.values)
     yield insert(t.mediators).values(**row, id=event.mediator_id, added_at=to.at)
 
 
 @SESSION_EFFECTS.of(events.MediatorCorrected)
-def _mediator_corrected(event: events.MediatorCorrected, to: Recording) -> Iterator[Executable]:
+def _mediator_corrected(event: events.MediatorCorrected, to: EffectContext) -> Iterator[Executable]:
     changes = to.data_key.encrypted_changes(t.mediators, event.mediator_id, event.values)
     yield t.mediators.update().where(t.mediators.c.id == event.mediator_id).values(changes)
 
 
 @SESSION_EFFECTS.of(events.MediatorProposed)
-def _mediator_proposed(event: events.MediatorProposed, to: Recording) -> Iterator[Executable]:
+def _mediator_proposed(event: events.MediatorProposed, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.assignments).values(
         id=event.assignment_id,
         case_id=to.case_id,
@@ -48,38 +48,38 @@ def _mediator_proposed(event: events.MediatorProposed, to: Recording) -> Iterato
 
 
 @SESSION_EFFECTS.of(events.AssignmentAccepted)
-def _assignment_accepted(event: events.AssignmentAccepted, to: Recording) -> Iterator[Executable]:
+def _assignment_accepted(event: events.AssignmentAccepted, to: EffectContext) -> Iterator[Executable]:
     yield _answered(to, event.assignment_id, AssignmentState.ACCEPTED)
 
 
 @SESSION_EFFECTS.of(events.AssignmentDeclined)
-def _assignment_declined(event: events.AssignmentDeclined, to: Recording) -> Iterator[Executable]:
+def _assignment_declined(event: events.AssignmentDeclined, to: EffectContext) -> Iterator[Executable]:
     yield _answered(to, event.assignment_id, AssignmentState.DECLINED)
 
 
 @SESSION_EFFECTS.of(events.AssignmentReleased)
-def _assignment_released(event: events.AssignmentReleased, to: Recording) -> Iterator[Executable]:
+def _assignment_released(event: events.AssignmentReleased, to: EffectContext) -> Iterator[Executable]:
     yield _answered(to, event.assignment_id, AssignmentState.RELEASED)
 
 
 @SESSION_EFFECTS.of(events.MediatorRecused)
-def _mediator_recused(event: events.MediatorRecused, to: Recording) -> Iterator[Executable]:
+def _mediator_recused(event: events.MediatorRecused, to: EffectContext) -> Iterator[Executable]:
     yield _answered(to, event.assignment_id, AssignmentState.RECUSED)
 
 
 @SESSION_EFFECTS.of(events.ConflictDeclared)
-def _conflict_declared(event: events.ConflictDeclared, to: Recording) -> Iterator[Executable]:
+def _conflict_declared(event: events.ConflictDeclared, to: EffectContext) -> Iterator[Executable]:
     yield _answered(to, event.assignment_id, AssignmentState.CONFLICTED).values(conflicts=list(event.conflicts))
 
 
 @SESSION_EFFECTS.of(events.NotesDestroyed)
-def _notes_destroyed(event: events.NotesDestroyed, to: Recording) -> Iterator[Executable]:
+def _notes_destroyed(event: events.NotesDestroyed, to: EffectContext) -> Iterator[Executable]:
     assignment = t.assignments.update().where(t.assignments.c.id == event.assignment_id)
     yield assignment.values(notes_destroyed_at=to.at)
 
 
 @SESSION_EFFECTS.of(events.AttendeeAdded)
-def _attendee_added(event: events.AttendeeAdded, to: Recording) -> Iterator[Executable]:
+def _attendee_added(event: events.AttendeeAdded, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.attendees).values(
         id=event.attendee_id,
         case_id=to.case_id,
@@ -92,7 +92,7 @@ def _attendee_added(event: events.AttendeeAdded, to: Recording) -> Iterator[Exec
 
 
 @SESSION_EFFECTS.of(events.AttendeeConfirmed)
-def _attendee_confirmed(event: events.AttendeeConfirmed, to: Recording) -> Iterator[Executable]:
+def _attendee_confirmed(event: events.AttendeeConfirmed, to: EffectContext) -> Iterator[Executable]:
     yield (t.attendees.update().where(t.attendees.c.id == event.attendee_id).values(confirmed_at=to.at))
 
 
@@ -103,7 +103,7 @@ def _booked(booking: events.Booking) -> dict[str, object]:
 
 
 @SESSION_EFFECTS.of(events.SessionScheduled)
-def _session_scheduled(event: events.SessionScheduled, to: Recording) -> Iterator[Executable]:
+def _session_scheduled(event: events.SessionScheduled, to: EffectContext) -> Iterator[Executable]:
     yield _mediator_lock(event.mediator_id)
     yield _officers_lock(to.case_id)
     yield insert(t.sessions).values(
@@ -118,7 +118,7 @@ def _session_scheduled(event: events.SessionScheduled, to: Recording) -> Iterato
 
 
 @SESSION_EFFECTS.of(events.SessionRescheduled)
-def _session_rescheduled(event: events.SessionRescheduled, to: Recording) -> Iterator[Executable]:
+def _session_rescheduled(event: events.SessionRescheduled, to: EffectContext) -> Iterator[Executable]:
     yield _mediator_lock(event.mediator_id)
     yield _officers_lock(to.case_id)
     changes = to.data_key.encrypted_changes(t.sessions, event.session_id, _booked(event))
@@ -131,13 +131,13 @@ def _session_rescheduled(event: events.SessionRescheduled, to: Recording) -> Ite
 
 
 @SESSION_EFFECTS.of(events.SessionCancelled)
-def _session_cancelled(event: events.SessionCancelled, _to: Recording) -> Iterator[Executable]:
+def _session_cancelled(event: events.SessionCancelled, _to: EffectContext) -> Iterator[Executable]:
     yield _session(event.session_id).values(state=SessionState.CANCELLED)
     yield released(t.session_officers.c.session_id == event.session_id)
 
 
 @SESSION_EFFECTS.of(events.SessionStarted)
-def _session_started(event: events.SessionStarted, to: Recording) -> Iterator[Executable]:
+def _session_started(event: events.SessionStarted, to: EffectContext) -> Iterator[Executable]:
     yield _session(event.session_id).values(
         state=SessionState.IN_PROGRESS, started_at=to.at, agreement_id=event.agreement_id
     )
@@ -148,25 +148,25 @@ def _session_started(event: events.SessionStarted, to: Recording) -> Iterator[Ex
 
 
 @SESSION_EFFECTS.of(events.SessionAdjourned)
-def _session_adjourned(event: events.SessionAdjourned, to: Recording) -> Iterator[Executable]:
+def _session_adjourned(event: events.SessionAdjourned, to: EffectContext) -> Iterator[Executable]:
     yield _session(event.session_id).values(state=SessionState.ADJOURNED, finished_at=to.at)
     yield released(t.session_officers.c.session_id == event.session_id)
 
 
 @SESSION_EFFECTS.of(events.SessionCompleted)
-def _session_completed(event: events.SessionCompleted, to: Recording) -> Iterator[Executable]:
+def _session_completed(event: events.SessionCompleted, to: EffectContext) -> Iterator[Executable]:
     yield _session(event.session_id).values(state=SessionState.COMPLETED, finished_at=to.at)
     yield released(t.session_officers.c.session_id == event.session_id)
 
 
 @SESSION_EFFECTS.of(events.SessionEnded)
-def _session_ended(event: events.SessionEnded, to: Recording) -> Iterator[Executable]:
+def _session_ended(event: events.SessionEnded, to: EffectContext) -> Iterator[Executable]:
     yield _session(event.session_id).values(state=SessionState.ENDED, finished_at=to.at, end_reason=event.reason)
     yield released(t.session_officers.c.session_id == event.session_id)
 
 
 @SESSION_EFFECTS.of(events.AbsenceRecorded)
-def _absence_recorded(event: events.AbsenceRecorded, to: Recording) -> Iterator[Executable]:
+def _absence_recorded(event: events.AbsenceRecorded, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.absences).values(
         case_id=to.case_id,
         **to.recorded,
@@ -180,7 +180,7 @@ def _absence_recorded(event: events.AbsenceRecorded, to: Recording) -> Iterator[
 
 
 @SESSION_EFFECTS.of(events.AgreementMade)
-def _agreement_made(event: events.AgreementMade, to: Recording) -> Iterator[Executable]:
+def _agreement_made(event: events.AgreementMade, to: EffectContext) -> Iterator[Executable]:
     agreements = t.agreements
     yield (
         agreements.update()
@@ -207,13 +207,13 @@ def _agreement_made(event: events.AgreementMade, to: Recording) -> Iterator[Exec
 
 
 @SESSION_EFFECTS.of(events.AgreementSuperseded)
-def _agreement_superseded(event: events.AgreementSuperseded, to: Recording) -> Iterator[Executable]:
+def _agreement_superseded(event: events.AgreementSuperseded, to: EffectContext) -> Iterator[Executable]:
     agreement = t.agreements.update().where(t.agreements.c.id == event.agreement_id)
     yield agreement.values(superseded_at=to.at, superseded_version=to.version)
 
 
 @SESSION_EFFECTS.of(events.AgreementSigned)
-def _agreement_signed(event: events.AgreementSigned, to: Recording) -> Iterator[Executable]:
+def _agreement_signed(event: events.AgreementSigned, to: EffectContext) -> Iterator[Executable]:
     yield insert(t.signatures).values(
         case_id=to.case_id,
         **to.recorded,
@@ -227,7 +227,7 @@ def _agreement_signed(event: events.AgreementSigned, to: Recording) -> Iterator[
     )
 
 
-def _answered(to: Recording, assignment_id: UUID, state: AssignmentState) -> Update:
+def _answered(to: EffectContext, assignment_id: UUID, state: AssignmentState) -> Update:
     return t.assignments.update().where(t.assignments.c.id == assignment_id).values(state=state, answered_at=to.at)
 
 

@@ -43,7 +43,7 @@ from mediation_api.domain.errors import (
 from mediation_api.domain.events import Event
 from mediation_api.repository import effects_of_cases, effects_of_complaints, effects_of_sessions
 from mediation_api.repository.effects_of_cases import case_columns
-from mediation_api.repository.streams import Recording, Stream, version_after
+from mediation_api.repository.streams import EffectContext, Stream, version_after
 
 EFFECTS: Final = {
     **effects_of_complaints.COMPLAINT_EFFECTS.functions,
@@ -104,7 +104,7 @@ async def record(
     if not new_events:
         return
     key, key_inserts = await _data_key(connection, stream, new_events)
-    to = Recording(stream=stream, by=by, at=at, key=key)
+    to = EffectContext(stream=stream, by=by, at=at, key=key)
     parameters = event_parameters(stream, new_events, by=by, at=at)
     try:
         for statement in batched((*key_inserts, *_changes(to, new_events))):
@@ -138,7 +138,7 @@ async def _data_key(
     return await data_key(connection, case_id, OF_CASE), ()
 
 
-def _changes(to: Recording, new_events: Sequence[Event]) -> Iterator[Change]:
+def _changes(to: EffectContext, new_events: Sequence[Event]) -> Iterator[Change]:
     """Yield the statements of each effect, then the update of the case's own row, then the insert of the events."""
     for event in new_events:
         for statement in EFFECTS[type(event)](event, to):

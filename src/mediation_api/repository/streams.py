@@ -36,7 +36,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class EffectContext:
     """What an effect needs besides its event: the stream, who acted and when, and the data key."""
 
     stream: Stream
@@ -76,7 +76,7 @@ class Recording:
         return self.data_key.encrypted_row(table, row_id, texts)
 
 
-Effect: TypeAlias = Callable[[E, Recording], Iterator[Executable]]
+Effect: TypeAlias = Callable[[E, EffectContext], Iterator[Executable]]
 
 
 class Effects:

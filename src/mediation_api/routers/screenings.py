@@ -131,7 +131,9 @@ class ApprovalIn(In):
     unit: Line | None = None
     given_by: Line | None = Field(None, description="The name of the approver.")
     given_on: Day | None = Field(None, description="The date of the approval, not in the future.")
-    channel: Channel | None = Field(None, description="How staff were told: `phone`, `letter`, `email` or `in_person`.")
+    channel: Channel | None = Field(
+        None, description="How staff were informed: `phone`, `letter`, `email` or `in_person`."
+    )
 
     def given(self) -> ApprovalSource:
         """Return the source of the approval."""

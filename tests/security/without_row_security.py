@@ -1,8 +1,8 @@
-"""The first wall by itself: every scenario holds with the row policies of PostgreSQL off.
+"""The conditions of the access scope alone: every scenario passes with the row policies of PostgreSQL off.
 
-With both walls up, what one of them lets through the other keeps out, and no test tells.
-tests/database/test_row_security.py takes the first wall away; this takes the second. Part of `make security`; CI runs
-the scenarios in this way as well.
+With both in force, what one of them lets through the other keeps out, and no test fails.
+tests/database/test_row_security.py turns off the conditions; this file turns off the policies. Part of `make security`;
+CI runs the scenarios in this way as well.
 """
 
 import os
