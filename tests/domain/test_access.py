@@ -23,9 +23,9 @@ from mediation_api.domain.access import (
 )
 from mediation_api.domain.errors import NotPermitted, ScopeMissing, ScopeUnknown, Unauthenticated
 
-FOR_EVERYBODY = Permission(access=EVERYBODY, scope=None)
-READ = Permission(access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True), scope="cases:read")
-FILE = Permission(access=allow(office=(Role.PUBLIC, *INTAKE), filed=True), scope="complaints:write")
+FOR_EVERYBODY = Permission(access=EVERYBODY, oauth_scope=None)
+READ = Permission(access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True), oauth_scope="cases:read")
+FILE = Permission(access=allow(office=(Role.PUBLIC, *INTAKE), filed=True), oauth_scope="complaints:write")
 
 
 def test_who_works_on_what() -> None:
@@ -61,13 +61,13 @@ def test_a_caller_is_given_the_relation_of_its_role_and_nothing_else(permission:
 
 @pytest.mark.parametrize(("permission", "role"), [(READ, Role.OFFICER), (FILE, Role.INTEGRATION)])
 def test_a_token_limited_to_scopes_reaches_no_further(permission: Permission, role: Role) -> None:
-    assert permission.scope is not None
-    limited = Actor(role, "somebody", scopes=frozenset({permission.scope}))
+    assert permission.oauth_scope is not None
+    limited = Actor(role, "somebody", scopes=frozenset({permission.oauth_scope}))
     assert scope_for(permission, limited) == AccessScope(limited, permission.access[role])
-    others = Actor(role, "somebody", scopes=TOKEN_SCOPES - {permission.scope})
+    others = Actor(role, "somebody", scopes=TOKEN_SCOPES - {permission.oauth_scope})
     with pytest.raises(ScopeMissing) as refused:
         scope_for(permission, others)
-    assert refused.value.scope == permission.scope
+    assert refused.value.scope == permission.oauth_scope
 
 
 def test_a_scope_gives_no_role_more_than_its_row() -> None:
@@ -80,7 +80,7 @@ def test_a_scope_gives_no_role_more_than_its_row() -> None:
 def test_a_program_that_names_no_scope_may_do_nothing(permission: Permission) -> None:
     with pytest.raises(ScopeMissing) as refused:
         scope_for(permission, Actor(Role.INTEGRATION, "intake-system"))
-    assert refused.value.scope == permission.scope
+    assert refused.value.scope == permission.oauth_scope
 
 
 @pytest.mark.parametrize("role", list(Role))

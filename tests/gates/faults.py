@@ -55,7 +55,7 @@ FAULTS: Final[dict[str, Change | Edit]] = {
     "document: a request schema opened": without("/components/schemas/ConsentIn/additionalProperties"),
     "code: a field of an answer dropped": Edit(
         f"{ROUTERS}/complaints.py",
-        '    case_id: UUID | None = Field(description="The case that was opened, if somebody is open to mediation.")\n',
+        '    case_id: UUID | None = Field(description="The case that was opened, if `interested_in_mediation`.")\n',
         "",
     ),
     "code: a closed enum widened": Edit(
@@ -65,9 +65,9 @@ FAULTS: Final[dict[str, Change | Edit]] = {
     ),
     "code: an operation without its scope": Edit(
         f"{ROUTERS}/agreements.py",
-        """    scope="agreements:write",
+        """    oauth_scope="agreements:write",
     events=(AgreementSigned,""",
-        """    scope=None,
+        """    oauth_scope=None,
     events=(AgreementSigned,""",
     ),
     "code: an operation open to the public": Edit(

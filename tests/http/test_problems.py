@@ -95,24 +95,24 @@ router = APIRouter(route_class=StrictRoute)
 
 
 @router.get("/raise/{name}")
-@Operation("fail", access=EVERYBODY, scope=None)
+@Operation("fail", access=EVERYBODY, oauth_scope=None)
 async def fail(name: str) -> None:
     raise RAISED[name]
 
 
 @router.get("/things/{thing_id}")
-@Operation("read", access=EVERYBODY, scope=None)
+@Operation("read", access=EVERYBODY, oauth_scope=None)
 async def read(thing_id: Uuid, found: Annotated[Filter, Query()]) -> None: ...
 
 
 @router.post("/things", responses=responses.responses(409), dependencies=[Depends(HTTPBearer(auto_error=False))])
-@Operation("write", access=EVERYBODY, scope=None)
+@Operation("write", access=EVERYBODY, oauth_scope=None)
 async def write(body: Body) -> dict[str, bool]:
     return {"written": body is not None}
 
 
 @router.delete("/things")
-@Operation("clear", access=EVERYBODY, scope=None)
+@Operation("clear", access=EVERYBODY, oauth_scope=None)
 async def clear() -> None: ...
 
 

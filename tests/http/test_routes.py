@@ -115,7 +115,7 @@ async def test_renaming_every_function_of_a_route_changes_nothing(office: Office
 async def close_case() -> None: ...
 
 
-DECLARED: Final = Operation("closeCase", access=allow(office=CASEWORK), scope="cases:write")
+DECLARED: Final = Operation("closeCase", access=allow(office=CASEWORK), oauth_scope="cases:write")
 
 
 def test_a_route_that_declares_nothing_is_refused_with_what_to_do() -> None:
@@ -160,6 +160,6 @@ def test_what_is_no_part_of_the_contract_declares_nothing() -> None:
 
 
 def test_a_declaration_is_complete_without_what_few_operations_have() -> None:
-    operation = Operation("live", access=EVERYBODY, scope=None)
+    operation = Operation("live", access=EVERYBODY, oauth_scope=None)
     assert (operation.opens, operation.events, operation.location, operation.pool) == (None, (), None, None)
     assert (operation.uses_database, operation.always_answered) == (True, False)

@@ -65,7 +65,7 @@ def test_the_scopes_of_the_contract_are_those_that_are_enforced() -> None:
             named = {scope for way in security for scopes in way.values() for scope in scopes}
             if named:
                 (stated[operation["operationId"]],) = named
-    assert stated == {name: each.scope for name, each in OPERATIONS.items() if each.scope is not None}
+    assert stated == {name: each.oauth_scope for name, each in OPERATIONS.items() if each.oauth_scope is not None}
 
 
 def test_every_role_has_one_kind_of_token_and_every_scheme_says_whose_it_is() -> None:

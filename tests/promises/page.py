@@ -43,7 +43,7 @@ no answer: parts with somebody who was removed count for nothing from then on, a
 **Answers are sealed until the case is `ready`.** While people are being asked, nobody but the office and the mediator
 can tell whether somebody else agreed, declined, left, or has not answered yet. Officers are asked once all complainants
 have answered, and so learn that at least one of them agreed. From `ready` on, those who meet see who else does. Why
-somebody left is told to nobody but the office. Whoever has left reads `not_mediated`, and nothing of how the others go
+somebody left, the office alone reads. Whoever has left reads `not_mediated`, and nothing of how the others go
 on.
 
 **How to read the tables.** **C** and **O** are the complainant and the officer of the pair that is looked at, **C2**

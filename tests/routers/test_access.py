@@ -96,13 +96,13 @@ async def test_every_cell_of_the_table_holds(role: Role, module_office: Office, 
             assert (response.status_code, response.json()["code"]) == (403, "not-permitted"), said
 
 
-@pytest.mark.parametrize("operation", [name for name, each in OPERATIONS.items() if each.scope is not None])
+@pytest.mark.parametrize("operation", [name for name, each in OPERATIONS.items() if each.oauth_scope is not None])
 async def test_a_token_without_the_scope_of_an_operation_is_refused(
     operation: str, module_office: Office, all_operations: Operations
 ) -> None:
     """With the one scope it is let through; with all the others it is told which is missing."""
     role = next(role for role in CITY_ROLES if role in OPERATIONS[operation].access)
-    scope = OPERATIONS[operation].scope
+    scope = OPERATIONS[operation].oauth_scope
     (method, path) = next((method, path) for name, method, path in all_operations if name == operation)
 
     async def sent(scopes: str) -> httpx.Response:

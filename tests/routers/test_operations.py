@@ -133,11 +133,13 @@ def may(role: Role) -> set[str]:
 
 
 def test_every_operation_that_is_not_for_everybody_has_a_scope() -> None:
-    assert {name for name, operation in OPERATIONS.items() if operation.scope is None} == FOR_EVERYBODY
+    assert {name for name, operation in OPERATIONS.items() if operation.oauth_scope is None} == FOR_EVERYBODY
 
 
 def test_a_scope_to_read_opens_nothing_that_writes() -> None:
-    scopes = {name: operation.scope for name, operation in OPERATIONS.items() if operation.scope is not None}
+    scopes = {
+        name: operation.oauth_scope for name, operation in OPERATIONS.items() if operation.oauth_scope is not None
+    }
     assert {name for name, scope in scopes.items() if scope.endswith(":read")} == READS - FOR_EVERYBODY
     assert set(scopes.values()) == TOKEN_SCOPES
 

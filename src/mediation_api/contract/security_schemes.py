@@ -51,8 +51,8 @@ def security_of(permission: Permission) -> list[dict[str, list[str]]]:
     `{}` among them means that no token is needed; an empty list, that a token makes no difference. OpenAPI 3.1 allows
     scopes with any type of scheme.
     """
-    if permission.scope is None:
+    if permission.oauth_scope is None:
         return []
     roles = permission.access.keys()
     anonymous: list[dict[str, list[str]]] = [{}] if Role.PUBLIC in roles else []
-    return anonymous + [{name: [permission.scope]} for name, scheme in SCHEMES.items() if scheme.roles & roles]
+    return anonymous + [{name: [permission.oauth_scope]} for name, scheme in SCHEMES.items() if scheme.roles & roles]

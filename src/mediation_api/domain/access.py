@@ -121,11 +121,11 @@ _RESOURCES: Final = frozenset(scope.partition(":")[0] for scope in TOKEN_SCOPES)
 class Permission:
     """Who may call an operation: the roles, each with the relation that the object must have to the caller.
 
-    A token that is limited to scopes must name `scope`; None for an operation that is open to everybody.
+    A token that is limited to scopes must name `oauth_scope`; None for an operation that is open to everybody.
     """
 
     access: Mapping[Role, Relation]
-    scope: TokenScope | None
+    oauth_scope: TokenScope | None
 
 
 def allow(
@@ -182,7 +182,7 @@ def scope_for(permission: Permission, actor: Actor) -> AccessScope:
     relation = permission.access.get(actor.role)
     if relation is None:
         raise Unauthenticated if actor.role is Role.PUBLIC else NotPermitted
-    scope = permission.scope
+    scope = permission.oauth_scope
     named = actor.scopes or frozenset()
     is_limited = bool(named) or actor.role is Role.INTEGRATION
     if is_limited and not (named and scope is None) and scope not in named:
@@ -215,5 +215,5 @@ def access_page(permissions: Mapping[str, Permission]) -> str:
     rows = [f"| Operation | {' | '.join(roles)} | Scope |", f"| --- |{' --- |' * (len(roles) + 1)}"]
     for operation, permission in permissions.items():
         cells = [permission.access.get(role, "") for role in roles]
-        rows.append(f"| `{operation}` | {' | '.join(cells)} | {permission.scope or ''} |")
+        rows.append(f"| `{operation}` | {' | '.join(cells)} | {permission.oauth_scope or ''} |")
     return _PAGE + "\n".join(rows) + "\n"

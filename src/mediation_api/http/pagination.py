@@ -148,6 +148,6 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
 def _tagged(value: object) -> tuple[str, str]:
     tag = "UUID" if isinstance(value, UUID) else type(value).__name__
     if isinstance(value, int):
-        # Of one width: the length of a cursor would tell how many digits the position among all events has.
+        # Of one width: the length of a cursor would reveal how many digits the position among all events has.
         return tag, f"{value:0{_DIGITS}}"
     return tag, value.isoformat() if isinstance(value, date) else str(value)

@@ -4,7 +4,7 @@
     @Operation(
         "giveConsent",
         access=allow(office=INTAKE, own=PARTIES),
-        scope="consents:write",
+        oauth_scope="consents:write",
         events=(ConsentGiven, IdentityBound),
     )
     async def give_consent(...): ...
@@ -94,7 +94,7 @@ def operations_of(routes: Iterable[BaseRoute]) -> Mapping[str, Operation]:
         if operation is None or route.operation_id != operation.id:
             raise TypeError(
                 f"{route.endpoint.__module__}.{route.name} ({route.path}) declares no operation: write "
-                "@Operation(id, access=..., scope=...) of http/routes.py between the router's decorator and the "
+                "@Operation(id, access=..., oauth_scope=...) of http/routes.py between the router's decorator and the "
                 "function, and give the router route_class=StrictRoute."
             )
         if operation.id in operations:

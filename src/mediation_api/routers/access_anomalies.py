@@ -87,7 +87,7 @@ class AccessAnomalyList(ListOut[AccessAnomalyOut]):
 @Operation(
     "listAccessAnomalies",
     access=allow(office=(Role.DIRECTOR, Role.AUDITOR)),
-    scope="audit:read",
+    oauth_scope="audit:read",
     opens=LoggedObject.LIST,
 )
 async def list_access_anomalies(

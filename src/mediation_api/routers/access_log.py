@@ -61,7 +61,7 @@ def _to_response(row: RowMapping) -> AccessOut | AccessForPartyOut:
 @Operation(
     "listAccessLog",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
-    scope="cases:read",
+    oauth_scope="cases:read",
     opens=LoggedObject.CASE,
 )
 async def list_access_log(

@@ -43,7 +43,7 @@ class AccessTokenOut(Out):
     summary="Exchange an access code",
     responses=responses(401),
 )
-@Operation("exchangeAccessCode", access=EVERYBODY, scope=None, pool=Pool.PARTIES)
+@Operation("exchangeAccessCode", access=EVERYBODY, oauth_scope=None, pool=Pool.PARTIES)
 async def exchange_access_code(
     body: AccessCodeIn,
     _scope: Scope,

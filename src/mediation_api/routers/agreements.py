@@ -168,7 +168,7 @@ def _to_response(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
 @Operation(
     "makeAgreement",
     access=allow(office=CASEWORK, assigned=True),
-    scope="agreements:write",
+    oauth_scope="agreements:write",
     events=(AgreementMade,),
     location="/v1/agreements/{id}",
 )
@@ -197,7 +197,7 @@ async def make_agreement(
 @Operation(
     "listAgreements",
     access=allow(office=CASEWORK, own=PARTIES, assigned=True),
-    scope="agreements:read",
+    oauth_scope="agreements:read",
     opens=LoggedObject.CASE,
 )
 async def list_agreements(case_id: CaseId, scope: LoggedScope, agreements_read: Agreements) -> AgreementList:
@@ -209,7 +209,7 @@ async def list_agreements(case_id: CaseId, scope: LoggedScope, agreements_read: 
 @Operation(
     "getAgreement",
     access=allow(office=CASEWORK, own=PARTIES, assigned=True),
-    scope="agreements:read",
+    oauth_scope="agreements:read",
     opens=LoggedObject.CASE,
 )
 async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreements_read: Agreements) -> AnyAgreement:
@@ -227,7 +227,7 @@ async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreement
 @Operation(
     "signAgreement",
     access=allow(office=CASEWORK, own=PARTIES, assigned=True),
-    scope="agreements:write",
+    oauth_scope="agreements:write",
     events=(AgreementSigned, IdentityBound),
 )
 async def sign_agreement(
@@ -260,7 +260,7 @@ async def sign_agreement(
 @Operation(
     "verifyAgreement",
     access=allow(office=(*CASEWORK, Role.AUDITOR), assigned=True),
-    scope="agreements:read",
+    oauth_scope="agreements:read",
     opens=LoggedObject.CASE,
 )
 async def verify_agreement(

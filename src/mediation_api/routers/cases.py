@@ -295,7 +295,7 @@ class CaseListQuery(ListQuery):
 @Operation(
     "listCases",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
-    scope="cases:read",
+    oauth_scope="cases:read",
     opens=LoggedObject.LIST,
 )
 async def list_cases(
@@ -318,7 +318,7 @@ async def list_cases(
 @Operation(
     "getCase",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
-    scope="cases:read",
+    oauth_scope="cases:read",
     opens=LoggedObject.CASE,
 )
 async def get_case(case_id: CaseId, scope: LoggedScope, cases: CaseQueries, city: CityPolicy, on: Today) -> AnyCase:
@@ -364,7 +364,7 @@ def _event(row: RowMapping) -> EventOut | SharedEventOut:
 @Operation(
     "getTimeline",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
-    scope="cases:read",
+    oauth_scope="cases:read",
     opens=LoggedObject.CASE,
 )
 async def get_timeline(case_id: CaseId, pages: Pages, scope: LoggedScope, timeline: Timeline) -> EventList:
@@ -411,7 +411,7 @@ AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="au
 @Operation(
     "getReadiness",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
-    scope="cases:read",
+    oauth_scope="cases:read",
     opens=LoggedObject.CASE,
 )
 async def get_readiness(case_id: CaseId, scope: LoggedScope, cases: Cases, city: CityPolicy) -> AnyReadiness:

@@ -54,7 +54,7 @@ class CoordinatorIn(In):
 
 
 @router.put("/coordinator", summary="Assign a coordinator", responses=responses(409))
-@Operation("assignCoordinator", access=allow(office=INTAKE), scope="cases:write", events=(CoordinatorAssigned,))
+@Operation("assignCoordinator", access=allow(office=INTAKE), oauth_scope="cases:write", events=(CoordinatorAssigned,))
 async def assign_coordinator(
     case_id: CaseId,
     body: CoordinatorIn,
@@ -90,7 +90,7 @@ class LapseIn(In):
 @Operation(
     "lapseCase",
     access=allow(office=CASEWORK),
-    scope="cases:write",
+    oauth_scope="cases:write",
     events=(PartyLapsed, PartReturned, PartyAsked, SessionCancelled, SessionEnded, StateChanged, CaseClosed),
 )
 async def lapse_case(
@@ -124,7 +124,7 @@ class ClosureIn(In):
 @Operation(
     "closeCase",
     access=allow(office=CASEWORK),
-    scope="cases:write",
+    oauth_scope="cases:write",
     events=(PartMediated, PartReturned, StateChanged, CaseClosed),
 )
 async def close_case(
@@ -169,7 +169,7 @@ class PauseList(ListOut[PauseOut]):
 
 
 @router.post("/pauses", dependencies=[IDEMPOTENT], status_code=201, summary="Record a pause", responses=responses(409))
-@Operation("pauseTarget", access=allow(office=INTAKE), scope="cases:write", events=(TargetPaused,))
+@Operation("pauseTarget", access=allow(office=INTAKE), oauth_scope="cases:write", events=(TargetPaused,))
 async def pause_target(
     case_id: CaseId,
     body: PauseIn,
@@ -187,7 +187,9 @@ async def pause_target(
 
 
 @router.get("/pauses", summary="Pauses")
-@Operation("listPauses", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE)
+@Operation(
+    "listPauses", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
+)
 async def list_pauses(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> PauseList:
     """List the pauses of a case, in the order in which they were recorded."""
     return single_page(PauseList, await records.pauses(case_id, scope), PauseOut.read)

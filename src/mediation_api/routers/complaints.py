@@ -314,7 +314,7 @@ async def open_case(
 @Operation(
     "fileComplaint",
     access=allow(office=(Role.PUBLIC, *INTAKE, Role.INTEGRATION)),
-    scope="complaints:write",
+    oauth_scope="complaints:write",
     events=(ComplaintFiled, PartyAdded, AccessCodeIssued, *CASE_OPENED),
     location="/v1/complaints/{id}",
 )
@@ -356,7 +356,7 @@ async def file_complaint(
 @Operation(
     "listComplaints",
     access=allow(office=INTAKE, own=(Role.COMPLAINANT,), filed=True),
-    scope="complaints:read",
+    oauth_scope="complaints:read",
     opens=LoggedObject.LIST,
 )
 async def list_complaints(
@@ -379,7 +379,7 @@ async def list_complaints(
 @Operation(
     "getComplaint",
     access=allow(office=INTAKE, own=(Role.COMPLAINANT,), filed=True),
-    scope="complaints:read",
+    oauth_scope="complaints:read",
     opens=LoggedObject.COMPLAINT,
 )
 async def get_complaint(complaint_id: ComplaintId, scope: LoggedScope, complaints: Complaints) -> AnyComplaint:
@@ -391,7 +391,7 @@ async def get_complaint(complaint_id: ComplaintId, scope: LoggedScope, complaint
 @Operation(
     "correctComplaint",
     access=allow(office=INTAKE),
-    scope="complaints:write",
+    oauth_scope="complaints:write",
     events=(ComplaintCorrected, ScreeningOutdated, *CONSENTS_VOIDED),
 )
 async def correct_complaint(
@@ -429,7 +429,7 @@ async def correct_complaint(
 @Operation(
     "requestMediation",
     access=allow(office=INTAKE, own=(Role.COMPLAINANT,)),
-    scope="complaints:write",
+    oauth_scope="complaints:write",
     events=CASE_OPENED,
     location="/v1/cases/{id}",
 )

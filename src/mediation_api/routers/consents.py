@@ -156,7 +156,9 @@ def _current(sha256: str, service: ServiceContext) -> Text:
     summary="Record a guardian's consent",
     responses=responses(409),
 )
-@Operation("recordGuardianConsent", access=allow(office=INTAKE), scope="consents:write", events=(GuardianConsented,))
+@Operation(
+    "recordGuardianConsent", access=allow(office=INTAKE), oauth_scope="consents:write", events=(GuardianConsented,)
+)
 async def record_guardian_consent(
     case_id: CaseId,
     body: GuardianConsentIn,
@@ -183,7 +185,7 @@ async def record_guardian_consent(
 @Operation(
     "listGuardianConsents",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=(Role.COMPLAINANT,)),
-    scope="consents:read",
+    oauth_scope="consents:read",
     opens=LoggedObject.CASE,
 )
 async def list_guardian_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> GuardianConsentList:
@@ -197,7 +199,7 @@ async def list_guardian_consents(case_id: CaseId, scope: LoggedScope, records: C
 @Operation(
     "giveConsent",
     access=allow(office=INTAKE, own=PARTIES),
-    scope="consents:write",
+    oauth_scope="consents:write",
     events=(ConsentGiven, IdentityBound, PartReturned, PartyAsked, StateChanged, CaseClosed),
 )
 async def give_consent(
@@ -230,7 +232,7 @@ async def give_consent(
 @Operation(
     "listConsents",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
-    scope="consents:read",
+    oauth_scope="consents:read",
     opens=LoggedObject.CASE,
 )
 async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ConsentList:
@@ -247,7 +249,7 @@ async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecord
 @Operation(
     "withdraw",
     access=allow(office=INTAKE, own=PARTIES, assigned=True),
-    scope="consents:write",
+    oauth_scope="consents:write",
     events=(
         PartyWithdrew,
         IdentityBound,
@@ -294,7 +296,7 @@ async def withdraw(
 @Operation(
     "listWithdrawals",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
-    scope="consents:read",
+    oauth_scope="consents:read",
     opens=LoggedObject.CASE,
 )
 async def list_withdrawals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> WithdrawalList:

@@ -61,7 +61,7 @@ class ContactAttemptList(ListOut[ContactAttemptOut]):
 @router.post(
     "", dependencies=[IDEMPOTENT], status_code=201, summary="Record a contact attempt", responses=responses(409)
 )
-@Operation("recordContactAttempt", access=allow(office=INTAKE), scope="cases:write", events=(ContactAttempted,))
+@Operation("recordContactAttempt", access=allow(office=INTAKE), oauth_scope="cases:write", events=(ContactAttempted,))
 async def record_contact_attempt(
     case_id: CaseId,
     body: ContactAttemptIn,
@@ -83,7 +83,10 @@ async def record_contact_attempt(
 
 @router.get("", summary="Contact attempts")
 @Operation(
-    "listContactAttempts", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE
+    "listContactAttempts",
+    access=allow(office=(*INTAKE, Role.AUDITOR)),
+    oauth_scope="cases:read",
+    opens=LoggedObject.CASE,
 )
 async def list_contact_attempts(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ContactAttemptList:
     """List the attempts to reach the parties of a case, in the order in which they were recorded."""

@@ -40,7 +40,7 @@ class DisclosureFilters(Params):
 
 
 @router.get("", summary="The current disclosure")
-@Operation("listDisclosures", access=EVERYBODY, scope=None, uses_database=False)
+@Operation("listDisclosures", access=EVERYBODY, oauth_scope=None, uses_database=False)
 async def list_disclosures(
     query: Annotated[DisclosureFilters, Query()], service: Context, _scope: Scope
 ) -> DisclosureList:
@@ -50,7 +50,7 @@ async def list_disclosures(
 
 
 @router.get("/{sha256}", summary="A disclosure, word for word")
-@Operation("getDisclosure", access=EVERYBODY, scope=None, pool=Pool.PARTIES)
+@Operation("getDisclosure", access=EVERYBODY, oauth_scope=None, pool=Pool.PARTIES)
 async def get_disclosure(
     sha256: Annotated[Sha256, Path(description="The hash of the text, as in an answer.")],
     service: Context,

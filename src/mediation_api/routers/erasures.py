@@ -51,7 +51,7 @@ class ErasureList(ListOut[ErasureOut]):
     summary="Request an erasure",
     responses=responses(409),
 )
-@Operation("requestErasure", access=allow(office=INTAKE), scope="retention:write", events=(ErasureRequested,))
+@Operation("requestErasure", access=allow(office=INTAKE), oauth_scope="retention:write", events=(ErasureRequested,))
 async def request_erasure(
     party_id: PartyId, scope: Scope, erasures: Erasures, record: Record, at: Now, erasure_id: NewId
 ) -> ErasureOut:
@@ -72,7 +72,7 @@ async def request_erasure(
 
 @router.get("/parties/{party_id}/erasures", summary="Erasures")
 @Operation(
-    "listErasures", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="retention:read", opens=LoggedObject.PARTY
+    "listErasures", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="retention:read", opens=LoggedObject.PARTY
 )
 async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasures) -> ErasureList:
     """List the erasure requests of a party, oldest first."""
@@ -85,7 +85,7 @@ async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasure
 @Operation(
     "approveErasure",
     access=allow(office=(Role.DIRECTOR,)),
-    scope="retention:write",
+    oauth_scope="retention:write",
     events=(ErasureApproved, DataPurged),
 )
 async def approve_erasure(
@@ -104,7 +104,9 @@ async def approve_erasure(
 @router.post(
     "/erasures/{erasure_id}/refuse", dependencies=[IDEMPOTENT], summary="Refuse an erasure", responses=responses(409)
 )
-@Operation("refuseErasure", access=allow(office=(Role.DIRECTOR,)), scope="retention:write", events=(ErasureRefused,))
+@Operation(
+    "refuseErasure", access=allow(office=(Role.DIRECTOR,)), oauth_scope="retention:write", events=(ErasureRefused,)
+)
 async def refuse_erasure(erasure_id: ErasureId, body: RefusalIn, erasures: Erasures, record: Record) -> ErasureOut:
     """Refuse an erasure, with a reason."""
     erasure = await erasures.lock(erasure_id)

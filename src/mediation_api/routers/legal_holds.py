@@ -56,7 +56,7 @@ class HoldList(ListOut[HoldOut]):
 @router.post(
     "/complaints/{complaint_id}/legal-holds", dependencies=[IDEMPOTENT], status_code=201, summary="Place a legal hold"
 )
-@Operation("placeLegalHold", access=allow(office=(Role.DIRECTOR,)), scope="retention:write", events=(HoldPlaced,))
+@Operation("placeLegalHold", access=allow(office=(Role.DIRECTOR,)), oauth_scope="retention:write", events=(HoldPlaced,))
 async def place_legal_hold(
     complaint_id: ComplaintId,
     body: HoldIn,
@@ -84,7 +84,7 @@ async def place_legal_hold(
 @Operation(
     "listLegalHolds",
     access=allow(office=(Role.DIRECTOR, Role.AUDITOR)),
-    scope="retention:read",
+    oauth_scope="retention:read",
     opens=LoggedObject.COMPLAINT,
 )
 async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds: LegalHolds) -> HoldList:
@@ -95,7 +95,7 @@ async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds:
 @router.post(
     "/legal-holds/{hold_id}/lift", dependencies=[IDEMPOTENT], summary="Lift a legal hold", responses=responses(409)
 )
-@Operation("liftLegalHold", access=allow(office=(Role.DIRECTOR,)), scope="retention:write", events=(HoldLifted,))
+@Operation("liftLegalHold", access=allow(office=(Role.DIRECTOR,)), oauth_scope="retention:write", events=(HoldLifted,))
 async def lift_legal_hold(hold_id: HoldId, holds: LegalHolds, record: Record) -> HoldOut:
     """Lift a legal hold. Data whose period ended during the hold is emptied by the next retention run."""
     hold = await holds.lock(hold_id)

@@ -143,7 +143,7 @@ class ReportCountList(ListOut[ReportCountOut]):
 @Operation(
     "proposeMandatoryReport",
     access=allow(office=(Role.DIRECTOR,), mediated=True),
-    scope="mandatory-reports:write",
+    oauth_scope="mandatory-reports:write",
     events=(MandatoryReportProposed,),
     location="/v1/mandatory-reports/{id}",
 )
@@ -183,7 +183,7 @@ async def propose_mandatory_report(
 @Operation(
     "listMandatoryReports",
     access=allow(office=(Role.DIRECTOR,), mediated=True),
-    scope="mandatory-reports:read",
+    oauth_scope="mandatory-reports:read",
     opens=LoggedObject.REPORT,
 )
 async def list_mandatory_reports(case_id: CaseId, scope: LoggedScope, reports: MandatoryReports) -> ReportList:
@@ -195,7 +195,7 @@ async def list_mandatory_reports(case_id: CaseId, scope: LoggedScope, reports: M
 @Operation(
     "getMandatoryReport",
     access=allow(office=(Role.DIRECTOR,), mediated=True),
-    scope="mandatory-reports:read",
+    oauth_scope="mandatory-reports:read",
     opens=LoggedObject.REPORT,
 )
 async def get_mandatory_report(report_id: ReportId, scope: LoggedScope, reports: MandatoryReports) -> ReportOut:
@@ -212,7 +212,7 @@ async def get_mandatory_report(report_id: ReportId, scope: LoggedScope, reports:
 @Operation(
     "fileMandatoryReport",
     access=allow(office=(Role.DIRECTOR,)),
-    scope="mandatory-reports:write",
+    oauth_scope="mandatory-reports:write",
     events=(MandatoryReportFiled,),
 )
 async def file_mandatory_report(
@@ -235,7 +235,7 @@ async def file_mandatory_report(
 @Operation(
     "dropMandatoryReport",
     access=allow(office=(Role.DIRECTOR,), mediated=True),
-    scope="mandatory-reports:write",
+    oauth_scope="mandatory-reports:write",
     events=(MandatoryReportDropped,),
 )
 async def drop_mandatory_report(
@@ -250,7 +250,7 @@ async def drop_mandatory_report(
 
 
 @router.get("/mandatory-reports/{report_id}/access-log", summary="Who opened a mandatory report")
-@Operation("listReportAccess", access=allow(office=(Role.DIRECTOR,)), scope="mandatory-reports:read")
+@Operation("listReportAccess", access=allow(office=(Role.DIRECTOR,)), oauth_scope="mandatory-reports:read")
 async def list_report_access(
     report_id: ReportId, pages: Pages, _scope: Scope, reports: MandatoryReports
 ) -> ReportAccessList:
@@ -260,7 +260,9 @@ async def list_report_access(
 
 @router.get("/mandatory-report-counts", summary="Numbers of mandatory reports")
 @Operation(
-    "listMandatoryReportCounts", access=allow(office=(Role.DIRECTOR, Role.AUDITOR)), scope="mandatory-reports:read"
+    "listMandatoryReportCounts",
+    access=allow(office=(Role.DIRECTOR, Role.AUDITOR)),
+    oauth_scope="mandatory-reports:read",
 )
 async def list_mandatory_report_counts(
     _scope: Scope, reports: MandatoryReports, today: Today, city: CityPolicy

@@ -118,7 +118,7 @@ class MediatorListQuery(ListQuery):
 @Operation(
     "addMediator",
     access=allow(office=CASEWORK),
-    scope="mediators:write",
+    oauth_scope="mediators:write",
     events=(MediatorAdded,),
     location="/v1/mediators/{id}",
 )
@@ -136,7 +136,7 @@ async def add_mediator(
 
 
 @roster.get("", summary="The roster")
-@Operation("listMediators", access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True), scope="mediators:read")
+@Operation("listMediators", access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True), oauth_scope="mediators:read")
 async def list_mediators(
     query: Annotated[MediatorListQuery, Query()], pages: Pages, scope: Scope, mediators: Mediators
 ) -> MediatorList:
@@ -146,14 +146,14 @@ async def list_mediators(
 
 
 @roster.get("/{mediator_id}", summary="A mediator")
-@Operation("getMediator", access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True), scope="mediators:read")
+@Operation("getMediator", access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True), oauth_scope="mediators:read")
 async def get_mediator(mediator_id: MediatorId, scope: Scope, mediators: Mediators) -> MediatorOut:
     """Return an entry of the roster."""
     return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 
 @roster.patch("/{mediator_id}", summary="Correct a mediator", responses=responses(409))
-@Operation("correctMediator", access=allow(office=CASEWORK), scope="mediators:write", events=(MediatorCorrected,))
+@Operation("correctMediator", access=allow(office=CASEWORK), oauth_scope="mediators:write", events=(MediatorCorrected,))
 async def correct_mediator(
     mediator_id: MediatorId,
     body: MediatorPatch,
@@ -230,7 +230,7 @@ class AssignmentListQuery(ListQuery):
 @Operation(
     "proposeMediator",
     access=allow(office=CASEWORK),
-    scope="mediators:write",
+    oauth_scope="mediators:write",
     events=(MediatorProposed, AssignmentReleased),
     location="/v1/assignments/{id}",
 )
@@ -261,7 +261,7 @@ async def propose_mediator(
 @Operation(
     "listAssignments",
     access=allow(office=(*CASEWORK, Role.AUDITOR), proposed=True),
-    scope="mediators:read",
+    oauth_scope="mediators:read",
     opens=LoggedObject.LIST,
 )
 async def list_assignments(
@@ -276,7 +276,7 @@ async def list_assignments(
 @Operation(
     "getAssignment",
     access=allow(office=(*CASEWORK, Role.AUDITOR), proposed=True),
-    scope="mediators:read",
+    oauth_scope="mediators:read",
     opens=LoggedObject.CASE,
 )
 async def get_assignment(assignment_id: AssignmentId, scope: LoggedScope, mediators: Mediators) -> AssignmentOut:
@@ -293,7 +293,7 @@ async def get_assignment(assignment_id: AssignmentId, scope: LoggedScope, mediat
 @Operation(
     "acceptAssignment",
     access=allow(proposed=True),
-    scope="mediators:write",
+    oauth_scope="mediators:write",
     events=(AssignmentAccepted, ConflictDeclared),
 )
 async def accept_assignment(
@@ -315,7 +315,9 @@ async def accept_assignment(
 @router.post(
     "/assignments/{assignment_id}/decline", dependencies=[IDEMPOTENT], summary="Decline", responses=responses(409)
 )
-@Operation("declineAssignment", access=allow(proposed=True), scope="mediators:write", events=(AssignmentDeclined,))
+@Operation(
+    "declineAssignment", access=allow(proposed=True), oauth_scope="mediators:write", events=(AssignmentDeclined,)
+)
 async def decline_assignment(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:
@@ -333,7 +335,7 @@ async def decline_assignment(
 @Operation(
     "recuseMediator",
     access=allow(office=CASEWORK, assigned=True),
-    scope="mediators:write",
+    oauth_scope="mediators:write",
     events=(MediatorRecused, SessionCancelled, SessionAdjourned, StateChanged),
 )
 async def recuse_mediator(
@@ -353,7 +355,7 @@ async def recuse_mediator(
     summary="Attest that notes were destroyed",
     responses=responses(409),
 )
-@Operation("attestNotesDestroyed", access=allow(mediated=True), scope="mediators:write", events=(NotesDestroyed,))
+@Operation("attestNotesDestroyed", access=allow(mediated=True), oauth_scope="mediators:write", events=(NotesDestroyed,))
 async def attest_notes_destroyed(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:

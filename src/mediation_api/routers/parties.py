@@ -242,7 +242,7 @@ def code_key(service: ServiceContext) -> bytes:
 @Operation(
     "listParties",
     access=allow(office=INTAKE, own=(Role.COMPLAINANT,)),
-    scope="parties:read",
+    oauth_scope="parties:read",
     opens=LoggedObject.COMPLAINT,
 )
 async def list_parties(complaint_id: ComplaintId, scope: LoggedScope, parties: Parties) -> PartyList:
@@ -260,7 +260,7 @@ async def list_parties(complaint_id: ComplaintId, scope: LoggedScope, parties: P
 @Operation(
     "addParty",
     access=allow(office=INTAKE),
-    scope="parties:write",
+    oauth_scope="parties:write",
     events=(PartyAdded, PartyJoined, PartOpened, PartyAsked, SessionCancelled, StateChanged),
     location="/v1/parties/{id}",
 )
@@ -282,7 +282,7 @@ async def add_party(
 
 
 @router.get("/v1/parties/{party_id}", summary="A party")
-@Operation("getParty", access=allow(office=INTAKE, own=PARTIES), scope="parties:read", opens=LoggedObject.PARTY)
+@Operation("getParty", access=allow(office=INTAKE, own=PARTIES), oauth_scope="parties:read", opens=LoggedObject.PARTY)
 async def get_party(party_id: PartyId, scope: LoggedScope, parties: Parties) -> PartyOut:
     """Return a party. A party may only read itself."""
     return PartyOut.of(await parties.get(party_id, scope))
@@ -292,7 +292,7 @@ async def get_party(party_id: PartyId, scope: LoggedScope, parties: Parties) -> 
 @Operation(
     "correctParty",
     access=allow(office=INTAKE, own=PARTIES),
-    scope="parties:write",
+    oauth_scope="parties:write",
     events=(PartyCorrected, NameCorrected, *CONSENTS_VOIDED),
 )
 async def correct_party(
@@ -338,7 +338,7 @@ class RemovalIn(In):
 @Operation(
     "removeParty",
     access=allow(office=INTAKE),
-    scope="parties:write",
+    oauth_scope="parties:write",
     events=(PartyRemoved, ConsentVoided, PartReturned, PartyAsked, SessionCancelled, StateChanged),
 )
 async def remove_party(
@@ -365,7 +365,7 @@ async def remove_party(
     summary="Release an officer's token subject",
     responses=responses(409),
 )
-@Operation("releaseIdentity", access=allow(office=INTAKE), scope="parties:write", events=(IdentityReleased,))
+@Operation("releaseIdentity", access=allow(office=INTAKE), oauth_scope="parties:write", events=(IdentityReleased,))
 async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, record: Record) -> PartyOut:
     """Release the token subject of an officer, for example for a new account. The next answer binds the new subject."""
     released = (await parties.lock(party_id, scope)).release_identity()
@@ -380,7 +380,7 @@ async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, re
     summary="Replace a complainant's access code",
     responses=responses(409),
 )
-@Operation("issueAccessCode", access=allow(office=INTAKE), scope="parties:write", events=(AccessCodeIssued,))
+@Operation("issueAccessCode", access=allow(office=INTAKE), oauth_scope="parties:write", events=(AccessCodeIssued,))
 async def issue_access_code(
     party_id: PartyId, scope: Scope, parties: Parties, record: Record, service: Context
 ) -> AccessCodeOut:

@@ -34,7 +34,7 @@ Code = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,63}$", description="The `c
     summary="What a problem means",
     response_class=HTMLResponse,
 )
-@Operation("getProblemType", access=EVERYBODY, scope=None, uses_database=False)
+@Operation("getProblemType", access=EVERYBODY, oauth_scope=None, uses_database=False)
 async def get_problem_type(code: Code, request: Request, _scope: Scope) -> HTMLResponse:
     """Return a page about a problem: what it means and what to do. The title is in the reader's language."""
     entry = problem_catalogue.CATALOGUE.get(code)

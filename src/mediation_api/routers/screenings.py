@@ -81,7 +81,7 @@ class ScreeningList(ListOut[ScreeningOut]):
 @Operation(
     "screenCase",
     access=allow(office=INTAKE),
-    scope="cases:write",
+    oauth_scope="cases:write",
     events=(CaseScreened, PartyAsked, PartReturned, SessionCancelled, StateChanged, CaseClosed),
 )
 async def screen_case(
@@ -113,7 +113,9 @@ async def screen_case(
 
 
 @router.get("/screenings", summary="Screenings")
-@Operation("listScreenings", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE)
+@Operation(
+    "listScreenings", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
+)
 async def list_screenings(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ScreeningList:
     """List the screenings of a case, oldest first."""
     return single_page(ScreeningList, await records.screenings(case_id, scope), ScreeningOut.read)
@@ -164,7 +166,7 @@ class ApprovalList(ListOut[ApprovalOut]):
 @Operation(
     "recordApproval",
     access=allow(office=INTAKE),
-    scope="cases:write",
+    oauth_scope="cases:write",
     events=(ApprovalRecorded, PartReturned, StateChanged, CaseClosed),
 )
 async def record_approval(
@@ -194,7 +196,9 @@ async def record_approval(
 
 
 @router.get("/approvals", summary="Approvals")
-@Operation("listApprovals", access=allow(office=(*INTAKE, Role.AUDITOR)), scope="cases:read", opens=LoggedObject.CASE)
+@Operation(
+    "listApprovals", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
+)
 async def list_approvals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ApprovalList:
     """List the approvals of a case, oldest first."""
     return single_page(ApprovalList, await records.approvals(case_id, scope), ApprovalOut.read)

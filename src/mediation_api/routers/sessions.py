@@ -203,7 +203,7 @@ def _to_response(row: RowMapping) -> SessionOut | SessionForPartyOut:
 @Operation(
     "scheduleSession",
     access=allow(office=CASEWORK, assigned=True),
-    scope="sessions:write",
+    oauth_scope="sessions:write",
     events=(SessionScheduled, StateChanged),
     location="/v1/sessions/{id}",
 )
@@ -229,7 +229,7 @@ async def schedule_session(
 @Operation(
     "listSessions",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
-    scope="sessions:read",
+    oauth_scope="sessions:read",
     opens=LoggedObject.LIST,
 )
 async def list_sessions(
@@ -244,7 +244,7 @@ async def list_sessions(
 @Operation(
     "getSession",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
-    scope="sessions:read",
+    oauth_scope="sessions:read",
     opens=LoggedObject.CASE,
 )
 async def get_session(session_id: SessionId, scope: LoggedScope, sessions_read: Sessions) -> AnySession:
@@ -258,7 +258,7 @@ async def get_session(session_id: SessionId, scope: LoggedScope, sessions_read: 
 @Operation(
     "rescheduleSession",
     access=allow(office=CASEWORK, assigned=True),
-    scope="sessions:write",
+    oauth_scope="sessions:write",
     events=(SessionRescheduled,),
 )
 async def reschedule_session(
@@ -282,7 +282,7 @@ async def reschedule_session(
 @Operation(
     "cancelSession",
     access=allow(office=CASEWORK, assigned=True),
-    scope="sessions:write",
+    oauth_scope="sessions:write",
     events=(SessionCancelled, StateChanged),
 )
 async def cancel_session(
@@ -298,7 +298,7 @@ async def cancel_session(
 @Operation(
     "startSession",
     access=allow(office=CASEWORK, assigned=True),
-    scope="sessions:write",
+    oauth_scope="sessions:write",
     events=(SessionStarted, StateChanged),
 )
 async def start_session(
@@ -325,7 +325,7 @@ async def start_session(
 @Operation(
     "adjournSession",
     access=allow(office=CASEWORK, assigned=True),
-    scope="sessions:write",
+    oauth_scope="sessions:write",
     events=(SessionAdjourned, StateChanged),
 )
 async def adjourn_session(
@@ -341,7 +341,7 @@ async def adjourn_session(
 @Operation(
     "completeSession",
     access=allow(office=CASEWORK, assigned=True),
-    scope="sessions:write",
+    oauth_scope="sessions:write",
     events=(SessionCompleted, StateChanged),
 )
 async def complete_session(
@@ -359,7 +359,7 @@ async def complete_session(
 @Operation(
     "endSession",
     access=allow(assigned=True),
-    scope="sessions:write",
+    oauth_scope="sessions:write",
     events=(SessionEnded, PartReturned, StateChanged, CaseClosed),
 )
 async def end_session(
@@ -381,7 +381,7 @@ async def end_session(
 @Operation(
     "recordAbsence",
     access=allow(office=CASEWORK, assigned=True),
-    scope="sessions:write",
+    oauth_scope="sessions:write",
     events=(AbsenceRecorded, StateChanged),
 )
 async def record_absence(
@@ -443,7 +443,7 @@ class AttendeeList(ListOut[AttendeeOut]):
     summary="Add an attendee",
     responses=responses(409),
 )
-@Operation("addAttendee", access=allow(office=INTAKE), scope="sessions:write", events=(AttendeeAdded,))
+@Operation("addAttendee", access=allow(office=INTAKE), oauth_scope="sessions:write", events=(AttendeeAdded,))
 async def add_attendee(
     case_id: CaseId,
     body: AttendeeIn,
@@ -464,7 +464,7 @@ async def add_attendee(
 @Operation(
     "listAttendees",
     access=allow(office=(*INTAKE, Role.AUDITOR), assigned=True),
-    scope="sessions:read",
+    oauth_scope="sessions:read",
     opens=LoggedObject.CASE,
 )
 async def list_attendees(case_id: CaseId, scope: LoggedScope, sessions_read: Sessions) -> AttendeeList:
@@ -478,7 +478,7 @@ async def list_attendees(case_id: CaseId, scope: LoggedScope, sessions_read: Ses
     summary="Confirm an attendee",
     responses=responses(409),
 )
-@Operation("confirmAttendee", access=allow(office=INTAKE), scope="sessions:write", events=(AttendeeConfirmed,))
+@Operation("confirmAttendee", access=allow(office=INTAKE), oauth_scope="sessions:write", events=(AttendeeConfirmed,))
 async def confirm_attendee(
     attendee_id: AttendeeId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> AttendeeOut:
