@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from mediation_api.dev.identity_provider import INTEGRATION_SCOPES
 from mediation_api.domain.access import CASEWORK, INTAKE, PARTIES, TOKEN_SCOPES, Relation, Role, access_page
 from mediation_api.domain.access_log import DEFAULT_PURPOSE, LoggedObject
 from mediation_api.main import OPERATIONS
@@ -220,6 +221,11 @@ def test_an_auditor_only_reads(role: Role) -> None:
 
 def test_an_integration_files_and_reads_what_it_filed() -> None:
     assert may(Role.INTEGRATION) - FOR_EVERYBODY == {"fileComplaint", "getComplaint", "listComplaints"}
+
+
+def test_its_token_of_development_has_the_scopes_of_that_and_no_more() -> None:
+    used = {OPERATIONS[name].oauth_scope for name in may(Role.INTEGRATION) - FOR_EVERYBODY}
+    assert set(INTEGRATION_SCOPES.split()) == used
 
 
 def test_only_a_mediator_answers_a_proposal_and_ends_a_mediation() -> None:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Final
 from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -22,7 +23,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mediation_api.auth.identity_provider import SigningKey
 from mediation_api.auth.tokens import CITY_ROLES, sign_token
-from mediation_api.domain.access import TOKEN_SCOPES, Role
+from mediation_api.domain.access import Role
+
+INTEGRATION_SCOPES: Final = "complaints:read complaints:write"
+"""The scopes of what an integration may do."""
 
 
 def write_dev_keys(directory: Path) -> None:
@@ -53,8 +57,7 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
 ) -> str:
     """Sign a token as the city's identity provider would.
 
-    Without `scope`, a program's token gets every scope, since it could do nothing without one. Its role still limits
-    it.
+    Without `scope`, an integration's token gets `INTEGRATION_SCOPES`, since it could do nothing without one.
 
     Raises ValueError for a role of the service's own tokens (a complainant exchanges an access code), and
     FileNotFoundError before `write_dev_keys`.
@@ -75,7 +78,7 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
     if employee_number is not None:
         claims["employee_number"] = employee_number
     if scope is None and role is Role.INTEGRATION:
-        scope = " ".join(sorted(TOKEN_SCOPES))
+        scope = INTEGRATION_SCOPES
     if scope is not None:
         claims["scope"] = scope
     return sign_token(claims, dev_signing_key(directory))
