@@ -1,6 +1,7 @@
 """Everything that happened is written in one place: `repository/recording.py` and the effects that it executes."""
 
 import ast
+import re
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ ELSEWHERE: Final = {
 }
 """Where else something is written, and what."""
 WRITES: Final = {"insert", "update", "delete"}
-SQL: Final = ("INSERT INTO ", "UPDATE ", "DELETE FROM ", "TRUNCATE ", "MERGE INTO ")
+SQL: Final = re.compile(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM|MERGE INTO)\b|^\s*TRUNCATE\b", re.IGNORECASE)
 
 
 def writes(source: str) -> set[str]:
@@ -35,10 +36,12 @@ def writes(source: str) -> set[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy"):
             found |= {alias.name for alias in node.names} & WRITES
+        if isinstance(node, ast.Import):  # then `insert` is an attribute of the module, and takes a table
+            found |= {alias.name for alias in node.names if alias.name.startswith("sqlalchemy")}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITES:
             found |= {node.func.attr} if not node.args and not node.keywords else set()
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found |= {word for word in SQL if node.value.lstrip().startswith(word)}
+            found |= {match[0] for match in SQL.finditer(node.value)}
     return found
 
 
@@ -63,6 +66,8 @@ def test_a_place_that_is_excepted_writes_something() -> None:
         "from sqlalchemy.dialects.postgresql import insert",
         "statement = t.parties.update().where(here)",
         "text('UPDATE parties SET phone = NULL')",
+        "text('WITH gone AS (SELECT 1) delete from parties')",
+        "import sqlalchemy as sa",
     ],
 )
 def test_a_write_is_found(planted: str) -> None:

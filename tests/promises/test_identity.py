@@ -276,6 +276,19 @@ async def test_allegations_in_another_order_void_nothing(office: Office) -> None
     assert await story.state() == "ready"
 
 
+async def test_once_the_case_is_closed_other_allegations_and_a_crime_are_corrected_and_nothing_follows(
+    office: Office,
+) -> None:
+    story = await (await office.file()).to_ready()
+    await story.withdraw(story.complainants[0])
+    before, events = await standings(story), await kinds(office.director, story)
+    await learn(story, allegations=["force"], crime_alleged=True)
+    complaint = await office.intake.get(f"/v1/complaints/{story.complaint_id}")
+    assert (complaint["allegations"], complaint["crime_alleged"]) == (["force"], True)
+    assert (await standings(story), (await story.case())["alerts"]) == (before, [])
+    assert await kinds(office.director, story) == [*events, "complaint.corrected"]
+
+
 @pytest.mark.parametrize("found", ["a minor", "another guardian"])
 async def test_whoever_is_found_to_be_a_minor_or_has_another_guardian_answers_again(office: Office, found: str) -> None:
     guardian = {"name": "Ana Alvarez", "relation": "parent"}
