@@ -3,7 +3,7 @@
 # make check      format, lint, types, layers, migrations
 # make format     put the format right
 # make generate   write the generated files again: contract, examples, problem types, docs/*.md, tests/snapshots
-# make gates      list the other gates of .ci/run: gate-scan, gate-contract, …
+# make gates      list the other gates: gate-scan, gate-contract, …
 # make security   prove what docs/threat-model.md promises, with figures, and take each guard away; needs nginx
 # make benchmark  measure what a page of a long list costs; some minutes (ARGS="--cases 50000" for fewer)
 # make lock       resolve the dependencies again (UPGRADE=--upgrade takes newer ones)

@@ -197,7 +197,7 @@ def test_a_second_event_in_a_place_shows() -> None:
     assert found(beside(HEAD, [*WHOLE[:3], again, *WHOLE[3:]])) == [ChainFault(Flaw.REPEATED, CASE, 3)]
 
 
-def test_a_event_that_was_never_linked_shows() -> None:
+def test_an_event_that_was_never_linked_shows() -> None:
     for place in ({"sequence": None, "link": None}, {"sequence": None}, {"link": None}):
         loose = replace(WHOLE[0], **place)  # type: ignore[arg-type] # as above
         assert found(beside(HEAD, [*WHOLE, loose])) == [ChainFault(Flaw.UNLINKED, CASE, 5)]

@@ -223,7 +223,7 @@ def test_only_a_few_events_are_for_more_than_staff() -> None:
     }
 
 
-def test_a_event_about_a_report_is_for_nobody_and_names_no_party() -> None:
+def test_an_event_about_a_report_is_for_nobody_and_names_no_party() -> None:
     restricted = {event for event in ALL if event.audience is Audience.RESTRICTED}
     assert restricted == set(get_args(ReportEvent))
     for event in restricted:

@@ -64,7 +64,7 @@ def _by_number_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-async def open_the_second_wall(settings: Settings) -> None:
+async def weaken_row_security(settings: Settings) -> None:
     """Row security asks for nothing but the number either."""
     conditions = r"p\.removed_at IS NULL\s+AND|AND coalesce\(p\.bound_subject, subject\) = subject"
     weaker, removed = re.subn(conditions, "", sql("assume_party"))
@@ -85,6 +85,6 @@ async def test_without_the_subject_a_number_opens_what_was_the_predecessor_s_and
     await remove(story, story.officers[1])
     for who in (another, story.officers[1]):  # row security alone
         assert (await who.send("GET", story.path)).status_code == 404
-    await open_the_second_wall(as_owner(committed))
+    await weaken_row_security(as_owner(committed))
     for who in (another, story.officers[1]):
         assert (await who.send("GET", story.path)).status_code == 200

@@ -103,7 +103,7 @@ def made_up(hint: object) -> object:
     return plain[hint]  # type: ignore[index] # a hint is one of these
 
 
-async def test_a_event_of_every_kind_comes_back_as_it_was_linked(
+async def test_an_event_of_every_kind_comes_back_as_it_was_linked(
     module_office: Office, module_database: RolledBackDatabase
 ) -> None:
     story = await module_office.file()

@@ -320,7 +320,9 @@ def test_every_column_for_what_people_write_is_emptied_or_argued() -> None:
         "UPDATE agreements SET text = 'encrypted.1.' WHERE kind = 'resolution' AND superseded_at IS NULL",
     ],
 )
-async def test_a_text_that_is_gone_without_a_event_is_found(deed: str, engine: AsyncEngine, owner: AsyncEngine) -> None:
+async def test_a_text_that_is_gone_without_an_event_is_found(
+    deed: str, engine: AsyncEngine, owner: AsyncEngine
+) -> None:
     async with owner.begin() as connection:
         await connection.execute(text("ALTER TABLE agreements DISABLE TRIGGER USER"))
         await connection.execute(text("ALTER TABLE agreements NO FORCE ROW LEVEL SECURITY"))

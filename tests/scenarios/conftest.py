@@ -39,7 +39,7 @@ _POLICIES_OFF: Final = """
 
 
 @pytest.fixture(scope="session", autouse=True)
-async def _second_wall(settings: Settings, as_owner: Callable[[Settings], Settings]) -> None:
+async def _row_policies(settings: Settings, as_owner: Callable[[Settings], Settings]) -> None:
     """`POLICIES=off` turns off the row policies of PostgreSQL: the access scope has to suffice by itself."""
     if os.environ.get("POLICIES") == "off":
         engine = create_engine(as_owner(settings))

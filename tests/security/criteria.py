@@ -24,14 +24,14 @@ HISTORIES: Final = "tests/security/test_concurrent_histories.py"
 CHECKER: Final = "tests/security/test_linearizability.py"
 RETRIES: Final = "tests/http/test_idempotency.py"
 CRASHES: Final = "tests/contract/crashes.py"
-WALL: Final = "tests/database/test_row_security.py"
-FIRST_WALL: Final = "tests/security/without_row_security.py"
+ROW_SECURITY: Final = "tests/database/test_row_security.py"
+WITHOUT_ROW_SECURITY: Final = "tests/security/without_row_security.py"
 SEALED: Final = "tests/scenarios/test_sealed_answers.py"
 AUDIENCES: Final = "tests/scenarios/test_audiences.py"
 REPORTS: Final = "tests/scenarios/test_mandatory_reports.py"
 CANARIES: Final = "tests/security/test_canaries.py"
 DUMP: Final = "tests/database/test_dump.py"
-RESEALING: Final = "tests/database/test_key_rotation.py"
+KEY_ROTATION: Final = "tests/database/test_key_rotation.py"
 TOKENS: Final = "tests/auth/test_tokens.py"
 KEYS: Final = "tests/auth/test_identity_provider.py"
 MATRIX: Final = "tests/routers/test_matrix.py"
@@ -140,18 +140,18 @@ CRITERIA: Final = (
         "All that each party's role can read of every table, against what is the party's by a reckoning of its own; "
         "and every scenario, played without the policies.",
         (
-            f"{WALL}::test_a_party_sees_its_own_rows_and_no_others",
-            f"{WALL}::test_every_table_has_forced_row_policies_or_a_reason",
+            f"{ROW_SECURITY}::test_a_party_sees_its_own_rows_and_no_others",
+            f"{ROW_SECURITY}::test_every_table_has_forced_row_policies_or_a_reason",
             "tests/database/test_roles.py::test_the_grants_are_those_of_the_snapshot",
-            f"{WALL}::test_a_party_is_granted_nothing_but_to_read",
-            f"{WALL}::test_with_the_checks_of_the_domain_off_the_repository_reads_nothing_foreign",
-            f"{FIRST_WALL}::test_every_scenario_holds_without_row_policies",
+            f"{ROW_SECURITY}::test_a_party_is_granted_nothing_but_to_read",
+            f"{ROW_SECURITY}::test_with_the_checks_of_the_domain_off_the_repository_reads_nothing_foreign",
+            f"{WITHOUT_ROW_SECURITY}::test_every_scenario_holds_without_row_policies",
         ),
         (
-            f"{WALL}::test_a_policy_that_is_widened_shows_foreign_rows",
-            f"{WALL}::test_a_policy_that_is_taken_away_shows_nothing",
-            f"{WALL}::test_without_the_wall_they_would",
-            f"{FIRST_WALL}::test_a_condition_that_is_left_out_is_seen",
+            f"{ROW_SECURITY}::test_a_policy_that_is_widened_shows_foreign_rows",
+            f"{ROW_SECURITY}::test_a_policy_that_is_taken_away_shows_nothing",
+            f"{ROW_SECURITY}::test_without_the_wall_they_would",
+            f"{WITHOUT_ROW_SECURITY}::test_a_condition_that_is_left_out_is_seen",
         ),
     ),
     Criterion(
@@ -163,7 +163,7 @@ CRITERIA: Final = (
             f"{REPORTS}::test_no_party_sees_a_byte_of_it",
             f"{REPORTS}::test_nobody_else_of_the_office_sees_a_byte_of_it",
         ),
-        (f"{WALL}::test_without_the_wall_they_would", f"{REPORTS}::test_the_comparison_would_tell"),
+        (f"{ROW_SECURITY}::test_without_the_wall_they_would", f"{REPORTS}::test_the_comparison_would_tell"),
     ),
     Criterion(
         "Whether somebody agreed, declined or has not answered cannot be told apart by anybody else.",
@@ -194,7 +194,7 @@ CRITERIA: Final = (
         (
             f"{DUMP}::test_a_dump_holds_none_of_what_was_planted_in_every_sealed_column",
             "tests/dev/test_demo.py::test_a_dump_holds_nobody_s_name_and_no_narrative",
-            f"{RESEALING}::test_requests_are_served_while_keys_rotate",
+            f"{KEY_ROTATION}::test_requests_are_served_while_keys_rotate",
         ),
         (f"{DUMP}::test_with_sealing_off_the_same_dump_holds_all_of_it",),
     ),
@@ -208,7 +208,7 @@ CRITERIA: Final = (
             f"{RETENTION}::test_two_people_erase_what_is_held_of_a_party_and_the_record_stays",
             f"{EMPTYING}::test_of_a_complaint_under_a_hold_nothing_is_emptied_until_the_last_is_lifted",
         ),
-        (f"{EMPTYING}::test_a_text_that_is_gone_without_a_event_is_found",),
+        (f"{EMPTYING}::test_a_text_that_is_gone_without_an_event_is_found",),
     ),
     Criterion(
         "No forged, confused or malformed token opens anything or breaks anything.",
@@ -335,7 +335,7 @@ CRITERIA: Final = (
             f"{PARTS}::test_the_office_sees_at_once_that_a_part_went_back_and_nobody_else_before_the_case_is_ready",
             f"{PARTS}::test_an_integration_reads_the_parts_of_what_it_filed_and_not_before_ready",
         ),
-        (f"{WALL}::test_a_policy_that_is_widened_shows_foreign_rows",),
+        (f"{ROW_SECURITY}::test_a_policy_that_is_widened_shows_foreign_rows",),
     ),
     Criterion(
         "A session starts with everybody who is active and not marked absent: each is there and has signed.",
