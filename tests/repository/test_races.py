@@ -244,6 +244,35 @@ async def test_a_withdrawal_is_not_held_up_by_a_party_that_is_added(office: Offi
         assert await require_one_history(story) == "withdrawn"
 
 
+async def test_a_party_is_removed_although_its_case_closes_while_the_removal_waits(office: Office) -> None:
+    """The removal found the case open, and gets its lock after a withdrawal has closed it."""
+    story = await (await office.file()).to_confirming()
+    officer = story.officers[0]
+    removal = posting(office.intake, f"/v1/parties/{officer.party_id}/removals", {"reason": "wrong_person"})
+    database = Database.of(office.settings)
+    async with database.transaction() as connection:
+        await connection.execute(text("SELECT FROM cases WHERE id = :id FOR UPDATE"), {"id": story.case_id})
+        leaving = asyncio.ensure_future(withdrawing(story, story.complainants[0])())
+        await until_waiting(database, 1)
+        removing = asyncio.ensure_future(removal())
+        await until_waiting(database, 2)
+    await database.close()
+    assert ((await leaving).status_code, (await removing).status_code) == (201, 201)
+    assert await story.state() == "withdrawn"
+    party = await office.intake.get(f"/v1/parties/{officer.party_id}")
+    assert party["removal_reason"] == "wrong_person"
+
+
+WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+
+
+async def until_waiting(database: Database, number: int) -> None:
+    """Return once this many statements wait for a lock."""
+    async with asyncio.timeout(5), database.reading() as connection:
+        while await connection.scalar(WAITING) < number:  # noqa: ASYNC110 - the database sends no event
+            await asyncio.sleep(0.01)
+
+
 async def test_a_withdrawal_that_is_said_twice_at_once_is_one(office: Office, starter: Starter) -> None:
     async for story in stories(office):
         for who in story.complainants:

@@ -351,10 +351,11 @@ async def remove_party(
     complaint_id = await parties.complaint_of(party_id, scope)
     locked = await cases.lock_open_of(complaint_id, scope.actor)
     removed = (await parties.lock(party_id, scope)).remove(body.reason)
-    if locked is None:
+    follows = () if locked is None else reopening.remove(locked.case, removed)
+    if locked is None or not follows:  # nothing follows in a case that closed while this waited for its lock
         await record(Stream(complaint_id=complaint_id), (removed,))
     else:
-        await record(locked.stream, reopening.remove(locked.case, removed))
+        await record(locked.stream, follows)
     return PartyOut.of(await parties.get(party_id, scope))
 
 
