@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, get_args
 
 from mediation_api.contract.personal_data import HOLDINGS, PersonalDataKind, personal_data_kind
-from mediation_api.domain.access_anomalies import ANOMALY_RULES as UNUSUAL
+from mediation_api.domain.access_anomalies import ANOMALY_RULES
 from mediation_api.domain.errors import CONDITIONS
 from mediation_api.domain.events import Audience, Event, ReportEvent, RosterEvent
 from mediation_api.domain.screening import ELIGIBILITY_RULES
@@ -59,7 +59,7 @@ OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
         ("HoldOut", "reason"): list(HoldReason),
         ("ReportOut", "drop_reason"): list(DropReason),
         ("ErasureOut", "refusal"): list(ErasureRefusal),
-        ("AccessAnomalyOut", "rule"): [rule.code for rule in UNUSUAL.rules],
+        ("AccessAnomalyOut", "rule"): [rule.code for rule in ANOMALY_RULES.rules],
     }
 )
 """The response fields to which values may be added within a version, with the present values."""
