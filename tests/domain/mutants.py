@@ -160,8 +160,6 @@ class Place(NamedTuple):
 
 def _places(module: cst.Module) -> Iterator[tuple[cst.CSTNode, Place]]:
     for statement in module.body:
-        if isinstance(statement, cst.If):  # imports of types alone, which nothing runs
-            continue
         in_class = isinstance(statement, cst.ClassDef)
         for each in statement.body.body if isinstance(statement, cst.ClassDef) else (statement,):
             name = f"{_name(statement)}.{_name(each)}" if in_class else _name(each)

@@ -121,7 +121,7 @@ def test_what_is_for_everybody_needs_no_scope() -> None:
 
 
 def test_a_caller_without_a_token_is_the_public_and_nobody_in_particular() -> None:
-    assert Actor(Role.PUBLIC, "public", party_id=None, employee_number=None) == ANYBODY
+    assert Actor(Role.PUBLIC, "public", party_id=None, code=None, employee_number=None, scopes=None) == ANYBODY
 
 
 def test_the_page_has_a_line_for_each_operation_and_a_cell_for_each_role() -> None:

@@ -285,6 +285,7 @@ def test_a_subject_that_was_mistyped_is_corrected_while_nothing_was_proposed() -
 def test_of_a_mediator_to_whom_a_case_was_proposed_all_else_is_corrected() -> None:
     corrected = entry(proposed=True).correct({"active": False, "subject": "m.okafor"}, by=COORDINATOR)
     assert corrected.on_file == replace(NEW_MEDIATOR, subject="m.okafor", active=False)
+    assert entry(proposed=True).correct({"active": False}, by=COORDINATOR).on_file == corrected.on_file
 
 
 def test_staff_neither_add_nor_correct_themselves_as_a_mediator() -> None:

@@ -48,9 +48,13 @@ def filing_channel(requested: Channel | None, *, by: Actor) -> Channel:
 def _of_staff(requested: Channel | None, detail: str) -> Channel:
     if requested is None:
         raise Invalid("/channel", "required", detail)
-    if requested not in STAFF_CHANNELS:
-        raise Invalid("/channel", "not-your-channel", "Nothing reaches staff by this channel.")
+    _require_of_staff(requested)
     return requested
+
+
+def _require_of_staff(channel: Channel | None) -> None:
+    if channel not in STAFF_CHANNELS:
+        raise Invalid("/channel", "not-your-channel", "Nothing reaches staff by this channel.")
 
 
 def filer(sides: Sequence[Side], filed_by: int | None, *, is_set: bool, by: Actor) -> int | None:
@@ -107,7 +111,7 @@ class ApprovalSource:
         for pointer, value in fields.items():
             if value is None:
                 raise Invalid(pointer, "required", "Say who gave the approval, when and how.")
-        _of_staff(self.channel, "")
+        _require_of_staff(self.channel)
         if self.on is not None and self.on > today:
             raise Invalid("/given_on", "in-the-past", "An approval cannot be given in the future.")
 
