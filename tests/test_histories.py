@@ -321,12 +321,12 @@ class Attempt:
 
     # what follows
 
-    def allows(self, event: str) -> bool:
-        return self.state in TRANSITIONS[event].sources
+    def allows(self, trigger: str) -> bool:
+        return self.state in TRANSITIONS[trigger].sources
 
-    def move(self, event: str) -> None:
-        assert self.allows(event), f"{event} from {self.state} is not in the table"
-        self.state = TRANSITIONS[event].target
+    def move(self, trigger: str) -> None:
+        assert self.allows(trigger), f"{trigger} from {self.state} is not in the table"
+        self.state = TRANSITIONS[trigger].target
 
     def join(self, person: Person) -> None:
         self.people[person.id] = person
@@ -392,18 +392,18 @@ class Attempt:
         if self.state == "concluded" and not self.covered:
             self.move("covered_parts_returned")
 
-    def break_off(self, event: str) -> None:
+    def break_off(self, trigger: str) -> None:
         """A session is cancelled, missed or adjourned."""
-        self.move("further_session_called_off" if self.covered else event)
+        self.move("further_session_called_off" if self.covered else trigger)
 
     def call_off(self) -> None:
         if self.live is not None:
             self.live.state = CALLED_OFF[self.live.state]
 
-    def close(self, event: str) -> None:
+    def close(self, trigger: str) -> None:
         self.give_back(*self.open_parts)
         self.call_off()
-        self.move(event)
+        self.move(trigger)
 
     def mediate(self) -> None:
         """Close as mediated: what is covered is, and the rest goes back."""
@@ -1116,7 +1116,7 @@ class Histories(RuleBasedStateMachine):
             mediator = case.mediator if by % 4 else pick(self.mediators, by // 4)
             mediator = mediator or self.mediators[0]
             caller, hidden = self.voice(mediator), not case.is_led_by(mediator)
-        begins, ends, event = SESSIONS[what]
+        begins, ends, trigger = SESSIONS[what]
         refusals = those(
             ("case-closed", not case.is_open),
             ("state-conflict", meeting.state not in begins),
@@ -1127,9 +1127,9 @@ class Histories(RuleBasedStateMachine):
             if what == "end":
                 case.give_back(*case.open_parts)
             if what in {"cancel", "adjourn"}:
-                case.break_off(event)
+                case.break_off(trigger)
             else:
-                case.move(event)
+                case.move(trigger)
             if what == "complete":
                 case.settle()
 
@@ -1550,7 +1550,7 @@ class Histories(RuleBasedStateMachine):
         self.sound = True
 
     def nothing_is_lost(self) -> None:
-        """Of each attempt: what was answered, signed, held and decided, and that every move was one of the table."""
+        """Of each attempt: what was answered, signed, held and decided; every transition was one of the table."""
         office = self.office.coordinator
         for case in self.attempts:
             answers = self.items(office, f"{case.path}/consents")
@@ -1570,12 +1570,12 @@ class Histories(RuleBasedStateMachine):
             for event in events:
                 if event["kind"] != "case.state_changed":
                     continue
-                move = event["data"]
-                assert isinstance(move, dict)
-                assert move["source"] == state
-                sources, state = TRANSITIONS[move["trigger"]]
-                assert move["source"] in sources
-                assert move["target"] == state
+                transition = event["data"]
+                assert isinstance(transition, dict)
+                assert transition["source"] == state
+                sources, state = TRANSITIONS[transition["trigger"]]
+                assert transition["source"] in sources
+                assert transition["target"] == state
             assert state == case.state
         seen = self.read(self.office.intake, self.complaint)
         assert [c["state"] for c in _objects(seen["cases"])] == [case.state for case in self.attempts]

@@ -221,7 +221,7 @@ def kinds(new_events: Iterable[events.CaseEvent]) -> list[str]:
     return [event.kind for event in new_events]
 
 
-def moves(new_events: Iterable[events.CaseEvent]) -> list[tuple[State, State]]:
+def transitions(new_events: Iterable[events.CaseEvent]) -> list[tuple[State, State]]:
     return [(event.source, event.target) for event in new_events if isinstance(event, events.StateChanged)]
 
 

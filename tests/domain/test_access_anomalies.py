@@ -30,7 +30,7 @@ ONE, TWO, THREE = (UUID(int=n) for n in (1, 2, 3))
 CASE: Final = UUID(int=9)
 
 
-def visit(**changes: object) -> AccessSummary:
+def summary(**changes: object) -> AccessSummary:
     """A coordinator who opens a case of their own in the middle of a working day."""
     usual = AccessSummary(
         role=Role.COORDINATOR,
@@ -50,23 +50,24 @@ def visit(**changes: object) -> AccessSummary:
 
 def by(role: Role, **changes: object) -> AccessSummary:
     """The same of somebody of another role, for that role's everyday purpose."""
-    return visit(**{"role": role, "by": f"{role}.1", "purpose": DEFAULT_PURPOSE[role], **changes})
+    return summary(**{"role": role, "by": f"{role}.1", "purpose": DEFAULT_PURPOSE[role], **changes})
 
 
 def seen(
-    *visits: AccessSummary, usual: AnomalyThresholds | None = None
+    *summaries: AccessSummary, thresholds: AnomalyThresholds | None = None
 ) -> Sequence[tuple[AnomalyKind, str, date, int, int]]:
-    found = find_anomalies(visits, usual or AnomalyThresholds(), CITY)
+    found = find_anomalies(summaries, thresholds or AnomalyThresholds(), CITY)
     return [(each.rule, each.by, each.on, each.number, each.usual) for each in found]
 
 
-def rules(*visits: AccessSummary) -> set[AnomalyKind]:
-    return {rule for rule, *_ in seen(*visits)}
+def rules(*summaries: AccessSummary) -> set[AnomalyKind]:
+    return {rule for rule, *_ in seen(*summaries)}
 
 
 def test_who_opens_their_own_case_at_work_is_in_no_report() -> None:
     assert (
-        seen(visit(), visit(purpose=Purpose.PARTY_REQUEST, hour=18), visit(complaint_id=TWO, on=date(2026, 3, 3))) == []
+        seen(summary(), summary(purpose=Purpose.PARTY_REQUEST, hour=18), summary(complaint_id=TWO, on=date(2026, 3, 3)))
+        == []
     )
 
 
@@ -79,7 +80,7 @@ def test_every_rule_says_what_it_observes_of_whom_and_none_twice() -> None:
 
 
 def test_a_report_is_of_the_current_rules_unless_others_are_named() -> None:
-    away = visit(coordinator="ben", hour=3)
+    away = summary(coordinator="ben", hour=3)
     assert rules(away) == {AnomalyKind.NO_PART, AnomalyKind.OUTSIDE_HOURS}
     fewer = replace(ANOMALY_RULES, rules=ANOMALY_RULES.rules[:1])
     assert [each.rule for each in find_anomalies([away], AnomalyThresholds(), CITY, fewer)] == [AnomalyKind.NO_PART]
@@ -93,7 +94,7 @@ def test_a_report_can_quote_the_version_of_the_rules() -> None:
 
 
 def test_a_case_that_somebody_else_coordinates_is_told_once_a_day_with_how_often_it_was_opened() -> None:
-    other = visit(coordinator="ben", accesses=2)
+    other = summary(coordinator="ben", accesses=2)
     again = replace(other, hour=11, accesses=3, purpose=Purpose.PARTY_REQUEST)
     later = replace(other, on=date(2026, 3, 3))
     assert find_anomalies([again, later, other], AnomalyThresholds(), CITY) == (
@@ -123,18 +124,18 @@ def test_a_case_that_somebody_else_coordinates_is_told_once_a_day_with_how_often
 
 
 def test_a_case_that_nobody_coordinates_yet_is_everybody_s() -> None:
-    assert rules(visit(coordinator=None), by(Role.INTAKE, coordinator=None)) == set()
+    assert rules(summary(coordinator=None), by(Role.INTAKE, coordinator=None)) == set()
 
 
 @pytest.mark.parametrize(("days", "observed"), [(-30, False), (0, False), (30, False), (-31, True), (31, True)])
 def test_who_recorded_something_near_that_day_has_a_part_in_it(days: int, *, observed: bool) -> None:
-    acted = visit(coordinator="ben", acted_on=frozenset({MONDAY + timedelta(days=days), date(2020, 1, 1)}))
+    acted = summary(coordinator="ben", acted_on=frozenset({MONDAY + timedelta(days=days), date(2020, 1, 1)}))
     assert (rules(acted) == {AnomalyKind.NO_PART}) == observed
 
 
 def test_of_those_who_look_after_all_cases_or_reach_their_own_alone_it_says_nothing() -> None:
-    visits = [by(role, coordinator="ben") for role in sorted(DEFAULT_PURPOSE)]
-    assert {(rule, who) for rule, who, *_ in seen(*visits)} == {
+    summaries = [by(role, coordinator="ben") for role in sorted(DEFAULT_PURPOSE)]
+    assert {(rule, who) for rule, who, *_ in seen(*summaries)} == {
         (AnomalyKind.NO_PART, "coordinator.1"),
         (AnomalyKind.NO_PART, "intake.1"),
     }
@@ -146,7 +147,7 @@ def test_of_those_who_look_after_all_cases_or_reach_their_own_alone_it_says_noth
 def day(by: str, number: int, on: date = MONDAY, role: Role = Role.COORDINATOR) -> list[AccessSummary]:
     """Somebody opens so many complaints of their own, each twice."""
     return [
-        visit(
+        summary(
             by=by, coordinator=by, complaint_id=UUID(int=n), on=on, hour=hour, role=role, purpose=DEFAULT_PURPOSE[role]
         )
         for n in range(number)
@@ -175,8 +176,10 @@ def test_many_is_not_held_against_another_role_or_against_oneself() -> None:
 
 
 def test_without_colleagues_the_city_s_number_stands_alone() -> None:
-    usual = AnomalyThresholds(complaints_a_day=1)
-    assert seen(visit(), visit(complaint_id=TWO), usual=usual) == [(AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 2, 1)]
+    thresholds = AnomalyThresholds(complaints_a_day=1)
+    assert seen(summary(), summary(complaint_id=TWO), thresholds=thresholds) == [
+        (AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 2, 1)
+    ]
 
 
 def test_what_a_program_opens_is_not_many() -> None:
@@ -198,17 +201,17 @@ def test_what_a_program_opens_is_not_many() -> None:
     ],
 )
 def test_the_office_s_hours_are_those_of_its_working_days(on: date, hour: int, *, observed: bool) -> None:
-    assert (rules(visit(on=on, hour=hour)) == {AnomalyKind.OUTSIDE_HOURS}) == observed
+    assert (rules(summary(on=on, hour=hour)) == {AnomalyKind.OUTSIDE_HOURS}) == observed
 
 
 def test_only_what_was_opened_outside_the_hours_is_counted() -> None:
-    found = seen(visit(hour=18, accesses=4), visit(hour=19, accesses=2), visit(hour=23, accesses=1))
+    found = seen(summary(hour=18, accesses=4), summary(hour=19, accesses=2), summary(hour=23, accesses=1))
     assert found == [(AnomalyKind.OUTSIDE_HOURS, "ann", MONDAY, 3, 0)]
 
 
 def test_mediators_and_programs_keep_their_own_hours() -> None:
-    visits = [by(role, hour=2) for role in sorted(DEFAULT_PURPOSE)]
-    assert {who for _, who, *_ in seen(*visits)} == {
+    summaries = [by(role, hour=2) for role in sorted(DEFAULT_PURPOSE)]
+    assert {who for _, who, *_ in seen(*summaries)} == {
         f"{role}.1" for role in ("auditor", "coordinator", "director", "intake")
     }
 
@@ -225,16 +228,16 @@ def test_a_closed_case_on_more_days_than_usual_is_told_once_on_the_last() -> Non
 
 
 def test_days_before_the_close_or_of_somebody_with_a_part_in_it_do_not_count() -> None:
-    still_open = [visit(closed=on != MONDAY, on=on) for on in WEEK]
-    busy = [visit(closed=True, on=on, acted_on=frozenset({MONDAY})) for on in WEEK]
+    still_open = [summary(closed=on != MONDAY, on=on) for on in WEEK]
+    busy = [summary(closed=True, on=on, acted_on=frozenset({MONDAY})) for on in WEEK]
     assert seen(*still_open) == []
     assert seen(*busy) == []
 
 
 def test_days_of_two_people_or_of_two_complaints_are_not_added_up() -> None:
-    days = [visit(closed=True, on=on) for on in WEEK[:2]]
-    assert seen(*days, visit(by="ben", coordinator="ben", closed=True, on=WEEK[2])) == []
-    assert seen(*days, visit(complaint_id=TWO, closed=True, on=WEEK[2])) == []
+    days = [summary(closed=True, on=on) for on in WEEK[:2]]
+    assert seen(*days, summary(by="ben", coordinator="ben", closed=True, on=WEEK[2])) == []
+    assert seen(*days, summary(complaint_id=TWO, closed=True, on=WEEK[2])) == []
 
 
 # ── a purpose that does not fit ────────────────────────────────────────────────────────────────────────────────────
@@ -243,7 +246,7 @@ def test_days_of_two_people_or_of_two_complaints_are_not_added_up() -> None:
 def test_days_of_one_name_in_two_roles_are_not_added_up() -> None:
     """Two providers of identities may give the same name."""
     days = [MONDAY - timedelta(days=n) for n in range(4)]
-    twice = [visit(closed=True, on=day) for day in days[:2]]
+    twice = [summary(closed=True, on=day) for day in days[:2]]
     assert seen(*twice, *(by(Role.AUDITOR, by="ann", closed=True, on=day, hour=10) for day in days[2:])) == [
         (AnomalyKind.OUTSIDE_HOURS, "ann", day, 1, 0) for day in days[1:3]
     ]
@@ -280,17 +283,19 @@ def test_nobody_but_a_mediator_mediates_and_nobody_but_the_auditor_and_the_direc
 
 
 def test_a_report_has_the_newest_day_first_and_the_same_order_each_time() -> None:
-    visits = [visit(coordinator="ben", complaint_id=each, on=on, hour=3) for each in (ONE, TWO, THREE) for on in WEEK]
-    found = find_anomalies(visits, AnomalyThresholds(), CITY)
+    summaries = [
+        summary(coordinator="ben", complaint_id=each, on=on, hour=3) for each in (ONE, TWO, THREE) for on in WEEK
+    ]
+    found = find_anomalies(summaries, AnomalyThresholds(), CITY)
     assert len(found) == 18
     assert [each.on for each in found] == sorted((each.on for each in found), reverse=True)
-    assert find_anomalies(visits[::-1], AnomalyThresholds(), CITY) == found
+    assert find_anomalies(summaries[::-1], AnomalyThresholds(), CITY) == found
     assert len({each.place for each in found}) == len(found)
 
 
 def test_what_one_person_did_has_a_place_apart_from_another_s_and_from_another_role_s() -> None:
     three = [
-        visit(coordinator="zoe", by=who, role=role)
+        summary(coordinator="zoe", by=who, role=role)
         for who, role in (("ann", Role.COORDINATOR), ("ben", Role.COORDINATOR), ("ann", Role.INTAKE))
     ]
     assert len({each.place for each in find_anomalies(three, AnomalyThresholds(), CITY)}) == 3
@@ -313,6 +318,6 @@ def test_a_period_is_a_month_at_most() -> None:
 
 def test_what_is_of_one_day_stands_by_its_identity() -> None:
     """A page goes on after the place of the last one."""
-    others = [visit(coordinator="ben", hour=3, complaint_id=UUID(int=n)) for n in range(1, 9)]
+    others = [summary(coordinator="ben", hour=3, complaint_id=UUID(int=n)) for n in range(1, 9)]
     found = find_anomalies(others, AnomalyThresholds(), CITY)
     assert [each.place for each in found] == sorted((each.place for each in found), reverse=True)

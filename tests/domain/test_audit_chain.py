@@ -1,4 +1,4 @@
-"""The chain of events: what a link is made of, and what an examination finds.
+"""The audit chain: what a link is made of, and what an examination finds.
 
 That the database links alike is tests/repository/test_audit_verification.py.
 """

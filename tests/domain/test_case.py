@@ -47,13 +47,13 @@ from tests.domain.cases import (
     in_session,
     kinds,
     minor,
-    moves,
     officer,
     part,
     pointed_at,
     policy,
     scheduled,
     session,
+    transitions,
     withdraw,
 )
 
@@ -106,8 +106,8 @@ from mediation_api.domain.values import (
 DECLINE = Decision.DECLINED
 
 
-def state_changed(event: Trigger, source: State, target: State) -> events.StateChanged:
-    return events.StateChanged(trigger=event, source=source, target=target)
+def state_changed(trigger: Trigger, source: State, target: State) -> events.StateChanged:
+    return events.StateChanged(trigger=trigger, source=source, target=target)
 
 
 def asked(party_id: UUID) -> events.PartyAsked:
@@ -315,13 +315,13 @@ def test_what_needs_review_waits() -> None:
 def test_a_director_overrides_with_a_reason(outcome: Outcome) -> None:
     new_events = screen(SCREENING, outcome, override=True, reason="I looked at it.", by=DIRECTOR)
     assert new_events[0] == screened(outcome, eligible=True, overridden=True, reason="I looked at it.")
-    assert moves(new_events) == [(State.SCREENING, State.CONFIRMING)]
+    assert transitions(new_events) == [(State.SCREENING, State.CONFIRMING)]
 
 
 def test_a_director_may_find_ineligible_what_passes() -> None:
     new_events = screen(SCREENING, override=False, reason="I know more.", by=DIRECTOR)
     assert new_events[0] == screened(Outcome.PASS, eligible=False, overridden=True, reason="I know more.")
-    assert moves(new_events) == [(State.SCREENING, State.INELIGIBLE)]
+    assert transitions(new_events) == [(State.SCREENING, State.INELIGIBLE)]
 
 
 def test_a_director_who_agrees_with_the_rules_overrides_nothing() -> None:
@@ -455,7 +455,7 @@ def test_the_approval_of_a_director_is_by_a_directors_token_and_says_no_more() -
 def test_a_refusal_before_anybody_is_asked_closes_the_case() -> None:
     new_events = approve(SCREENING, Approver.DIRECTOR, approved=False)
     assert kinds(new_events) == ["approval.recorded", "part.returned", "case.state_changed", "case.closed"]
-    assert moves(new_events) == [(State.SCREENING, State.INELIGIBLE)]
+    assert transitions(new_events) == [(State.SCREENING, State.INELIGIBLE)]
 
 
 @pytest.mark.parametrize("state", sorted(OPEN - {State.SCREENING}))
@@ -564,7 +564,7 @@ def test_a_minor_agrees_with_the_consent_of_a_guardian() -> None:
     given, *followed = answer(young, MAYA)
     assert isinstance(given, events.ConsentGiven)
     assert given.guardian_consent_id == GUARDIAN_CONSENT
-    assert moves(followed) == [(State.CONFIRMING, State.ASKING)]
+    assert transitions(followed) == [(State.CONFIRMING, State.ASKING)]
 
 
 def test_the_consent_of_a_guardian_is_none_of_a_grown_person_and_of_no_refusal() -> None:
@@ -627,7 +627,7 @@ def test_what_a_mediator_heard_is_recorded_while_the_session_is_under_way_alone(
 
 def test_a_minor_declines_alone() -> None:
     young = case(State.CONFIRMING, minor(MAYA, ASKED, guardian=False, guardian_agreed=False), officer(KIM, WAITING))
-    assert moves(answer(young, MAYA, DECLINE)) == [(State.CONFIRMING, State.DECLINED)]
+    assert transitions(answer(young, MAYA, DECLINE)) == [(State.CONFIRMING, State.DECLINED)]
 
 
 def test_an_officer_who_was_asked_earlier_answers_while_a_late_complainant_is_asked() -> None:
@@ -637,7 +637,7 @@ def test_an_officer_who_was_asked_earlier_answers_while_a_late_complainant_is_as
 
 def test_a_late_complainant_brings_a_case_in_which_all_others_agreed_to_ready_at_once() -> None:
     reopened = case(State.CONFIRMING, complainant(ROSA), complainant(ELIA, ASKED), officer(KIM))
-    assert moves(answer(reopened, ELIA)) == [(State.CONFIRMING, State.ASKING), (State.ASKING, State.READY)]
+    assert transitions(answer(reopened, ELIA)) == [(State.CONFIRMING, State.ASKING), (State.ASKING, State.READY)]
 
 
 PEOPLE = {Side.COMPLAINANT: (ROSA, ELIA, MAYA), Side.OFFICER: (KIM, LEE, PARK)}
@@ -761,7 +761,7 @@ def test_a_case_closes_when_the_last_open_part_went_back_though_people_of_each_s
 def test_who_has_no_open_part_left_holds_nobody_up() -> None:
     here = case(State.ASKING, complainant(ROSA), complainant(ELIA), officer(KIM, ASKED), officer(LEE))
     here = replace(here, parts=(part(ROSA, KIM), part(ELIA, LEE)))
-    assert moves(withdraw(here, ROSA)) == [(State.ASKING, State.READY)]
+    assert transitions(withdraw(here, ROSA)) == [(State.ASKING, State.READY)]
 
 
 def test_nobody_to_ask_is_not_everybody_agreed() -> None:
@@ -770,7 +770,7 @@ def test_nobody_to_ask_is_not_everybody_agreed() -> None:
     assert alone.next_steps() == ()
     assert withdraw(alone, ELIA)[1:] == ()
     asked_first = replace(case(State.CONFIRMING, complainant(ROSA, ASKED), complainant(ELIA)), parts=())
-    assert moves(answer(asked_first, ROSA)) == [(State.CONFIRMING, State.ASKING)]
+    assert transitions(answer(asked_first, ROSA)) == [(State.CONFIRMING, State.ASKING)]
 
 
 def test_a_withdrawal_may_be_what_the_case_was_waiting_for() -> None:
@@ -785,7 +785,7 @@ def test_a_withdrawal_may_be_what_the_case_was_waiting_for() -> None:
 def test_a_withdrawal_during_a_session_ends_it_without_a_word_why() -> None:
     new_events = withdraw(in_session(), KIM)
     assert events.SessionEnded(session_id=SESSION, reason=EndReason.WITHDRAWAL) in new_events
-    assert moves(new_events) == [(State.IN_SESSION, State.WITHDRAWN)]
+    assert transitions(new_events) == [(State.IN_SESSION, State.WITHDRAWN)]
 
 
 def test_a_session_goes_on_when_somebody_of_several_leaves() -> None:
@@ -966,15 +966,15 @@ def test_a_late_party_is_asked_when_its_side_is_being_asked(state: State, side: 
 
 
 @pytest.mark.parametrize(
-    ("state", "side", "event", "target"),
+    ("state", "side", "trigger", "target"),
     [
         (State.ASKING, Side.COMPLAINANT, Trigger.COMPLAINANT_ADDED, State.CONFIRMING),
         (State.READY, Side.COMPLAINANT, Trigger.COMPLAINANT_ADDED, State.CONFIRMING),
         (State.READY, Side.OFFICER, Trigger.OFFICER_ADDED, State.ASKING),
     ],
 )
-def test_a_late_party_reopens_the_gate(state: State, side: Side, event: Trigger, target: State) -> None:
-    assert case(state).join(NEW, side) == (*joined(side), state_changed(event, state, target), asked(NEW))
+def test_a_late_party_reopens_the_gate(state: State, side: Side, trigger: Trigger, target: State) -> None:
+    assert case(state).join(NEW, side) == (*joined(side), state_changed(trigger, state, target), asked(NEW))
 
 
 @pytest.mark.parametrize("side", list(Side))
@@ -988,7 +988,7 @@ def test_a_late_party_has_a_part_with_everybody_of_the_other_side_who_has_not_le
 def test_a_late_party_calls_the_session_off(side: Side, target: State) -> None:
     new_events = scheduled().join(NEW, side)
     assert new_events[2] == events.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_ADDED)
-    assert moves(new_events) == [(State.SCHEDULED, target)]
+    assert transitions(new_events) == [(State.SCHEDULED, target)]
 
 
 @pytest.mark.parametrize("side", list(Side))

@@ -1,4 +1,4 @@
-"""The table of moves: what it holds, that nothing else moves a case, and that the README shows the same."""
+"""The table of transitions: what it holds, that nothing else changes a state, and that the README shows the same."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -47,52 +47,52 @@ def test_there_are_seven_open_and_six_closed_states() -> None:
 
 @pytest.mark.parametrize("state", sorted(OPEN))
 @pytest.mark.parametrize(
-    ("event", "target"), [(Trigger.SIDE_WITHDREW, State.WITHDRAWN), (Trigger.SIDE_LAPSED, State.LAPSED)]
+    ("trigger", "target"), [(Trigger.SIDE_WITHDREW, State.WITHDRAWN), (Trigger.SIDE_LAPSED, State.LAPSED)]
 )
-def test_every_open_state_can_be_left(state: State, event: Trigger, target: State) -> None:
-    assert target_of(state, event) is target
+def test_every_open_state_can_be_left(state: State, trigger: Trigger, target: State) -> None:
+    assert target_of(state, trigger) is target
 
 
 def test_leaving_is_one_rule_over_all_open_states() -> None:
     """A list of states would be one to forget a state in."""
-    leaving = {move.trigger for move in TRANSITIONS if move.sources == OPEN}
+    leaving = {row.trigger for row in TRANSITIONS if row.sources == OPEN}
     assert leaving == {Trigger.SIDE_WITHDREW, Trigger.SIDE_LAPSED}
 
 
 @pytest.mark.parametrize("state", sorted(CLOSED))
-@pytest.mark.parametrize("event", list(Trigger))
-def test_nothing_moves_a_closed_case(state: State, event: Trigger) -> None:
+@pytest.mark.parametrize("trigger", list(Trigger))
+def test_nothing_changes_a_closed_case(state: State, trigger: Trigger) -> None:
     with pytest.raises(CaseNotOpen):
-        target_of(state, event)
+        target_of(state, trigger)
 
 
 @given(st.sampled_from(sorted(OPEN)), st.sampled_from(list(Trigger)))
-def test_what_the_table_does_not_hold_is_refused(state: State, event: Trigger) -> None:
-    rows = [move for move in TRANSITIONS if move.trigger is event and state in move.sources]
+def test_what_the_table_does_not_hold_is_refused(state: State, trigger: Trigger) -> None:
+    rows = [row for row in TRANSITIONS if row.trigger is trigger and state in row.sources]
     if rows:
-        assert target_of(state, event) is rows[0].target
+        assert target_of(state, trigger) is rows[0].target
     else:
         with pytest.raises(StateConflict):
-            target_of(state, event)
+            target_of(state, trigger)
 
 
-def test_each_event_has_one_row() -> None:
-    assert sorted(move.trigger for move in TRANSITIONS) == sorted(Trigger)
+def test_each_trigger_has_one_row() -> None:
+    assert sorted(row.trigger for row in TRANSITIONS) == sorted(Trigger)
 
 
-def test_no_move_starts_in_a_closed_state() -> None:
-    assert all(move.sources <= OPEN for move in TRANSITIONS)
+def test_no_transition_starts_in_a_closed_state() -> None:
+    assert all(row.sources <= OPEN for row in TRANSITIONS)
 
 
 def test_a_mediated_case_has_been_in_session() -> None:
-    """The straight way, step by step: no move leaves one out, but for those that need a completed session.
+    """The straight way, step by step: no transition leaves one out, but for those that need a completed session.
 
     Their gate is in domain/closing.py and in `Case.after_session`.
     """
     first = [
-        move
-        for move in TRANSITIONS
-        if move.trigger not in {Trigger.FURTHER_SESSION_CALLED_OFF, Trigger.CLOSED_AS_MEDIATED}
+        row
+        for row in TRANSITIONS
+        if row.trigger not in {Trigger.FURTHER_SESSION_CALLED_OFF, Trigger.CLOSED_AS_MEDIATED}
     ]
     way = [
         State.SCREENING,
@@ -105,15 +105,17 @@ def test_a_mediated_case_has_been_in_session() -> None:
         State.MEDIATED,
     ]
     for earlier, later in pairwise(way):
-        assert any(earlier in move.sources and move.target is later for move in TRANSITIONS)
-        skipped = [s for s in way[: way.index(earlier)] if any(s in m.sources and m.target is later for m in first)]
+        assert any(earlier in row.sources and row.target is later for row in TRANSITIONS)
+        skipped = [
+            s for s in way[: way.index(earlier)] if any(s in row.sources and row.target is later for row in first)
+        ]
         assert skipped == []
 
 
 def test_every_state_can_be_reached() -> None:
     reached = {State.SCREENING}
     for _ in State:
-        reached |= {move.target for move in TRANSITIONS if move.sources & reached}
+        reached |= {row.target for row in TRANSITIONS if row.sources & reached}
     assert reached == set(State)
 
 
@@ -122,15 +124,15 @@ def test_answers_are_sealed_until_ready_and_shared_from_then_on_unless_it_fails(
     assert sorted(PEERS_VISIBLE) == ["concluded", "in_session", "mediated", "ready", "scheduled"]
 
 
-def test_the_diagram_draws_every_move_once() -> None:
+def test_the_diagram_draws_every_transition_once() -> None:
     lines = diagram().splitlines()
     assert lines[:2] == ["stateDiagram-v2", "    [*] --> screening"]
     assert len(lines) == len(set(lines))
-    for move in TRANSITIONS:
-        sources = ["any_open_state"] if move.sources == OPEN else move.sources
+    for row in TRANSITIONS:
+        sources = ["any_open_state"] if row.sources == OPEN else row.sources
         for source in sources:
-            assert f"    {source} --> {move.target}: {move.trigger}" in lines
-    drawn = sum(1 if move.sources == OPEN else len(move.sources) for move in TRANSITIONS)
+            assert f"    {source} --> {row.target}: {row.trigger}" in lines
+    drawn = sum(1 if row.sources == OPEN else len(row.sources) for row in TRANSITIONS)
     assert len(lines) == 2 + drawn + len(CLOSED)
 
 

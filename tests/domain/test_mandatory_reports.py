@@ -44,8 +44,8 @@ def proposed(
 
 
 def test_what_is_proposed_is_recorded_as_a_hash() -> None:
-    events = proposed()
-    assert events == MandatoryReportProposed(report_id=NEW, case_id=CASE, sha256=CONTENTS.sha256, **asdict(CONTENTS))
+    event = MandatoryReportProposed(report_id=NEW, case_id=CASE, sha256=CONTENTS.sha256, **asdict(CONTENTS))
+    assert proposed() == event
 
 
 def test_the_hash_is_of_what_is_reported_a_line_each() -> None:

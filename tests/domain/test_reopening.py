@@ -37,7 +37,6 @@ from tests.domain.cases import (
     in_session,
     kinds,
     minor,
-    moves,
     officer,
     party,
     ready,
@@ -45,6 +44,7 @@ from tests.domain.cases import (
     scheduled,
     session,
     signed,
+    transitions,
     withdraw,
 )
 
@@ -116,7 +116,7 @@ def test_a_removed_party_takes_its_consent_and_the_session_ahead_with_it_and_the
 @pytest.mark.parametrize("state", [State.ASKING, State.READY, State.CONCLUDED])
 def test_without_a_complainant_a_case_goes_back_to_confirming(state: State) -> None:
     new_events = remove(case(state), ROSA)
-    assert moves(new_events) == [(state, State.CONFIRMING)]
+    assert transitions(new_events) == [(state, State.CONFIRMING)]
     missing = sessions.missing_to_schedule(after(case(state), new_events), CITY)
     assert Missing("complainant-missing") in missing
 
@@ -142,37 +142,37 @@ def test_without_any_officer_a_case_waits_in_asking_once_complainants_agreed() -
 def test_the_right_one_who_is_added_is_asked_and_opens_the_gate_again() -> None:
     here = after(ready(), remove(ready(), KIM))
     joined = after(here, here.join(LEE, Side.OFFICER))
-    assert moves(answer(joined, LEE)) == [(State.ASKING, State.READY)]
+    assert transitions(answer(joined, LEE)) == [(State.ASKING, State.READY)]
 
 
 @pytest.mark.parametrize("state", [State.ASKING, State.READY])
 def test_while_others_of_its_side_are_there_a_case_stays_or_goes_on(state: State) -> None:
     waiting = ASKED if state is State.ASKING else AGREED
     here = case(state, complainant(ROSA), officer(KIM), officer(LEE, waiting))
-    assert moves(remove(here, LEE)) == ([(State.ASKING, State.READY)] if state is State.ASKING else [])
+    assert transitions(remove(here, LEE)) == ([(State.ASKING, State.READY)] if state is State.ASKING else [])
     assert not {"case.closed", "session.cancelled"} & set(kinds(remove(here, LEE)))
 
 
 def test_a_completed_session_stands_for_those_who_were_there_without_the_wrong_person() -> None:
     people = (complainant(ROSA), officer(KIM), officer(LEE))
     here = completed(ROSA, KIM, of=concluded(*people))
-    assert moves(remove(here, LEE)) == []
-    assert moves(remove(here, KIM)) == [(State.CONCLUDED, State.READY)]
+    assert transitions(remove(here, LEE)) == []
+    assert transitions(remove(here, KIM)) == [(State.CONCLUDED, State.READY)]
     further = replace(here, state=State.SCHEDULED, sessions=(*here.sessions, session()))
-    assert moves(remove(further, LEE)) == [(State.SCHEDULED, State.CONCLUDED)]
+    assert transitions(remove(further, LEE)) == [(State.SCHEDULED, State.CONCLUDED)]
 
 
 def test_a_session_that_was_to_be_with_the_wrong_person_is_called_off_though_others_are_there() -> None:
     here = scheduled(complainant(ROSA), officer(KIM), officer(LEE))
     new_events = remove(here, LEE)
-    assert moves(new_events) == [(State.SCHEDULED, State.READY)]
+    assert transitions(new_events) == [(State.SCHEDULED, State.READY)]
     assert "session.cancelled" in kinds(new_events)
 
 
 def test_without_the_one_complainant_who_had_not_answered_officers_are_asked() -> None:
     here = case(State.CONFIRMING, complainant(ROSA), complainant(ELIA, ASKED), officer(KIM, WAITING))
     new_events = remove(here, ELIA)
-    assert moves(new_events) == [(State.CONFIRMING, State.ASKING)]
+    assert transitions(new_events) == [(State.CONFIRMING, State.ASKING)]
     assert new_events[-1] == asked(KIM)
 
 
@@ -234,7 +234,7 @@ def test_a_complainant_whose_consent_is_void_is_asked_at_once(state: State) -> N
     here = case(state, minor(ROSA), complainant(ELIA), officer(KIM))
     new_events = void(here, ROSA)
     assert kinds(new_events) == ["consent.voided", "guardian_consent.voided", "case.state_changed", "party.asked"]
-    assert moves(new_events) == [(state, State.CONFIRMING)]
+    assert transitions(new_events) == [(state, State.CONFIRMING)]
     assert standings(after(here, new_events)) == {ROSA: ASKED, ELIA: AGREED, KIM: AGREED}
 
 
@@ -255,7 +255,7 @@ def test_the_new_answer_replaces_the_void_one_and_the_case_goes_on_where_it_was(
     given = answer(here, ROSA)
     assert isinstance(given[0], events.ConsentGiven)
     assert given[0].replaces == consent_of(ROSA)
-    assert moves(given) == [(State.CONFIRMING, State.ASKING), (State.ASKING, State.READY)]
+    assert transitions(given) == [(State.CONFIRMING, State.ASKING), (State.ASKING, State.READY)]
 
 
 def test_the_consent_of_a_guardian_is_void_with_what_it_rested_on_whether_it_was_used_or_not() -> None:
@@ -285,7 +285,7 @@ def test_the_last_complainant_to_answer_still_waits_for_the_others() -> None:
 @pytest.mark.parametrize("state", [State.READY, State.CONCLUDED])
 def test_officers_alone_who_must_answer_again_are_asked_at_once(state: State) -> None:
     new_events = void(case(state), KIM)
-    assert moves(new_events) == [(state, State.ASKING)]
+    assert transitions(new_events) == [(state, State.ASKING)]
     assert new_events[-1] == asked(KIM)
 
 
@@ -414,7 +414,7 @@ def test_found_eligible_again_a_case_goes_on_where_it_was(state: State) -> None:
 @pytest.mark.parametrize("state", SCREENED_IN)
 def test_found_ineligible_a_case_closes_wherever_it_was(state: State) -> None:
     new_events = screen(outdated(case(state)), Outcome.FAIL)
-    assert moves(new_events) == [(state, State.INELIGIBLE)]
+    assert transitions(new_events) == [(state, State.INELIGIBLE)]
     assert new_events[-1] == events.CaseClosed(outcome=State.INELIGIBLE, agreement_reached=None, lapse_reason=None)
 
 
@@ -428,7 +428,7 @@ def test_what_needs_review_stays_outdated_until_a_director_decides(state: State)
     waiting = after(here, screen(here, Outcome.NEEDS_REVIEW))
     assert waiting.screening_outdated
     assert not after(waiting, screen(waiting, Outcome.NEEDS_REVIEW, override=True)).screening_outdated
-    assert moves(screen(waiting, Outcome.NEEDS_REVIEW, override=False)) == [(state, State.INELIGIBLE)]
+    assert transitions(screen(waiting, Outcome.NEEDS_REVIEW, override=False)) == [(state, State.INELIGIBLE)]
 
 
 def test_during_a_session_nothing_is_screened() -> None:

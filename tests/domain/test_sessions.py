@@ -105,8 +105,8 @@ def needing(language: str) -> Participant:
     return replace(complainant(ROSA), interpreter_language=language)
 
 
-def state_changed(event: Trigger, source: State, target: State) -> events.StateChanged:
-    return events.StateChanged(trigger=event, source=source, target=target)
+def state_changed(trigger: Trigger, source: State, target: State) -> events.StateChanged:
+    return events.StateChanged(trigger=trigger, source=source, target=target)
 
 
 # ── the room ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -19,7 +19,7 @@ MEDIATOR: Final = len(SIDES)
 SESSIONS: Final = {verb: model.SESSIONS[verb] for verb in ("cancel", "start", "adjourn", "complete")}
 
 Event = tuple[str, int | None, str | None]
-"""Its kind, whom it is about, and of a move the event."""
+"""Its kind, whom it is about, and of a transition its trigger."""
 
 
 class Ask(NamedTuple):
@@ -98,10 +98,10 @@ class Register:
         """The same with more events."""
         return replace(self, events=(*self.events, *events))
 
-    def moved(self, event: str) -> "Register":
-        """The case after a move."""
-        moved = replace(self, state=TRANSITIONS[event].target)
-        return moved.with_events([("case.state_changed", None, event)])
+    def moved(self, trigger: str) -> "Register":
+        """The case after a transition."""
+        moved = replace(self, state=TRANSITIONS[trigger].target)
+        return moved.with_events([("case.state_changed", None, trigger)])
 
     def stands(self, who: int, standing: str) -> "Register":
         """The case with another standing of a party."""
@@ -127,7 +127,7 @@ class Register:
         return left.moved(model.CLOSES[self.standing[who]]).with_event("case.closed")
 
     def settled(self) -> "Register":
-        """The moves that follow once nobody is left unanswered."""
+        """The transitions that follow once nobody is left unanswered."""
         case = self
         while trigger := model.once_answered(case.state, case._standings()):
             case = case.moved(trigger)
@@ -225,9 +225,9 @@ def _after(case: Register, asked: Ask, told: Told | None) -> Register:
     """The case once it was done. What gets an id is never left unanswered."""
     what, who = asked.what, asked.who
     if what in SESSIONS:
-        _, state, event = SESSIONS[what]
+        _, state, trigger = SESSIONS[what]
         kind = "started" if what == "start" else state
-        return case.meets(asked.about, state).with_event(f"session.{kind}").moved(event)
+        return case.meets(asked.about, state).with_event(f"session.{kind}").moved(trigger)
     if what in {"schedule", "make"}:
         assert told is not None
         return _made(case, what, str(told.value))
@@ -272,8 +272,8 @@ def _recused(case: Register) -> Register:
     if case.live is None:
         return left
     session, state = case.live
-    _, ends, event = model.LEFT_BY_MEDIATOR[state]
-    return left.meets(session, ends).with_event(f"session.{ends}").moved(event)
+    _, ends, trigger = model.LEFT_BY_MEDIATOR[state]
+    return left.meets(session, ends).with_event(f"session.{ends}").moved(trigger)
 
 
 def _board(case: Register, _asked: Ask) -> tuple[int, Hashable]:
