@@ -126,7 +126,7 @@ class MediatorOnFile:
     filled: tuple[str, ...]
 
 
-# ── complaints and parties ─────────────────────────────────────────────────────────────────────────────────────────
+# ── complaints and parties ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +220,7 @@ class AccessCodeIssued(Event):
     digest: Private[bytes]
 
 
-# ── the case ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the case ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,7 +318,7 @@ class TargetPaused(Event):
     ends_on: date
 
 
-# ── taking part and leaving ────────────────────────────────────────────────────────────────────────────────────────
+# ── taking part and leaving ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,7 +403,7 @@ class PartyLapsed(Event):
     reason: LapseReason
 
 
-# ── parts ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -434,7 +434,7 @@ class PartMediated(Event):
     agreement_reached: bool
 
 
-# ── mediators ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── mediators ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -503,7 +503,7 @@ class AssignmentReleased(Event):
     assignment_id: UUID
 
 
-# ── the room ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the room ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -604,7 +604,7 @@ class AbsenceRecorded(Event):
     excused: bool
 
 
-# ── agreements ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── agreements ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -642,7 +642,7 @@ class AgreementSigned(Event):
     method: Method
 
 
-# ── retention and erasure ───────────────────────────────────────────────────────────────────────────────────────────
+# ── retention and erasure ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -699,7 +699,7 @@ class ErasureRefused(Event):
     reason: ErasureRefusal
 
 
-# ── mandatory reports ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── mandatory reports ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

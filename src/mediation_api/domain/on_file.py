@@ -29,13 +29,13 @@ NEW_COMPLAINT: Final = ComplaintOnFile(
 NEW_PARTY: Final = PartyOnFile(language="", minor=False, filled=())
 NEW_MEDIATOR: Final = MediatorOnFile(subject="", languages=(), active=True, filled=())
 
-_EMPTIED: Final = frozenset({"interpreter_language", "unit"})
-"""Private fields that are emptied by retention but not encrypted."""
+_NOT_ENCRYPTED: Final = frozenset({"interpreter_language", "unit"})
+"""Private fields that retention empties like the others, although they are not encrypted."""
 
 PRIVATE: Final[Mapping[type, frozenset[str]]] = MappingProxyType(
     {
         ComplaintOnFile: frozenset({"incident_place", "narrative"}),
-        PartyOnFile: _EMPTIED
+        PartyOnFile: _NOT_ENCRYPTED
         | {"accommodations", "email", "employee_number", "name", "phone", "postal_address", "safe_contact"}
         | {"guardian_email", "guardian_name", "guardian_phone", "guardian_relation"},
         MediatorOnFile: frozenset({"email", "employee_number", "name", "phone"}),
@@ -54,7 +54,7 @@ def corrected(before: OnFile, changes: Mapping[str, object]) -> OnFile:
 
     `UNREADABLE` for an encrypted field is the placeholder that a read returned, and changes nothing.
     """
-    return _with(before, {n: v for n, v in changes.items() if v != UNREADABLE or n in _EMPTIED})
+    return _with(before, {n: v for n, v in changes.items() if v != UNREADABLE or n in _NOT_ENCRYPTED})
 
 
 def _with(before: OnFile, changes: Mapping[str, object]) -> OnFile:

@@ -243,7 +243,7 @@ def require_held(text: str) -> None:
     """Raise DataErased if the data was erased.
 
     Args:
-        text: A text that is empty only once it was erased: the name of a party, the narrative of a complaint.
+        text: A text that is empty only once it was erased, such as the name of a party.
     """
     if not text:
         raise DataErased
