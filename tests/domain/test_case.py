@@ -61,6 +61,7 @@ from mediation_api.domain import contact, eligibility, events
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.authority import ApprovalSource
 from mediation_api.domain.case import Case
+from mediation_api.domain.case_children import Session
 from mediation_api.domain.complaint import Complaint
 from mediation_api.domain.errors import (
     AbsencesTooFew,
@@ -179,6 +180,27 @@ def test_a_complaint_that_was_mediated_is_over() -> None:
 
 def test_a_caller_has_not_left_unless_it_is_said() -> None:
     assert a_complaint().caller_has_left is False
+
+
+def test_a_case_of_which_only_the_participants_are_known_has_nothing_else() -> None:
+    """As a party's own part of it is read."""
+    read = Case(case_id=CASE, complaint_id=COMPLAINT, state=State.READY, requested_on=TODAY, participants=())
+    assert read == replace(
+        read,
+        parts=(),
+        attendees=(),
+        approvals=(),
+        assignments=(),
+        sessions=(),
+        agreements=(),
+        contact_attempts=(),
+        screening_outdated=False,
+    )
+
+
+def test_nobody_is_in_a_session_that_has_not_started() -> None:
+    ahead = Session(session_id=SESSION, state=SessionState.SCHEDULED, starts_at=AT)
+    assert (ahead.agreement_id, ahead.present) == (None, frozenset())
 
 
 def test_somebody_of_whom_only_the_side_is_known_is_an_adult_who_waits_and_was_never_absent() -> None:
@@ -833,6 +855,13 @@ def test_the_first_act_of_an_officer_binds_the_subject_and_later_ones_bind_nothi
 @pytest.mark.parametrize("act", [answer, withdraw])
 def test_what_staff_record_for_an_officer_binds_nothing(act: Callable[..., events.Events]) -> None:
     assert BOUND not in act(case(State.ASKING, complainant(ROSA), officer(KIM, ASKED)), KIM, by=COORDINATOR)
+
+
+@pytest.mark.parametrize("standing", [DECLINED, LAPSED])
+def test_an_officer_who_left_and_then_withdraws_is_bound(standing: Standing) -> None:
+    left = case(State.ASKING, complainant(ROSA), officer(KIM, standing), officer(LEE, ASKED))
+
+    assert kinds(withdraw(left, KIM, by=KIM_HERSELF)) == ["party.withdrew", "identity.bound"]
 
 
 def test_a_removed_officer_who_withdraws_is_not_bound() -> None:
