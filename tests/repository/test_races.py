@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import httpx
 import pytest
@@ -442,3 +443,38 @@ async def test_a_party_that_is_added_while_a_case_opens_is_in_it(office: Office,
         assert (joined.status_code, opened.status_code) == (201, 201)
         case = await office.coordinator.get(f"/v1/cases/{opened.json()['id']}")
         assert joined.json()["id"] in {p["party_id"] for p in case["participants"]}  # type: ignore[attr-defined]
+
+
+async def _wait_for_waiters(database: Database, number: int) -> None:
+    """Return once that many connections wait for a lock."""
+    waiters = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(10):
+        while True:
+            async with database.reading() as connection:
+                if await connection.scalar(waiters) == number:
+                    return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_party_is_removed_although_its_case_closes_meanwhile(
+    committed_office: Office, committed_database: Database
+) -> None:
+    """The removal waits behind a withdrawal that closes the case, and is then recorded of the complaint alone."""
+    story = await (await committed_office.file()).to_asking()
+    wrong = story.officers[0]
+    async with committed_database.transaction() as connection:
+        await connection.execute(
+            text("SELECT FROM cases WHERE id = :id FOR NO KEY UPDATE"), {"id": UUID(story.case_id)}
+        )
+        leaving = asyncio.create_task(story.withdraw(story.complainants[0]))
+        await _wait_for_waiters(committed_database, 1)
+        removing = asyncio.create_task(story.remove(wrong))
+        await _wait_for_waiters(committed_database, 2)
+    await leaving
+    await removing
+
+    assert await story.state() == "withdrawn"
+    party = await committed_office.intake.get(f"/v1/parties/{wrong.party_id}")
+    assert party["removal_reason"] == "wrong_person"

@@ -95,7 +95,11 @@ class Cases:
         cases = tables.cases.c
         is_open = select(cases.id).where(cases.complaint_id == complaint_id, cases.state.in_(OPEN))
         case_id = await self._connection.scalar(is_open)
-        return None if case_id is None else await self.lock(case_id, AccessScope(by, Relation.OFFICE))
+        if case_id is None:
+            return None
+        locked = await self.lock(case_id, AccessScope(by, Relation.OFFICE))
+        # A withdrawal locks the case alone, and may have closed it while this waited for the lock.
+        return locked if locked.case.state.is_open else None
 
     async def lock_to_withdraw(self, case_id: UUID, scope: AccessScope) -> LockedCase:
         """Lock a case for a withdrawal.
