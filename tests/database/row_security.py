@@ -272,7 +272,7 @@ class Truth:
         rows: dict[str, tuple[Row, ...]] = {}
         async with database.transaction() as connection:
             for table in metadata.sorted_tables:
-                if not table.name.startswith("fellow_"):
+                if not table.name.startswith("visible_"):
                     says = [decrypted(c).label(c.name.upper()) for c in table.c if isinstance(c.type, Encrypted)]
                     found = await connection.execute(select(*table.c, *says))
                     rows[table.name] = tuple(dict(row) for row in found.mappings())

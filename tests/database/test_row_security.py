@@ -155,7 +155,7 @@ async def test_a_party_sees_its_own_rows_and_no_others(
 async def test_the_office_is_busy_enough_to_tell(place: Place, seen: Mapping[str, Mapping[str, set[str]]]) -> None:
     """Of every table somebody sees something, and nobody everything; of the rest there is something not to be seen."""
     for table in WALLED:
-        whole = len(place.truth.rows[table.replace("fellow_", "")])
+        whole = len(place.truth.rows[table.removeprefix("visible_")])
         assert 0 < max(len(each[table]) for each in seen.values()) < whole, table
     for table in NEVER:
         assert place.truth.rows.get(table), table

@@ -327,7 +327,7 @@ async def test_the_comparison_would_tell(office: Office, fork: Fork, concluded: 
 
 async def test_a_case_is_not_touched_by_its_reports(database: RolledBackDatabase, concluded: Begun) -> None:
     story = concluded()
-    tables = [table for table in t.metadata.sorted_tables if not table.name.startswith("fellow_")]
+    tables = [table for table in t.metadata.sorted_tables if not table.name.startswith("visible_")]
     others = [table for table in tables if table.name not in OF_REPORTS]
 
     async def rows() -> dict[str, list[str]]:

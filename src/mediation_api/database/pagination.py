@@ -66,7 +66,7 @@ class Page(Generic[T]):
 
 Conditions: TypeAlias = tuple[ColumnElement[bool], ...]
 FilterConditions: TypeAlias = Mapping[str, ColumnElement[bool]]
-"""The condition of each filter of a list, by the filter's name; its parameter is called `wanted_<name>`."""
+"""The condition of each filter of a list, by the filter's name; its parameter is called `filter_<name>`."""
 
 
 def conditions_for(filters: FilterConditions, values: Mapping[str, object]) -> tuple[Conditions, dict[str, object]]:

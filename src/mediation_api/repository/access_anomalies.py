@@ -102,15 +102,17 @@ def _summaries(period: Period, part_days: int, zone: ZoneInfo) -> AnySelect:
 
 
 def _opened(period: Period, zone: ZoneInfo) -> CTE:
-    r = t.access_log.c
-    local: AnyColumn = func.timezone(zone.key, r.at)
+    log = t.access_log.c
+    local: AnyColumn = func.timezone(zone.key, log.at)
     return (
         select(
-            *(r.by_role.label("role"), r.by, r.complaint_id, r.purpose, r.attempt, r.version),
+            *(log.by_role.label("role"), log.by, log.complaint_id, log.purpose, log.attempt, log.version),
             cast(local, Date).label("on"),
             cast(extract("hour", local), Integer).label("hour"),
         )
-        .where(r.complaint_id.is_not(None), r.at >= _midnight(period.since, zone), r.at < _after(period.until, zone))
+        .where(
+            log.complaint_id.is_not(None), log.at >= _midnight(period.since, zone), log.at < _after(period.until, zone)
+        )
         .cte("opened")
     )
 
@@ -128,14 +130,14 @@ def _newest_cases(opened: CTE) -> Subquery:
 
 def _days_of_events(opened: CTE, period: Period, part_days: int, zone: ZoneInfo) -> Subquery:
     """Select the days on which each person recorded an event of the opened complaints or of their cases."""
-    f, near = t.events.c, timedelta(days=part_days)
+    e, near = t.events.c, timedelta(days=part_days)
     since, until = _midnight(period.since - near, zone), _after(period.until + near, zone)
-    in_time = and_(f.at >= since, f.at < until)
+    in_time = and_(e.at >= since, e.at < until)
     of_opened = select(opened.c.complaint_id)
-    of_complaints: AnySelect = select(f.complaint_id, f.by, f.at).where(in_time, f.complaint_id.in_(of_opened))
+    of_complaints: AnySelect = select(e.complaint_id, e.by, e.at).where(in_time, e.complaint_id.in_(of_opened))
     of_cases: AnySelect = (
-        select(t.cases.c.complaint_id, f.by, f.at)
-        .join(t.cases, t.cases.c.id == f.case_id)
+        select(t.cases.c.complaint_id, e.by, e.at)
+        .join(t.cases, t.cases.c.id == e.case_id)
         .where(in_time, t.cases.c.complaint_id.in_(of_opened))
     )
     all_events = union_all(of_complaints, of_cases).subquery("all_events")

@@ -43,18 +43,20 @@ class AccessLog:
 
 @cache
 def _for_office() -> AnySelect:
-    r = t.access_log.c
+    log = t.access_log.c
     complaint: AnyColumn = select(t.cases.c.complaint_id).where(t.cases.c.id == REQUESTED_ID).scalar_subquery()
-    of_case = and_(r.complaint_id == complaint, or_(r.case_id.is_(None), r.case_id == REQUESTED_ID))
-    listed = or_(*(r.listed.bool_op("@>")(array([each])) for each in (REQUESTED_ID, complaint)))
-    opened = _opened((r.listed.is_not(None), LoggedObject.LIST))  # the role of parties may not read `listed`
-    return select(r.at, r.by_role, r.by, r.operation, r.purpose, r.party_id, opened).where(or_(of_case, listed))
+    of_case = and_(log.complaint_id == complaint, or_(log.case_id.is_(None), log.case_id == REQUESTED_ID))
+    listed = or_(*(log.listed.bool_op("@>")(array([each])) for each in (REQUESTED_ID, complaint)))
+    opened = _opened((log.listed.is_not(None), LoggedObject.LIST))  # the role of parties may not read `listed`
+    return select(log.at, log.by_role, log.by, log.operation, log.purpose, log.party_id, opened).where(
+        or_(of_case, listed)
+    )
 
 
 def _opened(*first: tuple[AnyColumn, LoggedObject]) -> Label[str]:
     """Return what an entry says was opened, derived from its ids: its operation may no longer exist."""
-    r = t.access_log.c
-    named = ((r.case_id.is_not(None), LoggedObject.CASE), (r.party_id.is_not(None), LoggedObject.PARTY))
+    log = t.access_log.c
+    named = ((log.case_id.is_not(None), LoggedObject.CASE), (log.party_id.is_not(None), LoggedObject.PARTY))
     return case(*first, *named, else_=LoggedObject.COMPLAINT).label("opened")
 
 
@@ -74,25 +76,25 @@ def _for_party(role: Role, zone: ZoneInfo) -> AnySelect:
     without mediation never do. The party may not read the events that decide the first three: `reveal_access_log`
     computes them.
     """
-    r, c = t.access_log.c, t.cases.c
+    log, c = t.access_log.c, t.cases.c
     own = own_participation(role).where(t.participants.c.case_id == REQUESTED_ID).subquery("own")
     concerns = or_(
-        r.case_id == c.id,
-        r.party_id == own.c.party_id,
-        and_(r.case_id.is_(None), r.party_id.is_(None), own.c.side == Side.COMPLAINANT),
+        log.case_id == c.id,
+        log.party_id == own.c.party_id,
+        and_(log.case_id.is_(None), log.party_id.is_(None), own.c.side == Side.COMPLAINANT),
     )
     # Compare by the version of the case that was read, and not by time: clocks of hosts differ.
-    read = array([r.attempt, r.version])
+    read = array([log.attempt, log.version])
     until: AnyColumn = func.access_log_until(own.c.case_id, own.c.party_id, type_=ARRAY(Integer))
     closed = and_(c.closed_version.is_not(None), read >= array([c.attempt, c.closed_version]))
-    since_close = and_(r.case_id == c.id, closed, own.c.left_version.is_(None))
+    since_close = and_(log.case_id == c.id, closed, own.c.left_version.is_(None))
     return (
-        select(cast(func.timezone(zone.key, r.at), Date).label("on"), r.by_role, _opened())
-        .join(t.cases, r.complaint_id == c.complaint_id)
+        select(cast(func.timezone(zone.key, log.at), Date).label("on"), log.by_role, _opened())
+        .join(t.cases, log.complaint_id == c.complaint_id)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
         .where(
             c.id == REQUESTED_ID,
-            r.attempt >= c.attempt,
+            log.attempt >= c.attempt,
             concerns,
             or_(read < until, since_close),
         )

@@ -142,17 +142,17 @@ def _events_and_rows() -> AnySelect:
 
 
 def _events() -> AnySelect:
-    f = t.events.c
+    e = t.events.c
     of_case = t.cases.alias("of_case").c
-    complaint = select(of_case.complaint_id).where(of_case.id == f.case_id).scalar_subquery()
-    subject = func.coalesce(f.report_id, complaint, f.case_id, f.complaint_id, f.mediator_id, _NOBODY)
-    stream = func.coalesce(f.report_id, f.case_id, f.complaint_id, f.mediator_id, _NOBODY)
-    plain = (f.sequence, f.kind, f.complaint_id, f.case_id, f.mediator_id, f.version, f.at, f.by_role, f.by, f.data)
+    complaint = select(of_case.complaint_id).where(of_case.id == e.case_id).scalar_subquery()
+    subject = func.coalesce(e.report_id, complaint, e.case_id, e.complaint_id, e.mediator_id, _NOBODY)
+    stream = func.coalesce(e.report_id, e.case_id, e.complaint_id, e.mediator_id, _NOBODY)
+    plain = (e.sequence, e.kind, e.complaint_id, e.case_id, e.mediator_id, e.version, e.at, e.by_role, e.by, e.data)
     body = _object({"stream": stream, **{column.name: column for column in plain}})
     return select(
         subject.label("subject"),
         literal(_EVENTS, String).label("name"),
-        f.position.label("position"),
+        e.position.label("position"),
         body.label("body"),
     )
 

@@ -39,7 +39,7 @@ from mediation_api.domain.values import (
     VoidReason,
 )
 from mediation_api.repository.on_file import is_private
-from mediation_api.repository.retention_places import PLACES
+from mediation_api.repository.retention_places import OF_A_PARTY, PLACES
 
 OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
     {
@@ -651,16 +651,12 @@ def _data_purged(replay: Replay, e: RecordedEvent) -> None:
     if kind is DataKind.IDENTITY and party_id is None:
         _end_codes(replay, e)
     for place in PLACES[kind]:
-        if place.table is t.agreements or (party_id is not None and place.table not in _OF_A_PARTY):
+        if place.table is t.agreements or (party_id is not None and place.table not in OF_A_PARTY):
             continue
         emptied = {name: False for name in place.empty if place.table.c[name] not in NOT_COMPARED}
-        of = {} if party_id is None else {_OF_A_PARTY[place.table]: party_id}
+        of = {} if party_id is None else {OF_A_PARTY[place.table].name: party_id}
         for row in replay.each(place.table, **of):
             row.set(e, emptied)
-
-
-_OF_A_PARTY: Final = {t.parties: "id", t.signatures: "signer_id"}
-"""The tables in which an erasure empties the rows of one party, and the column with the party's id."""
 
 
 @after(events.HoldPlaced)

@@ -53,32 +53,32 @@ _STREAM: AnyColumn = func.coalesce(*(t.events.c[f"{of}_id"] for of in ("report",
 
 def _events_beside_heads() -> AnySelect:
     """Select each event with the head of its stream, also events without a head and heads without an event."""
-    f, h = t.events.c, t.audit_chain_heads.c
+    e, h = t.events.c, t.audit_chain_heads.c
     of_either: AnyColumn = func.coalesce(_STREAM, h.stream).label("stream")
     # As text: a value that the service did not write may be one that the driver cannot decode.
-    at = cast(func.trunc(func.extract("epoch", f.at) * 1_000_000), Text).label("at")
+    at = cast(func.trunc(func.extract("epoch", e.at) * 1_000_000), Text).label("at")
     return (
         select(
             of_either,
-            f.sequence,
-            f.link,
-            f.position,
-            f.id,
-            f.kind,
-            f.complaint_id,
-            f.case_id,
-            f.mediator_id,
-            f.party_id,
-            f.version,
+            e.sequence,
+            e.link,
+            e.position,
+            e.id,
+            e.kind,
+            e.complaint_id,
+            e.case_id,
+            e.mediator_id,
+            e.party_id,
+            e.version,
             at,
-            f.by_role,
-            f.by,
-            cast(f.data, Text).label("data"),
+            e.by_role,
+            e.by,
+            cast(e.data, Text).label("data"),
             h.sequence.label("head_sequence"),
             h.link.label("head_link"),
         )
         .select_from(t.events.join(t.audit_chain_heads, h.stream == _STREAM, full=True))
-        .order_by(of_either, f.sequence, f.position)
+        .order_by(of_either, e.sequence, e.position)
     )
 
 

@@ -93,7 +93,7 @@ def _attendee_added(event: events.AttendeeAdded, to: EffectContext) -> Iterator[
 
 @SESSION_EFFECTS.of(events.AttendeeConfirmed)
 def _attendee_confirmed(event: events.AttendeeConfirmed, to: EffectContext) -> Iterator[Executable]:
-    yield (t.attendees.update().where(t.attendees.c.id == event.attendee_id).values(confirmed_at=to.at))
+    yield t.attendees.update().where(t.attendees.c.id == event.attendee_id).values(confirmed_at=to.at)
 
 
 def _booked(booking: events.Booking) -> dict[str, object]:

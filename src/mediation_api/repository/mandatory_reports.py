@@ -112,8 +112,8 @@ def _agreed_disclosures() -> AnySelect:
 
 @cache
 def _log_entries() -> AnySelect:
-    r = t.access_log.c
-    return select(r.at, r.by_role, r.by, r.operation, r.purpose).where(r.report_id == REQUESTED_ID)
+    log = t.access_log.c
+    return select(log.at, log.by_role, log.by, log.operation, log.purpose).where(log.report_id == REQUESTED_ID)
 
 
 @cache

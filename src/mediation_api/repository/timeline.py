@@ -36,28 +36,28 @@ class Timeline:
 
 @cache
 def _events(kind: ScopeKind) -> AnySelect:
-    f = t.events.c
+    e = t.events.c
     complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == REQUESTED_ID).scalar_subquery()
-    of_case = or_(f.case_id == REQUESTED_ID, f.complaint_id == complaint)
+    of_case = or_(e.case_id == REQUESTED_ID, e.complaint_id == complaint)
     if kind.relation is Relation.OFFICE:
-        data = f.data.op("-", return_type=f.data.type)(cast(events.FOR_THE_RECORD, ARRAY(Text))).label("data")
-        return select(audience("office"), f.id, f.at, f.kind, f.party_id, f.by_role, f.by, data).where(of_case)
-    shared = f.kind.in_(_kinds(Audience.PARTICIPANTS))
-    columns = (audience("participant"), f.id, f.at, f.kind, f.party_id)
+        data = e.data.op("-", return_type=e.data.type)(cast(events.FOR_THE_RECORD, ARRAY(Text))).label("data")
+        return select(audience("office"), e.id, e.at, e.kind, e.party_id, e.by_role, e.by, data).where(of_case)
+    shared = e.kind.in_(_kinds(Audience.PARTICIPANTS))
+    columns = (audience("participant"), e.id, e.at, e.kind, e.party_id)
     if kind.relation is Relation.ASSIGNED:
-        return select(*columns).where(f.case_id == REQUESTED_ID, shared)
+        return select(*columns).where(e.case_id == REQUESTED_ID, shared)
     own = own_participation(kind.role).where(t.participants.c.case_id == REQUESTED_ID).subquery("own")
     # Shared events of the commands after the one with which the party joined, and before the one with which it left.
     # Events of those two commands would reveal how far the case had come, or whether the others go on. Compare by the
     # version of the case and not by time: clocks of hosts differ, and a command may have waited for the lock.
     while_here = or_(
-        f.kind == events.CaseOpened.kind,
-        and_(f.version > own.c.joined_version, or_(own.c.left_version.is_(None), f.version < own.c.left_version)),
+        e.kind == events.CaseOpened.kind,
+        and_(e.version > own.c.joined_version, or_(own.c.left_version.is_(None), e.version < own.c.left_version)),
     )
     # Of the command that closed the case only the close itself: a session that it cancelled or ended would reveal why.
     closed = select(t.cases.c.closed_version).where(t.cases.c.id == REQUESTED_ID).scalar_subquery()
-    before_close = or_(f.kind == events.CaseClosed.kind, closed.is_(None), f.version < closed)
-    own_events = and_(f.kind.in_(_kinds(Audience.OWN)), f.party_id == own.c.party_id)
+    before_close = or_(e.kind == events.CaseClosed.kind, closed.is_(None), e.version < closed)
+    own_events = and_(e.kind.in_(_kinds(Audience.OWN)), e.party_id == own.c.party_id)
     return (
         select(*columns)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
