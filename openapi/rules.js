@@ -99,13 +99,13 @@ const refusals = (options) => ({
     const { path, method } = place(ctx);
     const takes = (operation.parameters ?? []).map((parameter) => ctx.resolve(parameter).node?.name ?? parameter.name);
     const needed = [
-      ...['401', '413', '500'],
+      ...['401', '500'],
       ...(options.without_database.includes(operation.operationId) ? [] : ['503']),
       ...(options.never.includes(operation.operationId) ? [] : ['406', '429']),
       ...(method === 'get' ? ['304'] : []),
       ...(operation.security?.length ? ['403'] : []),
       ...(path.includes('{') ? ['404'] : []),
-      ...(method === 'get' ? [] : ['400', '408', '415']),
+      ...(method === 'get' ? [] : ['400', '408', '413', '415']),
       ...(operation.requestBody || takes.length ? ['422'] : []),
       ...(takes.includes('If-Match') ? ['412', '428'] : []),
     ];

@@ -8,8 +8,9 @@ import os
 import socket
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
 
@@ -204,6 +205,7 @@ async def call(
     *,
     unfinished: bool = False,
     pause: float = 0,
+    headers: Mapping[str, str] = MappingProxyType({"Transfer-Encoding": "chunked"}),
 ) -> list[Message]:
     """Call the application as a server does, with a body in pieces; the last may announce one that never comes."""
     scope: Scope = {
@@ -213,7 +215,10 @@ async def call(
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [(b"content-type", b"application/json")],
+        "headers": [
+            (b"content-type", b"application/json"),
+            *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+        ],
     }
     pending = list(chunks)
     sent: list[Message] = []
@@ -328,9 +333,11 @@ async def test_without_the_limit_all_of_a_body_is_read(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("length", ["9" * 5_000, str(2**63), "1001"])
 async def test_an_announced_size_is_believed_before_anything_is_read(client: httpx.AsyncClient, length: str) -> None:
-    for method, path in (("POST", "/1/notes"), ("POST", "/nowhere"), ("GET", "/1/notes")):
+    answer = await client.post("/1/notes", content=b"{}", headers={"Content-Length": length})
+    assert code(answer) == "payload-too-large"
+    for method, path, status in (("POST", "/nowhere", 404), ("PUT", "/1/notes", 405), ("GET", "/1/notes", 200)):
         answer = await client.request(method, path, content=b"{}", headers={"Content-Length": length})
-        assert code(answer) == "payload-too-large"
+        assert (answer.status_code, answer.headers["connection"]) == (status, "close")
 
 
 @pytest.mark.parametrize("length", [b"+5", b"1_0", "\u0665".encode(), b"\xb2", b"five"])
@@ -351,6 +358,28 @@ async def test_a_body_that_does_not_arrive_in_time_is_given_up(*, trickling: boo
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
     assert json.loads(sent[1]["body"])["code"] == "request-timeout"
+
+
+@pytest.mark.parametrize(
+    ("headers", "chunks", "close"),
+    [
+        ({}, [], False),
+        ({"Content-Length": "0"}, [], False),
+        ({"Content-Length": "4"}, [b"{}", b"{}"], False),
+        ({"Transfer-Encoding": "chunked"}, [b"{}", b"{}"], False),
+        ({"Content-Length": "4"}, [b"{}"], True),
+        ({"Content-Length": "4", "Expect": "100-continue"}, [b"{}", b"{}"], True),
+        ({"Transfer-Encoding": "chunked"}, [b" " * (LIMIT - 1), b"{}"], True),
+    ],
+)
+async def test_a_body_that_nobody_reads_arrives_soon_or_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], chunks: list[bytes], *, close: bool
+) -> None:
+    monkeypatch.setattr(middleware, "LINGER_SECONDS", 0.05)
+    unfinished = b"".join(chunks) == b"{}"
+    sent = await call(APP, "POST", "/v1/things/nowhere", chunks, unfinished=unfinished, pause=0.001, headers=headers)
+    assert sent[0]["status"] == 404
+    assert ((b"connection", b"close") in sent[0]["headers"]) == close
 
 
 async def test_waiting_for_a_caller_to_hang_up_is_not_limited() -> None:
@@ -522,6 +551,18 @@ async def test_a_slow_body_and_a_chunked_flood_get_problem_documents(port: int) 
     flood = await exchange(port, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 4 + b"0\r\n\r\n")
     assert flood.startswith(b"HTTP/1.1 413")
     assert b'"code":"payload-too-large"' in flood
+
+
+async def test_nobody_holds_a_connection_with_a_body_that_is_not_read(port: int) -> None:
+    head = b"POST /v1/things/nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+    began = time.monotonic()
+    refused = await exchange(port, head + b"{")  # reads until the server closes
+    assert refused.startswith(b"HTTP/1.1 404")
+    assert time.monotonic() - began < 4
+    again = await exchange(
+        port, head + b" " * 100 + b"GET /v1/things/page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    assert again.count(b"HTTP/1.1 ") == 2, "the connection is kept if the body has arrived"
 
 
 async def test_an_exception_is_not_in_the_servers_log(port: int, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,9 @@ import pytest
 from tests.openapi.test_contract import committed
 
 from mediation_api.dev.office import Answer, Caller, Office, Story
+from mediation_api.domain.access import Role
 from mediation_api.http import pagination
+from mediation_api.main import OPERATIONS
 from mediation_api.repository.case_queries import CaseSort
 from mediation_api.repository.complaints import ComplaintSort
 from mediation_api.repository.sessions import SessionSort
@@ -267,8 +269,10 @@ async def test_no_parameter_may_be_given_twice(office: Office) -> None:
     for path, item in committed()["paths"].items():
         for name in parameters_of(item.get("get", {})):
             tried += 1
+            allowed = OPERATIONS[str(item["get"]["operationId"])].access
+            who = office.coordinator if Role.COORDINATOR in allowed else office.director
             address = f"{path.replace('{case_id}', '00000000-0000-4000-8000-000000000000')}?{name}=a&{name}=a"
-            refused = await office.coordinator.get(address, 422)
+            refused = await who.get(address, 422)
             told = [(each["in"], each["parameter"], each["code"]) for each in refused["errors"]]  # type: ignore[attr-defined]
             assert told == [("query", name, "repeated")]
     assert tried > 20

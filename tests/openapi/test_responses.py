@@ -116,8 +116,10 @@ async def test_what_is_not_json_is_refused(app: FastAPI, office: Office) -> None
 
 
 async def test_what_is_announced_too_large_is_refused(app: FastAPI, office: Office) -> None:
+    somebody = await everybody(office)
     for operation in every(app, "413"):
-        response = await called(office.public, operation, json=None, headers={"Content-Length": "10000000"})
+        told = {"json": None, "headers": {"Content-Length": "10000000"}}
+        response = await called(somebody[operation.role], operation, **told)
         assert response.status_code == 413, f"{operation.name}: {response.text}"
 
 
@@ -184,6 +186,50 @@ async def test_what_has_been_answered_and_what_is_over_is_not_answered_again(off
     await story.withdraw(story.complainants[0])
     answer = await office.intake.post(f"/v1/attendees/{expected['id']}/confirm", None, 409)
     assert answer["code"] == "case-closed"
+
+
+BROKEN: Mapping[str, dict[str, object]] = {
+    "a body that is no JSON": {"content": b"{", "headers": {"Content-Type": "application/json"}},
+    "another media type": {"content": b"{}", "headers": {"Content-Type": "text/plain"}},
+    "a size over the limit": {"content": b"{}", "headers": {"Content-Length": "10000000"}},
+    "what breaks the shape": {"json": {"no_such_field": 1}},
+    "an Accept that admits nothing": {"json": {}, "headers": {"Accept": "image/png"}},
+    "a parameter twice": {"json": {}, "params": [("q", "1"), ("q", "2")]},
+    "an id that is none": {"json": {}, "url": "~"},
+}
+"""What is refused, whoever sends it."""
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+async def test_who_is_calling_is_known_before_anything_else_is_looked_at(
+    app: FastAPI, office: Office, broken: str
+) -> None:
+    """A stranger, a wrong role and a used-up quota are refused for that, and counted, whatever else is wrong."""
+    somebody = await everybody(office)
+    service = app.state.service
+    nobody = Caller(office, given="a.b.c")
+    counted = 0
+    for operation in every(app, "401"):
+        access = OPERATIONS[operation.name].access
+        others = [role for role in Role if role not in access and role is not Role.PUBLIC]
+        expected = [(nobody, "unauthenticated"), *((somebody[role], "not-permitted") for role in others[:1])]
+        if Role.PUBLIC not in access:
+            expected.append((office.public, "unauthenticated"))
+        if not OPERATIONS[operation.name].always_answered:
+            expected.append((somebody[operation.role], "quota-exceeded"))
+        for who, code in expected:
+            exceeded = code == "quota-exceeded"
+            limiter = Limiter(0 if exceeded else 1)
+            app.state.service = replace(service, limiter=limiter)
+            changes = {"json": None, **BROKEN[broken]}
+            if "url" in changes:
+                changes["url"] = replaced(operation.path, "~")
+            response = await called(who, operation, **changes)
+            assert response.json()["code"] == code, f"{operation.name}: {response.text}"
+            assert len(limiter) == 1, f"{operation.name} is not counted"
+            assert "ratelimit" in response.headers, operation.name
+            counted += 1
+    assert counted > 3 * len(every(app, "401"))
 
 
 async def test_who_is_nobody_learns_nothing(app: FastAPI, office: Office) -> None:

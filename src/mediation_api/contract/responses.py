@@ -24,7 +24,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
 def describe_responses(app: FastAPI, operations: Mapping[str, Operation]) -> None:
     """Add to the application's contract what every operation may answer besides its own statuses.
 
-    304 for GET; 401, 403, 413 and 500 everywhere; 400, 408 and 415 where a body is read; 404 where the path names an
+    304 for GET; 401, 403 and 500 everywhere; 400, 408, 413 and 415 where a body is read; 404 where the path names an
     object; 422 where there is anything to validate; 406 and 429 unless `always_answered`; 503 where the database is
     used. Also the headers of each response, and the security schemes of each operation.
     """
@@ -134,9 +134,9 @@ def _common_statuses(
 ) -> set[int]:
     """Return the statuses that follow from what an operation takes and uses."""
     conditions = {
-        # A token and the length of a body are checked even where an operation needs neither.
-        frozenset({401, 403, 413, 500}): True,
-        frozenset({400, 408, 415}): has_body,
+        # A token is checked even where an operation needs none.
+        frozenset({401, 403, 500}): True,
+        frozenset({400, 408, 413, 415}): has_body,
         frozenset({404}): names_object,
         frozenset({406, 429}): not operation.always_answered,
         frozenset({422}): "requestBody" in described or bool(described.get("parameters")),

@@ -124,8 +124,11 @@ NewId = Annotated[UUID, Depends(new_id)]
 # ── authentication ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def access_scope(request: Request, at: Now) -> AccessScope:
-    """Authenticate the caller, count the request against its quota, and return its access scope for the operation.
+async def authorise(request: Request) -> None:
+    """Authenticate the caller, count the request against its quota, and check that it may call the operation.
+
+    `StrictRoute` calls it before anything else of the request is looked at, its body in particular: a stranger is
+    refused and counted without being read. The access scope is kept for `access_scope`.
 
     Raises:
         Unauthenticated: there is no valid token, and the operation is not public.
@@ -133,7 +136,7 @@ async def access_scope(request: Request, at: Now) -> AccessScope:
         ProblemException: the caller has exceeded its quota (429).
     """
     service, actor = _context(request), ANYBODY
-    operation = operation_of(request)
+    operation, at = operation_of(request), service.clock()
 
     def count(caller: str) -> None:
         request.state.quota = quota = service.limiter.count(caller, at)
@@ -153,7 +156,13 @@ async def access_scope(request: Request, at: Now) -> AccessScope:
     caller = f"{actor.role}:{actor.subject}" if authorization else f"address:{network_of_request(request)}"
     request.state.caller = caller
     count(caller)
-    return access.scope_for(operation, actor)
+    request.state.access_scope = access.scope_for(operation, actor)
+
+
+async def access_scope(request: Request) -> AccessScope:
+    """Return the access scope of the caller for the operation, which `authorise` has found."""
+    scope: AccessScope = request.state.access_scope
+    return scope
 
 
 def _bearer_token(authorization: list[str]) -> str:
@@ -164,7 +173,7 @@ def _bearer_token(authorization: list[str]) -> str:
 
 
 Scope = Annotated[AccessScope, Depends(access_scope)]
-"""For every operation, public ones included; `contract/security_schemes.py` describes it in the contract."""
+"""Of every operation, public ones included; `contract/security_schemes.py` describes it in the contract."""
 
 
 async def scope_to_log(

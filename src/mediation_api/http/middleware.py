@@ -5,7 +5,7 @@
         LastResort          turns an unhandled exception into a problem document
           BodyLimit           limits size and time of the body
             FastAPI             with the exception handlers of `problems.py`
-              StrictRoute         strict JSON, content negotiation, idempotency
+              StrictRoute         who is calling, then content negotiation, strict JSON, idempotency
 
 Plain ASGI throughout: Starlette's BaseHTTPMiddleware hides disconnects and loses context variables
 (docs/decisions/0077-middleware-is-plain-asgi.md).
@@ -18,6 +18,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
@@ -36,6 +37,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mediation_api.http import problems
 from mediation_api.http.content_negotiation import accepts
 from mediation_api.http.cors import CrossOrigin
+from mediation_api.http.dependencies import authorise
 from mediation_api.http.fields import rule
 from mediation_api.http.idempotency import StoredResponseFound, finish
 from mediation_api.http.problem_catalogue import ProblemTitles
@@ -45,6 +47,8 @@ from mediation_api.http.strict_json import parse_json
 from mediation_api.logs import LogEvent
 
 BODY_SECONDS: Final = 10.0
+LINGER_SECONDS: Final = 1.0
+"""How long the rest of a body that nobody reads may take to arrive before its connection is closed."""
 
 _log = logging.getLogger(__name__)
 
@@ -194,7 +198,12 @@ _LONGEST_LENGTH: Final = 15  # digits; int() of thousands of digits takes long
 
 
 class BodyLimit:
-    """Refuses a body that is too large, by its Content-Length or as it arrives (413), or too slow (408)."""
+    """Refuses a body that is too large, by its Content-Length or as it arrives (413), or too slow (408).
+
+    Both are decided when the body is first read, so a caller who is refused without that is answered that refusal. The
+    rest of its body may arrive within a second, and is dropped; otherwise the connection is closed after the response,
+    so that nobody can hold it by sending slowly what is not read.
+    """
 
     def __init__(self, app: ASGIApp, *, limit: int, seconds: float) -> None:
         self.app = app
@@ -206,38 +215,70 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if self._declares_too_much(scope):
-            refused = HTTPException(413, headers={"Connection": "close"})
-            response = await problems.on_http(Request(scope), refused)
-            await response(scope, receive, send)
-            return
-        received = 0
-        complete = False
-        deadline: float | None = None
+        body = _Body(scope, receive, limit=self.limit, seconds=self.seconds)
 
-        async def limited() -> Message:
-            nonlocal received, complete, deadline
-            if complete:  # from here on FastAPI only waits for the caller to disconnect
-                return await receive()
-            deadline = deadline or asyncio.get_running_loop().time() + self.seconds
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408, headers={"Connection": "close"}) from None
-            complete = not message.get("more_body", False)
-            received += len(message.get("body", b""))
-            if received > self.limit:
-                raise HTTPException(413, headers={"Connection": "close"})
-            return message
+        async def answered(message: Message) -> None:
+            if message["type"] == "http.response.start" and not await body.is_dropped():
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
 
-        await self.app(scope, limited, send)
+        await self.app(scope, body.receive, answered)
 
-    def _declares_too_much(self, scope: Scope) -> bool:
-        length = Headers(scope=scope).get("content-length", "")
-        if not (length.isascii() and length.isdigit()):
-            return False
-        return len(length) > _LONGEST_LENGTH or int(length) > self.limit
+
+class _Body:
+    """The body of one request: it counts what arrives, and until when it may."""
+
+    def __init__(self, scope: Scope, receive: Receive, *, limit: int, seconds: float) -> None:
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        self._receive = receive
+        self._limit = limit
+        self._seconds = seconds
+        self._deadline: float | None = None
+        self._received = 0
+        self._declares_too_much = _is_over(length, limit)
+        self._is_complete = length in {"", "0"} and "transfer-encoding" not in headers
+        # A caller who waits for "100 Continue" sends nothing before the body is read.
+        self._given_up = self._declares_too_much or "expect" in headers
+
+    async def receive(self) -> Message:
+        """Return the next message. Raises HTTPException if the body is too large (413) or too slow (408)."""
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + self._seconds
+        elif self._is_complete:  # from here on FastAPI only waits for the caller to disconnect
+            return await self._receive()
+        if self._declares_too_much:
+            raise HTTPException(413)
+        return await self._next(self._deadline)
+
+    async def is_dropped(self) -> bool:
+        """Whether all of the body has arrived, after reading what is left of it if that is little and soon."""
+        deadline = asyncio.get_running_loop().time() + LINGER_SECONDS
+        with suppress(HTTPException):
+            while not (self._is_complete or self._given_up):
+                await self._next(deadline)
+        return self._is_complete
+
+    async def _next(self, deadline: float) -> Message:
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await self._receive()
+        except TimeoutError:
+            self._given_up = True
+            raise HTTPException(408) from None
+        self._received += len(message.get("body", b""))
+        if self._received > self._limit:
+            self._given_up = True
+            raise HTTPException(413)
+        self._is_complete = not message.get("more_body", False)
+        return message
+
+
+def _is_over(length: str, limit: int) -> bool:
+    """Whether a Content-Length is a number over the limit."""
+    if not (length.isascii() and length.isdigit()):
+        return False
+    return len(length) > _LONGEST_LENGTH or int(length) > limit
 
 
 # --- strict JSON --------------------------------------------------------------------------------------------
@@ -278,6 +319,8 @@ class StrictRoute(APIRoute):
         location = None if self.operation is None else self.operation.location
 
         async def strict(request: Request) -> Response:
+            if self.operation is not None:
+                await authorise(request)
             if offered and not accepts(request.headers.getlist("accept"), offered):
                 raise HTTPException(406)
             if takes_query:
