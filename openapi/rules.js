@@ -30,12 +30,12 @@ const operationId = () => ({
   },
 });
 
-/** /v1/plural-nouns/{id}/…; what monitors a process is under /health, what errors mean under /problems. */
-const pathShape = () => ({
+/** /v1/plural-nouns/{id}/… and the few things of which there is one; what monitors a process is under /health, what errors mean under /problems. */
+const pathShape = ({ singular }) => ({
   PathItem(_item, ctx) {
     const path = String(ctx.key);
     const [root, ...segments] = path.split('/').slice(1);
-    const isCollection = (at) => at === 0 || segments[at + 1]?.startsWith('{');
+    const isCollection = (at) => (at === 0 && !singular.includes(path)) || segments[at + 1]?.startsWith('{');
     const wrong =
       !['v1', 'health', 'problems'].includes(root) ||
       segments.some((segment) => segment.startsWith('{') && !SNAKE.test(segment.slice(1, -1))) ||

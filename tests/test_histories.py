@@ -445,7 +445,7 @@ N = st.integers(0, 11)
 """Chooses among whatever there is at that moment."""
 SOMETIMES = st.integers(0, 3).map(lambda n: n == 3)
 USUALLY = st.integers(0, 3).map(lambda n: n != 3)
-LANGUAGES = st.sampled_from([None, None, None, "es", "asl"])
+LANGUAGES = st.sampled_from([None, None, None, "es", "ase"])
 COMPLAINANT = st.tuples(SOMETIMES, USUALLY, LANGUAGES)
 OFFICER = st.tuples(LANGUAGES)
 
@@ -1169,7 +1169,7 @@ class Histories(RuleBasedStateMachine):
 
     # ── the room ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @rule(of=st.none() | N, language=st.sampled_from([None, "es", "asl"]), qualified=USUALLY, family=SOMETIMES)
+    @rule(of=st.none() | N, language=st.sampled_from([None, "es", "ase"]), qualified=USUALLY, family=SOMETIMES)
     def a_helper_is_added(
         self,
         of: int | None,

@@ -56,6 +56,14 @@ def _refusal() -> str:
 
 
 @pytest.mark.usefixtures("production")
+def test_a_folder_without_categories_of_allegations_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MEDIATION_ALLEGATIONS_DIRECTORY", str(tmp_path))
+    assert _refusal() == "MEDIATION_ALLEGATIONS_DIRECTORY: has no allegations.en.md that can be read"
+    (tmp_path / "allegations.en.md").write_text("# Ours\n\n- search: Searches\n", encoding="utf-8")
+    assert settings_from_environment().allegations_directory == tmp_path
+
+
+@pytest.mark.usefixtures("production")
 def test_a_complete_environment_is_accepted_as_production() -> None:
     settings = settings_from_environment()
 

@@ -25,6 +25,7 @@ from mediation_api.routers import (
     access_log,
     access_tokens,
     agreements,
+    allegation_categories,
     cases,
     closures,
     complaints,
@@ -37,18 +38,21 @@ from mediation_api.routers import (
     legal_holds,
     mandatory_reports,
     mediators,
+    office,
     parties,
     problem_pages,
     screenings,
     sessions,
 )
 from mediation_api.settings import Settings, settings_from_environment
-from mediation_api.texts.loader import load_texts
+from mediation_api.texts.loader import load_texts, read_allegation_categories
 
 CONTACT = {"name": "The maintainers of the contract", "url": "https://example.org/mediation-api"}
 """The contact in the contract. The contract is the same for every city: nothing in it depends on a setting."""
 
 ROUTERS = (
+    office.router,
+    allegation_categories.router,
     complaints.router,
     parties.router,
     cases.router,
@@ -85,6 +89,7 @@ OPERATIONS = operations_of(ROUTES)
 """Every operation by its id, in the order of the contract. A route that declares none ends the program here."""
 
 TAGS = {
+    "office": "The office: how to reach it, in which languages it has texts, and its categories of allegations.",
     "complaints": "Complaints, and the answers of intake for screening.",
     "parties": "The complainants and officers of a complaint, and how to contact them.",
     "cases": "The mediation of a complaint: its state, its pending conditions and its outcome.",
@@ -117,6 +122,7 @@ def create_app(
     """
     texts = load_texts()
     database = Database.of(settings)
+    own_categories = settings.allegations_directory
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -145,6 +151,9 @@ def create_app(
         settings=settings,
         policy=policy_of(settings),
         texts=texts,
+        allegation_categories=(
+            texts.allegation_categories if own_categories is None else read_allegation_categories(own_categories)
+        ),
         database=database,
         verifier=_verifier(settings, service_identity),
         issuer=service_identity,

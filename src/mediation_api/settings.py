@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from mediation_api.domain.retention import SCHEDULE
 from mediation_api.domain.strength import guessable
-from mediation_api.domain.values import Approver, DataKind, ReportCategory
+from mediation_api.domain.values import PHONE, Approver, DataKind, ReportCategory
 from mediation_api.logs import LogLevel
 
 PREFIX: Final = "MEDIATION_"
@@ -162,6 +162,20 @@ class Settings(BaseSettings):
         min_length=1,
         max_length=200,
         description="The name of the office in texts for people.",
+    )
+    office_phone: str | None = Field(
+        None,
+        max_length=40,
+        pattern=PHONE,
+        description="The telephone number of the office, in the disclosure beside its name, and in `GET /v1/office`. A "
+        "change changes the disclosure, like that of the name. Unset, both go without one: set it, so that people can "
+        "call.",
+    )
+    allegations_directory: Path | None = Field(
+        None,
+        description="The folder with the city's own categories of allegations: `allegations.en.md`, and the same in "
+        "each further language (`src/mediation_api/texts/README.md`). A complaint names only these. Unset, "
+        "the list that comes with the service counts.",
     )
     time_zone: str = Field(
         "America/Los_Angeles", description="The office's time zone (IANA name), in which dates are determined."
@@ -481,6 +495,9 @@ class Settings(BaseSettings):
         scheme = "https?" if self.environment is Environment.DEV else "https"
         if not all(re.fullmatch(rf"{scheme}://[a-z0-9.-]+(:[0-9]{{1,5}})?", origin) for origin in self.cors_origins):
             problems.append(("cors_origins", "must be https origins, like https://portal.city.example"))
+        directory = self.allegations_directory
+        if directory is not None and not os.access(directory / "allegations.en.md", os.R_OK):
+            problems.append(("allegations_directory", "has no allegations.en.md that can be read"))
         if self.service_key_file is not None and not os.access(self.service_key_file, os.R_OK):
             problems.append(("service_key_file", "cannot be read"))
         if self.token_jwks and not re.match(r"https?://", self.token_jwks):

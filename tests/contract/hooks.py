@@ -81,6 +81,14 @@ SHAPE: Final = frozenset(
 PLACES: Final = {"in_person": "place", "video": "link"}
 """The field that a session of this mode needs."""
 
+PLAUSIBLE: Final[dict[str, Json]] = {
+    "language": "es",
+    "interpreter_language": "ase",
+    "incident_on": "2020-02-29",
+    "pending_case_filed_on": "2020-02-29",
+}
+"""What the schema cannot say: a language has to exist, and what happened is not in the future."""
+
 FOUND: Final = frozenset({200, 201, 409, 412})
 """The object was found, whatever became of the request."""
 
@@ -164,6 +172,8 @@ def before_call(_: schemathesis.HookContext, case: Case, kwargs: dict[str, objec
         _feed_headers(case)
     if _right(case, Place.QUERY):
         case.query.pop("cursor", None)  # only the service makes one
+        if "language" in case.query:
+            case.query["language"] = PLAUSIBLE["language"]
     if _random.random() < FED or not _reached_in[_name(case)][case.meta.phase.name.value]:
         _feed(case)
 
@@ -209,8 +219,12 @@ def _mend(body: dict[str, Json], target: Target) -> None:
     people = [person for person in listed if isinstance(person, dict)] if isinstance(listed, list) else []
     if people:
         people[0]["side"] = "complainant"
-    for person in [*people, body]:
+    intake = body.get("intake")
+    for person in [*people, body, *([intake] if isinstance(intake, dict) else [])]:
         _mend_person(person)
+        person.update({name: value for name, value in PLAUSIBLE.items() if person.get(name) is not None})
+    if body.get("languages"):
+        body["languages"] = ["en"]
     _mend_booking(body)
     body.update(target["body"])
     for name in target["without"]:

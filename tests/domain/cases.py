@@ -156,7 +156,7 @@ def agreement(
     )
 
 
-def interpreter(language: str = "asl", *, confirmed: bool = True, of: UUID | None = None) -> Attendee:
+def interpreter(language: str = "ase", *, confirmed: bool = True, of: UUID | None = None) -> Attendee:
     return Attendee(
         attendee_id=NOOR, role=AttendeeRole.INTERPRETER, for_party_id=of, language=language, confirmed=confirmed
     )

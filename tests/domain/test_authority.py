@@ -146,7 +146,7 @@ def test_of_another_approver_it_is_said_who_gave_it_when_and_how(approver: Appro
         ("/given_on", "required"): given(on=None),
         ("/channel", "required"): given(channel=None),
         ("/channel", "not-your-channel"): given(channel=Channel.PORTAL),
-        ("/given_on", "in-the-past"): given(on=TODAY + timedelta(days=1)),
+        ("/given_on", "in-the-future"): given(on=TODAY + timedelta(days=1)),
     }
     for refused, of_another in wrong.items():
         with pytest.raises(Invalid) as caught:

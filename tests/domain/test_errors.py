@@ -50,8 +50,8 @@ def test_a_condition_is_about_nobody_unless_it_says_so() -> None:
 
 def test_a_condition_is_a_sentence_that_says_what_it_is_about() -> None:
     assert Missing("mediator-missing").detail == "No mediator has accepted the case."
-    about = Missing("interpreter-missing", about="asl").detail
-    assert about == "No confirmed interpreter for this party is in the room (asl)."
+    about = Missing("interpreter-missing", about="ase").detail
+    assert about == "No confirmed interpreter for this party is in the room (ase)."
 
 
 def _named(node: ast.AST) -> Iterator[str]:

@@ -5,8 +5,10 @@ from datetime import date
 from typing import Final
 
 import pytest
+from tests.domain.cases import pointed_at
 
 from mediation_api.domain import complaint
+from mediation_api.domain.errors import Invalid
 from mediation_api.domain.events import ComplaintFiled
 from mediation_api.domain.on_file import NEW_COMPLAINT, NEW_PARTY, corrected, entered
 from mediation_api.domain.values import UNREADABLE, Channel
@@ -22,8 +24,11 @@ FILED: Final[dict[str, object]] = {
 }
 
 
+CATEGORIES: Final = ("discourtesy", "force")
+
+
 def test_a_complaint_is_filed_under_its_year_and_a_number_of_six_digits() -> None:
-    assert complaint.file(FILED, year=2026, number=123) == ComplaintFiled(
+    assert complaint.file(FILED, today=date(2026, 12, 31), number=123, categories=CATEGORIES) == ComplaintFiled(
         reference="2026-000123",
         external_reference=None,
         channel=Channel.PHONE,
@@ -36,12 +41,36 @@ def test_a_complaint_is_filed_under_its_year_and_a_number_of_six_digits() -> Non
         ),
         values=FILED,
     )
-    assert complaint.file(FILED, year=2027, number=1_234_567).reference == "2027-1234567"
+    assert (
+        complaint.file(FILED, today=date(2027, 1, 1), number=1_234_567, categories=CATEGORIES).reference
+        == "2027-1234567"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "pointer"),
+    [("incident_on", "/incident_on"), ("pending_case_filed_on", "/intake/pending_case_filed_on")],
+)
+def test_nothing_is_filed_that_happened_after_the_local_date(name: str, pointer: str) -> None:
+    filed = {**FILED, name: date(2026, 3, 3)}
+    assert complaint.file(filed, today=date(2026, 3, 3), number=1, categories=CATEGORIES).values == filed
+    with pytest.raises(Invalid) as caught:
+        complaint.file(filed, today=date(2026, 3, 2), number=1, categories=CATEGORIES)
+    assert pointed_at(caught.value) == (pointer, "in-the-future")
+
+
+def test_a_complaint_names_only_categories_of_the_citys_list() -> None:
+    with pytest.raises(Invalid) as caught:
+        complaint.file(FILED, today=date(2026, 3, 2), number=1, categories=("force",))
+    assert pointed_at(caught.value) == ("/allegations", "category-not-configured")
 
 
 def test_the_reference_of_an_integration_is_recorded() -> None:
     filed = complaint.file(
-        {**FILED, "external_reference": "A-1", "interested_in_mediation": False}, year=2026, number=1
+        {**FILED, "external_reference": "A-1", "interested_in_mediation": False},
+        today=date(2026, 12, 31),
+        number=1,
+        categories=CATEGORIES,
     )
     assert (filed.external_reference, filed.interested_in_mediation) == ("A-1", False)
 

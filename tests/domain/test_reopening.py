@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
@@ -25,6 +25,7 @@ from tests.domain.cases import (
     ROSA,
     SESSION,
     STRANGER,
+    TODAY,
     WAITING,
     WITHDRAWN,
     after,
@@ -39,6 +40,7 @@ from tests.domain.cases import (
     minor,
     officer,
     party,
+    pointed_at,
     ready,
     resolution,
     scheduled,
@@ -56,6 +58,7 @@ from mediation_api.domain.errors import (
     ConditionsMissing,
     DataErased,
     GuardianMissing,
+    Invalid,
     Missing,
     NotAsked,
     NotFound,
@@ -323,6 +326,7 @@ def test_an_answer_that_is_not_there_was_not_voided() -> None:
 
 ON_FILE = replace(NEW_COMPLAINT, allegations=("discourtesy", "force"), crime_alleged=False, filled=("narrative",))
 ACCOUNT = Account(on_file=ON_FILE)
+CATEGORIES = ("control", "discourtesy")
 
 
 def correct(of: Case, **changes: object) -> Events:
@@ -444,14 +448,32 @@ def test_another_day_of_the_pending_case_outdates_a_screening() -> None:
 
 def test_a_correction_records_names_of_fields_and_what_is_on_file_after_it() -> None:
     changes = {"incident_place": None, "narrative": "He shouted.", "precinct": "East"}
-    assert ACCOUNT.correct(changes) == events.ComplaintCorrected(
+    assert ACCOUNT.correct(changes, today=TODAY, categories=CATEGORIES) == events.ComplaintCorrected(
         changed=("incident_place", "narrative", "precinct"), on_file=replace(ON_FILE, precinct="East"), values=changes
     )
+
+
+def test_an_allegation_is_corrected_to_one_of_the_citys_list_and_what_is_on_file_may_stay() -> None:
+    for allegations in (["control"], ["force"], ["control", "force"]):
+        assert ACCOUNT.correct({"allegations": allegations}, today=TODAY, categories=CATEGORIES).changed == (
+            "allegations",
+        )
+    with pytest.raises(Invalid) as caught:
+        ACCOUNT.correct({"allegations": ["conduct"]}, today=TODAY, categories=CATEGORIES)
+    assert pointed_at(caught.value) == ("/allegations", "category-not-configured")
+
+
+@pytest.mark.parametrize("name", ["incident_on", "pending_case_filed_on"])
+def test_what_happened_is_not_corrected_to_a_day_that_is_still_to_come(name: str) -> None:
+    assert ACCOUNT.correct({name: TODAY}, today=TODAY, categories=CATEGORIES).changed == (name,)
+    with pytest.raises(Invalid) as caught:
+        ACCOUNT.correct({name: TODAY + timedelta(days=1)}, today=TODAY, categories=CATEGORIES)
+    assert pointed_at(caught.value) == (f"/{name}", "in-the-future")
 
 
 @pytest.mark.parametrize("name", ["narrative", "incident_place"])
 def test_of_an_account_that_was_erased_nothing_is_told_again(name: str) -> None:
     erased = Account(on_file=replace(ON_FILE, filled=()))
     with pytest.raises(DataErased):
-        erased.correct({name: "Again."})
-    assert erased.correct({"precinct": "East"}).on_file.precinct == "East"
+        erased.correct({name: "Again."}, today=TODAY, categories=CATEGORIES)
+    assert erased.correct({"precinct": "East"}, today=TODAY, categories=CATEGORIES).on_file.precinct == "East"

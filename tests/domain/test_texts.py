@@ -3,11 +3,13 @@
 import hashlib
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
 from mediation_api.domain.texts import (
     Edition,
+    OfficeContact,
     Section,
     Template,
     Text,
@@ -25,6 +27,7 @@ ADMISSION = ReportCategory.CRIMINAL_ADMISSION
 def translation(language: str, name: str) -> Translation:
     return Translation(
         language_name=name,
+        telephone="tel.",
         reports={each: f"{language} reports {each}." for each in ReportCategory},
         disclosure=Template(
             f"{language} title", "Office: {office}", (Section("One", "It is so."), Section("Two", "But: {reports}"))
@@ -39,8 +42,10 @@ EDITION = Edition("2027-01", {"en": translation("en", "English"), "fr": translat
 EARLIER = Edition("2026-11", {"en": translation("older", "English")})
 
 
-def disclosures(office: str = "Ombud", categories: Iterable[ReportCategory] = (ADMISSION,)) -> tuple[Text, ...]:
-    return EDITION.render_disclosures(office, categories)
+def disclosures(
+    office: str = "Ombud", categories: Iterable[ReportCategory] = (ADMISSION,), phone: str | None = None
+) -> tuple[Text, ...]:
+    return EDITION.render_disclosures(OfficeContact(office, phone), categories)
 
 
 def agreement(
@@ -107,6 +112,14 @@ def test_braces_in_a_name_are_text_and_no_placeholder() -> None:
     assert "Office: Office {reference}\nCase: {office}\n" in text.body
 
 
+def test_a_disclosure_says_in_its_own_language_how_to_call_the_office() -> None:
+    german = Edition("2027-01", {"de": replace(translation("de", "Deutsch"), telephone="Telefon")})
+    for edition, word in ((EDITION, "tel."), (german, "Telefon")):
+        text, *_ = edition.render_disclosures(OfficeContact("Ombud", "+1 503 555 0199"), (ADMISSION,))
+        assert f"Office: Ombud, {word} +1 503 555 0199\n" in text.body
+    assert disclosures(phone="+1 503 555 0199") != disclosures()
+
+
 # ── languages and editions ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -115,7 +128,7 @@ def test_the_languages_are_those_there_are_texts_in() -> None:
 
 
 def test_the_newest_edition_is_the_current_one() -> None:
-    assert Texts((EARLIER, EARLIER, EDITION), {}).current is EDITION
+    assert Texts((EARLIER, EARLIER, EDITION), {}, {}).current is EDITION
 
 
 # ── the exceptions ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -135,7 +148,7 @@ def test_the_sentences_come_in_the_order_of_the_categories_between_blanks() -> N
 
 
 def test_the_categories_that_a_text_of_any_edition_and_language_names_are_found() -> None:
-    texts = Texts((EARLIER, EDITION), {})
+    texts = Texts((EARLIER, EDITION), {}, {})
     earlier = EARLIER.render_agreement(["en"], "Ombud", "1", (ReportCategory.CHILD_ABUSE,))
     assert earlier is not None
     assert texts.disclosed_categories(earlier.body) == {ReportCategory.CHILD_ABUSE}
@@ -150,13 +163,14 @@ def test_the_categories_are_found_however_accents_are_spelt() -> None:
         {
             "fr": Translation(
                 language_name="Français",
+                telephone="tél.",
                 reports={ADMISSION: unicodedata.normalize("NFD", sentence)},
                 disclosure=EDITION.translations["fr"].disclosure,
                 confidentiality=EDITION.translations["fr"].confidentiality,
             )
         },
     )
-    texts = Texts((edition,), {})
+    texts = Texts((edition,), {}, {})
     for text in (sentence, unicodedata.normalize("NFD", sentence)):
         assert texts.disclosed_categories(text) == {ADMISSION}
 

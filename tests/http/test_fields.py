@@ -26,6 +26,7 @@ from mediation_api.http.fields import (
     Line,
     LongLine,
     Note,
+    Once,
     Out,
     Paragraphs,
     Params,
@@ -61,6 +62,8 @@ class Body(In):
     phone: Phone | None = None
     email: Email | None = None
     language: Language | None = None
+    languages: Annotated[list[Language], Field(max_length=5), Once()] = Field(default_factory=list)
+    inners_once: Annotated[list[Inner], Once()] = Field(default_factory=list)
     number: Int32 = 0
     flag: Flag = False
     at: Instant | None = None
@@ -144,6 +147,15 @@ def test_a_body_is_read_into_values_of_the_domain() -> None:
         ("email", "ana@example.org\nbcc: x@y.zz", "string_pattern_mismatch"),
         ("language", "EN", "string_pattern_mismatch"),
         ("language", "english language", "string_pattern_mismatch"),
+        ("language", "xx", "not-a-language"),
+        ("language", "en-latn-latn", "not-a-language"),
+        ("language", "es-yy", "not-a-language"),
+        ("language", "sl-rozaj-rozaj", "not-a-language"),
+        ("language", "und", "not-a-language"),
+        ("language", "mul-latn", "not-a-language"),
+        ("languages", ["en", "es", "en"], "repeated"),
+        ("languages", ["en", "eng"], "repeated"),
+        ("inners_once", [{"colour": "red"}, {"colour": "red", "count": 1}], "repeated"),
         ("number", True, "int_type"),
         ("number", "5", "int_type"),
         ("number", 5.5, "int_type"),
@@ -195,9 +207,22 @@ def test_text_is_normalised_and_its_line_ends_are_line_feeds() -> None:
     assert body.text == "one\ntwo\nthree\tfour\u2028five"
 
 
-@pytest.mark.parametrize("tag", ["en", "es", "asl", "ase", "zh-hant", "es-419", "sr-latn-rs"])
+@pytest.mark.parametrize("tag", ["en", "es", "ase", "zh-hant", "es-419", "sr-latn-rs", "qaa"])
 def test_languages_are_tags_in_lower_case(tag: str) -> None:
     assert read(language=tag).language == tag
+
+
+@pytest.mark.parametrize(
+    ("tag", "canonical"), [("eng", "en"), ("iw", "he"), ("en-latn-us", "en-us"), ("sgn-us", "ase"), ("zh-yue", "yue")]
+)
+def test_of_several_tags_for_a_language_the_canonical_one_is_kept(tag: str, canonical: str) -> None:
+    assert read(language=tag).language == canonical
+
+
+def test_the_schema_of_a_list_says_that_nothing_may_be_in_it_twice() -> None:
+    properties = BODY.json_schema()["properties"]
+    assert (properties["languages"]["uniqueItems"], properties["languages"]["maxItems"]) == (True, 5)
+    assert "uniqueItems" not in properties["inners"]
 
 
 @pytest.mark.parametrize(

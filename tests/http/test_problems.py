@@ -79,7 +79,7 @@ RAISED: dict[str, Exception] = {
     "token-expired": errors.TokenExpired(),
     "case-closed": errors.CaseNotOpen(),
     "invalid": Invalid("/people/0", "not-expected", "The same person twice."),
-    "gate": ConditionsMissing((Missing("interpreter-missing", PARTY, "asl"), Missing("mediator-missing"))),
+    "gate": ConditionsMissing((Missing("interpreter-missing", PARTY, "ase"), Missing("mediator-missing"))),
     "bug": ValueError(CANARY),
     "told": ProblemException(412, "precondition-failed", "Read it again."),
     "teapot": HTTPException(418, CANARY),
@@ -229,7 +229,7 @@ async def test_a_gate_lists_what_is_missing(client: httpx.AsyncClient) -> None:
         {
             "code": "interpreter-missing",
             "subject": str(PARTY),
-            "detail": "No confirmed interpreter for this party is in the room (asl).",
+            "detail": "No confirmed interpreter for this party is in the room (ase).",
         },
         {"code": "mediator-missing", "subject": None, "detail": "No mediator has accepted the case."},
     ]

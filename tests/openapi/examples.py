@@ -105,6 +105,8 @@ async def play(office: Office, contract: Contract, watch: Watch = lambda _operat
 async def _look_around(office: Office) -> None:
     for path in ("/health/live", "/health/ready", "/health/version", "/v1/disclosures?language=en"):
         await office.public.get(path)
+    for path in ("/v1/office", "/v1/allegation-categories"):
+        await office.public.get(path)
     await office.public.get(f"/v1/disclosures/{await office.shown_disclosure()}")
 
 

@@ -105,6 +105,8 @@ PLAIN: Final = {
     "opened", "operation", "purpose", "purposes", "rule", "usual",
     # how many there were, where that tells of no case
     "year", "reports", "by_category",
+    # the office and its own lists
+    "office_name", "office_phone", "time_zone", "labels",
     # when
     "at", "on", "added_at", "answered_at", "answer_due_on", "closed_at", "confirmed_at", "filed_at", "finished_at",
     "decided_at", "lifted_at", "notes_destroyed_at", "placed_at", "purged_at", "made_at", "opened_at", "proposed_at",

@@ -189,7 +189,7 @@ async def test_of_bookings_of_one_officer_at_one_hour_one_is_accepted(
 
 # The clock of a test begins on Monday 2026-03-02 at noon in Los Angeles.
 REFUSED: dict[str, tuple[str, int, dict[str, object], str]] = {
-    "in the past": ("2026-03-02T11:00-08:00", 60, {}, "in-the-future"),
+    "in the past": ("2026-03-02T11:00-08:00", 60, {}, "in-the-past"),
     "on a Saturday": ("2026-03-07T10:00-08:00", 60, {}, "required-off-hours"),
     "on a holiday": ("2026-05-25T10:00-07:00", 60, {}, "required-off-hours"),
     "at night": ("2026-03-04T03:00-08:00", 60, {}, "required-off-hours"),

@@ -13,7 +13,9 @@ from mediation_api.main import OPERATIONS
 FOR_EVERYBODY: Final = {
     "exchangeAccessCode",
     "getDisclosure",
+    "getOffice",
     "getProblemType",
+    "listAllegationCategories",
     "listDisclosures",
     "live",
     "ready",
@@ -264,7 +266,9 @@ def test_the_page_of_the_docs_is_what_is_declared() -> None:
 TELLS_OF_NOBODY: Final = {
     "getDisclosure",
     "getMediator",
+    "getOffice",
     "getProblemType",
+    "listAllegationCategories",
     "listDisclosures",
     "listMandatoryReportCounts",
     "listMediators",

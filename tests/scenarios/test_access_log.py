@@ -29,7 +29,9 @@ from mediation_api.settings import Settings
 NOT_ABOUT_A_CASE: Final = {
     "getDisclosure",
     "getMediator",
+    "getOffice",
     "getProblemType",
+    "listAllegationCategories",
     "listDisclosures",
     "listMediators",
     "listMandatoryReportCounts",  # of years, in numbers that tell of no case

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mediation_api.domain.texts import Section, Template
-from mediation_api.texts.loader import TextFileError, load_texts, read_texts
+from mediation_api.texts.loader import TextFileError, load_texts, read_allegation_categories, read_texts
 
 VERSION = "2026-11"
 
@@ -77,6 +77,32 @@ def test_an_older_version_does_not_need_a_new_language(folder: Path) -> None:
     assert [edition.languages for edition in read_texts(folder).editions] == [("en",), ("en", "es")]
 
 
+def test_the_categories_of_a_city_are_read_from_its_own_folder_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "allegations.en.md").write_text("# Ours\n\n- search_2: Searches\n- a: Others\n", encoding="utf-8")
+    (tmp_path / "allegations.de.md").write_text("# Unsere\n\n- search_2: Suche\n- a: Sonst\n", encoding="utf-8")
+    read = read_allegation_categories(tmp_path)
+    assert list(read.items()) == [
+        ("search_2", {"en": "Searches", "de": "Suche"}),
+        ("a", {"en": "Others", "de": "Sonst"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("# Ours\n\n- rude-words: Rude words\n", "lower-case letters, digits and underscores"),
+        ("# Ours\n\n- 1st: The first\n", "lower-case letters, digits and underscores"),
+        (f"# Ours\n\n- a{'x' * 50}: Too long\n", "lower-case letters, digits and underscores"),
+        ("# Ours\n\n" + "".join(f"- a{n}: One\n" for n in range(101)), "at most 100 categories"),
+        ("# Ours\n", "does not have the format"),
+    ],
+)
+def test_a_mistake_in_the_categories_of_a_city_is_told(tmp_path: Path, content: str, rule: str) -> None:
+    (tmp_path / "allegations.en.md").write_text(content, encoding="utf-8")
+    with pytest.raises(TextFileError, match=rule):
+        read_allegation_categories(tmp_path)
+
+
 @pytest.mark.parametrize("kind", ["disclosure", "confidentiality", "phrases"])
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_each_language_has_each_file_of_a_version(folder: Path, kind: str, language: str) -> None:
@@ -120,9 +146,9 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         f"{VERSION}/phrases.es.md",
         "- adult_abuse: ",
         "- abuse: ",
-        "line 5 differs",
+        "line 6 differs",
     ),
-    "a phrase on two lines": (f"{VERSION}/phrases.es.md", " vio ", " vio\n", "from line 9 on"),
+    "a phrase on two lines": (f"{VERSION}/phrases.es.md", " vio ", " vio\n", "from line 10 on"),
     "a code that English does not have": ("problems.es.md", "- not-found: ", "- found: ", "differs in kind"),
 }
 

@@ -22,7 +22,7 @@ def add_language(texts: Path) -> None:
     """Copy the English files, and begin each title, heading, sentence, item and phrase with "Qaa"."""
     for english in list(texts.rglob("*.en.md")):
         translated = re.sub(
-            r"^(#+ |- (?:[a-z_-]+: )?|)(?=\S)", r"\1Qaa ", english.read_text(encoding="utf-8"), flags=re.MULTILINE
+            r"^(#+ |- (?:[a-z0-9_-]+: )?|)(?=\S)", r"\1Qaa ", english.read_text(encoding="utf-8"), flags=re.MULTILINE
         )
         english.with_name(english.name.replace(".en.", f".{MADE_UP}.")).write_text(translated, encoding="utf-8")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from mediation_api.domain.texts import Edition, Template, Text
+from mediation_api.domain.texts import Edition, OfficeContact, Template, Text
 from mediation_api.domain.values import ReportCategory
 from mediation_api.texts.loader import load_texts
 
@@ -46,7 +46,7 @@ PINS_OF_EVERY_CATEGORY = {
 
 
 def shown(language: str, categories: Iterable[ReportCategory] = (ADMISSION,), edition: Edition = CURRENT) -> Text:
-    texts = edition.render_disclosures(OFFICE, categories)
+    texts = edition.render_disclosures(OfficeContact(OFFICE), categories)
     return next(text for text in texts if text.languages == (language,))
 
 

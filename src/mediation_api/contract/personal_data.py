@@ -163,6 +163,13 @@ FIELDS: Mapping[str, PersonalDataKind | None] = MappingProxyType(
         "ApprovalOut.unit": None,
         "DisclosureOut.text": None,
         "DisclosureOut.language": None,
+        # The office and its own lists.
+        "OfficeOut.name": None,
+        "OfficeOut.phone": None,
+        "TextLanguageOut.name": None,
+        "TextLanguageOut.language": None,
+        "LabelOut.language": None,
+        "LabelOut.text": None,
     }
 )
 """The kind of each field, by name; `Model.name` takes precedence. None: no personal data."""

@@ -113,7 +113,7 @@ class ApprovalSource:
                 raise Invalid(pointer, "required", "Say who gave the approval, when and how.")
         _require_of_staff(self.channel)
         if self.on is not None and self.on > today:
-            raise Invalid("/given_on", "in-the-past", "An approval cannot be given in the future.")
+            raise Invalid("/given_on", "in-the-future", "An approval cannot be given in the future.")
 
 
 def require_other_than(subject: str, *, by: Actor) -> None:

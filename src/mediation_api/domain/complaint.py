@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from mediation_api.domain import events, on_file, parts, reopening, screening, target
@@ -13,6 +13,7 @@ from mediation_api.domain.errors import (
     CaseAlreadyOpen,
     ComplaintClosed,
     DataErased,
+    Invalid,
     PartyLeft,
 )
 from mediation_api.domain.events import Events
@@ -23,23 +24,45 @@ from mediation_api.domain.screening import INTAKE_FIELDS, IntakeRecord
 from mediation_api.domain.values import Channel, Side, VoidReason
 
 
-def file(values: Mapping[str, object], *, year: int, number: int) -> events.ComplaintFiled:
+def file(
+    values: Mapping[str, object], *, today: date, number: int, categories: Collection[str]
+) -> events.ComplaintFiled:
     """File a complaint.
 
     Args:
         values: The fields of the complaint, including the answers of intake.
-        year: The year of the local date.
+        today: The local date, whose year is in the reference.
         number: The next number of a sequence. It is not a count, which would reveal how many complaints there are.
+        categories: The city's categories of allegations.
+
+    Raises:
+        Invalid: something is said to have happened in the future, or an allegation is of another category.
     """
+    _require_categories(values, categories)
+    _require_happened(values, today, intake="/intake")
     external = values.get("external_reference")
     return events.ComplaintFiled(
-        reference=f"{year}-{number:06}",
+        reference=f"{today.year}-{number:06}",
         external_reference=None if external is None else str(external),
         channel=Channel(str(values["channel"])),
         interested_in_mediation=values["interested_in_mediation"] is True,
         on_file=on_file.entered(on_file.NEW_COMPLAINT, values),
         values=values,
     )
+
+
+def _require_categories(values: Mapping[str, object], categories: Collection[str]) -> None:
+    allegations = values.get("allegations")
+    if isinstance(allegations, Collection) and not set(allegations) <= set(categories):
+        raise Invalid("/allegations", "category-not-configured", "The city's list does not have all of these.")
+
+
+def _require_happened(values: Mapping[str, object], today: date, *, intake: str) -> None:
+    happened = {"incident_on": "/incident_on", "pending_case_filed_on": f"{intake}/pending_case_filed_on"}
+    for name, pointer in happened.items():
+        day = values.get(name)
+        if isinstance(day, date) and day > today:
+            raise Invalid(pointer, "in-the-future", "This cannot be in the future.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +139,19 @@ class Account:
         """The answers that eligibility rules depend on."""
         return IntakeRecord(**{name: value for name, value in asdict(self.on_file).items() if name in INTAKE_FIELDS})
 
-    def correct(self, changes: Mapping[str, object]) -> events.ComplaintCorrected:
-        """Correct what intake entered.
+    def correct(
+        self, changes: Mapping[str, object], *, today: date, categories: Collection[str]
+    ) -> events.ComplaintCorrected:
+        """Correct what intake entered. `today` is the local date, `categories` the city's categories of allegations.
+
+        An allegation that is on file may stay, also if the city has taken its category off the list.
 
         Raises:
+            Invalid: something is said to have happened in the future, or an allegation is of another category.
             DataErased: the narrative was erased, and data of the same kind would be stored again.
         """
+        _require_categories(changes, {*categories, *self.on_file.allegations})
+        _require_happened(changes, today, intake="")
         if changes.keys() & {"narrative", "incident_place"} and "narrative" not in self.on_file.filled:
             raise DataErased
         return events.ComplaintCorrected(

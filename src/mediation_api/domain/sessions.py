@@ -54,7 +54,7 @@ def require_valid(booking: Booking, at: datetime, policy: Policy) -> None:
             off or outside the hours of sessions without a reason; it has no place in person, or no link by video.
     """
     if booking.starts_at <= at:
-        raise Invalid("/starts_at", "in-the-future", "A session starts in the future.")
+        raise Invalid("/starts_at", "in-the-past", "A session starts in the future.")
     if booking.ends_at <= booking.starts_at:
         raise Invalid("/ends_at", "after-start", "A session ends after it starts.")
     if booking.ends_at - booking.starts_at < SHORTEST:

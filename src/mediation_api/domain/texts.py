@@ -63,17 +63,31 @@ class Template:
         return "\n".join([f"{self.title}\n\n{self.about}\n", *sections]).format(**values)
 
 
+@dataclass(frozen=True, slots=True)
+class OfficeContact:
+    """The office, as people reach it. `phone` is None if the city has configured none."""
+
+    name: str
+    phone: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Translation:
     """All texts of an edition in one language.
 
-    `language_name` is in that language; `reports` has a sentence for each category of mandatory reports.
+    `language_name` is in that language; `telephone` is the word before a number; `reports` has a sentence for each
+    category of mandatory reports.
     """
 
     language_name: str
+    telephone: str
     reports: Mapping[ReportCategory, str]
     disclosure: Template
     confidentiality: Template
+
+    def contact(self, office: OfficeContact) -> str:
+        """Return the name of the office, with its telephone number if it has one."""
+        return office.name if office.phone is None else f"{office.name}, {self.telephone} {office.phone}"
 
     def report_sentences(self, categories: Iterable[ReportCategory]) -> str:
         """Return the sentences of these categories, in the order of the enum."""
@@ -93,7 +107,7 @@ class Edition:
         """The language tags of the texts, English first."""
         return tuple(self.translations)
 
-    def render_disclosures(self, office: str, categories: Iterable[ReportCategory]) -> tuple[Text, ...]:
+    def render_disclosures(self, office: OfficeContact, categories: Iterable[ReportCategory]) -> tuple[Text, ...]:
         """Return the disclosure that a party of either side sees before it answers, in each language."""
         named = tuple(categories)
         return tuple(
@@ -101,7 +115,9 @@ class Edition:
                 TextKind.DISCLOSURE,
                 self.version,
                 (language,),
-                translation.disclosure.fill(office=office, reports=translation.report_sentences(named)),
+                translation.disclosure.fill(
+                    office=translation.contact(office), reports=translation.report_sentences(named)
+                ),
             )
             for language, translation in self.translations.items()
         )
@@ -131,13 +147,15 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """All texts for people: every released edition, oldest first, and the titles of problems.
+    """All texts for people: every released edition, oldest first, titles of problems, categories of allegations.
 
     `problem_titles` are by language, in the order of the current edition, and then by the code of the problem.
+    `allegation_categories` are by code and then by language: those that come with the service.
     """
 
     editions: tuple[Edition, ...]
     problem_titles: Mapping[str, Mapping[str, str]]
+    allegation_categories: Mapping[str, Mapping[str, str]]
 
     @property
     def current(self) -> Edition:

@@ -9,6 +9,10 @@ UNREADABLE: Final = "[unreadable]"
 """Returned in place of a text that cannot be decrypted, so that one damaged value does not fail the whole read."""
 
 
+PHONE: Final = r"^\+?[0-9(][0-9 ()./x-]{3,37}[0-9]$"
+"""A telephone number as people write it, an extension after an `x`."""
+
+
 class Side(StrEnum):
     """The side of a party."""
 

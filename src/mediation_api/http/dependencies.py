@@ -7,7 +7,7 @@ in a transaction under row security (database/row_security.py).
 Every dependency is `async def`: FastAPI would run a plain function in a thread, which takes longer than most of them.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, TypeVar
@@ -27,7 +27,7 @@ from mediation_api.domain.access_log import Purpose
 from mediation_api.domain.errors import AccessCodeInvalid, TokenRevoked, Unauthenticated
 from mediation_api.domain.events import Event
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.texts import Text, Texts
+from mediation_api.domain.texts import OfficeContact, Text, Texts
 from mediation_api.http.fields import Uuid
 from mediation_api.http.problems import ProblemException
 from mediation_api.http.rate_limits import Limiter, network_of_request
@@ -67,10 +67,18 @@ class ServiceContext:
     clock: Callable[[], datetime]
     limiter: Limiter
 
+    allegation_categories: Mapping[str, Mapping[str, str]]
+    """The city's categories of allegations: the words of each, by its code and by language."""
+
+    @property
+    def office(self) -> OfficeContact:
+        """The office, as people reach it."""
+        return OfficeContact(self.settings.office_name, self.settings.office_phone)
+
     @property
     def disclosures(self) -> tuple[Text, ...]:
         """The current disclosure in each language, English first."""
-        return self.texts.current.render_disclosures(self.settings.office_name, self.policy.report_categories)
+        return self.texts.current.render_disclosures(self.office, self.policy.report_categories)
 
     def current_disclosure(self, sha256: str) -> Text | None:
         """The current disclosure with this hash, in whichever language."""

@@ -21,10 +21,12 @@ import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias, TypeVar
 from uuid import UUID
 
+import langcodes
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -41,7 +43,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from sqlalchemy import RowMapping
 
+from mediation_api.domain.values import PHONE
 from mediation_api.domain.visibility import DIRECTION_CONTROLS, INVISIBLE, unseen
+
+T = TypeVar("T")
 
 RULE = "rule:"
 """The prefix of the type of errors made by `rule_broken`: their text is a constant, so it may be returned."""
@@ -59,6 +64,7 @@ OwnRule: TypeAlias = Literal[
     "not-a-date",
     "not-a-uuid",
     "not-an-instant",
+    "not-a-language",
     "not-clearable",
     "nothing-to-change",
     "officers-only",
@@ -156,7 +162,7 @@ Paragraphs = Annotated[str, TextRules(most=20_000, lines=True)]
 Phone = Annotated[
     str,
     Strict(),
-    StringConstraints(max_length=40, pattern=r"^\+?[0-9(][0-9 ()./x-]{3,37}[0-9]$"),
+    StringConstraints(max_length=40, pattern=PHONE),
     Field(examples=["+1 212 555 0100"]),
 ]
 """A telephone number as people write it, an extension after an `x`."""
@@ -186,13 +192,51 @@ Link = Annotated[
 ]
 """An https URL without a user: the part before an `@` usually contains a password."""
 
+_NO_LANGUAGE: Final = frozenset({"mis", "mul", "und", "zxx"})
+
+
+def _language(tag: str) -> str:
+    """Return the canonical form of a tag, in lower case: `en` for `eng`, `he` for `iw`."""
+    if tag.partition("-")[0] in _NO_LANGUAGE or not langcodes.tag_is_valid(tag):
+        raise rule_broken("not-a-language", "A registered language is needed, as in en, es or zh-hant.")
+    return langcodes.standardize_tag(tag).lower()
+
+
 Language = Annotated[
     str,
     Strict(),
     StringConstraints(max_length=35, pattern=r"^[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}$"),
-    Field(examples=["en", "es", "asl"]),
+    AfterValidator(_language),
+    Field(
+        description=(
+            "A BCP 47 tag in lower case of a language that IANA has registered; its canonical form is kept (`en` for "
+            "`eng`). Sign languages have tags of their own: American Sign Language is `ase`."
+        ),
+        examples=["en", "es", "ase"],
+    ),
 ]
-"""A language tag in the form of BCP 47, in lower case: `en`, `zh-hant`, `ase`."""
+"""A language tag of BCP 47, in lower case and in canonical form: `en`, `zh-hant`, `ase`."""
+
+
+# --- lists ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A list in which nothing is twice."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the entries after each of them was read."""
+        return core_schema.no_info_after_validator_function(_distinct, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "uniqueItems": True}
+
+
+def _distinct(entries: list[T]) -> list[T]:
+    if len(set(entries)) < len(entries):
+        raise rule_broken("repeated", "Nothing may be here twice.")
+    return entries
 
 
 # --- identity, time ---------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from mediation_api.http.dependencies import (
     Record,
     Scope,
 )
-from mediation_api.http.fields import Flag, In, InstantOut, Language, Out, Paragraphs
+from mediation_api.http.fields import Flag, In, InstantOut, Language, Once, Out, Paragraphs
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
@@ -48,7 +48,7 @@ class AgreementIn(In):
     """
 
     kind: AgreementKind
-    languages: Annotated[list[Language], Field(min_length=1, max_length=10)]
+    languages: Annotated[list[Language], Field(min_length=1, max_length=10), Once()]
     terms: Paragraphs | None = Field(None, description="The terms of a resolution agreement. Not for other kinds.")
     terms_confidential: Flag = Field(
         default=False, description="Whether all parties agree that the terms are confidential (ORS 36.220)."

@@ -43,7 +43,7 @@ from mediation_api.http.dependencies import (
     Scope,
     Today,
 )
-from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Out, Paragraphs, WholeNumber, rule_broken
+from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Once, Out, Paragraphs, WholeNumber, rule_broken
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
@@ -63,6 +63,15 @@ Category = Annotated[
     Field(examples=["discourtesy", "disparate_treatment"]),
 ]
 """A category of allegation, from the city's own list. Officers see the categories, but not the narrative."""
+Allegations = Annotated[
+    list[Category],
+    Field(
+        min_length=1,
+        max_length=20,
+        description="Categories of the city's list (`listAllegationCategories`); others are refused.",
+    ),
+    Once(),
+]
 
 
 class IntakeAnswers(In):
@@ -74,7 +83,9 @@ class IntakeAnswers(In):
     officer_is_witness: Flag | None = Field(
         None, description="An officer is a witness against a complainant in a pending case."
     )
-    pending_case_filed_on: Day | None = Field(None, description="The date on which that case was filed.")
+    pending_case_filed_on: Day | None = Field(
+        None, description="The date on which that case was filed. Not in the future."
+    )
     rank_initiated: Flag = Field(default=False, description="Whether the complaint comes from within the department.")
 
 
@@ -85,10 +96,10 @@ class ComplaintIn(In):
         None, description="How the complaint reached the office. Only for staff; otherwise derived from the caller."
     )
     narrative: Paragraphs
-    incident_on: Day | None = None
+    incident_on: Day | None = Field(None, description="Not in the future, by the office's local date.")
     incident_place: Line | None = None
     precinct: Line | None = None
-    allegations: Annotated[list[Category], Field(min_length=1, max_length=20)]
+    allegations: Allegations
     interested_in_mediation: Flag = Field(
         description="Whether the complainant is open to mediation. True opens a case. It is not consent yet."
     )
@@ -130,15 +141,15 @@ class ComplaintPatch(Patch):
     kept: ClassVar[frozenset[str]] = frozenset({"narrative", "allegations", "rank_initiated"})
 
     narrative: Paragraphs | SkipJsonSchema[None] = None
-    incident_on: Day | None = None
+    incident_on: Day | None = Field(None, description="Not in the future, by the office's local date.")
     incident_place: Line | None = None
     precinct: Line | None = None
-    allegations: Annotated[list[Category], Field(min_length=1, max_length=20)] | SkipJsonSchema[None] = None
+    allegations: Allegations | SkipJsonSchema[None] = None
     crime_alleged: Flag | None = None
     serious_injury: Flag | None = None
     litigation_pending: Flag | None = None
     officer_is_witness: Flag | None = None
-    pending_case_filed_on: Day | None = None
+    pending_case_filed_on: Day | None = Field(None, description="Not in the future, by the office's local date.")
     rank_initiated: Flag | SkipJsonSchema[None] = None
 
 
@@ -338,8 +349,9 @@ async def file_complaint(
     filer = body.filer(actor)
     if actor.role is Role.PUBLIC:
         await count_filing(counters, request, service.settings, at)
-    year = target.local_date(at, service.policy.target).year
-    filed = complaint.file(body.columns(actor), year=year, number=await complaints.next_number())
+    on = target.local_date(at, service.policy.target)
+    number, categories = await complaints.next_number(), service.allegation_categories.keys()
+    filed = complaint.file(body.columns(actor), today=on, number=number, categories=categories)
     added = [party.add(uuid4(), each.side, each.columns()) for each in body.parties]
     codes = {} if filer is None else {added[filer].party_id: new_code()}
     issued = [party.issue_code(party_id, code, code_key(service)) for party_id, code in codes.items()]
@@ -402,6 +414,8 @@ async def correct_complaint(
     cases: Cases,
     record: Record,
     precondition: IfMatch,
+    service: Context,
+    on: Today,
 ) -> ComplaintOut:
     """Correct the intake data. The event records the names of the changed fields.
 
@@ -411,7 +425,7 @@ async def correct_complaint(
     locked = await cases.lock_open_of(complaint_id, scope.actor)
     precondition.check(_to_office(await complaints.get(complaint_id, scope)))
     account, changes = await complaints.account(complaint_id), body.changes()
-    corrected = account.correct(changes)
+    corrected = account.correct(changes, today=on, categories=service.allegation_categories.keys())
     follows = () if locked is None else account.follow_up(changes, locked.case)
     await record(Stream(complaint_id=complaint_id), (corrected,))
     if locked is not None:

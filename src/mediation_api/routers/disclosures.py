@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from mediation_api.database.engine import Pool
 from mediation_api.domain.access import EVERYBODY
-from mediation_api.domain.texts import Text
+from mediation_api.domain.texts import OfficeContact, Text, TextKind
 from mediation_api.http.dependencies import CaseRecords, Context, Scope
 from mediation_api.http.fields import Language, Out, Params
 from mediation_api.http.middleware import StrictRoute
@@ -27,6 +27,10 @@ class DisclosureOut(Out):
     version: str = Field(examples=["2026-11"])
     language: str = Field(examples=["en"])
     text: str
+    office_name: str = Field(description="The name of the office, whom to ask before answering.")
+    office_phone: str | None = Field(
+        description="Its telephone number today; null if the city has configured none.", examples=["+1 503 555 0199"]
+    )
 
 
 class DisclosureList(ListOut[DisclosureOut]):
@@ -45,7 +49,11 @@ async def list_disclosures(
     query: Annotated[DisclosureFilters, Query()], service: Context, _scope: Scope
 ) -> DisclosureList:
     """List the current disclosure in each language, English first. For other languages, an interpreter is needed."""
-    items = [_to_response(text) for text in service.disclosures if query.language in {None, text.languages[0]}]
+    items = [
+        _to_response(text, service.office)
+        for text in service.disclosures
+        if query.language in {None, text.languages[0]}
+    ]
     return DisclosureList(items=items, next_cursor=None)
 
 
@@ -60,10 +68,18 @@ async def get_disclosure(
     """Return a current disclosure, or an earlier one that a party answered."""
     text = service.current_disclosure(sha256)
     if text is not None:
-        return _to_response(text)
+        return _to_response(text, service.office)
     row = await records.disclosure(sha256)
-    return DisclosureOut(sha256=row["sha256"], version=row["version"], language=row["language"], text=row["body"])
+    text = Text(TextKind.DISCLOSURE, row["version"], (row["language"],), row["body"], row["sha256"])
+    return _to_response(text, service.office)
 
 
-def _to_response(text: Text) -> DisclosureOut:
-    return DisclosureOut(sha256=text.sha256, version=text.version, language=text.languages[0], text=text.body)
+def _to_response(text: Text, office: OfficeContact) -> DisclosureOut:
+    return DisclosureOut(
+        sha256=text.sha256,
+        version=text.version,
+        language=text.languages[0],
+        text=text.body,
+        office_name=office.name,
+        office_phone=office.phone,
+    )

@@ -54,7 +54,7 @@ from mediation_api.http.dependencies import (
     SessionId,
     Sessions,
 )
-from mediation_api.http.fields import Flag, In, Instant, InstantOut, Language, Line, Link, LongLine, Out, Uuid
+from mediation_api.http.fields import Flag, In, Instant, InstantOut, Language, Line, Link, LongLine, Once, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages, single_page
@@ -91,7 +91,7 @@ class SeatIn(In):
 class StartIn(In):
     """The expected persons who are absent."""
 
-    absent: Annotated[list[SeatIn], Field(max_length=200)] = Field(default_factory=list)
+    absent: Annotated[list[SeatIn], Field(max_length=200), Once()] = Field(default_factory=list)
 
     def seats(self) -> frozenset[Seat]:
         """Return the seats of the absent persons."""

@@ -20,16 +20,22 @@ PLACEHOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "confidentiality": ("{office}", "{reference}", "{reports}"),
     "phrases": (),
     "problems": (),
+    "allegations": (),
 }
 """The placeholders of each kind of file. A file contains each of them exactly once."""
+
+_LISTS: Final = frozenset({"phrases", "problems", "allegations"})
+"""The kinds of files that are a list of keys with words."""
 
 _VERSION: Final = re.compile(r"\d{4}-\d{2}")
 _NAME: Final = re.compile(r"([a-z]+)\.([a-z]{2,3}(?:-[a-z0-9]{2,8}){0,3})\.md")
 _BLOCKS: Final = r"(?:\n(?:(?:- \S.*\n)+|(?:[^\s#-].*\n)+))+"
 _TEMPLATE: Final = re.compile(rf"# \S.*\n{_BLOCKS}(?:\n## \S.*\n{_BLOCKS})+")
-_PHRASES: Final = re.compile(r"# \S.*\n\n(?:- [a-z_-]+: \S.*\n)+")
+_PHRASES: Final = re.compile(r"# \S.*\n\n(?:- [a-z0-9_-]+: \S.*\n)+")
 _MARK: Final = re.compile(r"#+ |- |")
-_KEY: Final = re.compile(r"- [a-z_-]+: |")
+_KEY: Final = re.compile(r"- [a-z0-9_-]+: |")
+_CATEGORY: Final = re.compile(r"[a-z][a-z0-9_]{0,49}")
+_MOST_CATEGORIES: Final = 100
 _PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}|[{}]")
 _CONTROL: Final = re.compile(rf"[{DIRECTION_CONTROLS}\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -54,19 +60,34 @@ def read_texts(folder: Traversable) -> Texts:
     titles = {language: _phrases(texts["problems"]) for language, texts in _read_files(folder, "problems").items()}
     if not editions or editions[-1].languages != tuple(titles):
         raise TextFileError(f"{folder}: the newest version and the titles of problems are in different languages")
-    return Texts(editions, titles)
+    return Texts(editions, titles, read_allegation_categories(folder))
+
+
+def read_allegation_categories(folder: Traversable) -> Mapping[str, Mapping[str, str]]:
+    """Read the categories of allegations in a folder: the words of each, by its code and by language.
+
+    Raises TextFileError.
+    """
+    read = {language: _phrases(text["allegations"]) for language, text in _read_files(folder, "allegations").items()}
+    codes = tuple(read[ENGLISH])
+    if len(codes) > _MOST_CATEGORIES or not all(map(_CATEGORY.fullmatch, codes)):
+        raise TextFileError(
+            f"{folder}: at most {_MOST_CATEGORIES} categories, each of lower-case letters, digits and underscores"
+        )
+    return {code: {language: words[code] for language, words in read.items()} for code in codes}
 
 
 def _read_edition(folder: Traversable, version: str) -> Edition:
     translations = {}
     for language, texts in _read_files(folder, "disclosure", "confidentiality", "phrases").items():
         phrases = _phrases(texts["phrases"])
-        if phrases.keys() != {"language", *ReportCategory}:
-            raise TextFileError(f"{folder}: the phrases must be `language` and each category of reports")
+        if phrases.keys() != {"language", "telephone", *ReportCategory}:
+            raise TextFileError(f"{folder}: the phrases must be `language`, `telephone` and each category of reports")
         if not all(version in texts[kind] for kind in ("disclosure", "confidentiality")):
             raise TextFileError(f"{folder}: a text in {language} does not name its version")
         translations[language] = Translation(
             language_name=phrases["language"],
+            telephone=phrases["telephone"],
             reports={category: phrases[category] for category in ReportCategory},
             disclosure=_template(texts["disclosure"]),
             confidentiality=_template(texts["confidentiality"]),
@@ -91,7 +112,7 @@ def _read_files(folder: Traversable, *kinds: str) -> Mapping[str, Mapping[str, s
 
 
 def _check(file: Traversable, kind: str, text: str, english: str) -> None:
-    grammar, mark = (_PHRASES, _KEY) if kind in {"phrases", "problems"} else (_TEMPLATE, _MARK)
+    grammar, mark = (_PHRASES, _KEY) if kind in _LISTS else (_TEMPLATE, _MARK)
     if _CONTROL.search(text):
         raise TextFileError(f"{file}: has a control character, such as one that changes the direction of writing")
     if sorted(_PLACEHOLDER.findall(text)) != sorted(PLACEHOLDERS[kind]):
