@@ -2,7 +2,13 @@
 // for each the fault that it is there for. A rule says what is wrong with one node, or nothing.
 
 const SNAKE = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
-const CAMEL = /^[a-z]+([A-Z][a-z0-9]+)*$/;
+const READING = ['get', 'list', 'verify'];
+const WRITING = [
+  ...['accept', 'add', 'adjourn', 'approve', 'assign', 'attest', 'cancel', 'close', 'complete', 'confirm', 'correct'],
+  ...['decline', 'drop', 'end', 'exchange', 'file', 'give', 'issue', 'lapse', 'lift', 'make', 'pause', 'place'],
+  ...['propose', 'record', 'recuse', 'refuse', 'release', 'remove', 'request', 'reschedule', 'schedule', 'screen'],
+  ...['sign', 'start'],
+];
 const SELF_BOUNDED = new Set(['uuid', 'date', 'date-time']);
 
 /** The path and the method that an operation stands under. */
@@ -19,14 +25,15 @@ function isFinite(pattern) {
 
 const types = (schema) => [schema.type].flat();
 
-/** operationId is the function's name in camel case: what reads says so, and nothing else does. */
+/** operationId is a verb in the imperative and a noun, in camel case; a GET has a verb that reads. */
 const operationId = () => ({
   Operation(operation, ctx) {
-    const { method, path } = place(ctx);
+    const { method } = place(ctx);
     const id = operation.operationId ?? '';
-    const reads = /^(get|list|verify)[A-Z]/.test(id);
-    const wrong = !CAMEL.test(id) || (path.startsWith('/v1/') && reads !== (method === 'get'));
-    if (wrong) ctx.report({ message: `${id}: a verb and a noun in camel case; GET is get…, list… or verify….` });
+    const verbs = method === 'get' ? READING : WRITING;
+    if (!new RegExp(`^(${verbs.join('|')})([A-Z][a-z0-9]+)+$`).test(id)) {
+      ctx.report({ message: `${id}: a verb and a noun in camel case, the verb one of ${verbs.join(', ')}.` });
+    }
   },
 });
 
@@ -59,20 +66,30 @@ const snakeCase = () => ({
   },
 });
 
-/** A name says what it holds: …_at an instant, …_on a date, …_id a UUID. */
+/** A name says what it holds, and what it holds says its name: …_at an instant, …_on a date, …_id a UUID, …_ids some. */
 const namesTellTypes = () => {
-  const formats = { _at: 'date-time', _on: 'date', _id: 'uuid' };
+  const endings = { 'date-time': /_at$/, date: /_on$/, uuid: /(^|_)ids?$/ };
   const exempt = new Set(['request_id']); // the caller may choose it
+  const formatsOf = (given, ctx) => {
+    const held = given.$ref ? ctx.resolve(given).node : given;
+    const branches = [held.items, ...(held.anyOf ?? []), ...(held.oneOf ?? [])].filter(Boolean);
+    return [held.format, ...branches.flatMap((branch) => formatsOf(branch, ctx))];
+  };
+  const check = (name, schema, ctx) => {
+    const bare = name.replace(/_(from|before)$/, ''); // the bound of a filter
+    const formats = formatsOf(schema, ctx);
+    for (const [format, ending] of Object.entries(endings)) {
+      if (!exempt.has(name) && ending.test(bare) !== formats.includes(format)) {
+        ctx.report({ message: `${name}: what has the format ${format}, and nothing else, ends with ${ending.source}.` });
+      }
+    }
+  };
   return {
     Schema(schema, ctx) {
-      for (const [name, given] of Object.entries(schema.properties ?? {})) {
-        const format = formats[name.slice(-3)];
-        const held = given.$ref ? ctx.resolve(given).node : given;
-        const branches = [held, ...(held.anyOf ?? [])];
-        if (format && !exempt.has(name) && !branches.some((branch) => branch.format === format)) {
-          ctx.report({ message: `${name} must have the format ${format}.` });
-        }
-      }
+      for (const [name, given] of Object.entries(schema.properties ?? {})) check(name, given, ctx);
+    },
+    Parameter(parameter, ctx) {
+      if (parameter.in !== 'header') check(parameter.name, parameter.schema, ctx);
     },
   };
 };

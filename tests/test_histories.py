@@ -1644,7 +1644,7 @@ def _objects(value: object) -> list[dict[str, object]]:
 
 
 def _conditions(value: object) -> Counter[Missing]:
-    return Counter((str(m["code"]), None if m["subject"] is None else str(m["subject"])) for m in _objects(value))
+    return Counter((str(m["code"]), None if m["subject_id"] is None else str(m["subject_id"])) for m in _objects(value))
 
 
 def _fields(value: object, *names: str) -> tuple[str, ...] | None:

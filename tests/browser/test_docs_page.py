@@ -116,7 +116,7 @@ def test_a_complainant_tries_what_takes_the_tokens_of_several_kinds_of_callers(p
     answer = execute(page, unfold(page, "complaints", "listComplaints"))
 
     assert answer.startswith("200")
-    assert '"limited"' in answer
+    assert '"party"' in answer
     assert page.complaints == []
 
 

@@ -30,7 +30,7 @@ SEEN: Final = {
     "an error of the server": ("getMediator", "ServerError"),
     "an undocumented status": ("getReadiness", "UndefinedStatusCode"),
     "a dropped field": ("getParty", "JsonSchemaError"),
-    "an unlisted value": ("getTimeline", "JsonSchemaError"),
+    "an unlisted value": ("listTimelineEvents", "JsonSchemaError"),
     "a wrong content type": ("listScreenings", "UndefinedContentType"),
     "an unprotected operation": ("getComplaint", "IgnoredAuth"),
     "an unread parameter": ("listSessions", "AcceptedNegativeData"),

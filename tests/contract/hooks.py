@@ -156,7 +156,7 @@ schemathesis.auth(refresh_interval=None)(Furthest)  # kept, the first token woul
 
 def _owner(case: Case) -> Peer:
     """Who calls in a run of peers. A withdrawal would end what the other operations work on."""
-    return PLAN["peers"]["leaver" if _name(case) == "withdraw" else "owner"]
+    return PLAN["peers"]["leaver" if _name(case) == "recordWithdrawal" else "owner"]
 
 
 # ── what there is ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -278,7 +278,7 @@ class Seeder:
         self._add_once("closeCase", {"case_id": over.case_id})
         closed = await self._story("concluded")
         await closed.close()
-        self._add_once("attestNotesDestroyed", {"assignment_id": closed.assignment_id})
+        self._add_once("attestDestructionOfNotes", {"assignment_id": closed.assignment_id})
         self._add("placeLegalHold", {"complaint_id": closed.complaint_id})
         holds = f"/v1/complaints/{closed.complaint_id}/legal-holds"
         self._add_once("requestErasure", {"party_id": closed.officers[0].party_id})
@@ -299,7 +299,7 @@ class Seeder:
             report_id = await over.report(proposer, **past)
             self._add_once(operation, {"report_id": report_id})
             self.ids["report_id"].append(report_id)
-        for operation, body in (("lapseCase", {"reason": "unreachable"}), ("withdraw", {"channel": "phone"})):
+        for operation, body in (("lapseCase", {"reason": "unreachable"}), ("recordWithdrawal", {"channel": "phone"})):
             story = await self._story("confirming")
             await story.try_to_reach(story.complainants[0].party_id)
             self._add_once(operation, {"case_id": story.case_id}, party_id=story.complainants[0].party_id, **body)

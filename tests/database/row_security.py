@@ -21,7 +21,7 @@ from mediation_api.database.tables import metadata
 from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import Actor, Role
-from mediation_api.domain.events import Audience, Event
+from mediation_api.domain.events import Event, Visibility
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, PEERS_VISIBLE
 
 Row: TypeAlias = Mapping[str, object]
@@ -256,8 +256,8 @@ def _late() -> dict[str, object]:
 
 # ── what is whose ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-TO_ITSELF: Final = {event.kind for event in Event.__subclasses__() if event.audience is Audience.OWN}
-TO_ALL: Final = {event.kind for event in Event.__subclasses__() if event.audience is Audience.PARTICIPANTS}
+TO_ITSELF: Final = {event.kind for event in Event.__subclasses__() if event.visibility is Visibility.OWN}
+TO_ALL: Final = {event.kind for event in Event.__subclasses__() if event.visibility is Visibility.PARTICIPANTS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ async def test_the_board_shows_what_an_office_lives_through(loaded: Loaded) -> N
     for case in cases:
         events = await loaded.items(f"/v1/cases/{case['id']}/timeline?limit=100")
         # Each that loads makes a code in the end, at the time at which it began.
-        times = [str(event["at"]) for event in events if event["kind"] != "access_code.issued"]
+        times = [str(event["occurred_at"]) for event in events if event["kind"] != "access_code.issued"]
         assert times == sorted(times)
 
     for person in [*parties, *roster]:

@@ -303,7 +303,7 @@ def test_what_one_person_did_has_a_place_apart_from_another_s_and_from_another_r
 
 def test_a_period_is_a_week_up_to_today_unless_somebody_says_otherwise() -> None:
     assert Period.of(None, None, MONDAY) == Period(date(2026, 2, 24), MONDAY)
-    assert Period.of(None, date(2026, 1, 31), MONDAY) == Period(date(2026, 1, 25), date(2026, 1, 31))
+    assert Period.of(None, date(2026, 2, 1), MONDAY) == Period(date(2026, 1, 25), date(2026, 1, 31))
     assert Period.of(date(2026, 2, 20), None, MONDAY) == Period(date(2026, 2, 20), MONDAY)
 
 

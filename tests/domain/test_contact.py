@@ -44,7 +44,7 @@ from mediation_api.domain.errors import (
     ResolutionSigned,
     StateConflict,
 )
-from mediation_api.domain.events import Audience, Events
+from mediation_api.domain.events import Events, Visibility
 from mediation_api.domain.lifecycle import CLOSED, State
 from mediation_api.domain.policy import ContactPolicy
 from mediation_api.domain.values import AgreementKind, ContactChannel, ContactResult, LapseReason, Standing
@@ -70,7 +70,7 @@ def test_an_attempt_is_recorded_for_the_office_alone() -> None:
     assert record(case(State.READY)) == (
         events.ContactAttempted(attempt_id=NEW, party_id=ROSA, channel=PHONE, result=NO_ANSWER, attempted_at=AT),
     )
-    assert events.ContactAttempted.audience is Audience.STAFF
+    assert events.ContactAttempted.visibility is Visibility.STAFF
 
 
 def test_an_attempt_lies_between_the_day_of_the_request_and_now() -> None:

@@ -1,5 +1,6 @@
 """The record of events holds ids, codes, dates and hashes; never a name, a place or a text."""
 
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -10,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from mediation_api.domain import events
-from mediation_api.domain.events import Audience, CaseEvent, Event, ReportEvent
+from mediation_api.domain.events import CaseEvent, Event, ReportEvent, Visibility
 from mediation_api.domain.values import AttendeeRole, CancelReason
 
 # Not `__subclasses__`: a dataclass with slots leaves the class that it was made from behind.
@@ -211,9 +212,9 @@ def test_why_a_session_was_cancelled_is_recorded_in_words_that_do_not_change() -
 
 
 def test_only_a_few_events_are_for_more_than_staff() -> None:
-    assert Event.audience is Audience.STAFF
-    by_audience = {audience: {f.kind for f in ALL if f.audience is audience} for audience in Audience}
-    assert by_audience[Audience.OWN] == {
+    assert Event.visibility is Visibility.STAFF
+    by_audience = {audience: {f.kind for f in ALL if f.visibility is audience} for audience in Visibility}
+    assert by_audience[Visibility.OWN] == {
         "access_code.issued",
         "consent.given",
         "consent.voided",
@@ -224,7 +225,7 @@ def test_only_a_few_events_are_for_more_than_staff() -> None:
         "party.corrected",
         "party.withdrew",
     }
-    assert by_audience[Audience.PARTICIPANTS] == {
+    assert by_audience[Visibility.PARTICIPANTS] == {
         "agreement.made",
         "case.closed",
         "case.opened",
@@ -239,7 +240,7 @@ def test_only_a_few_events_are_for_more_than_staff() -> None:
 
 
 def test_an_event_about_a_report_is_for_nobody_and_names_no_party() -> None:
-    restricted = {event for event in ALL if event.audience is Audience.RESTRICTED}
+    restricted = {event for event in ALL if event.visibility is Visibility.RESTRICTED}
     assert restricted == set(get_args(ReportEvent))
     for event in restricted:
         assert "party_id" not in event.recorded_fields()
@@ -247,14 +248,14 @@ def test_an_event_about_a_report_is_for_nobody_and_names_no_party() -> None:
 
 def test_what_is_for_a_party_alone_names_that_party() -> None:
     for event in ALL:
-        if event.audience is Audience.OWN:
+        if event.visibility is Visibility.OWN:
             assert "party_id" in event.recorded_fields()
 
 
 def test_nothing_for_everybody_names_a_party() -> None:
     """The name of the party would tell who."""
     for event in ALL:
-        if event.audience is Audience.PARTICIPANTS:
+        if event.visibility is Visibility.PARTICIPANTS:
             assert "party_id" not in event.recorded_fields()
 
 
@@ -287,3 +288,21 @@ def test_of_a_private_field_it_is_recorded_that_it_holds_something() -> None:
     asked = events.PartyAsked(party_id=UUID(int=1))
     assert added.filled_private_fields() == ["name"]
     assert asked.filled_private_fields() is None
+
+
+@pytest.mark.parametrize("event", ALL, ids=lambda event: event.kind)
+def test_the_name_of_each_instant_and_date_says_so(event: type[Event]) -> None:
+    for name, hint in _named(event):
+        ending = "_at" if hint is datetime else "_on" if hint is date else None
+        assert ending == (name[-3:] if name.endswith(("_at", "_on")) else None), name
+
+
+def _named(of: type) -> Iterator[tuple[str, object]]:
+    """Yield the names of all fields, those of what a field holds included, each with its type but for None."""
+    hints = get_type_hints(of)
+    for field in fields(of):
+        for hint in set(get_args(hints[field.name]) or (hints[field.name],)) - {type(None)}:
+            if isinstance(hint, type) and is_dataclass(hint):
+                yield from _named(hint)
+            else:
+                yield field.name, hint

@@ -11,7 +11,12 @@ from tests.domain.cases import AT, CASE, NEW, pointed_at
 
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.errors import CategoryNotDisclosed, Conflict, Invalid, SecondPersonRequired, StateConflict
-from mediation_api.domain.events import Audience, MandatoryReportDropped, MandatoryReportFiled, MandatoryReportProposed
+from mediation_api.domain.events import (
+    MandatoryReportDropped,
+    MandatoryReportFiled,
+    MandatoryReportProposed,
+    Visibility,
+)
 from mediation_api.domain.mandatory_reports import (
     SMALLEST_COUNT,
     YEARS_COUNTED,
@@ -126,7 +131,7 @@ def test_what_is_decided_is_not_decided_again(state: ReportState) -> None:
 
 def test_its_events_are_for_nobody_but_who_may_see_the_report() -> None:
     for event in (MandatoryReportProposed, MandatoryReportFiled, MandatoryReportDropped):
-        assert event.audience is Audience.RESTRICTED
+        assert event.visibility is Visibility.RESTRICTED
 
 
 def test_the_words_of_a_report_do_not_change() -> None:

@@ -11,13 +11,13 @@ from tests.domain.cases import AGREEMENT, AT, COMPLAINT, DIRECTOR, ROSA
 
 from mediation_api.domain.errors import DataErased, SecondPersonRequired, StateConflict, UnderLegalHold
 from mediation_api.domain.events import (
-    Audience,
     DataPurged,
     ErasureApproved,
     ErasureRefused,
     ErasureRequested,
     HoldLifted,
     HoldPlaced,
+    Visibility,
 )
 from mediation_api.domain.retention import (
     DEFAULT_DAYS,
@@ -94,7 +94,7 @@ def test_a_tombstone_says_how_much_went_and_nothing_of_what() -> None:
             agreements=(OTHER, AGREEMENT),
         ),
     )
-    assert DataPurged.audience is Audience.STAFF
+    assert DataPurged.visibility is Visibility.STAFF
     (contact,) = purged(DataKind.CONTACT, PurgeReason.SCHEDULE, fields=1)
     assert contact.agreements == ()
 

@@ -143,4 +143,8 @@ async def test_a_withdrawal_is_carried_out_whatever_is_accepted(office: Office, 
 def test_the_contract_says_where_it_may_happen(app: FastAPI) -> None:
     operations = [each for item in app.openapi()["paths"].values() for each in item.values()]
     without = {each["operationId"] for each in operations if "406" not in each["responses"]}
-    assert without == {"withdraw", "live", "ready"} == {id_ for id_, each in OPERATIONS.items() if each.always_answered}
+    assert (
+        without
+        == {"recordWithdrawal", "getLiveness", "getReadinessOfService"}
+        == {id_ for id_, each in OPERATIONS.items() if each.always_answered}
+    )

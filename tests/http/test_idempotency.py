@@ -16,7 +16,7 @@ from mediation_api.database import tables
 from mediation_api.dev.office import Caller, Office
 
 KEY = "a-key-of-a-retry-01"
-WITHOUT_KEY = {"withdraw", "exchangeAccessCode"}
+WITHOUT_KEY = {"recordWithdrawal", "exchangeAccessCode"}
 
 
 async def post(who: Caller, path: str, body: object, key: str | None = KEY) -> httpx.Response:

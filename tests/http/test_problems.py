@@ -228,10 +228,10 @@ async def test_a_gate_lists_what_is_missing(client: httpx.AsyncClient) -> None:
     assert document(await client.get("/raise/gate"))["missing"] == [
         {
             "code": "interpreter-missing",
-            "subject": str(PARTY),
+            "subject_id": str(PARTY),
             "detail": "No confirmed interpreter for this party is in the room (ase).",
         },
-        {"code": "mediator-missing", "subject": None, "detail": "No mediator has accepted the case."},
+        {"code": "mediator-missing", "subject_id": None, "detail": "No mediator has accepted the case."},
     ]
 
 

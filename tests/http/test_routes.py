@@ -160,6 +160,6 @@ def test_what_is_no_part_of_the_contract_declares_nothing() -> None:
 
 
 def test_a_declaration_is_complete_without_what_few_operations_have() -> None:
-    operation = Operation("live", access=EVERYBODY, oauth_scope=None)
+    operation = Operation("getLiveness", access=EVERYBODY, oauth_scope=None)
     assert (operation.opens, operation.events, operation.location, operation.pool) == (None, (), None, None)
     assert (operation.uses_database, operation.always_answered) == (True, False)

@@ -108,10 +108,11 @@ PLAIN: Final = {
     # the office and its own lists
     "office_name", "office_phone", "time_zone", "labels",
     # when
-    "at", "on", "added_at", "answered_at", "answer_due_on", "closed_at", "confirmed_at", "filed_at", "finished_at",
+    "added_at", "answered_at", "answer_due_on", "closed_at", "confirmed_at", "filed_at", "finished_at",
     "decided_at", "lifted_at", "notes_destroyed_at", "placed_at", "purged_at", "made_at", "opened_at", "proposed_at",
     "started_at", "superseded_at", "starts_at", "ends_at", "starts_on", "ends_on", "requested_at", "requested_on",
-    "due_on", "pace", "days_left", "working_days_left", "raw_days", "net_days",
+    "due_on", "given_at", "occurred_at", "opened_on", "recorded_at", "screened_at", "signed_at", "withdrawn_at", "pace",
+    "days_left", "working_days_left", "raw_days", "net_days",
     # whole models, whose own fields are looked at
     "access_codes", "assignment", "intake", "next_session", "others", "participants", "parties", "signer", "target",
     "you",
@@ -164,13 +165,13 @@ def test_an_open_list_names_what_there_is_and_closes_nothing() -> None:
     for field in fields.values():
         assert set(_listed(field["examples"])) <= set(_listed(field["x-extensible-enum"]))
     # A timeline is of a case: what is restricted, or about something else, is in none.
-    every = {each.kind: each.audience for each in vars(events).values() if _is_a_kind_of_event(each)}
-    restricted = {kind for kind, audience in every.items() if audience is events.Audience.RESTRICTED}
+    every = {each.kind: each.visibility for each in vars(events).values() if _is_a_kind_of_event(each)}
+    restricted = {kind for kind, audience in every.items() if audience is events.Visibility.RESTRICTED}
     assert restricted
     assert set(OPEN_LISTS["EventOut", "kind"]) < every.keys() - restricted
     assert {every[kind] for kind in OPEN_LISTS["SharedEventOut", "kind"]} == {
-        events.Audience.OWN,
-        events.Audience.PARTICIPANTS,
+        events.Visibility.OWN,
+        events.Visibility.PARTICIPANTS,
     }
 
 

@@ -88,7 +88,7 @@ def test_every_operation_records_the_events_that_the_contract_names(told: Told) 
     for each in told.exchanges:
         declared = {event.kind for event in OPERATIONS[each.operation].events}
         assert each.events <= declared, each.operation
-        if each.status != 200 or each.operation != "withdraw":  # the second time nothing happens
+        if each.status != 200 or each.operation != "recordWithdrawal":  # the second time nothing happens
             assert bool(each.events) == bool(declared), each.operation
 
 

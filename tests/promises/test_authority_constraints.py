@@ -150,8 +150,8 @@ async def test_with_the_relation_of_before_a_proposal_would_open_the_case(
     mediator = await office.mediator()
     await story.propose(mediator)
     await mediator.get(f"{story.path}/timeline", 404)
-    wider = {**OPERATIONS["getTimeline"].access, Role.MEDIATOR: Relation.PROPOSED}
-    redeclare("getTimeline", monkeypatch, access=wider)
+    wider = {**OPERATIONS["listTimelineEvents"].access, Role.MEDIATOR: Relation.PROPOSED}
+    redeclare("listTimelineEvents", monkeypatch, access=wider)
     await mediator.get(f"{story.path}/timeline")
 
 

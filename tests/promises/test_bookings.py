@@ -149,9 +149,9 @@ async def test_an_officer_without_a_number_cannot_be_checked_and_the_office_is_t
     await story.answer(office.intake, party_id=added["id"], channel="phone")
     await story.assign()
     booked = await scheduled(story)
-    assert booked["unchecked_officers"] == [added["id"]]
+    assert booked["unchecked_officer_ids"] == [added["id"]]
     numbered = await ready_with(office, "D-17")
-    assert (await scheduled(numbered))["unchecked_officers"] == []
+    assert (await scheduled(numbered))["unchecked_officer_ids"] == []
 
 
 async def test_of_bookings_of_one_officer_at_one_hour_one_is_accepted(
@@ -244,7 +244,7 @@ async def test_with_a_reason_a_session_is_at_night_or_on_a_day_off(office: Offic
     assert booked["off_hours_reason"] == reason
     # It is the office's: parties read neither it nor what else was checked.
     seen = await story.officers[0].get(f"/v1/sessions/{story.session_id}")
-    assert not {"off_hours_reason", "unchecked_officers"} & seen.keys()
+    assert not {"off_hours_reason", "unchecked_officer_ids"} & seen.keys()
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ from tests.conftest import Clock, application, calling
 
 from mediation_api.database.engine import Database
 from mediation_api.dev.office import Caller, Office, Story
-from mediation_api.domain.events import Audience, Event
+from mediation_api.domain.events import Event, Visibility
 from mediation_api.settings import Settings
 
 LEAVERS: Final = 100 if os.environ.get("RACES") == "200" else 12
 SKEW: Final = timedelta(seconds=20)
-SHARED: Final = {event.kind for event in Event.__subclasses__() if event.audience is Audience.PARTICIPANTS}
+SHARED: Final = {event.kind for event in Event.__subclasses__() if event.visibility is Visibility.PARTICIPANTS}
 
 
 @dataclass(slots=True)

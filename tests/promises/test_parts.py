@@ -196,7 +196,7 @@ async def test_whoever_is_active_signs_and_is_there_or_is_marked_absent(office: 
             await story.sign(who)
     refused = await story.session("start", {}, 409)
     missing: list[dict[str, object]] = refused["missing"]  # type: ignore[assignment]
-    assert [(m["code"], m["subject"]) for m in missing] == [("signature-missing", away.party_id)]
+    assert [(m["code"], m["subject_id"]) for m in missing] == [("signature-missing", away.party_id)]
     started = await story.session("start", {"absent": [seat(away)]})
     attendance: list[dict[str, object]] = started["attendance"]  # type: ignore[assignment]
     assert {a["id"]: a["present"] for a in attendance if a["role"] == "party"} == {
@@ -304,7 +304,7 @@ async def test_whether_an_agreement_was_reached_is_what_the_signatures_say(offic
     await story.sign(complainant)
     refused = await close(story, agreement_reached=True, status=409)
     unsigned: list[dict[str, str]] = refused["missing"]  # type: ignore[assignment]
-    assert {(m["code"], m["subject"]) for m in unsigned} == {
+    assert {(m["code"], m["subject_id"]) for m in unsigned} == {
         ("resolution-unsigned", signs.party_id),
         ("resolution-unsigned", abstains.party_id),
     }

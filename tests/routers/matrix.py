@@ -161,7 +161,7 @@ class Cell:
     @property
     def is_heard(self) -> bool:
         """Whether a mediator says what it heard in a session: rules that nobody else meets."""
-        return self.role is Role.MEDIATOR and self.operation.name == "withdraw"
+        return self.role is Role.MEDIATOR and self.operation.name == "recordWithdrawal"
 
     def _names_somebody(self, relation: Relation) -> bool:
         """Whether the request names somebody whom the caller would have to be."""

@@ -51,20 +51,20 @@ FILTERS: Final[dict[tuple[str, str], Filter]] = {
     ("/v1/cases", "state"): equal("state"),
     ("/v1/cases", "pace"): PACE,
     ("/v1/cases", "coordinator"): equal("coordinator"),
-    ("/v1/cases", "due_before"): DUE,
+    ("/v1/cases", "due_on_before"): DUE,
     ("/v1/cases", "complaint_id"): equal("complaint_id"),
     ("/v1/complaints", "state"): equal("state"),
     ("/v1/complaints", "pace"): PACE,
     ("/v1/complaints", "coordinator"): equal("coordinator"),
-    ("/v1/complaints", "due_before"): DUE,
+    ("/v1/complaints", "due_on_before"): DUE,
     ("/v1/complaints", "reference"): Filter(
         lambda items: ("26-0", "%", "_", "/", *(item["reference"][2:] for item in items)),
         lambda item, value: value in item["reference"],
     ),
     ("/v1/sessions", "case_id"): equal("case_id"),
     ("/v1/sessions", "mediator_id"): equal("mediator_id"),
-    ("/v1/sessions", "starts_from"): Filter(starts, lambda item, value: item["starts_at"] >= value),
-    ("/v1/sessions", "starts_before"): Filter(starts, lambda item, value: item["starts_at"] < value),
+    ("/v1/sessions", "starts_at_from"): Filter(starts, lambda item, value: item["starts_at"] >= value),
+    ("/v1/sessions", "starts_at_before"): Filter(starts, lambda item, value: item["starts_at"] < value),
     ("/v1/mediators", "language"): Filter(lambda _: ("es", "fr", "de"), lambda item, value: value in item["languages"]),
     ("/v1/mediators", "active"): Filter(
         lambda _: ("true", "false"), lambda item, value: item["active"] == (value == "true")
@@ -126,7 +126,7 @@ async def test_a_filter_finds_what_has_the_value_and_nothing_else(busy: Office, 
 
 
 async def test_filters_are_held_together(busy: Office) -> None:
-    query = "open=false&pace=missed&coordinator=Ada&due_before=2026-04-30&state=mediated"
+    query = "open=false&pace=missed&coordinator=Ada&due_on_before=2026-04-30&state=mediated"
     items = await shown(busy, "/v1/cases")
     found: Any = (await busy.director.get(f"/v1/cases?{query}"))["items"]
     assert [item["id"] for item in found] == [

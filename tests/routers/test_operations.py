@@ -17,11 +17,11 @@ FOR_EVERYBODY: Final = {
     "getProblemType",
     "listAllegationCategories",
     "listDisclosures",
-    "live",
-    "ready",
-    "version",
+    "getLiveness",
+    "getReadinessOfService",
+    "getVersion",
 }
-OF_A_CASE: Final = {"getCase", "getReadiness", "getSession", "getTimeline", "listCases", "listSessions"}
+OF_A_CASE: Final = {"getCase", "getReadiness", "getSession", "listTimelineEvents", "listCases", "listSessions"}
 OF_A_PARTY: Final = OF_A_CASE | {
     "correctParty",
     "getAgreement",
@@ -32,7 +32,7 @@ OF_A_PARTY: Final = OF_A_CASE | {
     "listAccessLog",
     "listWithdrawals",
     "signAgreement",
-    "withdraw",
+    "recordWithdrawal",
 }
 OF_THE_OFFICE: Final = OF_A_CASE | {
     "getMediator",
@@ -71,7 +71,7 @@ OF_INTAKE: Final = OF_THE_OFFICE | {
     "requestErasure",
     "requestMediation",
     "screenCase",
-    "withdraw",
+    "recordWithdrawal",
 }
 OF_A_SESSION: Final = {
     "adjournSession",
@@ -92,7 +92,7 @@ OF_A_SESSION: Final = {
     "signAgreement",
     "startSession",
     "verifyAgreement",
-    "withdraw",
+    "recordWithdrawal",
 }
 OF_CASEWORK: Final = (OF_INTAKE | OF_A_SESSION) | {
     "addMediator",
@@ -114,7 +114,7 @@ OF_A_DIRECTOR: Final = {
     "liftLegalHold",
     "listLegalHolds",
     "listMandatoryReportCounts",
-    "listReportAccess",
+    "listMandatoryReportAccessLog",
     "listAccessAnomalies",
     "placeLegalHold",
 }
@@ -126,7 +126,7 @@ OF_AN_AUDITOR: Final = {
     "listAccessAnomalies",
     "verifyAgreement",
 }
-ONLY_A_MEDIATOR: Final = {"acceptAssignment", "attestNotesDestroyed", "declineAssignment", "endSession"}
+ONLY_A_MEDIATOR: Final = {"acceptAssignment", "attestDestructionOfNotes", "declineAssignment", "endSession"}
 
 READS: Final = {name for name in OPERATIONS if name.startswith(("list", "get", "verify"))}
 
@@ -240,7 +240,7 @@ def test_intake_signs_for_nobody_and_closes_nothing() -> None:
 
 
 def test_everybody_who_takes_part_may_withdraw() -> None:
-    assert set(OPERATIONS["withdraw"].access) == {*INTAKE, *PARTIES, Role.MEDIATOR}
+    assert set(OPERATIONS["recordWithdrawal"].access) == {*INTAKE, *PARTIES, Role.MEDIATOR}
 
 
 def test_a_director_may_do_what_a_coordinator_may() -> None:
@@ -265,14 +265,17 @@ def test_the_page_of_the_docs_is_what_is_declared() -> None:
 
 TELLS_OF_NOBODY: Final = {
     "getDisclosure",
+    "getLiveness",
     "getMediator",
     "getOffice",
     "getProblemType",
+    "getReadinessOfService",
+    "getVersion",
     "listAllegationCategories",
     "listDisclosures",
     "listMandatoryReportCounts",
     "listMediators",
-    "listReportAccess",
+    "listMandatoryReportAccessLog",
 }
 OPENS: Final = {name: operation.opens for name, operation in OPERATIONS.items() if operation.opens is not None}
 

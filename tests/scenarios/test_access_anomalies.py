@@ -21,7 +21,7 @@ async def found(who: Caller, query: str = "") -> list[Answer]:
 
 
 def told(items: list[Answer]) -> list[tuple[object, ...]]:
-    return [(item["rule"], item["by"], item["on"], item["number"]) for item in items]
+    return [(item["rule"], item["by"], item["opened_on"], item["number"]) for item in items]
 
 
 async def coordinated(office: Office) -> Story:
@@ -52,7 +52,7 @@ async def test_who_opened_a_case_of_a_colleague_is_told_with_the_rule_and_what_i
         {
             "rule": "no_part",
             "rules_version": "2026-11",
-            "on": "2026-03-02",
+            "opened_on": "2026-03-02",
             "by_role": "coordinator",
             "by": "coordinator.2",
             "complaint_id": story.complaint_id,
@@ -90,9 +90,9 @@ async def test_a_day_and_an_hour_are_those_of_the_office_s_clock(office: Office)
     office.clock.now = office.clock.now.replace(hour=18)
     await office.coordinator.get(story.path)
     assert told(await found(office.director)) == [("outside_hours", "coordinator.1", "2026-03-02", 1)]
-    assert await found(office.director, "&since=2026-03-03") == []
-    assert await found(office.director, "&until=2026-03-01") == []
-    assert len(await found(office.director, "&since=2026-03-02&until=2026-03-02")) == 1
+    assert await found(office.director, "&opened_on_from=2026-03-03") == []
+    assert await found(office.director, "&opened_on_before=2026-03-02") == []
+    assert len(await found(office.director, "&opened_on_from=2026-03-02&opened_on_before=2026-03-03")) == 1
 
 
 async def test_a_closed_case_that_is_opened_day_after_day_is_told_and_one_that_is_tried_again_is_not(
@@ -189,11 +189,11 @@ async def test_a_report_comes_in_pages_that_miss_and_repeat_nothing(office: Offi
 @pytest.mark.parametrize(
     "query",
     [
-        "since=2026-03-03&until=2026-03-02",
-        "since=2026-01-30",
-        "since=2026-01-01&until=2026-02-01",
-        "since=2026-03-03",
-        "until=tomorrow",
+        "opened_on_from=2026-03-03&opened_on_before=2026-03-03",
+        "opened_on_from=2026-01-30",
+        "opened_on_from=2026-01-01&opened_on_before=2026-02-02",
+        "opened_on_from=2026-03-03",
+        "opened_on_before=tomorrow",
         "rule=curiosity",
         "by=coordinator.1",
     ],
@@ -208,4 +208,4 @@ async def test_a_time_that_is_none_or_too_long_and_what_no_rule_is_are_refused(o
 async def test_thirty_one_days_are_looked_at_at_once(office: Office) -> None:
     story = await coordinated(office)
     await another(office).get(story.path)
-    assert len(await found(office.director, "&since=2026-03-02&until=2026-04-01")) == 1
+    assert len(await found(office.director, "&opened_on_from=2026-03-02&opened_on_before=2026-04-02")) == 1

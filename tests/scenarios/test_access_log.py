@@ -35,10 +35,10 @@ NOT_ABOUT_A_CASE: Final = {
     "listDisclosures",
     "listMediators",
     "listMandatoryReportCounts",  # of years, in numbers that tell of no case
-    "listReportAccess",  # who opened a report, and nothing of the report
-    "live",
-    "ready",
-    "version",
+    "listMandatoryReportAccessLog",  # who opened a report, and nothing of the report
+    "getLiveness",
+    "getReadinessOfService",
+    "getVersion",
 }
 
 
@@ -66,7 +66,7 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
         "listLegalHolds": f"{complaint}/legal-holds",
         "getParty": f"/v1/parties/{story.officers[0].party_id}",
         "getCase": case,
-        "getTimeline": f"{case}/timeline",
+        "listTimelineEvents": f"{case}/timeline",
         "getReadiness": f"{case}/readiness",
         "listAccessLog": f"{case}/access-log",
         **{"list" + each.title().replace("-", ""): f"{case}/{each}" for each in lists},
@@ -297,7 +297,11 @@ async def test_reading_and_writing_down_is_one_statement(
         for operation, path in found_at.items():
             statements.clear()
             await office.director.get(path)
-            two = {"getTimeline", "listAccessLog", "listAgreements"}  # whether there is such a case, and the rows
+            two = {
+                "listTimelineEvents",
+                "listAccessLog",
+                "listAgreements",
+            }  # whether there is such a case, and the rows
             if operation == "listAccessAnomalies":  # the rules look at what the first one gathers
                 assert [("INSERT INTO access_log" in each) for each in statements] == [False, True]
                 continue
@@ -382,7 +386,7 @@ async def test_a_party_sees_the_day_and_the_role_and_nobody_s_name(office: Offic
     await office.intake.get(f"/v1/parties/{story.officers[0].party_id}")
     await office.intake.get(f"/v1/complaints/{story.complaint_id}")
     await office.coordinator.get("/v1/cases")
-    day = {"audience": "party", "on": "2026-03-02"}
+    day = {"audience": "party", "opened_on": "2026-03-02"}
     assert await seen(story.complainants[0], story) == [
         {**day, "by_role": "intake", "opened": "complaint"},
         {**day, "by_role": "intake", "opened": "party"},

@@ -53,6 +53,10 @@ class Fields:
             for each in nested(value) if name != "data" else ():  # of events, whose data is of their kind
                 self.take(f"{representation} {name}", each)
 
+    def take_for(self, audience: str, representation: str, answer: Mapping[str, object]) -> None:
+        assert answer["audience"] == audience
+        self.take(f"{representation} {audience}", answer)
+
     def take_first(self, representation: str, listed: Answer) -> None:
         items: list[Answer] = listed["items"]  # type: ignore[assignment]
         self.take(representation, items[0])
@@ -98,21 +102,20 @@ async def test_every_audience_gets_exactly_its_fields(office: Office, snapshot: 
         audience = AUDIENCES[name]
         party, staff = audience == "party", audience == "office"
         case = await who.get(story.path)
-        assert case["audience"] == audience
-        fields.take(f"case {audience}", case)
+        fields.take_for(audience, "case", case)
         assert case["next_session"] is not None
         assert case in (await who.get("/v1/cases"))["items"]  # type: ignore[operator]
         shown = await who.get(session)
-        fields.take("session party" if party else "session office", shown)
+        fields.take_for(audience, "session", shown)
         assert (await who.get(f"/v1/sessions?case_id={story.case_id}"))["items"] == [shown]
-        fields.take("readiness own" if party else "readiness all", await who.get(f"{story.path}/readiness"))
+        fields.take_for(audience, "readiness", await who.get(f"{story.path}/readiness"))
         events: list[Answer] = (await who.get(f"{story.path}/timeline?limit=100"))["items"]  # type: ignore[assignment]
         for event in events:
-            fields.take("event office" if staff else "event participant", event)
+            fields.take_for(audience, "event", event)
             assert staff or event["party_id"] in {None, who.party_id}
         if name not in {"intake", "auditor"}:
             text = await who.get(agreement)
-            fields.take("agreement party" if party else "agreement office", text)
+            fields.take_for(audience, "agreement", text)
             assert (await who.get(f"{story.path}/agreements"))["items"] == [text]
         if not party and name != "intake":
             fields.take("verification", await who.get(f"{agreement}/verification"))
@@ -121,10 +124,10 @@ async def test_every_audience_gets_exactly_its_fields(office: Office, snapshot: 
             answers: list[Answer] = (await who.get(f"{story.path}/consents"))["items"]  # type: ignore[assignment]
             assert [answer["party_id"] for answer in answers] == [who.party_id]
             fields.take("consent", answers[0])
-    fields.take("complaint office", await office.intake.get(complaint))
+    fields.take_for("office", "complaint", await office.intake.get(complaint))
     await office.auditor.get(complaint, 403)  # the audit trail is theirs, the narrative is not
     outline = await story.complainants[0].get(complaint)
-    fields.take("complaint limited", outline)
+    fields.take_for("party", "complaint", outline)
     assert (await story.complainants[0].get("/v1/complaints"))["items"] == [outline]
     own = await story.complainants[0].get(f"/v1/parties/{story.complainants[0].party_id}")
     assert (await story.complainants[0].get(f"{complaint}/parties"))["items"] == [own]
@@ -144,7 +147,8 @@ async def test_an_integration_reads_the_outline_of_what_it_filed_and_nothing_els
     other = await office.file()
     path = f"/v1/complaints/{filed['id']}"
     shown = await office.integration.get(path)
-    assert " ".join(sorted(shown)) == read("fields-per-audience")["complaint limited"]
+    assert shown["audience"] == "integration"
+    assert " ".join(sorted(shown)) == read("fields-per-audience")["complaint party"]
     assert (await office.integration.get("/v1/complaints"))["items"] == [shown]
     assert shown["external_reference"] == "CRM-77"
     await office.integration.get(f"/v1/complaints/{other.complaint_id}", 404)
@@ -228,7 +232,7 @@ async def all_that_it_gets(who: Caller, story: Story) -> str:
     """
     complaint, session = f"/v1/complaints/{story.complaint_id}", f"/v1/sessions/{story.session_id}"
     agreement = f"/v1/agreements/{story.agreement.get('id')}"
-    pages = [("getCase", story.path), ("getTimeline", f"{story.path}/timeline?limit=100")]
+    pages = [("getCase", story.path), ("listTimelineEvents", f"{story.path}/timeline?limit=100")]
     pages += [("getReadiness", f"{story.path}/readiness")]
     parts = ("consents", "withdrawals", "agreements", "attendees", "screenings", "pauses")
     pages += [(f"list{part.title()}", f"{story.path}/{part}") for part in parts]
@@ -512,7 +516,7 @@ async def test_lists_hold_what_one_reaches_and_filters_do_not_reach_further(
             assert (await who.get(path))["items"] == [], path
         cases = (await who.get("/v1/cases"))["items"]
         assert [case["id"] for case in cases] == [mine.case_id]  # type: ignore[attr-defined]
-        for name, value in (("state", "scheduled"), ("pace", "on_track"), ("due_before", "2026-12-31")):
+        for name, value in (("state", "scheduled"), ("pace", "on_track"), ("due_on_before", "2026-12-31")):
             assert (await who.get(f"/v1/cases?{name}={value}", 403))["code"] == "office-filter"
     first = await office.coordinator.get("/v1/cases?limit=1")
     second = await office.coordinator.get(f"/v1/cases?limit=1&cursor={first['next_cursor']}")

@@ -22,7 +22,7 @@ def outcome_of(screened: Answer, rule: str) -> str:
 
 def missing(answer: Answer) -> list[tuple[str, object]]:
     """What a gate waits for, and from whom."""
-    return [(each["code"], each["subject"]) for each in answer["missing"]]  # type: ignore[attr-defined]
+    return [(each["code"], each["subject_id"]) for each in answer["missing"]]  # type: ignore[attr-defined]
 
 
 def details(answer: Answer, words: str) -> bool:

@@ -25,7 +25,7 @@ def missing(answer: Answer) -> list[tuple[str, object, str]]:
     """What is missing: its code, whom it concerns, and in which capacity where that is said."""
     listed: list[dict[str, str]] = answer["missing"]  # type: ignore[assignment]
     return [
-        (each["code"], each["subject"], next((role for role in ROLES if f"({role})" in each["detail"]), ""))
+        (each["code"], each["subject_id"], next((role for role in ROLES if f"({role})" in each["detail"]), ""))
         for each in listed
     ]
 
@@ -97,7 +97,7 @@ async def test_either_side_withdraws_in_every_open_state_through_whoever_and_wha
 async def test_a_withdrawal_during_the_session_ends_it_and_keeps_no_reason(office: Office, in_session: Begun) -> None:
     story = in_session()
     given = await story.withdraw(story.officers[0])
-    assert set(given) == {"id", "case_id", "party_id", "channel", "at"}
+    assert set(given) == {"id", "case_id", "party_id", "channel", "withdrawn_at"}
     session = await session_of(story)
     assert (session["state"], session["end_reason"]) == ("ended", "withdrawal")
     await story.session("complete", status=409)

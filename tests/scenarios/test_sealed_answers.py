@@ -380,7 +380,7 @@ async def test_a_late_party_is_not_told_how_far_the_case_had_come_when_it_joined
             await come_to(now)
             newcomer = await late_officer(now)
             listed = await newcomer.get(f"{now.path}/timeline")
-            seen.append([(event["kind"], event["at"]) for event in listed["items"]])  # type: ignore[attr-defined]
+            seen.append([(event["kind"], event["occurred_at"]) for event in listed["items"]])  # type: ignore[attr-defined]
     assert [kind for kind, _ in seen[0]] == ["case.opened", "party.asked"]
     assert seen[0] == seen[1]
 

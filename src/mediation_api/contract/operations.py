@@ -17,7 +17,7 @@ from typing import Final, TypeAlias, get_args
 from mediation_api.contract.personal_data import HOLDINGS, PersonalDataKind, personal_data_kind
 from mediation_api.domain.access_anomalies import ANOMALY_RULES
 from mediation_api.domain.errors import CONDITIONS
-from mediation_api.domain.events import Audience, Event, ReportEvent, RosterEvent
+from mediation_api.domain.events import Event, ReportEvent, RosterEvent, Visibility
 from mediation_api.domain.screening import ELIGIBILITY_RULES
 from mediation_api.domain.target import PauseReason
 from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason, RemovalReason, VoidReason
@@ -38,16 +38,16 @@ _NOUN: Final = re.compile(r"^[A-Z][a-z]+")
 _ELSEWHERE: Final[tuple[type[Event], ...]] = (*get_args(ReportEvent), *get_args(RosterEvent))
 
 
-def _kinds_for(*audiences: Audience) -> list[str]:
-    """Return the kinds of events of cases and complaints, which timelines consist of, for these audiences."""
-    kinds = {event.kind for event in Event.__subclasses__() if event.audience in audiences}
+def _kinds_for(*visibilities: Visibility) -> list[str]:
+    """Return the kinds of events of cases and complaints, which timelines consist of, for these visibilities."""
+    kinds = {event.kind for event in Event.__subclasses__() if event.visibility in visibilities}
     return sorted(kinds - {event.kind for event in _ELSEWHERE})
 
 
 OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
     {
-        ("EventOut", "kind"): _kinds_for(*Audience),
-        ("SharedEventOut", "kind"): _kinds_for(Audience.OWN, Audience.PARTICIPANTS),
+        ("EventOut", "kind"): _kinds_for(*Visibility),
+        ("SharedEventOut", "kind"): _kinds_for(Visibility.OWN, Visibility.PARTICIPANTS),
         ("FindingOut", "code"): [rule.code for rule in ELIGIBILITY_RULES.rules],
         ("Problem", "code"): sorted(CATALOGUE),
         ("FieldError", "code"): sorted(FIELD_CODES),

@@ -126,7 +126,7 @@ _FIELDS: Mapping[PersonalDataKind, tuple[str, ...]] = MappingProxyType(
             "ContactAttemptOut.channel",
             "attempted_at",
             "result",
-            "unchecked_officers",
+            "unchecked_officer_ids",
         ),
         PersonalDataKind.AGREEMENT: ("terms", "text", "signatures"),
         PersonalDataKind.MANDATORY_REPORT: ("category", "recipient", "agency", "legal_basis", "disclosed_at"),
@@ -155,7 +155,7 @@ _FIELDS: Mapping[PersonalDataKind, tuple[str, ...]] = MappingProxyType(
 FIELDS: Mapping[str, PersonalDataKind | None] = MappingProxyType(
     {
         **{field: kind for kind, fields in _FIELDS.items() for field in fields},
-        "MissingCondition.subject": PersonalDataKind.TAKING_PART,
+        "MissingCondition.subject_id": PersonalDataKind.TAKING_PART,
         # Counts of a year, none of them below five.
         "ReportsOfCategoryOut.category": None,
         # Units of the department, and texts of the office that are the same for everybody.

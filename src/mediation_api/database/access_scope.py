@@ -137,9 +137,9 @@ async def fetch_children(
     return [row for row in rows if row["id"] is not None]
 
 
-def audience(name: str) -> AnyColumn:
+def audience(kind: ScopeKind) -> AnyColumn:
     """Return the column `audience` of a read model, by which the response model is chosen."""
-    return literal(name).label("audience")
+    return literal(kind.relation.audience.value).label("audience")
 
 
 # ── the condition of each table, for everybody but the office ──────────────────────────────────────────────────────

@@ -59,6 +59,15 @@ class Actor:
 ANYBODY = Actor(Role.PUBLIC, "public")
 
 
+class Audience(StrEnum):
+    """Who reads: for each audience, a representation has its own fields."""
+
+    OFFICE = "office"
+    MEDIATOR = "mediator"
+    PARTY = "party"
+    INTEGRATION = "integration"
+
+
 class Relation(StrEnum):
     """Which relation the object must have to the caller."""
 
@@ -74,6 +83,18 @@ class Relation(StrEnum):
     """A case that this mediator accepted, also after leaving it; of its mandatory reports, the mediator's own."""
     OWN = "own"
     """The caller's own party, and the case as that party sees it; for an officer, only once the officer was asked."""
+
+    @property
+    def audience(self) -> Audience:
+        """The audience of what a caller in this relation reads."""
+        return _AUDIENCES.get(self, Audience.MEDIATOR)
+
+
+_AUDIENCES: Final = {
+    Relation.OFFICE: Audience.OFFICE,
+    Relation.FILED: Audience.INTEGRATION,
+    Relation.OWN: Audience.PARTY,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,19 +60,19 @@ class AnomalyThresholds:
 class Period:
     """Days of the office's calendar, the first and the last included."""
 
-    since: date
-    until: date
+    first: date
+    last: date
 
     @classmethod
-    def of(cls, since: date | None, until: date | None, today: date) -> "Period":
-        """Return the period from `since` to `until`; by default it ends today and lasts `USUAL_DAYS`."""
-        last = until or today
-        return cls(since or last - timedelta(days=USUAL_DAYS - 1), last)
+    def of(cls, start: date | None, end: date | None, today: date) -> "Period":
+        """Return the period from `start` until the day before `end`; by default it ends today, after `USUAL_DAYS`."""
+        last = today if end is None else end - timedelta(days=1)
+        return cls(start or last - timedelta(days=USUAL_DAYS - 1), last)
 
     @property
     def is_sound(self) -> bool:
         """Whether the period does not end before it begins and lasts at most `LONGEST_DAYS`."""
-        return 0 <= (self.until - self.since).days < LONGEST_DAYS
+        return 0 <= (self.last - self.first).days < LONGEST_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ _PRIVATE = "private"
 Private = Annotated[T, _PRIVATE]
 
 
-class Audience(StrEnum):
+class Visibility(StrEnum):
     """Who may see an event, besides staff and auditors."""
 
     STAFF = "staff"
@@ -66,7 +66,7 @@ class Event:
     """Something that happened. `kind` is its stable name."""
 
     kind: ClassVar[str]
-    audience: ClassVar[Audience] = Audience.STAFF
+    visibility: ClassVar[Visibility] = Visibility.STAFF
     lists_filled: ClassVar[bool] = True
     """Whether the names of private fields with a value are recorded. False where `on_file` or a hash covers them."""
 
@@ -163,7 +163,7 @@ class PartyAdded(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyCorrected(Event):
     kind = "party.corrected"
-    audience = Audience.OWN
+    visibility = Visibility.OWN
     lists_filled = False
     party_id: UUID
     changed: tuple[str, ...]
@@ -176,7 +176,7 @@ class NameCorrected(Event):
     """The name of a party, or of its guardian, was corrected; the person is the same. Signatures keep the old one."""
 
     kind = "name.corrected"
-    audience = Audience.OWN
+    visibility = Visibility.OWN
     party_id: UUID
     reason: NameCorrection
 
@@ -212,7 +212,7 @@ class AccessCodeIssued(Event):
     """`fingerprint` is a hash of what is stored of the code, so that replacing it in the table is detected."""
 
     kind = "access_code.issued"
-    audience = Audience.OWN
+    visibility = Visibility.OWN
     lists_filled = False
     party_id: UUID
     fingerprint: str
@@ -226,7 +226,7 @@ class AccessCodeIssued(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseOpened(Event):
     kind = "case.opened"
-    audience = Audience.PARTICIPANTS
+    visibility = Visibility.PARTICIPANTS
     case_id: UUID
     complaint_id: UUID
     requested_on: date
@@ -245,7 +245,7 @@ class PartyJoined(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyAsked(Event):
     kind = "party.asked"
-    audience = Audience.OWN
+    visibility = Visibility.OWN
     party_id: UUID
 
 
@@ -303,7 +303,7 @@ class StateChanged(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseClosed(Event):
     kind = "case.closed"
-    audience = Audience.PARTICIPANTS
+    visibility = Visibility.PARTICIPANTS
     outcome: State
     agreement_reached: bool | None
     lapse_reason: LapseReason | None
@@ -326,7 +326,7 @@ class GuardianConsented(Event):
     """A guardian agreed that the minor takes part, as staff recorded it."""
 
     kind = "guardian.consented"
-    audience = Audience.OWN
+    visibility = Visibility.OWN
     guardian_consent_id: UUID
     party_id: UUID
     disclosure_sha256: str
@@ -339,7 +339,7 @@ class GuardianConsented(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentGiven(Event):
     kind = "consent.given"
-    audience = Audience.OWN
+    visibility = Visibility.OWN
     consent_id: UUID
     party_id: UUID
     decision: Decision
@@ -358,7 +358,7 @@ class ConsentVoided(Event):
     """What a consent was based on has changed: it no longer stands, and the party is asked again."""
 
     kind = "consent.voided"
-    audience = Audience.OWN
+    visibility = Visibility.OWN
     party_id: UUID
     consent_id: UUID
     reason: VoidReason
@@ -369,7 +369,7 @@ class GuardianConsentVoided(Event):
     """What a guardian's consent was based on has changed: the minor needs a new one to agree."""
 
     kind = "guardian_consent.voided"
-    audience = Audience.OWN
+    visibility = Visibility.OWN
     party_id: UUID
     guardian_consent_id: UUID
     reason: VoidReason
@@ -378,7 +378,7 @@ class GuardianConsentVoided(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyWithdrew(Event):
     kind = "party.withdrew"
-    audience = Audience.OWN
+    visibility = Visibility.OWN
     withdrawal_id: UUID
     party_id: UUID
     channel: Channel
@@ -540,7 +540,7 @@ class Booking:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionScheduled(Event, Booking):
     kind = "session.scheduled"
-    audience = Audience.PARTICIPANTS
+    visibility = Visibility.PARTICIPANTS
     session_id: UUID
     mediator_id: UUID
 
@@ -548,7 +548,7 @@ class SessionScheduled(Event, Booking):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRescheduled(Event, Booking):
     kind = "session.rescheduled"
-    audience = Audience.PARTICIPANTS
+    visibility = Visibility.PARTICIPANTS
     session_id: UUID
     mediator_id: UUID
 
@@ -556,7 +556,7 @@ class SessionRescheduled(Event, Booking):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCancelled(Event):
     kind = "session.cancelled"
-    audience = Audience.PARTICIPANTS
+    visibility = Visibility.PARTICIPANTS
     session_id: UUID
     reason: CancelReason
 
@@ -566,7 +566,7 @@ class SessionStarted(Event):
     """`present` is everybody who was in the room when it started, `absent` everybody else who was expected."""
 
     kind = "session.started"
-    audience = Audience.PARTICIPANTS
+    visibility = Visibility.PARTICIPANTS
     session_id: UUID
     agreement_id: UUID
     present: tuple[Seat, ...]
@@ -576,21 +576,21 @@ class SessionStarted(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionAdjourned(Event):
     kind = "session.adjourned"
-    audience = Audience.PARTICIPANTS
+    visibility = Visibility.PARTICIPANTS
     session_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCompleted(Event):
     kind = "session.completed"
-    audience = Audience.PARTICIPANTS
+    visibility = Visibility.PARTICIPANTS
     session_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded(Event):
     kind = "session.ended"
-    audience = Audience.PARTICIPANTS
+    visibility = Visibility.PARTICIPANTS
     session_id: UUID
     reason: EndReason
 
@@ -612,7 +612,7 @@ class AgreementMade(Event):
     """A text to sign was made. It replaces the one before of the same kind, and voids its signatures."""
 
     kind = "agreement.made"
-    audience = Audience.PARTICIPANTS
+    visibility = Visibility.PARTICIPANTS
     agreement_id: UUID
     agreement_kind: AgreementKind
     number: int
@@ -707,7 +707,7 @@ class MandatoryReportProposed(Event):
     """`sha256` is a hash of the contents, because events are kept for ever and the contents need not be."""
 
     kind = "mandatory_report.proposed"
-    audience = Audience.RESTRICTED
+    visibility = Visibility.RESTRICTED
     lists_filled = False
     report_id: UUID
     case_id: UUID
@@ -722,14 +722,14 @@ class MandatoryReportProposed(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandatoryReportFiled(Event):
     kind = "mandatory_report.filed"
-    audience = Audience.RESTRICTED
+    visibility = Visibility.RESTRICTED
     report_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandatoryReportDropped(Event):
     kind = "mandatory_report.dropped"
-    audience = Audience.RESTRICTED
+    visibility = Visibility.RESTRICTED
     report_id: UUID
     reason: DropReason
 

@@ -1,6 +1,7 @@
 """Enums and values that events, cases and tables share."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -11,6 +12,17 @@ UNREADABLE: Final = "[unreadable]"
 
 PHONE: Final = r"^\+?[0-9(][0-9 ()./x-]{3,37}[0-9]$"
 """A telephone number as people write it, an extension after an `x`."""
+
+
+def in_utc(instant: datetime) -> str:
+    """Return an instant as responses and events write it: RFC 3339, UTC, milliseconds, `Z`.
+
+    Raises:
+        ValueError: the instant has no time zone.
+    """
+    if instant.tzinfo is None:
+        raise ValueError("an instant must have a time zone")
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Side(StrEnum):

@@ -5,7 +5,7 @@
         phone: Phone | None = None
 
     class CaseFilter(Params):                   # a query string: closed, and its numbers come as text
-        due_before: Day | None = None
+        due_on_before: Day | None = None
 
     class PartyOut(Out):                        # a response: frozen
         created_at: InstantOut
@@ -43,7 +43,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from sqlalchemy import RowMapping
 
-from mediation_api.domain.values import PHONE
+from mediation_api.domain.values import PHONE, in_utc
 from mediation_api.domain.visibility import DIRECTION_CONTROLS, INVISIBLE, unseen
 
 T = TypeVar("T")
@@ -243,7 +243,7 @@ def _distinct(entries: list[T]) -> list[T]:
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _DAY = re.compile(r"(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}")
-# The offset is required: without it the instant would be ambiguous. Digits beyond microseconds are cut off.
+# The offset is required: without it the instant would be ambiguous. Digits beyond milliseconds are cut off.
 _INSTANT = re.compile(
     r"20[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -269,7 +269,8 @@ def _instant(value: object) -> datetime:
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         try:
             # In the years 2000 to 2099 no offset can overflow datetime's range.
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+            instant = datetime.fromisoformat(value.upper()).astimezone(UTC)
+            return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
         except ValueError:
             pass  # 2026-02-30T25:00:00Z
     if isinstance(value, str) and _NAIVE.fullmatch(value):
@@ -299,15 +300,9 @@ Instant = Annotated[
 """An instant of the years 2000 to 2099 as RFC 3339 text with its offset; converted to UTC."""
 
 
-def _in_utc(value: datetime) -> str:
-    if value.tzinfo is None:
-        raise ValueError("an instant in a response must have a time zone")
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 InstantOut = Annotated[
     datetime,
-    PlainSerializer(_in_utc, return_type=str),
+    PlainSerializer(in_utc, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-31T14:00:00.000Z"]}),
 ]
 """An instant in a response: RFC 3339, UTC, milliseconds, `Z`."""

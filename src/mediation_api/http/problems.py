@@ -172,7 +172,7 @@ class MissingCondition(Out):
     """One condition of a gate that is not met."""
 
     code: str = Field(examples=["signature-missing"])
-    subject: UUID | None = Field(description="The party, attendee or mediator it concerns.")
+    subject_id: UUID | None = Field(description="The party, attendee or mediator it concerns.")
     detail: str
 
 
@@ -262,7 +262,7 @@ async def on_refusal(request: Request, exc: Exception) -> Response:
         errors = (FieldError(in_="body", pointer=exc.pointer, parameter=None, code=exc.rule, detail=str(exc)),)
     if isinstance(exc, ConditionsMissing):
         missing = tuple(
-            MissingCondition(code=each.code, subject=each.subject, detail=each.detail) for each in exc.missing
+            MissingCondition(code=each.code, subject_id=each.subject, detail=each.detail) for each in exc.missing
         )
     headers: dict[str, str] | None = None
     if isinstance(exc, Unauthenticated):

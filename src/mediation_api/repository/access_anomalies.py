@@ -111,7 +111,7 @@ def _opened(period: Period, zone: ZoneInfo) -> CTE:
             cast(extract("hour", local), Integer).label("hour"),
         )
         .where(
-            log.complaint_id.is_not(None), log.at >= _midnight(period.since, zone), log.at < _after(period.until, zone)
+            log.complaint_id.is_not(None), log.at >= _midnight(period.first, zone), log.at < _after(period.last, zone)
         )
         .cte("opened")
     )
@@ -131,7 +131,7 @@ def _newest_cases(opened: CTE) -> Subquery:
 def _days_of_events(opened: CTE, period: Period, part_days: int, zone: ZoneInfo) -> Subquery:
     """Select the days on which each person recorded an event of the opened complaints or of their cases."""
     e, near = t.events.c, timedelta(days=part_days)
-    since, until = _midnight(period.since - near, zone), _after(period.until + near, zone)
+    since, until = _midnight(period.first - near, zone), _after(period.last + near, zone)
     in_time = and_(e.at >= since, e.at < until)
     of_opened = select(opened.c.complaint_id)
     of_complaints: AnySelect = select(e.complaint_id, e.by, e.at).where(in_time, e.complaint_id.in_(of_opened))

@@ -48,9 +48,9 @@ def _for_office() -> AnySelect:
     of_case = and_(log.complaint_id == complaint, or_(log.case_id.is_(None), log.case_id == REQUESTED_ID))
     listed = or_(*(log.listed.bool_op("@>")(array([each])) for each in (REQUESTED_ID, complaint)))
     opened = _opened((log.listed.is_not(None), LoggedObject.LIST))  # the role of parties may not read `listed`
-    return select(log.at, log.by_role, log.by, log.operation, log.purpose, log.party_id, opened).where(
-        or_(of_case, listed)
-    )
+    return select(
+        log.at.label("opened_at"), log.by_role, log.by, log.operation, log.purpose, log.party_id, opened
+    ).where(or_(of_case, listed))
 
 
 def _opened(*first: tuple[AnyColumn, LoggedObject]) -> Label[str]:
@@ -89,7 +89,7 @@ def _for_party(role: Role, zone: ZoneInfo) -> AnySelect:
     closed = and_(c.closed_version.is_not(None), read >= array([c.attempt, c.closed_version]))
     since_close = and_(log.case_id == c.id, closed, own.c.left_version.is_(None))
     return (
-        select(cast(func.timezone(zone.key, log.at), Date).label("on"), log.by_role, _opened())
+        select(cast(func.timezone(zone.key, log.at), Date).label("opened_on"), log.by_role, _opened())
         .join(t.cases, log.complaint_id == c.complaint_id)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
         .where(

@@ -119,10 +119,10 @@ def _agreements(kind: ScopeKind) -> AnySelect:
         # A party that signed keeps the text that binds it, also after it left.
         bound = and_(own.exists(), own_signature.exists())
         return shared.add_columns(
-            audience("party"), before_leaving.label("superseded_at"), own_signature.scalar_subquery().label("signed_at")
+            audience(kind), before_leaving.label("superseded_at"), own_signature.scalar_subquery().label("signed_at")
         ).where(or_(peers_visible(kind.role), bound))
     return shared.add_columns(
-        audience("office"),
+        audience(kind),
         a.superseded_at,
         nested(
             {
@@ -132,7 +132,7 @@ def _agreements(kind: ScopeKind) -> AnySelect:
                 "signer_name": decrypted(t.signatures.c.signer_name, owner=t.cases.c.complaint_id),
                 "sha256": t.signatures.c.sha256,
                 "method": t.signatures.c.method,
-                "at": t.signatures.c.at,
+                "signed_at": t.signatures.c.at,
             },
             t.signatures.c.agreement_id == a.id,
             order_by=t.signatures.c.at,

@@ -57,7 +57,7 @@ from mediation_api.database.pagination import (
     conditions_for,
     read_page,
 )
-from mediation_api.domain.access import AccessScope, Relation, Role
+from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.target import Pace, TargetPolicy
 from mediation_api.domain.values import AssignmentState, SessionState, Standing
@@ -90,7 +90,7 @@ class CaseFilter:
     state: State | None = None
     pace: Pace | None = None
     coordinator: str | None = None
-    due_before: date | None = None
+    due_on_before: date | None = None
     complaint_id: UUID | None = None
     sort: CaseSort = CaseSort.DUE_FIRST
 
@@ -106,7 +106,7 @@ _FILTERS_OF_OFFICE: Final[FilterConditions] = {
     **_FILTERS_OF_ALL,
     "state": t.cases.c.state == bindparam("filter_state", type_=String),
     "coordinator": t.cases.c.coordinator == bindparam("filter_coordinator", type_=String),
-    "due_before": t.cases.c.due_on < bindparam("filter_due_before", type_=Date),
+    "due_on_before": t.cases.c.due_on < bindparam("filter_due_on_before", type_=Date),
 }
 
 
@@ -189,8 +189,8 @@ def _one(kind: ScopeKind) -> AnySelect:
 @cache
 def _cases(kind: ScopeKind) -> AnySelect:
     if kind.relation is Relation.OFFICE:
-        return _for_office()
-    return _for_mediator(kind) if kind.relation is Relation.PROPOSED else _for_party(kind.role)
+        return _for_office(kind)
+    return _for_mediator(kind) if kind.relation is Relation.PROPOSED else _for_party(kind)
 
 
 def _case(*columns: AnyColumn) -> AnySelect:
@@ -224,7 +224,7 @@ def _pauses() -> AnyColumn:
     ).label("pauses")
 
 
-def _for_office() -> AnySelect:
+def _for_office(kind: ScopeKind) -> AnySelect:
     absences = (
         select(func.count())
         .where(
@@ -242,7 +242,7 @@ def _for_office() -> AnySelect:
         .scalar_subquery()
     )
     return _case(
-        audience("office"),
+        audience(kind),
         t.cases.c.attempt,
         t.cases.c.coordinator,
         t.cases.c.opened_at,
@@ -329,7 +329,7 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
     )
     return (
         _case(
-            audience("mediator"),
+            audience(kind),
             t.cases.c.closed_at,
             _pauses(),
             t.complaints.c.incident_on,
@@ -345,9 +345,9 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
     )
 
 
-def _for_party(role: Role) -> AnySelect:
+def _for_party(kind: ScopeKind) -> AnySelect:
     """Select what a party sees: its own part, and while `peers_visible_to` it, the others, mediator and session."""
-    own = own_participation(role).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
+    own = own_participation(kind.role).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
     visible = peers_visible_to(own)
     peer, person = t.visible_participants.c, t.visible_parties.c
     name = decrypted(person.name, written_to=t.parties.c.name, owner=t.cases.c.complaint_id)
@@ -371,7 +371,7 @@ def _for_party(role: Role) -> AnySelect:
         .scalar_subquery()
     )
     return _case(
-        audience("party"),
+        audience(kind),
         t.complaints.c.incident_on,
         t.complaints.c.allegations,
         func.jsonb_build_object("party_id", own.c.party_id, "side", own.c.side, "standing", own.c.standing).label(

@@ -1,7 +1,8 @@
 """Reading the append-only records of a case: consents, withdrawals, screenings, approvals, pauses and others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping, Table, and_, select
@@ -35,7 +36,8 @@ class CaseRecords:
 
         The access scope is not checked: the party may have been removed since it withdrew.
         """
-        result = await self._connection.execute(select(t.withdrawals).where(t.withdrawals.c.id == withdrawal_id))
+        columns = columns_of(t.withdrawals, but=frozenset({"by", "by_role"}))
+        result = await self._connection.execute(select(*columns).where(t.withdrawals.c.id == withdrawal_id))
         return result.mappings().one()
 
     async def withdrawals(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
@@ -90,13 +92,31 @@ class CaseRecords:
         return await fetch_children(self._connection, partial(_of_case, records), scope, case_id)
 
 
+_AT: Final[Mapping[Table, str]] = {
+    t.consents: "given_at",
+    t.guardian_consents: "given_at",
+    t.withdrawals: "withdrawn_at",
+    t.screenings: "screened_at",
+    t.approvals: "recorded_at",
+    t.pauses: "recorded_at",
+    t.contact_attempts: "recorded_at",
+}
+"""What the contract calls the column `at` of each table."""
+
+
+def columns_of(records: Table, *, but: frozenset[str]) -> tuple[AnyColumn, ...]:
+    """Return the columns of records as the contract names them, without those in `but`."""
+    columns = decrypted_columns(records, but=but | {"at"})
+    return (*columns, records.c.at.label(_AT[records])) if "at" in records.c else columns
+
+
 @cache
 def _of_case(records: Table, kind: ScopeKind) -> AnySelect:
     belongs = records.c.case_id == t.cases.c.id
-    columns = decrypted_columns(records, but=frozenset({"version"}))
+    columns = columns_of(records, but=frozenset({"version"}))
     if kind.relation is Relation.OWN:
         # A party does not see which member of staff recorded it.
-        columns = decrypted_columns(records, but=frozenset({"by", "by_role", "version"}))
+        columns = columns_of(records, but=frozenset({"by", "by_role", "version"}))
         own = own_participation(kind.role).where(
             t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
         )

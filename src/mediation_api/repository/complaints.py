@@ -81,7 +81,7 @@ class ComplaintFilter:
     state: State | None = None
     pace: Pace | None = None
     coordinator: str | None = None
-    due_before: date | None = None
+    due_on_before: date | None = None
     reference: str | None = None
     sort: ComplaintSort = ComplaintSort.NEWEST
 
@@ -89,7 +89,7 @@ class ComplaintFilter:
 _OF_THE_CASE: Final[FilterConditions] = {
     "state": tables.cases.c.state == bindparam("filter_state", type_=String),
     "coordinator": tables.cases.c.coordinator == bindparam("filter_coordinator", type_=String),
-    "due_before": tables.cases.c.due_on < bindparam("filter_due_before", type_=Date),
+    "due_on_before": tables.cases.c.due_on < bindparam("filter_due_on_before", type_=Date),
 }
 _HAS_REFERENCE: Final = tables.complaints.c.reference.icontains(bindparam("filter_reference", type_=String), escape="/")
 """Whether the reference contains a text, in which `/` escapes wildcards."""
@@ -279,7 +279,7 @@ def _for_audience(kind: ScopeKind) -> AnySelect:
     if kind.relation is Relation.OFFICE:
         attempts = nested({"id": t.cases.c.id, "state": t.cases.c.state}, of_complaint, order_by=t.cases.c.attempt)
         columns = (*decrypted_columns(t.complaints), parts_of_complaint(), _latest_state(), attempts.label("cases"))
-        return select(audience("office"), *columns)
+        return select(audience(kind), *columns)
     # A complainant sees its own cases only: a later one may be between other parties.
     own_or_all = of_complaint if kind.relation is Relation.FILED else and_(of_complaint, kind.where(tables.cases))
     listed = (
@@ -287,7 +287,7 @@ def _for_audience(kind: ScopeKind) -> AnySelect:
     )
     case_ids = func.coalesce(listed, cast([], ARRAY(Uuid)))
     limited = select(
-        audience("limited"),
+        audience(kind),
         *(
             t.complaints.c[name]
             for name in ("id", "reference", "filed_at", "incident_on", "allegations", "interested_in_mediation")

@@ -113,7 +113,9 @@ def _agreed_disclosures() -> AnySelect:
 @cache
 def _log_entries() -> AnySelect:
     log = t.access_log.c
-    return select(log.at, log.by_role, log.by, log.operation, log.purpose).where(log.report_id == REQUESTED_ID)
+    return select(log.at.label("opened_at"), log.by_role, log.by, log.operation, log.purpose).where(
+        log.report_id == REQUESTED_ID
+    )
 
 
 @cache

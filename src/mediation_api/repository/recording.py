@@ -41,6 +41,7 @@ from mediation_api.domain.errors import (
     SubjectTaken,
 )
 from mediation_api.domain.events import Event
+from mediation_api.domain.values import in_utc
 from mediation_api.repository import effects_of_cases, effects_of_complaints, effects_of_sessions
 from mediation_api.repository.effects_of_cases import case_columns
 from mediation_api.repository.streams import EffectContext, Stream, version_after
@@ -233,8 +234,8 @@ def _plain(value: object) -> object:
         return value.value
     if isinstance(value, UUID):
         return str(value)
-    if isinstance(value, date | datetime):
-        return value.isoformat()
+    if isinstance(value, date):  # an instant is one, too
+        return in_utc(value) if isinstance(value, datetime) else value.isoformat()
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -49,8 +49,8 @@ class SessionFilter:
 
     case_id: UUID | None = None
     mediator_id: UUID | None = None
-    starts_from: datetime | None = None
-    starts_before: datetime | None = None
+    starts_at_from: datetime | None = None
+    starts_at_before: datetime | None = None
     sort: SessionSort = SessionSort.EARLIEST
 
 
@@ -73,8 +73,8 @@ SESSION_COLUMNS: Final[Mapping[str, AnyColumn]] = {
 _FILTERS: Final[FilterConditions] = {
     "case_id": t.sessions.c.case_id == bindparam("filter_case_id", type_=Uuid),
     "mediator_id": t.sessions.c.mediator_id == bindparam("filter_mediator_id", type_=Uuid),
-    "starts_from": _starts_at() >= bindparam("filter_starts_from", type_=DateTime(timezone=True)),
-    "starts_before": _starts_at() < bindparam("filter_starts_before", type_=DateTime(timezone=True)),
+    "starts_at_from": _starts_at() >= bindparam("filter_starts_at_from", type_=DateTime(timezone=True)),
+    "starts_at_before": _starts_at() < bindparam("filter_starts_at_before", type_=DateTime(timezone=True)),
 }
 
 
@@ -162,17 +162,17 @@ def _session(*columns: AnyColumn) -> AnySelect:
 
 def _for_party(kind: ScopeKind) -> AnySelect:
     """Select what a party sees, while the other parties of the case are visible to it."""
-    return _session(audience("party")).where(peers_visible(kind.role))
+    return _session(audience(kind)).where(peers_visible(kind.role))
 
 
 def _for_office(kind: ScopeKind) -> AnySelect:
     """Select what the office and the mediator of the case see."""
     s = t.sessions.c
     return _session(
-        audience("office"),
+        audience(kind),
         s.mediator_id,
         s.off_hours_reason,
-        func.array(_unchecked_officers()).label("unchecked_officers"),
+        func.array(_unchecked_officers()).label("unchecked_officer_ids"),
         s.end_reason,
         s.started_at,
         s.finished_at,
@@ -186,7 +186,7 @@ def _for_office(kind: ScopeKind) -> AnySelect:
             order_by=t.attendances.c.seat_role,
         ).label("attendance"),
         nested(
-            {"party_id": t.absences.c.party_id, "excused": t.absences.c.excused, "at": t.absences.c.at},
+            {"party_id": t.absences.c.party_id, "excused": t.absences.c.excused, "recorded_at": t.absences.c.at},
             t.absences.c.session_id == s.id,
             order_by=t.absences.c.at,
         ).label("absences"),

@@ -13,11 +13,11 @@ from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Relation
-from mediation_api.domain.events import Audience, Event
+from mediation_api.domain.events import Event, Visibility
 
 
-def _kinds(audience: Audience) -> list[str]:
-    return sorted({event.kind for event in Event.__subclasses__() if event.audience is audience})
+def _kinds(visibility: Visibility) -> list[str]:
+    return sorted({event.kind for event in Event.__subclasses__() if event.visibility is visibility})
 
 
 class Timeline:
@@ -37,13 +37,14 @@ class Timeline:
 @cache
 def _events(kind: ScopeKind) -> AnySelect:
     e = t.events.c
+    occurred_at = e.at.label("occurred_at")
     complaint = select(t.cases.c.complaint_id).where(t.cases.c.id == REQUESTED_ID).scalar_subquery()
     of_case = or_(e.case_id == REQUESTED_ID, e.complaint_id == complaint)
     if kind.relation is Relation.OFFICE:
         data = e.data.op("-", return_type=e.data.type)(cast(events.FOR_THE_RECORD, ARRAY(Text))).label("data")
-        return select(audience("office"), e.id, e.at, e.kind, e.party_id, e.by_role, e.by, data).where(of_case)
-    shared = e.kind.in_(_kinds(Audience.PARTICIPANTS))
-    columns = (audience("participant"), e.id, e.at, e.kind, e.party_id)
+        return select(audience(kind), e.id, occurred_at, e.kind, e.party_id, e.by_role, e.by, data).where(of_case)
+    shared = e.kind.in_(_kinds(Visibility.PARTICIPANTS))
+    columns = (audience(kind), e.id, occurred_at, e.kind, e.party_id)
     if kind.relation is Relation.ASSIGNED:
         return select(*columns).where(e.case_id == REQUESTED_ID, shared)
     own = own_participation(kind.role).where(t.participants.c.case_id == REQUESTED_ID).subquery("own")
@@ -57,7 +58,7 @@ def _events(kind: ScopeKind) -> AnySelect:
     # Of the command that closed the case only the close itself: a session that it cancelled or ended would reveal why.
     closed = select(t.cases.c.closed_version).where(t.cases.c.id == REQUESTED_ID).scalar_subquery()
     before_close = or_(e.kind == events.CaseClosed.kind, closed.is_(None), e.version < closed)
-    own_events = and_(e.kind.in_(_kinds(Audience.OWN)), e.party_id == own.c.party_id)
+    own_events = and_(e.kind.in_(_kinds(Visibility.OWN)), e.party_id == own.c.party_id)
     return (
         select(*columns)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE

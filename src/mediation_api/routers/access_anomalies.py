@@ -26,8 +26,10 @@ _RULES: Final = "; ".join(f"`{rule.code}`: {rule.statement}" for rule in ANOMALY
 class AnomalyListQuery(ListQuery):
     """The days to examine, in the office's time zone, and the rule to apply."""
 
-    since: Day | None = Field(None, description="The first day. Default: six days before `until`.")
-    until: Day | None = Field(None, description=f"The last day. Default: today. At most {LONGEST_DAYS} days in all.")
+    opened_on_from: Day | None = Field(None, description="The first day. Default: a week before `opened_on_before`.")
+    opened_on_before: Day | None = Field(
+        None, description=f"The day after the last. Default: tomorrow. At most {LONGEST_DAYS} days in all."
+    )
     rule: AnomalyKind | None = Field(None, description=f"Only anomalies of this rule. Default: of all. {_RULES}.")
 
 
@@ -41,10 +43,10 @@ class AnomalyQuery:
 
 async def anomaly_query(query: Annotated[AnomalyListQuery, Query()], today: Today) -> AnomalyQuery:
     """Return the query with its defaults. Raises RequestValidationError if the period is empty or too long."""
-    period = Period.of(query.since, query.until, today)
+    period = Period.of(query.opened_on_from, query.opened_on_before, today)
     if not period.is_sound:
-        text = f"The period has 1 to {LONGEST_DAYS} days and ends with `until`, or today."
-        raise RequestValidationError([{"type": rule("period"), "loc": ("query", "since"), "msg": text}])
+        text = f"The period has 1 to {LONGEST_DAYS} days and ends before `opened_on_before`, or today."
+        raise RequestValidationError([{"type": rule("period"), "loc": ("query", "opened_on_from"), "msg": text}])
     return AnomalyQuery(period, query.rule)
 
 
@@ -53,7 +55,7 @@ class AccessAnomalyOut(Out):
 
     rule: str = Field(examples=["no_part"], description="The rule.")
     rules_version: str = Field(examples=[ANOMALY_RULES.version])
-    on: date = Field(description="The day, in the office's time zone.")
+    opened_on: date = Field(description="The day, in the office's time zone.")
     by_role: Role
     by: str = Field(description="The subject of the token.")
     complaint_id: UUID | None = Field(description="The complaint that was opened; null for a rule about the whole day.")
@@ -68,7 +70,7 @@ class AccessAnomalyOut(Out):
         return cls(
             rule=anomaly.rule,
             rules_version=ANOMALY_RULES.version,
-            on=anomaly.on,
+            opened_on=anomaly.on,
             by_role=anomaly.role,
             by=anomaly.by,
             complaint_id=anomaly.complaint_id,

@@ -23,7 +23,7 @@ class AccessOut(Out):
     """A read of the case, its complaint or one of its parties, or of a page of a list that contained it."""
 
     audience: Literal["office"]
-    at: InstantOut
+    opened_at: InstantOut
     by_role: Role
     by: str = Field(description="The subject of the token.")
     operation: str = Field(
@@ -39,7 +39,7 @@ class AccessForPartyOut(Out):
     """A read of the case, the complaint or the caller's own data by the office or the mediator."""
 
     audience: Literal["party"]
-    on: date = Field(description="The day, in the office's time zone.")
+    opened_on: date = Field(description="The day, in the office's time zone.")
     by_role: Role
     opened: LoggedObject
 

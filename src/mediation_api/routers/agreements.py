@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import agreements
-from mediation_api.domain.access import CASEWORK, PARTIES, AccessScope, Relation, Role, allow
+from mediation_api.domain.access import CASEWORK, PARTIES, AccessScope, Audience, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Invalid, NotFound
 from mediation_api.domain.events import AgreementMade, AgreementSigned, IdentityBound
@@ -88,13 +88,13 @@ class SignatureOut(Out):
     signer_name: str = Field(description="The name at the time of signing.")
     sha256: str
     method: Method
-    at: InstantOut
+    signed_at: InstantOut
 
 
 class AgreementOut(Out):
     """An agreement, as the office and the mediator see it."""
 
-    audience: Literal["office"]
+    audience: Literal["office", "mediator"]
     id: UUID
     case_id: UUID
     kind: AgreementKind
@@ -155,7 +155,7 @@ class VerificationOut(Out):
 
 
 def _to_response(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
-    return AgreementOut.read(row) if row["audience"] == "office" else AgreementForPartyOut.read(row)
+    return AgreementForPartyOut.read(row) if row["audience"] == Audience.PARTY else AgreementOut.read(row)
 
 
 @router.post(

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, TypeAdapter
 from sqlalchemy import RowMapping
 
 from mediation_api.domain import board, closing, sessions, target
-from mediation_api.domain.access import INTAKE, PARTIES, Relation, Role, allow
+from mediation_api.domain.access import INTAKE, PARTIES, Audience, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Missing, NotFound, OfficeFilter
 from mediation_api.domain.lifecycle import State
@@ -209,9 +209,9 @@ class CaseList(ListOut[AnyCase]):
 def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMediatorOut | CaseForPartyOut:
     """Return the response about a case on a day, for the audience for which it was read."""
     match row["audience"]:
-        case "office":
+        case Audience.OFFICE:
             return to_office(row, on, city)
-        case "mediator":
+        case Audience.MEDIATOR:
             return CaseForMediatorOut.read(row, target=_target_out(row, _report(row, on, city)))
         case _:
             own = (Disposition(part["disposition"]) for part in row["parts"])
@@ -281,14 +281,14 @@ class CaseListQuery(ListQuery):
     state: State | None = Field(None, description="Cases in this state.")
     pace: Pace | None = Field(None, description="Cases at this pace towards the due date.")
     coordinator: Line | None = Field(None, description="Cases of this coordinator.")
-    due_before: Day | None = Field(None, description="Cases due before this date.")
+    due_on_before: Day | None = Field(None, description="Cases due before this date.")
     complaint_id: Uuid | None = Field(None, description="The cases of this complaint.")
     sort: CaseSort = Field(CaseSort.DUE_FIRST, description="The order; `-` is descending.")
 
     @property
     def is_of_the_office(self) -> bool:
         """Whether a filter uses fields that only the office may filter by."""
-        return self.open is not None or any((self.state, self.pace, self.coordinator, self.due_before))
+        return self.open is not None or any((self.state, self.pace, self.coordinator, self.due_on_before))
 
 
 @router.get("", summary="Cases")
@@ -331,7 +331,7 @@ class EventOut(Out):
 
     audience: Literal["office"]
     id: UUID
-    at: InstantOut
+    occurred_at: InstantOut
     kind: str = Field(examples=["consent.given"])
     party_id: UUID | None
     by_role: Role
@@ -342,9 +342,9 @@ class EventOut(Out):
 class SharedEventOut(Out):
     """An event, as a party or the mediator sees it."""
 
-    audience: Literal["participant"]
+    audience: Literal["mediator", "party"]
     id: UUID
-    at: InstantOut
+    occurred_at: InstantOut
     kind: str = Field(examples=["session.scheduled"])
     party_id: UUID | None = Field(description="Null, or the caller's own party.")
 
@@ -357,23 +357,23 @@ class EventList(ListOut[AnyEvent]):
 
 
 def _event(row: RowMapping) -> EventOut | SharedEventOut:
-    return EventOut.read(row) if row["audience"] == "office" else SharedEventOut.read(row)
+    return EventOut.read(row) if row["audience"] == Audience.OFFICE else SharedEventOut.read(row)
 
 
 @router.get("/{case_id}/timeline", summary="The timeline of a case")
 @Operation(
-    "getTimeline",
+    "listTimelineEvents",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
     oauth_scope="cases:read",
     opens=LoggedObject.CASE,
 )
-async def get_timeline(case_id: CaseId, pages: Pages, scope: LoggedScope, timeline: Timeline) -> EventList:
+async def list_timeline_events(case_id: CaseId, pages: Pages, scope: LoggedScope, timeline: Timeline) -> EventList:
     """List the events of a case, oldest first: all for the office; for others, those that reveal no sealed answer."""
     return pages.response(EventList, await timeline.of_case(case_id, scope, pages.request), _event)
 
 
 def _condition(missing: Missing) -> MissingCondition:
-    return MissingCondition(code=missing.code, subject=missing.subject, detail=missing.detail)
+    return MissingCondition(code=missing.code, subject_id=missing.subject, detail=missing.detail)
 
 
 class GateOut(Out):
@@ -391,7 +391,7 @@ class GateOut(Out):
 class ReadinessOut(Out):
     """The missing conditions of the next steps. A refused command lists the same."""
 
-    audience: Literal["all"]
+    audience: Literal["office", "mediator"]
     scheduling: GateOut
     starting: GateOut
     closing: GateOut = Field(description="Closing the case as mediated.")
@@ -400,7 +400,7 @@ class ReadinessOut(Out):
 class OwnReadinessOut(Out):
     """The conditions that the caller has not met yet. Those of other parties are not included."""
 
-    audience: Literal["own"]
+    audience: Literal["party"]
     missing: list[MissingCondition]
 
 
@@ -421,9 +421,9 @@ async def get_readiness(case_id: CaseId, scope: LoggedScope, cases: Cases, city:
         if own_party_id is None:
             raise NotFound
         own = sessions.missing_of(case, own_party_id, city)
-        return OwnReadinessOut(audience="own", missing=[_condition(each) for each in own])
+        return OwnReadinessOut(audience="party", missing=[_condition(each) for each in own])
     return ReadinessOut(
-        audience="all",
+        audience="mediator" if scope.relation is Relation.ASSIGNED else "office",
         scheduling=GateOut.of(sessions.missing_to_schedule(case, city)),
         starting=GateOut.of(sessions.missing_to_start(case)),
         closing=GateOut.of(closing.missing_to_close(case)),

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping
 from mediation_api.contract.responses import responses
 from mediation_api.domain import authority, complaint, party, target
 from mediation_api.domain import parts as parts_rules
-from mediation_api.domain.access import INTAKE, AccessScope, Actor, Relation, Role, allow
+from mediation_api.domain.access import INTAKE, AccessScope, Actor, Audience, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Invalid, OfficeFilter
 from mediation_api.domain.events import (
@@ -159,14 +159,14 @@ class ComplaintListQuery(ListQuery):
     state: State | None = Field(None, description="Complaints with a case in this state.")
     pace: Pace | None = Field(None, description="Complaints with a case at this pace towards the due date.")
     coordinator: Line | None = Field(None, description="Complaints with a case of this coordinator.")
-    due_before: Day | None = Field(None, description="Complaints with a case due before this date.")
+    due_on_before: Day | None = Field(None, description="Complaints with a case due before this date.")
     reference: Line | None = Field(None, description="Complaints whose reference contains this text.")
     sort: ComplaintSort = Field(ComplaintSort.NEWEST, description="The order; `-` is descending.")
 
     @property
     def filters_by_case(self) -> bool:
         """Whether a filter uses fields that only the office may filter by."""
-        return any((self.state, self.pace, self.coordinator, self.due_before))
+        return any((self.state, self.pace, self.coordinator, self.due_on_before))
 
 
 class CaseStateOut(Out):
@@ -229,7 +229,7 @@ class ComplaintOut(Out):
 class ComplaintSummaryOut(Out):
     """A complaint, as a complainant or the integration that filed it sees it."""
 
-    audience: Literal["limited"]
+    audience: Literal["party", "integration"]
     id: UUID
     reference: str = Field(examples=["2026-000123"])
     external_reference: str | None
@@ -273,7 +273,7 @@ class CaseOpenedOut(Out):
 
 def to_response(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
     """Return the response about a complaint, for the audience for which it was read."""
-    if row["audience"] == "office":
+    if row["audience"] == Audience.OFFICE:
         return _to_office(row)
     latest, known = _state(row), [Disposition(part["disposition"]) for part in row["parts"]]
     if "has_left" in row:

@@ -90,7 +90,7 @@ class ConsentOut(Out):
     disclosure_sha256: str
     channel: Channel
     guardian_consent_id: UUID | None = Field(description="The guardian's consent, if a minor agreed.")
-    at: InstantOut
+    given_at: InstantOut
     stands: bool = Field(description="False after the answer was voided. The party is then asked again.")
     voided_at: InstantOut | None
     void_reason: str | None
@@ -116,7 +116,7 @@ class GuardianConsentOut(Out):
     party_id: UUID
     disclosure_sha256: str
     channel: Channel
-    at: InstantOut
+    given_at: InstantOut
 
 
 class GuardianConsentList(ListOut[GuardianConsentOut]):
@@ -134,7 +134,7 @@ class WithdrawalOut(Out):
     case_id: UUID
     party_id: UUID
     channel: Channel
-    at: InstantOut
+    withdrawn_at: InstantOut
 
 
 class WithdrawalList(ListOut[WithdrawalOut]):
@@ -247,7 +247,7 @@ async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecord
     responses={200: {"model": WithdrawalOut, "description": "The party had already withdrawn."}, **responses(409)},
 )
 @Operation(
-    "withdraw",
+    "recordWithdrawal",
     access=allow(office=INTAKE, own=PARTIES, assigned=True),
     oauth_scope="consents:write",
     events=(
@@ -263,7 +263,7 @@ async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecord
     pool=Pool.WITHDRAWALS,
     always_answered=True,
 )
-async def withdraw(
+async def record_withdrawal(
     case_id: CaseId,
     scope: Scope,
     cases: Cases,
@@ -289,7 +289,7 @@ async def withdraw(
         response.status_code = 200
         return WithdrawalOut.read(await records.withdrawal(party.withdrawal_id))
     await record(locked.stream, left, reads_answer=False)
-    return WithdrawalOut(id=withdrawal_id, case_id=case_id, party_id=party.party_id, channel=channel, at=at)
+    return WithdrawalOut(id=withdrawal_id, case_id=case_id, party_id=party.party_id, channel=channel, withdrawn_at=at)
 
 
 @router.get("/withdrawals", summary="Withdrawals")

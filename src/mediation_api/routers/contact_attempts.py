@@ -49,7 +49,7 @@ class ContactAttemptOut(Out):
     channel: ContactChannel
     result: ContactResult
     attempted_at: InstantOut
-    at: InstantOut
+    recorded_at: InstantOut
     by_role: Role
     by: str
 
@@ -78,7 +78,9 @@ async def record_contact_attempt(
     recorded = contact.record_attempt(locked.case, attempt, attempt_id=attempt_id, at=at, policy=city)
     await record(locked.stream, recorded)
     by = scope.actor
-    return ContactAttemptOut(id=attempt_id, case_id=case_id, **dict(body), at=at, by_role=by.role, by=by.subject)
+    return ContactAttemptOut(
+        id=attempt_id, case_id=case_id, **dict(body), recorded_at=at, by_role=by.role, by=by.subject
+    )
 
 
 @router.get("", summary="Contact attempts")

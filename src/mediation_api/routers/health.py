@@ -30,15 +30,15 @@ class VersionOut(Out):
 
 
 @router.get("/live", summary="Liveness")
-@Operation("live", access=EVERYBODY, oauth_scope=None, uses_database=False, always_answered=True)
-async def get_live(_scope: Scope) -> HealthOut:
+@Operation("getLiveness", access=EVERYBODY, oauth_scope=None, uses_database=False, always_answered=True)
+async def get_liveness(_scope: Scope) -> HealthOut:
     """Return 200 if the process responds. Nothing else is checked, since a restart would fix nothing else."""
     return HealthOut(status="ok")
 
 
 @router.get("/ready", summary="Readiness")
-@Operation("ready", access=EVERYBODY, oauth_scope=None, always_answered=True)
-async def get_ready(service: Context, _scope: Scope, request: Request) -> HealthOut:
+@Operation("getReadinessOfService", access=EVERYBODY, oauth_scope=None, always_answered=True)
+async def get_readiness_of_service(service: Context, _scope: Scope, request: Request) -> HealthOut:
     """Return 200 if the database is reachable, its role is safe and its migrations are complete; otherwise 503."""
     try:
         can_serve = await service.database.ready()
@@ -52,7 +52,7 @@ async def get_ready(service: Context, _scope: Scope, request: Request) -> Health
 
 
 @router.get("/version", summary="Version")
-@Operation("version", access=EVERYBODY, oauth_scope=None, uses_database=False)
+@Operation("getVersion", access=EVERYBODY, oauth_scope=None, uses_database=False)
 async def get_version(_scope: Scope) -> VersionOut:
     """Return the version of the service."""
     return VersionOut(version=installed_version("mediation-api"))

@@ -93,7 +93,7 @@ class ReportList(ListOut[ReportOut]):
 class ReportAccessOut(Out):
     """An entry of the report's access log."""
 
-    at: InstantOut
+    opened_at: InstantOut
     by_role: Role
     by: str = Field(description="The subject of the token.")
     operation: str = Field(examples=["getMandatoryReport"])
@@ -250,8 +250,8 @@ async def drop_mandatory_report(
 
 
 @router.get("/mandatory-reports/{report_id}/access-log", summary="Who opened a mandatory report")
-@Operation("listReportAccess", access=allow(office=(Role.DIRECTOR,)), oauth_scope="mandatory-reports:read")
-async def list_report_access(
+@Operation("listMandatoryReportAccessLog", access=allow(office=(Role.DIRECTOR,)), oauth_scope="mandatory-reports:read")
+async def list_mandatory_report_access_log(
     report_id: ReportId, pages: Pages, _scope: Scope, reports: MandatoryReports
 ) -> ReportAccessList:
     """List who opened the report, when and for what purpose. These reads are not in the access log of the case."""

@@ -355,8 +355,10 @@ async def recuse_mediator(
     summary="Attest that notes were destroyed",
     responses=responses(409),
 )
-@Operation("attestNotesDestroyed", access=allow(mediated=True), oauth_scope="mediators:write", events=(NotesDestroyed,))
-async def attest_notes_destroyed(
+@Operation(
+    "attestDestructionOfNotes", access=allow(mediated=True), oauth_scope="mediators:write", events=(NotesDestroyed,)
+)
+async def attest_destruction_of_notes(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
 ) -> AssignmentOut:
     """Attest, after the close, that all notes about the case were destroyed. The service does not store any."""

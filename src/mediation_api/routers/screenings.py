@@ -67,7 +67,7 @@ class ScreeningOut(Out):
     eligible: bool | None
     overridden: bool
     reason: str | None
-    at: InstantOut
+    screened_at: InstantOut
     by_role: Role
 
 
@@ -152,7 +152,7 @@ class ApprovalOut(Out):
     given_by: str | None
     given_on: date | None
     channel: Channel | None
-    at: InstantOut
+    recorded_at: InstantOut
     by_role: Role
 
 

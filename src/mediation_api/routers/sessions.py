@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping
 from mediation_api.contract.responses import responses
 from mediation_api.database import tables
 from mediation_api.domain import sessions
-from mediation_api.domain.access import CASEWORK, INTAKE, PARTIES, Role, allow
+from mediation_api.domain.access import CASEWORK, INTAKE, PARTIES, Audience, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.events import (
     AbsenceRecorded,
@@ -130,13 +130,13 @@ class AbsenceOut(Out):
 
     party_id: UUID
     excused: bool
-    at: InstantOut
+    recorded_at: InstantOut
 
 
 class SessionOut(Out):
     """A session, as the office and the mediator see it."""
 
-    audience: Literal["office"]
+    audience: Literal["office", "mediator"]
     id: UUID
     case_id: UUID
     mediator_id: UUID
@@ -147,7 +147,7 @@ class SessionOut(Out):
     place: str | None
     link: str | None
     off_hours_reason: OffHoursReason | None
-    unchecked_officers: list[UUID] = Field(
+    unchecked_officer_ids: list[UUID] = Field(
         description="Officers without an employee number, for whom conflicting sessions cannot be detected. Empty "
         "after the session."
     )
@@ -184,13 +184,13 @@ class SessionListQuery(ListQuery):
 
     case_id: Uuid | None = Field(None, description="Sessions of this case.")
     mediator_id: Uuid | None = Field(None, description="Sessions of this mediator.")
-    starts_from: Instant | None = Field(None, description="Sessions that start at this instant or later.")
-    starts_before: Instant | None = Field(None, description="Sessions that start before this instant.")
+    starts_at_from: Instant | None = Field(None, description="Sessions that start at this instant or later.")
+    starts_at_before: Instant | None = Field(None, description="Sessions that start before this instant.")
     sort: SessionSort = Field(SessionSort.EARLIEST, description="The order; `-` is descending.")
 
 
 def _to_response(row: RowMapping) -> SessionOut | SessionForPartyOut:
-    return SessionOut.read(row) if row["audience"] == "office" else SessionForPartyOut.read(row)
+    return SessionForPartyOut.read(row) if row["audience"] == Audience.PARTY else SessionOut.read(row)
 
 
 @router.post(
