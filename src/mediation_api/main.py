@@ -166,6 +166,7 @@ def create_app(
         problem_titles=texts.problem_titles,
         body_limit=settings.body_limit_bytes,
         origins=settings.cors_origins,
+        public_url=settings.public_url,
     )
     return app
 

@@ -48,6 +48,7 @@ _KEY_DIFFERENT: Final = 16
 """The least number of different bytes in an encryption key: 32 random bytes have about 30."""
 _ENCRYPTED_MODES: Final = frozenset({"require", "verify-ca", "verify-full"})
 _ENCRYPTION_KEY_BYTES: Final = 32
+_PUBLIC_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
 _ENCRYPTION_KEY: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,31}):([A-Za-z0-9+/_-]{43}=?)")
 
 
@@ -335,6 +336,11 @@ class Settings(BaseSettings):
         description="The least severe lines of the log: `debug`, `info` (a line for each request), `warning` or "
         "`error`. The log is one JSON object per line on standard error.",
     )
+    public_url: str = Field(
+        "",
+        description="Where callers find the service, such as `https://city.example/mediation`: `type` of problems is a "
+        "URL under it, `Location` and `Link` begin with its path. By default, the service is at the root of its host.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode, type_of_list] = Field(
         (), description="Origins whose pages may call the service (CORS), separated by commas. By default, none."
     )
@@ -417,6 +423,14 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"must name only {', '.join(Approver)}")
         return approvers
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_public_url(cls, value: str) -> str:
+        url = value.rstrip("/")
+        if url and not _PUBLIC_URL.fullmatch(url):
+            raise ValueError("must be http(s)://host/path, with letters, digits, and `-._~` in its path")
+        return url
 
     @field_validator("time_zone")
     @classmethod

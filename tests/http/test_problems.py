@@ -145,7 +145,7 @@ def document(answer: httpx.Response) -> dict[str, JsonValue]:
         "type", "title", "status", "detail", "instance", "code", "request_id", "errors", "missing",
     }  # fmt: skip
     assert found["status"] == answer.status_code
-    assert found["type"] == f"https://mediation-api.dev/problems/{found['code']}"
+    assert found["type"] == f"/problems/{found['code']}"
     assert found["request_id"] == answer.headers["x-request-id"]
     assert CANARY not in answer.text
     assert CANARY not in str(answer.headers)

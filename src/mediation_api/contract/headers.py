@@ -46,14 +46,14 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
             example=True,
         ),
         "Link": Header(
-            "The next page (`rel` `next`), relative to this one; absent on the last page, as `next_cursor` is null.",
+            "The next page (`rel` `next`), relative to the host; absent on the last page, as `next_cursor` is null.",
             '</v1/cases?state=ready&limit=25&cursor=Zm9yIGV4YW1wbGU>; rel="next"',
         ),
         "Location": Header(
-            "Where the created resource can be read.",
+            "Where the created resource can be read, relative to the host.",
             "/v1/cases/6b1f2f0e-6f0c-4d7a-9f43-0d0b7a3f7c11",
             required=True,
-            pattern="^/v1/[a-z-]+/[0-9a-f-]{36}$",
+            pattern="^(/[A-Za-z0-9._~-]+)*/v1/[a-z-]+/[0-9a-f-]{36}$",
         ),
         "RateLimit": Header(
             "What is left of the caller's quota, and the seconds until the next one; absent if the request was refused "

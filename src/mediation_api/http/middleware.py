@@ -34,7 +34,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mediation_api.http import problems
+from mediation_api.http import addresses, problems
 from mediation_api.http.content_negotiation import accepts
 from mediation_api.http.cors import CrossOrigin
 from mediation_api.http.dependencies import authorise
@@ -60,6 +60,7 @@ def install(
     body_limit: int,
     body_seconds: float = BODY_SECONDS,
     origins: Sequence[str] = (),
+    public_url: str = "",
 ) -> None:
     """Install the middleware and the exception handlers in `app`. Call it once.
 
@@ -69,9 +70,11 @@ def install(
         body_limit: The largest body, in bytes.
         body_seconds: How long a body may take to arrive.
         origins: The origins whose pages may call the service (CORS).
+        public_url: Where callers find the service, without a slash at its end; empty if that is not known.
     """
     app.router.redirect_slashes = False  # a redirect is not in the contract, and is not a problem document
     app.state.problem_titles = problem_titles
+    addresses.publish(app, public_url)
     for kind, handler in problems.HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.add_middleware(BodyLimit, limit=body_limit, seconds=body_seconds)
@@ -333,7 +336,8 @@ class StrictRoute(APIRoute):
             except StoredResponseFound as again:
                 return again.response
             if location is not None and response.status_code == HTTPStatus.CREATED:
-                response.headers["Location"] = location.format_map(json.loads(bytes(response.body)))
+                created = location.format_map(json.loads(bytes(response.body)))
+                response.headers["Location"] = addresses.public_reference(request, created)
             # The transaction of the request is still open: it commits after this function returns.
             return await finish(request, response)
 

@@ -22,6 +22,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import model_validator
 
 from mediation_api.database.pagination import Page, PageRequest, Position
+from mediation_api.http.addresses import public_reference
 from mediation_api.http.dependencies import Context
 from mediation_api.http.fields import Out, Params, WholeNumber, rule
 from mediation_api.http.routes import operation_of
@@ -75,9 +76,10 @@ class Pager:
         return model.model_validate({"items": items, "next_cursor": cursor})
 
     def _page_at(self, cursor: str) -> str:
-        """Return a relative reference, which is correct behind any proxy. Source: RFC 8288, RFC 3986 §4.2."""
+        """Return the reference to the next page. Source: RFC 8288."""
         other = [(name, value) for name, value in self._http_request.query_params.multi_items() if name != "cursor"]
-        return f"{self._http_request.url.path}?{urlencode([*other, ('cursor', cursor)], quote_via=quote)}"
+        path = public_reference(self._http_request, self._http_request.url.path)
+        return f"{path}?{urlencode([*other, ('cursor', cursor)], quote_via=quote)}"
 
 
 async def pager(

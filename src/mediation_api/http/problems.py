@@ -40,11 +40,9 @@ from mediation_api.domain.errors import (
     Unauthenticated,
 )
 from mediation_api.http import problem_catalogue
+from mediation_api.http.addresses import problem_type
 from mediation_api.http.fields import RULE, Out, OwnRule
 from mediation_api.logs import LogEvent
-
-TYPE_BASE: Final = "https://mediation-api.dev/problems/"
-"""Every `type` is this constant and the code. It is the same in every deployment, so that clients can compare it."""
 
 MEDIA_TYPE: Final = "application/problem+json"
 MOST_ERRORS: Final = 50
@@ -179,7 +177,11 @@ class MissingCondition(Out):
 class Problem(Out):
     """A problem document (RFC 9457). Programs use `code`; `detail` is for people and may change."""
 
-    type: str = Field(json_schema_extra={"format": "uri"}, examples=[f"{TYPE_BASE}{NotFound.code}"])
+    type: str = Field(
+        json_schema_extra={"format": "uri-reference"},
+        examples=[f"/problems/{NotFound.code}"],
+        description="The address of the page about this code. It differs from city to city: compare `code`.",
+    )
     title: str
     status: int = Field(ge=400, le=599)
     detail: str
@@ -232,7 +234,7 @@ def problem(
     request_id = request_id_of(request)
     title, language = problem_catalogue.localized_title(code, request)
     document = Problem(
-        type=TYPE_BASE + code,
+        type=problem_type(request, code),
         title=title,
         status=status,
         detail=detail,
