@@ -19,6 +19,7 @@ from typing import Final
 import httpx
 from tests.contract.seeds import Plan, RealClock, Seeder
 
+from mediation_api.contract.responses import STATUSES
 from mediation_api.dev.office import Office
 from mediation_api.settings import Settings
 
@@ -51,8 +52,11 @@ def operations() -> dict[str, tuple[str, set[int]]]:
         for method, operation in item.items():
             if "operationId" in operation:
                 responses = operation["responses"]
+                common = operation[STATUSES]
                 assert isinstance(responses, dict)
-                found[str(operation["operationId"])] = (f"{method.upper()} {path}", {int(each) for each in responses})
+                assert isinstance(common, list)
+                statuses = {int(each) for each in responses if "XX" not in each} | {*common}
+                found[str(operation["operationId"])] = (f"{method.upper()} {path}", statuses)
     return found
 
 

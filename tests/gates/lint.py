@@ -25,13 +25,13 @@ FAULTS: Final[dict[str, Change]] = {
     "operation-singular-tag": with_value(f"{CASES}/tags/-", "parties"),
     "operation-tag-defined": with_value(f"{CASES}/tags", ["boards"]),
     "tag-description": without("/tags/0/description"),
-    "parameter-description": without(f"{CASES}/parameters/0/description"),
+    "parameter-description": without("/components/parameters/limit/description"),
     "paths-kebab-case": with_copy("/paths/~1v1~1cases", "/paths/~1v1~1openCases"),
     "no-path-trailing-slash": with_copy("/paths/~1v1~1cases", "/paths/~1v1~1cases~1"),
     "no-invalid-media-type-examples": with_value(
         f"{LIVE}/responses/200/content/application~1json/example", {"status": "unwell"}
     ),
-    "no-invalid-parameter-examples": with_value(f"{FILE}/parameters/0/example", "short"),
+    "no-invalid-parameter-examples": with_value("/components/parameters/Idempotency-Key/example", "short"),
     "no-invalid-schema-examples": with_value(f"{SCHEMAS}/Problem/properties/code/examples", [404]),
     "mediation/operation-id": with_value(f"{CASES}/operationId", "casesList"),
     "mediation/path-shape": with_copy("/paths/~1v1~1cases", "/paths/~1v1~1case"),
@@ -44,17 +44,17 @@ FAULTS: Final[dict[str, Change]] = {
     ),
     "mediation/refusals": without(f"{CORRECT}/responses/428"),
     "mediation/closed-requests": without(f"{SCHEMAS}/GuardianIn/additionalProperties"),
-    "mediation/bounded-requests": without(f"{SCHEMAS}/PartyIn/properties/name/maxLength"),
+    "mediation/bounded-requests": without(f"{SCHEMAS}/Line/maxLength"),
     "mediation/one-direction": with_value(
         f"{FILE}/responses/201/content/application~1json/schema/$ref", f"#{SCHEMAS}/ComplaintIn"
     ),
-    "mediation/idempotency-key": with_value(f"{FILE}/parameters/0/required", value=False),
+    "mediation/idempotency-key": with_value("/components/parameters/Idempotency-Key/required", value=False),
     "mediation/if-match": with_value(f"{CORRECT}/parameters", []),
     "mediation/lists": with_value(f"{SCHEMAS}/CaseList/required", ["items"]),
     "mediation/public-operations": with_value(f"{CASES}/security", []),
     "mediation/described": with_value(f"{CORRECT}/x-audit-event", []),
     "mediation/scopes": with_value(f"{CASES}/security", [{"StaffBearer": []}]),
-    "mediation/examples": without(f"{FILE}/requestBody/content/application~1json/examples"),
+    "mediation/examples": without(f"{SCHEMAS}/ComplaintIn/examples"),
     "mediation/leads-on": without(f"{FILE}/responses/201/links"),
 }
 """For each rule that is named in redocly.yaml the fault that it is there for."""

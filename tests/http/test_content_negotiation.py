@@ -5,7 +5,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from tests.openapi.test_contract import committed
 from tests.routers.test_access import caller, filled_in
 
@@ -140,9 +139,9 @@ async def test_a_withdrawal_is_carried_out_whatever_is_accepted(office: Office, 
     assert await story.state() == "withdrawn"
 
 
-def test_the_contract_says_where_it_may_happen(app: FastAPI) -> None:
-    operations = [each for item in app.openapi()["paths"].values() for each in item.values()]
-    without = {each["operationId"] for each in operations if "406" not in each["responses"]}
+def test_the_contract_says_where_it_may_happen() -> None:
+    operations = [each for item in committed()["paths"].values() for each in item.values()]
+    without = {each["operationId"] for each in operations if "406" not in dict(each["responses"])}  # type: ignore[call-overload] # an object
     assert (
         without
         == {"recordWithdrawal", "getLiveness", "getReadinessOfService"}

@@ -15,7 +15,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from tests.conftest import Clock, RolledBackDatabase, application, calling
-from tests.openapi.test_contract import committed
+from tests.openapi.reading import document
 from tests.scenarios.test_access_log import tell
 
 import mediation_api
@@ -78,7 +78,7 @@ def renamed(monkeypatch: pytest.MonkeyPatch, settings: Settings, clock: Clock, d
 
 
 async def test_renaming_every_function_of_a_route_changes_nothing(office: Office, renamed: FastAPI) -> None:
-    assert renamed.openapi() == committed()
+    assert renamed.openapi() == document()
     story, found_at = await tell(office)
     async with calling(renamed) as client:
 

@@ -10,13 +10,10 @@ import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import httpx
 import jsonschema_rs
-
-CONTRACT: Final = Path(__file__).parents[2] / "openapi" / "mediation-api.v1.json"
 
 Node: TypeAlias = dict[str, "Node"]
 Answered: TypeAlias = tuple[str, str]
@@ -39,21 +36,16 @@ class Operation:
 class Contract:
     """The committed contract, ready to be asked for what one answer must be."""
 
-    def __init__(self, document: Node, headers: Collection[str]) -> None:
+    def __init__(self, document: Node, headers: Collection[str], everywhere: Collection[str]) -> None:
         self._headers = headers
+        self._everywhere: Node = {name: {} for name in everywhere}
         self._components = document["components"]
         self._operations: dict[tuple[str, int], list[Operation]] = {}
         for path, item in document["paths"].items():
             pattern = re.compile(re.sub(r"{\w+}", "[^/]+", path))
             for method, operation in item.items():
-                responses = {status: self._resolved(answer) for status, answer in operation["responses"].items()}
-                known = Operation(str(operation["operationId"]), pattern, responses)
+                known = Operation(str(operation["operationId"]), pattern, operation["responses"])
                 self._operations.setdefault((method.upper(), path.count("/")), []).append(known)
-
-    def _resolved(self, answer: Node) -> Node:
-        """An answer that operations have in common stands in one place."""
-        shared = str(answer.get("$ref", "")).removeprefix("#/components/responses/")
-        return self._components["responses"][shared] if shared else answer
 
     def documented(self) -> set[Answered]:
         """Every status of every operation."""
@@ -72,7 +64,9 @@ class Contract:
         if documented is None:
             yield "this status is not documented"
             return
-        yield from self._faults_of_headers(documented.get("headers", {}), response.headers)
+        yield from self._faults_of_headers(self._everywhere | documented.get("headers", {}), response.headers)
+        if response.status_code in {429, 503} and "Retry-After" not in response.headers:
+            yield "the header Retry-After is missing"
         content = documented.get("content", {})
         media_type = response.headers.get("content-type", "").partition(";")[0]
         if content and media_type not in content:
@@ -106,11 +100,13 @@ class Contract:
 def contract() -> Contract:
     """The committed contract."""
     # Here, because the tests of the domain start without the web framework.
-    from mediation_api.contract.headers import HEADERS  # noqa: PLC0415
+    from tests.openapi.reading import document, written_out  # noqa: PLC0415
 
-    document = json.loads(CONTRACT.read_text(encoding="utf-8"))
-    _close_open_lists(document["components"]["schemas"])
-    return Contract(document, HEADERS.keys())
+    from mediation_api.contract.headers import EVERYWHERE, HEADERS  # noqa: PLC0415
+
+    whole: Node = written_out(document())  # type: ignore[assignment] # nothing but dictionaries is asked for
+    _close_open_lists(whole["components"]["schemas"])  # type: ignore[arg-type] # as above
+    return Contract(whole, HEADERS.keys(), EVERYWHERE)
 
 
 def _close_open_lists(schemas: dict[str, dict[str, dict[str, dict[str, object]]]]) -> None:

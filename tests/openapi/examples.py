@@ -13,12 +13,17 @@ from uuid import UUID
 
 import httpx
 import pytest
+from tests.openapi.reading import sender
 
+from mediation_api.contract.nodes import Node, child, node, operations
+from mediation_api.contract.operations import schema_of
 from mediation_api.dev.office import NO_CONFLICT, Caller, Office, Story
 from mediation_api.domain.access import Role
 
 EXAMPLES: Final = Path("src/mediation_api/contract/examples.json")
 TOKEN: Final = "header.payload.signature"
+_LONGEST: Final = 200
+"""Characters of a text in an example."""
 
 Played: TypeAlias = dict[str, dict[str, dict[str, object]]]
 Contract: TypeAlias = Mapping[str, Mapping[str, Mapping[str, object]]]
@@ -60,7 +65,7 @@ class Recorder:
         self.played[operation].setdefault(str(response.status_code), {}).setdefault(audience, answer)
         if response.request.content:
             body = json.loads(response.request.content)
-            self.played[operation].setdefault("request", {}).setdefault(_sender(response.request.url.path, body), body)
+            self.played[operation].setdefault("request", {}).setdefault(sender(response.request.url.path, body), body)
 
     def _operation(self, request: httpx.Request) -> str:
         for template, item in self.contract.items():
@@ -74,12 +79,6 @@ def _audience(answer: Mapping[str, object]) -> str:
     items = answer.get("items")
     shown = items[0] if isinstance(items, list) and items else answer
     return str(shown.get("audience", "example"))
-
-
-def _sender(path: str, body: Mapping[str, object]) -> str:
-    """Staff say for whom they speak, and how it reached them."""
-    named = {"channel", "signer", "eligible"} & body.keys()
-    return "by_staff" if named and not path.endswith(("/attendees", "/approvals")) else "example"
 
 
 async def play(office: Office, contract: Contract, watch: Watch = lambda _operation, _status: None) -> Played:
@@ -351,6 +350,30 @@ def _of(mediator: Caller | None) -> Caller:
     return mediator
 
 
-def written(played: Played) -> str:
-    """The examples as they are kept."""
-    return json.dumps(played, indent=1, ensure_ascii=False) + "\n"
+def written(played: Played, document: Node) -> str:
+    """The examples as they are kept: of each request all its forms; of each answer one, as it was read if it was."""
+    asked, answered = dict[str, list[object]](), dict[str, tuple[int, object]]()
+    for method, _, operation in operations(document):
+        said = played.get(str(operation["operationId"]), {})
+        for status, forms in said.items():
+            part = (
+                child(operation, "requestBody") if status == "request" else child(child(operation, "responses"), status)
+            )
+            schemas = [(schema_of(document, child(part, "content"), node(form)), form) for form in forms.values()]
+            if status == "request":
+                asked.setdefault(schemas[0][0][0], [_shortened(form) for form in forms.values()])
+                continue
+            for (schema, example), form in schemas:
+                rank = 2 if example is not form else int(method != "get")
+                answered[schema] = min(answered.get(schema, (3, None)), (rank, example), key=lambda each: each[0])
+    kept = asked | {schema: [_shortened(example)] for schema, (_, example) in answered.items()}
+    return json.dumps(dict(sorted(kept.items())), indent=1, ensure_ascii=False) + "\n"
+
+
+def _shortened(value: object) -> object:
+    """Cut the texts of agreements and disclosures, which nobody reads in a contract."""
+    if isinstance(value, dict):
+        return {name: _shortened(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_shortened(each) for each in value]
+    return f"{value[:_LONGEST]} …" if isinstance(value, str) and len(value) > _LONGEST else value

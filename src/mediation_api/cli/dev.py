@@ -26,6 +26,7 @@ from mediation_api.auth.tokens import CITY_ROLES
 from mediation_api.cli.database import migrate_to_newest
 from mediation_api.cli.keys import new_entry
 from mediation_api.cli.output import fail, one_line_errors, require_database, say
+from mediation_api.contract.rendering import text_of
 from mediation_api.dev.embedded_postgres import EmbeddedServer, running_url
 from mediation_api.dev.identity_provider import dev_token, write_dev_keys
 from mediation_api.domain.access import Role
@@ -126,7 +127,7 @@ def openapi() -> None:
                 database_url="postgresql://nobody@localhost/never_connected_to",
             )
         )
-        typer.echo(json.dumps(application.openapi(), indent=2, ensure_ascii=False))
+        typer.echo(text_of(application.openapi()), nl=False)
 
 
 @contextmanager

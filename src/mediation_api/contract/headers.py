@@ -19,6 +19,8 @@ class Header:
     example: str | int | bool
     required: bool = False
     pattern: str | None = None
+    everywhere: bool = False
+    """Every response may carry it. The contract documents it at the problems only, instead of at each operation."""
 
     def documented(self) -> dict[str, object]:
         """Return the header object of OpenAPI. It has an example because a mock cannot make a value from a pattern."""
@@ -34,7 +36,9 @@ class Header:
 
 HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
     {
-        "API-Version": Header("The version of the service, `info.version` of its contract.", "0.1.0", required=True),
+        "API-Version": Header(
+            "The version of the service, `info.version` of its contract.", "0.1.0", required=True, everywhere=True
+        ),
         "ETag": Header(
             "Which representation this is, for `If-Match` and `If-None-Match`.",
             '"9f86d081884c7d659a2feaa0c55ad015"',
@@ -60,35 +64,49 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
             "before its caller was known.",
             '"default";r=599;t=42',
             pattern='^"default";r=[0-9]+;t=[0-9]+$',
+            everywhere=True,
         ),
         "RateLimit-Policy": Header(
             "The caller's quota: `q` requests in `w` seconds.",
             '"default";q=600;w=60',
             pattern='^"default";q=[0-9]+;w=[0-9]+$',
+            everywhere=True,
         ),
-        "Retry-After": Header("Seconds to wait before retrying.", RETRY_AFTER_SECONDS, required=True),
+        "Retry-After": Header("Seconds to wait before retrying; with 429 and 503.", RETRY_AFTER_SECONDS),
         "WWW-Authenticate": Header("That a bearer token is needed; if the token lacks a scope, which one.", "Bearer"),
         "X-Request-Id": Header(
             "The id of this request in the service's log: the one that the caller sent, or a new one.",
             "0b9b1a4e-3c52-4d8e-9a0f-6a2f4be0c1d7",
             required=True,
             pattern="^[A-Za-z0-9._-]{1,64}$",
+            everywhere=True,
         ),
     }
 )
 
 
-def carried(operation: Operation, status: str, parameters: frozenset[str], *, has_content: bool) -> set[str]:
-    """Return the names of the headers that an operation may send with a status."""
-    names = {"API-Version", "X-Request-Id", "RateLimit", "RateLimit-Policy"}
-    if status == "304" or (status in WRITTEN and has_content):
+EVERYWHERE: Final = frozenset(name for name, header in HEADERS.items() if header.everywhere)
+"""The headers that every response may carry."""
+
+
+def of_success(operation: Operation, status: str, parameters: frozenset[str], *, has_content: bool) -> set[str]:
+    """Return the names of the headers, besides `EVERYWHERE`, that an operation may send with a 2xx."""
+    names: set[str] = set()
+    if status in WRITTEN and has_content:
         names |= {"ETag"} | ({"Link"} if "cursor" in parameters else set())
     if status in WRITTEN and "Idempotency-Key" in parameters:
         names.add("Idempotency-Replayed")
     if status == "201" and operation.location is not None:
         names.add("Location")
-    names |= {"401": {"WWW-Authenticate"}, "403": {"WWW-Authenticate"}}.get(status, set())
-    names |= {"429": {"Retry-After"}, "503": {"Retry-After"}}.get(status, set())
+    return names
+
+
+def of_problem(statuses: Iterable[int]) -> set[str]:
+    """Return the names of the headers that a problem with one of these statuses may carry."""
+    names = set(EVERYWHERE)
+    for status in statuses:
+        names |= {401: {"WWW-Authenticate"}, 403: {"WWW-Authenticate"}}.get(status, set())
+        names |= {429: {"Retry-After"}, 503: {"Retry-After"}}.get(status, set())
     return names
 
 

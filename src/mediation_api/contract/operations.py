@@ -1,8 +1,8 @@
-"""What the contract has for each operation besides schemas: events, personal data, retention, links and examples.
+"""What the contract has for each operation besides schemas: events, personal data and links; and examples of schemas.
 
 The events are those that the operation declares at its route (`http/routes.py`); a test runs every operation and
 compares. Personal data follow from the names of fields, and links from the ids in a response. The examples are recorded
-responses of this service (`make generate` records them again).
+requests and responses of this service (`make generate` records them again), one or a few for each schema.
 """
 
 import json
@@ -14,6 +14,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Final, TypeAlias, get_args
 
+from mediation_api.contract.nodes import JSON, Node, child, models, node, operations, referenced_name
 from mediation_api.contract.personal_data import HOLDINGS, PersonalDataKind, personal_data_kind
 from mediation_api.domain.access_anomalies import ANOMALY_RULES
 from mediation_api.domain.errors import CONDITIONS
@@ -25,11 +26,8 @@ from mediation_api.http.problem_catalogue import CATALOGUE
 from mediation_api.http.problems import FIELD_CODES
 from mediation_api.http.routes import Operation
 
-Node: TypeAlias = dict[str, object]
 Address: TypeAlias = tuple[str, str, str]
 """Method, path and name of an operation."""
-
-JSON: Final = "application/json"
 
 _MODEL: Final = re.compile(r"#/components/schemas/(\w+)\"")
 _PARAMETER: Final = re.compile(r"{(\w+_id)}")
@@ -69,25 +67,26 @@ READ: Final = "read"
 """Listed with an operation's events if reads are written to the access log, which is no event of the case."""
 
 
-def describe(contract: Node, operations: Mapping[str, Operation]) -> None:
-    """Add events, personal data, retention, links and examples to the contract, in place."""
-    models = {name: _node(model) for name, model in _child(_child(contract, "components"), "schemas").items()}
-    _name_open_lists(models)
-    addressed = _addressed((method, path, str(each["operationId"])) for method, path, each in _operations(contract))
-    for method, path, operation in _operations(contract):
+def describe(contract: Node, operations_by_id: Mapping[str, Operation]) -> None:
+    """Add events, personal data, links and examples to the contract, in place."""
+    schemas = models(contract)
+    _name_open_lists(schemas)
+    addressed = _addressed((method, path, str(each["operationId"])) for method, path, each in operations(contract))
+    links: Node = {}
+    for method, path, operation in operations(contract):
         name = str(operation["operationId"])
-        declared = operations[name]
+        declared = operations_by_id[name]
         operation["x-audit-event"] = [*(event.kind for event in declared.events), *([READ] if declared.opens else ())]
-        kinds = _kinds(operation, models)
-        operation["x-personal-data"] = sorted(kinds)
-        operation["x-retention"] = sorted({HOLDINGS[kind].retention for kind in kinds})
-        for status, answer in _successes(operation):
-            links = _onward(path, addressed, name) | _links(answer, models, addressed, of=(method, path, name))
-            if links:
-                answer["links"] = links
-            _add_examples(answer, _recorded().get(name, {}).get(status))
-        if "requestBody" in operation:
-            _add_examples(_child(operation, "requestBody"), _recorded().get(name, {}).get("request"))
+        operation["x-personal-data"] = sorted(_kinds(operation, schemas))
+        for _, answer in _successes(operation):
+            found = _links(answer, schemas, addressed, of=(method, path, name)) or _onward(path, addressed, name)
+            if found:
+                answer["links"] = {target: _share(node(link), target, links) for target, link in found.items()}
+    if links:
+        child(contract, "components")["links"] = dict(sorted(links.items()))
+    for name, examples in _recorded().items():
+        if name in schemas:
+            schemas[name]["examples"] = examples
     contract["x-personal-data-kinds"] = {kind: asdict(holding) for kind, holding in HOLDINGS.items()}
 
 
@@ -95,7 +94,7 @@ def _name_open_lists(models: Mapping[str, Node]) -> None:
     """Document the values of open lists as `x-extensible-enum`, because an enum would be closed."""
     for (model, name), values in OPEN_LISTS.items():
         if model in models:  # a test's application may not have all models
-            field = _child(_child(models[model], "properties"), name)
+            field = child(child(models[model], "properties"), name)
             closed, may_be_null = field.pop("$ref", None), field.pop("anyOf", None)
             if closed or may_be_null:
                 field["type"] = ["string", "null"] if may_be_null else "string"
@@ -109,9 +108,9 @@ def _name_open_lists(models: Mapping[str, Node]) -> None:
 
 def _kinds(operation: Node, models: Mapping[str, Node]) -> set[PersonalDataKind]:
     """Return the kinds of personal data in the request body and the successful responses of an operation."""
-    bodies = [_child(operation, "requestBody")] if "requestBody" in operation else []
+    bodies = [child(operation, "requestBody")] if "requestBody" in operation else []
     names = _referenced([*bodies, *(answer for _, answer in _successes(operation))], models)
-    fields = ((name, field) for name in names for field in _child(models[name], "properties"))
+    fields = ((name, field) for name in names for field in child(models[name], "properties"))
     return {kind for name, field in fields if (kind := personal_data_kind(name, field)) is not None}
 
 
@@ -144,7 +143,7 @@ def _links(answer: Node, models: Mapping[str, Node], addressed: Mapping[str, lis
     """Return the links of a response: to what its ids identify, and from a created object to all its operations."""
     links: Node = {}
     place, shapes = _shapes(answer, models)
-    fields_by_shape = [_child(models[shape], "properties") for shape in shapes]
+    fields_by_shape = [child(models[shape], "properties") for shape in shapes]
     for field in fields_by_shape[0] if fields_by_shape else ():
         if any(field not in fields for fields in fields_by_shape):
             continue  # not in the response to every audience
@@ -155,6 +154,14 @@ def _links(answer: Node, models: Mapping[str, Node], addressed: Mapping[str, lis
             if target != of and (made or (method == "get" and path.endswith("}"))):
                 links[operation] = {"operationId": operation, "parameters": {name: f"$response.body#/{place}{field}"}}
     return links
+
+
+def _share(link: Node, target: str, shared: Node) -> Node:
+    """Return a reference to a link among the components, and add it there if it is new."""
+    number = 1
+    while shared.setdefault(name := target if number == 1 else f"{target}{number}", link) != link:
+        number += 1
+    return {"$ref": f"#/components/links/{name}"}
 
 
 def _onward(path: str, addressed: Mapping[str, list[Address]], of: str) -> Node:
@@ -169,8 +176,8 @@ def _onward(path: str, addressed: Mapping[str, list[Address]], of: str) -> Node:
 
 def _shapes(answer: Node, models: Mapping[str, Node]) -> tuple[str, list[str]]:
     """Return where the fields of a response are (in a list, its first item), and the model for each audience."""
-    shapes = _direct(_media(answer))
-    items = _child(models[shapes[0]], "properties").get("items") if shapes else None
+    shapes = _direct(child(child(answer, "content"), JSON))
+    items = child(models[shapes[0]], "properties").get("items") if shapes else None
     return ("", shapes) if items is None else ("items/0/", _direct(items))
 
 
@@ -182,43 +189,35 @@ def _direct(part: object) -> list[str]:
 
 
 @cache
-def _recorded() -> dict[str, dict[str, dict[str, object]]]:
-    """Return the recorded requests and responses: by operation, then by status or `request`, then by audience."""
+def _recorded() -> dict[str, list[object]]:
+    """Return the recorded examples of each schema."""
     text = resources.files("mediation_api.contract").joinpath("examples.json").read_text(encoding="utf-8")
-    recorded: dict[str, dict[str, dict[str, object]]] = json.loads(text)
+    recorded: dict[str, list[object]] = json.loads(text)
     return recorded
 
 
-def _add_examples(part: Node, recorded: Mapping[str, object] | None) -> None:
-    if recorded:
-        _media(part)["examples"] = {audience: {"value": value} for audience, value in recorded.items()}
+def schema_of(contract: Node, content: Node, value: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    """Return the name of the schema that describes `value`, the body of a request or a response, and what it describes.
+
+    Of a list, that is the first item. A response to several audiences has a schema for each, which says in `audience`
+    whom it is for.
+    """
+    schema = child(child(content, JSON), "schema")
+    items = value.get("items")
+    if isinstance(items, list):
+        schema = child(child(child(models(contract)[str(referenced_name(schema))], "properties"), "items"), "items")
+        value = node(items[0])
+    name = referenced_name(schema)
+    if name is None:
+        mapping = child(child(schema, "discriminator"), "mapping")
+        name = str(mapping[str(value["audience"])]).rpartition("/")[2]
+    return name, value
 
 
 # ── the parts of a contract ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _operations(contract: Node) -> Iterator[tuple[str, str, Node]]:
-    """Yield the method, the path and the operation object of each operation."""
-    for path, item in _child(contract, "paths").items():
-        for method, operation in _node(item).items():
-            yield method, path, _node(operation)
-
-
 def _successes(operation: Node) -> Iterator[tuple[str, Node]]:
-    for status, answer in _child(operation, "responses").items():
+    for status, answer in child(operation, "responses").items():
         if status.startswith("2"):
-            yield status, _node(answer)
-
-
-def _media(part: Node) -> Node:
-    return _child(_child(part, "content"), JSON)
-
-
-def _child(parent: Node, name: str) -> Node:
-    return _node(parent.get(name, {}))
-
-
-def _node(value: object) -> Node:
-    if not isinstance(value, dict):
-        raise TypeError("this part of the contract is not an object")
-    return value
+            yield status, node(answer)

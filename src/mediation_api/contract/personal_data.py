@@ -1,7 +1,7 @@
 """Which kind of personal data each field of requests and responses contains, in one table by field name.
 
-The contract lists the kinds for each operation (`x-personal-data`, `x-retention`), so that developers of clients know
-what they handle. A test fails for a field that is neither here nor in its list of fields without personal data.
+The contract lists the kinds for each operation (`x-personal-data`), so that developers of clients know what they
+handle. A test fails for a field that is neither here nor in its list of fields without personal data.
 """
 
 from collections.abc import Mapping

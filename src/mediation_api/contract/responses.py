@@ -2,15 +2,21 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from fastapi import FastAPI
 
-from mediation_api.contract.headers import HEADERS, carried, references
+from mediation_api.contract.components import share
+from mediation_api.contract.headers import EVERYWHERE, HEADERS, of_problem, of_success, references
+from mediation_api.contract.nodes import Node, child, listed, made, operations
 from mediation_api.contract.operations import describe
 from mediation_api.contract.security_schemes import SCHEMES, security_of
 from mediation_api.http.problems import HTTP, MEDIA_TYPE, Problem
 from mediation_api.http.routes import Operation
+
+STATUSES: Final = "x-problem-statuses"
+"""Under this name, an operation lists the statuses that its `4XX` and `5XX` stand for, besides those it names."""
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
@@ -18,152 +24,158 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
 
     Only statuses of the operation's own rules (409, …) are needed: `describe_responses` adds the rest.
     """
-    return {status: _response(status) for status in statuses}
+    return {status: _problem(HTTP.get(status, ("", "A rule refuses this; `code` names it."))) for status in statuses}
 
 
-def describe_responses(app: FastAPI, operations: Mapping[str, Operation]) -> None:
+def describe_responses(app: FastAPI, operations_by_id: Mapping[str, Operation]) -> None:
     """Add to the application's contract what every operation may answer besides its own statuses.
 
-    304 for GET; 401, 403 and 500 everywhere; 400, 408, 413 and 415 where a body is read; 404 where the path names an
-    object; 422 where there is anything to validate; 406 and 429 unless `always_answered`; 503 where the database is
-    used. Also the headers of each response, and the security schemes of each operation.
+    304 for GET; 404 where the path names an object; 400 where a key is needed; 412 and 428 for a correction; 422 where
+    there is anything to validate. As `4XX` and `5XX`, with a list of the statuses: 401, 403 and 500 everywhere; 400,
+    408, 413 and 415 where a body is read; 406 and 429 unless `always_answered`; 503 where the database is used. Also
+    the headers of each response, and the security schemes of each operation.
     """
     generate = app.openapi
 
     def openapi() -> dict[str, object]:
         contract: dict[str, object] = generate()
-        schemas = _child(_child(contract, "components"), "schemas")
-        if "Problem" not in schemas:
-            shared: dict[str, object] = {}
-            for path, item in _child(contract, "paths").items():
-                if isinstance(item, dict) and isinstance(item.get("get"), dict):
-                    # http/idempotency.py answers every conditional GET.
-                    _child(_child(item["get"], "responses"), "304").update(_UNCHANGED)
-                for method, described in _operations(item):
-                    operation = operations[str(described["operationId"])]
-                    _complete(described, operation, names_object="{" in path, has_body=method != "get")
-                    _share(described, shared)
+        components = made(contract, "components")
+        if "responses" not in components:
+            for method, path, described in operations(contract):
+                operation = operations_by_id[str(described["operationId"])]
+                _complete(described, operation, method=method, names_object="{" in path)
+            schemas = made(components, "schemas")
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             own = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
             schemas.update(own.pop("$defs"))
             schemas["Problem"] = own
-            contract["components"] = {
-                **_child(contract, "components"),
-                "schemas": dict(sorted(schemas.items())),
-                "responses": dict(sorted(shared.items())),
-                "headers": _headers(contract["paths"], shared),
-                "securitySchemes": {name: scheme.documented() for name, scheme in SCHEMES.items()},
-            }
-            describe(contract, operations)
+            components["responses"] = _used(_SHARED, "responses", contract)
+            components["headers"] = _used(_DOCUMENTED_HEADERS, "headers", contract)
+            components["securitySchemes"] = {name: scheme.documented() for name, scheme in SCHEMES.items()}
+            describe(contract, operations_by_id)
+            share(contract)
+            contract["components"] = dict(sorted(components.items()))
         return contract
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
 
 
-_SHARED: Final = {
-    304: "Unchanged",
-    409: "StateConflict",
-    **{status: "".join(word.title() for word in code.split("-")) for status, (code, _) in HTTP.items()},
-}
-"""The names of the shared responses, from the codes of their problems."""
-_UNCHANGED: Final = {"description": "The representation that `If-None-Match` names is current."}
-
-
-def _response(status: int) -> dict[str, object]:
-    code, detail = HTTP.get(status, ("", "A rule refuses this; `code` names it."))
+def _problem(error: tuple[str, str]) -> Node:
+    code, detail = error
     return {
         "description": f"`{code}`: {detail}" if code else detail,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 
 
-def _child(parent: dict[str, object], name: str) -> dict[str, object]:
-    child = parent.setdefault(name, {})
-    if not isinstance(child, dict):
-        raise TypeError(f"{name} of the contract is not an object")
-    return child
+def _range(description: str, *statuses: int) -> Node:
+    """Return the response that stands for these statuses of an operation."""
+    lines = [f"- {status} `{HTTP[status][0]}`: {HTTP[status][1]}" for status in statuses]
+    return {**_problem(("", "\n".join([description, "", *lines]))), "headers": references(of_problem(statuses))}
 
 
-def _listed(parent: dict[str, object], name: str) -> list[dict[str, object]]:
-    children = parent.get(name, [])
-    return [child for child in children if isinstance(child, dict)] if isinstance(children, list) else []
+def _unchanged(*headers: str) -> Node:
+    return {
+        "description": "The representation that `If-None-Match` names is current.",
+        "headers": references({*EVERYWHERE, "ETag", *headers}),
+    }
 
 
-def _operations(item: object) -> list[tuple[str, dict[str, object]]]:
-    return [(name, part) for name, part in item.items() if isinstance(part, dict)] if isinstance(item, dict) else []
+_NAMES: Final = MappingProxyType(
+    {
+        400: "MalformedRequest",
+        401: "Unauthenticated",
+        403: "NotPermitted",
+        404: "NotFound",
+        409: "Conflict",
+        412: "PreconditionFailed",
+        422: "ValidationFailed",
+        428: "PreconditionRequired",
+    }
+)
+"""The names of the responses for statuses that belong to an operation's own rules."""
+_SHARED: Final[Node] = {
+    "Failed": _range("The service could not do this; `x-problem-statuses` of the operation lists which.", 500, 503),
+    "Refused": _range(
+        "Refused before the operation was carried out; `x-problem-statuses` of the operation lists which.",
+        *(400, 401, 403, 406, 408, 413, 415, 429),
+    ),
+    **{
+        name: {**responses(status)[status], "headers": references(of_problem([status]))}
+        for status, name in _NAMES.items()
+    },
+    "Unchanged": _unchanged(),
+    "UnchangedPage": _unchanged("Link"),
+}
+"""The responses that operations share."""
+_DOCUMENTED_HEADERS: Final[Node] = {name: header.documented() for name, header in HEADERS.items()}
 
 
-def _complete(described: dict[str, object], operation: Operation, *, names_object: bool, has_body: bool) -> None:
-    known = _child(described, "responses")
+def _used(components: Node, kind: str, contract: Node) -> Node:
+    """Return the components that something refers to; the linter rejects others."""
+    text = json.dumps(contract)
+    return {name: component for name, component in components.items() if f'"#/components/{kind}/{name}"' in text}
+
+
+def _complete(described: Node, operation: Operation, *, method: str, names_object: bool) -> None:
+    declared = child(described, "responses")
     _complete_query(described)
     described["security"] = security_of(operation)
-    statuses = _header_statuses(described)
-    statuses |= _common_statuses(described, operation, names_object=names_object, has_body=has_body)
-    if "HTTPValidationError" in json.dumps(known.get("422", {})):
-        del known["422"]
-    for code in statuses:
-        known.setdefault(str(code), _response(code))
-    takes = frozenset(str(parameter["name"]) for parameter in _listed(described, "parameters"))
-    for status, answer in known.items():
-        if isinstance(answer, dict):
-            names = carried(operation, status, takes, has_content="content" in answer)
-            answer["headers"] = references(names)
-    described["responses"] = dict(sorted(known.items()))
-
-
-def _share(operation: dict[str, object], shared: dict[str, object]) -> None:
-    """Move the responses that operations share to `components/responses`: each problem has one form, a 304 two."""
-    answers = _child(operation, "responses")
+    takes = frozenset(str(parameter["name"]) for parameter in listed(described, "parameters"))
+    answers = {status: answer for status, answer in declared.items() if status.startswith("2")}
     for status, answer in answers.items():
-        if not status.startswith("2") and isinstance(answer, dict):
-            name = _SHARED[int(status)] + ("Page" if status == "304" and "Link" in answer["headers"] else "")
-            if shared.setdefault(name, answer) != answer:
-                raise ValueError(f"{operation['operationId']} has a {status} of its own")
-            answers[status] = {"$ref": f"#/components/responses/{name}"}
+        if isinstance(answer, dict):
+            names = of_success(operation, status, takes, has_content="content" in answer)
+            if names:
+                answer["headers"] = references(names)
+    if method == "get":  # http/idempotency.py answers every conditional GET
+        answers["304"] = _reference("UnchangedPage" if "cursor" in takes else "Unchanged")
+    own = {int(status) for status in declared if not status.startswith("2")} - {422}
+    own |= _header_statuses(described)
+    own |= {404} if names_object else set()
+    own |= {422} if "requestBody" in described or takes else set()
+    common = _common_statuses(operation, has_body=method != "get") - own
+    answers |= {str(status): _reference(_NAMES[status]) for status in sorted(own)}
+    described["responses"] = {**answers, "4XX": _reference("Refused"), "5XX": _reference("Failed")}
+    described[STATUSES] = sorted(common)
 
 
-def _headers(*answers: object) -> dict[str, object]:
-    """Return the headers that some response refers to; the linter rejects unused components."""
-    text = json.dumps(answers)
-    return {name: header.documented() for name, header in HEADERS.items() if f'"#/components/headers/{name}"' in text}
+def _reference(name: str) -> Node:
+    return {"$ref": f"#/components/responses/{name}"}
 
 
-def _common_statuses(
-    described: dict[str, object], operation: Operation, *, names_object: bool, has_body: bool
-) -> set[int]:
+def _common_statuses(operation: Operation, *, has_body: bool) -> set[int]:
     """Return the statuses that follow from what an operation takes and uses."""
     conditions = {
         # A token is checked even where an operation needs none.
         frozenset({401, 403, 500}): True,
         frozenset({400, 408, 413, 415}): has_body,
-        frozenset({404}): names_object,
         frozenset({406, 429}): not operation.always_answered,
-        frozenset({422}): "requestBody" in described or bool(described.get("parameters")),
         frozenset({503}): operation.uses_database,
     }
     return {status for statuses, applies in conditions.items() if applies for status in statuses}
 
 
-def _complete_query(operation: dict[str, object]) -> None:
+def _complete_query(operation: Node) -> None:
     """Drop `null` from the types of optional query parameters: a query cannot carry null."""
-    for parameter in _listed(operation, "parameters"):
+    for parameter in listed(operation, "parameters"):
         if parameter["in"] != "query":
             continue
-        schema = _child(parameter, "schema")
-        kinds = [kind for kind in _listed(schema, "anyOf") if kind != {"type": "null"}]
+        schema = child(parameter, "schema")
+        kinds = [kind for kind in listed(schema, "anyOf") if kind != {"type": "null"}]
         if len(kinds) == 1:
             del schema["anyOf"]
             schema.update(kinds[0])
 
 
-def _header_statuses(operation: dict[str, object]) -> set[int]:
+def _header_statuses(operation: Node) -> set[int]:
     """Mark the required headers of an operation, and return the statuses of a request without them.
 
     FastAPI must not know that they are required, because it would answer 422 instead of these statuses.
     """
     statuses: set[int] = set()
-    for parameter in _listed(operation, "parameters"):
+    for parameter in listed(operation, "parameters"):
         own = {"Idempotency-Key": {400}, "If-Match": {412, 428}}.get(str(parameter["name"]))
         if own is not None:
             statuses |= own

@@ -30,7 +30,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
@@ -83,6 +82,26 @@ def rule(code: OwnRule) -> str:
 def rule_broken(code: OwnRule, detail: str) -> PydanticCustomError:
     """Return the error for a validator to raise. `detail` must be a constant: it is returned to the caller."""
     return PydanticCustomError(rule(code), detail)
+
+
+# --- names ------------------------------------------------------------------------------------------------
+
+TYPE_NAME = "x-type-name"
+"""The keyword with a field type's `Named` in a schema, until `contract/components.py` refers to the type by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The name of a field type in the contract, where it is described once, for all fields that have it."""
+
+    name: str
+    description: str
+    example: str | None = None
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        examples = {} if self.example is None else {"examples": [self.example]}
+        described = {"name": self.name, "description": self.description, **examples}
+        return {**handler(schema), TYPE_NAME: described}
 
 
 # --- text -------------------------------------------------------------------------------------------------
@@ -150,22 +169,22 @@ _UNSEEN = "".join(f"\\u{ord(each):04x}" if each != "-" else each for each in DIR
 _CONTROLS_IN_LINE = re.compile(f"[{_CONTROL}{_LINE_END}]")
 _CONTROLS_IN_LINES = re.compile(r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]")
 
-Line = Annotated[str, TextRules(most=200)]
-"""One line: a name, a place, a title."""
-LongLine = Annotated[str, TextRules(most=500)]
-"""One long line: an address, a link label."""
-Note = Annotated[str, TextRules(most=2_000, lines=True)]
-"""A reason or a remark."""
-Paragraphs = Annotated[str, TextRules(most=20_000, lines=True)]
-"""A narrative. 20,000 characters fit the body limit in most scripts."""
+Line = Annotated[str, TextRules(most=200), Named("Line", "One line that people read: a name, a place, a title.")]
+LongLine = Annotated[str, TextRules(most=500), Named("LongLine", "One long line that people read: an address.")]
+Note = Annotated[
+    str, TextRules(most=2_000, lines=True), Named("Note", "A reason or a remark, which may have several lines.")
+]
+Paragraphs = Annotated[
+    str, TextRules(most=20_000, lines=True), Named("Paragraphs", "A long text, which may have many lines.")
+]
+"""20,000 characters fit the body limit in most scripts."""
 
 Phone = Annotated[
     str,
     Strict(),
     StringConstraints(max_length=40, pattern=PHONE),
-    Field(examples=["+1 212 555 0100"]),
+    Named("Phone", "A telephone number as people write it, an extension after an `x`.", "+1 212 555 0100"),
 ]
-"""A telephone number as people write it, an extension after an `x`."""
 
 Email = Annotated[
     str,
@@ -177,9 +196,9 @@ Email = Annotated[
             r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
         ),
     ),
-    Field(examples=["ana.ruiz@example.org"]),
+    Named("Email", "An e-mail address.", "ana.ruiz@example.org"),
 ]
-"""An e-mail address. Source: "valid e-mail address" of the HTML standard, with a dotted domain."""
+"""Source: "valid e-mail address" of the HTML standard, with a dotted domain."""
 
 Link = Annotated[
     str,
@@ -188,9 +207,9 @@ Link = Annotated[
         max_length=500,
         pattern=r"^https://[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(:[0-9]{1,5})?([/?#][!-~]*)?$",
     ),
-    Field(examples=["https://meet.example.org/room-4"]),
+    Named("Link", "An https URL without a user before an `@`.", "https://meet.example.org/room-4"),
 ]
-"""An https URL without a user: the part before an `@` usually contains a password."""
+"""Without a user, because the part before an `@` usually contains a password."""
 
 _NO_LANGUAGE: Final = frozenset({"mis", "mul", "und", "zxx"})
 
@@ -207,15 +226,13 @@ Language = Annotated[
     Strict(),
     StringConstraints(max_length=35, pattern=r"^[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}$"),
     AfterValidator(_language),
-    Field(
-        description=(
-            "A BCP 47 tag in lower case of a language that IANA has registered; its canonical form is kept (`en` for "
-            "`eng`). Sign languages have tags of their own: American Sign Language is `ase`."
-        ),
-        examples=["en", "es", "ase"],
+    Named(
+        "Language",
+        "A BCP 47 tag in lower case of a language that IANA has registered; its canonical form is kept (`en` for "
+        "`eng`). Sign languages have tags of their own: American Sign Language is `ase`.",
+        "en",
     ),
 ]
-"""A language tag of BCP 47, in lower case and in canonical form: `en`, `zh-hant`, `ase`."""
 
 
 # --- lists ------------------------------------------------------------------------------------------------
@@ -289,21 +306,22 @@ Day = Annotated[
     date,
     BeforeValidator(_day),
     WithJsonSchema({"type": "string", "format": "date", "pattern": "^(19|20)[0-9]{2}-"}),
+    Named("Day", "A calendar date from 1900 to 2099, in the office's time zone."),
 ]
-"""A calendar date from 1900 to 2099, as text."""
 
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": "^20[0-9]{2}-"}),
+    Named("Instant", "An instant of the years 2000 to 2099 (RFC 3339), with its offset from UTC."),
 ]
-"""An instant of the years 2000 to 2099 as RFC 3339 text with its offset; converted to UTC."""
+"""Converted to UTC."""
 
 
 InstantOut = Annotated[
     datetime,
     PlainSerializer(in_utc, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-31T14:00:00.000Z"]}),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """An instant in a response: RFC 3339, UTC, milliseconds, `Z`."""
 

@@ -43,7 +43,19 @@ from mediation_api.http.dependencies import (
     Scope,
     Today,
 )
-from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Once, Out, Paragraphs, WholeNumber, rule_broken
+from mediation_api.http.fields import (
+    Day,
+    Flag,
+    In,
+    InstantOut,
+    Line,
+    Named,
+    Once,
+    Out,
+    Paragraphs,
+    WholeNumber,
+    rule_broken,
+)
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
@@ -60,9 +72,12 @@ router = APIRouter(prefix="/v1/complaints", route_class=StrictRoute, tags=["comp
 Category = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$", strict=True),
-    Field(examples=["discourtesy", "disparate_treatment"]),
+    Named(
+        "AllegationCategory",
+        "A category of allegation, from the city's own list. Officers see the categories, but not the narrative.",
+        "discourtesy",
+    ),
 ]
-"""A category of allegation, from the city's own list. Officers see the categories, but not the narrative."""
 Allegations = Annotated[
     list[Category],
     Field(

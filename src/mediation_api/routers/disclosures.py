@@ -9,14 +9,18 @@ from mediation_api.database.engine import Pool
 from mediation_api.domain.access import EVERYBODY
 from mediation_api.domain.texts import OfficeContact, Text, TextKind
 from mediation_api.http.dependencies import CaseRecords, Context, Scope
-from mediation_api.http.fields import Language, Out, Params
+from mediation_api.http.fields import Language, Named, Out, Params
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut
 from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1/disclosures", route_class=StrictRoute, tags=["disclosures"])
 
-Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$", strict=True)]
+Sha256 = Annotated[
+    str,
+    StringConstraints(pattern="^[0-9a-f]{64}$", strict=True),
+    Named("Sha256", "The SHA-256 hash of a text, in hexadecimal digits."),
+]
 """The lower-case hexadecimal SHA-256 of a text in UTF-8."""
 
 

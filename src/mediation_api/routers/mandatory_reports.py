@@ -27,7 +27,7 @@ from mediation_api.http.dependencies import (
     Scope,
     Today,
 )
-from mediation_api.http.fields import In, Instant, InstantOut, Out, TextRules
+from mediation_api.http.fields import In, Instant, InstantOut, Named, Out, TextRules
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, Pages, single_page
@@ -47,9 +47,8 @@ Citation = Annotated[
     Strict(),
     # Only abbreviations and numbers, and at least one number, so that it cannot contain a sentence.
     StringConstraints(max_length=100, pattern=f"^(({_WORD}) ){{0,5}}{_NUMBER}( ({_WORD}|{_NUMBER})){{0,4}}$"),
-    Field(examples=["ORS 419B.010"]),
+    Named("Citation", "The citation of a law: `ORS 419B.010`, `42 U.S.C. § 5106a`.", "ORS 419B.010"),
 ]
-"""The citation of a law: `ORS 419B.010`, `42 U.S.C. § 5106a`."""
 
 
 class ReportIn(In):

@@ -42,7 +42,7 @@ from mediation_api.http.dependencies import (
     Record,
     Scope,
 )
-from mediation_api.http.fields import Email, Flag, In, InstantOut, Language, Line, Once, Out, Phone, Uuid
+from mediation_api.http.fields import Email, Flag, In, InstantOut, Language, Line, Named, Once, Out, Phone, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
@@ -54,8 +54,11 @@ from mediation_api.routers.parties import EmployeeNumber
 roster = APIRouter(prefix="/v1/mediators", route_class=StrictRoute, tags=["mediators"])
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["assignments"])
 
-Subject = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$", strict=True), Field(examples=["m.okafor"])]
-"""The `sub` of the mediator's token at the city's identity provider."""
+Subject = Annotated[
+    str,
+    StringConstraints(pattern=r"^[!-~]{1,255}$", strict=True),
+    Named("Subject", "The subject (`sub`) of a person's tokens at the city's identity provider.", "m.okafor"),
+]
 Languages = Annotated[list[Language], Field(min_length=1, max_length=20), Once()]
 
 # ── the roster ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -53,6 +53,7 @@ from mediation_api.http.fields import (
     Language,
     Line,
     LongLine,
+    Named,
     Note,
     Out,
     Phone,
@@ -67,8 +68,11 @@ from mediation_api.repository.streams import Stream
 
 router = APIRouter(route_class=StrictRoute, tags=["parties"])
 
-EmployeeNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$", strict=True)]
-"""An officer's employee number, which links the officer's token to the party."""
+EmployeeNumber = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$", strict=True),
+    Named("EmployeeNumber", "The city's number for an employee, which links the person's token to the record."),
+]
 
 
 class GuardianIn(In):

@@ -1,0 +1,104 @@
+"""Each thing once: what FastAPI writes out at every use becomes a component of the contract, and noise is dropped.
+
+A change of a field type or of a parameter is then one line of the committed document. Nothing here changes what a
+request may contain, or what a response contains.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from mediation_api.contract.nodes import JSON, Node, child, listed, node, operations
+from mediation_api.http.fields import TYPE_NAME
+
+_OF_THE_TYPE = ("type", "format", "pattern", "minLength", "maxLength")
+"""The keywords that a named type says; others, such as a description, belong to the field that has it."""
+
+
+def share(contract: Node) -> None:
+    """Drop titles, shorten nullable types, and move field types and parameters to the components, in place."""
+    for schema in _schemas(contract):
+        schema.pop("title", None)
+    _unwrap_bodies(contract)
+    named = _name_types(contract)
+    for schema in _schemas(contract):
+        _shorten_nullable(schema)
+    components = child(contract, "components")
+    components["schemas"] = dict(sorted({**child(components, "schemas"), **named}.items()))
+    components["parameters"] = _share_parameters(contract)
+
+
+def _schemas(contract: Node) -> Iterator[Node]:
+    """Yield every schema of the contract, and those within it after it."""
+    pending: list[object] = [*child(child(contract, "components"), "schemas").values()]
+    for _, _, operation in operations(contract):
+        pending += [parameter["schema"] for parameter in listed(operation, "parameters")]
+    while pending:
+        schema = pending.pop()
+        if isinstance(schema, dict):
+            yield schema
+            pending += child(schema, "properties").values() if "properties" in schema else ()
+            pending += [schema[name] for name in ("items", "additionalProperties", "if", "then") if name in schema]
+            pending += [each for name in ("anyOf", "oneOf", "allOf") for each in listed(schema, name)]
+
+
+def _unwrap_bodies(contract: Node) -> None:
+    """Refer to the schema of an optional body itself: it may be left out, and cannot be null."""
+    for _, _, operation in operations(contract):
+        media = child(child(child(operation, "requestBody"), "content"), JSON)
+        for schema in listed(child(media, "schema"), "anyOf"):
+            if "$ref" in schema:
+                media["schema"] = schema
+
+
+def _name_types(contract: Node) -> Node:
+    """Refer to each named field type where it is written out, and return the types."""
+    used: Node = {}
+    for schema in _schemas(contract):
+        if TYPE_NAME not in schema:
+            continue
+        described = node(schema.pop(TYPE_NAME))
+        name = str(described.pop("name"))
+        used[name] = {**{keyword: schema.pop(keyword) for keyword in _OF_THE_TYPE if keyword in schema}, **described}
+        rest = dict(schema)
+        schema.clear()
+        schema.update({"$ref": f"#/components/schemas/{name}"}, **rest)
+    return used
+
+
+def _shorten_nullable(schema: Node) -> None:
+    """Write `type: [string, null]` in place of an `anyOf` of a schema with a type, and null."""
+    match listed(schema, "anyOf"):
+        case [{"type": str(kind)} as given, {"type": "null"}] if not {"enum", "const", "properties"} & given.keys():
+            del schema["anyOf"]
+            rest = dict(schema)
+            schema.clear()
+            schema.update({**given, "type": [kind, "null"]}, **rest)
+
+
+def _share_parameters(contract: Node) -> Node:
+    """Move the parameters that several operations take to the components, and return those."""
+    uses: Counter[str] = Counter()
+    found: dict[str, Node] = {}
+    for _, _, operation in operations(contract):
+        for parameter in listed(operation, "parameters"):
+            # FastAPI says in the schema again what the parameter says.
+            schema = child(parameter, "schema")
+            for keyword in ("description", "examples"):
+                said = schema.pop(keyword, None)
+                if keyword == "examples" and said:
+                    parameter["example"] = said[0] if isinstance(said, list) else said
+            uses[repr(parameter)] += 1
+            found[repr(parameter)] = parameter
+    shared: dict[str, str] = {}
+    for text, count in uses.most_common():
+        if count > 1:
+            shared.setdefault(str(found[text]["name"]), text)
+    for _, _, operation in operations(contract):
+        if taken := listed(operation, "parameters"):
+            operation["parameters"] = [
+                {"$ref": f"#/components/parameters/{each['name']}"}
+                if shared.get(str(each["name"])) == repr(each)
+                else each
+                for each in taken
+            ]
+    return {name: found[text] for name, text in sorted(shared.items())}
