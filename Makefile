@@ -127,7 +127,7 @@ gate-coverage: $(STAMP)
 	@$(BIN)/coverage report --include='*/domain/*' --fail-under=100
 
 security: $(STAMP)
-	@EDITS=whole HISTORIES=whole LEAVING=whole STARVATION=whole MATRIX=whole PROBES=whole RACES=200 $(BIN)/python -m tests.security
+	@EDITS=whole HISTORIES=whole LEAVING=whole STORIES=60 STARVATION=whole MATRIX=whole PROBES=whole RACES=200 $(BIN)/python -m tests.security
 
 # gate-fuzz-faults      shows that `fuzz` sees planted faults
 gate-fuzz-faults: $(STAMP)

@@ -1,6 +1,6 @@
 """Two and more requests at once, on connections of their own and with real commits: nothing lost, nothing double.
 
-Each race is run five times; `RACES=1000 pytest -n0 tests/repository/test_races.py` runs each of them more often. Two
+Each race is run three times; `RACES=1000 pytest -n0 tests/repository/test_races.py` runs each of them more often. Two
 tests remove one protection and see that the races detect it.
 """
 
@@ -24,7 +24,7 @@ from mediation_api.database.engine import Database
 from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.settings import Settings
 
-RACES: Final = int(os.environ.get("RACES", "5"))
+RACES: Final = int(os.environ.get("RACES", "3"))
 COMPLAINANTS: Final = 5
 """How many leave one case, one after the other; the last one closes it."""
 
