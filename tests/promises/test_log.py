@@ -84,6 +84,8 @@ def test_a_database_that_is_away_is_logged_by_cause_and_route(committed: Setting
         text = running.text()
 
     assert {frozenset(line) for line in requests} == {frozenset(FIELDS)}
+    asked = [str(line["request_id"]) for line in requests if line["route"] != "/health/live"]
+    assert asked == ["r-1", "r-2"]
 
     assert [(line["request_id"], line["route"], line["cause"]) for line in failures] == [
         ("r-1", "/v1/cases", "connection"),
