@@ -50,6 +50,7 @@ from pydantic import SecretStr
 from sqlalchemy import event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from tests.office.snapshots import compare
+from tests.openapi import census
 from tests.openapi.conformity import SEEN, Answered, Checked, contract
 from tests.places import THROW_AWAY
 
@@ -95,6 +96,7 @@ hypothesis_settings.register_profile("deep", max_examples=1000, deadline=None, p
 RUN: Final = pytest.StashKey[Run]()
 SERVER: Final = pytest.StashKey[EmbeddedServer]()
 NEVER_SEEN: Final = pytest.StashKey[list[Answered]]()
+NEVER_USED: Final = pytest.StashKey[list[census.Mode]]()
 
 
 _OBJECTS_PER_COLLECTION: Final = 50_000
@@ -162,15 +164,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tell the controller what was answered here, or compare all of it with the contract once the whole suite ran."""
     config = session.config
-    kept = config.stash[RUN].directory / f"seen-{uuid.uuid4()}.json"
-    kept.write_text(json.dumps(sorted(SEEN)), encoding="utf-8")
+    _keep(config, "seen", SEEN)
+    _keep(config, "used", census.USED)
     if hasattr(config, "workerinput") or session.exitstatus != pytest.ExitCode.OK or not _is_whole(config):
         return
-    files = kept.parent.glob("seen-*.json")
-    seen = {(name, status) for file in files for name, status in json.loads(file.read_text(encoding="utf-8"))}
-    config.stash[NEVER_SEEN] = sorted(contract().documented() - seen)
-    if config.stash[NEVER_SEEN]:
+    config.stash[NEVER_SEEN] = sorted(contract().documented() - _kept(config, "seen"))
+    config.stash[NEVER_USED] = sorted(census.modes().every() - _kept(config, "used") ^ census.NOT_DONE.keys())
+    if config.stash[NEVER_SEEN] or config.stash[NEVER_USED]:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _keep(config: pytest.Config, name: str, noted: set[tuple[str, str]]) -> None:
+    """Leave what was noted in this process for the controller."""
+    file = config.stash[RUN].directory / f"{name}-{uuid.uuid4()}.json"
+    file.write_text(json.dumps(sorted(noted)), encoding="utf-8")
+
+
+def _kept(config: pytest.Config, name: str) -> set[tuple[str, str]]:
+    """Return what was noted in all processes."""
+    files = config.stash[RUN].directory.glob(f"{name}-*.json")
+    return {(first, second) for file in files for first, second in json.loads(file.read_text(encoding="utf-8"))}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -188,6 +201,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         )
         for name, status in never_seen:
             terminalreporter.line(f"{name} {status}")
+    never_used = config.stash.get(NEVER_USED, [])
+    if never_used:
+        terminalreporter.section("taken by the contract and never done", red=True)
+        terminalreporter.line(
+            "Let a test have each of these done (tests/routers/test_modes.py), or say in NOT_DONE of "
+            "tests/openapi/census.py why none can. What stands there and was done goes out."
+        )
+        for name, mode in never_used:
+            terminalreporter.line(f"{name} {mode}")
 
 
 def _is_whole(config: pytest.Config) -> bool:

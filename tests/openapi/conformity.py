@@ -7,6 +7,7 @@ noted in `SEEN`; at the end of a whole run, conftest.py compares that with what 
 import json
 import re
 import sys
+from base64 import urlsafe_b64decode
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,10 +15,20 @@ from typing import Final, TypeAlias
 
 import httpx
 import jsonschema_rs
+from tests.openapi import census
 
 Node: TypeAlias = dict[str, "Node"]
 Answered: TypeAlias = tuple[str, str]
 """An operation, and a status."""
+
+AUDIENCES: Final = {
+    "complainant": "party",
+    "officer": "party",
+    "mediator": "mediator",
+    "integration": "integration",
+    **dict.fromkeys(("intake", "coordinator", "director", "auditor"), "office"),
+}
+"""The audience of each role that is shown one of several forms."""
 
 SEEN: Final[set[Answered]] = set()
 """What was answered in this process."""
@@ -106,6 +117,7 @@ def contract() -> Contract:
 
     whole: Node = written_out(document())  # type: ignore[assignment] # nothing but dictionaries is asked for
     _close_open_lists(whole["components"]["schemas"])  # type: ignore[arg-type] # as above
+    _close_objects(whole["components"]["schemas"])  # type: ignore[arg-type] # as above
     return Contract(whole, HEADERS.keys(), EVERYWHERE)
 
 
@@ -116,6 +128,25 @@ def _close_open_lists(schemas: dict[str, dict[str, dict[str, dict[str, object]]]
             values = shown.get("x-extensible-enum")
             if isinstance(values, list):
                 shown["enum"] = [*values, None]  # whether it may be null, its type says
+
+
+def _close_objects(schemas: dict[str, dict[str, object]]) -> None:
+    """Let an answer hold only the fields that the contract lists: clients ignore others, so no other test would see."""
+    for schema in schemas.values():
+        if "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+
+
+def wrong_audience(authorization: str, response: httpx.Response, body: bytes) -> Iterator[str]:
+    """What of an answer is in the form of another audience than that of the token."""
+    if b'"audience":' not in body or not response.headers["content-type"].endswith("json"):
+        return
+    claims = authorization.split(".")[1]
+    role = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4))).get("role", "complainant")
+    answered = json.loads(body)
+    for each in (answered, *answered.get("items", ())):
+        if each.get("audience", AUDIENCES[role]) != AUDIENCES[role]:
+            yield f"the form for {each['audience']} in place of that for {AUDIENCES[role]}"
 
 
 # The client asks at each request whether another event loop runs, by looking for a library that is not there. That
@@ -134,8 +165,12 @@ class Checked(httpx.ASGITransport):
         response.stream = httpx.ByteStream(body)
         operation = contract().operation(request.method, request.url.path)
         if operation is not None:
-            SEEN.add((operation.name, str(response.status_code)))
             found = list(contract().faults(operation, request.method, response, body))
+            SEEN.add((operation.name, str(response.status_code)))
+            if response.is_success:
+                query = request.url.params
+                census.USED.update(census.modes().used(operation.name, query, await request.aread()))
+                found += wrong_audience(request.headers.get("Authorization", ""), response, body)
             assert not found, (
                 f"{operation.name} {response.status_code}: {'; '.join(found)}. "
                 "If the route is right, document this where it is declared and run `make generate`."

@@ -109,6 +109,8 @@ async def test_a_role_that_is_put_into_a_row_is_seen(world: World, monkeypatch: 
 async def test_a_relation_that_is_widened_is_seen(
     name: str, role: Role, shown: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What holds every answer against the contract sees it first: the form is that of the office.
+    monkeypatch.setattr("tests.openapi.conformity.wrong_audience", lambda *_: ())
     wider = {**ACCESS[name], role: Relation.OFFICE}
     found = (await played_with(world, name, wider, monkeypatch)).mismatches
     assert f"{name} {role} {shown}: shows what is foreign" in found
