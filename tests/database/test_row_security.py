@@ -33,7 +33,7 @@ from mediation_api.domain.lifecycle import PEERS_VISIBLE, State
 from mediation_api.main import policy_of
 from mediation_api.repository.access_log import AccessLog
 from mediation_api.repository.agreements import Agreements
-from mediation_api.repository.case_queries import CaseFilter, CaseQueries
+from mediation_api.repository.case_queries import CaseListFilter, CaseQueries
 from mediation_api.repository.case_records import CaseRecords
 from mediation_api.repository.cases import Cases
 from mediation_api.repository.complaints import ComplaintFilter, Complaints
@@ -317,11 +317,11 @@ def _ids(place: Place, table: Table) -> list[UUID]:
 
 async def _all_reads(place: Place, connection: AsyncConnection, scope: AccessScope) -> AsyncIterator[object]:
     """Whatever the repository reads for a party, of every object there is."""
-    page, today, policy = PageRequest(limit=100), date(2026, 3, 2), policy_of(place.settings).target
+    page, today, policy = PageRequest(limit=100), date(2026, 3, 2), policy_of(place.settings)
     board, complaints, parties = CaseQueries(connection), Complaints(connection), Parties(connection)
     sessions, agreements, records = Sessions(connection), Agreements(connection), CaseRecords(connection)
     timeline, cases, readings = Timeline(connection), Cases(connection), AccessLog(connection)
-    yield await board.list(scope, CaseFilter(), page, today=today, policy=policy)
+    yield await board.list(scope, CaseListFilter(), page, today=today, policy=policy)
     yield await complaints.list(scope, ComplaintFilter(), page, today=today, policy=policy)
     yield await sessions.list(scope, SessionFilter(), page)
     by_case: list[Callable[[UUID, AccessScope], Awaitable[object]]] = [
@@ -332,7 +332,7 @@ async def _all_reads(place: Place, connection: AsyncConnection, scope: AccessSco
         records.guardian_consents,
         cases.read,
         lambda id_, scope: timeline.of_case(id_, scope, page),
-        lambda id_, scope: readings.of_case(id_, scope, page, zone=policy.zone),
+        lambda id_, scope: readings.of_case(id_, scope, page, zone=policy.target.zone),
     ]
     reads = [(read, t.cases) for read in by_case]
     reads += [(complaints.get, t.complaints), (parties.list, t.complaints), (parties.get, t.parties)]

@@ -7,10 +7,10 @@ import pytest
 from tests.domain.cases import CITY, IN_MEDIATION, MEDIATED, RETURNED, TODAY
 
 from mediation_api.domain import target
-from mediation_api.domain.board import CaseAlert, Status, Wait, alerts, status, waits_for
+from mediation_api.domain.board import Status, Wait, alerts, status, waits_for
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, CLOSED, OPEN, State
 from mediation_api.domain.target import Target, TargetReport
-from mediation_api.domain.values import AssignmentState, Side, Standing
+from mediation_api.domain.values import Alert, AssignmentState, Side, Standing
 
 WAITS = {
     State.SCREENING: Wait.SCREENING,
@@ -104,7 +104,7 @@ def test_a_missed_target_is_an_alert_of_the_target() -> None:
 
 @pytest.mark.parametrize(("due_on", "silent"), [(TODAY, False), (date(2026, 3, 1), True), (None, False)])
 def test_a_mediator_is_silent_from_the_day_after_the_answer_was_due(due_on: date | None, *, silent: bool) -> None:
-    assert (CaseAlert.MEDIATOR_SILENT in warned(answer_due_on=due_on)) == silent
+    assert (Alert.MEDIATOR_SILENT in warned(answer_due_on=due_on)) == silent
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_mediator_is_silent_from_the_day_after_the_answer_was_due(due_on: date
 def test_a_second_absence_of_a_complainant_or_a_first_of_an_officer_is_an_alert(
     absences: tuple[tuple[Side, int], ...], *, often: bool
 ) -> None:
-    assert (CaseAlert.REPEATED_ABSENCE in warned(absences=absences)) == often
+    assert (Alert.REPEATED_ABSENCE in warned(absences=absences)) == often
 
 
 def test_the_city_decides_how_many_absences_are_too_many() -> None:
@@ -133,7 +133,7 @@ def test_an_outdated_screening_is_an_alert() -> None:
     raised = alerts(
         State.READY, ON_TRACK, today=TODAY, answer_due_on=None, absences=(), policy=CITY, screening_outdated=True
     )
-    assert raised == (CaseAlert.SCREENING_OUTDATED,)
+    assert raised == (Alert.SCREENING_OUTDATED,)
 
 
 @pytest.mark.parametrize("state", sorted(CLOSED))

@@ -12,7 +12,6 @@ from mediation_api.domain.target import (
     Pause,
     PauseReason,
     Target,
-    TargetAlert,
     TargetPolicy,
     add_working_days,
     due_on,
@@ -20,6 +19,7 @@ from mediation_api.domain.target import (
     pace,
     report,
 )
+from mediation_api.domain.values import Alert
 
 NEW_YORK = "America/New_York"
 LOS_ANGELES = "America/Los_Angeles"
@@ -275,22 +275,22 @@ def test_days_left_turn_negative_and_working_days_left_stay_at_none_once_overdue
     ("n", "alerts"),
     [
         (20, ()),
-        (21, (TargetAlert.TARGET_AT_RISK,)),
-        (28, (TargetAlert.TARGET_AT_RISK,)),
-        (29, (TargetAlert.TARGET_MISSED,)),
-        (31, (TargetAlert.TARGET_MISSED,)),
-        (60, (TargetAlert.TARGET_MISSED,)),
-        (61, (TargetAlert.TARGET_MISSED, TargetAlert.TARGET_ESCALATED)),
+        (21, (Alert.TARGET_AT_RISK,)),
+        (28, (Alert.TARGET_AT_RISK,)),
+        (29, (Alert.TARGET_MISSED,)),
+        (31, (Alert.TARGET_MISSED,)),
+        (60, (Alert.TARGET_MISSED,)),
+        (61, (Alert.TARGET_MISSED, Alert.TARGET_ESCALATED)),
     ],
 )
-def test_alerts_grow_with_the_days_and_day_61_escalates(n: int, alerts: tuple[TargetAlert, ...]) -> None:
+def test_alerts_grow_with_the_days_and_day_61_escalates(n: int, alerts: tuple[Alert, ...]) -> None:
     assert report(OPENED, on_day(n), policy()).alerts == alerts
 
 
 def test_when_a_case_escalates_is_a_setting() -> None:
     sooner = TargetPolicy(ZoneInfo(NEW_YORK), escalate_after_days=40)
-    assert TargetAlert.TARGET_ESCALATED in report(OPENED, on_day(41), sooner).alerts
-    assert TargetAlert.TARGET_ESCALATED not in report(OPENED, on_day(40), sooner).alerts
+    assert Alert.TARGET_ESCALATED in report(OPENED, on_day(41), sooner).alerts
+    assert Alert.TARGET_ESCALATED not in report(OPENED, on_day(40), sooner).alerts
 
 
 def test_a_closed_case_raises_no_alert_and_its_numbers_stand_still() -> None:

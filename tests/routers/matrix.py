@@ -27,6 +27,7 @@ from tests.openapi.test_contract import committed
 
 from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.access import Relation, Role
+from mediation_api.http.pagination import FOR_ALL_BUT_PARTIES, FOR_THE_OFFICE
 from mediation_api.main import OPERATIONS
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -123,7 +124,13 @@ def _operations() -> Iterator[Operation]:
         for method, described in item.items():
             taken = described.get("parameters", [])
             assert isinstance(taken, list)
-            filters = tuple(each["name"] for each in taken if each["in"] == "query" and each["name"] in _NOTHING)
+            filters = tuple(
+                each["name"]
+                for each in taken
+                if each["in"] == "query" and each["name"] in _NOTHING
+                # What is not for everybody is tried in test_filters.py.
+                if not str(each["description"]).endswith((FOR_THE_OFFICE, FOR_ALL_BUT_PARTIES))
+            )
             body = described.get("requestBody", {})
             assert isinstance(body, dict)
             examples = body["content"]["application/json"]["examples"] if body else {}

@@ -9,8 +9,8 @@ with it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from functools import lru_cache
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +24,9 @@ Position: TypeAlias = tuple[object, object]
 """The key and the id of the last row of a page."""
 
 T = TypeVar("T")
+
+STATEMENTS_OF_A_LIST: Final = 250
+"""How many statements a list keeps in each process: those of the combinations of filters that were used last."""
 
 
 class Sort(StrEnum):
@@ -109,7 +112,7 @@ async def read_page(
     return Page(items, None if last is None else (last["page_key"], last["page_id"]))
 
 
-@cache
+@lru_cache(maxsize=4 * STATEMENTS_OF_A_LIST)
 def _paged(
     statement: AnySelect, by: Order, opened_id: AnyColumn | None, kind: ScopeKind | None, *, continued: bool
 ) -> AnySelect:

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, State
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.target import TargetAlert, TargetReport
-from mediation_api.domain.values import AssignmentState, Disposition, Side, Standing
+from mediation_api.domain.target import TargetReport
+from mediation_api.domain.values import Alert, AssignmentState, Disposition, Side, Standing
 
 
 class Wait(StrEnum):
@@ -36,17 +36,6 @@ class Status(StrEnum):
     MEDIATED = "mediated"
     NOT_MEDIATED = "not_mediated"
     """Neither who left nor why is disclosed."""
-
-
-class CaseAlert(StrEnum):
-    """Alerts for staff besides those about the target."""
-
-    MEDIATOR_SILENT = "mediator_silent"
-    """A proposal was not answered in time. Source: docs/field.md, "Mediator's silence"."""
-    REPEATED_ABSENCE = "repeated_absence"
-    """A party was absent so often that a director may close the case. Source: docs/field.md, "Absences"."""
-    SCREENING_OUTDATED = "screening_outdated"
-    """An answer that screening depends on has changed: the case must be screened again before it goes on."""
 
 
 _BY_STATE: Mapping[State, Wait] = {
@@ -87,17 +76,17 @@ def alerts(
     absences: Iterable[tuple[Side, int]],
     policy: Policy,
     screening_outdated: bool = False,
-) -> tuple[str, ...]:
+) -> tuple[Alert, ...]:
     """Return the alerts for staff. `answer_due_on` is of an unanswered proposal; `absences` counts unexcused ones."""
     if not state.is_open:
         return ()
-    raised: list[TargetAlert | CaseAlert] = [*target.alerts]
+    raised = [*target.alerts]
     if answer_due_on is not None and today > answer_due_on:
-        raised.append(CaseAlert.MEDIATOR_SILENT)
+        raised.append(Alert.MEDIATOR_SILENT)
     if any(count >= policy.absences_before_lapse(side) for side, count in absences):
-        raised.append(CaseAlert.REPEATED_ABSENCE)
+        raised.append(Alert.REPEATED_ABSENCE)
     if screening_outdated:
-        raised.append(CaseAlert.SCREENING_OUTDATED)
+        raised.append(Alert.SCREENING_OUTDATED)
     return tuple(raised)
 
 

@@ -3,7 +3,7 @@
     Refusal
     ├── NotFound                absent, or outside the caller's access scope: the same answer for both
     ├── NotPermitted            the caller's role may not do this with any object
-    │   ├── OfficeFilter        the role may not filter a list by a field that it does not see
+    │   ├── OfficeFilter        the role may not filter a list by what it does not see
     │   ├── ScopeMissing        the role may do this, but the token is limited to other scopes
     │   └── ScopeUnknown        the token names a scope of this service that does not exist
     ├── Unauthenticated         no token, or an invalid one
@@ -50,7 +50,7 @@ class NotPermitted(Refusal):
 
 class OfficeFilter(NotPermitted):
     code = "office-filter"
-    detail = "Only the office filters by this."
+    detail = "You may not filter by this: it uses data that you do not see."
 
 
 class ScopeMissing(NotPermitted):

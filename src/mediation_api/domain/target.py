@@ -13,6 +13,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from mediation_api.domain.errors import Invalid
+from mediation_api.domain.values import Alert
 
 _ONE_DAY = timedelta(days=1)
 _SATURDAY = 5
@@ -34,14 +35,6 @@ class Pace(StrEnum):
     OVERDUE = "overdue"
     MET = "met"
     MISSED = "missed"
-
-
-class TargetAlert(StrEnum):
-    """Alerts for staff about the target of an open case. Source: docs/field.md, "Clocks"."""
-
-    TARGET_AT_RISK = "target_at_risk"
-    TARGET_MISSED = "target_missed"
-    TARGET_ESCALATED = "target_escalated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +92,7 @@ class TargetReport:
     working_days_left: int
     raw_days: int
     net_days: int
-    alerts: tuple[TargetAlert, ...]
+    alerts: tuple[Alert, ...]
 
 
 def local_date(at: datetime, policy: TargetPolicy) -> date:
@@ -172,11 +165,11 @@ def add_working_days(start: date, n: int, holidays: Container[date]) -> date:
     return day
 
 
-def _alerts(current: Pace | None, raw_days: int, policy: TargetPolicy) -> tuple[TargetAlert, ...]:
+def _alerts(current: Pace | None, raw_days: int, policy: TargetPolicy) -> tuple[Alert, ...]:
     raised = {
-        TargetAlert.TARGET_AT_RISK: current is Pace.AT_RISK,
-        TargetAlert.TARGET_MISSED: current is Pace.OVERDUE,
-        TargetAlert.TARGET_ESCALATED: raw_days > policy.escalate_after_days,
+        Alert.TARGET_AT_RISK: current is Pace.AT_RISK,
+        Alert.TARGET_MISSED: current is Pace.OVERDUE,
+        Alert.TARGET_ESCALATED: raw_days > policy.escalate_after_days,
     }
     return tuple(alert for alert, is_raised in raised.items() if is_raised)
 

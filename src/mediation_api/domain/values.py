@@ -51,6 +51,21 @@ class Standing(StrEnum):
         return self in {Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED, Standing.REMOVED}
 
 
+class Alert(StrEnum):
+    """What staff are alerted to in an open case."""
+
+    TARGET_AT_RISK = "target_at_risk"
+    """The due date is near. This and the next two: docs/field.md, "Clocks"."""
+    TARGET_MISSED = "target_missed"
+    TARGET_ESCALATED = "target_escalated"
+    MEDIATOR_SILENT = "mediator_silent"
+    """A proposal was not answered in time. Source: docs/field.md, "Mediator's silence"."""
+    REPEATED_ABSENCE = "repeated_absence"
+    """A party was absent so often that a director may close the case. Source: docs/field.md, "Absences"."""
+    SCREENING_OUTDATED = "screening_outdated"
+    """An answer that screening depends on has changed: the case must be screened again before it goes on."""
+
+
 class Decision(StrEnum):
     """A party's answer to the disclosure."""
 

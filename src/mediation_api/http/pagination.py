@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, ClassVar, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
@@ -22,10 +22,17 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import model_validator
 
 from mediation_api.database.pagination import Page, PageRequest, Position
+from mediation_api.domain.access import INTAKE, AccessScope, Relation
+from mediation_api.domain.errors import OfficeFilter
 from mediation_api.http.addresses import public_reference
 from mediation_api.http.dependencies import Context
 from mediation_api.http.fields import Out, Params, WholeNumber, rule
 from mediation_api.http.routes import operation_of
+
+FOR_THE_OFFICE: Final = "For the office."
+FOR_INTAKE: Final = "For intake, coordinators and directors."
+FOR_ALL_BUT_PARTIES: Final = "For the office and mediators."
+"""Whom a filter is for, to end its description with (`ListQuery`)."""
 
 MOST: Final = 100
 DEFAULT: Final = 25
@@ -47,7 +54,27 @@ L = TypeVar("L", bound=Out)
 
 
 class ListQuery(Params):
-    """The filters and the order of a list with pages. `limit` and `cursor` of the same query string go to `pager`."""
+    """The filters and the order of a list with pages. `limit` and `cursor` of the same query string go to `pager`.
+
+    A filter by what the caller does not see would tell of it, so that each says in its description whom it is for.
+    """
+
+    for_office: ClassVar[frozenset[str]] = frozenset()
+    """The filters for the office."""
+    for_intake: ClassVar[frozenset[str]] = frozenset()
+    """The filters for those of the office who read complaints, which auditors do not."""
+    for_all_but_parties: ClassVar[frozenset[str]] = frozenset()
+    """The filters for the office and mediators."""
+
+    def check_open_to(self, scope: AccessScope) -> None:
+        """Raise OfficeFilter if a filter is given that is not for the caller."""
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if (
+            (scope.relation is not Relation.OFFICE and given & self.for_office)
+            or (scope.actor.role not in INTAKE and given & self.for_intake)
+            or (scope.relation is Relation.OWN and given & self.for_all_but_parties)
+        ):
+            raise OfficeFilter
 
     @model_validator(mode="before")
     @classmethod

@@ -44,7 +44,7 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             401, "Check the code for typing errors. If it was lost or replaced, staff issue a new one."
         ),
         "not-permitted": ProblemType(403, "Your role may not do this with any object. Ask somebody of another role."),
-        "office-filter": ProblemType(403, "Omit the filter: it uses data that only the office sees."),
+        "office-filter": ProblemType(403, "Omit the filter: it uses data that you do not see."),
         "insufficient-scope": ProblemType(
             403,
             "Get a token with the scope that WWW-Authenticate names. A person's token without any scope of this "

@@ -4,26 +4,22 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import date, timedelta
-from functools import cache
+from dataclasses import dataclass
+from datetime import date
+from functools import cache, lru_cache
 from typing import Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     ColumnElement,
-    Date,
     RowMapping,
     String,
     Uuid,
-    and_,
     bindparam,
     case,
-    cast,
-    false,
     func,
     literal,
+    or_,
     select,
     tuple_,
 )
@@ -48,19 +44,18 @@ from mediation_api.database.access_scope import (
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.database.pagination import (
+    STATEMENTS_OF_A_LIST,
     Conditions,
-    FilterConditions,
     Order,
     Page,
     PageRequest,
     Sort,
-    conditions_for,
     read_page,
 )
 from mediation_api.domain.access import AccessScope, Relation
-from mediation_api.domain.lifecycle import State
-from mediation_api.domain.target import Pace, TargetPolicy
+from mediation_api.domain.policy import Policy
 from mediation_api.domain.values import AssignmentState, SessionState, Standing
+from mediation_api.repository.case_filters import CaseFilter, conditions_of_cases, under_review, unexcused_absences
 from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, session_completed
 from mediation_api.repository.sessions import SESSION_COLUMNS
 
@@ -82,32 +77,30 @@ class CaseSort(Sort):
 _SORT_KEYS: Mapping[str, AnyColumn] = {"due_on": t.cases.c.due_on, "opened_at": t.cases.c.opened_at}
 
 
+_OF_COMPLAINT: Final = t.cases.c.complaint_id == bindparam("filter_complaint_id", type_=Uuid)
+_IN_PRECINCT: Final = t.complaints.c.precinct == bindparam("filter_precinct", type_=String)
+_LANGUAGE: Final = bindparam("filter_language", type_=String)
+_SPEAKS: Final = (
+    select(t.participants.c.party_id)
+    .join(t.parties, t.parties.c.id == t.participants.c.party_id)
+    .where(
+        t.participants.c.case_id == t.cases.c.id,
+        t.participants.c.standing.not_in(LEFT),
+        or_(t.parties.c.language == _LANGUAGE, t.parties.c.interpreter_language == _LANGUAGE),
+    )
+    .exists()
+)
+"""Whether a party that has not left needs a language."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseFilter:
-    """The filters and the order of a list of cases. None means no filter."""
+class CaseListFilter(CaseFilter):
+    """The filters and the order of a list of cases."""
 
-    open: bool | None = None
-    state: State | None = None
-    pace: Pace | None = None
-    coordinator: str | None = None
-    due_on_before: date | None = None
     complaint_id: UUID | None = None
+    precinct: str | None = None
+    language: str | None = None
     sort: CaseSort = CaseSort.DUE_FIRST
-
-
-# Not "(… IS NULL) = true", for which PostgreSQL uses no index.
-_IS_OPEN: Final = t.cases.c.closed_at.is_(None)
-_IS_CLOSED: Final = t.cases.c.closed_at.is_not(None)
-_IS_MEDIATED: Final = t.cases.c.state == State.MEDIATED
-_FILTERS_OF_ALL: Final[FilterConditions] = {
-    "complaint_id": t.cases.c.complaint_id == bindparam("filter_complaint_id", type_=Uuid)
-}
-_FILTERS_OF_OFFICE: Final[FilterConditions] = {
-    **_FILTERS_OF_ALL,
-    "state": t.cases.c.state == bindparam("filter_state", type_=String),
-    "coordinator": t.cases.c.coordinator == bindparam("filter_coordinator", type_=String),
-    "due_on_before": t.cases.c.due_on < bindparam("filter_due_on_before", type_=Date),
-}
 
 
 class CaseQueries:
@@ -121,19 +114,21 @@ class CaseQueries:
         return await fetch_one(self._connection, _one, scope, case_id)
 
     async def list(
-        self, scope: AccessScope, filters: CaseFilter, page: PageRequest, *, today: date, policy: TargetPolicy
+        self, scope: AccessScope, filters: CaseListFilter, page: PageRequest, *, today: date, policy: Policy
     ) -> Page[RowMapping]:
         """Return a page of the cases within the caller's access scope.
 
-        Filters by fields that only the office sees are ignored for other callers, whom the route refuses.
+        Filters other than `complaint_id` are ignored for callers who are not of the office, whom the route refuses.
         """
-        of_office = scope.relation is Relation.OFFICE
-        conditions, values = conditions_for(_FILTERS_OF_OFFICE if of_office else _FILTERS_OF_ALL, asdict(filters))
-        if of_office and filters.open is not None:
-            conditions += (_IS_OPEN if filters.open else _IS_CLOSED,)
-        if of_office and filters.pace is not None:
-            conditions += (has_pace(filters.pace, policy.zone),)
-            values |= paces(today, policy)
+        conditions: Conditions = ()
+        parameters: dict[str, object] = {}
+        if scope.relation is Relation.OFFICE:
+            conditions, parameters = conditions_of_cases(filters, today, policy)
+            of_office = {"precinct": _IN_PRECINCT, "language": _SPEAKS}
+            conditions += tuple(each for name, each in of_office.items() if getattr(filters, name) is not None)
+        if filters.complaint_id is not None:
+            conditions += (_OF_COMPLAINT,)
+        given = {f"filter_{name}": getattr(filters, name) for name in ("complaint_id", "precinct", "language")}
         return await read_page(
             self._connection,
             _listed(ScopeKind.of(scope), conditions),
@@ -141,41 +136,11 @@ class CaseQueries:
             Order(_SORT_KEYS[filters.sort.key], t.cases.c.id, filters.sort.descending),
             scope=scope,
             opened_id=t.cases.c.id,
-            parameters=scope_parameters(scope) | values,
+            parameters=scope_parameters(scope) | parameters | given,
         )
 
 
-_TODAY: Final = bindparam("today", type_=Date)
-_AT_RISK_UNTIL: Final = bindparam("at_risk_until", type_=Date)
-
-
-@cache
-def has_pace(pace: Pace, zone: ZoneInfo) -> ColumnElement[bool]:
-    """Return the condition that a case is at a pace, as `domain.target.pace` computes it; a test compares the two.
-
-    Its parameters are those of `paces`.
-    """
-    due_on = t.cases.c.due_on
-    closed_on = cast(func.timezone(zone.key, t.cases.c.closed_at), Date)
-    match pace:
-        case Pace.ON_TRACK:
-            return and_(_IS_OPEN, due_on > _AT_RISK_UNTIL)
-        case Pace.AT_RISK:
-            return and_(_IS_OPEN, due_on.between(_TODAY, _AT_RISK_UNTIL))
-        case Pace.OVERDUE:
-            return and_(_IS_OPEN, due_on < _TODAY)
-        case Pace.MET:
-            return and_(_IS_MEDIATED, closed_on <= due_on)
-        case Pace.MISSED:
-            return and_(_IS_MEDIATED, closed_on > due_on)
-
-
-def paces(today: date, policy: TargetPolicy) -> dict[str, object]:
-    """Return the parameters of `has_pace`."""
-    return {"today": today, "at_risk_until": today + timedelta(days=policy.at_risk_days)}
-
-
-@cache
+@lru_cache(maxsize=STATEMENTS_OF_A_LIST)
 def _listed(kind: ScopeKind, conditions: Conditions) -> AnySelect:
     return _cases(kind).where(*conditions)
 
@@ -225,22 +190,6 @@ def _pauses() -> AnyColumn:
 
 
 def _for_office(kind: ScopeKind) -> AnySelect:
-    absences = (
-        select(func.count())
-        .where(
-            t.absences.c.case_id == t.participants.c.case_id,
-            t.absences.c.party_id == t.participants.c.party_id,
-            ~t.absences.c.excused,
-        )
-        .scalar_subquery()
-    )
-    last_screening = (
-        select(t.screenings.c.eligible.is_(None))
-        .where(t.screenings.c.case_id == t.cases.c.id)
-        .order_by(t.screenings.c.version.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
     return _case(
         audience(kind),
         t.cases.c.attempt,
@@ -250,7 +199,7 @@ def _for_office(kind: ScopeKind) -> AnySelect:
         t.cases.c.agreement_reached,
         t.cases.c.lapse_reason,
         t.cases.c.screening_outdated,
-        func.coalesce(last_screening, false()).label("under_review"),
+        under_review().label("under_review"),
         nested(
             {
                 "party_id": t.participants.c.party_id,
@@ -259,7 +208,7 @@ def _for_office(kind: ScopeKind) -> AnySelect:
                 "standing": t.participants.c.standing,
                 "asked_at": t.participants.c.asked_at,
                 "left_at": t.participants.c.left_at,
-                "unexcused_absences": absences,
+                "unexcused_absences": unexcused_absences(),
             },
             t.participants.c.case_id == t.cases.c.id,
             t.parties.c.id == t.participants.c.party_id,

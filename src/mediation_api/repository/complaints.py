@@ -1,9 +1,9 @@
 """Locking and reading complaints."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    Date,
     RowMapping,
     String,
     Uuid,
@@ -22,6 +21,7 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
@@ -43,23 +43,22 @@ from mediation_api.database.data_keys import decrypted_columns
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.database.pagination import (
+    STATEMENTS_OF_A_LIST,
     Conditions,
-    FilterConditions,
     Order,
     Page,
     PageRequest,
     Sort,
-    conditions_for,
     read_page,
 )
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.complaint import Account, Complaint
-from mediation_api.domain.lifecycle import OPEN, State
+from mediation_api.domain.lifecycle import OPEN
+from mediation_api.domain.policy import Policy
 from mediation_api.domain.screening import IntakeRecord
-from mediation_api.domain.target import Pace, TargetPolicy
 from mediation_api.domain.values import Disposition, Side
-from mediation_api.repository.case_queries import has_pace, paces
+from mediation_api.repository.case_filters import CaseFilter, conditions_of_cases
 from mediation_api.repository.on_file import columns_of, read
 from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, own_parts_of_complaint, parts_of_complaint
 
@@ -75,22 +74,30 @@ class ComplaintSort(Sort):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComplaintFilter:
-    """The filters and the order of a list of complaints. None means no filter. `reference` matches any part of it."""
+class ComplaintFilter(CaseFilter):
+    """The filters and the order of a list of complaints: those of cases are for the latest case of a complaint.
 
-    state: State | None = None
-    pace: Pace | None = None
-    coordinator: str | None = None
-    due_on_before: date | None = None
+    `reference` matches any part of it.
+    """
+
     reference: str | None = None
+    precinct: str | None = None
+    language: str | None = None
     sort: ComplaintSort = ComplaintSort.NEWEST
 
 
-_OF_THE_CASE: Final[FilterConditions] = {
-    "state": tables.cases.c.state == bindparam("filter_state", type_=String),
-    "coordinator": tables.cases.c.coordinator == bindparam("filter_coordinator", type_=String),
-    "due_on_before": tables.cases.c.due_on < bindparam("filter_due_on_before", type_=Date),
-}
+_IN_PRECINCT: Final = tables.complaints.c.precinct == bindparam("filter_precinct", type_=String)
+_LANGUAGE: Final = bindparam("filter_language", type_=String)
+_SPEAKS: Final = (
+    select(tables.parties.c.id)
+    .where(
+        tables.parties.c.complaint_id == tables.complaints.c.id,
+        tables.parties.c.removed_at.is_(None),
+        or_(tables.parties.c.language == _LANGUAGE, tables.parties.c.interpreter_language == _LANGUAGE),
+    )
+    .exists()
+)
+"""Whether a party that was not removed needs a language."""
 _HAS_REFERENCE: Final = tables.complaints.c.reference.icontains(bindparam("filter_reference", type_=String), escape="/")
 """Whether the reference contains a text, in which `/` escapes wildcards."""
 
@@ -134,17 +141,18 @@ class Complaints:
         return await fetch_one(self._connection, _one, scope, complaint_id)
 
     async def list(
-        self, scope: AccessScope, filters: ComplaintFilter, page: PageRequest, *, today: date, policy: TargetPolicy
+        self, scope: AccessScope, filters: ComplaintFilter, page: PageRequest, *, today: date, policy: Policy
     ) -> Page[RowMapping]:
         """Return a page of the complaints within the caller's access scope."""
-        of_case, values = conditions_for(_OF_THE_CASE, asdict(filters))
-        if filters.pace is not None:
-            of_case += (has_pace(filters.pace, policy.zone),)
-            values |= paces(today, policy)
-        of_complaint: Conditions = ()
-        if filters.reference is not None:
-            of_complaint = (_HAS_REFERENCE,)
-            values |= {"filter_reference": re.sub("([/%_])", r"/\1", filters.reference)}
+        of_case, parameters = conditions_of_cases(filters, today, policy)
+        of_all = {"reference": _HAS_REFERENCE, "precinct": _IN_PRECINCT, "language": _SPEAKS}
+        of_complaint = tuple(each for name, each in of_all.items() if getattr(filters, name) is not None)
+        reference = None if filters.reference is None else re.sub("([/%_])", r"/\1", filters.reference)
+        given = {
+            "filter_reference": reference,
+            "filter_precinct": filters.precinct,
+            "filter_language": filters.language,
+        }
         return await read_page(
             self._connection,
             _listed(ScopeKind.of(scope), of_complaint, of_case),
@@ -152,7 +160,7 @@ class Complaints:
             Order(tables.complaints.c.filed_at, tables.complaints.c.id, filters.sort.descending),
             scope=scope,
             opened_id=tables.complaints.c.id,
-            parameters=scope_parameters(scope) | values,
+            parameters=scope_parameters(scope) | parameters | given,
         )
 
 
@@ -261,7 +269,7 @@ def _one(kind: ScopeKind) -> AnySelect:
     return logged(statement, kind, complaint=tables.complaints.c.id)
 
 
-@cache
+@lru_cache(maxsize=STATEMENTS_OF_A_LIST)
 def _listed(kind: ScopeKind, of_complaint: Conditions, of_case: Conditions) -> AnySelect:
     statement = _for_audience(kind).where(*of_complaint)
     if not of_case:

@@ -1,10 +1,12 @@
 """The roster of mediators, and their assignments to cases."""
 
+from dataclasses import asdict, dataclass
+from datetime import date
 from functools import cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Boolean, RowMapping, String, Uuid, any_, bindparam, exists, select
+from sqlalchemy import Boolean, Date, RowMapping, String, Uuid, any_, bindparam, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -40,8 +42,20 @@ _OF_MEDIATORS: Final[FilterConditions] = {
 }
 _OF_ASSIGNMENTS: Final[FilterConditions] = {
     "case_id": t.assignments.c.case_id == bindparam("filter_case_id", type_=Uuid),
+    "mediator_id": t.assignments.c.mediator_id == bindparam("filter_mediator_id", type_=Uuid),
     "state": t.assignments.c.state == bindparam("filter_state", type_=String),
+    "answer_due_on_before": t.assignments.c.answer_due_on < bindparam("filter_answer_due_on_before", type_=Date),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentFilter:
+    """The filters of a list of assignments. None means no filter."""
+
+    case_id: UUID | None = None
+    mediator_id: UUID | None = None
+    state: AssignmentState | None = None
+    answer_due_on_before: date | None = None
 
 
 class Mediators:
@@ -87,11 +101,9 @@ class Mediators:
         """Return one assignment; for a mediator, only their own. Raises NotFound."""
         return await fetch_one(self._connection, _assignment, scope, assignment_id)
 
-    async def assignments(
-        self, scope: AccessScope, page: PageRequest, *, case_id: UUID | None, state: AssignmentState | None
-    ) -> Page[RowMapping]:
+    async def assignments(self, scope: AccessScope, filters: AssignmentFilter, page: PageRequest) -> Page[RowMapping]:
         """Return a page of the assignments, newest first."""
-        conditions, values = conditions_for(_OF_ASSIGNMENTS, {"case_id": case_id, "state": state})
+        conditions, values = conditions_for(_OF_ASSIGNMENTS, asdict(filters))
         return await read_page(
             self._connection,
             _assignments(ScopeKind.of(scope), conditions),

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import DateTime, RowMapping, ScalarSelect, Uuid, bindparam, func, select
+from sqlalchemy import DateTime, RowMapping, ScalarSelect, String, Uuid, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -34,6 +34,7 @@ from mediation_api.database.pagination import (
     read_page,
 )
 from mediation_api.domain.access import AccessScope, Relation
+from mediation_api.domain.values import SessionState
 
 
 class SessionSort(Sort):
@@ -49,6 +50,8 @@ class SessionFilter:
 
     case_id: UUID | None = None
     mediator_id: UUID | None = None
+    state: SessionState | None = None
+    coordinator: str | None = None
     starts_at_from: datetime | None = None
     starts_at_before: datetime | None = None
     sort: SessionSort = SessionSort.EARLIEST
@@ -73,6 +76,8 @@ SESSION_COLUMNS: Final[Mapping[str, AnyColumn]] = {
 _FILTERS: Final[FilterConditions] = {
     "case_id": t.sessions.c.case_id == bindparam("filter_case_id", type_=Uuid),
     "mediator_id": t.sessions.c.mediator_id == bindparam("filter_mediator_id", type_=Uuid),
+    "state": t.sessions.c.state == bindparam("filter_state", type_=String),
+    "coordinator": t.cases.c.coordinator == bindparam("filter_coordinator", type_=String),
     "starts_at_from": _starts_at() >= bindparam("filter_starts_at_from", type_=DateTime(timezone=True)),
     "starts_at_before": _starts_at() < bindparam("filter_starts_at_before", type_=DateTime(timezone=True)),
 }

@@ -2,7 +2,7 @@
 
 from datetime import date
 from functools import partial
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -12,11 +12,12 @@ from sqlalchemy import RowMapping
 from mediation_api.domain import board, closing, sessions, target
 from mediation_api.domain.access import INTAKE, PARTIES, Audience, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
-from mediation_api.domain.errors import Missing, NotFound, OfficeFilter
+from mediation_api.domain.errors import Missing, NotFound
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace, Pause
 from mediation_api.domain.values import (
+    Alert,
     AssignmentState,
     Disposition,
     LapseReason,
@@ -32,12 +33,12 @@ from mediation_api.http.dependencies import (
     Timeline,
     Today,
 )
-from mediation_api.http.fields import Day, Flag, InstantOut, Line, Out, Uuid
+from mediation_api.http.fields import Day, Flag, InstantOut, Language, Line, Out, Uuid
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListOut, ListQuery, Pages
+from mediation_api.http.pagination import FOR_INTAKE, FOR_THE_OFFICE, ListOut, ListQuery, Pages
 from mediation_api.http.problems import MissingCondition
 from mediation_api.http.routes import Operation
-from mediation_api.repository.case_queries import CaseFilter, CaseSort
+from mediation_api.repository.case_queries import CaseListFilter, CaseSort
 from mediation_api.routers.sessions import NextSessionOut
 
 router = APIRouter(prefix="/v1/cases", route_class=StrictRoute, tags=["cases"])
@@ -104,7 +105,7 @@ class CaseOut(Out):
     attempt: int
     state: State
     waits_for: board.Wait | None
-    alerts: list[str] = Field(examples=[["target_at_risk"]])
+    alerts: list[Alert] = Field(examples=[["target_at_risk"]])
     target: TargetOut
     coordinator: str | None
     participants: list[ParticipantOut]
@@ -275,20 +276,36 @@ def _target_out(row: RowMapping, report: target.TargetReport) -> TargetOut:
 
 
 class CaseListQuery(ListQuery):
-    """Filters of the list. Only the office may use filters other than `complaint_id`."""
+    """Filters of the list, which all hold for the same case. Everybody may filter by `complaint_id`."""
 
-    open: Flag | None = Field(None, description="Whether the case is open.")
-    state: State | None = Field(None, description="Cases in this state.")
-    pace: Pace | None = Field(None, description="Cases at this pace towards the due date.")
-    coordinator: Line | None = Field(None, description="Cases of this coordinator.")
-    due_on_before: Day | None = Field(None, description="Cases due before this date.")
+    open: Flag | None = Field(None, description=f"Whether the case is open. {FOR_THE_OFFICE}")
+    state: State | None = Field(None, description=f"Cases in this state. {FOR_THE_OFFICE}")
+    pace: Pace | None = Field(None, description=f"Cases at this pace towards the due date. {FOR_THE_OFFICE}")
+    waits_for: board.Wait | None = Field(None, description=f"Cases whose turn this is. {FOR_THE_OFFICE}")
+    alert: Alert | None = Field(None, description=f"Cases with this alert. {FOR_THE_OFFICE}")
+    coordinator: Line | None = Field(None, description=f"Cases of this coordinator. {FOR_THE_OFFICE}")
+    mediator_id: Uuid | None = Field(
+        None, description=f"Cases that are proposed to this mediator, or that the mediator accepted. {FOR_THE_OFFICE}"
+    )
+    due_on_before: Day | None = Field(None, description=f"Cases due before this date. {FOR_THE_OFFICE}")
+    closed_on_from: Day | None = Field(None, description=f"Cases closed on this date or later. {FOR_THE_OFFICE}")
+    closed_on_before: Day | None = Field(None, description=f"Cases closed before this date. {FOR_THE_OFFICE}")
+    language: Language | None = Field(
+        None,
+        description="Cases with a party that has not left, and whose language or interpreter's language this is. "
+        f"{FOR_INTAKE}",
+    )
+    precinct: Line | None = Field(None, description=f"Cases of complaints about this precinct. {FOR_INTAKE}")
     complaint_id: Uuid | None = Field(None, description="The cases of this complaint.")
     sort: CaseSort = Field(CaseSort.DUE_FIRST, description="The order; `-` is descending.")
 
-    @property
-    def is_of_the_office(self) -> bool:
-        """Whether a filter uses fields that only the office may filter by."""
-        return self.open is not None or any((self.state, self.pace, self.coordinator, self.due_on_before))
+    for_office: ClassVar = frozenset(
+        {
+            *("open", "state", "pace", "waits_for", "alert", "coordinator", "mediator_id"),
+            *("due_on_before", "closed_on_from", "closed_on_before"),
+        }
+    )
+    for_intake: ClassVar = frozenset({"language", "precinct"})
 
 
 @router.get("", summary="Cases")
@@ -307,10 +324,8 @@ async def list_cases(
     on: Today,
 ) -> CaseList:
     """List the cases within the caller's access scope. Default order: by due date."""
-    if query.is_of_the_office and scope.relation is not Relation.OFFICE:
-        raise OfficeFilter
-    filters = CaseFilter(**query.model_dump())
-    page = await cases.list(scope, filters, pages.request, today=on, policy=city.target)
+    query.check_open_to(scope)
+    page = await cases.list(scope, CaseListFilter(**query.model_dump()), pages.request, today=on, policy=city)
     return pages.response(CaseList, page, partial(to_response, on=on, city=city))
 
 

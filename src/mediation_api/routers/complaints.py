@@ -1,7 +1,7 @@
 """Complaints: filing, reading, correcting, and requesting mediation."""
 
 from datetime import date, datetime
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Query, Request
@@ -12,9 +12,10 @@ from sqlalchemy import RowMapping
 from mediation_api.contract.responses import responses
 from mediation_api.domain import authority, complaint, party, target
 from mediation_api.domain import parts as parts_rules
-from mediation_api.domain.access import INTAKE, AccessScope, Actor, Audience, Relation, Role, allow
+from mediation_api.domain.access import INTAKE, AccessScope, Actor, Audience, Role, allow
 from mediation_api.domain.access_log import LoggedObject
-from mediation_api.domain.errors import Invalid, OfficeFilter
+from mediation_api.domain.board import Wait
+from mediation_api.domain.errors import Invalid
 from mediation_api.domain.events import (
     CASE_OPENED,
     CONSENTS_VOIDED,
@@ -27,7 +28,7 @@ from mediation_api.domain.events import (
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace
-from mediation_api.domain.values import Channel, Disposition, Side
+from mediation_api.domain.values import Alert, Channel, Disposition, Side
 from mediation_api.http.dependencies import (
     AttemptCounters,
     Cases,
@@ -48,18 +49,20 @@ from mediation_api.http.fields import (
     Flag,
     In,
     InstantOut,
+    Language,
     Line,
     Named,
     Once,
     Out,
     Paragraphs,
+    Uuid,
     WholeNumber,
     rule_broken,
 )
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListOut, ListQuery, Pages
+from mediation_api.http.pagination import FOR_THE_OFFICE, ListOut, ListQuery, Pages
 from mediation_api.http.rate_limits import count_filing
 from mediation_api.http.routes import Operation
 from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
@@ -168,20 +171,40 @@ class ComplaintPatch(Patch):
     rank_initiated: Flag | SkipJsonSchema[None] = None
 
 
-class ComplaintListQuery(ListQuery):
-    """Filters of the list. Filters of cases apply to the latest case of a complaint. Only the office may use them."""
+_LATEST: Final = "Complaints whose latest case"
 
-    state: State | None = Field(None, description="Complaints with a case in this state.")
-    pace: Pace | None = Field(None, description="Complaints with a case at this pace towards the due date.")
-    coordinator: Line | None = Field(None, description="Complaints with a case of this coordinator.")
-    due_on_before: Day | None = Field(None, description="Complaints with a case due before this date.")
+
+class ComplaintListQuery(ListQuery):
+    """Filters of the list. Those of cases all hold for the latest case of a complaint, whatever earlier ones were."""
+
+    state: State | None = Field(None, description=f"{_LATEST} is in this state. {FOR_THE_OFFICE}")
+    pace: Pace | None = Field(None, description=f"{_LATEST} is at this pace towards the due date. {FOR_THE_OFFICE}")
+    waits_for: Wait | None = Field(None, description=f"{_LATEST} waits for this. {FOR_THE_OFFICE}")
+    alert: Alert | None = Field(None, description=f"{_LATEST} has this alert. {FOR_THE_OFFICE}")
+    coordinator: Line | None = Field(None, description=f"{_LATEST} is of this coordinator. {FOR_THE_OFFICE}")
+    mediator_id: Uuid | None = Field(
+        None, description=f"{_LATEST} is proposed to this mediator, or accepted by the mediator. {FOR_THE_OFFICE}"
+    )
+    due_on_before: Day | None = Field(None, description=f"{_LATEST} is due before this date. {FOR_THE_OFFICE}")
+    closed_on_from: Day | None = Field(
+        None, description=f"{_LATEST} was closed on this date or later. {FOR_THE_OFFICE}"
+    )
+    closed_on_before: Day | None = Field(None, description=f"{_LATEST} was closed before this date. {FOR_THE_OFFICE}")
+    language: Language | None = Field(
+        None,
+        description="Complaints with a party that was not removed, and whose language or interpreter's language this "
+        f"is. {FOR_THE_OFFICE}",
+    )
+    precinct: Line | None = Field(None, description=f"Complaints about this precinct. {FOR_THE_OFFICE}")
     reference: Line | None = Field(None, description="Complaints whose reference contains this text.")
     sort: ComplaintSort = Field(ComplaintSort.NEWEST, description="The order; `-` is descending.")
 
-    @property
-    def filters_by_case(self) -> bool:
-        """Whether a filter uses fields that only the office may filter by."""
-        return any((self.state, self.pace, self.coordinator, self.due_on_before))
+    for_office: ClassVar = frozenset(
+        {
+            *("state", "pace", "waits_for", "alert", "coordinator", "mediator_id", "due_on_before"),
+            *("closed_on_from", "closed_on_before", "language", "precinct"),
+        }
+    )
 
 
 class CaseStateOut(Out):
@@ -395,10 +418,8 @@ async def list_complaints(
     on: Today,
 ) -> ComplaintList:
     """List the complaints within the caller's access scope. Default order: newest first."""
-    if query.filters_by_case and scope.relation is not Relation.OFFICE:
-        raise OfficeFilter
-    filters = ComplaintFilter(**query.model_dump())
-    page = await complaints.list(scope, filters, pages.request, today=on, policy=city.target)
+    query.check_open_to(scope)
+    page = await complaints.list(scope, ComplaintFilter(**query.model_dump()), pages.request, today=on, policy=city)
     return pages.response(ComplaintList, page, to_response)
 
 

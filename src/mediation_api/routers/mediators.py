@@ -42,12 +42,13 @@ from mediation_api.http.dependencies import (
     Record,
     Scope,
 )
-from mediation_api.http.fields import Email, Flag, In, InstantOut, Language, Line, Named, Once, Out, Phone, Uuid
+from mediation_api.http.fields import Day, Email, Flag, In, InstantOut, Language, Line, Named, Once, Out, Phone, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages
 from mediation_api.http.routes import Operation
+from mediation_api.repository.mediators import AssignmentFilter
 from mediation_api.repository.streams import Stream
 from mediation_api.routers.parties import EmployeeNumber
 
@@ -220,7 +221,9 @@ class AssignmentListQuery(ListQuery):
     """Filters of the list."""
 
     case_id: Uuid | None = Field(None, description="Assignments to this case.")
+    mediator_id: Uuid | None = Field(None, description="Assignments of this mediator.")
     state: AssignmentState | None = Field(None, description="Assignments in this state.")
+    answer_due_on_before: Day | None = Field(None, description="Assignments whose answer is due before this date.")
 
 
 @router.post(
@@ -271,7 +274,7 @@ async def list_assignments(
     query: Annotated[AssignmentListQuery, Query()], pages: Pages, scope: LoggedScope, mediators: Mediators
 ) -> AssignmentList:
     """List assignments, newest first: all for the office, their own for a mediator."""
-    page = await mediators.assignments(scope, pages.request, case_id=query.case_id, state=query.state)
+    page = await mediators.assignments(scope, AssignmentFilter(**query.model_dump()), pages.request)
     return pages.response(AssignmentList, page, AssignmentOut.read)
 
 

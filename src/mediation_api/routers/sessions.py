@@ -3,7 +3,7 @@
 Only the process is recorded. There is no field for what was said, who apologised, or who broke a rule.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -57,7 +57,7 @@ from mediation_api.http.dependencies import (
 from mediation_api.http.fields import Flag, In, Instant, InstantOut, Language, Line, Link, LongLine, Once, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListOut, ListQuery, Pages, single_page
+from mediation_api.http.pagination import FOR_ALL_BUT_PARTIES, FOR_THE_OFFICE, ListOut, ListQuery, Pages, single_page
 from mediation_api.http.routes import Operation
 from mediation_api.repository.sessions import SessionFilter, SessionSort
 
@@ -183,10 +183,15 @@ class SessionListQuery(ListQuery):
     """Filters of the list."""
 
     case_id: Uuid | None = Field(None, description="Sessions of this case.")
-    mediator_id: Uuid | None = Field(None, description="Sessions of this mediator.")
+    mediator_id: Uuid | None = Field(None, description=f"Sessions of this mediator. {FOR_ALL_BUT_PARTIES}")
+    state: SessionState | None = Field(None, description="Sessions in this state.")
+    coordinator: Line | None = Field(None, description=f"Sessions of this coordinator's cases. {FOR_THE_OFFICE}")
     starts_at_from: Instant | None = Field(None, description="Sessions that start at this instant or later.")
     starts_at_before: Instant | None = Field(None, description="Sessions that start before this instant.")
     sort: SessionSort = Field(SessionSort.EARLIEST, description="The order; `-` is descending.")
+
+    for_office: ClassVar = frozenset({"coordinator"})
+    for_all_but_parties: ClassVar = frozenset({"mediator_id"})
 
 
 def _to_response(row: RowMapping) -> SessionOut | SessionForPartyOut:
@@ -236,6 +241,7 @@ async def list_sessions(
     query: Annotated[SessionListQuery, Query()], pages: Pages, scope: LoggedScope, sessions_read: Sessions
 ) -> SessionList:
     """List the sessions within the caller's access scope. Default order: earliest first."""
+    query.check_open_to(scope)
     page = await sessions_read.list(scope, SessionFilter(**query.model_dump()), pages.request)
     return pages.response(SessionList, page, _to_response)
 

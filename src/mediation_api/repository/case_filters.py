@@ -1,0 +1,212 @@
+"""The filters of cases. The list of complaints uses them for the latest case of each complaint.
+
+All that are given hold for the same case. What is computed of a case and not stored (its pace, whom it waits for, its
+alerts) is computed here in SQL as the domain does it; `tests/routers/test_filters.py` compares the two.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from itertools import product
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Date,
+    DateTime,
+    Integer,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    select,
+    tuple_,
+)
+
+from mediation_api.database import tables as t
+from mediation_api.database.access_scope import LIVE_ASSIGNMENTS
+from mediation_api.database.nesting import AnyColumn
+from mediation_api.database.pagination import Conditions, FilterConditions, conditions_for
+from mediation_api.domain import board
+from mediation_api.domain.board import Wait
+from mediation_api.domain.lifecycle import State
+from mediation_api.domain.policy import Policy
+from mediation_api.domain.target import Pace
+from mediation_api.domain.values import Alert, AssignmentState, Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFilter:
+    """The filters of cases. None means no filter. The dates of the close are local, and the second is exclusive."""
+
+    open: bool | None = None
+    state: State | None = None
+    pace: Pace | None = None
+    waits_for: Wait | None = None
+    alert: Alert | None = None
+    coordinator: str | None = None
+    mediator_id: UUID | None = None
+    due_on_before: date | None = None
+    closed_on_from: date | None = None
+    closed_on_before: date | None = None
+
+
+# Not "(… IS NULL) = true", for which PostgreSQL uses no index.
+_IS_OPEN: Final = t.cases.c.closed_at.is_(None)
+_IS_CLOSED: Final = t.cases.c.closed_at.is_not(None)
+_IS_MEDIATED: Final = t.cases.c.state == State.MEDIATED
+
+_ASSIGNMENT: Final = select(t.assignments.c.id).where(
+    t.assignments.c.case_id == t.cases.c.id, t.assignments.c.state.in_(LIVE_ASSIGNMENTS)
+)
+"""The assignment that is proposed or accepted. A case has at most one."""
+
+_STORED: Final[FilterConditions] = {
+    "state": t.cases.c.state == bindparam("filter_state", type_=String),
+    "coordinator": t.cases.c.coordinator == bindparam("filter_coordinator", type_=String),
+    "mediator_id": _ASSIGNMENT.where(
+        t.assignments.c.mediator_id == bindparam("filter_mediator_id", type_=Uuid)
+    ).exists(),
+    "due_on_before": t.cases.c.due_on < bindparam("filter_due_on_before", type_=Date),
+    "closed_on_from": t.cases.c.closed_at >= bindparam("filter_closed_on_from", type_=DateTime(timezone=True)),
+    "closed_on_before": t.cases.c.closed_at < bindparam("filter_closed_on_before", type_=DateTime(timezone=True)),
+}
+
+
+def conditions_of_cases(filters: CaseFilter, today: date, policy: Policy) -> tuple[Conditions, dict[str, object]]:
+    """Return the conditions on `cases` of the filters that have a value, and their parameters."""
+    zone = policy.target.zone
+    given: dict[str, object] = {field.name: getattr(filters, field.name) for field in fields(filters)}
+    for name in ("closed_on_from", "closed_on_before"):
+        day: date | None = getattr(filters, name)
+        given[name] = None if day is None else datetime.combine(day, time.min, zone)
+    conditions, parameters = conditions_for(_STORED, given)
+    if filters.open is not None:
+        conditions += (_IS_OPEN if filters.open else _IS_CLOSED,)
+    if filters.pace is not None:
+        conditions += (has_pace(filters.pace, zone),)
+    if filters.waits_for is not None:
+        conditions += (waits_for(filters.waits_for),)
+    if filters.alert is not None:
+        conditions += (has_alert(filters.alert, zone),)
+    return conditions, parameters | _computed(today, policy)
+
+
+_TODAY: Final = bindparam("today", type_=Date)
+_AT_RISK_UNTIL: Final = bindparam("at_risk_until", type_=Date)
+_ESCALATED_BEFORE: Final = bindparam("escalated_before", type_=Date)
+_ABSENCES: Final = {side: bindparam(f"absences_of_{side}", type_=Integer) for side in Side}
+
+
+def _computed(today: date, policy: Policy) -> dict[str, object]:
+    """Return the parameters of `has_pace` and `has_alert`."""
+    return {
+        "today": today,
+        "at_risk_until": today + timedelta(days=policy.target.at_risk_days),
+        "escalated_before": today - timedelta(days=policy.target.escalate_after_days),
+        **{parameter.key: policy.absences_before_lapse(side) for side, parameter in _ABSENCES.items()},
+    }
+
+
+@cache
+def has_pace(pace: Pace, zone: ZoneInfo) -> ColumnElement[bool]:
+    """Return the condition that a case is at a pace, as `domain.target.pace` computes it."""
+    due_on = t.cases.c.due_on
+    closed_on = cast(func.timezone(zone.key, t.cases.c.closed_at), Date)
+    match pace:
+        case Pace.ON_TRACK:
+            return and_(_IS_OPEN, due_on > _AT_RISK_UNTIL)
+        case Pace.AT_RISK:
+            return and_(_IS_OPEN, due_on.between(_TODAY, _AT_RISK_UNTIL))
+        case Pace.OVERDUE:
+            return and_(_IS_OPEN, due_on < _TODAY)
+        case Pace.MET:
+            return and_(_IS_MEDIATED, closed_on <= due_on)
+        case Pace.MISSED:
+            return and_(_IS_MEDIATED, closed_on > due_on)
+
+
+def under_review() -> AnyColumn:
+    """Return whether the latest screening of a case was left to a director."""
+    last_screening = (
+        select(t.screenings.c.eligible.is_(None))
+        .where(t.screenings.c.case_id == t.cases.c.id)
+        .order_by(t.screenings.c.version.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return func.coalesce(last_screening, false())
+
+
+_NO_ASSIGNMENT: Final = ""
+
+
+@cache
+def waits_for(wait: Wait) -> ColumnElement[bool]:
+    """Return the condition that a case waits for this: what `domain.board.waits_for` needs is among what gives it."""
+    giving = [
+        (state.value, is_outdated, is_reviewed, assignment or _NO_ASSIGNMENT)
+        for state, is_outdated, is_reviewed, assignment in product(
+            State, (False, True), (False, True), (None, *LIVE_ASSIGNMENTS)
+        )
+        if board.waits_for(state, under_review=is_reviewed, assignment=assignment, screening_outdated=is_outdated)
+        is wait
+    ]
+    assignment = _ASSIGNMENT.with_only_columns(t.assignments.c.state).scalar_subquery()
+    needed = tuple_(
+        t.cases.c.state,
+        t.cases.c.screening_outdated,
+        under_review(),
+        func.coalesce(assignment, _NO_ASSIGNMENT),
+        types=(String(), Boolean(), Boolean(), String()),
+    )
+    # The states by themselves, which have an index, and are cheap to check before the rest.
+    return and_(t.cases.c.state.in_(sorted({state for state, *_ in giving})), needed.in_(giving))
+
+
+@cache
+def has_alert(alert: Alert, zone: ZoneInfo) -> ColumnElement[bool]:
+    """Return the condition that a case has an alert, as `domain.board.alerts` and `domain.target` raise it."""
+    match alert:
+        case Alert.TARGET_AT_RISK:
+            return has_pace(Pace.AT_RISK, zone)
+        case Alert.TARGET_MISSED:
+            return has_pace(Pace.OVERDUE, zone)
+        case Alert.TARGET_ESCALATED:
+            return and_(_IS_OPEN, t.cases.c.requested_on < _ESCALATED_BEFORE)
+        case Alert.MEDIATOR_SILENT:
+            unanswered = (t.assignments.c.state == AssignmentState.PROPOSED, t.assignments.c.answer_due_on < _TODAY)
+            return and_(_IS_OPEN, _ASSIGNMENT.where(*unanswered).exists())
+        case Alert.REPEATED_ABSENCE:
+            return and_(_IS_OPEN, _absent_too_often())
+        case Alert.SCREENING_OUTDATED:
+            return and_(_IS_OPEN, t.cases.c.screening_outdated)
+
+
+def unexcused_absences() -> AnyColumn:
+    """Return the number of unexcused absences of a participant, in a row of `participants`."""
+    return (
+        select(func.count())
+        .where(
+            t.absences.c.case_id == t.participants.c.case_id,
+            t.absences.c.party_id == t.participants.c.party_id,
+            ~t.absences.c.excused,
+        )
+        .scalar_subquery()
+    )
+
+
+def _absent_too_often() -> ColumnElement[bool]:
+    enough = case(*((t.participants.c.side == side, parameter) for side, parameter in _ABSENCES.items()))
+    return (
+        select(t.participants.c.party_id)
+        .where(t.participants.c.case_id == t.cases.c.id, unexcused_absences() >= enough)
+        .exists()
+    )
