@@ -37,6 +37,7 @@ from mediation_api.routers import (
     health,
     legal_holds,
     mandatory_reports,
+    me,
     mediators,
     office,
     parties,
@@ -53,6 +54,7 @@ CONTACT = {"name": "The maintainers of the contract", "url": "https://example.or
 ROUTERS = (
     office.router,
     allegation_categories.router,
+    me.router,
     complaints.router,
     parties.router,
     cases.router,
@@ -89,6 +91,7 @@ OPERATIONS = operations_of(ROUTES)
 """Every operation by its id, in the order of the contract. A route that declares none ends the program here."""
 
 TAGS = {
+    "me": "The caller: who the token says it is, and what waits for it.",
     "office": "The office: how to reach it, in which languages it has texts, and its categories of allegations.",
     "complaints": "Complaints, and the answers of intake for screening.",
     "parties": "The complainants and officers of a complaint, and how to contact them.",

@@ -152,6 +152,13 @@ def test_whose_token_names_an_employee_number_is_known_by_it_in_every_role(nothi
             verify(token(role="mediator", employee_number=wrong))
 
 
+def test_the_name_in_a_token_is_shown_if_it_can_be() -> None:
+    assert verify(token(role="intake", name="Ana Mora\u0301n")) == Actor(Role.INTAKE, "u-17", name="Ana Morán")
+    for wrong in (None, "", " ", 7, ["Ana"], "a" * 201, "Ana\nMorán", "Ana\u202eMorán", "\u200b", "\ud800"):
+        assert verify(token(role="intake", name=wrong)).name is None
+    assert verify(token(role="intake")).name is None
+
+
 def test_an_officer_comes_with_an_employee_number() -> None:
     assert verify(token(role="officer", employee_number="4711")) == Actor(Role.OFFICER, "u-17", employee_number="4711")
 

@@ -91,6 +91,7 @@ async def play(office: Office, contract: Contract, watch: Watch = lambda _operat
     await _correct(story)
     await _agree(story)
     await _prepare(story)
+    await _sign_in(story)
     await _meet(story)
     await _conclude(story)
     await _report(story)
@@ -107,6 +108,11 @@ async def _look_around(office: Office) -> None:
     for path in ("/v1/office", "/v1/allegation-categories"):
         await office.public.get(path)
     await office.public.get(f"/v1/disclosures/{await office.shown_disclosure()}")
+
+
+async def _sign_in(story: Story) -> None:
+    for who in (story.office.coordinator, story.complainants[0], _of(story.mediator), story.office.integration):
+        await who.get("/v1/me")
 
 
 async def _file(office: Office, number: str = "4711", **changes: object) -> Story:

@@ -84,7 +84,7 @@ def test_an_operation_takes_the_tokens_of_those_who_have_a_row_and_of_nobody_els
         taken = {scheme for way in security for scheme in way}
         assert taken == (set() if row == EVERYBODY else {kind[role] for role in row if role in kind}), operation
         assert all(len(way) <= 1 for way in security), f"{operation} wants two tokens at once"
-    assert {"fileComplaint", "listComplaints", "getComplaint"} == {
+    assert {"fileComplaint", "getMe", "listComplaints", "getComplaint"} == {
         name for name, security in stated.items() if "IntegrationBearer" in json.dumps(security)
     }
 
@@ -105,6 +105,9 @@ PLAIN: Final = {
     "opened", "operation", "purpose", "purposes", "rule", "usual",
     # how many there were, where that tells of no case
     "year", "reports", "by_category",
+    # what waits for whom
+    "scopes", "waiting", "by_wait", "by_alert", "alert", "mandatory_reports", "proposals", "sessions", "notes",
+    "assignment_id", "session_id",
     # the office and its own lists
     "office_name", "office_phone", "time_zone", "labels",
     # when

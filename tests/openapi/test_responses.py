@@ -148,6 +148,8 @@ async def test_what_breaks_a_rule_of_its_shape_is_refused(app: FastAPI, office: 
             response = await called(who, operation, url=replaced(operation.path, "~"))
         elif operation.query:
             response = await called(who, operation, url=f"{operation.address}?no_such_filter=1")
+        elif operation.method == "GET":
+            response = await called(who, operation, headers={"Access-Purpose": "no_such_purpose"})
         else:
             response = await called(who, operation, json={"no_such_field": 1})
         assert response.status_code == 422, f"{operation.name}: {response.text}"

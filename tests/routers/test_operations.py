@@ -21,7 +21,15 @@ FOR_EVERYBODY: Final = {
     "getReadinessOfService",
     "getVersion",
 }
-OF_A_CASE: Final = {"getCase", "getReadiness", "getSession", "listTimelineEvents", "listCases", "listSessions"}
+OF_A_CASE: Final = {
+    "getCase",
+    "getMe",
+    "getReadiness",
+    "getSession",
+    "listCases",
+    "listSessions",
+    "listTimelineEvents",
+}
 OF_A_PARTY: Final = OF_A_CASE | {
     "correctParty",
     "getAgreement",
@@ -136,14 +144,15 @@ def may(role: Role) -> set[str]:
 
 
 def test_every_operation_that_is_not_for_everybody_has_a_scope() -> None:
-    assert {name for name, operation in OPERATIONS.items() if operation.oauth_scope is None} == FOR_EVERYBODY
+    scopeless = {name for name, operation in OPERATIONS.items() if operation.oauth_scope is None}
+    assert scopeless == FOR_EVERYBODY | {"getMe"}  # whose answer depends on the scopes
 
 
 def test_a_scope_to_read_opens_nothing_that_writes() -> None:
     scopes = {
         name: operation.oauth_scope for name, operation in OPERATIONS.items() if operation.oauth_scope is not None
     }
-    assert {name for name, scope in scopes.items() if scope.endswith(":read")} == READS - FOR_EVERYBODY
+    assert {name for name, scope in scopes.items() if scope.endswith(":read")} == READS - FOR_EVERYBODY - {"getMe"}
     assert set(scopes.values()) == TOKEN_SCOPES
 
 
@@ -152,7 +161,7 @@ def test_a_mediator_does_nothing_in_a_case_that_was_proposed_but_read_of_it_and_
         name for name, operation in OPERATIONS.items() if operation.access.get(Role.MEDIATOR) is Relation.PROPOSED
     }
     of_the_roster = {"listMediators", "getMediator"}
-    of_the_case = {"listCases", "getCase", "listAssignments", "getAssignment"}
+    of_the_case = {"listCases", "getCase", "getMe", "listAssignments", "getAssignment"}
     assert proposed == of_the_roster | of_the_case | {"acceptAssignment", "declineAssignment"}
 
 
@@ -173,7 +182,7 @@ def test_a_mediator_does_nothing_in_a_case_that_was_proposed_but_read_of_it_and_
         (Role.COORDINATOR, OF_CASEWORK),
         (Role.DIRECTOR, OF_CASEWORK | OF_A_REPORT | OF_A_DIRECTOR),
         (Role.AUDITOR, OF_THE_OFFICE | OF_AN_AUDITOR),
-        (Role.INTEGRATION, {"fileComplaint", "getComplaint", "listComplaints"}),
+        (Role.INTEGRATION, {"fileComplaint", "getComplaint", "getMe", "listComplaints"}),
     ],
 )
 def test_a_role_may_do_what_its_work_is_and_no_more(role: Role, operations: set[str]) -> None:
@@ -222,11 +231,11 @@ def test_an_auditor_only_reads(role: Role) -> None:
 
 
 def test_an_integration_files_and_reads_what_it_filed() -> None:
-    assert may(Role.INTEGRATION) - FOR_EVERYBODY == {"fileComplaint", "getComplaint", "listComplaints"}
+    assert may(Role.INTEGRATION) - FOR_EVERYBODY == {"fileComplaint", "getComplaint", "getMe", "listComplaints"}
 
 
 def test_its_token_of_development_has_the_scopes_of_that_and_no_more() -> None:
-    used = {OPERATIONS[name].oauth_scope for name in may(Role.INTEGRATION) - FOR_EVERYBODY}
+    used = {OPERATIONS[name].oauth_scope for name in may(Role.INTEGRATION) - FOR_EVERYBODY - {"getMe"}}
     assert set(INTEGRATION_SCOPES.split()) == used
 
 
@@ -294,6 +303,7 @@ def test_what_is_opened_is_what_the_operation_shows() -> None:
         "listErasures": LoggedObject.PARTY,
         "getMandatoryReport": LoggedObject.REPORT,
         "listMandatoryReports": LoggedObject.REPORT,
+        "getMe": LoggedObject.LIST,
         "listAssignments": LoggedObject.LIST,
         "listCases": LoggedObject.LIST,
         "listComplaints": LoggedObject.LIST,

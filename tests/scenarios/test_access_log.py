@@ -83,6 +83,7 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
         "listSessions": f"/v1/sessions?case_id={story.case_id}",
         "listAssignments": f"/v1/assignments?case_id={story.case_id}",
         "listAccessAnomalies": "/v1/access-anomalies?rule=purpose_unfit",
+        "getMe": "/v1/me",
     }
 
 
@@ -164,8 +165,8 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
     who = reader(role, office, story)
     before = len(await entries(database))
     for operation, path in found_at.items():
-        if role not in OPERATIONS[operation].access:
-            continue
+        if role not in OPERATIONS[operation].access or (operation == "getMe" and role is not Role.MEDIATOR):
+            continue  # to the office it gives numbers, and names no case
         answer = await who.get(path)
         written = await entries(database, after=before)
         before += 1
@@ -184,7 +185,7 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
             case LoggedObject.REPORT:
                 assert named == {"report_id": found_at["getMandatoryReport"].rpartition("/")[2]}
             case LoggedObject.LIST:
-                assert len(answer["items"]) == 1  # type: ignore[arg-type]
+                assert operation == "getMe" or len(answer["items"]) == 1  # type: ignore[arg-type]
                 of_complaints = operation in {"listComplaints", "listAccessAnomalies"}
                 assert [str(each) for each in entry["listed"]] == [  # type: ignore[attr-defined]
                     story.complaint_id if of_complaints else story.case_id
@@ -274,8 +275,9 @@ async def test_a_read_that_cannot_be_written_down_shows_nothing(
     async with owner.begin() as connection:
         await connection.execute(text("ALTER TABLE access_log ADD CONSTRAINT full_disk CHECK (false) NOT VALID"))
     await owner.dispose()
-    for path in found_at.values():
-        answer = await office.director.send("GET", path)
+    assert story.mediator is not None
+    for operation, path in found_at.items():
+        answer = await (story.mediator if operation == "getMe" else office.director).send("GET", path)
         assert answer.status_code == 500
         assert story.case_id not in answer.text
     assert (await story.complainants[0].send("GET", story.path)).status_code == 200
@@ -295,6 +297,8 @@ async def test_reading_and_writing_down_is_one_statement(
     event.listen(engine, "before_cursor_execute", note)
     try:
         for operation, path in found_at.items():
+            if operation == "getMe":
+                continue
             statements.clear()
             await office.director.get(path)
             two = {

@@ -15,6 +15,7 @@ gate-scan` enforces that.
 import json
 import logging
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ from mediation_api.auth.identity_provider import KeySet, OwnKeys, SigningKey, Ve
 from mediation_api.domain.access import Actor, Role, is_own_scope
 from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.errors import TokenExpired, Unauthenticated
+from mediation_api.domain.visibility import unseen
 
 CITY_ROLES: Final = frozenset(Role) - {Role.PUBLIC, Role.COMPLAINANT}
 SERVICE_ROLES: Final = frozenset({Role.COMPLAINANT})
@@ -43,6 +45,7 @@ MAX_LEEWAY: Final = timedelta(seconds=30)
 _MAX_TOKEN: Final = 4096
 _MAX_HEADER: Final = 1024
 _MAX_TEXT: Final = 255
+_MAX_NAME: Final = 200
 _CLAIM_BRACKETS: Final = 64
 _LAST_SECOND: Final = 2**53  # the last integer that every JSON reader agrees on
 # Three parts of base64url: no JWE (five parts), no padding, no blanks, no characters that a lax decoder would skip.
@@ -240,7 +243,19 @@ def _actor(claims: Mapping[str, object], issuer: TrustedIssuer, roles: frozenset
     employee_number = folded(_text(claims, number)) if is_needed else None
     if employee_number == "":
         raise _Refused("employee number")
-    return Actor(role, subject, employee_number=employee_number, scopes=scopes)
+    return Actor(role, subject, employee_number=employee_number, scopes=scopes, name=_name(claims))
+
+
+def _name(claims: Mapping[str, object]) -> str | None:
+    """Return the claim `name` (OpenID Connect Core, 5.1) for display; None if there is none that can be displayed.
+
+    It decides nothing, so a token is not refused for it.
+    """
+    name = claims.get("name")
+    if not isinstance(name, str) or not name.isprintable():
+        return None
+    name = unicodedata.normalize("NFC", name).strip()
+    return name if len(name) <= _MAX_NAME and unseen(name) is None else None
 
 
 def _scopes(claims: Mapping[str, object]) -> frozenset[str] | None:

@@ -98,6 +98,8 @@ _FIELDS: Mapping[PersonalDataKind, tuple[str, ...]] = MappingProxyType(
             "standing",
             "interested_in_mediation",
             "guardian_consent_id",
+            "disclosure_to_answer",
+            "unsigned_agreement_ids",
             "asked_at",
             "left_at",
             "signed_at",
@@ -164,6 +166,8 @@ FIELDS: Mapping[str, PersonalDataKind | None] = MappingProxyType(
         "DisclosureOut.text": None,
         "DisclosureOut.language": None,
         # The office and its own lists.
+        "MeForOfficeOut.name": PersonalDataKind.STAFF,
+        "MeForMediatorOut.name": PersonalDataKind.STAFF,
         "OfficeOut.name": None,
         "OfficeOut.phone": None,
         "TextLanguageOut.name": None,

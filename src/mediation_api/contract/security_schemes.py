@@ -51,8 +51,9 @@ def security_of(permission: Permission) -> list[dict[str, list[str]]]:
     `{}` among them means that no token is needed; an empty list, that a token makes no difference. OpenAPI 3.1 allows
     scopes with any type of scheme.
     """
-    if permission.oauth_scope is None:
+    roles, scope = permission.access.keys(), permission.oauth_scope
+    if roles == set(Role):
         return []
-    roles = permission.access.keys()
     anonymous: list[dict[str, list[str]]] = [{}] if Role.PUBLIC in roles else []
-    return anonymous + [{name: [permission.oauth_scope]} for name, scheme in SCHEMES.items() if scheme.roles & roles]
+    scopes: list[str] = [] if scope is None else [scope]
+    return anonymous + [{name: scopes} for name, scheme in SCHEMES.items() if scheme.roles & roles]

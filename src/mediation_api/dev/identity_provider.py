@@ -54,6 +54,7 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
     minutes: int,
     now: datetime,
     role_claim: str = "role",
+    name: str | None = None,
 ) -> str:
     """Sign a token as the city's identity provider would.
 
@@ -75,6 +76,8 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
         "exp": issued + int(timedelta(minutes=minutes).total_seconds()),
         "jti": str(uuid4()),
     }
+    if name is not None:
+        claims["name"] = name
     if employee_number is not None:
         claims["employee_number"] = employee_number
     if scope is None and role is Role.INTEGRATION:

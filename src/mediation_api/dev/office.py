@@ -161,7 +161,13 @@ def _city_token(keys: Path, issuer: str, audience: str, role_claim: str, identit
         scope=scope,
         minutes=_CITY_TOKEN_MINUTES,
         now=now,
+        name=None if role is Role.INTEGRATION else name_of(subject),
     )
+
+
+def name_of(subject: str) -> str:
+    """Return the name that the token of a person has: Coordinator 2 for `coordinator.2`."""
+    return subject.replace(".", " ").replace("-", " ").title()
 
 
 @cache

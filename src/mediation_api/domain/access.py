@@ -40,7 +40,7 @@ class Actor:
     A complainant has `party_id` and `code`, the public part of the access code that was exchanged for the token. An
     officer has `employee_number`, and so has anybody else whose token names one: a mediator may also be an officer.
     `scopes` are the scopes of this service in the token, known or not; None if it names none. Such a token may do
-    everything that its role allows, but an integration's nothing.
+    everything that its role allows, but an integration's nothing. `name` is the person's, as the token has it.
     """
 
     role: Role
@@ -49,6 +49,7 @@ class Actor:
     code: str | None = None
     employee_number: str | None = None
     scopes: frozenset[str] | None = None
+    name: str | None = None
 
     @property
     def is_party(self) -> bool:
@@ -142,7 +143,7 @@ _RESOURCES: Final = frozenset(scope.partition(":")[0] for scope in TOKEN_SCOPES)
 class Permission:
     """Who may call an operation: the roles, each with the relation that the object must have to the caller.
 
-    A token that is limited to scopes must name `oauth_scope`; None for an operation that is open to everybody.
+    A token that is limited to scopes must name `oauth_scope`; None for an operation that needs none of them.
     """
 
     access: Mapping[Role, Relation]
@@ -209,6 +210,11 @@ def scope_for(permission: Permission, actor: Actor) -> AccessScope:
     if is_limited and not (named and scope is None) and scope not in named:
         raise ScopeMissing(scope)
     return AccessScope(actor, relation)
+
+
+def is_limited_from(scope: TokenScope, actor: Actor) -> bool:
+    """Return whether the token of `actor` is limited to scopes without this one."""
+    return actor.scopes is not None and scope not in actor.scopes
 
 
 _PAGE: Final = """\

@@ -49,6 +49,7 @@ from mediation_api.repository.recording import record
 from mediation_api.repository.sessions import Sessions as SessionsRepository
 from mediation_api.repository.streams import Stream
 from mediation_api.repository.timeline import Timeline as TimelineRepository
+from mediation_api.repository.waiting import Waiting as WaitingRepository
 from mediation_api.settings import Settings
 
 T = TypeVar("T")
@@ -263,6 +264,7 @@ AccessLog = Annotated[AccessLogRepository, Depends(_on(AccessLogRepository))]
 Sessions = Annotated[SessionsRepository, Depends(_on(SessionsRepository))]
 AttemptCounters = Annotated[AttemptCountersRepository, Depends(_on(AttemptCountersRepository))]
 Timeline = Annotated[TimelineRepository, Depends(_on(TimelineRepository))]
+Waiting = Annotated[WaitingRepository, Depends(_on(WaitingRepository))]
 AccessAnomalies = Annotated[AccessAnomaliesRepository, Depends(_on(AccessAnomaliesRepository))]
 
 

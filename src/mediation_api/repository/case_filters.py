@@ -63,7 +63,7 @@ _IS_OPEN: Final = t.cases.c.closed_at.is_(None)
 _IS_CLOSED: Final = t.cases.c.closed_at.is_not(None)
 _IS_MEDIATED: Final = t.cases.c.state == State.MEDIATED
 
-_ASSIGNMENT: Final = select(t.assignments.c.id).where(
+CURRENT_ASSIGNMENT: Final = select(t.assignments.c.id).where(
     t.assignments.c.case_id == t.cases.c.id, t.assignments.c.state.in_(LIVE_ASSIGNMENTS)
 )
 """The assignment that is proposed or accepted. A case has at most one."""
@@ -71,7 +71,7 @@ _ASSIGNMENT: Final = select(t.assignments.c.id).where(
 _STORED: Final[FilterConditions] = {
     "state": t.cases.c.state == bindparam("filter_state", type_=String),
     "coordinator": t.cases.c.coordinator == bindparam("filter_coordinator", type_=String),
-    "mediator_id": _ASSIGNMENT.where(
+    "mediator_id": CURRENT_ASSIGNMENT.where(
         t.assignments.c.mediator_id == bindparam("filter_mediator_id", type_=Uuid)
     ).exists(),
     "due_on_before": t.cases.c.due_on < bindparam("filter_due_on_before", type_=Date),
@@ -96,7 +96,7 @@ def conditions_of_cases(filters: CaseFilter, today: date, policy: Policy) -> tup
         conditions += (waits_for(filters.waits_for),)
     if filters.alert is not None:
         conditions += (has_alert(filters.alert, zone),)
-    return conditions, parameters | _computed(today, policy)
+    return conditions, parameters | computed_parameters(today, policy)
 
 
 _TODAY: Final = bindparam("today", type_=Date)
@@ -105,7 +105,7 @@ _ESCALATED_BEFORE: Final = bindparam("escalated_before", type_=Date)
 _ABSENCES: Final = {side: bindparam(f"absences_of_{side}", type_=Integer) for side in Side}
 
 
-def _computed(today: date, policy: Policy) -> dict[str, object]:
+def computed_parameters(today: date, policy: Policy) -> dict[str, object]:
     """Return the parameters of `has_pace` and `has_alert`."""
     return {
         "today": today,
@@ -159,7 +159,7 @@ def waits_for(wait: Wait) -> ColumnElement[bool]:
         if board.waits_for(state, under_review=is_reviewed, assignment=assignment, screening_outdated=is_outdated)
         is wait
     ]
-    assignment = _ASSIGNMENT.with_only_columns(t.assignments.c.state).scalar_subquery()
+    assignment = CURRENT_ASSIGNMENT.with_only_columns(t.assignments.c.state).scalar_subquery()
     needed = tuple_(
         t.cases.c.state,
         t.cases.c.screening_outdated,
@@ -183,7 +183,7 @@ def has_alert(alert: Alert, zone: ZoneInfo) -> ColumnElement[bool]:
             return and_(_IS_OPEN, t.cases.c.requested_on < _ESCALATED_BEFORE)
         case Alert.MEDIATOR_SILENT:
             unanswered = (t.assignments.c.state == AssignmentState.PROPOSED, t.assignments.c.answer_due_on < _TODAY)
-            return and_(_IS_OPEN, _ASSIGNMENT.where(*unanswered).exists())
+            return and_(_IS_OPEN, CURRENT_ASSIGNMENT.where(*unanswered).exists())
         case Alert.REPEATED_ABSENCE:
             return and_(_IS_OPEN, _absent_too_often())
         case Alert.SCREENING_OUTDATED:

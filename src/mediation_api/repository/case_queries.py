@@ -170,7 +170,7 @@ def _case(*columns: AnyColumn) -> AnySelect:
     ).join(t.complaints, t.complaints.c.id == t.cases.c.complaint_id)
 
 
-def _next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
+def next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
     """Return the session that is scheduled or in progress. A case has at most one."""
     return nested(
         SESSION_COLUMNS,
@@ -237,7 +237,7 @@ def _for_office(kind: ScopeKind) -> AnySelect:
             order_by=t.assignments.c.id,
         )[0].label("assignment"),
         _pauses(),
-        _next_session(),
+        next_session(),
     )
 
 
@@ -287,7 +287,7 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
                 "assignment"
             ),
             participants.label("participants"),
-            _next_session(),
+            next_session(),
         )
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
         .where(kind.where(t.cases))
@@ -334,5 +334,5 @@ def _for_party(kind: ScopeKind) -> AnySelect:
         ).label("parts"),
         others.label("others"),
         mediator.label("mediator_name"),
-        _next_session(visible),
+        next_session(visible),
     ).join(own, literal(True))  # noqa: FBT003 - ON TRUE
