@@ -9,6 +9,7 @@ const WRITING = [
   ...['propose', 'record', 'recuse', 'refuse', 'release', 'remove', 'request', 'reschedule', 'schedule', 'screen'],
   ...['sign', 'start'],
 ];
+const NEVER_REFUSED = new Set(['Accept-Language', 'If-None-Match', 'X-Request-Id']); // whatever they say
 const SELF_BOUNDED = new Set(['uuid', 'date', 'date-time']);
 
 /** The path and the method that an operation stands under. */
@@ -114,7 +115,9 @@ const problems = () => ({
 const refusals = (options) => ({
   Operation(operation, ctx) {
     const { path, method } = place(ctx);
-    const takes = (operation.parameters ?? []).map((parameter) => ctx.resolve(parameter).node?.name ?? parameter.name);
+    const takes = (operation.parameters ?? [])
+      .map((parameter) => ctx.resolve(parameter).node?.name ?? parameter.name)
+      .filter((name) => !NEVER_REFUSED.has(name));
     const needed = [
       ...['4XX', '5XX'],
       ...(method === 'get' ? ['304'] : []),
@@ -163,7 +166,7 @@ const inRequests = (wrong, { parameters }) => () => ({
     }
   },
   Parameter(parameter, ctx) {
-    if (!parameters) return;
+    if (!parameters || NEVER_REFUSED.has(parameter.name)) return;
     for (const { schema } of below(parameter.schema, ctx)) {
       const message = wrong(schema);
       if (message) ctx.report({ message: `${parameter.name}: ${message}` });
@@ -275,6 +278,13 @@ const described = (options) => ({
   },
 });
 
+/** A success says what it is; FastAPI's own words say nothing. */
+const successesSayWhat = () => ({
+  Response(response, ctx) {
+    if (response.description === 'Successful Response') ctx.report({ message: 'Say what this response is.' });
+  },
+});
+
 /** A token that is limited to scopes needs one that is named. */
 const scopes = ({ unlimited }) => ({
   SecurityRequirement(requirement, ctx) {
@@ -329,6 +339,7 @@ export default () => ({
       lists,
       'public-operations': publicOperations,
       described,
+      'successes-say-what': successesSayWhat,
       scopes,
       examples,
       'leads-on': leadsOn,

@@ -30,7 +30,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ from sqlalchemy import event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from tests.office.snapshots import compare
 from tests.openapi import census
-from tests.openapi.conformity import SEEN, Answered, Checked, contract
+from tests.openapi.conformity import REFUSALS, SEEN, Checked, contract
 from tests.places import THROW_AWAY
 
 from mediation_api.database.engine import Database, Pool, create_engine
@@ -95,8 +95,8 @@ hypothesis_settings.register_profile("deep", max_examples=1000, deadline=None, p
 
 RUN: Final = pytest.StashKey[Run]()
 SERVER: Final = pytest.StashKey[EmbeddedServer]()
-NEVER_SEEN: Final = pytest.StashKey[list[Answered]]()
-NEVER_USED: Final = pytest.StashKey[list[census.Mode]]()
+NEVER_SEEN: Final = pytest.StashKey[list[tuple[str, ...]]]()
+NEVER_USED: Final = pytest.StashKey[list[tuple[str, ...]]]()
 
 
 _OBJECTS_PER_COLLECTION: Final = 50_000
@@ -164,26 +164,28 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tell the controller what was answered here, or compare all of it with the contract once the whole suite ran."""
     config = session.config
-    _keep(config, "seen", SEEN)
+    _keep(config, "seen", {*SEEN, *REFUSALS})
     _keep(config, "used", census.USED)
     if hasattr(config, "workerinput") or session.exitstatus != pytest.ExitCode.OK or not _is_whole(config):
         return
-    config.stash[NEVER_SEEN] = sorted(contract().documented() - _kept(config, "seen"))
-    config.stash[NEVER_USED] = sorted(census.modes().every() - _kept(config, "used") ^ census.NOT_DONE.keys())
+    documented: set[tuple[str, ...]] = {*contract().documented(), *contract().refusals()}
+    modes: set[tuple[str, ...]] = {*census.modes().every()}
+    config.stash[NEVER_SEEN] = sorted(documented - _kept(config, "seen"))
+    config.stash[NEVER_USED] = sorted(modes - _kept(config, "used") ^ census.NOT_DONE.keys())
     if config.stash[NEVER_SEEN] or config.stash[NEVER_USED]:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _keep(config: pytest.Config, name: str, noted: set[tuple[str, str]]) -> None:
+def _keep(config: pytest.Config, name: str, noted: Collection[tuple[str, ...]]) -> None:
     """Leave what was noted in this process for the controller."""
     file = config.stash[RUN].directory / f"{name}-{uuid.uuid4()}.json"
     file.write_text(json.dumps(sorted(noted)), encoding="utf-8")
 
 
-def _kept(config: pytest.Config, name: str) -> set[tuple[str, str]]:
+def _kept(config: pytest.Config, name: str) -> set[tuple[str, ...]]:
     """Return what was noted in all processes."""
     files = config.stash[RUN].directory.glob(f"{name}-*.json")
-    return {(first, second) for file in files for first, second in json.loads(file.read_text(encoding="utf-8"))}
+    return {tuple(each) for file in files for each in json.loads(file.read_text(encoding="utf-8"))}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -197,10 +199,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if never_seen:
         terminalreporter.section("documented and never answered", red=True)
         terminalreporter.line(
-            "Let a test ask for an answer of each of these, or take the status out of what the route documents."
+            "Let a test ask for an answer of each of these, or take the status or the code out of what the route says."
         )
-        for name, status in never_seen:
-            terminalreporter.line(f"{name} {status}")
+        for each in never_seen:
+            terminalreporter.line(" ".join(each))
     never_used = config.stash.get(NEVER_USED, [])
     if never_used:
         terminalreporter.section("taken by the contract and never done", red=True)

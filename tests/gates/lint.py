@@ -53,6 +53,7 @@ FAULTS: Final[dict[str, Change]] = {
     "mediation/lists": with_value(f"{SCHEMAS}/CaseList/required", ["items"]),
     "mediation/public-operations": with_value(f"{CASES}/security", []),
     "mediation/described": with_value(f"{CORRECT}/x-audit-event", []),
+    "mediation/successes-say-what": with_value(f"{LIVE}/responses/200/description", "Successful Response"),
     "mediation/scopes": with_value(f"{CASES}/security", [{"StaffBearer": []}]),
     "mediation/examples": without(f"{SCHEMAS}/ComplaintIn/examples"),
     "mediation/leads-on": without(f"{FILE}/responses/201/links"),

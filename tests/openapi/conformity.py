@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from base64 import urlsafe_b64decode
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, TypeAlias
@@ -21,6 +21,8 @@ Node: TypeAlias = dict[str, "Node"]
 Answered: TypeAlias = tuple[str, str]
 """An operation, and a status."""
 
+Refused: TypeAlias = tuple[str, str, str]
+"""An operation, a status, and the code of the problem or of what is wrong with a field."""
 AUDIENCES: Final = {
     "complainant": "party",
     "officer": "party",
@@ -32,6 +34,8 @@ AUDIENCES: Final = {
 
 SEEN: Final[set[Answered]] = set()
 """What was answered in this process."""
+REFUSALS: Final[set[Refused]] = set()
+"""What was refused in this process for a reason of the operation's own: see `own_codes`."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,7 @@ class Operation:
     name: str
     path: re.Pattern[str]
     responses: Node
+    codes: Mapping[str, Collection[str]]
     validators: dict[str, jsonschema_rs.Validator] = field(default_factory=dict)
 
 
@@ -55,13 +60,19 @@ class Contract:
         for path, item in document["paths"].items():
             pattern = re.compile(re.sub(r"{\w+}", "[^/]+", path))
             for method, operation in item.items():
-                known = Operation(str(operation["operationId"]), pattern, operation["responses"])
+                codes = {status: [*map(str, codes)] for status, codes in operation.get("x-problem-codes", {}).items()}
+                known = Operation(str(operation["operationId"]), pattern, operation["responses"], codes)
                 self._operations.setdefault((method.upper(), path.count("/")), []).append(known)
 
     def documented(self) -> set[Answered]:
         """Every status of every operation."""
         every = (each for operations in self._operations.values() for each in operations)
         return {(operation.name, status) for operation in every for status in operation.responses}
+
+    def refusals(self) -> set[Refused]:
+        """Every code of a 409, and of a field in a 422, that an operation names."""
+        every = (each for operations in self._operations.values() for each in operations)
+        return {(each.name, status, code) for each in every for status, codes in each.codes.items() for code in codes}
 
     def operation(self, method: str, path: str) -> Operation | None:
         """The operation that a request is for; None for a path or a method that the contract does not know."""
@@ -107,6 +118,18 @@ class Contract:
                 yield f"the header {name} is {value!r}"
 
 
+def own_codes(operation: str, status: int, body: bytes) -> Iterator[Refused]:
+    """The codes of a 409, and of a 422 those of the fields that break a rule which their schema does not say."""
+    # Here, because the tests of the domain start without the web framework.
+    from mediation_api.http.problems import SHAPE_CODES  # noqa: PLC0415
+
+    if status == 409:
+        yield operation, "409", json.loads(body)["code"]
+    elif status == 422:
+        codes = {error["code"] for error in json.loads(body)["errors"]} - SHAPE_CODES
+        yield from ((operation, "422", code) for code in codes)
+
+
 @cache
 def contract() -> Contract:
     """The committed contract."""
@@ -121,13 +144,12 @@ def contract() -> Contract:
     return Contract(whole, HEADERS.keys(), EVERYWHERE)
 
 
-def _close_open_lists(schemas: dict[str, dict[str, dict[str, dict[str, object]]]]) -> None:
+def _close_open_lists(schemas: dict[str, dict[str, object]]) -> None:
     """Let only what the contract lists be answered: clients expect more than that, and this version has no more."""
     for schema in schemas.values():
-        for shown in schema.get("properties", {}).values():
-            values = shown.get("x-extensible-enum")
-            if isinstance(values, list):
-                shown["enum"] = [*values, None]  # whether it may be null, its type says
+        values = schema.get("x-extensible-enum")
+        if isinstance(values, list):
+            schema["enum"] = values
 
 
 def _close_objects(schemas: dict[str, dict[str, object]]) -> None:
@@ -167,6 +189,10 @@ class Checked(httpx.ASGITransport):
         if operation is not None:
             found = list(contract().faults(operation, request.method, response, body))
             SEEN.add((operation.name, str(response.status_code)))
+            for refused in own_codes(operation.name, response.status_code, body):
+                REFUSALS.add(refused)
+                if refused[2] not in operation.codes.get(refused[1], ()):
+                    found.append(f"the operation does not name {refused[2]} among its refusals")
             if response.is_success:
                 query = request.url.params
                 census.USED.update(census.modes().used(operation.name, query, await request.aread()))

@@ -258,7 +258,7 @@ def _reads_of(role: Role) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("role", "operations"), [(Role.COMPLAINANT, 16), (Role.OFFICER, 12)])
+@pytest.mark.parametrize(("role", "operations"), [(Role.COMPLAINANT, 17), (Role.OFFICER, 13)])
 async def test_whatever_a_party_reads_is_read_through_the_wall(served: Served, role: Role, operations: int) -> None:
     story = await (await served.office.file()).to_scheduled()
     agreement = await story.make_agreement()

@@ -4,13 +4,15 @@ A change of a field type or of a parameter is then one line of the committed doc
 request may contain, or what a response contains.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 
-from mediation_api.contract.nodes import JSON, Node, child, listed, node, operations
-from mediation_api.http.fields import TYPE_NAME
+from mediation_api.contract.headers import REQUEST_HEADERS, request_header
+from mediation_api.contract.nodes import JSON, Node, child, listed, made, node, operations, referenced_name
+from mediation_api.http.fields import EXTENSIBLE, TYPE_NAME
 
-_OF_THE_TYPE = ("type", "format", "pattern", "minLength", "maxLength")
+_OF_THE_TYPE = ("type", "format", "pattern", "minLength", "maxLength", EXTENSIBLE)
 """The keywords that a named type says; others, such as a description, belong to the field that has it."""
 
 
@@ -24,14 +26,16 @@ def share(contract: Node) -> None:
         _shorten_nullable(schema)
     components = child(contract, "components")
     components["schemas"] = dict(sorted({**child(components, "schemas"), **named}.items()))
+    _drop_unused_enums(contract)
     components["parameters"] = _share_parameters(contract)
+    made(components, "responses").update(_share_successes(contract))
 
 
 def _schemas(contract: Node) -> Iterator[Node]:
     """Yield every schema of the contract, and those within it after it."""
     pending: list[object] = [*child(child(contract, "components"), "schemas").values()]
     for _, _, operation in operations(contract):
-        pending += [parameter["schema"] for parameter in listed(operation, "parameters")]
+        pending += [child(parameter, "schema") for parameter in listed(operation, "parameters")]
     while pending:
         schema = pending.pop()
         if isinstance(schema, dict):
@@ -65,6 +69,14 @@ def _name_types(contract: Node) -> Node:
     return used
 
 
+def _drop_unused_enums(contract: Node) -> None:
+    """Drop the enums that only open lists were made of."""
+    schemas, text = child(child(contract, "components"), "schemas"), json.dumps(contract)
+    for name in [name for name, schema in schemas.items() if "enum" in node(schema)]:
+        if f'"#/components/schemas/{name}"' not in text:
+            del schemas[name]
+
+
 def _shorten_nullable(schema: Node) -> None:
     """Write `type: [string, null]` in place of an `anyOf` of a schema with a type, and null."""
     match listed(schema, "anyOf"):
@@ -80,7 +92,7 @@ def _share_parameters(contract: Node) -> Node:
     uses: Counter[str] = Counter()
     found: dict[str, Node] = {}
     for _, _, operation in operations(contract):
-        for parameter in listed(operation, "parameters"):
+        for parameter in _written_out(operation):
             # FastAPI says in the schema again what the parameter says.
             schema = child(parameter, "schema")
             for keyword in ("description", "examples"):
@@ -96,9 +108,35 @@ def _share_parameters(contract: Node) -> Node:
     for _, _, operation in operations(contract):
         if taken := listed(operation, "parameters"):
             operation["parameters"] = [
-                {"$ref": f"#/components/parameters/{each['name']}"}
-                if shared.get(str(each["name"])) == repr(each)
-                else each
+                {"$ref": f"#/components/parameters/{each['name']}"} if repr(each) in shared.values() else each
                 for each in taken
             ]
-    return {name: found[text] for name, text in sorted(shared.items())}
+    headers = {name: request_header(name) for name in REQUEST_HEADERS}
+    return dict(sorted({**headers, **{name: found[text] for name, text in shared.items()}}.items()))
+
+
+def _share_successes(contract: Node) -> Node:
+    """Move the successes that several operations answer alike to the components, and return those."""
+    uses: Counter[str] = Counter()
+    answers = [
+        (answers, status, node(answer))
+        for _, _, operation in operations(contract)
+        for answers in [child(operation, "responses")]
+        for status, answer in answers.items()
+        if status.startswith("2")
+    ]
+    uses.update(repr(answer) for _, _, answer in answers)
+    shared: Node = {}
+    for answers_of_one, status, answer in answers:
+        schema = child(child(child(answer, "content"), JSON), "schema")
+        noun = str(referenced_name(schema)).removesuffix("Out")
+        if uses[repr(answer)] > 1 and "$ref" in schema:
+            number = 1
+            while shared.setdefault(name := noun if number == 1 else f"{noun}{number}", answer) != answer:
+                number += 1
+            answers_of_one[status] = {"$ref": f"#/components/responses/{name}"}
+    return shared
+
+
+def _written_out(operation: Node) -> list[Node]:
+    return [parameter for parameter in listed(operation, "parameters") if "$ref" not in parameter]

@@ -85,6 +85,35 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
 )
 
 
+REQUEST_HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
+    {
+        "Accept-Language": Header(
+            "The languages of a problem's `title` and `detail`, by preference; the service's own if it has none.",
+            "es, en;q=0.5",
+        ),
+        "If-None-Match": Header(
+            "The ETags that the caller has. If the current one is among them, the answer is 304.",
+            '"9f86d081884c7d659a2feaa0c55ad015"',
+        ),
+        "X-Request-Id": Header(
+            "An id for this request in the service's log: 1 to 64 letters, digits, `.`, `_`, `-`. Others are replaced.",
+            "0b9b1a4e-3c52-4d8e-9a0f-6a2f4be0c1d7",
+        ),
+    }
+)
+"""The request headers that no route declares, and that are never a reason to refuse a request."""
+
+
+def request_header(name: str) -> dict[str, object]:
+    """Return the parameter object of one of `REQUEST_HEADERS`."""
+    return {"name": name, "in": "header", **REQUEST_HEADERS[name].documented()}
+
+
+def request_headers(method: str) -> tuple[str, ...]:
+    """Return the names of those of `REQUEST_HEADERS` that every operation of a method takes."""
+    return tuple(name for name in REQUEST_HEADERS if name != "If-None-Match" or method == "get")
+
+
 EVERYWHERE: Final = frozenset(name for name, header in HEADERS.items() if header.everywhere)
 """The headers that every response may carry."""
 

@@ -11,19 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib import resources
-from types import MappingProxyType
-from typing import Final, TypeAlias, get_args
+from typing import Final, TypeAlias
 
 from mediation_api.contract.nodes import JSON, Node, child, models, node, operations, referenced_name
 from mediation_api.contract.personal_data import HOLDINGS, PersonalDataKind, personal_data_kind
-from mediation_api.domain.access_anomalies import ANOMALY_RULES
-from mediation_api.domain.errors import CONDITIONS
-from mediation_api.domain.events import Event, ReportEvent, RosterEvent, Visibility
-from mediation_api.domain.screening import ELIGIBILITY_RULES
-from mediation_api.domain.target import PauseReason
-from mediation_api.domain.values import DropReason, ErasureRefusal, HoldReason, RemovalReason, VoidReason
-from mediation_api.http.problem_catalogue import CATALOGUE
-from mediation_api.http.problems import FIELD_CODES
 from mediation_api.http.routes import Operation
 
 Address: TypeAlias = tuple[str, str, str]
@@ -33,36 +24,6 @@ _MODEL: Final = re.compile(r"#/components/schemas/(\w+)\"")
 _PARAMETER: Final = re.compile(r"{(\w+_id)}")
 _NOUN: Final = re.compile(r"^[A-Z][a-z]+")
 
-_ELSEWHERE: Final[tuple[type[Event], ...]] = (*get_args(ReportEvent), *get_args(RosterEvent))
-
-
-def _kinds_for(*visibilities: Visibility) -> list[str]:
-    """Return the kinds of events of cases and complaints, which timelines consist of, for these visibilities."""
-    kinds = {event.kind for event in Event.__subclasses__() if event.visibility in visibilities}
-    return sorted(kinds - {event.kind for event in _ELSEWHERE})
-
-
-OPEN_LISTS: Final[Mapping[tuple[str, str], list[str]]] = MappingProxyType(
-    {
-        ("EventOut", "kind"): _kinds_for(*Visibility),
-        ("SharedEventOut", "kind"): _kinds_for(Visibility.OWN, Visibility.PARTICIPANTS),
-        ("FindingOut", "code"): [rule.code for rule in ELIGIBILITY_RULES.rules],
-        ("Problem", "code"): sorted(CATALOGUE),
-        ("FieldError", "code"): sorted(FIELD_CODES),
-        ("MissingCondition", "code"): sorted(CONDITIONS),
-        # Closed enums in requests, but open lists in responses, since values may be added.
-        ("PauseOut", "reason"): list(PauseReason),
-        ("PartyOut", "removal_reason"): list(RemovalReason),
-        ("ConsentOut", "void_reason"): list(VoidReason),
-        ("HoldOut", "reason"): list(HoldReason),
-        ("ReportOut", "drop_reason"): list(DropReason),
-        ("ErasureOut", "refusal"): list(ErasureRefusal),
-        ("AccessAnomalyOut", "rule"): [rule.code for rule in ANOMALY_RULES.rules],
-    }
-)
-"""The response fields to which values may be added within a version, with the present values."""
-
-
 READ: Final = "read"
 """Listed with an operation's events if reads are written to the access log, which is no event of the case."""
 
@@ -70,7 +31,6 @@ READ: Final = "read"
 def describe(contract: Node, operations_by_id: Mapping[str, Operation]) -> None:
     """Add events, personal data, links and examples to the contract, in place."""
     schemas = models(contract)
-    _name_open_lists(schemas)
     addressed = _addressed((method, path, str(each["operationId"])) for method, path, each in operations(contract))
     links: Node = {}
     for method, path, operation in operations(contract):
@@ -88,19 +48,6 @@ def describe(contract: Node, operations_by_id: Mapping[str, Operation]) -> None:
         if name in schemas:
             schemas[name]["examples"] = examples
     contract["x-personal-data-kinds"] = {kind: asdict(holding) for kind, holding in HOLDINGS.items()}
-
-
-def _name_open_lists(models: Mapping[str, Node]) -> None:
-    """Document the values of open lists as `x-extensible-enum`, because an enum would be closed."""
-    for (model, name), values in OPEN_LISTS.items():
-        if model in models:  # a test's application may not have all models
-            field = child(child(models[model], "properties"), name)
-            closed, may_be_null = field.pop("$ref", None), field.pop("anyOf", None)
-            if closed or may_be_null:
-                field["type"] = ["string", "null"] if may_be_null else "string"
-                field["examples"] = values[:1]
-            field["description"] = "An open list: be ready for values that are not in it yet."
-            field["x-extensible-enum"] = values
 
 
 # ── personal data ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,6 +95,8 @@ def _links(answer: Node, models: Mapping[str, Node], addressed: Mapping[str, lis
         if any(field not in fields for fields in fields_by_shape):
             continue  # not in the response to every audience
         name = f"{_NOUN.findall(shapes[0])[0].lower()}_id" if field == "id" else field
+        if place and field != "id":
+            continue  # what an item of a list belongs to, the item itself leads to
         made = field == "id" and of[0] == "post" and name not in of[1]
         for target in addressed.get(name, ()):
             method, path, operation = target

@@ -7,16 +7,22 @@ from typing import Final
 
 from fastapi import FastAPI
 
+from mediation_api.contract.callers import in_words
 from mediation_api.contract.components import share
-from mediation_api.contract.headers import EVERYWHERE, HEADERS, of_problem, of_success, references
-from mediation_api.contract.nodes import Node, child, listed, made, operations
+from mediation_api.contract.headers import EVERYWHERE, HEADERS, of_problem, of_success, references, request_headers
+from mediation_api.contract.nodes import JSON, Node, child, listed, made, models, operations, referenced_name
 from mediation_api.contract.operations import describe
 from mediation_api.contract.security_schemes import SCHEMES, security_of
-from mediation_api.http.problems import HTTP, MEDIA_TYPE, Problem
+from mediation_api.http.problem_catalogue import CATALOGUE
+from mediation_api.http.problems import FIELD_CODES, HTTP, MEDIA_TYPE, Problem
 from mediation_api.http.routes import Operation
 
 STATUSES: Final = "x-problem-statuses"
 """Under this name, an operation lists the statuses that its `4XX` and `5XX` stand for, besides those it names."""
+
+CODES: Final = "x-problem-codes"
+"""Under this name, an operation lists the codes of its 409, and those of fields in its 422, by status."""
+CONFLICT: Final = 409
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
@@ -43,7 +49,7 @@ def describe_responses(app: FastAPI, operations_by_id: Mapping[str, Operation]) 
         if "responses" not in components:
             for method, path, described in operations(contract):
                 operation = operations_by_id[str(described["operationId"])]
-                _complete(described, operation, method=method, names_object="{" in path)
+                _complete(described, operation, models(contract), method=method, names_object="{" in path)
             schemas = made(components, "schemas")
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
@@ -118,14 +124,31 @@ def _used(components: Node, kind: str, contract: Node) -> Node:
     return {name: component for name, component in components.items() if f'"#/components/{kind}/{name}"' in text}
 
 
-def _complete(described: Node, operation: Operation, *, method: str, names_object: bool) -> None:
+_UNSAID: Final = "Successful Response"
+"""FastAPI's description of every success."""
+
+
+def _what(media: Node, schemas: Mapping[str, Node]) -> str:
+    """Return what a response is: the first sentence about its schema, or about the schema for each audience."""
+    schema = child(media, "schema")
+    names = [referenced_name(each) for each in (listed(schema, "oneOf") or [schema])]
+    sentences = [str(schemas[name].get("description", name)) for name in names if name is not None]
+    return " ".join(sentence.partition("\n")[0].partition(". ")[0].removesuffix(".") + "." for sentence in sentences)
+
+
+def _complete(
+    described: Node, operation: Operation, schemas: Mapping[str, Node], *, method: str, names_object: bool
+) -> None:
     declared = child(described, "responses")
     _complete_query(described)
+    described["description"] = f"{described.get('description', '')}\n\n{in_words(operation)}"
     described["security"] = security_of(operation)
     takes = frozenset(str(parameter["name"]) for parameter in listed(described, "parameters"))
     answers = {status: answer for status, answer in declared.items() if status.startswith("2")}
     for status, answer in answers.items():
         if isinstance(answer, dict):
+            if answer.get("description") == _UNSAID:
+                answer["description"] = _what(child(child(answer, "content"), JSON), schemas)
             names = of_success(operation, status, takes, has_content="content" in answer)
             if names:
                 answer["headers"] = references(names)
@@ -137,8 +160,24 @@ def _complete(described: Node, operation: Operation, *, method: str, names_objec
     own |= {422} if "requestBody" in described or takes else set()
     common = _common_statuses(operation, has_body=method != "get") - own
     answers |= {str(status): _reference(_NAMES[status]) for status in sorted(own)}
+    described["parameters"] = [
+        *listed(described, "parameters"),
+        *({"$ref": f"#/components/parameters/{name}"} for name in request_headers(method)),
+    ]
     described["responses"] = {**answers, "4XX": _reference("Refused"), "5XX": _reference("Failed")}
     described[STATUSES] = sorted(common)
+    described[CODES] = _codes(operation)
+    if not described[CODES]:
+        del described[CODES]
+
+
+def _codes(operation: Operation) -> Node:
+    """Return the codes of an operation's refusals by status. Raises LookupError for one that nothing says."""
+    conflicts = sorted(code for code in operation.refusals if code in CATALOGUE and CATALOGUE[code].status == CONFLICT)
+    rules = sorted(set(operation.refusals) - {*conflicts})
+    if unknown := {*rules} - FIELD_CODES:
+        raise LookupError(f"{operation.id}: {', '.join(sorted(unknown))}")
+    return {status: codes for status, codes in {str(CONFLICT): conflicts, "422": rules}.items() if codes}
 
 
 def _reference(name: str) -> Node:

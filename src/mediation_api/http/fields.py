@@ -18,9 +18,11 @@ mode would take 0 for a date; these types read the text themselves.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Annotated, Final, Literal, Self, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -98,10 +100,13 @@ class Named:
     description: str
     example: str | None = None
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def described(self) -> dict[str, object]:
+        """Return what the schema of the type has besides its keywords, and its name."""
         examples = {} if self.example is None else {"examples": [self.example]}
-        described = {"name": self.name, "description": self.description, **examples}
-        return {**handler(schema), TYPE_NAME: described}
+        return {"name": self.name, "description": self.description, **examples}
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), TYPE_NAME: self.described()}
 
 
 # --- text -------------------------------------------------------------------------------------------------
@@ -372,6 +377,46 @@ Int32 = Annotated[int, WholeNumber()]
 
 Flag = Annotated[bool, Strict(), BeforeValidator(_flag)]
 """`true` or `false`; no 0, 1 or `yes`."""
+
+
+# --- open lists -------------------------------------------------------------------------------------------
+
+EXTENSIBLE = "x-extensible-enum"
+"""The keyword with the present values of an open list; an `enum` would be closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenList:
+    """Text in a response that has one of these values; others may be added within a version (docs/contract.md)."""
+
+    name: str
+    values: tuple[str, ...]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return _open_list(self.name, self.values)
+
+
+class OpenEnum:
+    """The same for an enum, which may be closed in requests."""
+
+    def __get_pydantic_core_schema__(self, source: type[StrEnum], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of the enum without its name, by which the contract would refer to the closed one."""
+        inner = {**handler.resolve_ref_schema(handler(source))}
+        inner.pop("ref", None)
+        return inner
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        closed = handler(schema)
+        return _open_list(f"Open{closed['title']}", closed["enum"])
+
+
+def _open_list(name: str, values: Iterable[str]) -> JsonSchemaValue:
+    named = Named(name, "An open list: be ready for values that are not in it yet.")
+    return {"type": "string", EXTENSIBLE: list(values), TYPE_NAME: named.described()}
+
+
+Open: TypeAlias = Annotated[T, OpenEnum()]
+"""An enum in a response that is an open list: `reason: Open[PauseReason]`."""
 
 
 # --- models -----------------------------------------------------------------------------------------------

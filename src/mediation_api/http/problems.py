@@ -15,7 +15,7 @@ import logging
 import re
 import traceback
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 from uuid import UUID, uuid4
 
 from fastapi import FastAPI, Request
@@ -29,6 +29,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ExceptionHandler
 
 from mediation_api.domain.errors import (
+    CONDITIONS,
     ConditionsMissing,
     Conflict,
     FieldRule,
@@ -41,7 +42,7 @@ from mediation_api.domain.errors import (
 )
 from mediation_api.http import problem_catalogue
 from mediation_api.http.addresses import problem_type
-from mediation_api.http.fields import RULE, Out, OwnRule
+from mediation_api.http.fields import RULE, OpenList, Out, OwnRule
 from mediation_api.logs import LogEvent
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -122,6 +123,29 @@ Unreadable: TypeAlias = Literal[
 ]
 """The reasons why a body cannot be read (`strict_json.py`)."""
 
+_OF_A_TYPE: Final[frozenset[OwnRule]] = frozenset(
+    {
+        "blank",
+        "control-character",
+        "cursor",
+        "direction-control",
+        "invisible-character",
+        "no-offset",
+        "not-a-date",
+        "not-a-uuid",
+        "not-an-instant",
+        "not-a-language",
+        "not-clearable",
+        "nothing-to-change",
+        "repeated",
+        "too-long",
+    }
+)
+SHAPE_CODES: Final = frozenset(
+    {*_OF_A_TYPE, *get_args(Unreadable), *(code for code, _ in (*_FIELD.values(), _OTHERWISE))}
+)
+"""The codes of what the schema of a field or of a body says. All others are rules of an operation."""
+
 FIELD_CODES: Final = frozenset(
     {
         *get_args(FieldRule),
@@ -156,20 +180,23 @@ def status_of(refusal: type[Refusal]) -> int:
 # --- the document -------------------------------------------------------------------------------------------
 
 
+FieldCode: TypeAlias = Annotated[str, OpenList("FieldErrorCode", tuple(sorted(FIELD_CODES)))]
+
+
 class FieldError(Out):
     """One field that is not valid."""
 
     in_: Literal["body", "query", "path", "header"] = Field(serialization_alias="in")
     pointer: str | None = Field(description="JSON pointer (RFC 6901) into the body.")
     parameter: str | None = Field(description="Name of the parameter, outside the body.")
-    code: str = Field(examples=["too-long"])
+    code: FieldCode
     detail: str
 
 
 class MissingCondition(Out):
     """One condition of a gate that is not met."""
 
-    code: str = Field(examples=["signature-missing"])
+    code: Annotated[str, OpenList("ConditionCode", tuple(sorted(CONDITIONS)))]
     subject_id: UUID | None = Field(description="The party, attendee or mediator it concerns.")
     detail: str
 
@@ -186,7 +213,7 @@ class Problem(Out):
     status: int = Field(ge=400, le=599)
     detail: str
     instance: str = Field(description="Names this occurrence.", json_schema_extra={"format": "uri-reference"})
-    code: str = Field(examples=[NotFound.code])
+    code: Annotated[str, OpenList("ProblemCode", tuple(sorted(problem_catalogue.CATALOGUE)))]
     request_id: str
     errors: tuple[FieldError, ...] = Field(default=(), max_length=MOST_ERRORS)
     missing: tuple[MissingCondition, ...] = ()

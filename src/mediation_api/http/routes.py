@@ -45,6 +45,8 @@ class Operation(Permission):
     """The object whose read is recorded in the access log; the function must then take a `LoggedScope`."""
     events: tuple[type[Event], ...] = ()
     """The types of all events that it may record. A command records at least one."""
+    refusals: tuple[str, ...] = ()
+    """The codes of all its 409s, and in a 422 those of the rules for fields that their schema does not say."""
     location: str | None = None
     """The `Location` of a 201, with `{id}` in place of the `id` in the response."""
     pool: Pool | None = None

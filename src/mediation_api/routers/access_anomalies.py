@@ -13,7 +13,7 @@ from mediation_api.domain.access import Role, allow
 from mediation_api.domain.access_anomalies import ANOMALY_RULES, LONGEST_DAYS, Anomaly, AnomalyKind, Period
 from mediation_api.domain.access_log import LoggedObject, Purpose
 from mediation_api.http.dependencies import AccessAnomalies, CityPolicy, LoggedScope, Today
-from mediation_api.http.fields import Day, Out, rule
+from mediation_api.http.fields import Day, Open, OpenList, Out, rule
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages
 from mediation_api.http.routes import Operation
@@ -53,16 +53,16 @@ async def anomaly_query(query: Annotated[AnomalyListQuery, Query()], today: Toda
 class AccessAnomalyOut(Out):
     """What one rule observed about one person on one day. It states what was done, not why."""
 
-    rule: str = Field(examples=["no_part"], description="The rule.")
+    rule: Annotated[str, OpenList("AnomalyRule", tuple(rule.code for rule in ANOMALY_RULES.rules))]
     rules_version: str = Field(examples=[ANOMALY_RULES.version])
     opened_on: date = Field(description="The day, in the office's time zone.")
-    by_role: Role
+    by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
     complaint_id: UUID | None = Field(description="The complaint that was opened; null for a rule about the whole day.")
     case_id: UUID | None = Field(description="The latest case of the complaint.")
     number: int = Field(description="How many reads; complaints for `many_in_a_day`, days for `closed_again`.")
     usual: int = Field(description="The number above which the rule reports.")
-    purposes: list[Purpose] = Field(description="The purposes that the caller gave.")
+    purposes: list[Open[Purpose]] = Field(description="The purposes that the caller gave.")
 
     @classmethod
     def of(cls, anomaly: Anomaly) -> "AccessAnomalyOut":
@@ -91,6 +91,7 @@ class AccessAnomalyList(ListOut[AccessAnomalyOut]):
     access=allow(office=(Role.DIRECTOR, Role.AUDITOR)),
     oauth_scope="audit:read",
     opens=LoggedObject.LIST,
+    refusals=("period",),
 )
 async def list_access_anomalies(
     query: Annotated[AnomalyQuery, Depends(anomaly_query)],

@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from mediation_api.domain.access import INTAKE, PARTIES, Role, allow
 from mediation_api.domain.access_log import LoggedObject, Purpose
 from mediation_api.http.dependencies import AccessLog, CaseId, CityPolicy, LoggedScope
-from mediation_api.http.fields import InstantOut, Out
+from mediation_api.http.fields import InstantOut, Open, Out
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, Pages
 from mediation_api.http.routes import Operation
@@ -24,14 +24,14 @@ class AccessOut(Out):
 
     audience: Literal["office"]
     opened_at: InstantOut
-    by_role: Role
+    by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
     operation: str = Field(
         examples=["getCase"],
         description="The `operationId`. With the role, it determines which fields were returned.",
     )
-    opened: LoggedObject
-    purpose: Purpose
+    opened: Open[LoggedObject]
+    purpose: Open[Purpose]
     party_id: UUID | None = Field(description="The party, if the data of one party was read.")
 
 
@@ -40,8 +40,8 @@ class AccessForPartyOut(Out):
 
     audience: Literal["party"]
     opened_on: date = Field(description="The day, in the office's time zone.")
-    by_role: Role
-    opened: LoggedObject
+    by_role: Open[Role]
+    opened: Open[LoggedObject]
 
 
 AnyAccess = Annotated[AccessOut | AccessForPartyOut, Field(discriminator="audience")]

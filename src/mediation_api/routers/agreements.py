@@ -27,7 +27,7 @@ from mediation_api.http.dependencies import (
     Record,
     Scope,
 )
-from mediation_api.http.fields import Flag, In, InstantOut, Language, Once, Out, Paragraphs
+from mediation_api.http.fields import Flag, In, InstantOut, Language, Once, Open, Out, Paragraphs
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
@@ -83,11 +83,11 @@ class SignatureOut(Out):
     """A signature."""
 
     id: UUID
-    role: SeatRole
+    role: Open[SeatRole]
     signer_id: UUID
     signer_name: str = Field(description="The name at the time of signing.")
     sha256: str
-    method: Method
+    method: Open[Method]
     signed_at: InstantOut
 
 
@@ -171,6 +171,7 @@ def _to_response(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
     oauth_scope="agreements:write",
     events=(AgreementMade,),
     location="/v1/agreements/{id}",
+    refusals=("agreement-reached", "case-closed", "resolution-only", "state-conflict"),
 )
 async def make_agreement(
     case_id: CaseId,
@@ -229,6 +230,15 @@ async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreement
     access=allow(office=CASEWORK, own=PARTIES, assigned=True),
     oauth_scope="agreements:write",
     events=(AgreementSigned, IdentityBound),
+    refusals=(
+        "agreement-superseded",
+        "already-signed",
+        "case-closed",
+        "not-a-signer",
+        "party-left",
+        "state-conflict",
+        "text-changed",
+    ),
 )
 async def sign_agreement(
     agreement_id: AgreementId,

@@ -2,7 +2,7 @@
 
 from datetime import date
 from functools import partial
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -13,6 +13,7 @@ from mediation_api.domain import board, closing, sessions, target
 from mediation_api.domain.access import INTAKE, PARTIES, Audience, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Missing, NotFound
+from mediation_api.domain.events import Event, ReportEvent, RosterEvent, Visibility
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace, Pause
@@ -33,7 +34,7 @@ from mediation_api.http.dependencies import (
     Timeline,
     Today,
 )
-from mediation_api.http.fields import Day, Flag, InstantOut, Language, Line, Out, Uuid
+from mediation_api.http.fields import Day, Flag, InstantOut, Language, Line, Open, OpenList, Out, Uuid
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import FOR_INTAKE, FOR_THE_OFFICE, ListOut, ListQuery, Pages
 from mediation_api.http.problems import MissingCondition
@@ -104,8 +105,8 @@ class CaseOut(Out):
     reference: str = Field(examples=["2026-000123"], description="The reference of the complaint.")
     attempt: int
     state: State
-    waits_for: board.Wait | None
-    alerts: list[Alert] = Field(examples=[["target_at_risk"]])
+    waits_for: Open[board.Wait] | None
+    alerts: list[Open[Alert]]
     target: TargetOut
     coordinator: str | None
     participants: list[ParticipantOut]
@@ -113,7 +114,7 @@ class CaseOut(Out):
     assignment: AssignmentInCaseOut | None
     next_session: NextSessionOut | None
     agreement_reached: bool | None
-    lapse_reason: LapseReason | None
+    lapse_reason: Open[LapseReason] | None
     opened_at: InstantOut
     closed_at: InstantOut | None
 
@@ -341,15 +342,27 @@ async def get_case(case_id: CaseId, scope: LoggedScope, cases: CaseQueries, city
     return to_response(await cases.get(case_id, scope), on, city)
 
 
+def _kinds_for(*visibilities: Visibility) -> tuple[str, ...]:
+    """Return the kinds of events of cases and complaints, which timelines consist of, for these visibilities."""
+    elsewhere = {event.kind for event in (*get_args(ReportEvent), *get_args(RosterEvent))}
+    return tuple(
+        sorted({event.kind for event in Event.__subclasses__() if event.visibility in visibilities} - elsewhere)
+    )
+
+
+OfficeEventKind = Annotated[str, OpenList("EventKind", _kinds_for(*Visibility))]
+SharedEventKind = Annotated[str, OpenList("SharedEventKind", _kinds_for(Visibility.OWN, Visibility.PARTICIPANTS))]
+
+
 class EventOut(Out):
     """An event, as it is recorded. `data` contains ids, codes and dates, but no names or texts."""
 
     audience: Literal["office"]
     id: UUID
     occurred_at: InstantOut
-    kind: str = Field(examples=["consent.given"])
+    kind: OfficeEventKind
     party_id: UUID | None
-    by_role: Role
+    by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
     data: dict[str, JsonValue]
 
@@ -360,7 +373,7 @@ class SharedEventOut(Out):
     audience: Literal["mediator", "party"]
     id: UUID
     occurred_at: InstantOut
-    kind: str = Field(examples=["session.scheduled"])
+    kind: SharedEventKind
     party_id: UUID | None = Field(description="Null, or the caller's own party.")
 
 

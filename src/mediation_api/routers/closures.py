@@ -37,7 +37,7 @@ from mediation_api.http.dependencies import (
     Scope,
     Today,
 )
-from mediation_api.http.fields import Day, Flag, In, Line, Out, Uuid
+from mediation_api.http.fields import Day, Flag, In, Line, Open, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
@@ -54,7 +54,13 @@ class CoordinatorIn(In):
 
 
 @router.put("/coordinator", summary="Assign a coordinator", responses=responses(409))
-@Operation("assignCoordinator", access=allow(office=INTAKE), oauth_scope="cases:write", events=(CoordinatorAssigned,))
+@Operation(
+    "assignCoordinator",
+    access=allow(office=INTAKE),
+    oauth_scope="cases:write",
+    events=(CoordinatorAssigned,),
+    refusals=("case-closed",),
+)
 async def assign_coordinator(
     case_id: CaseId,
     body: CoordinatorIn,
@@ -92,6 +98,15 @@ class LapseIn(In):
     access=allow(office=CASEWORK),
     oauth_scope="cases:write",
     events=(PartyLapsed, PartReturned, PartyAsked, SessionCancelled, SessionEnded, StateChanged, CaseClosed),
+    refusals=(
+        "absences-too-few",
+        "case-closed",
+        "conditions-missing",
+        "director-required",
+        "party-left",
+        "resolution-signed",
+        "state-conflict",
+    ),
 )
 async def lapse_case(
     case_id: CaseId,
@@ -126,6 +141,7 @@ class ClosureIn(In):
     access=allow(office=CASEWORK),
     oauth_scope="cases:write",
     events=(PartMediated, PartReturned, StateChanged, CaseClosed),
+    refusals=("agreement-reached", "case-closed", "conditions-missing", "state-conflict"),
 )
 async def close_case(
     case_id: CaseId,
@@ -159,7 +175,7 @@ class PauseOut(Out):
     """A pause. It does not change the due date."""
 
     id: UUID
-    reason: PauseReason
+    reason: Open[PauseReason]
     starts_on: date
     ends_on: date
 
@@ -169,7 +185,13 @@ class PauseList(ListOut[PauseOut]):
 
 
 @router.post("/pauses", dependencies=[IDEMPOTENT], status_code=201, summary="Record a pause", responses=responses(409))
-@Operation("pauseTarget", access=allow(office=INTAKE), oauth_scope="cases:write", events=(TargetPaused,))
+@Operation(
+    "pauseTarget",
+    access=allow(office=INTAKE),
+    oauth_scope="cases:write",
+    events=(TargetPaused,),
+    refusals=("case-closed", "not-before-starts-on", "pause-too-long"),
+)
 async def pause_target(
     case_id: CaseId,
     body: PauseIn,

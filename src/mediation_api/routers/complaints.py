@@ -53,6 +53,7 @@ from mediation_api.http.fields import (
     Line,
     Named,
     Once,
+    Open,
     Out,
     Paragraphs,
     Uuid,
@@ -244,7 +245,7 @@ class ComplaintOut(Out):
     audience: Literal["office"]
     id: UUID
     reference: str = Field(examples=["2026-000123"])
-    channel: Channel
+    channel: Open[Channel]
     narrative: str
     incident_on: date | None
     incident_place: str | None
@@ -366,6 +367,17 @@ async def open_case(
     oauth_scope="complaints:write",
     events=(ComplaintFiled, PartyAdded, AccessCodeIssued, *CASE_OPENED),
     location="/v1/complaints/{id}",
+    refusals=(
+        "category-not-configured",
+        "complainants-only",
+        "external-reference-taken",
+        "in-the-future",
+        "integration-only",
+        "not-your-channel",
+        "officers-only",
+        "required",
+        "staff-only",
+    ),
 )
 async def file_complaint(
     body: ComplaintIn,
@@ -441,6 +453,7 @@ async def get_complaint(complaint_id: ComplaintId, scope: LoggedScope, complaint
     access=allow(office=INTAKE),
     oauth_scope="complaints:write",
     events=(ComplaintCorrected, ScreeningOutdated, *CONSENTS_VOIDED),
+    refusals=("data-erased", "in-the-future", "session-in-progress"),
 )
 async def correct_complaint(
     complaint_id: ComplaintId,
@@ -482,6 +495,7 @@ async def correct_complaint(
     oauth_scope="complaints:write",
     events=CASE_OPENED,
     location="/v1/cases/{id}",
+    refusals=("attempt-too-soon", "attempts-exhausted", "case-already-open", "complaint-closed", "party-left"),
 )
 async def request_mediation(
     complaint_id: ComplaintId,

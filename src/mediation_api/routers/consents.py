@@ -24,7 +24,7 @@ from mediation_api.domain.events import (
     StateChanged,
 )
 from mediation_api.domain.texts import Text
-from mediation_api.domain.values import Channel, Decision
+from mediation_api.domain.values import Channel, Decision, VoidReason
 from mediation_api.http.dependencies import (
     CaseId,
     CaseRecords,
@@ -37,7 +37,7 @@ from mediation_api.http.dependencies import (
     Scope,
     ServiceContext,
 )
-from mediation_api.http.fields import In, InstantOut, Out, Uuid
+from mediation_api.http.fields import In, InstantOut, Open, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
@@ -88,12 +88,12 @@ class ConsentOut(Out):
     party_id: UUID
     decision: Decision
     disclosure_sha256: str
-    channel: Channel
+    channel: Open[Channel]
     guardian_consent_id: UUID | None = Field(description="The guardian's consent, if a minor agreed.")
     given_at: InstantOut
     stands: bool = Field(description="False after the answer was voided. The party is then asked again.")
     voided_at: InstantOut | None
-    void_reason: str | None
+    void_reason: Open[VoidReason] | None
 
 
 class ConsentList(ListOut[ConsentOut]):
@@ -115,7 +115,7 @@ class GuardianConsentOut(Out):
     case_id: UUID
     party_id: UUID
     disclosure_sha256: str
-    channel: Channel
+    channel: Open[Channel]
     given_at: InstantOut
 
 
@@ -133,7 +133,7 @@ class WithdrawalOut(Out):
     id: UUID
     case_id: UUID
     party_id: UUID
-    channel: Channel
+    channel: Open[Channel]
     withdrawn_at: InstantOut
 
 
@@ -157,7 +157,19 @@ def _current(sha256: str, service: ServiceContext) -> Text:
     responses=responses(409),
 )
 @Operation(
-    "recordGuardianConsent", access=allow(office=INTAKE), oauth_scope="consents:write", events=(GuardianConsented,)
+    "recordGuardianConsent",
+    access=allow(office=INTAKE),
+    oauth_scope="consents:write",
+    events=(GuardianConsented,),
+    refusals=(
+        "case-closed",
+        "disclosure-outdated",
+        "guardian-already-agreed",
+        "guardian-missing",
+        "not-a-minor",
+        "not-your-channel",
+        "party-left",
+    ),
 )
 async def record_guardian_consent(
     case_id: CaseId,
@@ -201,6 +213,17 @@ async def list_guardian_consents(case_id: CaseId, scope: LoggedScope, records: C
     access=allow(office=INTAKE, own=PARTIES),
     oauth_scope="consents:write",
     events=(ConsentGiven, IdentityBound, PartReturned, PartyAsked, StateChanged, CaseClosed),
+    refusals=(
+        "already-answered",
+        "case-closed",
+        "disclosure-outdated",
+        "guardian-missing",
+        "not-asked",
+        "not-your-channel",
+        "party-left",
+        "required",
+        "staff-only",
+    ),
 )
 async def give_consent(
     case_id: CaseId,
@@ -262,6 +285,7 @@ async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecord
     ),
     pool=Pool.WITHDRAWALS,
     always_answered=True,
+    refusals=("case-closed", "not-in-session", "not-your-channel", "required", "staff-only"),
 )
 async def record_withdrawal(
     case_id: CaseId,

@@ -22,7 +22,7 @@ from mediation_api.http.dependencies import (
     Record,
     Scope,
 )
-from mediation_api.http.fields import In, Instant, InstantOut, Out, Uuid
+from mediation_api.http.fields import In, Instant, InstantOut, Open, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
@@ -46,11 +46,11 @@ class ContactAttemptOut(Out):
     id: UUID
     case_id: UUID
     party_id: UUID
-    channel: ContactChannel
-    result: ContactResult
+    channel: Open[ContactChannel]
+    result: Open[ContactResult]
     attempted_at: InstantOut
     recorded_at: InstantOut
-    by_role: Role
+    by_role: Open[Role]
     by: str
 
 
@@ -61,7 +61,13 @@ class ContactAttemptList(ListOut[ContactAttemptOut]):
 @router.post(
     "", dependencies=[IDEMPOTENT], status_code=201, summary="Record a contact attempt", responses=responses(409)
 )
-@Operation("recordContactAttempt", access=allow(office=INTAKE), oauth_scope="cases:write", events=(ContactAttempted,))
+@Operation(
+    "recordContactAttempt",
+    access=allow(office=INTAKE),
+    oauth_scope="cases:write",
+    events=(ContactAttempted,),
+    refusals=("case-closed", "in-the-future", "not-asked", "not-before-request", "party-left"),
+)
 async def record_contact_attempt(
     case_id: CaseId,
     body: ContactAttemptIn,

@@ -11,7 +11,7 @@ from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.events import DataPurged, ErasureApproved, ErasureRefused, ErasureRequested
 from mediation_api.domain.values import ErasureRefusal, ErasureState
 from mediation_api.http.dependencies import ErasureId, Erasures, LoggedScope, NewId, Now, PartyId, Record, Scope
-from mediation_api.http.fields import In, InstantOut, Out
+from mediation_api.http.fields import In, InstantOut, Open, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
@@ -37,7 +37,7 @@ class ErasureOut(Out):
     requested_by: str
     decided_at: InstantOut | None
     decided_by: str | None
-    refusal: ErasureRefusal | None
+    refusal: Open[ErasureRefusal] | None
 
 
 class ErasureList(ListOut[ErasureOut]):
@@ -51,7 +51,13 @@ class ErasureList(ListOut[ErasureOut]):
     summary="Request an erasure",
     responses=responses(409),
 )
-@Operation("requestErasure", access=allow(office=INTAKE), oauth_scope="retention:write", events=(ErasureRequested,))
+@Operation(
+    "requestErasure",
+    access=allow(office=INTAKE),
+    oauth_scope="retention:write",
+    events=(ErasureRequested,),
+    refusals=("state-conflict",),
+)
 async def request_erasure(
     party_id: PartyId, scope: Scope, erasures: Erasures, record: Record, at: Now, erasure_id: NewId
 ) -> ErasureOut:
@@ -87,6 +93,7 @@ async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasure
     access=allow(office=(Role.DIRECTOR,)),
     oauth_scope="retention:write",
     events=(ErasureApproved, DataPurged),
+    refusals=("second-person-required", "state-conflict", "under-legal-hold"),
 )
 async def approve_erasure(
     erasure_id: ErasureId, scope: Scope, erasures: Erasures, record: Record, at: Now
@@ -105,7 +112,11 @@ async def approve_erasure(
     "/erasures/{erasure_id}/refuse", dependencies=[IDEMPOTENT], summary="Refuse an erasure", responses=responses(409)
 )
 @Operation(
-    "refuseErasure", access=allow(office=(Role.DIRECTOR,)), oauth_scope="retention:write", events=(ErasureRefused,)
+    "refuseErasure",
+    access=allow(office=(Role.DIRECTOR,)),
+    oauth_scope="retention:write",
+    events=(ErasureRefused,),
+    refusals=("state-conflict",),
 )
 async def refuse_erasure(erasure_id: ErasureId, body: RefusalIn, erasures: Erasures, record: Record) -> ErasureOut:
     """Refuse an erasure, with a reason."""

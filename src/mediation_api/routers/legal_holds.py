@@ -21,7 +21,7 @@ from mediation_api.http.dependencies import (
     Record,
     Scope,
 )
-from mediation_api.http.fields import In, InstantOut, Out
+from mediation_api.http.fields import In, InstantOut, Open, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
@@ -42,7 +42,7 @@ class HoldOut(Out):
 
     id: UUID
     complaint_id: UUID
-    reason: HoldReason
+    reason: Open[HoldReason]
     placed_at: InstantOut
     placed_by: str
     lifted_at: InstantOut | None
@@ -95,7 +95,13 @@ async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds:
 @router.post(
     "/legal-holds/{hold_id}/lift", dependencies=[IDEMPOTENT], summary="Lift a legal hold", responses=responses(409)
 )
-@Operation("liftLegalHold", access=allow(office=(Role.DIRECTOR,)), oauth_scope="retention:write", events=(HoldLifted,))
+@Operation(
+    "liftLegalHold",
+    access=allow(office=(Role.DIRECTOR,)),
+    oauth_scope="retention:write",
+    events=(HoldLifted,),
+    refusals=("state-conflict",),
+)
 async def lift_legal_hold(hold_id: HoldId, holds: LegalHolds, record: Record) -> HoldOut:
     """Lift a legal hold. Data whose period ended during the hold is emptied by the next retention run."""
     hold = await holds.lock(hold_id)

@@ -27,7 +27,7 @@ from mediation_api.http.dependencies import (
     Scope,
     Today,
 )
-from mediation_api.http.fields import In, Instant, InstantOut, Named, Out, TextRules
+from mediation_api.http.fields import In, Instant, InstantOut, Named, Open, Out, TextRules
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, Pages, single_page
@@ -72,8 +72,8 @@ class ReportOut(Out):
 
     id: UUID
     case_id: UUID
-    category: ReportCategory
-    recipient: Recipient
+    category: Open[ReportCategory]
+    recipient: Open[Recipient]
     agency: str
     legal_basis: str
     disclosed_at: InstantOut
@@ -82,7 +82,7 @@ class ReportOut(Out):
     proposed_by: str = Field(description="The subject of the proposer's token.")
     decided_at: InstantOut | None = Field(description="When it was filed or dropped.")
     decided_by: str | None
-    drop_reason: DropReason | None
+    drop_reason: Open[DropReason] | None
 
 
 class ReportList(ListOut[ReportOut]):
@@ -93,10 +93,10 @@ class ReportAccessOut(Out):
     """An entry of the report's access log."""
 
     opened_at: InstantOut
-    by_role: Role
+    by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
     operation: str = Field(examples=["getMandatoryReport"])
-    purpose: Purpose
+    purpose: Open[Purpose]
 
 
 class ReportAccessList(ListOut[ReportAccessOut]):
@@ -106,7 +106,7 @@ class ReportAccessList(ListOut[ReportAccessOut]):
 class ReportsOfCategoryOut(Out):
     """The number of reports of one category that were proposed in a year."""
 
-    category: ReportCategory
+    category: Open[ReportCategory]
     reports: int
 
 
@@ -145,6 +145,7 @@ class ReportCountList(ListOut[ReportCountOut]):
     oauth_scope="mandatory-reports:write",
     events=(MandatoryReportProposed,),
     location="/v1/mandatory-reports/{id}",
+    refusals=("category-not-configured", "category-not-disclosed", "in-the-future"),
 )
 async def propose_mandatory_report(
     case_id: CaseId,
@@ -213,6 +214,7 @@ async def get_mandatory_report(report_id: ReportId, scope: LoggedScope, reports:
     access=allow(office=(Role.DIRECTOR,)),
     oauth_scope="mandatory-reports:write",
     events=(MandatoryReportFiled,),
+    refusals=("second-person-required", "state-conflict"),
 )
 async def file_mandatory_report(
     report_id: ReportId, scope: Scope, reports: MandatoryReports, record: Record, request: Request
@@ -236,6 +238,7 @@ async def file_mandatory_report(
     access=allow(office=(Role.DIRECTOR,), mediated=True),
     oauth_scope="mandatory-reports:write",
     events=(MandatoryReportDropped,),
+    refusals=("state-conflict",),
 )
 async def drop_mandatory_report(
     report_id: ReportId, body: DropIn, scope: Scope, reports: MandatoryReports, record: Record, request: Request
@@ -249,7 +252,11 @@ async def drop_mandatory_report(
 
 
 @router.get("/mandatory-reports/{report_id}/access-log", summary="Who opened a mandatory report")
-@Operation("listMandatoryReportAccessLog", access=allow(office=(Role.DIRECTOR,)), oauth_scope="mandatory-reports:read")
+@Operation(
+    "listMandatoryReportAccessLog",
+    access=allow(office=(Role.DIRECTOR,)),
+    oauth_scope="mandatory-reports:read",
+)
 async def list_mandatory_report_access_log(
     report_id: ReportId, pages: Pages, _scope: Scope, reports: MandatoryReports
 ) -> ReportAccessList:

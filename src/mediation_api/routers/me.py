@@ -17,7 +17,7 @@ from mediation_api.domain.board import Wait
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.values import Alert, AssignmentState, SessionState
 from mediation_api.http.dependencies import CityPolicy, LoggedScope, Today, Waiting
-from mediation_api.http.fields import InstantOut, Out
+from mediation_api.http.fields import InstantOut, Open, Out
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.routes import Operation
 from mediation_api.repository.waiting import MOST_CASES_OF_A_PARTY
@@ -44,14 +44,14 @@ TokenScopes = Annotated[
 class CasesByWaitOut(Out):
     """How many open cases wait for somebody or something."""
 
-    waits_for: Wait
+    waits_for: Open[Wait]
     cases: int = Field(description="The number of open cases.")
 
 
 class CasesByAlertOut(Out):
     """How many open cases raise an alert."""
 
-    alert: Alert = Field(description="As in `alerts` of a case.")
+    alert: Open[Alert] = Field(description="As in `alerts` of a case.")
     cases: int = Field(description="The number of open cases.")
 
 
@@ -124,7 +124,7 @@ class MeForOfficeOut(Out):
 
     audience: Literal["office"]
     subject: TokenSubject
-    role: Role = Field(description="The role that the token names.")
+    role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName
     scopes: TokenScopes
     waiting: OfficeWaitingOut | None = Field(description="Null if the token is limited to scopes without `cases:read`.")
@@ -135,7 +135,7 @@ class MeForMediatorOut(Out):
 
     audience: Literal["mediator"]
     subject: TokenSubject
-    role: Role = Field(description="The role that the token names.")
+    role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName
     scopes: TokenScopes
     mediator_id: UUID | None = Field(
@@ -152,7 +152,7 @@ class MeForPartyOut(Out):
 
     audience: Literal["party"]
     subject: TokenSubject
-    role: Role = Field(description="The role that the token names.")
+    role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName
     scopes: TokenScopes
     party_id: UUID | None = Field(description="The party that a complainant's token speaks for; null for an officer.")
@@ -168,7 +168,7 @@ class MeForIntegrationOut(Out):
 
     audience: Literal["integration"]
     subject: TokenSubject
-    role: Role = Field(description="The role that the token names.")
+    role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName
     scopes: TokenScopes
 

@@ -42,7 +42,21 @@ from mediation_api.http.dependencies import (
     Record,
     Scope,
 )
-from mediation_api.http.fields import Day, Email, Flag, In, InstantOut, Language, Line, Named, Once, Out, Phone, Uuid
+from mediation_api.http.fields import (
+    Day,
+    Email,
+    Flag,
+    In,
+    InstantOut,
+    Language,
+    Line,
+    Named,
+    Once,
+    Open,
+    Out,
+    Phone,
+    Uuid,
+)
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
@@ -125,6 +139,7 @@ class MediatorListQuery(ListQuery):
     oauth_scope="mediators:write",
     events=(MediatorAdded,),
     location="/v1/mediators/{id}",
+    refusals=("mediator-already-listed", "second-person-required", "subject-taken"),
 )
 async def add_mediator(
     body: MediatorIn,
@@ -140,7 +155,11 @@ async def add_mediator(
 
 
 @roster.get("", summary="The roster")
-@Operation("listMediators", access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True), oauth_scope="mediators:read")
+@Operation(
+    "listMediators",
+    access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True),
+    oauth_scope="mediators:read",
+)
 async def list_mediators(
     query: Annotated[MediatorListQuery, Query()], pages: Pages, scope: Scope, mediators: Mediators
 ) -> MediatorList:
@@ -157,7 +176,13 @@ async def get_mediator(mediator_id: MediatorId, scope: Scope, mediators: Mediato
 
 
 @roster.patch("/{mediator_id}", summary="Correct a mediator", responses=responses(409))
-@Operation("correctMediator", access=allow(office=CASEWORK), oauth_scope="mediators:write", events=(MediatorCorrected,))
+@Operation(
+    "correctMediator",
+    access=allow(office=CASEWORK),
+    oauth_scope="mediators:write",
+    events=(MediatorCorrected,),
+    refusals=("second-person-required", "subject-fixed", "subject-taken"),
+)
 async def correct_mediator(
     mediator_id: MediatorId,
     body: MediatorPatch,
@@ -207,7 +232,7 @@ class AssignmentOut(Out):
     mediator_name: str
     state: AssignmentState
     answer_due_on: date
-    conflicts: list[ConflictKind]
+    conflicts: list[Open[ConflictKind]]
     proposed_at: InstantOut
     answered_at: InstantOut | None
     notes_destroyed_at: InstantOut | None = Field(description="When the mediator attested it.")
@@ -239,6 +264,16 @@ class AssignmentListQuery(ListQuery):
     oauth_scope="mediators:write",
     events=(MediatorProposed, AssignmentReleased),
     location="/v1/assignments/{id}",
+    refusals=(
+        "case-closed",
+        "mediator-assigned",
+        "mediator-conflicted",
+        "mediator-inactive",
+        "mediator-is-party",
+        "second-person-required",
+        "state-conflict",
+        "unknown-mediator",
+    ),
 )
 async def propose_mediator(
     case_id: CaseId,
@@ -301,6 +336,7 @@ async def get_assignment(assignment_id: AssignmentId, scope: LoggedScope, mediat
     access=allow(proposed=True),
     oauth_scope="mediators:write",
     events=(AssignmentAccepted, ConflictDeclared),
+    refusals=("case-closed", "state-conflict"),
 )
 async def accept_assignment(
     assignment_id: AssignmentId,
@@ -322,7 +358,11 @@ async def accept_assignment(
     "/assignments/{assignment_id}/decline", dependencies=[IDEMPOTENT], summary="Decline", responses=responses(409)
 )
 @Operation(
-    "declineAssignment", access=allow(proposed=True), oauth_scope="mediators:write", events=(AssignmentDeclined,)
+    "declineAssignment",
+    access=allow(proposed=True),
+    oauth_scope="mediators:write",
+    events=(AssignmentDeclined,),
+    refusals=("case-closed", "state-conflict"),
 )
 async def decline_assignment(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
@@ -343,6 +383,7 @@ async def decline_assignment(
     access=allow(office=CASEWORK, assigned=True),
     oauth_scope="mediators:write",
     events=(MediatorRecused, SessionCancelled, SessionAdjourned, StateChanged),
+    refusals=("case-closed", "second-person-required", "state-conflict"),
 )
 async def recuse_mediator(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators
@@ -362,7 +403,11 @@ async def recuse_mediator(
     responses=responses(409),
 )
 @Operation(
-    "attestDestructionOfNotes", access=allow(mediated=True), oauth_scope="mediators:write", events=(NotesDestroyed,)
+    "attestDestructionOfNotes",
+    access=allow(mediated=True),
+    oauth_scope="mediators:write",
+    events=(NotesDestroyed,),
+    refusals=("already-attested", "state-conflict"),
 )
 async def attest_destruction_of_notes(
     assignment_id: AssignmentId, scope: Scope, cases: Cases, record: Record, mediators: Mediators

@@ -55,6 +55,7 @@ from mediation_api.http.fields import (
     LongLine,
     Named,
     Note,
+    Open,
     Out,
     Phone,
     rule_broken,
@@ -207,7 +208,7 @@ class PartyOut(Out):
         description="Whether an officer has answered. From then on, only the token subject that answered has access."
     )
     removed_at: InstantOut | None = Field(description="When the office removed it, as the wrong party.")
-    removal_reason: RemovalReason | None
+    removal_reason: Open[RemovalReason] | None
 
     @classmethod
     def of(cls, row: RowMapping) -> Self:
@@ -267,6 +268,7 @@ async def list_parties(complaint_id: ComplaintId, scope: LoggedScope, parties: P
     oauth_scope="parties:write",
     events=(PartyAdded, PartyJoined, PartOpened, PartyAsked, SessionCancelled, StateChanged),
     location="/v1/parties/{id}",
+    refusals=("mediator-is-party", "officers-only", "party-already-listed", "state-conflict"),
 )
 async def add_party(
     complaint_id: ComplaintId,
@@ -298,6 +300,17 @@ async def get_party(party_id: PartyId, scope: LoggedScope, parties: Parties) -> 
     access=allow(office=INTAKE, own=PARTIES),
     oauth_scope="parties:write",
     events=(PartyCorrected, NameCorrected, *CONSENTS_VOIDED),
+    refusals=(
+        "complainants-only",
+        "data-erased",
+        "identity-fixed",
+        "officers-only",
+        "only-with-name",
+        "party-already-listed",
+        "party-removed",
+        "session-in-progress",
+        "staff-only",
+    ),
 )
 async def correct_party(
     party_id: PartyId,
@@ -344,6 +357,7 @@ class RemovalIn(In):
     access=allow(office=INTAKE),
     oauth_scope="parties:write",
     events=(PartyRemoved, ConsentVoided, PartReturned, PartyAsked, SessionCancelled, StateChanged),
+    refusals=("part-mediated", "party-removed", "session-in-progress"),
 )
 async def remove_party(
     party_id: PartyId, body: RemovalIn, scope: Scope, parties: Parties, cases: Cases, record: Record
@@ -370,7 +384,13 @@ async def remove_party(
     summary="Release an officer's token subject",
     responses=responses(409),
 )
-@Operation("releaseIdentity", access=allow(office=INTAKE), oauth_scope="parties:write", events=(IdentityReleased,))
+@Operation(
+    "releaseIdentity",
+    access=allow(office=INTAKE),
+    oauth_scope="parties:write",
+    events=(IdentityReleased,),
+    refusals=("identity-not-bound", "party-removed"),
+)
 async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, record: Record) -> PartyOut:
     """Release the token subject of an officer, for example for a new account. The next answer binds the new subject."""
     released = (await parties.lock(party_id, scope)).release_identity()
@@ -385,7 +405,13 @@ async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, re
     summary="Replace a complainant's access code",
     responses=responses(409),
 )
-@Operation("issueAccessCode", access=allow(office=INTAKE), oauth_scope="parties:write", events=(AccessCodeIssued,))
+@Operation(
+    "issueAccessCode",
+    access=allow(office=INTAKE),
+    oauth_scope="parties:write",
+    events=(AccessCodeIssued,),
+    refusals=("data-erased", "officer-has-no-code", "party-removed"),
+)
 async def issue_access_code(
     party_id: PartyId, scope: Scope, parties: Parties, record: Record, service: Context
 ) -> AccessCodeOut:

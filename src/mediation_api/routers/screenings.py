@@ -1,6 +1,7 @@
 """Screening cases by the rules of eligibility, and the approvals that a city requires."""
 
 from datetime import date
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -20,7 +21,7 @@ from mediation_api.domain.events import (
     SessionCancelled,
     StateChanged,
 )
-from mediation_api.domain.screening import Outcome
+from mediation_api.domain.screening import ELIGIBILITY_RULES, Outcome
 from mediation_api.domain.values import Approver, Channel
 from mediation_api.http.dependencies import (
     CaseId,
@@ -34,7 +35,7 @@ from mediation_api.http.dependencies import (
     Scope,
     Today,
 )
-from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Note, Out
+from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Note, Open, OpenList, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
@@ -53,7 +54,7 @@ class ScreeningIn(In):
 class FindingOut(Out):
     """The outcome of one rule. It is about eligibility, not about anybody's conduct."""
 
-    code: str = Field(examples=["alleged_crime"])
+    code: Annotated[str, OpenList("EligibilityRule", tuple(rule.code for rule in ELIGIBILITY_RULES.rules))]
     outcome: Outcome
 
 
@@ -68,7 +69,7 @@ class ScreeningOut(Out):
     overridden: bool
     reason: str | None
     screened_at: InstantOut
-    by_role: Role
+    by_role: Open[Role]
 
 
 class ScreeningList(ListOut[ScreeningOut]):
@@ -83,6 +84,14 @@ class ScreeningList(ListOut[ScreeningOut]):
     access=allow(office=INTAKE),
     oauth_scope="cases:write",
     events=(CaseScreened, PartyAsked, PartReturned, SessionCancelled, StateChanged, CaseClosed),
+    refusals=(
+        "case-closed",
+        "conditions-missing",
+        "director-required",
+        "required-with-override",
+        "session-in-progress",
+        "state-conflict",
+    ),
 )
 async def screen_case(
     case_id: CaseId,
@@ -146,14 +155,14 @@ class ApprovalOut(Out):
     """An approval or its refusal."""
 
     id: UUID
-    approver: Approver
+    approver: Open[Approver]
     approved: bool
     unit: str | None
     given_by: str | None
     given_on: date | None
-    channel: Channel | None
+    channel: Open[Channel] | None
     recorded_at: InstantOut
-    by_role: Role
+    by_role: Open[Role]
 
 
 class ApprovalList(ListOut[ApprovalOut]):
@@ -168,6 +177,7 @@ class ApprovalList(ListOut[ApprovalOut]):
     access=allow(office=INTAKE),
     oauth_scope="cases:write",
     events=(ApprovalRecorded, PartReturned, StateChanged, CaseClosed),
+    refusals=("case-closed", "director-required", "in-the-future", "not-for-director", "not-your-channel", "required"),
 )
 async def record_approval(
     case_id: CaseId,

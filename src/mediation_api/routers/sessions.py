@@ -54,7 +54,20 @@ from mediation_api.http.dependencies import (
     SessionId,
     Sessions,
 )
-from mediation_api.http.fields import Flag, In, Instant, InstantOut, Language, Line, Link, LongLine, Once, Out, Uuid
+from mediation_api.http.fields import (
+    Flag,
+    In,
+    Instant,
+    InstantOut,
+    Language,
+    Line,
+    Link,
+    LongLine,
+    Once,
+    Open,
+    Out,
+    Uuid,
+)
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import FOR_ALL_BUT_PARTIES, FOR_THE_OFFICE, ListOut, ListQuery, Pages, single_page
@@ -112,7 +125,7 @@ class NextSessionOut(Out):
     state: SessionState
     starts_at: InstantOut
     ends_at: InstantOut
-    mode: Mode
+    mode: Open[Mode]
     place: str | None
     link: str | None
 
@@ -120,7 +133,7 @@ class NextSessionOut(Out):
 class AttendanceOut(Out):
     """Whether an expected person was present when the session started."""
 
-    role: SeatRole
+    role: Open[SeatRole]
     id: UUID
     present: bool
 
@@ -143,17 +156,17 @@ class SessionOut(Out):
     state: SessionState
     starts_at: InstantOut
     ends_at: InstantOut
-    mode: Mode
+    mode: Open[Mode]
     place: str | None
     link: str | None
-    off_hours_reason: OffHoursReason | None
+    off_hours_reason: Open[OffHoursReason] | None
     unchecked_officer_ids: list[UUID] = Field(
         description="Officers without an employee number, for whom conflicting sessions cannot be detected. Empty "
         "after the session."
     )
     started_at: InstantOut | None
     finished_at: InstantOut | None
-    end_reason: EndReason | None
+    end_reason: Open[EndReason] | None
     attendance: list[AttendanceOut]
     absences: list[AbsenceOut]
 
@@ -167,7 +180,7 @@ class SessionForPartyOut(Out):
     state: SessionState
     starts_at: InstantOut
     ends_at: InstantOut
-    mode: Mode
+    mode: Open[Mode]
     place: str | None
     link: str | None
 
@@ -211,6 +224,19 @@ def _to_response(row: RowMapping) -> SessionOut | SessionForPartyOut:
     oauth_scope="sessions:write",
     events=(SessionScheduled, StateChanged),
     location="/v1/sessions/{id}",
+    refusals=(
+        "case-closed",
+        "conditions-missing",
+        "in-the-past",
+        "mediator-taken",
+        "officer-taken",
+        "required-for-video",
+        "required-in-person",
+        "required-off-hours",
+        "session-too-long",
+        "session-too-short",
+        "state-conflict",
+    ),
 )
 async def schedule_session(
     case_id: CaseId,
@@ -266,6 +292,17 @@ async def get_session(session_id: SessionId, scope: LoggedScope, sessions_read: 
     access=allow(office=CASEWORK, assigned=True),
     oauth_scope="sessions:write",
     events=(SessionRescheduled,),
+    refusals=(
+        "case-closed",
+        "in-the-past",
+        "officer-taken",
+        "required-for-video",
+        "required-in-person",
+        "required-off-hours",
+        "session-too-long",
+        "session-too-short",
+        "state-conflict",
+    ),
 )
 async def reschedule_session(
     session_id: SessionId,
@@ -290,6 +327,7 @@ async def reschedule_session(
     access=allow(office=CASEWORK, assigned=True),
     oauth_scope="sessions:write",
     events=(SessionCancelled, StateChanged),
+    refusals=("case-closed", "state-conflict"),
 )
 async def cancel_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
@@ -306,6 +344,7 @@ async def cancel_session(
     access=allow(office=CASEWORK, assigned=True),
     oauth_scope="sessions:write",
     events=(SessionStarted, StateChanged),
+    refusals=("case-closed", "conditions-missing", "not-expected", "session-too-early", "state-conflict"),
 )
 async def start_session(
     session_id: SessionId,
@@ -333,6 +372,7 @@ async def start_session(
     access=allow(office=CASEWORK, assigned=True),
     oauth_scope="sessions:write",
     events=(SessionAdjourned, StateChanged),
+    refusals=("case-closed", "state-conflict"),
 )
 async def adjourn_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
@@ -349,6 +389,7 @@ async def adjourn_session(
     access=allow(office=CASEWORK, assigned=True),
     oauth_scope="sessions:write",
     events=(SessionCompleted, StateChanged),
+    refusals=("case-closed", "state-conflict"),
 )
 async def complete_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
@@ -367,6 +408,7 @@ async def complete_session(
     access=allow(assigned=True),
     oauth_scope="sessions:write",
     events=(SessionEnded, PartReturned, StateChanged, CaseClosed),
+    refusals=("case-closed", "state-conflict"),
 )
 async def end_session(
     session_id: SessionId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
@@ -389,6 +431,7 @@ async def end_session(
     access=allow(office=CASEWORK, assigned=True),
     oauth_scope="sessions:write",
     events=(AbsenceRecorded, StateChanged),
+    refusals=("absence-already-recorded", "case-closed", "state-conflict"),
 )
 async def record_absence(
     session_id: SessionId,
@@ -430,7 +473,7 @@ class AttendeeOut(Out):
 
     id: UUID
     case_id: UUID
-    role: AttendeeRole
+    role: Open[AttendeeRole]
     name: str
     language: str | None
     for_party_id: UUID | None
@@ -449,7 +492,13 @@ class AttendeeList(ListOut[AttendeeOut]):
     summary="Add an attendee",
     responses=responses(409),
 )
-@Operation("addAttendee", access=allow(office=INTAKE), oauth_scope="sessions:write", events=(AttendeeAdded,))
+@Operation(
+    "addAttendee",
+    access=allow(office=INTAKE),
+    oauth_scope="sessions:write",
+    events=(AttendeeAdded,),
+    refusals=("case-closed", "interpreter-unsuitable", "required-for-interpreter"),
+)
 async def add_attendee(
     case_id: CaseId,
     body: AttendeeIn,
@@ -484,7 +533,13 @@ async def list_attendees(case_id: CaseId, scope: LoggedScope, sessions_read: Ses
     summary="Confirm an attendee",
     responses=responses(409),
 )
-@Operation("confirmAttendee", access=allow(office=INTAKE), oauth_scope="sessions:write", events=(AttendeeConfirmed,))
+@Operation(
+    "confirmAttendee",
+    access=allow(office=INTAKE),
+    oauth_scope="sessions:write",
+    events=(AttendeeConfirmed,),
+    refusals=("case-closed",),
+)
 async def confirm_attendee(
     attendee_id: AttendeeId, scope: Scope, cases: Cases, record: Record, sessions_read: Sessions
 ) -> AttendeeOut:
