@@ -109,7 +109,7 @@ generate: $(STAMP)
 		from mediation_api.texts.loader import load_texts; \
 		print(markdown(load_texts().problem_titles), end="")' > openapi/problems.md
 
-# gate-browser          the docs page in Chromium, and the portal guide word for word; needs Node.js 20 or later
+# gate-browser          the docs page in Chromium
 gate-browser: $(STAMP)
 	@$(BIN)/python -m pytest tests/browser -n0 $(ARGS)
 
@@ -145,7 +145,7 @@ NODE_LOCK := openapi/package-lock.json
 NODE_STAMP := openapi/node_modules/.installed-$(shell cat $(NODE_LOCK) | cksum | cut -d' ' -f1)
 GENERATOR_LOCK := openapi/python-client.lock
 GENERATOR_STAMP := openapi/.python-client/.installed-$(shell cat $(GENERATOR_LOCK) | cksum | cut -d' ' -f1)
-CONTRACT_GATES := tests/gates/lint.py tests/gates/client.py tests/gates/journeys.py
+CONTRACT_GATES := tests/gates/walks.py tests/gates/lint.py tests/gates/client.py tests/gates/journeys.py
 
 $(NODE_STAMP): $(NODE_LOCK) openapi/package.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
@@ -159,7 +159,7 @@ $(GENERATOR_STAMP): $(GENERATOR_LOCK)
 	@openapi/.python-client/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(GENERATOR_LOCK)
 	@touch $@
 
-# gate-contract         lint, clients and journeys of openapi/; needs Node.js 20 or later
+# gate-contract         lint, clients and journeys of openapi/, and the portal guide word for word; needs Node.js 20 or later
 gate-contract: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
 	@$(BIN)/python -m pytest --dist=loadfile $(CONTRACT_GATES) $(ARGS)
 

@@ -26,26 +26,44 @@ interface Answered<T> {
   response: Response;
 }
 
+/** What was read, and the answer that it came in. */
+export interface Read<T> {
+  data: T;
+  response: Response;
+}
+
 const pause = (seconds: number): Promise<void> => new Promise((done) => setTimeout(done, seconds * 1000));
 
-/**
- * Send, and send again when the network failed or the service is busy (429, 503). What is sent must be the same each
- * time.
- */
-export async function ask<T>(send: () => Promise<Answered<T>>, tries = 5): Promise<{ data: T; response: Response }> {
+/** Send, and send again when the network failed or the service is busy (429, 503), until there is an answer. */
+async function settled<T>(send: () => Promise<Answered<T>>, tries: number): Promise<Answered<T>> {
   for (let left = tries - 1; ; left -= 1) {
     const answered = await send().catch((failure: unknown) => {
       if (left === 0 || !(failure instanceof TypeError)) throw failure; // fetch says TypeError when the network fails
       return undefined;
     });
-    if (answered?.data !== undefined) return { data: answered.data, response: answered.response };
-    if (answered !== undefined) {
-      const problem = answered.error as Problem;
-      const busy = [429, 503].includes(answered.response.status);
-      if (left === 0 || !busy) throw new Refused(answered.response.status, problem);
-    }
+    if (answered && (left === 0 || ![429, 503].includes(answered.response.status))) return answered;
     await pause(Number(answered?.response.headers.get("Retry-After") ?? 1));
   }
+}
+
+/** Send until there is an answer, and give what it holds. What is sent must be the same each time. */
+export async function ask<T>(send: () => Promise<Answered<T>>, tries = 5): Promise<Read<T>> {
+  const { data, error, response } = await settled(send, tries);
+  if (data !== undefined) return { data, response };
+  if (response.status === 304) throw new Error("A 304 has no body: read again with reread(), which keeps what you have.");
+  throw new Refused(response.status, error as Problem);
+}
+
+/** Read again what was read before. The answer 304 has no body: what you have is what there is. */
+export async function reread<T>(
+  kept: Read<T>,
+  send: (header: { "If-None-Match": string }) => Promise<Answered<T>>,
+): Promise<Read<T>> {
+  const header = { "If-None-Match": tagOf(kept.response) };
+  const { data, error, response } = await settled(() => send(header), 5);
+  if (response.status === 304) return { data: kept.data, response };
+  if (data !== undefined) return { data, response };
+  throw new Refused(response.status, error as Problem);
 }
 
 /** The same for a POST, with one new key for all its tries. */

@@ -1,5 +1,5 @@
 // The journeys of docs/portal-guide.md. Every line that this prints is the same for the mock and for the service.
-import { type Api, Refused, ask, clientFor, everything, post, tagOf } from "./client.js";
+import { type Api, Refused, ask, clientFor, everything, post, reread, tagOf } from "./client.js";
 import type { components } from "./contract.js";
 
 declare const process: { env: Record<string, string | undefined>; exitCode: number };
@@ -15,6 +15,7 @@ const intake = clientFor(api, from("INTAKE"));
 const coordinator = clientFor(api, from("COORDINATOR"));
 const officer = clientFor(api, from("OFFICER"));
 const mediator = clientFor(api, from("MEDIATOR"));
+const integration = clientFor(api, from("INTEGRATION"));
 
 interface Filed {
   complaint_id: string;
@@ -27,11 +28,19 @@ const say = (step: string, { status }: Response, seen: unknown, what: string): v
   console.log(`${step}: ${status}, ${what}`);
 };
 
+/** The mock answers with the status that `Prefer` asks for; the service takes no notice of it. */
+const mocked = (status: number) => ({ Prefer: `code=${status}` });
+
 async function textToShow(): Promise<string> {
-  const query = { language: "en" } as const;
-  const { data, response } = await ask(() => anybody.GET("/v1/disclosures", { params: { query } }));
-  const [shown] = data.items;
-  say("listDisclosures", response, shown?.text, "a text to show and its hash");
+  const params = { query: { language: "en" } } as const;
+  const read = await ask(() => anybody.GET("/v1/disclosures", { params }));
+  const [shown] = read.data.items;
+  say("listDisclosures", read.response, shown?.text, "a text to show and its hash");
+
+  const again = await reread(read, (header) =>
+    anybody.GET("/v1/disclosures", { params, headers: { ...header, ...mocked(304) } }),
+  );
+  say("listDisclosures again", again.response, again.data.items[0]?.sha256, "the text that was read before");
   return shown!.sha256;
 }
 
@@ -151,8 +160,27 @@ async function scheduleToClose({ case_id, complainant }: Filed): Promise<void> {
     mediator.POST("/v1/sessions/{session_id}/complete", { params: { path: session, header } }),
   );
   say("completeSession", completed.response, completed.data.id === session.session_id, "the same session");
+
+  // What they agreed on, if they want it in writing: terms to sign, which nobody but they can read.
+  const terms: components["schemas"]["AgreementIn"] = {
+    kind: "resolution",
+    languages: ["en"],
+    terms: "Both sides talked, and shook hands.",
+  };
+  const written = await post((header) =>
+    coordinator.POST("/v1/cases/{case_id}/agreements", { params: { path, header }, body: terms }),
+  );
+  for (const signer of [complainant, officer]) {
+    const signed = await post((header) =>
+      signer.POST("/v1/agreements/{agreement_id}/signatures", {
+        params: { path: { agreement_id: written.data.id }, header },
+        body: { sha256: written.data.sha256 },
+      }),
+    );
+    say("signAgreement, the resolution", signed.response, signed.data.id, "a signature");
+  }
   const closed = await post((header) =>
-    coordinator.POST("/v1/cases/{case_id}/closures", { params: { path, header }, body: { agreement_reached: false } }),
+    coordinator.POST("/v1/cases/{case_id}/closures", { params: { path, header }, body: { agreement_reached: true } }),
   );
   say("closeCase", closed.response, closed.data.closed_at !== undefined, "the case, closed");
 }
@@ -161,30 +189,75 @@ async function leave({ case_id, complainant }: Filed): Promise<void> {
   // No key, no body, no reason. Saying it twice is harmless.
   const left = await ask(() => complainant.POST("/v1/cases/{case_id}/withdrawals", { params: { path: { case_id } } }));
   // 201 the first time and 200 after that; both mean that it stands.
-  console.log(`withdraw: ${left.data.id ? "it stands" : "no id"}`);
+  console.log(`recordWithdrawal: ${left.data.id ? "it stands" : "no id"}`);
 }
 
-async function beRefused(): Promise<void> {
-  // The mock answers what `Prefer` asks for; the service takes no notice of it.
-  const headers = { Prefer: "code=404" };
-  const params = { path: { case_id: crypto.randomUUID() } };
+async function leaveByPhone({ complaint_id, case_id }: Filed): Promise<void> {
+  const people = await ask(() =>
+    intake.GET("/v1/complaints/{complaint_id}/parties", { params: { path: { complaint_id } } }),
+  );
+  const party_id = people.data.items.find(({ side }) => side === "complainant")?.id;
+  say("listParties", people.response, party_id, "a complainant");
+
+  const body = { party_id: party_id!, channel: "phone" } as const;
+  const path = { case_id };
+  const left = await ask(() => intake.POST("/v1/cases/{case_id}/withdrawals", { params: { path }, body }));
+  console.log(`recordWithdrawal by phone: ${left.data.id ? "it stands" : "no id"}`);
+}
+
+async function fileAsProgram(): Promise<void> {
+  const body: components["schemas"]["ComplaintIn"] = {
+    narrative: "The officer shouted.",
+    allegations: ["discourtesy"],
+    interested_in_mediation: false,
+    parties: [{ side: "complainant", name: "Ben Example" }],
+    external_reference: crypto.randomUUID(),
+  };
+  const header = { "Idempotency-Key": crypto.randomUUID() };
+  const send = () => integration.POST("/v1/complaints", { params: { header }, body });
+  const filed = await ask(send);
+  say("fileComplaint as a program", filed.response, filed.data.id, "a complaint");
+  const again = await ask(send);
+  say("fileComplaint as a program again", again.response, again.data.id === filed.data.id, "the same complaint");
+}
+
+/** What is refused; the mock's problem is always the same, so the status is what to compare. */
+async function refused(step: string, send: () => Promise<unknown>): Promise<void> {
   try {
-    await ask(() => intake.GET("/v1/cases/{case_id}", { params, headers }));
+    await send();
   } catch (refusal) {
     if (!(refusal instanceof Refused)) throw refusal;
-    console.log(`getCase of a case that does not exist: ${refusal.status}, ${refusal.problem.code}`);
+    console.log(`${step}: ${refusal.status}, ${refusal.problem.code ? "a problem with a code" : "no code"}`);
+    return;
   }
+  throw new Error(`${step}: not refused`);
+}
+
+async function beRefused({ complaint_id }: Filed): Promise<void> {
+  const missing = { params: { path: { case_id: crypto.randomUUID() } }, headers: mocked(404) };
+  await refused("getCase of a case that does not exist", () => ask(() => intake.GET("/v1/cases/{case_id}", missing)));
+
+  const params = { path: { complaint_id }, header: { "If-Match": '"somebody-was-quicker"' } };
+  const correction = { params, headers: mocked(412), body: { precinct: "Central" } };
+  await refused("correctComplaint after somebody else", () =>
+    ask(() => intake.PATCH("/v1/complaints/{complaint_id}", correction)),
+  );
+}
+
+async function readTheBoard(): Promise<void> {
+  const query = { open: true, pace: "on_track", sort: "due_on", limit: 100 } as const;
+  const { data, response } = await ask(() => coordinator.GET("/v1/cases", { params: { query } }));
+  say("listCases on track, the most urgent first", response, data.items.every((each) => each.reference), "references");
 }
 
 async function readTheList(): Promise<void> {
+  let read = 0;
   const listed = everything(async (cursor) => {
-    const query = { limit: 1, ...(cursor === undefined ? {} : { cursor }) };
-    return (await ask(() => coordinator.GET("/v1/complaints", { params: { query } }))).data;
+    const query = { limit: 2, ...(cursor === undefined ? {} : { cursor }) };
+    return (await ask(() => coordinator.GET("/v1/mediators", { params: { query } }))).data;
   });
-  for await (const complaint of listed) {
-    console.log(`listComplaints: ${complaint.reference ? "one by one" : "no reference"}`);
-    break; // a real list goes on to the end
-  }
+  for await (const mediator of listed) read += mediator.name ? 1 : 0;
+  console.log(`listMediators: ${read > 0 ? "to the end" : "nobody"}`);
 }
 
 const text = await textToShow();
@@ -194,5 +267,8 @@ await agree("complainant", first.complainant, first.case_id, text);
 await agree("officer", officer, first.case_id, text);
 await scheduleToClose(first);
 await leave(await fileComplaint());
-await beRefused();
+await leaveByPhone(await fileComplaint());
+await fileAsProgram();
+await beRefused(first);
+await readTheBoard();
 await readTheList();

@@ -1,4 +1,4 @@
-"""These tests need Chromium or Node, which `make test` must not: they run if `make gate-browser` names this folder."""
+"""These tests need Chromium, which `make test` must not: they run if `make gate-browser` names this folder."""
 
 from pathlib import Path
 

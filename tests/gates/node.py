@@ -1,7 +1,8 @@
-"""The tools of openapi/package.json, run where their configuration is."""
+"""The tools of openapi/package.json, run where their configuration is, and the client that Python programs generate."""
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,3 +22,31 @@ def node(tool: str, *arguments: str | Path, cwd: Path = OPENAPI) -> subprocess.C
         check=False,
         timeout=TIMEOUT,
     )
+
+
+def python(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> str:
+    """Run the interpreter that the generator of Python clients is installed in; give what it prints."""
+    interpreter = OPENAPI / ".python-client" / "bin" / "python"
+    told = subprocess.run(
+        [interpreter, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(cwd), **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    return told.stdout
+
+
+def generated_python(folder: Path) -> Path:
+    """Make a Python client of the contract, without a warning; give the folder that its package is in."""
+    config = folder / "config.yaml"
+    config.write_text("post_hooks: []\n", encoding="utf-8")  # it would be formatted, which takes another tool
+    made = folder / "made"
+    contract = OPENAPI / "mediation-api.v1.json"
+    generate = ("-m", "openapi_python_client", "generate", "--path", contract, "--output-path", made)
+    told = python(*generate, "--config", config, "--fail-on-warning", cwd=folder)
+    assert "WARNING" not in told, told
+    return made

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from mediation_api.database.pagination import Page, PageRequest, Position
 from mediation_api.domain.access import INTAKE, AccessScope, Relation
@@ -47,7 +47,10 @@ class ListOut(Out, Generic[T]):
     """One page of a list. `next_cursor` is null on the last one; otherwise a `Link` names the next page as well."""
 
     items: list[T]
-    next_cursor: str | None
+    next_cursor: str | None = Field(
+        description="The `cursor` of the next page; null on the last one.",
+        examples=[None],  # or a mock's lists would have no end
+    )
 
 
 L = TypeVar("L", bound=Out)

@@ -1,0 +1,308 @@
+"""The journeys of docs/portal-guide.md, walked by the client that openapi-python-client makes of the contract.
+
+It prints what docs/portal-client/journeys.ts prints, line for line: the same for the mock and for the service. Only the
+functions and models that were generated are called; run by tests/gates/walks.py.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+from uuid import UUID, uuid4
+
+from mediation_api_client import AuthenticatedClient, Client
+from mediation_api_client.api.access_tokens import exchange_access_code
+from mediation_api_client.api.agreements import make_agreement, sign_agreement
+from mediation_api_client.api.assignments import accept_assignment, propose_mediator
+from mediation_api_client.api.cases import close_case, get_case, get_readiness, list_cases, screen_case
+from mediation_api_client.api.complaints import correct_complaint, file_complaint, get_complaint
+from mediation_api_client.api.consents import give_consent, record_withdrawal
+from mediation_api_client.api.disclosures import list_disclosures
+from mediation_api_client.api.mediators import add_mediator, list_mediators
+from mediation_api_client.api.parties import list_parties
+from mediation_api_client.api.sessions import complete_session, schedule_session, start_session
+from mediation_api_client.models.access_code_in import AccessCodeIn
+from mediation_api_client.models.agreement_in import AgreementIn
+from mediation_api_client.models.agreement_kind import AgreementKind
+from mediation_api_client.models.booking_in import BookingIn
+from mediation_api_client.models.case_sort import CaseSort
+from mediation_api_client.models.channel import Channel
+from mediation_api_client.models.closure_in import ClosureIn
+from mediation_api_client.models.complaint_in import ComplaintIn
+from mediation_api_client.models.complaint_patch import ComplaintPatch
+from mediation_api_client.models.consent_in import ConsentIn
+from mediation_api_client.models.decision import Decision
+from mediation_api_client.models.declaration_in import DeclarationIn
+from mediation_api_client.models.mediator_in import MediatorIn
+from mediation_api_client.models.mediator_out import MediatorOut
+from mediation_api_client.models.mode import Mode
+from mediation_api_client.models.off_hours_reason import OffHoursReason
+from mediation_api_client.models.pace import Pace
+from mediation_api_client.models.party_in import PartyIn
+from mediation_api_client.models.problem import Problem
+from mediation_api_client.models.proposal_in import ProposalIn
+from mediation_api_client.models.screening_in import ScreeningIn
+from mediation_api_client.models.side import Side
+from mediation_api_client.models.signature_in import SignatureIn
+from mediation_api_client.models.start_in import StartIn
+from mediation_api_client.models.withdrawal_in import WithdrawalIn
+from mediation_api_client.types import UNSET, Response
+
+API: Final = os.environ["API"]
+T = TypeVar("T")
+
+
+class Refused(Exception):  # noqa: N818 - what the service said, and no error of the client
+    """A refusal. Go by `problem.code`."""
+
+    def __init__(self, status: int, problem: Problem) -> None:
+        super().__init__(f"{status} {problem.code}")
+        self.status = status
+        self.problem = problem
+
+
+def speaking(name: str) -> AuthenticatedClient:
+    """Return a client with the token of the environment."""
+    return AuthenticatedClient(API, os.environ[name], raise_on_unexpected_status=True)
+
+
+ANYBODY: Final = Client(API, raise_on_unexpected_status=True)
+INTAKE, COORDINATOR, OFFICER, MEDIATOR, INTEGRATION = map(
+    speaking, ("INTAKE", "COORDINATOR", "OFFICER", "MEDIATOR", "INTEGRATION")
+)
+
+
+@dataclass(frozen=True)
+class Filed:
+    """What the steps after filing need."""
+
+    complaint_id: UUID
+    case_id: UUID
+    complainant: AuthenticatedClient
+
+
+def key() -> str:
+    """Return a new idempotency key."""
+    return str(uuid4())
+
+
+def asked(response: Response[T | Problem]) -> T:
+    """Return what an answer holds. Raises Refused."""
+    if isinstance(response.parsed, Problem):
+        raise Refused(response.status_code.value, response.parsed)
+    assert response.parsed is not None, response.content
+    return response.parsed
+
+
+def say(step: str, response: Response[T], seen: object, what: str) -> None:
+    """Print one line of the journey, and require what it is about."""
+    assert seen, f"{step}: there is no {what}"
+    print(f"{step}: {response.status_code.value}, {what}")
+
+
+def text_to_show() -> str:
+    """Show the disclosure, and read it again."""
+    response = list_disclosures.sync_detailed(client=ANYBODY, language="en")
+    shown = asked(response).items[0]
+    say("listDisclosures", response, shown.text, "a text to show and its hash")
+    tagged = Client(API, headers={"If-None-Match": response.headers["ETag"], "Prefer": "code=304"})
+    again = list_disclosures.sync_detailed(client=tagged, language="en")
+    say("listDisclosures again", again, not again.content, "the text that was read before")
+    return shown.sha256
+
+
+def file() -> Filed:
+    """File a complaint, twice with one key, and exchange the code."""
+    body = ComplaintIn(
+        narrative="She would not tell me why I was stopped.",
+        allegations=["discourtesy"],
+        interested_in_mediation=True,
+        parties=[
+            PartyIn(Side.COMPLAINANT, "Ada Example"),
+            PartyIn(Side.OFFICER, "Officer Max Sample", employee_number=os.environ["OFFICER_NUMBER"]),
+        ],
+    )
+    once = key()
+    response = file_complaint.sync_detailed(client=ANYBODY, body=body, idempotency_key=once)
+    filed = asked(response)
+    say("fileComplaint", response, filed.case_id and len(filed.access_codes) == 1, "a case and one access code")
+    again = file_complaint.sync_detailed(client=ANYBODY, body=body, idempotency_key=once)
+    say("fileComplaint again", again, asked(again).id == filed.id, "the same complaint")
+    code = AccessCodeIn(filed.access_codes[0].access_code)
+    given = exchange_access_code.sync_detailed(client=ANYBODY, body=code)
+    say("exchangeAccessCode", given, asked(given).access_token, "a token for this one party")
+    assert filed.case_id is not None
+    complainant = AuthenticatedClient(API, asked(given).access_token, raise_on_unexpected_status=True)
+    return Filed(filed.id, filed.case_id, complainant)
+
+
+def screen(filed: Filed) -> None:
+    """Correct the complaint that was read, and screen it."""
+    read = get_complaint.sync_detailed(filed.complaint_id, client=INTAKE)
+    tag = read.headers["ETag"]
+    say("getComplaint", read, tag, "an entity tag")
+    answers = ComplaintPatch(
+        crime_alleged=False, serious_injury=False, litigation_pending=False, officer_is_witness=False
+    )
+    corrected = correct_complaint.sync_detailed(filed.complaint_id, client=INTAKE, body=answers, if_match=tag)
+    say("correctComplaint", corrected, asked(corrected).id == asked(read).id, "the same complaint, corrected")
+    screened = screen_case.sync_detailed(filed.case_id, client=INTAKE, body=ScreeningIn(), idempotency_key=key())
+    say("screenCase", screened, asked(screened).outcome, "an outcome")
+
+
+def agree(who: str, party: AuthenticatedClient, case_id: UUID, sha256: str) -> None:
+    """A party reads its case, and agrees."""
+    seen = get_case.sync_detailed(case_id, client=party)
+    say(f"getCase as the {who}", seen, asked(seen).reference, "a reference")
+    body = ConsentIn(Decision.AGREED, disclosure_sha256=sha256)
+    given = give_consent.sync_detailed(case_id, client=party, body=body, idempotency_key=key())
+    say(f"giveConsent as the {who}", given, asked(given).id, "an answer that stands")
+
+
+def schedule_to_close(filed: Filed) -> None:
+    """From the mediator's acceptance to the close, with a resolution."""
+    case_id = filed.case_id
+    gate = get_readiness.sync_detailed(case_id, client=COORDINATOR)
+    say("getReadiness", gate, asked(gate), "what is missing")
+    person = MediatorIn("Nia Evenhand", os.environ["MEDIATOR_SUBJECT"], ["en"])
+    added = add_mediator.sync_detailed(client=COORDINATOR, body=person, idempotency_key=key())
+    say("addMediator", added, asked(added).id, "a place on the roster")
+    proposal = ProposalIn(asked(added).id)
+    proposed = propose_mediator.sync_detailed(case_id, client=COORDINATOR, body=proposal, idempotency_key=key())
+    accepted = accept_assignment.sync_detailed(
+        asked(proposed).id, client=MEDIATOR, body=DeclarationIn(False, False, False), idempotency_key=key()
+    )
+    say("acceptAssignment", accepted, asked(accepted).mediator_name, "a mediator")
+    starts_at = datetime.now(UTC) + timedelta(minutes=15)
+    booking = BookingIn(
+        starts_at,
+        starts_at + timedelta(hours=2),
+        Mode.IN_PERSON,
+        place="Room 4, City Hall",
+        off_hours_reason=OffHoursReason.PARTIES_ASKED,
+    )
+    scheduled = schedule_session.sync_detailed(case_id, client=COORDINATOR, body=booking, idempotency_key=key())
+    say("scheduleSession", scheduled, asked(scheduled).starts_at, "a session")
+    people = (filed.complainant, OFFICER, MEDIATOR)
+    sign_each("signAgreement", case_id, AgreementIn(AgreementKind.CONFIDENTIALITY, ["en"]), people)
+    session_id = asked(scheduled).id
+    started = start_session.sync_detailed(session_id, client=MEDIATOR, body=StartIn(), idempotency_key=key())
+    say("startSession", started, asked(started).attendance is not None, "who is in the room")
+    completed = complete_session.sync_detailed(session_id, client=MEDIATOR, idempotency_key=key())
+    say("completeSession", completed, asked(completed).id == session_id, "the same session")
+    terms = AgreementIn(AgreementKind.RESOLUTION, ["en"], terms="Both sides talked, and shook hands.")
+    sign_each("signAgreement, the resolution", case_id, terms, people[:2])
+    closure = ClosureIn(agreement_reached=True)
+    closed = close_case.sync_detailed(case_id, client=COORDINATOR, body=closure, idempotency_key=key())
+    say("closeCase", closed, asked(closed).closed_at is not UNSET, "the case, closed")
+
+
+def sign_each(step: str, case_id: UUID, text: AgreementIn, people: tuple[AuthenticatedClient, ...]) -> None:
+    """Put a text before people, who sign it."""
+    made = asked(make_agreement.sync_detailed(case_id, client=COORDINATOR, body=text, idempotency_key=key()))
+    for who in people:
+        signature = SignatureIn(made.sha256)
+        signed = sign_agreement.sync_detailed(made.id, client=who, body=signature, idempotency_key=key())
+        say(step, signed, asked(signed).id, "a signature")
+
+
+def leave(filed: Filed) -> None:
+    """Withdraw without a body."""
+    left = record_withdrawal.sync_detailed(filed.case_id, client=filed.complainant)
+    print(f"recordWithdrawal: {'it stands' if asked(left).id else 'no id'}")
+
+
+def leave_by_phone(filed: Filed) -> None:
+    """Withdraw with a body, as staff who were called."""
+    people = list_parties.sync_detailed(filed.complaint_id, client=INTAKE)
+    party_id = next(each.id for each in asked(people).items if each.side == Side.COMPLAINANT)
+    say("listParties", people, party_id, "a complainant")
+    said = WithdrawalIn(party_id=party_id, channel=Channel.PHONE)
+    left = record_withdrawal.sync_detailed(filed.case_id, client=INTAKE, body=said)
+    print(f"recordWithdrawal by phone: {'it stands' if asked(left).id else 'no id'}")
+
+
+def file_as_program() -> None:
+    """An integration files, and sends the same again."""
+    body = ComplaintIn(
+        narrative="The officer shouted.",
+        allegations=["discourtesy"],
+        interested_in_mediation=False,
+        parties=[PartyIn(Side.COMPLAINANT, "Ben Example")],
+        external_reference=key(),
+    )
+    once = key()
+    filed = file_complaint.sync_detailed(client=INTEGRATION, body=body, idempotency_key=once)
+    say("fileComplaint as a program", filed, asked(filed).id, "a complaint")
+    again = file_complaint.sync_detailed(client=INTEGRATION, body=body, idempotency_key=once)
+    say("fileComplaint as a program again", again, asked(again).id == asked(filed).id, "the same complaint")
+
+
+def refused(step: str, send: Callable[[], Response[T | Problem]]) -> None:
+    """Print the status of a refusal; the mock's problem is always the same."""
+    try:
+        asked(send())
+    except Refused as refusal:
+        print(f"{step}: {refusal.status}, {'a problem with a code' if refusal.problem.code else 'no code'}")
+        return
+    raise AssertionError(f"{step}: not refused")
+
+
+def be_refused(filed: Filed) -> None:
+    """What does not exist, and what somebody else has changed meanwhile."""
+
+    def mocked(status: int) -> AuthenticatedClient:
+        return AuthenticatedClient(API, os.environ["INTAKE"], headers={"Prefer": f"code={status}"})
+
+    refused("getCase of a case that does not exist", lambda: get_case.sync_detailed(uuid4(), client=mocked(404)))
+    correction = ComplaintPatch(precinct="Central")
+    refused(
+        "correctComplaint after somebody else",
+        lambda: correct_complaint.sync_detailed(
+            filed.complaint_id, client=mocked(412), body=correction, if_match='"somebody-was-quicker"'
+        ),
+    )
+
+
+def read_the_board() -> None:
+    """The coordinator's board, with filters."""
+    listed = list_cases.sync_detailed(
+        client=COORDINATOR, open_=True, pace=Pace.ON_TRACK, sort=CaseSort.DUE_ON, limit=100
+    )
+    references = all(each.reference for each in asked(listed).items)
+    say("listCases on track, the most urgent first", listed, references, "references")
+
+
+def everybody_on_the_roster() -> Iterator[MediatorOut]:
+    """All mediators, page by page."""
+    cursor = UNSET
+    while cursor is not None:
+        page = asked(list_mediators.sync_detailed(client=COORDINATOR, limit=2, cursor=cursor))
+        yield from page.items
+        cursor = page.next_cursor
+
+
+def read_the_list() -> None:
+    """A list to its end."""
+    print(f"listMediators: {'to the end' if list(everybody_on_the_roster()) else 'nobody'}")
+
+
+def main() -> None:
+    """Walk."""
+    sha256 = text_to_show()
+    first = file()
+    screen(first)
+    agree("complainant", first.complainant, first.case_id, sha256)
+    agree("officer", OFFICER, first.case_id, sha256)
+    schedule_to_close(first)
+    leave(file())
+    leave_by_phone(file())
+    file_as_program()
+    be_refused(first)
+    read_the_board()
+    read_the_list()
+
+
+if __name__ == "__main__":
+    main()
