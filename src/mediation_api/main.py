@@ -167,6 +167,7 @@ def create_app(
     middleware.install(
         app,
         problem_titles=texts.problem_titles,
+        problem_details=texts.problem_details,
         body_limit=settings.body_limit_bytes,
         origins=settings.cors_origins,
         public_url=settings.public_url,

@@ -37,7 +37,6 @@ from mediation_api.domain.errors import (
     CaseNotOpen,
     ConditionsMissing,
     Invalid,
-    Missing,
     NotAsked,
     NotFound,
     PartyLeft,
@@ -206,6 +205,3 @@ def test_silence_does_not_undo_a_resolution_that_somebody_signed(who: UUID | Non
 def test_those_who_have_left_need_no_attempts() -> None:
     here = case(State.READY, complainant(ROSA), complainant(ELIA, Standing.WITHDRAWN), officer(KIM, AGREED))
     assert lapse(replace(here, contact_attempts=attempts(ROSA)))[-1].kind == "case.closed"
-    assert Missing("contact-days-missing", ROSA, about="0 of 5").detail == (
-        "Too few days lie between the first and the last attempt to reach this party (0 of 5)."
-    )

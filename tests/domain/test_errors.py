@@ -7,7 +7,15 @@ from inspect import getsource
 import pytest
 
 from mediation_api.domain import closing, contact, eligibility, errors, sessions
-from mediation_api.domain.errors import CONDITIONS, ConditionsMissing, Conflict, Invalid, Missing, Refusal
+from mediation_api.domain.errors import (
+    CONDITIONS,
+    AttemptTooSoon,
+    ConditionsMissing,
+    Conflict,
+    Invalid,
+    Missing,
+    Refusal,
+)
 from mediation_api.domain.values import Side
 
 REFUSALS = [
@@ -48,10 +56,18 @@ def test_a_condition_is_about_nobody_unless_it_says_so() -> None:
     assert Missing("mediator-missing").subject is None
 
 
-def test_a_condition_is_a_sentence_that_says_what_it_is_about() -> None:
-    assert Missing("mediator-missing").detail == "No mediator has accepted the case."
-    about = Missing("interpreter-missing", about="ase").detail
-    assert about == "No confirmed interpreter for this party is in the room (ase)."
+def test_a_condition_is_a_sentence() -> None:
+    assert Missing("mediator-missing").sentence == "No mediator has accepted the case."
+
+
+def test_a_refusal_keeps_its_sentence_and_the_values_in_it() -> None:
+    refused = AttemptTooSoon("The next attempt can be made from {date} on.", date="2026-03-31")
+    assert str(refused) == "The next attempt can be made from 2026-03-31 on."
+    assert (refused.sentence, refused.values) == (
+        "The next attempt can be made from {date} on.",
+        {"date": "2026-03-31"},
+    )
+    assert (AttemptTooSoon().sentence, AttemptTooSoon().values) == (AttemptTooSoon.detail, {})
 
 
 def _named(node: ast.AST) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import httpx
@@ -123,7 +123,8 @@ def application() -> FastAPI:
     app = FastAPI()
     app.include_router(router, prefix="/v1")
     responses.describe_responses(app, operations_of(router.routes))
-    install(app, problem_titles=load_texts().problem_titles, body_limit=64 * 1024)
+    texts = load_texts()
+    install(app, problem_titles=texts.problem_titles, problem_details=texts.problem_details, body_limit=64 * 1024)
     app.state.service = SimpleNamespace(clock=lambda: datetime(2026, 3, 2, tzinfo=UTC), limiter=Limiter(1_000_000))
     return app
 
@@ -335,6 +336,32 @@ async def test_a_missing_body_is_an_error_of_the_whole_document(client: httpx.As
     assert [error[2] for error in faults(answer)] == ["missing"]
 
 
+SPANISH: Final = {"Accept-Language": "es-MX, en;q=0.5"}
+
+
+async def test_details_are_in_the_language_of_the_title(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/raise/case-closed", headers=SPANISH)
+    assert (answer.json()["title"], answer.json()["detail"]) == ("El caso está cerrado", "Este caso está cerrado.")
+    assert (answer.headers["Content-Language"], answer.headers["Vary"]) == ("es", "Accept-Language")
+
+
+async def test_the_details_of_fields_are_too_with_the_values_that_belong_in_them(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/things", json={"person": {"name": "x" * 201}}, headers=SPANISH)
+    assert {error["detail"] for error in answer.json()["errors"]} >= {"Como máximo 200 caracteres."}
+    assert answer.json()["detail"] == "Algunos campos no cumplen una regla; vea la lista."
+    broken = await client.post("/things", content='{"a": ', headers={**SPANISH, "Content-Type": "application/json"})
+    (error,) = broken.json()["errors"]
+    assert error["detail"] == broken.json()["detail"] == "El cuerpo no es JSON: vea la línea 1, columna 7."
+
+
+async def test_missing_conditions_are_too_with_what_they_are_about(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/raise/gate", headers=SPANISH)
+    assert [each["detail"] for each in answer.json()["missing"]] == [
+        "No hay en la sala un intérprete confirmado para esta parte (ase).",
+        "Ningún mediador ha aceptado el caso.",
+    ]
+
+
 async def test_at_most_fifty_errors_are_listed(client: httpx.AsyncClient) -> None:
     answer = await client.post("/things", json={"person": {"name": "x"}, "people": [{}] * 99})
     assert len(faults(answer)) == 50
@@ -347,12 +374,12 @@ def test_no_sentence_of_pydantic_is_passed_on_but_those_of_our_own_rules() -> No
     with pytest.raises(ValidationError) as caught:
         Own.model_validate({"name": "\n"})
     (error,) = caught.value.errors()
-    assert problems._field_error({**error, "loc": ("body", "name")}, {"name": "\n"}).detail == (
-        "Control characters are not allowed here."
-    )
+    request = Request({"type": "http", "app": APP, "headers": []})
+    named = {**error, "loc": ("body", "name")}
+    assert problems._field_error(request, named, {"name": "\n"}).detail == "Control characters are not allowed here."
     unknown = {"type": "value_error", "loc": ("body", "name"), "msg": f"Value error, {CANARY}"}
-    assert problems._field_error(unknown, {"name": CANARY}).code == "invalid"
-    assert CANARY not in problems._field_error(unknown, {"name": CANARY}).detail
+    assert problems._field_error(request, unknown, {"name": CANARY}).code == "invalid"
+    assert CANARY not in problems._field_error(request, unknown, {"name": CANARY}).detail
     assert rule_broken("blank", "A sentence.").type == "rule:blank"
 
 

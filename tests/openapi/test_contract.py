@@ -208,7 +208,7 @@ def test_the_codes_of_fields_and_of_gates_are_those_that_the_code_says() -> None
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.args:
                 said[call.func.id].add(ast.unparse(call.args[1 if call.func.id == "Invalid" else 0]))
     assert {repr(code) for code in get_args(FieldRule)} == said["Invalid"]
-    assert {repr(code) for code in get_args(OwnRule)} == said["rule_broken"] | said["rule"] - {"code"}
+    assert {repr(code) for code in get_args(OwnRule)} == said["rule_broken"] | said["parameter_broken"]
     assert {repr(code) for code in get_args(Unreadable)} == said["Malformed"]
     of_sides = {repr(f"{side}-{what}") for side in Side for what in ("missing", "absent")}
     assert {repr(code) for code in CONDITIONS} == said["Missing"] - {"f'{side}-missing'", "f'{side}-absent'"} | of_sides

@@ -854,3 +854,12 @@ async def test_nothing_is_decided_any_more_in_a_closed_case(office: Office, sign
     await office.director.put(f"{path}/coordinator", {"coordinator": "coordinator.1"}, 409)
     assert (await story.session("end", status=409))["code"] == "case-closed"
     assert (await story.sign(story.officers[0], 409))["code"] == "case-closed"
+
+
+async def test_what_is_missing_is_said_in_the_language_of_the_reader(office: Office, ready: Begun) -> None:
+    story = ready()
+    headers = {"Authorization": f"Bearer {office.coordinator.token}", "Accept-Language": "es"}
+    told = await office.client.get(f"{story.path}/readiness", headers=headers)
+    missing = {each["detail"] for each in told.json()["scheduling"]["missing"]}
+    assert missing == {"Ningún mediador ha aceptado el caso."}
+    assert (told.headers["Content-Language"], told.headers["Vary"]) == ("es", "Accept-Language")

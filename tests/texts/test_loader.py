@@ -1,5 +1,6 @@
 """What the files of texts may look like, and how a mistake in one is told."""
 
+import re
 import shutil
 from importlib.resources import files
 from pathlib import Path
@@ -27,7 +28,11 @@ def edit(file: Path, old: str, new: str) -> None:
 
 def add_language(folder: Path, tag: str) -> None:
     for file in list(folder.rglob("*.en.md")):
-        shutil.copy(file, file.with_name(file.name.replace(".en.", f".{tag}.")))
+        copied = file.with_name(file.name.replace(".en.", f".{tag}."))
+        text = file.read_text(encoding="utf-8")
+        copied.write_text(
+            re.sub("^- (.*)$", r"- \1\n  \1", text, flags=re.MULTILINE) if "details" in file.name else text
+        )
 
 
 def test_a_template_is_read_as_a_title_what_stands_below_it_and_sections() -> None:
@@ -149,6 +154,14 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "line 6 differs",
     ),
     "a phrase on two lines": (f"{VERSION}/phrases.es.md", " vio ", " vio\n", "from line 10 on"),
+    "a detail that is not translated": (
+        "details.es.md",
+        "- This case is closed.\n  Este caso está cerrado.\n",
+        "- This case is closed.\n",
+        "does not have the format",
+    ),
+    "a detail that English does not have": ("details.es.md", "- This case is", "- This cases is", "each sentence"),
+    "a detail without its value": ("details.es.md", "  Más de {gt}.", "  Más de {ge}.", "other placeholders"),
     "a code that English does not have": ("problems.es.md", "- not-found: ", "- found: ", "differs in kind"),
 }
 

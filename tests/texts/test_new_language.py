@@ -21,6 +21,11 @@ MADE_UP: Final = "qaa"
 def add_language(texts: Path) -> None:
     """Copy the English files, and begin each title, heading, sentence, item and phrase with "Qaa"."""
     for english in list(texts.rglob("*.en.md")):
+        if english.name.startswith("details"):
+            pattern, pair = "^- (.*)$", r"- \1\n  Qaa \1"
+            translated = re.sub(pattern, pair, english.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            english.with_name(f"details.{MADE_UP}.md").write_text(translated, encoding="utf-8")
+            continue
         translated = re.sub(
             r"^(#+ |- (?:[a-z0-9_-]+: )?|)(?=\S)", r"\1Qaa ", english.read_text(encoding="utf-8"), flags=re.MULTILINE
         )
@@ -52,3 +57,4 @@ async def test_a_language_is_added_by_adding_files(committed: Settings, keys: Pa
 
             refused = await client.get("/v1/cases", headers={"Accept-Language": MADE_UP})
             assert (refused.json()["title"], refused.headers["Content-Language"]) == ("Qaa Not signed in", MADE_UP)
+            assert refused.json()["detail"] == "Qaa A valid bearer token is needed."

@@ -275,7 +275,9 @@ class Case:
         """Record why the case pauses. A pause never moves `due_on`."""
         self.require_open()
         if (pause.ends_on - pause.starts_on).days >= policy.pause_max_days:
-            raise Invalid("/ends_on", "pause-too-long", f"A pause lasts {policy.pause_max_days} days at most.")
+            raise Invalid(
+                "/ends_on", "pause-too-long", "A pause lasts {days} days at most.", days=policy.pause_max_days
+            )
         return (
             events.TargetPaused(
                 pause_id=pause_id, reason=pause.reason, starts_on=pause.starts_on, ends_on=pause.ends_on

@@ -106,7 +106,7 @@ class Complaint:
         if self.last_closed_at is not None:
             opens_on = target.local_date(self.last_closed_at, policy.target) + timedelta(policy.days_between_attempts)
             if target.local_date(at, policy.target) < opens_on:
-                raise AttemptTooSoon(f"The next attempt can be made from {opens_on} on.")
+                raise AttemptTooSoon("The next attempt can be made from {date} on.", date=opens_on)
         opened = events.CaseOpened(
             case_id=case_id,
             complaint_id=self.complaint_id,

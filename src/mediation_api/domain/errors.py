@@ -29,13 +29,19 @@ from uuid import UUID
 
 
 class Refusal(Exception):
-    """A rule refused the request. `code` is stable; `detail` is a sentence and may change."""
+    """A rule refused the request. `code` is stable; `detail` is a sentence and may change.
+
+    The sentence is in English and is translated when it is returned (src/mediation_api/texts/README.md): `values` are
+    those of its placeholders.
+    """
 
     code: ClassVar[str]
     detail: ClassVar[str]
 
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail or self.detail)
+    def __init__(self, detail: str | None = None, **values: object) -> None:
+        self.sentence = detail or self.detail
+        self.values = values
+        super().__init__(self.sentence.format_map(values))
 
 
 class NotFound(Refusal):
@@ -128,8 +134,8 @@ class Invalid(Refusal):
     code = "validation-failed"
     detail = "A field breaks a rule."
 
-    def __init__(self, pointer: str, rule: FieldRule, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, pointer: str, rule: FieldRule, detail: str, **values: object) -> None:
+        super().__init__(detail, **values)
         self.pointer = pointer
         self.rule = rule
 
@@ -166,10 +172,9 @@ class Missing:
     about: str = ""
 
     @property
-    def detail(self) -> str:
-        """The condition as a sentence."""
-        sentence = CONDITIONS[self.code]
-        return f"{sentence.removesuffix('.')} ({self.about})." if self.about else sentence
+    def sentence(self) -> str:
+        """The condition in English, without what it is about."""
+        return CONDITIONS[self.code]
 
 
 CONDITIONS: Mapping[str, str] = MappingProxyType(

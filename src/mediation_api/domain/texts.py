@@ -150,11 +150,13 @@ class Texts:
     """All texts for people: every released edition, oldest first, titles of problems, categories of allegations.
 
     `problem_titles` are by language, in the order of the current edition, and then by the code of the problem.
+    `problem_details` are by language and by the sentence in English.
     `allegation_categories` are by code and then by language: those that come with the service.
     """
 
     editions: tuple[Edition, ...]
     problem_titles: Mapping[str, Mapping[str, str]]
+    problem_details: Mapping[str, Mapping[str, str]]
     allegation_categories: Mapping[str, Mapping[str, str]]
 
     @property

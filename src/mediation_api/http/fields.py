@@ -51,6 +51,8 @@ T = TypeVar("T")
 
 RULE = "rule:"
 """The prefix of the type of errors made by `rule_broken`: their text is a constant, so it may be returned."""
+SENTENCE: Final = "sentence"
+"""In the context of these errors: the sentence with its placeholders."""
 
 
 OwnRule: TypeAlias = Literal[
@@ -81,9 +83,15 @@ def rule(code: OwnRule) -> str:
     return f"{RULE}{code}"
 
 
-def rule_broken(code: OwnRule, detail: str) -> PydanticCustomError:
-    """Return the error for a validator to raise. `detail` must be a constant: it is returned to the caller."""
-    return PydanticCustomError(rule(code), detail)
+def rule_broken(code: OwnRule, detail: str, **values: object) -> PydanticCustomError:
+    """Return the error for a validator to raise.
+
+    Args:
+        code: the rule.
+        detail: a constant sentence, which is translated and returned to the caller.
+        values: those of its placeholders, which must not be what the caller sent.
+    """
+    return PydanticCustomError(rule(code), detail, {SENTENCE: detail, **values})
 
 
 # --- names ------------------------------------------------------------------------------------------------
@@ -107,6 +115,11 @@ class Named:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {**handler(schema), TYPE_NAME: self.described()}
+
+
+def parameter_broken(code: OwnRule, name: str, detail: str, **values: object) -> dict[str, object]:
+    """Return the error of a query parameter, for a RequestValidationError. The arguments are as in `rule_broken`."""
+    return {"type": rule(code), "loc": ("query", name), "ctx": {SENTENCE: detail, **values}}
 
 
 # --- text -------------------------------------------------------------------------------------------------
@@ -158,7 +171,7 @@ class TextRules:
         if wrong == "blank" or not text:
             raise rule_broken("blank", "This must not be blank.")
         if len(text) > self.most:  # NFC makes a few characters longer
-            raise rule_broken("too-long", f"At most {self.most} characters.")
+            raise rule_broken("too-long", "At most {max_length} characters.", max_length=self.most)
         return text
 
     def __get_pydantic_core_schema__(self, source: type[str], handler: GetCoreSchemaHandler) -> CoreSchema:

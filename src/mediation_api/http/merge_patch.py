@@ -20,7 +20,7 @@ class Patch(In):
             raise rule_broken("nothing-to-change", "At least one field is needed.")
         if any(getattr(self, name) is None for name in self.kept & self.model_fields_set):
             raise rule_broken(
-                "not-clearable", f"These may be changed, but not cleared: {', '.join(sorted(self.kept))}."
+                "not-clearable", "These may be changed, but not cleared: {fields}.", fields=", ".join(sorted(self.kept))
             )
         return self
 

@@ -38,9 +38,9 @@ from mediation_api.http import addresses, problems
 from mediation_api.http.content_negotiation import accepts
 from mediation_api.http.cors import CrossOrigin
 from mediation_api.http.dependencies import authorise
-from mediation_api.http.fields import rule
+from mediation_api.http.fields import parameter_broken
 from mediation_api.http.idempotency import StoredResponseFound, finish
-from mediation_api.http.problem_catalogue import ProblemTitles
+from mediation_api.http.problem_catalogue import ProblemDetails, ProblemTitles
 from mediation_api.http.rate_limits import Quota
 from mediation_api.http.routes import declared
 from mediation_api.http.strict_json import parse_json
@@ -57,6 +57,7 @@ def install(
     app: FastAPI,
     *,
     problem_titles: ProblemTitles,
+    problem_details: ProblemDetails | None = None,
     body_limit: int,
     body_seconds: float = BODY_SECONDS,
     origins: Sequence[str] = (),
@@ -67,6 +68,7 @@ def install(
     Args:
         app: The application. Its routers must use `route_class=StrictRoute`.
         problem_titles: The titles of problems, in each language.
+        problem_details: The sentences of their details, in each language; by default, in English only.
         body_limit: The largest body, in bytes.
         body_seconds: How long a body may take to arrive.
         origins: The origins whose pages may call the service (CORS).
@@ -74,6 +76,7 @@ def install(
     """
     app.router.redirect_slashes = False  # a redirect is not in the contract, and is not a problem document
     app.state.problem_titles = problem_titles
+    app.state.problem_details = problem_details or {}
     addresses.publish(app, public_url)
     for kind, handler in problems.HANDLERS.items():
         app.add_exception_handler(kind, handler)
@@ -364,8 +367,9 @@ def _takes_query(dependant: Dependant) -> bool:
 def _require_each_once(request: Request) -> None:
     """Raise RequestValidationError if a query parameter is repeated: FastAPI would use the last value silently."""
     counts = Counter(name for name, _ in request.query_params.multi_items())
-    error = {"type": rule("repeated"), "msg": "This may be sent once."}
-    repeated = [{**error, "loc": ("query", name)} for name, times in counts.items() if times > 1]
+    repeated = [
+        parameter_broken("repeated", name, "This may be sent once.") for name, times in counts.items() if times > 1
+    ]
     if repeated:
         raise RequestValidationError(repeated)
 

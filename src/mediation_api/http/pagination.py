@@ -26,7 +26,7 @@ from mediation_api.domain.access import INTAKE, AccessScope, Relation
 from mediation_api.domain.errors import OfficeFilter
 from mediation_api.http.addresses import public_reference
 from mediation_api.http.dependencies import Context
-from mediation_api.http.fields import Out, Params, WholeNumber, rule
+from mediation_api.http.fields import Out, Params, WholeNumber, parameter_broken
 from mediation_api.http.routes import operation_of
 
 FOR_THE_OFFICE: Final = "For the office."
@@ -129,8 +129,7 @@ async def pager(
     key = service.settings.cursor_secret.get_secret_value().encode()
     after = None if cursor is None else _position_of(cursor, key, _list_of(request))
     if cursor is not None and after is None:
-        foreign = {"type": rule("cursor"), "loc": ("query", "cursor"), "msg": "This list gave no such cursor."}
-        raise RequestValidationError([foreign])
+        raise RequestValidationError([parameter_broken("cursor", "cursor", "This list gave no such cursor.")])
     return Pager(PageRequest(limit, after), key, request, response)
 
 

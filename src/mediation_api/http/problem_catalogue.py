@@ -178,6 +178,9 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
 ProblemTitles: TypeAlias = Mapping[str, Mapping[str, str]]
 """The titles of problems, by language and code. The first language is the default."""
 
+ProblemDetails: TypeAlias = Mapping[str, Mapping[str, str]]
+"""The sentences of the details of problems, by language and by the sentence in English."""
+
 _RANGE = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?))?\s*")
 _MOST_RANGES: Final = 20
 
@@ -188,8 +191,23 @@ def localized_title(code: str, request: Request) -> tuple[str, str]:
     A code without a title (of a status that only the framework uses) is its own title.
     """
     titles: ProblemTitles = request.app.state.problem_titles
-    language = preferred_language(request.headers.get("accept-language", ""), titles)
+    language = language_of(request)
     return titles[language].get(code, code), language
+
+
+def localized_detail(request: Request, sentence: str, values: Mapping[str, object] | None = None) -> str:
+    """Return a sentence in the language that the caller prefers, with `values` for its placeholders.
+
+    A sentence without a translation is returned in English. A test finds each that the code can return.
+    """
+    details: ProblemDetails = request.app.state.problem_details
+    translated = details.get(language_of(request), {}).get(sentence, sentence)
+    return translated.format_map(values) if values else translated
+
+
+def language_of(request: Request) -> str:
+    """Return the language of the texts of this package that the caller prefers."""
+    return preferred_language(request.headers.get("accept-language", ""), request.app.state.problem_titles)
 
 
 def preferred_language(accept_language: str, languages: Iterable[str]) -> str:
@@ -216,8 +234,9 @@ def markdown(titles: ProblemTitles) -> str:
     lines = [
         "# Problems",
         "",
-        "Every refusal is a problem document (RFC 9457). Programs use `code`, which never changes. `title` is in the",
-        "language that `Accept-Language` prefers, and `detail` is a sentence for people. Generated: `make generate`.",
+        "Every refusal is a problem document (RFC 9457). Programs use `code`, which never changes. `title` and",
+        "`detail` are sentences for people, in the language that `Accept-Language` prefers.",
+        "Generated: `make generate`.",
         "",
         "| Status | Code | Title | What to do |",
         "| --- | --- | --- | --- |",

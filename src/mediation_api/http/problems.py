@@ -34,6 +34,7 @@ from mediation_api.domain.errors import (
     Conflict,
     FieldRule,
     Invalid,
+    Missing,
     NotFound,
     NotPermitted,
     Refusal,
@@ -42,7 +43,8 @@ from mediation_api.domain.errors import (
 )
 from mediation_api.http import problem_catalogue
 from mediation_api.http.addresses import problem_type
-from mediation_api.http.fields import RULE, OpenList, Out, OwnRule
+from mediation_api.http.fields import RULE, SENTENCE, OpenList, Out, OwnRule
+from mediation_api.http.problem_catalogue import localized_detail
 from mediation_api.logs import LogEvent
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -81,8 +83,11 @@ HTTP: Final[Mapping[int, tuple[str, str]]] = {
 }
 """The code and the detail of each HTTP error, by status."""
 
+REFUSED: Final = "The request was refused."
+"""The detail of an HTTP error with any other status."""
+
 _NEEDED = "wrong-type"
-_FIELD: Final[Mapping[str, tuple[str, str]]] = {
+FIELD: Final[Mapping[str, tuple[str, str]]] = {
     "missing": ("missing", "This is required."),
     "extra_forbidden": ("unknown-field", "This is not known here."),
     "string_type": (_NEEDED, "Text is needed."),
@@ -110,7 +115,7 @@ _FIELD: Final[Mapping[str, tuple[str, str]]] = {
     "model_attributes_type": (_NEEDED, "An object is needed."),
 }
 """The code and the detail of pydantic's errors. Its own messages are not used, because some contain the value."""
-_OTHERWISE: Final = ("invalid", "This value is not valid here.")
+OTHERWISE: Final = ("invalid", "This value is not valid here.")
 
 Unreadable: TypeAlias = Literal[
     "byte-order-mark",
@@ -142,7 +147,7 @@ _OF_A_TYPE: Final[frozenset[OwnRule]] = frozenset(
     }
 )
 SHAPE_CODES: Final = frozenset(
-    {*_OF_A_TYPE, *get_args(Unreadable), *(code for code, _ in (*_FIELD.values(), _OTHERWISE))}
+    {*_OF_A_TYPE, *get_args(Unreadable), *(code for code, _ in (*FIELD.values(), OTHERWISE))}
 )
 """The codes of what the schema of a field or of a body says. All others are rules of an operation."""
 
@@ -151,7 +156,7 @@ FIELD_CODES: Final = frozenset(
         *get_args(FieldRule),
         *get_args(OwnRule),
         *get_args(Unreadable),
-        *(code for code, _ in (*_FIELD.values(), _OTHERWISE)),
+        *(code for code, _ in (*FIELD.values(), OTHERWISE)),
     }
 )
 """Every `code` of an entry in `errors`."""
@@ -226,7 +231,7 @@ class ProblemResponse(JSONResponse):
 
 
 class ProblemException(HTTPException):
-    """An HTTP error with a code of its own. `code` and `detail` must be constants: they are returned to the caller."""
+    """An HTTP error with a code of its own. `code` and `detail` are constants: they are returned to the caller."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(status, detail)
@@ -234,11 +239,12 @@ class ProblemException(HTTPException):
 
 
 class Malformed(HTTPException):
-    """A body that cannot be read. `rule` and `detail` must be constants: they are returned to the caller."""
+    """A body that cannot be read. `rule` and `detail` are constants: they are returned, the second translated."""
 
-    def __init__(self, rule: Unreadable, detail: str) -> None:
+    def __init__(self, rule: Unreadable, detail: str, **values: object) -> None:
         super().__init__(400, detail)
         self.rule = rule
+        self.values = values
 
 
 def request_id_of(request: Request) -> str:
@@ -253,28 +259,48 @@ def problem(
     code: str,
     detail: str,
     *,
+    values: Mapping[str, object] | None = None,
     errors: tuple[FieldError, ...] = (),
     missing: tuple[MissingCondition, ...] = (),
     headers: Mapping[str, str] | None = None,
 ) -> ProblemResponse:
-    """Return the response with a problem document."""
+    """Return the response with a problem document, in the language that the caller prefers.
+
+    `detail` is the sentence in English, with placeholders for `values`; `errors` and `missing` are localized already.
+    """
     request_id = request_id_of(request)
-    title, language = problem_catalogue.localized_title(code, request)
+    title, _ = problem_catalogue.localized_title(code, request)
     document = Problem(
         type=problem_type(request, code),
         title=title,
         status=status,
-        detail=detail,
+        detail=localized_detail(request, detail, values),
         instance=f"/requests/{request_id}",
         code=code,
         request_id=request_id,
         errors=errors,
         missing=missing,
     )
-    content_language = {"Content-Language": language}
     return ProblemResponse(
-        document.model_dump(mode="json", by_alias=True), status, {**content_language, **(headers or {})}
+        document.model_dump(mode="json", by_alias=True), status, {**_localized(request), **(headers or {})}
     )
+
+
+def localize(request: Request, response: Response) -> None:
+    """Say in a successful response that its sentences are in the language that the caller prefers."""
+    response.headers.update(_localized(request))
+
+
+def _localized(request: Request) -> dict[str, str]:
+    return {"Content-Language": problem_catalogue.language_of(request), "Vary": "Accept-Language"}
+
+
+def missing_condition(request: Request, missing: Missing) -> MissingCondition:
+    """Return a condition that is not met, in the language that the caller prefers."""
+    detail = localized_detail(request, missing.sentence)
+    if missing.about:
+        detail = f"{detail.removesuffix('.')} ({missing.about})."
+    return MissingCondition(code=missing.code, subject_id=missing.subject, detail=detail)
 
 
 # --- the handlers -------------------------------------------------------------------------------------------
@@ -288,18 +314,19 @@ async def on_refusal(request: Request, exc: Exception) -> Response:
     errors: tuple[FieldError, ...] = ()
     missing: tuple[MissingCondition, ...] = ()
     if isinstance(exc, Invalid):
-        errors = (FieldError(in_="body", pointer=exc.pointer, parameter=None, code=exc.rule, detail=str(exc)),)
+        detail = localized_detail(request, exc.sentence, exc.values)
+        errors = (FieldError(in_="body", pointer=exc.pointer, parameter=None, code=exc.rule, detail=detail),)
     if isinstance(exc, ConditionsMissing):
-        missing = tuple(
-            MissingCondition(code=each.code, subject_id=each.subject, detail=each.detail) for each in exc.missing
-        )
+        missing = tuple(missing_condition(request, each) for each in exc.missing)
     headers: dict[str, str] | None = None
     if isinstance(exc, Unauthenticated):
         headers = {"WWW-Authenticate": "Bearer"}  # RFC 9110 §15.5.2
     if isinstance(exc, ScopeMissing):
         scope = "" if exc.scope is None else f', scope="{exc.scope}"'
         headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope"{scope}'}  # RFC 6750 §3.1
-    return problem(request, status, exc.code, str(exc), errors=errors, missing=missing, headers=headers)
+    return problem(
+        request, status, exc.code, exc.sentence, values=exc.values, errors=errors, missing=missing, headers=headers
+    )
 
 
 async def on_invalid(request: Request, exc: Exception) -> Response:
@@ -309,7 +336,7 @@ async def on_invalid(request: Request, exc: Exception) -> Response:
     validation_errors = exc.errors()
     if any(error["type"] == "json_invalid" for error in validation_errors):  # from a route that is not a StrictRoute
         return problem(request, 400, *HTTP[400])
-    errors = tuple(_field_error(error, exc.body) for error in validation_errors[:MOST_ERRORS])
+    errors = tuple(_field_error(request, error, exc.body) for error in validation_errors[:MOST_ERRORS])
     return problem(request, 422, *HTTP[422], errors=errors)
 
 
@@ -325,11 +352,12 @@ async def on_http(request: Request, exc: Exception) -> Response:
     if exc.status_code == 503:  # noqa: PLR2004 - RFC 9110 §15.6.4
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(exc, Malformed):
-        error = FieldError(in_="body", pointer="", parameter=None, code=exc.rule, detail=exc.detail)
-        return problem(request, 400, HTTP[400][0], exc.detail, errors=(error,))
+        detail = localized_detail(request, exc.detail, exc.values)
+        error = FieldError(in_="body", pointer="", parameter=None, code=exc.rule, detail=detail)
+        return problem(request, 400, HTTP[400][0], exc.detail, values=exc.values, errors=(error,))
     if isinstance(exc, ProblemException):
         return problem(request, exc.status_code, exc.code, exc.detail, headers=headers)
-    code, detail = HTTP.get(exc.status_code, (f"http-{exc.status_code}", "The request was refused."))
+    code, detail = HTTP.get(exc.status_code, (f"http-{exc.status_code}", REFUSED))
     return problem(request, exc.status_code, code, detail, headers=headers)
 
 
@@ -428,13 +456,15 @@ def _methods_at(request: Request) -> list[str]:
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
-def _field_error(error: Mapping[str, object], body: JsonValue) -> FieldError:
+def _field_error(request: Request, error: Mapping[str, object], body: JsonValue) -> FieldError:
     kind, context, location = error["type"], error.get("ctx"), error["loc"]
-    code, detail = _FIELD.get(str(kind), _OTHERWISE)
-    if isinstance(context, dict):
-        detail = detail.format_map(context)
+    values = context if isinstance(context, dict) else {}
+    code, sentence = FIELD.get(str(kind), OTHERWISE)
     if str(kind).startswith(RULE):
-        code, detail = str(kind).removeprefix(RULE), str(error["msg"])
+        code, sentence = str(kind).removeprefix(RULE), str(values[SENTENCE])
+    if "expected" in values:  # a list in English: 'a', 'b' or 'c'
+        values = {**values, "expected": str(values["expected"]).replace(" or ", ", ")}
+    detail = localized_detail(request, sentence, values)
     place, *steps = location if isinstance(location, tuple) else ("body",)
     if place == "body":
         pointer = _pointer(steps, body, missing=kind == "missing")

@@ -34,8 +34,9 @@ def parse_json(body: bytes) -> JsonValue:
             parse_float=_float,
         )
     except json.JSONDecodeError as exc:
-        where = f"The body is not JSON: see line {exc.lineno}, column {exc.colno}."
-        raise Malformed("not-json", where) from None
+        raise Malformed(
+            "not-json", "The body is not JSON: see line {line}, column {column}.", line=exc.lineno, column=exc.colno
+        ) from None
     except RecursionError:
         raise _too_deep() from None
     _inspect(value)
@@ -68,7 +69,7 @@ def _float(digits: str) -> float:
 
 
 def _too_deep() -> Malformed:
-    return Malformed("too-deep", f"The body is nested more than {DEPTH_LIMIT} levels deep.")
+    return Malformed("too-deep", "The body is nested more than {levels} levels deep.", levels=DEPTH_LIMIT)
 
 
 def _inspect(value: JsonValue) -> None:

@@ -13,7 +13,7 @@ from mediation_api.domain.access import Role, allow
 from mediation_api.domain.access_anomalies import ANOMALY_RULES, LONGEST_DAYS, Anomaly, AnomalyKind, Period
 from mediation_api.domain.access_log import LoggedObject, Purpose
 from mediation_api.http.dependencies import AccessAnomalies, CityPolicy, LoggedScope, Today
-from mediation_api.http.fields import Day, Open, OpenList, Out, rule
+from mediation_api.http.fields import Day, Open, OpenList, Out, parameter_broken
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, ListQuery, Pages
 from mediation_api.http.routes import Operation
@@ -45,8 +45,13 @@ async def anomaly_query(query: Annotated[AnomalyListQuery, Query()], today: Toda
     """Return the query with its defaults. Raises RequestValidationError if the period is empty or too long."""
     period = Period.of(query.opened_on_from, query.opened_on_before, today)
     if not period.is_sound:
-        text = f"The period has 1 to {LONGEST_DAYS} days and ends before `opened_on_before`, or today."
-        raise RequestValidationError([{"type": rule("period"), "loc": ("query", "opened_on_from"), "msg": text}])
+        broken = parameter_broken(
+            "period",
+            "opened_on_from",
+            "The period has 1 to {days} days and ends before `opened_on_before`, or today.",
+            days=LONGEST_DAYS,
+        )
+        raise RequestValidationError([broken])
     return AnomalyQuery(period, query.rule)
 
 

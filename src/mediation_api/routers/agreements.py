@@ -65,7 +65,7 @@ class AgreementIn(In):
         text = edition.render_agreement(self.languages, office, reference, categories)
         if text is None:
             known = ", ".join(edition.languages)
-            raise Invalid("/languages", "no-template", f"There are templates in: {known}.")
+            raise Invalid("/languages", "no-template", "There are templates in: {languages}.", languages=known)
         return text
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, ClassVar, Literal, Self, get_args
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, JsonValue, TypeAdapter
 from sqlalchemy import RowMapping
 
@@ -37,7 +37,7 @@ from mediation_api.http.dependencies import (
 from mediation_api.http.fields import Day, Flag, InstantOut, Language, Line, Open, OpenList, Out, Uuid
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import FOR_INTAKE, FOR_THE_OFFICE, ListOut, ListQuery, Pages
-from mediation_api.http.problems import MissingCondition
+from mediation_api.http.problems import MissingCondition, localize, missing_condition
 from mediation_api.http.routes import Operation
 from mediation_api.repository.case_queries import CaseListFilter, CaseSort
 from mediation_api.routers.sessions import NextSessionOut
@@ -400,10 +400,6 @@ async def list_timeline_events(case_id: CaseId, pages: Pages, scope: LoggedScope
     return pages.response(EventList, await timeline.of_case(case_id, scope, pages.request), _event)
 
 
-def _condition(missing: Missing) -> MissingCondition:
-    return MissingCondition(code=missing.code, subject_id=missing.subject, detail=missing.detail)
-
-
 class GateOut(Out):
     """The conditions of one step. It is open if none is missing."""
 
@@ -411,9 +407,9 @@ class GateOut(Out):
     missing: list[MissingCondition]
 
     @classmethod
-    def of(cls, missing: tuple[Missing, ...]) -> Self:
-        """Return the gate for the missing conditions."""
-        return cls(open=not missing, missing=[_condition(each) for each in missing])
+    def of(cls, request: Request, missing: tuple[Missing, ...]) -> Self:
+        """Return the gate for the missing conditions, in the language that the caller prefers."""
+        return cls(open=not missing, missing=[missing_condition(request, each) for each in missing])
 
 
 class ReadinessOut(Out):
@@ -442,17 +438,20 @@ AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="au
     oauth_scope="cases:read",
     opens=LoggedObject.CASE,
 )
-async def get_readiness(case_id: CaseId, scope: LoggedScope, cases: Cases, city: CityPolicy) -> AnyReadiness:
+async def get_readiness(
+    case_id: CaseId, scope: LoggedScope, cases: Cases, city: CityPolicy, request: Request, response: Response
+) -> AnyReadiness:
     """Return the missing conditions for scheduling, starting and closing as mediated; for a party, only its own."""
+    localize(request, response)
     case, own_party_id = await cases.read(case_id, scope)
     if scope.relation is Relation.OWN:
         if own_party_id is None:
             raise NotFound
         own = sessions.missing_of(case, own_party_id, city)
-        return OwnReadinessOut(audience="party", missing=[_condition(each) for each in own])
+        return OwnReadinessOut(audience="party", missing=[missing_condition(request, each) for each in own])
     return ReadinessOut(
         audience="mediator" if scope.relation is Relation.ASSIGNED else "office",
-        scheduling=GateOut.of(sessions.missing_to_schedule(case, city)),
-        starting=GateOut.of(sessions.missing_to_start(case)),
-        closing=GateOut.of(closing.missing_to_close(case)),
+        scheduling=GateOut.of(request, sessions.missing_to_schedule(case, city)),
+        starting=GateOut.of(request, sessions.missing_to_start(case)),
+        closing=GateOut.of(request, closing.missing_to_close(case)),
     )

@@ -27,6 +27,8 @@ PLACEHOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
 _LISTS: Final = frozenset({"phrases", "problems", "allegations"})
 """The kinds of files that are a list of keys with words."""
 
+_DETAILS: Final = re.compile(r"# \S.*\n\n(?:- \S.*\n)+")
+_TRANSLATED: Final = re.compile(r"# \S.*\n\n(?:- \S.*\n  \S.*\n)+")
 _VERSION: Final = re.compile(r"\d{4}-\d{2}")
 _NAME: Final = re.compile(r"([a-z]+)\.([a-z]{2,3}(?:-[a-z0-9]{2,8}){0,3})\.md")
 _BLOCKS: Final = r"(?:\n(?:(?:- \S.*\n)+|(?:[^\s#-].*\n)+))+"
@@ -60,7 +62,26 @@ def read_texts(folder: Traversable) -> Texts:
     titles = {language: _phrases(texts["problems"]) for language, texts in _read_files(folder, "problems").items()}
     if not editions or editions[-1].languages != tuple(titles):
         raise TextFileError(f"{folder}: the newest version and the titles of problems are in different languages")
-    return Texts(editions, titles, read_allegation_categories(folder))
+    return Texts(editions, titles, _read_details(folder, tuple(titles)), read_allegation_categories(folder))
+
+
+def _read_details(folder: Traversable, languages: tuple[str, ...]) -> Mapping[str, Mapping[str, str]]:
+    """Return the sentences of details of problems, by language and by the sentence in English."""
+    texts = {language: _read_text(folder / f"details.{language}.md") for language in languages}
+    english = texts[ENGLISH].splitlines()[2:]
+    read = {ENGLISH: {line.removeprefix("- "): line.removeprefix("- ") for line in english}}
+    for language, text in texts.items():
+        file, lines = folder / f"details.{language}.md", text.splitlines()[2:]
+        _require(file, text, _DETAILS if language == ENGLISH else _TRANSLATED)
+        if language == ENGLISH:
+            continue
+        if lines[::2] != english:
+            raise TextFileError(f"{file}: must have each sentence of the English file, in the same order")
+        read[language] = {en.removeprefix("- "): own.strip() for en, own in zip(lines[::2], lines[1::2], strict=True)}
+        for sentence, own in read[language].items():
+            if sorted(_PLACEHOLDER.findall(sentence)) != sorted(_PLACEHOLDER.findall(own)):
+                raise TextFileError(f"{file}: other placeholders than in English: {sentence}")
+    return read
 
 
 def read_allegation_categories(folder: Traversable) -> Mapping[str, Mapping[str, str]]:
@@ -104,26 +125,35 @@ def _read_files(folder: Traversable, *kinds: str) -> Mapping[str, Mapping[str, s
         read[language] = {}
         for kind in kinds:
             file = folder / f"{kind}.{language}.md"
-            if not file.is_file():
-                raise TextFileError(f"{file}: is missing")
-            read[language][kind] = text = file.read_text(encoding="utf-8")
+            read[language][kind] = text = _read_text(file)
             _check(file, kind, text, read[ENGLISH][kind])
     return read
 
 
-def _check(file: Traversable, kind: str, text: str, english: str) -> None:
-    grammar, mark = (_PHRASES, _KEY) if kind in _LISTS else (_TEMPLATE, _MARK)
+def _read_text(file: Traversable) -> str:
+    if not file.is_file():
+        raise TextFileError(f"{file}: is missing")
+    text = file.read_text(encoding="utf-8")
     if _CONTROL.search(text):
         raise TextFileError(f"{file}: has a control character, such as one that changes the direction of writing")
-    if sorted(_PLACEHOLDER.findall(text)) != sorted(PLACEHOLDERS[kind]):
-        raise TextFileError(
-            f"{file}: must have these placeholders, each once: {', '.join(PLACEHOLDERS[kind]) or 'none'}"
-        )
+    return text
+
+
+def _require(file: Traversable, text: str, grammar: re.Pattern[str]) -> None:
     valid = grammar.match(text)
     end = 0 if valid is None else valid.end()
     if end < len(text):
         line = text.count("\n", 0, end) + 1
         raise TextFileError(f"{file}: does not have the format of README.md, from line {line} on")
+
+
+def _check(file: Traversable, kind: str, text: str, english: str) -> None:
+    grammar, mark = (_PHRASES, _KEY) if kind in _LISTS else (_TEMPLATE, _MARK)
+    if sorted(_PLACEHOLDER.findall(text)) != sorted(PLACEHOLDERS[kind]):
+        raise TextFileError(
+            f"{file}: must have these placeholders, each once: {', '.join(PLACEHOLDERS[kind]) or 'none'}"
+        )
+    _require(file, text, grammar)
     lines = zip_longest(_shape(text, mark), _shape(english, mark))
     different = next((number for number, (own, other) in enumerate(lines, start=1) if own != other), None)
     if different is not None:
