@@ -274,18 +274,21 @@ def test_who_a_mediator_is_cannot_be_corrected_once_a_case_was_proposed() -> Non
 
 def test_a_subject_that_was_mistyped_is_corrected_while_nothing_was_proposed() -> None:
     changes = {"subject": "m.evenhand", "name": "Nia Evenhand"}
-    assert entry(proposed=False).correct(changes, by=COORDINATOR) == events.MediatorCorrected(
+    corrected = events.MediatorCorrected(
         mediator_id=MEDIATOR,
         changed=("name", "subject"),
         on_file=replace(NEW_MEDIATOR, subject="m.evenhand", filled=("name",)),
         values=changes,
     )
+    assert entry(proposed=False).correct(changes, by=COORDINATOR) == (corrected,)
+    assert entry(proposed=False).correct({}, by=COORDINATOR) == ()
 
 
 def test_of_a_mediator_to_whom_a_case_was_proposed_all_else_is_corrected() -> None:
-    corrected = entry(proposed=True).correct({"active": False, "subject": "m.okafor"}, by=COORDINATOR)
+    (corrected,) = entry(proposed=True).correct({"active": False, "subject": "m.okafor"}, by=COORDINATOR)
     assert corrected.on_file == replace(NEW_MEDIATOR, subject="m.okafor", active=False)
-    assert entry(proposed=True).correct({"active": False}, by=COORDINATOR).on_file == corrected.on_file
+    (alone,) = entry(proposed=True).correct({"active": False}, by=COORDINATOR)
+    assert alone.on_file == corrected.on_file
 
 
 def test_staff_neither_add_nor_correct_themselves_as_a_mediator() -> None:

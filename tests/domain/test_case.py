@@ -1046,7 +1046,10 @@ def test_no_case_is_ready_before_its_late_party_has_answered(state: State, side:
 
 
 def test_somebody_runs_the_case() -> None:
-    assert case(State.ASKING).coordinate("coordinator.7") == (events.CoordinatorAssigned(coordinator="coordinator.7"),)
+    assigned = events.CoordinatorAssigned(coordinator="coordinator.7")
+    assert case(State.ASKING).coordinate("coordinator.7", before=None) == (assigned,)
+    assert case(State.ASKING).coordinate("coordinator.7", before="coordinator.6") == (assigned,)
+    assert case(State.ASKING).coordinate("coordinator.7", before="coordinator.7") == ()
 
 
 def a_pause(ends_on: date) -> Pause:
@@ -1083,6 +1086,6 @@ def test_nothing_is_decided_in_a_closed_case(state: State) -> None:
     with pytest.raises(CaseNotOpen):
         lapse(over)
     with pytest.raises(CaseNotOpen):
-        over.coordinate("coordinator.7")
+        over.coordinate("coordinator.7", before=None)
     with pytest.raises(CaseNotOpen):
         over.pause(a_pause(date(2026, 3, 3)), pause_id=NEW, policy=CITY)

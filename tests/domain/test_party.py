@@ -147,6 +147,13 @@ def test_whoever_met_the_other_side_is_not_removed() -> None:
         replace(OFFICER, mediated=True).remove(RemovalReason.WRONG_PERSON)
 
 
+def test_without_changes_nothing_happens_and_a_reason_is_refused() -> None:
+    for party in (OFFICER, replace(OFFICER, name=""), replace(OFFICER, removed=True)):
+        assert party.correct({}, None).events == ()
+    with pytest.raises(Invalid):
+        OFFICER.correct({}, SPELLING)
+
+
 def test_of_a_party_that_was_removed_nothing_more_is_decided() -> None:
     gone = replace(OFFICER, removed=True, identity_bound=True)
     with pytest.raises(PartyAlreadyRemoved):

@@ -448,16 +448,17 @@ def test_another_day_of_the_pending_case_outdates_a_screening() -> None:
 
 def test_a_correction_records_names_of_fields_and_what_is_on_file_after_it() -> None:
     changes = {"incident_place": None, "narrative": "He shouted.", "precinct": "East"}
-    assert ACCOUNT.correct(changes, today=TODAY, categories=CATEGORIES) == events.ComplaintCorrected(
+    corrected = events.ComplaintCorrected(
         changed=("incident_place", "narrative", "precinct"), on_file=replace(ON_FILE, precinct="East"), values=changes
     )
+    assert ACCOUNT.correct(changes, today=TODAY, categories=CATEGORIES) == (corrected,)
+    assert ACCOUNT.correct({}, today=TODAY, categories=CATEGORIES) == ()
 
 
 def test_an_allegation_is_corrected_to_one_of_the_citys_list_and_what_is_on_file_may_stay() -> None:
     for allegations in (["control"], ["force"], ["control", "force"]):
-        assert ACCOUNT.correct({"allegations": allegations}, today=TODAY, categories=CATEGORIES).changed == (
-            "allegations",
-        )
+        (corrected,) = ACCOUNT.correct({"allegations": allegations}, today=TODAY, categories=CATEGORIES)
+        assert corrected.changed == ("allegations",)
     with pytest.raises(Invalid) as caught:
         ACCOUNT.correct({"allegations": ["conduct"]}, today=TODAY, categories=CATEGORIES)
     assert pointed_at(caught.value) == ("/allegations", "category-not-configured")
@@ -465,7 +466,8 @@ def test_an_allegation_is_corrected_to_one_of_the_citys_list_and_what_is_on_file
 
 @pytest.mark.parametrize("name", ["incident_on", "pending_case_filed_on"])
 def test_what_happened_is_not_corrected_to_a_day_that_is_still_to_come(name: str) -> None:
-    assert ACCOUNT.correct({name: TODAY}, today=TODAY, categories=CATEGORIES).changed == (name,)
+    (corrected,) = ACCOUNT.correct({name: TODAY}, today=TODAY, categories=CATEGORIES)
+    assert corrected.changed == (name,)
     with pytest.raises(Invalid) as caught:
         ACCOUNT.correct({name: TODAY + timedelta(days=1)}, today=TODAY, categories=CATEGORIES)
     assert pointed_at(caught.value) == (f"/{name}", "in-the-future")
@@ -476,4 +478,5 @@ def test_of_an_account_that_was_erased_nothing_is_told_again(name: str) -> None:
     erased = Account(on_file=replace(ON_FILE, filled=()))
     with pytest.raises(DataErased):
         erased.correct({name: "Again."}, today=TODAY, categories=CATEGORIES)
-    assert erased.correct({"precinct": "East"}, today=TODAY, categories=CATEGORIES).on_file.precinct == "East"
+    (corrected,) = erased.correct({"precinct": "East"}, today=TODAY, categories=CATEGORIES)
+    assert corrected.on_file.precinct == "East"

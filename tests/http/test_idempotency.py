@@ -193,14 +193,14 @@ async def test_the_tag_of_what_was_read_is_the_tag_that_is_wanted(office: Office
         "complaint": (f"/v1/complaints/{story.complaint_id}", {"precinct": "Central"}),
         "party": (f"/v1/parties/{story.complainants[0].party_id}", {"email": "rosa@example.org"}),
         "mediator": (f"/v1/mediators/{mediator.mediator_id}", {"active": False}),
-        "coordinator": (f"{story.path}", {"coordinator": "c.lee"}),
+        "coordinator": (f"{story.path}/coordinator", {"coordinator": "c.lee"}),
     }[kind]
     read = await office.coordinator.send("GET", path)
-    method, suffix = ("PUT", "/coordinator") if kind == "coordinator" else ("PATCH", "")
+    method = "PUT" if kind == "coordinator" else "PATCH"
     headers = {"Authorization": f"Bearer {office.coordinator.token}", "If-Match": read.headers["etag"]}
-    done = await office.client.request(method, path + suffix, json=body, headers=headers)
+    done = await office.client.request(method, path, json=body, headers=headers)
     assert done.status_code == 200, done.text
-    stale = await office.client.request(method, path + suffix, json=body, headers=headers)
+    stale = await office.client.request(method, path, json=body, headers=headers)
     assert stale.status_code == 412
 
 

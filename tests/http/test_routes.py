@@ -77,9 +77,11 @@ def renamed(monkeypatch: pytest.MonkeyPatch, settings: Settings, clock: Clock, d
     return application(settings, clock, database)
 
 
-async def test_renaming_every_function_of_a_route_changes_nothing(office: Office, renamed: FastAPI) -> None:
+async def test_renaming_every_function_of_a_route_changes_nothing(
+    office: Office, database: RolledBackDatabase, renamed: FastAPI
+) -> None:
     assert renamed.openapi() == document()
-    story, found_at = await tell(office)
+    story, found_at = await tell(office, database)
     async with calling(renamed) as client:
 
         async def both(who: Caller, path: str) -> tuple[httpx.Response, httpx.Response]:

@@ -154,13 +154,14 @@ async def _correct(story: Story) -> None:
     await intake.patch(party, {"safe_contact": "Weekday mornings, on the mobile only.", "interpreter_language": "es"})
     replaced = await intake.post(f"{party}/access-codes")
     story.complainants[0] = await story.office.signed_in(str(replaced["access_code"]))
+    await intake.get(f"{story.path}/coordinator")
     await intake.put(f"{story.path}/coordinator", {"coordinator": "coordinator.1"})
 
 
 async def _agree(story: Story) -> None:
     office = story.office
     await story.screen()
-    await office.intake.get(f"{story.path}/screenings")
+    await _each(office.intake, f"{story.path}/screenings")
     await story.answer(story.complainants[0])
     await office.intake.post(
         f"{story.path}/consents",
@@ -171,10 +172,11 @@ async def _agree(story: Story) -> None:
             "disclosure_sha256": await office.shown_disclosure(),
         },
     )
-    await office.intake.get(f"{story.path}/consents")
+    await _each(office.intake, f"{story.path}/consents")
     pause = {"reason": "court_date", "starts_on": "2026-03-09", "ends_on": "2026-03-11"}
     await office.intake.post(f"{story.path}/pauses", pause)
-    await office.intake.get(f"{story.path}/pauses")
+    await _each(office.intake, f"{story.path}/pauses")
+    await office.intake.get(f"{story.path}/target")
 
 
 async def _prepare(story: Story) -> None:
@@ -203,7 +205,7 @@ async def _prepare(story: Story) -> None:
         "relation": "none",
     }
     expected = await story.expect(**interpreter)
-    await office.intake.get(f"{story.path}/attendees")
+    await _each(office.intake, f"{story.path}/attendees")
     await story.confirm(expected)
     await story.schedule()
     for who in (coordinator, story.complainants[0], story.mediator):
@@ -262,13 +264,13 @@ async def _report(story: Story) -> None:
     await mediator.post(f"/v1/assignments/{assignment[0]['id']}/attest-notes-destroyed", None, 200)
     holds = f"/v1/complaints/{story.complaint_id}/legal-holds"
     hold = await director.post(holds, {"reason": "litigation"})
-    await director.get(holds)
+    await _each(director, holds)
     await director.post(f"/v1/legal-holds/{hold['id']}/lift", None, 200)
     erasures = f"/v1/parties/{story.complainants[0].party_id}/erasures"
     for verb, body_of_verb in (("refuse", {"reason": "identity_unproven"}), ("approve", None)):
         erasure = await story.office.intake.post(erasures)
         await director.post(f"/v1/erasures/{erasure['id']}/{verb}", body_of_verb, 200)
-    await story.office.intake.get(erasures)
+    await _each(story.office.intake, erasures)
     twice = await mediator.post(f"{story.path}/mandatory-reports", body)
     await director.post(f"/v1/mandatory-reports/{twice['id']}/drop", {"reason": "entered_in_error"}, 200)
 
@@ -283,15 +285,15 @@ async def _leave(office: Office) -> None:
     await left.withdraw(left.complainants[0])
     by_phone = {"party_id": left.complainants[0].party_id, "channel": "phone"}
     await office.intake.post(f"{left.path}/withdrawals", by_phone, 200)
-    await office.intake.get(f"{left.path}/withdrawals")
+    await _each(office.intake, f"{left.path}/withdrawals")
     lapsed = await _file(office, "4714")
     given = {"given_by": "Capt. Lee Placeholder", "given_on": "2026-03-01", "channel": "email"}
     approval = {"approver": "internal_affairs", "approved": True, **given}
     await office.intake.post(f"{lapsed.path}/approvals", approval)
-    await office.intake.get(f"{lapsed.path}/approvals")
+    await _each(office.intake, f"{lapsed.path}/approvals")
     await lapsed.screen(eligible=True, reason="Nothing that intake could not learn yet stands in the way.")
     await lapsed.try_to_reach(lapsed.complainants[0].party_id, channel="letter", result="returned_undelivered")
-    await office.coordinator.get(f"{lapsed.path}/contact-attempts")
+    await _each(office.coordinator, f"{lapsed.path}/contact-attempts")
     await lapsed.lapse()
     ended = await _ready(office, "4715")
     await ended.assign()
@@ -326,7 +328,7 @@ async def _guard(office: Office) -> None:
     decided = {"eligible": True, "reason": "Nothing that intake could not learn yet stands in the way."}
     await story.screen(**decided)
     await story.guardian_agrees(story.complainants[0])
-    await office.intake.get(f"{story.path}/guardian-consents")
+    await _each(office.intake, f"{story.path}/guardian-consents")
     await story.answer(story.complainants[0])
 
 
@@ -349,6 +351,14 @@ async def _ready(office: Office, number: str) -> Story:
     for who in (*story.complainants, *story.officers):
         await story.answer(who)
     return story
+
+
+async def _each(who: Caller, path: str) -> None:
+    """Read a list, and each of its items at an address of its own."""
+    items = (await who.get(path))["items"]
+    assert isinstance(items, list)
+    for item in items:
+        await who.get(f"/v1/{path.rpartition('/')[2]}/{item['id']}")
 
 
 def _of(mediator: Caller | None) -> Caller:

@@ -116,7 +116,7 @@ PLAIN: Final = {
     "decided_at", "lifted_at", "notes_destroyed_at", "placed_at", "purged_at", "made_at", "opened_at", "proposed_at",
     "started_at", "superseded_at", "starts_at", "ends_at", "starts_on", "ends_on", "requested_at", "requested_on",
     "due_on", "given_at", "occurred_at", "opened_on", "recorded_at", "screened_at", "signed_at", "withdrawn_at", "pace",
-    "days_left", "working_days_left", "raw_days", "net_days",
+    "days_left", "working_days_left", "raw_days", "net_days", "counted_on", "pauses",
     # whole models, whose own fields are looked at
     "access_codes", "assignment", "intake", "next_session", "others", "participants", "parties", "signer", "target",
     "you",

@@ -16,8 +16,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from tests.openapi.conformity import contract
-from tests.openapi.examples import play
 from tests.openapi.test_contract import committed
 from tests.routers.test_access import caller, filled_in, operations
 
@@ -291,60 +289,8 @@ async def test_a_database_that_is_away_is_said_by_all_that_need_it_and_by_nobody
         assert (response.status_code == 503) == ("503" in operation.statuses), f"{operation.name}: {response.text}"
 
 
-async def test_what_has_not_changed_is_not_sent_again_and_what_was_made_is_where_it_is_said(
-    committed_office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One story through every operation: each answer is asked for once more."""
-    client, send = committed_office.client, committed_office.client.send
-    unchanged: set[str] = set()
-    located: set[str] = set()
-
-    def name_of(request: httpx.Request) -> str:
-        found = contract().operation(request.method, request.url.path)
-        assert found is not None
-        return found.name
-
-    async def again(request: httpx.Request, **options: object) -> httpx.Response:
-        response = await send(request, **options)  # type: ignore[arg-type]
-        headers = {name: request.headers[name] for name in ("authorization",) if name in request.headers}
-        if request.method == "GET" and response.status_code == 200:
-            headers["If-None-Match"] = response.headers["etag"]
-            second = await send(client.build_request("GET", request.url, headers=headers))
-            if second.status_code == 304:
-                unchanged.add(name_of(request))
-            else:  # whoever of the office opens the list of who opened what is in it the next time
-                assert name_of(request) == "listAccessLog"
-        if response.status_code == 201 and "location" in response.headers:
-            if not headers:  # whoever files without a token reads with the access code
-                code = {"access_code": response.json()["access_codes"][0]["access_code"]}
-                given = await send(client.build_request("POST", "/v1/access-tokens", json=code))
-                headers["authorization"] = f"Bearer {given.json()['access_token']}"
-            made = await send(client.build_request("GET", response.headers["location"], headers=headers))
-            assert made.status_code == 200, name_of(request)
-            located.add(name_of(request))
-        return response
-
-    monkeypatch.setattr(client, "send", again)
-    await client.get("/problems/not-found")
-    await play(committed_office, committed()["paths"])
-    documented = contract().documented()
-    assert unchanged == {name for name, status in documented if status == "304"}
-    assert located == {name for name, status in documented if status == "201" and "Location" in headers_of(name)}
-
-
 def test_a_page_elsewhere_may_read_every_header_that_is_documented() -> None:
     assert {*HEADERS} == {*EXPOSED} - {"Allow"}
-
-
-def headers_of(name: str) -> set[str]:
-    """The headers that the contract documents for what an operation makes."""
-    for item in committed()["paths"].values():
-        for operation in item.values():
-            if operation["operationId"] == name:
-                responses = operation["responses"]
-                assert isinstance(responses, dict)
-                return set(responses["201"]["headers"])
-    raise LookupError(name)
 
 
 def replaced(path: str, value: str) -> str:

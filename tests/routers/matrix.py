@@ -20,11 +20,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
+from uuid import uuid4
 
 from fastapi import FastAPI
+from sqlalchemy import insert
 from tests.conftest import RolledBackDatabase
 from tests.openapi.test_contract import committed
 
+from mediation_api.database.tables import guardian_consents
 from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.access import Relation, Role
 from mediation_api.http.pagination import FOR_ALL_BUT_PARTIES, FOR_THE_OFFICE
@@ -68,7 +71,18 @@ class Outcome(StrEnum):
     """Never."""
 
 
-PEOPLE: Final = frozenset({"party_id", "signer", "mediator_id", "assignment_id", "report_id"})
+PEOPLE: Final = frozenset(
+    {
+        "party_id",
+        "signer",
+        "mediator_id",
+        "assignment_id",
+        "report_id",
+        "consent_id",
+        "guardian_consent_id",
+        "withdrawal_id",
+    }
+)
 """What names one of those who take part in a case or what is theirs, and not the case."""
 
 STAFF: Final = frozenset({Role.INTAKE, Role.COORDINATOR, Role.DIRECTOR})
@@ -88,6 +102,13 @@ _NOTHING: Final[Ids] = {
             "report_id",
             "hold_id",
             "erasure_id",
+            "consent_id",
+            "guardian_consent_id",
+            "withdrawal_id",
+            "screening_id",
+            "approval_id",
+            "pause_id",
+            "contact_attempt_id",
         ),
         _NOWHERE,
     ),
@@ -347,9 +368,9 @@ async def built(office: Office, app: FastAPI, database: RolledBackDatabase) -> W
     """Bring the cases to where most can be done to them."""
     numbers: list[dict[str, object]] = [{"employee_number": "4801"}, {"employee_number": "4802"}]
     mediator, other = await office.mediator(), await office.mediator()
-    own = await _scheduled(office, mediator, other, officers=numbers)
-    foreign = await _scheduled(office, await office.mediator(), other, officers=[{}, {}])
-    closed = await _scheduled(office, mediator, other, officers=numbers, days=9)
+    own = await _scheduled(office, mediator, other, database, officers=numbers)
+    foreign = await _scheduled(office, await office.mediator(), other, database, officers=[{}, {}])
+    closed = await _scheduled(office, mediator, other, database, officers=numbers, days=9)
     for who in closed.story.everybody:
         await closed.story.sign(who)
     await closed.story.sign_on_paper("support_person", closed.attendee_id)
@@ -379,7 +400,8 @@ class Scene:
     """A case with two people on each side, a mediator who accepted, and one who declined.
 
     Two mandatory reports were proposed: by the mediator, and by a director. The complaint is held, and a complainant
-    asked for an erasure.
+    asked for an erasure. In an attempt before, one complainant left in the session, and so did the other and an officer
+    by themselves.
     """
 
     story: Story
@@ -389,6 +411,10 @@ class Scene:
     reports: tuple[str, str]
     hold_id: str
     erasure_id: str
+    records: Mapping[str, str]
+    """What the office has on record, by the name that paths have for it."""
+    own: Mapping[tuple[str, str], str]
+    """What is of one party: by that name, and the party."""
 
     def seen_by(self, role: Role, kind: Object) -> Ids:
         """The ids of an object, for somebody of this role."""
@@ -398,7 +424,11 @@ class Scene:
         mine, theirs = sides if role is Role.OFFICER else sides[::-1]
         is_other = kind in SAME
         party = {Object.FELLOW: mine[1], Object.OPPONENT: theirs[0]}.get(kind, mine[0])
+        names = ("consent_id", "guardian_consent_id", "withdrawal_id")
+        another = self.story.complainants[1].party_id
         return {
+            **self.records,
+            **{name: self.own.get((name, party.party_id)) or self.own[name, another] for name in names},
             "complaint_id": self.story.complaint_id,
             "case_id": self.story.case_id,
             "party_id": party.party_id,
@@ -422,13 +452,79 @@ class Scene:
         ids = self.seen_by(Role.COMPLAINANT, Object.OWN)
         case = {ids[name] for name in ("complaint_id", "case_id", "session_id", "agreement_id", "attendee_id")}
         parties = {who.party_id for who in (*self.story.complainants, *self.story.officers)}
-        return frozenset({*case, *parties, *self.assignments, *self.reports, self.hold_id, self.erasure_id})
+        records = {*self.records.values(), *self.own.values()}
+        return frozenset({*case, *parties, *self.assignments, *self.reports, self.hold_id, self.erasure_id, *records})
+
+
+async def _left(story: Story, mediator: Caller, database: RolledBackDatabase) -> dict[tuple[str, str], str]:
+    """Let an attempt end with withdrawals, and give their ids and that of a guardian's consent."""
+    await (await story.to_ready()).assign(mediator)
+    await story.schedule()
+    await story.sign_all()
+    await story.session("start", {})
+    first, second = story.complainants
+    said = {"party_id": first.party_id, "channel": "session"}
+    left = {
+        story.officers[0].party_id: await story.withdraw(story.officers[0]),
+        first.party_id: await mediator.post(f"{story.path}/withdrawals", said),
+        second.party_id: await story.withdraw(second),
+    }
+    ids = {("withdrawal_id", party_id): str(withdrawal["id"]) for party_id, withdrawal in left.items()}
+    shown = await story.office.shown_disclosure()
+    async with database.transaction() as connection:
+        for who in (first, second):  # neither is a minor, as whose guardian would have to sign
+            ids["guardian_consent_id", who.party_id] = consent_id = str(uuid4())
+            agreed = insert(guardian_consents).values(
+                id=consent_id,
+                case_id=story.case_id,
+                party_id=who.party_id,
+                disclosure_sha256=shown,
+                channel="phone",
+                at=story.office.clock.now,
+                by_role=Role.INTAKE,
+                by="intake.1",
+            )
+            await connection.execute(agreed)
+    return ids
+
+
+async def _recorded(story: Story) -> dict[str, str]:
+    """What the office has on record of a case that is ready, by the names of the paths to it."""
+    intake = story.office.intake
+    await story.approve("internal_affairs", given_by="Capt. Lee", given_on="2026-03-01", channel="email")
+    await story.pause("leave", "2026-03-09", "2026-03-10")
+    await story.try_to_reach(story.complainants[0].party_id)
+    lists = {"approval_id": "approvals", "pause_id": "pauses", "screening_id": "screenings"}
+    found = {}
+    for name, kind in {**lists, "contact_attempt_id": "contact-attempts"}.items():
+        (record,) = items_of(await intake.get(f"{story.path}/{kind}"))
+        found[name] = str(record["id"])
+    return found
+
+
+def items_of(answer: Mapping[str, object]) -> list[dict[str, object]]:
+    """The items of a list."""
+    items = answer["items"]
+    assert isinstance(items, list)
+    return items
 
 
 async def _scheduled(
-    office: Office, mediator: Caller, other: Caller, *, officers: list[dict[str, object]], days: int = 3
+    office: Office,
+    mediator: Caller,
+    other: Caller,
+    database: RolledBackDatabase,
+    *,
+    officers: list[dict[str, object]],
+    days: int = 3,
 ) -> Scene:
-    story = await (await office.file(complainants=[{}, {}], officers=officers)).to_ready()
+    story = await office.file(complainants=[{}, {}], officers=officers)
+    own = await _left(story, mediator, database)
+    await story.request_again()
+    await story.to_ready()
+    records = await _recorded(story)
+    for consent in items_of(await office.intake.get(f"{story.path}/consents")):
+        own["consent_id", str(consent["party_id"])] = str(consent["id"])
     declined = str((await story.propose(other))["id"])
     await other.post(f"/v1/assignments/{declined}/decline", {}, 200)
     await story.assign(mediator)
@@ -443,7 +539,7 @@ async def _scheduled(
     hold = await office.director.post(f"/v1/complaints/{story.complaint_id}/legal-holds", {"reason": "litigation"})
     erasure = await office.intake.post(f"/v1/parties/{story.complainants[1].party_id}/erasures")
     kept = str(hold["id"]), str(erasure["id"])
-    return Scene(story, mediators, (story.assignment_id, declined), attendee_id, reports, *kept)
+    return Scene(story, mediators, (story.assignment_id, declined), attendee_id, reports, *kept, records, own)
 
 
 def _caller(office: Office, role: Role, scene: Scene) -> Caller:

@@ -31,6 +31,8 @@ OF_A_CASE: Final = {
     "listTimelineEvents",
 }
 OF_A_PARTY: Final = OF_A_CASE | {
+    "getConsent",
+    "getWithdrawal",
     "correctParty",
     "getAgreement",
     "getParty",
@@ -43,6 +45,17 @@ OF_A_PARTY: Final = OF_A_CASE | {
     "recordWithdrawal",
 }
 OF_THE_OFFICE: Final = OF_A_CASE | {
+    "getApproval",
+    "getAttendee",
+    "getConsent",
+    "getContactAttempt",
+    "getCoordinator",
+    "getErasure",
+    "getGuardianConsent",
+    "getPause",
+    "getScreening",
+    "getTarget",
+    "getWithdrawal",
     "getMediator",
     "listApprovals",
     "listAttendees",
@@ -82,6 +95,8 @@ OF_INTAKE: Final = OF_THE_OFFICE | {
     "recordWithdrawal",
 }
 OF_A_SESSION: Final = {
+    "getAttendee",
+    "getWithdrawal",
     "adjournSession",
     "cancelSession",
     "completeSession",
@@ -120,6 +135,7 @@ OF_A_DIRECTOR: Final = {
     "refuseErasure",
     "fileMandatoryReport",
     "liftLegalHold",
+    "getLegalHold",
     "listLegalHolds",
     "listMandatoryReportCounts",
     "listMandatoryReportAccessLog",
@@ -129,6 +145,7 @@ OF_A_DIRECTOR: Final = {
 OF_AN_AUDITOR: Final = {
     "getAssignment",
     "listAssignments",
+    "getLegalHold",
     "listLegalHolds",
     "listMandatoryReportCounts",
     "listAccessAnomalies",
@@ -171,7 +188,15 @@ def test_a_mediator_does_nothing_in_a_case_that_was_proposed_but_read_of_it_and_
         (Role.PUBLIC, {"fileComplaint"}),
         (
             Role.COMPLAINANT,
-            OF_A_PARTY | {"getComplaint", "listComplaints", "listGuardianConsents", "listParties", "requestMediation"},
+            OF_A_PARTY
+            | {
+                "getComplaint",
+                "listComplaints",
+                "getGuardianConsent",
+                "listGuardianConsents",
+                "listParties",
+                "requestMediation",
+            },
         ),
         (Role.OFFICER, OF_A_PARTY),
         (
@@ -297,9 +322,11 @@ def test_what_is_opened_is_what_the_operation_shows() -> None:
     """Of a case, but for these."""
     shown = {
         "getComplaint": LoggedObject.COMPLAINT,
+        "getLegalHold": LoggedObject.COMPLAINT,
         "listLegalHolds": LoggedObject.COMPLAINT,
         "listParties": LoggedObject.COMPLAINT,
         "getParty": LoggedObject.PARTY,
+        "getErasure": LoggedObject.PARTY,
         "listErasures": LoggedObject.PARTY,
         "getMandatoryReport": LoggedObject.REPORT,
         "listMandatoryReports": LoggedObject.REPORT,

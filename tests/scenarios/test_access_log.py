@@ -3,8 +3,10 @@
 What a party sees of it tells nothing of what is sealed.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -17,7 +19,7 @@ from tests.scenarios.conftest import Begun, Fork
 from tests.scenarios.test_sealed_answers import Observer, Worlds, assert_alike, late_officer
 
 from mediation_api.database import tables as t
-from mediation_api.database.engine import Pool, create_engine
+from mediation_api.database.engine import Database, Pool, create_engine
 from mediation_api.dev.office import Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
 from mediation_api.domain.access_log import DEFAULT_PURPOSE, LoggedObject
@@ -44,6 +46,7 @@ NOT_ABOUT_A_CASE: Final = {
 
 LOGGED: Final = {name: operation.opens for name, operation in OPERATIONS.items() if operation.opens is not None}
 """What each read opens that is written down."""
+AN_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SUBJECTS: Final = ("complaint_id", "case_id", "party_id", "report_id")
 REPORT: Final = {
     "category": "imminent_harm",
@@ -54,7 +57,7 @@ REPORT: Final = {
 }
 
 
-def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]:
+def paths(story: Story, assignment_id: str, report_id: str, records: Mapping[str, str]) -> Mapping[str, str]:
     """Where each of the reads that are written down is found."""
     case, complaint = story.path, f"/v1/complaints/{story.complaint_id}"
     agreement = f"/v1/agreements/{story.agreement['id']}"
@@ -84,7 +87,57 @@ def paths(story: Story, assignment_id: str, report_id: str) -> Mapping[str, str]
         "listAssignments": f"/v1/assignments?case_id={story.case_id}",
         "listAccessAnomalies": "/v1/access-anomalies?rule=purpose_unfit",
         "getMe": "/v1/me",
+        "getTarget": f"{case}/target",
+        "getCoordinator": f"{case}/coordinator",
+        **records,
     }
+
+
+async def put_on_record(story: Story, database: Database) -> Mapping[str, str]:
+    """Let there be one record of each kind, and give the path to each by the operation that reads it.
+
+    Nobody withdraws: the case goes on. And nobody is a minor, whose guardian would have to sign.
+    """
+    intake, case, officer = story.office.intake, story.path, story.officers[0].party_id
+    by_staff = {"by_role": Role.INTAKE, "by": "intake.1", "channel": "phone"}
+    of_officer = {"case_id": story.case_id, "party_id": officer, "at": story.office.clock.now}
+    left = insert(t.withdrawals).values(**of_officer, **by_staff, id=uuid4()).returning(t.withdrawals.c.id)
+    agreed = insert(t.guardian_consents).values(
+        **of_officer, **by_staff, id=uuid4(), disclosure_sha256=await story.office.shown_disclosure()
+    )
+    async with database.transaction() as connection:
+        ids = {
+            "getWithdrawal": ("withdrawals", await connection.scalar(left)),
+            "getGuardianConsent": (
+                "guardian-consents",
+                await connection.scalar(agreed.returning(t.guardian_consents.c.id)),
+            ),
+            **{
+                f"get{table.name.title()[:-1]}": (
+                    table.name,
+                    await connection.scalar(select(table.c.id).where(table.c.case_id == story.case_id).limit(1)),
+                )
+                for table in (t.consents, t.screenings)
+            },
+        }
+    given = {"approver": "internal_affairs", "approved": True, "given_by": "Capt. Lee", "given_on": "2026-03-01"}
+    attempt = {
+        "party_id": officer,
+        "channel": "phone",
+        "result": "no_answer",
+        "attempted_at": story.office.clock.now.isoformat(),
+    }
+    posted: list[tuple[Caller, str, str, str, object]] = [
+        (intake, "getApproval", case, "approvals", {**given, "channel": "email"}),
+        (intake, "getPause", case, "pauses", {"reason": "leave", "starts_on": "2026-03-09", "ends_on": "2026-03-10"}),
+        (intake, "getContactAttempt", case, "contact-attempts", attempt),
+        (intake, "getAttendee", case, "attendees", {"role": "support_person", "name": "Kim Vega"}),
+        (intake, "getErasure", f"/v1/parties/{officer}", "erasures", None),
+        (story.office.director, "getLegalHold", story.complaint, "legal-holds", {"reason": "litigation"}),
+    ]
+    for who, operation, of, kind, body in posted:
+        ids[operation] = kind, (await who.post(f"{of}/{kind}", body))["id"]
+    return {operation: f"/v1/{kind}/{id_}" for operation, (kind, id_) in ids.items()}
 
 
 async def entries(database: RolledBackDatabase, *, after: int = 0) -> list[dict[str, object]]:
@@ -97,7 +150,7 @@ async def entries(database: RolledBackDatabase, *, after: int = 0) -> list[dict[
 Told: TypeAlias = tuple[Story, Mapping[str, str]]
 
 
-async def tell(office: Office) -> Told:
+async def tell(office: Office, database: Database) -> Told:
     """A case that everybody has signed for, and where to read of it."""
     story = await (await office.file()).to_signed()
     assignment = (await story.case())["assignment"]
@@ -106,12 +159,13 @@ async def tell(office: Office) -> Told:
     report = await story.mediator.post(f"{story.path}/mandatory-reports", REPORT)
     headers = {"Authorization": f"Bearer {office.intake.token}", "Access-Purpose": "mediation"}
     assert (await office.client.get(story.path, headers=headers)).status_code == 200  # which is unusual
-    return story, paths(story, str(assignment["id"]), str(report["id"]))
+    records = await put_on_record(story, database)
+    return story, paths(story, str(assignment["id"]), str(report["id"]), records)
 
 
 @pytest.fixture(scope="module")
-async def told_once(module_office: Office) -> Told:
-    return await tell(module_office)
+async def told_once(module_office: Office, module_database: RolledBackDatabase) -> Told:
+    return await tell(module_office, module_database)
 
 
 @pytest.fixture
@@ -167,6 +221,8 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
     for operation, path in found_at.items():
         if role not in OPERATIONS[operation].access or (operation == "getMe" and role is not Role.MEDIATOR):
             continue  # to the office it gives numbers, and names no case
+        if operation == "getWithdrawal" and role is Role.MEDIATOR:
+            continue  # who reads those alone that they recorded, in a session (tests/routers/matrix.py)
         answer = await who.get(path)
         written = await entries(database, after=before)
         before += 1
@@ -217,12 +273,10 @@ async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_writte
     nothing = "00000000-0000-4000-8000-000000000000"
     stranger = await office.mediator()
     for operation, path in found_at.items():
-        for id_ in (story.case_id, story.complaint_id, str(story.officers[0].party_id), story.session_id):
-            path = path.replace(id_, nothing)  # noqa: PLW2901 - the same path, of nothing
-        response = await office.director.send("GET", path.replace(str(story.agreement["id"]), nothing))
+        response = await office.director.send("GET", AN_ID.sub(nothing, path))
         assert response.status_code in {200, 404}, operation
         if LOGGED[operation] is not LoggedObject.LIST:
-            assert (await stranger.send("GET", found_at[operation])).status_code in {403, 404}, operation
+            assert (await stranger.send("GET", path)).status_code in {403, 404}, operation
     written = await entries(database, after=before)
     assert {str(each["operation"]) for each in written} <= {
         "listComplaints",
@@ -267,10 +321,13 @@ async def test_a_purpose_is_one_of_a_few_words(office: Office, database: RolledB
 
 
 async def test_a_read_that_cannot_be_written_down_shows_nothing(
-    committed_office: Office, committed: Settings, as_owner: Callable[[Settings], Settings]
+    committed_office: Office,
+    committed_database: Database,
+    committed: Settings,
+    as_owner: Callable[[Settings], Settings],
 ) -> None:
     office = committed_office
-    story, found_at = await tell(office)
+    story, found_at = await tell(office, committed_database)
     owner = create_engine(as_owner(committed))
     async with owner.begin() as connection:
         await connection.execute(text("ALTER TABLE access_log ADD CONSTRAINT full_disk CHECK (false) NOT VALID"))

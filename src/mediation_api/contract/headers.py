@@ -54,7 +54,7 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
             '</v1/cases?state=ready&limit=25&cursor=Zm9yIGV4YW1wbGU>; rel="next"',
         ),
         "Location": Header(
-            "Where the created resource can be read, relative to the host.",
+            "Where what was made or changed can be read, relative to the host.",
             "/v1/cases/6b1f2f0e-6f0c-4d7a-9f43-0d0b7a3f7c11",
             required=True,
             pattern="^(/[A-Za-z0-9._~-]+)*/v1/[a-z-]+/[0-9a-f-]{36}$",

@@ -22,7 +22,9 @@ Address: TypeAlias = tuple[str, str, str]
 
 _MODEL: Final = re.compile(r"#/components/schemas/(\w+)\"")
 _PARAMETER: Final = re.compile(r"{(\w+_id)}")
-_NOUN: Final = re.compile(r"^[A-Z][a-z]+")
+_KIND: Final = re.compile(r"(For[A-Z][a-z]+|Summary|Filed)?Out$")
+"""What the name of a response model has besides that of the object."""
+_WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 READ: Final = "read"
 """Listed with an operation's events if reads are written to the access log, which is no event of the case."""
@@ -94,7 +96,7 @@ def _links(answer: Node, models: Mapping[str, Node], addressed: Mapping[str, lis
     for field in fields_by_shape[0] if fields_by_shape else ():
         if any(field not in fields for fields in fields_by_shape):
             continue  # not in the response to every audience
-        name = f"{_NOUN.findall(shapes[0])[0].lower()}_id" if field == "id" else field
+        name = f"{_WORDS.sub('_', _KIND.sub('', shapes[0])).lower()}_id" if field == "id" else field
         if place and field != "id":
             continue  # what an item of a list belongs to, the item itself leads to
         made = field == "id" and of[0] == "post" and name not in of[1]

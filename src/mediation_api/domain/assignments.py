@@ -51,23 +51,28 @@ class RosterEntry:
     proposed: bool
     on_file: events.MediatorOnFile
 
-    def correct(self, changes: Mapping[str, object], *, by: Actor) -> events.MediatorCorrected:
+    def correct(self, changes: Mapping[str, object], *, by: Actor) -> tuple[events.MediatorCorrected, ...]:
         """Correct the entry. Once a case was proposed to a mediator, the entry cannot become another person's.
+
+        Without changes, nothing happens.
 
         Raises:
             SecondPersonRequired: the entry is the caller's own.
             SubjectFixed: a case was proposed, and the token subject would change.
         """
+        if not changes:
+            return ()
         subject = self.on_file.subject
         require_other_than(subject, by=by)
         if self.proposed and changes.get("subject", subject) != subject:
             raise SubjectFixed
-        return events.MediatorCorrected(
+        corrected = events.MediatorCorrected(
             mediator_id=self.mediator_id,
             changed=tuple(sorted(changes)),
             on_file=on_file.corrected(self.on_file, changes),
             values=changes,
         )
+        return (corrected,)
 
 
 def add_to_roster(mediator_id: UUID, values: Mapping[str, object], *, by: Actor) -> events.MediatorAdded:

@@ -266,8 +266,10 @@ class Case:
 
     # ── running and closing ────────────────────────────────────────────────────────────────────────────────────────
 
-    def coordinate(self, coordinator: str) -> Events:
-        """Assign the case to a coordinator, by the subject of that person's token."""
+    def coordinate(self, coordinator: str, *, before: str | None) -> Events:
+        """Assign the case to a coordinator, by the subject of that person's token; unless it is the one `before`."""
+        if coordinator == before:
+            return ()
         self.require_open()
         return (events.CoordinatorAssigned(coordinator=coordinator),)
 

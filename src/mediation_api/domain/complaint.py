@@ -141,8 +141,10 @@ class Account:
 
     def correct(
         self, changes: Mapping[str, object], *, today: date, categories: Collection[str]
-    ) -> events.ComplaintCorrected:
-        """Correct what intake entered. `today` is the local date, `categories` the city's categories of allegations.
+    ) -> tuple[events.ComplaintCorrected, ...]:
+        """Correct what intake entered; without changes, nothing happens.
+
+        `today` is the local date, `categories` the city's categories of allegations.
 
         An allegation that is on file may stay, also if the city has taken its category off the list.
 
@@ -150,13 +152,16 @@ class Account:
             Invalid: something is said to have happened in the future, or an allegation is of another category.
             DataErased: the narrative was erased, and data of the same kind would be stored again.
         """
+        if not changes:
+            return ()
         _require_categories(changes, {*categories, *self.on_file.allegations})
         _require_happened(changes, today, intake="")
         if changes.keys() & {"narrative", "incident_place"} and "narrative" not in self.on_file.filled:
             raise DataErased
-        return events.ComplaintCorrected(
+        corrected = events.ComplaintCorrected(
             changed=tuple(sorted(changes)), on_file=on_file.corrected(self.on_file, changes), values=changes
         )
+        return (corrected,)
 
     def follow_up(self, changes: Mapping[str, object], case: Case) -> Events:
         """Return what follows for the open `case` of the complaint from a correction.

@@ -73,7 +73,7 @@ class Party:
     identity_bound: bool = False
 
     def correct(self, changes: Mapping[str, object], name_correction: NameCorrection | None) -> Correction:
-        """Correct what is on file of this person.
+        """Correct what is on file of this person. Without changes, nothing happens.
 
         `name_correction` states that a name changes and the person does not. Without it, a new guardian is another
         person, and the minor has to answer again.
@@ -84,6 +84,8 @@ class Party:
             IdentityFixed: the party was asked, and would become another person.
             Invalid: `name_correction` without a changed name field.
         """
+        if not changes and name_correction is None:
+            return Correction(events=(), voids=None)
         require_held(self.name)
         self._require_not_removed()
         guardian = any(name in changes and changes[name] != getattr(self, name) for name in GUARDIAN)

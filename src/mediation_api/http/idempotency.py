@@ -42,6 +42,8 @@ from mediation_api.http.routes import operation_of
 from mediation_api.repository.idempotency import Idempotency, KeyedRequest, StoredResponse
 
 _NONCE_BYTES: Final = 12
+_TAG_BYTES: Final = 34
+"""Of an entity tag, with its quotes."""
 _AN_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PURPOSE: Final = b"mediation_api idempotent answer v1"
 _ANONYMOUS: Final = b"mediation_api anonymous caller v1\x00"
@@ -78,7 +80,9 @@ class ClaimedKey:
     async def store(self, path: str, response: Response) -> None:
         """Store the response to a request for `path`, in the transaction of the command."""
         nonce = token_bytes(_NONCE_BYTES)
-        encrypted = nonce + self._cipher.encrypt(nonce, bytes(response.body), _PURPOSE)
+        # The entity tag is encrypted as well: that of a complaint is a hash of what may be guessed.
+        shown = response.headers["etag"].encode() + bytes(response.body)
+        encrypted = nonce + self._cipher.encrypt(nonce, shown, _PURPOSE)
         # By the ids in path and body, an erasure finds the stored responses to be erased.
         text = f"{path} {bytes(response.body).decode(errors='ignore')}"
         stored = StoredResponse(
@@ -162,20 +166,20 @@ async def _fingerprint(request: Request) -> str:
 
 def _stored_response(first: StoredResponse, cipher: AESGCM) -> Response:
     nonce, encrypted = first.body[:_NONCE_BYTES], first.body[_NONCE_BYTES:]
-    body = cipher.decrypt(nonce, encrypted, _PURPOSE)
-    headers = {"Idempotency-Replayed": "true", "ETag": entity_tag(body)}
+    shown = cipher.decrypt(nonce, encrypted, _PURPOSE)
+    tag, body = shown[:_TAG_BYTES], shown[_TAG_BYTES:]
+    headers = {"Idempotency-Replayed": "true", "ETag": tag.decode()}
     if first.location is not None:
         headers["Location"] = first.location
     return Response(body, first.status, headers, media_type="application/json")
 
 
 async def finish(request: Request, response: Response) -> Response:
-    """Set the entity tag, store the response to a claimed key, and answer a conditional GET with 304 if it matches."""
+    """Set the entity tag unless the route has, store the response to a claimed key, and answer 304 where it applies."""
     body = getattr(response, "body", b"")  # a streaming response has none
     if not body:
         return response
-    tag = entity_tag(bytes(body))
-    response.headers["ETag"] = tag
+    tag = response.headers.setdefault("ETag", entity_tag(bytes(body)))
     claimed_key = getattr(request.state, "claimed_key", None)
     if isinstance(claimed_key, ClaimedKey):
         await claimed_key.store(request.url.path, response)
@@ -195,6 +199,11 @@ def entity_tag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
+def entity_tag_of(current: Out) -> str:
+    """Return the entity tag that the response with this model has."""
+    return entity_tag(current.model_dump_json(by_alias=True).encode())
+
+
 class Precondition:
     """The precondition of a correction: its `If-Match`."""
 
@@ -203,7 +212,7 @@ class Precondition:
 
     def check(self, current: Out) -> None:
         """Compare with the representation of the locked row. Raises HTTPException if it has changed (412)."""
-        tag = entity_tag(current.model_dump_json(by_alias=True).encode())
+        tag = entity_tag_of(current)
         if self._if_match != "*" and tag not in {each.strip() for each in self._if_match.split(",")}:
             raise HTTPException(412)
 

@@ -1,10 +1,10 @@
 """Corrections as JSON Merge Patch (RFC 7396): an absent field is unchanged, null clears it."""
 
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from mediation_api.http.fields import In, rule_broken
+from mediation_api.http.fields import In, Out, rule_broken
 
 
 class Patch(In):
@@ -24,6 +24,17 @@ class Patch(In):
             )
         return self
 
-    def changes(self) -> dict[str, object]:
-        """Return the fields that were sent, with their new values."""
-        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+    def changes(self, current: Out) -> dict[str, object]:
+        """Return the fields that were sent with another value than that in `current`, with their new values.
+
+        So a client can send back what it has read, with fields that it may not correct or that this object cannot have.
+        """
+        sent = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+        return {name: value for name, value in sent.items() if _plain(value) != _plain(getattr(current, name, _ABSENT))}
+
+
+_ABSENT: Final = object()
+
+
+def _plain(value: object) -> object:
+    return value.model_dump() if isinstance(value, BaseModel) else value

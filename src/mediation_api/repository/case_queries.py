@@ -113,6 +113,14 @@ class CaseQueries:
         """Return one case in the read model of the caller's audience. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, case_id)
 
+    async def target(self, case_id: UUID, scope: AccessScope) -> RowMapping:
+        """Return the dates and the pauses of a case, from which its target is computed. Raises NotFound."""
+        return await fetch_one(self._connection, _target, scope, case_id)
+
+    async def coordinator(self, case_id: UUID, scope: AccessScope) -> RowMapping:
+        """Return the coordinator of a case. Raises NotFound."""
+        return await fetch_one(self._connection, _coordinator, scope, case_id)
+
     async def list(
         self, scope: AccessScope, filters: CaseListFilter, page: PageRequest, *, today: date, policy: Policy
     ) -> Page[RowMapping]:
@@ -152,6 +160,26 @@ def _one(kind: ScopeKind) -> AnySelect:
 
 
 @cache
+def _target(kind: ScopeKind) -> AnySelect:
+    c, p = t.cases.c, t.pauses.c
+    pauses = nested(
+        {"id": p.id, "reason": p.reason, "starts_on": p.starts_on, "ends_on": p.ends_on},
+        p.case_id == c.id,
+        order_by=tuple_(p.at, p.id),
+    )
+    dates = (c.id.label("case_id"), c.state, c.requested_on, c.due_on, c.closed_at)
+    statement: AnySelect = select(*dates, pauses.label("pauses")).where(c.id == REQUESTED_ID, kind.where(t.cases))
+    return logged(statement, kind, complaint=c.complaint_id, case=c.id)
+
+
+@cache
+def _coordinator(kind: ScopeKind) -> AnySelect:
+    c = t.cases.c
+    statement: AnySelect = select(c.id.label("case_id"), c.coordinator).where(c.id == REQUESTED_ID, kind.where(t.cases))
+    return logged(statement, kind, complaint=c.complaint_id, case=c.id)
+
+
+@cache
 def _cases(kind: ScopeKind) -> AnySelect:
     if kind.relation is Relation.OFFICE:
         return _for_office(kind)
@@ -179,14 +207,6 @@ def next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
         *conditions,
         order_by=t.sessions.c.id,
     )[0].label("next_session")
-
-
-def _pauses() -> AnyColumn:
-    return nested(
-        {"reason": t.pauses.c.reason, "starts_on": t.pauses.c.starts_on, "ends_on": t.pauses.c.ends_on},
-        t.pauses.c.case_id == t.cases.c.id,
-        order_by=t.pauses.c.starts_on,
-    ).label("pauses")
 
 
 def _for_office(kind: ScopeKind) -> AnySelect:
@@ -236,7 +256,6 @@ def _for_office(kind: ScopeKind) -> AnySelect:
             t.mediators.c.id == t.assignments.c.mediator_id,
             order_by=t.assignments.c.id,
         )[0].label("assignment"),
-        _pauses(),
         next_session(),
     )
 
@@ -280,7 +299,6 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
         _case(
             audience(kind),
             t.cases.c.closed_at,
-            _pauses(),
             t.complaints.c.incident_on,
             t.complaints.c.allegations,
             func.jsonb_build_object("id", own.c.id, "state", own.c.state, "answer_due_on", own.c.answer_due_on).label(

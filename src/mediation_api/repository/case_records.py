@@ -10,7 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged
-from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, own_participation
+from mediation_api.database.access_scope import (
+    CALLER_SUBJECT,
+    REQUESTED_ID,
+    ScopeKind,
+    fetch_children,
+    fetch_one,
+    own_participation,
+)
 from mediation_api.database.data_keys import decrypted_columns
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain.access import AccessScope, Relation
@@ -30,15 +37,6 @@ class CaseRecords:
     async def guardian_consents(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """Return the consents of guardians: all for the office, its own guardian's for a minor. Raises NotFound."""
         return await self._of(t.guardian_consents, case_id, scope)
-
-    async def withdrawal(self, withdrawal_id: UUID) -> RowMapping:
-        """Return a withdrawal that a locked case names.
-
-        The access scope is not checked: the party may have been removed since it withdrew.
-        """
-        columns = columns_of(t.withdrawals, but=frozenset({"by", "by_role"}))
-        result = await self._connection.execute(select(*columns).where(t.withdrawals.c.id == withdrawal_id))
-        return result.mappings().one()
 
     async def withdrawals(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """Return the withdrawals: all for the office, its own for a party. Raises NotFound."""
@@ -60,25 +58,42 @@ class CaseRecords:
         """Return the attempts to contact parties, in the order in which they were recorded. Raises NotFound."""
         return await self._of(t.contact_attempts, case_id, scope)
 
-    async def screening(self, case_id: UUID, screening_id: UUID, scope: AccessScope) -> RowMapping:
+    async def consent(self, consent_id: UUID, scope: AccessScope) -> RowMapping:
+        """Return one answer; a party finds its own. Raises NotFound."""
+        return await self._one(t.consents, consent_id, scope)
+
+    async def guardian_consent(self, guardian_consent_id: UUID, scope: AccessScope) -> RowMapping:
+        """Return one consent of a guardian; a minor finds that of its own. Raises NotFound."""
+        return await self._one(t.guardian_consents, guardian_consent_id, scope)
+
+    async def withdrawal(self, withdrawal_id: UUID, scope: AccessScope) -> RowMapping:
+        """Return one withdrawal; a party finds its own, a mediator those that they recorded. Raises NotFound."""
+        return await self._one(t.withdrawals, withdrawal_id, scope)
+
+    async def withdrawal_of_locked(self, withdrawal_id: UUID) -> RowMapping:
+        """Return a withdrawal that a locked case names.
+
+        The access scope is not checked: the party may have been removed since it withdrew.
+        """
+        columns = columns_of(t.withdrawals, but=frozenset({"by", "by_role"}))
+        result = await self._connection.execute(select(*columns).where(t.withdrawals.c.id == withdrawal_id))
+        return result.mappings().one()
+
+    async def screening(self, screening_id: UUID, scope: AccessScope) -> RowMapping:
         """Return one screening. Raises NotFound."""
-        return _one_of(await self.screenings(case_id, scope), screening_id)
+        return await self._one(t.screenings, screening_id, scope)
 
-    async def consent(self, case_id: UUID, consent_id: UUID, scope: AccessScope) -> RowMapping:
-        """Return one answer. Raises NotFound."""
-        return _one_of(await self.consents(case_id, scope), consent_id)
-
-    async def guardian_consent(self, case_id: UUID, guardian_consent_id: UUID, scope: AccessScope) -> RowMapping:
-        """Return one consent of a guardian. Raises NotFound."""
-        return _one_of(await self.guardian_consents(case_id, scope), guardian_consent_id)
-
-    async def approval(self, case_id: UUID, approval_id: UUID, scope: AccessScope) -> RowMapping:
+    async def approval(self, approval_id: UUID, scope: AccessScope) -> RowMapping:
         """Return one approval. Raises NotFound."""
-        return _one_of(await self.approvals(case_id, scope), approval_id)
+        return await self._one(t.approvals, approval_id, scope)
 
-    async def withdrawal_of(self, case_id: UUID, party_id: UUID, scope: AccessScope) -> RowMapping:
-        """Return the withdrawal of one party, which has at most one. Raises NotFound."""
-        return _one_of(await self.withdrawals(case_id, scope), party_id, "party_id")
+    async def pause(self, pause_id: UUID, scope: AccessScope) -> RowMapping:
+        """Return one pause. Raises NotFound."""
+        return await self._one(t.pauses, pause_id, scope)
+
+    async def contact_attempt(self, contact_attempt_id: UUID, scope: AccessScope) -> RowMapping:
+        """Return one attempt to reach a party. Raises NotFound."""
+        return await self._one(t.contact_attempts, contact_attempt_id, scope)
 
     async def disclosure(self, sha256: str) -> RowMapping:
         """Return the stored text of a disclosure that a party answered. Raises NotFound."""
@@ -90,6 +105,9 @@ class CaseRecords:
 
     async def _of(self, records: Table, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         return await fetch_children(self._connection, partial(_of_case, records), scope, case_id)
+
+    async def _one(self, records: Table, record_id: UUID, scope: AccessScope) -> RowMapping:
+        return await fetch_one(self._connection, partial(_record, records), scope, record_id)
 
 
 _AT: Final[Mapping[Table, str]] = {
@@ -112,6 +130,19 @@ def columns_of(records: Table, *, but: frozenset[str]) -> tuple[AnyColumn, ...]:
 
 @cache
 def _of_case(records: Table, kind: ScopeKind) -> AnySelect:
+    statement = _records(records, kind, isouter=True).where(t.cases.c.id == REQUESTED_ID)
+    statement = statement.order_by(*_order(records, kind))
+    return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+
+
+@cache
+def _record(records: Table, kind: ScopeKind) -> AnySelect:
+    statement = _records(records, kind, isouter=False).where(records.c.id == REQUESTED_ID)
+    return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+
+
+def _records(records: Table, kind: ScopeKind, *, isouter: bool) -> AnySelect:
+    """Select the records of the cases within the scope; with `isouter`, also the cases without any."""
     belongs = records.c.case_id == t.cases.c.id
     columns = columns_of(records, but=frozenset({"version"}))
     if kind.relation is Relation.OWN:
@@ -121,7 +152,9 @@ def _of_case(records: Table, kind: ScopeKind) -> AnySelect:
             t.participants.c.case_id == t.cases.c.id, t.participants.c.party_id == records.c.party_id
         )
         belongs = and_(belongs, own.exists())
-    rows: AnySelect = select(*columns).select_from(t.cases).outerjoin(records, belongs)
+    elif kind.relation is not Relation.OFFICE:
+        belongs = and_(belongs, records.c.by_role == kind.role, records.c.by == CALLER_SUBJECT)
+    rows: AnySelect = select(*columns).select_from(t.cases).join(records, belongs, isouter=isouter)
     if records is t.consents:
         voided = t.voided_consents.c
         rows = rows.add_columns(
@@ -129,10 +162,7 @@ def _of_case(records: Table, kind: ScopeKind) -> AnySelect:
             voided.at.label("voided_at"),
             voided.reason.label("void_reason"),
         ).outerjoin(t.voided_consents, voided.consent_id == records.c.id)
-    statement: AnySelect = rows.where(t.cases.c.id == REQUESTED_ID, kind.where(t.cases)).order_by(
-        *_order(records, kind)
-    )
-    return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+    return rows.where(kind.where(t.cases))
 
 
 def _order(records: Table, kind: ScopeKind) -> tuple[AnyColumn, ...]:
@@ -143,14 +173,3 @@ def _order(records: Table, kind: ScopeKind) -> tuple[AnyColumn, ...]:
     if kind.relation is Relation.OWN and records is not t.consents:
         return (records.c.id,)
     return (records.c.version if "version" in records.c else records.c.at, records.c.id)
-
-
-def _one_of(rows: Sequence[RowMapping], id_: UUID, name: str = "id") -> RowMapping:
-    """Return the row with this id. Raises NotFound.
-
-    By its id and not by its position, since other requests may have added rows.
-    """
-    for row in rows:
-        if row[name] == id_:
-            return row
-    raise NotFound

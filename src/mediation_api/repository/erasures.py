@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged
-from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
 from mediation_api.domain.access import AccessScope
@@ -62,10 +62,9 @@ class Erasures:
             return own
         return {**own, DataKind.ACCOUNT: await fields_of_account(self._connection, erasure.complaint_id, at)}
 
-    async def get(self, erasure_id: UUID) -> RowMapping:
-        """Return a request that this transaction has locked."""
-        result = await self._connection.execute(select(t.erasures).where(t.erasures.c.id == erasure_id))
-        return result.mappings().one()
+    async def get(self, erasure_id: UUID, scope: AccessScope) -> RowMapping:
+        """Return a request. Raises NotFound."""
+        return await fetch_one(self._connection, _one, scope, erasure_id)
 
     async def list(self, party_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """Return the requests of a party, oldest first. Raises NotFound."""
@@ -97,5 +96,14 @@ def _of_party(kind: ScopeKind) -> AnySelect:
         .outerjoin(t.erasures, e.party_id == p.id)
         .where(p.id == REQUESTED_ID, kind.where(t.parties))
         .order_by(e.requested_at, e.id)
+    )
+    return logged(statement, kind, complaint=p.complaint_id, party=p.id)
+
+
+@cache
+def _one(kind: ScopeKind) -> AnySelect:
+    e, p = t.erasures.c, t.parties.c
+    statement: AnySelect = (
+        select(t.erasures).join(t.parties, e.party_id == p.id).where(e.id == REQUESTED_ID, kind.where(t.parties))
     )
     return logged(statement, kind, complaint=p.complaint_id, party=p.id)

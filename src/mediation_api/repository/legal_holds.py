@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged
-from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
 from mediation_api.domain.access import AccessScope
@@ -29,10 +29,9 @@ class LegalHolds:
         row = (await self._connection.execute(select(h.complaint_id, h.lifted_at).where(h.id == hold_id))).one()
         return LegalHold(hold_id=hold_id, complaint_id=row.complaint_id, lifted=row.lifted_at is not None)
 
-    async def get(self, hold_id: UUID) -> RowMapping:
-        """Return a hold that this transaction has locked."""
-        result = await self._connection.execute(select(t.legal_holds).where(t.legal_holds.c.id == hold_id))
-        return result.mappings().one()
+    async def get(self, hold_id: UUID, scope: AccessScope) -> RowMapping:
+        """Return a hold. Raises NotFound."""
+        return await fetch_one(self._connection, _one, scope, hold_id)
 
     async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """Return the holds on a complaint, oldest first, including lifted ones. Raises NotFound."""
@@ -48,5 +47,16 @@ def _of_complaint(kind: ScopeKind) -> AnySelect:
         .outerjoin(t.legal_holds, h.complaint_id == t.complaints.c.id)
         .where(t.complaints.c.id == REQUESTED_ID, kind.where(t.complaints))
         .order_by(h.placed_at, h.id)
+    )
+    return logged(statement, kind, complaint=t.complaints.c.id)
+
+
+@cache
+def _one(kind: ScopeKind) -> AnySelect:
+    h = t.legal_holds.c
+    statement: AnySelect = (
+        select(t.legal_holds)
+        .join(t.complaints, h.complaint_id == t.complaints.c.id)
+        .where(h.id == REQUESTED_ID, kind.where(t.complaints))
     )
     return logged(statement, kind, complaint=t.complaints.c.id)

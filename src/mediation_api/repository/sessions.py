@@ -129,11 +129,12 @@ def _attendees(kind: ScopeKind) -> AnySelect:
 
 @cache
 def _attendee(kind: ScopeKind) -> AnySelect:
-    return (
+    statement: AnySelect = (
         select(*decrypted_columns(t.attendees))
         .join(t.cases, t.cases.c.id == t.attendees.c.case_id)
         .where(t.attendees.c.id == REQUESTED_ID, kind.where(t.cases))
     )
+    return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 
 @cache

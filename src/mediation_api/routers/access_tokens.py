@@ -54,7 +54,7 @@ async def exchange_access_code(
     token_id: NewId,
     request: Request,
 ) -> AccessTokenOut:
-    """Exchange an access code for a token.
+    """Exchange an access code for a token, which is not stored and cannot be read again: there is no `Location`.
 
     Wrong, replaced and unknown codes get the same response, after the same time. The number of attempts per hour with
     the same code is limited; above the limit, the right code is refused as well.

@@ -230,6 +230,7 @@ async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreement
     access=allow(office=CASEWORK, own=PARTIES, assigned=True),
     oauth_scope="agreements:write",
     events=(AgreementSigned, IdentityBound),
+    location="/v1/agreements/{id}",
     refusals=(
         "agreement-superseded",
         "already-signed",

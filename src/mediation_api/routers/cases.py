@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field, JsonValue, TypeAdapter
+from pydantic import Field, JsonValue
 from sqlalchemy import RowMapping
 
 from mediation_api.domain import board, closing, sessions, target
@@ -16,7 +16,7 @@ from mediation_api.domain.errors import Missing, NotFound
 from mediation_api.domain.events import Event, ReportEvent, RosterEvent, Visibility
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.target import Pace, Pause
+from mediation_api.domain.target import Pace
 from mediation_api.domain.values import (
     Alert,
     AssignmentState,
@@ -47,16 +47,12 @@ router = APIRouter(prefix="/v1/cases", route_class=StrictRoute, tags=["cases"])
 # ── response models ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class TargetOut(Out):
-    """The four-week target. Missing it has no effect on the case."""
+class TargetInCaseOut(Out):
+    """The four-week target. Missing it has no effect on the case. `getTarget` counts the days."""
 
     requested_on: date
     due_on: date
     pace: Pace | None = Field(description="Null for a case that closed without mediation.")
-    days_left: int = Field(description="Calendar days; negative once overdue.")
-    working_days_left: int = Field(description="Days without weekends and the city's holidays.")
-    raw_days: int = Field(description="Calendar days from the request until today, or until the close.")
-    net_days: int = Field(description="`raw_days` without paused days. Pauses do not change `due_on`.")
 
 
 class ParticipantOut(Out):
@@ -107,7 +103,7 @@ class CaseOut(Out):
     state: State
     waits_for: Open[board.Wait] | None
     alerts: list[Open[Alert]]
-    target: TargetOut
+    target: TargetInCaseOut
     coordinator: str | None
     participants: list[ParticipantOut]
     parts: list[PartInCaseOut]
@@ -149,7 +145,7 @@ class CaseForMediatorOut(Out):
     id: UUID
     reference: str
     state: State
-    target: TargetOut
+    target: TargetInCaseOut
     incident_on: date | None
     allegations: list[str]
     assignment: OwnAssignmentOut
@@ -214,7 +210,7 @@ def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMed
         case Audience.OFFICE:
             return to_office(row, on, city)
         case Audience.MEDIATOR:
-            return CaseForMediatorOut.read(row, target=_target_out(row, _report(row, on, city)))
+            return CaseForMediatorOut.read(row, target=_target(row, target_report(row, on, city)))
         case _:
             own = (Disposition(part["disposition"]) for part in row["parts"])
             status = board.status(State(row["state"]), Standing(row["you"]["standing"]), own)
@@ -223,11 +219,11 @@ def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMed
 
 def to_office(row: RowMapping, on: date, city: Policy) -> CaseOut:
     """Return the response about a case that was read for the office."""
-    state, report, assignment = State(row["state"]), _report(row, on, city), row["assignment"]
+    state, report, assignment = State(row["state"]), target_report(row, on, city), row["assignment"]
     proposed = assignment is not None and assignment["state"] == AssignmentState.PROPOSED
     return CaseOut.read(
         row,
-        target=_target_out(row, report),
+        target=_target(row, report),
         waits_for=board.waits_for(
             state,
             under_review=row["under_review"],
@@ -246,31 +242,27 @@ def to_office(row: RowMapping, on: date, city: Policy) -> CaseOut:
     )
 
 
-_PAUSES = TypeAdapter(tuple[Pause, ...])
-
-
-def _report(row: RowMapping, on: date, city: Policy) -> target.TargetReport:
-    closed_at = row["closed_at"]
+def target_report(
+    row: RowMapping, on: date, city: Policy, *, pauses: tuple[target.Pause, ...] = ()
+) -> target.TargetReport:
+    """Return the report of a case on a day; without the pauses, its net days are its raw days."""
     promised = target.Target(
         requested_on=row["requested_on"],
         due_on=row["due_on"],
-        closed_on=None if closed_at is None else target.local_date(closed_at, city.target),
+        closed_on=closed_on(row, city),
         mediated=row["state"] == State.MEDIATED,
-        pauses=_PAUSES.validate_python(row["pauses"]),
+        pauses=pauses,
     )
     return target.report(promised, on, city.target)
 
 
-def _target_out(row: RowMapping, report: target.TargetReport) -> TargetOut:
-    return TargetOut(
-        requested_on=row["requested_on"],
-        due_on=report.due_on,
-        pace=report.pace,
-        days_left=report.days_left,
-        working_days_left=report.working_days_left,
-        raw_days=report.raw_days,
-        net_days=report.net_days,
-    )
+def closed_on(row: RowMapping, city: Policy) -> date | None:
+    """Return the day on which a case closed, in the office's time zone; None if it is open."""
+    return None if row["closed_at"] is None else target.local_date(row["closed_at"], city.target)
+
+
+def _target(row: RowMapping, report: target.TargetReport) -> TargetInCaseOut:
+    return TargetInCaseOut(requested_on=row["requested_on"], due_on=report.due_on, pace=report.pace)
 
 
 # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────

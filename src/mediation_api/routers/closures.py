@@ -1,10 +1,11 @@
-"""Coordinator, pauses and lapses of a case, and closing it as mediated."""
+"""Coordinator, target, pauses and lapses of a case, and closing it as mediated."""
 
 from datetime import date
+from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import contact
@@ -23,7 +24,7 @@ from mediation_api.domain.events import (
     StateChanged,
     TargetPaused,
 )
-from mediation_api.domain.target import Pause, PauseReason
+from mediation_api.domain.target import Pace, Pause, PauseReason
 from mediation_api.domain.values import LapseReason
 from mediation_api.http.dependencies import (
     CaseId,
@@ -33,6 +34,7 @@ from mediation_api.http.dependencies import (
     CityPolicy,
     LoggedScope,
     NewId,
+    PauseId,
     Record,
     Scope,
     Today,
@@ -42,9 +44,9 @@ from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.http.routes import Operation
-from mediation_api.routers.cases import CaseOut, to_office
+from mediation_api.routers.cases import CaseOut, closed_on, target_report, to_office
 
-router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["cases"])
 
 
 class CoordinatorIn(In):
@@ -53,7 +55,23 @@ class CoordinatorIn(In):
     coordinator: Line
 
 
-@router.put("/coordinator", summary="Assign a coordinator", responses=responses(409))
+class CoordinatorOut(Out):
+    """The coordinator of a case."""
+
+    case_id: UUID
+    coordinator: str | None = Field(description="The subject of the person's token. Null if there is none yet.")
+
+
+@router.get("/cases/{case_id}/coordinator", summary="The coordinator of a case")
+@Operation(
+    "getCoordinator", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
+)
+async def get_coordinator(case_id: CaseId, scope: LoggedScope, cases_read: CaseQueries) -> CoordinatorOut:
+    """Return the coordinator of a case, with the ETag that assigning another one needs."""
+    return CoordinatorOut.read(await cases_read.coordinator(case_id, scope))
+
+
+@router.put("/cases/{case_id}/coordinator", summary="Assign a coordinator", responses=responses(409))
 @Operation(
     "assignCoordinator",
     access=allow(office=INTAKE),
@@ -68,15 +86,14 @@ async def assign_coordinator(
     cases: Cases,
     record: Record,
     cases_read: CaseQueries,
-    on: Today,
-    city: CityPolicy,
     precondition: IfMatch,
-) -> CaseOut:
-    """Assign a coordinator to an open case."""
+) -> CoordinatorOut:
+    """Assign a coordinator to an open case. `If-Match` is the ETag of `getCoordinator`."""
     locked = await cases.lock(case_id, scope)
-    precondition.check(to_office(await cases_read.get(case_id, scope), on, city))
-    await record(locked.stream, locked.case.coordinate(body.coordinator))
-    return to_office(await cases_read.get(case_id, scope), on, city)
+    current = CoordinatorOut.read(await cases_read.coordinator(case_id, scope))
+    precondition.check(current)
+    await record(locked.stream, locked.case.coordinate(body.coordinator, before=current.coordinator))
+    return CoordinatorOut.read(await cases_read.coordinator(case_id, scope))
 
 
 class LapseIn(In):
@@ -87,7 +104,7 @@ class LapseIn(In):
 
 
 @router.post(
-    "/lapses",
+    "/cases/{case_id}/lapses",
     dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Let a party or a case lapse",
@@ -98,6 +115,7 @@ class LapseIn(In):
     access=allow(office=CASEWORK),
     oauth_scope="cases:write",
     events=(PartyLapsed, PartReturned, PartyAsked, SessionCancelled, SessionEnded, StateChanged, CaseClosed),
+    location="/v1/cases/{id}",
     refusals=(
         "absences-too-few",
         "case-closed",
@@ -134,13 +152,18 @@ class ClosureIn(In):
 
 
 @router.post(
-    "/closures", dependencies=[IDEMPOTENT], status_code=201, summary="Close as mediated", responses=responses(409)
+    "/cases/{case_id}/closures",
+    dependencies=[IDEMPOTENT],
+    status_code=201,
+    summary="Close as mediated",
+    responses=responses(409),
 )
 @Operation(
     "closeCase",
     access=allow(office=CASEWORK),
     oauth_scope="cases:write",
     events=(PartMediated, PartReturned, StateChanged, CaseClosed),
+    location="/v1/cases/{id}",
     refusals=("agreement-reached", "case-closed", "conditions-missing", "state-conflict"),
 )
 async def close_case(
@@ -184,12 +207,19 @@ class PauseList(ListOut[PauseOut]):
     """The pauses of a case, in the order they were recorded."""
 
 
-@router.post("/pauses", dependencies=[IDEMPOTENT], status_code=201, summary="Record a pause", responses=responses(409))
+@router.post(
+    "/cases/{case_id}/pauses",
+    dependencies=[IDEMPOTENT],
+    status_code=201,
+    summary="Record a pause",
+    responses=responses(409),
+)
 @Operation(
     "pauseTarget",
     access=allow(office=INTAKE),
     oauth_scope="cases:write",
     events=(TargetPaused,),
+    location="/v1/pauses/{id}",
     refusals=("case-closed", "not-before-starts-on", "pause-too-long"),
 )
 async def pause_target(
@@ -198,6 +228,7 @@ async def pause_target(
     scope: Scope,
     cases: Cases,
     record: Record,
+    records: CaseRecords,
     city: CityPolicy,
     pause_id: NewId,
 ) -> PauseOut:
@@ -205,13 +236,57 @@ async def pause_target(
     locked = await cases.lock(case_id, scope)
     pause = Pause(body.reason, body.starts_on, body.ends_on)
     await record(locked.stream, locked.case.pause(pause, pause_id=pause_id, policy=city))
-    return PauseOut(id=pause_id, reason=pause.reason, starts_on=pause.starts_on, ends_on=pause.ends_on)
+    return PauseOut.read(await records.pause(pause_id, scope))
 
 
-@router.get("/pauses", summary="Pauses")
+@router.get("/cases/{case_id}/pauses", summary="Pauses")
 @Operation(
     "listPauses", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
 )
 async def list_pauses(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> PauseList:
     """List the pauses of a case, in the order in which they were recorded."""
     return single_page(PauseList, await records.pauses(case_id, scope), PauseOut.read)
+
+
+@router.get("/pauses/{pause_id}", summary="A pause")
+@Operation("getPause", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE)
+async def get_pause(pause_id: PauseId, scope: LoggedScope, records: CaseRecords) -> PauseOut:
+    """Return a pause."""
+    return PauseOut.read(await records.pause(pause_id, scope))
+
+
+class TargetOut(Out):
+    """The four-week target, counted from one day. Missing it has no effect on the case."""
+
+    case_id: UUID
+    requested_on: date
+    due_on: date
+    pace: Pace | None = Field(description="Null for a case that closed without mediation.")
+    counted_on: date = Field(description="The day on which all is counted: today, or the day of the close.")
+    days_left: int = Field(description="Calendar days until `due_on`; negative once overdue.")
+    working_days_left: int = Field(description="Days until `due_on` without weekends and the city's holidays.")
+    raw_days: int = Field(description="Calendar days since the request.")
+    net_days: int = Field(description="`raw_days` without paused days. Pauses do not change `due_on`.")
+    pauses: list[PauseOut] = Field(description="In the order in which they were recorded.")
+
+
+@router.get("/cases/{case_id}/target", summary="The target of a case")
+@Operation("getTarget", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE)
+async def get_target(
+    case_id: CaseId, scope: LoggedScope, cases_read: CaseQueries, city: CityPolicy, on: Today
+) -> TargetOut:
+    """Return the four-week target of a case with what is left of it today, and its pauses."""
+    row = await cases_read.target(case_id, scope)
+    report = target_report(row, on, city, pauses=_PAUSES.validate_python(row["pauses"]))
+    return TargetOut.read(
+        row,
+        pace=report.pace,
+        counted_on=closed_on(row, city) or on,
+        days_left=report.days_left,
+        working_days_left=report.working_days_left,
+        raw_days=report.raw_days,
+        net_days=report.net_days,
+    )
+
+
+_PAUSES: Final = TypeAdapter(tuple[Pause, ...])

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, ClassVar, Final, Literal, Self
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping
 from mediation_api.contract.responses import responses
 from mediation_api.domain import authority, complaint, party, target
 from mediation_api.domain import parts as parts_rules
-from mediation_api.domain.access import INTAKE, AccessScope, Actor, Audience, Role, allow
+from mediation_api.domain.access import INTAKE, AccessScope, Actor, Audience, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.board import Wait
 from mediation_api.domain.errors import Invalid
@@ -31,6 +31,7 @@ from mediation_api.domain.target import Pace
 from mediation_api.domain.values import Alert, Channel, Disposition, Side
 from mediation_api.http.dependencies import (
     AttemptCounters,
+    CaseQueries,
     Cases,
     CityPolicy,
     ComplaintId,
@@ -60,7 +61,7 @@ from mediation_api.http.fields import (
     WholeNumber,
     rule_broken,
 )
-from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
+from mediation_api.http.idempotency import IDEMPOTENT, IfMatch, entity_tag_of
 from mediation_api.http.merge_patch import Patch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import FOR_THE_OFFICE, ListOut, ListQuery, Pages
@@ -69,6 +70,8 @@ from mediation_api.http.routes import Operation
 from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
 from mediation_api.repository.streams import Stream
+from mediation_api.routers.cases import AnyCase
+from mediation_api.routers.cases import to_response as case_to_response
 from mediation_api.routers.parties import AccessCodeOut, PartyIn, code_key, new_code
 
 router = APIRouter(prefix="/v1/complaints", route_class=StrictRoute, tags=["complaints"])
@@ -302,14 +305,6 @@ class ComplaintFiledOut(Out):
     access_codes: list[AccessCodeOut] = Field(description="The code of `filed_by`, or none.")
 
 
-class CaseOpenedOut(Out):
-    """The case that a request for mediation opened."""
-
-    id: UUID
-    requested_on: date
-    due_on: date
-
-
 def to_response(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
     """Return the response about a complaint, for the audience for which it was read."""
     if row["audience"] == Audience.OFFICE:
@@ -345,13 +340,21 @@ async def open_case(
     scope: AccessScope,
     at: datetime,
     city: Policy,
-) -> CaseOpenedOut:
-    """Open a case for a complaint. Raises CaseAlreadyOpen, ComplaintClosed, NotFound."""
+) -> UUID:
+    """Open a case for a complaint, and return its id. Raises CaseAlreadyOpen, ComplaintClosed, NotFound."""
     locked = await complaints.lock_to_open(complaint_id, scope)
     case_id = uuid4()
     await record(Stream(case_id=case_id), locked.open_case(case_id, at=at, policy=city))
-    due_on = target.due_on(at, city.target)
-    return CaseOpenedOut(id=case_id, requested_on=target.local_date(at, city.target), due_on=due_on)
+    return case_id
+
+
+def _reader(actor: Actor, filer: AccessCodeIssued | None) -> AccessScope | None:
+    """Return the scope in which whoever files reads the complaint; None for somebody who files for others."""
+    if actor.role is not Role.PUBLIC:
+        return AccessScope(actor, Relation.FILED if actor.role is Role.INTEGRATION else Relation.OFFICE)
+    if filer is None:
+        return None
+    return AccessScope(Actor(Role.COMPLAINANT, str(filer.party_id), filer.party_id), Relation.OWN)
 
 
 @router.post(
@@ -389,11 +392,15 @@ async def file_complaint(
     at: Now,
     complaint_id: NewId,
     request: Request,
+    response: Response,
 ) -> ComplaintFiledOut:
     """File a complaint: the public without a token, staff after a call or a letter, or an integration.
 
     The complainant who files gets an access code, and no other party's. With `interested_in_mediation`, a case is
     opened and its four-week target begins.
+
+    The body is a receipt, as it contains the code, which is shown once. `Location` and `ETag` are those of the
+    complaint, as the caller, or the complainant who files, reads it.
     """
     actor = scope.actor
     filer = body.filer(actor)
@@ -408,8 +415,9 @@ async def file_complaint(
     await record(Stream(complaint_id=complaint_id), (filed, *added, *issued))
     case_id = None
     if body.interested_in_mediation:
-        opened = await open_case(complaint_id, complaints, record, scope, at, service.policy)
-        case_id = opened.id
+        case_id = await open_case(complaint_id, complaints, record, scope, at, service.policy)
+    if (reader := _reader(actor, next(iter(issued), None))) is not None:
+        response.headers["ETag"] = entity_tag_of(to_response(await complaints.get(complaint_id, reader)))
     access_codes = [AccessCodeOut(party_id=party_id, access_code=code.text()) for party_id, code in codes.items()]
     return ComplaintFiledOut(id=complaint_id, reference=filed.reference, case_id=case_id, access_codes=access_codes)
 
@@ -472,11 +480,12 @@ async def correct_complaint(
     than to `false`, the open case must be screened again before it continues.
     """
     locked = await cases.lock_open_of(complaint_id, scope.actor)
-    precondition.check(_to_office(await complaints.get(complaint_id, scope)))
-    account, changes = await complaints.account(complaint_id), body.changes()
+    current = _to_office(await complaints.get(complaint_id, scope))
+    precondition.check(current)
+    account, changes = await complaints.account(complaint_id), body.changes(current)
     corrected = account.correct(changes, today=on, categories=service.allegation_categories.keys())
     follows = () if locked is None else account.follow_up(changes, locked.case)
-    await record(Stream(complaint_id=complaint_id), (corrected,))
+    await record(Stream(complaint_id=complaint_id), corrected)
     if locked is not None:
         await record(locked.stream, follows)
     return _to_office(await complaints.get(complaint_id, scope))
@@ -502,8 +511,11 @@ async def request_mediation(
     scope: Scope,
     complaints: Complaints,
     record: Record,
+    cases: CaseQueries,
     city: CityPolicy,
     at: Now,
-) -> CaseOpenedOut:
+    on: Today,
+) -> AnyCase:
     """Open a case for a complaint without an open case, when mediation is requested later or again."""
-    return await open_case(complaint_id, complaints, record, scope, at, city)
+    case_id = await open_case(complaint_id, complaints, record, scope, at, city)
+    return case_to_response(await cases.get(case_id, scope), on, city)

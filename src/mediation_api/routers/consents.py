@@ -29,13 +29,16 @@ from mediation_api.http.dependencies import (
     CaseId,
     CaseRecords,
     Cases,
+    ConsentId,
     Context,
+    GuardianConsentId,
     LoggedScope,
     NewId,
     Now,
     Record,
     Scope,
     ServiceContext,
+    WithdrawalId,
 )
 from mediation_api.http.fields import In, InstantOut, Open, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
@@ -44,7 +47,7 @@ from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.http.routes import Operation
 from mediation_api.routers.disclosures import Sha256
 
-router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["consents"])
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["consents"])
 
 
 class OnBehalfOf(In):
@@ -150,7 +153,7 @@ def _current(sha256: str, service: ServiceContext) -> Text:
 
 
 @router.post(
-    "/guardian-consents",
+    "/cases/{case_id}/guardian-consents",
     dependencies=[IDEMPOTENT],
     status_code=201,
     summary="Record a guardian's consent",
@@ -161,6 +164,7 @@ def _current(sha256: str, service: ServiceContext) -> Text:
     access=allow(office=INTAKE),
     oauth_scope="consents:write",
     events=(GuardianConsented,),
+    location="/v1/guardian-consents/{id}",
     refusals=(
         "case-closed",
         "disclosure-outdated",
@@ -190,10 +194,10 @@ async def record_guardian_consent(
         guardian_consent_id=guardian_consent_id,
     )
     await record(locked.stream, agreed)
-    return GuardianConsentOut.read(await records.guardian_consent(case_id, guardian_consent_id, scope))
+    return GuardianConsentOut.read(await records.guardian_consent(guardian_consent_id, scope))
 
 
-@router.get("/guardian-consents", summary="Guardians' consents")
+@router.get("/cases/{case_id}/guardian-consents", summary="Guardians' consents")
 @Operation(
     "listGuardianConsents",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=(Role.COMPLAINANT,)),
@@ -205,14 +209,33 @@ async def list_guardian_consents(case_id: CaseId, scope: LoggedScope, records: C
     return single_page(GuardianConsentList, await records.guardian_consents(case_id, scope), GuardianConsentOut.read)
 
 
+@router.get("/guardian-consents/{guardian_consent_id}", summary="A guardian's consent")
+@Operation(
+    "getGuardianConsent",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=(Role.COMPLAINANT,)),
+    oauth_scope="consents:read",
+    opens=LoggedObject.CASE,
+)
+async def get_guardian_consent(
+    guardian_consent_id: GuardianConsentId, scope: LoggedScope, records: CaseRecords
+) -> GuardianConsentOut:
+    """Return the consent of a guardian; a minor may only read that of its own guardian."""
+    return GuardianConsentOut.read(await records.guardian_consent(guardian_consent_id, scope))
+
+
 @router.post(
-    "/consents", dependencies=[IDEMPOTENT], status_code=201, summary="Agree or decline", responses=responses(409)
+    "/cases/{case_id}/consents",
+    dependencies=[IDEMPOTENT],
+    status_code=201,
+    summary="Agree or decline",
+    responses=responses(409),
 )
 @Operation(
     "giveConsent",
     access=allow(office=INTAKE, own=PARTIES),
     oauth_scope="consents:write",
     events=(ConsentGiven, IdentityBound, PartReturned, PartyAsked, StateChanged, CaseClosed),
+    location="/v1/consents/{id}",
     refusals=(
         "already-answered",
         "case-closed",
@@ -248,10 +271,10 @@ async def give_consent(
         by=scope.actor,
     )
     await record(locked.stream, answered)
-    return ConsentOut.read(await records.consent(case_id, consent_id, scope))
+    return ConsentOut.read(await records.consent(consent_id, scope))
 
 
-@router.get("/consents", summary="Consents")
+@router.get("/cases/{case_id}/consents", summary="Consents")
 @Operation(
     "listConsents",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
@@ -263,8 +286,20 @@ async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecord
     return single_page(ConsentList, await records.consents(case_id, scope), ConsentOut.read)
 
 
+@router.get("/consents/{consent_id}", summary="A consent")
+@Operation(
+    "getConsent",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
+    oauth_scope="consents:read",
+    opens=LoggedObject.CASE,
+)
+async def get_consent(consent_id: ConsentId, scope: LoggedScope, records: CaseRecords) -> ConsentOut:
+    """Return an answer; a party may only read its own."""
+    return ConsentOut.read(await records.consent(consent_id, scope))
+
+
 @router.post(
-    "/withdrawals",
+    "/cases/{case_id}/withdrawals",
     status_code=201,
     summary="Withdraw",
     responses={200: {"model": WithdrawalOut, "description": "The party had already withdrawn."}, **responses(409)},
@@ -283,6 +318,7 @@ async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecord
         StateChanged,
         CaseClosed,
     ),
+    location="/v1/withdrawals/{id}",
     pool=Pool.WITHDRAWALS,
     always_answered=True,
     refusals=("case-closed", "not-in-session", "not-your-channel", "required", "staff-only"),
@@ -311,12 +347,12 @@ async def record_withdrawal(
     # The caller may no longer be a party of the case, so nothing but the withdrawal itself is returned.
     if not left and party.withdrawal_id is not None:
         response.status_code = 200
-        return WithdrawalOut.read(await records.withdrawal(party.withdrawal_id))
+        return WithdrawalOut.read(await records.withdrawal_of_locked(party.withdrawal_id))
     await record(locked.stream, left, reads_answer=False)
     return WithdrawalOut(id=withdrawal_id, case_id=case_id, party_id=party.party_id, channel=channel, withdrawn_at=at)
 
 
-@router.get("/withdrawals", summary="Withdrawals")
+@router.get("/cases/{case_id}/withdrawals", summary="Withdrawals")
 @Operation(
     "listWithdrawals",
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
@@ -326,3 +362,15 @@ async def record_withdrawal(
 async def list_withdrawals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> WithdrawalList:
     """List the withdrawals, oldest first: all for the office, its own for a party."""
     return single_page(WithdrawalList, await records.withdrawals(case_id, scope), WithdrawalOut.read)
+
+
+@router.get("/withdrawals/{withdrawal_id}", summary="A withdrawal")
+@Operation(
+    "getWithdrawal",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+    oauth_scope="consents:read",
+    opens=LoggedObject.CASE,
+)
+async def get_withdrawal(withdrawal_id: WithdrawalId, scope: LoggedScope, records: CaseRecords) -> WithdrawalOut:
+    """Return a withdrawal. A party may only read its own, a mediator those that they recorded."""
+    return WithdrawalOut.read(await records.withdrawal(withdrawal_id, scope))

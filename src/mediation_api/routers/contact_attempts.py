@@ -16,6 +16,7 @@ from mediation_api.http.dependencies import (
     CaseRecords,
     Cases,
     CityPolicy,
+    ContactAttemptId,
     LoggedScope,
     NewId,
     Now,
@@ -28,7 +29,7 @@ from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.http.routes import Operation
 
-router = APIRouter(prefix="/v1/cases/{case_id}/contact-attempts", route_class=StrictRoute, tags=["cases"])
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["cases"])
 
 
 class ContactAttemptIn(In):
@@ -59,13 +60,18 @@ class ContactAttemptList(ListOut[ContactAttemptOut]):
 
 
 @router.post(
-    "", dependencies=[IDEMPOTENT], status_code=201, summary="Record a contact attempt", responses=responses(409)
+    "/cases/{case_id}/contact-attempts",
+    dependencies=[IDEMPOTENT],
+    status_code=201,
+    summary="Record a contact attempt",
+    responses=responses(409),
 )
 @Operation(
     "recordContactAttempt",
     access=allow(office=INTAKE),
     oauth_scope="cases:write",
     events=(ContactAttempted,),
+    location="/v1/contact-attempts/{id}",
     refusals=("case-closed", "in-the-future", "not-asked", "not-before-request", "party-left"),
 )
 async def record_contact_attempt(
@@ -74,6 +80,7 @@ async def record_contact_attempt(
     scope: Scope,
     cases: Cases,
     record: Record,
+    records: CaseRecords,
     city: CityPolicy,
     at: Now,
     attempt_id: NewId,
@@ -83,13 +90,10 @@ async def record_contact_attempt(
     attempt = ContactAttempt(**dict(body))
     recorded = contact.record_attempt(locked.case, attempt, attempt_id=attempt_id, at=at, policy=city)
     await record(locked.stream, recorded)
-    by = scope.actor
-    return ContactAttemptOut(
-        id=attempt_id, case_id=case_id, **dict(body), recorded_at=at, by_role=by.role, by=by.subject
-    )
+    return ContactAttemptOut.read(await records.contact_attempt(attempt_id, scope))
 
 
-@router.get("", summary="Contact attempts")
+@router.get("/cases/{case_id}/contact-attempts", summary="Contact attempts")
 @Operation(
     "listContactAttempts",
     access=allow(office=(*INTAKE, Role.AUDITOR)),
@@ -99,3 +103,17 @@ async def record_contact_attempt(
 async def list_contact_attempts(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ContactAttemptList:
     """List the attempts to reach the parties of a case, in the order in which they were recorded."""
     return single_page(ContactAttemptList, await records.contact_attempts(case_id, scope), ContactAttemptOut.read)
+
+
+@router.get("/contact-attempts/{contact_attempt_id}", summary="A contact attempt")
+@Operation(
+    "getContactAttempt",
+    access=allow(office=(*INTAKE, Role.AUDITOR)),
+    oauth_scope="cases:read",
+    opens=LoggedObject.CASE,
+)
+async def get_contact_attempt(
+    contact_attempt_id: ContactAttemptId, scope: LoggedScope, records: CaseRecords
+) -> ContactAttemptOut:
+    """Return an attempt to reach a party."""
+    return ContactAttemptOut.read(await records.contact_attempt(contact_attempt_id, scope))

@@ -56,24 +56,16 @@ class ErasureList(ListOut[ErasureOut]):
     access=allow(office=INTAKE),
     oauth_scope="retention:write",
     events=(ErasureRequested,),
+    location="/v1/erasures/{id}",
     refusals=("state-conflict",),
 )
 async def request_erasure(
-    party_id: PartyId, scope: Scope, erasures: Erasures, record: Record, at: Now, erasure_id: NewId
+    party_id: PartyId, scope: Scope, erasures: Erasures, record: Record, erasure_id: NewId
 ) -> ErasureOut:
     """Enter a party's request to erase its data. Nothing is erased before a director approves it."""
     complaint_id = await erasures.complaint_of(party_id)
     await record(Stream(complaint_id=complaint_id), (retention.request_erasure(erasure_id, party_id),))
-    return ErasureOut(
-        id=erasure_id,
-        party_id=party_id,
-        state=ErasureState.REQUESTED,
-        requested_at=at,
-        requested_by=scope.actor.subject,
-        decided_at=None,
-        decided_by=None,
-        refusal=None,
-    )
+    return ErasureOut.read(await erasures.get(erasure_id, scope))
 
 
 @router.get("/parties/{party_id}/erasures", summary="Erasures")
@@ -83,6 +75,15 @@ async def request_erasure(
 async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasures) -> ErasureList:
     """List the erasure requests of a party, oldest first."""
     return single_page(ErasureList, await erasures.list(party_id, scope), ErasureOut.read)
+
+
+@router.get("/erasures/{erasure_id}", summary="An erasure")
+@Operation(
+    "getErasure", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="retention:read", opens=LoggedObject.PARTY
+)
+async def get_erasure(erasure_id: ErasureId, scope: LoggedScope, erasures: Erasures) -> ErasureOut:
+    """Return an erasure request."""
+    return ErasureOut.read(await erasures.get(erasure_id, scope))
 
 
 @router.post(
@@ -105,7 +106,7 @@ async def approve_erasure(
     erasure = await erasures.lock(erasure_id)
     approved = erasure.approve(await erasures.filled(erasure, at), by=scope.actor)
     await record(Stream(complaint_id=erasure.complaint_id), approved)
-    return ErasureOut.read(await erasures.get(erasure_id))
+    return ErasureOut.read(await erasures.get(erasure_id, scope))
 
 
 @router.post(
@@ -118,8 +119,10 @@ async def approve_erasure(
     events=(ErasureRefused,),
     refusals=("state-conflict",),
 )
-async def refuse_erasure(erasure_id: ErasureId, body: RefusalIn, erasures: Erasures, record: Record) -> ErasureOut:
+async def refuse_erasure(
+    erasure_id: ErasureId, body: RefusalIn, scope: Scope, erasures: Erasures, record: Record
+) -> ErasureOut:
     """Refuse an erasure, with a reason."""
     erasure = await erasures.lock(erasure_id)
     await record(Stream(complaint_id=erasure.complaint_id), (erasure.refuse(body.reason),))
-    return ErasureOut.read(await erasures.get(erasure_id))
+    return ErasureOut.read(await erasures.get(erasure_id, scope))

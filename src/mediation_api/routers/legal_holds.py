@@ -17,7 +17,6 @@ from mediation_api.http.dependencies import (
     LegalHolds,
     LoggedScope,
     NewId,
-    Now,
     Record,
     Scope,
 )
@@ -56,28 +55,26 @@ class HoldList(ListOut[HoldOut]):
 @router.post(
     "/complaints/{complaint_id}/legal-holds", dependencies=[IDEMPOTENT], status_code=201, summary="Place a legal hold"
 )
-@Operation("placeLegalHold", access=allow(office=(Role.DIRECTOR,)), oauth_scope="retention:write", events=(HoldPlaced,))
+@Operation(
+    "placeLegalHold",
+    access=allow(office=(Role.DIRECTOR,)),
+    oauth_scope="retention:write",
+    events=(HoldPlaced,),
+    location="/v1/legal-holds/{id}",
+)
 async def place_legal_hold(
     complaint_id: ComplaintId,
     body: HoldIn,
     scope: Scope,
     complaints: Complaints,
+    holds: LegalHolds,
     record: Record,
-    at: Now,
     hold_id: NewId,
 ) -> HoldOut:
     """Keep all data of a complaint beyond its retention periods, until every hold on it is lifted."""
     await complaints.lock(complaint_id, scope)
     await record(Stream(complaint_id=complaint_id), (place_hold(hold_id, body.reason),))
-    return HoldOut(
-        id=hold_id,
-        complaint_id=complaint_id,
-        reason=body.reason,
-        placed_at=at,
-        placed_by=scope.actor.subject,
-        lifted_at=None,
-        lifted_by=None,
-    )
+    return HoldOut.read(await holds.get(hold_id, scope))
 
 
 @router.get("/complaints/{complaint_id}/legal-holds", summary="Legal holds")
@@ -92,6 +89,18 @@ async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds:
     return single_page(HoldList, await holds.list(complaint_id, scope), HoldOut.read)
 
 
+@router.get("/legal-holds/{hold_id}", summary="A legal hold")
+@Operation(
+    "getLegalHold",
+    access=allow(office=(Role.DIRECTOR, Role.AUDITOR)),
+    oauth_scope="retention:read",
+    opens=LoggedObject.COMPLAINT,
+)
+async def get_legal_hold(hold_id: HoldId, scope: LoggedScope, holds: LegalHolds) -> HoldOut:
+    """Return a legal hold."""
+    return HoldOut.read(await holds.get(hold_id, scope))
+
+
 @router.post(
     "/legal-holds/{hold_id}/lift", dependencies=[IDEMPOTENT], summary="Lift a legal hold", responses=responses(409)
 )
@@ -102,8 +111,8 @@ async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds:
     events=(HoldLifted,),
     refusals=("state-conflict",),
 )
-async def lift_legal_hold(hold_id: HoldId, holds: LegalHolds, record: Record) -> HoldOut:
+async def lift_legal_hold(hold_id: HoldId, scope: Scope, holds: LegalHolds, record: Record) -> HoldOut:
     """Lift a legal hold. Data whose period ended during the hold is emptied by the next retention run."""
     hold = await holds.lock(hold_id)
     await record(Stream(complaint_id=hold.complaint_id), (hold.lift(),))
-    return HoldOut.read(await holds.get(hold_id))
+    return HoldOut.read(await holds.get(hold_id, scope))

@@ -196,9 +196,9 @@ async def correct_mediator(
     The identity of a mediator cannot be corrected after a case was proposed to them: add the right mediator instead.
     """
     entry = await mediators.lock(mediator_id)
-    precondition.check(MediatorOut.read(await mediators.get(mediator_id, scope)))
-    corrected = entry.correct(body.changes(), by=scope.actor)
-    await record(Stream(mediator_id=mediator_id), (corrected,))
+    current = MediatorOut.read(await mediators.get(mediator_id, scope))
+    precondition.check(current)
+    await record(Stream(mediator_id=mediator_id), entry.correct(body.changes(current), by=scope.actor))
     return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 

@@ -152,9 +152,9 @@ class PartyPatch(Patch):
         "party was asked to take part.",
     )
 
-    def columns(self, scope: AccessScope, side: Side) -> dict[str, object]:
+    def columns(self, current: "PartyOut", scope: AccessScope) -> dict[str, object]:
         """Return the changed columns. Raises Invalid for a field that this caller, or this side, may not change."""
-        changes = self.changes()
+        changes, side = self.changes(current), current.side
         changes.pop("name_correction_reason", None)
         for name in changes:
             if scope.relation is Relation.OWN and name not in self.by_party:
@@ -325,13 +325,15 @@ async def correct_party(
 
     The identity of a party cannot be corrected after it was asked to take part: remove the wrong party instead. If the
     party turns out to be a minor, or to have another guardian, its consent is voided and it is asked again. Erased data
-    cannot be corrected.
+    cannot be corrected. A field with its present value is no correction, whoever sends it.
     """
     complaint_id = await parties.complaint_of(party_id, scope)
     locked = await cases.lock_open_of(complaint_id, scope.actor)
     party = await parties.lock(party_id, scope)
-    precondition.check(PartyOut.of(await parties.get(party_id, scope)))
-    correction = party.correct(body.columns(scope, party.side), body.name_correction_reason)
+    current = PartyOut.of(await parties.get(party_id, scope))
+    precondition.check(current)
+    changes = body.columns(current, scope)
+    correction = party.correct(changes, body.name_correction_reason)
     if locked is not None and correction.voids is not None:
         follows = reopening.void(locked.case, {party_id}, correction.voids)
         await record(locked.stream, follows)
@@ -357,6 +359,7 @@ class RemovalIn(In):
     access=allow(office=INTAKE),
     oauth_scope="parties:write",
     events=(PartyRemoved, ConsentVoided, PartReturned, PartyAsked, SessionCancelled, StateChanged),
+    location="/v1/parties/{id}",
     refusals=("part-mediated", "party-removed", "session-in-progress"),
 )
 async def remove_party(
@@ -389,6 +392,7 @@ async def remove_party(
     access=allow(office=INTAKE),
     oauth_scope="parties:write",
     events=(IdentityReleased,),
+    location="/v1/parties/{id}",
     refusals=("identity-not-bound", "party-removed"),
 )
 async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, record: Record) -> PartyOut:
@@ -417,7 +421,8 @@ async def issue_access_code(
 ) -> AccessCodeOut:
     """Issue a new access code for a complainant, and end the previous one. Officers use the city's sign-in instead.
 
-    Refused for a party that was erased or removed.
+    The code is in this response and can never be read again, so there is no `Location`. Refused for a party that was
+    erased or removed.
     """
     party, code = await parties.lock(party_id, scope), new_code()
     issued = party.issue_code(code, code_key(service))

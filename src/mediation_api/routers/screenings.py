@@ -24,6 +24,7 @@ from mediation_api.domain.events import (
 from mediation_api.domain.screening import ELIGIBILITY_RULES, Outcome
 from mediation_api.domain.values import Approver, Channel
 from mediation_api.http.dependencies import (
+    ApprovalId,
     CaseId,
     CaseRecords,
     Cases,
@@ -33,6 +34,7 @@ from mediation_api.http.dependencies import (
     NewId,
     Record,
     Scope,
+    ScreeningId,
     Today,
 )
 from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Note, Open, OpenList, Out
@@ -41,7 +43,7 @@ from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.http.routes import Operation
 
-router = APIRouter(prefix="/v1/cases/{case_id}", route_class=StrictRoute, tags=["cases"])
+router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["cases"])
 
 
 class ScreeningIn(In):
@@ -77,13 +79,18 @@ class ScreeningList(ListOut[ScreeningOut]):
 
 
 @router.post(
-    "/screenings", dependencies=[IDEMPOTENT], status_code=201, summary="Screen a case", responses=responses(409)
+    "/cases/{case_id}/screenings",
+    dependencies=[IDEMPOTENT],
+    status_code=201,
+    summary="Screen a case",
+    responses=responses(409),
 )
 @Operation(
     "screenCase",
     access=allow(office=INTAKE),
     oauth_scope="cases:write",
     events=(CaseScreened, PartyAsked, PartReturned, SessionCancelled, StateChanged, CaseClosed),
+    location="/v1/screenings/{id}",
     refusals=(
         "case-closed",
         "conditions-missing",
@@ -118,16 +125,25 @@ async def screen_case(
         by=scope.actor,
     )
     await record(locked.stream, decided)
-    return ScreeningOut.read(await records.screening(case_id, screening_id, scope))
+    return ScreeningOut.read(await records.screening(screening_id, scope))
 
 
-@router.get("/screenings", summary="Screenings")
+@router.get("/cases/{case_id}/screenings", summary="Screenings")
 @Operation(
     "listScreenings", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
 )
 async def list_screenings(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ScreeningList:
     """List the screenings of a case, oldest first."""
     return single_page(ScreeningList, await records.screenings(case_id, scope), ScreeningOut.read)
+
+
+@router.get("/screenings/{screening_id}", summary="A screening")
+@Operation(
+    "getScreening", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
+)
+async def get_screening(screening_id: ScreeningId, scope: LoggedScope, records: CaseRecords) -> ScreeningOut:
+    """Return a screening."""
+    return ScreeningOut.read(await records.screening(screening_id, scope))
 
 
 class ApprovalIn(In):
@@ -170,13 +186,18 @@ class ApprovalList(ListOut[ApprovalOut]):
 
 
 @router.post(
-    "/approvals", dependencies=[IDEMPOTENT], status_code=201, summary="Record an approval", responses=responses(409)
+    "/cases/{case_id}/approvals",
+    dependencies=[IDEMPOTENT],
+    status_code=201,
+    summary="Record an approval",
+    responses=responses(409),
 )
 @Operation(
     "recordApproval",
     access=allow(office=INTAKE),
     oauth_scope="cases:write",
     events=(ApprovalRecorded, PartReturned, StateChanged, CaseClosed),
+    location="/v1/approvals/{id}",
     refusals=("case-closed", "director-required", "in-the-future", "not-for-director", "not-your-channel", "required"),
 )
 async def record_approval(
@@ -202,13 +223,22 @@ async def record_approval(
         today=on,
     )
     await record(locked.stream, approval)
-    return ApprovalOut.read(await records.approval(case_id, approval_id, scope))
+    return ApprovalOut.read(await records.approval(approval_id, scope))
 
 
-@router.get("/approvals", summary="Approvals")
+@router.get("/cases/{case_id}/approvals", summary="Approvals")
 @Operation(
     "listApprovals", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
 )
 async def list_approvals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ApprovalList:
     """List the approvals of a case, oldest first."""
     return single_page(ApprovalList, await records.approvals(case_id, scope), ApprovalOut.read)
+
+
+@router.get("/approvals/{approval_id}", summary="An approval")
+@Operation(
+    "getApproval", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
+)
+async def get_approval(approval_id: ApprovalId, scope: LoggedScope, records: CaseRecords) -> ApprovalOut:
+    """Return an approval."""
+    return ApprovalOut.read(await records.approval(approval_id, scope))

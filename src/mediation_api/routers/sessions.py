@@ -431,6 +431,7 @@ async def end_session(
     access=allow(office=CASEWORK, assigned=True),
     oauth_scope="sessions:write",
     events=(AbsenceRecorded, StateChanged),
+    location="/v1/sessions/{id}",
     refusals=("absence-already-recorded", "case-closed", "state-conflict"),
 )
 async def record_absence(
@@ -497,6 +498,7 @@ class AttendeeList(ListOut[AttendeeOut]):
     access=allow(office=INTAKE),
     oauth_scope="sessions:write",
     events=(AttendeeAdded,),
+    location="/v1/attendees/{id}",
     refusals=("case-closed", "interpreter-unsuitable", "required-for-interpreter"),
 )
 async def add_attendee(
@@ -525,6 +527,18 @@ async def add_attendee(
 async def list_attendees(case_id: CaseId, scope: LoggedScope, sessions_read: Sessions) -> AttendeeList:
     """List the interpreters and support persons of a case, in the order in which they were added."""
     return single_page(AttendeeList, await sessions_read.attendees(case_id, scope), AttendeeOut.read)
+
+
+@router.get("/attendees/{attendee_id}", summary="An attendee")
+@Operation(
+    "getAttendee",
+    access=allow(office=(*INTAKE, Role.AUDITOR), assigned=True),
+    oauth_scope="sessions:read",
+    opens=LoggedObject.CASE,
+)
+async def get_attendee(attendee_id: AttendeeId, scope: LoggedScope, sessions_read: Sessions) -> AttendeeOut:
+    """Return an interpreter or support person."""
+    return AttendeeOut.read(await sessions_read.attendee(attendee_id, scope))
 
 
 @router.post(
