@@ -199,6 +199,18 @@ const boundedRequests = inRequests(
   { parameters: true },
 );
 
+/** An array in a response has a greatest length: a client knows what it must be ready for. */
+const boundedResponses = () => ({
+  MediaType(media, ctx) {
+    if (ctx.location.pointer.includes('/requestBody/')) return;
+    for (const { schema, name } of below(media.schema, ctx)) {
+      if (types(schema).includes('array') && schema.maxItems === undefined) {
+        ctx.report({ message: `${name}: an array in a response has maxItems.` });
+      }
+    }
+  },
+});
+
 /** A schema is of one direction: what is sent may then be narrowed, and what is answered widened. */
 const oneDirection = () => {
   const sent = new Set();
@@ -333,6 +345,7 @@ export default () => ({
       refusals,
       'closed-requests': closedRequests,
       'bounded-requests': boundedRequests,
+      'bounded-responses': boundedResponses,
       'one-direction': oneDirection,
       'idempotency-key': idempotencyKey,
       'if-match': ifMatch,

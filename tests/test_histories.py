@@ -1533,7 +1533,7 @@ class Histories(RuleBasedStateMachine):
                 "side": person.side,
                 "standing": case.standing[person.id],
             }
-            assert seen["status"] == case.status_for(person)
+            assert seen["state"] == case.status_for(person)
             knows = case.state not in SEALED or case.standing[person.id] in GONE
             own = {pair: each for pair, each in case.parts.items() if person.id in pair and knows}
             assert {(p["complainant_id"], p["officer_id"]): p["disposition"] for p in seen["parts"]} == own
@@ -1572,10 +1572,10 @@ class Histories(RuleBasedStateMachine):
                     continue
                 transition = event["data"]
                 assert isinstance(transition, dict)
-                assert transition["source"] == state
+                assert transition["from_state"] == state
                 sources, state = TRANSITIONS[transition["trigger"]]
-                assert transition["source"] in sources
-                assert transition["target"] == state
+                assert transition["from_state"] in sources
+                assert transition["to_state"] == state
             assert state == case.state
         seen = self.read(self.office.intake, self.complaint)
         assert [c["state"] for c in _objects(seen["cases"])] == [case.state for case in self.attempts]

@@ -16,7 +16,7 @@ BEGIN
         ELSE ARRAY[c.attempt, coalesce(greatest(
             (SELECT min(asked.version) FROM events asked WHERE asked.case_id = c.id AND asked.kind = 'party.asked'),
             (SELECT max(ready.version) FROM events ready
-             WHERE ready.case_id = c.id AND ready.kind = 'case.state_changed' AND ready.data ->> 'target' = 'ready'
+             WHERE ready.case_id = c.id AND ready.kind = 'case.state_changed' AND ready.data ->> 'to_state' = 'ready'
              AND ready.version > own.joined_version
              AND (own.left_version IS NULL OR ready.version < own.left_version))
         ), 2147483647)]

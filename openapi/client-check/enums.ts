@@ -17,7 +17,7 @@ export function decided(decision: Schemas["Decision"]): boolean {
 // An open list is a string: a value of tomorrow is taken.
 export const tomorrow: Schemas["Problem"]["code"] = "of-tomorrow";
 
-// What has a form for each audience is told apart by `audience`.
+// What has a form for each audience is told apart by `audience`; all have a state.
 export function stateOf(seen: Schemas["CaseForPartyOut"] | Schemas["CaseOut"]): string {
-  return seen.audience === "party" ? seen.status : seen.state;
+  return seen.state;
 }

@@ -95,7 +95,7 @@ TAGS = {
     "office": "The office: how to reach it, in which languages it has texts, and its categories of allegations.",
     "complaints": "Complaints, and the answers of intake for screening.",
     "parties": "The complainants and officers of a complaint, and how to contact them.",
-    "cases": "The mediation of a complaint: its state, its pending conditions and its outcome.",
+    "cases": "The mediation of a complaint: its state, its timeline, and what it waits for.",
     "access-log": "Who opened a case, its complaint and its parties, and anomalies of access.",
     "disclosures": "The text that a party reads before it answers.",
     "consents": "The parties' answers to the question whether to take part, and withdrawals.",

@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from mediation_api.domain.retention import SCHEDULE
 from mediation_api.domain.strength import guessable
-from mediation_api.domain.values import PHONE, Approver, DataKind, ReportCategory
+from mediation_api.domain.values import MOST_ATTEMPTS, PHONE, Approver, DataKind, ReportCategory
 from mediation_api.logs import LogLevel
 
 PREFIX: Final = "MEDIATION_"
@@ -233,7 +233,10 @@ class Settings(BaseSettings):
         5, ge=0, le=60, description="Calendar days between the first and the last of these attempts, at least."
     )
     max_attempts: int = Field(
-        3, ge=1, le=10, description="How many cases one complaint may have, and so how often a party can be asked."
+        3,
+        ge=1,
+        le=MOST_ATTEMPTS,
+        description="How many cases one complaint may have, and so how often a party can be asked.",
     )
     days_between_attempts: int = Field(
         30,

@@ -377,7 +377,7 @@ class Truth:
         ready = [
             event["version"]
             for event in of_it
-            if event["kind"] == "case.state_changed" and "'target': 'ready'" in str(event["data"])
+            if event["kind"] == "case.state_changed" and "'to_state': 'ready'" in str(event["data"])
         ]
         here = [v for v in ready if v > seat["joined_version"] and (not left or v < left)]  # type: ignore[operator]
         if not asked or seen < min(asked) or any(seen < _place(case, version) for version in here):

@@ -11,7 +11,7 @@ async def shown(story: Story, who: Caller) -> tuple[object, ...]:
     sessions = await who.get(f"/v1/sessions?case_id={story.case_id}")
     agreements = await who.get(f"{story.path}/agreements")
     return (
-        case["status"],
+        case["state"],
         case["others"],
         case["mediator_name"],
         case["next_session"],

@@ -222,7 +222,7 @@ def kinds(new_events: Iterable[events.CaseEvent]) -> list[str]:
 
 
 def transitions(new_events: Iterable[events.CaseEvent]) -> list[tuple[State, State]]:
-    return [(event.source, event.target) for event in new_events if isinstance(event, events.StateChanged)]
+    return [(event.from_state, event.to_state) for event in new_events if isinstance(event, events.StateChanged)]
 
 
 def answer(of: Case, party_id: UUID, decision: Decision = Decision.AGREED, by: Actor = COORDINATOR) -> events.Events:
@@ -262,8 +262,8 @@ def after(of: Case, new_events: events.Events) -> Case:  # noqa: C901, PLR0912 -
             case events.PartyLapsed():
                 of = _standing(of, event.party_id, LAPSED)
             case events.StateChanged():
-                assert event.source is of.state
-                of = replace(of, state=event.target)
+                assert event.from_state is of.state
+                of = replace(of, state=event.to_state)
             case events.SessionCancelled():
                 of = replace(of, sessions=(session(SessionState.CANCELLED),))
             case events.SessionEnded():

@@ -30,6 +30,7 @@ from mediation_api.domain.case_children import Assignment
 from mediation_api.domain.errors import (
     AlreadyAttested,
     CaseNotOpen,
+    LimitReached,
     MediatorAssigned,
     MediatorConflicted,
     MediatorInactive,
@@ -42,7 +43,7 @@ from mediation_api.domain.errors import (
 from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import CLOSED, State, Trigger
 from mediation_api.domain.on_file import NEW_MEDIATOR
-from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind
+from mediation_api.domain.values import MOST_ASSIGNMENTS, AssignmentState, CancelReason, ConflictKind
 
 
 def propose(of: Case, mediator_id: UUID = MEDIATOR, *, by: Actor = COORDINATOR, active: bool = True) -> Events:
@@ -62,6 +63,13 @@ A_MEDIATOR = Mediator(mediator_id=MEDIATOR, subject=MEDIATING.subject, active=Tr
 
 def with_assignment(state: AssignmentState, of: State = State.READY) -> Case:
     return replace(case(of), assignments=(assignment(state),))
+
+
+def test_a_case_is_proposed_only_so_often() -> None:
+    declined = assignment(AssignmentState.DECLINED)
+    assert propose(replace(case(State.READY), assignments=(declined,) * (MOST_ASSIGNMENTS - 1)))
+    with pytest.raises(LimitReached):
+        propose(replace(case(State.READY), assignments=(declined,) * MOST_ASSIGNMENTS))
 
 
 PROPOSED = events.MediatorProposed(assignment_id=NEW, mediator_id=MEDIATOR, answer_due_on=date(2026, 3, 9))
@@ -177,7 +185,7 @@ def test_a_mediator_who_leaves_cancels_the_session_ahead() -> None:
     assert recuse(scheduled()) == (
         RECUSED,
         events.SessionCancelled(session_id=SESSION, reason=CancelReason.MEDIATOR_WITHDREW),
-        events.StateChanged(trigger=Trigger.SESSION_CALLED_OFF, source=State.SCHEDULED, target=State.READY),
+        events.StateChanged(trigger=Trigger.SESSION_CALLED_OFF, from_state=State.SCHEDULED, to_state=State.READY),
     )
 
 
@@ -185,7 +193,7 @@ def test_a_mediator_who_leaves_during_a_session_adjourns_it() -> None:
     assert recuse(in_session()) == (
         RECUSED,
         events.SessionAdjourned(session_id=SESSION),
-        events.StateChanged(trigger=Trigger.SESSION_ADJOURNED, source=State.IN_SESSION, target=State.READY),
+        events.StateChanged(trigger=Trigger.SESSION_ADJOURNED, from_state=State.IN_SESSION, to_state=State.READY),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.domain.cases import CITY, IN_MEDIATION, MEDIATED, RETURNED, TODAY
 
 from mediation_api.domain import target
-from mediation_api.domain.board import Status, Wait, alerts, status, waits_for
+from mediation_api.domain.board import StateForParty, Wait, alerts, state_for_party, waits_for
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, CLOSED, OPEN, State
 from mediation_api.domain.target import Target, TargetReport
 from mediation_api.domain.values import Alert, AssignmentState, Side, Standing
@@ -17,7 +17,7 @@ WAITS = {
     State.CONFIRMING: Wait.COMPLAINANTS,
     State.ASKING: Wait.OFFICERS,
     State.SCHEDULED: Wait.SESSION,
-    State.IN_SESSION: Wait.SESSION_OUTCOME,
+    State.IN_SESSION: Wait.SESSION_END,
     State.CONCLUDED: Wait.CLOSING,
 }
 
@@ -58,7 +58,7 @@ def test_a_case_whose_screening_is_outdated_waits_for_another(state: State) -> N
 
 def test_a_session_that_is_under_way_comes_before_another_screening() -> None:
     waits = waits_for(State.IN_SESSION, under_review=False, screening_outdated=True, assignment=None)
-    assert waits is Wait.SESSION_OUTCOME
+    assert waits is Wait.SESSION_END
 
 
 @pytest.mark.parametrize("state", sorted(CLOSED))
@@ -151,34 +151,40 @@ GONE = [Standing.DECLINED, Standing.WITHDRAWN, Standing.LAPSED]
 @pytest.mark.parametrize("standing", HERE)
 @pytest.mark.parametrize("state", sorted(ANSWERS_SEALED))
 def test_while_answers_are_sealed_every_state_looks_the_same(state: State, standing: Standing) -> None:
-    assert status(state, standing, ()) is Status.PENDING
+    assert state_for_party(state, standing, ()) is StateForParty.PENDING
 
 
 @pytest.mark.parametrize("state", sorted((OPEN - ANSWERS_SEALED) | {State.MEDIATED}))
 def test_from_ready_on_a_party_is_told_how_things_stand(state: State) -> None:
     own = MEDIATED if state is State.MEDIATED else IN_MEDIATION
     assert (
-        status(state, Standing.AGREED, (own,)).value == status(state, Standing.AGREED, (RETURNED, own)) == state.value
+        state_for_party(state, Standing.AGREED, (own,)).value
+        == state_for_party(state, Standing.AGREED, (RETURNED, own))
+        == state.value
     )
 
 
 @pytest.mark.parametrize("state", sorted((OPEN - ANSWERS_SEALED) | {State.MEDIATED}))
 def test_whose_parts_were_all_returned_is_told_that_nothing_was_mediated(state: State) -> None:
     """However the case goes on for others, and also when it closed as mediated without this party."""
-    assert status(state, Standing.AGREED, (RETURNED, RETURNED)) is Status.NOT_MEDIATED
+    assert state_for_party(state, Standing.AGREED, (RETURNED, RETURNED)) is StateForParty.NOT_MEDIATED
 
 
 def test_while_answers_are_sealed_the_parts_tell_nothing() -> None:
-    assert status(State.ASKING, Standing.AGREED, (RETURNED,)) is Status.PENDING
+    assert state_for_party(State.ASKING, Standing.AGREED, (RETURNED,)) is StateForParty.PENDING
 
 
 @pytest.mark.parametrize("standing", HERE)
 @pytest.mark.parametrize("state", sorted(CLOSED - {State.MEDIATED}))
 def test_of_a_case_that_failed_neither_who_nor_why_is_told(state: State, standing: Standing) -> None:
-    assert status(state, standing, (RETURNED,)) is status(state, standing, ()) is Status.NOT_MEDIATED
+    assert (
+        state_for_party(state, standing, (RETURNED,))
+        is state_for_party(state, standing, ())
+        is StateForParty.NOT_MEDIATED
+    )
 
 
 @pytest.mark.parametrize("standing", GONE)
 @pytest.mark.parametrize("state", list(State))
 def test_who_has_left_is_told_the_same_whatever_becomes_of_the_case(state: State, standing: Standing) -> None:
-    assert status(state, standing, (RETURNED,)) is Status.NOT_MEDIATED
+    assert state_for_party(state, standing, (RETURNED,)) is StateForParty.NOT_MEDIATED

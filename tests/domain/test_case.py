@@ -76,6 +76,7 @@ from mediation_api.domain.errors import (
     GuardianAgreed,
     GuardianMissing,
     Invalid,
+    LimitReached,
     Missing,
     NotAMinor,
     NotAsked,
@@ -93,6 +94,7 @@ from mediation_api.domain.policy import Policy
 from mediation_api.domain.screening import Finding, Outcome, Screening
 from mediation_api.domain.target import Pause, PauseReason
 from mediation_api.domain.values import (
+    MOST_PAUSES,
     Approver,
     CancelReason,
     Channel,
@@ -108,7 +110,7 @@ DECLINE = Decision.DECLINED
 
 
 def state_changed(trigger: Trigger, source: State, target: State) -> events.StateChanged:
-    return events.StateChanged(trigger=trigger, source=source, target=target)
+    return events.StateChanged(trigger=trigger, from_state=source, to_state=target)
 
 
 def asked(party_id: UUID) -> events.PartyAsked:
@@ -116,7 +118,7 @@ def asked(party_id: UUID) -> events.PartyAsked:
 
 
 def closed(outcome: State, *, lapse_reason: LapseReason | None = None) -> events.CaseClosed:
-    return events.CaseClosed(outcome=outcome, agreement_reached=None, lapse_reason=lapse_reason)
+    return events.CaseClosed(state=outcome, agreement_reached=None, lapse_reason=lapse_reason)
 
 
 def returned(complainant_id: UUID, officer_id: UUID) -> events.PartReturned:
@@ -1057,7 +1059,12 @@ def a_pause(ends_on: date) -> Pause:
 
 
 def test_a_pause_is_noted() -> None:
-    assert case(State.ASKING).pause(a_pause(date(2026, 4, 30)), pause_id=NEW, policy=CITY) == (
+    with pytest.raises(LimitReached):
+        replace(case(State.ASKING), pause_count=MOST_PAUSES).pause(
+            a_pause(date(2026, 4, 30)), pause_id=NEW, policy=CITY
+        )
+    paused = replace(case(State.ASKING), pause_count=MOST_PAUSES - 1)
+    assert paused.pause(a_pause(date(2026, 4, 30)), pause_id=NEW, policy=CITY) == (
         events.TargetPaused(
             pause_id=NEW, reason=PauseReason.LEAVE, starts_on=date(2026, 3, 2), ends_on=date(2026, 4, 30)
         ),

@@ -55,8 +55,8 @@ def with_resolution(of: Case, *signed_by: Seat) -> Case:
 def test_what_a_completed_session_covers_is_mediated() -> None:
     assert close_as_mediated(concluded(), agreement_reached=False) == (
         events.PartMediated(complainant_id=ROSA, officer_id=KIM, agreement_reached=False),
-        events.StateChanged(trigger=Trigger.CLOSED_AS_MEDIATED, source=State.CONCLUDED, target=State.MEDIATED),
-        events.CaseClosed(outcome=State.MEDIATED, agreement_reached=False, lapse_reason=None),
+        events.StateChanged(trigger=Trigger.CLOSED_AS_MEDIATED, from_state=State.CONCLUDED, to_state=State.MEDIATED),
+        events.CaseClosed(state=State.MEDIATED, agreement_reached=False, lapse_reason=None),
     )
 
 
@@ -145,7 +145,7 @@ def test_an_agreement_was_reached_when_everybody_of_a_part_signed_a_resolution()
         (f.complainant_id, f.officer_id): f.agreement_reached for f in new_events if isinstance(f, events.PartMediated)
     }
     assert reached == {(ROSA, KIM): True, (ROSA, LEE): True, (ELIA, KIM): False, (ELIA, LEE): False}
-    assert new_events[-1] == events.CaseClosed(outcome=State.MEDIATED, agreement_reached=True, lapse_reason=None)
+    assert new_events[-1] == events.CaseClosed(state=State.MEDIATED, agreement_reached=True, lapse_reason=None)
 
 
 def test_no_agreement_was_reached_without_a_resolution() -> None:

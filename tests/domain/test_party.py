@@ -13,13 +13,14 @@ from mediation_api.domain.errors import (
     IdentityFixed,
     IdentityNotBound,
     Invalid,
+    LimitReached,
     OfficerHasNoCode,
     PartAlreadyMediated,
     PartyAlreadyRemoved,
 )
 from mediation_api.domain.on_file import NEW_PARTY
 from mediation_api.domain.party import Correction, Party, add
-from mediation_api.domain.values import NameCorrection, RemovalReason, Side, VoidReason
+from mediation_api.domain.values import MOST_PARTIES, NameCorrection, RemovalReason, Side, VoidReason
 
 OFFICER: Final = Party(party_id=KIM, side=Side.OFFICER, name="Kim Lee", employee_number="4711", on_file=NEW_PARTY)
 MINOR: Final = Party(
@@ -208,9 +209,14 @@ def test_of_a_person_who_was_erased_nothing_is_corrected() -> None:
 
 def test_a_party_is_added_with_what_is_on_file_of_it() -> None:
     values = {"name": "Kim Lee", "unit": None, "language": "en", "minor": False}
-    assert add(KIM, Side.OFFICER, values) == events.PartyAdded(
+    assert add(KIM, Side.OFFICER, values, others=MOST_PARTIES - 1) == events.PartyAdded(
         party_id=KIM, side=Side.OFFICER, on_file=replace(NEW_PARTY, language="en", filled=("name",)), values=values
     )
+
+
+def test_a_complaint_has_only_so_many_parties() -> None:
+    with pytest.raises(LimitReached):
+        add(KIM, Side.OFFICER, {"name": "Kim Lee"}, others=MOST_PARTIES)
 
 
 def test_a_subject_is_released_once() -> None:

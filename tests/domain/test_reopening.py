@@ -109,7 +109,7 @@ def test_a_removed_party_takes_its_consent_and_the_session_ahead_with_it_and_the
         events.PartReturned(complainant_id=ROSA, officer_id=KIM),
         removed(here, KIM),
         events.SessionCancelled(session_id=SESSION, reason=CancelReason.PARTY_REMOVED),
-        events.StateChanged(trigger=new_events[-1].trigger, source=State.SCHEDULED, target=State.ASKING),  # type: ignore[union-attr]
+        events.StateChanged(trigger=new_events[-1].trigger, from_state=State.SCHEDULED, to_state=State.ASKING),  # type: ignore[union-attr]
     )
     reopened = after(here, new_events)
     assert Missing("officer-missing") in sessions.missing_to_schedule(reopened, CITY)
@@ -419,7 +419,7 @@ def test_found_eligible_again_a_case_goes_on_where_it_was(state: State) -> None:
 def test_found_ineligible_a_case_closes_wherever_it_was(state: State) -> None:
     new_events = screen(outdated(case(state)), Outcome.FAIL)
     assert transitions(new_events) == [(state, State.INELIGIBLE)]
-    assert new_events[-1] == events.CaseClosed(outcome=State.INELIGIBLE, agreement_reached=None, lapse_reason=None)
+    assert new_events[-1] == events.CaseClosed(state=State.INELIGIBLE, agreement_reached=None, lapse_reason=None)
 
 
 def test_a_session_that_is_ahead_of_an_ineligible_case_is_cancelled() -> None:

@@ -59,6 +59,7 @@ from mediation_api.domain.errors import (
     ConditionsMissing,
     InterpreterUnsuitable,
     Invalid,
+    LimitReached,
     Missing,
     NotFound,
     SessionTooEarly,
@@ -70,6 +71,7 @@ from mediation_api.domain.participants import Attendee, Participant
 from mediation_api.domain.policy import Policy, SessionPolicy
 from mediation_api.domain.sessions import missing_of, missing_to_schedule, missing_to_start, require_valid, seats
 from mediation_api.domain.values import (
+    MOST_ATTENDEES,
     Approver,
     AttendeeRole,
     CancelReason,
@@ -106,7 +108,7 @@ def needing(language: str) -> Participant:
 
 
 def state_changed(trigger: Trigger, source: State, target: State) -> events.StateChanged:
-    return events.StateChanged(trigger=trigger, source=source, target=target)
+    return events.StateChanged(trigger=trigger, from_state=source, to_state=target)
 
 
 # ── the room ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,12 +136,13 @@ def add_attendee(
     role: AttendeeRole = AttendeeRole.INTERPRETER,
     *,
     language: str | None = "ase",
+    to: Case | None = None,
     of: UUID | None = ROSA,
     qualified: bool = True,
     relation: InterpreterRelation = InterpreterRelation.NONE,
 ) -> Events:
     return sessions.add_attendee(
-        ready(),
+        to or ready(),
         role,
         attendee_id=NEW,
         name="Noor Haddad",
@@ -197,6 +200,19 @@ def test_a_support_person_may_be_a_relative() -> None:
 def test_nobody_accompanies_a_stranger() -> None:
     with pytest.raises(NotFound):
         add_attendee(of=STRANGER)
+
+
+def test_a_case_has_only_so_many_attendees() -> None:
+    support = Attendee(
+        attendee_id=UUID(int=1),
+        role=AttendeeRole.SUPPORT_PERSON,
+        for_party_id=None,
+        language=None,
+        confirmed=False,
+    )
+    assert add_attendee(to=replace(ready(), attendees=(support,) * (MOST_ATTENDEES - 1)))
+    with pytest.raises(LimitReached):
+        add_attendee(to=replace(ready(), attendees=(support,) * MOST_ATTENDEES))
 
 
 def test_an_attendee_confirms_once() -> None:
@@ -658,7 +674,7 @@ def test_the_mediator_ends_the_mediation_and_nothing_is_kept_but_that(here: Case
         events.SessionEnded(session_id=SESSION, reason=EndReason.ENDED_BY_MEDIATOR),
         events.PartReturned(complainant_id=ROSA, officer_id=KIM),
         state_changed(Trigger.ENDED_BY_MEDIATOR, here.state, State.ENDED),
-        events.CaseClosed(outcome=State.ENDED, agreement_reached=None, lapse_reason=None),
+        events.CaseClosed(state=State.ENDED, agreement_reached=None, lapse_reason=None),
     )
 
 

@@ -16,7 +16,7 @@ from tests.gates.planting import Change, committed, planted, with_copy, with_val
 CASES: Final = "/paths/~1v1~1cases/get"
 FILE: Final = "/paths/~1v1~1complaints/post"
 CORRECT: Final = "/paths/~1v1~1complaints~1{complaint_id}/patch"
-LIVE: Final = "/paths/~1health~1live/get"
+HEALTH: Final = "/components/responses/Health"
 SCHEMAS: Final = "/components/schemas"
 
 FAULTS: Final[dict[str, Change]] = {
@@ -28,11 +28,9 @@ FAULTS: Final[dict[str, Change]] = {
     "parameter-description": without("/components/parameters/limit/description"),
     "paths-kebab-case": with_copy("/paths/~1v1~1cases", "/paths/~1v1~1openCases"),
     "no-path-trailing-slash": with_copy("/paths/~1v1~1cases", "/paths/~1v1~1cases~1"),
-    "no-invalid-media-type-examples": with_value(
-        f"{LIVE}/responses/200/content/application~1json/example", {"status": "unwell"}
-    ),
+    "no-invalid-media-type-examples": with_value(f"{HEALTH}/content/application~1json/example", {"status": "unwell"}),
     "no-invalid-parameter-examples": with_value("/components/parameters/Idempotency-Key/example", "short"),
-    "no-invalid-schema-examples": with_value(f"{SCHEMAS}/Problem/properties/code/examples", [404]),
+    "no-invalid-schema-examples": with_value(f"{SCHEMAS}/ProblemCode/examples", [404]),
     "mediation/operation-id": with_value(f"{CASES}/operationId", "casesList"),
     "mediation/path-shape": with_copy("/paths/~1v1~1cases", "/paths/~1v1~1case"),
     "mediation/snake-case": with_copy(
@@ -45,6 +43,7 @@ FAULTS: Final[dict[str, Change]] = {
     "mediation/refusals": without(f"{CORRECT}/responses/428"),
     "mediation/closed-requests": without(f"{SCHEMAS}/GuardianIn/additionalProperties"),
     "mediation/bounded-requests": without(f"{SCHEMAS}/Line/maxLength"),
+    "mediation/bounded-responses": without(f"{SCHEMAS}/CaseOut/properties/participants/maxItems"),
     "mediation/one-direction": with_value(
         f"{FILE}/responses/201/content/application~1json/schema/$ref", f"#{SCHEMAS}/ComplaintIn"
     ),
@@ -53,7 +52,7 @@ FAULTS: Final[dict[str, Change]] = {
     "mediation/lists": with_value(f"{SCHEMAS}/CaseList/required", ["items"]),
     "mediation/public-operations": with_value(f"{CASES}/security", []),
     "mediation/described": with_value(f"{CORRECT}/x-audit-event", []),
-    "mediation/successes-say-what": with_value(f"{LIVE}/responses/200/description", "Successful Response"),
+    "mediation/successes-say-what": with_value(f"{HEALTH}/description", "Successful Response"),
     "mediation/scopes": with_value(f"{CASES}/security", [{"StaffBearer": []}]),
     "mediation/examples": without(f"{SCHEMAS}/ComplaintIn/examples"),
     "mediation/leads-on": without(f"{FILE}/responses/201/links"),

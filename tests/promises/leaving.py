@@ -304,7 +304,7 @@ class Look:
             assert not complaint
             return NOTHING
         return Reading(
-            case["status"],
+            case["state"],
             case["you"]["standing"],
             people=frozenset((self._told.person(each["party_id"]), "") for each in case["others"]),
             mediator=case["mediator_name"] is not None,

@@ -257,7 +257,7 @@ async def test_other_allegations_void_every_consent_and_everybody_answers_again(
     agreement = await office.coordinator.get(f"/v1/agreements/{story.agreement['id']}")
     assert agreement["superseded_at"] is not None
     seen = await officer.get(story.path)
-    assert (seen["status"], seen["allegations"], seen["others"]) == ("pending", ["disparate_treatment"], [])
+    assert (seen["state"], seen["allegations"], seen["others"]) == ("pending", ["disparate_treatment"], [])
     answers = await office.intake.get(f"{story.path}/consents")
     assert {(c["stands"], c["void_reason"]) for c in answers["items"]} == {  # type: ignore[attr-defined]
         (False, "allegations_replaced")
@@ -308,7 +308,7 @@ async def test_whoever_is_found_to_be_a_minor_or_has_another_guardian_answers_ag
         story.officers[0].party_id: "agreed",
     }
     seen = await other.get(story.path)
-    assert (seen["status"], seen["others"], seen["next_session"]) == ("pending", [], None)
+    assert (seen["state"], seen["others"], seen["next_session"]) == ("pending", [], None)
     assert "consent.voided" not in await kinds(other, story)
 
 
@@ -338,7 +338,7 @@ async def test_what_others_observe_of_a_void_consent_does_not_tell_whether_it_wa
         if answers:
             await story.answer(ada)
         shown = {path: await rosa.get(story.path + path) for path in ("", "/readiness", "/consents")}
-        seen.append((shown[""]["status"], shown[""]["others"], shown["/readiness"], await kinds(rosa, story)))
+        seen.append((shown[""]["state"], shown[""]["others"], shown["/readiness"], await kinds(rosa, story)))
     without, with_answer = (repr(each) for each in seen)
     for each in (seen[0], seen[1]):
         assert each[0] == "pending"
@@ -392,13 +392,13 @@ async def test_found_ineligible_a_case_closes_wherever_it_was(office: Office, wa
     await learn(story, crime_alleged=True)
     assert (await story.screen())["eligible"] is False
     assert await story.state() == "ineligible"
-    assert (await story.complainants[0].get(story.path))["status"] == "not_mediated"
+    assert (await story.complainants[0].get(story.path))["state"] == "not_mediated"
 
 
 async def test_a_case_is_not_closed_as_mediated_on_an_outdated_screening(office: Office) -> None:
     story = await (await office.file()).to_in_session()
     await learn(story, crime_alleged=True)
-    assert (await story.case())["waits_for"] == "session_outcome"
+    assert (await story.case())["waits_for"] == "session_end"
     during = await problem(office.intake.send("POST", f"{story.path}/screenings", {}))
     assert during == (409, "session-in-progress")
     await story.session("complete")
@@ -447,7 +447,7 @@ async def test_an_identity_that_is_released_is_bound_by_the_next_answer(office: 
     another = successor(office, officer)
     released = await office.intake.post(party(officer, "/identity-releases"))
     assert released["identity_bound"] is False
-    assert (await another.get(story.path))["status"] == "ready"
+    assert (await another.get(story.path))["state"] == "ready"
     again = office.intake.send("POST", party(officer, "/identity-releases"))
     assert await problem(again) == (409, "identity-not-bound")
     await story.withdraw(another)
@@ -462,7 +462,7 @@ async def test_what_staff_record_binds_no_subject_but_a_signature_of_ones_own_do
     answer = {"party_id": officer.party_id, "channel": "phone", "decision": "agreed", "disclosure_sha256": shown}
     await office.intake.post(f"{story.path}/consents", answer)
     another = successor(office, officer)
-    assert (await another.get(story.path))["status"] == "ready"
+    assert (await another.get(story.path))["state"] == "ready"
     await story.make_agreement()
     await story.sign(officer)
     assert (await another.send("GET", story.path)).status_code == 404

@@ -35,7 +35,7 @@ async def disposition(of: Caller, story: Story) -> str:
 
 
 async def status(of: Caller, story: Story) -> str:
-    return str((await of.get(story.path))["status"])
+    return str((await of.get(story.path))["state"])
 
 
 async def events(story: Story, kind: str) -> list[tuple[str, str]]:
@@ -222,7 +222,7 @@ async def test_whoever_was_absent_is_not_mediated_and_may_ask_again(office: Offi
     )
     assert await disposition(office.intake, story) == "partly_mediated"
     seen = await away.get(story.path)
-    assert (seen["status"], seen["others"], seen["mediator_name"], seen["next_session"]) == (
+    assert (seen["state"], seen["others"], seen["mediator_name"], seen["next_session"]) == (
         "not_mediated",
         [],
         None,

@@ -74,7 +74,7 @@ async def test_parties_are_answered_while_staff_exhaust_their_pool(served: Serve
         await served.office.signed_in(story.complainants[0].access_code)
         disclosure = await served.office.shown_disclosure()
         assert (await officer.send("GET", f"/v1/disclosures/{disclosure}")).status_code == 200
-        assert (await officer.get(story.path))["status"] == "pending"
+        assert (await officer.get(story.path))["state"] == "pending"
         await story.answer(officer)
         await story.withdraw(officer)
 

@@ -416,7 +416,7 @@ async def test_an_officer_finds_nothing_before_being_asked(office: Office) -> No
         await officer.patch(f"/v1/parties/{officer.party_id}", {"phone": "+1 503 555 0100"}, 404)
     await story.answer(story.complainants[0])
     for officer in story.officers:
-        assert (await officer.get(story.path))["status"] == "pending"
+        assert (await officer.get(story.path))["state"] == "pending"
 
 
 async def test_an_officers_token_opens_only_the_party_of_its_employee_number(office: Office, asking: Begun) -> None:

@@ -156,7 +156,7 @@ async def test_05_an_officer_who_is_asked_reads_no_answer_in_the_case(office: Of
     await story.answer(story.complainants[1], "declined")
     officer = story.officers[0]
     case = await officer.get(story.path)
-    assert (case["status"], case["others"], case["mediator_name"]) == ("pending", [], None)
+    assert (case["state"], case["others"], case["mediator_name"]) == ("pending", [], None)
     assert (await officer.get(f"{story.path}/consents"))["items"] == []
     assert await kinds(officer, story) == ["case.opened", "party.asked"]
     seen = "".join([(await officer.send("GET", path)).text for path in (story.path, f"{story.path}/readiness")])
@@ -175,7 +175,7 @@ async def test_06_when_the_officer_declines_the_complaint_returns_and_nobody_is_
     assert (await complaint(story))["disposition"] == "returned_to_investigation"
     complainant = story.complainants[0]
     case = await complainant.get(story.path)
-    assert case["status"] == "not_mediated"
+    assert case["state"] == "not_mediated"
     seen = [
         (await complainant.send("GET", path)).text
         for path in (story.path, f"{story.path}/timeline", f"/v1/complaints/{story.complaint_id}")
@@ -201,7 +201,7 @@ async def test_07_of_two_officers_one_mediates_and_the_other_returns_to_investig
     assert case["state"] == "ready"
     standings = {p["party_id"]: p["standing"] for p in case["participants"]}  # type: ignore[attr-defined]
     assert (standings[willing.party_id], standings[unwilling.party_id]) == ("agreed", "declined")
-    assert (await unwilling.get(story.path))["status"] == "not_mediated"
+    assert (await unwilling.get(story.path))["state"] == "not_mediated"
     complainant = story.complainants[0]
     for who, others in ((complainant, [willing]), (willing, [complainant])):
         shown: list[Answer] = (await who.get(story.path))["others"]  # type: ignore[assignment]
@@ -224,8 +224,8 @@ async def test_08_of_two_complainants_one_withdraws_and_the_other_proceeds(offic
     await story.session("start", {})  # the leaver's place in the room is gone with the leaver
     await story.session("complete")
     await story.close()
-    assert (await stays.get(story.path))["status"] == "mediated"
-    assert (await leaver.get(story.path))["status"] == "not_mediated"
+    assert (await stays.get(story.path))["state"] == "mediated"
+    assert (await leaver.get(story.path))["state"] == "not_mediated"
     assert (await stays.get(f"/v1/complaints/{story.complaint_id}"))["disposition"] == "closed_mediated"
     assert (await leaver.get(f"/v1/complaints/{story.complaint_id}"))["disposition"] == "returned_to_investigation"
 
@@ -407,7 +407,7 @@ async def test_17_after_an_officers_absence_without_cause_the_complaint_returns(
     assert "repeated_absence" in (await story.case())["alerts"]  # type: ignore[operator]
     await office.director.post(f"{story.path}/lapses", {"reason": "repeated_absence"})
     assert (await complaint(story))["disposition"] == "returned_to_investigation"
-    assert (await story.complainants[0].get(story.path))["status"] == "not_mediated"
+    assert (await story.complainants[0].get(story.path))["state"] == "not_mediated"
 
 
 async def test_18_an_unsigned_attendee_stops_the_start_and_parties_do_not_learn_who_it_is(
@@ -472,7 +472,7 @@ async def test_21_of_a_session_that_the_mediator_ended_only_a_code_is_stored(off
     timeline = await office.auditor.get(f"{story.path}/timeline?limit=100")
     events = {f["kind"]: f["data"] for f in timeline["items"]}  # type: ignore[attr-defined]
     assert events["session.ended"] == {"session_id": story.session_id, "reason": "ended_by_mediator"}
-    assert events["case.closed"] == {"outcome": "ended", "agreement_reached": None, "lapse_reason": None}
+    assert events["case.closed"] == {"state": "ended", "agreement_reached": None, "lapse_reason": None}
 
 
 async def test_22_what_is_reported_elsewhere_leaves_nothing_in_the_case(in_session: Begun) -> None:
@@ -496,7 +496,7 @@ async def test_23_a_completed_session_without_an_agreement_is_mediated_without_a
     assert (case["state"], case["agreement_reached"]) == ("mediated", False)
     assert (await complaint(story))["disposition"] == "closed_mediated"
     for party in (*story.complainants, *story.officers):
-        assert (await party.get(story.path))["status"] == "mediated"
+        assert (await party.get(story.path))["state"] == "mediated"
     keys = (await everything(story)).replace('"findings"', "", 1)  # what each rule of eligibility came to
     assert [word for word in FINDINGS if f'"{word}' in keys] == []
 

@@ -48,7 +48,7 @@ async def disposition(story: Story) -> object:
 
 async def told(who: Caller, story: Story) -> object:
     """What a party is told of the state of its case."""
-    return (await who.get(story.path))["status"]
+    return (await who.get(story.path))["state"]
 
 
 async def session_of(story: Story) -> Answer:
@@ -568,7 +568,7 @@ async def test_a_closed_case_is_tried_again_with_new_consents_and_a_new_target(o
     assert set(standings(second).values()) == {"waiting"}
     assert await disposition(story) == "in_mediation"
     await again.officers[0].get(again.path, 404)  # asked in the first attempt, and not yet in this one
-    assert (await again.officers[0].get(story.path))["status"] == "not_mediated"
+    assert (await again.officers[0].get(story.path))["state"] == "not_mediated"
     await again.to_signed()
     await again.session("start", {})
     await again.session("complete")
@@ -590,7 +590,7 @@ async def test_mediation_is_asked_for_later_by_the_complainant_itself(office: Of
     assert story.case_id == "None"
     opened = await story.complainants[0].post(f"/v1/complaints/{story.complaint_id}/mediation-requests")
     assert (await office.coordinator.get(f"/v1/cases/{opened['id']}"))["state"] == "screening"
-    assert (await story.complainants[0].get(f"/v1/cases/{opened['id']}"))["status"] == "pending"
+    assert (await story.complainants[0].get(f"/v1/cases/{opened['id']}"))["state"] == "pending"
 
 
 # ── agreements ─────────────────────────────────────────────────────────────────────────────────────────────────────

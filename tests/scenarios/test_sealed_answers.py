@@ -441,7 +441,7 @@ async def test_not_mediated_tells_a_party_neither_who_nor_why(office: Office, fo
 
     async def watch(observer: Observer) -> None:
         case = await observer.look()
-        assert case["status"] == "not_mediated"
+        assert case["state"] == "not_mediated"
         assert case["others"] == []
         await observer.try_what_is_refused()
 

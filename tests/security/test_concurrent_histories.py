@@ -217,7 +217,7 @@ class History:
     def _own(self, answer: httpx.Response) -> Hashable:
         case = answer.json()
         others = frozenset(self._number(each["party_id"]) for each in case["others"])
-        return case["status"], case["you"]["standing"], others, case["mediator_name"] is not None, _session(case)
+        return case["state"], case["you"]["standing"], others, case["mediator_name"] is not None, _session(case)
 
     def _papers(self, answer: httpx.Response) -> Hashable:
         signers = {who.party_id: n for n, who in enumerate(self.parties)}

@@ -116,7 +116,7 @@ _FIELDS: Mapping[PersonalDataKind, tuple[str, ...]] = MappingProxyType(
             "excused",
             "unexcused_absences",
             "data",
-            "CaseForPartyOut.status",
+            "CaseForPartyOut.state",
             "filed_by",
             "ConsentIn.channel",
             "ConsentOut.channel",

@@ -16,6 +16,7 @@ from mediation_api.domain.case import Case
 from mediation_api.domain.case_children import Assignment
 from mediation_api.domain.errors import (
     AlreadyAttested,
+    LimitReached,
     MediatorAssigned,
     MediatorConflicted,
     MediatorInactive,
@@ -27,7 +28,7 @@ from mediation_api.domain.errors import (
 from mediation_api.domain.events import Events
 from mediation_api.domain.lifecycle import State, Trigger
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.values import AssignmentState, CancelReason, ConflictKind, SessionState
+from mediation_api.domain.values import MOST_ASSIGNMENTS, AssignmentState, CancelReason, ConflictKind, SessionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +96,11 @@ def propose_mediator(
         MediatorIsParty: an officer of the complaint.
         MediatorConflicted: declared a conflict in a case of this complaint, or withdrew from this one.
         MediatorAssigned: the case has a mediator.
+        LimitReached: the case was proposed as often as it may be.
     """
     case.require_open()
+    if len(case.assignments) >= MOST_ASSIGNMENTS:
+        raise LimitReached
     if case.state in {State.SCREENING, State.IN_SESSION}:
         raise StateConflict
     if case.mediator is not None:

@@ -1,4 +1,4 @@
-"""The coordinator's board: whose turn each case is, its alerts, and the status that parties see. Never stored."""
+"""The coordinator's board: whose turn each case is, its alerts, and the state that parties see. Never stored."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -21,11 +21,11 @@ class Wait(StrEnum):
     MEDIATOR_ANSWER = "mediator_answer"
     SCHEDULING = "scheduling"
     SESSION = "session"
-    SESSION_OUTCOME = "session_outcome"
+    SESSION_END = "session_end"
     CLOSING = "closing"
 
 
-class Status(StrEnum):
+class StateForParty(StrEnum):
     """The state of a case as parties see it. Source: docs/rules.md, "Answers are sealed"."""
 
     PENDING = "pending"
@@ -42,7 +42,7 @@ _BY_STATE: Mapping[State, Wait] = {
     State.CONFIRMING: Wait.COMPLAINANTS,
     State.ASKING: Wait.OFFICERS,
     State.SCHEDULED: Wait.SESSION,
-    State.IN_SESSION: Wait.SESSION_OUTCOME,
+    State.IN_SESSION: Wait.SESSION_END,
     State.CONCLUDED: Wait.CLOSING,
 }
 _READY_BY_ASSIGNMENT: Mapping[AssignmentState | None, Wait] = {
@@ -90,18 +90,18 @@ def alerts(
     return tuple(raised)
 
 
-def status(state: State, standing: Standing, parts: Iterable[Disposition]) -> Status:
-    """Return the status that a party of this standing sees. Before `ready` it depends on nobody else's answer.
+def state_for_party(state: State, standing: Standing, parts: Iterable[Disposition]) -> StateForParty:
+    """Return the state that a party of this standing sees. Before `ready` it depends on nobody else's answer.
 
     `parts` are the dispositions of its own parts that it may see. Once all of them were returned, the case is not
     mediated for this party, whatever happens to other parts.
     """
     if standing.has_left:
-        return Status.NOT_MEDIATED
+        return StateForParty.NOT_MEDIATED
     if state in ANSWERS_SEALED:
-        return Status.PENDING
+        return StateForParty.PENDING
     if set(parts) == {Disposition.RETURNED_TO_INVESTIGATION}:
-        return Status.NOT_MEDIATED
+        return StateForParty.NOT_MEDIATED
     if state.is_open or state is State.MEDIATED:
-        return Status(state.value)
-    return Status.NOT_MEDIATED
+        return StateForParty(state.value)
+    return StateForParty.NOT_MEDIATED

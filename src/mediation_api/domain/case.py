@@ -21,6 +21,7 @@ from mediation_api.domain.errors import (
     GuardianAgreed,
     GuardianMissing,
     Invalid,
+    LimitReached,
     NotAMinor,
     NotAsked,
     NotFound,
@@ -36,6 +37,7 @@ from mediation_api.domain.parts import Part
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.texts import Text
 from mediation_api.domain.values import (
+    MOST_PAUSES,
     AgreementKind,
     AssignmentState,
     CancelReason,
@@ -65,6 +67,8 @@ class Case:
     sessions: tuple[Session, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     contact_attempts: tuple[ContactAttempt, ...] = ()
+    pause_count: int = 0
+    """How many pauses were recorded."""
     screening_outdated: bool = False
     """Whether an answer that screening depends on has changed since."""
 
@@ -135,7 +139,9 @@ class Case:
 
     def transition(self, trigger: Trigger) -> events.StateChanged:
         """Return the transition that `trigger` causes. Raises CaseNotOpen, StateConflict: as `lifecycle.target_of`."""
-        return events.StateChanged(trigger=trigger, source=self.state, target=lifecycle.target_of(self.state, trigger))
+        return events.StateChanged(
+            trigger=trigger, from_state=self.state, to_state=lifecycle.target_of(self.state, trigger)
+        )
 
     # ── taking part and leaving ────────────────────────────────────────────────────────────────────────────────────
 
@@ -274,8 +280,15 @@ class Case:
         return (events.CoordinatorAssigned(coordinator=coordinator),)
 
     def pause(self, pause: target.Pause, *, pause_id: UUID, policy: Policy) -> Events:
-        """Record why the case pauses. A pause never moves `due_on`."""
+        """Record why the case pauses. A pause never moves `due_on`.
+
+        Raises:
+            Invalid: the pause is too long.
+            LimitReached: the case has as many pauses as it may have.
+        """
         self.require_open()
+        if self.pause_count >= MOST_PAUSES:
+            raise LimitReached
         if (pause.ends_on - pause.starts_on).days >= policy.pause_max_days:
             raise Invalid(
                 "/ends_on", "pause-too-long", "A pause lasts {days} days at most.", days=policy.pause_max_days
@@ -300,7 +313,7 @@ class Case:
             ended = (events.SessionEnded(session_id=live.session_id, reason=reason),)
         elif trigger is not Trigger.ENDED_BY_MEDIATOR:
             ended = self.called_off(CancelReason.CASE_CLOSED)
-        closed = events.CaseClosed(outcome=transition.target, agreement_reached=None, lapse_reason=lapse_reason)
+        closed = events.CaseClosed(state=transition.to_state, agreement_reached=None, lapse_reason=lapse_reason)
         return (*parts.returned(self.parts), *ended, transition, closed)
 
     def called_off(self, reason: CancelReason) -> Events:
@@ -334,7 +347,7 @@ class Case:
         if self.state is State.CONFIRMING and _all_agreed(self.side(Side.COMPLAINANT)):
             transition = self.transition(Trigger.COMPLAINANTS_ANSWERED)
             asked = self.ask(transition, self.participants)
-            return (*asked, *replace(self, state=transition.target).next_steps())
+            return (*asked, *replace(self, state=transition.to_state).next_steps())
         # While officers are asked every complainant has agreed: adding another takes the case back to `confirming`.
         if self.state is State.ASKING and _all_agreed(self.side(Side.OFFICER)):
             return (self.transition(Trigger.OFFICERS_ANSWERED),)
@@ -344,7 +357,7 @@ class Case:
 
     def ask(self, transition: events.StateChanged, among: Iterable[Participant]) -> Events:
         """Return the transition, and ask those of `among` who wait on its side: complainants or, later, officers."""
-        asks = {State.CONFIRMING: {Side.COMPLAINANT}, State.ASKING: {Side.OFFICER}}[transition.target]
+        asks = {State.CONFIRMING: {Side.COMPLAINANT}, State.ASKING: {Side.OFFICER}}[transition.to_state]
         return (
             transition,
             *(

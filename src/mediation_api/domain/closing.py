@@ -49,7 +49,7 @@ def close_as_mediated(case: Case, *, agreement_reached: bool) -> Events:
     if is_signed and not agreement_reached:
         raise AgreementReached
     rest = parts.returned(part for part in case.parts if part not in _mediated(case))
-    closed = events.CaseClosed(outcome=transition.target, agreement_reached=is_signed, lapse_reason=None)
+    closed = events.CaseClosed(state=transition.to_state, agreement_reached=is_signed, lapse_reason=None)
     return (*mediated, *rest, transition, closed)
 
 

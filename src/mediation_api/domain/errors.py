@@ -382,6 +382,13 @@ class ResolutionSigned(Conflict):
     detail = "Somebody has signed a resolution agreement, so nobody lapses as unreachable any more."
 
 
+class LimitReached(Conflict):
+    """Of what one complaint or case may have only so many of: `MOST_PARTIES` and others in `values.py`."""
+
+    code = "limit-reached"
+    detail = "One complaint or case may have no more of these."
+
+
 class AttemptsExhausted(Conflict):
     code = "attempts-exhausted"
     detail = "Mediation was attempted as often as the city allows for one complaint."

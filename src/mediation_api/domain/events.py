@@ -296,15 +296,15 @@ class ScreeningOutdated(Event):
 class StateChanged(Event):
     kind = "case.state_changed"
     trigger: Trigger
-    source: State
-    target: State
+    from_state: State
+    to_state: State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseClosed(Event):
     kind = "case.closed"
     visibility = Visibility.PARTICIPANTS
-    outcome: State
+    state: State
     agreement_reached: bool | None
     lapse_reason: LapseReason | None
 

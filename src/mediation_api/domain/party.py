@@ -17,19 +17,26 @@ from mediation_api.domain.errors import (
     IdentityFixed,
     IdentityNotBound,
     Invalid,
+    LimitReached,
     OfficerHasNoCode,
     PartAlreadyMediated,
     PartyAlreadyRemoved,
 )
 from mediation_api.domain.retention import require_held
-from mediation_api.domain.values import NameCorrection, RemovalReason, Side, VoidReason
+from mediation_api.domain.values import MOST_PARTIES, NameCorrection, RemovalReason, Side, VoidReason
 
 GUARDIAN = ("guardian_name", "guardian_relation")
 """The fields that identify the guardian; contact data may change freely."""
 
 
-def add(party_id: UUID, side: Side, values: Mapping[str, object]) -> events.PartyAdded:
-    """Add a party to a complaint."""
+def add(party_id: UUID, side: Side, values: Mapping[str, object], *, others: int) -> events.PartyAdded:
+    """Add a party to a complaint that has `others`, those included who were removed.
+
+    Raises:
+        LimitReached: the complaint has as many parties as it may have.
+    """
+    if others >= MOST_PARTIES:
+        raise LimitReached
     record = on_file.entered(on_file.NEW_PARTY, values)
     return events.PartyAdded(party_id=party_id, side=side, on_file=record, values=values)
 

@@ -69,7 +69,7 @@ def void(case: Case, party_ids: Collection[UUID], reason: VoidReason) -> Events:
     if not agreed:
         return voided
     reopened = _reopened(case, {p.side for p in agreed})
-    state = reopened.target if reopened else case.state
+    state = reopened.to_state if reopened else case.state
     asked = {State.CONFIRMING: Side.COMPLAINANT, State.ASKING: Side.OFFICER}[state]
     return (
         *voided,
@@ -111,7 +111,7 @@ def _gate_after_removal(case: Case) -> Events:
         return (reopened,)
     if case.state is State.SCHEDULED:
         transition = case.transition(case.after_session(Trigger.SESSION_CALLED_OFF))
-        return (transition, *replace(case, state=transition.target).next_steps())
+        return (transition, *replace(case, state=transition.to_state).next_steps())
     return case.next_steps()
 
 

@@ -18,6 +18,9 @@ PENDING_CASE_DAYS = 90
 """Calendar days after filing during which a pending case in which the officer is a witness is no obstacle."""
 
 
+MOST_RULES: Final = 50
+
+
 class Outcome(StrEnum):
     """The outcome of one rule, or of a whole screening."""
 
@@ -61,6 +64,7 @@ class EligibilityRuleSet:
 
     version: str
     rules: tuple[EligibilityRule, ...]
+    """At most `MOST_RULES`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from mediation_api.domain.errors import (
     ConditionsMissing,
     InterpreterUnsuitable,
     Invalid,
+    LimitReached,
     Missing,
     NotFound,
     SessionTooEarly,
@@ -28,6 +29,7 @@ from mediation_api.domain.participants import Attendee, Participant
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import is_working_day
 from mediation_api.domain.values import (
+    MOST_ATTENDEES,
     AgreementKind,
     AttendeeRole,
     CancelReason,
@@ -132,8 +134,11 @@ def add_attendee(
         NotFound: `for_party_id` is not a party to this case.
         Invalid: an interpreter has no language.
         InterpreterUnsuitable: not qualified, a relative, a friend, or with the police. Source: 28 CFR 35.160.
+        LimitReached: the case has as many attendees as it may have.
     """
     case.require_open()
+    if len(case.attendees) >= MOST_ATTENDEES:
+        raise LimitReached
     if for_party_id is not None:
         case.participant(for_party_id)
     if role is AttendeeRole.INTERPRETER:
@@ -347,7 +352,7 @@ def complete(case: Case, session_id: UUID) -> Events:
     session = _session(case, session_id, SessionState.IN_PROGRESS)
     transition = case.transition(Trigger.SESSION_COMPLETED)
     completed = tuple(replace(s, state=SessionState.COMPLETED) if s is session else s for s in case.sessions)
-    after = replace(case, state=transition.target, sessions=completed)
+    after = replace(case, state=transition.to_state, sessions=completed)
     return (events.SessionCompleted(session_id=session_id), transition, *after.next_steps())
 
 

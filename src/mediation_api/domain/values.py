@@ -14,6 +14,26 @@ PHONE: Final = r"^\+?[0-9(][0-9 ()./x-]{3,37}[0-9]$"
 """A telephone number as people write it, an extension after an `x`."""
 
 
+MOST_PARTIES: Final = 50
+"""Of a complaint, those included who were removed. So many are also in a case, and absent from a session."""
+MOST_PARTS: Final = (MOST_PARTIES // 2) ** 2
+"""Of a complaint: each complainant with each officer."""
+MOST_ATTENDEES: Final = 50
+"""Of a case."""
+MOST_ASSIGNMENTS: Final = 50
+"""Of a case, answered and released ones included."""
+MOST_SEATS: Final = 2 * MOST_PARTIES + MOST_ATTENDEES + MOST_ASSIGNMENTS
+"""In a session, or under an agreement: parties, their guardians, attendees, mediators."""
+MOST_CONDITIONS: Final = 1_000
+"""Of a gate: up to six for each party, one for each seat, and the few of the case itself."""
+MOST_PAUSES: Final = 50
+"""Of a case."""
+MOST_ALLEGATIONS: Final = 20
+"""Of a complaint."""
+MOST_ATTEMPTS: Final = 10
+"""To mediate a complaint. The greatest value of the setting, and a check of the table."""
+
+
 def in_utc(instant: datetime) -> str:
     """Return an instant as responses and events write it: RFC 3339, UTC, milliseconds, `Z`.
 

@@ -46,7 +46,7 @@ T = TypeVar("T")
 class ListOut(Out, Generic[T]):
     """One page of a list. `next_cursor` is null on the last one; otherwise a `Link` names the next page as well."""
 
-    items: list[T]
+    items: Annotated[list[T], Field(max_length=MOST)]
     next_cursor: str | None = Field(
         description="The `cursor` of the next page; null on the last one.",
         examples=[None],  # or a mock's lists would have no end

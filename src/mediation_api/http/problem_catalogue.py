@@ -145,6 +145,10 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             409,
             "A party can no longer lapse as unreachable. Complete the session and close the case, or make a new text.",
         ),
+        "limit-reached": ProblemType(
+            409,
+            "A complaint has at most 50 parties, removed ones included, and a case 50 attendees, proposals and pauses.",
+        ),
         "attempts-exhausted": ProblemType(
             409, "The office continues with the complaint. It is not mediated again, however the attempts ended."
         ),

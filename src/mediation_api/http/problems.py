@@ -41,6 +41,7 @@ from mediation_api.domain.errors import (
     ScopeMissing,
     Unauthenticated,
 )
+from mediation_api.domain.values import MOST_CONDITIONS
 from mediation_api.http import problem_catalogue
 from mediation_api.http.addresses import problem_type
 from mediation_api.http.fields import RULE, SENTENCE, OpenList, Out, OwnRule
@@ -221,7 +222,7 @@ class Problem(Out):
     code: Annotated[str, OpenList("ProblemCode", tuple(sorted(problem_catalogue.CATALOGUE)))]
     request_id: str
     errors: tuple[FieldError, ...] = Field(default=(), max_length=MOST_ERRORS)
-    missing: tuple[MissingCondition, ...] = ()
+    missing: Annotated[tuple[MissingCondition, ...], Field(max_length=MOST_CONDITIONS)] = ()
 
 
 class ProblemResponse(JSONResponse):

@@ -299,7 +299,7 @@ def _coordinator_assigned(replay: Replay, e: RecordedEvent) -> None:
 
 @after(events.StateChanged)
 def _state_changed(replay: Replay, e: RecordedEvent) -> None:
-    replay.change(e, t.cases, (e.case_id,), state=e["target"])
+    replay.change(e, t.cases, (e.case_id,), state=e["to_state"])
 
 
 @after(events.CaseClosed)
@@ -308,7 +308,7 @@ def _case_closed(replay: Replay, e: RecordedEvent) -> None:
         e,
         t.cases,
         (e.case_id,),
-        state=e["outcome"],
+        state=e["state"],
         closed_at=e.at,
         closed_version=e.version,
         agreement_reached=e["agreement_reached"],

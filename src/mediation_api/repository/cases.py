@@ -332,6 +332,7 @@ def _whole() -> AnySelect:
             t.contact_attempts.c.case_id == case_id,
             order_by=t.contact_attempts.c.attempted_at,
         ).label("contact_attempts"),
+        select(func.count()).where(t.pauses.c.case_id == case_id).scalar_subquery().label("pause_count"),
     )
 
 

@@ -241,14 +241,14 @@ def case_columns(new_events: Iterable[Event], at: datetime) -> dict[str, object]
             case events.CoordinatorAssigned():
                 columns["coordinator"] = event.coordinator
             case events.StateChanged():
-                columns["state"] = event.target
+                columns["state"] = event.to_state
             case events.ScreeningOutdated():
                 columns["screening_outdated"] = True
             case events.CaseScreened() if event.eligible is not None:
                 columns["screening_outdated"] = False
             case events.CaseClosed():
                 columns |= {
-                    "state": event.outcome,
+                    "state": event.state,
                     "closed_at": at,
                     "closed_version": t.cases.c.version + 1,
                     "agreement_reached": event.agreement_reached,

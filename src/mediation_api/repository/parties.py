@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, exists, or_, select
+from sqlalchemy import RowMapping, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables
@@ -60,6 +60,12 @@ class Parties:
     async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """Return the parties of a complaint within the access scope. Raises NotFound if the complaint is outside it."""
         return await fetch_children(self._connection, _of_complaint, scope, complaint_id)
+
+    async def count(self, complaint_id: UUID) -> int:
+        """Return how many parties a complaint has, those included who were removed."""
+        number = select(func.count()).where(tables.parties.c.complaint_id == complaint_id)
+        count: int = (await self._connection.execute(number)).scalar_one()
+        return count
 
     # ── access codes ───────────────────────────────────────────────────────────────────────────────────────────────
 

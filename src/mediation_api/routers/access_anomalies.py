@@ -67,7 +67,9 @@ class AccessAnomalyOut(Out):
     case_id: UUID | None = Field(description="The latest case of the complaint.")
     number: int = Field(description="How many reads; complaints for `many_in_a_day`, days for `closed_again`.")
     usual: int = Field(description="The number above which the rule reports.")
-    purposes: list[Open[Purpose]] = Field(description="The purposes that the caller gave.")
+    purposes: Annotated[list[Open[Purpose]], Field(max_length=len(Purpose))] = Field(
+        description="The purposes that the caller gave."
+    )
 
     @classmethod
     def of(cls, anomaly: Anomaly) -> "AccessAnomalyOut":

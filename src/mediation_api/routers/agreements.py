@@ -15,7 +15,7 @@ from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Invalid, NotFound
 from mediation_api.domain.events import AgreementMade, AgreementSigned, IdentityBound
 from mediation_api.domain.texts import Edition, Text, TextKind, signed_hash
-from mediation_api.domain.values import AgreementKind, Method, ReportCategory, Seat, SeatRole
+from mediation_api.domain.values import MOST_SEATS, AgreementKind, Method, ReportCategory, Seat, SeatRole
 from mediation_api.http.dependencies import (
     AgreementId,
     Agreements,
@@ -100,7 +100,7 @@ class AgreementOut(Out):
     kind: AgreementKind
     number: int
     template_version: str | None
-    languages: list[str]
+    languages: Annotated[list[str], Field(max_length=10)]
     text: str | None = Field(description="Null after the text was purged. Participants keep their own copies.")
     sha256: str = Field(
         description="Hash of the text, its languages and the confidentiality of its terms. Show all three before "
@@ -111,7 +111,7 @@ class AgreementOut(Out):
     made_at: InstantOut
     superseded_at: InstantOut | None
     purged_at: InstantOut | None = Field(description="When the text was purged, after its retention period.")
-    signatures: list[SignatureOut]
+    signatures: Annotated[list[SignatureOut], Field(max_length=MOST_SEATS)]
 
 
 class AgreementForPartyOut(Out):
@@ -123,7 +123,7 @@ class AgreementForPartyOut(Out):
     kind: AgreementKind
     number: int
     template_version: str | None
-    languages: list[str]
+    languages: Annotated[list[str], Field(max_length=10)]
     text: str | None = Field(description="Null after the text was purged. Participants keep their own copies.")
     sha256: str = Field(
         description="Hash of the text, its languages and the confidentiality of its terms. Show all three before "

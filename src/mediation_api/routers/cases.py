@@ -18,6 +18,10 @@ from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace
 from mediation_api.domain.values import (
+    MOST_ALLEGATIONS,
+    MOST_CONDITIONS,
+    MOST_PARTIES,
+    MOST_PARTS,
     Alert,
     AssignmentState,
     Disposition,
@@ -102,11 +106,11 @@ class CaseOut(Out):
     attempt: int
     state: State
     waits_for: Open[board.Wait] | None
-    alerts: list[Open[Alert]]
+    alerts: Annotated[list[Open[Alert]], Field(max_length=len(Alert))]
     target: TargetInCaseOut
     coordinator: str | None
-    participants: list[ParticipantOut]
-    parts: list[PartInCaseOut]
+    participants: Annotated[list[ParticipantOut], Field(max_length=MOST_PARTIES)]
+    parts: Annotated[list[PartInCaseOut], Field(max_length=MOST_PARTS)]
     assignment: AssignmentInCaseOut | None
     next_session: NextSessionOut | None
     agreement_reached: bool | None
@@ -147,9 +151,9 @@ class CaseForMediatorOut(Out):
     state: State
     target: TargetInCaseOut
     incident_on: date | None
-    allegations: list[str]
+    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)]
     assignment: OwnAssignmentOut
-    participants: list[ParticipantForMediatorOut]
+    participants: Annotated[list[ParticipantForMediatorOut], Field(max_length=MOST_PARTIES)]
     next_session: NextSessionOut | None
 
 
@@ -183,16 +187,16 @@ class CaseForPartyOut(Out):
     audience: Literal["party"]
     id: UUID
     reference: str
-    status: board.Status = Field(description="`not_mediated` does not reveal who ended the case or why.")
+    state: board.StateForParty = Field(description="`not_mediated` does not reveal who ended the case or why.")
     requested_on: date
     due_on: date
     incident_on: date | None
-    allegations: list[str]
+    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)]
     you: YouOut
-    parts: list[OwnPartOut] = Field(
+    parts: Annotated[list[OwnPartOut], Field(max_length=MOST_PARTS)] = Field(
         description="The caller's own parts. Empty until the case is `ready` or closed, or the caller has left."
     )
-    others: list[OtherPartyOut]
+    others: Annotated[list[OtherPartyOut], Field(max_length=MOST_PARTIES)]
     mediator_name: str | None
     next_session: NextSessionOut | None
 
@@ -213,8 +217,8 @@ def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMed
             return CaseForMediatorOut.read(row, target=_target(row, target_report(row, on, city)))
         case _:
             own = (Disposition(part["disposition"]) for part in row["parts"])
-            status = board.status(State(row["state"]), Standing(row["you"]["standing"]), own)
-            return CaseForPartyOut.read(row, status=status)
+            state = board.state_for_party(State(row["state"]), Standing(row["you"]["standing"]), own)
+            return CaseForPartyOut.read(row, state=state)
 
 
 def to_office(row: RowMapping, on: date, city: Policy) -> CaseOut:
@@ -396,7 +400,7 @@ class GateOut(Out):
     """The conditions of one step. It is open if none is missing."""
 
     open: bool
-    missing: list[MissingCondition]
+    missing: Annotated[list[MissingCondition], Field(max_length=MOST_CONDITIONS)]
 
     @classmethod
     def of(cls, request: Request, missing: tuple[Missing, ...]) -> Self:
@@ -417,7 +421,7 @@ class OwnReadinessOut(Out):
     """The conditions that the caller has not met yet. Those of other parties are not included."""
 
     audience: Literal["party"]
-    missing: list[MissingCondition]
+    missing: Annotated[list[MissingCondition], Field(max_length=MOST_CONDITIONS)]
 
 
 AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="audience")]

@@ -1,7 +1,7 @@
 """Coordinator, target, pauses and lapses of a case, and closing it as mediated."""
 
 from datetime import date
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -25,7 +25,7 @@ from mediation_api.domain.events import (
     TargetPaused,
 )
 from mediation_api.domain.target import Pace, Pause, PauseReason
-from mediation_api.domain.values import LapseReason
+from mediation_api.domain.values import MOST_PAUSES, LapseReason
 from mediation_api.http.dependencies import (
     CaseId,
     CaseQueries,
@@ -267,7 +267,9 @@ class TargetOut(Out):
     working_days_left: int = Field(description="Days until `due_on` without weekends and the city's holidays.")
     raw_days: int = Field(description="Calendar days since the request.")
     net_days: int = Field(description="`raw_days` without paused days. Pauses do not change `due_on`.")
-    pauses: list[PauseOut] = Field(description="In the order in which they were recorded.")
+    pauses: Annotated[list[PauseOut], Field(max_length=MOST_PAUSES)] = Field(
+        description="In the order in which they were recorded."
+    )
 
 
 @router.get("/cases/{case_id}/target", summary="The target of a case")

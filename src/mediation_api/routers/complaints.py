@@ -28,7 +28,16 @@ from mediation_api.domain.events import (
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace
-from mediation_api.domain.values import Alert, Channel, Disposition, Side
+from mediation_api.domain.values import (
+    MOST_ALLEGATIONS,
+    MOST_ATTEMPTS,
+    MOST_PARTIES,
+    MOST_PARTS,
+    Alert,
+    Channel,
+    Disposition,
+    Side,
+)
 from mediation_api.http.dependencies import (
     AttemptCounters,
     CaseQueries,
@@ -89,7 +98,7 @@ Allegations = Annotated[
     list[Category],
     Field(
         min_length=1,
-        max_length=20,
+        max_length=MOST_ALLEGATIONS,
         description="Categories of the city's list (`listAllegationCategories`); others are refused.",
     ),
     Once(),
@@ -125,7 +134,7 @@ class ComplaintIn(In):
     interested_in_mediation: Flag = Field(
         description="Whether the complainant is open to mediation. True opens a case. It is not consent yet."
     )
-    parties: Annotated[list[PartyIn], Field(min_length=1, max_length=50)]
+    parties: Annotated[list[PartyIn], Field(min_length=1, max_length=MOST_PARTIES)]
     filed_by: Annotated[int, WholeNumber(0, 49)] | None = Field(
         None,
         description="The index in `parties` of the complainant who files, and gets an access code. Null for somebody "
@@ -253,11 +262,11 @@ class ComplaintOut(Out):
     incident_on: date | None
     incident_place: str | None
     precinct: str | None
-    allegations: list[str]
+    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)]
     interested_in_mediation: bool
     external_reference: str | None
     disposition: Disposition = Field(description="`closed_mediated` if all parts are, `partly_mediated` if some are.")
-    parts: list[PartOut]
+    parts: Annotated[list[PartOut], Field(max_length=MOST_PARTS)]
     crime_alleged: bool | None
     serious_injury: bool | None
     litigation_pending: bool | None
@@ -265,7 +274,9 @@ class ComplaintOut(Out):
     pending_case_filed_on: date | None
     rank_initiated: bool
     filed_at: InstantOut
-    cases: list[CaseStateOut] = Field(description="The attempts to mediate it, oldest first.")
+    cases: Annotated[list[CaseStateOut], Field(max_length=MOST_ATTEMPTS)] = Field(
+        description="The attempts to mediate it, oldest first."
+    )
 
 
 class ComplaintSummaryOut(Out):
@@ -276,17 +287,19 @@ class ComplaintSummaryOut(Out):
     reference: str = Field(examples=["2026-000123"])
     external_reference: str | None
     incident_on: date | None
-    allegations: list[str]
+    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)]
     interested_in_mediation: bool
     disposition: Disposition = Field(description="The disposition of `parts`.")
-    parts: list[PartSummaryOut] = Field(
+    parts: Annotated[list[PartSummaryOut], Field(max_length=MOST_PARTS)] = Field(
         description=(
             "For a complainant, its own parts, once a case was `ready` or closed. For the integration, all parts; "
             "until then, `in_mediation` is reported instead of `returned_to_investigation`."
         )
     )
     filed_at: InstantOut
-    case_ids: list[UUID] = Field(description="The attempts to mediate it, oldest first.")
+    case_ids: Annotated[list[UUID], Field(max_length=MOST_ATTEMPTS)] = Field(
+        description="The attempts to mediate it, oldest first."
+    )
 
 
 AnyComplaint = Annotated[ComplaintOut | ComplaintSummaryOut, Field(discriminator="audience")]
@@ -302,7 +315,9 @@ class ComplaintFiledOut(Out):
     id: UUID
     reference: str = Field(examples=["2026-000123"])
     case_id: UUID | None = Field(description="The case that was opened, if `interested_in_mediation`.")
-    access_codes: list[AccessCodeOut] = Field(description="The code of `filed_by`, or none.")
+    access_codes: Annotated[list[AccessCodeOut], Field(max_length=1)] = Field(
+        description="The code of `filed_by`, or none."
+    )
 
 
 def to_response(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
@@ -409,7 +424,7 @@ async def file_complaint(
     on = target.local_date(at, service.policy.target)
     number, categories = await complaints.next_number(), service.allegation_categories.keys()
     filed = complaint.file(body.columns(actor), today=on, number=number, categories=categories)
-    added = [party.add(uuid4(), each.side, each.columns()) for each in body.parties]
+    added = [party.add(uuid4(), each.side, each.columns(), others=n) for n, each in enumerate(body.parties)]
     codes = {} if filer is None else {added[filer].party_id: new_code()}
     issued = [party.issue_code(party_id, code, code_key(service)) for party_id, code in codes.items()]
     await record(Stream(complaint_id=complaint_id), (filed, *added, *issued))

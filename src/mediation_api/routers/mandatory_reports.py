@@ -115,7 +115,7 @@ class ReportCountOut(Out):
 
     year: int = Field(description="A past calendar year in the office's time zone.")
     reports: int | None = Field(description=f"Null if there were fewer than {SMALLEST_COUNT}, including none.")
-    by_category: list[ReportsOfCategoryOut] | None = Field(
+    by_category: Annotated[list[ReportsOfCategoryOut], Field(max_length=len(ReportCategory))] | None = Field(
         description=f"Null unless each category has at least {SMALLEST_COUNT}."
     )
 

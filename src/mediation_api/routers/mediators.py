@@ -114,7 +114,7 @@ class MediatorOut(Out):
     name: str
     subject: str
     employee_number: str | None
-    languages: list[str]
+    languages: Annotated[list[str], Field(max_length=20)]
     email: str | None
     phone: str | None
     active: bool
@@ -224,7 +224,7 @@ class DeclarationIn(In):
 
 
 class AssignmentOut(Out):
-    """A proposal of a case to a mediator, and its outcome."""
+    """A proposal of a case to a mediator, and the answer."""
 
     id: UUID
     case_id: UUID
@@ -232,7 +232,7 @@ class AssignmentOut(Out):
     mediator_name: str
     state: AssignmentState
     answer_due_on: date
-    conflicts: list[Open[ConflictKind]]
+    conflicts: Annotated[list[Open[ConflictKind]], Field(max_length=len(ConflictKind))]
     proposed_at: InstantOut
     answered_at: InstantOut | None
     notes_destroyed_at: InstantOut | None = Field(description="When the mediator attested it.")

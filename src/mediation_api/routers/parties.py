@@ -281,7 +281,9 @@ async def add_party(
 ) -> PartyOut:
     """Add a complainant or an officer. In an open case, the new party is asked, and its answer becomes a condition."""
     locked = await cases.lock_open_of(complaint_id, scope.actor)
-    await record(Stream(complaint_id=complaint_id), (party_rules.add(party_id, body.side, body.columns()),))
+    others = await parties.count(complaint_id)
+    added = party_rules.add(party_id, body.side, body.columns(), others=others)
+    await record(Stream(complaint_id=complaint_id), (added,))
     if locked is not None:
         await record(locked.stream, locked.case.join(party_id, body.side))
     return PartyOut.of(await parties.get(party_id, scope))

@@ -21,7 +21,7 @@ from mediation_api.domain.events import (
     SessionCancelled,
     StateChanged,
 )
-from mediation_api.domain.screening import ELIGIBILITY_RULES, Outcome
+from mediation_api.domain.screening import ELIGIBILITY_RULES, MOST_RULES, Outcome
 from mediation_api.domain.values import Approver, Channel
 from mediation_api.http.dependencies import (
     ApprovalId,
@@ -65,7 +65,7 @@ class ScreeningOut(Out):
 
     id: UUID
     rules_version: str
-    findings: list[FindingOut]
+    findings: Annotated[list[FindingOut], Field(max_length=MOST_RULES)]
     outcome: Outcome
     eligible: bool | None
     overridden: bool

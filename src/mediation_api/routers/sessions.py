@@ -32,6 +32,8 @@ from mediation_api.domain.events import (
     StateChanged,
 )
 from mediation_api.domain.values import (
+    MOST_PARTIES,
+    MOST_SEATS,
     AttendeeRole,
     EndReason,
     InterpreterRelation,
@@ -160,15 +162,15 @@ class SessionOut(Out):
     place: str | None
     link: str | None
     off_hours_reason: Open[OffHoursReason] | None
-    unchecked_officer_ids: list[UUID] = Field(
+    unchecked_officer_ids: Annotated[list[UUID], Field(max_length=MOST_PARTIES)] = Field(
         description="Officers without an employee number, for whom conflicting sessions cannot be detected. Empty "
         "after the session."
     )
     started_at: InstantOut | None
     finished_at: InstantOut | None
     end_reason: Open[EndReason] | None
-    attendance: list[AttendanceOut]
-    absences: list[AbsenceOut]
+    attendance: Annotated[list[AttendanceOut], Field(max_length=MOST_SEATS)]
+    absences: Annotated[list[AbsenceOut], Field(max_length=MOST_PARTIES)]
 
 
 class SessionForPartyOut(Out):
