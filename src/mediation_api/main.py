@@ -75,6 +75,7 @@ ROUTERS = (
     access_tokens.router,
     problem_pages.router,
     health.router,
+    docs.contract_router,
     docs.router,
 )
 
@@ -143,6 +144,7 @@ def create_app(
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=lifespan,
         routes=list(ROUTES),
+        openapi_url=None,  # `routers/docs.py` serves it so that clients can keep it
         docs_url=None,  # `routers/docs.py` serves a page that loads nothing from other hosts
         redoc_url=None,
         # Otherwise exceptions, which may contain personal data, are sent to a telemetry collector.

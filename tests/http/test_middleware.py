@@ -45,6 +45,11 @@ async def add_note(thing_id: str, body: Body) -> dict[str, str]:
     return {"name": body.name, "thing": thing_id}
 
 
+@inner.post("/{thing_id}/marks")
+async def mark(thing_id: str, body: Body | None = None) -> dict[str, str]:
+    return {"name": "" if body is None else body.name, "thing": thing_id}
+
+
 @inner.get("/{thing_id}/notes")
 async def read_notes(thing_id: str, request: Request) -> dict[str, str]:
     request.state.role = "intake"
@@ -483,6 +488,19 @@ async def test_a_body_must_say_that_it_is_json(client: httpx.AsyncClient, media_
     answer = await client.post("/1/notes", content=b'{"name": "x"}', headers=headers)
     assert answer.status_code == status
     assert status == 200 or code(answer) == "unsupported-media-type"
+
+
+@pytest.mark.parametrize(
+    ("content", "status"), [(b"", 200), (b'{"name": "x"}', 200), (b"null", 422), (b"[]", 422), (b"{}", 422)]
+)
+async def test_a_body_that_may_be_left_out_is_an_object_if_there_is_one(
+    client: httpx.AsyncClient, content: bytes, status: int
+) -> None:
+    headers = {"Content-Type": "application/json"} if content else {}
+    answer = await client.post("/1/marks", content=content, headers=headers)
+    assert answer.status_code == status
+    if status == 422:
+        assert answer.json()["errors"][0]["pointer"] == ("/name" if content == b"{}" else "")
 
 
 async def test_strictness_survives_two_inclusions(client: httpx.AsyncClient) -> None:

@@ -1,11 +1,13 @@
 """The documentation page comes from this service alone, and may do as little as possible."""
 
 import hashlib
+import json
 import re
 from importlib import resources
 
 import httpx
 import pytest
+from tests.openapi.reading import CONTRACT
 
 VERSION = "5.35.0"
 COPIED = {
@@ -70,6 +72,63 @@ async def test_not_modified_carries_the_same_policy(client: httpx.AsyncClient) -
     assert again.status_code == 304
     for name in ("content-security-policy", "cache-control", "etag"):
         assert again.headers[name] == first.headers[name]
+
+
+# ── the contract ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip", "gzip"),
+        ("gzip, deflate, br", "gzip"),
+        ("br;q=1.0, GZIP;q=0.5", "gzip"),
+        ("*", "gzip"),
+        ("identity", None),
+        ("gzip;q=0", None),
+        ("gzip;q=0, *", None),
+        ("x-gzipped", None),
+        ("", None),
+        (None, None),
+    ],
+)
+async def test_the_contract_is_compressed_for_who_accepts_it(
+    client: httpx.AsyncClient, accepted: str | None, coding: str | None
+) -> None:
+    request = client.build_request("GET", "/openapi.json")
+    del request.headers["accept-encoding"]
+    if accepted is not None:
+        request.headers["accept-encoding"] = accepted
+    answer = await client.send(request)
+
+    assert answer.headers.get("content-encoding") == coding
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert answer.json() == json.loads(CONTRACT.read_text(encoding="utf-8"))
+    assert (int(answer.headers["content-length"]) < 60_000) == (coding == "gzip")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_a_client_keeps_the_contract_and_asks_whether_it_has_changed(
+    client: httpx.AsyncClient, coding: str
+) -> None:
+    first = await client.get("/openapi.json", headers={"Accept-Encoding": coding})
+    kept = {"Accept-Encoding": coding, "If-None-Match": first.headers["etag"]}
+    again = await client.get("/openapi.json", headers=kept)
+    other = {"gzip": "identity", "identity": "gzip"}[coding]
+
+    assert first.headers["cache-control"] == "no-cache"
+    assert re.fullmatch('"[0-9a-f]{32}"', first.headers["etag"])
+    assert (again.status_code, again.content) == (304, b"")
+    for name in ("etag", "cache-control", "vary"):
+        assert again.headers[name] == first.headers[name]
+    assert (await client.get("/openapi.json", headers=kept | {"Accept-Encoding": other})).status_code == 200
+
+
+async def test_nothing_else_is_compressed(client: httpx.AsyncClient) -> None:
+    """Its length would tell something of what is in it, to somebody who can put words of their own beside it."""
+    for path in ("/v1/disclosures", "/docs", "/docs/swagger-ui.css", "/v1/cases", "/problems/not-found", "/nowhere"):
+        answer = await client.get(path, headers={"Accept-Encoding": "gzip"})
+        assert "content-encoding" not in answer.headers, path
 
 
 @pytest.mark.parametrize("name", ["docs.html", "README.md", "swagger-ui", "x", "..%2fdocs.py", "%2e%2e%2fdocs.py"])

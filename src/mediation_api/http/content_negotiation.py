@@ -1,6 +1,6 @@
-"""Content negotiation by the header `Accept`. Source: RFC 9110, section 12.5.1.
+"""Content negotiation by the headers `Accept` and `Accept-Encoding`. Source: RFC 9110, sections 12.5.1 and 12.5.3.
 
-Each resource has one representation, so the header only decides whether the caller accepts it. Malformed media ranges
+Each resource has one representation, so `Accept` only decides whether the caller accepts it. Malformed media ranges
 are ignored; a header without a valid one counts as absent.
 """
 
@@ -13,6 +13,10 @@ _RANGE: Final = re.compile(rf"({_WORD})/({_WORD})((?:[ \t]*;[ \t]*{_WORD}=(?:{_W
 _QUALITY: Final = re.compile(r";[ \t]*[qQ]=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*(?:;|$)", re.ASCII)
 _WEIGHT: Final = re.compile(r";[ \t]*[qQ]=")
 _MOST_RANGES: Final = 50
+_CODING: Final = re.compile(
+    rf"(?:^|,)[ \t]*({_WORD})(?:[ \t]*;[ \t]*[qQ]=([01](?:\.\d{{0,3}})?))?[ \t]*(?=,|$)", re.ASCII
+)
+_LONGEST_CODINGS: Final = 1_000
 
 
 def accepts(accept: Sequence[str], offered: Sequence[str]) -> bool:
@@ -29,6 +33,16 @@ def accepts(accept: Sequence[str], offered: Sequence[str]) -> bool:
         return True
     qualities = [quality for each in offered if (quality := _quality(each, ranges)) is not None]
     return bool(qualities) and qualities[0] > 0
+
+
+def accepts_gzip(accept_encoding: Sequence[str]) -> bool:
+    """Whether a caller accepts a response that is compressed with gzip. Without the header, it does not."""
+    codings = [match for value in accept_encoding for match in _CODING.finditer(value[:_LONGEST_CODINGS])]
+    for name in ("gzip", "*"):
+        weights = [match[2] or "1" for match in codings if match[1].lower() == name]
+        if weights:
+            return float(weights[0]) > 0
+    return False
 
 
 def _ranges(value: str) -> Iterator[tuple[str, float]]:

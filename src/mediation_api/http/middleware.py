@@ -322,6 +322,8 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
         takes_query = _takes_query(self.dependant)
         offered = _offered(self)
+        # FastAPI would take `null` for no body, but a body that may be left out is an object.
+        may_be_absent = self.body_field is not None and not self.body_field.field_info.is_required()
         location = None if self.operation is None else self.operation.location
 
         async def strict(request: Request) -> Response:
@@ -334,6 +336,8 @@ class StrictRoute(APIRoute):
             read_strictly = StrictRequest(request.scope, request.receive)
             if self.body_field is None and request.method != "GET":
                 _require_no_fields(await read_strictly.body())
+            elif may_be_absent and await read_strictly.body() and await read_strictly.json() is None:
+                raise RequestValidationError([{"type": "model_type", "loc": ("body",)}])
             try:
                 response = await handle(read_strictly)
             except StoredResponseFound as again:

@@ -1,17 +1,23 @@
-"""The documentation page: Swagger UI from files of this package, so that it works offline.
+"""The contract, and the documentation page: Swagger UI from files of this package, so that it works offline.
+
+The contract is compressed once for each application, and clients keep it and ask whether it has changed. No other
+response is compressed: the length of one with secrets in it would tell of them (BREACH).
 
 The content security policy `POLICY` restricts the page to scripts of this service and requests to this service. The
 page does not store tokens.
 """
 
+import gzip
+import json
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from mediation_api.domain.errors import NotFound
+from mediation_api.http.content_negotiation import accepts_gzip
 from mediation_api.http.middleware import StrictRoute
 
 POLICY: Final = (
@@ -28,7 +34,36 @@ _ASSETS: Final = MappingProxyType(
     }
 )
 
+_REVALIDATED: Final = MappingProxyType({"Cache-Control": "no-cache"})
+"""Clients may keep a response, and ask by its entity tag whether it has changed before each use."""
+
+contract_router = APIRouter(route_class=StrictRoute, include_in_schema=False)
 router = APIRouter(prefix="/docs", route_class=StrictRoute, include_in_schema=False)
+
+
+class _Contract(NamedTuple):
+    """The contract as it is sent."""
+
+    plain: bytes
+    compressed: bytes
+
+
+def _contract_of(app: FastAPI) -> _Contract:
+    kept: _Contract | None = getattr(app.state, "contract", None)
+    if kept is None:
+        plain = json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
+        app.state.contract = kept = _Contract(plain, gzip.compress(plain, mtime=0))
+    return kept
+
+
+@contract_router.get("/openapi.json")
+async def show_contract(request: Request) -> Response:
+    """Return the contract, compressed for a caller that accepts it. The two forms have entity tags of their own."""
+    contract, headers = _contract_of(request.app), {"Vary": "Accept-Encoding", **_REVALIDATED}
+    if not accepts_gzip(request.headers.getlist("accept-encoding")):
+        return Response(contract.plain, headers=headers, media_type="application/json")
+    headers["Content-Encoding"] = "gzip"
+    return Response(contract.compressed, headers=headers, media_type="application/json")
 
 
 @router.get("")
@@ -46,8 +81,7 @@ async def get_docs_asset(name: str) -> Response:
 
 
 def _response(path: str, media_type: str) -> Response:
-    # "no-cache" allows a browser to cache the files, but to revalidate them by entity tag before each use.
-    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+    headers = {"Content-Security-Policy": POLICY, **_REVALIDATED}
     return Response(_read(path), headers=headers, media_type=media_type)
 
 
