@@ -125,6 +125,9 @@ const refusals = (options) => ({
       ...(operation.requestBody || takes.length ? ['422'] : []),
       ...(takes.includes('If-Match') ? ['412', '428'] : []),
     ];
+    const ranged = ['4XX', '5XX']
+      .filter((range) => range in operation.responses)
+      .flatMap((range) => ctx.resolve(operation.responses[range]).node['x-problem-statuses']);
     const common = [
       ...[401, 403, 500],
       ...(options.without_database.includes(operation.operationId) ? [] : [503]),
@@ -133,7 +136,7 @@ const refusals = (options) => ({
     ];
     const missing = [
       ...needed.filter((status) => !(status in operation.responses)),
-      ...common.filter((status) => !(status in operation.responses || operation['x-problem-statuses']?.includes(status))),
+      ...common.filter((status) => !(status in operation.responses || ranged.includes(status))),
     ];
     if (missing.length) ctx.report({ message: `${operation.operationId} must document ${missing.join(', ')}.` });
   },
@@ -290,6 +293,17 @@ const described = (options) => ({
   },
 });
 
+/** Every property says what its name does not: itself, or the schema that it refers to. */
+const propertyDescription = () => ({
+  Schema(schema, ctx) {
+    for (const [name, shown] of Object.entries(schema.properties ?? {})) {
+      const alternatives = [shown, shown.items, ...(shown.anyOf ?? [])].filter(Boolean);
+      const said = alternatives.some((each) => each.description || (each.$ref && ctx.resolve(each).node.description));
+      if (!said) ctx.report({ message: `${name} has no description: give its field one, or its type.` });
+    }
+  },
+});
+
 /** A success says what it is; FastAPI's own words say nothing. */
 const successesSayWhat = () => ({
   Response(response, ctx) {
@@ -307,8 +321,6 @@ const scopes = ({ unlimited }) => ({
   },
 });
 
-const succeeds = (ctx) => /\/responses\/2\d\d$/.test(ctx.location.pointer);
-
 /** What is sent and what is answered has an example, beside its schema; of a list, the items have. */
 const examples = () => ({
   MediaType(media, ctx) {
@@ -323,11 +335,11 @@ const examples = () => ({
   },
 });
 
-/** What a change answers leads on. */
+/** What was made and has an address leads on. */
 const leadsOn = () => ({
   Response(response, ctx) {
-    const method = ctx.location.pointer.split('/')[3];
-    if (succeeds(ctx) && method !== 'get' && !Object.keys(response.links ?? {}).length) {
+    const made = /\/responses\/201$/.test(ctx.location.pointer) && response.headers?.Location;
+    if (made && !Object.keys(response.links ?? {}).length) {
       ctx.report({ message: 'Links say what can be read or done next.' });
     }
   },
@@ -352,6 +364,7 @@ export default () => ({
       lists,
       'public-operations': publicOperations,
       described,
+      'property-description': propertyDescription,
       'successes-say-what': successesSayWhat,
       scopes,
       examples,

@@ -136,7 +136,9 @@ def create_app(
     app = FastAPI(
         title="mediation_api",
         summary="Mediation between community members and police officers, for an independent review office.",
-        description="Voluntary and confidential. Nobody has to apologise, and nobody judges who is right.",
+        description="Voluntary and confidential. Nobody has to apologise, and nobody judges who is right.\n\n"
+        "Each operation names its callers: staff are intake, coordinators and directors. Every response carries the "
+        "headers `API-Version` and `X-Request-Id`, and, once its caller is known, `RateLimit` and `RateLimit-Policy`.",
         version=installed_version("mediation-api"),
         contact=CONTACT,
         license_info={"name": "MIT", "identifier": "MIT"},

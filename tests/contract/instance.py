@@ -18,8 +18,10 @@ from typing import Final
 
 import httpx
 from tests.contract.seeds import Plan, RealClock, Seeder
+from tests.openapi.reading import document, written_out
 
-from mediation_api.contract.responses import STATUSES
+from mediation_api.contract.nodes import child
+from mediation_api.contract.nodes import operations as operations_of
 from mediation_api.dev.office import Office
 from mediation_api.settings import Settings
 
@@ -46,17 +48,10 @@ APPLICATION: Final = "mediation_api.main:app_from_environment"
 
 def operations() -> dict[str, tuple[str, set[int]]]:
     """Every operation of the contract: how Schemathesis calls it, and the statuses it documents."""
-    paths: dict[str, dict[str, dict[str, object]]] = json.loads(CONTRACT.read_text(encoding="utf-8"))["paths"]
     found = {}
-    for path, item in paths.items():
-        for method, operation in item.items():
-            if "operationId" in operation:
-                responses = operation["responses"]
-                common = operation[STATUSES]
-                assert isinstance(responses, dict)
-                assert isinstance(common, list)
-                statuses = {int(each) for each in responses if "XX" not in each} | {*common}
-                found[str(operation["operationId"])] = (f"{method.upper()} {path}", statuses)
+    for method, path, operation in operations_of(written_out(document())):
+        statuses = {int(status) for status in child(operation, "responses")}
+        found[str(operation["operationId"])] = (f"{method.upper()} {path}", statuses)
     return found
 
 

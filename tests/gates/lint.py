@@ -30,7 +30,7 @@ FAULTS: Final[dict[str, Change]] = {
     "no-path-trailing-slash": with_copy("/paths/~1v1~1cases", "/paths/~1v1~1cases~1"),
     "no-invalid-media-type-examples": with_value(f"{HEALTH}/content/application~1json/example", {"status": "unwell"}),
     "no-invalid-parameter-examples": with_value("/components/parameters/Idempotency-Key/example", "short"),
-    "no-invalid-schema-examples": with_value(f"{SCHEMAS}/ProblemCode/examples", [404]),
+    "no-invalid-schema-examples": with_value(f"{SCHEMAS}/Email/examples", [404]),
     "mediation/operation-id": with_value(f"{CASES}/operationId", "casesList"),
     "mediation/path-shape": with_copy("/paths/~1v1~1cases", "/paths/~1v1~1case"),
     "mediation/snake-case": with_copy(
@@ -52,6 +52,7 @@ FAULTS: Final[dict[str, Change]] = {
     "mediation/lists": with_value(f"{SCHEMAS}/CaseList/required", ["items"]),
     "mediation/public-operations": with_value(f"{CASES}/security", []),
     "mediation/described": with_value(f"{CORRECT}/x-audit-event", []),
+    "mediation/property-description": without(f"{SCHEMAS}/CaseOut/properties/opened_at/description"),
     "mediation/successes-say-what": with_value(f"{HEALTH}/description", "Successful Response"),
     "mediation/scopes": with_value(f"{CASES}/security", [{"StaffBearer": []}]),
     "mediation/examples": without(f"{SCHEMAS}/ComplaintIn/examples"),

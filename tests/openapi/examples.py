@@ -22,8 +22,10 @@ from mediation_api.domain.access import Role
 
 EXAMPLES: Final = Path("src/mediation_api/contract/examples.json")
 TOKEN: Final = "header.payload.signature"
-_LONGEST: Final = 200
+_LONGEST: Final = 100
 """Characters of a text in an example."""
+_MOST: Final = 2
+"""Entries of a list in an example."""
 
 Played: TypeAlias = dict[str, dict[str, dict[str, object]]]
 Contract: TypeAlias = Mapping[str, Mapping[str, Mapping[str, object]]]
@@ -387,9 +389,9 @@ def written(played: Played, document: Node) -> str:
 
 
 def _shortened(value: object) -> object:
-    """Cut the texts of agreements and disclosures, which nobody reads in a contract."""
+    """Cut long texts and lists, which nobody reads in a contract."""
     if isinstance(value, dict):
         return {name: _shortened(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_shortened(each) for each in value]
+        return [_shortened(each) for each in value[:_MOST]]
     return f"{value[:_LONGEST]} …" if isinstance(value, str) and len(value) > _LONGEST else value

@@ -25,10 +25,10 @@ def written_out(contract: Mapping[str, object]) -> Node:
         if "parameters" in operation:
             operation["parameters"] = [_resolved(whole, each) for each in listed(operation, "parameters")]
         answers = child(operation, "responses")
-        statuses = operation.get(STATUSES, [])
-        assert isinstance(statuses, list)
-        for status in statuses:
-            answers[str(status)] = answers["4XX" if status < 500 else "5XX"]
+        for ranged in [_resolved(whole, node(answers[name])) for name in ("4XX", "5XX") if name in answers]:
+            statuses = ranged[STATUSES]
+            assert isinstance(statuses, list)
+            answers |= {str(status): ranged for status in statuses}
         operation["responses"] = {
             status: _resolved(whole, node(answer)) for status, answer in sorted(answers.items()) if "XX" not in status
         }

@@ -6,7 +6,9 @@ request may contain, or what a response contains.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
 
 from mediation_api.contract.headers import REQUEST_HEADERS, request_header
 from mediation_api.contract.nodes import JSON, Node, child, listed, made, node, operations, referenced_name
@@ -21,6 +23,7 @@ def share(contract: Node) -> None:
     for schema in _schemas(contract):
         schema.pop("title", None)
     _unwrap_bodies(contract)
+    _name_ids(contract)
     named = _name_types(contract)
     for schema in _schemas(contract):
         _shorten_nullable(schema)
@@ -43,6 +46,34 @@ def _schemas(contract: Node) -> Iterator[Node]:
             pending += child(schema, "properties").values() if "properties" in schema else ()
             pending += [schema[name] for name in ("items", "additionalProperties", "if", "then") if name in schema]
             pending += [each for name in ("anyOf", "oneOf", "allOf") for each in listed(schema, name)]
+
+
+_IDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "case_id": ("CaseId", "Names a case: one attempt to mediate one complaint."),
+        "complaint_id": ("ComplaintId", "Names a complaint."),
+        "party_id": ("PartyId", "Names a party: one person on one side of one complaint."),
+        "assignment_id": ("AssignmentId", "Names an assignment: the proposal of a case to a mediator."),
+        "session_id": ("SessionId", "Names a session."),
+        "agreement_id": ("AgreementId", "Names an agreement: a text to sign."),
+        "mediator_id": ("MediatorId", "Names an entry of the roster of mediators."),
+        "complainant_id": ("PartyId", ""),
+        "officer_id": ("PartyId", ""),
+        "id": ("Id", "Names this in addresses. It is opaque."),
+    }
+)
+"""The types of ids, by the name of the field. Each is described where it is first named."""
+
+
+def _name_ids(contract: Node) -> None:
+    """Mark the ids of fields as named types, unless the field says itself what it names."""
+    for schema in _schemas(contract):
+        for field in _IDS.keys() & child(schema, "properties").keys():
+            shown = node(child(schema, "properties")[field])
+            given = [each for each in (shown, *listed(shown, "anyOf")) if each.get("format") == "uuid"]
+            name, description = _IDS[field]
+            for each in given:
+                each[TYPE_NAME] = {"name": name, "description": description or dict(_IDS.values())[name]}
 
 
 def _unwrap_bodies(contract: Node) -> None:

@@ -40,8 +40,10 @@ def describe(contract: Node, operations_by_id: Mapping[str, Operation]) -> None:
         declared = operations_by_id[name]
         operation["x-audit-event"] = [*(event.kind for event in declared.events), *([READ] if declared.opens else ())]
         operation["x-personal-data"] = sorted(_kinds(operation, schemas))
-        for _, answer in _successes(operation):
-            found = _links(answer, schemas, addressed, of=(method, path, name)) or _onward(path, addressed, name)
+        for status, answer in _successes(operation):
+            found = _links(answer, schemas, addressed, of=(method, path, name))
+            if status != "201":
+                found = {target: link for target, link in found.items() if "items/0" in str(link)}
             if found:
                 answer["links"] = {target: _share(node(link), target, links) for target, link in found.items()}
     if links:
@@ -89,7 +91,7 @@ def _addressed(operations: Iterable[Address]) -> dict[str, list[Address]]:
 
 
 def _links(answer: Node, models: Mapping[str, Node], addressed: Mapping[str, list[Address]], of: Address) -> Node:
-    """Return the links of a response: to what its ids identify, and from a created object to all its operations."""
+    """Return the links of a response: to what its ids identify."""
     links: Node = {}
     place, shapes = _shapes(answer, models)
     fields_by_shape = [child(models[shape], "properties") for shape in shapes]
@@ -99,10 +101,9 @@ def _links(answer: Node, models: Mapping[str, Node], addressed: Mapping[str, lis
         name = f"{_WORDS.sub('_', _KIND.sub('', shapes[0])).lower()}_id" if field == "id" else field
         if place and field != "id":
             continue  # what an item of a list belongs to, the item itself leads to
-        made = field == "id" and of[0] == "post" and name not in of[1]
         for target in addressed.get(name, ()):
             method, path, operation = target
-            if target != of and (made or (method == "get" and path.endswith("}"))):
+            if target != of and method == "get" and path.endswith("}"):
                 links[operation] = {"operationId": operation, "parameters": {name: f"$response.body#/{place}{field}"}}
     return links
 
@@ -113,16 +114,6 @@ def _share(link: Node, target: str, shared: Node) -> Node:
     while shared.setdefault(name := target if number == 1 else f"{target}{number}", link) != link:
         number += 1
     return {"$ref": f"#/components/links/{name}"}
-
-
-def _onward(path: str, addressed: Mapping[str, list[Address]], of: str) -> Node:
-    """Return the links to what the ids in the path identify."""
-    return {
-        operation: {"operationId": operation, "parameters": {name: f"$request.path.{name}"}}
-        for name in _PARAMETER.findall(path)
-        for method, target, operation in addressed.get(name, ())
-        if operation != of and method == "get" and target.endswith("}")
-    }
 
 
 def _shapes(answer: Node, models: Mapping[str, Node]) -> tuple[str, list[str]]:

@@ -1,7 +1,7 @@
 """The responses that no route declares: problems, 304, and headers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -18,11 +18,12 @@ from mediation_api.http.problems import FIELD_CODES, HTTP, MEDIA_TYPE, Problem
 from mediation_api.http.routes import Operation
 
 STATUSES: Final = "x-problem-statuses"
-"""Under this name, an operation lists the statuses that its `4XX` and `5XX` stand for, besides those it names."""
+"""Under this name, the response for `4XX` or `5XX` lists the statuses that it stands for, as its own name does."""
 
 CODES: Final = "x-problem-codes"
 """Under this name, an operation lists the codes of its 409, and those of fields in its 422, by status."""
 CONFLICT: Final = 409
+SERVER_ERROR: Final = 500
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
@@ -37,7 +38,7 @@ def describe_responses(app: FastAPI, operations_by_id: Mapping[str, Operation]) 
     """Add to the application's contract what every operation may answer besides its own statuses.
 
     304 for GET; 404 where the path names an object; 400 where a key is needed; 412 and 428 for a correction; 422 where
-    there is anything to validate. As `4XX` and `5XX`, with a list of the statuses: 401, 403 and 500 everywhere; 400,
+    there is anything to validate. As `4XX` and `5XX`, which list the statuses: 401, 403 and 500 everywhere; 400,
     408, 413 and 415 where a body is read; 406 and 429 unless `always_answered`; 503 where the database is used. Also
     the headers of each response, and the security schemes of each operation.
     """
@@ -47,16 +48,17 @@ def describe_responses(app: FastAPI, operations_by_id: Mapping[str, Operation]) 
         contract: dict[str, object] = generate()
         components = made(contract, "components")
         if "responses" not in components:
+            shared = dict(_SHARED)
             for method, path, described in operations(contract):
                 operation = operations_by_id[str(described["operationId"])]
-                _complete(described, operation, models(contract), method=method, names_object="{" in path)
+                _complete(described, operation, models(contract), shared, method=method, names_object="{" in path)
             schemas = made(components, "schemas")
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             own = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
             schemas.update(own.pop("$defs"))
             schemas["Problem"] = own
-            components["responses"] = _used(_SHARED, "responses", contract)
+            components["responses"] = _used(dict(sorted(shared.items())), "responses", contract)
             components["headers"] = _used(_DOCUMENTED_HEADERS, "headers", contract)
             components["securitySchemes"] = {name: scheme.documented() for name, scheme in SCHEMES.items()}
             describe(contract, operations_by_id)
@@ -75,10 +77,10 @@ def _problem(error: tuple[str, str]) -> Node:
     }
 
 
-def _range(description: str, *statuses: int) -> Node:
+def _range(statuses: Sequence[int]) -> Node:
     """Return the response that stands for these statuses of an operation."""
-    lines = [f"- {status} `{HTTP[status][0]}`: {HTTP[status][1]}" for status in statuses]
-    return {**_problem(("", "\n".join([description, "", *lines]))), "headers": references(of_problem(statuses))}
+    text = "\n".join(f"- {status} `{HTTP[status][0]}`: {HTTP[status][1]}" for status in statuses)
+    return {**_problem(("", text)), "headers": references(of_problem(statuses)), STATUSES: list(statuses)}
 
 
 def _unchanged(*headers: str) -> Node:
@@ -102,11 +104,6 @@ _NAMES: Final = MappingProxyType(
 )
 """The names of the responses for statuses that belong to an operation's own rules."""
 _SHARED: Final[Node] = {
-    "Failed": _range("The service could not do this; `x-problem-statuses` of the operation lists which.", 500, 503),
-    "Refused": _range(
-        "Refused before the operation was carried out; `x-problem-statuses` of the operation lists which.",
-        *(400, 401, 403, 406, 408, 413, 415, 429),
-    ),
     **{
         name: {**responses(status)[status], "headers": references(of_problem([status]))}
         for status, name in _NAMES.items()
@@ -137,7 +134,7 @@ def _what(media: Node, schemas: Mapping[str, Node]) -> str:
 
 
 def _complete(
-    described: Node, operation: Operation, schemas: Mapping[str, Node], *, method: str, names_object: bool
+    described: Node, operation: Operation, schemas: Mapping[str, Node], shared: Node, *, method: str, names_object: bool
 ) -> None:
     declared = child(described, "responses")
     _complete_query(described)
@@ -164,11 +161,22 @@ def _complete(
         *listed(described, "parameters"),
         *({"$ref": f"#/components/parameters/{name}"} for name in request_headers(method)),
     ]
-    described["responses"] = {**answers, "4XX": _reference("Refused"), "5XX": _reference("Failed")}
-    described[STATUSES] = sorted(common)
+    ranges = {
+        "4XX": _ranged("Refused", (status for status in common if status < SERVER_ERROR), shared),
+        "5XX": _ranged("Failed", (status for status in common if status >= SERVER_ERROR), shared),
+    }
+    described["responses"] = {**answers, **ranges}
     described[CODES] = _codes(operation)
     if not described[CODES]:
         del described[CODES]
+
+
+def _ranged(noun: str, statuses: Iterable[int], shared: Node) -> Node:
+    """Return a reference to the response for these statuses, which has them in its name."""
+    among = sorted(statuses)
+    name = "_".join([noun, *map(str, among)])
+    shared.setdefault(name, _range(among))
+    return _reference(name)
 
 
 def _codes(operation: Operation) -> Node:

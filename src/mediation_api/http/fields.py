@@ -404,9 +404,10 @@ class OpenList:
 
     name: str
     values: tuple[str, ...]
+    description: str
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return _open_list(self.name, self.values)
+        return _open_list(self.name, self.values, self.description)
 
 
 class OpenEnum:
@@ -420,11 +421,11 @@ class OpenEnum:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         closed = handler(schema)
-        return _open_list(f"Open{closed['title']}", closed["enum"])
+        return _open_list(f"Open{closed['title']}", closed["enum"], closed["description"])
 
 
-def _open_list(name: str, values: Iterable[str]) -> JsonSchemaValue:
-    named = Named(name, "An open list: be ready for values that are not in it yet.")
+def _open_list(name: str, values: Iterable[str], description: str) -> JsonSchemaValue:
+    named = Named(name, f"{description.partition('Source:')[0].strip()} Open list.")
     return {"type": "string", EXTENSIBLE: list(values), TYPE_NAME: named.described()}
 
 

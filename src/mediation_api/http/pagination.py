@@ -26,7 +26,7 @@ from mediation_api.domain.access import INTAKE, AccessScope, Relation
 from mediation_api.domain.errors import OfficeFilter
 from mediation_api.http.addresses import public_reference
 from mediation_api.http.dependencies import Context
-from mediation_api.http.fields import Out, Params, WholeNumber, parameter_broken
+from mediation_api.http.fields import Named, Out, Params, WholeNumber, parameter_broken
 from mediation_api.http.routes import operation_of
 
 FOR_THE_OFFICE: Final = "For the office."
@@ -43,14 +43,14 @@ _DIGITS: Final = 19
 T = TypeVar("T")
 
 
+Cursor = Annotated[str, Named("Cursor", "The `cursor` of the next page; null on the last one. It is opaque.")]
+
+
 class ListOut(Out, Generic[T]):
     """One page of a list. `next_cursor` is null on the last one; otherwise a `Link` names the next page as well."""
 
-    items: Annotated[list[T], Field(max_length=MOST)]
-    next_cursor: str | None = Field(
-        description="The `cursor` of the next page; null on the last one.",
-        examples=[None],  # or a mock's lists would have no end
-    )
+    items: Annotated[list[T], Field(max_length=MOST, description="The rows of this page.")]
+    next_cursor: Cursor | None = Field(examples=[None])  # or a mock's lists would have no end
 
 
 L = TypeVar("L", bound=Out)

@@ -186,25 +186,27 @@ def status_of(refusal: type[Refusal]) -> int:
 # --- the document -------------------------------------------------------------------------------------------
 
 
-FieldCode: TypeAlias = Annotated[str, OpenList("FieldErrorCode", tuple(sorted(FIELD_CODES)))]
+FieldCode: TypeAlias = Annotated[str, OpenList("FieldErrorCode", tuple(sorted(FIELD_CODES)), "Which rule is broken.")]
 
 
 class FieldError(Out):
     """One field that is not valid."""
 
-    in_: Literal["body", "query", "path", "header"] = Field(serialization_alias="in")
+    in_: Literal["body", "query", "path", "header"] = Field(
+        serialization_alias="in", description="Which part of the request it is in."
+    )
     pointer: str | None = Field(description="JSON pointer (RFC 6901) into the body.")
     parameter: str | None = Field(description="Name of the parameter, outside the body.")
     code: FieldCode
-    detail: str
+    detail: str = Field(description="A sentence for people, in the language of `Content-Language`. It may change.")
 
 
 class MissingCondition(Out):
     """One condition of a gate that is not met."""
 
-    code: Annotated[str, OpenList("ConditionCode", tuple(sorted(CONDITIONS)))]
+    code: Annotated[str, OpenList("ConditionCode", tuple(sorted(CONDITIONS)), "Which condition it is.")]
     subject_id: UUID | None = Field(description="The party, attendee or mediator it concerns.")
-    detail: str
+    detail: str = Field(description="A sentence for people, in the language of `Content-Language`. It may change.")
 
 
 class Problem(Out):
@@ -215,12 +217,17 @@ class Problem(Out):
         examples=[f"/problems/{NotFound.code}"],
         description="The address of the page about this code. It differs from city to city: compare `code`.",
     )
-    title: str
-    status: int = Field(ge=400, le=599)
-    detail: str
+    title: str = Field(description="A short name of the problem, in the language of `Content-Language`.")
+    status: int = Field(ge=400, le=599, description="The HTTP status, again.")
+    detail: str = Field(description="A sentence for people, in the language of `Content-Language`. It may change.")
     instance: str = Field(description="Names this occurrence.", json_schema_extra={"format": "uri-reference"})
-    code: Annotated[str, OpenList("ProblemCode", tuple(sorted(problem_catalogue.CATALOGUE)))]
-    request_id: str
+    code: Annotated[
+        str,
+        OpenList(
+            "ProblemCode", tuple(sorted(problem_catalogue.CATALOGUE)), "Which problem it is; its page is at `type`."
+        ),
+    ]
+    request_id: str = Field(description="`X-Request-Id`, to quote to the office.")
     errors: tuple[FieldError, ...] = Field(default=(), max_length=MOST_ERRORS)
     missing: Annotated[tuple[MissingCondition, ...], Field(max_length=MOST_CONDITIONS)] = ()
 

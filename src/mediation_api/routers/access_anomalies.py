@@ -58,8 +58,12 @@ async def anomaly_query(query: Annotated[AnomalyListQuery, Query()], today: Toda
 class AccessAnomalyOut(Out):
     """What one rule observed about one person on one day. It states what was done, not why."""
 
-    rule: Annotated[str, OpenList("AnomalyRule", tuple(rule.code for rule in ANOMALY_RULES.rules))]
-    rules_version: str = Field(examples=[ANOMALY_RULES.version])
+    rule: Annotated[
+        str, OpenList("AnomalyRule", tuple(rule.code for rule in ANOMALY_RULES.rules), "The rule that observed it.")
+    ]
+    rules_version: str = Field(
+        examples=[ANOMALY_RULES.version], description="The edition of the rules that were applied."
+    )
     opened_on: date = Field(description="The day, in the office's time zone.")
     by_role: Open[Role]
     by: str = Field(description="The subject of the token.")

@@ -25,14 +25,16 @@ router = APIRouter(prefix="/v1/access-tokens", route_class=StrictRoute, tags=["a
 class AccessCodeIn(In):
     """An access code. Upper and lower case, spaces and dashes do not matter."""
 
-    access_code: Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)]
+    access_code: Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)] = Field(
+        description="As it was given to the complainant."
+    )
 
 
 class AccessTokenOut(Out):
     """A bearer token of one party."""
 
-    access_token: str
-    token_type: Literal["Bearer"]
+    access_token: str = Field(description="For `Authorization: Bearer …`.")
+    token_type: Literal["Bearer"] = Field(description="As OAuth 2.0 names it.")
     expires_in: int = Field(description="Seconds.")
     party_id: UUID
 

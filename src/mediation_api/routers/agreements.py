@@ -84,32 +84,36 @@ class SignatureOut(Out):
 
     id: UUID
     role: Open[SeatRole]
-    signer_id: UUID
+    signer_id: UUID = Field(description="The party, mediator or attendee; for a guardian, the minor.")
     signer_name: str = Field(description="The name at the time of signing.")
-    sha256: str
+    sha256: str = Field(description="The hash of the text that was signed.")
     method: Open[Method]
-    signed_at: InstantOut
+    signed_at: InstantOut = Field(description="When it was recorded.")
 
 
 class AgreementOut(Out):
     """An agreement, as the office and the mediator see it."""
 
-    audience: Literal["office", "mediator"]
+    audience: Literal["office", "mediator"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
     case_id: UUID
     kind: AgreementKind
-    number: int
-    template_version: str | None
-    languages: Annotated[list[str], Field(max_length=10)]
+    number: int = Field(description="Counts the agreements of this kind in this case, from 1.")
+    template_version: str | None = Field(description="The edition of the office's texts that it was made from.")
+    languages: Annotated[list[str], Field(max_length=10)] = Field(
+        description="The languages of the text, in its order."
+    )
     text: str | None = Field(description="Null after the text was purged. Participants keep their own copies.")
     sha256: str = Field(
         description="Hash of the text, its languages and the confidentiality of its terms. Show all three before "
         "somebody signs.",
         examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"],
     )
-    terms_confidential: bool
-    made_at: InstantOut
-    superseded_at: InstantOut | None
+    terms_confidential: bool = Field(description="Whether the parties keep the terms of a resolution to themselves.")
+    made_at: InstantOut = Field(description="When it was made.")
+    superseded_at: InstantOut | None = Field(
+        description="When a later text replaced it, which voids its signatures; null while it is current."
+    )
     purged_at: InstantOut | None = Field(description="When the text was purged, after its retention period.")
     signatures: Annotated[list[SignatureOut], Field(max_length=MOST_SEATS)]
 
@@ -117,22 +121,26 @@ class AgreementOut(Out):
 class AgreementForPartyOut(Out):
     """An agreement, as a party sees it, with only its own signature."""
 
-    audience: Literal["party"]
+    audience: Literal["party"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
     case_id: UUID
     kind: AgreementKind
-    number: int
-    template_version: str | None
-    languages: Annotated[list[str], Field(max_length=10)]
+    number: int = Field(description="Counts the agreements of this kind in this case, from 1.")
+    template_version: str | None = Field(description="The edition of the office's texts that it was made from.")
+    languages: Annotated[list[str], Field(max_length=10)] = Field(
+        description="The languages of the text, in its order."
+    )
     text: str | None = Field(description="Null after the text was purged. Participants keep their own copies.")
     sha256: str = Field(
         description="Hash of the text, its languages and the confidentiality of its terms. Show all three before "
         "somebody signs.",
         examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"],
     )
-    terms_confidential: bool
-    made_at: InstantOut
-    superseded_at: InstantOut | None
+    terms_confidential: bool = Field(description="Whether the parties keep the terms of a resolution to themselves.")
+    made_at: InstantOut = Field(description="When it was made.")
+    superseded_at: InstantOut | None = Field(
+        description="When a later text replaced it, which voids its signatures; null while it is current."
+    )
     purged_at: InstantOut | None = Field(description="When the text was purged, after its retention period.")
     signed_at: InstantOut | None = Field(description="When the caller signed it.")
 
@@ -147,11 +155,11 @@ class AgreementList(ListOut[AnyAgreement]):
 class VerificationOut(Out):
     """Whether the stored text matches its hash, and every signature is on that hash."""
 
-    agreement_id: UUID
+    agreement_id: UUID = Field(description="The agreement that was verified.")
     sha256: str = Field(description="Computed from the stored text; of a purged text, the stored hash.")
     text_intact: bool | None = Field(description="Null if the text was purged.")
     signatures_intact: bool = Field(description="Whether every signature is on this hash.")
-    superseded: bool
+    superseded: bool = Field(description="Whether a later text replaced it.")
 
 
 def _to_response(row: RowMapping) -> AgreementOut | AgreementForPartyOut:

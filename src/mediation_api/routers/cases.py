@@ -54,8 +54,12 @@ router = APIRouter(prefix="/v1/cases", route_class=StrictRoute, tags=["cases"])
 class TargetInCaseOut(Out):
     """The four-week target. Missing it has no effect on the case. `getTarget` counts the days."""
 
-    requested_on: date
-    due_on: date
+    requested_on: date = Field(
+        description="The office's date on which mediation was asked for; the four weeks count from it."
+    )
+    due_on: date = Field(
+        description="`requested_on` and 28 days, unless the city set another length. Pauses do not move it."
+    )
     pace: Pace | None = Field(description="Null for a case that closed without mediation.")
 
 
@@ -64,11 +68,11 @@ class ParticipantOut(Out):
 
     party_id: UUID
     side: Side
-    name: str
+    name: str = Field(description="As the person writes it.")
     standing: Standing
-    asked_at: InstantOut | None
-    left_at: InstantOut | None
-    unexcused_absences: int
+    asked_at: InstantOut | None = Field(description="When the party was asked to take part; null before.")
+    left_at: InstantOut | None = Field(description="When the party left the case; null while it is in it.")
+    unexcused_absences: int = Field(description="How many of them count towards a lapse.")
 
 
 class PartInCaseOut(Out):
@@ -91,32 +95,36 @@ class AssignmentInCaseOut(Out):
 
     id: UUID
     mediator_id: UUID
-    name: str
+    name: str = Field(description="The mediator's name.")
     state: AssignmentState
-    answer_due_on: date
+    answer_due_on: date = Field(description="The date by which the mediator is to answer.")
 
 
 class CaseOut(Out):
     """A case, as the office sees it."""
 
-    audience: Literal["office"]
+    audience: Literal["office"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
     complaint_id: UUID
     reference: str = Field(examples=["2026-000123"], description="The reference of the complaint.")
-    attempt: int
+    attempt: int = Field(description="Counts the cases of the complaint, from 1.")
     state: State
     waits_for: Open[board.Wait] | None
     alerts: Annotated[list[Open[Alert]], Field(max_length=len(Alert))]
     target: TargetInCaseOut
-    coordinator: str | None
+    coordinator: str | None = Field(
+        description="The subject of the token of the coordinator; null if the case has none."
+    )
     participants: Annotated[list[ParticipantOut], Field(max_length=MOST_PARTIES)]
     parts: Annotated[list[PartInCaseOut], Field(max_length=MOST_PARTS)]
     assignment: AssignmentInCaseOut | None
     next_session: NextSessionOut | None
-    agreement_reached: bool | None
+    agreement_reached: bool | None = Field(
+        description="For a mediated case: whether the parties of some part signed a resolution; null for all others."
+    )
     lapse_reason: Open[LapseReason] | None
-    opened_at: InstantOut
-    closed_at: InstantOut | None
+    opened_at: InstantOut = Field(description="When mediation was requested.")
+    closed_at: InstantOut | None = Field(description="When it closed; null while it is open.")
 
 
 class ParticipantForMediatorOut(Out):
@@ -124,14 +132,16 @@ class ParticipantForMediatorOut(Out):
 
     party_id: UUID
     side: Side
-    name: str
-    language: str
-    interpreter_language: str | None
-    minor: bool
-    accommodations: str | None
-    phone: str | None
-    email: str | None
-    safe_contact: str | None
+    name: str = Field(description="As the person writes it.")
+    language: str = Field(description="The language in which the person is written to.")
+    interpreter_language: str | None = Field(
+        description="The language of the interpreter, sign languages included; null if none is needed."
+    )
+    minor: bool = Field(description="Whether a complainant is under 18: a guardian must agree and be present.")
+    accommodations: str | None = Field(description="Null until the mediator has accepted, or if nothing is known.")
+    phone: str | None = Field(description="Null until the mediator has accepted, or if none is known.")
+    email: str | None = Field(description="Null until the mediator has accepted, or if none is known.")
+    safe_contact: str | None = Field(description="Null until the mediator has accepted, or if nothing is known.")
 
 
 class OwnAssignmentOut(Out):
@@ -139,19 +149,21 @@ class OwnAssignmentOut(Out):
 
     id: UUID
     state: AssignmentState
-    answer_due_on: date
+    answer_due_on: date = Field(description="The date by which the mediator is to answer.")
 
 
 class CaseForMediatorOut(Out):
     """A case, as the mediator sees it: a summary to check for conflicts of interest, and contacts after accepting."""
 
-    audience: Literal["mediator"]
+    audience: Literal["mediator"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
-    reference: str
+    reference: str = Field(description="The reference of the complaint.")
     state: State
     target: TargetInCaseOut
-    incident_on: date | None
-    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)]
+    incident_on: date | None = Field(description="The office's date of the incident; null if it is not known.")
+    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)] = Field(
+        description="Categories of the city's list."
+    )
     assignment: OwnAssignmentOut
     participants: Annotated[list[ParticipantForMediatorOut], Field(max_length=MOST_PARTIES)]
     next_session: NextSessionOut | None
@@ -178,26 +190,32 @@ class OtherPartyOut(Out):
 
     party_id: UUID
     side: Side
-    name: str
+    name: str = Field(description="As the person writes it.")
 
 
 class CaseForPartyOut(Out):
     """A case, as a party sees it. Until `ready`, answers are sealed: nothing here depends on the answers of others."""
 
-    audience: Literal["party"]
+    audience: Literal["party"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
-    reference: str
+    reference: str = Field(description="The reference of the complaint.")
     state: board.StateForParty = Field(description="`not_mediated` does not reveal who ended the case or why.")
-    requested_on: date
-    due_on: date
-    incident_on: date | None
-    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)]
+    requested_on: date = Field(
+        description="The office's date on which mediation was asked for; the four weeks count from it."
+    )
+    due_on: date = Field(
+        description="`requested_on` and 28 days, unless the city set another length. Pauses do not move it."
+    )
+    incident_on: date | None = Field(description="The office's date of the incident; null if it is not known.")
+    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)] = Field(
+        description="Categories of the city's list."
+    )
     you: YouOut
     parts: Annotated[list[OwnPartOut], Field(max_length=MOST_PARTS)] = Field(
         description="The caller's own parts. Empty until the case is `ready` or closed, or the caller has left."
     )
     others: Annotated[list[OtherPartyOut], Field(max_length=MOST_PARTIES)]
-    mediator_name: str | None
+    mediator_name: str | None = Field(description="Null until the case is `ready` and a mediator has accepted it.")
     next_session: NextSessionOut | None
 
 
@@ -346,29 +364,31 @@ def _kinds_for(*visibilities: Visibility) -> tuple[str, ...]:
     )
 
 
-OfficeEventKind = Annotated[str, OpenList("EventKind", _kinds_for(*Visibility))]
-SharedEventKind = Annotated[str, OpenList("SharedEventKind", _kinds_for(Visibility.OWN, Visibility.PARTICIPANTS))]
+OfficeEventKind = Annotated[str, OpenList("EventKind", _kinds_for(*Visibility), "What happened.")]
+SharedEventKind = Annotated[
+    str, OpenList("SharedEventKind", _kinds_for(Visibility.OWN, Visibility.PARTICIPANTS), "What happened.")
+]
 
 
 class EventOut(Out):
     """An event, as it is recorded. `data` contains ids, codes and dates, but no names or texts."""
 
-    audience: Literal["office"]
+    audience: Literal["office"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
-    occurred_at: InstantOut
+    occurred_at: InstantOut = Field(description="When it was recorded.")
     kind: OfficeEventKind
     party_id: UUID | None
     by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
-    data: dict[str, JsonValue]
+    data: dict[str, JsonValue] = Field(description="What else the event holds: ids, codes, dates and numbers, by kind.")
 
 
 class SharedEventOut(Out):
     """An event, as a party or the mediator sees it."""
 
-    audience: Literal["mediator", "party"]
+    audience: Literal["mediator", "party"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
-    occurred_at: InstantOut
+    occurred_at: InstantOut = Field(description="When it was recorded.")
     kind: SharedEventKind
     party_id: UUID | None = Field(description="Null, or the caller's own party.")
 
@@ -399,7 +419,7 @@ async def list_timeline_events(case_id: CaseId, pages: Pages, scope: LoggedScope
 class GateOut(Out):
     """The conditions of one step. It is open if none is missing."""
 
-    open: bool
+    open: bool = Field(description="Whether the step can be taken now.")
     missing: Annotated[list[MissingCondition], Field(max_length=MOST_CONDITIONS)]
 
     @classmethod
@@ -411,7 +431,7 @@ class GateOut(Out):
 class ReadinessOut(Out):
     """The missing conditions of the next steps. A refused command lists the same."""
 
-    audience: Literal["office", "mediator"]
+    audience: Literal["office", "mediator"] = Field(description="Who is reading: the fields depend on it.")
     scheduling: GateOut
     starting: GateOut
     closing: GateOut = Field(description="Closing the case as mediated.")
@@ -420,7 +440,7 @@ class ReadinessOut(Out):
 class OwnReadinessOut(Out):
     """The conditions that the caller has not met yet. Those of other parties are not included."""
 
-    audience: Literal["party"]
+    audience: Literal["party"] = Field(description="Who is reading: the fields depend on it.")
     missing: Annotated[list[MissingCondition], Field(max_length=MOST_CONDITIONS)]
 
 

@@ -199,8 +199,8 @@ class PauseOut(Out):
 
     id: UUID
     reason: Open[PauseReason]
-    starts_on: date
-    ends_on: date
+    starts_on: date = Field(description="The first day.")
+    ends_on: date = Field(description="The last day.")
 
 
 class PauseList(ListOut[PauseOut]):
@@ -259,8 +259,12 @@ class TargetOut(Out):
     """The four-week target, counted from one day. Missing it has no effect on the case."""
 
     case_id: UUID
-    requested_on: date
-    due_on: date
+    requested_on: date = Field(
+        description="The office's date on which mediation was asked for; the four weeks count from it."
+    )
+    due_on: date = Field(
+        description="`requested_on` and 28 days, unless the city set another length. Pauses do not move it."
+    )
     pace: Pace | None = Field(description="Null for a case that closed without mediation.")
     counted_on: date = Field(description="The day on which all is counted: today, or the day of the close.")
     days_left: int = Field(description="Calendar days until `due_on`; negative once overdue.")

@@ -108,9 +108,13 @@ Allegations = Annotated[
 class IntakeAnswers(In):
     """The facts that screening checks. Null means not known yet."""
 
-    crime_alleged: Flag | None = None
-    serious_injury: Flag | None = None
-    litigation_pending: Flag | None = None
+    crime_alleged: Flag | None = Field(None, description="Whether a crime is alleged; null if it is not known yet.")
+    serious_injury: Flag | None = Field(
+        None, description="Whether somebody was seriously injured; null if it is not known yet."
+    )
+    litigation_pending: Flag | None = Field(
+        None, description="Whether a court has the same matter; null if it is not known yet."
+    )
     officer_is_witness: Flag | None = Field(
         None, description="An officer is a witness against a complainant in a pending case."
     )
@@ -176,12 +180,21 @@ class ComplaintPatch(Patch):
     incident_place: Line | None = None
     precinct: Line | None = None
     allegations: Allegations | SkipJsonSchema[None] = None
-    crime_alleged: Flag | None = None
-    serious_injury: Flag | None = None
-    litigation_pending: Flag | None = None
-    officer_is_witness: Flag | None = None
+    crime_alleged: Flag | None = Field(None, description="Whether a crime is alleged; null if it is not known yet.")
+    serious_injury: Flag | None = Field(
+        None, description="Whether somebody was seriously injured; null if it is not known yet."
+    )
+    litigation_pending: Flag | None = Field(
+        None, description="Whether a court has the same matter; null if it is not known yet."
+    )
+    officer_is_witness: Flag | None = Field(
+        None,
+        description="Whether an officer is a witness against a complainant in a pending case; null if not known yet.",
+    )
     pending_case_filed_on: Day | None = Field(None, description="Not in the future, by the office's local date.")
-    rank_initiated: Flag | SkipJsonSchema[None] = None
+    rank_initiated: Flag | SkipJsonSchema[None] = Field(
+        None, description="Whether the complaint comes from within the department."
+    )
 
 
 _LATEST: Final = "Complaints whose latest case"
@@ -254,26 +267,44 @@ class PartSummaryOut(Out):
 class ComplaintOut(Out):
     """A complaint, as the office sees it."""
 
-    audience: Literal["office"]
+    audience: Literal["office"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
-    reference: str = Field(examples=["2026-000123"])
+    reference: str = Field(examples=["2026-000123"], description="For people to quote: the year and a number.")
     channel: Open[Channel]
-    narrative: str
-    incident_on: date | None
-    incident_place: str | None
-    precinct: str | None
-    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)]
-    interested_in_mediation: bool
-    external_reference: str | None
+    narrative: str = Field(
+        description="What happened, in the complainant's words. Officers and mediators never see it."
+    )
+    incident_on: date | None = Field(description="The office's date of the incident; null if it is not known.")
+    incident_place: str | None = Field(
+        description="Where it happened, in the complainant's words; null if it is not known."
+    )
+    precinct: str | None = Field(description="The police precinct, as the city names it; null if it is not known.")
+    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)] = Field(
+        description="Categories of the city's list."
+    )
+    interested_in_mediation: bool = Field(
+        description="Whether the complainant is open to mediation, which is not consent yet."
+    )
+    external_reference: str | None = Field(
+        description="The reference of the integration that filed it; null for all others."
+    )
     disposition: Disposition = Field(description="`closed_mediated` if all parts are, `partly_mediated` if some are.")
     parts: Annotated[list[PartOut], Field(max_length=MOST_PARTS)]
-    crime_alleged: bool | None
-    serious_injury: bool | None
-    litigation_pending: bool | None
-    officer_is_witness: bool | None
-    pending_case_filed_on: date | None
-    rank_initiated: bool
-    filed_at: InstantOut
+    crime_alleged: bool | None = Field(description="Whether a crime is alleged; null if it is not known yet.")
+    serious_injury: bool | None = Field(
+        description="Whether somebody was seriously injured; null if it is not known yet."
+    )
+    litigation_pending: bool | None = Field(
+        description="Whether a court has the same matter; null if it is not known yet."
+    )
+    officer_is_witness: bool | None = Field(
+        description="Whether an officer is a witness against a complainant in a pending case; null if not known yet."
+    )
+    pending_case_filed_on: date | None = Field(
+        description="The date on which that case was filed; null if there is none or it is not known yet."
+    )
+    rank_initiated: bool = Field(description="Whether the complaint comes from within the department.")
+    filed_at: InstantOut = Field(description="When the office received it.")
     cases: Annotated[list[CaseStateOut], Field(max_length=MOST_ATTEMPTS)] = Field(
         description="The attempts to mediate it, oldest first."
     )
@@ -282,13 +313,19 @@ class ComplaintOut(Out):
 class ComplaintSummaryOut(Out):
     """A complaint, as a complainant or the integration that filed it sees it."""
 
-    audience: Literal["party", "integration"]
+    audience: Literal["party", "integration"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
-    reference: str = Field(examples=["2026-000123"])
-    external_reference: str | None
-    incident_on: date | None
-    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)]
-    interested_in_mediation: bool
+    reference: str = Field(examples=["2026-000123"], description="For people to quote: the year and a number.")
+    external_reference: str | None = Field(
+        description="The reference of the integration that filed it; null for all others."
+    )
+    incident_on: date | None = Field(description="The office's date of the incident; null if it is not known.")
+    allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)] = Field(
+        description="Categories of the city's list."
+    )
+    interested_in_mediation: bool = Field(
+        description="Whether the complainant is open to mediation, which is not consent yet."
+    )
     disposition: Disposition = Field(description="The disposition of `parts`.")
     parts: Annotated[list[PartSummaryOut], Field(max_length=MOST_PARTS)] = Field(
         description=(
@@ -296,7 +333,7 @@ class ComplaintSummaryOut(Out):
             "until then, `in_mediation` is reported instead of `returned_to_investigation`."
         )
     )
-    filed_at: InstantOut
+    filed_at: InstantOut = Field(description="When the office received it.")
     case_ids: Annotated[list[UUID], Field(max_length=MOST_ATTEMPTS)] = Field(
         description="The attempts to mediate it, oldest first."
     )
@@ -313,7 +350,7 @@ class ComplaintFiledOut(Out):
     """A complaint that was filed. The access code of the filer is returned only here; the office issues others."""
 
     id: UUID
-    reference: str = Field(examples=["2026-000123"])
+    reference: str = Field(examples=["2026-000123"], description="For people to quote: the year and a number.")
     case_id: UUID | None = Field(description="The case that was opened, if `interested_in_mediation`.")
     access_codes: Annotated[list[AccessCodeOut], Field(max_length=1)] = Field(
         description="The code of `filed_by`, or none."

@@ -90,12 +90,12 @@ class ConsentOut(Out):
     case_id: UUID
     party_id: UUID
     decision: Decision
-    disclosure_sha256: str
+    disclosure_sha256: str = Field(description="The hash of the disclosure that the person saw or heard.")
     channel: Open[Channel]
     guardian_consent_id: UUID | None = Field(description="The guardian's consent, if a minor agreed.")
-    given_at: InstantOut
+    given_at: InstantOut = Field(description="When it was recorded.")
     stands: bool = Field(description="False after the answer was voided. The party is then asked again.")
-    voided_at: InstantOut | None
+    voided_at: InstantOut | None = Field(description="When the answer ceased to count; null while it stands.")
     void_reason: Open[VoidReason] | None
 
 
@@ -117,9 +117,9 @@ class GuardianConsentOut(Out):
     id: UUID
     case_id: UUID
     party_id: UUID
-    disclosure_sha256: str
+    disclosure_sha256: str = Field(description="The hash of the disclosure that the person saw or heard.")
     channel: Open[Channel]
-    given_at: InstantOut
+    given_at: InstantOut = Field(description="When it was recorded.")
 
 
 class GuardianConsentList(ListOut[GuardianConsentOut]):
@@ -137,7 +137,7 @@ class WithdrawalOut(Out):
     case_id: UUID
     party_id: UUID
     channel: Open[Channel]
-    withdrawn_at: InstantOut
+    withdrawn_at: InstantOut = Field(description="From when on the party no longer takes part.")
 
 
 class WithdrawalList(ListOut[WithdrawalOut]):

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import contact
@@ -49,10 +50,10 @@ class ContactAttemptOut(Out):
     party_id: UUID
     channel: Open[ContactChannel]
     result: Open[ContactResult]
-    attempted_at: InstantOut
-    recorded_at: InstantOut
+    attempted_at: InstantOut = Field(description="When the office tried.")
+    recorded_at: InstantOut = Field(description="When staff entered it.")
     by_role: Open[Role]
-    by: str
+    by: str = Field(description="The subject of that person's token.")
 
 
 class ContactAttemptList(ListOut[ContactAttemptOut]):

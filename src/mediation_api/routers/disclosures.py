@@ -27,10 +27,13 @@ Sha256 = Annotated[
 class DisclosureOut(Out):
     """A disclosure. Show `text` unchanged; send its `sha256` with the answer."""
 
-    sha256: str = Field(examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"])
-    version: str = Field(examples=["2026-11"])
-    language: str = Field(examples=["en"])
-    text: str
+    sha256: str = Field(
+        examples=["b5bb9d8014a0f9b1d61e21e796d78dccdf1323f2f9f2a5d5a1a0e5b7c1f1a9c0"],
+        description="The hash of the exact text.",
+    )
+    version: str = Field(examples=["2026-11"], description="The edition of the office's texts.")
+    language: str = Field(examples=["en"], description="The language of the text.")
+    text: str = Field(description="To be shown as it is, without a change.")
     office_name: str = Field(description="The name of the office, whom to ask before answering.")
     office_phone: str | None = Field(
         description="Its telephone number today; null if the city has configured none.", examples=["+1 503 555 0199"]

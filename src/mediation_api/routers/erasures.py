@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import retention
@@ -33,10 +34,10 @@ class ErasureOut(Out):
     id: UUID
     party_id: UUID
     state: ErasureState
-    requested_at: InstantOut
-    requested_by: str
-    decided_at: InstantOut | None
-    decided_by: str | None
+    requested_at: InstantOut = Field(description="When it was entered.")
+    requested_by: str = Field(description="The subject of the token of whoever entered it.")
+    decided_at: InstantOut | None = Field(description="When it was decided; null until then.")
+    decided_by: str | None = Field(description="The subject of the token of a second person; null until then.")
     refusal: Open[ErasureRefusal] | None
 
 

@@ -4,6 +4,7 @@ from importlib.metadata import version as installed_version
 from typing import Literal
 
 from fastapi import APIRouter, Request
+from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
@@ -20,13 +21,13 @@ router = APIRouter(prefix="/health", route_class=StrictRoute, tags=["health"])
 class HealthOut(Out):
     """The check succeeded. A failure is a problem document."""
 
-    status: Literal["ok"]
+    status: Literal["ok"] = Field(description="Always `ok`.")
 
 
 class VersionOut(Out):
     """The version of the service."""
 
-    version: str
+    version: str = Field(description="The version of the service.")
 
 
 @router.get("/live", summary="Liveness")

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain.access import Role, allow
@@ -42,10 +43,12 @@ class HoldOut(Out):
     id: UUID
     complaint_id: UUID
     reason: Open[HoldReason]
-    placed_at: InstantOut
-    placed_by: str
-    lifted_at: InstantOut | None
-    lifted_by: str | None
+    placed_at: InstantOut = Field(description="When it began.")
+    placed_by: str = Field(description="The subject of the token of the director who placed it.")
+    lifted_at: InstantOut | None = Field(description="When it ended; null while it holds.")
+    lifted_by: str | None = Field(
+        description="The subject of the token of the director who lifted it; null while it holds."
+    )
 
 
 class HoldList(ListOut[HoldOut]):

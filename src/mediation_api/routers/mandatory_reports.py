@@ -74,14 +74,16 @@ class ReportOut(Out):
     case_id: UUID
     category: Open[ReportCategory]
     recipient: Open[Recipient]
-    agency: str
-    legal_basis: str
-    disclosed_at: InstantOut
+    agency: str = Field(description="The name of the authority, not of a person.")
+    legal_basis: str = Field(description="The law that demands the report.")
+    disclosed_at: InstantOut = Field(description="When it was disclosed, which is when the duty to report began.")
     state: ReportState
-    proposed_at: InstantOut
+    proposed_at: InstantOut = Field(description="When it was entered.")
     proposed_by: str = Field(description="The subject of the proposer's token.")
     decided_at: InstantOut | None = Field(description="When it was filed or dropped.")
-    decided_by: str | None
+    decided_by: str | None = Field(
+        description="The subject of the token of whoever filed or dropped it; null until then."
+    )
     drop_reason: Open[DropReason] | None
 
 
@@ -92,10 +94,10 @@ class ReportList(ListOut[ReportOut]):
 class ReportAccessOut(Out):
     """An entry of the report's access log."""
 
-    opened_at: InstantOut
+    opened_at: InstantOut = Field(description="When.")
     by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
-    operation: str = Field(examples=["getMandatoryReport"])
+    operation: str = Field(examples=["getMandatoryReport"], description="The `operationId` with which it was opened.")
     purpose: Open[Purpose]
 
 
@@ -107,7 +109,7 @@ class ReportsOfCategoryOut(Out):
     """The number of reports of one category that were proposed in a year."""
 
     category: Open[ReportCategory]
-    reports: int
+    reports: int = Field(description="At least five: smaller numbers are withheld.")
 
 
 class ReportCountOut(Out):

@@ -83,8 +83,8 @@ class SessionWaitingOut(Out):
     case_id: UUID
     reference: str = Field(description="The reference of the complaint.", examples=["2026-000123"])
     state: SessionState = Field(description="`scheduled` or `in_progress`.")
-    starts_at: InstantOut
-    ends_at: InstantOut
+    starts_at: InstantOut = Field(description="When the session is to begin.")
+    ends_at: InstantOut = Field(description="When the session is to end.")
 
 
 class NotesWaitingOut(Out):
@@ -122,7 +122,7 @@ class CaseWaitingOut(Out):
 class MeForOfficeOut(Out):
     """A member of the office's staff, or an auditor."""
 
-    audience: Literal["office"]
+    audience: Literal["office"] = Field(description="Who is reading: the fields depend on it.")
     subject: TokenSubject
     role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName
@@ -133,7 +133,7 @@ class MeForOfficeOut(Out):
 class MeForMediatorOut(Out):
     """A mediator."""
 
-    audience: Literal["mediator"]
+    audience: Literal["mediator"] = Field(description="Who is reading: the fields depend on it.")
     subject: TokenSubject
     role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName
@@ -150,7 +150,7 @@ class MeForMediatorOut(Out):
 class MeForPartyOut(Out):
     """A party. It may have several cases: an officer in several complaints."""
 
-    audience: Literal["party"]
+    audience: Literal["party"] = Field(description="Who is reading: the fields depend on it.")
     subject: TokenSubject
     role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName
@@ -166,7 +166,7 @@ class MeForPartyOut(Out):
 class MeForIntegrationOut(Out):
     """A program of the city. Nothing waits for it."""
 
-    audience: Literal["integration"]
+    audience: Literal["integration"] = Field(description="Who is reading: the fields depend on it.")
     subject: TokenSubject
     role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName

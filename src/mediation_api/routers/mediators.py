@@ -90,7 +90,7 @@ class MediatorIn(In):
     languages: Languages
     email: Email | None = None
     phone: Phone | None = None
-    active: Flag = True
+    active: Flag = Field(default=True, description="Whether cases can be proposed to this mediator.")
 
 
 class MediatorPatch(Patch):
@@ -104,21 +104,23 @@ class MediatorPatch(Patch):
     languages: Languages | SkipJsonSchema[None] = None
     email: Email | None = None
     phone: Phone | None = None
-    active: Flag | SkipJsonSchema[None] = None
+    active: Flag | SkipJsonSchema[None] = Field(None, description="Whether cases can be proposed to this mediator.")
 
 
 class MediatorOut(Out):
     """An entry of the roster."""
 
     id: UUID
-    name: str
-    subject: str
-    employee_number: str | None
-    languages: Annotated[list[str], Field(max_length=20)]
-    email: str | None
-    phone: str | None
-    active: bool
-    added_at: InstantOut
+    name: str = Field(description="As the parties see it.")
+    subject: str = Field(description="The `sub` of the mediator's tokens.")
+    employee_number: str | None = Field(description="For a mediator who is also an officer; null for all others.")
+    languages: Annotated[list[str], Field(max_length=20)] = Field(
+        description="Those in which the mediator can lead a session."
+    )
+    email: str | None = Field(description="Null if none is known.")
+    phone: str | None = Field(description="Null if none is known.")
+    active: bool = Field(description="Whether cases can be proposed to this mediator.")
+    added_at: InstantOut = Field(description="When it was entered.")
 
 
 class MediatorList(ListOut[MediatorOut]):
@@ -214,7 +216,7 @@ class ProposalIn(In):
 class DeclarationIn(In):
     """The declaration of conflicts of interest. Any true ends the assignment. Parties do not see the reason."""
 
-    knows_a_party: Flag
+    knows_a_party: Flag = Field(description="Privately or through work.")
     has_an_interest: Flag = Field(description="Financial, professional or personal.")
     took_part_before: Flag = Field(description="In the same matter, in any role.")
 
@@ -229,12 +231,12 @@ class AssignmentOut(Out):
     id: UUID
     case_id: UUID
     mediator_id: UUID
-    mediator_name: str
+    mediator_name: str = Field(description="The mediator's name.")
     state: AssignmentState
-    answer_due_on: date
+    answer_due_on: date = Field(description="The date by which the mediator is to answer.")
     conflicts: Annotated[list[Open[ConflictKind]], Field(max_length=len(ConflictKind))]
-    proposed_at: InstantOut
-    answered_at: InstantOut | None
+    proposed_at: InstantOut = Field(description="When it was proposed.")
+    answered_at: InstantOut | None = Field(description="When the mediator answered; null before.")
     notes_destroyed_at: InstantOut | None = Field(description="When the mediator attested it.")
 
 

@@ -144,7 +144,7 @@ class PartyPatch(Patch):
     language: Language | SkipJsonSchema[None] = None
     interpreter_language: Language | None = None
     accommodations: Note | None = None
-    minor: Flag | SkipJsonSchema[None] = None
+    minor: Flag | SkipJsonSchema[None] = Field(None, description="Complainants only: whether the person is under 18.")
     guardian: GuardianIn | None = None
     name_correction_reason: NameCorrection | SkipJsonSchema[None] = Field(
         None,
@@ -179,10 +179,10 @@ def guardian_columns(guardian: GuardianIn | None) -> dict[str, object]:
 class GuardianOut(Out):
     """A guardian or representative."""
 
-    name: str
-    relation: str
-    phone: str | None
-    email: str | None
+    name: str = Field(description="The guardian's.")
+    relation: str = Field(description="What the guardian is to the person.")
+    phone: str | None = Field(description="Null if none is known.")
+    email: str | None = Field(description="Null if none is known.")
 
 
 class PartyOut(Out):
@@ -191,19 +191,23 @@ class PartyOut(Out):
     id: UUID
     complaint_id: UUID
     side: Side
-    name: str
-    employee_number: str | None
-    unit: str | None
-    phone: str | None
-    email: str | None
-    postal_address: str | None
-    safe_contact: str | None
-    language: str
-    interpreter_language: str | None
-    accommodations: str | None
-    minor: bool
+    name: str = Field(description="As the person writes it.")
+    employee_number: str | None = Field(description="An officer's number at the city; null if it is not known.")
+    unit: str | None = Field(description="An officer's unit; null if it is not known.")
+    phone: str | None = Field(description="Null if none is known.")
+    email: str | None = Field(description="Null if none is known.")
+    postal_address: str | None = Field(description="Null if none is known.")
+    safe_contact: str | None = Field(
+        description="How and when the person can be reached safely; null if nothing is known."
+    )
+    language: str = Field(description="The language in which the person is written to.")
+    interpreter_language: str | None = Field(
+        description="The language of the interpreter, sign languages included; null if none is needed."
+    )
+    accommodations: str | None = Field(description="What the person needs for taking part; null if nothing is known.")
+    minor: bool = Field(description="Whether a complainant is under 18: a guardian must agree and be present.")
     guardian: GuardianOut | None
-    added_at: InstantOut
+    added_at: InstantOut = Field(description="When it was entered on the complaint.")
     identity_bound: bool = Field(
         description="Whether an officer has answered. From then on, only the token subject that answered has access."
     )
@@ -230,7 +234,10 @@ class AccessCodeOut(Out):
     """A complainant's access code. It is returned only once."""
 
     party_id: UUID
-    access_code: str = Field(examples=["7K4MW-3F9QT-8ZC2X-N5RBD-0V6HJ-1YGPS-AEKM4"])
+    access_code: str = Field(
+        examples=["7K4MW-3F9QT-8ZC2X-N5RBD-0V6HJ-1YGPS-AEKM4"],
+        description="To be given to that person alone; it cannot be looked up later.",
+    )
 
 
 def new_code() -> AccessCode:

@@ -56,7 +56,7 @@ class ScreeningIn(In):
 class FindingOut(Out):
     """The outcome of one rule. It is about eligibility, not about anybody's conduct."""
 
-    code: Annotated[str, OpenList("EligibilityRule", tuple(rule.code for rule in ELIGIBILITY_RULES.rules))]
+    code: Annotated[str, OpenList("EligibilityRule", tuple(rule.code for rule in ELIGIBILITY_RULES.rules), "The rule.")]
     outcome: Outcome
 
 
@@ -64,13 +64,13 @@ class ScreeningOut(Out):
     """A screening, with the version of the rules. `eligible` is null until a director has reviewed it."""
 
     id: UUID
-    rules_version: str
+    rules_version: str = Field(description="The edition of the rules that were applied.")
     findings: Annotated[list[FindingOut], Field(max_length=MOST_RULES)]
     outcome: Outcome
-    eligible: bool | None
-    overridden: bool
-    reason: str | None
-    screened_at: InstantOut
+    eligible: bool | None = Field(description="The decision; null until a director has reviewed it.")
+    overridden: bool = Field(description="Whether a director decided otherwise than the rules.")
+    reason: str | None = Field(description="The director's; null if the rules decided.")
+    screened_at: InstantOut = Field(description="When it was decided or put to review.")
     by_role: Open[Role]
 
 
@@ -154,7 +154,7 @@ class ApprovalIn(In):
     """
 
     approver: Approver
-    approved: Flag
+    approved: Flag = Field(description="False records a refusal.")
     unit: Line | None = None
     given_by: Line | None = Field(None, description="The name of the approver.")
     given_on: Day | None = Field(None, description="The date of the approval, not in the future.")
@@ -172,12 +172,12 @@ class ApprovalOut(Out):
 
     id: UUID
     approver: Open[Approver]
-    approved: bool
-    unit: str | None
-    given_by: str | None
-    given_on: date | None
+    approved: bool = Field(description="False is a refusal.")
+    unit: str | None = Field(description="The unit of a unit commander; null for all others.")
+    given_by: str | None = Field(description="The name of the approver; null for a director who used their own token.")
+    given_on: date | None = Field(description="The date of the approval; null for a director who used their own token.")
     channel: Open[Channel] | None
-    recorded_at: InstantOut
+    recorded_at: InstantOut = Field(description="When staff entered it.")
     by_role: Open[Role]
 
 

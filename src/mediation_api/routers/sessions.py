@@ -117,7 +117,9 @@ class AbsenceIn(In):
     """A party that was absent, so that the session did not take place."""
 
     party_id: Uuid
-    excused: Flag
+    excused: Flag = Field(
+        description="Whether the office accepts the absence; one that it does not accept counts towards a lapse."
+    )
 
 
 class NextSessionOut(Out):
@@ -125,11 +127,11 @@ class NextSessionOut(Out):
 
     id: UUID
     state: SessionState
-    starts_at: InstantOut
-    ends_at: InstantOut
+    starts_at: InstantOut = Field(description="When the session is to begin.")
+    ends_at: InstantOut = Field(description="When the session is to end.")
     mode: Open[Mode]
-    place: str | None
-    link: str | None
+    place: str | None = Field(description="The address or room; null for a video meeting.")
+    link: str | None = Field(description="The address of the video meeting; null for one in person.")
 
 
 class AttendanceOut(Out):
@@ -137,37 +139,39 @@ class AttendanceOut(Out):
 
     role: Open[SeatRole]
     id: UUID
-    present: bool
+    present: bool = Field(description="Whether the person was there.")
 
 
 class AbsenceOut(Out):
     """A party that was absent."""
 
     party_id: UUID
-    excused: bool
-    recorded_at: InstantOut
+    excused: bool = Field(
+        description="Whether the office accepts the absence; one that it does not accept counts towards a lapse."
+    )
+    recorded_at: InstantOut = Field(description="When staff entered it.")
 
 
 class SessionOut(Out):
     """A session, as the office and the mediator see it."""
 
-    audience: Literal["office", "mediator"]
+    audience: Literal["office", "mediator"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
     case_id: UUID
     mediator_id: UUID
     state: SessionState
-    starts_at: InstantOut
-    ends_at: InstantOut
+    starts_at: InstantOut = Field(description="When the session is to begin.")
+    ends_at: InstantOut = Field(description="When the session is to end.")
     mode: Open[Mode]
-    place: str | None
-    link: str | None
+    place: str | None = Field(description="The address or room; null for a video meeting.")
+    link: str | None = Field(description="The address of the video meeting; null for one in person.")
     off_hours_reason: Open[OffHoursReason] | None
     unchecked_officer_ids: Annotated[list[UUID], Field(max_length=MOST_PARTIES)] = Field(
         description="Officers without an employee number, for whom conflicting sessions cannot be detected. Empty "
         "after the session."
     )
-    started_at: InstantOut | None
-    finished_at: InstantOut | None
+    started_at: InstantOut | None = Field(description="When the mediator started it; null before.")
+    finished_at: InstantOut | None = Field(description="When it was adjourned, completed or ended; null before.")
     end_reason: Open[EndReason] | None
     attendance: Annotated[list[AttendanceOut], Field(max_length=MOST_SEATS)]
     absences: Annotated[list[AbsenceOut], Field(max_length=MOST_PARTIES)]
@@ -176,15 +180,15 @@ class SessionOut(Out):
 class SessionForPartyOut(Out):
     """A session, as a party sees it."""
 
-    audience: Literal["party"]
+    audience: Literal["party"] = Field(description="Who is reading: the fields depend on it.")
     id: UUID
     case_id: UUID
     state: SessionState
-    starts_at: InstantOut
-    ends_at: InstantOut
+    starts_at: InstantOut = Field(description="When the session is to begin.")
+    ends_at: InstantOut = Field(description="When the session is to end.")
     mode: Open[Mode]
-    place: str | None
-    link: str | None
+    place: str | None = Field(description="The address or room; null for a video meeting.")
+    link: str | None = Field(description="The address of the video meeting; null for one in person.")
 
 
 AnySession = Annotated[SessionOut | SessionForPartyOut, Field(discriminator="audience")]
@@ -477,11 +481,13 @@ class AttendeeOut(Out):
     id: UUID
     case_id: UUID
     role: Open[AttendeeRole]
-    name: str
-    language: str | None
-    for_party_id: UUID | None
-    added_at: InstantOut
-    confirmed_at: InstantOut | None
+    name: str = Field(description="As the person writes it.")
+    language: str | None = Field(
+        description="An interpreter's language besides the office's; null for a support person."
+    )
+    for_party_id: UUID | None = Field(description="The party whom they accompany; null for an interpreter for all.")
+    added_at: InstantOut = Field(description="When it was entered.")
+    confirmed_at: InstantOut | None = Field(description="When they said that they come; null before.")
 
 
 class AttendeeList(ListOut[AttendeeOut]):
