@@ -48,6 +48,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_mediators_added_at_id", "mediators", ["added_at", "id"])
     op.create_table(
+        "staff_names",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("named_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(name = '' OR starts_with(name, 'encrypted.1.'))", name=op.f("ck_staff_names_encrypted")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_names")),
+    )
+    op.create_index("ix_staff_names_subject_named_at", "staff_names", ["subject", "named_at"])
+    op.create_table(
         "assignments",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("case_id", sa.Uuid(), nullable=False),
@@ -260,5 +271,6 @@ def downgrade() -> None:
     op.drop_table("attendees")
     op.execute("DROP FUNCTION keep_subject() CASCADE")
     op.drop_table("assignments")
+    op.drop_table("staff_names")
     op.drop_table("mediators")
     # btree_gist stays: another schema of this database may use it.

@@ -51,6 +51,7 @@ SERVICE = {
     "signatures": "SELECT, INSERT, UPDATE (signer_name)",
     "attempt_counters": "SELECT, INSERT, UPDATE (hour, number), DELETE",
     "voided_consents": "SELECT, INSERT",
+    "staff_names": "SELECT, INSERT",
     "withdrawals": "SELECT, INSERT",
 }
 """The privileges of the service on each table with row security: those that its commands need, and no more."""

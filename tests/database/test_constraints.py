@@ -61,6 +61,7 @@ ROWS: Final[dict[str, Row]] = {
         "active": True,
         "added_at": NOW,
     },
+    "staff_names": {"id": MEDIATOR, "subject": "a.morgan", "name": "Ana Morgan", "fingerprint": SHA, "named_at": NOW},
     "cases": {
         "id": CASE,
         "complaint_id": COMPLAINT,
@@ -247,6 +248,7 @@ ANOTHER: Final[dict[str, Row]] = {
     "attempt_counters": {"what": "filing"},
     "idempotency_keys": {"key_sha256": "b" * 64},
     "mediators": {"subject": "m.other", "employee_number_index": None},
+    "staff_names": {},
     "cases": {"attempt": 2, "state": "withdrawn", "closed_at": NOW, "closed_version": 9},
     "parties": {},
     "access_codes": {"lookup": "two", "ended_at": NOW},
@@ -418,6 +420,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_attendees_encrypted": ("attendees", {"name": BARE}),
     "ck_complaints_encrypted": ("complaints", {"narrative": BARE}),
     "ck_mandatory_reports_encrypted": ("mandatory_reports", {"agency": BARE}),
+    "ck_staff_names_encrypted": ("staff_names", {"name": BARE}),
     "ck_mediators_encrypted": ("mediators", {"name": BARE}),
     "ck_parties_encrypted": ("parties", {"name": BARE}),
     "ck_screenings_encrypted": ("screenings", {"reason": BARE}),

@@ -272,6 +272,7 @@ def test_few_things_are_not_compared_and_each_has_its_reason() -> None:
         "data_keys",
         "disclosures",
         "events",
+        "staff_names",
         "visible_participants",
         "visible_parties",
         "idempotency_keys",

@@ -296,6 +296,7 @@ KEPT_TEXTS: Final = {
     "mediators.email": "the same",
     "mediators.phone": "the same",
     "mediators.employee_number": "the same",
+    "staff_names.name": "of staff; kept as long as the records that name their subjects",
     "visible_parties.name": "a parent, without rows",
 }
 

@@ -519,6 +519,18 @@ mediators = Table(
     Index("ix_mediators_added_at_id", "added_at", "id"),
 )
 
+staff_names = Table(
+    "staff_names",
+    metadata,
+    _id(),
+    Column("subject", String, nullable=False),
+    Column("name", Encrypted, nullable=False),
+    # The keyed hash of the name, by which an unchanged one is known.
+    Column("fingerprint", String, nullable=False),
+    _instant("named_at"),
+    Index("ix_staff_names_subject_named_at", "subject", "named_at"),
+)
+
 assignments = Table(
     "assignments",
     metadata,

@@ -108,7 +108,7 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
             until="Kept as long as counsel advises. It does not contain what was said.",
         ),
         DataKind.ROSTER: RetentionRule(
-            what="Names and addresses of mediators, and the subjects of staff.",
+            what="Names and addresses of mediators, and the names and subjects of staff.",
             why="To know who of the office and of the roster is in charge.",
             until="Kept while they are on the roster, and corrected by the office.",
         ),

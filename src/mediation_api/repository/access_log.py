@@ -17,6 +17,7 @@ from mediation_api.database.row_security import reveal_access_log
 from mediation_api.domain.access import AccessScope, Relation, Role
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.values import Side
+from mediation_api.repository.staff_names import staff_name
 
 
 class AccessLog:
@@ -48,8 +49,9 @@ def _for_office() -> AnySelect:
     of_case = and_(log.complaint_id == complaint, or_(log.case_id.is_(None), log.case_id == REQUESTED_ID))
     listed = or_(*(log.listed.bool_op("@>")(array([each])) for each in (REQUESTED_ID, complaint)))
     opened = _opened((log.listed.is_not(None), LoggedObject.LIST))  # the role of parties may not read `listed`
+    by_name = staff_name(log.by, role=log.by_role).label("by_name")
     return select(
-        log.at.label("opened_at"), log.by_role, log.by, log.operation, log.purpose, log.party_id, opened
+        log.at.label("opened_at"), log.by_role, log.by, by_name, log.operation, log.purpose, log.party_id, opened
     ).where(or_(of_case, listed))
 
 

@@ -58,6 +58,7 @@ from mediation_api.domain.values import AssignmentState, SessionState, Standing
 from mediation_api.repository.case_filters import CaseFilter, conditions_of_cases, under_review, unexcused_absences
 from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, session_completed
 from mediation_api.repository.sessions import SESSION_COLUMNS
+from mediation_api.repository.staff_names import staff_name
 
 LIVE = (SessionState.SCHEDULED, SessionState.IN_PROGRESS)
 
@@ -214,6 +215,7 @@ def _for_office(kind: ScopeKind) -> AnySelect:
         audience(kind),
         t.cases.c.attempt,
         t.cases.c.coordinator,
+        staff_name(t.cases.c.coordinator, kind=kind).label("coordinator_name"),
         t.cases.c.opened_at,
         t.cases.c.closed_at,
         t.cases.c.agreement_reached,

@@ -22,6 +22,7 @@ from mediation_api.database.data_keys import decrypted_columns
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.errors import NotFound
+from mediation_api.repository.staff_names import staff_name
 
 
 class CaseRecords:
@@ -162,6 +163,8 @@ def _records(records: Table, kind: ScopeKind, *, isouter: bool) -> AnySelect:
             voided.at.label("voided_at"),
             voided.reason.label("void_reason"),
         ).outerjoin(t.voided_consents, voided.consent_id == records.c.id)
+    if records is t.contact_attempts:
+        rows = rows.add_columns(staff_name(records.c.by, role=records.c.by_role).label("by_name"))
     return rows.where(kind.where(t.cases))
 
 

@@ -12,12 +12,13 @@ from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
 from mediation_api.database.locking import lock_row
-from mediation_api.database.nesting import AnySelect
+from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.retention import ERASED, Erasure
 from mediation_api.domain.values import DataKind, ErasureState, Side
 from mediation_api.repository.retention import fields_of_account, fields_of_party, has_open_case, is_held
+from mediation_api.repository.staff_names import staff_name
 
 
 class Erasures:
@@ -88,10 +89,17 @@ def _is_only_complainant(complaint_id: UUID) -> ColumnElement[bool]:
 
 
 @cache
+def _columns() -> tuple[AnyColumn, ...]:
+    own = t.erasures.c
+    names = (staff_name(own[name]).label(f"{name}_name") for name in ("requested_by", "decided_by"))
+    return (*own, *names)
+
+
+@cache
 def _of_party(kind: ScopeKind) -> AnySelect:
     e, p = t.erasures.c, t.parties.c
     statement: AnySelect = (
-        select(t.erasures)
+        select(*_columns())
         .select_from(t.parties)
         .outerjoin(t.erasures, e.party_id == p.id)
         .where(p.id == REQUESTED_ID, kind.where(t.parties))
@@ -104,6 +112,6 @@ def _of_party(kind: ScopeKind) -> AnySelect:
 def _one(kind: ScopeKind) -> AnySelect:
     e, p = t.erasures.c, t.parties.c
     statement: AnySelect = (
-        select(t.erasures).join(t.parties, e.party_id == p.id).where(e.id == REQUESTED_ID, kind.where(t.parties))
+        select(*_columns()).join(t.parties, e.party_id == p.id).where(e.id == REQUESTED_ID, kind.where(t.parties))
     )
     return logged(statement, kind, complaint=p.complaint_id, party=p.id)

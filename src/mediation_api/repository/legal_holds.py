@@ -11,9 +11,10 @@ from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
 from mediation_api.database.locking import lock_row
-from mediation_api.database.nesting import AnySelect
+from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.retention import LegalHold
+from mediation_api.repository.staff_names import staff_name
 
 
 class LegalHolds:
@@ -39,10 +40,17 @@ class LegalHolds:
 
 
 @cache
+def _columns() -> tuple[AnyColumn, ...]:
+    own = t.legal_holds.c
+    names = (staff_name(own[name]).label(f"{name}_name") for name in ("placed_by", "lifted_by"))
+    return (*own, *names)
+
+
+@cache
 def _of_complaint(kind: ScopeKind) -> AnySelect:
     h = t.legal_holds.c
     statement: AnySelect = (
-        select(t.legal_holds)
+        select(*_columns())
         .select_from(t.complaints)
         .outerjoin(t.legal_holds, h.complaint_id == t.complaints.c.id)
         .where(t.complaints.c.id == REQUESTED_ID, kind.where(t.complaints))
@@ -55,7 +63,7 @@ def _of_complaint(kind: ScopeKind) -> AnySelect:
 def _one(kind: ScopeKind) -> AnySelect:
     h = t.legal_holds.c
     statement: AnySelect = (
-        select(t.legal_holds)
+        select(*_columns())
         .join(t.complaints, h.complaint_id == t.complaints.c.id)
         .where(h.id == REQUESTED_ID, kind.where(t.complaints))
     )

@@ -23,6 +23,7 @@ from mediation_api.domain.access import AccessScope
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.mandatory_reports import MandatoryReport
 from mediation_api.domain.values import AgreementKind, Decision, ReportCategory, ReportState
+from mediation_api.repository.staff_names import staff_name
 
 
 class MandatoryReports:
@@ -113,14 +114,23 @@ def _agreed_disclosures() -> AnySelect:
 @cache
 def _log_entries() -> AnySelect:
     log = t.access_log.c
-    return select(log.at.label("opened_at"), log.by_role, log.by, log.operation, log.purpose).where(
+    by_name = staff_name(log.by, role=log.by_role).label("by_name")
+    return select(log.at.label("opened_at"), log.by_role, log.by, by_name, log.operation, log.purpose).where(
         log.report_id == REQUESTED_ID
     )
 
 
 @cache
+def _columns(kind: ScopeKind) -> tuple[AnyColumn, ...]:
+    r = t.mandatory_reports.c
+    roles = {"proposed_by": r.proposed_by_role, "decided_by": r.decided_by_role}
+    names = (staff_name(r[name], role=role, kind=kind).label(f"{name}_name") for name, role in roles.items())
+    return (*decrypted_columns(t.mandatory_reports), *names)
+
+
+@cache
 def _report(kind: ScopeKind) -> AnySelect:
-    statement: AnySelect = select(*decrypted_columns(t.mandatory_reports)).where(
+    statement: AnySelect = select(*_columns(kind)).where(
         t.mandatory_reports.c.id == REQUESTED_ID, kind.where(t.mandatory_reports)
     )
     return logged_reports(statement, kind, t.mandatory_reports.c.id)
@@ -130,7 +140,7 @@ def _report(kind: ScopeKind) -> AnySelect:
 def _of_case(kind: ScopeKind) -> AnySelect:
     r = t.mandatory_reports.c
     statement: AnySelect = (
-        select(*decrypted_columns(t.mandatory_reports))
+        select(*_columns(kind))
         .select_from(t.cases)
         .outerjoin(t.mandatory_reports, and_(r.case_id == t.cases.c.id, kind.where(t.mandatory_reports)))
         .where(t.cases.c.id == REQUESTED_ID, kind.where(t.cases))

@@ -3,8 +3,8 @@
 A command locks a row, calls the domain to decide, and records the events that the domain returns. `record` writes the
 events, and the rows that follow from each type of event (effects, streams.py), in as few statements as possible.
 
-Other writes are not events: the access log, stored responses (idempotency.py), attempt counters and key rotation.
-tests/house/test_writes.py checks that there are no others.
+Other writes are not events: the names of staff (staff_names.py), the access log, stored responses (idempotency.py),
+attempt counters and key rotation. tests/house/test_writes.py checks that there are no others.
 """
 
 import dataclasses
@@ -44,6 +44,7 @@ from mediation_api.domain.events import Event
 from mediation_api.domain.values import in_utc
 from mediation_api.repository import effects_of_cases, effects_of_complaints, effects_of_sessions
 from mediation_api.repository.effects_of_cases import case_columns
+from mediation_api.repository.staff_names import name_of
 from mediation_api.repository.streams import EffectContext, Stream, version_after
 
 EFFECTS: Final = {
@@ -106,9 +107,10 @@ async def record(
         return
     key, key_inserts = await _data_key(connection, stream, new_events)
     to = EffectContext(stream=stream, by=by, at=at, key=key)
-    parameters = event_parameters(stream, new_events, by=by, at=at)
+    naming, name = name_of(connection, by, at)
+    parameters = event_parameters(stream, new_events, by=by, at=at) | name
     try:
-        for statement in batched((*key_inserts, *_changes(to, new_events))):
+        for statement in batched((*key_inserts, *naming, *_changes(to, new_events))):
             await connection.execute(statement, parameters)
     except IntegrityError as error:
         refusal = _REFUSALS.get(constraint_of(error) or "")

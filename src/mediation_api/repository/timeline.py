@@ -14,6 +14,7 @@ from mediation_api.database.pagination import Order, Page, PageRequest, read_pag
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.events import Event, Visibility
+from mediation_api.repository.staff_names import staff_name
 
 
 def _kinds(visibility: Visibility) -> list[str]:
@@ -42,7 +43,9 @@ def _events(kind: ScopeKind) -> AnySelect:
     of_case = or_(e.case_id == REQUESTED_ID, e.complaint_id == complaint)
     if kind.relation is Relation.OFFICE:
         data = e.data.op("-", return_type=e.data.type)(cast(events.FOR_THE_RECORD, ARRAY(Text))).label("data")
-        return select(audience(kind), e.id, occurred_at, e.kind, e.party_id, e.by_role, e.by, data).where(of_case)
+        by_name = staff_name(e.by, role=e.by_role).label("by_name")
+        recorded = (audience(kind), e.id, occurred_at, e.kind, e.party_id, e.by_role, e.by, by_name, data)
+        return select(*recorded).where(of_case)
     shared = e.kind.in_(_kinds(Visibility.PARTICIPANTS))
     columns = (audience(kind), e.id, occurred_at, e.kind, e.party_id)
     if kind.relation is Relation.ASSIGNED:

@@ -26,6 +26,7 @@ class AccessOut(Out):
     opened_at: InstantOut = Field(description="When.")
     by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
+    by_name: str | None = Field(description="The name in this person's token, once they have recorded something.")
     operation: str = Field(
         examples=["getCase"],
         description="The `operationId`. With the role, it determines which fields were returned.",

@@ -115,6 +115,7 @@ class CaseOut(Out):
     coordinator: str | None = Field(
         description="The subject of the token of the coordinator; null if the case has none."
     )
+    coordinator_name: str | None = Field(description="The name in that token, once that person has recorded something.")
     participants: Annotated[list[ParticipantOut], Field(max_length=MOST_PARTIES)]
     parts: Annotated[list[PartInCaseOut], Field(max_length=MOST_PARTS)]
     assignment: AssignmentInCaseOut | None
@@ -380,6 +381,7 @@ class EventOut(Out):
     party_id: UUID | None
     by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
+    by_name: str | None = Field(description="The name in that token; null if it had none, and for a party.")
     data: dict[str, JsonValue] = Field(description="What else the event holds: ids, codes, dates and numbers, by kind.")
 
 

@@ -54,6 +54,7 @@ class ContactAttemptOut(Out):
     recorded_at: InstantOut = Field(description="When staff entered it.")
     by_role: Open[Role]
     by: str = Field(description="The subject of that person's token.")
+    by_name: str | None = Field(description="The name in that token; null if it had none.")
 
 
 class ContactAttemptList(ListOut[ContactAttemptOut]):

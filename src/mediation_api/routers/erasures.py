@@ -36,8 +36,10 @@ class ErasureOut(Out):
     state: ErasureState
     requested_at: InstantOut = Field(description="When it was entered.")
     requested_by: str = Field(description="The subject of the token of whoever entered it.")
+    requested_by_name: str | None = Field(description="The name in that token; null if it had none.")
     decided_at: InstantOut | None = Field(description="When it was decided; null until then.")
     decided_by: str | None = Field(description="The subject of the token of a second person; null until then.")
+    decided_by_name: str | None = Field(description="The name in that token; null if it had none.")
     refusal: Open[ErasureRefusal] | None
 
 

@@ -45,10 +45,12 @@ class HoldOut(Out):
     reason: Open[HoldReason]
     placed_at: InstantOut = Field(description="When it began.")
     placed_by: str = Field(description="The subject of the token of the director who placed it.")
+    placed_by_name: str | None = Field(description="The name in that token; null if it had none.")
     lifted_at: InstantOut | None = Field(description="When it ended; null while it holds.")
     lifted_by: str | None = Field(
         description="The subject of the token of the director who lifted it; null while it holds."
     )
+    lifted_by_name: str | None = Field(description="The name in that token; null if it had none.")
 
 
 class HoldList(ListOut[HoldOut]):

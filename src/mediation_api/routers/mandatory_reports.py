@@ -80,9 +80,15 @@ class ReportOut(Out):
     state: ReportState
     proposed_at: InstantOut = Field(description="When it was entered.")
     proposed_by: str = Field(description="The subject of the proposer's token.")
+    proposed_by_name: str | None = Field(
+        description="The name in that token; null if it had none, and for a mediator who reads."
+    )
     decided_at: InstantOut | None = Field(description="When it was filed or dropped.")
     decided_by: str | None = Field(
         description="The subject of the token of whoever filed or dropped it; null until then."
+    )
+    decided_by_name: str | None = Field(
+        description="The name in that token; null if it had none, and for a mediator who reads."
     )
     drop_reason: Open[DropReason] | None
 
@@ -97,6 +103,7 @@ class ReportAccessOut(Out):
     opened_at: InstantOut = Field(description="When.")
     by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
+    by_name: str | None = Field(description="The name in that token, once that person has recorded something.")
     operation: str = Field(examples=["getMandatoryReport"], description="The `operationId` with which it was opened.")
     purpose: Open[Purpose]
 
