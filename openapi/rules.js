@@ -99,7 +99,7 @@ const namesTellTypes = () => {
 const problems = () => ({
   Operation(operation, ctx) {
     for (const [status, given] of Object.entries(operation.responses)) {
-      if (!/^[45]/.test(status)) continue;
+      if (!/^([45]|default)/.test(status)) continue;
       const response = given.$ref ? ctx.resolve(given).node : given;
       const media = Object.entries(response.content ?? {});
       const right =
@@ -119,15 +119,14 @@ const refusals = (options) => ({
       .map((parameter) => ctx.resolve(parameter).node?.name ?? parameter.name)
       .filter((name) => !NEVER_REFUSED.has(name));
     const needed = [
-      ...['4XX', '5XX'],
+      ...['default'],
       ...(method === 'get' ? ['304'] : []),
       ...(path.includes('{') ? ['404'] : []),
       ...(operation.requestBody || takes.length ? ['422'] : []),
       ...(takes.includes('If-Match') ? ['412', '428'] : []),
     ];
-    const ranged = ['4XX', '5XX']
-      .filter((range) => range in operation.responses)
-      .flatMap((range) => ctx.resolve(operation.responses[range]).node['x-problem-statuses']);
+    const others = operation.responses.default;
+    const ranged = others ? ctx.resolve(others).node['x-problem-statuses'] : [];
     const common = [
       ...[401, 403, 500],
       ...(options.without_database.includes(operation.operationId) ? [] : [503]),
@@ -296,6 +295,7 @@ const described = (options) => ({
 /** Every property says what its name does not: itself, or the schema that it refers to. */
 const propertyDescription = () => ({
   Schema(schema, ctx) {
+    if (/\/(if|then|else)$/.test(ctx.location.pointer)) return; // a rule between fields
     for (const [name, shown] of Object.entries(schema.properties ?? {})) {
       const alternatives = [shown, shown.items, ...(shown.anyOf ?? [])].filter(Boolean);
       const said = alternatives.some((each) => each.description || (each.$ref && ctx.resolve(each).node.description));

@@ -24,7 +24,7 @@ EXAMPLES: Final = Path("src/mediation_api/contract/examples.json")
 TOKEN: Final = "header.payload.signature"
 _LONGEST: Final = 100
 """Characters of a text in an example."""
-_MOST: Final = 2
+_MOST: Final = 1
 """Entries of a list in an example."""
 
 Played: TypeAlias = dict[str, dict[str, dict[str, object]]]

@@ -25,13 +25,12 @@ def written_out(contract: Mapping[str, object]) -> Node:
         if "parameters" in operation:
             operation["parameters"] = [_resolved(whole, each) for each in listed(operation, "parameters")]
         answers = child(operation, "responses")
-        for ranged in [_resolved(whole, node(answers[name])) for name in ("4XX", "5XX") if name in answers]:
-            statuses = ranged[STATUSES]
+        if "default" in answers:
+            others = _resolved(whole, node(answers.pop("default")))
+            statuses = others[STATUSES]
             assert isinstance(statuses, list)
-            answers |= {str(status): ranged for status in statuses}
-        operation["responses"] = {
-            status: _resolved(whole, node(answer)) for status, answer in sorted(answers.items()) if "XX" not in status
-        }
+            answers |= {str(status): others for status in statuses}
+        operation["responses"] = {status: _resolved(whole, node(answer)) for status, answer in sorted(answers.items())}
         for status, answer in child(operation, "responses").items():
             if "links" in node(answer):
                 links = child(node(answer), "links").items()

@@ -130,6 +130,8 @@ def _share_parameters(contract: Node) -> Node:
                 said = schema.pop(keyword, None)
                 if keyword == "examples" and said:
                     parameter["example"] = said[0] if isinstance(said, list) else said
+            if parameter.get("required") is False:
+                del parameter["required"]  # as it is by default
             uses[repr(parameter)] += 1
             found[repr(parameter)] = parameter
     shared: dict[str, str] = {}

@@ -20,7 +20,7 @@ class Header:
     required: bool = False
     pattern: str | None = None
     everywhere: bool = False
-    """Every response may carry it. The contract documents it at the problems only, instead of at each operation."""
+    """Every response may carry it. The contract documents it at `default` only, instead of at each response."""
 
     def documented(self) -> dict[str, object]:
         """Return the header object of OpenAPI. It has an example because a mock cannot make a value from a pattern."""
@@ -131,8 +131,8 @@ def of_success(operation: Operation, status: str, parameters: frozenset[str], *,
 
 
 def of_problem(statuses: Iterable[int]) -> set[str]:
-    """Return the names of the headers that a problem with one of these statuses may carry."""
-    names = set(EVERYWHERE)
+    """Return the names of the headers, besides `EVERYWHERE`, that a problem with one of these statuses may carry."""
+    names: set[str] = set()
     for status in statuses:
         names |= {401: {"WWW-Authenticate"}, 403: {"WWW-Authenticate"}}.get(status, set())
         names |= {429: {"Retry-After"}, 503: {"Retry-After"}}.get(status, set())

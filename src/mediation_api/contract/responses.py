@@ -1,7 +1,7 @@
 """The responses that no route declares: problems, 304, and headers."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -18,12 +18,11 @@ from mediation_api.http.problems import FIELD_CODES, HTTP, MEDIA_TYPE, Problem
 from mediation_api.http.routes import Operation
 
 STATUSES: Final = "x-problem-statuses"
-"""Under this name, the response for `4XX` or `5XX` lists the statuses that it stands for, as its own name does."""
+"""Under this name, the `default` response of an operation lists the statuses that it stands for, as its name does."""
 
 CODES: Final = "x-problem-codes"
 """Under this name, an operation lists the codes of its 409, and those of fields in its 422, by status."""
 CONFLICT: Final = 409
-SERVER_ERROR: Final = 500
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
@@ -38,7 +37,7 @@ def describe_responses(app: FastAPI, operations_by_id: Mapping[str, Operation]) 
     """Add to the application's contract what every operation may answer besides its own statuses.
 
     304 for GET; 404 where the path names an object; 400 where a key is needed; 412 and 428 for a correction; 422 where
-    there is anything to validate. As `4XX` and `5XX`, which list the statuses: 401, 403 and 500 everywhere; 400,
+    there is anything to validate. As `default`, which lists its statuses: 401, 403 and 500 everywhere; 400,
     408, 413 and 415 where a body is read; 406 and 429 unless `always_answered`; 503 where the database is used. Also
     the headers of each response, and the security schemes of each operation.
     """
@@ -77,16 +76,17 @@ def _problem(error: tuple[str, str]) -> Node:
     }
 
 
-def _range(statuses: Sequence[int]) -> Node:
+def _any_of(statuses: Sequence[int]) -> Node:
     """Return the response that stands for these statuses of an operation."""
-    text = "\n".join(f"- {status} `{HTTP[status][0]}`: {HTTP[status][1]}" for status in statuses)
-    return {**_problem(("", text)), "headers": references(of_problem(statuses)), STATUSES: list(statuses)}
+    text = ", ".join(f"{status} `{HTTP[status][0]}`" for status in statuses)
+    headers = {*EVERYWHERE, *of_problem(statuses)}
+    return {**_problem(("", text)), "headers": references(headers), STATUSES: list(statuses)}
 
 
 def _unchanged(*headers: str) -> Node:
     return {
         "description": "The representation that `If-None-Match` names is current.",
-        "headers": references({*EVERYWHERE, "ETag", *headers}),
+        "headers": references({"ETag", *headers}),
     }
 
 
@@ -105,8 +105,9 @@ _NAMES: Final = MappingProxyType(
 """The names of the responses for statuses that belong to an operation's own rules."""
 _SHARED: Final[Node] = {
     **{
-        name: {**responses(status)[status], "headers": references(of_problem([status]))}
+        name: {**responses(status)[status], **({"headers": references(headers)} if headers else {})}
         for status, name in _NAMES.items()
+        for headers in [of_problem([status])]
     },
     "Unchanged": _unchanged(),
     "UnchangedPage": _unchanged("Link"),
@@ -161,21 +162,16 @@ def _complete(
         *listed(described, "parameters"),
         *({"$ref": f"#/components/parameters/{name}"} for name in request_headers(method)),
     ]
-    ranges = {
-        "4XX": _ranged("Refused", (status for status in common if status < SERVER_ERROR), shared),
-        "5XX": _ranged("Failed", (status for status in common if status >= SERVER_ERROR), shared),
-    }
-    described["responses"] = {**answers, **ranges}
+    described["responses"] = {**answers, "default": _default(sorted(common), shared)}
     described[CODES] = _codes(operation)
     if not described[CODES]:
         del described[CODES]
 
 
-def _ranged(noun: str, statuses: Iterable[int], shared: Node) -> Node:
+def _default(statuses: Sequence[int], shared: Node) -> Node:
     """Return a reference to the response for these statuses, which has them in its name."""
-    among = sorted(statuses)
-    name = "_".join([noun, *map(str, among)])
-    shared.setdefault(name, _range(among))
+    name = "_".join(["Problem", *map(str, statuses)])
+    shared.setdefault(name, _any_of(statuses))
     return _reference(name)
 
 

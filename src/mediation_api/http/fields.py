@@ -34,6 +34,7 @@ from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    JsonValue,
     PlainSerializer,
     Strict,
     StringConstraints,
@@ -431,6 +432,33 @@ def _open_list(name: str, values: Iterable[str], description: str) -> JsonSchema
 
 Open: TypeAlias = Annotated[T, OpenEnum()]
 """An enum in a response that is an open list: `reason: Open[PauseReason]`."""
+
+
+# --- rules between fields ---------------------------------------------------------------------------------
+
+
+def when(field: str, value: str, then: JsonSchemaValue, otherwise: JsonSchemaValue | None = None) -> ConfigDict:
+    """Return the configuration of a body whose schema says what follows if `field` has `value`, and if it has not.
+
+    A validator of the body, or the domain, enforces the rule; this only lets the contract say it.
+    """
+    rule_of_fields: dict[str, JsonValue] = {
+        "if": {"properties": {field: {"const": value}}, "required": [field]},
+        "then": then,
+    }
+    if otherwise is not None:
+        rule_of_fields["else"] = otherwise
+    return ConfigDict(json_schema_extra=rule_of_fields)
+
+
+def given(*names: str) -> JsonSchemaValue:
+    """Return the schema of a body in which these fields are there and not null."""
+    return {"required": list(names), "properties": {name: {"not": {"type": "null"}} for name in names}}
+
+
+def absent(*names: str) -> JsonSchemaValue:
+    """Return the schema of a body in which these fields are null, false or left out."""
+    return {"properties": {name: {"enum": [None, False]} for name in names}}
 
 
 # --- models -----------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from mediation_api.http.dependencies import (
     Record,
     Scope,
 )
-from mediation_api.http.fields import Flag, In, InstantOut, Language, Once, Open, Out, Paragraphs
+from mediation_api.http.fields import Flag, In, InstantOut, Language, Once, Open, Out, Paragraphs, absent, given, when
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
@@ -46,6 +46,8 @@ class AgreementIn(In):
     so that everybody reads their own language and signs the same text. A resolution agreement contains the parties'
     terms.
     """
+
+    model_config = when("kind", "resolution", given("terms"), absent("terms", "terms_confidential"))
 
     kind: AgreementKind
     languages: Annotated[list[Language], Field(min_length=1, max_length=10), Once()]
@@ -94,7 +96,7 @@ class SignatureOut(Out):
 class AgreementOut(Out):
     """An agreement, as the office and the mediator see it."""
 
-    audience: Literal["office", "mediator"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["office", "mediator"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     case_id: UUID
     kind: AgreementKind
@@ -121,7 +123,7 @@ class AgreementOut(Out):
 class AgreementForPartyOut(Out):
     """An agreement, as a party sees it, with only its own signature."""
 
-    audience: Literal["party"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["party"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     case_id: UUID
     kind: AgreementKind

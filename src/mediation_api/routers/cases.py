@@ -103,7 +103,7 @@ class AssignmentInCaseOut(Out):
 class CaseOut(Out):
     """A case, as the office sees it."""
 
-    audience: Literal["office"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["office"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     complaint_id: UUID
     reference: str = Field(examples=["2026-000123"], description="The reference of the complaint.")
@@ -156,12 +156,12 @@ class OwnAssignmentOut(Out):
 class CaseForMediatorOut(Out):
     """A case, as the mediator sees it: a summary to check for conflicts of interest, and contacts after accepting."""
 
-    audience: Literal["mediator"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["mediator"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     reference: str = Field(description="The reference of the complaint.")
     state: State
     target: TargetInCaseOut
-    incident_on: date | None = Field(description="The office's date of the incident; null if it is not known.")
+    incident_on: date | None = Field(description="The office's date of the incident; null if unknown.")
     allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)] = Field(
         description="Categories of the city's list."
     )
@@ -197,7 +197,7 @@ class OtherPartyOut(Out):
 class CaseForPartyOut(Out):
     """A case, as a party sees it. Until `ready`, answers are sealed: nothing here depends on the answers of others."""
 
-    audience: Literal["party"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["party"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     reference: str = Field(description="The reference of the complaint.")
     state: board.StateForParty = Field(description="`not_mediated` does not reveal who ended the case or why.")
@@ -207,7 +207,7 @@ class CaseForPartyOut(Out):
     due_on: date = Field(
         description="`requested_on` and 28 days, unless the city set another length. Pauses do not move it."
     )
-    incident_on: date | None = Field(description="The office's date of the incident; null if it is not known.")
+    incident_on: date | None = Field(description="The office's date of the incident; null if unknown.")
     allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)] = Field(
         description="Categories of the city's list."
     )
@@ -374,7 +374,7 @@ SharedEventKind = Annotated[
 class EventOut(Out):
     """An event, as it is recorded. `data` contains ids, codes and dates, but no names or texts."""
 
-    audience: Literal["office"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["office"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     occurred_at: InstantOut = Field(description="When it was recorded.")
     kind: OfficeEventKind
@@ -388,7 +388,7 @@ class EventOut(Out):
 class SharedEventOut(Out):
     """An event, as a party or the mediator sees it."""
 
-    audience: Literal["mediator", "party"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["mediator", "party"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     occurred_at: InstantOut = Field(description="When it was recorded.")
     kind: SharedEventKind
@@ -433,7 +433,7 @@ class GateOut(Out):
 class ReadinessOut(Out):
     """The missing conditions of the next steps. A refused command lists the same."""
 
-    audience: Literal["office", "mediator"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["office", "mediator"] = Field(description="Who is reading; the fields depend on it.")
     scheduling: GateOut
     starting: GateOut
     closing: GateOut = Field(description="Closing the case as mediated.")
@@ -442,7 +442,7 @@ class ReadinessOut(Out):
 class OwnReadinessOut(Out):
     """The conditions that the caller has not met yet. Those of other parties are not included."""
 
-    audience: Literal["party"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["party"] = Field(description="Who is reading; the fields depend on it.")
     missing: Annotated[list[MissingCondition], Field(max_length=MOST_CONDITIONS)]
 
 

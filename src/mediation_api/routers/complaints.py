@@ -108,12 +108,12 @@ Allegations = Annotated[
 class IntakeAnswers(In):
     """The facts that screening checks. Null means not known yet."""
 
-    crime_alleged: Flag | None = Field(None, description="Whether a crime is alleged; null if it is not known yet.")
+    crime_alleged: Flag | None = Field(None, description="Whether a crime is alleged; null if unknown yet.")
     serious_injury: Flag | None = Field(
-        None, description="Whether somebody was seriously injured; null if it is not known yet."
+        None, description="Whether somebody was seriously injured; null if unknown yet."
     )
     litigation_pending: Flag | None = Field(
-        None, description="Whether a court has the same matter; null if it is not known yet."
+        None, description="Whether a court has the same matter; null if unknown yet."
     )
     officer_is_witness: Flag | None = Field(
         None, description="An officer is a witness against a complainant in a pending case."
@@ -180,16 +180,16 @@ class ComplaintPatch(Patch):
     incident_place: Line | None = None
     precinct: Line | None = None
     allegations: Allegations | SkipJsonSchema[None] = None
-    crime_alleged: Flag | None = Field(None, description="Whether a crime is alleged; null if it is not known yet.")
+    crime_alleged: Flag | None = Field(None, description="Whether a crime is alleged; null if unknown yet.")
     serious_injury: Flag | None = Field(
-        None, description="Whether somebody was seriously injured; null if it is not known yet."
+        None, description="Whether somebody was seriously injured; null if unknown yet."
     )
     litigation_pending: Flag | None = Field(
-        None, description="Whether a court has the same matter; null if it is not known yet."
+        None, description="Whether a court has the same matter; null if unknown yet."
     )
     officer_is_witness: Flag | None = Field(
         None,
-        description="Whether an officer is a witness against a complainant in a pending case; null if not known yet.",
+        description="Whether an officer is a witness against a complainant in a pending case; null if unknown yet.",
     )
     pending_case_filed_on: Day | None = Field(None, description="Not in the future, by the office's local date.")
     rank_initiated: Flag | SkipJsonSchema[None] = Field(
@@ -267,18 +267,16 @@ class PartSummaryOut(Out):
 class ComplaintOut(Out):
     """A complaint, as the office sees it."""
 
-    audience: Literal["office"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["office"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     reference: str = Field(examples=["2026-000123"], description="For people to quote: the year and a number.")
     channel: Open[Channel]
     narrative: str = Field(
         description="What happened, in the complainant's words. Officers and mediators never see it."
     )
-    incident_on: date | None = Field(description="The office's date of the incident; null if it is not known.")
-    incident_place: str | None = Field(
-        description="Where it happened, in the complainant's words; null if it is not known."
-    )
-    precinct: str | None = Field(description="The police precinct, as the city names it; null if it is not known.")
+    incident_on: date | None = Field(description="The office's date of the incident; null if unknown.")
+    incident_place: str | None = Field(description="Where it happened, in the complainant's words; null if unknown.")
+    precinct: str | None = Field(description="The police precinct, as the city names it; null if unknown.")
     allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)] = Field(
         description="Categories of the city's list."
     )
@@ -290,15 +288,11 @@ class ComplaintOut(Out):
     )
     disposition: Disposition = Field(description="`closed_mediated` if all parts are, `partly_mediated` if some are.")
     parts: Annotated[list[PartOut], Field(max_length=MOST_PARTS)]
-    crime_alleged: bool | None = Field(description="Whether a crime is alleged; null if it is not known yet.")
-    serious_injury: bool | None = Field(
-        description="Whether somebody was seriously injured; null if it is not known yet."
-    )
-    litigation_pending: bool | None = Field(
-        description="Whether a court has the same matter; null if it is not known yet."
-    )
+    crime_alleged: bool | None = Field(description="Whether a crime is alleged; null if unknown yet.")
+    serious_injury: bool | None = Field(description="Whether somebody was seriously injured; null if unknown yet.")
+    litigation_pending: bool | None = Field(description="Whether a court has the same matter; null if unknown yet.")
     officer_is_witness: bool | None = Field(
-        description="Whether an officer is a witness against a complainant in a pending case; null if not known yet."
+        description="Whether an officer is a witness against a complainant in a pending case; null if unknown yet."
     )
     pending_case_filed_on: date | None = Field(
         description="The date on which that case was filed; null if there is none or it is not known yet."
@@ -313,13 +307,13 @@ class ComplaintOut(Out):
 class ComplaintSummaryOut(Out):
     """A complaint, as a complainant or the integration that filed it sees it."""
 
-    audience: Literal["party", "integration"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["party", "integration"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     reference: str = Field(examples=["2026-000123"], description="For people to quote: the year and a number.")
     external_reference: str | None = Field(
         description="The reference of the integration that filed it; null for all others."
     )
-    incident_on: date | None = Field(description="The office's date of the incident; null if it is not known.")
+    incident_on: date | None = Field(description="The office's date of the incident; null if unknown.")
     allegations: Annotated[list[str], Field(max_length=MOST_ALLEGATIONS)] = Field(
         description="Categories of the city's list."
     )

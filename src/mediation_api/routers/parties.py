@@ -58,7 +58,9 @@ from mediation_api.http.fields import (
     Open,
     Out,
     Phone,
+    absent,
     rule_broken,
+    when,
 )
 from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.merge_patch import Patch
@@ -87,6 +89,8 @@ class GuardianIn(In):
 
 class PartyIn(In):
     """A new party. Its needs for taking part are provided free of charge."""
+
+    model_config = when("side", "officer", absent("minor", "guardian"), absent("employee_number", "unit"))
 
     side: Side
     name: Line
@@ -192,8 +196,8 @@ class PartyOut(Out):
     complaint_id: UUID
     side: Side
     name: str = Field(description="As the person writes it.")
-    employee_number: str | None = Field(description="An officer's number at the city; null if it is not known.")
-    unit: str | None = Field(description="An officer's unit; null if it is not known.")
+    employee_number: str | None = Field(description="An officer's number at the city; null if unknown.")
+    unit: str | None = Field(description="An officer's unit; null if unknown.")
     phone: str | None = Field(description="Null if none is known.")
     email: str | None = Field(description="Null if none is known.")
     postal_address: str | None = Field(description="Null if none is known.")

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from mediation_api.contract.responses import responses
 from mediation_api.domain import eligibility, screening
@@ -37,7 +37,7 @@ from mediation_api.http.dependencies import (
     ScreeningId,
     Today,
 )
-from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Note, Open, OpenList, Out
+from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Note, Open, OpenList, Out, given
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
@@ -48,6 +48,8 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["cases"])
 
 class ScreeningIn(In):
     """A screening. Without `eligible`, the rules decide; with it, a director decides and gives a reason."""
+
+    model_config = ConfigDict(json_schema_extra={"if": given("eligible"), "then": given("reason")})
 
     eligible: Flag | None = Field(None, description="A director's decision.")
     reason: Note | None = Field(None, description="Required with `eligible`.")

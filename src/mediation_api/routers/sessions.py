@@ -69,6 +69,8 @@ from mediation_api.http.fields import (
     Open,
     Out,
     Uuid,
+    given,
+    when,
 )
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
@@ -81,6 +83,8 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
 
 class BookingIn(In):
     """When and where a session takes place: in the future, for 15 minutes to 8 hours."""
+
+    model_config = when("mode", "in_person", given("place"), given("link"))
 
     starts_at: Instant
     ends_at: Instant
@@ -155,7 +159,7 @@ class AbsenceOut(Out):
 class SessionOut(Out):
     """A session, as the office and the mediator see it."""
 
-    audience: Literal["office", "mediator"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["office", "mediator"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     case_id: UUID
     mediator_id: UUID
@@ -180,7 +184,7 @@ class SessionOut(Out):
 class SessionForPartyOut(Out):
     """A session, as a party sees it."""
 
-    audience: Literal["party"] = Field(description="Who is reading: the fields depend on it.")
+    audience: Literal["party"] = Field(description="Who is reading; the fields depend on it.")
     id: UUID
     case_id: UUID
     state: SessionState
@@ -464,6 +468,8 @@ async def record_absence(
 
 class AttendeeIn(In):
     """An interpreter, whom the office provides, or a support person of a party."""
+
+    model_config = when("role", "interpreter", given("language"))
 
     role: AttendeeRole
     name: Line
