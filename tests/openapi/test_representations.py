@@ -15,6 +15,7 @@ from tests.openapi.examples import play
 from tests.openapi.test_contract import committed
 
 from mediation_api.dev.office import Caller, Office
+from mediation_api.http.idempotency import entity_tag
 
 READ_NOWHERE: Final[Mapping[str, str]] = {
     "issueAccessCode": "the code is shown once",
@@ -191,19 +192,36 @@ async def test_every_retry_gets_the_first_answer(told: Told) -> None:
     assert keyed == KEYED
 
 
+FILING: Final = {
+    "narrative": "She would not tell me why I was stopped.",
+    "allegations": ["discourtesy"],
+    "interested_in_mediation": True,
+    "parties": [{"side": "complainant", "name": "Ada Example"}],
+}
+
+
 async def test_a_filed_complaint_is_corrected_with_the_tag_that_filing_gave(office: Office) -> None:
-    body = {
-        "channel": "phone",
-        "narrative": "She would not tell me why I was stopped.",
-        "allegations": ["discourtesy"],
-        "interested_in_mediation": True,
-        "parties": [{"side": "complainant", "name": "Ada Example"}],
-    }
-    filed = await office.intake.send("POST", "/v1/complaints", body)
+    filed = await office.intake.send("POST", "/v1/complaints", {**FILING, "channel": "phone"})
     headers = {"Authorization": f"Bearer {office.intake.token}", "If-Match": filed.headers["etag"]}
-    for status in (200, 412):
-        corrected = await office.client.patch(filed.headers["location"], headers=headers, json={"precinct": "North"})
+    for status, precinct in ((200, "North"), (412, "South")):
+        corrected = await office.client.patch(filed.headers["location"], headers=headers, json={"precinct": precinct})
         assert corrected.status_code == status
+
+
+async def test_whoever_files_gets_the_tag_of_what_they_read(module_office: Office) -> None:
+    """The office, an integration, a complainant. Who files for others reads nothing: the tag is that of the receipt."""
+    office = module_office  # filings are counted by address: another transaction would wait for that of the story
+    for who in (office.intake, office.director, office.integration, office.public):
+        body = {**FILING, "channel": "phone"} if who in (office.intake, office.director) else FILING
+        filed = await who.send("POST", "/v1/complaints", body)
+        assert filed.status_code == 201, filed.text
+        codes = filed.json()["access_codes"]
+        reader = await office.signed_in(codes[0]["access_code"]) if codes else who
+        read = await reader.send("GET", filed.headers["location"])
+        assert (read.status_code, read.headers["etag"]) == (200, filed.headers["etag"])
+    for_others = await office.public.send("POST", "/v1/complaints", {**FILING, "filed_by": None})
+    assert for_others.json()["access_codes"] == []
+    assert for_others.headers["etag"] == entity_tag(for_others.content)
 
 
 async def test_another_day_changes_no_tag(told: Told) -> None:
