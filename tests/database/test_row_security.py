@@ -326,10 +326,10 @@ async def _all_reads(place: Place, connection: AsyncConnection, scope: AccessSco
     yield await sessions.list(scope, SessionFilter(), page)
     by_case: list[Callable[[UUID, AccessScope], Awaitable[object]]] = [
         board.get,
-        agreements.list,
-        records.consents,
+        lambda id_, scope: agreements.list(id_, scope, page),
+        lambda id_, scope: records.consents(id_, scope, page),
         records.withdrawals,
-        records.guardian_consents,
+        lambda id_, scope: records.guardian_consents(id_, scope, page),
         cases.read,
         lambda id_, scope: timeline.of_case(id_, scope, page),
         lambda id_, scope: readings.of_case(id_, scope, page, zone=policy.target.zone),

@@ -25,6 +25,18 @@ ORDERED: Final[dict[str, tuple[type[CaseSort | ComplaintSort | SessionSort], str
 }
 """The lists whose order can be chosen, with their orders."""
 LISTS: Final = ("/v1/cases", "/v1/complaints", "/v1/sessions", "/v1/mediators", "/v1/assignments")
+RECORDS: Final = (
+    "/v1/cases/{case_id}/agreements",
+    "/v1/cases/{case_id}/approvals",
+    "/v1/cases/{case_id}/consents",
+    "/v1/cases/{case_id}/contact-attempts",
+    "/v1/cases/{case_id}/guardian-consents",
+    "/v1/cases/{case_id}/mandatory-reports",
+    "/v1/cases/{case_id}/screenings",
+    "/v1/complaints/{complaint_id}/legal-holds",
+    "/v1/parties/{party_id}/erasures",
+)
+"""The lists of what is recorded about one case, complaint or party, oldest first."""
 WALKS: Final = [
     *((path, f"sort={order.value}") for path, (orders, _) in ORDERED.items() for order in orders),
     *((path, "") for path in LISTS),
@@ -132,7 +144,7 @@ def test_every_list_in_pages_is_tried() -> None:
         "/v1/mandatory-reports/{report_id}/access-log",
         "/v1/access-anomalies",
     )
-    assert {*paged()} == {*LISTS, "/v1/cases/{case_id}/timeline", *readings}
+    assert {*paged()} == {*LISTS, *RECORDS, "/v1/cases/{case_id}/timeline", *readings}
     with_order = {path for path, operation in paged().items() if "sort" in parameters_of(operation)}
     assert with_order == set(ORDERED)
 
@@ -165,6 +177,50 @@ async def test_the_link_keeps_the_filters_whatever_is_in_them(office: Office, ma
     given = {key: value for key, (value,) in parse_qs(urlsplit(target).query).items()}
     assert given == {**asked, "cursor": first.json()["next_cursor"]}
     assert len(ids(await office.coordinator.get(target))) == 1
+
+
+# ── what is recorded of one case ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+async def recorded(module_office: Office) -> Story:
+    """A case with two or more of each record."""
+    office = module_office
+    minor = {"minor": True, "guardian": {"name": "Ines Alvarez", "relation": "parent"}}
+    story = await office.file(complainants=[minor, minor])
+    await story.screen()
+    for complainant in story.complainants:
+        await story.approve("director")
+        await story.guardian_agrees(complainant)
+    await office.intake.patch(story.complaint, {"serious_injury": True})
+    await story.screen(eligible=True, reason="A scratch.")
+    for who in (*story.complainants, *story.officers):
+        await story.answer(who)
+    await story.try_to_reach()
+    mediator = await story.assign()
+    for _ in range(2):
+        await story.make_agreement()
+        await story.report(mediator)
+        await office.director.post(f"{story.complaint}/legal-holds", {"reason": "litigation"})
+        erasure = await office.intake.post(f"/v1/parties/{story.officers[0].party_id}/erasures")
+        await office.director.post(f"/v1/erasures/{erasure['id']}/refuse", {"reason": "withdrawn"}, 200)
+    return story
+
+
+@pytest.mark.parametrize("path", RECORDS)
+async def test_what_is_recorded_is_read_page_by_page(office: Office, recorded: Story, path: str) -> None:
+    ids_of = {
+        "case_id": recorded.case_id,
+        "complaint_id": recorded.complaint_id,
+        "party_id": recorded.officers[0].party_id,
+    }
+    path = path.format(**ids_of)
+    whole: list[Answer] = (await office.director.get(f"{path}?limit=100"))["items"]  # type: ignore[assignment]
+    assert len(whole) >= 2
+    assert await walked_items(office.director, path) == whole
+    instants = [next(str(item[name]) for name in sorted(item) if name.endswith("_at") and item[name]) for item in whole]
+    assert instants == sorted(instants)
+    await office.director.get(path.replace(path.split("/")[3], "00000000-0000-4000-8000-000000000000"), 404)
 
 
 # ── orders and walks ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -358,11 +358,13 @@ async def test_reading_and_writing_down_is_one_statement(
                 continue
             statements.clear()
             await office.director.get(path)
-            two = {
-                "listTimelineEvents",
-                "listAccessLog",
-                "listAgreements",
-            }  # whether there is such a case, and the rows
+            two = {  # whether there is such a case, complaint or party, and a page of the rows
+                *("listTimelineEvents", "listAccessLog", "listAgreements", "listApprovals", "listConsents"),
+                *("listContactAttempts", "listErasures", "listGuardianConsents", "listLegalHolds", "listScreenings"),
+            }
+            if operation == "listMandatoryReports":  # whether there is such a case, a page, and each report on it
+                assert [("INSERT INTO access_log" in each) for each in statements] == [False, False, True]
+                continue
             if operation == "listAccessAnomalies":  # the rules look at what the first one gathers
                 assert [("INSERT INTO access_log" in each) for each in statements] == [False, True]
                 continue

@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database.access_scope import CALLER_SUBJECT, REQUESTED_ID, ScopeKind, fetch_one
 from mediation_api.database.nesting import AnyColumn, AnySelect
-from mediation_api.database.tables import access_log, cases
+from mediation_api.database.tables import access_log, cases, complaints, parties
 from mediation_api.domain.access import AccessScope
 
 OPENED_IDS: Final = bindparam("opened_ids", type_=ARRAY(Uuid))
@@ -76,10 +76,32 @@ async def require_case(connection: AsyncConnection, case_id: UUID, scope: Access
     await fetch_one(connection, _case, scope, case_id)
 
 
+async def require_complaint(connection: AsyncConnection, complaint_id: UUID, scope: AccessScope) -> None:
+    """Require that a complaint is within the scope, and log that it was opened. Raises NotFound."""
+    await fetch_one(connection, _complaint, scope, complaint_id)
+
+
+async def require_party(connection: AsyncConnection, party_id: UUID, scope: AccessScope) -> None:
+    """Require that a party is within the scope, and log that it was opened. Raises NotFound."""
+    await fetch_one(connection, _party, scope, party_id)
+
+
 @cache
 def _case(kind: ScopeKind) -> AnySelect:
     statement: AnySelect = select(cases.c.id).where(cases.c.id == REQUESTED_ID, kind.where(cases))
     return logged(statement, kind, complaint=cases.c.complaint_id, case=cases.c.id)
+
+
+@cache
+def _complaint(kind: ScopeKind) -> AnySelect:
+    statement: AnySelect = select(complaints.c.id).where(complaints.c.id == REQUESTED_ID, kind.where(complaints))
+    return logged(statement, kind, complaint=complaints.c.id)
+
+
+@cache
+def _party(kind: ScopeKind) -> AnySelect:
+    statement: AnySelect = select(parties.c.id).where(parties.c.id == REQUESTED_ID, kind.where(parties))
+    return logged(statement, kind, complaint=parties.c.complaint_id, party=parties.c.id)
 
 
 def logged_reports(statement: AnySelect, kind: ScopeKind, report: AnyColumn) -> AnySelect:
@@ -92,6 +114,14 @@ def logged_reports(statement: AnySelect, kind: ScopeKind, report: AnyColumn) -> 
     columns = _caller(kind) | {"report_id": report}
     entries = statement.with_only_columns(*columns.values(), maintain_column_froms=True)
     return statement.add_cte(_inserted([*columns], entries.order_by(None).where(report.is_not(None))))
+
+
+@cache
+def logged_report_ids(kind: ScopeKind) -> AnySelect:
+    """Return a statement that logs each mandatory report of `OPENED_IDS`, as `logged_reports` does."""
+    report_id: AnyColumn = func.unnest(OPENED_IDS, type_=Uuid)
+    columns = _caller(kind) | {"report_id": report_id}
+    return select(literal(1)).add_cte(_inserted([*columns], select(*columns.values())))
 
 
 def logged_page(statement: AnySelect, kind: ScopeKind, shown: BindParameter[int], *, descending: bool) -> AnySelect:

@@ -1,6 +1,5 @@
 """Reading agreements and their signatures. The events of the case write them (effects_of_sessions.py)."""
 
-from collections.abc import Sequence
 from functools import cache
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from mediation_api.database.access_scope import (
 )
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.values import Seat, SeatRole
 
@@ -39,11 +39,12 @@ class Agreements:
         result = await self._connection.execute(_name_of(seat.role), {"requested_id": seat.id, "of_case": case_id})
         return result.scalar() or ""
 
-    async def list(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """Return the agreements of a case, oldest first. Raises NotFound if the case is outside the scope."""
+    async def list(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+        """Return a page of the agreements of a case, oldest first. Raises NotFound if the case is outside the scope."""
         await require_case(self._connection, case_id, scope)
-        result = await self._connection.execute(_of_case(ScopeKind.of(scope)), scope_parameters(scope, case_id))
-        return result.mappings().all()
+        order = Order(t.agreements.c.version, t.agreements.c.id)
+        statement, parameters = _of_case(ScopeKind.of(scope)), scope_parameters(scope, case_id)
+        return await read_page(self._connection, statement, page, order, parameters=parameters)
 
 
 @cache
@@ -82,11 +83,7 @@ def _one(kind: ScopeKind) -> AnySelect:
 
 @cache
 def _of_case(kind: ScopeKind) -> AnySelect:
-    return (
-        _agreements(kind)
-        .where(t.agreements.c.case_id == REQUESTED_ID)
-        .order_by(t.agreements.c.version, t.agreements.c.id)
-    )
+    return _agreements(kind).where(t.agreements.c.case_id == REQUESTED_ID)
 
 
 def _agreements(kind: ScopeKind) -> AnySelect:

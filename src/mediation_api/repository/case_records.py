@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import logged
+from mediation_api.database.access_logging import logged, require_case
 from mediation_api.database.access_scope import (
     CALLER_SUBJECT,
     REQUESTED_ID,
@@ -17,9 +17,11 @@ from mediation_api.database.access_scope import (
     fetch_children,
     fetch_one,
     own_participation,
+    scope_parameters,
 )
 from mediation_api.database.data_keys import decrypted_columns
 from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.errors import NotFound
 from mediation_api.repository.staff_names import staff_name
@@ -31,33 +33,33 @@ class CaseRecords:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def consents(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """Return the answers: all for the office, its own for a party. Raises NotFound."""
-        return await self._of(t.consents, case_id, scope)
+    async def consents(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+        """Return a page of the answers: all for the office, its own for a party. Raises NotFound."""
+        return await self._page_of(t.consents, case_id, scope, page)
 
-    async def guardian_consents(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """Return the consents of guardians: all for the office, its own guardian's for a minor. Raises NotFound."""
-        return await self._of(t.guardian_consents, case_id, scope)
+    async def guardian_consents(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+        """Return a page of guardians' consents: all for the office, its own guardian's for a minor. Raises NotFound."""
+        return await self._page_of(t.guardian_consents, case_id, scope, page)
 
     async def withdrawals(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """Return the withdrawals: all for the office, its own for a party. Raises NotFound."""
         return await self._of(t.withdrawals, case_id, scope)
 
-    async def screenings(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """Return the screenings, oldest first. Raises NotFound."""
-        return await self._of(t.screenings, case_id, scope)
+    async def screenings(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+        """Return a page of the screenings, oldest first. Raises NotFound."""
+        return await self._page_of(t.screenings, case_id, scope, page)
 
-    async def approvals(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """Return the approvals, oldest first. Raises NotFound."""
-        return await self._of(t.approvals, case_id, scope)
+    async def approvals(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+        """Return a page of the approvals, oldest first. Raises NotFound."""
+        return await self._page_of(t.approvals, case_id, scope, page)
 
     async def pauses(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         """Return the pauses of the target. Raises NotFound."""
         return await self._of(t.pauses, case_id, scope)
 
-    async def contact_attempts(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """Return the attempts to contact parties, in the order in which they were recorded. Raises NotFound."""
-        return await self._of(t.contact_attempts, case_id, scope)
+    async def contact_attempts(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+        """Return a page of the attempts to contact parties, in the order of recording. Raises NotFound."""
+        return await self._page_of(t.contact_attempts, case_id, scope, page)
 
     async def consent(self, consent_id: UUID, scope: AccessScope) -> RowMapping:
         """Return one answer; a party finds its own. Raises NotFound."""
@@ -107,6 +109,12 @@ class CaseRecords:
     async def _of(self, records: Table, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
         return await fetch_children(self._connection, partial(_of_case, records), scope, case_id)
 
+    async def _page_of(self, records: Table, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+        await require_case(self._connection, case_id, scope)
+        kind = ScopeKind.of(scope)
+        statement, parameters = _records_of_case(records, kind), scope_parameters(scope, case_id)
+        return await read_page(self._connection, statement, page, _order(records, kind), parameters=parameters)
+
     async def _one(self, records: Table, record_id: UUID, scope: AccessScope) -> RowMapping:
         return await fetch_one(self._connection, partial(_record, records), scope, record_id)
 
@@ -132,8 +140,14 @@ def columns_of(records: Table, *, but: frozenset[str]) -> tuple[AnyColumn, ...]:
 @cache
 def _of_case(records: Table, kind: ScopeKind) -> AnySelect:
     statement = _records(records, kind, isouter=True).where(t.cases.c.id == REQUESTED_ID)
-    statement = statement.order_by(*_order(records, kind))
+    key, id_, _ = _order(records, kind)
+    statement = statement.order_by(key, id_)
     return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+
+
+@cache
+def _records_of_case(records: Table, kind: ScopeKind) -> AnySelect:
+    return _records(records, kind, isouter=False).where(t.cases.c.id == REQUESTED_ID)
 
 
 @cache
@@ -168,11 +182,11 @@ def _records(records: Table, kind: ScopeKind, *, isouter: bool) -> AnySelect:
     return rows.where(kind.where(t.cases))
 
 
-def _order(records: Table, kind: ScopeKind) -> tuple[AnyColumn, ...]:
+def _order(records: Table, kind: ScopeKind) -> Order:
     """Return the order, oldest first: by the version of the case, in tables that have it.
 
     A party has one row of the other tables as a rule, so that the order of its rows does not matter.
     """
     if kind.relation is Relation.OWN and records is not t.consents:
-        return (records.c.id,)
-    return (records.c.version if "version" in records.c else records.c.at, records.c.id)
+        return Order(records.c.id, records.c.id)
+    return Order(records.c.version if "version" in records.c else records.c.at, records.c.id)

@@ -1,6 +1,6 @@
 """Requests to erase the data of a party."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from uuid import UUID
@@ -9,10 +9,11 @@ from sqlalchemy import ColumnElement, RowMapping, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import logged
-from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
+from mediation_api.database.access_logging import logged, require_party
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_one, scope_parameters
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.retention import ERASED, Erasure
@@ -67,9 +68,12 @@ class Erasures:
         """Return a request. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, erasure_id)
 
-    async def list(self, party_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """Return the requests of a party, oldest first. Raises NotFound."""
-        return await fetch_children(self._connection, _of_party, scope, party_id)
+    async def list(self, party_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+        """Return a page of the requests of a party, oldest first. Raises NotFound."""
+        await require_party(self._connection, party_id, scope)
+        order = Order(t.erasures.c.requested_at, t.erasures.c.id)
+        parameters = scope_parameters(scope, party_id)
+        return await read_page(self._connection, _of_party(), page, order, parameters=parameters)
 
     async def complaint_of(self, party_id: ColumnElement[UUID] | UUID) -> UUID:
         """Return the complaint of a party. Raises NotFound."""
@@ -96,16 +100,8 @@ def _columns() -> tuple[AnyColumn, ...]:
 
 
 @cache
-def _of_party(kind: ScopeKind) -> AnySelect:
-    e, p = t.erasures.c, t.parties.c
-    statement: AnySelect = (
-        select(*_columns())
-        .select_from(t.parties)
-        .outerjoin(t.erasures, e.party_id == p.id)
-        .where(p.id == REQUESTED_ID, kind.where(t.parties))
-        .order_by(e.requested_at, e.id)
-    )
-    return logged(statement, kind, complaint=p.complaint_id, party=p.id)
+def _of_party() -> AnySelect:
+    return select(*_columns()).where(t.erasures.c.party_id == REQUESTED_ID)
 
 
 @cache

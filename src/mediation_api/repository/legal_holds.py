@@ -1,6 +1,5 @@
 """Legal holds. While there is one on a complaint, none of its data is emptied."""
 
-from collections.abc import Sequence
 from functools import cache
 from uuid import UUID
 
@@ -8,10 +7,11 @@ from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import logged
-from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
+from mediation_api.database.access_logging import logged, require_complaint
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_one, scope_parameters
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.retention import LegalHold
 from mediation_api.repository.staff_names import staff_name
@@ -34,9 +34,12 @@ class LegalHolds:
         """Return a hold. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, hold_id)
 
-    async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """Return the holds on a complaint, oldest first, including lifted ones. Raises NotFound."""
-        return await fetch_children(self._connection, _of_complaint, scope, complaint_id)
+    async def list(self, complaint_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+        """Return a page of the holds on a complaint, oldest first, including lifted ones. Raises NotFound."""
+        await require_complaint(self._connection, complaint_id, scope)
+        order = Order(t.legal_holds.c.placed_at, t.legal_holds.c.id)
+        parameters = scope_parameters(scope, complaint_id)
+        return await read_page(self._connection, _of_complaint(), page, order, parameters=parameters)
 
 
 @cache
@@ -47,16 +50,8 @@ def _columns() -> tuple[AnyColumn, ...]:
 
 
 @cache
-def _of_complaint(kind: ScopeKind) -> AnySelect:
-    h = t.legal_holds.c
-    statement: AnySelect = (
-        select(*_columns())
-        .select_from(t.complaints)
-        .outerjoin(t.legal_holds, h.complaint_id == t.complaints.c.id)
-        .where(t.complaints.c.id == REQUESTED_ID, kind.where(t.complaints))
-        .order_by(h.placed_at, h.id)
-    )
-    return logged(statement, kind, complaint=t.complaints.c.id)
+def _of_complaint() -> AnySelect:
+    return select(*_columns()).where(t.legal_holds.c.complaint_id == REQUESTED_ID)
 
 
 @cache

@@ -9,12 +9,12 @@ from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Integer, RowMapping, and_, cast, extract, func, select
+from sqlalchemy import Integer, RowMapping, cast, extract, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.access_logging import logged_reports
-from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
+from mediation_api.database.access_logging import logged_report_ids, logged_reports
+from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_one, scope_parameters
 from mediation_api.database.data_keys import decrypted, decrypted_columns
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect
@@ -58,9 +58,18 @@ class MandatoryReports:
         """Return one report. Raises NotFound."""
         return await fetch_one(self._connection, _report, scope, report_id)
 
-    async def list(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
-        """Return the reports of a case within the access scope, oldest first. Raises NotFound for a case outside it."""
-        return await fetch_children(self._connection, _of_case, scope, case_id)
+    async def list(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+        """Return a page of the reports of a case within the scope, oldest first. Raises NotFound."""
+        await self.require_case(case_id, scope)
+        kind, r = ScopeKind.of(scope), t.mandatory_reports.c
+        parameters = scope_parameters(scope, case_id)
+        reports = await read_page(
+            self._connection, _of_case(kind), page, Order(r.proposed_at, r.id), parameters=parameters
+        )
+        if reports.items and kind.is_logged:
+            opened = {"opened_ids": [report["id"] for report in reports.items]}
+            await self._connection.execute(logged_report_ids(kind), parameters | opened)
+        return reports
 
     async def access_log(self, report_id: UUID, page: PageRequest) -> Page[RowMapping]:
         """Return a page of the access log of a report, newest entry first. Raises NotFound."""
@@ -139,11 +148,4 @@ def _report(kind: ScopeKind) -> AnySelect:
 @cache
 def _of_case(kind: ScopeKind) -> AnySelect:
     r = t.mandatory_reports.c
-    statement: AnySelect = (
-        select(*_columns(kind))
-        .select_from(t.cases)
-        .outerjoin(t.mandatory_reports, and_(r.case_id == t.cases.c.id, kind.where(t.mandatory_reports)))
-        .where(t.cases.c.id == REQUESTED_ID, kind.where(t.cases))
-        .order_by(r.proposed_at, r.id)
-    )
-    return logged_reports(statement, kind, r.id)
+    return select(*_columns(kind)).where(r.case_id == REQUESTED_ID, kind.where(t.mandatory_reports))

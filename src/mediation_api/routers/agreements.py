@@ -30,7 +30,7 @@ from mediation_api.http.dependencies import (
 from mediation_api.http.fields import Flag, In, InstantOut, Language, Once, Open, Out, Paragraphs, absent, given, when
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.pagination import ListOut, Pages
 from mediation_api.http.routes import Operation
 from mediation_api.repository.cases import LockedCase
 from mediation_api.routers.disclosures import Sha256
@@ -211,9 +211,11 @@ async def make_agreement(
     oauth_scope="agreements:read",
     opens=LoggedObject.CASE,
 )
-async def list_agreements(case_id: CaseId, scope: LoggedScope, agreements_read: Agreements) -> AgreementList:
+async def list_agreements(
+    case_id: CaseId, pages: Pages, scope: LoggedScope, agreements_read: Agreements
+) -> AgreementList:
     """List the agreements of a case that the caller may see, oldest first."""
-    return single_page(AgreementList, await agreements_read.list(case_id, scope), _to_response)
+    return pages.response(AgreementList, await agreements_read.list(case_id, scope, pages.request), _to_response)
 
 
 @router.get("/agreements/{agreement_id}", summary="An agreement")

@@ -43,7 +43,7 @@ from mediation_api.http.dependencies import (
 from mediation_api.http.fields import In, InstantOut, Open, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.pagination import ListOut, Pages, single_page
 from mediation_api.http.routes import Operation
 from mediation_api.routers.disclosures import Sha256
 
@@ -204,9 +204,13 @@ async def record_guardian_consent(
     oauth_scope="consents:read",
     opens=LoggedObject.CASE,
 )
-async def list_guardian_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> GuardianConsentList:
+async def list_guardian_consents(
+    case_id: CaseId, pages: Pages, scope: LoggedScope, records: CaseRecords
+) -> GuardianConsentList:
     """List the consents of guardians, oldest first: all for the office, its own guardian's for a minor."""
-    return single_page(GuardianConsentList, await records.guardian_consents(case_id, scope), GuardianConsentOut.read)
+    return pages.response(
+        GuardianConsentList, await records.guardian_consents(case_id, scope, pages.request), GuardianConsentOut.read
+    )
 
 
 @router.get("/guardian-consents/{guardian_consent_id}", summary="A guardian's consent")
@@ -281,9 +285,9 @@ async def give_consent(
     oauth_scope="consents:read",
     opens=LoggedObject.CASE,
 )
-async def list_consents(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ConsentList:
+async def list_consents(case_id: CaseId, pages: Pages, scope: LoggedScope, records: CaseRecords) -> ConsentList:
     """List the answers, oldest first: all for the office, its own for a party."""
-    return single_page(ConsentList, await records.consents(case_id, scope), ConsentOut.read)
+    return pages.response(ConsentList, await records.consents(case_id, scope, pages.request), ConsentOut.read)
 
 
 @router.get("/consents/{consent_id}", summary="A consent")

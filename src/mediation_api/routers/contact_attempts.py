@@ -27,7 +27,7 @@ from mediation_api.http.dependencies import (
 from mediation_api.http.fields import In, Instant, InstantOut, Open, Out, Uuid
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.pagination import ListOut, Pages
 from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["cases"])
@@ -102,9 +102,13 @@ async def record_contact_attempt(
     oauth_scope="cases:read",
     opens=LoggedObject.CASE,
 )
-async def list_contact_attempts(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ContactAttemptList:
+async def list_contact_attempts(
+    case_id: CaseId, pages: Pages, scope: LoggedScope, records: CaseRecords
+) -> ContactAttemptList:
     """List the attempts to reach the parties of a case, in the order in which they were recorded."""
-    return single_page(ContactAttemptList, await records.contact_attempts(case_id, scope), ContactAttemptOut.read)
+    return pages.response(
+        ContactAttemptList, await records.contact_attempts(case_id, scope, pages.request), ContactAttemptOut.read
+    )
 
 
 @router.get("/contact-attempts/{contact_attempt_id}", summary="A contact attempt")

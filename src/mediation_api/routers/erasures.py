@@ -15,7 +15,7 @@ from mediation_api.http.dependencies import ErasureId, Erasures, LoggedScope, Ne
 from mediation_api.http.fields import In, InstantOut, Open, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.pagination import ListOut, Pages
 from mediation_api.http.routes import Operation
 from mediation_api.repository.streams import Stream
 
@@ -75,9 +75,9 @@ async def request_erasure(
 @Operation(
     "listErasures", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="retention:read", opens=LoggedObject.PARTY
 )
-async def list_erasures(party_id: PartyId, scope: LoggedScope, erasures: Erasures) -> ErasureList:
+async def list_erasures(party_id: PartyId, pages: Pages, scope: LoggedScope, erasures: Erasures) -> ErasureList:
     """List the erasure requests of a party, oldest first."""
-    return single_page(ErasureList, await erasures.list(party_id, scope), ErasureOut.read)
+    return pages.response(ErasureList, await erasures.list(party_id, scope, pages.request), ErasureOut.read)
 
 
 @router.get("/erasures/{erasure_id}", summary="An erasure")

@@ -24,7 +24,7 @@ from mediation_api.http.dependencies import (
 from mediation_api.http.fields import In, InstantOut, Open, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.pagination import ListOut, Pages
 from mediation_api.http.routes import Operation
 from mediation_api.repository.streams import Stream
 
@@ -89,9 +89,9 @@ async def place_legal_hold(
     oauth_scope="retention:read",
     opens=LoggedObject.COMPLAINT,
 )
-async def list_legal_holds(complaint_id: ComplaintId, scope: LoggedScope, holds: LegalHolds) -> HoldList:
+async def list_legal_holds(complaint_id: ComplaintId, pages: Pages, scope: LoggedScope, holds: LegalHolds) -> HoldList:
     """List the legal holds on a complaint, oldest first."""
-    return single_page(HoldList, await holds.list(complaint_id, scope), HoldOut.read)
+    return pages.response(HoldList, await holds.list(complaint_id, scope, pages.request), HoldOut.read)
 
 
 @router.get("/legal-holds/{hold_id}", summary="A legal hold")

@@ -195,9 +195,11 @@ async def propose_mandatory_report(
     oauth_scope="mandatory-reports:read",
     opens=LoggedObject.REPORT,
 )
-async def list_mandatory_reports(case_id: CaseId, scope: LoggedScope, reports: MandatoryReports) -> ReportList:
+async def list_mandatory_reports(
+    case_id: CaseId, pages: Pages, scope: LoggedScope, reports: MandatoryReports
+) -> ReportList:
     """List the reports of one case, oldest first; for a mediator, those that they proposed. No list spans cases."""
-    return single_page(ReportList, await reports.list(case_id, scope), ReportOut.read)
+    return pages.response(ReportList, await reports.list(case_id, scope, pages.request), ReportOut.read)
 
 
 @router.get("/mandatory-reports/{report_id}", summary="A mandatory report")

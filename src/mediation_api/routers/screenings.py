@@ -40,7 +40,7 @@ from mediation_api.http.dependencies import (
 from mediation_api.http.fields import Day, Flag, In, InstantOut, Line, Note, Open, OpenList, Out, given
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
-from mediation_api.http.pagination import ListOut, single_page
+from mediation_api.http.pagination import ListOut, Pages
 from mediation_api.http.routes import Operation
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["cases"])
@@ -134,9 +134,9 @@ async def screen_case(
 @Operation(
     "listScreenings", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
 )
-async def list_screenings(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ScreeningList:
+async def list_screenings(case_id: CaseId, pages: Pages, scope: LoggedScope, records: CaseRecords) -> ScreeningList:
     """List the screenings of a case, oldest first."""
-    return single_page(ScreeningList, await records.screenings(case_id, scope), ScreeningOut.read)
+    return pages.response(ScreeningList, await records.screenings(case_id, scope, pages.request), ScreeningOut.read)
 
 
 @router.get("/screenings/{screening_id}", summary="A screening")
@@ -232,9 +232,9 @@ async def record_approval(
 @Operation(
     "listApprovals", access=allow(office=(*INTAKE, Role.AUDITOR)), oauth_scope="cases:read", opens=LoggedObject.CASE
 )
-async def list_approvals(case_id: CaseId, scope: LoggedScope, records: CaseRecords) -> ApprovalList:
+async def list_approvals(case_id: CaseId, pages: Pages, scope: LoggedScope, records: CaseRecords) -> ApprovalList:
     """List the approvals of a case, oldest first."""
-    return single_page(ApprovalList, await records.approvals(case_id, scope), ApprovalOut.read)
+    return pages.response(ApprovalList, await records.approvals(case_id, scope, pages.request), ApprovalOut.read)
 
 
 @router.get("/approvals/{approval_id}", summary="An approval")
