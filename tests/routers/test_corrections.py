@@ -178,7 +178,7 @@ async def test_a_coordinator_is_put_back_and_nothing_happens(office: Office, dat
         before = await recorded(database)
         sent = {"coordinator": subject}
         put = await office.client.put(path, json=sent, headers={**headers, "If-Match": tags[-1]})
-        assert put.json() == {"case_id": story.case_id, "coordinator": subject}
+        assert put.json() == {"case_id": story.case_id, "coordinator": subject, "coordinator_name": None}
         assert await recorded(database) == before + more
         assert (put.headers["etag"] != tags[-1]) == bool(more)
         tags.append(put.headers["etag"])

@@ -176,7 +176,10 @@ def _target(kind: ScopeKind) -> AnySelect:
 @cache
 def _coordinator(kind: ScopeKind) -> AnySelect:
     c = t.cases.c
-    statement: AnySelect = select(c.id.label("case_id"), c.coordinator).where(c.id == REQUESTED_ID, kind.where(t.cases))
+    name = staff_name(c.coordinator, kind=kind).label("coordinator_name")
+    statement: AnySelect = select(c.id.label("case_id"), c.coordinator, name).where(
+        c.id == REQUESTED_ID, kind.where(t.cases)
+    )
     return logged(statement, kind, complaint=c.complaint_id, case=c.id)
 
 

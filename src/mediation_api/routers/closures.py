@@ -60,6 +60,7 @@ class CoordinatorOut(Out):
 
     case_id: UUID
     coordinator: str | None = Field(description="The subject of the person's token. Null if there is none yet.")
+    coordinator_name: str | None = Field(description="The name in that token, once that person has recorded something.")
 
 
 @router.get("/cases/{case_id}/coordinator", summary="The coordinator of a case")
