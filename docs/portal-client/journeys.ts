@@ -44,13 +44,15 @@ async function textToShow(): Promise<string> {
   return shown!.sha256;
 }
 
-async function fileComplaint(): Promise<Filed> {
+const ada: components["schemas"]["PartyIn"] = { side: "complainant", name: "Ada Example" };
+
+async function fileComplaint(complainant = ada): Promise<Filed> {
   const body: components["schemas"]["ComplaintIn"] = {
     narrative: "She would not tell me why I was stopped.",
     allegations: ["discourtesy"],
     interested_in_mediation: true,
     parties: [
-      { side: "complainant", name: "Ada Example" },
+      complainant,
       { side: "officer", name: "Officer Max Sample", employee_number: "4711" },
     ],
   };
@@ -100,18 +102,16 @@ async function agree(who: string, party: Api, case_id: string, disclosure_sha256
   say(`giveConsent as the ${who}`, given.response, given.data.id, "an answer that stands");
 }
 
-async function scheduleToClose({ case_id, complainant }: Filed): Promise<void> {
-  const path = { case_id };
-  const gate = await ask(() => coordinator.GET("/v1/cases/{case_id}/readiness", { params: { path } }));
-  say("getReadiness", gate.response, gate.data, "what is missing");
-
+async function addMediator(): Promise<string> {
   const person = { name: "Nia Evenhand", subject: from("MEDIATOR_SUBJECT"), languages: ["en"] };
   const added = await post((header) => coordinator.POST("/v1/mediators", { params: { header }, body: person }));
   say("addMediator", added.response, added.data.id, "a place on the roster");
+  return added.data.id;
+}
 
-  const mediator_id = added.data.id;
+async function assign(case_id: string, mediator_id: string): Promise<void> {
   const proposed = await post((header) =>
-    coordinator.POST("/v1/cases/{case_id}/assignments", { params: { path, header }, body: { mediator_id } }),
+    coordinator.POST("/v1/cases/{case_id}/assignments", { params: { path: { case_id }, header }, body: { mediator_id } }),
   );
   const declared = { knows_a_party: false, has_an_interest: false, took_part_before: false };
   const assignment = { assignment_id: proposed.data.id };
@@ -119,7 +119,9 @@ async function scheduleToClose({ case_id, complainant }: Filed): Promise<void> {
     mediator.POST("/v1/assignments/{assignment_id}/accept", { params: { path: assignment, header }, body: declared }),
   );
   say("acceptAssignment", accepted.response, accepted.data.mediator_name, "a mediator");
+}
 
+async function schedule(case_id: string): Promise<string> {
   // A session may start up to an hour before its time. At night or on a day off it needs the reason.
   const minute = 60 * 1000;
   const booking = {
@@ -130,59 +132,117 @@ async function scheduleToClose({ case_id, complainant }: Filed): Promise<void> {
     off_hours_reason: "parties_asked",
   } as const;
   const scheduled = await post((header) =>
-    coordinator.POST("/v1/cases/{case_id}/sessions", { params: { path, header }, body: booking }),
+    coordinator.POST("/v1/cases/{case_id}/sessions", { params: { path: { case_id }, header }, body: booking }),
   );
   say("scheduleSession", scheduled.response, scheduled.data.starts_at, "a session");
+  return scheduled.data.id;
+}
 
+interface Text {
+  id: string;
+  sha256: string;
+}
+
+async function write(case_id: string, body: components["schemas"]["AgreementIn"]): Promise<Text> {
+  const params = { path: { case_id } };
   const made = await post((header) =>
-    coordinator.POST("/v1/cases/{case_id}/agreements", {
-      params: { path, header },
-      body: { kind: "confidentiality", languages: ["en"] },
-    }),
+    coordinator.POST("/v1/cases/{case_id}/agreements", { params: { ...params, header }, body }),
   );
-  const agreement = { agreement_id: made.data.id };
-  for (const signer of [complainant, officer, mediator]) {
-    const signed = await post((header) =>
-      signer.POST("/v1/agreements/{agreement_id}/signatures", {
-        params: { path: agreement, header },
-        body: { sha256: made.data.sha256 },
-      }),
-    );
-    say("signAgreement", signed.response, signed.data.id, "a signature");
-  }
+  say(`makeAgreement, ${body.kind}`, made.response, made.data.text, "a text to sign");
+  return made.data;
+}
 
-  const session = { session_id: scheduled.data.id };
+/** A party or a mediator signs for themselves; staff say whose signature on paper they hold. */
+async function sign(signer: Api, { id, sha256 }: Text, onPaper?: components["schemas"]["SeatIn"]): Promise<void> {
+  const body = onPaper === undefined ? { sha256 } : { sha256, signer: onPaper };
+  const signed = await post((header) =>
+    signer.POST("/v1/agreements/{agreement_id}/signatures", { params: { path: { agreement_id: id }, header }, body }),
+  );
+  say(onPaper ? "signAgreement on paper" : "signAgreement", signed.response, signed.data.id, "a signature");
+}
+
+async function start(session_id: string): Promise<void> {
+  const params = { path: { session_id } };
   const started = await post((header) =>
-    mediator.POST("/v1/sessions/{session_id}/start", { params: { path: session, header }, body: {} }),
+    mediator.POST("/v1/sessions/{session_id}/start", { params: { ...params, header }, body: {} }),
   );
   say("startSession", started.response, started.data.attendance, "who is in the room");
-  const completed = await post((header) =>
-    mediator.POST("/v1/sessions/{session_id}/complete", { params: { path: session, header } }),
-  );
-  say("completeSession", completed.response, completed.data.id === session.session_id, "the same session");
+}
 
-  // What they agreed on, if they want it in writing: terms to sign, which nobody but they can read.
-  const terms: components["schemas"]["AgreementIn"] = {
+const confidentiality: components["schemas"]["AgreementIn"] = { kind: "confidentiality", languages: ["en"] };
+
+async function scheduleToClose({ case_id, complainant }: Filed, mediator_id: string): Promise<void> {
+  const path = { case_id };
+  const gate = await ask(() => coordinator.GET("/v1/cases/{case_id}/readiness", { params: { path } }));
+  say("getReadiness", gate.response, gate.data, "what is missing");
+  await assign(case_id, mediator_id);
+  const session_id = await schedule(case_id);
+  const text = await write(case_id, confidentiality);
+  for (const signer of [complainant, officer, mediator]) await sign(signer, text);
+  await start(session_id);
+  const completed = await post((header) =>
+    mediator.POST("/v1/sessions/{session_id}/complete", { params: { path: { session_id }, header } }),
+  );
+  say("completeSession", completed.response, completed.data.id === session_id, "the same session");
+
+  // What they agreed on, if they want it in writing.
+  const terms = await write(case_id, {
     kind: "resolution",
     languages: ["en"],
     terms: "Both sides talked, and shook hands.",
-  };
-  const written = await post((header) =>
-    coordinator.POST("/v1/cases/{case_id}/agreements", { params: { path, header }, body: terms }),
-  );
-  for (const signer of [complainant, officer]) {
-    const signed = await post((header) =>
-      signer.POST("/v1/agreements/{agreement_id}/signatures", {
-        params: { path: { agreement_id: written.data.id }, header },
-        body: { sha256: written.data.sha256 },
-      }),
-    );
-    say("signAgreement, the resolution", signed.response, signed.data.id, "a signature");
-  }
+  });
+  for (const signer of [complainant, officer]) await sign(signer, terms);
   const closed = await post((header) =>
     coordinator.POST("/v1/cases/{case_id}/closures", { params: { path, header }, body: { agreement_reached: true } }),
   );
   say("closeCase", closed.response, closed.data.closed_at !== undefined, "the case, closed");
+}
+
+const kit: components["schemas"]["PartyIn"] = {
+  side: "complainant",
+  name: "Kit Example",
+  minor: true,
+  guardian: { name: "Ines Example", relation: "parent" },
+  interpreter_language: "es",
+};
+
+/** A minor, with a guardian and an interpreter: who else answers, is expected, and signs. */
+async function withGuardianAndInterpreter(filed: Filed, mediator_id: string, disclosure_sha256: string): Promise<void> {
+  const { complaint_id, case_id, complainant } = filed;
+  const path = { case_id };
+  const people = await ask(() =>
+    intake.GET("/v1/complaints/{complaint_id}/parties", { params: { path: { complaint_id } } }),
+  );
+  const party_id = people.data.items.find(({ side }) => side === "complainant")!.id;
+
+  const said = { party_id, channel: "phone", disclosure_sha256 } as const;
+  const agreed = await post((header) =>
+    intake.POST("/v1/cases/{case_id}/guardian-consents", { params: { path, header }, body: said }),
+  );
+  say("recordGuardianConsent", agreed.response, agreed.data.id, "the guardian's answer");
+  await agree("minor", complainant, case_id, disclosure_sha256);
+  await agree("officer", officer, case_id, disclosure_sha256);
+  await assign(case_id, mediator_id);
+
+  const interpreter = { role: "interpreter", name: "Ira Example", language: "es", qualified: true } as const;
+  const expected = await post((header) =>
+    intake.POST("/v1/cases/{case_id}/attendees", { params: { path, header }, body: interpreter }),
+  );
+  const attendee_id = expected.data.id;
+  say("addAttendee", expected.response, attendee_id, "an interpreter");
+  const confirmed = await post((header) =>
+    intake.POST("/v1/attendees/{attendee_id}/confirm", { params: { path: { attendee_id }, header } }),
+  );
+  say("confirmAttendee", confirmed.response, confirmed.data.id, "who will come");
+
+  const session_id = await schedule(case_id);
+  const text = await write(case_id, confidentiality);
+  const waiting = await ask(() => complainant.GET("/v1/me"));
+  say("getMe as the minor", waiting.response, waiting.data.role, "what waits");
+  for (const signer of [complainant, officer, mediator]) await sign(signer, text);
+  await sign(coordinator, text, { role: "guardian", id: party_id });
+  await sign(coordinator, text, { role: "interpreter", id: attendee_id });
+  await start(session_id);
 }
 
 async function leave({ case_id, complainant }: Filed): Promise<void> {
@@ -245,9 +305,9 @@ async function beRefused({ complaint_id }: Filed): Promise<void> {
 }
 
 async function readTheBoard(): Promise<void> {
-  const query = { open: true, pace: "on_track", sort: "due_on", limit: 100 } as const;
+  const query = { open: true, pace: "on_track", waits_for: "session_end", sort: "due_on", limit: 100 } as const;
   const { data, response } = await ask(() => coordinator.GET("/v1/cases", { params: { query } }));
-  say("listCases on track, the most urgent first", response, data.items.every((each) => each.reference), "references");
+  say("listCases on track that are in session", response, data.items.every((each) => each.reference), "references");
 }
 
 async function readTheList(): Promise<void> {
@@ -265,7 +325,11 @@ const first = await fileComplaint();
 await screen(first);
 await agree("complainant", first.complainant, first.case_id, text);
 await agree("officer", officer, first.case_id, text);
-await scheduleToClose(first);
+const mediator_id = await addMediator();
+await scheduleToClose(first, mediator_id);
+const second = await fileComplaint(kit);
+await screen(second);
+await withGuardianAndInterpreter(second, mediator_id, text);
 await leave(await fileComplaint());
 await leaveByPhone(await fileComplaint());
 await fileAsProgram();

@@ -17,14 +17,23 @@ from mediation_api_client.api.agreements import make_agreement, sign_agreement
 from mediation_api_client.api.assignments import accept_assignment, propose_mediator
 from mediation_api_client.api.cases import close_case, get_case, get_readiness, list_cases, screen_case
 from mediation_api_client.api.complaints import correct_complaint, file_complaint, get_complaint
-from mediation_api_client.api.consents import give_consent, record_withdrawal
+from mediation_api_client.api.consents import give_consent, record_guardian_consent, record_withdrawal
 from mediation_api_client.api.disclosures import list_disclosures
+from mediation_api_client.api.me import get_me
 from mediation_api_client.api.mediators import add_mediator, list_mediators
 from mediation_api_client.api.parties import list_parties
-from mediation_api_client.api.sessions import complete_session, schedule_session, start_session
+from mediation_api_client.api.sessions import (
+    add_attendee,
+    complete_session,
+    confirm_attendee,
+    schedule_session,
+    start_session,
+)
 from mediation_api_client.models.access_code_in import AccessCodeIn
 from mediation_api_client.models.agreement_in import AgreementIn
 from mediation_api_client.models.agreement_kind import AgreementKind
+from mediation_api_client.models.attendee_in import AttendeeIn
+from mediation_api_client.models.attendee_role import AttendeeRole
 from mediation_api_client.models.booking_in import BookingIn
 from mediation_api_client.models.case_sort import CaseSort
 from mediation_api_client.models.channel import Channel
@@ -34,6 +43,8 @@ from mediation_api_client.models.complaint_patch import ComplaintPatch
 from mediation_api_client.models.consent_in import ConsentIn
 from mediation_api_client.models.decision import Decision
 from mediation_api_client.models.declaration_in import DeclarationIn
+from mediation_api_client.models.guardian_consent_in import GuardianConsentIn
+from mediation_api_client.models.guardian_in import GuardianIn
 from mediation_api_client.models.mediator_in import MediatorIn
 from mediation_api_client.models.mediator_out import MediatorOut
 from mediation_api_client.models.mode import Mode
@@ -43,9 +54,12 @@ from mediation_api_client.models.party_in import PartyIn
 from mediation_api_client.models.problem import Problem
 from mediation_api_client.models.proposal_in import ProposalIn
 from mediation_api_client.models.screening_in import ScreeningIn
+from mediation_api_client.models.seat_in import SeatIn
+from mediation_api_client.models.seat_role import SeatRole
 from mediation_api_client.models.side import Side
 from mediation_api_client.models.signature_in import SignatureIn
 from mediation_api_client.models.start_in import StartIn
+from mediation_api_client.models.wait import Wait
 from mediation_api_client.models.withdrawal_in import WithdrawalIn
 from mediation_api_client.types import UNSET, Response
 
@@ -82,6 +96,14 @@ class Filed:
     complainant: AuthenticatedClient
 
 
+@dataclass(frozen=True)
+class Text:
+    """A text to sign."""
+
+    id: UUID
+    sha256: str
+
+
 def key() -> str:
     """Return a new idempotency key."""
     return str(uuid4())
@@ -112,14 +134,24 @@ def text_to_show() -> str:
     return shown.sha256
 
 
-def file() -> Filed:
+ADA: Final = PartyIn(Side.COMPLAINANT, "Ada Example")
+KIT: Final = PartyIn(
+    Side.COMPLAINANT,
+    "Kit Example",
+    minor=True,
+    guardian=GuardianIn("Ines Example", "parent"),
+    interpreter_language="es",
+)
+
+
+def file(complainant: PartyIn = ADA) -> Filed:
     """File a complaint, twice with one key, and exchange the code."""
     body = ComplaintIn(
         narrative="She would not tell me why I was stopped.",
         allegations=["discourtesy"],
         interested_in_mediation=True,
         parties=[
-            PartyIn(Side.COMPLAINANT, "Ada Example"),
+            complainant,
             PartyIn(Side.OFFICER, "Officer Max Sample", employee_number=os.environ["OFFICER_NUMBER"]),
         ],
     )
@@ -160,20 +192,26 @@ def agree(who: str, party: AuthenticatedClient, case_id: UUID, sha256: str) -> N
     say(f"giveConsent as the {who}", given, asked(given).id, "an answer that stands")
 
 
-def schedule_to_close(filed: Filed) -> None:
-    """From the mediator's acceptance to the close, with a resolution."""
-    case_id = filed.case_id
-    gate = get_readiness.sync_detailed(case_id, client=COORDINATOR)
-    say("getReadiness", gate, asked(gate), "what is missing")
+def add_nia() -> UUID:
+    """Add a mediator to the roster."""
     person = MediatorIn("Nia Evenhand", os.environ["MEDIATOR_SUBJECT"], ["en"])
     added = add_mediator.sync_detailed(client=COORDINATOR, body=person, idempotency_key=key())
     say("addMediator", added, asked(added).id, "a place on the roster")
-    proposal = ProposalIn(asked(added).id)
+    return asked(added).id
+
+
+def assign(case_id: UUID, mediator_id: UUID) -> None:
+    """Propose a case to the mediator, who accepts."""
+    proposal = ProposalIn(mediator_id)
     proposed = propose_mediator.sync_detailed(case_id, client=COORDINATOR, body=proposal, idempotency_key=key())
     accepted = accept_assignment.sync_detailed(
         asked(proposed).id, client=MEDIATOR, body=DeclarationIn(False, False, False), idempotency_key=key()
     )
     say("acceptAssignment", accepted, asked(accepted).mediator_name, "a mediator")
+
+
+def schedule(case_id: UUID) -> UUID:
+    """Schedule a session that may start at once."""
     starts_at = datetime.now(UTC) + timedelta(minutes=15)
     booking = BookingIn(
         starts_at,
@@ -184,27 +222,79 @@ def schedule_to_close(filed: Filed) -> None:
     )
     scheduled = schedule_session.sync_detailed(case_id, client=COORDINATOR, body=booking, idempotency_key=key())
     say("scheduleSession", scheduled, asked(scheduled).starts_at, "a session")
-    people = (filed.complainant, OFFICER, MEDIATOR)
-    sign_each("signAgreement", case_id, AgreementIn(AgreementKind.CONFIDENTIALITY, ["en"]), people)
-    session_id = asked(scheduled).id
+    return asked(scheduled).id
+
+
+def write(case_id: UUID, body: AgreementIn) -> Text:
+    """Make a text to sign."""
+    made = make_agreement.sync_detailed(case_id, client=COORDINATOR, body=body, idempotency_key=key())
+    say(f"makeAgreement, {body.kind}", made, asked(made).text, "a text to sign")
+    return Text(asked(made).id, asked(made).sha256)
+
+
+def sign(signer: AuthenticatedClient, text: Text, on_paper: SeatIn | None = None) -> None:
+    """A party or a mediator signs for themselves; staff say whose signature on paper they hold."""
+    body = SignatureIn(text.sha256, signer=UNSET if on_paper is None else on_paper)
+    signed = sign_agreement.sync_detailed(text.id, client=signer, body=body, idempotency_key=key())
+    say("signAgreement" if on_paper is None else "signAgreement on paper", signed, asked(signed).id, "a signature")
+
+
+def start(session_id: UUID) -> None:
+    """Start a session in which everybody is there."""
     started = start_session.sync_detailed(session_id, client=MEDIATOR, body=StartIn(), idempotency_key=key())
     say("startSession", started, asked(started).attendance is not None, "who is in the room")
+
+
+CONFIDENTIALITY: Final = AgreementIn(AgreementKind.CONFIDENTIALITY, ["en"])
+
+
+def schedule_to_close(filed: Filed, mediator_id: UUID) -> None:
+    """From the mediator's acceptance to the close, with a resolution."""
+    case_id = filed.case_id
+    gate = get_readiness.sync_detailed(case_id, client=COORDINATOR)
+    say("getReadiness", gate, asked(gate), "what is missing")
+    assign(case_id, mediator_id)
+    session_id = schedule(case_id)
+    text = write(case_id, CONFIDENTIALITY)
+    for signer in (filed.complainant, OFFICER, MEDIATOR):
+        sign(signer, text)
+    start(session_id)
     completed = complete_session.sync_detailed(session_id, client=MEDIATOR, idempotency_key=key())
     say("completeSession", completed, asked(completed).id == session_id, "the same session")
-    terms = AgreementIn(AgreementKind.RESOLUTION, ["en"], terms="Both sides talked, and shook hands.")
-    sign_each("signAgreement, the resolution", case_id, terms, people[:2])
+    terms = write(case_id, AgreementIn(AgreementKind.RESOLUTION, ["en"], terms="Both sides talked, and shook hands."))
+    for signer in (filed.complainant, OFFICER):
+        sign(signer, terms)
     closure = ClosureIn(agreement_reached=True)
     closed = close_case.sync_detailed(case_id, client=COORDINATOR, body=closure, idempotency_key=key())
     say("closeCase", closed, asked(closed).closed_at is not UNSET, "the case, closed")
 
 
-def sign_each(step: str, case_id: UUID, text: AgreementIn, people: tuple[AuthenticatedClient, ...]) -> None:
-    """Put a text before people, who sign it."""
-    made = asked(make_agreement.sync_detailed(case_id, client=COORDINATOR, body=text, idempotency_key=key()))
-    for who in people:
-        signature = SignatureIn(made.sha256)
-        signed = sign_agreement.sync_detailed(made.id, client=who, body=signature, idempotency_key=key())
-        say(step, signed, asked(signed).id, "a signature")
+def with_guardian_and_interpreter(filed: Filed, mediator_id: UUID, sha256: str) -> None:
+    """A minor, with a guardian and an interpreter: who else answers, is expected, and signs."""
+    case_id = filed.case_id
+    people = asked(list_parties.sync_detailed(filed.complaint_id, client=INTAKE)).items
+    party_id = next(each.id for each in people if each.side == Side.COMPLAINANT)
+    said = GuardianConsentIn(party_id, Channel.PHONE, sha256)
+    agreed = record_guardian_consent.sync_detailed(case_id, client=INTAKE, body=said, idempotency_key=key())
+    say("recordGuardianConsent", agreed, asked(agreed).id, "the guardian's answer")
+    agree("minor", filed.complainant, case_id, sha256)
+    agree("officer", OFFICER, case_id, sha256)
+    assign(case_id, mediator_id)
+    interpreter = AttendeeIn(AttendeeRole.INTERPRETER, "Ira Example", language="es", qualified=True)
+    expected = add_attendee.sync_detailed(case_id, client=INTAKE, body=interpreter, idempotency_key=key())
+    attendee_id = asked(expected).id
+    say("addAttendee", expected, attendee_id, "an interpreter")
+    confirmed = confirm_attendee.sync_detailed(attendee_id, client=INTAKE, idempotency_key=key())
+    say("confirmAttendee", confirmed, asked(confirmed).id, "who will come")
+    session_id = schedule(case_id)
+    text = write(case_id, CONFIDENTIALITY)
+    waiting = get_me.sync_detailed(client=filed.complainant)
+    say("getMe as the minor", waiting, asked(waiting).role, "what waits")
+    for signer in (filed.complainant, OFFICER, MEDIATOR):
+        sign(signer, text)
+    sign(COORDINATOR, text, SeatIn(SeatRole.GUARDIAN, party_id))
+    sign(COORDINATOR, text, SeatIn(SeatRole.INTERPRETER, attendee_id))
+    start(session_id)
 
 
 def leave(filed: Filed) -> None:
@@ -268,10 +358,10 @@ def be_refused(filed: Filed) -> None:
 def read_the_board() -> None:
     """The coordinator's board, with filters."""
     listed = list_cases.sync_detailed(
-        client=COORDINATOR, open_=True, pace=Pace.ON_TRACK, sort=CaseSort.DUE_ON, limit=100
+        client=COORDINATOR, open_=True, pace=Pace.ON_TRACK, waits_for=Wait.SESSION_END, sort=CaseSort.DUE_ON, limit=100
     )
     references = all(each.reference for each in asked(listed).items)
-    say("listCases on track, the most urgent first", listed, references, "references")
+    say("listCases on track that are in session", listed, references, "references")
 
 
 def everybody_on_the_roster() -> Iterator[MediatorOut]:
@@ -295,7 +385,11 @@ def main() -> None:
     screen(first)
     agree("complainant", first.complainant, first.case_id, sha256)
     agree("officer", OFFICER, first.case_id, sha256)
-    schedule_to_close(first)
+    mediator_id = add_nia()
+    schedule_to_close(first, mediator_id)
+    second = file(KIT)
+    screen(second)
+    with_guardian_and_interpreter(second, mediator_id, sha256)
     leave(file())
     leave_by_phone(file())
     file_as_program()

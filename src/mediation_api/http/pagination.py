@@ -19,14 +19,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from mediation_api.database.pagination import Page, PageRequest, Position
 from mediation_api.domain.access import INTAKE, AccessScope, Relation
 from mediation_api.domain.errors import OfficeFilter
 from mediation_api.http.addresses import public_reference
 from mediation_api.http.dependencies import Context
-from mediation_api.http.fields import Named, Out, Params, WholeNumber, parameter_broken
+from mediation_api.http.fields import TYPE_NAME, Out, Params, WholeNumber, parameter_broken
 from mediation_api.http.routes import operation_of
 
 FOR_THE_OFFICE: Final = "For the office."
@@ -43,14 +43,26 @@ _DIGITS: Final = 19
 T = TypeVar("T")
 
 
-Cursor = Annotated[str, Named("Cursor", "The `cursor` of the next page; null on the last one. It is opaque.")]
+NextCursor = Annotated[
+    str | None,
+    WithJsonSchema(
+        {
+            "type": ["string", "null"],
+            TYPE_NAME: {
+                "name": "NextCursor",
+                "description": "The `cursor` of the next page; null on the last one. It is opaque.",
+                "examples": [None],  # or a mock's lists would have no end
+            },
+        }
+    ),
+]
 
 
 class ListOut(Out, Generic[T]):
     """One page of a list. `next_cursor` is null on the last one; otherwise a `Link` names the next page as well."""
 
     items: Annotated[list[T], Field(max_length=MOST, description="The rows of this page.")]
-    next_cursor: Cursor | None = Field(examples=[None])  # or a mock's lists would have no end
+    next_cursor: NextCursor
 
 
 L = TypeVar("L", bound=Out)
