@@ -91,20 +91,22 @@ def _addressed(operations: Iterable[Address]) -> dict[str, list[Address]]:
 
 
 def _links(answer: Node, models: Mapping[str, Node], addressed: Mapping[str, list[Address]], of: Address) -> Node:
-    """Return the links of a response: to what its ids identify."""
-    links: Node = {}
+    """Return the links of a response: to what its `id` identifies, or else to what its other ids do."""
     place, shapes = _shapes(answer, models)
     fields_by_shape = [child(models[shape], "properties") for shape in shapes]
-    for field in fields_by_shape[0] if fields_by_shape else ():
+    links: Node = {}
+    for field in sorted(fields_by_shape[0], key=lambda field: field != "id") if fields_by_shape else ():
         if any(field not in fields for fields in fields_by_shape):
             continue  # not in the response to every audience
-        name = f"{_WORDS.sub('_', _KIND.sub('', shapes[0])).lower()}_id" if field == "id" else field
         if place and field != "id":
             continue  # what an item of a list belongs to, the item itself leads to
+        name = f"{_WORDS.sub('_', _KIND.sub('', shapes[0])).lower()}_id" if field == "id" else field
         for target in addressed.get(name, ()):
             method, path, operation = target
             if target != of and method == "get" and path.endswith("}"):
                 links[operation] = {"operationId": operation, "parameters": {name: f"$response.body#/{place}{field}"}}
+        if links and field == "id":
+            break  # what else the answer names, the object itself leads to
     return links
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-WIDTH = 132
+WIDTH = 140
 
 
 def text_of(contract: object) -> str:

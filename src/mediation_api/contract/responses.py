@@ -36,10 +36,10 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
 def describe_responses(app: FastAPI, operations_by_id: Mapping[str, Operation]) -> None:
     """Add to the application's contract what every operation may answer besides its own statuses.
 
-    304 for GET; 404 where the path names an object; 400 where a key is needed; 412 and 428 for a correction; 422 where
-    there is anything to validate. As `default`, which lists its statuses: 401, 403 and 500 everywhere; 400,
-    408, 413 and 415 where a body is read; 406 and 429 unless `always_answered`; 503 where the database is used. Also
-    the headers of each response, and the security schemes of each operation.
+    304 for GET; 404 where the path names an object; 412 and 428 for a correction; 422 where there is anything to
+    validate. As `default`, which lists its statuses: 401, 403 and 500 everywhere; 400, 408, 413 and 415 where a body is
+    read; 406 and 429 unless `always_answered`; 503 where the database is used. Also the headers of each response, and
+    the security schemes of each operation.
     """
     generate = app.openapi
 
@@ -213,14 +213,14 @@ def _complete_query(operation: Node) -> None:
 
 
 def _header_statuses(operation: Node) -> set[int]:
-    """Mark the required headers of an operation, and return the statuses of a request without them.
+    """Mark the required headers of an operation, and return the statuses of its own that they lead to.
 
     FastAPI must not know that they are required, because it would answer 422 instead of these statuses.
     """
     statuses: set[int] = set()
     for parameter in listed(operation, "parameters"):
-        own = {"Idempotency-Key": {400}, "If-Match": {412, 428}}.get(str(parameter["name"]))
-        if own is not None:
-            statuses |= own
+        if parameter["name"] in {"Idempotency-Key", "If-Match"}:
             parameter["required"] = True
+        if parameter["name"] == "If-Match":
+            statuses |= {412, 428}
     return statuses
