@@ -28,8 +28,8 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-# The gates of .ci/run besides `make check` and `make test`, and three that are run now and then.
-GATES := $(addprefix gate-, scan contract browser fuzz crashes coverage mutants contract-faults fuzz-faults)
+# The gates of .ci/run besides `make check` and `make test`, and four that are run now and then.
+GATES := $(addprefix gate-, scan contract browser fuzz crashes coverage mutants faults contract-faults fuzz-faults)
 
 .PHONY: help run test check format generate gates security benchmark lock clean $(GATES)
 
@@ -166,6 +166,10 @@ gate-contract: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
 # gate-contract-faults  shows which gate sees each planted fault (ARGS=document or code)
 gate-contract-faults: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
 	@$(BIN)/python -m tests.gates.faults $(ARGS)
+
+# gate-faults           plants a fault of each kind where a rule draws it, and writes build/faults.md: which gate saw it
+gate-faults: $(STAMP)
+	@$(BIN)/python -m tests.gates.drawn $(ARGS)
 
 # Extras stay in the names: of `coverage[toml]>=7`, a pip of 2023 takes the newest and then finds no hash for it.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
