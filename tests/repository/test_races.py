@@ -108,8 +108,8 @@ async def require_one_history(story: Story, *left: Caller) -> str:
         # A complaint may still be added to once its case has closed.
         assert not closed or event["kind"] == "party.added", f"{event['kind']} after the close"
         if event["kind"] == "case.state_changed":
-            assert field(event, "source") == state, "a move from where the case was not"
-            state = str(field(event, "target"))
+            assert field(event, "from_state") == state, "a move from where the case was not"
+            state = str(field(event, "to_state"))
         elif event["kind"] == "party.withdrew":
             gone.add(field(event, "party_id"))
         elif event["kind"] == "session.started":

@@ -26,7 +26,8 @@ async def test_a_director_places_and_lifts_a_hold_and_an_auditor_sees_both(offic
     path = f"/v1/complaints/{story.complaint_id}/legal-holds"
     assert (await office.auditor.get(path))["items"] == []
     hold = await office.director.post(path, {"reason": "litigation"})
-    assert hold.keys() == {"id", "complaint_id", "reason", "placed_at", "placed_by", "lifted_at", "lifted_by"}
+    about = {"id", "complaint_id", "reason", "placed_at", "placed_by", "lifted_at", "lifted_by"}
+    assert hold.keys() == about | {"placed_by_name", "lifted_by_name"}
     assert (await office.auditor.get(path))["items"] == [hold]
     lifted = await office.director.post(f"/v1/legal-holds/{hold['id']}/lift", None, 200)
     assert (lifted["lifted_by"], lifted["lifted_at"] is None) == ("director.1", False)

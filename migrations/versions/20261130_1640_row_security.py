@@ -5,14 +5,14 @@ parties. `assume_party` computes the ids of these, stores them in transaction-lo
 `mediation_party`. The policies depend on nothing but these settings.
 
 Revises: 20261130_1625
-Created: 2026-11-30 16:30:00+00:00
+Created: 2026-11-30 16:40:00+00:00
 """
 
 from alembic import op
 
 from mediation_api.database.migrations import sql
 
-revision: str = "20261130_1630"
+revision: str = "20261130_1640"
 down_revision: str | None = "20261130_1625"
 branch_labels: str | None = None
 depends_on: str | None = None
