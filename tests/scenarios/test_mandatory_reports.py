@@ -136,7 +136,7 @@ async def test_a_retry_proposes_and_files_once(office: Office, concluded: Begun)
         ({"narrative": "He said that"}, "/narrative"),
         ({"category": "other"}, "/category"),
         ({"recipient": "press"}, "/recipient"),
-        ({"agency": "a" * 101}, "/agency"),
+        ({"agency": "a" * 201}, "/agency"),
         ({"legal_basis": "He told me on 3 March that he would do it"}, "/legal_basis"),
         ({"legal_basis": "ORS"}, "/legal_basis"),
         ({"disclosed_at": "2026-03-02T21:00:00Z"}, "/disclosed_at"),

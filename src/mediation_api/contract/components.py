@@ -39,6 +39,8 @@ def _schemas(contract: Node) -> Iterator[Node]:
     pending: list[object] = [*child(child(contract, "components"), "schemas").values()]
     for _, _, operation in operations(contract):
         pending += [child(parameter, "schema") for parameter in listed(operation, "parameters")]
+        for answer in map(node, child(operation, "responses").values()):
+            pending += [child(node(media), "schema") for media in child(answer, "content").values()]
     while pending:
         schema = pending.pop()
         if isinstance(schema, dict):

@@ -228,8 +228,13 @@ class Problem(Out):
         ),
     ]
     request_id: str = Field(description="`X-Request-Id`, to quote to the office.")
-    errors: tuple[FieldError, ...] = Field(default=(), max_length=MOST_ERRORS)
-    missing: Annotated[tuple[MissingCondition, ...], Field(max_length=MOST_CONDITIONS)] = ()
+    errors: tuple[FieldError, ...] = Field(
+        description="Each field that breaks a rule, for a 400 or 422.", default=(), max_length=MOST_ERRORS
+    )
+    missing: Annotated[
+        tuple[MissingCondition, ...],
+        Field(description="For the code `conditions-missing`.", max_length=MOST_CONDITIONS),
+    ] = ()
 
 
 class ProblemResponse(JSONResponse):

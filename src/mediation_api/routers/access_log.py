@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/cases/{case_id}/access-log", route_class=StrictRo
 class AccessOut(Out):
     """A read of the case, its complaint or one of its parties, or of a page of a list that contained it."""
 
-    audience: Literal["office"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["office"] = Field(description="Who is reading.")
     opened_at: InstantOut = Field(description="When.")
     by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
@@ -39,7 +39,7 @@ class AccessOut(Out):
 class AccessForPartyOut(Out):
     """A read of the case, the complaint or the caller's own data by the office or the mediator."""
 
-    audience: Literal["party"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["party"] = Field(description="Who is reading.")
     opened_on: date = Field(description="The day, in the office's time zone.")
     by_role: Open[Role]
     opened: Open[LoggedObject]

@@ -50,7 +50,11 @@ class AgreementIn(In):
     model_config = when("kind", "resolution", given("terms"), absent("terms", "terms_confidential"))
 
     kind: AgreementKind
-    languages: Annotated[list[Language], Field(min_length=1, max_length=10), Once()]
+    languages: Annotated[
+        list[Language],
+        Field(description="The languages in which it is to be signed.", min_length=1, max_length=10),
+        Once(),
+    ]
     terms: Paragraphs | None = Field(None, description="The terms of a resolution agreement. Not for other kinds.")
     terms_confidential: Flag = Field(
         default=False, description="Whether all parties agree that the terms are confidential (ORS 36.220)."
@@ -96,7 +100,7 @@ class SignatureOut(Out):
 class AgreementOut(Out):
     """An agreement, as the office and the mediator see it."""
 
-    audience: Literal["office", "mediator"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["office", "mediator"] = Field(description="Who is reading.")
     id: UUID
     case_id: UUID
     kind: AgreementKind
@@ -117,13 +121,13 @@ class AgreementOut(Out):
         description="When a later text replaced it, which voids its signatures; null while it is current."
     )
     purged_at: InstantOut | None = Field(description="When the text was purged, after its retention period.")
-    signatures: Annotated[list[SignatureOut], Field(max_length=MOST_SEATS)]
+    signatures: Annotated[list[SignatureOut], Field(description="By the time of signing.", max_length=MOST_SEATS)]
 
 
 class AgreementForPartyOut(Out):
     """An agreement, as a party sees it, with only its own signature."""
 
-    audience: Literal["party"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["party"] = Field(description="Who is reading.")
     id: UUID
     case_id: UUID
     kind: AgreementKind

@@ -103,27 +103,29 @@ class AssignmentInCaseOut(Out):
 class CaseOut(Out):
     """A case, as the office sees it."""
 
-    audience: Literal["office"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["office"] = Field(description="Who is reading.")
     id: UUID
     complaint_id: UUID
     reference: str = Field(examples=["2026-000123"], description="The reference of the complaint.")
     attempt: int = Field(description="Counts the cases of the complaint, from 1.")
     state: State
-    waits_for: Open[board.Wait] | None
-    alerts: Annotated[list[Open[Alert]], Field(max_length=len(Alert))]
+    waits_for: Open[board.Wait] | None = Field(description="Null for a closed case.")
+    alerts: Annotated[list[Open[Alert]], Field(description="Empty for a closed case.", max_length=len(Alert))]
     target: TargetInCaseOut
     coordinator: str | None = Field(
         description="The subject of the token of the coordinator; null if the case has none."
     )
     coordinator_name: str | None = Field(description="The name in that token, once that person has recorded something.")
-    participants: Annotated[list[ParticipantOut], Field(max_length=MOST_PARTIES)]
-    parts: Annotated[list[PartInCaseOut], Field(max_length=MOST_PARTS)]
-    assignment: AssignmentInCaseOut | None
-    next_session: NextSessionOut | None
+    participants: Annotated[
+        list[ParticipantOut], Field(description="Also those who have left.", max_length=MOST_PARTIES)
+    ]
+    parts: Annotated[list[PartInCaseOut], Field(description="Pairs of complainant and officer.", max_length=MOST_PARTS)]
+    assignment: AssignmentInCaseOut | None = Field(description="Null if no proposal is open or accepted.")
+    next_session: NextSessionOut | None = Field(description="Null if there is none.")
     agreement_reached: bool | None = Field(
         description="For a mediated case: whether the parties of some part signed a resolution; null for all others."
     )
-    lapse_reason: Open[LapseReason] | None
+    lapse_reason: Open[LapseReason] | None = Field(description="Null unless the case lapsed.")
     opened_at: InstantOut = Field(description="When mediation was requested.")
     closed_at: InstantOut | None = Field(description="When it closed; null while it is open.")
 
@@ -156,7 +158,7 @@ class OwnAssignmentOut(Out):
 class CaseForMediatorOut(Out):
     """A case, as the mediator sees it: a summary to check for conflicts of interest, and contacts after accepting."""
 
-    audience: Literal["mediator"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["mediator"] = Field(description="Who is reading.")
     id: UUID
     reference: str = Field(description="The reference of the complaint.")
     state: State
@@ -166,8 +168,10 @@ class CaseForMediatorOut(Out):
         description="Categories of the city's list."
     )
     assignment: OwnAssignmentOut
-    participants: Annotated[list[ParticipantForMediatorOut], Field(max_length=MOST_PARTIES)]
-    next_session: NextSessionOut | None
+    participants: Annotated[
+        list[ParticipantForMediatorOut], Field(description="The parties who have not left.", max_length=MOST_PARTIES)
+    ]
+    next_session: NextSessionOut | None = Field(description="Null if there is none.")
 
 
 class YouOut(Out):
@@ -197,7 +201,7 @@ class OtherPartyOut(Out):
 class CaseForPartyOut(Out):
     """A case, as a party sees it. Until `ready`, answers are sealed: nothing here depends on the answers of others."""
 
-    audience: Literal["party"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["party"] = Field(description="Who is reading.")
     id: UUID
     reference: str = Field(description="The reference of the complaint.")
     state: board.StateForParty = Field(description="`not_mediated` does not reveal who ended the case or why.")
@@ -215,9 +219,11 @@ class CaseForPartyOut(Out):
     parts: Annotated[list[OwnPartOut], Field(max_length=MOST_PARTS)] = Field(
         description="The caller's own parts. Empty until the case is `ready` or closed, or the caller has left."
     )
-    others: Annotated[list[OtherPartyOut], Field(max_length=MOST_PARTIES)]
+    others: Annotated[
+        list[OtherPartyOut], Field(description="Empty until both sides have agreed.", max_length=MOST_PARTIES)
+    ]
     mediator_name: str | None = Field(description="Null until the case is `ready` and a mediator has accepted it.")
-    next_session: NextSessionOut | None
+    next_session: NextSessionOut | None = Field(description="Null if there is none.")
 
 
 AnyCase = Annotated[CaseOut | CaseForMediatorOut | CaseForPartyOut, Field(discriminator="audience")]
@@ -374,11 +380,11 @@ SharedEventKind = Annotated[
 class EventOut(Out):
     """An event, as it is recorded. `data` contains ids, codes and dates, but no names or texts."""
 
-    audience: Literal["office"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["office"] = Field(description="Who is reading.")
     id: UUID
     occurred_at: InstantOut = Field(description="When it was recorded.")
     kind: OfficeEventKind
-    party_id: UUID | None
+    party_id: UUID | None = Field(description="The party that it concerns, if one.")
     by_role: Open[Role]
     by: str = Field(description="The subject of the token.")
     by_name: str | None = Field(description="The name in that token; null if it had none, and for a party.")
@@ -388,7 +394,7 @@ class EventOut(Out):
 class SharedEventOut(Out):
     """An event, as a party or the mediator sees it."""
 
-    audience: Literal["mediator", "party"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["mediator", "party"] = Field(description="Who is reading.")
     id: UUID
     occurred_at: InstantOut = Field(description="When it was recorded.")
     kind: SharedEventKind
@@ -422,7 +428,9 @@ class GateOut(Out):
     """The conditions of one step. It is open if none is missing."""
 
     open: bool = Field(description="Whether the step can be taken now.")
-    missing: Annotated[list[MissingCondition], Field(max_length=MOST_CONDITIONS)]
+    missing: Annotated[
+        list[MissingCondition], Field(description="Empty if the step is possible.", max_length=MOST_CONDITIONS)
+    ]
 
     @classmethod
     def of(cls, request: Request, missing: tuple[Missing, ...]) -> Self:
@@ -433,7 +441,7 @@ class GateOut(Out):
 class ReadinessOut(Out):
     """The missing conditions of the next steps. A refused command lists the same."""
 
-    audience: Literal["office", "mediator"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["office", "mediator"] = Field(description="Who is reading.")
     scheduling: GateOut
     starting: GateOut
     closing: GateOut = Field(description="Closing the case as mediated.")
@@ -442,8 +450,10 @@ class ReadinessOut(Out):
 class OwnReadinessOut(Out):
     """The conditions that the caller has not met yet. Those of other parties are not included."""
 
-    audience: Literal["party"] = Field(description="Who is reading; the fields depend on it.")
-    missing: Annotated[list[MissingCondition], Field(max_length=MOST_CONDITIONS)]
+    audience: Literal["party"] = Field(description="Who is reading.")
+    missing: Annotated[
+        list[MissingCondition], Field(description="What the caller itself has still to do.", max_length=MOST_CONDITIONS)
+    ]
 
 
 AnyReadiness = Annotated[ReadinessOut | OwnReadinessOut, Field(discriminator="audience")]

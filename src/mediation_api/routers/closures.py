@@ -101,7 +101,7 @@ class LapseIn(In):
     """Why a party lapses, or without `party_id`, the whole case."""
 
     reason: LapseReason
-    party_id: Uuid | None = None
+    party_id: Uuid | None = Field(None, description="The party that lapses; null for the whole case.")
 
 
 @router.post(

@@ -132,13 +132,16 @@ class ComplaintIn(In):
     )
     narrative: Paragraphs
     incident_on: Day | None = Field(None, description="Not in the future, by the office's local date.")
-    incident_place: Line | None = None
-    precinct: Line | None = None
+    incident_place: Line | None = Field(None, description="Where it happened.")
+    precinct: Line | None = Field(None, description="The police district of the incident.")
     allegations: Allegations
     interested_in_mediation: Flag = Field(
         description="Whether the complainant is open to mediation. True opens a case. It is not consent yet."
     )
-    parties: Annotated[list[PartyIn], Field(min_length=1, max_length=MOST_PARTIES)]
+    parties: Annotated[
+        list[PartyIn],
+        Field(description="Everybody involved, in the order of `filed_by`.", min_length=1, max_length=MOST_PARTIES),
+    ]
     filed_by: Annotated[int, WholeNumber(0, 49)] | None = Field(
         None,
         description="The index in `parties` of the complainant who files, and gets an access code. Null for somebody "
@@ -177,8 +180,8 @@ class ComplaintPatch(Patch):
 
     narrative: Paragraphs | SkipJsonSchema[None] = None
     incident_on: Day | None = Field(None, description="Not in the future, by the office's local date.")
-    incident_place: Line | None = None
-    precinct: Line | None = None
+    incident_place: Line | None = Field(None, description="Where it happened.")
+    precinct: Line | None = Field(None, description="The police district of the incident.")
     allegations: Allegations | SkipJsonSchema[None] = None
     crime_alleged: Flag | None = Field(None, description="Whether a crime is alleged; null if unknown yet.")
     serious_injury: Flag | None = Field(
@@ -267,7 +270,7 @@ class PartSummaryOut(Out):
 class ComplaintOut(Out):
     """A complaint, as the office sees it."""
 
-    audience: Literal["office"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["office"] = Field(description="Who is reading.")
     id: UUID
     reference: str = Field(examples=["2026-000123"], description="For people to quote: the year and a number.")
     channel: Open[Channel]
@@ -287,7 +290,7 @@ class ComplaintOut(Out):
         description="The reference of the integration that filed it; null for all others."
     )
     disposition: Disposition = Field(description="`closed_mediated` if all parts are, `partly_mediated` if some are.")
-    parts: Annotated[list[PartOut], Field(max_length=MOST_PARTS)]
+    parts: Annotated[list[PartOut], Field(description="Pairs of complainant and officer.", max_length=MOST_PARTS)]
     crime_alleged: bool | None = Field(description="Whether a crime is alleged; null if unknown yet.")
     serious_injury: bool | None = Field(description="Whether somebody was seriously injured; null if unknown yet.")
     litigation_pending: bool | None = Field(description="Whether a court has the same matter; null if unknown yet.")
@@ -307,7 +310,7 @@ class ComplaintOut(Out):
 class ComplaintSummaryOut(Out):
     """A complaint, as a complainant or the integration that filed it sees it."""
 
-    audience: Literal["party", "integration"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["party", "integration"] = Field(description="Who is reading.")
     id: UUID
     reference: str = Field(examples=["2026-000123"], description="For people to quote: the year and a number.")
     external_reference: str | None = Field(

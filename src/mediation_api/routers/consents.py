@@ -96,7 +96,7 @@ class ConsentOut(Out):
     given_at: InstantOut = Field(description="When it was recorded.")
     stands: bool = Field(description="False after the answer was voided. The party is then asked again.")
     voided_at: InstantOut | None = Field(description="When the answer ceased to count; null while it stands.")
-    void_reason: Open[VoidReason] | None
+    void_reason: Open[VoidReason] | None = Field(description="Null while it stands.")
 
 
 class ConsentList(ListOut[ConsentOut]):

@@ -40,7 +40,7 @@ class ErasureOut(Out):
     decided_at: InstantOut | None = Field(description="When it was decided; null until then.")
     decided_by: str | None = Field(description="The subject of the token of a second person; null until then.")
     decided_by_name: str | None = Field(description="The name in that token; null if it had none.")
-    refusal: Open[ErasureRefusal] | None
+    refusal: Open[ErasureRefusal] | None = Field(description="Null unless it was refused.")
 
 
 class ErasureList(ListOut[ErasureOut]):

@@ -27,7 +27,7 @@ from mediation_api.http.dependencies import (
     Scope,
     Today,
 )
-from mediation_api.http.fields import In, Instant, InstantOut, Named, Open, Out, TextRules
+from mediation_api.http.fields import In, Instant, InstantOut, Line, Named, Open, Out
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, Pages, single_page
@@ -56,7 +56,7 @@ class ReportIn(In):
 
     category: ReportCategory
     recipient: Recipient
-    agency: Annotated[str, TextRules(most=100)] = Field(description="The name of the authority, not of a person.")
+    agency: Line = Field(description="The name of the authority, not of a person.")
     legal_basis: Citation
     disclosed_at: Instant = Field(description="When it was disclosed, which is when the duty to report began.")
 
@@ -90,7 +90,7 @@ class ReportOut(Out):
     decided_by_name: str | None = Field(
         description="The name in that token; null if it had none, and for a mediator who reads."
     )
-    drop_reason: Open[DropReason] | None
+    drop_reason: Open[DropReason] | None = Field(description="Null unless it was dropped.")
 
 
 class ReportList(ListOut[ReportOut]):

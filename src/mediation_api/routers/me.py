@@ -122,7 +122,7 @@ class CaseWaitingOut(Out):
 class MeForOfficeOut(Out):
     """A member of the office's staff, or an auditor."""
 
-    audience: Literal["office"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["office"] = Field(description="Who is reading.")
     subject: TokenSubject
     role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName
@@ -133,7 +133,7 @@ class MeForOfficeOut(Out):
 class MeForMediatorOut(Out):
     """A mediator."""
 
-    audience: Literal["mediator"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["mediator"] = Field(description="Who is reading.")
     subject: TokenSubject
     role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName
@@ -150,7 +150,7 @@ class MeForMediatorOut(Out):
 class MeForPartyOut(Out):
     """A party. It may have several cases: an officer in several complaints."""
 
-    audience: Literal["party"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["party"] = Field(description="Who is reading.")
     subject: TokenSubject
     role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName
@@ -166,7 +166,7 @@ class MeForPartyOut(Out):
 class MeForIntegrationOut(Out):
     """A program of the city. Nothing waits for it."""
 
-    audience: Literal["integration"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["integration"] = Field(description="Who is reading.")
     subject: TokenSubject
     role: Open[Role] = Field(description="The role that the token names.")
     name: TokenName

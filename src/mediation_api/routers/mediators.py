@@ -87,9 +87,9 @@ class MediatorIn(In):
     employee_number: EmployeeNumber | None = Field(
         None, description="For a mediator who is also an officer. They cannot mediate a complaint about themselves."
     )
-    languages: Languages
-    email: Email | None = None
-    phone: Phone | None = None
+    languages: Languages = Field(description="The languages in which the mediator works.")
+    email: Email | None = Field(None, description="Where the mediator can be written to.")
+    phone: Phone | None = Field(None, description="Where the mediator can be called.")
     active: Flag = Field(default=True, description="Whether cases can be proposed to this mediator.")
 
 
@@ -100,10 +100,10 @@ class MediatorPatch(Patch):
 
     name: Line | SkipJsonSchema[None] = None
     subject: Subject | SkipJsonSchema[None] = None
-    employee_number: EmployeeNumber | None = None
-    languages: Languages | SkipJsonSchema[None] = None
-    email: Email | None = None
-    phone: Phone | None = None
+    employee_number: EmployeeNumber | None = Field(None, description="Of a mediator who is an employee of the city.")
+    languages: Languages | SkipJsonSchema[None] = Field(None, description="The languages in which the mediator works.")
+    email: Email | None = Field(None, description="Where the mediator can be written to.")
+    phone: Phone | None = Field(None, description="Where the mediator can be called.")
     active: Flag | SkipJsonSchema[None] = Field(None, description="Whether cases can be proposed to this mediator.")
 
 
@@ -234,7 +234,10 @@ class AssignmentOut(Out):
     mediator_name: str = Field(description="The mediator's name.")
     state: AssignmentState
     answer_due_on: date = Field(description="The date by which the mediator is to answer.")
-    conflicts: Annotated[list[Open[ConflictKind]], Field(max_length=len(ConflictKind))]
+    conflicts: Annotated[
+        list[Open[ConflictKind]],
+        Field(description="What the mediator declared; empty before the answer.", max_length=len(ConflictKind)),
+    ]
     proposed_at: InstantOut = Field(description="When it was proposed.")
     answered_at: InstantOut | None = Field(description="When the mediator answered; null before.")
     notes_destroyed_at: InstantOut | None = Field(description="When the mediator attested it.")

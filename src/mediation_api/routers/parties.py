@@ -83,8 +83,8 @@ class GuardianIn(In):
 
     name: Line
     relation: Line = Field(examples=["parent", "legal guardian"])
-    phone: Phone | None = None
-    email: Email | None = None
+    phone: Phone | None = Field(None, description="Where the guardian can be called.")
+    email: Email | None = Field(None, description="Where the guardian can be written to.")
 
 
 class PartyIn(In):
@@ -96,17 +96,17 @@ class PartyIn(In):
     name: Line
     employee_number: EmployeeNumber | None = Field(None, description="Officers only.")
     unit: Line | None = Field(None, description="Officers only.")
-    phone: Phone | None = None
-    email: Email | None = None
-    postal_address: LongLine | None = None
+    phone: Phone | None = Field(None, description="Where the party can be called.")
+    email: Email | None = Field(None, description="Where the party can be written to.")
+    postal_address: LongLine | None = Field(None, description="Where letters reach the party.")
     safe_contact: Note | None = Field(None, description="How and when the person can be reached safely.")
     language: Language = "en"
     interpreter_language: Language | None = Field(
         None, description="The language of the interpreter, if one is needed. Includes sign languages."
     )
-    accommodations: Note | None = None
+    accommodations: Note | None = Field(None, description="What the party needs to take part.")
     minor: Flag = Field(default=False, description="Complainants only.")
-    guardian: GuardianIn | None = None
+    guardian: GuardianIn | None = Field(None, description="Complainants only.")
 
     @model_validator(mode="after")
     def _fits_the_side(self) -> Self:
@@ -139,17 +139,17 @@ class PartyPatch(Patch):
     )
 
     name: Line | SkipJsonSchema[None] = None
-    employee_number: EmployeeNumber | None = None
-    unit: Line | None = None
-    phone: Phone | None = None
-    email: Email | None = None
-    postal_address: LongLine | None = None
-    safe_contact: Note | None = None
+    employee_number: EmployeeNumber | None = Field(None, description="Officers only.")
+    unit: Line | None = Field(None, description="Officers only.")
+    phone: Phone | None = Field(None, description="Where the party can be called.")
+    email: Email | None = Field(None, description="Where the party can be written to.")
+    postal_address: LongLine | None = Field(None, description="Where letters reach the party.")
+    safe_contact: Note | None = Field(None, description="How and when the person can be reached safely.")
     language: Language | SkipJsonSchema[None] = None
-    interpreter_language: Language | None = None
-    accommodations: Note | None = None
+    interpreter_language: Language | None = Field(None, description="Null if no interpreter is needed.")
+    accommodations: Note | None = Field(None, description="What the party needs to take part.")
     minor: Flag | SkipJsonSchema[None] = Field(None, description="Complainants only: whether the person is under 18.")
-    guardian: GuardianIn | None = None
+    guardian: GuardianIn | None = Field(None, description="Complainants only.")
     name_correction_reason: NameCorrection | SkipJsonSchema[None] = Field(
         None,
         description="Why the name, or the guardian's, changes although the person is the same. Required after the "
@@ -210,13 +210,13 @@ class PartyOut(Out):
     )
     accommodations: str | None = Field(description="What the person needs for taking part; null if nothing is known.")
     minor: bool = Field(description="Whether a complainant is under 18: a guardian must agree and be present.")
-    guardian: GuardianOut | None
+    guardian: GuardianOut | None = Field(description="Null if the party has none.")
     added_at: InstantOut = Field(description="When it was entered on the complaint.")
     identity_bound: bool = Field(
         description="Whether an officer has answered. From then on, only the token subject that answered has access."
     )
     removed_at: InstantOut | None = Field(description="When the office removed it, as the wrong party.")
-    removal_reason: Open[RemovalReason] | None
+    removal_reason: Open[RemovalReason] | None = Field(description="Null unless it was removed.")
 
     @classmethod
     def of(cls, row: RowMapping) -> Self:

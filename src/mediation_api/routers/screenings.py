@@ -67,7 +67,7 @@ class ScreeningOut(Out):
 
     id: UUID
     rules_version: str = Field(description="The edition of the rules that were applied.")
-    findings: Annotated[list[FindingOut], Field(max_length=MOST_RULES)]
+    findings: Annotated[list[FindingOut], Field(description="One for each rule.", max_length=MOST_RULES)]
     outcome: Outcome
     eligible: bool | None = Field(description="The decision; null until a director has reviewed it.")
     overridden: bool = Field(description="Whether a director decided otherwise than the rules.")
@@ -157,7 +157,7 @@ class ApprovalIn(In):
 
     approver: Approver
     approved: Flag = Field(description="False records a refusal.")
-    unit: Line | None = None
+    unit: Line | None = Field(None, description="The unit of the person who approves.")
     given_by: Line | None = Field(None, description="The name of the approver.")
     given_on: Day | None = Field(None, description="The date of the approval, not in the future.")
     channel: Channel | None = Field(
@@ -178,7 +178,7 @@ class ApprovalOut(Out):
     unit: str | None = Field(description="The unit of a unit commander; null for all others.")
     given_by: str | None = Field(description="The name of the approver; null for a director who used their own token.")
     given_on: date | None = Field(description="The date of the approval; null for a director who used their own token.")
-    channel: Open[Channel] | None
+    channel: Open[Channel] | None = Field(description="How the approval reached the office.")
     recorded_at: InstantOut = Field(description="When staff entered it.")
     by_role: Open[Role]
 

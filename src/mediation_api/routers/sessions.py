@@ -110,7 +110,9 @@ class SeatIn(In):
 class StartIn(In):
     """The expected persons who are absent."""
 
-    absent: Annotated[list[SeatIn], Field(max_length=200), Once()] = Field(default_factory=list)
+    absent: Annotated[
+        list[SeatIn], Field(description="Everybody expected who is not there.", max_length=200), Once()
+    ] = Field(default_factory=list)
 
     def seats(self) -> frozenset[Seat]:
         """Return the seats of the absent persons."""
@@ -159,7 +161,7 @@ class AbsenceOut(Out):
 class SessionOut(Out):
     """A session, as the office and the mediator see it."""
 
-    audience: Literal["office", "mediator"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["office", "mediator"] = Field(description="Who is reading.")
     id: UUID
     case_id: UUID
     mediator_id: UUID
@@ -169,22 +171,24 @@ class SessionOut(Out):
     mode: Open[Mode]
     place: str | None = Field(description="The address or room; null for a video meeting.")
     link: str | None = Field(description="The address of the video meeting; null for one in person.")
-    off_hours_reason: Open[OffHoursReason] | None
+    off_hours_reason: Open[OffHoursReason] | None = Field(description="Null within office hours.")
     unchecked_officer_ids: Annotated[list[UUID], Field(max_length=MOST_PARTIES)] = Field(
         description="Officers without an employee number, for whom conflicting sessions cannot be detected. Empty "
         "after the session."
     )
     started_at: InstantOut | None = Field(description="When the mediator started it; null before.")
     finished_at: InstantOut | None = Field(description="When it was adjourned, completed or ended; null before.")
-    end_reason: Open[EndReason] | None
-    attendance: Annotated[list[AttendanceOut], Field(max_length=MOST_SEATS)]
-    absences: Annotated[list[AbsenceOut], Field(max_length=MOST_PARTIES)]
+    end_reason: Open[EndReason] | None = Field(description="Null unless it ended early.")
+    attendance: Annotated[list[AttendanceOut], Field(description="Empty before the start.", max_length=MOST_SEATS)]
+    absences: Annotated[
+        list[AbsenceOut], Field(description="Of parties, where the session was missed.", max_length=MOST_PARTIES)
+    ]
 
 
 class SessionForPartyOut(Out):
     """A session, as a party sees it."""
 
-    audience: Literal["party"] = Field(description="Who is reading; the fields depend on it.")
+    audience: Literal["party"] = Field(description="Who is reading.")
     id: UUID
     case_id: UUID
     state: SessionState
