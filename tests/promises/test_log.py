@@ -80,6 +80,7 @@ def test_a_database_that_is_away_is_logged_by_cause_and_route(committed: Setting
             headers = {"X-Request-Id": "r-1", "Authorization": f"Bearer {token}"}
             assert client.get("/v1/cases", headers=headers).status_code == 503
             assert client.get("/health/ready", headers={"X-Request-Id": "r-2"}).status_code == 503
+        running.stop()  # a line is written after its answer
         failures, requests = running.lines("unavailable"), running.lines("request")
         text = running.text()
 

@@ -253,6 +253,7 @@ async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreement
         "case-closed",
         "not-a-signer",
         "party-left",
+        "required",
         "state-conflict",
         "text-changed",
     ),

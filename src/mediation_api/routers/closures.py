@@ -221,7 +221,7 @@ class PauseList(ListOut[PauseOut]):
     oauth_scope="cases:write",
     events=(TargetPaused,),
     location="/v1/pauses/{id}",
-    refusals=("case-closed", "not-before-starts-on", "pause-too-long"),
+    refusals=("case-closed", "limit-reached", "not-before-starts-on", "pause-too-long"),
 )
 async def pause_target(
     case_id: CaseId,

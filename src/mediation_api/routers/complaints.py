@@ -510,7 +510,7 @@ async def get_complaint(complaint_id: ComplaintId, scope: LoggedScope, complaint
     access=allow(office=INTAKE),
     oauth_scope="complaints:write",
     events=(ComplaintCorrected, ScreeningOutdated, *CONSENTS_VOIDED),
-    refusals=("data-erased", "in-the-future", "session-in-progress"),
+    refusals=("category-not-configured", "data-erased", "in-the-future", "session-in-progress"),
 )
 async def correct_complaint(
     complaint_id: ComplaintId,

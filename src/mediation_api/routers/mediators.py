@@ -271,6 +271,7 @@ class AssignmentListQuery(ListQuery):
     location="/v1/assignments/{id}",
     refusals=(
         "case-closed",
+        "limit-reached",
         "mediator-assigned",
         "mediator-conflicted",
         "mediator-inactive",

@@ -279,7 +279,7 @@ async def list_parties(complaint_id: ComplaintId, scope: LoggedScope, parties: P
     oauth_scope="parties:write",
     events=(PartyAdded, PartyJoined, PartOpened, PartyAsked, SessionCancelled, StateChanged),
     location="/v1/parties/{id}",
-    refusals=("mediator-is-party", "officers-only", "party-already-listed", "state-conflict"),
+    refusals=("limit-reached", "mediator-is-party", "officers-only", "party-already-listed", "state-conflict"),
 )
 async def add_party(
     complaint_id: ComplaintId,

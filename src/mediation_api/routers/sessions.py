@@ -517,7 +517,7 @@ class AttendeeList(ListOut[AttendeeOut]):
     oauth_scope="sessions:write",
     events=(AttendeeAdded,),
     location="/v1/attendees/{id}",
-    refusals=("case-closed", "interpreter-unsuitable", "required-for-interpreter"),
+    refusals=("case-closed", "interpreter-unsuitable", "limit-reached", "required-for-interpreter"),
 )
 async def add_attendee(
     case_id: CaseId,
