@@ -18,6 +18,7 @@ from mediation_api.domain.access import (
     Role,
     access_page,
     allow,
+    is_limited_from,
     is_own_scope,
     scope_for,
 )
@@ -139,3 +140,24 @@ def test_the_page_has_a_line_for_each_operation_and_a_cell_for_each_role() -> No
 def test_parties_are_those_with_a_side() -> None:
     party = UUID(int=1)
     assert {role for role in Role if Actor(role, "somebody", party_id=party).is_party} == set(PARTIES)
+
+
+@pytest.mark.parametrize(
+    ("relation", "audience"),
+    [
+        (Relation.OFFICE, "office"),
+        (Relation.OWN, "party"),
+        (Relation.FILED, "integration"),
+        (Relation.PROPOSED, "mediator"),
+        (Relation.ASSIGNED, "mediator"),
+        (Relation.MEDIATED, "mediator"),
+    ],
+)
+def test_who_reads_follows_from_the_relation(relation: Relation, audience: str) -> None:
+    assert relation.audience == audience
+
+
+def test_a_token_is_limited_from_what_its_scopes_leave_out() -> None:
+    assert is_limited_from("cases:read", Actor(Role.INTAKE, "i", scopes=frozenset({"parties:read"})))
+    assert not is_limited_from("cases:read", Actor(Role.INTAKE, "i", scopes=frozenset({"cases:read"})))
+    assert not is_limited_from("cases:read", Actor(Role.INTAKE, "i"))
