@@ -239,7 +239,7 @@ class AccessCodeOut(Out):
 
     party_id: UUID
     access_code: str = Field(
-        examples=["7K4MW-3F9QT-8ZC2X-N5RBD-0V6HJ-1YGPS-AEKM4"],
+        examples=["7K4MW-3F9QT-8ZC2X-N5RBD-0V6HJ-1YGPS-AEKM4"],  # pragma: allowlist secret
         description="To be given to that person alone; it cannot be looked up later.",
     )
 
