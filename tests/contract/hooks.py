@@ -87,7 +87,8 @@ PLAUSIBLE: Final[dict[str, Json]] = {
     "incident_on": "2020-02-29",
     "pending_case_filed_on": "2020-02-29",
 }
-"""What the schema cannot say: a language has to exist, and what happened is not in the future."""
+"""What the schema cannot say: a language has to exist, and what happened is not in the future. The city lists the
+categories of allegations."""
 
 FOUND: Final = frozenset({200, 201, 409, 412})
 """The object was found, whatever became of the request."""
@@ -153,9 +154,13 @@ class Furthest:
 schemathesis.auth(refresh_interval=None)(Furthest)  # kept, the first token would serve for every operation
 
 
+OWNERS: Final = {"recordWithdrawal": "leaver", "getWithdrawal": "left", "getGuardianConsent": "minor"}
+"""Who calls these in a run of peers: a withdrawal would end what the other operations work on."""
+
+
 def _owner(case: Case) -> Peer:
-    """Who calls in a run of peers. A withdrawal would end what the other operations work on."""
-    return PLAN["peers"]["leaver" if _name(case) == "recordWithdrawal" else "owner"]
+    """Who calls in a run of peers."""
+    return PLAN["peers"][OWNERS.get(_name(case), "owner")]
 
 
 # ── what there is ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -190,8 +195,11 @@ def _feed(case: Case) -> None:
     _fed[case.id] = target
     if _right(case, Place.PATH):
         own = _owner(case)["ids"] if AS_PEERS else target["path"]
+        assert case.meta is not None
+        # Elsewhere, an id that was given is what a request before had been fed: operations share their parameters.
+        linked = _given if case.meta.phase.name is Phase.STATEFUL else set()
         for name, made_up in case.path_parameters.items():
-            if made_up not in _given:
+            if made_up not in linked:
                 case.path_parameters[name] = own.get(name) or _random.choice(PLAN["ids"].get(name, [made_up]))
     if AS_PEERS and _right(case, Place.BODY) and isinstance(case.body, dict):
         for name in ("party_id", "channel"):  # which staff say; a party speaks for itself
@@ -222,8 +230,9 @@ def _mend(body: dict[str, Json], target: Target) -> None:
     for person in [*people, body, *([intake] if isinstance(intake, dict) else [])]:
         _mend_person(person)
         person.update({name: value for name, value in PLAUSIBLE.items() if person.get(name) is not None})
-    if body.get("languages"):
-        body["languages"] = ["en"]
+    for name, values in (("languages", ["en"]), ("allegations", ["discourtesy"])):
+        if body.get(name):
+            body[name] = [*values]
     _mend_booking(body)
     body.update(target["body"])
     for name in target["without"]:

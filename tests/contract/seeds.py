@@ -100,8 +100,27 @@ class Seeder:
             dict(self.targets),
             dict(self.ids),
             sorted(self.used_up),
-            {name: _peer(story) for name, story in zip(PEERS, stories, strict=True)},
+            {name: _peer(story) for name, story in zip(PEERS, stories, strict=True)} | await self._with_records(),
         )
+
+    async def _with_records(self) -> dict[str, Peer]:
+        """Complainants who have a record of their own that the others lack."""
+        left = await self._story("asking")
+        withdrawal = await left.withdraw(left.complainants[0])
+        with_guardian = await self._minor()
+        consent = await with_guardian.guardian_agrees(with_guardian.complainants[0])
+        return {
+            "left": Peer(str(left.complainants[0].token), {"withdrawal_id": str(withdrawal["id"])}),
+            "minor": Peer(str(with_guardian.complainants[0].token), {"guardian_consent_id": str(consent["id"])}),
+        }
+
+    async def _minor(self) -> Story:
+        """A case of a minor, whose guardian can be asked."""
+        story = await self.office.file(
+            complainants=[{"minor": True, "guardian": {"name": "Ines Alvarez", "relation": "parent"}}]
+        )
+        await story.screen()
+        return story
 
     def _token(self, row: Mapping[Role, object]) -> str | None:
         if Role.PUBLIC in row and Role.AUDITOR in row:
@@ -206,9 +225,7 @@ class Seeder:
             party_id=asked.complainants[0].party_id,
             attempted_at=self.office.clock.now.isoformat(),
         )
-        minor = {"minor": True, "guardian": {"name": "Ines Alvarez", "relation": "parent"}}
-        with_guardian = await self.office.file(complainants=[minor])
-        await with_guardian.screen()
+        with_guardian = await self._minor()
         self._add_once(
             "recordGuardianConsent",
             {"case_id": with_guardian.case_id},
