@@ -50,21 +50,22 @@ def _schemas(contract: Node) -> Iterator[Node]:
             pending += [each for name in ("anyOf", "oneOf", "allOf") for each in listed(schema, name)]
 
 
+_PARTY_ID: Final = ("PartyId", "Names a party: one person on one side of one complaint.")
 _IDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "case_id": ("CaseId", "Names a case: one attempt to mediate one complaint."),
         "complaint_id": ("ComplaintId", "Names a complaint."),
-        "party_id": ("PartyId", "Names a party: one person on one side of one complaint."),
+        "party_id": _PARTY_ID,
+        "complainant_id": _PARTY_ID,
+        "officer_id": _PARTY_ID,
         "assignment_id": ("AssignmentId", "Names an assignment: the proposal of a case to a mediator."),
         "session_id": ("SessionId", "Names a session."),
         "agreement_id": ("AgreementId", "Names an agreement: a text to sign."),
         "mediator_id": ("MediatorId", "Names an entry of the roster of mediators."),
-        "complainant_id": ("PartyId", ""),
-        "officer_id": ("PartyId", ""),
         "id": ("Id", "Names this in addresses. It is opaque."),
     }
 )
-"""The types of ids, by the name of the field. Each is described where it is first named."""
+"""The type of an id and its description, by the name of the field."""
 
 
 def _name_ids(contract: Node) -> None:
@@ -75,7 +76,7 @@ def _name_ids(contract: Node) -> None:
             given = [each for each in (shown, *listed(shown, "anyOf")) if each.get("format") == "uuid"]
             name, description = _IDS[field]
             for each in given:
-                each[TYPE_NAME] = {"name": name, "description": description or dict(_IDS.values())[name]}
+                each[TYPE_NAME] = {"name": name, "description": description}
 
 
 def _unwrap_bodies(contract: Node) -> None:

@@ -61,7 +61,7 @@ NextCursor = Annotated[
 class ListOut(Out, Generic[T]):
     """One page of a list. `next_cursor` is null on the last one; otherwise a `Link` names the next page as well."""
 
-    items: Annotated[list[T], Field(max_length=MOST, description="This page.")]
+    items: Annotated[list[T], Field(max_length=MOST, description="Its items.")]
     next_cursor: NextCursor
 
 
