@@ -109,6 +109,21 @@ def test_the_page_loads_without_the_internet_and_shows_every_operation(page: Pag
     assert page.complaints == []
 
 
+def test_the_codes_with_which_an_operation_refuses_are_shown(page: Page, service: Served) -> None:
+    read(page, service)
+    block = unfold(page, "consents", "giveConsent")
+    shown = f"document.querySelector('{block}').innerText"
+    page.wait(f"{shown}.includes('x-problem-codes')")
+    page.run(
+        "[...document.querySelectorAll('td')].find(each => each.textContent === 'x-problem-codes').scrollIntoView()"
+    )
+    page.take_picture(PICTURES / "extensions.png")
+
+    assert "already-answered" in str(page.run(shown))
+    assert elsewhere(page, service) == []
+    assert page.complaints == []
+
+
 def test_a_complainant_tries_what_takes_the_tokens_of_several_kinds_of_callers(page: Page, service: Served) -> None:
     read(page, service)
     authorise(page, complainants_token(service), "ComplainantBearer")

@@ -14,6 +14,7 @@ fetch(contract)
       deepLinking: true,
       docExpansion: "none", // the tags; sixty operations at once are no overview
       defaultModelsExpandDepth: 0,
+      showExtensions: true, // such as `x-problem-codes`: the codes with which an operation refuses
       displayRequestDuration: true,
       persistAuthorization: false, // a token is gone with the page: the machine may be shared
       validatorUrl: null, // the validator would be somebody else's server
