@@ -31,6 +31,8 @@ SOURCES: Final = sorted(
 )
 MOST_LINES: Final = 180
 """Of the README: longer, it is not read."""
+LONGEST_LINE: Final = 120
+"""Of the contract's changelog, which clients read as text, and a review as a difference."""
 
 
 def named(page: Path) -> str:
@@ -63,6 +65,11 @@ def missing_names(path: Path, names: Iterable[str]) -> list[str]:
 
 def test_the_readme_is_short() -> None:
     assert len(text_of(ROOT / "README.md").splitlines()) <= MOST_LINES
+
+
+def test_the_lines_of_the_contracts_changelog_are_short() -> None:
+    lines = text_of(ROOT / "openapi" / "CHANGELOG.md").splitlines()
+    assert max(map(len, lines)) <= LONGEST_LINE
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
