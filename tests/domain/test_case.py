@@ -411,7 +411,7 @@ def test_two_of_three_approvals_are_not_enough_to_ask_anybody() -> None:
     )
     with pytest.raises(ConditionsMissing) as caught:
         screen(given_two, city=policy(*Approver))
-    assert caught.value.missing == (Missing("approval-missing", about="unit_commander"),)
+    assert caught.value.missing == (Missing("approval-missing", values={"approver": "unit_commander"}),)
 
 
 def test_each_unit_has_its_own_commander() -> None:
@@ -419,16 +419,20 @@ def test_each_unit_has_its_own_commander() -> None:
     two_units = case(State.ASKING, complainant(ROSA), officer(KIM, unit="North"), officer(LEE, unit="East"))
     approved = replace(two_units, approvals=(Approval(approver=Approver.UNIT_COMMANDER, unit="North"),))
     assert eligibility.missing_approvals(two_units, city) == (
-        Missing("approval-missing", about="unit_commander East"),
-        Missing("approval-missing", about="unit_commander North"),
+        Missing("approval-missing", values={"approver": "unit_commander East"}),
+        Missing("approval-missing", values={"approver": "unit_commander North"}),
     )
-    assert eligibility.missing_approvals(approved, city) == (Missing("approval-missing", about="unit_commander East"),)
+    assert eligibility.missing_approvals(approved, city) == (
+        Missing("approval-missing", values={"approver": "unit_commander East"}),
+    )
 
 
 def test_the_director_approves_once_for_all_units() -> None:
     two_units = case(State.ASKING, complainant(ROSA), officer(KIM, unit="North"), officer(LEE, unit="East"))
     city = policy(Approver.DIRECTOR)
-    assert eligibility.missing_approvals(two_units, city) == (Missing("approval-missing", about="director"),)
+    assert eligibility.missing_approvals(two_units, city) == (
+        Missing("approval-missing", values={"approver": "director"}),
+    )
     approved = replace(two_units, approvals=(Approval(approver=Approver.DIRECTOR, unit=None),))
     assert eligibility.missing_approvals(approved, city) == ()
 
@@ -441,7 +445,9 @@ def test_a_transfer_voids_the_approval_of_the_unit_before() -> None:
     )
     moved_on = replace(here, participants=(complainant(ROSA), officer(KIM, unit="East")))
     assert eligibility.missing_approvals(here, city) == ()
-    assert eligibility.missing_approvals(moved_on, city) == (Missing("approval-missing", about="unit_commander East"),)
+    assert eligibility.missing_approvals(moved_on, city) == (
+        Missing("approval-missing", values={"approver": "unit_commander East"}),
+    )
 
 
 def test_the_unit_of_an_officer_who_left_needs_no_approval() -> None:

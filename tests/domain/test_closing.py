@@ -157,7 +157,7 @@ def test_no_agreement_was_reached_without_a_resolution() -> None:
 def test_who_has_not_signed_the_resolution_is_named() -> None:
     with pytest.raises(ConditionsMissing) as caught:
         close_as_mediated(with_resolution(concluded(), party(KIM)), agreement_reached=True)
-    assert caught.value.missing == (Missing("resolution-unsigned", ROSA, about="party"),)
+    assert caught.value.missing == (Missing("resolution-unsigned", ROSA, {"role": "party"}),)
 
 
 def test_the_guardian_of_a_minor_signs_too() -> None:
@@ -165,7 +165,7 @@ def test_the_guardian_of_a_minor_signs_too() -> None:
     here = concluded(minor(MAYA), officer(KIM))
     with pytest.raises(ConditionsMissing) as caught:
         close_as_mediated(with_resolution(here, party(MAYA), party(KIM)), agreement_reached=True)
-    assert caught.value.missing == (Missing("resolution-unsigned", MAYA, about="guardian"),)
+    assert caught.value.missing == (Missing("resolution-unsigned", MAYA, {"role": "guardian"}),)
     signed = with_resolution(here, party(MAYA), guards, party(KIM))
     assert mediated(signed, agreement_reached=True) == {(MAYA, KIM)}
 

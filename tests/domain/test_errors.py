@@ -1,6 +1,7 @@
 """Refusals are words: each has a stable code of its own and a sentence, and so has each condition of a gate."""
 
 import ast
+import re
 from collections.abc import Iterator
 from inspect import getsource
 
@@ -70,19 +71,27 @@ def test_a_refusal_keeps_its_sentence_and_the_values_in_it() -> None:
     assert (AttemptTooSoon().sentence, AttemptTooSoon().values) == (AttemptTooSoon.detail, {})
 
 
-def _named(node: ast.AST) -> Iterator[str]:
-    """The codes that `Missing(…)` is called with, those made of the name of a side among them."""
-    for call in ast.walk(node):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Missing":
-            code = call.args[0]
-            if isinstance(code, ast.Constant):
-                yield str(code.value)
-            else:
-                ending = ast.unparse(code).removeprefix("f'{side}").removesuffix("'")
-                yield from (f"{side}{ending}" for side in Side)
+def _named() -> Iterator[tuple[str, set[str]]]:
+    """What `Missing(…)` is called with: codes, those made of the name of a side among them, and the names of values."""
+    for module in (closing, contact, eligibility, sessions):
+        for call in ast.walk(ast.parse(getsource(module))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Missing":
+                given = [*call.args[2:], *(keyword.value for keyword in call.keywords if keyword.arg == "values")]
+                values = {
+                    ast.literal_eval(key) for each in given if isinstance(each, ast.Dict) for key in each.keys if key
+                }
+                code = call.args[0]
+                if isinstance(code, ast.Constant):
+                    yield str(code.value), values
+                else:
+                    ending = ast.unparse(code).removeprefix("f'{side}").removesuffix("'")
+                    yield from ((f"{side}{ending}", values) for side in Side)
 
 
 def test_every_condition_that_a_gate_names_has_its_sentence_and_no_other_has() -> None:
-    modules = (closing, contact, eligibility, sessions)
-    named = {code for module in modules for code in _named(ast.parse(getsource(module)))}
-    assert named == set(CONDITIONS)
+    assert {code for code, _ in _named()} == set(CONDITIONS)
+
+
+def test_a_condition_has_a_value_for_each_placeholder_of_its_sentence() -> None:
+    for code, values in _named():
+        assert values == set(re.findall(r"{(\w+)}", CONDITIONS[code])), code

@@ -271,7 +271,9 @@ def test_the_gate_of_scheduling_names_all_that_is_missing(here: Case, missing: t
 
 
 def test_a_required_approval_is_part_of_the_gate() -> None:
-    assert missing_to_schedule(ready(), policy(Approver.DIRECTOR)) == (Missing("approval-missing", about="director"),)
+    assert missing_to_schedule(ready(), policy(Approver.DIRECTOR)) == (
+        Missing("approval-missing", values={"approver": "director"}),
+    )
 
 
 @pytest.mark.parametrize("state", [State.SCHEDULED, State.IN_SESSION])
@@ -480,7 +482,7 @@ def test_who_is_marked_absent_need_not_have_signed_and_nobody_else_is_let_off() 
     assert start(here, party(ELIA))[0].kind == "session.started"
     with pytest.raises(ConditionsMissing) as caught:
         start(here)
-    assert caught.value.missing == (Missing("signature-missing", ELIA, about="party"),)
+    assert caught.value.missing == (Missing("signature-missing", ELIA, {"role": "party"}),)
 
 
 def test_both_people_of_an_open_part_are_there() -> None:
@@ -502,7 +504,7 @@ def test_exactly_those_who_have_not_signed_are_missing(have: set[Seat]) -> None:
     here = replace(scheduled(complainant(ROSA), minor(MAYA), officer(KIM)), attendees=(interpreter(),))
     everybody = set(seats(here))
     missing = missing_to_start(replace(here, agreements=(agreement(*have),)))
-    assert {(m.subject, m.about) for m in missing} == {(s.id, s.role) for s in everybody - have}
+    assert {(m.subject, m.values["role"]) for m in missing} == {(s.id, s.role) for s in everybody - have}
     assert {m.code for m in missing} <= {"signature-missing"}
 
 
@@ -558,7 +560,7 @@ def test_the_requested_interpreter_is_missing(who: tuple[Attendee, ...]) -> None
     here = signed(replace(scheduled(needing("ase"), officer(KIM)), attendees=who))
     with pytest.raises(ConditionsMissing) as caught:
         start(here)
-    assert caught.value.missing == (Missing("interpreter-missing", ROSA, about="ase"),)
+    assert caught.value.missing == (Missing("interpreter-missing", ROSA, {"language": "ase"}),)
 
 
 @pytest.mark.parametrize("of", [None, ROSA])
@@ -567,7 +569,7 @@ def test_the_requested_interpreter_is_confirmed_and_there(of: UUID | None) -> No
     assert start(here)[0].kind == "session.started"
     with pytest.raises(ConditionsMissing) as caught:
         start(here, INTERPRETS)
-    assert caught.value.missing == (Missing("interpreter-missing", ROSA, about="ase"),)
+    assert caught.value.missing == (Missing("interpreter-missing", ROSA, {"language": "ase"}),)
 
 
 def test_the_need_of_somebody_who_is_not_there_is_no_obstacle() -> None:
@@ -604,8 +606,8 @@ def test_a_party_is_told_what_is_missing_from_itself_only() -> None:
     here = scheduled(needing("ase"), officer(KIM))
     here = replace(here, agreements=(agreement(party(KIM), MEDIATES),))
     assert missing_of(here, ROSA, CITY) == (
-        Missing("interpreter-missing", ROSA, about="ase"),
-        Missing("signature-missing", ROSA, about="party"),
+        Missing("interpreter-missing", ROSA, {"language": "ase"}),
+        Missing("signature-missing", ROSA, {"role": "party"}),
     )
     assert missing_of(here, KIM, CITY) == ()
 
@@ -624,7 +626,7 @@ def test_nothing_is_waited_for_from_somebody_whose_parts_were_all_returned() -> 
 def test_of_whom_no_part_is_known_the_gates_wait() -> None:
     """A party reads its own case without its parts until it may know what became of them."""
     here = replace(scheduled(), parts=(), agreements=(agreement(),))
-    assert missing_of(here, ROSA, CITY) == (Missing("signature-missing", ROSA, about="party"),)
+    assert missing_of(here, ROSA, CITY) == (Missing("signature-missing", ROSA, {"role": "party"}),)
 
 
 def test_what_two_gates_miss_is_told_once() -> None:

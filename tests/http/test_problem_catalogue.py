@@ -14,7 +14,8 @@ from mediation_api.domain.errors import Refusal
 from mediation_api.http import problem_catalogue, problems
 from mediation_api.texts.loader import load_texts
 
-TITLES = load_texts().problem_titles
+TEXTS = load_texts()
+TITLES = TEXTS.problem_titles
 TOLD = {
     "idempotency-answer-erased": 422,
     "idempotency-key-missing": 400,
@@ -81,7 +82,10 @@ async def test_a_problem_has_its_title_in_the_callers_language(client: httpx.Asy
 async def test_each_has_a_page_that_says_what_to_do(client: httpx.AsyncClient) -> None:
     for code, entry in problem_catalogue.CATALOGUE.items():
         page = await client.get(f"/problems/{code}")
+        in_spanish = await client.get(f"/problems/{code}", headers={"Accept-Language": "es"})
         assert page.status_code == 200, code
+        assert escape(TEXTS.problem_details["es"][entry.remedy]) in in_spanish.text
+        assert escape(entry.remedy) not in in_spanish.text
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert code in page.text
         assert escape(entry.remedy) in page.text

@@ -81,7 +81,13 @@ RAISED: dict[str, Exception] = {
     "token-expired": errors.TokenExpired(),
     "case-closed": errors.CaseNotOpen(),
     "invalid": Invalid("/people/0", "not-expected", "The same person twice."),
-    "gate": ConditionsMissing((Missing("interpreter-missing", PARTY, "ase"), Missing("mediator-missing"))),
+    "gate": ConditionsMissing(
+        (
+            Missing("interpreter-missing", PARTY, {"language": "ase"}),
+            Missing("contact-attempts-missing", PARTY, {"counted": 2, "needed": 3}),
+            Missing("mediator-missing"),
+        )
+    ),
     "bug": ValueError(CANARY),
     "told": ProblemException(412, "precondition-failed", "Read it again."),
     "teapot": HTTPException(418, CANARY),
@@ -234,6 +240,11 @@ async def test_a_gate_lists_what_is_missing(client: httpx.AsyncClient) -> None:
             "subject_id": str(PARTY),
             "detail": "No confirmed interpreter for this party is in the room (ase).",
         },
+        {
+            "code": "contact-attempts-missing",
+            "subject_id": str(PARTY),
+            "detail": "Too few attempts to reach this party are recorded (2 of 3).",
+        },
         {"code": "mediator-missing", "subject_id": None, "detail": "No mediator has accepted the case."},
     ]
 
@@ -356,10 +367,11 @@ async def test_the_details_of_fields_are_too_with_the_values_that_belong_in_them
     assert error["detail"] == broken.json()["detail"] == "El cuerpo no es JSON: vea la línea 1, columna 7."
 
 
-async def test_missing_conditions_are_too_with_what_they_are_about(client: httpx.AsyncClient) -> None:
+async def test_missing_conditions_are_too_with_their_values(client: httpx.AsyncClient) -> None:
     answer = await client.get("/raise/gate", headers=SPANISH)
     assert [each["detail"] for each in answer.json()["missing"]] == [
         "No hay en la sala un intérprete confirmado para esta parte (ase).",
+        "Constan muy pocos intentos de localizar a esta parte (2 de 3).",
         "Ningún mediador ha aceptado el caso.",
     ]
 

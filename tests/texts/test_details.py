@@ -1,4 +1,4 @@
-"""Every sentence that the code can return as a detail is in the catalogue, and the catalogue has no other."""
+"""Every sentence that the code can return as a detail or a remedy is in the catalogue, which has no other."""
 
 import ast
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Final
 
 from mediation_api.domain.errors import CONDITIONS, Refusal
 from mediation_api.http import idempotency, problems
+from mediation_api.http.problem_catalogue import CATALOGUE
 from mediation_api.texts.loader import load_texts
 
 SOURCE: Final = Path(__file__).parents[2] / "src" / "mediation_api"
@@ -44,9 +45,13 @@ def in_the_code() -> set[str]:
     tables = [sentence for _, sentence in (*problems.HTTP.values(), *problems.FIELD.values(), problems.OTHERWISE)]
     own = [each.detail for each in refusals() if "detail" in vars(each)]
     called = [node.value for _, node in _arguments() if isinstance(node, ast.Constant)]
+    remedies = [entry.remedy for entry in CATALOGUE.values()]
     return {
         str(each)
-        for each in (*tables, *own, *called, problems.REFUSED, *CONDITIONS.values(), *idempotency._WEAK.values())
+        for each in (
+            *(*tables, *own, *called, *remedies),
+            *(problems.REFUSED, *CONDITIONS.values(), *idempotency._WEAK.values()),
+        )
     }
 
 

@@ -64,4 +64,4 @@ def _missing_signatures(case: Case) -> tuple[Missing, ...]:
     if resolution is None:
         return (Missing("resolution-missing"),)
     signers = {seat for part in _mediated(case) for seat in parts.signers_of(part, case.participants)}
-    return tuple(Missing("resolution-unsigned", s.id, about=s.role) for s in sorted(signers - resolution.signed_by))
+    return tuple(Missing("resolution-unsigned", s.id, {"role": s.role}) for s in sorted(signers - resolution.signed_by))

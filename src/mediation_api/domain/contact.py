@@ -105,11 +105,11 @@ def missing_attempts(attempts: Iterable[ContactAttempt], party_id: UUID, policy:
 
     def each() -> Iterator[Missing]:
         if len(counted) < needed.attempts:
-            yield Missing("contact-attempts-missing", party_id, about=f"{len(counted)} of {needed.attempts}")
+            yield Missing("contact-attempts-missing", party_id, {"counted": len(counted), "needed": needed.attempts})
         if channels < needed.channels:
-            yield Missing("contact-channels-missing", party_id, about=f"{channels} of {needed.channels}")
+            yield Missing("contact-channels-missing", party_id, {"counted": channels, "needed": needed.channels})
         if between < needed.days:
-            yield Missing("contact-days-missing", party_id, about=f"{between} of {needed.days}")
+            yield Missing("contact-days-missing", party_id, {"counted": between, "needed": needed.days})
 
     return tuple(each())
 

@@ -120,7 +120,7 @@ def missing_approvals(case: Case, policy: Policy) -> tuple[Missing, ...]:
         )
     ]
     return tuple(
-        Missing("approval-missing", about=" ".join(filter(None, (need.approver, need.unit))))
+        Missing("approval-missing", values={"approver": " ".join(filter(None, (need.approver, need.unit)))})
         for need in needed
         if replace(need, unit=need.unit or None) not in approvals
     )

@@ -22,7 +22,7 @@ request. One table in `http/problems.py` maps each class to its HTTP status.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
@@ -163,17 +163,17 @@ class StateConflict(Conflict):
 class Missing:
     """One condition of a gate that is not met.
 
-    `subject` is the party, the attendee or the mediator that it concerns. `about` distinguishes conditions of the same
-    code: a language, a role, an approver.
+    `subject` is the party, the attendee or the mediator that it concerns. `values` are those of the placeholders of its
+    sentence, and distinguish conditions of the same code: a language, a role, an approver.
     """
 
     code: str
     subject: UUID | None = None
-    about: str = ""
+    values: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
-        """The condition in English, without what it is about."""
+        """The condition in English, with placeholders for `values`."""
         return CONDITIONS[self.code]
 
 
@@ -186,23 +186,25 @@ CONDITIONS: Mapping[str, str] = MappingProxyType(
         "officer-missing": "The complaint names no officer.",
         "consent-missing": "This party has not agreed.",
         "guardian-missing": "No guardian is on file for this minor.",
-        "approval-missing": "An approval that the city requires is missing.",
+        "approval-missing": "An approval that the city requires is missing ({approver}).",
         "mediator-missing": "No mediator has accepted the case.",
         "session-missing": "No session is scheduled.",
         "complainant-absent": "No complainant is in the room.",
         "officer-absent": "No officer is in the room.",
         "mediator-absent": "The mediator is not in the room.",
         "guardian-absent": "The guardian of this minor is not in the room.",
-        "interpreter-missing": "No confirmed interpreter for this party is in the room.",
+        "interpreter-missing": "No confirmed interpreter for this party is in the room ({language}).",
         "agreement-missing": "There is no confidentiality agreement to sign.",
-        "signature-missing": "This person has not signed the confidentiality agreement.",
-        "contact-attempts-missing": "Too few attempts to reach this party are recorded.",
-        "contact-channels-missing": "Too few channels were tried to reach this party.",
-        "contact-days-missing": "Too few days lie between the first and the last attempt to reach this party.",
+        "signature-missing": "This person has not signed the confidentiality agreement ({role}).",
+        "contact-attempts-missing": "Too few attempts to reach this party are recorded ({counted} of {needed}).",
+        "contact-channels-missing": "Too few channels were tried to reach this party ({counted} of {needed}).",
+        "contact-days-missing": (
+            "Too few days lie between the first and the last attempt to reach this party ({counted} of {needed})."
+        ),
         "part-absent": "No open part has both of its people in the room.",
         "completed-session-missing": "No completed session had both people of an open part in it.",
         "resolution-missing": "There is no resolution agreement.",
-        "resolution-unsigned": "This person has not signed the resolution agreement.",
+        "resolution-unsigned": "This person has not signed the resolution agreement ({role}).",
     }
 )
 """Every condition of a gate. The code is stable; the sentence may change."""

@@ -217,7 +217,7 @@ def missing_to_start(case: Case, absent: frozenset[Seat] = frozenset()) -> tuple
             yield Missing("agreement-missing")
         else:
             signed = agreement.signed_by
-            yield from (Missing("signature-missing", s.id, about=s.role) for s in sorted(room) if s not in signed)
+            yield from (Missing("signature-missing", s.id, {"role": s.role}) for s in sorted(room) if s not in signed)
 
     return tuple(each())
 
@@ -256,7 +256,7 @@ def _needs(case: Case, party: Participant, room: frozenset[Seat]) -> Iterator[Mi
         and a.seat in room
         for a in _attendees(case)
     ):
-        yield Missing("interpreter-missing", party.party_id, about=language)
+        yield Missing("interpreter-missing", party.party_id, {"language": language})
 
 
 # ── scheduling and holding ─────────────────────────────────────────────────────────────────────────────────────────

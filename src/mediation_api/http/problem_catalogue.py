@@ -15,7 +15,7 @@ from fastapi import Request
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One type of problem. `remedy` is what the caller can do about it."""
+    """One type of problem. `remedy` is what the caller can do about it, in English; it is translated like details."""
 
     status: int
     remedy: str
@@ -183,7 +183,7 @@ ProblemTitles: TypeAlias = Mapping[str, Mapping[str, str]]
 """The titles of problems, by language and code. The first language is the default."""
 
 ProblemDetails: TypeAlias = Mapping[str, Mapping[str, str]]
-"""The sentences of the details of problems, by language and by the sentence in English."""
+"""The sentences of the details and the remedies of problems, by language and by the sentence in English."""
 
 _RANGE = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?))?\s*")
 _MOST_RANGES: Final = 20

@@ -310,9 +310,7 @@ def _localized(request: Request) -> dict[str, str]:
 
 def missing_condition(request: Request, missing: Missing) -> MissingCondition:
     """Return a condition that is not met, in the language that the caller prefers."""
-    detail = localized_detail(request, missing.sentence)
-    if missing.about:
-        detail = f"{detail.removesuffix('.')} ({missing.about})."
+    detail = localized_detail(request, missing.sentence, missing.values)
     return MissingCondition(code=missing.code, subject_id=missing.subject, detail=detail)
 
 

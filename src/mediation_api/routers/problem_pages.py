@@ -36,7 +36,7 @@ Code = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,63}$", description="The `c
 )
 @Operation("getProblemType", access=EVERYBODY, oauth_scope=None, uses_database=False)
 async def get_problem_type(code: Code, request: Request, _scope: Scope) -> HTMLResponse:
-    """Return a page about a problem: what it means and what to do. The title is in the reader's language."""
+    """Return a page about a problem: what it means and what to do, in the reader's language."""
     entry = problem_catalogue.CATALOGUE.get(code)
     if entry is None:
         raise NotFound
@@ -46,8 +46,8 @@ async def get_problem_type(code: Code, request: Request, _scope: Scope) -> HTMLR
         f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{heading}</title><style>{_STYLE}</style>"
-        f"<h1>{heading}</h1><p>HTTP status {entry.status}, code <code>{escape(code)}</code>.</p>"
-        f'<p lang="en">{escape(entry.remedy)}</p></html>'
+        f"<h1>{heading}</h1><p>HTTP {entry.status}, <code>{escape(code)}</code></p>"
+        f"<p>{escape(problem_catalogue.localized_detail(request, entry.remedy))}</p></html>"
     )
     headers = {"Content-Language": language, "Content-Security-Policy": _POLICY, "Vary": "Accept-Language"}
     return HTMLResponse(page, headers=headers)
