@@ -5,7 +5,7 @@
 # make generate   write the generated files again: contract, examples, problem types, docs/*.md, tests/snapshots
 # make gates      list the other gates: gate-scan, gate-contract, …
 # make security   prove what docs/threat-model.md promises, with figures, and take each guard away; needs nginx
-# make benchmark  measure what a page of a long list costs; some minutes (ARGS="--cases 50000" for fewer)
+# make benchmark  measure each operation beside the same SQL without the service (ARGS="--only list"; docs/performance.md)
 # make lock       resolve the dependencies again (UPGRADE=--upgrade takes newer ones)
 # make clean      remove what make set up
 SHELL := /bin/bash
@@ -134,7 +134,7 @@ gate-fuzz-faults: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/faults.py $(ARGS)
 
 benchmark: $(STAMP)
-	@$(BIN)/python -m benchmarks.paging $(ARGS)
+	@$(BIN)/python -m benchmarks.operations $(ARGS)
 
 # gate-mutants          small changes of the domain, each of which a test has to notice (ARGS="case target": in these)
 # With one seed, sets have one order: what survives does not depend on the day.

@@ -1,6 +1,7 @@
-"""Page 10,000 costs what page 1 costs: `make benchmark`, some minutes.
+"""Page 10,000 costs what page 1 costs: some minutes.
 
-    make benchmark ARGS="--cases 50000"        quicker; page 2,000
+    .venv/bin/python -m benchmarks.paging                   page 10,000
+    .venv/bin/python -m benchmarks.paging --cases 50000     quicker; page 2,000
 
 Fills a throw-away database, walks the board of the office to its end in pages of 100 (each case must come once), and
 then asks over HTTP, in this process, for page 1 and for page 10,000 of 25 in turn. The same for the lists of an officer
@@ -22,7 +23,7 @@ from typing import Final, TypedDict
 import httpx
 from benchmarks.filling import COORDINATOR, MEDIATOR, OFFICER, fill
 from benchmarks.plans import caught, explained
-from benchmarks.server import throw_away_server
+from benchmarks.server import benchmark_server
 
 from mediation_api.database.engine import Database, create_engine
 from mediation_api.dev.identity_provider import dev_token
@@ -172,11 +173,11 @@ async def run(settings: Settings, owner: Settings, keys: Path, cases: int) -> in
 
 def main(arguments: Sequence[str]) -> int:
     """Make a server for this run, measure, and remove it."""
-    parser = argparse.ArgumentParser(prog="make benchmark", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="benchmarks.paging", description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=250_000, help="how many; a page holds 25")
     cases: int = parser.parse_args(arguments).cases
-    with throw_away_server() as (settings, owner, keys):
-        return asyncio.run(run(settings, owner, keys, cases))
+    with benchmark_server() as server:
+        return asyncio.run(run(server.service, server.owner, server.keys, cases))
 
 
 if __name__ == "__main__":

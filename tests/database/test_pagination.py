@@ -1,6 +1,6 @@
 """A page far into a list takes what the first one takes, whoever reads: held against the plan, not the clock.
 
-`make benchmark` measures the same over HTTP with 10,000 pages.
+`benchmarks/paging.py` measures the same over HTTP with 10,000 pages.
 """
 
 from collections.abc import AsyncIterator, Callable
