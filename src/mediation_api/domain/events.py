@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, ClassVar, Final, TypeAlias, TypeVar, get_type_hints
 from uuid import UUID
 
@@ -71,17 +72,24 @@ class Event:
     """Whether the names of private fields with a value are recorded. False where `on_file` or a hash covers them."""
 
     @classmethod
+    @cache
     def recorded_fields(cls) -> tuple[str, ...]:
         """Return the names of the fields that are stored with the event: all but the private ones."""
-        hints = get_type_hints(cls, include_extras=True)
-        return tuple(f.name for f in fields(cls) if _PRIVATE not in getattr(hints[f.name], "__metadata__", ()))
+        private = cls._private_fields()
+        return tuple(f.name for f in fields(cls) if f.name not in private)
 
     def filled_private_fields(self) -> list[str] | None:
         """Return the names of the private fields with a value; None if the event does not record them."""
-        private = [f.name for f in fields(self) if f.name not in self.recorded_fields()]
+        private = self._private_fields()
         if not private or not self.lists_filled:
             return None
         return [name for name in private if getattr(self, name) is not None]
+
+    @classmethod
+    @cache
+    def _private_fields(cls) -> tuple[str, ...]:
+        hints = get_type_hints(cls, include_extras=True)
+        return tuple(f.name for f in fields(cls) if _PRIVATE in getattr(hints[f.name], "__metadata__", ()))
 
 
 FOR_THE_RECORD: Final = ("on_file", "filled", "fingerprint")
