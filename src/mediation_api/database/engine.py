@@ -161,6 +161,11 @@ class Database:
             Pool.WITHDRAWALS: parties if withdrawals is None else withdrawals,
             Pool.HEALTH: parties if health is None else health,
         }
+        # Made once: making them takes longer than some queries.
+        self._reading = {
+            pool: engine.execution_options(isolation_level="AUTOCOMMIT") for pool, engine in self._pools.items()
+        }
+        self._snapshots = parties.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._any_role = any_role
         self._shares = {} if shares is None else shares
         self._checking: asyncio.Task[bool] | None = None
@@ -227,8 +232,7 @@ class Database:
             sqlalchemy.exc.TimeoutError: no connection became free in time, or none of the caller's share did.
             sqlalchemy.exc.DBAPIError: the connection was lost.
         """
-        engine = self._pools[pool].execution_options(isolation_level="AUTOCOMMIT")
-        async with self._share(pool, caller), engine.connect() as connection:
+        async with self._share(pool, caller), self._reading[pool].connect() as connection:
             yield connection
 
     @asynccontextmanager
@@ -260,9 +264,7 @@ class Database:
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
         # One statement finds the party's rows and the next reads them: both need the same snapshot.
-        pool = self._pools[Pool.PARTIES]
-        engine = pool.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        async with engine.begin() as connection:
+        async with self._snapshots.begin() as connection:
             yield connection
 
     async def ready(self) -> bool:
