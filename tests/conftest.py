@@ -40,7 +40,6 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Final
 
-import asyncpg
 import httpx
 import pytest
 from alembic import command
@@ -57,6 +56,7 @@ from tests.places import THROW_AWAY
 from mediation_api.database.engine import Database, Pool, create_engine
 from mediation_api.database.migrations import migrations_config
 from mediation_api.database.roles import roles_sql
+from mediation_api.database.transactions import CallingConnection
 from mediation_api.dev.embedded_postgres import EmbeddedServer, stop_left_behind
 from mediation_api.dev.identity_provider import write_dev_keys
 from mediation_api.dev.office import Clock as StillClock
@@ -440,6 +440,9 @@ class RolledBackDatabase(Database):
         del pool, caller
         async with self._alone(), self._savepoint():
             yield self._connection
+            driver = await self._driver()
+            if driver.last:
+                await driver.send_last()
             await self._connection.exec_driver_sql(_AS_A_COMMIT_DOES)
 
     @asynccontextmanager
@@ -472,12 +475,13 @@ class RolledBackDatabase(Database):
             yield
             await driver.execute("RELEASE SAVEPOINT request; SAVEPOINT request")  # of whoever comes next
         except BaseException:
+            driver.last = ""
             await driver.execute("ROLLBACK TO SAVEPOINT request")
             raise
 
-    async def _driver(self) -> asyncpg.Connection:
+    async def _driver(self) -> CallingConnection:
         driver = (await self._connection.get_raw_connection()).driver_connection
-        assert driver is not None
+        assert isinstance(driver, CallingConnection)
         return driver
 
     @asynccontextmanager

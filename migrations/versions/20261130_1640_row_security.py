@@ -198,11 +198,12 @@ PARTY = {
 FUNCTIONS = {
     "speaks_for(text, uuid)": "mediation_service",
     "assume_party(uuid, text, text, text)": "mediation_service",
+    "claim_key(text, text, text, text, timestamptz, timestamptz)": "mediation_service",
     "reveal_access_log(uuid)": "mediation_service",
     "store_response(text, text, text, integer, text, bytea, uuid[])": "mediation_service, mediation_party",
 }
-"""Functions that change the role of the transaction, or check whether it may be changed, and the roles that may call
-them."""
+"""Functions that change the role of the transaction, check whether it may be changed, or begin and end a command, and
+the roles that may call them."""
 
 ROLES = ("mediation_service", "mediation_party")
 

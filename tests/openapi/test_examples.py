@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import pytest
 from sqlalchemy import select
@@ -14,9 +15,10 @@ from tests.conftest import Clock, Run, application, calling, fresh_database
 from tests.openapi.examples import EXAMPLES, Played, fixed_ids, play, written
 from tests.openapi.reading import document, written_out
 from tests.openapi.test_contract import committed
+from tests.round_trips import round_trips
 
 from mediation_api.contract.operations import READ
-from mediation_api.database.engine import Database
+from mediation_api.database.engine import Database, Pool
 from mediation_api.database.tables import access_log
 from mediation_api.dev.office import Office
 from mediation_api.domain.access import Actor, Role
@@ -26,6 +28,25 @@ from mediation_api.repository.recording import event_parameters
 from mediation_api.repository.streams import Stream
 
 Links = Iterator[tuple[str, str]]
+LONGER: Final[Mapping[str, int]] = {
+    "addParty": 11,
+    "approveErasure": 17,
+    "correctComplaint": 12,
+    "correctMediator": 8,
+    "correctParty": 12,
+    "fileComplaint": 11,
+    "issueAccessCode": 7,
+    "makeAgreement": 7,
+    "proposeMandatoryReport": 7,
+    "refuseErasure": 8,
+    "releaseIdentity": 7,
+    "removeParty": 11,
+    "requestMediation": 8,
+    "rescheduleSession": 8,
+    "scheduleSession": 8,
+    "signAgreement": 7,
+}
+"""The commands that take more than six round trips, and how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +57,8 @@ class Exchange:
     status: int
     events: frozenset[str]
     """The kinds of those that were recorded."""
+    sent: tuple[str, ...]
+    """What was sent to the database, each a round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +83,15 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
         return event_parameters(stream, new_events, by=by, at=at)
 
     def close(operation: str, status: int) -> None:
-        exchanges.append(Exchange(operation, status, frozenset(kinds)))
+        exchanges.append(Exchange(operation, status, frozenset(kinds), tuple(sent)))
         kinds.clear()
+        sent.clear()
 
-    with fresh_database(run, keys, server_url) as settings:
+    with fresh_database(run, keys, server_url) as settings, round_trips() as sent:
         database = Database.of(settings)
+        for pool in Pool:
+            async with database.reading(pool):  # SQLAlchemy asks for the version of the server, once
+                sent.clear()
         async with calling(application(settings, clock, database)) as client:
             office = Office(client, settings, clock)
             with pytest.MonkeyPatch.context() as monkeypatch:
@@ -96,6 +123,16 @@ def test_every_operation_records_the_events_that_the_contract_names(told: Told) 
 def test_every_read_that_the_contract_says_is_written_down_is_and_no_other_operation(told: Told) -> None:
     operations = [operation for item in committed()["paths"].values() for operation in item.values()]
     assert told.read == {each["operationId"] for each in operations if each["x-audit-event"] == [READ]}
+
+
+def test_a_command_takes_six_round_trips_at_most(told: Told) -> None:
+    """BEGIN and COMMIT included. Each that takes more stands in `LONGER`, with how many it takes."""
+    reads = {item["get"]["operationId"] for item in committed()["paths"].values() if "get" in item}
+    longer = dict[object, int]()
+    for each in told.exchanges:
+        if each.operation not in reads and len(each.sent) > 6:
+            longer[each.operation] = max(longer.get(each.operation, 0), len(each.sent))
+    assert longer == LONGER
 
 
 async def test_every_link_of_an_answer_leads_to_something(told: Told) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from mediation_api.database.encryption import Keyring, attach_keyring
 from mediation_api.database.pool_shares import Share
 from mediation_api.database.row_security import assume_party, privilege_problem
+from mediation_api.database.transactions import CallingConnection
 from mediation_api.domain.access import Actor
 from mediation_api.settings import Environment, Settings, SettingsError
 
@@ -113,6 +114,7 @@ def create_engine(
         hide_parameters=True,
         connect_args={
             "timeout": _CONNECT_SECONDS,
+            "connection_class": CallingConnection,
             **encryption,
             "server_settings": {
                 "application_name": APPLICATION_NAME,

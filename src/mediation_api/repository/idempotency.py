@@ -6,35 +6,19 @@ the unique index, and reads the response after that transaction has committed.
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import (
-    Integer,
-    LargeBinary,
-    String,
-    Update,
-    Uuid,
-    and_,
-    bindparam,
-    delete,
-    func,
-    literal,
-    select,
-    union_all,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import String, Update, Uuid, bindparam, func, literal, select, union_all, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import ReturningInsert
 
 from mediation_api.database import tables as t
 from mediation_api.database.tables import idempotency_keys
+from mediation_api.database.transactions import begin_with, commit_with
 
 KEPT: Final = timedelta(hours=48)
 """The minimum time for which a response is stored. The contract promises 24 hours."""
-_DELETED_AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +52,22 @@ class Idempotency:
     async def claim(self, request: KeyedRequest, *, at: datetime) -> StoredResponse | None:
         """Claim a key. Returns None if it is new; otherwise the stored response to the first request with it.
 
-        Also deletes a few expired keys.
+        Begins the transaction, and also deletes a few expired keys.
         """
-        keys = idempotency_keys
-        claimed = await self._connection.execute(_claiming(), {**asdict(request), "at": at, "expired": at - KEPT})
-        if claimed.first() is not None:
+        key = (request.caller, request.operation, request.key_sha256)
+        if await begin_with(self._connection, "claim_key", *key, request.request_sha256, at, at - KEPT):
             return None
-        same = and_(*(keys.c[name] == getattr(request, name) for name in ("caller", "operation", "key_sha256")))
-        result = await self._connection.execute(
-            select(keys.c.request_sha256, keys.c.status, keys.c.location, keys.c.body).where(same)
-        )
-        row = result.one()
+        row = (await self._connection.execute(_STORED, asdict(request))).one()
         return StoredResponse(row.request_sha256, row.status, row.location, row.body)
 
     async def keep(self, request: KeyedRequest, response: StoredResponse) -> None:
-        """Store the response to a claimed key. Resets the role of a party first, which may not write the table."""
-        await self._connection.execute(_KEEPING, {**asdict(request), **asdict(response)})
+        """Store the response to a claimed key with the commit. Resets the role of a party, which may not write it."""
+        await commit_with(
+            self._connection,
+            "store_response",
+            *(request.caller, request.operation, request.key_sha256),
+            *(response.status, response.location, response.body, response.subjects),
+        )
 
 
 def emptied_responses(complaint_id: UUID) -> Update:
@@ -104,36 +88,6 @@ def emptied_responses(complaint_id: UUID) -> Update:
     return update(idempotency_keys).where(about).values(body=b"", location=None, subjects=[])
 
 
-_KEEPING: Final = select(
-    func.store_response(
-        bindparam("caller", type_=String),
-        bindparam("operation", type_=String),
-        bindparam("key_sha256", type_=String),
-        bindparam("status", type_=Integer),
-        bindparam("location", type_=String),
-        bindparam("body", type_=LargeBinary),
-        bindparam("subjects", type_=ARRAY(Uuid)),
-    )
+_STORED: Final = select(*(idempotency_keys.c[name] for name in ("request_sha256", "status", "location", "body"))).where(
+    *(idempotency_keys.c[name] == bindparam(name, type_=String) for name in ("caller", "operation", "key_sha256"))
 )
-
-
-@cache  # each command runs it; building it takes as long as running it
-def _claiming() -> ReturningInsert[str]:
-    keys = idempotency_keys
-    old = (
-        select(keys.c.caller, keys.c.operation, keys.c.key_sha256)
-        .where(keys.c.at < bindparam("expired", type_=keys.c.at.type))
-        .limit(_DELETED_AT_ONCE)
-        .with_for_update(skip_locked=True)
-        .cte("old")
-    )
-    deleted = (
-        delete(keys)
-        .where(
-            keys.c.caller == old.c.caller,
-            keys.c.operation == old.c.operation,
-            keys.c.key_sha256 == old.c.key_sha256,
-        )
-        .cte("deleted")
-    )
-    return insert(keys).on_conflict_do_nothing().returning(keys.c.key_sha256).add_cte(deleted)

@@ -1,0 +1,138 @@
+"""Transactions that begin and end with a call of an SQL function, in the same round trip as BEGIN and COMMIT.
+
+A command claims its idempotency key first and stores its response last. PostgreSQL takes several statements in one
+message only in the simple query protocol, which has no parameters: `_literal` writes the arguments into the text.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, TypeAlias
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.util import await_only
+
+Argument: TypeAlias = str | bytes | int | datetime | Sequence[UUID] | None
+
+_NO_ROW: Final = "SELECT 0"
+"""The status of a SELECT without a row."""
+
+
+async def begin_with(connection: AsyncConnection, function: str, *arguments: Argument) -> bool:
+    """Begin the transaction with a call. Within a transaction, only call.
+
+    Returns:
+        Whether the function returned a row.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the call failed, or the connection was lost.
+    """
+    driver = await _driver(connection)
+    driver.first = _call(function, arguments)
+    await connection.run_sync(_begin)
+    return driver.status != _NO_ROW
+
+
+async def commit_with(connection: AsyncConnection, function: str, *arguments: Argument) -> None:
+    """Let the transaction end with a call, before the COMMIT. Without effect if it is rolled back instead."""
+    (await _driver(connection)).last = _call(function, arguments)
+
+
+class CallingConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
+    """A connection of the driver whose transactions send `first` with BEGIN, and `last` with COMMIT."""
+
+    first = last = status = ""
+
+    def transaction(
+        self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False
+    ) -> "_Transaction":
+        """Return a new transaction. SQLAlchemy calls this before its first statement, and to probe the connection."""
+        del deferrable
+        level = "" if isolation is None else f" ISOLATION LEVEL {isolation.replace('_', ' ').upper()}"
+        return _Transaction(self, f"BEGIN{level}{' READ ONLY' if readonly else ''};")
+
+    async def send_first(self, begin: str = "") -> None:
+        """Send `begin` and `first`, and keep the status of the latter."""
+        first, self.first, self.last = self.first, "", ""
+        self.status = await self.execute(begin + first)
+
+    async def send_last(self, commit: str = "") -> None:
+        """Send `last` and `commit`."""
+        last, self.last = self.last, ""
+        await self.execute(last + commit)
+
+
+class _Transaction:
+    """A transaction with the methods that SQLAlchemy calls.
+
+    SQLAlchemy does not roll back a transaction whose start or commit failed. Here that may be due to the call, which
+    leaves the connection within the failed transaction.
+    """
+
+    def __init__(self, connection: CallingConnection, begin: str) -> None:
+        self._connection = connection
+        self._begin = begin
+
+    async def start(self) -> None:
+        try:
+            await self._connection.send_first(self._begin)
+        except Exception:
+            await self._leave()
+            raise
+
+    async def commit(self) -> None:
+        try:
+            await self._connection.send_last("COMMIT;")
+        except Exception:
+            await self._leave()
+            raise
+
+    async def rollback(self) -> None:
+        await self._connection.execute("ROLLBACK;")
+
+    async def _leave(self) -> None:
+        if self._connection.is_in_transaction():
+            await self.rollback()
+
+
+async def _driver(connection: AsyncConnection) -> CallingConnection:
+    driver = (await connection.get_raw_connection()).driver_connection
+    if not isinstance(driver, CallingConnection):
+        raise TypeError("the engine was not created by create_engine")
+    return driver
+
+
+def _begin(connection: Connection) -> None:
+    """Begin now. SQLAlchemy would begin before the first statement, which has to wait for the result of the call."""
+    adapted = connection.connection.dbapi_connection
+    driver: CallingConnection = adapted.driver_connection  # type: ignore[union-attr] # of asyncpg
+    try:
+        if driver.is_in_transaction():
+            await_only(driver.send_first())
+        else:
+            await_only(adapted._start_transaction())  # type: ignore[union-attr] # noqa: SLF001 - it has no public name
+    except Exception as error:  # noqa: BLE001 - as SQLAlchemy does for each of its own statements
+        connection._handle_dbapi_exception(error, None, None, None, None)  # noqa: SLF001 - raises DBAPIError
+
+
+def _call(function: str, arguments: Sequence[Argument]) -> str:
+    return f"SELECT FROM {function}({', '.join(map(_literal, arguments))});"  # nosec B608 - literals
+
+
+def _literal(value: Argument) -> str:
+    """Return a value as SQL. Texts and bytes are written in hexadecimal digits, so that no value ends its literal."""
+    match value:
+        case None:
+            return "NULL"
+        case int():
+            return str(value)
+        case datetime():
+            return f"'{value.isoformat()}'"
+        case bytes():
+            return f"'\\x{value.hex()}'"
+        case str():
+            return f"convert_from('\\x{value.encode().hex()}', 'UTF8')"
+        case _:
+            return f"'{{{','.join(str(UUID(str(each))) for each in value)}}}'"
