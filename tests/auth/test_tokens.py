@@ -535,6 +535,72 @@ def test_a_bad_token_is_never_called_expired_however_old_it_is(name: str) -> Non
     assert type(refusal.value) is Unauthenticated
 
 
+# A signature is verified once, and a token that ended is refused all the same
+
+
+@pytest.fixture
+def signatures(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tokens whose signatures were verified."""
+    verified: list[str] = []
+    verify_signature = jws.verify
+
+    def noted(text: str, key: object, algorithms: list[str]) -> bytes:
+        verified.append(text)
+        return verify_signature(text, key, algorithms)
+
+    monkeypatch.setattr("mediation_api.auth.tokens.jws.verify", noted)
+    return verified
+
+
+async def test_a_signature_is_verified_once_while_its_key_is_published(signatures: list[str]) -> None:
+    door, other = verifier(), token(sub="u-18")
+    for _ in range(3):
+        assert (await door.verify(GOOD, NOW)).subject == "u-17"
+        assert (await door.verify(other, NOW)).subject == "u-18"
+    assert signatures == [GOOD, other]
+
+
+async def test_a_token_that_was_verified_is_refused_once_its_key_is_withdrawn(tmp_path: Path) -> None:
+    file = tmp_path / "jwks.json"
+
+    def publish(*keys: SigningKey) -> None:
+        file.write_text(json.dumps({"keys": [key.public_jwk() for key in keys]}))
+
+    publish(IDP, IDP_EC)
+    door = Verifier(city=TrustedIssuer(CITY, AUDIENCE, KeySet(JwksFile(file))), service=ISSUER.trusted())
+    signed_by_other = token(IDP)
+    for text in (GOOD, signed_by_other):
+        await door.verify(text, NOW)
+    publish(IDP)
+    with pytest.raises(Unauthenticated):
+        await door.verify(GOOD, NOW)
+    assert (await door.verify(signed_by_other, NOW)).subject == "u-17"
+    # Another key under the name of the old one does not take over the tokens of the old one.
+    file.write_text(json.dumps({"keys": [STRANGER.public_jwk() | {"kid": IDP_EC.kid}]}))
+    with pytest.raises(Unauthenticated):
+        await door.verify(GOOD, NOW)
+
+
+async def test_the_times_of_a_token_are_checked_each_time() -> None:
+    door = verifier()
+    with pytest.raises(Unauthenticated):
+        await door.verify(GOOD, NOW - timedelta(minutes=1))
+    assert (await door.verify(GOOD, NOW)).subject == "u-17"
+    with pytest.raises(TokenExpired):
+        await door.verify(GOOD, NOW + timedelta(seconds=930))
+    with pytest.raises(Unauthenticated):
+        await door.verify(GOOD, NOW - timedelta(minutes=1))
+    assert (await door.verify(GOOD, NOW)).subject == "u-17"
+
+
+async def test_the_oldest_of_many_tokens_is_forgotten(monkeypatch: pytest.MonkeyPatch, signatures: list[str]) -> None:
+    monkeypatch.setattr("mediation_api.auth.tokens._MAX_VERIFIED", 2)
+    door, tokens = verifier(), [token(sub=f"u-{number}") for number in range(3)]
+    for text in (*tokens, tokens[2], tokens[1], tokens[0]):
+        await door.verify(text, NOW)
+    assert signatures == [*tokens, tokens[0]]
+
+
 # Configuration
 
 

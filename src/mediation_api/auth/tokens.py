@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -47,6 +48,8 @@ _MAX_HEADER: Final = 1024
 _MAX_TEXT: Final = 255
 _MAX_NAME: Final = 200
 _CLAIM_BRACKETS: Final = 64
+_MAX_VERIFIED: Final = 4096
+"""How many verified tokens are remembered."""
 _LAST_SECOND: Final = 2**53  # the last integer that every JSON reader agrees on
 # Three parts of base64url: no JWE (five parts), no padding, no blanks, no characters that a lax decoder would skip.
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
@@ -88,6 +91,7 @@ class Verifier:
             service.name: (service, SERVICE_ROLES),
         }
         self._leeway = leeway.total_seconds()
+        self._verified: dict[bytes, _Verified] = {}
 
     async def verify(self, token: str, now: datetime) -> Actor:
         """Return the actor that a token authenticates.
@@ -110,6 +114,26 @@ class Verifier:
             raise Unauthenticated from None
 
     async def _read(self, token: str, now: float) -> Actor:
+        """Return the actor of a token.
+
+        What does not depend on the time is verified once for each token and key. The key must still be among the
+        issuer's, so a key that was withdrawn ends the tokens that it signed. Not the token is kept, but its hash.
+        """
+        digest = sha256(token.encode()).digest()
+        verified = self._verified.get(digest)
+        if verified is None or await verified.issuer.keys.find(verified.key.kid) is not verified.key:
+            verified = await self._verify(token)
+            self._verified[digest] = verified
+            if len(self._verified) > _MAX_VERIFIED:
+                del self._verified[next(iter(self._verified))]
+        if verified.starts > now + self._leeway:
+            raise _Refused("not yet valid")
+        if now >= verified.expires + self._leeway:  # last, so that TokenExpired means that the token is otherwise valid
+            raise TokenExpired
+        return verified.actor
+
+    async def _verify(self, token: str) -> "_Verified":
+        """Verify everything of a token except its age."""
         parts = _COMPACT.fullmatch(token) if len(token) <= _MAX_TOKEN else None
         if parts is None:
             raise _Refused("shape")
@@ -122,11 +146,11 @@ class Verifier:
         if jws.verify(token, key.key, algorithms=[key.algorithm]) != payload:
             raise _Refused("payload")
         _check_audience(claims, issuer)
-        expires = self._expiry(claims, issuer, now)
-        actor = _actor(claims, issuer, roles)
-        if now >= expires + self._leeway:  # last, so that TokenExpired means that the token is otherwise valid
-            raise TokenExpired
-        return actor
+        issued, expires = _seconds(claims, "iat"), _seconds(claims, "exp")
+        if not 0 < expires - issued <= issuer.max_lifetime.total_seconds():
+            raise _Refused("lifetime")
+        starts = max(issued, _seconds(claims, "nbf")) if "nbf" in claims else issued
+        return _Verified(_actor(claims, issuer, roles), issuer, key, starts, expires)
 
     def _issuer(self, claims: Mapping[str, object]) -> tuple[TrustedIssuer, frozenset[Role]]:
         name = claims.get("iss")
@@ -134,15 +158,16 @@ class Verifier:
             raise _Refused("iss")
         return self._issuers[name]
 
-    def _expiry(self, claims: Mapping[str, object], issuer: TrustedIssuer, now: float) -> int:
-        """Check `iat` and `nbf` against the clock, and the lifetime. Returns `exp`, which the caller checks."""
-        issued, expires = _seconds(claims, "iat"), _seconds(claims, "exp")
-        starts = _seconds(claims, "nbf") if "nbf" in claims else issued
-        if max(issued, starts) > now + self._leeway:
-            raise _Refused("not yet valid")
-        if not 0 < expires - issued <= issuer.max_lifetime.total_seconds():
-            raise _Refused("lifetime")
-        return expires
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token whose signature and claims were verified; its times are in seconds since 1970."""
+
+    actor: Actor
+    issuer: TrustedIssuer
+    key: VerificationKey
+    starts: int
+    expires: int
 
 
 class Issuer:
