@@ -29,7 +29,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
 # The gates of .ci/run besides `make check` and `make test`, and four that are run now and then.
-GATES := $(addprefix gate-, scan contract browser fuzz crashes coverage mutants faults contract-faults fuzz-faults)
+GATES := $(addprefix gate-, scan contract browser fuzz crashes starvation coverage mutants faults contract-faults fuzz-faults)
 
 .PHONY: help run test check format generate gates security benchmark lock clean $(GATES)
 
@@ -120,6 +120,10 @@ gate-fuzz: $(STAMP)
 # gate-crashes          the service is killed while people write: nothing is lost, nothing happens twice
 gate-crashes: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/crashes.py $(ARGS)
+
+# gate-starvation       withdrawals are answered while others take all the connections that they can
+gate-starvation: $(STAMP)
+	@$(BIN)/python -m pytest -n0 tests/promises/starvation.py $(ARGS)
 
 # gate-coverage         every branch of the domain, by its own tests (of the whole: make test ARGS=--cov)
 gate-coverage: $(STAMP)

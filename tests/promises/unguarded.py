@@ -1,4 +1,4 @@
-"""The service without what keeps connections for withdrawals: the control of test_starvation.py.
+"""The service without what keeps connections for withdrawals: the control of starvation.py.
 
 Withdrawals come from the parties' pool, a caller may hold all of it, and a statement may run longer than others wait.
 """

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import re
+from collections.abc import AsyncIterator
 from importlib import resources
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from tests.conftest import calling
 from tests.openapi.reading import CONTRACT
 
 VERSION = "5.35.0"
@@ -20,6 +23,13 @@ COPIED = {
 """What routers/static/README.md says was copied, and the SHA-256 of each file."""
 
 STATIC = resources.files("mediation_api.routers").joinpath("static")
+
+
+@pytest.fixture(scope="module")
+async def client(module_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of one application for all tests: to put the contract together takes half a second."""
+    async with calling(module_app) as client:
+        yield client
 
 
 def test_what_was_copied_is_unchanged() -> None:

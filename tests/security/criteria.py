@@ -62,7 +62,7 @@ ERASURE: Final = "tests/promises/test_erasure.py"
 STRANGERS: Final = "tests/promises/test_strangers.py"
 WEAK_SETTINGS: Final = "tests/promises/test_settings_that_weaken.py"
 ORDER: Final = "tests/promises/test_order.py"
-STARVATION: Final = "tests/promises/test_starvation.py"
+STARVATION: Final = "tests/promises/starvation.py"
 PARTS: Final = "tests/promises/test_parts.py"
 WHO_SEES_WHAT: Final = "tests/promises/test_who_sees_what.py"
 

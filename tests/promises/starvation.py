@@ -1,8 +1,9 @@
 """Nobody can starve a withdrawal: not by long lists, not by health checks, codes or bad tokens.
 
 `mediation-api serve` with the pools of production on a real PostgreSQL. Officers of 250 and 1,000 cases list them
-eight at once, floods run beside them in a program of their own, and complainants withdraw meanwhile. `make test` plays
-it with few withdrawals; `make security` with 1,000, each of which has to be answered within a second.
+eight at once, floods run beside them in a program of their own, and complainants withdraw meanwhile.
+`make gate-starvation` plays it with few withdrawals, `make security` with 1,000, each of which has to be answered
+within a second. `make test` does not play it: it loads both cores for half a minute.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ SECOND_OFFICER: Final = "4712"
 AT_ONCE: Final = 4
 """Withdrawals that are under way at the same time."""
 SLOWEST: Final = 1.0
-"""Seconds. It is held where nothing else runs: in `make security`, and not in the suite with its workers."""
+"""Seconds. It is held where nothing else runs: in `make security`."""
 START_SECONDS: Final = 120.0
 COMMAND: Final = Path(sys.executable).parent / "mediation-api"
 
