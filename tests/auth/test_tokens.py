@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jose import jws, jwt
+from jose.backends.base import Key
 
 from mediation_api.auth.identity_provider import JwksAddress, JwksFile, KeySet, OwnKeys, SigningKey
 from mediation_api.auth.tokens import CITY_ROLES, SERVICE_ROLES, Issuer, TrustedIssuer, Verifier
@@ -544,7 +545,7 @@ def signatures(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     verified: list[str] = []
     verify_signature = jws.verify
 
-    def noted(text: str, key: object, algorithms: list[str]) -> bytes:
+    def noted(text: str, key: Key, algorithms: list[str]) -> bytes:
         verified.append(text)
         return verify_signature(text, key, algorithms)
 
