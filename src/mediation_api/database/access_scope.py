@@ -31,13 +31,13 @@ from sqlalchemy import (
     exists,
     false,
     func,
-    literal,
     or_,
     select,
     true,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.database.constants import Constant, constants
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.database.tables import (
     assignments,
@@ -139,7 +139,7 @@ async def fetch_children(
 
 def audience(kind: ScopeKind) -> AnyColumn:
     """Return the column `audience` of a read model, by which the response model is chosen."""
-    return literal(kind.relation.audience.value).label("audience")
+    return Constant(kind.relation.audience).label("audience")
 
 
 # ── the condition of each table, for everybody but the office ──────────────────────────────────────────────────────
@@ -181,7 +181,7 @@ def _case(kind: ScopeKind) -> ColumnElement[bool]:
         return false()
     assigned = exists().where(
         assignments.c.case_id == cases.c.id,
-        assignments.c.state.in_(_ASSIGNED_IN[kind.relation]),
+        assignments.c.state.in_(constants(_ASSIGNED_IN[kind.relation])),
         assignments.c.mediator_id == mediators.c.id,
         mediators.c.subject == CALLER_SUBJECT,
     )
@@ -304,12 +304,12 @@ def peers_visible(role: Role) -> ColumnElement[bool]:
     """
     # Correlate with `cases` explicitly: otherwise the subquery would match a participation in any case.
     own = own_participation(role).where(participants.c.case_id == cases.c.id, _is_still_in(participants))
-    return and_(cases.c.state.in_(PEERS_VISIBLE), own.exists().correlate(cases))
+    return and_(cases.c.state.in_(constants(PEERS_VISIBLE)), own.exists().correlate(cases))
 
 
 def peers_visible_to(own: FromClause) -> ColumnElement[bool]:
     """`peers_visible` for a statement that joins `own`, the caller's row of `participants`, to `cases` already."""
-    return and_(cases.c.state.in_(PEERS_VISIBLE), _is_still_in(own))
+    return and_(cases.c.state.in_(constants(PEERS_VISIBLE)), _is_still_in(own))
 
 
 def _is_still_in(own: FromClause) -> ColumnElement[bool]:
@@ -329,4 +329,4 @@ def may_see_disposition(own: FromClause) -> ColumnElement[bool]:
     It may once answers are no longer sealed (from `ready` on), or once it has left the case itself, which returned all
     of its parts. It never sees the disposition of a part with a party that was removed.
     """
-    return and_(~parts.c.removed, or_(cases.c.state.not_in(ANSWERS_SEALED), own.c.left_at.is_not(None)))
+    return and_(~parts.c.removed, or_(cases.c.state.not_in(constants(ANSWERS_SEALED)), own.c.left_at.is_not(None)))

@@ -8,11 +8,12 @@ from functools import cache, lru_cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Column, Table, Text, cast, func, literal, select, type_coerce
+from sqlalchemy import Column, Table, Text, cast, func, select, type_coerce
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database.access_scope import REQUESTED_ID
+from mediation_api.database.constants import Constant
 from mediation_api.database.encryption import (
     BlindIndex,
     DataKey,
@@ -29,6 +30,8 @@ from mediation_api.domain.values import UNREADABLE
 
 _BINDING = frozenset({agreements.c.text})
 """Texts that people sign: if one cannot be decrypted, reading it raises DecryptionFailed instead of UNREADABLE."""
+
+_SPACE: Final = Constant(" ")
 
 
 @lru_cache
@@ -47,7 +50,9 @@ def decrypted(column: AnyColumn, *, written_to: AnyColumn | None = None, owner: 
     if not isinstance(place.type, Encrypted) or not isinstance(place, Column):
         raise TypeError(f"{column.name} is not encrypted")
     key = _wrapped_key(owner_of(column.table) if owner is None else owner)
-    envelope = func.coalesce(key, literal("  ")) + " " + cast(column.table.c.id, Text) + " " + type_coerce(column, Text)
+    envelope = (
+        func.coalesce(key, Constant("  ")) + _SPACE + cast(column.table.c.id, Text) + _SPACE + type_coerce(column, Text)
+    )
     type_ = Decrypted(place.table.name, place.name, None if place in _BINDING else UNREADABLE)
     return type_coerce(envelope, type_).label(column.name)
 
@@ -117,5 +122,5 @@ def owner_of(table: Table) -> AnyColumn:
 
 def _wrapped_key(owner: AnyColumn) -> AnyColumn:
     k = data_keys.c
-    whole = cast(k.id, Text) + " " + k.key_id + " " + k.wrapped
+    whole = cast(k.id, Text) + _SPACE + k.key_id + _SPACE + k.wrapped
     return select(whole).where(k.id == owner).correlate_except(data_keys).scalar_subquery()

@@ -7,9 +7,10 @@ docs/decisions/0073-sql-is-written-with-sqlalchemy-core.md.
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, literal_column, select, type_coerce
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
+from mediation_api.database.constants import Constant
 from mediation_api.database.encryption import Decrypted, DecryptedList, Encrypted
 
 AnyColumn: TypeAlias = ColumnElement[Any]
@@ -46,5 +47,5 @@ def nested(
 
 
 def _entry(columns: Mapping[str, AnyColumn]) -> AnyColumn:
-    pairs = (part for name, column in columns.items() for part in (cast(name, Text), column))
+    pairs = (part for name, column in columns.items() for part in (Constant(name), column))
     return func.jsonb_build_object(*pairs)

@@ -32,6 +32,7 @@ from sqlalchemy import (
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_scope import LIVE_ASSIGNMENTS
+from mediation_api.database.constants import constants
 from mediation_api.database.nesting import AnyColumn
 from mediation_api.database.pagination import Conditions, FilterConditions, conditions_for
 from mediation_api.domain import board
@@ -64,7 +65,7 @@ _IS_CLOSED: Final = t.cases.c.closed_at.is_not(None)
 _IS_MEDIATED: Final = t.cases.c.state == State.MEDIATED
 
 CURRENT_ASSIGNMENT: Final = select(t.assignments.c.id).where(
-    t.assignments.c.case_id == t.cases.c.id, t.assignments.c.state.in_(LIVE_ASSIGNMENTS)
+    t.assignments.c.case_id == t.cases.c.id, t.assignments.c.state.in_(constants(LIVE_ASSIGNMENTS))
 )
 """The assignment that is proposed or accepted. A case has at most one."""
 
@@ -168,7 +169,7 @@ def waits_for(wait: Wait) -> ColumnElement[bool]:
         types=(String(), Boolean(), Boolean(), String()),
     )
     # The states by themselves, which have an index, and are cheap to check before the rest.
-    return and_(t.cases.c.state.in_(sorted({state for state, *_ in giving})), needed.in_(giving))
+    return and_(t.cases.c.state.in_(constants({state for state, *_ in giving})), needed.in_(giving))
 
 
 @cache

@@ -41,6 +41,7 @@ from mediation_api.database.access_scope import (
     peers_visible_to,
     scope_parameters,
 )
+from mediation_api.database.constants import constants
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.database.pagination import (
@@ -86,7 +87,7 @@ _SPEAKS: Final = (
     .join(t.parties, t.parties.c.id == t.participants.c.party_id)
     .where(
         t.participants.c.case_id == t.cases.c.id,
-        t.participants.c.standing.not_in(LEFT),
+        t.participants.c.standing.not_in(constants(LEFT)),
         or_(t.parties.c.language == _LANGUAGE, t.parties.c.interpreter_language == _LANGUAGE),
     )
     .exists()
@@ -207,7 +208,7 @@ def next_session(*conditions: ColumnElement[bool]) -> AnyColumn:
     return nested(
         SESSION_COLUMNS,
         t.sessions.c.case_id == t.cases.c.id,
-        t.sessions.c.state.in_(LIVE),
+        t.sessions.c.state.in_(constants(LIVE)),
         *conditions,
         order_by=t.sessions.c.id,
     )[0].label("next_session")
@@ -257,7 +258,7 @@ def _for_office(kind: ScopeKind) -> AnySelect:
                 "answer_due_on": t.assignments.c.answer_due_on,
             },
             t.assignments.c.case_id == t.cases.c.id,
-            t.assignments.c.state.in_(LIVE_ASSIGNMENTS),
+            t.assignments.c.state.in_(constants(LIVE_ASSIGNMENTS)),
             t.mediators.c.id == t.assignments.c.mediator_id,
             order_by=t.assignments.c.id,
         )[0].label("assignment"),
@@ -272,7 +273,7 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
         .join(t.mediators, t.mediators.c.id == t.assignments.c.mediator_id)
         .where(
             t.assignments.c.case_id == t.cases.c.id,
-            t.assignments.c.state.in_(LIVE_ASSIGNMENTS),
+            t.assignments.c.state.in_(constants(LIVE_ASSIGNMENTS)),
             t.mediators.c.subject == CALLER_SUBJECT,
         )
         .lateral("own")
@@ -296,7 +297,7 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
             "safe_contact": once_accepted(decrypted(t.parties.c.safe_contact)),
         },
         t.participants.c.case_id == t.cases.c.id,
-        t.participants.c.standing.not_in(LEFT),
+        t.participants.c.standing.not_in(constants(LEFT)),
         t.parties.c.id == t.participants.c.party_id,
         order_by=_ORDER_OF_JOINING,
     )

@@ -39,6 +39,7 @@ from mediation_api.database.access_scope import (
     own_participation,
     scope_parameters,
 )
+from mediation_api.database.constants import constants
 from mediation_api.database.data_keys import decrypted_columns
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
@@ -168,7 +169,9 @@ class Complaints:
 def _whole(kind: ScopeKind) -> AnySelect:
     """Select what the decision to open a case of the complaint needs."""
     t = tables
-    open_case = select(t.cases.c.id).where(t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state.in_(OPEN))
+    open_case = select(t.cases.c.id).where(
+        t.cases.c.complaint_id == t.complaints.c.id, t.cases.c.state.in_(constants(OPEN))
+    )
     caller = select(t.parties.c.id).where(t.parties.c.complaint_id == t.complaints.c.id, is_own_party(kind.role))
     return select(
         t.complaints.c.id.label("complaint_id"),
@@ -258,7 +261,7 @@ def _caller_has_left(kind: ScopeKind) -> ColumnElement[bool]:
         t.participants.c.case_id == t.cases.c.id,
         t.cases.c.complaint_id == t.complaints.c.id,
         t.cases.c.attempt == _latest_attempt(),
-        t.participants.c.standing.in_(LEFT),
+        t.participants.c.standing.in_(constants(LEFT)),
     )
     return left.exists()
 

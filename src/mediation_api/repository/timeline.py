@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import require_case
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, audience, own_participation, scope_parameters
+from mediation_api.database.constants import constants
 from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain import events
@@ -17,8 +18,8 @@ from mediation_api.domain.events import Event, Visibility
 from mediation_api.repository.staff_names import staff_name
 
 
-def _kinds(visibility: Visibility) -> list[str]:
-    return sorted({event.kind for event in Event.__subclasses__() if event.visibility is visibility})
+def _kinds(visibility: Visibility) -> set[str]:
+    return {event.kind for event in Event.__subclasses__() if event.visibility is visibility}
 
 
 class Timeline:
@@ -46,7 +47,7 @@ def _events(kind: ScopeKind) -> AnySelect:
         by_name = staff_name(e.by, role=e.by_role).label("by_name")
         recorded = (audience(kind), e.id, occurred_at, e.kind, e.party_id, e.by_role, e.by, by_name, data)
         return select(*recorded).where(of_case)
-    shared = e.kind.in_(_kinds(Visibility.PARTICIPANTS))
+    shared = e.kind.in_(constants(_kinds(Visibility.PARTICIPANTS)))
     columns = (audience(kind), e.id, occurred_at, e.kind, e.party_id)
     if kind.relation is Relation.ASSIGNED:
         return select(*columns).where(e.case_id == REQUESTED_ID, shared)
@@ -61,7 +62,7 @@ def _events(kind: ScopeKind) -> AnySelect:
     # Of the command that closed the case only the close itself: a session that it cancelled or ended would reveal why.
     closed = select(t.cases.c.closed_version).where(t.cases.c.id == REQUESTED_ID).scalar_subquery()
     before_close = or_(e.kind == events.CaseClosed.kind, closed.is_(None), e.version < closed)
-    own_events = and_(e.kind.in_(_kinds(Visibility.OWN)), e.party_id == own.c.party_id)
+    own_events = and_(e.kind.in_(constants(_kinds(Visibility.OWN))), e.party_id == own.c.party_id)
     return (
         select(*columns)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE

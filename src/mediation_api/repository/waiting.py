@@ -20,6 +20,7 @@ from mediation_api.database.access_scope import (
     peers_visible_to,
     scope_parameters,
 )
+from mediation_api.database.constants import constants
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.domain.access import AccessScope, Role
 from mediation_api.domain.agreements import SIGNED_IN
@@ -70,7 +71,9 @@ def _for_party(role: Role) -> AnySelect:
         .where(s.agreement_id == a.id, s.signer_role == SeatRole.PARTY, s.signer_id == own.c.party_id)
         .correlate(t.agreements, own)
     )
-    can_be_signed = or_(*(and_(a.kind == kind, t.cases.c.state.in_(states)) for kind, states in SIGNED_IN.items()))
+    can_be_signed = or_(
+        *(and_(a.kind == kind, t.cases.c.state.in_(constants(states))) for kind, states in SIGNED_IN.items())
+    )
     to_sign = (
         select(a.id)
         .where(a.case_id == t.cases.c.id, a.superseded_at.is_(None), can_be_signed, visible, ~signed.exists())
@@ -87,7 +90,7 @@ def _for_party(role: Role) -> AnySelect:
         )
         .join(t.complaints, t.complaints.c.id == t.cases.c.complaint_id)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
-        .where(t.cases.c.state.in_(OPEN), own.c.standing.not_in(LEFT))
+        .where(t.cases.c.state.in_(constants(OPEN)), own.c.standing.not_in(constants(LEFT)))
         .order_by(t.cases.c.requested_on.desc(), t.cases.c.id)
         .limit(MOST_CASES_OF_A_PARTY)
     )
@@ -100,7 +103,7 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
     def of(*states: AssignmentState) -> tuple[AnyColumn, ...]:
         return (
             a.case_id == c.id,
-            a.state.in_(states),
+            a.state.in_(constants(states)),
             m.id == a.mediator_id,
             t.complaints.c.id == c.complaint_id,
             kind.where(t.assignments),
@@ -127,7 +130,7 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
             },
             t.sessions.c.case_id == c.id,
             t.sessions.c.mediator_id == m.id,
-            t.sessions.c.state.in_(LIVE),
+            t.sessions.c.state.in_(constants(LIVE)),
             *of(AssignmentState.ACCEPTED),
             order_by=starts_at,
         ).label("sessions"),
