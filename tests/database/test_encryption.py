@@ -24,9 +24,10 @@ from mediation_api.database.encryption import (
     KeyMissing,
     Keyring,
     WrappedKey,
+    keyring,
     new_key,
 )
-from mediation_api.database.engine import Database
+from mediation_api.database.engine import Database, create_engine
 from mediation_api.database.nesting import AnySelect, nested
 from mediation_api.dev.office import Office
 from mediation_api.domain.events import Event
@@ -156,6 +157,31 @@ def test_what_is_not_sealed_does_not_open_with_its_data_key_or_without(
         with pytest.raises(DecryptionFailed) as caught:
             ours.decrypt(its, "parties", "safe_contact")
         assert str(caught.value) == f"parties.safe_contact of {ROW}: it is not encrypted"
+
+
+def test_a_key_that_was_unwrapped_opens_nothing_once_its_row_is_gone(
+    ours: Keyring, wrapped: WrappedKey, value: str
+) -> None:
+    assert ours.decrypt(envelope(value, wrapped=wrapped), "parties", "safe_contact") == TELLS
+
+    with pytest.raises(DecryptionFailed, match="it has no data key"):
+        ours.decrypt(f"{OWNER}   {ROW} {value}", "parties", "safe_contact")
+    with pytest.raises(DecryptionFailed):
+        ours.decrypt(envelope(value, wrapped=ours.wrap(new_key(), OWNER)), "parties", "safe_contact")
+
+
+async def test_unwrapped_keys_are_dropped_when_the_connection_returns(
+    settings: Settings, data_key: DataKey, value: str
+) -> None:
+    engine = create_engine(settings)
+    keys = keyring(engine.dialect)
+    its = envelope(value, wrapped=keys.wrap(data_key.key, OWNER))
+    async with engine.connect():
+        assert [keys.decrypt(its, "parties", "safe_contact") for _ in range(3)] == [TELLS] * 3
+        assert (keys._data_key.cache_info().misses, keys._data_key.cache_info().currsize) == (1, 1)
+
+    assert keys._data_key.cache_info().currsize == 0
+    await engine.dispose()
 
 
 def test_what_was_emptied_is_empty(ours: Keyring, wrapped: WrappedKey) -> None:

@@ -9,8 +9,9 @@ associated data are its table, column and row, so a ciphertext that is copied to
     select(decrypted(parties.c.name))                     to read (database/data_keys.py)
 
 A read selects the value together with its wrapped key and its row's id as one text, so that it needs one statement,
-nested JSON included. Data keys are unwrapped for each value and not cached: that costs microseconds. A value that is
-not ciphertext is treated as tampered with: it is not returned. CHECK constraints refuse to store one.
+nested JSON included. A data key is unwrapped once for the values of a request: it is kept until a connection returns to
+its pool, and is only found by the wrapped key that the statement has read. A value that is not ciphertext is treated as
+tampered with: it is not returned. CHECK constraints refuse to store one.
 """
 
 import base64
@@ -19,6 +20,7 @@ import hmac
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from secrets import token_bytes
 from typing import Final, TypeVar
 from uuid import UUID
@@ -41,6 +43,8 @@ MARK: Final = "encrypted.1."
 
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
+_KEPT_DATA_KEYS: Final = 256
+"""How many data keys are kept at most: a page has 100 rows, with a few keys each."""
 _log = logging.getLogger(__name__)
 
 
@@ -79,6 +83,7 @@ class Keyring:
     def __init__(self, keys: Mapping[str, bytes], search_secret: bytes) -> None:
         self.current = next(iter(keys))
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self._data_key = lru_cache(_KEPT_DATA_KEYS)(self._unwrapped)
         self._search = hmac.digest(search_secret, b"mediation_api search key 1", hashlib.sha256)
         self.search_mark = hmac.digest(self._search, b"mark", hashlib.sha256).hex()[:8]
         """The prefix of every hash under the current search secret. Hashes under an older one have another."""
@@ -96,7 +101,7 @@ class Keyring:
         """Wrap a data key under the current key."""
         return WrappedKey(self.current, _encrypted(self._keys[self.current], data_key, _wrapping(owner, self.current)))
 
-    def unwrap(self, key: WrappedKey, owner: UUID) -> bytes:
+    def unwrap(self, key: WrappedKey, owner: UUID | str) -> bytes:
         """Return the data key. Raises KeyMissing or DecryptionFailed."""
         if key.key_id not in self._keys:
             raise KeyMissing(key.key_id)
@@ -126,11 +131,17 @@ class Keyring:
         if not wrapped:
             raise DecryptionFailed(f"{table}.{column} of {row}: it has no data key")
         try:
-            data_key = self.unwrap(WrappedKey(key_id, wrapped), UUID(owner))
-            ciphertext = value.removeprefix(MARK)
-            return _decrypted(AESGCM(data_key), ciphertext, _place(table, column, UUID(row))).decode()
+            data_key = self._data_key(owner, key_id, wrapped)
+            return _decrypted(data_key, value.removeprefix(MARK), _place(table, column, row)).decode()
         except (DecryptionFailed, UnicodeDecodeError):
             raise DecryptionFailed(f"{table}.{column} of {row}") from None
+
+    def forget_data_keys(self) -> None:
+        """Forget the data keys that `decrypt` has unwrapped. Called when a connection returns to its pool."""
+        self._data_key.cache_clear()
+
+    def _unwrapped(self, owner: str, key_id: str, wrapped: str) -> AESGCM:
+        return AESGCM(self.unwrap(WrappedKey(key_id, wrapped), owner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,12 +309,12 @@ def keyring(dialect: Dialect) -> Keyring:
 # ── AES-256-GCM ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _place(table: str, column: str, row_id: UUID) -> bytes:
+def _place(table: str, column: str, row_id: UUID | str) -> bytes:
     """Return the associated data of a value: the format, and its table, column and row."""
     return f"mediation_api {MARK} {table} {column} {row_id}".encode()
 
 
-def _wrapping(owner: UUID, key_id: str) -> bytes:
+def _wrapping(owner: UUID | str, key_id: str) -> bytes:
     return f"mediation_api data key 1 {owner} {key_id}".encode()
 
 

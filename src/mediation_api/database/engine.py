@@ -130,7 +130,9 @@ def create_engine(
         },
     )
     _discard_dead_connections(engine)
-    attach_keyring(engine.dialect, Keyring.of(settings))
+    keys = Keyring.of(settings)
+    attach_keyring(engine.dialect, keys)
+    event.listen(engine.sync_engine, "checkin", lambda *_: keys.forget_data_keys())
     return engine
 
 
