@@ -158,7 +158,7 @@ $(NODE_STAMP): $(NODE_LOCK) openapi/package.json
 	@touch $@
 
 # The generator of Python clients wants an older typer than the service, and so lives by itself.
-$(GENERATOR_STAMP): $(GENERATOR_LOCK)
+$(GENERATOR_STAMP): $(GENERATOR_LOCK) | $(STAMP)
 	@$(BIN)/python -m venv --clear openapi/.python-client
 	@openapi/.python-client/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(GENERATOR_LOCK)
 	@touch $@
