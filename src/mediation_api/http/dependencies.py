@@ -87,7 +87,7 @@ class ServiceContext:
 
 
 # FastAPI resolves the whole tree of a dependency each time that it is named, even if its value is cached. So these take
-# the service context from the request instead of depending on each other.
+# the service context, the time and the access scope from the request instead of depending on each other.
 
 
 def _context(request: Request) -> ServiceContext:
@@ -102,7 +102,12 @@ async def service_context(request: Request) -> ServiceContext:
 
 async def now(request: Request) -> datetime:
     """Return the time of the request, in UTC. Everything that one request records has this time."""
-    return _context(request).clock()
+    return _now(request)
+
+
+def _now(request: Request) -> datetime:
+    at: datetime = request.state.at
+    return at
 
 
 async def policy(request: Request) -> Policy:
@@ -115,9 +120,9 @@ Now = Annotated[datetime, Depends(now)]
 CityPolicy = Annotated[Policy, Depends(policy)]
 
 
-async def today(at: Now, city: CityPolicy) -> date:
+async def today(request: Request) -> date:
     """Return the date in the office's time zone."""
-    return target.local_date(at, city.target)
+    return target.local_date(_now(request), _context(request).policy.target)
 
 
 Today = Annotated[date, Depends(today)]
@@ -137,7 +142,7 @@ async def authorise(request: Request) -> None:
     """Authenticate the caller, count the request against its quota, and check that it may call the operation.
 
     `StrictRoute` calls it before anything else of the request is looked at, its body in particular: a stranger is
-    refused and counted without being read. The access scope is kept for `access_scope`.
+    refused and counted without being read. The time and the access scope are kept in the state of the request.
 
     Raises:
         Unauthenticated: there is no valid token, and the operation is not public.
@@ -145,7 +150,8 @@ async def authorise(request: Request) -> None:
         ProblemException: the caller has exceeded its quota (429).
     """
     service, actor = _context(request), ANYBODY
-    operation, at = operation_of(request), service.clock()
+    operation = operation_of(request)
+    request.state.at = at = service.clock()
 
     def count(caller: str) -> None:
         request.state.quota = quota = service.limiter.count(caller, at)
@@ -170,6 +176,10 @@ async def authorise(request: Request) -> None:
 
 async def access_scope(request: Request) -> AccessScope:
     """Return the access scope of the caller for the operation, which `authorise` has found."""
+    return _access_scope(request)
+
+
+def _access_scope(request: Request) -> AccessScope:
     scope: AccessScope = request.state.access_scope
     return scope
 
@@ -187,8 +197,6 @@ Scope = Annotated[AccessScope, Depends(access_scope)]
 
 async def scope_to_log(
     request: Request,
-    scope: Scope,
-    at: Now,
     access_purpose: Annotated[
         Purpose | SkipJsonSchema[None],
         Header(
@@ -200,7 +208,8 @@ async def scope_to_log(
     ] = None,
 ) -> AccessScope:
     """Return the access scope together with the purpose, for repositories that write to the access log as they read."""
-    return access_log.logged_scope(scope, operation_of(request).id, access_purpose, at)
+    scope, operation = _access_scope(request), operation_of(request)
+    return access_log.logged_scope(scope, operation.id, access_purpose, _now(request))
 
 
 LoggedScope = Annotated[AccessScope, Depends(scope_to_log)]
@@ -209,13 +218,13 @@ LoggedScope = Annotated[AccessScope, Depends(scope_to_log)]
 # ── the repositories, on the request's one connection ──────────────────────────────────────────────────────────────
 
 
-async def connection(request: Request, scope: Scope) -> AsyncIterator[AsyncConnection]:
+async def connection(request: Request) -> AsyncIterator[AsyncConnection]:
     """Yield the connection of an authorised request: in a transaction, or in autocommit mode for a GET.
 
     A party's GET runs under row security; its commands need to read the whole case. The token of an access code that
     has ended is refused. When a wrong access code is refused, the count of attempts is committed nevertheless.
     """
-    database, actor, caller = _context(request).database, scope.actor, request.state.caller
+    database, actor, caller = _context(request).database, _access_scope(request).actor, request.state.caller
     pool = operation_of(request).pool_for(actor)
     if request.method != "GET":
         opening = database.transaction(pool, caller=caller)
@@ -291,9 +300,9 @@ class Recorder:
             await assume_party(self._connection, self._actor)
 
 
-async def recorder(opened: Connection, scope: Scope, at: Now) -> Recorder:
+async def recorder(request: Request, opened: Connection) -> Recorder:
     """Return the recorder of the request."""
-    return Recorder(opened, scope.actor, at)
+    return Recorder(opened, _access_scope(request).actor, _now(request))
 
 
 Record = Annotated[Recorder, Depends(recorder)]
