@@ -30,6 +30,7 @@ from typer.testing import CliRunner
 from mediation_api.auth.tokens import CITY_ROLES
 from mediation_api.cli.dev import prepare
 from mediation_api.cli.main import app
+from mediation_api.database.batching import batched
 from mediation_api.database.data_keys import new_data_key
 from mediation_api.database.engine import create_engine, migrations_folder
 from mediation_api.dev.embedded_postgres import EmbeddedServer
@@ -349,8 +350,8 @@ def with_a_data_key(in_development: None, committed: Settings, monkeypatch: pyte
     async def wrap() -> None:
         engine = create_engine(committed)
         async with engine.begin() as connection:
-            _, written = new_data_key(connection, uuid4())
-            await connection.execute(written)
+            for statement, values in batched([new_data_key(connection, uuid4())[1]]):
+                await connection.execute(statement, values)
         await engine.dispose()
 
     asyncio.run(wrap())

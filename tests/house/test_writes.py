@@ -9,6 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "mediation_api"
 RECORDING: Final = {
+    "database/batching.py",
     "repository/streams.py",
     "repository/effects_of_cases.py",
     "repository/effects_of_complaints.py",

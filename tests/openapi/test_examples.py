@@ -42,8 +42,6 @@ LONGER: Final[Mapping[str, int]] = {
     "releaseIdentity": 7,
     "removeParty": 11,
     "requestMediation": 8,
-    "rescheduleSession": 8,
-    "scheduleSession": 8,
     "signAgreement": 7,
 }
 """The commands that take more than six round trips, and how many."""

@@ -3,55 +3,152 @@
 PostgreSQL runs the parts of `WITH … AS (UPDATE …)` against one snapshot: no part sees what another part writes. So only
 independent changes are combined: rows of different tables, or different rows of one table. Foreign keys are checked at
 the end of the whole statement.
+
+Building and compiling a statement takes longer than running it. So the statement of a change is built once, with a
+bound parameter for each of its values, and the combination of the same statements is built once as well.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import cache, lru_cache
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeAlias
 
-from sqlalchemy import Executable, Insert, Table, Update, literal, select
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    ColumnElement,
+    Executable,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    insert,
+    literal,
+    select,
+)
+from sqlalchemy.sql.visitors import cloned_traverse
 
-Change: TypeAlias = tuple[Executable, Hashable]
-"""A statement, and the key of the row that it changes in its table; None if that is not known."""
+Parameters: TypeAlias = Mapping[str, object]
+
+_COMBINATIONS: Final = 1000
+"""How many combinations are kept. A command has one or two for each number of events, such as of the parties asked."""
 
 
-def batched(changes: Iterable[Change]) -> Iterator[Executable]:
-    """Yield the changes in the same order, combined into as few statements as possible.
+class Change(NamedTuple):
+    """A statement that was built once, the values of its parameters, and the row that it changes."""
 
-    All statements may be executed with the same parameters: each uses those that it names. A statement that is neither
-    INSERT nor UPDATE is yielded by itself.
+    statement: Executable
+    values: Parameters = MappingProxyType({})
+    row: Hashable = None
+    """A key of the row in its table; None if it is not known."""
+
+
+def inserted(table: Table, **columns: object) -> Change:
+    """Return the insert of one row. A column may be an SQL expression that was built once."""
+    expressions, values = _split(columns)
+    return Change(_insert(table, tuple(values), expressions), values)
+
+
+def updated(table: Table, where: Parameters, *conditions: ColumnElement[bool], **columns: object) -> Change:
+    """Return the update of the rows in which the columns of `where` have these values.
+
+    A column, and each further condition, may be an SQL expression that was built once.
     """
-    group: list[Insert | Update] = []
+    expressions, values = _split(columns)
+    statement = _update(table, tuple(where), conditions, tuple(values), expressions)
+    return Change(statement, {**values, **{f"where_{name}": value for name, value in where.items()}})
+
+
+def batched(
+    changes: Iterable[Change], common: Parameters = MappingProxyType({})
+) -> Iterator[tuple[Executable, Parameters]]:
+    """Yield the changes in the same order, combined into as few statements as possible, with their parameters.
+
+    A statement that is neither INSERT nor UPDATE is yielded by itself.
+
+    Args:
+        changes: in the order in which they were decided.
+        common: parameters that any of the statements may name besides its own.
+    """
+    group: list[Change] = []
     touched: dict[Table, set[Hashable]] = {}
-    for statement, row in changes:
-        if not isinstance(statement, Insert | Update):
-            yield from _combined(group)
-            yield statement  # a lock, which must be taken before the changes after it
+    for change in changes:
+        if not isinstance(change.statement, Insert | Update):
+            yield from _combined(group, common)
+            yield change.statement, {**common, **change.values}  # a lock, to be taken before the changes after it
             group, touched = [], {}
             continue
-        table = _table(statement)
+        table = _table(change.statement)
         rows = touched.setdefault(table, set())
-        if rows and not _is_independent(rows, row, statement):
-            yield from _combined(group)
+        if rows and not _is_independent(rows, change):
+            yield from _combined(group, common)
             group, touched = [], {table: (rows := set())}
-        group.append(statement)
-        rows.add(_NEW if isinstance(statement, Insert) else row)
-    yield from _combined(group)
+        group.append(change)
+        rows.add(_NEW if isinstance(change.statement, Insert) else change.row)
+    yield from _combined(group, common)
 
 
 _NEW = object()
 """Stands for any inserted row: an insert is independent of other inserts, and not of updates."""
 
 
-def _is_independent(rows: set[Hashable], row: Hashable, statement: Insert | Update) -> bool:
+def _is_independent(rows: set[Hashable], change: Change) -> bool:
     """Whether a change can be combined with the changes of the same table's `rows` in one statement."""
-    if isinstance(statement, Insert):
+    if isinstance(change.statement, Insert):
         return rows == {_NEW}
-    return row is not None and None not in rows and not rows & {_NEW, row}
+    return change.row is not None and None not in rows and not rows & {_NEW, change.row}
 
 
-def _combined(group: list[Insert | Update]) -> Iterator[Executable]:
+def _combined(group: list[Change], common: Parameters) -> Iterator[tuple[Executable, Parameters]]:
     if group:
-        yield select(literal(len(group))).add_cte(*(change.cte(f"change_{n}") for n, change in enumerate(group)))
+        parameters = {f"{name}_{n}": value for n, change in enumerate(group) for name, value in change.values.items()}
+        yield (
+            _combination(tuple((change.statement, tuple(change.values)) for change in group)),
+            {**common, **parameters},
+        )
+
+
+@lru_cache(maxsize=_COMBINATIONS)
+def _combination(parts: tuple[tuple[Insert | Update, tuple[str, ...]], ...]) -> Select[int]:
+    """Return the statement of several changes, given the names of the parameters of each: the nth gets the suffix n."""
+    changes = (_numbered(statement, names, n).cte(f"change_{n}") for n, (statement, names) in enumerate(parts))
+    return select(literal(len(parts))).add_cte(*changes)
+
+
+def _numbered(statement: Insert | Update, names: tuple[str, ...], n: int) -> Insert | Update:
+    def rename(parameter: BindParameter[object]) -> None:
+        if parameter.key in names:
+            parameter.key = f"{parameter.key}_{n}"
+
+    return cloned_traverse(statement, {}, {"bindparam": rename})
+
+
+@cache
+def _insert(table: Table, columns: tuple[str, ...], expressions: tuple[tuple[str, ClauseElement], ...]) -> Insert:
+    return insert(table).values(_bound(table, columns) | dict(expressions))
+
+
+@cache
+def _update(
+    table: Table,
+    where: tuple[str, ...],
+    conditions: tuple[ColumnElement[bool], ...],
+    columns: tuple[str, ...],
+    expressions: tuple[tuple[str, ClauseElement], ...],
+) -> Update:
+    same = (table.c[name] == bindparam(f"where_{name}", type_=table.c[name].type) for name in where)
+    return table.update().where(*same, *conditions).values(_bound(table, columns) | dict(expressions))
+
+
+def _bound(table: Table, columns: tuple[str, ...]) -> dict[str, ClauseElement]:
+    return {name: bindparam(name, type_=table.c[name].type) for name in columns}
+
+
+def _split(columns: Parameters) -> tuple[tuple[tuple[str, ClauseElement], ...], dict[str, object]]:
+    """Separate the columns that are SQL expressions from those that are values."""
+    expressions = tuple((name, value) for name, value in columns.items() if isinstance(value, ClauseElement))
+    return expressions, {name: value for name, value in columns.items() if not isinstance(value, ClauseElement)}
 
 
 def _table(statement: Insert | Update) -> Table:

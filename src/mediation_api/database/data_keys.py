@@ -8,11 +8,12 @@ from functools import cache, lru_cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Column, Table, Text, cast, func, select, type_coerce
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy import Column, Table, Text, bindparam, cast, func, select, type_coerce
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database.access_scope import REQUESTED_ID
+from mediation_api.database.batching import Change, batched
 from mediation_api.database.constants import Constant
 from mediation_api.database.encryption import (
     BlindIndex,
@@ -88,7 +89,8 @@ async def data_key(connection: AsyncConnection, wanted: UUID, owner: AnyColumn =
     if row.id is None:
         raise NotFound
     if row.key_id is None:
-        await connection.execute(new_data_key(connection, row.id)[1].on_conflict_do_nothing())
+        for insertion, values in batched([new_data_key(connection, row.id)[1]]):
+            await connection.execute(insertion, values)
         row = (
             await connection.execute(statement, {"requested_id": wanted})
         ).one()  # another transaction may have created it
@@ -102,11 +104,18 @@ def _wrapped_key_of(owner: AnyColumn) -> AnySelect:
     return statement.select_from(owners).outerjoin(data_keys, data_keys.c.id == owners.c.id)
 
 
-def new_data_key(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, Insert]:
-    """Return a data key for a new complaint or mediator, and the statement that inserts it."""
+def new_data_key(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, Change]:
+    """Return a data key for a new complaint or mediator, and the insert of it, unless there is one already."""
     key = new_key()
     wrapped = keyring(connection.dialect).wrap(key, owner)
-    return DataKey(key), insert(data_keys).values(id=owner, key_id=wrapped.key_id, wrapped=wrapped.wrapped)
+    return DataKey(key), Change(_INSERT_KEY, {"id": owner, "key_id": wrapped.key_id, "wrapped": wrapped.wrapped})
+
+
+_INSERT_KEY: Final = (
+    insert(data_keys)
+    .values({name: bindparam(name, type_=data_keys.c[name].type) for name in ("id", "key_id", "wrapped")})
+    .on_conflict_do_nothing()
+)
 
 
 def owner_of(table: Table) -> AnyColumn:

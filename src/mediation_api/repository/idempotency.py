@@ -6,10 +6,11 @@ the unique index, and reads the response after that transaction has committed.
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import String, Update, Uuid, bindparam, func, literal, select, union_all, update
+from sqlalchemy import BindParameter, String, Update, Uuid, bindparam, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -70,13 +71,14 @@ class Idempotency:
         )
 
 
-def emptied_responses(complaint_id: UUID) -> Update:
+@cache
+def emptied_responses(complaint_id: BindParameter[UUID]) -> Update:
     """Empty every stored response about a complaint. The keys stay claimed, so that no command is repeated.
 
     A response is about the complaint if its `subjects` contain the id of the complaint, of one of its parties or cases,
     or of an agreement, assignment, attendee or session of those cases.
     """
-    of_complaint = select(literal(complaint_id, Uuid).label("id"))
+    of_complaint = select(complaint_id.label("id"))
     own = [select(table.c.id).where(table.c.complaint_id == complaint_id) for table in (t.parties, t.cases)]
     cases = select(t.cases.c.id).where(t.cases.c.complaint_id == complaint_id)
     of_cases = [

@@ -43,9 +43,9 @@ from mediation_api.domain.errors import (
 from mediation_api.domain.events import Event
 from mediation_api.domain.values import in_utc
 from mediation_api.repository import effects_of_cases, effects_of_complaints, effects_of_sessions
-from mediation_api.repository.effects_of_cases import case_columns
+from mediation_api.repository.effects_of_cases import case_changed
 from mediation_api.repository.staff_names import name_of
-from mediation_api.repository.streams import EffectContext, Stream, version_after
+from mediation_api.repository.streams import CASE_ID, COMPLAINT_ID, RECORDED_AT, VERSION, EffectContext, Stream
 
 EFFECTS: Final = {
     **effects_of_complaints.COMPLAINT_EFFECTS.functions,
@@ -108,9 +108,9 @@ async def record(
     key, key_inserts = await _data_key(connection, stream, new_events)
     to = EffectContext(stream=stream, by=by, at=at, key=key)
     naming, name = name_of(connection, by, at)
-    parameters = event_parameters(stream, new_events, by=by, at=at) | name
+    changes = (*key_inserts, *_changes(to, new_events), *naming, Change(WRITE_EVENTS))
     try:
-        for statement in batched((*key_inserts, *naming, *_changes(to, new_events))):
+        for statement, parameters in batched(changes, event_parameters(stream, new_events, by=by, at=at) | name):
             await connection.execute(statement, parameters)
     except IntegrityError as error:
         refusal = _REFUSALS.get(constraint_of(error) or "")
@@ -132,7 +132,7 @@ async def _data_key(
     owner_id = stream.complaint_id or stream.mediator_id
     if owner_id is not None and isinstance(encrypted, events.ComplaintFiled | events.MediatorAdded):
         key, key_insert = new_data_key(connection, owner_id)
-        return key, ((key_insert, None),)
+        return key, (key_insert,)
     if owner_id is not None:
         return await data_key(connection, owner_id), ()
     case_id = encrypted.case_id if isinstance(encrypted, events.MandatoryReportProposed) else stream.case_id
@@ -142,17 +142,15 @@ async def _data_key(
 
 
 def _changes(to: EffectContext, new_events: Sequence[Event]) -> Iterator[Change]:
-    """Yield the statements of each effect, then the update of the case's own row, then the insert of the events."""
+    """Yield the changes of each effect, then that of the case's own row."""
     for event in new_events:
-        for statement in EFFECTS[type(event)](event, to):
+        for change in EFFECTS[type(event)](event, to):
             # An officer who leaves a session that is cancelled is released twice. Both have the same effect, so they
             # may be in one statement.
-            released = isinstance(statement, Update) and statement.table is t.session_officers
-            yield statement, object() if released else _row_of(event)
+            released = isinstance(change.statement, Update) and change.statement.table is t.session_officers
+            yield change._replace(row=object() if released else _row_of(event))
     if to.stream.case_id is not None:
-        columns = {"version": t.cases.c.version + 1, **case_columns(new_events, to.at)}
-        yield t.cases.update().where(t.cases.c.id == to.case_id).values(columns), to.case_id
-    yield WRITE_EVENTS, None
+        yield case_changed(new_events, to)
 
 
 def _row_of(event: Event) -> Hashable:
@@ -186,9 +184,6 @@ def event_parameters(stream: Stream, new_events: Sequence[Event], *, by: Actor, 
     }
 
 
-_CASE_ID: Final = bindparam("of_case", type_=Uuid)
-
-
 def _write_events() -> Insert:
     e = t.events.c
     elements = func.jsonb_array_elements(bindparam("new_events", type_=JSONB))
@@ -200,12 +195,12 @@ def _write_events() -> Insert:
         "party_id": cast(event["party_id"].astext, Uuid),
         "data": event["data"],
         # Of a case: the version after this command, which all of its events share.
-        "version": case((_CASE_ID.is_not(None), version_after(_CASE_ID))),
-        "at": bindparam("recorded_at", type_=e.at.type),
+        "version": case((CASE_ID.is_not(None), VERSION)),
+        "at": RECORDED_AT,
         "by_role": bindparam("recorded_by_role", type_=e.by_role.type),
         "by": bindparam("recorded_by", type_=e.by.type),
-        "complaint_id": bindparam("of_complaint", type_=Uuid),
-        "case_id": _CASE_ID,
+        "complaint_id": COMPLAINT_ID,
+        "case_id": CASE_ID,
         "mediator_id": bindparam("of_mediator", type_=Uuid),
         "report_id": bindparam("of_report", type_=Uuid),
     }

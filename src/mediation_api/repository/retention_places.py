@@ -25,7 +25,7 @@ class Place:
     table: Table
     empty: Mapping[str, str | None]
 
-    def of(self, complaint: AnyColumn | UUID, before: datetime) -> ColumnElement[bool]:
+    def of(self, complaint: AnyColumn | UUID, before: AnyColumn | datetime) -> ColumnElement[bool]:
         """Whether a row is of a complaint; of agreements, only resolutions of cases that closed before `before`."""
         columns = self.table.c
         if self.table is t.complaints:

@@ -52,7 +52,7 @@ def _write_key() -> Insert:
     return insert(t.data_keys).from_select(list(columns), _if_new(columns))
 
 
-_WRITE: Final[tuple[Change, ...]] = ((_write_key(), None), (_write_name(), None))
+_WRITE: Final = (Change(_write_key()), Change(_write_name()))
 """Both are part of one statement, in which neither sees what the other writes."""
 
 

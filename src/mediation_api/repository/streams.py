@@ -1,20 +1,25 @@
 """Streams of events, and what the effects of events have in common.
 
 Each complaint, case, mediator and mandatory report has a stream of its own. An effect is a function that takes an event
-of one type, and yields the statements that write its rows. The effects are in `effects_of_complaints`,
-`effects_of_cases` and `effects_of_sessions`; `recording` executes their statements in the order of the events.
+of one type, and yields the changes of its rows. The effects are in `effects_of_complaints`, `effects_of_cases` and
+`effects_of_sessions`; `recording` executes them in the order of the events.
+
+The statement of a change is built once (database/batching.py): what differs between commands is a parameter. Statements
+may also name the parameters of the command itself: `COMPLAINT_ID`, `CASE_ID`, `RECORDED_AT` and others of
+`recording.event_parameters`.
 tests/repository/test_recording.py fails for a type of event without an effect.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Table, Update, Uuid, func, literal, select
+from sqlalchemy import Table, Uuid, bindparam, func, literal, select
 
 from mediation_api.database import tables as t
+from mediation_api.database.batching import Change, updated
 from mediation_api.database.encryption import DataKey, WrappedKey
 from mediation_api.database.nesting import AnyColumn
 from mediation_api.domain.access import Actor
@@ -60,11 +65,6 @@ class EffectContext:
         return {"at": self.at, "by_role": self.by.role, "by": self.by.subject}
 
     @property
-    def version(self) -> AnyColumn:
-        """The version of the case after this command."""
-        return version_after(literal(self.case_id, Uuid))
-
-    @property
     def data_key(self) -> DataKey:
         """The data key of the stream. Raises TypeError if the event is not listed in `recording.ENCRYPTED`."""
         if self.key is None:
@@ -76,14 +76,14 @@ class EffectContext:
         return self.data_key.encrypted_row(table, row_id, texts)
 
 
-Effect: TypeAlias = Callable[[E, EffectContext], Iterator[Executable]]
+Effect: TypeAlias = Callable[[E, EffectContext], Iterator[Change]]
 
 
 class Effects:
     """A registry of effects, by type of event."""
 
     def __init__(self) -> None:
-        self.functions: dict[type[Event], Callable[..., Iterator[Executable]]] = {}
+        self.functions: dict[type[Event], Callable[..., Iterator[Change]]] = {}
 
     def of(self, *types: type[E]) -> Callable[[Effect[E]], Effect[E]]:
         """Register the effect of events of these types."""
@@ -95,26 +95,39 @@ class Effects:
         return register
 
 
-def version_after(case_id: AnyColumn) -> AnyColumn:
-    """Return the version of a case after the current command, which all rows and events of the command share.
+COMPLAINT_ID: Final = bindparam("of_complaint", type_=Uuid)
+"""The complaint of the stream."""
+CASE_ID: Final = bindparam("of_case", type_=Uuid)
+"""The case of the stream."""
+RECORDED_AT: Final = bindparam("recorded_at", type_=t.events.c.at.type)
+"""When the command was sent."""
 
-    The case is locked, and the last statement of the command increments its version, so that until then it is one
-    less. A case that is being opened has no row yet.
-    """
-    current = select(t.cases.c.version).where(t.cases.c.id == case_id).scalar_subquery()
-    return func.coalesce(current, literal(0)) + literal(1)
+VERSION: Final[AnyColumn] = func.coalesce(
+    select(t.cases.c.version).where(t.cases.c.id == CASE_ID).scalar_subquery(), literal(0)
+) + literal(1)
+"""The version of a case after the current command, which all rows and events of the command share.
+
+The case is locked, and the last statement of the command increments its version, so that until then it is one less. A
+case that is being opened has no row yet.
+"""
+
+_LIVE: Final = t.session_officers.c.live
+_CODE_LIVES: Final = t.access_codes.c.ended_at.is_(None)
+_OF_ITS_PARTIES: Final = t.access_codes.c.party_id.in_(
+    select(t.parties.c.id).where(t.parties.c.complaint_id == COMPLAINT_ID)
+)
 
 
-def released(which: ColumnElement[bool]) -> Update:
-    """Cancel the bookings of officers for a session, so that they can be booked at that time again."""
-    return t.session_officers.update().where(which, t.session_officers.c.live).values(live=False)
+def released(**which: UUID) -> Change:
+    """Cancel the bookings of officers, by `session_id` or `party_id`, so that they can be booked at that time again."""
+    return updated(t.session_officers, which, _LIVE, live=False)
 
 
-def codes_ended(of: ColumnElement[bool], at: datetime) -> Update:
-    """End the access codes of parties, and so every token that was issued for one."""
-    codes = t.access_codes
-    of_parties = codes.c.party_id.in_(select(t.parties.c.id).where(of))
-    return codes.update().where(of_parties, codes.c.ended_at.is_(None)).values(ended_at=at)
+def codes_ended(party_id: UUID | None = None) -> Change:
+    """End the access codes of a party, or of all of the complaint, and so every token that was issued for one."""
+    if party_id is None:
+        return updated(t.access_codes, {}, _OF_ITS_PARTIES, _CODE_LIVES, ended_at=RECORDED_AT)
+    return updated(t.access_codes, {"party_id": party_id}, _CODE_LIVES, ended_at=RECORDED_AT)
 
 
 def _present(stream_id: UUID | None) -> UUID:
