@@ -69,7 +69,7 @@ def command(standing: str) -> list[tuple[Executable, Parameters]]:
     """What a command writes that changes two rows of participants, and one of cases."""
     who = ({"party_id": uuid4()}, {"party_id": uuid4()})
     changes = (updated(t.participants, each, standing=standing)._replace(row=n) for n, each in enumerate(who))
-    return list(batched([*changes, updated(t.cases, {}, state="asking")], {"recorded_by": "a.morgan"}))
+    return list(batched([*changes, updated(t.cases, {}, state="asking").among({"recorded_by": "a.morgan"})]))
 
 
 def test_the_same_changes_with_other_values_are_the_same_statement() -> None:
@@ -84,8 +84,7 @@ def test_each_change_has_its_own_values() -> None:
     assert isinstance(statement, ClauseElement)
     compiled = statement.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
     named = {name for name, parameter in compiled.binds.items() if parameter.required}  # type: ignore[attr-defined] # of SQL
-    assert values.keys() - {"recorded_by"} == named
-    assert named == {"standing_0", "where_party_id_0", "standing_1", "where_party_id_1", "state_2"}
+    assert values.keys() == named == {"standing_0", "where_party_id_0", "standing_1", "where_party_id_1", "state_2"}
     assert values["where_party_id_0"] != values["where_party_id_1"]
 
 

@@ -57,12 +57,12 @@ from tests.domain.cases import (
     withdraw,
 )
 
-from mediation_api.domain import contact, eligibility, events
+from mediation_api.domain import contact, eligibility, events, party
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.authority import ApprovalSource
 from mediation_api.domain.case import Case
 from mediation_api.domain.case_children import Session
-from mediation_api.domain.complaint import Complaint
+from mediation_api.domain.complaint import Complaint, just_filed
 from mediation_api.domain.errors import (
     AbsencesTooFew,
     AlreadyAnswered,
@@ -146,6 +146,14 @@ def test_a_request_opens_a_case_that_everybody_joins_and_that_is_due_in_four_wee
         events.PartyJoined(party_id=KIM, side=Side.OFFICER),
         events.PartOpened(complainant_id=ROSA, officer_id=KIM),
     )
+
+
+def test_a_complaint_that_is_being_filed_opens_its_first_case_likewise() -> None:
+    sides = {ROSA: Side.COMPLAINANT, KIM: Side.OFFICER}
+    filed = just_filed(
+        COMPLAINT, [party.add(party_id, side, {"side": side}, others=0) for party_id, side in sides.items()]
+    )
+    assert filed.open_case(CASE, at=AT, policy=CITY) == a_complaint().open_case(CASE, at=AT, policy=CITY)
 
 
 def test_a_complaint_has_at_most_one_open_case() -> None:

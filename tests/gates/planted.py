@@ -205,11 +205,15 @@ def _unrecorded() -> None:
 
     original = recording.record
 
-    async def record(connection: Any, stream: Any, new_events: Sequence[Any], **more: Any) -> None:
+    async def record(connection: Any, *decided: tuple[Any, Sequence[Any]], **more: Any) -> None:
         from mediation_api.main import OPERATIONS
 
         dropped = OPERATIONS[WHERE].events[0]
-        await original(connection, stream, [event for event in new_events if not isinstance(event, dropped)], **more)
+        kept = (
+            (stream, [event for event in new_events if not isinstance(event, dropped)])
+            for stream, new_events in decided
+        )
+        await original(connection, *kept, **more)
 
     recording.record = record
 

@@ -31,17 +31,16 @@ Links = Iterator[tuple[str, str]]
 LONGER: Final[Mapping[str, int]] = {
     "addParty": 11,
     "approveErasure": 17,
-    "correctComplaint": 12,
+    "correctComplaint": 11,
     "correctMediator": 8,
     "correctParty": 12,
-    "fileComplaint": 11,
     "issueAccessCode": 7,
     "makeAgreement": 7,
     "proposeMandatoryReport": 7,
     "refuseErasure": 8,
     "releaseIdentity": 7,
     "removeParty": 11,
-    "requestMediation": 8,
+    "requestMediation": 7,
     "signAgreement": 7,
 }
 """The commands that take more than six round trips, and how many."""

@@ -27,7 +27,7 @@ from sqlalchemy import (
     literal,
     select,
 )
-from sqlalchemy.sql.visitors import cloned_traverse
+from sqlalchemy.sql.visitors import cloned_traverse, iterate
 
 Parameters: TypeAlias = Mapping[str, object]
 
@@ -42,6 +42,10 @@ class Change(NamedTuple):
     values: Parameters = MappingProxyType({})
     row: Hashable = None
     """A key of the row in its table; None if it is not known."""
+
+    def among(self, common: Parameters) -> "Change":
+        """Return the change with further values, of which the statement may name some."""
+        return self._replace(values={**common, **self.values})
 
 
 def inserted(table: Table, **columns: object) -> Change:
@@ -60,33 +64,27 @@ def updated(table: Table, where: Parameters, *conditions: ColumnElement[bool], *
     return Change(statement, {**values, **{f"where_{name}": value for name, value in where.items()}})
 
 
-def batched(
-    changes: Iterable[Change], common: Parameters = MappingProxyType({})
-) -> Iterator[tuple[Executable, Parameters]]:
+def batched(changes: Iterable[Change]) -> Iterator[tuple[Executable, Parameters]]:
     """Yield the changes in the same order, combined into as few statements as possible, with their parameters.
 
     A statement that is neither INSERT nor UPDATE is yielded by itself.
-
-    Args:
-        changes: in the order in which they were decided.
-        common: parameters that any of the statements may name besides its own.
     """
     group: list[Change] = []
     touched: dict[Table, set[Hashable]] = {}
     for change in changes:
         if not isinstance(change.statement, Insert | Update):
-            yield from _combined(group, common)
-            yield change.statement, {**common, **change.values}  # a lock, to be taken before the changes after it
+            yield from _combined(group)
+            yield change.statement, change.values  # a lock, to be taken before the changes after it
             group, touched = [], {}
             continue
         table = _table(change.statement)
         rows = touched.setdefault(table, set())
         if rows and not _is_independent(rows, change):
-            yield from _combined(group, common)
+            yield from _combined(group)
             group, touched = [], {table: (rows := set())}
         group.append(change)
         rows.add(_NEW if isinstance(change.statement, Insert) else change.row)
-    yield from _combined(group, common)
+    yield from _combined(group)
 
 
 _NEW = object()
@@ -100,25 +98,29 @@ def _is_independent(rows: set[Hashable], change: Change) -> bool:
     return change.row is not None and None not in rows and not rows & {_NEW, change.row}
 
 
-def _combined(group: list[Change], common: Parameters) -> Iterator[tuple[Executable, Parameters]]:
+def _combined(group: list[Change]) -> Iterator[tuple[Executable, Parameters]]:
     if group:
-        parameters = {f"{name}_{n}": value for n, change in enumerate(group) for name, value in change.values.items()}
-        yield (
-            _combination(tuple((change.statement, tuple(change.values)) for change in group)),
-            {**common, **parameters},
-        )
+        combination, names = _combination(tuple(change.statement for change in group))
+        parts = enumerate(zip(group, names, strict=True))
+        yield combination, {f"{name}_{n}": change.values[name] for n, (change, its) in parts for name in its}
 
 
 @lru_cache(maxsize=_COMBINATIONS)
-def _combination(parts: tuple[tuple[Insert | Update, tuple[str, ...]], ...]) -> Select[int]:
-    """Return the statement of several changes, given the names of the parameters of each: the nth gets the suffix n."""
-    changes = (_numbered(statement, names, n).cte(f"change_{n}") for n, (statement, names) in enumerate(parts))
-    return select(literal(len(parts))).add_cte(*changes)
+def _combination(statements: tuple[Insert | Update, ...]) -> tuple[Select[int], tuple[tuple[str, ...], ...]]:
+    """Return the statement of several changes, and the parameters of each: those of the nth have the suffix n."""
+    changes = (_numbered(statement, n).cte(f"change_{n}") for n, statement in enumerate(statements))
+    return select(literal(len(statements))).add_cte(*changes), tuple(map(_names, statements))
 
 
-def _numbered(statement: Insert | Update, names: tuple[str, ...], n: int) -> Insert | Update:
+def _names(statement: Insert | Update) -> tuple[str, ...]:
+    """Return the names of a statement's parameters. SQLAlchemy gives unique names to those that have a fixed value."""
+    parameters = (each for each in iterate(statement) if isinstance(each, BindParameter))
+    return tuple(dict.fromkeys(each.key for each in parameters if not each.unique))
+
+
+def _numbered(statement: Insert | Update, n: int) -> Insert | Update:
     def rename(parameter: BindParameter[object]) -> None:
-        if parameter.key in names:
+        if not parameter.unique:
             parameter.key = f"{parameter.key}_{n}"
 
     return cloned_traverse(statement, {}, {"bindparam": rename})

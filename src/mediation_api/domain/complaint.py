@@ -1,6 +1,6 @@
 """The complaint: filing it, opening a case of it, and correcting what parties and screening rely on."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -126,6 +126,12 @@ class Complaint:
         """Return whether all parts were mediated; for a complainant who calls, all of that complainant's."""
         own = {pair for pair in parts.pairs_of(self.parties) if self.caller_id is None or self.caller_id in pair}
         return bool(own) and own.isdisjoint(self._open_pairs())
+
+
+def just_filed(complaint_id: UUID, added: Iterable[events.PartyAdded]) -> Complaint:
+    """Return the complaint that is being filed with these parties."""
+    parties = tuple(Participant(party_id=each.party_id, side=each.side) for each in added)
+    return Complaint(complaint_id=complaint_id, open_case_id=None, parties=parties)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

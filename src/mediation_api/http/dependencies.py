@@ -285,8 +285,16 @@ class Recorder:
         self._actor = actor
         self._at = at
 
-    async def __call__(self, stream: Stream, new_events: Sequence[Event], *, reads_answer: bool = True) -> None:
+    async def __call__(
+        self,
+        stream: Stream,
+        new_events: Sequence[Event],
+        *others: tuple[Stream, Sequence[Event]],
+        reads_answer: bool = True,
+    ) -> None:
         """Write the events, with the caller and the time of the request, and the changes of rows that follow from them.
+
+        A command that decides in several streams passes all of them, so that they are written together.
 
         Afterwards, if the caller is a party, row security applies to all that the route reads for its response. Pass
         `reads_answer=False` if the response contains nothing but what the party sent: that saves a round trip.
@@ -295,7 +303,7 @@ class Recorder:
             Conflict: a constraint of the database refuses the change.
             TokenRevoked: the access code of the party's token has ended.
         """
-        await record(self._connection, stream, new_events, by=self._actor, at=self._at)
+        await record(self._connection, (stream, new_events), *others, by=self._actor, at=self._at)
         if self._actor.is_party and reads_answer:
             await assume_party(self._connection, self._actor)
 

@@ -68,7 +68,7 @@ def _case_opened(event: events.CaseOpened, to: EffectContext) -> Iterator[Change
         due_on=event.due_on,
         opened_at=to.at,
         screening_outdated=False,
-        version=0,
+        version=1,
     )
 
 

@@ -70,7 +70,8 @@ def _identity_released(event: events.IdentityReleased, _to: EffectContext) -> It
 
 @COMPLAINT_EFFECTS.of(events.AccessCodeIssued)
 def _access_code_issued(event: events.AccessCodeIssued, to: EffectContext) -> Iterator[Change]:
-    yield codes_ended(event.party_id)
+    if event.party_id not in to.added:
+        yield codes_ended(event.party_id)
     yield inserted(t.access_codes, lookup=event.lookup, party_id=event.party_id, digest=event.digest, issued_at=to.at)
 
 

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import Insert, Update, Uuid, bindparam, case, cast, column, func, insert, select
@@ -45,7 +45,7 @@ from mediation_api.domain.values import in_utc
 from mediation_api.repository import effects_of_cases, effects_of_complaints, effects_of_sessions
 from mediation_api.repository.effects_of_cases import case_changed
 from mediation_api.repository.staff_names import name_of
-from mediation_api.repository.streams import CASE_ID, COMPLAINT_ID, RECORDED_AT, VERSION, EffectContext, Stream
+from mediation_api.repository.streams import RECORDED_AT, EffectContext, Stream, version_after
 
 EFFECTS: Final = {
     **effects_of_complaints.COMPLAINT_EFFECTS.functions,
@@ -89,34 +89,50 @@ _REFUSALS: Final[Mapping[str, type[Conflict]]] = {
 
 
 async def record(
-    connection: AsyncConnection, stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime
+    connection: AsyncConnection, *decided: tuple[Stream, Sequence[Event]], by: Actor, at: datetime
 ) -> None:
     """Write events and their effects. Does nothing without events.
 
     Args:
         connection: in the transaction of the request.
-        stream: the stream of the events. Its subject is locked, or new.
-        new_events: in the order in which they are recorded.
+        decided: streams and their new events, in the order in which they are recorded. The subject of a stream is
+            locked, or new.
         by: who caused them.
         at: the instant of the request.
 
     Raises:
         Conflict: a constraint is violated that the domain cannot check, such as for a mediator who is booked elsewhere.
     """
-    if not new_events:
-        return
-    key, key_inserts = await _data_key(connection, stream, new_events)
-    to = EffectContext(stream=stream, by=by, at=at, key=key)
-    naming, name = name_of(connection, by, at)
-    changes = (*key_inserts, *_changes(to, new_events), *naming, Change(WRITE_EVENTS))
+    changes = await _changes(connection, [(stream, events) for stream, events in decided if events], by, at)
     try:
-        for statement, parameters in batched(changes, event_parameters(stream, new_events, by=by, at=at) | name):
+        for statement, parameters in batched(changes):
             await connection.execute(statement, parameters)
     except IntegrityError as error:
         refusal = _REFUSALS.get(constraint_of(error) or "")
         if refusal is not None:
             raise refusal from None
         raise
+
+
+async def _changes(
+    connection: AsyncConnection, decided: Sequence[tuple[Stream, Sequence[Event]]], by: Actor, at: datetime
+) -> list[Change]:
+    """Return the effects, then the updates of the cases' own rows and the insert of the events, which come last."""
+    if not decided:
+        return []
+    changes, of_cases, listed = list[Change](), list[Change](), list[object]()
+    common = dict[str, Any]()
+    for stream, new_events in decided:
+        key, key_inserts = await _data_key(connection, stream, new_events)
+        added = frozenset(event.party_id for event in new_events if isinstance(event, events.PartyAdded))
+        to = EffectContext(stream=stream, by=by, at=at, key=key, added=added)
+        common = event_parameters(stream, new_events, by=by, at=at)
+        changes += key_inserts
+        changes += (change.among(common) for change in _effects(to, new_events))
+        if stream.case_id is not None and not isinstance(new_events[0], events.CaseOpened):
+            of_cases.append(case_changed(new_events, to))
+        listed += common["new_events"]
+    return [*changes, *of_cases, *name_of(connection, by, at), Change(WRITE_EVENTS, {**common, "new_events": listed})]
 
 
 async def _data_key(
@@ -141,16 +157,13 @@ async def _data_key(
     return await data_key(connection, case_id, OF_CASE), ()
 
 
-def _changes(to: EffectContext, new_events: Sequence[Event]) -> Iterator[Change]:
-    """Yield the changes of each effect, then that of the case's own row."""
+def _effects(to: EffectContext, new_events: Sequence[Event]) -> Iterator[Change]:
     for event in new_events:
         for change in EFFECTS[type(event)](event, to):
             # An officer who leaves a session that is cancelled is released twice. Both have the same effect, so they
             # may be in one statement.
             released = isinstance(change.statement, Update) and change.statement.table is t.session_officers
             yield change._replace(row=object() if released else _row_of(event))
-    if to.stream.case_id is not None:
-        yield case_changed(new_events, to)
 
 
 def _row_of(event: Event) -> Hashable:
@@ -162,8 +175,12 @@ def _row_of(event: Event) -> Hashable:
     return getattr(event, "party_id", None)
 
 
-def event_parameters(stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime) -> dict[str, object]:
-    """Return the parameters of `WRITE_EVENTS` for events of one stream. They contain no private field."""
+def event_parameters(stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime) -> dict[str, Any]:
+    """Return the parameters of `WRITE_EVENTS` for events of one stream, and those that effects may name.
+
+    They contain no private field.
+    """
+    subject = {name: _plain(getattr(stream, name)) for name in _SUBJECTS}
     return {
         "new_events": [
             {
@@ -171,6 +188,7 @@ def event_parameters(stream: Stream, new_events: Sequence[Event], *, by: Actor, 
                 "kind": event.kind,
                 "party_id": _plain(getattr(event, "party_id", None)),
                 "data": _data(event),
+                **subject,
             }
             for event in new_events
         ],
@@ -179,9 +197,11 @@ def event_parameters(stream: Stream, new_events: Sequence[Event], *, by: Actor, 
         "recorded_by": by.subject,
         "of_complaint": stream.complaint_id,
         "of_case": stream.case_id,
-        "of_mediator": stream.mediator_id,
-        "of_report": stream.report_id,
     }
+
+
+_SUBJECTS: Final = ("complaint_id", "case_id", "mediator_id", "report_id")
+"""The ids of a stream, and the columns of the table."""
 
 
 def _write_events() -> Insert:
@@ -189,27 +209,25 @@ def _write_events() -> Insert:
     elements = func.jsonb_array_elements(bindparam("new_events", type_=JSONB))
     listed = elements.table_valued(column("event", JSONB), with_ordinality="number").render_derived(name="listed")
     event = listed.c.event
+    subject = {name: cast(event[name].astext, Uuid) for name in _SUBJECTS}
     columns: dict[str, AnyColumn] = {
         "id": cast(event["id"].astext, Uuid),
         "kind": event["kind"].astext,
         "party_id": cast(event["party_id"].astext, Uuid),
         "data": event["data"],
         # Of a case: the version after this command, which all of its events share.
-        "version": case((CASE_ID.is_not(None), VERSION)),
+        "version": case((subject["case_id"].is_not(None), version_after(subject["case_id"]))),
         "at": RECORDED_AT,
         "by_role": bindparam("recorded_by_role", type_=e.by_role.type),
         "by": bindparam("recorded_by", type_=e.by.type),
-        "complaint_id": COMPLAINT_ID,
-        "case_id": CASE_ID,
-        "mediator_id": bindparam("of_mediator", type_=Uuid),
-        "report_id": bindparam("of_report", type_=Uuid),
+        **subject,
     }
     in_order = select(*columns.values()).order_by(listed.c.number)
     return insert(t.events).from_select(list(columns), in_order)
 
 
 WRITE_EVENTS: Final = _write_events()
-"""Inserts any number of events in their order. Built once."""
+"""Inserts any number of events, of any streams, in their order. Built once."""
 
 
 def constraint_of(error: IntegrityError) -> str | None:

@@ -99,7 +99,7 @@ async def _purge_if_due(
         return 0
     fields, agreements = await _filled(connection, [(place, place.of(complaint_id, before)) for place in PLACES[kind]])
     tombstones = purged(kind, PurgeReason.SCHEDULE, fields=fields, agreements=agreements)
-    await record(connection, Stream(complaint_id=complaint_id), tombstones, by=JOB, at=at)
+    await record(connection, (Stream(complaint_id=complaint_id), tombstones), by=JOB, at=at)
     return fields
 
 

@@ -52,17 +52,20 @@ def _write_key() -> Insert:
     return insert(t.data_keys).from_select(list(columns), _if_new(columns))
 
 
-_WRITE: Final = (Change(_write_key()), Change(_write_name()))
-"""Both are part of one statement, in which neither sees what the other writes."""
+_WRITE_KEY: Final = _write_key()
+_WRITE_NAME: Final = _write_name()
 
 
-def name_of(connection: AsyncConnection, by: Actor, at: datetime) -> tuple[tuple[Change, ...], dict[str, object]]:
-    """Return the statements that store the caller's name, and their parameters; none for parties and programs."""
+def name_of(connection: AsyncConnection, by: Actor, at: datetime) -> tuple[Change, ...]:
+    """Return the changes that store the caller's name; none for parties and programs.
+
+    Both are part of one statement, in which neither sees what the other writes.
+    """
     if by.name is None or by.role not in NAMED:
-        return (), {}
+        return ()
     keys, row_id, key = keyring(connection.dialect), uuid4(), new_key()
     wrapped = keys.wrap(key, row_id)
-    return _WRITE, {
+    values = {
         "staff_row": row_id,
         "staff_subject": by.subject,
         "staff_name": DataKey(key).encrypt("staff_names", "name", row_id, by.name),
@@ -71,6 +74,7 @@ def name_of(connection: AsyncConnection, by: Actor, at: datetime) -> tuple[tuple
         "staff_key_id": wrapped.key_id,
         "staff_key": wrapped.wrapped,
     }
+    return Change(_WRITE_KEY, values), Change(_WRITE_NAME, values)
 
 
 def staff_name(subject: AnyColumn, *, role: AnyColumn | None = None, kind: ScopeKind | None = None) -> AnyColumn:

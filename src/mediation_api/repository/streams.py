@@ -42,12 +42,16 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectContext:
-    """What an effect needs besides its event: the stream, who acted and when, and the data key."""
+    """What an effect needs besides its event: the stream, who acted and when, and the data key.
+
+    `added` are the parties that the same command adds.
+    """
 
     stream: Stream
     by: Actor
     at: datetime
     key: DataKey | None
+    added: frozenset[UUID]
 
     @property
     def complaint_id(self) -> UUID:
@@ -102,14 +106,19 @@ CASE_ID: Final = bindparam("of_case", type_=Uuid)
 RECORDED_AT: Final = bindparam("recorded_at", type_=t.events.c.at.type)
 """When the command was sent."""
 
-VERSION: Final[AnyColumn] = func.coalesce(
-    select(t.cases.c.version).where(t.cases.c.id == CASE_ID).scalar_subquery(), literal(0)
-) + literal(1)
-"""The version of a case after the current command, which all rows and events of the command share.
 
-The case is locked, and the last statement of the command increments its version, so that until then it is one less. A
-case that is being opened has no row yet.
-"""
+def version_after(case_id: AnyColumn) -> AnyColumn:
+    """Return the version of a case after the current command, which all rows and events of the command share.
+
+    The case is locked, and the last statement of the command increments its version, so that until then it is one
+    less. A case that is being opened has no row yet, and begins with 1.
+    """
+    current = select(t.cases.c.version).where(t.cases.c.id == case_id).scalar_subquery()
+    return func.coalesce(current, literal(0)) + literal(1)
+
+
+VERSION: Final = version_after(CASE_ID)
+"""The version of the stream's case after the current command."""
 
 _LIVE: Final = t.session_officers.c.live
 _CODE_LIVES: Final = t.access_codes.c.ended_at.is_(None)

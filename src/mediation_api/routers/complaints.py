@@ -1,6 +1,6 @@
 """Complaints: filing, reading, correcting, and requesting mediation."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, ClassVar, Final, Literal, Self
 from uuid import UUID, uuid4
 
@@ -26,7 +26,6 @@ from mediation_api.domain.events import (
     ScreeningOutdated,
 )
 from mediation_api.domain.lifecycle import State
-from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace
 from mediation_api.domain.values import (
     MOST_ALLEGATIONS,
@@ -50,7 +49,6 @@ from mediation_api.http.dependencies import (
     NewId,
     Now,
     Record,
-    Recorder,
     Scope,
     Today,
 )
@@ -77,7 +75,6 @@ from mediation_api.http.pagination import FOR_THE_OFFICE, ListOut, ListQuery, Pa
 from mediation_api.http.rate_limits import count_filing
 from mediation_api.http.routes import Operation
 from mediation_api.repository.complaints import ComplaintFilter, ComplaintSort
-from mediation_api.repository.complaints import Complaints as ComplaintsRepository
 from mediation_api.repository.streams import Stream
 from mediation_api.routers.cases import AnyCase
 from mediation_api.routers.cases import to_response as case_to_response
@@ -382,21 +379,6 @@ def _state(row: RowMapping) -> State | None:
     return None if latest is None else State(latest)
 
 
-async def open_case(
-    complaint_id: UUID,
-    complaints: ComplaintsRepository,
-    record: Recorder,
-    scope: AccessScope,
-    at: datetime,
-    city: Policy,
-) -> UUID:
-    """Open a case for a complaint, and return its id. Raises CaseAlreadyOpen, ComplaintClosed, NotFound."""
-    locked = await complaints.lock_to_open(complaint_id, scope)
-    case_id = uuid4()
-    await record(Stream(case_id=case_id), locked.open_case(case_id, at=at, policy=city))
-    return case_id
-
-
 def _reader(actor: Actor, filer: AccessCodeIssued | None) -> AccessScope | None:
     """Return the scope in which whoever files reads the complaint; None for somebody who files for others."""
     if actor.role is not Role.PUBLIC:
@@ -461,10 +443,10 @@ async def file_complaint(
     added = [party.add(uuid4(), each.side, each.columns(), others=n) for n, each in enumerate(body.parties)]
     codes = {} if filer is None else {added[filer].party_id: new_code()}
     issued = [party.issue_code(party_id, code, code_key(service)) for party_id, code in codes.items()]
-    await record(Stream(complaint_id=complaint_id), (filed, *added, *issued))
-    case_id = None
-    if body.interested_in_mediation:
-        case_id = await open_case(complaint_id, complaints, record, scope, at, service.policy)
+    case_id = uuid4() if body.interested_in_mediation else None
+    new = complaint.just_filed(complaint_id, added)
+    opened = () if case_id is None else new.open_case(case_id, at=at, policy=service.policy)
+    await record(Stream(complaint_id=complaint_id), (filed, *added, *issued), (Stream(case_id=case_id), opened))
     if (reader := _reader(actor, next(iter(issued), None))) is not None:
         response.headers["ETag"] = entity_tag_of(to_response(await complaints.get(complaint_id, reader)))
     access_codes = [AccessCodeOut(party_id=party_id, access_code=code.text()) for party_id, code in codes.items()]
@@ -533,10 +515,8 @@ async def correct_complaint(
     precondition.check(current)
     account, changes = await complaints.account(complaint_id), body.changes(current)
     corrected = account.correct(changes, today=on, categories=service.allegation_categories.keys())
-    follows = () if locked is None else account.follow_up(changes, locked.case)
-    await record(Stream(complaint_id=complaint_id), corrected)
-    if locked is not None:
-        await record(locked.stream, follows)
+    others = () if locked is None else ((locked.stream, account.follow_up(changes, locked.case)),)
+    await record(Stream(complaint_id=complaint_id), corrected, *others)
     return _to_office(await complaints.get(complaint_id, scope))
 
 
@@ -566,5 +546,6 @@ async def request_mediation(
     on: Today,
 ) -> AnyCase:
     """Open a case for a complaint without an open case, when mediation is requested later or again."""
-    case_id = await open_case(complaint_id, complaints, record, scope, at, city)
+    locked, case_id = await complaints.lock_to_open(complaint_id, scope), uuid4()
+    await record(Stream(case_id=case_id), locked.open_case(case_id, at=at, policy=city))
     return case_to_response(await cases.get(case_id, scope), on, city)

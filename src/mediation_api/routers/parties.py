@@ -347,10 +347,11 @@ async def correct_party(
     precondition.check(current)
     changes = body.columns(current, scope)
     correction = party.correct(changes, body.name_correction_reason)
+    decided = Stream(complaint_id=complaint_id), correction.events
     if locked is not None and correction.voids is not None:
-        follows = reopening.void(locked.case, {party_id}, correction.voids)
-        await record(locked.stream, follows)
-    await record(Stream(complaint_id=complaint_id), correction.events)
+        await record(locked.stream, reopening.void(locked.case, {party_id}, correction.voids), decided)
+    else:
+        await record(*decided)
     return PartyOut.of(await parties.get(party_id, scope))
 
 
