@@ -29,17 +29,14 @@ from mediation_api.repository.streams import Stream
 
 Links = Iterator[tuple[str, str]]
 LONGER: Final[Mapping[str, int]] = {
-    "addParty": 11,
+    "addParty": 9,
     "approveErasure": 17,
-    "correctComplaint": 11,
+    "correctComplaint": 9,
     "correctMediator": 8,
-    "correctParty": 12,
-    "issueAccessCode": 7,
-    "makeAgreement": 7,
+    "correctParty": 10,
     "proposeMandatoryReport": 7,
     "refuseErasure": 8,
-    "releaseIdentity": 7,
-    "removeParty": 11,
+    "removeParty": 10,
     "requestMediation": 7,
     "signAgreement": 7,
 }

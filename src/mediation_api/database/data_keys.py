@@ -104,6 +104,17 @@ def _wrapped_key_of(owner: AnyColumn) -> AnySelect:
     return statement.select_from(owners).outerjoin(data_keys, data_keys.c.id == owners.c.id)
 
 
+def stored_key(owner: AnyColumn) -> AnyColumn:
+    """Return the column `data_key`: the wrapped data key of an owner as one text, or NULL. `read_key` reads it."""
+    whole = data_keys.c.key_id + _SPACE + data_keys.c.wrapped
+    return select(whole).where(data_keys.c.id == owner).correlate_except(data_keys).scalar_subquery().label("data_key")
+
+
+def read_key(owner: UUID, stored: str | None) -> tuple[UUID, WrappedKey] | None:
+    """Return an owner and its wrapped data key, from the column `stored_key`."""
+    return None if stored is None else (owner, WrappedKey(*stored.split(" ", 1)))
+
+
 def new_data_key(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, Change]:
     """Return a data key for a new complaint or mediator, and the insert of it, unless there is one already."""
     key = new_key()

@@ -36,7 +36,7 @@ from mediation_api.database.access_scope import (
     own_participation,
     scope_parameters,
 )
-from mediation_api.database.encryption import WrappedKey
+from mediation_api.database.data_keys import read_key, stored_key
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.domain.access import AccessScope, Actor, Relation, Role
@@ -59,6 +59,8 @@ class LockedCase(NamedTuple):
     """The caller's party; None if the caller is not a party."""
     stream: Stream
     """The stream of the case's events."""
+    reference: str
+    """The reference of the complaint, for the texts to sign."""
 
 
 class Cases:
@@ -92,12 +94,10 @@ class Cases:
             NotFound: there is no such complaint.
         """
         await lock_row(self._connection, tables.complaints, complaint_id)
-        cases = tables.cases.c
-        is_open = select(cases.id).where(cases.complaint_id == complaint_id, cases.state.in_(OPEN))
-        case_id = await self._connection.scalar(is_open)
-        if case_id is None:
+        try:
+            locked = await self._lock(_open_case_of_complaint(), complaint_id, AccessScope(by, Relation.OFFICE))
+        except NotFound:
             return None
-        locked = await self.lock(case_id, AccessScope(by, Relation.OFFICE))
         # A withdrawal locks the case alone, and may have closed it while this waited for the lock.
         return locked if locked.case.state.is_open else None
 
@@ -134,14 +134,9 @@ class Cases:
         """
         fields = dict(await fetch_one(self._connection, _one, scope, case_id))
         own_party_id = fields.pop("own_party_id")
-        fields.pop("data_key", None)
+        for name in ("data_key", "reference"):
+            fields.pop(name, None)
         return _CASE.validate_python(fields), own_party_id
-
-    async def reference(self, case_id: UUID) -> str:
-        """Return the reference of the complaint, for the texts to sign."""
-        result = await self._connection.execute(_reference(), {"requested_id": case_id})
-        reference: str = result.scalar_one()
-        return reference
 
     async def _lock(self, case_id: AnyColumn, requested_id: UUID, scope: AccessScope) -> LockedCase:
         """Lock the row and read the case in one statement; read it again if the row changed during the wait.
@@ -164,11 +159,11 @@ class Cases:
 def _locked_case(row: RowMapping) -> LockedCase:
     fields = dict(row)
     fields.pop("is_current", None)
-    own_party_id, wrapped = fields.pop("own_party_id"), fields.pop("data_key")
+    own_party_id, stored, reference = (fields.pop(name) for name in ("own_party_id", "data_key", "reference"))
     case = _CASE.validate_python(fields)
     # The data key is read with the case, which saves a round trip.
-    key = None if wrapped is None else (case.complaint_id, WrappedKey(*wrapped.split(" ", 1)))
-    return LockedCase(case, own_party_id, Stream(case_id=case.case_id, data_key=key))
+    stream = Stream(case_id=case.case_id, data_key=read_key(case.complaint_id, stored))
+    return LockedCase(case, own_party_id, stream, reference)
 
 
 # ── statements, each built once: building one takes as long as running it ──────────────────────────────────────────
@@ -177,6 +172,12 @@ def _locked_case(row: RowMapping) -> LockedCase:
 @cache
 def _case_of(child: Table) -> ScalarSelect[UUID]:
     return select(child.c.case_id).where(child.c.id == REQUESTED_ID).scalar_subquery()
+
+
+@cache
+def _open_case_of_complaint() -> ScalarSelect[UUID]:
+    cases = tables.cases.c
+    return select(cases.id).where(cases.complaint_id == REQUESTED_ID, cases.state.in_(OPEN)).scalar_subquery()
 
 
 @cache
@@ -231,13 +232,6 @@ def _one(kind: ScopeKind) -> AnySelect:
     return logged(statement, kind, complaint=cases.complaint_id, case=cases.id)
 
 
-@cache
-def _reference() -> AnySelect:
-    t = tables
-    of_case = select(t.complaints.c.reference).join(t.cases, t.cases.c.complaint_id == t.complaints.c.id)
-    return of_case.where(t.cases.c.id == REQUESTED_ID)
-
-
 def _own_party_id(kind: ScopeKind) -> AnyColumn:
     """Return the column with the caller's party in a row of `cases`; NULL if the caller is not a party."""
     if kind.relation is not Relation.OWN:
@@ -288,7 +282,8 @@ def _whole() -> AnySelect:
     }
     return _case(
         t.cases.c.screening_outdated,
-        _wrapped_data_key(),
+        stored_key(t.cases.c.complaint_id),
+        _reference(),
         _participants(additional),
         _parts(),
         _attendees(),
@@ -353,10 +348,10 @@ def _guardian_consent() -> AnyColumn:
     return valid.scalar_subquery()
 
 
-def _wrapped_data_key() -> AnyColumn:
-    keys = tables.data_keys.c
-    wrapped = select(keys.key_id + " " + keys.wrapped).where(keys.id == tables.cases.c.complaint_id)
-    return wrapped.scalar_subquery().label("data_key")
+def _reference() -> AnyColumn:
+    complaints = tables.complaints.c
+    of_case = select(complaints.reference).where(complaints.id == tables.cases.c.complaint_id)
+    return of_case.scalar_subquery().label("reference")
 
 
 def _own_part(kind: ScopeKind) -> AnySelect:

@@ -40,7 +40,7 @@ from mediation_api.database.access_scope import (
     scope_parameters,
 )
 from mediation_api.database.constants import constants
-from mediation_api.database.data_keys import decrypted_columns
+from mediation_api.database.data_keys import decrypted_columns, read_key, stored_key
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
 from mediation_api.database.pagination import (
@@ -62,6 +62,7 @@ from mediation_api.domain.values import Disposition, Side
 from mediation_api.repository.case_filters import CaseFilter, conditions_of_cases
 from mediation_api.repository.on_file import columns_of, read
 from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, own_parts_of_complaint, parts_of_complaint
+from mediation_api.repository.streams import Stream
 
 _COMPLAINT = TypeAdapter(Complaint)
 _INTAKE = TypeAdapter(IntakeRecord)
@@ -114,11 +115,11 @@ class Complaints:
         number: int = (await self._connection.execute(select(tables.complaint_reference.next_value()))).scalar_one()
         return number
 
-    async def account(self, complaint_id: UUID) -> Account:
-        """Return the account in a locked complaint, for a correction."""
-        columns = columns_of(events.ComplaintOnFile, tables.complaints)
-        result = await self._connection.execute(select(*columns).where(tables.complaints.c.id == complaint_id))
-        return Account(on_file=read(events.ComplaintOnFile, result.mappings().one()))
+    async def account(self, complaint_id: UUID) -> tuple[Account, Stream]:
+        """Return the account in a locked complaint, for a correction, and the stream of the complaint's events."""
+        row = (await self._connection.execute(_account(), {"requested_id": complaint_id})).mappings().one()
+        stream = Stream(complaint_id=complaint_id, data_key=read_key(complaint_id, row["data_key"]))
+        return Account(on_file=read(events.ComplaintOnFile, row)), stream
 
     async def lock(self, complaint_id: UUID, scope: AccessScope) -> None:
         """Lock a complaint, so that no other command corrects it, adds a party or opens a case. Raises NotFound."""
@@ -163,6 +164,13 @@ class Complaints:
             opened_id=tables.complaints.c.id,
             parameters=scope_parameters(scope) | parameters | given,
         )
+
+
+@cache
+def _account() -> AnySelect:
+    c = tables.complaints.c
+    columns = columns_of(events.ComplaintOnFile, tables.complaints)
+    return select(*columns, stored_key(c.id)).where(c.id == REQUESTED_ID)
 
 
 @cache

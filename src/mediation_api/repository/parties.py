@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.database import tables
 from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
-from mediation_api.database.data_keys import decrypted, decrypted_columns
+from mediation_api.database.data_keys import decrypted, decrypted_columns, read_key, stored_key
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnySelect
 from mediation_api.domain import events
@@ -21,6 +21,7 @@ from mediation_api.domain.access import AccessScope
 from mediation_api.domain.party import Party
 from mediation_api.domain.values import Disposition
 from mediation_api.repository.on_file import columns_of, read
+from mediation_api.repository.streams import Stream
 
 _PARTY: Final = TypeAdapter(Party)
 
@@ -31,6 +32,13 @@ class StoredCode:
 
     party_id: UUID
     digest: bytes
+
+
+class LockedParty(NamedTuple):
+    """A locked party, and the stream of its complaint's events."""
+
+    party: Party
+    stream: Stream
 
 
 class Parties:
@@ -47,11 +55,14 @@ class Parties:
         complaint_id: UUID = (await fetch_one(self._connection, _complaint, scope, party_id))["complaint_id"]
         return complaint_id
 
-    async def lock(self, party_id: UUID, scope: AccessScope) -> Party:
+    async def lock(self, party_id: UUID, scope: AccessScope) -> LockedParty:
         """Lock a party within the access scope, and read what decisions about it need. Raises NotFound."""
         await lock_in_scope(self._connection, tables.parties, party_id, scope)
         row = (await self._connection.execute(_on_file(), {"requested_id": party_id})).mappings().one()
-        return _PARTY.validate_python({**row, "on_file": read(events.PartyOnFile, row)})
+        fields = dict(row)
+        complaint_id, stored = fields.pop("complaint_id"), fields.pop("data_key")
+        party = _PARTY.validate_python({**fields, "on_file": read(events.PartyOnFile, row)})
+        return LockedParty(party, Stream(complaint_id=complaint_id, data_key=read_key(complaint_id, stored)))
 
     async def get(self, party_id: UUID, scope: AccessScope) -> RowMapping:
         """Return one party with all columns, for the office or the party itself. Raises NotFound."""
@@ -96,6 +107,8 @@ def _on_file() -> AnySelect:
     asked = exists().where(participants.party_id == p.id, participants.asked_at.is_not(None))
     return select(
         p.id.label("party_id"),
+        p.complaint_id,
+        stored_key(p.complaint_id),
         p.side,
         *(decrypted(column) for column in (p.name, p.employee_number, p.guardian_name, p.guardian_relation)),
         p.minor,

@@ -199,8 +199,8 @@ async def make_agreement(
 ) -> AnyAgreement:
     """Make the text of an agreement, to be signed."""
     locked = await cases.lock(case_id, scope)
-    reference = await cases.reference(case_id)
-    text = body.text(service.texts.current, service.settings.office_name, reference, service.policy.report_categories)
+    office, categories = service.settings.office_name, service.policy.report_categories
+    text = body.text(service.texts.current, office, locked.reference, categories)
     made = agreements.make(
         locked.case, body.kind, text, terms_confidential=body.terms_confidential, agreement_id=agreement_id
     )

@@ -513,10 +513,10 @@ async def correct_complaint(
     locked = await cases.lock_open_of(complaint_id, scope.actor)
     current = _to_office(await complaints.get(complaint_id, scope))
     precondition.check(current)
-    account, changes = await complaints.account(complaint_id), body.changes(current)
+    (account, stream), changes = await complaints.account(complaint_id), body.changes(current)
     corrected = account.correct(changes, today=on, categories=service.allegation_categories.keys())
     others = () if locked is None else ((locked.stream, account.follow_up(changes, locked.case)),)
-    await record(Stream(complaint_id=complaint_id), corrected, *others)
+    await record(stream, corrected, *others)
     return _to_office(await complaints.get(complaint_id, scope))
 
 

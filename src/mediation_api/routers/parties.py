@@ -294,7 +294,8 @@ async def add_party(
     locked = await cases.lock_open_of(complaint_id, scope.actor)
     others = await parties.count(complaint_id)
     added = party_rules.add(party_id, body.side, body.columns(), others=others)
-    await record(Stream(complaint_id=complaint_id), (added,))
+    data_key = None if locked is None else locked.stream.data_key
+    await record(Stream(complaint_id=complaint_id, data_key=data_key), (added,))
     if locked is not None:
         await record(locked.stream, locked.case.join(party_id, body.side))
     return PartyOut.of(await parties.get(party_id, scope))
@@ -342,12 +343,12 @@ async def correct_party(
     """
     complaint_id = await parties.complaint_of(party_id, scope)
     locked = await cases.lock_open_of(complaint_id, scope.actor)
-    party = await parties.lock(party_id, scope)
+    party, stream = await parties.lock(party_id, scope)
     current = PartyOut.of(await parties.get(party_id, scope))
     precondition.check(current)
     changes = body.columns(current, scope)
     correction = party.correct(changes, body.name_correction_reason)
-    decided = Stream(complaint_id=complaint_id), correction.events
+    decided = stream, correction.events
     if locked is not None and correction.voids is not None:
         await record(locked.stream, reopening.void(locked.case, {party_id}, correction.voids), decided)
     else:
@@ -385,10 +386,11 @@ async def remove_party(
     """
     complaint_id = await parties.complaint_of(party_id, scope)
     locked = await cases.lock_open_of(complaint_id, scope.actor)
-    removed = (await parties.lock(party_id, scope)).remove(body.reason)
+    party, stream = await parties.lock(party_id, scope)
+    removed = party.remove(body.reason)
     follows = () if locked is None else reopening.remove(locked.case, removed)
     if locked is None or not follows:  # nothing follows in a case that closed while this waited for its lock
-        await record(Stream(complaint_id=complaint_id), (removed,))
+        await record(stream, (removed,))
     else:
         await record(locked.stream, follows)
     return PartyOut.of(await parties.get(party_id, scope))
@@ -411,8 +413,8 @@ async def remove_party(
 )
 async def release_identity(party_id: PartyId, scope: Scope, parties: Parties, record: Record) -> PartyOut:
     """Release the token subject of an officer, for example for a new account. The next answer binds the new subject."""
-    released = (await parties.lock(party_id, scope)).release_identity()
-    await record(Stream(complaint_id=await parties.complaint_of(party_id, scope)), (released,))
+    locked = await parties.lock(party_id, scope)
+    await record(locked.stream, (locked.party.release_identity(),))
     return PartyOut.of(await parties.get(party_id, scope))
 
 
@@ -438,7 +440,6 @@ async def issue_access_code(
     The code is in this response and can never be read again, so there is no `Location`. Refused for a party that was
     erased or removed.
     """
-    party, code = await parties.lock(party_id, scope), new_code()
-    issued = party.issue_code(code, code_key(service))
-    await record(Stream(complaint_id=await parties.complaint_of(party_id, scope)), (issued,))
+    locked, code = await parties.lock(party_id, scope), new_code()
+    await record(locked.stream, (locked.party.issue_code(code, code_key(service)),))
     return AccessCodeOut(party_id=party_id, access_code=code.text())
