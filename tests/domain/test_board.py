@@ -6,10 +6,8 @@ from datetime import date
 import pytest
 from tests.domain.cases import CITY, IN_MEDIATION, MEDIATED, RETURNED, TODAY
 
-from mediation_api.domain import target
 from mediation_api.domain.board import StateForParty, Wait, alerts, state_for_party, waits_for
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, CLOSED, OPEN, State
-from mediation_api.domain.target import Target, TargetReport
 from mediation_api.domain.values import Alert, AssignmentState, Side, Standing
 
 WAITS = {
@@ -76,22 +74,18 @@ def test_a_closed_case_waits_for_nothing(state: State) -> None:
     assert waits_for(state, under_review=False, assignment=None) is None
 
 
-def report(due_on: date) -> TargetReport:
-    return target.report(Target(requested_on=TODAY, due_on=due_on, closed_on=None, pauses=()), TODAY, CITY.target)
-
-
-ON_TRACK = report(date(2026, 3, 30))
-OVERDUE = report(date(2026, 3, 1))
+ON_TRACK: tuple[Alert, ...] = ()
+OVERDUE = (Alert.TARGET_MISSED,)
 
 
 def warned(
     state: State = State.ASKING,
-    standing: TargetReport = ON_TRACK,
+    of_target: tuple[Alert, ...] = ON_TRACK,
     *,
     answer_due_on: date | None = None,
     absences: tuple[tuple[Side, int], ...] = (),
 ) -> tuple[str, ...]:
-    return alerts(state, standing, today=TODAY, answer_due_on=answer_due_on, absences=absences, policy=CITY)
+    return alerts(state, of_target, today=TODAY, answer_due_on=answer_due_on, absences=absences, policy=CITY)
 
 
 def test_a_case_on_its_way_raises_no_alert() -> None:
@@ -99,7 +93,7 @@ def test_a_case_on_its_way_raises_no_alert() -> None:
 
 
 def test_a_missed_target_is_an_alert_of_the_target() -> None:
-    assert warned(standing=OVERDUE) == OVERDUE.alerts != ()
+    assert warned(of_target=OVERDUE) == OVERDUE
 
 
 @pytest.mark.parametrize(("due_on", "silent"), [(TODAY, False), (date(2026, 3, 1), True), (None, False)])

@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, State
 from mediation_api.domain.policy import Policy
-from mediation_api.domain.target import TargetReport
 from mediation_api.domain.values import Alert, AssignmentState, Disposition, Side, Standing
 
 
@@ -69,7 +68,7 @@ def waits_for(
 
 def alerts(
     state: State,
-    target: TargetReport,
+    of_target: Iterable[Alert],
     *,
     today: date,
     answer_due_on: date | None,
@@ -77,10 +76,14 @@ def alerts(
     policy: Policy,
     screening_outdated: bool = False,
 ) -> tuple[Alert, ...]:
-    """Return the alerts for staff. `answer_due_on` is of an unanswered proposal; `absences` counts unexcused ones."""
+    """Return the alerts for staff.
+
+    `of_target` are those of `target.alerts`; `answer_due_on` is of an unanswered proposal; `absences` counts unexcused
+    ones.
+    """
     if not state.is_open:
         return ()
-    raised = [*target.alerts]
+    raised = [*of_target]
     if answer_due_on is not None and today > answer_due_on:
         raised.append(Alert.MEDIATOR_SILENT)
     if any(count >= policy.absences_before_lapse(side) for side, count in absences):

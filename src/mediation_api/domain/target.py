@@ -136,8 +136,7 @@ def pace(
 def report(target: Target, today: date, policy: TargetPolicy) -> TargetReport:
     """Return the report of a case today, or on the day it closed."""
     as_of = target.closed_on or today
-    # If the clock was set back, today may be before the request.
-    raw_days = max((as_of - target.requested_on).days, 0)
+    raw_days = _raw_days(target.requested_on, as_of)
     current = pace(target.due_on, today, target.closed_on, policy, mediated=target.mediated)
     return TargetReport(
         due_on=target.due_on,
@@ -146,8 +145,18 @@ def report(target: Target, today: date, policy: TargetPolicy) -> TargetReport:
         working_days_left=_working_days(as_of, target.due_on, policy.holidays),
         raw_days=raw_days,
         net_days=raw_days - _paused_days(target.pauses, target.requested_on, as_of),
-        alerts=() if target.closed_on is not None else _alerts(current, raw_days, policy),
+        alerts=() if target.closed_on is not None else alerts(current, target.requested_on, today, policy),
     )
+
+
+def alerts(pace: Pace | None, requested_on: date, today: date, policy: TargetPolicy) -> tuple[Alert, ...]:
+    """Return the alerts that the target of an open case raises today, by its pace and the days since the request."""
+    raised = {
+        Alert.TARGET_AT_RISK: pace is Pace.AT_RISK,
+        Alert.TARGET_MISSED: pace is Pace.OVERDUE,
+        Alert.TARGET_ESCALATED: _raw_days(requested_on, today) > policy.escalate_after_days,
+    }
+    return tuple(alert for alert, is_raised in raised.items() if is_raised)
 
 
 def add_working_days(start: date, n: int, holidays: Container[date]) -> date:
@@ -165,18 +174,14 @@ def add_working_days(start: date, n: int, holidays: Container[date]) -> date:
     return day
 
 
-def _alerts(current: Pace | None, raw_days: int, policy: TargetPolicy) -> tuple[Alert, ...]:
-    raised = {
-        Alert.TARGET_AT_RISK: current is Pace.AT_RISK,
-        Alert.TARGET_MISSED: current is Pace.OVERDUE,
-        Alert.TARGET_ESCALATED: raw_days > policy.escalate_after_days,
-    }
-    return tuple(alert for alert, is_raised in raised.items() if is_raised)
-
-
 def is_working_day(day: date, holidays: Container[date]) -> bool:
     """Return whether the office works on a day: neither on weekends nor on `holidays`."""
     return day.weekday() < _SATURDAY and day not in holidays
+
+
+def _raw_days(requested_on: date, as_of: date) -> int:
+    """Return the number of days since the request; 0 if the clock was set back and `as_of` is before it."""
+    return max((as_of - requested_on).days, 0)
 
 
 def _working_days(after: date, until: date, holidays: Container[date]) -> int:

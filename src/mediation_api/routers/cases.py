@@ -239,7 +239,7 @@ def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMed
         case Audience.OFFICE:
             return to_office(row, on, city)
         case Audience.MEDIATOR:
-            return CaseForMediatorOut.read(row, target=_target(row, target_report(row, on, city)))
+            return CaseForMediatorOut.read(row, target=_target(row, _pace(row, on, city)))
         case _:
             own = (Disposition(part["disposition"]) for part in row["parts"])
             state = board.state_for_party(State(row["state"]), Standing(row["you"]["standing"]), own)
@@ -248,11 +248,11 @@ def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMed
 
 def to_office(row: RowMapping, on: date, city: Policy) -> CaseOut:
     """Return the response about a case that was read for the office."""
-    state, report, assignment = State(row["state"]), target_report(row, on, city), row["assignment"]
+    state, pace, assignment = State(row["state"]), _pace(row, on, city), row["assignment"]
     proposed = assignment is not None and assignment["state"] == AssignmentState.PROPOSED
     return CaseOut.read(
         row,
-        target=_target(row, report),
+        target=_target(row, pace),
         waits_for=board.waits_for(
             state,
             under_review=row["under_review"],
@@ -261,7 +261,7 @@ def to_office(row: RowMapping, on: date, city: Policy) -> CaseOut:
         ),
         alerts=board.alerts(
             state,
-            report,
+            target.alerts(pace, row["requested_on"], on, city.target),
             today=on,
             answer_due_on=date.fromisoformat(assignment["answer_due_on"]) if proposed else None,
             absences=[(Side(p["side"]), p["unexcused_absences"]) for p in row["participants"]],
@@ -271,27 +271,19 @@ def to_office(row: RowMapping, on: date, city: Policy) -> CaseOut:
     )
 
 
-def target_report(
-    row: RowMapping, on: date, city: Policy, *, pauses: tuple[target.Pause, ...] = ()
-) -> target.TargetReport:
-    """Return the report of a case on a day; without the pauses, its net days are its raw days."""
-    promised = target.Target(
-        requested_on=row["requested_on"],
-        due_on=row["due_on"],
-        closed_on=closed_on(row, city),
-        mediated=row["state"] == State.MEDIATED,
-        pauses=pauses,
-    )
-    return target.report(promised, on, city.target)
-
-
 def closed_on(row: RowMapping, city: Policy) -> date | None:
     """Return the day on which a case closed, in the office's time zone; None if it is open."""
     return None if row["closed_at"] is None else target.local_date(row["closed_at"], city.target)
 
 
-def _target(row: RowMapping, report: target.TargetReport) -> TargetInCaseOut:
-    return TargetInCaseOut(requested_on=row["requested_on"], due_on=report.due_on, pace=report.pace)
+def _pace(row: RowMapping, on: date, city: Policy) -> Pace | None:
+    mediated = row["state"] == State.MEDIATED
+    return target.pace(row["due_on"], on, closed_on(row, city), city.target, mediated=mediated)
+
+
+def _target(row: RowMapping, pace: Pace | None) -> dict[str, object]:
+    """Return the fields of `TargetInCaseOut`."""
+    return {"requested_on": row["requested_on"], "due_on": row["due_on"], "pace": pace}
 
 
 # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────

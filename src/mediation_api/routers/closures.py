@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field, TypeAdapter
 
 from mediation_api.contract.responses import responses
-from mediation_api.domain import contact
+from mediation_api.domain import contact, target
 from mediation_api.domain.access import CASEWORK, INTAKE, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.closing import close_as_mediated
@@ -24,7 +24,8 @@ from mediation_api.domain.events import (
     StateChanged,
     TargetPaused,
 )
-from mediation_api.domain.target import Pace, Pause, PauseReason
+from mediation_api.domain.lifecycle import State
+from mediation_api.domain.target import Pace, Pause, PauseReason, Target
 from mediation_api.domain.values import MOST_PAUSES, LapseReason
 from mediation_api.http.dependencies import (
     CaseId,
@@ -44,7 +45,7 @@ from mediation_api.http.idempotency import IDEMPOTENT, IfMatch
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, single_page
 from mediation_api.http.routes import Operation
-from mediation_api.routers.cases import CaseOut, closed_on, target_report, to_office
+from mediation_api.routers.cases import CaseOut, closed_on, to_office
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["cases"])
 
@@ -284,11 +285,22 @@ async def get_target(
 ) -> TargetOut:
     """Return the four-week target of a case with what is left of it today, and its pauses."""
     row = await cases_read.target(case_id, scope)
-    report = target_report(row, on, city, pauses=_PAUSES.validate_python(row["pauses"]))
+    closed = closed_on(row, city)
+    report = target.report(
+        Target(
+            requested_on=row["requested_on"],
+            due_on=row["due_on"],
+            closed_on=closed,
+            mediated=row["state"] == State.MEDIATED,
+            pauses=_PAUSES.validate_python(row["pauses"]),
+        ),
+        on,
+        city.target,
+    )
     return TargetOut.read(
         row,
         pace=report.pace,
-        counted_on=closed_on(row, city) or on,
+        counted_on=closed or on,
         days_left=report.days_left,
         working_days_left=report.working_days_left,
         raw_days=report.raw_days,
