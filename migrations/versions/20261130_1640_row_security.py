@@ -65,6 +65,15 @@ def _list(name: str) -> str:
     return f"IN (SELECT unnest(nullif(current_setting('mediation.{name}', true), '')::uuid[]))"
 
 
+def _found(rows: str) -> str:
+    """Return a condition: a subquery finds a row by the index of its own condition.
+
+    `OFFSET 0` keeps the planner from reading the whole table into a hash table once, as it would while the table is
+    small. The plans of parties are kept while it grows.
+    """
+    return f"EXISTS (SELECT FROM {rows} OFFSET 0)"
+
+
 PARTIES, COMPLAINTS, CASES, SHARED, KNOWN = (
     _list(name) for name in ("parties", "complaints", "cases", "shared", "known")
 )
@@ -82,7 +91,7 @@ PARTY = {
     # Those of its complaint and of its mediator. The policy of `assignments` applies to the subquery.
     "data_keys": (
         "id, key_id, wrapped",
-        f"id {COMPLAINTS} OR EXISTS (SELECT FROM assignments a WHERE a.mediator_id = data_keys.id)",
+        f"id {COMPLAINTS} OR {_found('assignments a WHERE a.mediator_id = data_keys.id')}",
     ),
     "complaints": (
         "id, reference, filed_at, incident_on, allegations, interested_in_mediation",
@@ -111,7 +120,7 @@ PARTY = {
     ),
     "visible_parties": (
         "id, side, name",
-        "EXISTS (SELECT FROM visible_participants f WHERE f.party_id = visible_parties.id)",
+        _found("visible_participants f WHERE f.party_id = visible_parties.id"),
     ),
     # Its own, once the case is ready or closed or the party has left. Only the office sees `agreement_reached`.
     "parts": (
@@ -144,7 +153,7 @@ PARTY = {
     ),
     "mediators": (
         "id, name",
-        "EXISTS (SELECT FROM assignments a WHERE a.mediator_id = mediators.id)",
+        _found("assignments a WHERE a.mediator_id = mediators.id"),
     ),
     "attendees": (
         "id, case_id, role, language, for_party_id, added_at, confirmed_at",
@@ -161,8 +170,8 @@ PARTY = {
             "superseded_at, purged_at, version, superseded_version"
         ),
         (
-            f"case_id {SHARED} OR EXISTS "
-            "(SELECT FROM signatures s WHERE s.agreement_id = agreements.id AND s.signer_role = 'party')"
+            f"case_id {SHARED} OR "
+            + _found("signatures s WHERE s.agreement_id = agreements.id AND s.signer_role = 'party'")
         ),
     ),
     # From joining until leaving; of the command that closed the case, only `case.closed` (repository/timeline.py).

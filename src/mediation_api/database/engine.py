@@ -38,6 +38,12 @@ _IDLE_IN_TRANSACTION_MS: Final = 10_000
 """PostgreSQL ends a transaction that is idle for longer, and so releases its locks."""
 _PROBE_AFTER_SECONDS: Final = 30.0
 """A connection unused for longer is probed before use: a firewall may have dropped it silently."""
+_KEPT_PLANS: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 _READ_ONLY_TRANSACTION: Final = "25006"
 _DATED: Final = len("20261130_1500")
 
@@ -94,6 +100,7 @@ def create_engine(
         lock_timeout_ms: `lock_timeout` in milliseconds; 0 for none.
         keep_plans: plan each statement once per connection (`force_generic_plan`). With row policies, planning a
             party's query takes several times as long as running it, and the plan does not depend on the parameters.
+            It may have been made while the tables were small, so that it must not be one that is fast on them alone.
 
     Raises:
         SettingsError: no database is set.
@@ -125,7 +132,7 @@ def create_engine(
                 "statement_timeout": str(statement_timeout_ms),
                 "lock_timeout": str(lock_timeout_ms),
                 "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS),
-                **({"plan_cache_mode": "force_generic_plan"} if keep_plans else {}),
+                **(_KEPT_PLANS if keep_plans else {}),
             },
         },
     )
