@@ -33,10 +33,17 @@ RECORDS: Final = (
     "/v1/cases/{case_id}/guardian-consents",
     "/v1/cases/{case_id}/mandatory-reports",
     "/v1/cases/{case_id}/screenings",
+    "/v1/cases/{case_id}/timeline",
     "/v1/complaints/{complaint_id}/legal-holds",
     "/v1/parties/{party_id}/erasures",
 )
 """The lists of what is recorded about one case, complaint or party, oldest first."""
+READS: Final = (
+    "/v1/access-anomalies",
+    "/v1/cases/{case_id}/access-log",
+    "/v1/mandatory-reports/{report_id}/access-log",
+)
+"""The lists of who opened what, newest first."""
 WALKS: Final = [
     *((path, f"sort={order.value}") for path, (orders, _) in ORDERED.items() for order in orders),
     *((path, "") for path in LISTS),
@@ -138,20 +145,15 @@ def office(module_office: Office) -> Office:
 
 
 def test_every_list_in_pages_is_tried() -> None:
-    # Where those are tested.
-    readings = (
-        "/v1/cases/{case_id}/access-log",
-        "/v1/mandatory-reports/{report_id}/access-log",
-        "/v1/access-anomalies",
-    )
-    assert {*paged()} == {*LISTS, *RECORDS, "/v1/cases/{case_id}/timeline", *readings}
+    """Each is walked by its links over several pages, and compared with one page that has it all."""
+    assert {*paged()} == {*LISTS, *RECORDS, *READS}
     with_order = {path for path, operation in paged().items() if "sort" in parameters_of(operation)}
     assert with_order == set(ORDERED)
 
 
-@pytest.mark.parametrize("path", [*LISTS, "/v1/cases/{case_id}/timeline"])
-async def test_a_link_goes_with_the_cursor_and_both_lead_on(office: Office, path: str, made: Made) -> None:
-    path = path.replace("{case_id}", made.scheduled[0].case_id)
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.usefixtures("made")
+async def test_a_link_goes_with_the_cursor_and_both_lead_on(office: Office, path: str) -> None:
     first = await office.coordinator.send("GET", f"{path}?limit=1")
     found = re.fullmatch(r'<(/v1/[^>]+)>; rel="next"', first.headers["link"])
     assert found
@@ -179,12 +181,29 @@ async def test_the_link_keeps_the_filters_whatever_is_in_them(office: Office, ma
     assert len(ids(await office.coordinator.get(target))) == 1
 
 
-# ── what is recorded of one case ───────────────────────────────────────────────────────────────────────────────────
+# ── what is recorded of one case, and who opened it ────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A case with two or more of each record, and a report of it that was opened twice."""
+
+    story: Story
+    report_id: str
+
+    def path(self, path: str) -> str:
+        """The path of one of its lists."""
+        return path.format(
+            case_id=self.story.case_id,
+            complaint_id=self.story.complaint_id,
+            party_id=self.story.officers[0].party_id,
+            report_id=self.report_id,
+        )
 
 
 @pytest.fixture(scope="module")
-async def recorded(module_office: Office) -> Story:
-    """A case with two or more of each record."""
+async def recorded(module_office: Office) -> Recorded:
+    """That case, which two of the staff opened for a purpose that is not theirs."""
     office = module_office
     minor = {"minor": True, "guardian": {"name": "Ines Alvarez", "relation": "parent"}}
     story = await office.file(complainants=[minor, minor])
@@ -198,29 +217,34 @@ async def recorded(module_office: Office) -> Story:
         await story.answer(who)
     await story.try_to_reach()
     mediator = await story.assign()
+    report_id = await story.report(mediator)
+    await story.report(mediator)
     for _ in range(2):
         await story.make_agreement()
-        await story.report(mediator)
         await office.director.post(f"{story.complaint}/legal-holds", {"reason": "litigation"})
         erasure = await office.intake.post(f"/v1/parties/{story.officers[0].party_id}/erasures")
         await office.director.post(f"/v1/erasures/{erasure['id']}/refuse", {"reason": "withdrawn"}, 200)
-    return story
+    for who in (office.intake, office.coordinator):
+        headers = {"Authorization": f"Bearer {who.token}", "Access-Purpose": "mediation"}
+        assert (await office.client.get(story.path, headers=headers)).status_code == 200
+        await office.director.get(f"/v1/mandatory-reports/{report_id}")
+    return Recorded(story, report_id)
 
 
-@pytest.mark.parametrize("path", RECORDS)
-async def test_what_is_recorded_is_read_page_by_page(office: Office, recorded: Story, path: str) -> None:
-    ids_of = {
-        "case_id": recorded.case_id,
-        "complaint_id": recorded.complaint_id,
-        "party_id": recorded.officers[0].party_id,
-    }
-    path = path.format(**ids_of)
+@pytest.mark.parametrize("path", [*RECORDS, *READS])
+async def test_what_is_recorded_is_read_page_by_page(office: Office, recorded: Recorded, path: str) -> None:
+    newest_first = path in READS
+    logged = path == "/v1/cases/{case_id}/access-log"  # a walk along it begins with the entry about its first page
+    path = recorded.path(path)
     whole: list[Answer] = (await office.director.get(f"{path}?limit=100"))["items"]  # type: ignore[assignment]
     assert len(whole) >= 2
-    assert await walked_items(office.director, path) == whole
-    instants = [next(str(item[name]) for name in sorted(item) if name.endswith("_at") and item[name]) for item in whole]
-    assert instants == sorted(instants)
-    await office.director.get(path.replace(path.split("/")[3], "00000000-0000-4000-8000-000000000000"), 404)
+    assert (await walked_items(office.director, path))[logged:] == whole
+    times = [
+        next(str(item[name]) for name in sorted(item) if name.endswith(("_at", "_on")) and item[name]) for item in whole
+    ]
+    assert times == sorted(times, reverse=newest_first)
+    if path.count("/") > 2:
+        await office.director.get(path.replace(path.split("/")[3], "00000000-0000-4000-8000-000000000000"), 404)
 
 
 # ── orders and walks ───────────────────────────────────────────────────────────────────────────────────────────────
