@@ -4,7 +4,7 @@
     make gate-faults ARGS="filter role"   those whose kind has one of these words, printed only
 
 A gate is a file of tests; `every answer` is what tests/openapi/conformity.py finds in whatever test. Fails when a fault
-was seen by none.
+was seen by none, and when the tests are refused nothing with a code that an operation names.
 """
 
 import json
@@ -15,10 +15,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tests.gates.kinds import KINDS, drawn
+from tests.openapi.conformity import Refused, contract
 
 PAGE: Final = Path("build/faults.md")
 GATES: Final = (
@@ -34,6 +36,8 @@ GATES: Final = (
     "tests/scenarios/test_local_day.py",
 )
 """The tests that run with a fault. What `make test` runs besides them would see more of the faults, and none less."""
+OF_REFUSALS: Final = ("tests/promises", "tests/routers", "tests/scenarios", "tests/test_histories.py")
+"""Between them, refused with each code that an operation names; they run with a fault in the answer of a refusal."""
 BELOW: Final = {
     "domain": ("tests/domain", "tests/scenarios/test_lifecycle_over_http.py", "tests/scenarios/test_local_day.py"),
     "repository": (
@@ -70,11 +74,13 @@ def main(*words: str) -> str | None:
     faults = [each for each in drawn() if not words or any(word in each[0] for word in words)]
     with tempfile.TemporaryDirectory(prefix="mediation-faults-") as name, ThreadPoolExecutor(2) as pool:
         folder = Path(name)
-        red, calls = _run(folder, "nothing", "nothing", GATES)
-        if red:
-            return f"Red without a fault, so that the table would say nothing: {', '.join(red)}"
+        without = _run(folder, "nothing", "nothing", sorted({*GATES, *OF_REFUSALS}))
+        if without.seen:
+            return f"Red without a fault, so that the table would say nothing: {', '.join(without.seen)}"
+        if never := contract().refusals() - without.refusals:
+            return f"Named by the contract and never refused: {'; '.join(map(' '.join, sorted(never)))}"
         seen = list(
-            pool.map(lambda fault: _run(folder, fault[0], fault[1], _tests(fault[0], fault[1], calls))[0], faults)
+            pool.map(lambda fault: _run(folder, fault[0], fault[1], _tests(fault[0], fault[1], without)).seen, faults)
         )
     text = _page(faults, seen)
     if words:
@@ -86,18 +92,30 @@ def main(*words: str) -> str | None:
     return f"Seen by no gate: {'; '.join(missed)}" if missed else None
 
 
-def _tests(kind: str, where: str, calls: Mapping[str, Sequence[str]]) -> Sequence[str]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The gates that are red with a fault. With none, the tests that call each operation, and what is refused."""
+
+    seen: list[str]
+    calls: Mapping[str, Sequence[str]]
+    refused: Mapping[str, Sequence[str]]
+    refusals: frozenset[Refused]
+
+
+def _tests(kind: str, where: str, without: Found) -> Sequence[str]:
     """Return the tests that can see a fault: of one in an operation, those that call it."""
+    if KINDS[kind].refusals:
+        return without.refused.get(where, ())
     if KINDS[kind].layer in {"domain", "database"} or ":" in where:
         return BELOW[KINDS[kind].layer]
     files = OF_DECLARATIONS if KINDS[kind].layer == "access" else ()
-    called = calls.get(where.partition(" ")[0], ())
+    called = [test for test in without.calls.get(where.partition(" ")[0], ()) if test.startswith(GATES)]
     whole = {*files, *(test for test in called if "::" not in test)}
     return sorted({*whole, *(test for test in called if test.partition("::")[0] not in whole)})
 
 
-def _run(folder: Path, kind: str, where: str, tests: Sequence[str]) -> tuple[list[str], Mapping[str, Sequence[str]]]:
-    """Return the gates that are red with this fault, and with none the tests that call each operation."""
+def _run(folder: Path, kind: str, where: str, tests: Sequence[str]) -> Found:
+    """Run tests with this fault."""
     report, listed = folder / f"{kind} {where}.json".replace("/", "."), folder / f"{kind} {where}.txt".replace("/", ".")
     listed.write_text("\n".join(tests), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-n0", "-q", "--tb=short", "-p", "no:cacheprovider"]
@@ -112,7 +130,8 @@ def _run(folder: Path, kind: str, where: str, tests: Sequence[str]) -> tuple[lis
         raise RuntimeError(f"{kind}, {where} could not be planted:\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}")
     found = json.loads(report.read_text(encoding="utf-8"))
     sys.stderr.write(f"{kind} | {where} | {len(tests)} | {', '.join(found['seen'])}\n")
-    return found["seen"], found["calls"]
+    refusals = frozenset(tuple(each) for each in found["refusals"])
+    return Found(found["seen"], found["calls"], found["refused"], refusals)
 
 
 def _page(faults: list[tuple[str, str]], seen: list[list[str]]) -> str:

@@ -37,6 +37,8 @@ class Kind:
     candidates: Callable[[], Sequence[str]]
     answer: Callable[[Exchange], None] | None = None
     request: Callable[..., Any] | None = None
+    refusals: bool = False
+    """Whether the answers that it spoils are 409s."""
 
 
 # ── candidates ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -333,7 +335,7 @@ KINDS: Final[dict[str, Kind]] = {
     "a page without its last row": Kind("repository", _paged, answer=_without_the_last_row),
     "a list that ends after a page": Kind("http", _paged, answer=_without_a_next_page),
     "a list in the wrong order": Kind("repository", _paged, answer=_backwards),
-    "another problem code": Kind("http", _answering("409"), answer=_with_another_code),
+    "another problem code": Kind("http", _answering("409"), answer=_with_another_code, refusals=True),
     "403 in place of 404": Kind(
         "routers",
         _answering("404"),

@@ -3,8 +3,8 @@
     PLANTED='["a role too many", "getParty"]' pytest -n0 -p tests.gates.planted tests/routers
 
 It writes to the file PLANTED_SEEN which gates were red and, where nothing is planted, which tests call which
-operations: a fault in one operation is then shown to those tests alone. Once a gate is red, the rest of its tests are
-skipped.
+operations, which are refused by them with 409, and every refusal: a fault in one operation is then shown to those tests
+alone. Once a gate is red, the rest of its tests are skipped.
 """
 
 import ast
@@ -29,6 +29,8 @@ KIND, WHERE = json.loads(os.environ["PLANTED"])
 SEEN: Final[set[str]] = set()
 CALLS: Final[dict[str, set[str]]] = {}
 """The tests that call each operation, where nothing is planted."""
+REFUSED: Final[dict[str, set[str]]] = {}
+"""Those of them that it refuses with 409."""
 EVERY_ANSWER: Final = "every answer"
 MARK: Final = "If the route is right, document this"
 """What tests/openapi/conformity.py says of an answer that breaks the contract, whatever the test is about."""
@@ -73,8 +75,10 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 def pytest_unconfigure() -> None:
     """Leave the gates for whoever runs this."""
-    calls = {operation: sorted(tests) for operation, tests in CALLS.items()}
-    found = json.dumps({"seen": sorted(SEEN), "calls": calls})
+    from tests.openapi.conformity import REFUSALS
+
+    calls, refused = ({name: sorted(tests) for name, tests in each.items()} for each in (CALLS, REFUSED))
+    found = json.dumps({"seen": sorted(SEEN), "calls": calls, "refused": refused, "refusals": sorted(REFUSALS)})
     Path(os.environ["PLANTED_SEEN"]).write_text(found, encoding="utf-8")
 
 
@@ -285,16 +289,27 @@ class Spoiler:
 
         operation = contract().operation(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if operation is not None and self.kind is NOTHING:
-            test, _, phase = os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")
-            # What the first test of a file prepares, the others of it look at.
-            called = test if phase.startswith("call") else test.partition("::")[0]
-            CALLS.setdefault(operation.name, set()).add(called)
-        if operation is None or operation.name != self.operation:
+            await self._note(operation.name, scope, receive, send)
+        elif operation is None or operation.name != self.operation:
             await self.app(scope, receive, send)
         elif self.kind.request is not None:
             await self.app(*await self._changed(scope, receive), send)
         else:
             await self._answer(scope, receive, send)
+
+    async def _note(self, operation: str, scope: Any, receive: Any, send: Any) -> None:
+        """Note which test calls an operation, and whether it is refused."""
+        test, _, phase = os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")
+        # What the first test of a file prepares, the others of it look at.
+        called = test if phase.startswith("call") else test.partition("::")[0]
+        CALLS.setdefault(operation, set()).add(called)
+
+        async def noted(message: Any) -> None:
+            if message.get("status") == 409:
+                REFUSED.setdefault(operation, set()).add(called)
+            await send(message)
+
+        await self.app(scope, receive, noted)
 
     async def _changed(self, scope: Any, receive: Any) -> tuple[Any, Any]:
         content, more = b"", True
