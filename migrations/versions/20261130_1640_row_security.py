@@ -207,7 +207,7 @@ PARTY = {
 FUNCTIONS = {
     "speaks_for(text, uuid)": "mediation_service",
     "assume_party(uuid, text, text, text)": "mediation_service",
-    "claim_key(text, text, text, text, timestamptz, timestamptz)": "mediation_service",
+    "claim_key(text, text, text, text, timestamptz)": "mediation_service",
     "reveal_access_log(uuid)": "mediation_service",
     "store_response(text, text, text, integer, text, bytea, uuid[])": "mediation_service, mediation_party",
 }

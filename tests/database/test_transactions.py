@@ -34,7 +34,7 @@ async def claim(
 ) -> bool:
     """Claim a key, let the transaction end with a call, and roll it back if it `fails`."""
     async with database.transaction() as connection:
-        claimed = await begin_with(connection, "claim_key", *key, "a hash", NOON, NOON)
+        claimed = await begin_with(connection, "claim_key", *key, "a hash", NOON)
         if last is not None:
             await commit_with(connection, *last)
         if fails:
@@ -52,7 +52,7 @@ async def kept(database: Database) -> list[tuple[str, int | None]]:
 async def test_two_calls_and_a_statement_take_three_round_trips(one_connection: Database) -> None:
     with round_trips() as sent:
         async with one_connection.transaction() as connection:
-            assert await begin_with(connection, "claim_key", *KEY, "a hash", NOON, NOON)
+            assert await begin_with(connection, "claim_key", *KEY, "a hash", NOON)
             await connection.execute(select(1))
             await commit_with(connection, *STORED)
     assert sent == ["BEGIN;SELECT FROM claim_key", "SELECT 1", "SELECT FROM store_response"]

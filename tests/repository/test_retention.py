@@ -9,7 +9,8 @@ from typing import Final
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Text, make_url, select, text
+from benchmarks.plans import Caught, explained
+from sqlalchemy import Text, event, func, make_url, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import Clock, Run, fresh_database, office_on
@@ -27,6 +28,7 @@ from mediation_api.domain.retention import DEFAULT_DAYS, EMPTIED, Periods, reten
 from mediation_api.domain.values import DataKind
 from mediation_api.repository import audit_verification
 from mediation_api.repository.audit_comparison import unlike_events
+from mediation_api.repository.idempotency import KEPT, delete_expired
 from mediation_api.repository.retention import _purge_if_due, purge_due
 from mediation_api.repository.retention_places import PLACES
 from mediation_api.settings import Settings
@@ -282,10 +284,53 @@ async def test_more_complaints_than_are_looked_up_at_a_time_are_all_emptied(
     quiet_office: Office, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office = quiet_office
-    monkeypatch.setattr("mediation_api.repository.retention.AT_ONCE", 2)
+    monkeypatch.setattr("mediation_api.repository.retention.IN_RANGE", 2)
     for _ in range(5):
         await office.file(interested_in_mediation=False)
     assert (await emptied(engine, office.clock.now + YEARS))[DataKind.ACCOUNT] == 5
+
+
+async def test_no_statement_of_the_job_looks_at_more_complaints_than_are_in_a_range(
+    quiet_office: Office, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the job takes longer in a large office, and no statement of it does."""
+    monkeypatch.setattr("mediation_api.repository.retention.IN_RANGE", 2)
+    for _ in range(5):
+        await quiet_office.file(interested_in_mediation=False)
+    async with engine.connect() as connection:
+        ranges = (await connection.scalar(select(func.count()).select_from(t.complaints)) or 0) // 2 + 1
+    lookups: list[Caught] = []
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def note(_c: object, _cursor: object, statement: str, parameters: tuple[object, ...], *_: object) -> None:
+        if statement.startswith("SELECT complaints.id"):
+            lookups.append(Caught(statement, parameters))
+
+    await emptied(engine, quiet_office.clock.now)  # nothing is due
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # it would read a table as small as this
+        looked_at = [(await explained(connection, lookup)).rows["complaints"] for lookup in lookups]
+    assert len(lookups) == 2 * ranges * len(EMPTIED), "the end of each range, and what is due in it"
+    assert max(looked_at) == 2
+
+
+async def test_expired_idempotency_keys_are_deleted_with_their_responses_and_no_others(
+    quiet_office: Office, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, keys = quiet_office, t.idempotency_keys
+    monkeypatch.setattr("mediation_api.repository.idempotency.DELETED_AT_ONCE", 2)
+    for _ in range(5):
+        await office.file(interested_in_mediation=False)
+    async with engine.connect() as connection:
+        before = await connection.scalar(select(func.count()).select_from(keys))
+    old = office.clock.now
+    office.clock.advance(hours=1)
+    await office.file(interested_in_mediation=False)
+
+    assert await delete_expired(engine, old + KEPT) == 0
+    assert await delete_expired(engine, old + KEPT + timedelta(seconds=1)) == before
+    async with engine.connect() as connection:
+        assert {*await connection.scalars(select(keys.c.at))} == {office.clock.now}
 
 
 KEPT_TEXTS: Final = {
@@ -381,11 +426,13 @@ def run(settings: Settings, keys: Path, *arguments: str) -> Result:
 
 
 async def test_the_command_counts_what_it_emptied_by_the_settings(
-    quiet_office: Office, committed: Settings, keys: Path
+    quiet_office: Office, engine: AsyncEngine, committed: Settings, keys: Path
 ) -> None:
     """The clock of this office stands in the past."""
     await quiet_office.file(interested_in_mediation=False)
-    for said in ("account 1\n", "No retention period has ended.\n"):
+    async with engine.connect() as connection:
+        claimed = await connection.scalar(select(func.count()).select_from(t.idempotency_keys))
+    for said in (f"account 1\nretry {claimed}\n", "No retention period has ended.\n"):
         done = run(committed, keys)
         assert (done.exit_code, done.stdout) == (0, said), done.output
 

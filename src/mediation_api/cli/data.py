@@ -19,6 +19,8 @@ def retention(
 ) -> None:
     """Erase the fields whose retention period has ended (docs/retention.md), and print how many of each kind.
 
+    Also deletes idempotency keys that have expired, with their responses, and prints their number as `retry`.
+
     Run it once a day. It may run beside the service, be interrupted and be restarted.
     """
     if schedule:
@@ -34,17 +36,24 @@ def retention(
 
 
 async def purge(settings: Settings) -> Counter[DataKind]:
-    """Erase the fields that are due; return their number by kind. Raises SettingsError if the role sees no rows."""
+    """Erase what is due, and return the number of fields by kind; of `RETRY`, the number of idempotency keys.
+
+    Raises SettingsError if the role sees no rows.
+    """
     from mediation_api.database.engine import create_engine
     from mediation_api.database.row_security import sees_every_row
+    from mediation_api.repository.idempotency import delete_expired
     from mediation_api.repository.retention import purge_due
 
-    engine = create_engine(settings)
+    engine = create_engine(settings, statement_timeout_ms=0)
     try:
         async with engine.connect() as connection:
             if not await sees_every_row(connection):
                 raise SettingsError("MEDIATION_DATABASE_URL: connect as mediation_service, which sees every row")
         periods = Periods({name: getattr(settings, name) for name in DEFAULT_DAYS})
-        return await purge_due(engine, periods, datetime.now(UTC))
+        at = datetime.now(UTC)
+        emptied = await purge_due(engine, periods, at)
+        emptied[DataKind.RETRY] = await delete_expired(engine, at)
+        return +emptied
     finally:
         await engine.dispose()

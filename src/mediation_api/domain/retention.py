@@ -120,7 +120,7 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
         DataKind.RETRY: RetentionRule(
             what="Responses to requests with an idempotency key.",
             why="To return the same response to a retry, and do nothing twice.",
-            until="Kept for a day, under a key that only the caller has.",
+            until="Kept for two days under a key that only the caller has, then deleted.",
         ),
         DataKind.MEDIATOR_NOTES: RetentionRule(
             what="What mediators note for themselves.",

@@ -10,9 +10,9 @@ from functools import cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import BindParameter, String, Update, Uuid, bindparam, func, select, union_all, update
+from sqlalchemy import BindParameter, String, Update, Uuid, bindparam, delete, func, select, tuple_, union_all, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
 from mediation_api.database.tables import idempotency_keys
@@ -20,6 +20,7 @@ from mediation_api.database.transactions import begin_with, commit_with
 
 KEPT: Final = timedelta(hours=48)
 """The minimum time for which a response is stored. The contract promises 24 hours."""
+DELETED_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,12 @@ class Idempotency:
         self._connection = connection
 
     async def claim(self, request: KeyedRequest, *, at: datetime) -> StoredResponse | None:
-        """Claim a key. Returns None if it is new; otherwise the stored response to the first request with it.
+        """Claim a key, and begin the transaction with that.
 
-        Begins the transaction, and also deletes a few expired keys.
+        Returns None if the key is new; otherwise the stored response to the first request with it.
         """
         key = (request.caller, request.operation, request.key_sha256)
-        if await begin_with(self._connection, "claim_key", *key, request.request_sha256, at, at - KEPT):
+        if await begin_with(self._connection, "claim_key", *key, request.request_sha256, at):
             return None
         row = (await self._connection.execute(_STORED, asdict(request))).one()
         return StoredResponse(row.request_sha256, row.status, row.location, row.body)
@@ -69,6 +70,20 @@ class Idempotency:
             *(request.caller, request.operation, request.key_sha256),
             *(response.status, response.location, response.body, response.subjects),
         )
+
+
+async def delete_expired(engine: AsyncEngine, at: datetime) -> int:
+    """Delete the keys whose time is over at `at`, with their responses, in short transactions. Returns their number."""
+    k = idempotency_keys.c
+    key = (k.caller, k.operation, k.key_sha256)
+    old = select(*key).where(k.at < at - KEPT).limit(DELETED_AT_ONCE).with_for_update(skip_locked=True)
+    total = 0
+    while True:
+        async with engine.begin() as connection:
+            deleted = (await connection.execute(delete(idempotency_keys).where(tuple_(*key).in_(old)))).rowcount
+        total += deleted
+        if deleted < DELETED_AT_ONCE:
+            return total
 
 
 @cache

@@ -6,18 +6,12 @@ run can be interrupted and repeated at any time, since data that was emptied is 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    and_,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
@@ -32,8 +26,9 @@ from mediation_api.repository.streams import Stream
 
 JOB: Final = Actor(Role.INTEGRATION, "mediation-api retention")
 """The actor of events recorded by the retention job."""
-AT_ONCE: Final = 200
-"""The number of due complaints that are selected at a time."""
+IN_RANGE: Final = 5_000
+"""The number of complaints that one statement looks at: it takes no longer in a large office than in a small one."""
+_BEFORE_ALL: Final = UUID(int=0)
 
 
 async def purge_due(engine: AsyncEngine, periods: Periods, at: datetime) -> Counter[DataKind]:
@@ -41,12 +36,9 @@ async def purge_due(engine: AsyncEngine, periods: Periods, at: datetime) -> Coun
     emptied: Counter[DataKind] = Counter()
     for kind in EMPTIED:
         before = periods.ended_before(kind, at)
-        due = await _due_complaints(engine, kind, before, after=None)
-        while due:
-            for complaint_id in due:
-                async with engine.begin() as connection:
-                    emptied[kind] += await _purge_if_due(connection, complaint_id, kind, before, at)
-            due = await _due_complaints(engine, kind, before, after=due[-1])
+        async for complaint_id in _due_complaints(engine, kind, before):
+            async with engine.begin() as connection:
+                emptied[kind] += await _purge_if_due(connection, complaint_id, kind, before, at)
     return emptied
 
 
@@ -76,14 +68,19 @@ async def _filled(
     return fields, agreements
 
 
-async def _due_complaints(
-    engine: AsyncEngine, kind: DataKind, before: datetime, *, after: UUID | None
-) -> Sequence[UUID]:
-    statement = select(t.complaints.c.id).where(_is_due(kind, before)).order_by(t.complaints.c.id).limit(AT_ONCE)
-    if after is not None:
-        statement = statement.where(t.complaints.c.id > after)
-    async with engine.connect() as connection:
-        return (await connection.scalars(statement)).all()
+async def _due_complaints(engine: AsyncEngine, kind: DataKind, before: datetime) -> AsyncIterator[UUID]:
+    """Yield the complaints with data of this kind that is due, from one range of ids after the other."""
+    c = t.complaints.c
+    after: UUID | None = _BEFORE_ALL
+    while after is not None:
+        async with engine.connect() as connection:
+            ids = select(c.id).where(c.id > after).order_by(c.id)
+            last = await connection.scalar(ids.offset(IN_RANGE - 1).limit(1))
+            in_range = ids if last is None else ids.where(c.id <= last)
+            due = (await connection.scalars(in_range.where(_is_due(kind, before)))).all()
+        for complaint_id in due:
+            yield complaint_id
+        after = last
 
 
 async def _purge_if_due(
