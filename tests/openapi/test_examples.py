@@ -5,7 +5,6 @@ The story of the examples is told once; each test holds something else of it aga
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +20,10 @@ from mediation_api.contract.operations import READ
 from mediation_api.database.engine import Database, Pool
 from mediation_api.database.tables import access_log
 from mediation_api.dev.office import Office
-from mediation_api.domain.access import Actor, Role
+from mediation_api.domain.access import Role
 from mediation_api.domain.events import Event
 from mediation_api.main import OPERATIONS
-from mediation_api.repository.recording import event_parameters
+from mediation_api.repository.recording import listed_events
 from mediation_api.repository.streams import Stream
 
 Links = Iterator[tuple[str, str]]
@@ -72,9 +71,9 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
     clock = Clock()
     exchanges, kinds = list[Exchange](), set[str]()
 
-    def note(stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime) -> dict[str, object]:
+    def note(stream: Stream, new_events: Sequence[Event]) -> list[dict[str, object]]:
         kinds.update(event.kind for event in new_events)
-        return event_parameters(stream, new_events, by=by, at=at)
+        return listed_events(stream, new_events)
 
     def close(operation: str, status: int) -> None:
         exchanges.append(Exchange(operation, status, frozenset(kinds), tuple(sent)))
@@ -90,7 +89,7 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
             office = Office(client, settings, clock)
             with pytest.MonkeyPatch.context() as monkeypatch:
                 fixed_ids(monkeypatch)
-                monkeypatch.setattr("mediation_api.repository.recording.event_parameters", note)
+                monkeypatch.setattr("mediation_api.repository.recording.listed_events", note)
                 played = await play(office, committed()["paths"], close)
             client.event_hooks = {}
             async with database.reading() as connection:

@@ -33,7 +33,7 @@ from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.audit_chain import START, ChainFault, ChainHead, Examination, Flaw, link
 from mediation_api.repository import audit_verification
 from mediation_api.repository.audit_comparison import unlike_events
-from mediation_api.repository.recording import WRITE_EVENTS, event_parameters
+from mediation_api.repository.recording import WRITE_EVENTS, event_parameters, listed_events
 from mediation_api.repository.streams import Stream
 
 SEED: Final = int(os.environ.get("CHAIN_SEED", "20261125"))
@@ -116,8 +116,9 @@ async def test_an_event_of_every_kind_comes_back_as_it_was_linked(
             if "party_id" in values:
                 values["party_id"] = UUID(story.complainants[0].party_id)
             of_case = Stream(case_id=UUID(story.case_id))
-            written = event_parameters(of_case, [event(**values)], by=by, at=NOON)
-            await connection.execute(WRITE_EVENTS, written)
+            listed = listed_events(of_case, [event(**values)])
+            written = event_parameters(of_case, by=by, at=NOON)
+            await connection.execute(WRITE_EVENTS, {**written, "new_events": listed})
             assert await examined(connection) == [], event.kind
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Final, get_type_hints
 from uuid import uuid4
@@ -11,11 +11,10 @@ import pytest
 from sqlalchemy import Table
 
 from mediation_api.database import tables as t
-from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.events import ComplaintOnFile, Event, MediatorOnFile, PartyOnFile
 from mediation_api.domain.on_file import PRIVATE
 from mediation_api.repository.on_file import is_private
-from mediation_api.repository.recording import EFFECTS, event_parameters
+from mediation_api.repository.recording import EFFECTS, listed_events
 from mediation_api.repository.streams import Stream
 
 WITH_INSTANTS: Final = sorted(
@@ -45,8 +44,6 @@ def test_an_instant_is_recorded_in_utc_with_milliseconds_and_z(event: type[Event
         recorded_fields=event.recorded_fields,
         filled_private_fields=lambda: None,
     )
-    stream, by = Stream(case_id=uuid4()), Actor(Role.INTAKE, "intake.1")
-    parameters = event_parameters(stream, (happened,), by=by, at=datetime.now(UTC))  # type: ignore[arg-type]
-    written = json.dumps(parameters["new_events"])
+    written = json.dumps(listed_events(Stream(case_id=uuid4()), (happened,)))  # type: ignore[arg-type]
     instants = {name for name in event.recorded_fields() if hints[name] is datetime}
     assert set(re.findall(r'"(\w+)": "2026-03-01T00:00:00\.001Z"', written)) == instants

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import Insert, Update, Uuid, bindparam, case, cast, column, func, insert, select
@@ -120,18 +120,17 @@ async def _changes(
     """Return the effects, then the updates of the cases' own rows and the insert of the events, which come last."""
     if not decided:
         return []
-    changes, of_cases, listed = list[Change](), list[Change](), list[object]()
-    common = dict[str, Any]()
+    changes, of_cases, listed, common = list[Change](), list[Change](), list[object](), dict[str, object]()
     for stream, new_events in decided:
         key, key_inserts = await _data_key(connection, stream, new_events)
         added = frozenset(event.party_id for event in new_events if isinstance(event, events.PartyAdded))
         to = EffectContext(stream=stream, by=by, at=at, key=key, added=added)
-        common = event_parameters(stream, new_events, by=by, at=at)
+        common = event_parameters(stream, by=by, at=at)
         changes += key_inserts
         changes += (change.among(common) for change in _effects(to, new_events))
         if stream.case_id is not None and not isinstance(new_events[0], events.CaseOpened):
             of_cases.append(case_changed(new_events, to))
-        listed += common["new_events"]
+        listed += listed_events(stream, new_events)
     return [*changes, *of_cases, *name_of(connection, by, at), Change(WRITE_EVENTS, {**common, "new_events": listed})]
 
 
@@ -175,23 +174,24 @@ def _row_of(event: Event) -> Hashable:
     return getattr(event, "party_id", None)
 
 
-def event_parameters(stream: Stream, new_events: Sequence[Event], *, by: Actor, at: datetime) -> dict[str, Any]:
-    """Return the parameters of `WRITE_EVENTS` for events of one stream, and those that effects may name.
-
-    They contain no private field.
-    """
+def listed_events(stream: Stream, new_events: Sequence[Event]) -> list[dict[str, object]]:
+    """Return the events as `WRITE_EVENTS` takes them in its parameter `new_events`. They contain no private field."""
     subject = {name: _plain(getattr(stream, name)) for name in _SUBJECTS}
+    return [
+        {
+            "id": str(uuid4()),
+            "kind": event.kind,
+            "party_id": _plain(getattr(event, "party_id", None)),
+            "data": _data(event),
+            **subject,
+        }
+        for event in new_events
+    ]
+
+
+def event_parameters(stream: Stream, *, by: Actor, at: datetime) -> dict[str, object]:
+    """Return the other parameters of `WRITE_EVENTS`, and those that effects may name."""
     return {
-        "new_events": [
-            {
-                "id": str(uuid4()),
-                "kind": event.kind,
-                "party_id": _plain(getattr(event, "party_id", None)),
-                "data": _data(event),
-                **subject,
-            }
-            for event in new_events
-        ],
         "recorded_at": at,
         "recorded_by_role": by.role,
         "recorded_by": by.subject,
