@@ -6,6 +6,7 @@
 # make gates      list the other gates: gate-scan, gate-contract, …
 # make security   prove what docs/threat-model.md promises, with figures, and take each guard away; needs nginx
 # make benchmark  measure each operation beside the same SQL without the service (ARGS="--only list"; docs/performance.md)
+# make growth     measure requests on databases of 10,000 and 100,000 cases; some minutes (docs/performance.md)
 # make lock       resolve the dependencies again (UPGRADE=--upgrade takes newer ones)
 # make clean      remove what make set up
 SHELL := /bin/bash
@@ -31,7 +32,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 # The gates of .ci/run besides `make check` and `make test`, and four that are run now and then.
 GATES := $(addprefix gate-, scan contract browser fuzz crashes starvation coverage mutants faults contract-faults fuzz-faults)
 
-.PHONY: help run test check format generate gates security benchmark lock clean $(GATES)
+.PHONY: help run test check format generate gates security benchmark growth lock clean $(GATES)
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -139,6 +140,9 @@ gate-fuzz-faults: $(STAMP)
 
 benchmark: $(STAMP)
 	@$(BIN)/python -m benchmarks.operations $(ARGS)
+
+growth: $(STAMP)
+	@$(BIN)/python -m benchmarks.growth $(ARGS)
 
 # gate-mutants          small changes of the domain, each of which a test has to notice (ARGS="case target": in these)
 # With one seed, sets have one order: what survives does not depend on the day.

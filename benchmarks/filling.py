@@ -1,8 +1,10 @@
 """A database as full as a city's after many years, made by the database itself within minutes.
 
 Every case has a complaint, a complainant, an officer, a mediator who accepted and a session that was held; one in
-twenty-five is still open. The first `of_one` belong to one coordinator, one officer, one mediator and one integration,
-who are named below; the timeline of the very first holds as many events as there are cases.
+twenty-five is still open, but no more than an office works on, 400. The first `of_one` belong to one coordinator, one
+officer, one mediator and one integration, who are named below; the timeline of the very first holds as many events as
+there are cases. `rare` cases each, spread over all, are in the state `asking`, were closed after they were due, and are
+of a precinct and a language of their own.
 """
 
 from typing import Final
@@ -22,31 +24,34 @@ _ROWS: Final = (
     # The keys are hashes, so that they lie as scattered as random ones, and every run is the same.
     """
     INSERT INTO complaints (id, reference, channel, narrative, allegations, interested_in_mediation, rank_initiated,
-                            filed_at, by_role, by)
-    SELECT md5('complaint ' || n)::uuid, 'B-' || n, 'integration', :narrative,
-           '{discourtesy}', true, false, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute', 'integration',
+                            precinct, filed_at, by_role, by)
+    SELECT md5('complaint ' || n)::uuid, '2020-' || lpad(n::text, 7, '0'), 'integration', '',
+           '{discourtesy}', true, false, CASE WHEN n % :every = 0 THEN 'rare' ELSE 'of ' || n % 10 END,
+           timestamptz '2020-01-01 00:00Z' + n * interval '1 minute', 'integration',
            CASE WHEN n <= :of_one THEN 'intake-system' ELSE 'system-' || n % 100 END
     FROM generate_series(1, :cases) AS n
     """,
     """
-    INSERT INTO parties (id, complaint_id, side, name, employee_number, employee_number_index, language, minor,
-                         added_at)
-    SELECT md5(side || n)::uuid, md5('complaint ' || n)::uuid, side, :name,
-           CASE WHEN side = 'officer' AND :told THEN CASE WHEN n <= :of_one THEN '4711' ELSE 'e-' || n END END,
+    INSERT INTO parties (id, complaint_id, side, name, employee_number_index, language, minor, added_at)
+    SELECT md5(side || n)::uuid, md5('complaint ' || n)::uuid, side, '',
            CASE WHEN side = 'officer' THEN CASE WHEN n <= :of_one THEN :hashed ELSE 'of e-' || n END END,
-           'en', false, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
+           CASE WHEN n % :every = 0 THEN 'vi' ELSE 'en' END, false,
+           timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
     FROM generate_series(1, :cases) AS n, (VALUES ('complainant'), ('officer')) AS sides (side)
     """,
     """
     INSERT INTO cases (id, complaint_id, attempt, state, coordinator, requested_on, due_on, opened_at, closed_at,
                        agreement_reached, version, closed_version, screening_outdated)
-    SELECT md5('case ' || n)::uuid, md5('complaint ' || n)::uuid, 1, CASE WHEN open THEN 'ready' ELSE 'mediated' END,
+    SELECT md5('case ' || n)::uuid, md5('complaint ' || n)::uuid, 1,
+           CASE WHEN n % :every = 0 THEN 'asking' WHEN open THEN 'ready' ELSE 'mediated' END,
            CASE WHEN n <= :of_one THEN 'coordinator.busy' ELSE 'coordinator.' || n % 20 END,
            opened_at::date, opened_at::date + 28, opened_at,
-           CASE WHEN NOT open THEN opened_at + interval '20 days' END, CASE WHEN NOT open THEN true END, 2,
+           CASE WHEN NOT open THEN opened_at + days * interval '1 day' END, CASE WHEN NOT open THEN true END, 2,
            CASE WHEN NOT open THEN 2 END, false
     FROM (
-        SELECT n, n % 25 = 0 AS open, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute' AS opened_at
+        SELECT n, n % greatest(25, :cases / 400) = 0 OR n % :every = 0 AS open,
+               CASE WHEN (n + 1) % :every = 0 THEN 40 ELSE 20 END AS days,
+               timestamptz '2020-01-01 00:00Z' + n * interval '1 minute' AS opened_at
         FROM generate_series(1, :cases) AS n
     ) AS made
     """,
@@ -65,7 +70,7 @@ _ROWS: Final = (
     """,
     """
     INSERT INTO mediators (id, name, subject, languages, active, added_at)
-    SELECT md5('mediator ' || n)::uuid, :name, CASE n WHEN 0 THEN 'mediator.busy' ELSE 'mediator.' || n END,
+    SELECT md5('mediator ' || n)::uuid, '', CASE n WHEN 0 THEN 'mediator.busy' ELSE 'mediator.' || n END,
            '{en}', true, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
     FROM generate_series(0, greatest(:cases / 10, 1)) AS n
     """,
@@ -94,29 +99,47 @@ _ROWS: Final = (
     FROM generate_series(1, :cases) AS n
     """,
 )
-_FILLED: Final = (
-    "complaints, parties, cases, participants, parts, mediators, assignments, sessions, events, absences, attendances, "
-    "pauses, screenings"
+_ACCESS_LOG: Final = (
+    """
+    INSERT INTO access_log (at, operation, purpose, complaint_id, case_id, attempt, version, by_role, by)
+    SELECT timestamptz '2020-01-02 00:00Z' + n * interval '1 minute', 'getCase', 'casework',
+           md5('complaint ' || n)::uuid, md5('case ' || n)::uuid, 1, 2, 'coordinator', 'coordinator.' || (n + m) % 20
+    FROM generate_series(1, :cases) AS n, generate_series(1, 3) AS m
+    """,
+    """
+    INSERT INTO access_log (at, operation, purpose, listed, by_role, by)
+    SELECT timestamptz '2020-01-02 00:00Z' + n * interval '1 minute', 'listCases', 'casework',
+           ARRAY(SELECT md5('case ' || m)::uuid FROM generate_series(n, n + 19) AS m),
+           'coordinator', 'coordinator.' || n % 20
+    FROM generate_series(1, :cases, 5) AS n
+    """,
 )
 
 
 async def fill(
-    connection: AsyncConnection, *, cases: int, of_one: int, events: bool = True, told: bool = False
+    connection: AsyncConnection,
+    *,
+    cases: int,
+    of_one: int,
+    events: bool = True,
+    access_log: bool = False,
+    rare: int = 0,
 ) -> None:
     """Write the rows, and let the planner know of them. Leaves the commit to the caller.
 
     Without `events`, the timeline of the first case stays empty: linking its events takes the longest. Names and
-    narratives are empty, as retention leaves them; with `told` they are there, and not sealed.
+    narratives are empty, as retention leaves them. With `access_log`, each case was opened and listed some times.
     """
     known: dict[str, object] = {
         "cases": cases,
         "of_one": of_one,
-        "told": told,
+        "every": cases // rare if rare else cases + 3,
         "hashed": keyring(connection.dialect).hashed(OFFICER),
-        "narrative": "He would not tell me why I was stopped." if told else "",
-        "name": "Somebody" if told else "",
     }
-    for rows in _ROWS if events else _ROWS[:-1]:
+    # Its trigger would search the table with the plan for an empty one, for each row.
+    await connection.exec_driver_sql("ALTER TABLE assignments DISABLE TRIGGER USER")
+    for rows in (*(_ROWS if events else _ROWS[:-1]), *(_ACCESS_LOG if access_log else ())):
         statement = text(rows)
         await connection.execute(statement, {name: known[name] for name in statement.compile().params})
-    await connection.exec_driver_sql(f"ANALYZE {_FILLED}")
+        await connection.exec_driver_sql(f"ANALYZE {rows.split()[2]}")
+    await connection.exec_driver_sql("ALTER TABLE assignments ENABLE TRIGGER USER")

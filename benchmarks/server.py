@@ -44,6 +44,10 @@ class BenchmarkServer:
         await engine.dispose()
         return _on(self.service, name)
 
+    def owner_of(self, name: str) -> Settings:
+        """Return settings that connect to a database as the owner of its tables."""
+        return _on(self.owner, name)
+
     async def drop(self, *names: str) -> None:
         """Drop databases, and end the connections to them."""
         engine = create_engine(_on(self.owner, "template1"), statement_timeout_ms=0)

@@ -14,6 +14,8 @@ depends_on: str | None = None
 
 
 def upgrade() -> None:
+    # For the index on references. A trusted extension needs no superuser.
+    op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
     op.execute("CREATE SEQUENCE complaint_reference")
     op.create_table(
         "data_keys",
@@ -65,6 +67,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_complaints_by_filed_at_id", "complaints", ["by", "filed_at", "id"])
     op.create_index("ix_complaints_filed_at_id", "complaints", ["filed_at", "id"])
+    op.create_index("ix_complaints_precinct_filed_at_id", "complaints", ["precinct", "filed_at", "id"])
+    op.create_index(
+        "ix_complaints_reference",
+        "complaints",
+        ["reference"],
+        postgresql_using="gin",
+        postgresql_ops={"reference": "gin_trgm_ops"},
+    )
     op.create_table(
         "visible_parties",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -117,6 +127,8 @@ def upgrade() -> None:
         postgresql_inherits="visible_parties",
     )
     op.create_index("ix_parties_employee_number_index", "parties", ["employee_number_index"])
+    op.create_index("ix_parties_interpreter_language", "parties", ["interpreter_language"])
+    op.create_index("ix_parties_language", "parties", ["language"])
     op.create_index(
         "uq_parties_complaint_id_employee_number_index",
         "parties",

@@ -33,6 +33,15 @@ def upgrade() -> None:
         sa.Column("screening_outdated", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("closed_version", sa.Integer(), nullable=True),
+        sa.Column(
+            "maybe_missed",
+            sa.Boolean(),
+            sa.Computed(
+                "state::text = 'mediated'::text AND closed_at >= timezone('UTC'::text, due_on + '10:00:00'::interval)",
+                persisted=True,
+            ),
+            nullable=True,
+        ),
         sa.CheckConstraint("(closed_at IS NULL) = (closed_version IS NULL)", name=op.f("ck_cases_closed_version")),
         sa.CheckConstraint("closed_version <= version", name=op.f("ck_cases_version")),
         sa.CheckConstraint(
@@ -53,8 +62,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
         sa.UniqueConstraint("complaint_id", "attempt", name=op.f("uq_cases_complaint_id_attempt")),
     )
+    op.create_index("ix_cases_closed_at", "cases", ["closed_at"])
     op.create_index("ix_cases_coordinator_due_on_id", "cases", ["coordinator", "due_on", "id"])
     op.create_index("ix_cases_due_on_id", "cases", ["due_on", "id"])
+    op.create_index(
+        "ix_cases_maybe_missed_due_on_id", "cases", ["due_on", "id"], postgresql_where=sa.text("maybe_missed")
+    )
     op.create_index(
         "ix_cases_open_due_on_id",
         "cases",

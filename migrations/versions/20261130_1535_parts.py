@@ -55,6 +55,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("case_id", "complainant_id", "officer_id", name=op.f("pk_parts")),
     )
+    op.create_index("ix_parts_complainant_id_officer_id", "parts", ["complainant_id", "officer_id"])
     op.create_index(
         "uq_parts_mediated",
         "parts",

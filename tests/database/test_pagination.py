@@ -1,6 +1,6 @@
 """A page far into a list takes what the first one takes, whoever reads: held against the plan, not the clock.
 
-`benchmarks/paging.py` measures the same over HTTP with 10,000 pages.
+`make growth` measures lists on databases of several sizes.
 """
 
 import re
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.conftest import Clock, Run, application, calling, fresh_database
 
 from mediation_api.database.engine import Database, create_engine
-from mediation_api.dev.office import Caller, Office
+from mediation_api.dev.office import Answer, Caller, Office
 from mediation_api.domain.access import Actor, Role
 from mediation_api.settings import Settings
 
@@ -47,6 +47,31 @@ OF_STAFF: Final = {
 """Each list of staff in each order, and the table that it is a list of."""
 SPARSE: Final = (f"/v1/cases?coordinator={COORDINATOR}&sort=-due_on", "/v1/cases?open=true")
 """What is found among many that are not wanted."""
+RARE: Final = 8
+FOUND_BY_AN_INDEX: Final = (
+    "/v1/cases?state=asking",
+    "/v1/cases?state=asking&sort=opened_at",
+    "/v1/cases?state=in_session&sort=-opened_at",
+    "/v1/cases?coordinator=coordinator.3&state=asking",
+    "/v1/cases?coordinator=nobody&sort=-opened_at",
+    "/v1/cases?pace=missed",
+    "/v1/cases?pace=missed&sort=-opened_at",
+    "/v1/cases?pace=overdue&sort=opened_at",
+    "/v1/cases?waits_for=officers&sort=-opened_at",
+    "/v1/cases?language=vi",
+    "/v1/cases?precinct=rare",
+    "/v1/cases?closed_on_from=2025-01-21",
+    "/v1/cases/{case_id}/access-log",
+    "/v1/complaints?reference=2020-0000711",
+    "/v1/complaints?state=asking",
+    "/v1/complaints?pace=missed",
+    "/v1/complaints?coordinator=nobody",
+    "/v1/complaints?coordinator=coordinator.3&state=asking",
+    "/v1/complaints?language=vi",
+    "/v1/complaints?precinct=rare",
+    "/v1/complaints?closed_on_from=2025-01-21",
+)
+"""Lists of what is rare, or not there at all."""
 OF_THEIR_OWN: Final = (
     (Role.OFFICER, "/v1/cases?sort=-due_on"),
     (Role.OFFICER, "/v1/sessions?sort=-starts_at"),
@@ -78,11 +103,16 @@ class Reader:
         return await self._plan(who, f"{path}limit={LIMIT}"), await self._plan(who, later)
 
     async def _plan(self, who: Caller, path: str) -> Plan:
+        page, plan = await self.plan(who, path)
+        assert len(page["items"]) == LIMIT, path  # type: ignore[arg-type]
+        return plan
+
+    async def plan(self, who: Caller, path: str) -> tuple[Answer, Plan]:
+        """A page, and its plan."""
         with caught(self._engine.sync_engine) as found:
             page = await who.get(path)
-        assert len(page["items"]) == LIMIT, path  # type: ignore[arg-type]
         async with self._seeing(who) as connection:
-            return await explained(connection, found)
+            return page, await explained(connection, found)
 
     def _seeing(self, who: Caller) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection on which the statement sees what it saw: an officer's, what row security returns."""
@@ -106,7 +136,7 @@ async def reader(
             for habit in LARGE:
                 await connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET {habit} = off')
         async with owner.begin() as connection:
-            await fill(connection, cases=CASES, of_one=OF_ONE)
+            await fill(connection, cases=CASES, of_one=OF_ONE, access_log=True, rare=RARE)
         async with autocommit.connect() as connection:
             await connection.exec_driver_sql("VACUUM ANALYZE")
         await owner.dispose()
@@ -129,6 +159,22 @@ async def test_what_is_wanted_is_found_without_looking_at_the_rest(reader: Reade
     for path in SPARSE:
         for plan in await reader.plans(reader.office.coordinator, path, before=20):
             assert plan.rows["cases"] <= CASES // 10, (path, plan)
+
+
+async def test_what_is_rare_is_found_by_an_index(reader: Reader) -> None:
+    case_id, looked_at = await reader.case_id(), {}
+    for path in FOUND_BY_AN_INDEX:
+        _, plan = await reader.plan(
+            reader.office.coordinator, f"{path}{'&' if '?' in path else '?'}limit={LIMIT}".format(case_id=case_id)
+        )
+        looked_at[path] = max(plan.rows.values(), default=0)
+    assert {path: rows for path, rows in looked_at.items() if rows > CASES // 10} == {}
+
+
+async def test_the_parts_of_a_complaint_are_found_by_an_index(reader: Reader) -> None:
+    _, plan = await reader.plan(reader.office.coordinator, f"/v1/complaints?limit={LIMIT}")
+    # By rows it would not show: PostgreSQL skips through another index of the same columns, and reads all of it.
+    assert plan.buffers <= 30 * (LIMIT + 1), plan
 
 
 async def test_those_who_see_their_own_never_have_everybodys_looked_at(reader: Reader) -> None:

@@ -4,7 +4,7 @@ from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, Date, Integer, Label, RowMapping, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ARRAY, CTE, Date, Integer, Label, RowMapping, and_, case, cast, func, literal, or_, select, union
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,33 +32,50 @@ class AccessLog:
         """Return a page of the entries; a party gets the day in `zone` instead of the instant. Raises NotFound."""
         await require_case(self._connection, case_id, scope)
         if scope.relation is Relation.OFFICE:
-            statement = _for_office()
+            statement, position = _for_office(), _entries_of_case().c.position
         else:
             await reveal_access_log(self._connection, case_id)
-            statement = _for_party(scope.actor.role, zone)
-        position = t.access_log.c.position
+            statement, position = _for_party(scope.actor.role, zone), t.access_log.c.position
         newest_first = Order(position, position, descending=True)
         parameters = scope_parameters(scope, case_id)
         return await read_page(self._connection, statement, page, newest_first, parameters=parameters)
 
 
 @cache
-def _for_office() -> AnySelect:
+def _entries_of_case() -> CTE:
+    """Find all entries of a case, by the index of each condition.
+
+    Materialized: to return the newest, the planner would go back through everybody's entries until it has found enough.
+    """
     log = t.access_log.c
     complaint: AnyColumn = select(t.cases.c.complaint_id).where(t.cases.c.id == REQUESTED_ID).scalar_subquery()
-    of_case = and_(log.complaint_id == complaint, or_(log.case_id.is_(None), log.case_id == REQUESTED_ID))
-    listed = or_(*(log.listed.bool_op("@>")(array([each])) for each in (REQUESTED_ID, complaint)))
-    opened = _opened((log.listed.is_not(None), LoggedObject.LIST))  # the role of parties may not read `listed`
-    by_name = staff_name(log.by, role=log.by_role).label("by_name")
+    conditions = (
+        and_(log.complaint_id == complaint, or_(log.case_id.is_(None), log.case_id == REQUESTED_ID)),
+        *(log.listed.bool_op("@>")(array([each])) for each in (REQUESTED_ID, complaint)),
+    )
+    return union(*(select(t.access_log).where(each) for each in conditions)).cte("entries").prefix_with("MATERIALIZED")
+
+
+@cache
+def _for_office() -> AnySelect:
+    entry = _entries_of_case().c
+    opened = _opened(entry.case_id, entry.party_id, (entry.listed.is_not(None), LoggedObject.LIST))
+    by_name = staff_name(entry.by, role=entry.by_role).label("by_name")
     return select(
-        log.at.label("opened_at"), log.by_role, log.by, by_name, log.operation, log.purpose, log.party_id, opened
-    ).where(or_(of_case, listed))
+        entry.at.label("opened_at"),
+        entry.by_role,
+        entry.by,
+        by_name,
+        entry.operation,
+        entry.purpose,
+        entry.party_id,
+        opened,
+    )
 
 
-def _opened(*first: tuple[AnyColumn, LoggedObject]) -> Label[str]:
+def _opened(case_id: AnyColumn, party_id: AnyColumn, *first: tuple[AnyColumn, LoggedObject]) -> Label[str]:
     """Return what an entry says was opened, derived from its ids: its operation may no longer exist."""
-    log = t.access_log.c
-    named = ((log.case_id.is_not(None), LoggedObject.CASE), (log.party_id.is_not(None), LoggedObject.PARTY))
+    named = ((case_id.is_not(None), LoggedObject.CASE), (party_id.is_not(None), LoggedObject.PARTY))
     return case(*first, *named, else_=LoggedObject.COMPLAINT).label("opened")
 
 
@@ -91,7 +108,11 @@ def _for_party(role: Role, zone: ZoneInfo) -> AnySelect:
     closed = and_(c.closed_version.is_not(None), read >= array([c.attempt, c.closed_version]))
     since_close = and_(log.case_id == c.id, closed, own.c.left_version.is_(None))
     return (
-        select(cast(func.timezone(zone.key, log.at), Date).label("opened_on"), log.by_role, _opened())
+        select(
+            cast(func.timezone(zone.key, log.at), Date).label("opened_on"),
+            log.by_role,
+            _opened(log.case_id, log.party_id),
+        )
         .join(t.cases, log.complaint_id == c.complaint_id)
         .join(own, literal(True))  # noqa: FBT003 - ON TRUE
         .where(

@@ -62,6 +62,7 @@ NOT_COMPARED: Final[Mapping[Column[object], str]] = MappingProxyType(
         t.mediators.c.employee_number_index: "computed again from the decrypted employee number",
         t.parties.c.employee_number_index: "computed again from the decrypted employee number",
         t.session_officers.c.employee_number_index: "compared with that of the party",
+        t.cases.c.maybe_missed: "computed by the database from other columns of the row",
         t.mandatory_reports.c.category: "part of the hash in the event, which is computed again",
         t.mandatory_reports.c.recipient: "part of the hash in the event, which is computed again",
         t.mandatory_reports.c.disclosed_at: "part of the hash in the event, which is computed again",

@@ -89,6 +89,8 @@ def conditions_of_cases(filters: CaseFilter, today: date, policy: Policy) -> tup
         day: date | None = getattr(filters, name)
         given[name] = None if day is None else datetime.combine(day, time.min, zone)
     conditions, parameters = conditions_for(_STORED, given)
+    if filters.state is not None and filters.state.is_open:
+        conditions += (_IS_OPEN,)  # follows from the state, and has indexes in which the closed cases are not
     if filters.open is not None:
         conditions += (_IS_OPEN if filters.open else _IS_CLOSED,)
     if filters.pace is not None:
@@ -131,7 +133,7 @@ def has_pace(pace: Pace, zone: ZoneInfo) -> ColumnElement[bool]:
         case Pace.MET:
             return and_(_IS_MEDIATED, closed_on <= due_on)
         case Pace.MISSED:
-            return and_(_IS_MEDIATED, closed_on > due_on)
+            return and_(t.cases.c.maybe_missed, closed_on > due_on)
 
 
 def under_review() -> AnyColumn:
@@ -168,8 +170,9 @@ def waits_for(wait: Wait) -> ColumnElement[bool]:
         func.coalesce(assignment, _NO_ASSIGNMENT),
         types=(String(), Boolean(), Boolean(), String()),
     )
-    # The states by themselves, which have an index, and are cheap to check before the rest.
-    return and_(t.cases.c.state.in_(constants({state for state, *_ in giving})), needed.in_(giving))
+    # The states by themselves, which have an index, and are cheap to check before the rest. All of them are open.
+    states = constants({state for state, *_ in giving})
+    return and_(_IS_OPEN, t.cases.c.state.in_(states), needed.in_(giving))
 
 
 @cache
