@@ -1,18 +1,19 @@
 """A transaction begins and ends with a call, and whatever becomes of it, the connection is left outside of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from tests.conftest import NOON
 from tests.round_trips import round_trips
 
 from mediation_api.database.engine import Database, create_engine
 from mediation_api.database.tables import idempotency_keys
-from mediation_api.database.transactions import Argument, begin_with, commit_with
+from mediation_api.database.transactions import Argument, call, call_at_commit
 from mediation_api.settings import Settings
 
 KEY: Final = ("coordinator:a.morgan", "addMediator", "a key")
@@ -34,9 +35,9 @@ async def claim(
 ) -> bool:
     """Claim a key, let the transaction end with a call, and roll it back if it `fails`."""
     async with database.transaction() as connection:
-        claimed = await begin_with(connection, "claim_key", *key, "a hash", NOON)
+        claimed = await call(connection, "claim_key", *key, "a hash", NOON)
         if last is not None:
-            await commit_with(connection, *last)
+            await call_at_commit(connection, *last)
         if fails:
             raise ZeroDivisionError
     return claimed
@@ -52,14 +53,14 @@ async def kept(database: Database) -> list[tuple[str, int | None]]:
 async def test_two_calls_and_a_statement_take_three_round_trips(one_connection: Database) -> None:
     with round_trips() as sent:
         async with one_connection.transaction() as connection:
-            assert await begin_with(connection, "claim_key", *KEY, "a hash", NOON)
+            assert await call(connection, "claim_key", *KEY, "a hash", NOON)
             await connection.execute(select(1))
-            await commit_with(connection, *STORED)
+            await call_at_commit(connection, *STORED)
     assert sent == ["BEGIN;SELECT FROM claim_key", "SELECT 1", "SELECT FROM store_response"]
     assert await kept(one_connection) == [(KEY[0], 201)]
 
 
-async def test_a_call_that_returns_no_row_is_told_from_one_that_does(one_connection: Database) -> None:
+async def test_what_a_call_returns_is_returned(one_connection: Database) -> None:
     assert await claim(one_connection, *KEY)
     assert not await claim(one_connection, *KEY)
 
@@ -75,6 +76,33 @@ async def test_after_a_first_call_that_fails_the_connection_is_outside_of_the_tr
 ) -> None:
     with pytest.raises(DBAPIError, match="does not exist"):
         await claim(one_connection, *KEY, "one argument too many")
+    assert await claim(one_connection, *KEY)
+
+
+async def test_a_first_call_that_is_cancelled_leaves_no_connection_within_a_transaction(
+    one_connection: Database, committed: Settings
+) -> None:
+    other = Database.of(committed)
+    async with other.transaction() as connection:
+        await call(connection, "claim_key", *KEY, "a hash", NOON)
+        waiting = asyncio.create_task(claim(one_connection, *KEY))
+        await asyncio.sleep(0.2)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await claim(one_connection, *KEY[:2], "another key")
+    await other.close()
+    assert [status for _, status in await kept(one_connection)] == [None, None]
+
+
+async def test_a_call_that_fails_within_the_transaction_fails_as_a_statement_does(one_connection: Database) -> None:
+    async def call_later() -> None:
+        async with one_connection.transaction() as connection:
+            await connection.execute(select(1))
+            await call(connection, "no_such_function")
+
+    with pytest.raises(ProgrammingError, match="does not exist"):
+        await call_later()
     assert await claim(one_connection, *KEY)
 
 

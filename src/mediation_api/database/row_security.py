@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import String, Uuid, bindparam, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.database.tables import parties
+from mediation_api.database.encryption import BlindIndex
+from mediation_api.database.transactions import call
 from mediation_api.domain.access import Actor
 from mediation_api.domain.errors import TokenRevoked
 
@@ -36,14 +37,7 @@ _PRIVILEGES: Final = text(
 )
 
 
-_ASSUME_PARTY: Final = select(
-    func.assume_party(
-        bindparam("party_id", type_=Uuid),
-        bindparam("number", type_=parties.c.employee_number_index.type),
-        bindparam("code", type_=String),
-        bindparam("subject", type_=String),
-    )
-)
+_NUMBER: Final = BlindIndex("employee_number")
 _SPEAKS_FOR: Final = select(func.speaks_for(bindparam("code", type_=String), bindparam("party_id", type_=Uuid)))
 _RESET_ROLE: Final = select(func.set_config("role", "none", literal(True)))  # noqa: FBT003 - is local
 
@@ -52,18 +46,13 @@ async def assume_party(connection: AsyncConnection, party: Actor) -> None:
     """Until the end of the transaction, restrict the connection to the rows and columns that this party may see.
 
     Which parties, complaints and cases are the party's own is computed now; later writes in the same transaction do not
-    change it. One round trip.
+    change it. One round trip, with that of BEGIN.
 
     Raises:
         TokenRevoked: the access code of a complainant's token has ended.
     """
-    parameters = {
-        "party_id": party.party_id,
-        "number": party.employee_number,
-        "code": party.code,
-        "subject": party.subject,
-    }
-    if not await connection.scalar(_ASSUME_PARTY, parameters):
+    number = _NUMBER.process_bind_param(party.employee_number, connection.dialect)
+    if not await call(connection, "assume_party", party.party_id, number, party.code, party.subject):
         raise TokenRevoked
 
 

@@ -1,12 +1,13 @@
-"""Transactions that begin and end with a call of an SQL function, in the same round trip as BEGIN and COMMIT.
+"""Calls of SQL functions in the same round trip as BEGIN and COMMIT.
 
-A command claims its idempotency key first and stores its response last. PostgreSQL takes several statements in one
-message only in the simple query protocol, which has no parameters: `_literal` writes the arguments into the text.
+A command claims its idempotency key first and stores its response last; a read of a party assumes its role first.
+PostgreSQL takes several statements in one message only in the simple query protocol, which has no parameters:
+`_literal` writes the arguments into the text.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -14,30 +15,27 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import await_only
 
-Argument: TypeAlias = str | bytes | int | datetime | Sequence[UUID] | None
+Argument: TypeAlias = str | bytes | int | datetime | UUID | Sequence[UUID] | None
 
 _NO_ROW: Final = "SELECT 0"
 """The status of a SELECT without a row."""
 
 
-async def begin_with(connection: AsyncConnection, function: str, *arguments: Argument) -> bool:
-    """Begin the transaction with a call. Within a transaction, only call.
-
-    Returns:
-        Whether the function returned a row.
+async def call(connection: AsyncConnection, function: str, *arguments: Argument) -> bool:
+    """Call a function that returns whether it succeeded: together with BEGIN, unless the transaction has begun.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the call failed, or the connection was lost.
     """
     driver = await _driver(connection)
-    driver.first = _call(function, arguments)
-    await connection.run_sync(_begin)
+    driver.first = f"{_call(function, arguments)} WHERE result;"
+    await connection.run_sync(_call_now)
     return driver.status != _NO_ROW
 
 
-async def commit_with(connection: AsyncConnection, function: str, *arguments: Argument) -> None:
-    """Let the transaction end with a call, before the COMMIT. Without effect if it is rolled back instead."""
-    (await _driver(connection)).last = _call(function, arguments)
+async def call_at_commit(connection: AsyncConnection, function: str, *arguments: Argument) -> None:
+    """Let the transaction end with a call, together with COMMIT. Without effect if it is rolled back instead."""
+    (await _driver(connection)).last = f"{_call(function, arguments)};"
 
 
 class CallingConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
@@ -55,7 +53,7 @@ class CallingConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has
 
     async def send_first(self, begin: str = "") -> None:
         """Send `begin` and `first`, and keep the status of the latter."""
-        first, self.first, self.last = self.first, "", ""
+        first, self.first = self.first, ""
         self.status = await self.execute(begin + first)
 
     async def send_last(self, commit: str = "") -> None:
@@ -76,6 +74,7 @@ class _Transaction:
         self._begin = begin
 
     async def start(self) -> None:
+        self._connection.last = ""
         try:
             await self._connection.send_first(self._begin)
         except Exception:
@@ -104,21 +103,25 @@ async def _driver(connection: AsyncConnection) -> CallingConnection:
     return driver
 
 
-def _begin(connection: Connection) -> None:
-    """Begin now. SQLAlchemy would begin before the first statement, which has to wait for the result of the call."""
-    adapted = connection.connection.dbapi_connection
-    driver: CallingConnection = adapted.driver_connection  # type: ignore[union-attr] # of asyncpg
+def _call_now(connection: Connection) -> None:
+    """Call, or begin with the call, as SQLAlchemy does before each of its own statements: it has no public name."""
+    adapted: Any = connection.connection.dbapi_connection
     try:
-        if driver.is_in_transaction():
-            await_only(driver.send_first())
-        else:
-            await_only(adapted._start_transaction())  # type: ignore[union-attr] # noqa: SLF001 - it has no public name
-    except Exception as error:  # noqa: BLE001 - as SQLAlchemy does for each of its own statements
-        connection._handle_dbapi_exception(error, None, None, None, None)  # noqa: SLF001 - raises DBAPIError
+        await_only(_called(adapted) if adapted.driver_connection.is_in_transaction() else adapted._start_transaction())  # noqa: SLF001
+    except BaseException as error:  # noqa: BLE001 - it is raised again, as DBAPIError; SQLAlchemy ends the connection
+        # of a task that was cancelled.
+        connection._handle_dbapi_exception(error, None, None, None, None)  # noqa: SLF001
+
+
+async def _called(adapted: Any) -> None:  # noqa: ANN401 - a class of SQLAlchemy without types
+    try:
+        await adapted.driver_connection.send_first()
+    except Exception as error:  # noqa: BLE001 - it is raised again, as an error of SQLAlchemy's driver
+        adapted._handle_exception(error)  # noqa: SLF001
 
 
 def _call(function: str, arguments: Sequence[Argument]) -> str:
-    return f"SELECT FROM {function}({', '.join(map(_literal, arguments))});"  # nosec B608 - literals
+    return f"SELECT FROM {function}({', '.join(map(_literal, arguments))}) AS result"  # nosec B608 - literals
 
 
 def _literal(value: Argument) -> str:
@@ -128,8 +131,8 @@ def _literal(value: Argument) -> str:
             return "NULL"
         case int():
             return str(value)
-        case datetime():
-            return f"'{value.isoformat()}'"
+        case datetime() | UUID():
+            return f"'{value}'"
         case bytes():
             return f"'\\x{value.hex()}'"
         case str():

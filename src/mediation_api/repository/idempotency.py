@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
 from mediation_api.database.tables import idempotency_keys
-from mediation_api.database.transactions import begin_with, commit_with
+from mediation_api.database.transactions import call, call_at_commit
 
 KEPT: Final = timedelta(hours=48)
 """The minimum time for which a response is stored. The contract promises 24 hours."""
@@ -57,14 +57,14 @@ class Idempotency:
         Returns None if the key is new; otherwise the stored response to the first request with it.
         """
         key = (request.caller, request.operation, request.key_sha256)
-        if await begin_with(self._connection, "claim_key", *key, request.request_sha256, at):
+        if await call(self._connection, "claim_key", *key, request.request_sha256, at):
             return None
         row = (await self._connection.execute(_STORED, asdict(request))).one()
         return StoredResponse(row.request_sha256, row.status, row.location, row.body)
 
     async def keep(self, request: KeyedRequest, response: StoredResponse) -> None:
         """Store the response to a claimed key with the commit. Resets the role of a party, which may not write it."""
-        await commit_with(
+        await call_at_commit(
             self._connection,
             "store_response",
             *(request.caller, request.operation, request.key_sha256),
