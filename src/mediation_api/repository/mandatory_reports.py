@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged_report_ids, logged_reports
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_one, scope_parameters
-from mediation_api.database.data_keys import decrypted, decrypted_columns
+from mediation_api.database.data_keys import decrypted, decrypted_columns, read_key, stored_key
+from mediation_api.database.encryption import WrappedKey
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
@@ -32,9 +33,10 @@ class MandatoryReports:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def require_case(self, case_id: UUID, scope: AccessScope) -> None:
-        """Require that a case is within the access scope, without locking or logging. Raises NotFound."""
-        await fetch_one(self._connection, _case, scope, case_id)
+    async def require_case(self, case_id: UUID, scope: AccessScope) -> tuple[UUID, WrappedKey] | None:
+        """Return the data key of a case within the access scope, without locking or logging. Raises NotFound."""
+        row = await fetch_one(self._connection, _case, scope, case_id)
+        return read_key(row["complaint_id"], row["data_key"])
 
     async def texts_in_force(self, case_id: UUID) -> Sequence[str]:
         """Return the texts that informed the parties of the exceptions to confidentiality.
@@ -93,7 +95,8 @@ class MandatoryReports:
 
 @cache
 def _case(kind: ScopeKind) -> AnySelect:
-    return select(t.cases.c.id).where(t.cases.c.id == REQUESTED_ID, kind.where(t.cases))
+    c = t.cases.c
+    return select(c.complaint_id, stored_key(c.complaint_id)).where(c.id == REQUESTED_ID, kind.where(t.cases))
 
 
 @cache

@@ -18,7 +18,7 @@ from mediation_api.database.access_scope import (
     is_officer_of,
     scope_parameters,
 )
-from mediation_api.database.data_keys import decrypted, decrypted_columns
+from mediation_api.database.data_keys import decrypted, decrypted_columns, read_key, stored_key
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import (
@@ -35,6 +35,7 @@ from mediation_api.domain.access import AccessScope
 from mediation_api.domain.assignments import Mediator, RosterEntry
 from mediation_api.domain.values import AssignmentState
 from mediation_api.repository.on_file import columns_of, read
+from mediation_api.repository.streams import Stream
 
 _OF_MEDIATORS: Final[FilterConditions] = {
     "language": bindparam("filter_language", type_=String) == any_(t.mediators.c.languages),
@@ -64,15 +65,13 @@ class Mediators:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def lock(self, mediator_id: UUID) -> RosterEntry:
-        """Lock an entry of the roster, and read it for a correction. Raises NotFound."""
+    async def lock(self, mediator_id: UUID) -> tuple[RosterEntry, Stream]:
+        """Lock an entry of the roster, and read it for a correction. Returns it with its stream. Raises NotFound."""
         await lock_row(self._connection, t.mediators, mediator_id)
-        proposed = exists().where(t.assignments.c.mediator_id == t.mediators.c.id)
-        columns = columns_of(events.MediatorOnFile, t.mediators)
-        entry = select(proposed.label("proposed"), *columns).where(t.mediators.c.id == mediator_id)
-        row = (await self._connection.execute(entry)).mappings().one()
+        row = (await self._connection.execute(_entry(), {"requested_id": mediator_id})).mappings().one()
         on_file = read(events.MediatorOnFile, row)
-        return RosterEntry(mediator_id=mediator_id, proposed=row["proposed"], on_file=on_file)
+        entry = RosterEntry(mediator_id=mediator_id, proposed=row["proposed"], on_file=on_file)
+        return entry, Stream(mediator_id=mediator_id, data_key=read_key(mediator_id, row["data_key"]))
 
     async def candidate(self, mediator_id: UUID, complaint_id: UUID) -> Mediator | None:
         """Return what the decision to propose a case to a mediator needs; None if the roster has no such entry."""
@@ -113,6 +112,14 @@ class Mediators:
             opened_id=t.assignments.c.case_id,
             parameters=scope_parameters(scope) | values,
         )
+
+
+@cache
+def _entry() -> AnySelect:
+    m = t.mediators.c
+    proposed = exists().where(t.assignments.c.mediator_id == m.id)
+    columns = columns_of(events.MediatorOnFile, t.mediators)
+    return select(proposed.label("proposed"), stored_key(m.id), *columns).where(m.id == REQUESTED_ID)
 
 
 @cache

@@ -37,7 +37,7 @@ class Stream:
     mediator_id: UUID | None = None
     report_id: UUID | None = None
     data_key: tuple[UUID, WrappedKey] | None = None
-    """Of a locked case: the owner of its data key and the wrapped key, so that recording need not read it."""
+    """The owner of the data key and the wrapped key, if they were read before, so that recording need not read them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

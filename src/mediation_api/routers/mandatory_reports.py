@@ -173,7 +173,7 @@ async def propose_mandatory_report(
 
     The person with the duty to report must report to the authority at once, independently of this service.
     """
-    await reports.require_case(case_id, scope)
+    data_key = await reports.require_case(case_id, scope)
     contents = Contents(**dict(body))
     proposed = mandatory_reports.propose_report(
         case_id,
@@ -183,7 +183,7 @@ async def propose_mandatory_report(
         configured=service.policy.report_categories,
         disclosed=map(service.texts.disclosed_categories, await reports.texts_in_force(case_id)),
     )
-    await record(Stream(report_id=report_id), (proposed,))
+    await record(Stream(report_id=report_id, data_key=data_key), (proposed,))
     _alert(proposed.kind, report_id, request)
     return ReportOut.read(await reports.get(report_id, scope))
 

@@ -197,10 +197,10 @@ async def correct_mediator(
 
     The identity of a mediator cannot be corrected after a case was proposed to them: add the right mediator instead.
     """
-    entry = await mediators.lock(mediator_id)
+    entry, stream = await mediators.lock(mediator_id)
     current = MediatorOut.read(await mediators.get(mediator_id, scope))
     precondition.check(current)
-    await record(Stream(mediator_id=mediator_id), entry.correct(body.changes(current), by=scope.actor))
+    await record(stream, entry.correct(body.changes(current), by=scope.actor))
     return MediatorOut.read(await mediators.get(mediator_id, scope))
 
 
