@@ -31,8 +31,8 @@ from sqlalchemy.sql.visitors import cloned_traverse, iterate
 
 Parameters: TypeAlias = Mapping[str, object]
 
-_COMBINATIONS: Final = 1000
-"""How many combinations are kept. A command has one or two for each number of events, such as of the parties asked."""
+_COMBINATIONS: Final = 200
+"""How many combinations are kept, of about 100 kB each. All commands of a case from filing to close make about 60."""
 
 
 class Change(NamedTuple):
