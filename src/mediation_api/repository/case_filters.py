@@ -80,6 +80,8 @@ _STORED: Final[FilterConditions] = {
     "closed_on_before": t.cases.c.closed_at < bindparam("filter_closed_on_before", type_=DateTime(timezone=True)),
 }
 
+_OPENED_BEFORE: Final = t.cases.c.opened_at < bindparam("opened_before", type_=DateTime(timezone=True))
+
 
 def conditions_of_cases(filters: CaseFilter, today: date, policy: Policy) -> tuple[Conditions, dict[str, object]]:
     """Return the conditions on `cases` of the filters that have a value, and their parameters."""
@@ -89,6 +91,12 @@ def conditions_of_cases(filters: CaseFilter, today: date, policy: Policy) -> tup
         day: date | None = getattr(filters, name)
         given[name] = None if day is None else datetime.combine(day, time.min, zone)
     conditions, parameters = conditions_for(_STORED, given)
+    ends = [day for day in (filters.due_on_before, filters.closed_on_before) if day is not None]
+    if ends:
+        # A case is opened before it is due or closed: from the newest on, the planner would walk through all later
+        # ones. One day more, since it is another clock, and perhaps another time zone.
+        conditions += (_OPENED_BEFORE,)
+        parameters["opened_before"] = datetime.combine(min(ends) + timedelta(days=1), time.min, zone)
     if filters.state is not None and filters.state.is_open:
         conditions += (_IS_OPEN,)  # follows from the state, and has indexes in which the closed cases are not
     if filters.open is not None:
