@@ -379,9 +379,7 @@ def _line(name: str, service: Figures, bare: Figures, exchanges: Sequence[Exchan
     latencies = [each * 1000 for load in service.loads for each in load.latencies]
     rates, bare_rates = ([load.rate for load in side.loads] for side in (service, bare))
     round_trips = [len(exchange.statements) for exchange in exchanges]
-    statements = [
-        sum(not statement.controls_transaction for statement in exchange.statements) for exchange in exchanges
-    ]
+    statements = [sum(statement.count for statement in exchange.statements) for exchange in exchanges]
     size = sum(load.bytes for load in service.loads) / len(latencies)
     cells = [
         name,

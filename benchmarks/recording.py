@@ -17,15 +17,16 @@ _TRANSACTION: Final = ("BEGIN", "COMMIT", "ROLLBACK")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement, and the parameters of each time that it was executed, in one round trip."""
+    """What one round trip executes: a statement, and the parameters of each time that it is executed."""
 
     sql: str
     parameters: tuple[tuple[Any, ...], ...] = ()
 
     @property
-    def controls_transaction(self) -> bool:
-        """Whether it only begins or ends a transaction."""
-        return self.sql.startswith(_TRANSACTION)
+    def count(self) -> int:
+        """How many statements these are: without parameters there may be several, and some only control a transaction."""
+        parts = [self.sql] if self.parameters else self.sql.strip("; ").split(";")
+        return sum(not part.lstrip().startswith(_TRANSACTION) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
