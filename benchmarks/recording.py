@@ -24,7 +24,7 @@ class Statement:
 
     @property
     def count(self) -> int:
-        """How many statements these are: without parameters there may be several, and some only control a transaction."""
+        """How many statements these are. Without parameters there may be several; BEGIN and COMMIT do not count."""
         parts = [self.sql] if self.parameters else self.sql.strip("; ").split(";")
         return sum(not part.lstrip().startswith(_TRANSACTION) for part in parts)
 
