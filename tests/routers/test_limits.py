@@ -62,6 +62,32 @@ async def test_staff_give_no_reference_of_an_integration(office: Office) -> None
     assert [error["code"] for error in refused["errors"]] == ["integration-only"]  # type: ignore[attr-defined]
 
 
+async def test_a_complaint_names_a_complainant(office: Office) -> None:
+    filing = {
+        "channel": "phone",
+        "narrative": "She would not tell me why I was stopped.",
+        "allegations": ["discourtesy"],
+        "interested_in_mediation": False,
+        "parties": [{"side": "officer", "name": "Noa Late"}],
+    }
+    refused = await office.intake.post("/v1/complaints", filing, 422)
+    assert [error["code"] for error in refused["errors"]] == ["complainant-missing"]  # type: ignore[attr-defined]
+
+
+async def test_an_approval_is_not_refused_once_parties_were_asked(office: Office) -> None:
+    story = await (await office.file()).to_ready()
+    refused = await office.director.post(f"{story.path}/approvals", {"approver": "director", "approved": False}, 409)
+    assert refused["code"] == "state-conflict"
+
+
+async def test_an_agreement_is_in_a_language_that_has_a_template(office: Office) -> None:
+    story = await (await office.file()).to_ready()
+    await story.assign()
+    agreement = {"kind": "confidentiality", "languages": ["fr"]}
+    refused = await office.coordinator.post(f"{story.path}/agreements", agreement, 422)
+    assert [error["code"] for error in refused["errors"]] == ["no-template"]  # type: ignore[attr-defined]
+
+
 async def test_nobody_tries_to_reach_who_has_left(office: Office) -> None:
     story = await (await office.file(complainants=({}, {}))).to_asking()
     left = story.complainants[0]

@@ -188,8 +188,14 @@ _UNSEEN = "".join(f"\\u{ord(each):04x}" if each != "-" else each for each in DIR
 _CONTROLS_IN_LINE = re.compile(f"[{_CONTROL}{_LINE_END}]")
 _CONTROLS_IN_LINES = re.compile(r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]")
 
-Line = Annotated[str, TextRules(most=200), Named("Line", "One line that people read: a name, a place, a title.")]
-LongLine = Annotated[str, TextRules(most=500), Named("LongLine", "One long line that people read: an address.")]
+Line = Annotated[
+    str,
+    TextRules(most=200),
+    Named("Line", "One line that people read: a name, a place, a title. No invisible characters."),
+]
+LongLine = Annotated[
+    str, TextRules(most=500), Named("LongLine", "One long line that people read: an address. No invisible characters.")
+]
 Note = Annotated[
     str, TextRules(most=2_000, lines=True), Named("Note", "A reason or a remark, which may have several lines.")
 ]

@@ -185,7 +185,7 @@ def _to_response(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
     oauth_scope="agreements:write",
     events=(AgreementMade,),
     location="/v1/agreements/{id}",
-    refusals=("agreement-reached", "case-closed", "resolution-only", "state-conflict"),
+    refusals=("agreement-reached", "case-closed", "no-template", "resolution-only", "state-conflict"),
 )
 async def make_agreement(
     case_id: CaseId,

@@ -403,6 +403,7 @@ def _reader(actor: Actor, filer: AccessCodeIssued | None) -> AccessScope | None:
     location="/v1/complaints/{id}",
     refusals=(
         "category-not-configured",
+        "complainant-missing",
         "complainants-only",
         "external-reference-taken",
         "in-the-future",

@@ -200,7 +200,15 @@ class ApprovalList(ListOut[ApprovalOut]):
     oauth_scope="cases:write",
     events=(ApprovalRecorded, PartReturned, StateChanged, CaseClosed),
     location="/v1/approvals/{id}",
-    refusals=("case-closed", "director-required", "in-the-future", "not-for-director", "not-your-channel", "required"),
+    refusals=(
+        "case-closed",
+        "director-required",
+        "in-the-future",
+        "not-for-director",
+        "not-your-channel",
+        "required",
+        "state-conflict",
+    ),
 )
 async def record_approval(
     case_id: CaseId,
