@@ -71,15 +71,19 @@ def as_text(status: int, headers: dict[str, str], body: bytes) -> tuple[int, byt
     return status, body
 
 
-def too_strict(status: int, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-    """Refuse for its shape what the contract takes."""
-    if status >= 300:
-        return status, body
-    headers["content-type"] = "application/problem+json"
-    error = {"in": "body", "pointer": "/name", "parameter": None, "code": "too-long", "detail": "At most 3 characters."}
-    common = {"instance": "/requests/1", "request_id": "1", "missing": []}
-    problem = {"type": "about:blank", "title": "Some fields break a rule", "status": 422, "detail": "See the list."}
-    return 422, json.dumps({**problem, "code": "validation-failed", **common, "errors": [error]}).encode()
+def refused(status: int, code: str, *fields: str) -> Callable[[int, dict[str, str], bytes], tuple[int, bytes]]:
+    """Refuse what is done, with the code of the problem, and of a field if one is named."""
+    common = {"type": "about:blank", "title": "Refused", "detail": "See the list.", "instance": "/requests/1"}
+    errors = [{"in": "body", "pointer": "/name", "parameter": None, "code": each, "detail": "No."} for each in fields]
+    problem = {**common, "status": status, "code": code, "request_id": "1", "errors": errors, "missing": []}
+
+    def refuse(was: int, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        if was >= 300:
+            return was, body
+        headers["content-type"] = "application/problem+json"
+        return status, json.dumps(problem).encode()
+
+    return refuse
 
 
 FAULTS: Final[Mapping[str, Fault]] = {
@@ -90,7 +94,12 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "a wrong content type": Fault("GET", f"/v1/cases/{_ID}/screenings", after=as_text),
     "an unprotected operation": Fault("GET", f"/v1/complaints/{_ID}", before=as_director),
     "an unread parameter": Fault("GET", "/v1/sessions", before=without_query),
-    "a contract wider than the code": Fault("POST", f"/v1/cases/{_ID}/attendees", after=too_strict),
+    "a contract wider than the code": Fault(
+        "POST", f"/v1/cases/{_ID}/attendees", after=refused(422, "validation-failed", "too-long")
+    ),
+    "a rule that is not named": Fault("POST", f"/v1/cases/{_ID}/approvals", after=refused(409, "session-in-progress")),
+    "a role that is kept out": Fault("GET", f"/v1/cases/{_ID}/target", after=refused(403, "not-permitted")),
+    "a role that is let in": Fault("GET", f"/v1/cases/{_ID}/coordinator", before=as_director_once_signed_in),
     "an operation that is never done": Fault("POST", f"/v1/cases/{_ID}/pauses", after=_with_status(409)),
     "somebody else's object": Fault("GET", f"/v1/sessions/{_ID}", before=as_director_once_signed_in),
     "somebody else's object in a list": Fault("GET", "/v1/cases", before=as_director_once_signed_in),

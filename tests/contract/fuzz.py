@@ -4,16 +4,23 @@
     make gate-fuzz FUZZ_DEEP=yes                    more of everything; links above all
     make gate-fuzz FUZZ_SEED=7 FUZZ_EXAMPLES=200    elsewhere, or as deep as one likes (instance.py lists the numbers)
 
-Not collected by `make test`: it takes longer than everything there. What Schemathesis is told is in hooks.py and
-schemathesis.toml, what the instance holds in seeds.py, and that the gate sees faults is shown by faults.py.
+The contract is called three times: by the role that reaches furthest with each operation, by complainants of whom none
+must find what is another's, and by every role, each refused for what tests/snapshots/refusals.json lists alone.
+
+Not collected by `make test`: it takes longer than everything there. What Schemathesis is told is in hooks.py,
+schemathesis.toml and callers.toml, what the instance holds in seeds.py, and that the gate sees faults is shown by
+faults.py.
 """
 
+from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.contract.instance import PEERS, Run, operations, schemathesis, seeded, serving
+from tests.contract.instance import CALLERS, TURNS, Run, operations, schemathesis, seeded, serving
 from tests.contract.seeds import Plan
+from tests.openapi.refusals import reviewed
 
 from mediation_api.domain.access import Relation, Role
 from mediation_api.main import OPERATIONS
@@ -28,10 +35,28 @@ OF_COMPLAINANTS: Final = sorted(
 """What a complainant may do with what is theirs."""
 
 
+def only(names: Iterable[str]) -> list[str]:
+    """The options that leave out all other operations."""
+    return [option for name in names for option in ("--include-operation-id", name)]
+
+
 async def as_peers(url: str, plan: Plan, directory: Path) -> Run:
     """Call as complainants, and repeat every call as another."""
-    only = [option for name in OF_COMPLAINANTS for option in ("--include-operation-id", name)]
-    return await schemathesis(url, plan, directory, *only, config=PEERS, extra={"FUZZ_PEERS": "yes"})
+    return await schemathesis(url, plan, directory, *only(OF_COMPLAINANTS), config=CALLERS, extra={"FUZZ_PEERS": "yes"})
+
+
+async def as_every_role(url: str, plan: Plan, directory: Path, *options: str) -> Run:
+    """Call each operation as each role: who may is refused for what is listed alone, and who may not always."""
+    return await schemathesis(
+        url, plan, directory, *options, config=CALLERS, examples=TURNS, extra={"FUZZ_ROLES": "yes"}
+    )
+
+
+def done(run: Run) -> str:
+    """How many of the operations that it may call each role did, for people."""
+    may = {role: [name for name, roles in reviewed().items() if role in roles] for role in Role}
+    did = {role: sum(run.done_as[name].get(role, 0) > 0 for name in names) for role, names in may.items()}
+    return ", ".join(f"{role} {did[role]} of {len(names)}" for role, names in may.items())
 
 
 async def test_the_contract_holds(
@@ -41,10 +66,14 @@ async def test_the_contract_holds(
         async with seeded(url, committed) as plan:
             peers = await as_peers(url, plan, tmp_path / "peers")
             run = await schemathesis(url, plan, tmp_path / "all")
+        async with seeded(url, committed, rounds=1) as plan:  # by now much is used up, and some codes are replaced
+            roles = await as_every_role(url, plan, tmp_path / "roles")
     with capsys.disabled():
         print(f"\n{run.summary()}\n\nas complainants: {len(peers.compared)} operations compared\n{peers.summary()}")  # noqa: T201 - the report
-    for each in (run, peers):
+        print(f"\nas every role: {done(roles)}\n{roles.summary()}")  # noqa: T201 - as above
+    for each in (run, peers, roles):
         assert each.code == 0, each.output
         assert each.server_errors == 0
     assert set(operations()) - run.reached == set(NOT_DONE)
     assert set(OF_COMPLAINANTS) == peers.compared
+    assert {(name, role) for name, called in roles.done_as.items() for role in called} == {*product(operations(), Role)}

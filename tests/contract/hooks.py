@@ -14,6 +14,8 @@ import os
 import random
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypedDict
 from uuid import uuid4
@@ -22,6 +24,7 @@ import requests
 import schemathesis
 from schemathesis.core.parameters import ParameterLocation as Place
 from schemathesis.generation.meta import TestPhase as Phase
+from tests.openapi.refusals import reviewed, role_of
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 Case: TypeAlias = schemathesis.Case[Any]
@@ -35,10 +38,10 @@ class Target(TypedDict):
     without: list[str]
 
 
-class Peer(TypedDict):
-    """A complainant, and the ids of what is theirs alone."""
+class Somebody(TypedDict):
+    """A caller, and the ids of what is theirs alone."""
 
-    token: str
+    token: str | None
     ids: dict[str, str]
 
 
@@ -49,34 +52,29 @@ class Plan(TypedDict):
     targets: dict[str, list[Target]]
     ids: dict[str, list[str]]
     used_up: list[str]
-    peers: dict[str, Peer]
+    peers: dict[str, Somebody]
+    roles: dict[str, Somebody]
 
 
 PLAN_FILE: Final = Path(os.environ["FUZZ_PLAN"])
 PLAN: Final[Plan] = json.loads(PLAN_FILE.read_text(encoding="utf-8"))
 AS_PEERS: Final = "FUZZ_PEERS" in os.environ
 """Complainants call, each for what is theirs; and every call is repeated as somebody to whom it is not."""
+AS_ROLES: Final = "FUZZ_ROLES" in os.environ
+"""Each operation is called by somebody of each role in turn."""
 
 FED: Final = 0.85
 """The share of requests that get something that exists. The rest keep what was made up. Until an operation has been
 done, all of them do: of the few that are meant to be right, none may happen to be among that share."""
 
-SHAPE: Final = frozenset(
-    [
-        "missing",
-        "unknown-field",
-        "wrong-type",
-        "not-unicode",
-        "too-short",
-        "too-long",
-        "malformed",
-        "out-of-range",
-        "not-allowed",
-        "too-few",
-        "too-many",
-    ]
-)
-"""Refusals that a schema can tell beforehand; all others are rules between fields."""
+NOTHING: Final = Target(path={}, body={}, without=[])
+
+NOT_SAID: Final = {
+    **dict.fromkeys(("complainant", "officer"), ("party_id", "channel", "signer")),
+    "public": ("channel", "intake"),
+    "integration": ("channel",),
+}
+"""What only staff say: for whom they speak, and how it reached them."""
 
 PLACES: Final = {"in_person": "place", "video": "link"}
 """The field that a session of this mode needs."""
@@ -100,6 +98,11 @@ _reached_in: Final[defaultdict[str, Counter[str]]] = defaultdict(Counter)
 _fed: Final[dict[str, Target]] = {}
 _spent: Final[dict[str, Target]] = {}
 _compared: Final[set[str]] = set()
+_turns: Final[defaultdict[tuple[str, bool], Iterator[str]]] = defaultdict(lambda: cycle(PLAN["roles"]))
+_done_as: Final[defaultdict[str, Counter[str]]] = defaultdict(Counter)
+"""How often each role did what it meant right; zero for one that was always refused."""
+_meant_right: Final[set[str]] = set()
+"""Requests that are right but for who calls: Schemathesis takes one without a token for wrong."""
 _given: Final[set[object]] = set()
 """Identifiers that the service has answered: where a request has one, a link led there."""
 
@@ -111,6 +114,11 @@ def _name(case: Case) -> str:
 def _as_documented(case: Case) -> bool:
     """Whether a request is one for its operation: others try methods that the path does not take."""
     return bool(case.method.upper() == case.operation.method.upper())
+
+
+def _is_right(case: Case) -> bool:
+    """Whether all of a request is meant to be right."""
+    return case.meta is not None and bool(case.meta.generation.mode.is_positive)
 
 
 def _right(case: Case, place: Place) -> bool:
@@ -138,8 +146,8 @@ def after_load_schema(_: schemathesis.HookContext, schema: schemathesis.BaseSche
 # ── who calls ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Furthest:
-    """The token of the role that reaches furthest with the operation."""
+class Signed:
+    """The token of the role that reaches furthest with the operation, or of a peer."""
 
     def get(self, case: Case, _: schemathesis.AuthContext) -> str | None:
         """The token, or None for an operation that needs none."""
@@ -151,16 +159,39 @@ class Furthest:
             case.headers["Authorization"] = f"Bearer {token}"
 
 
-schemathesis.auth(refresh_interval=None)(Furthest)  # kept, the first token would serve for every operation
+schemathesis.auth(refresh_interval=None)(Signed)  # kept, the first token would serve for every operation
 
 
 OWNERS: Final = {"recordWithdrawal": "leaver", "getWithdrawal": "left", "getGuardianConsent": "minor"}
 """Who calls these in a run of peers: a withdrawal would end what the other operations work on."""
 
 
-def _owner(case: Case) -> Peer:
+def _owner(case: Case) -> Somebody:
     """Who calls in a run of peers."""
     return PLAN["peers"][OWNERS.get(_name(case), "owner")]
+
+
+def _role(case: Case) -> str:
+    return role_of(case.headers.get("Authorization", ""))
+
+
+def _own(case: Case) -> dict[str, str]:
+    """The ids of what is the caller's alone."""
+    return _owner(case)["ids"] if AS_PEERS else PLAN["roles"][_role(case)]["ids"] if AS_ROLES else {}
+
+
+def _call_as_the_next(case: Case) -> None:
+    """Let the role call whose turn it is with this operation: of right requests, and of wrong ones."""
+    token = PLAN["roles"][next(_turns[_name(case), _is_right(case)])]["token"]
+    case.headers.pop("Authorization", None)
+    if token is not None:
+        case.headers["Authorization"] = f"Bearer {token}"
+
+
+def _is_signed(case: Case) -> bool:
+    """Whether a request is sent as `Signed` left it: `ignored_auth` repeats some with another token, or with none."""
+    token = PLAN["tokens"].get(_name(case))
+    return bool(case.headers.get("Authorization") == (token and f"Bearer {token}"))
 
 
 # ── what there is ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,6 +203,10 @@ def before_call(_: schemathesis.HookContext, case: Case, kwargs: dict[str, objec
     del kwargs
     if case.meta is None or not _as_documented(case):
         return
+    if _is_right(case):
+        _meant_right.add(case.id)
+    if AS_ROLES and _is_signed(case):
+        _call_as_the_next(case)
     if _right(case, Place.HEADER):
         _feed_headers(case)
     if _right(case, Place.QUERY):
@@ -194,20 +229,19 @@ def _feed(case: Case) -> None:
     target = _target(case)
     _fed[case.id] = target
     if _right(case, Place.PATH):
-        own = _owner(case)["ids"] if AS_PEERS else target["path"]
+        own = {**target["path"], **_own(case)}
         assert case.meta is not None
         # Elsewhere, an id that was given is what a request before had been fed: operations share their parameters.
         linked = _given if case.meta.phase.name is Phase.STATEFUL else set()
         for name, made_up in case.path_parameters.items():
             if made_up not in linked:
                 case.path_parameters[name] = own.get(name) or _random.choice(PLAN["ids"].get(name, [made_up]))
-    if AS_PEERS and _right(case, Place.BODY) and isinstance(case.body, dict):
-        for name in ("party_id", "channel"):  # which staff say; a party speaks for itself
-            case.body.pop(name, None)
-    if not AS_PEERS and _right(case, Place.BODY) and case.media_type == "application/json":
+    if _right(case, Place.BODY) and case.media_type == "application/json":
         if not isinstance(case.body, dict):
             case.body = {}  # a body that may be left out
-        _mend(case.body, target)
+        _mend(case.body, NOTHING if _own(case) else target)
+        # A new one: requests that `ignored_auth` repeats without a token have the same body.
+        case.body = {name: value for name, value in case.body.items() if name not in NOT_SAID.get(_role(case), ())}
 
 
 def _target(case: Case) -> Target:
@@ -217,7 +251,7 @@ def _target(case: Case) -> Target:
     assert case.meta is not None
     spared = name in PLAN["used_up"] and case.meta.phase.name is Phase.COVERAGE
     left = targets[1:] if spared else targets
-    return left[0] if left else _spent.get(name, Target(path={}, body={}, without=[]))
+    return left[0] if left else _spent.get(name, NOTHING)
 
 
 def _mend(body: dict[str, Json], target: Target) -> None:
@@ -264,6 +298,8 @@ def after_call(_: schemathesis.HookContext, case: Case, response: schemathesis.R
         return
     name = _name(case)
     _answers[name][response.status_code] += 1
+    if case.id in _meant_right:
+        _done_as[name][_role(case)] += 200 <= response.status_code < 300
     if not 200 <= response.status_code < 300:
         return
     if case.meta is not None:
@@ -279,15 +315,27 @@ def after_call(_: schemathesis.HookContext, case: Case, response: schemathesis.R
 
 
 @schemathesis.check
-def agrees_with_the_code(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> bool | None:
-    """What the contract takes is not refused for its shape."""
+def refuses_as_listed(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> bool | None:
+    """Who may call is refused for what is listed alone, and who may not for that, whatever the contract takes."""
     del ctx
-    if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 422:
+    if case.id not in _meant_right:
         return None
-    wrong = [f"{error['pointer'] or error['parameter']}: {error['code']}" for error in response.json()["errors"]]
-    wrong = [each for each in wrong if each.rpartition(" ")[2] in SHAPE]
-    assert not wrong, f"the contract takes what the code refuses: {'; '.join(wrong)}"
+    name, role = _name(case), role_of(str(response.request.headers.get("Authorization", "")))
+    listed = reviewed()[name].get(role)
+    if listed is None:
+        expected = 401 if role == "public" else 403
+        assert response.status_code == expected, f"{role} may not call this, and got {response.status_code}"
+    elif response.status_code >= 400:
+        unlisted = {*_refusals(response)} - listed
+        assert not unlisted, f"the contract takes what is refused to {role}: {', '.join(sorted(unlisted))}"
     return None
+
+
+def _refusals(response: schemathesis.Response) -> Iterator[str]:
+    """What is refused: a status with its code, or with those of the fields."""
+    problem = response.json()
+    for code in [error["code"] for error in problem["errors"]] or [problem["code"]]:
+        yield f"{response.status_code} {code}"
 
 
 @schemathesis.check
@@ -316,6 +364,7 @@ def write_counts() -> None:
             "statuses": dict(sorted(answers.items())),
             "reached_in": _reached_in[name],
             "compared": name in _compared,
+            "done_as": _done_as[name],
         }
         for name, answers in sorted(_answers.items())
     }

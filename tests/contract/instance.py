@@ -27,7 +27,7 @@ from mediation_api.settings import Settings
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
 CONFIG: Final = Path("tests/contract/schemathesis.toml")
-PEERS: Final = Path("tests/contract/peers.toml")
+CALLERS: Final = Path("tests/contract/callers.toml")
 
 
 def _number(name: str, usual: int, deep: int) -> int:
@@ -37,12 +37,16 @@ def _number(name: str, usual: int, deep: int) -> int:
 SEED: Final = _number("FUZZ_SEED", 1, 1)
 EXAMPLES: Final = _number("FUZZ_EXAMPLES", 6, 25)
 """Requests that are made up for each operation and each way to be wrong."""
+TURNS: Final = _number("FUZZ_TURNS", 24, 100)
+"""Requests for each operation that are shared out among the roles, half of them right, besides those of coverage."""
 SCENARIOS: Final = _number("FUZZ_SCENARIOS", 8, 60)
 STEPS: Final = _number("FUZZ_STEPS", 30, 50)
 """Of one scenario. A link can be followed once its source has answered, and what begins a scenario is drawn as often as
 all links together: in eight steps hardly one is reached."""
 ROUNDS: Final = _number("FUZZ_ROUNDS", 2, 8)
 """Targets of each operation that uses its target up."""
+TOKEN_MINUTES: Final = 60
+"""A complainant's token lasts as long as all runs take on a busy machine."""
 APPLICATION: Final = "mediation_api.main:app_from_environment"
 
 
@@ -79,6 +83,7 @@ def environment(settings: Settings, keys: Path, **extra: str) -> dict[str, str]:
         "MEDIATION_ENCRYPTION_KEYS": settings.encryption_keys.get_secret_value(),
         "MEDIATION_REQUESTS_PER_MINUTE": "1000000",  # 429s would hide everything else
         "MEDIATION_FILINGS_PER_HOUR": "1000000",
+        "MEDIATION_ACCESS_TOKEN_MINUTES": str(TOKEN_MINUTES),
         # What a city decides, as the settings of the tests have it: an instance's clock cannot be moved.
         "MEDIATION_REPORT_CATEGORIES": ",".join(settings.report_categories),
         "MEDIATION_CONTACT_ATTEMPTS_BEFORE_LAPSE": str(settings.contact_attempts_before_lapse),
@@ -107,8 +112,9 @@ def serving(settings: Settings, keys: Path, application: str = APPLICATION, **ex
 @asynccontextmanager
 async def seeded(url: str, settings: Settings, *, rounds: int = ROUNDS) -> AsyncIterator[Plan]:
     """Fill an instance with cases. The first request waits until it is up: on a busy machine for more than a minute."""
+    lasting = settings.model_copy(update={"access_token_minutes": TOKEN_MINUTES})
     async with httpx.AsyncClient(base_url=url, timeout=300) as client:
-        yield await Seeder(Office(client, settings, RealClock())).seed(rounds=rounds)
+        yield await Seeder(Office(client, lasting, RealClock())).seed(rounds=rounds)
 
 
 @dataclass(slots=True)
@@ -123,6 +129,8 @@ class Run:
     statuses: dict[str, Counter[int]] = field(default_factory=dict)
     reached_in: dict[str, dict[str, int]] = field(default_factory=dict)
     compared: set[str] = field(default_factory=set)
+    done_as: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By operation and role that called it rightly: how often it was done."""
 
     @property
     def reached(self) -> set[str]:
@@ -175,13 +183,19 @@ class Run:
 
 
 async def schemathesis(
-    url: str, plan: Plan, directory: Path, *options: str, config: Path = CONFIG, extra: Mapping[str, str] | None = None
+    url: str,
+    plan: Plan,
+    directory: Path,
+    *options: str,
+    config: Path = CONFIG,
+    examples: int = EXAMPLES,
+    extra: Mapping[str, str] | None = None,
 ) -> Run:
     """Run Schemathesis against an instance, and read what it and the hooks counted."""
     plan_file = _written(plan, directory)
     command: Sequence[str] = (
         *(sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(config)),
-        *("run", str(CONTRACT), "--url", url, "--seed", str(SEED), "--max-examples", str(EXAMPLES)),
+        *("run", str(CONTRACT), "--url", url, "--seed", str(SEED), "--max-examples", str(examples)),
         *("--report", "json", "--report-json-path", str(directory / "report.json"), *options),
     )
     numbers = {"FUZZ_SEED": SEED, "FUZZ_SCENARIOS": SCENARIOS, "FUZZ_STEPS": STEPS}
@@ -200,6 +214,7 @@ async def schemathesis(
         run.statuses[name] = Counter({int(status): n for status, n in counted["statuses"].items()})
         run.reached_in[name] = counted["reached_in"]
         run.compared |= {name} if counted["compared"] else set()
+        run.done_as[name] = counted["done_as"]
     return run
 
 

@@ -50,22 +50,23 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """A complainant, and the ids of what is theirs alone."""
+class Somebody:
+    """A caller, and the ids of what is theirs: for staff nothing in particular, for the public without a token."""
 
-    token: str
-    ids: Mapping[str, str]
+    token: str | None
+    ids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the hooks are told: the token of each operation, its targets, and ids for everything else."""
+    """What the hooks are told: who calls each operation, its targets, and ids for everything else."""
 
     tokens: Mapping[str, str]
     targets: Mapping[str, list[Target]]
     ids: Mapping[str, list[str]]
     used_up: list[str]
-    peers: Mapping[str, Peer]
+    peers: Mapping[str, Somebody]
+    roles: Mapping[str, Somebody]
 
     def as_json(self) -> dict[str, object]:
         """The plan as JSON."""
@@ -95,23 +96,36 @@ class Seeder:
         for story in stories:
             await self._know(story)
         tokens = {name: token for name, each in OPERATIONS.items() if (token := self._token(each.access))}
+        peers = {name: _own(story, story.complainants[0]) for name, story in zip(PEERS, stories, strict=True)}
         return Plan(
             tokens,
             dict(self.targets),
             dict(self.ids),
             sorted(self.used_up),
-            {name: _peer(story) for name, story in zip(PEERS, stories, strict=True)} | await self._with_records(),
+            peers | await self._with_records(),
+            await self._of_each_role(stories[0]),
         )
 
-    async def _with_records(self) -> dict[str, Peer]:
+    async def _of_each_role(self, story: Story) -> dict[str, Somebody]:
+        """Somebody of each role; those who see what is theirs alone have a part in the case, or filed a complaint."""
+        filed = await self.office.file(by=self.office.integration, channel=None)
+        own = {
+            Role.COMPLAINANT: _own(story, story.complainants[0]),
+            Role.OFFICER: _own(story, story.officers[0]),
+            Role.MEDIATOR: Somebody(self.mediator.token),
+            Role.INTEGRATION: Somebody(self.office.integration.token, {"complaint_id": filed.complaint_id}),
+        }
+        return {role: own.get(role) or Somebody(self.office.caller(role).token) for role in Role}
+
+    async def _with_records(self) -> dict[str, Somebody]:
         """Complainants who have a record of their own that the others lack."""
         left = await self._story("asking")
         withdrawal = await left.withdraw(left.complainants[0])
         with_guardian = await self._minor()
         consent = await with_guardian.guardian_agrees(with_guardian.complainants[0])
         return {
-            "left": Peer(str(left.complainants[0].token), {"withdrawal_id": str(withdrawal["id"])}),
-            "minor": Peer(str(with_guardian.complainants[0].token), {"guardian_consent_id": str(consent["id"])}),
+            "left": Somebody(left.complainants[0].token, {"withdrawal_id": str(withdrawal["id"])}),
+            "minor": Somebody(with_guardian.complainants[0].token, {"guardian_consent_id": str(consent["id"])}),
         }
 
     async def _minor(self) -> Story:
@@ -328,8 +342,7 @@ class Seeder:
         self._add_once("recordAbsence", {"session_id": missed.session_id}, party_id=missed.complainants[0].party_id)
 
 
-def _peer(story: Story) -> Peer:
-    party = story.complainants[0]
+def _own(story: Story, party: Caller) -> Somebody:
     ids = {
         "complaint_id": story.complaint_id,
         "case_id": story.case_id,
@@ -337,7 +350,7 @@ def _peer(story: Story) -> Peer:
         "session_id": story.session_id,
         "agreement_id": str(story.agreement["id"]),
     }
-    return Peer(str(party.token), ids)
+    return Somebody(party.token, ids)
 
 
 PEERS: Final = ("owner", "leaver", "other")

@@ -7,7 +7,6 @@ noted in `SEEN`; at the end of a whole run, conftest.py compares that with what 
 import json
 import re
 import sys
-from base64 import urlsafe_b64decode
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +15,7 @@ from typing import Final, TypeAlias
 import httpx
 import jsonschema_rs
 from tests.openapi import census
+from tests.openapi.refusals import reviewed, role_of
 
 Node: TypeAlias = dict[str, "Node"]
 Answered: TypeAlias = tuple[str, str]
@@ -139,6 +139,14 @@ def own_codes(operation: str, status: int, body: bytes) -> Iterator[Refused]:
         yield from ((operation, "422", code) for code in codes)
 
 
+def unlisted(operation: str, authorization: str, status: int, body: bytes) -> Iterator[str]:
+    """What of an answer is a rule that is not said to this caller: see refusals.py."""
+    for _, *refusal in own_codes(operation, status, body):
+        role, refused = role_of(authorization), " ".join(refusal)
+        if refused not in reviewed()[operation].get(role, ()):
+            yield f"{refused} is not listed for {role}"
+
+
 @cache
 def contract() -> Contract:
     """The committed contract."""
@@ -172,8 +180,7 @@ def wrong_audience(authorization: str, response: httpx.Response, body: bytes) ->
     """What of an answer is in the form of another audience than that of the token."""
     if b'"audience":' not in body or not response.headers["content-type"].endswith("json"):
         return
-    claims = authorization.split(".")[1]
-    role = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4))).get("role", "complainant")
+    role = role_of(authorization)
     answered = json.loads(body)
     for each in (answered, *answered.get("items", ())):
         if each.get("audience", AUDIENCES[role]) != AUDIENCES[role]:
@@ -198,14 +205,13 @@ class Checked(httpx.ASGITransport):
         if operation is not None:
             found = list(contract().faults(operation, request.method, response, body))
             SEEN.add((operation.name, str(response.status_code)))
-            for refused in own_codes(operation.name, response.status_code, body):
-                REFUSALS.add(refused)
-                if refused[2] not in operation.codes.get(refused[1], ()):
-                    found.append(f"the operation does not name {refused[2]} among its refusals")
+            authorization = request.headers.get("Authorization", "")
+            REFUSALS.update(own_codes(operation.name, response.status_code, body))
+            found += unlisted(operation.name, authorization, response.status_code, body)
             if response.is_success:
                 query = request.url.params
                 census.USED.update(census.modes().used(operation.name, query, await request.aread()))
-                found += wrong_audience(request.headers.get("Authorization", ""), response, body)
+                found += wrong_audience(authorization, response, body)
             assert not found, (
                 f"{operation.name} {response.status_code}: {'; '.join(found)}. "
                 "If the route is right, document this where it is declared and run `make generate`."
