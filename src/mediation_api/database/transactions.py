@@ -7,11 +7,12 @@ PostgreSQL takes several statements in one message only in the simple query prot
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import await_only
 
@@ -105,19 +106,23 @@ async def _driver(connection: AsyncConnection) -> CallingConnection:
 
 def _call_now(connection: Connection) -> None:
     """Call, or begin with the call, as SQLAlchemy does before each of its own statements: it has no public name."""
-    adapted: Any = connection.connection.dbapi_connection
     try:
-        await_only(_called(adapted) if adapted.driver_connection.is_in_transaction() else adapted._start_transaction())  # noqa: SLF001
-    except BaseException as error:  # noqa: BLE001 - it is raised again, as DBAPIError; SQLAlchemy ends the connection
-        # of a task that was cancelled.
-        connection._handle_dbapi_exception(error, None, None, None, None)  # noqa: SLF001
+        await_only(_called(connection.connection.dbapi_connection))
+    except BaseException as error:  # noqa: BLE001 - the next line raises it again, also if the task was cancelled
+        connection._handle_dbapi_exception(error, None, None, None, None)  # noqa: SLF001 - as SQLAlchemy does
 
 
-async def _called(adapted: Any) -> None:  # noqa: ANN401 - a class of SQLAlchemy without types
+async def _called(adapted: object) -> None:
+    if not isinstance(adapted, AsyncAdapt_asyncpg_connection):
+        raise TypeError("the engine was not created by create_engine")
+    driver: CallingConnection = adapted.driver_connection
+    if not driver.is_in_transaction():
+        await adapted._start_transaction()  # type: ignore[no-untyped-call] # noqa: SLF001 - it has no public name
+        return
     try:
-        await adapted.driver_connection.send_first()
-    except Exception as error:  # noqa: BLE001 - it is raised again, as an error of SQLAlchemy's driver
-        adapted._handle_exception(error)  # noqa: SLF001
+        await driver.send_first()
+    except Exception as error:  # noqa: BLE001 - the next line raises it again, as an error of the driver
+        adapted._handle_exception(error)  # noqa: SLF001 - as SQLAlchemy does
 
 
 def _call(function: str, arguments: Sequence[Argument]) -> str:
