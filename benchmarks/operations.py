@@ -362,8 +362,11 @@ def _cpu_of(pid: int) -> float:
 
 
 def _cpu_of_children(pid: int) -> float:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return sum(_cpu_of(int(child)) for child in children)
+    total = 0.0
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+        with suppress(FileNotFoundError, ProcessLookupError):  # workers of autovacuum come and go
+            total += _cpu_of(int(child))
+    return total
 
 
 # ── the table ──────────────────────────────────────────────────────────────────────────────────────────────────────
