@@ -129,10 +129,15 @@ def _right(case: Case, place: Place) -> bool:
 
 @schemathesis.hook
 def before_load_schema(_: schemathesis.HookContext, raw_schema: dict[str, Any]) -> None:
-    """Let only what an open list holds today be answered."""
+    """Let only what an open list holds today be answered, and only the statuses that `default` stands for."""
     for model in raw_schema["components"]["schemas"].values():
         if "x-extensible-enum" in model:
             model["enum"] = model["x-extensible-enum"]
+    for item in raw_schema["paths"].values():
+        for operation in item.values():
+            others = operation["responses"].pop("default")
+            shared = raw_schema["components"]["responses"][others["$ref"].rpartition("/")[2]]
+            operation["responses"] |= {str(status): others for status in shared["x-problem-statuses"]}
 
 
 @schemathesis.hook
