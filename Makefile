@@ -30,7 +30,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
 # The gates of .ci/run besides `make check` and `make test`, and four that are run now and then.
-GATES := $(addprefix gate-, scan contract browser fuzz crashes starvation coverage mutants faults contract-faults fuzz-faults)
+GATES := $(addprefix gate-, scan contract browser fuzz crashes starvation scope whole coverage mutants faults contract-faults fuzz-faults)
 
 .PHONY: help run test check format generate gates security benchmark growth lock clean $(GATES)
 
@@ -125,6 +125,16 @@ gate-crashes: $(STAMP)
 # gate-starvation       withdrawals are answered while others take all the connections that they can
 gate-starvation: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/promises/starvation.py $(ARGS)
+
+# gate-scope            the scenarios without row security, which would hide what the access scope lets through
+gate-scope: $(STAMP)
+	@POLICIES=off $(BIN)/python -m pytest tests/scenarios $(ARGS)
+
+# gate-whole            all of what the suite samples: each probe, each cell, each way of leaving, stories and races
+SAMPLED := $(addprefix tests/, routers/test_probes.py routers/test_matrix.py promises/test_who_sees_what.py \
+	repository/test_races.py promises/test_identity_races.py)
+gate-whole: $(STAMP)
+	@PROBES=whole LEAVING=whole STORIES=20 MATRIX=whole RACES=25 $(BIN)/python -m pytest $(SAMPLED) $(ARGS)
 
 # gate-coverage         every branch of the domain, by its own tests (of the whole: make test ARGS=--cov)
 gate-coverage: $(STAMP)
