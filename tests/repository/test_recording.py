@@ -10,7 +10,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Table
 
+from mediation_api.database import batching
 from mediation_api.database import tables as t
+from mediation_api.dev.office import Office
 from mediation_api.domain.events import ComplaintOnFile, Event, MediatorOnFile, PartyOnFile
 from mediation_api.domain.on_file import PRIVATE
 from mediation_api.repository.on_file import is_private
@@ -47,3 +49,14 @@ def test_an_instant_is_recorded_in_utc_with_milliseconds_and_z(event: type[Event
     written = json.dumps(listed_events(Stream(case_id=uuid4()), (happened,)))  # type: ignore[arg-type]
     instants = {name for name in event.recorded_fields() if hints[name] is datetime}
     assert set(re.findall(r'"(\w+)": "2026-03-01T00:00:00\.001Z"', written)) == instants
+
+
+async def test_the_commands_of_another_case_build_no_statement(office: Office) -> None:
+    """Otherwise each command would build and compile its own, and the memory of the service would grow with them."""
+    built = (batching._insert, batching._update, batching._combination)
+    await (await office.file()).to_mediated(agreement_reached=True)
+    before = [each.cache_info() for each in built]
+    await (await office.file()).to_mediated(agreement_reached=True)
+    after = [each.cache_info() for each in built]
+    assert [each.misses for each in after] == [each.misses for each in before]
+    assert all(now.hits > then.hits for now, then in zip(after, before, strict=True))

@@ -49,7 +49,7 @@ _MAX_TEXT: Final = 255
 _MAX_NAME: Final = 200
 _CLAIM_BRACKETS: Final = 64
 _MAX_VERIFIED: Final = 4096
-"""How many verified tokens are remembered."""
+"""How many verified tokens are kept."""
 _LAST_SECOND: Final = 2**53  # the last integer that every JSON reader agrees on
 # Three parts of base64url: no JWE (five parts), no padding, no blanks, no characters that a lax decoder would skip.
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
@@ -116,8 +116,8 @@ class Verifier:
     async def _read(self, token: str, now: float) -> Actor:
         """Return the actor of a token.
 
-        What does not depend on the time is verified once for each token and key. The key must still be among the
-        issuer's, so a key that was withdrawn ends the tokens that it signed. Not the token is kept, but its hash.
+        What does not depend on the time is verified once for each token and key; the hash of the token is kept, and not
+        the token. Its key must still be among the issuer's, so a key that was withdrawn ends the tokens that it signed.
         """
         digest = sha256(token.encode()).digest()
         verified = self._verified.get(digest)

@@ -9,7 +9,7 @@ bound parameter for each of its values, and the combination of the same statemen
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
@@ -31,6 +31,8 @@ from sqlalchemy.sql.visitors import cloned_traverse, iterate
 
 Parameters: TypeAlias = Mapping[str, object]
 
+_STATEMENTS: Final = 1000
+"""How many statements of one change are kept: a correction has one for each set of fields that it may change."""
 _COMBINATIONS: Final = 200
 """How many combinations are kept, of about 100 kB each. All commands of a case from filing to close make about 60."""
 
@@ -126,12 +128,12 @@ def _numbered(statement: Insert | Update, n: int) -> Insert | Update:
     return cloned_traverse(statement, {}, {"bindparam": rename})
 
 
-@cache
+@lru_cache(maxsize=_STATEMENTS)
 def _insert(table: Table, columns: tuple[str, ...], expressions: tuple[tuple[str, ClauseElement], ...]) -> Insert:
     return insert(table).values(_bound(table, columns) | dict(expressions))
 
 
-@cache
+@lru_cache(maxsize=_STATEMENTS)
 def _update(
     table: Table,
     where: tuple[str, ...],
