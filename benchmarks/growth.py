@@ -20,11 +20,10 @@ from typing import Final
 
 import httpx
 from benchmarks.filling import MEDIATOR, OFFICER, fill
-from benchmarks.operations import RealClock
 from benchmarks.server import BenchmarkServer, benchmark_server
 
 from mediation_api.database.engine import Database, create_engine
-from mediation_api.dev.office import Caller, Office
+from mediation_api.dev.office import Caller, Office, RealClock
 from mediation_api.domain.access import Role
 from mediation_api.main import create_app
 from mediation_api.settings import Settings

@@ -27,7 +27,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import count, cycle, islice
 from pathlib import Path
 from socket import create_connection, create_server
@@ -42,7 +41,7 @@ from benchmarks.recording import Exchange, Recorder
 from benchmarks.server import BenchmarkServer, benchmark_server, environment_of
 
 from mediation_api.database.engine import Database
-from mediation_api.dev.office import Caller, Office, Story, usual_subject
+from mediation_api.dev.office import Caller, Office, RealClock, Story, usual_subject
 from mediation_api.domain.access import Role
 from mediation_api.main import create_app
 from mediation_api.settings import Settings
@@ -59,23 +58,6 @@ AT_ONCE: Final = 4
 """Steps at a time between the measured ones."""
 
 Step = Callable[[Story], Awaitable[object]]
-
-
-class RealClock:
-    """The time of the machine."""
-
-    @property
-    def now(self) -> datetime:
-        """The present, in UTC."""
-        return datetime.now(UTC)
-
-    @now.setter
-    def now(self, value: datetime) -> None:
-        raise NotImplementedError
-
-    def advance(self, **by: float) -> None:
-        """Not possible."""
-        raise NotImplementedError(by)
 
 
 @dataclass(frozen=True, slots=True)

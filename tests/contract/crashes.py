@@ -17,12 +17,11 @@ import httpx
 import pytest
 from sqlalchemy import select
 from tests.contract.instance import started
-from tests.contract.seeds import RealClock
 
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.engine import Database
 from mediation_api.database.tables import complaints
-from mediation_api.dev.office import Office
+from mediation_api.dev.office import Office, RealClock
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
 

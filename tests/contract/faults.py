@@ -21,9 +21,9 @@ from typing import Final
 from tests.contract.faulty import FAULTS
 from tests.contract.fuzz import as_every_role, as_peers, only
 from tests.contract.instance import operations, schemathesis, seeded, serving
-from tests.contract.seeds import RealClock
 
 from mediation_api.dev.identity_provider import dev_token
+from mediation_api.dev.office import RealClock
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
 

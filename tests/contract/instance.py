@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from tests.contract.seeds import Plan, RealClock, Seeder
+from tests.contract.seeds import Plan, Seeder
 from tests.openapi.reading import document, written_out
 
 from mediation_api.contract.nodes import child
 from mediation_api.contract.nodes import operations as operations_of
-from mediation_api.dev.office import Office
+from mediation_api.dev.office import Office, RealClock
 from mediation_api.settings import Settings
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")

@@ -8,7 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from typing import Final
 
@@ -21,23 +21,6 @@ SLOT: Final = timedelta(hours=9)
 
 FURTHEST: Final = (Role.DIRECTOR, Role.COORDINATOR, Role.INTAKE, Role.MEDIATOR)
 """The roles in the order of how far they reach. One of them may call every operation that needs a token."""
-
-
-class RealClock:
-    """The time of the running instance, which no test can move."""
-
-    @property
-    def now(self) -> datetime:
-        """The present, in UTC."""
-        return datetime.now(UTC)
-
-    @now.setter
-    def now(self, _: datetime) -> None:
-        raise NotImplementedError
-
-    def advance(self, **by: float) -> None:
-        """Refuse."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

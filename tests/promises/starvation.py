@@ -32,12 +32,11 @@ from benchmarks.filling import OFFICER, fill
 from sqlalchemy import text
 from tests.conftest import Run, fresh_database
 from tests.contract.instance import environment, serving
-from tests.contract.seeds import RealClock
 from tests.promises.flood import Stream, told
 
 from mediation_api.database.encryption import keyring
 from mediation_api.database.engine import Database
-from mediation_api.dev.office import Office, service_issuer
+from mediation_api.dev.office import Office, RealClock, service_issuer
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings

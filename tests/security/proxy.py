@@ -28,10 +28,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.contract.instance import environment
-from tests.contract.seeds import RealClock
 from tests.security.slow_clients import BODY
 
-from mediation_api.dev.office import Office
+from mediation_api.dev.office import Office, RealClock
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
 

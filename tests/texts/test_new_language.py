@@ -7,10 +7,9 @@ from typing import Final
 
 import httpx
 from tests.contract.instance import environment
-from tests.contract.seeds import RealClock
 from tests.promises.production import serving
 
-from mediation_api.dev.office import Office
+from mediation_api.dev.office import Office, RealClock
 from mediation_api.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]

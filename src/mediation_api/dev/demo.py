@@ -42,7 +42,6 @@ OFFICER_TO_TRY: Final = "10001"
 
 _TIMEOUT_MS: Final = 60_000
 _SATURDAY: Final = 5
-_TOKEN_SECONDS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)

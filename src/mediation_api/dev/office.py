@@ -76,6 +76,23 @@ class Clock:
         self.now = now.astimezone(UTC)
 
 
+class RealClock:
+    """The time of the machine, for a service in a process of its own. It cannot be set or advanced."""
+
+    @property
+    def now(self) -> datetime:
+        """The present, in UTC."""
+        return datetime.now(UTC)
+
+    @now.setter
+    def now(self, _: datetime) -> None:
+        raise NotImplementedError
+
+    def advance(self, **by: float) -> None:
+        """Raise NotImplementedError."""
+        raise NotImplementedError
+
+
 class UnexpectedAnswer(Exception):  # noqa: N818 - it may as well be a success that was not expected
     """The response has another status than the step expects."""
 
