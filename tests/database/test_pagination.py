@@ -4,6 +4,7 @@
 """
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tests.conftest import Clock, Run, application, calling, fresh_database
 
 from mediation_api.database.engine import Database, create_engine
+from mediation_api.database.row_security import assume_party
 from mediation_api.dev.office import Answer, Caller, Office
 from mediation_api.domain.access import Actor, Role
 from mediation_api.settings import Settings
@@ -114,6 +116,13 @@ class Reader:
         async with self._seeing(who) as connection:
             return page, await explained(connection, found)
 
+    async def rows_to_assume(self, party: Actor) -> Counter[str]:
+        """The rows of each table that PostgreSQL reads before a party's own statement."""
+        async with self._engine.begin() as connection:
+            before = await _rows_read(connection)
+            await assume_party(connection, party)
+            return await _rows_read(connection) - before
+
     def _seeing(self, who: Caller) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection on which the statement sees what it saw: an officer's, what row security returns."""
         assert who.identity is not None
@@ -121,6 +130,11 @@ class Reader:
         if role is Role.OFFICER:
             return self._database.as_party(Actor(role, subject, employee_number=number))
         return self._engine.connect()
+
+
+async def _rows_read(connection: AsyncConnection) -> Counter[str]:
+    counted = "SELECT relname, seq_tup_read + coalesce(idx_tup_fetch, 0) AS rows FROM pg_stat_xact_user_tables"
+    return Counter({row.relname: row.rows for row in await connection.exec_driver_sql(counted)})
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +197,12 @@ async def test_those_who_see_their_own_never_have_everybodys_looked_at(reader: R
         who = reader.office.caller(role, subject, OFFICER if role is Role.OFFICER else None)
         for plan in await reader.plans(who, path, before=OF_ONE - 2 * LIMIT):
             assert max(plan.rows.values()) <= 8 * OF_ONE, (role, path, plan)
+
+
+async def test_the_rows_of_a_party_are_found_by_an_index(reader: Reader) -> None:
+    rows = await reader.rows_to_assume(Actor(Role.OFFICER, "officer.1", employee_number=OFFICER))
+    assert rows["parties"] >= OF_ONE
+    assert {table: number for table, number in rows.items() if number > 8 * OF_ONE} == {}
 
 
 @pytest.mark.parametrize("path", ["/v1/cases", "/v1/sessions"])

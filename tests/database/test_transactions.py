@@ -71,6 +71,15 @@ async def test_a_text_arrives_as_it_is(one_connection: Database, text: str) -> N
     assert await kept(one_connection) == [(text, None)]
 
 
+async def test_a_text_has_the_collation_of_the_columns_that_it_is_compared_with(one_connection: Database) -> None:
+    async with one_connection.transaction() as connection:
+        await connection.exec_driver_sql(
+            "CREATE FUNCTION pg_temp.is_default(given text) RETURNS boolean LANGUAGE plpgsql AS "
+            "$$BEGIN RETURN collation for (given) = '\"default\"'; END$$"
+        )
+        assert await call(connection, "pg_temp.is_default", "a text")
+
+
 async def test_after_a_first_call_that_fails_the_connection_is_outside_of_the_transaction(
     one_connection: Database,
 ) -> None:

@@ -130,7 +130,10 @@ def _call(function: str, arguments: Sequence[Argument]) -> str:
 
 
 def _literal(value: Argument) -> str:
-    """Return a value as SQL. Texts and bytes are written in hexadecimal digits, so that no value ends its literal."""
+    """Return a value as SQL. Texts and bytes are written in hexadecimal digits, so that no value ends its literal.
+
+    A text has the default collation, not that of the encoding's name: PostgreSQL uses no index of another collation.
+    """
     match value:
         case None:
             return "NULL"
@@ -141,6 +144,6 @@ def _literal(value: Argument) -> str:
         case bytes():
             return f"'\\x{value.hex()}'"
         case str():
-            return f"convert_from('\\x{value.encode().hex()}', 'UTF8')"
+            return f"convert_from('\\x{value.encode().hex()}', 'UTF8') COLLATE \"default\""
         case _:
             return f"'{{{','.join(str(UUID(str(each))) for each in value)}}}'"
