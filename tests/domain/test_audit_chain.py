@@ -242,6 +242,26 @@ def test_exported_streams_that_are_gone_show_wherever_they_stood() -> None:
     assert found([], *gone) == [ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, each.stream, 5) for each in gone]
 
 
+def test_each_exported_head_of_a_stream_is_compared() -> None:
+    """The last one alone is that of a chain that was rewritten and then went on."""
+    anew = rewritten()
+    assert found(beside(HEAD, WHOLE), head_of(WHOLE[:2]), head_of(WHOLE[:3]), HEAD) == []
+    assert found(beside(head_of(anew), anew), head_of(WHOLE[:3]), head_of(anew)) == [
+        ChainFault(Flaw.UNLIKE_EXPORT, CASE, 3)
+    ]
+    gone = [head_of(WHOLE[:3]), HEAD]
+    assert found([], *gone) == [ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, CASE, 5)]
+
+
+def test_an_event_under_a_position_that_was_exported_is_in_the_export() -> None:
+    """Positions are 101 and up."""
+    heads = [head_of(WHOLE[:2]), head_of(WHOLE[:3])]
+    for exported_to, faults in ((103, []), (104, [4]), (105, [4, 5])):
+        examination = Examination(iter(heads), exported_to=exported_to)
+        problems = [problem for row in beside(HEAD, WHOLE) for problem in examination.follow(*row)]
+        assert problems == [ChainFault(Flaw.NOT_IN_EXPORT, CASE, sequence) for sequence in faults]
+
+
 def test_a_problem_is_one_line_and_names_nobody() -> None:
     assert str(ChainFault(Flaw.CUT_OFF, CASE, 3)) == "00000000-0000-0000-0000-000000000001 3 cut-off"
 

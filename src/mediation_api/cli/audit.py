@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,15 +15,29 @@ from mediation_api.settings import settings_from_environment
 audit = typer.Typer(help="Detect changes of recorded events.", no_args_is_help=True)
 
 
+Keys = Annotated[Path | None, typer.Option(help="Public keys of the signatures (JWKS); by default, the service's own.")]
+
+
 @audit.command("export")
 def audit_export(
-    to: Annotated[Path | None, typer.Option(help="A new file; by default, standard output.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="A folder of statements, to be continued; by default, standard output.")
+    ] = None,
+    keys: Keys = None,
 ) -> None:
-    """Write a signed statement of the last event of each audit chain. Keep it away from the database."""
-    from mediation_api.cli.audit_statements import export
+    """Write a signed statement of the last event of each audit chain. Keep it away from the database.
 
-    with one_line_errors(), nullcontext(sys.stdout.buffer) if to is None else to.open("xb") as file:
-        asyncio.run(export(require_database(settings_from_environment()), file, at=datetime.now(UTC)))
+    The first statement of a folder lists all chains, and each later one those that have gone on since the one before.
+    The last statement of the folder has to be there, and is checked. It may be interrupted and run again.
+    """
+    from mediation_api.cli.audit_statements import export, export_next
+
+    with one_line_errors():
+        settings, at = require_database(settings_from_environment()), datetime.now(UTC)
+        if to is None:
+            asyncio.run(export(settings, sys.stdout.buffer, at=at))
+        else:
+            export_next(settings, to, keys, at=at)
 
 
 @audit.command("keys")
@@ -37,10 +51,10 @@ def audit_keys() -> None:
 
 @audit.command("verify")
 def audit_verify(
-    against: Annotated[Path | None, typer.Option(help="A statement that `audit export` wrote.")] = None,
-    keys: Annotated[
-        Path | None, typer.Option(help="Public keys of its signature (JWKS); by default, the service's own.")
+    against: Annotated[
+        Path | None, typer.Option(help="A complete statement, or a folder of them, that `audit export` wrote.")
     ] = None,
+    keys: Keys = None,
 ) -> None:
     """Recompute the audit chains, and print a line for each problem. Exit with 1 if there is any."""
     from mediation_api.cli.audit_statements import AuditReport, verify

@@ -74,6 +74,17 @@ class ChainHead:
     link: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """The last event that was written before all others were, of any stream: its position, and its link.
+
+    Every event up to this position is committed and visible. 0 and no link if there is none yet.
+    """
+
+    position: int = 0
+    link: bytes = START
+
+
 class Flaw(StrEnum):
     """What is wrong at one place of a stream."""
 
@@ -101,6 +112,8 @@ class Flaw(StrEnum):
     """The chain was rewritten: it has another link where the exported head was."""
     NOT_AS_FAR_AS_EXPORT = "not-as-far-as-export"
     """The stream is missing, or ends before the exported head."""
+    NOT_IN_EXPORT = "not-in-export"
+    """The event was added under a position that had been exported before, when there was no such event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +172,18 @@ def _no_fraction(text: str) -> Never:
 class Examination:
     """Verify every stream from its first link to its head, and against the heads that were exported.
 
-    Entries come ordered by stream and then by sequence, and `exported` by stream. Only the last link of one stream is
-    kept, so that memory does not grow with the number of events.
+    Entries come ordered by stream and then by sequence, and so does `exported`, which may have several heads of one
+    stream. Only the last link of one stream is kept, so that memory does not grow with the number of events.
     """
 
-    def __init__(self, exported: Iterator[ChainHead]) -> None:
+    def __init__(self, exported: Iterator[ChainHead], *, exported_to: int | None = None) -> None:
+        """Take the exported heads, and the position up to which they include every event, if any were exported."""
         self._exported = exported
+        self._exported_to = exported_to
         self._next_exported = next(exported, None)
         self._stream: UUID | None = None
         # Of the current stream, set by `_enter`.
         self._head: ChainHead | None
-        self._exported_head: ChainHead | None
         self._sequence: int
         self._link: bytes
         self.events = 0
@@ -187,22 +201,22 @@ class Examination:
     def finish(self) -> Iterator[ChainFault]:
         """Check the last stream, and the exported heads after it."""
         yield from self._leave()
-        yield from self._missing_before(None)
+        while self._next_exported is not None:
+            yield from self._not_as_far(self._next_exported.stream)
 
     def _enter(self, stream: UUID, head: ChainHead | None) -> Iterator[ChainFault]:
-        yield from self._missing_before(stream)
-        self._exported_head = None
-        if self._next_exported is not None and self._next_exported.stream == stream:
-            self._exported_head = self._next_exported
-            self._next_exported = next(self._exported, None)
+        while self._next_exported is not None and self._next_exported.stream < stream:
+            yield from self._not_as_far(self._next_exported.stream)
         self._stream, self._head, self._sequence, self._link = stream, head, 0, START
         self.streams += 1
 
-    def _missing_before(self, stream: UUID | None) -> Iterator[ChainFault]:
-        """Report the exported heads of streams before `stream` that are missing; of all the rest if it is None."""
-        while self._next_exported is not None and (stream is None or self._next_exported.stream < stream):
-            yield ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, self._next_exported.stream, self._next_exported.sequence)
-            self._next_exported = next(self._exported, None)
+    def _not_as_far(self, stream: UUID, reached: int = 0) -> Iterator[ChainFault]:
+        """Report if there are exported heads of a stream after the sequence number that it reached."""
+        last = None
+        while (exported := self._next_exported) is not None and exported.stream == stream:
+            last, self._next_exported = exported, next(self._exported, None)
+        if last is not None:
+            yield ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, stream, reached or last.sequence)
 
     def _take(self, entry: ChainEntry) -> Iterator[ChainFault]:
         if entry.sequence is None or entry.link is None:
@@ -218,9 +232,20 @@ class Examination:
             yield ChainFault(Flaw.CHANGED, entry.stream, entry.sequence)
         # Continue from the stored link, so that one edit is one fault and not one for each event after it.
         self._sequence, self._link = entry.sequence, entry.link
-        exported = self._exported_head
-        if exported is not None and exported.sequence == entry.sequence and exported.link != entry.link:
-            yield ChainFault(Flaw.UNLIKE_EXPORT, entry.stream, entry.sequence)
+        yield from self._compare(ChainHead(entry.stream, entry.sequence, entry.link), entry.position)
+
+    def _compare(self, head: ChainHead, position: int) -> Iterator[ChainFault]:
+        """Compare a link with the exported heads of its stream."""
+        is_exported = self._exported_to is None or position > self._exported_to
+        while (exported := self._next_exported) is not None and exported.stream == head.stream:
+            is_exported = True
+            if exported.sequence > head.sequence:
+                break
+            if exported.sequence == head.sequence and exported.link != head.link:
+                yield ChainFault(Flaw.UNLIKE_EXPORT, head.stream, head.sequence)
+            self._next_exported = next(self._exported, None)
+        if not is_exported:
+            yield ChainFault(Flaw.NOT_IN_EXPORT, head.stream, head.sequence)
 
     def _leave(self) -> Iterator[ChainFault]:
         if self._stream is None:
@@ -232,8 +257,7 @@ class Examination:
             yield ChainFault(Flaw.CUT_OFF, self._stream, end.sequence)
         elif self._head != end:
             yield ChainFault(Flaw.HEAD_DIFFERS, self._stream, end.sequence)
-        if self._exported_head is not None and self._exported_head.sequence > end.sequence:
-            yield ChainFault(Flaw.NOT_AS_FAR_AS_EXPORT, self._stream, end.sequence)
+        yield from self._not_as_far(self._stream, end.sequence)
 
 
 def fits(previous: bytes, entry: ChainEntry) -> bool:

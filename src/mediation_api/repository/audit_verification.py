@@ -3,20 +3,63 @@
 Rows are streamed from one snapshot. That takes no lock and little memory, so it can run while the service serves.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Final
 
-from sqlalchemy import RowMapping, Text, cast, func, select, union_all
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import RowMapping, Text, cast, column, func, literal, select, table, union_all
+from sqlalchemy.dialects.postgresql import REGCLASS
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
 from mediation_api.database.nesting import AnyColumn, AnySelect
-from mediation_api.domain.audit_chain import ChainEntry, ChainFault, ChainHead, Examination, Flaw
+from mediation_api.domain.audit_chain import ChainEntry, ChainFault, ChainHead, Examination, Flaw, Horizon
+
+WRITERS_SECONDS: Final = 60.0
+"""How long to wait for the transactions that write events: a transaction of the service takes seconds at the most."""
+_POLL_SECONDS: Final = 0.05
+_LOCKS = table("pg_locks", *map(column, ("database", "relation", "mode", "virtualtransaction"))).c
+_DATABASES = table("pg_database", column("oid"), column("datname")).c
+_WRITERS = select(_LOCKS.virtualtransaction).where(
+    _LOCKS.database == select(_DATABASES.oid).where(_DATABASES.datname == func.current_database()).scalar_subquery(),
+    _LOCKS.relation == cast(literal(t.events.name), REGCLASS),
+    _LOCKS.mode == "RowExclusiveLock",
+)
+"""The transactions that write events, or are about to."""
 
 
-async def heads(connection: AsyncConnection) -> AsyncIterator[ChainHead]:
-    """Yield the head of each stream, ordered by stream."""
+async def horizon(engine: AsyncEngine) -> Horizon:
+    """Return the last event, after waiting for the transactions that may have an earlier one to write.
+
+    Positions are given before the commit, so that an earlier one may become visible later. A transaction has locked the
+    table of events before it is given a position. So every event up to the returned one is visible in a snapshot that
+    is taken afterwards.
+
+    Raises TimeoutError if such a transaction does not end within `WRITERS_SECONDS`.
+    """
+    e = t.events.c
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        last = (await connection.execute(select(e.position, e.link).order_by(e.position.desc()).limit(1))).one_or_none()
+        writers = set((await connection.scalars(_WRITERS)).all())
+        async with asyncio.timeout(WRITERS_SECONDS):
+            while not writers.isdisjoint((await connection.scalars(_WRITERS)).all()):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(_POLL_SECONDS)
+    return Horizon() if last is None else Horizon(last.position, last.link)
+
+
+async def link_at(connection: AsyncConnection, position: int) -> bytes | None:
+    """Return the link of the event at a position; None if there is no such event."""
+    link: bytes | None = await connection.scalar(select(t.events.c.link).where(t.events.c.position == position))
+    return link
+
+
+async def heads(connection: AsyncConnection, since: int = 0) -> AsyncIterator[ChainHead]:
+    """Yield the head of each stream that has an event after the position `since`, ordered by stream; 0 for all."""
     h = t.audit_chain_heads.c
-    rows = await connection.stream(select(h.stream, h.sequence, h.link).order_by(h.stream))
+    statement = select(h.stream, h.sequence, h.link).order_by(h.stream)
+    if since:
+        statement = statement.where(h.stream.in_(select(_STREAM).where(t.events.c.position > since)))
+    rows = await connection.stream(statement)
     async for row in rows:
         yield ChainHead(row.stream, row.sequence, row.link)
 
