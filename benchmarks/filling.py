@@ -25,7 +25,7 @@ _ROWS: Final = (
     """
     INSERT INTO complaints (id, reference, channel, narrative, allegations, interested_in_mediation, rank_initiated,
                             precinct, filed_at, by_role, by)
-    SELECT md5('complaint ' || n)::uuid, '2020-' || lpad(n::text, 7, '0'), 'integration', '',
+    SELECT md5('complaint ' || n)::uuid, '2020-' || lpad(n::text, greatest(6, length(n::text)), '0'), 'integration', '',
            '{discourtesy}', true, false, CASE WHEN n % :every = 0 THEN 'rare' ELSE 'of ' || n % 10 END,
            timestamptz '2020-01-01 00:00Z' + n * interval '1 minute', 'integration',
            CASE WHEN n <= :of_one THEN 'intake-system' ELSE 'system-' || n % 100 END

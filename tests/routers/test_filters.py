@@ -127,10 +127,18 @@ def in_the_week_before(item: Item, value: str) -> bool:
     return end - timedelta(days=7) <= date.fromisoformat(item["opened_on"]) < end
 
 
+def _number(item: Item) -> str:
+    return str(item["reference"]).split("-")[1]
+
+
 OPEN: Final = by(lambda case: str(case["closed_at"] is None).lower(), "true", "false")
 REFERENCE: Final = Filter(
-    lambda items: ("26-00000", "%", "_", "/", *(item["reference"][2:] for item in items)),
-    lambda item, value: value in item["reference"],
+    lambda items: (
+        *("2026-", "%", "_", "/", "0"),
+        *(item["reference"] for item in items),
+        *(number for item in items for number in (_number(item), _number(item).lstrip("0"))),
+    ),
+    lambda item, value: item["reference"] == value or _number(item) == value.rjust(6, "0"),
 )
 
 FILTERS: Final[Mapping[str, Mapping[str, Filter]]] = {

@@ -179,8 +179,7 @@ complaints = Table(
     Index("ix_complaints_filed_at_id", "filed_at", "id"),
     Index("ix_complaints_by_filed_at_id", "by", "filed_at", "id"),
     Index("ix_complaints_precinct_filed_at_id", "precinct", "filed_at", "id"),
-    # For a part of it, in whichever case.
-    Index("ix_complaints_reference", "reference", postgresql_using="gin", postgresql_ops={"reference": "gin_trgm_ops"}),
+    Index("ix_complaints_number", text("split_part(reference, '-', 2)")),
 )
 
 parties = Table(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from mediation_api.domain import events, on_file, parts, reopening, screening, target
@@ -23,6 +24,9 @@ from mediation_api.domain.policy import Policy
 from mediation_api.domain.screening import INTAKE_FIELDS, IntakeRecord
 from mediation_api.domain.values import Channel, Side, VoidReason
 
+NUMBER_DIGITS: Final = 6
+"""The digits that the number of a reference has at least; zeros fill it up."""
+
 
 def file(
     values: Mapping[str, object], *, today: date, number: int, categories: Collection[str]
@@ -42,7 +46,7 @@ def file(
     _require_happened(values, today, intake="/intake")
     external = values.get("external_reference")
     return events.ComplaintFiled(
-        reference=f"{today.year}-{number:06}",
+        reference=f"{today.year}-{number:0{NUMBER_DIGITS}}",
         external_reference=None if external is None else str(external),
         channel=Channel(str(values["channel"])),
         interested_in_mediation=values["interested_in_mediation"] is True,

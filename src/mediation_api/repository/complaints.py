@@ -1,6 +1,5 @@
 """Locking and reading complaints."""
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
@@ -20,6 +19,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     null,
     or_,
     select,
@@ -39,7 +39,7 @@ from mediation_api.database.access_scope import (
     own_participation,
     scope_parameters,
 )
-from mediation_api.database.constants import constants
+from mediation_api.database.constants import Constant, constants
 from mediation_api.database.data_keys import decrypted_columns, read_key, stored_key
 from mediation_api.database.locking import lock_in_scope
 from mediation_api.database.nesting import AnyColumn, AnySelect, nested
@@ -54,7 +54,7 @@ from mediation_api.database.pagination import (
 )
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Relation
-from mediation_api.domain.complaint import Account, Complaint
+from mediation_api.domain.complaint import NUMBER_DIGITS, Account, Complaint
 from mediation_api.domain.lifecycle import OPEN
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.screening import IntakeRecord
@@ -79,7 +79,7 @@ class ComplaintSort(Sort):
 class ComplaintFilter(CaseFilter):
     """The filters and the order of a list of complaints: those of cases are for the latest case of a complaint.
 
-    `reference` matches any part of it.
+    `reference` is a whole reference, or its number with or without the zeros in front.
     """
 
     reference: str | None = None
@@ -100,8 +100,12 @@ _SPEAKS: Final = (
     .exists()
 )
 """Whether a party that was not removed needs a language."""
-_HAS_REFERENCE: Final = tables.complaints.c.reference.icontains(bindparam("filter_reference", type_=String), escape="/")
-"""Whether the reference contains a text, in which `/` escapes wildcards."""
+_HAS_REFERENCE: Final = or_(
+    tables.complaints.c.reference == bindparam("filter_reference", type_=String),
+    func.split_part(tables.complaints.c.reference, Constant("-"), literal_column("2"))
+    == bindparam("filter_number", type_=String),
+)
+"""Whether a reference, or the number in it, is this: each has an index."""
 
 
 class Complaints:
@@ -149,9 +153,9 @@ class Complaints:
         of_case, parameters = conditions_of_cases(filters, today, policy)
         of_all = {"reference": _HAS_REFERENCE, "precinct": _IN_PRECINCT, "language": _SPEAKS}
         of_complaint = tuple(each for name, each in of_all.items() if getattr(filters, name) is not None)
-        reference = None if filters.reference is None else re.sub("([/%_])", r"/\1", filters.reference)
         given = {
-            "filter_reference": reference,
+            "filter_reference": filters.reference,
+            "filter_number": None if filters.reference is None else filters.reference.zfill(NUMBER_DIGITS),
             "filter_precinct": filters.precinct,
             "filter_language": filters.language,
         }

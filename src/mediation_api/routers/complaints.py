@@ -222,7 +222,7 @@ class ComplaintListQuery(ListQuery):
         f"is. {FOR_THE_OFFICE}",
     )
     precinct: Line | None = Field(None, description=f"Complaints about this precinct. {FOR_THE_OFFICE}")
-    reference: Line | None = Field(None, description="Complaints whose reference contains this text.")
+    reference: Line | None = Field(None, description="Complaints with this reference or number.")
     sort: ComplaintSort = Field(ComplaintSort.NEWEST, description="The order; `-` is descending.")
 
     for_office: ClassVar = frozenset(
