@@ -23,10 +23,12 @@ class Caught:
 
 @dataclass(slots=True)
 class Plan:
-    """What reading one page took: rows looked at, by table, and pages of the database, 8 KiB each."""
+    """What reading one page took: rows looked at, by table, pages of the database, 8 KiB each, and the indexes used."""
 
     rows: Counter[str] = field(default_factory=Counter)
     buffers: int = 0
+    indexes: dict[str, str] = field(default_factory=dict)
+    """The conditions that each index decided. Rows that it left out were not looked at."""
 
     @property
     def total(self) -> int:
@@ -59,6 +61,8 @@ async def explained(connection: AsyncConnection, found: Caught) -> Plan:
     root: Node = top["Plan"]
     plan = Plan(buffers=_number(root, "Shared Hit Blocks") + _number(root, "Shared Read Blocks"))
     for node in _nodes(root):
+        if "Index Name" in node:
+            plan.indexes[str(node["Index Name"])] = str(node.get("Index Cond", ""))
         table = node.get("Relation Name")
         if isinstance(table, str):
             removed = _number(node, "Rows Removed by Filter") + _number(node, "Rows Removed by Index Recheck")

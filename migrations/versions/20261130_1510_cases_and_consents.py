@@ -64,7 +64,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_cases_closed_at", "cases", ["closed_at"])
     op.create_index("ix_cases_coordinator_due_on_id", "cases", ["coordinator", "due_on", "id"])
-    op.create_index("ix_cases_due_on_id", "cases", ["due_on", "id"])
+    op.create_index("ix_cases_due_on_id_closed_at", "cases", ["due_on", "id", "closed_at"])
     op.create_index(
         "ix_cases_maybe_missed_due_on_id", "cases", ["due_on", "id"], postgresql_where=sa.text("maybe_missed")
     )
@@ -74,7 +74,7 @@ def upgrade() -> None:
         ["due_on", "id"],
         postgresql_where=sa.text("closed_at IS NULL"),
     )
-    op.create_index("ix_cases_opened_at_id", "cases", ["opened_at", "id"])
+    op.create_index("ix_cases_opened_at_id_due_on_closed_at", "cases", ["opened_at", "id", "due_on", "closed_at"])
     op.create_index("ix_cases_state_due_on_id", "cases", ["state", "due_on", "id"])
     op.create_index(
         "uq_cases_open",

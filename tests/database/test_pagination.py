@@ -49,11 +49,26 @@ OF_STAFF: Final = {
 """Each list of staff in each order, and the table that it is a list of."""
 SPARSE: Final = (f"/v1/cases?coordinator={COORDINATOR}&sort=-due_on", "/v1/cases?open=true")
 """What is found among many that are not wanted."""
+LEFT_OUT: Final = {
+    "/v1/cases?open=true": ("ix_cases_open_due_on_id", ""),
+    "/v1/cases?closed_on_from=2020-01-22": ("ix_cases_due_on_id_closed_at", "closed_at >="),
+    "/v1/cases?due_on_before=2020-01-30&sort=-opened_at": (
+        "ix_cases_opened_at_id_due_on_closed_at",
+        "opened_at < .* due_on <",
+    ),
+    "/v1/cases?closed_on_before=2020-01-21&sort=-opened_at": (
+        "ix_cases_opened_at_id_due_on_closed_at",
+        "opened_at < .* closed_at <",
+    ),
+    "/v1/complaints?due_on_before=2020-01-30": ("ix_complaints_filed_at_id", "filed_at <"),
+}
+"""Lists whose index begins where they do, and leaves out the rows that they leave out: its name, its condition."""
 RARE: Final = 8
 FOUND_BY_AN_INDEX: Final = (
     "/v1/cases?state=asking",
     "/v1/cases?state=asking&sort=opened_at",
     "/v1/cases?state=in_session&sort=-opened_at",
+    "/v1/cases?state=declined",
     "/v1/cases?coordinator=coordinator.3&state=asking",
     "/v1/cases?coordinator=nobody&sort=-opened_at",
     "/v1/cases?pace=missed",
@@ -174,6 +189,13 @@ async def test_what_is_wanted_is_found_without_looking_at_the_rest(reader: Reade
     for path in SPARSE:
         for plan in await reader.plans(reader.office.coordinator, path, before=20):
             assert plan.rows["cases"] <= CASES // 10, (path, plan)
+
+
+async def test_what_an_index_leaves_out_is_not_looked_at(reader: Reader) -> None:
+    for path, (index, condition) in LEFT_OUT.items():
+        _, plan = await reader.plan(reader.office.coordinator, f"{path}&limit={LIMIT}")
+        assert index in plan.indexes, (path, plan)
+        assert re.search(condition, plan.indexes[index].replace("(", "")), (path, plan)
 
 
 async def test_what_is_rare_is_found_by_an_index(reader: Reader) -> None:

@@ -80,7 +80,8 @@ _STORED: Final[FilterConditions] = {
     "closed_on_before": t.cases.c.closed_at < bindparam("filter_closed_on_before", type_=DateTime(timezone=True)),
 }
 
-_OPENED_BEFORE: Final = t.cases.c.opened_at < bindparam("opened_before", type_=DateTime(timezone=True))
+OPENED_BEFORE: Final = bindparam("opened_before", type_=DateTime(timezone=True))
+_OPENED_IN_TIME: Final = t.cases.c.opened_at < OPENED_BEFORE
 
 
 def conditions_of_cases(filters: CaseFilter, today: date, policy: Policy) -> tuple[Conditions, dict[str, object]]:
@@ -95,7 +96,7 @@ def conditions_of_cases(filters: CaseFilter, today: date, policy: Policy) -> tup
     if ends:
         # A case is opened before it is due or closed: from the newest on, the planner would walk through all later
         # ones. One day more, since it is another clock, and perhaps another time zone.
-        conditions += (_OPENED_BEFORE,)
+        conditions += (_OPENED_IN_TIME,)
         parameters["opened_before"] = datetime.combine(min(ends) + timedelta(days=1), time.min, zone)
     if filters.state is not None and filters.state.is_open:
         conditions += (_IS_OPEN,)  # follows from the state, and has indexes in which the closed cases are not

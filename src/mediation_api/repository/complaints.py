@@ -59,7 +59,7 @@ from mediation_api.domain.lifecycle import OPEN
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.screening import IntakeRecord
 from mediation_api.domain.values import Disposition, Side
-from mediation_api.repository.case_filters import CaseFilter, conditions_of_cases
+from mediation_api.repository.case_filters import OPENED_BEFORE, CaseFilter, conditions_of_cases
 from mediation_api.repository.on_file import columns_of, read
 from mediation_api.repository.parts import PART_COLUMNS, PART_ORDER, own_parts_of_complaint, parts_of_complaint
 from mediation_api.repository.streams import Stream
@@ -100,6 +100,8 @@ _SPEAKS: Final = (
     .exists()
 )
 """Whether a party that was not removed needs a language."""
+_FILED_IN_TIME: Final = tables.complaints.c.filed_at < OPENED_BEFORE
+"""Whether a complaint was filed before the day by which a case of it must have been opened."""
 _HAS_REFERENCE: Final = or_(
     tables.complaints.c.reference == bindparam("filter_reference", type_=String),
     func.split_part(tables.complaints.c.reference, Constant("-"), literal_column("2"))
@@ -153,6 +155,8 @@ class Complaints:
         of_case, parameters = conditions_of_cases(filters, today, policy)
         of_all = {"reference": _HAS_REFERENCE, "precinct": _IN_PRECINCT, "language": _SPEAKS}
         of_complaint = tuple(each for name, each in of_all.items() if getattr(filters, name) is not None)
+        if OPENED_BEFORE.key in parameters:
+            of_complaint += (_FILED_IN_TIME,)
         given = {
             "filter_reference": filters.reference,
             "filter_number": None if filters.reference is None else filters.reference.zfill(NUMBER_DIGITS),
