@@ -3,12 +3,7 @@
 import asyncio
 import itertools
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
@@ -17,9 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import text
+from tests.cli.auditing import background, bend, run
 from tests.conftest import NOON
 from tests.serving import START_SECONDS
-from typer.testing import CliRunner, Result
 
 from mediation_api.auth.identity_provider import SigningKey, VerificationKey, read_jwks
 from mediation_api.auth.tokens import sign_token
@@ -31,13 +26,11 @@ from mediation_api.cli.audit_statements import (
     read_export,
     read_statement,
 )
-from mediation_api.cli.main import app
 from mediation_api.database.engine import create_engine
 from mediation_api.dev.office import Office
 from mediation_api.domain.audit_chain import ChainHead, Horizon
 from mediation_api.settings import Settings
 
-PROGRAM = Path(sys.executable).with_name("mediation-api")
 REWRITE = """
 DO $$
 DECLARE
@@ -58,46 +51,6 @@ $$
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return tmp_path / "heads.jsonl"
-
-
-@pytest.fixture
-def owned(committed: Settings, as_owner: Callable[[Settings], Settings]) -> Settings:
-    """The same database as its owner."""
-    return as_owner(committed)
-
-
-@pytest.fixture
-def environment(committed: Settings, keys: Path) -> Mapping[str, str]:
-    """What an operator has set: the service's own, who may read every event."""
-    return {
-        "MEDIATION_ENVIRONMENT": "dev",
-        "MEDIATION_DATA_DIRECTORY": str(keys),
-        "MEDIATION_DATABASE_URL": committed.database_url.get_secret_value(),
-        "MEDIATION_ACCESS_CODE_SECRET": committed.access_code_secret.get_secret_value(),
-        "MEDIATION_CURSOR_SECRET": committed.cursor_secret.get_secret_value(),
-        "MEDIATION_SEARCH_SECRET": committed.search_secret.get_secret_value(),
-        "MEDIATION_ENCRYPTION_KEYS": committed.encryption_keys.get_secret_value(),
-    }
-
-
-def run(environment: Mapping[str, str], *arguments: str | Path) -> Result:
-    """Run the command in a thread: it has a loop of its own."""
-    with ThreadPoolExecutor(1) as thread:
-        arguments_ = ["audit", *map(str, arguments)]
-        return thread.submit(CliRunner().invoke, app, arguments_, env=dict(environment)).result()
-
-
-async def bend(owner: Settings, *statements: str) -> None:
-    """Change something as the owner of the tables, who switches the triggers off."""
-    engine = create_engine(owner)
-    async with engine.begin() as connection:
-        for table in ("events", "audit_chain_heads"):
-            await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
-        for statement in statements:
-            await connection.execute(text(statement))
-        for table in ("events", "audit_chain_heads"):
-            await connection.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
-    await engine.dispose()
 
 
 async def test_an_untouched_office_verifies_and_goes_on_to_after_an_export(
@@ -295,11 +248,11 @@ async def test_an_export_waits_for_events_that_are_about_to_be_committed_and_may
         await slow.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await slow.execute(text(NEXT.format(complaint=story.complaint_id)))
         later = await committed_office.file()
-        with background(environment, folder):
+        with background(environment, "export", "--to", folder):
             await waiting(folder)
             assert "another process" in run(environment, "export", "--to", folder).stderr
         (folder / "partial").write_text("what a killed process had written")
-        with background(environment, folder) as again:
+        with background(environment, "export", "--to", folder) as again:
             await waiting(folder)
             assert again.poll() is None
             assert len(statements(folder)) == 1
@@ -311,17 +264,6 @@ async def test_an_export_waits_for_events_that_are_about_to_be_committed_and_may
     assert story.complaint_id in listed
     assert later.complaint_id in listed
     assert verified(environment, folder) == ""
-
-
-@contextmanager
-def background(environment: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """An export in a process of its own, which is killed at the end if it has not ended."""
-    process = subprocess.Popen([PROGRAM, "audit", "export", "--to", folder], env={**os.environ, **environment})
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 async def waiting(folder: Path) -> None:

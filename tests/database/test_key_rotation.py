@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from tests.conftest import Clock, office_on
 from tests.database.dumping import REASON, told
 
-from mediation_api.cli.audit_statements import AuditReport, verify
+from mediation_api.cli.audit_runs import examine
 from mediation_api.database import key_rotation
 from mediation_api.database import tables as t
 from mediation_api.database.engine import Database
@@ -252,4 +252,4 @@ async def test_what_somebody_else_writes_in_the_place_of_a_sealed_text_is_shown_
 
 
 async def examined(settings: Settings) -> list[ChainFault]:
-    return [problem async for problem in verify(settings, None, None, AuditReport())]
+    return [*(await examine(settings)).problems]

@@ -7,8 +7,7 @@ from typing import Final
 import pytest
 from sqlalchemy import text
 
-from mediation_api.cli import audit_statements
-from mediation_api.cli.audit_statements import AuditReport
+from mediation_api.cli.audit_runs import examine
 from mediation_api.database.engine import Database
 from mediation_api.dev.office import Answer, Office, Story
 from mediation_api.domain.texts import text_hash
@@ -55,10 +54,7 @@ EDITS: Final = {
 
 
 async def problems(settings: Settings) -> int:
-    report = AuditReport()
-    async for _ in audit_statements.verify(settings, None, None, report):
-        pass
-    return report.problems
+    return len((await examine(settings)).problems)
 
 
 @pytest.mark.parametrize("edit", EDITS)

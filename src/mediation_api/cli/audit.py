@@ -1,9 +1,10 @@
 """`mediation-api audit`: detect changes of recorded events."""
 
 import asyncio
+import os
 import sys
-from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -55,18 +56,32 @@ def audit_verify(
         Path | None, typer.Option(help="A complete statement, or a folder of them, that `audit export` wrote.")
     ] = None,
     keys: Keys = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file that says how far the chains were verified: begin there, and continue what was interrupted. "
+            "It is made if there is none. What somebody changed in what was verified before is NOT found."
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="How many processes; by default, one for each core.")] = None,
 ) -> None:
-    """Recompute the audit chains, and print a line for each problem. Exit with 1 if there is any."""
-    from mediation_api.cli.audit_statements import AuditReport, verify
+    """Recompute the audit chains, and print a line for each problem. Exit with 1 if there is any.
 
-    async def examine(report: AuditReport) -> None:
-        async with aclosing(verify(require_database(settings_from_environment()), against, keys, report)) as problems:
-            async for problem in problems:
-                say(str(problem))
+    Without a checkpoint everything is verified. Only that finds a change of what an earlier run has verified.
+    """
+    from mediation_api.cli.audit_runs import Checkpoint, verify
+    from mediation_api.cli.audit_statements import NOTHING, read_export, trusted_keys
 
-    report = AuditReport()
     with one_line_errors():
-        asyncio.run(examine(report))
-    typer.echo(f"{report.events} events in {report.streams} streams, {report.problems} problems.", err=True)
-    if report.problems:
+        settings = require_database(settings_from_environment())
+        run = verify(
+            settings,
+            NOTHING if against is None else read_export(against, trusted_keys(settings, keys)),
+            Checkpoint.read(checkpoint),
+            jobs=jobs or os.cpu_count() or 1,
+            say=say,
+            progress=partial(typer.echo, err=True),
+        )
+    typer.echo(f"{run.events} events in {run.streams} streams, {run.problems} problems.", err=True)
+    if run.problems:
         raise typer.Exit(1)

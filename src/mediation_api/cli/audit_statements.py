@@ -1,4 +1,4 @@
-"""Signed statements of the heads of all audit chains: to write them, and to check them.
+"""Signed statements of the heads of all audit chains: write them, and check them.
 
 A statement is JSON Lines. Keep it where an administrator of the database cannot change it:
 
@@ -24,7 +24,7 @@ import heapq
 import json
 import os
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,8 +38,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mediation_api.auth.identity_provider import SigningKey, VerificationKey, base64url, read_jwks, read_object
 from mediation_api.database.engine import create_engine
 from mediation_api.database.row_security import sees_every_row
-from mediation_api.domain.audit_chain import ChainFault, ChainHead, Examination, Horizon
-from mediation_api.repository import audit_comparison, audit_verification
+from mediation_api.domain.audit_chain import ChainHead, Horizon
+from mediation_api.repository import audit_verification
 from mediation_api.settings import Settings, SettingsError
 
 _WHAT: Final = "mediation_api chain heads"
@@ -52,15 +52,6 @@ _NAMES: Final = "[0-9]" * 6 + ".jsonl"
 
 class StatementError(Exception):
     """A file is not a statement, or its signature is not valid; or statements do not continue one another."""
-
-
-@dataclass(slots=True)
-class AuditReport:
-    """The numbers of a verification."""
-
-    events: int = 0
-    streams: int = 0
-    problems: int = 0
 
 
 def signing_key(settings: Settings) -> SigningKey:
@@ -159,6 +150,9 @@ class Export:
         return heapq.merge(*parts, key=attrgetter("stream", "sequence"))
 
 
+NOTHING: Final = Export()
+
+
 async def export(settings: Settings, to: BinaryIO, *, at: datetime, after: Statement | None = None) -> None:
     """Write a signed statement of all heads, or of those of streams with an event after the statement `after`.
 
@@ -169,12 +163,12 @@ async def export(settings: Settings, to: BinaryIO, *, at: datetime, after: State
     """
     writer = StatementWriter(signing_key(settings))
     former = Horizon() if after is None else after.horizon
-    async with _connected(settings) as engine:
+    async with connected(settings) as engine:
         try:
             horizon = await audit_verification.horizon(engine)
         except TimeoutError:
             raise StatementError("a transaction that writes events does not end") from None
-        async with _snapshot(engine) as connection:
+        async with snapshot(engine) as connection:
             if former.position and await audit_verification.link_at(connection, former.position) != former.link:
                 raise StatementError(
                     "the database does not have the event at which the last statement ended: verify it against the "
@@ -223,32 +217,6 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-async def verify(
-    settings: Settings, against: Path | None, keys: Path | None, report: AuditReport
-) -> AsyncGenerator[ChainFault]:
-    """Yield each problem of the chains, each difference from an export, and each row that contradicts its events.
-
-    Args:
-        settings: the database and, without `keys`, the key that signed the statements.
-        against: a complete statement, or a folder of them, that was exported before.
-        keys: a JWKS file with the public keys of their signatures.
-        report: receives the numbers.
-
-    Raises StatementError, as `read_export` does.
-    """
-    exported = Export() if against is None else read_export(against, trusted_keys(settings, keys))
-    examination = Examination(exported.heads(), exported_to=exported.position)
-    async with _connected(settings) as engine, _snapshot(engine) as connection:
-        for problems in (
-            audit_verification.problems(connection, examination),
-            audit_comparison.unlike_events(connection),
-        ):
-            async for problem in problems:
-                report.problems += 1
-                yield problem
-    report.events, report.streams = examination.events, examination.streams
 
 
 def read_export(path: Path, keys: Mapping[str, VerificationKey]) -> Export:
@@ -354,7 +322,7 @@ def _signed(digest: str) -> bytes:
 
 
 @asynccontextmanager
-async def _connected(settings: Settings) -> AsyncIterator[AsyncEngine]:
+async def connected(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """Yield an engine without a statement timeout. Raises SettingsError if its role does not see every event."""
     engine = create_engine(settings, statement_timeout_ms=0)
     try:
@@ -367,7 +335,7 @@ async def _connected(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 
 @asynccontextmanager
-async def _snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Yield a connection in one snapshot."""
     snapshots = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     async with snapshots.begin() as connection:

@@ -36,13 +36,13 @@ def one_line_errors() -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
-        line = _line(error)
+        line = error_line(error)
         if line is None:
             raise
         fail(line)
 
 
-def _line(error: Exception) -> str | None:
+def error_line(error: Exception) -> str | None:
     """Return the line for an operator; None for an error that no operator can correct."""
     if isinstance(error, SettingsError):
         return str(error)
@@ -50,10 +50,11 @@ def _line(error: Exception) -> str | None:
     from alembic.util import CommandError
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+    from mediation_api.cli.audit_runs import VerificationError
     from mediation_api.cli.audit_statements import StatementError
     from mediation_api.database.encryption import KeyMissing
 
-    if isinstance(error, (StatementError, KeyMissing, CommandError)):
+    if isinstance(error, (StatementError, VerificationError, KeyMissing, CommandError)):
         return str(error)
     if isinstance(error, DBAPIError):
         # The message of a database error may contain personal data; its class and its SQLSTATE do not.

@@ -10,7 +10,7 @@ texts of agreements and disclosures, and of the contents of mandatory reports.
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,18 +20,24 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     FromClause,
+    PrimaryKeyConstraint,
     RowMapping,
     String,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
+    and_,
     cast,
     func,
     literal,
     null,
+    or_,
     select,
     text,
+    tuple_,
     type_coerce,
     union_all,
 )
@@ -49,24 +55,23 @@ from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.events import Event
 from mediation_api.domain.texts import text_hash
 from mediation_api.domain.values import UNREADABLE
+from mediation_api.repository.audit_ranges import EVENT_STREAM, EVERYTHING, NOBODY, IdRange
 from mediation_api.repository.audit_replay import COMPARED_COLUMNS, RecordedEvent, Replay, RowKey, row_key
 from mediation_api.repository.on_file import has_value, is_private
 
 _EVENTS: Final = "events"
 _LINE: Final = "line_"
-_NOBODY: Final[AnyColumn] = cast(literal(str(UUID(int=0))), Uuid)
-"""The subject of rows that no longer have one."""
+_NOBODY: Final[AnyColumn] = cast(literal(str(NOBODY)), Uuid)
 
 
-async def unlike_events(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
+async def unlike_events(connection: AsyncConnection, ids: IdRange = EVERYTHING) -> AsyncGenerator[ChainFault]:
     """Yield a fault for each row that differs from the events, and for each text that cannot be verified.
 
     A row differs, is missing, or was written by no event. The connection must be in a REPEATABLE READ transaction,
     since there is more than one statement.
     """
-    checks = (_unlike_replay(connection), _unlike_shared(connection), _undecryptable(connection), _unhashed(connection))
-    for check in checks:
-        async with aclosing(check) as faults:
+    for find in (_unlike_replay, _unlike_shared, _undecryptable, _unhashed):
+        async with aclosing(find(connection, ids)) as faults:
             async for fault in faults:
                 yield fault
 
@@ -79,12 +84,6 @@ async def _read(connection: AsyncConnection, statement: AnySelect) -> AsyncItera
         yield rows.mappings()
     finally:
         await rows.close()
-
-
-@cache
-def _once(statements: Callable[[], Iterator[AnySelect]]) -> tuple[AnySelect, ...]:
-    """Build statements once: building one takes longer than running it."""
-    return tuple(statements())
 
 
 # ── the events and the rows of each subject ────────────────────────────────────────────────────────────────────────
@@ -116,9 +115,9 @@ class _Subject:
         yield from self.replay.missing()
 
 
-async def _unlike_replay(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
+async def _unlike_replay(connection: AsyncConnection, ids: IdRange) -> AsyncGenerator[ChainFault]:
     subject: _Subject | None = None
-    async with _read(connection, _events_and_rows()) as rows:
+    async with _read(connection, _events_and_rows(ids)) as rows:
         async for row in rows:
             if subject is None or subject.id != row["subject"]:
                 for fault in () if subject is None else subject.differences():
@@ -130,34 +129,39 @@ async def _unlike_replay(connection: AsyncConnection) -> AsyncGenerator[ChainFau
         yield fault
 
 
-@cache
-def _events_and_rows() -> AnySelect:
+def _events_and_rows(ids: IdRange) -> AnySelect:
     """Select the events of each subject in their order, followed by the rows of its tables."""
-    rows = (_rows(t.metadata.tables[name]) for name in COMPARED_COLUMNS)
-    listed = union_all(_events(), *rows).subquery("listed").c
+    rows = (part for name in COMPARED_COLUMNS for part in _rows(t.metadata.tables[name], ids))
+    listed = union_all(*_events(ids), *rows).subquery("listed").c
     # As text: a value that the service did not write may be one that the driver cannot decode.
     return select(listed.subject, listed.name, cast(listed.body, Text).label("body")).order_by(
         listed.subject, listed.position
     )
 
 
-def _events() -> AnySelect:
+def _events(ids: IdRange) -> Iterator[AnySelect]:
     e = t.events.c
     of_case = t.cases.alias("of_case").c
     complaint = select(of_case.complaint_id).where(of_case.id == e.case_id).scalar_subquery()
     subject = func.coalesce(e.report_id, complaint, e.case_id, e.complaint_id, e.mediator_id, _NOBODY)
-    stream = func.coalesce(e.report_id, e.case_id, e.complaint_id, e.mediator_id, _NOBODY)
     plain = (e.sequence, e.kind, e.complaint_id, e.case_id, e.mediator_id, e.version, e.at, e.by_role, e.by, e.data)
-    body = _object({"stream": stream, **{column.name: column for column in plain}})
-    return select(
+    body = _object({"stream": func.coalesce(EVENT_STREAM, _NOBODY), **{column.name: column for column in plain}})
+    statement = select(
         subject.label("subject"),
         literal(_EVENTS, String).label("name"),
         e.position.label("position"),
         body.label("body"),
     )
+    # By the stream, for which there is an index: the stream of a case has the case's complaint as its subject.
+    of_other = or_(e.report_id.is_not(None), ~select(of_case.id).where(of_case.id == e.case_id).exists())
+    cases = select(t.cases.c.id).where(ids.holds(t.cases.c.complaint_id))
+    yield statement.where(ids.holds(EVENT_STREAM), of_other)
+    yield statement.where(EVENT_STREAM.in_(cases), e.report_id.is_(None))
+    if ids.has_nobody:
+        yield statement.where(EVENT_STREAM.is_(None))
 
 
-def _rows(table: Table) -> AnySelect:
+def _rows(table: Table, ids: IdRange) -> Iterator[AnySelect]:
     columns: dict[str, AnyColumn] = {column.name: _plain(column) for column in COMPARED_COLUMNS[table.name]}
     if table is t.access_codes:
         lookup, digest = table.c.lookup, table.c.digest
@@ -165,12 +169,15 @@ def _rows(table: Table) -> AnySelect:
         columns |= dict.fromkeys(("fingerprint", "lookup", "digest"), func.encode(func.sha256(whole), "hex"))
     # Rows without a subject are compared with no events, and so reported.
     subject = func.coalesce(_subject(table, table), _NOBODY)
-    return select(
+    statement = select(
         subject.label("subject"),
         literal(table.name, String).label("name"),
         cast(null(), BigInteger).label("position"),
         _object(columns).label("body"),
     )
+    yield statement.where(_within(table, ids))
+    if ids.has_nobody:
+        yield statement.where(~_has_subject(table, table))
 
 
 def _plain(column: Column[object]) -> AnyColumn:
@@ -194,39 +201,87 @@ _SUBJECTS: Final = (t.complaints, t.mediators, t.mandatory_reports)
 
 def _subject(table: Table, alias: FromClause) -> AnyColumn:
     """Return the complaint, mediator or report that a row belongs to, by its foreign keys."""
-    columns = alias.c
-    if table in _SUBJECTS:
-        return columns.id
-    if "complaint_id" in columns:
-        return columns.complaint_id
-    if "case_id" in columns:
-        parent, same = t.cases, {"case_id": "id"}
-    else:
-        # Not by the mediator, and not by a column that may be NULL.
-        key = min(
-            (
-                each
-                for each in table.foreign_key_constraints
-                if each.referred_table is not t.mediators and not any(column.nullable for column in each.columns)
-            ),
-            key=lambda each: str(each.name),
-        )
-        parent = key.referred_table
-        same = {element.parent.name: element.column.name for element in key.elements}
+    own = _own_subject(table, alias)
+    if own is not None:
+        return own
+    parent, same = _parent(table)
     above = parent.alias()
-    on = (above.c[theirs] == columns[ours] for ours, theirs in same.items())
-    return select(_subject(parent, above)).where(*on).scalar_subquery()
+    return select(_subject(parent, above)).where(*_is_parent(above, alias, same)).scalar_subquery()
 
 
-async def _unlike_shared(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
-    """Compare what no single subject has: disclosures, booked officers, and the parent tables that must be empty."""
-    for statement in _once(_unlike_shared_rows):
+def _has_subject(table: Table, alias: FromClause) -> ColumnElement[bool]:
+    """Whether there is a complaint, mediator or report that a row belongs to."""
+    own = _own_subject(table, alias)
+    if own is not None:
+        return own.is_not(None)
+    parent, same = _parent(table)
+    above = parent.alias()
+    return select(literal(1)).where(*_is_parent(above, alias, same), _has_subject(parent, above)).exists()
+
+
+def _within(table: Table, ids: IdRange) -> ColumnElement[bool]:
+    """Whether the subject of a row is in the range."""
+    own = _own_subject(table, table)
+    if own is not None:
+        return ids.holds(own)
+    parent, same = _parent(table)
+    keys = select(*(parent.c[name] for name in same.values())).where(_within(parent, ids))
+    return tuple_(*(table.c[name] for name in same)).in_(keys)
+
+
+def _own_subject(table: Table, alias: FromClause) -> AnyColumn | None:
+    """Return the column of a row that names its subject; None if only its parent has one."""
+    if "complaint_id" in table.c:
+        return alias.c.complaint_id
+    return alias.c.id if table in _SUBJECTS or not table.foreign_key_constraints else None
+
+
+def _parent(table: Table) -> tuple[Table, Mapping[str, str]]:
+    """Return the table above, and its columns by the columns that refer to them."""
+    if "case_id" in table.c and _is_indexed(table.c.case_id):  # ranges are found by the index
+        return t.cases, {"case_id": "id"}
+    # Not by the mediator, and not by a column that may be NULL.
+    key = min(
+        (
+            each
+            for each in table.foreign_key_constraints
+            if each.referred_table is not t.mediators and not any(column.nullable for column in each.columns)
+        ),
+        key=lambda each: str(each.name),
+    )
+    return key.referred_table, {element.parent.name: element.column.name for element in key.elements}
+
+
+def _is_indexed(column: Column[object]) -> bool:
+    """Whether there is an index of all rows by a column."""
+    keys = (each for each in column.table.constraints if isinstance(each, PrimaryKeyConstraint | UniqueConstraint))
+    whole = (each for each in column.table.indexes if each.dialect_options["postgresql"]["where"] is None)
+    return any(next(iter(each.columns), None) is column for each in (*keys, *whole))
+
+
+def _is_parent(above: FromClause, alias: FromClause, same: Mapping[str, str]) -> Iterator[ColumnElement[bool]]:
+    return (above.c[theirs] == alias.c[ours] for ours, theirs in same.items())
+
+
+async def _unlike_shared(connection: AsyncConnection, ids: IdRange) -> AsyncGenerator[ChainFault]:
+    """Compare booked officers, and what no single subject has: disclosures, and parent tables that must be empty."""
+    for statement in (_unlike_booked(ids), *(_unlike_disclosures_and_parents() if ids.has_nobody else ())):
         async with _read(connection, statement) as rows:
             async for row in rows:
                 yield ChainFault(Flaw.UNLIKE_EVENT, row["stream"], 0, row["place"])
 
 
-def _unlike_shared_rows() -> Iterator[AnySelect]:
+def _unlike_booked(ids: IdRange) -> AnySelect:
+    booked, of_party = t.session_officers.c, t.parties.c
+    other_number = booked.employee_number_index.is_distinct_from(of_party.employee_number_index)
+    return (
+        select(of_party.complaint_id.label("stream"), literal(str(booked.employee_number_index)).label("place"))
+        .join(t.parties, of_party.id == booked.party_id)
+        .where(other_number, ids.holds(of_party.complaint_id))
+    )
+
+
+def _unlike_disclosures_and_parents() -> Iterator[AnySelect]:
     data = t.events.c.data
     named = data["disclosure_sha256"].astext
     first = (
@@ -248,13 +303,6 @@ def _unlike_shared_rows() -> Iterator[AnySelect]:
     same = (first.sha256 == d.sha256, first.version == d.version, first.language == d.language)
     is_other = (hashed != d.sha256) | ~select(first.sha256).where(*same).exists()
     yield select(stream, literal(t.disclosures.name).label("place")).where(is_other)
-    booked, of_party = t.session_officers.c, t.parties.c
-    other_number = booked.employee_number_index.is_distinct_from(of_party.employee_number_index)
-    yield (
-        select(of_party.complaint_id.label("stream"), literal(str(booked.employee_number_index)).label("place"))
-        .join(t.parties, of_party.id == booked.party_id)
-        .where(other_number)
-    )
     # A query of a parent table also returns the rows of its child, which `tableoid` tells apart.
     for parent, name, is_own in (
         (t.visible_parties, "id", text("visible_parties.tableoid = 'visible_parties'::regclass")),
@@ -266,19 +314,19 @@ def _unlike_shared_rows() -> Iterator[AnySelect]:
 # ── encrypted columns ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _undecryptable(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
+async def _undecryptable(connection: AsyncConnection, ids: IdRange) -> AsyncGenerator[ChainFault]:
     """Yield a fault for each row with a value that cannot be decrypted, or a blind index that does not match it."""
     ring = keyring(connection.dialect)
     for table, names in ENCRYPTED_COLUMNS.items():
-        async with _read(connection, _decrypted_rows(table)) as rows:
+        async with _read(connection, _decrypted_rows(table).where(_within(table, ids))) as rows:
             async for row in rows:
                 if any(row[name] == UNREADABLE for name in names) or _is_other_number(ring, row):
                     yield ChainFault(Flaw.NOT_ENCRYPTED, row["stream"], 0, table.name)
 
 
-async def _unhashed(connection: AsyncConnection) -> AsyncGenerator[ChainFault]:
+async def _unhashed(connection: AsyncConnection, ids: IdRange) -> AsyncGenerator[ChainFault]:
     """Yield a fault for each text that does not match the hash in its event."""
-    for statement in _once(_hashed_texts):
+    for statement in (_texts_of_agreements(ids), _contents_of_reports(ids)):
         async with _read(connection, statement) as rows:
             async for row in rows:
                 lines = (row[name] for name in row if name.startswith(_LINE))
@@ -304,12 +352,7 @@ def _decrypted_rows(table: Table) -> AnySelect:
     return select(owner.label("stream"), *texts, *index)
 
 
-def _hashed_texts() -> Iterator[AnySelect]:
-    yield _texts_of_agreements()
-    yield _contents_of_reports()
-
-
-def _texts_of_agreements() -> AnySelect:
+def _texts_of_agreements(ids: IdRange) -> AnySelect:
     """Select the lines that `texts.signed_hash` hashes for each agreement, and the hash in its event.
 
     A text that cannot be decrypted does not match its hash.
@@ -319,10 +362,11 @@ def _texts_of_agreements() -> AnySelect:
     languages = func.concat("languages: ", func.array_to_string(agreements.languages, ", "))
     confidential = func.concat("terms_confidential: ", cast(agreements.terms_confidential, Text))
     lines = (languages, confidential, literal(""), text_line)
-    return _hashed(events.AgreementMade, "agreement_id", agreements.id, *lines).where(agreements.text.is_not(None))
+    made = _hashed(events.AgreementMade, "agreement_id", t.agreements, agreements.case_id, *lines)
+    return made.where(agreements.text.is_not(None), ids.holds(agreements.case_id))
 
 
-def _contents_of_reports() -> AnySelect:
+def _contents_of_reports(ids: IdRange) -> AnySelect:
     """Select the contents of each mandatory report, and the hash in its event."""
     reports = t.mandatory_reports.c
     disclosed_at = cast(func.trunc(func.extract("epoch", reports.disclosed_at) * 1_000_000), Text)
@@ -333,16 +377,17 @@ def _contents_of_reports() -> AnySelect:
         decrypted(reports.legal_basis),
         disclosed_at,
     )
-    return _hashed(events.MandatoryReportProposed, "report_id", reports.id, *lines)
+    proposed = _hashed(events.MandatoryReportProposed, "report_id", t.mandatory_reports, reports.id, *lines)
+    return proposed.where(ids.holds(reports.id))
 
 
-def _hashed(kind: type[Event], name_of_id: str, id_: AnyColumn, *lines: AnyColumn) -> AnySelect:
+def _hashed(kind: type[Event], name_of_id: str, table: Table, stream: AnyColumn, *lines: AnyColumn) -> AnySelect:
     """Select the stream, sequence and hash of each event of this kind, and the lines that were hashed."""
     event = t.events.c
-    stream: AnyColumn = func.coalesce(event.report_id, event.case_id)
+    same = and_(stream == EVENT_STREAM, event.data[name_of_id].astext == cast(table.c.id, Text))
     numbered = (line.label(f"{_LINE}{number}") for number, line in enumerate(lines))
     return (
-        select(stream.label("stream"), event.sequence, event.data["sha256"].astext.label("sha256"), *numbered)
-        .select_from(t.events.join(id_.table, cast(id_, Text) == event.data[name_of_id].astext))
+        select(EVENT_STREAM.label("stream"), event.sequence, event.data["sha256"].astext.label("sha256"), *numbered)
+        .select_from(t.events.join(table, same))
         .where(event.kind == kind.kind)
     )

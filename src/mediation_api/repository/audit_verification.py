@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from sqlalchemy import RowMapping, Text, cast, column, func, literal, select, table, union_all
+from sqlalchemy import RowMapping, Text, cast, column, func, join, literal, select, table, union_all
 from sqlalchemy.dialects.postgresql import REGCLASS
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain.audit_chain import ChainEntry, ChainFault, ChainHead, Examination, Flaw, Horizon
+from mediation_api.repository.audit_ranges import EVENT_STREAM, EVERYTHING, IdRange
 
 WRITERS_SECONDS: Final = 60.0
 """How long to wait for the transactions that write events: a transaction of the service takes seconds at the most."""
@@ -58,23 +59,25 @@ async def heads(connection: AsyncConnection, since: int = 0) -> AsyncIterator[Ch
     h = t.audit_chain_heads.c
     statement = select(h.stream, h.sequence, h.link).order_by(h.stream)
     if since:
-        statement = statement.where(h.stream.in_(select(_STREAM).where(t.events.c.position > since)))
+        statement = statement.where(h.stream.in_(select(EVENT_STREAM).where(t.events.c.position > since)))
     rows = await connection.stream(statement)
     async for row in rows:
         yield ChainHead(row.stream, row.sequence, row.link)
 
 
-async def problems(connection: AsyncConnection, examination: Examination) -> AsyncIterator[ChainFault]:
-    """Yield every fault of the audit chain, ordered by stream.
+async def problems(
+    connection: AsyncConnection, examination: Examination, ids: IdRange = EVERYTHING
+) -> AsyncIterator[ChainFault]:
+    """Yield every fault of the audit chains of these streams, ordered by stream.
 
     The connection must be in a REPEATABLE READ transaction, since there is more than one statement.
     """
-    async for row in (await connection.stream(_events_beside_heads())).mappings():
+    async for row in (await connection.stream(_events_beside_heads(ids))).mappings():
         for fault in examination.follow(row["stream"], _head(row), _entry(row)):
             yield fault
     for fault in examination.finish():
         yield fault
-    async for row in (await connection.stream(_without_stream())).mappings():
+    async for row in (await connection.stream(_without_stream(ids))).mappings():
         yield ChainFault(Flaw.HEADLESS, row["id"], 0)
 
 
@@ -91,47 +94,45 @@ def _entry(row: RowMapping) -> ChainEntry | None:
 
 
 _ENTRY = tuple(ChainEntry.__dataclass_fields__)
-_STREAM: AnyColumn = func.coalesce(*(t.events.c[f"{of}_id"] for of in ("report", "case", "complaint", "mediator")))
 
 
-def _events_beside_heads() -> AnySelect:
+def _events_beside_heads(ids: IdRange) -> AnySelect:
     """Select each event with the head of its stream, also events without a head and heads without an event."""
-    e, h = t.events.c, t.audit_chain_heads.c
-    of_either: AnyColumn = func.coalesce(_STREAM, h.stream).label("stream")
+    e = t.events.c
     # As text: a value that the service did not write may be one that the driver cannot decode.
     at = cast(func.trunc(func.extract("epoch", e.at) * 1_000_000), Text).label("at")
+    listed = (
+        select(
+            EVENT_STREAM.label("stream"),
+            *(e[name] for name in _ENTRY if name not in {"stream", "at", "data"}),
+            at,
+            cast(e.data, Text).label("data"),
+        )
+        .where(ids.holds(EVENT_STREAM))
+        .subquery("listed")
+        .c
+    )
+    h = select(t.audit_chain_heads).where(ids.holds(t.audit_chain_heads.c.stream)).subquery("heads").c
+    of_either: AnyColumn = func.coalesce(listed.stream, h.stream).label("stream")
     return (
         select(
             of_either,
-            e.sequence,
-            e.link,
-            e.position,
-            e.id,
-            e.kind,
-            e.complaint_id,
-            e.case_id,
-            e.mediator_id,
-            e.party_id,
-            e.version,
-            at,
-            e.by_role,
-            e.by,
-            cast(e.data, Text).label("data"),
+            *(listed[name] for name in _ENTRY if name != "stream"),
             h.sequence.label("head_sequence"),
             h.link.label("head_link"),
         )
-        .select_from(t.events.join(t.audit_chain_heads, h.stream == _STREAM, full=True))
-        .order_by(of_either, e.sequence, e.position)
+        .select_from(join(listed.id.table, h.stream.table, h.stream == listed.stream, full=True))
+        .order_by(of_either, listed.sequence, listed.position)
     )
 
 
-def _without_stream() -> AnySelect:
+def _without_stream(ids: IdRange) -> AnySelect:
     """Select the rows of subjects that have no event and no head: each began with an event."""
     subjects = (t.complaints, t.cases, t.mediators, t.mandatory_reports)
-    rows = union_all(*(select(table.c.id) for table in subjects)).subquery()
+    rows = union_all(*(select(subject.c.id).where(ids.holds(subject.c.id)) for subject in subjects)).subquery()
     lost = (
         select(rows.c.id)
         .where(~select(t.audit_chain_heads).where(t.audit_chain_heads.c.stream == rows.c.id).exists())
-        .where(~select(t.events).where(rows.c.id == _STREAM).exists())
+        .where(~select(t.events).where(rows.c.id == EVENT_STREAM).exists())
     )
     return lost.order_by(rows.c.id)
