@@ -124,8 +124,9 @@ async def fill(
     events: bool = True,
     access_log: bool = False,
     rare: int = 0,
+    analyze: bool = True,
 ) -> None:
-    """Write the rows, and let the planner know of them. Leaves the commit to the caller.
+    """Write the rows, and `analyze` the tables, without which plans are kept. Leaves the commit to the caller.
 
     Without `events`, the timeline of the first case stays empty: linking its events takes the longest. Names and
     narratives are empty, as retention leaves them. With `access_log`, each case was opened and listed some times.
@@ -141,5 +142,6 @@ async def fill(
     for rows in (*(_ROWS if events else _ROWS[:-1]), *(_ACCESS_LOG if access_log else ())):
         statement = text(rows)
         await connection.execute(statement, {name: known[name] for name in statement.compile().params})
-        await connection.exec_driver_sql(f"ANALYZE {rows.split()[2]}")
+        if analyze:
+            await connection.exec_driver_sql(f"ANALYZE {rows.split()[2]}")
     await connection.exec_driver_sql("ALTER TABLE assignments ENABLE TRIGGER USER")

@@ -31,6 +31,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    literal_column,
     or_,
     select,
     true,
@@ -280,6 +281,18 @@ def own_participation(role: Role) -> AnySelect:
 
 
 @cache
+def own_participation_in_case(role: Role) -> AnySelect:
+    """`own_participation` in a row of `cases`, beginning at the case, however many cases the caller has.
+
+    `OFFSET 0` keeps the planner from beginning at the caller's parties, as it would while the caller has few.
+    """
+    own = select(parties.c.id).where(parties.c.id == participants.c.party_id, is_own_party(role))
+    return _asked(select(participants), role).where(
+        participants.c.case_id == cases.c.id, own.offset(literal_column("0")).exists()
+    )
+
+
+@cache
 def may_withdraw(role: Role) -> AnySelect:
     """Select the rows of `participants` for which the caller may withdraw.
 
@@ -290,7 +303,10 @@ def may_withdraw(role: Role) -> AnySelect:
 
 
 def _participation(role: Role, is_own: ColumnElement[bool]) -> AnySelect:
-    own = select(participants).join(parties, parties.c.id == participants.c.party_id).where(is_own)
+    return _asked(select(participants).join(parties, parties.c.id == participants.c.party_id).where(is_own), role)
+
+
+def _asked(own: AnySelect, role: Role) -> AnySelect:
     return own.where(participants.c.asked_at.is_not(None)) if role is Role.OFFICER else own
 
 

@@ -87,6 +87,7 @@ async def read_page(
     parameters: Mapping[str, object],
     scope: AccessScope | None = None,
     opened_id: AnyColumn | None = None,
+    own: AnySelect | None = None,
 ) -> Page[RowMapping]:
     """Read one page of a list.
 
@@ -99,10 +100,11 @@ async def read_page(
         scope: the access scope of a list that spans cases. Where that is the caller's own, the keys of all rows in
             scope are read first: the planner would expect them to be spread evenly over everybody's rows, and walk
             those in order to the end.
+        own: the rows in such a scope by themselves, where `statement` joins more than it takes to find them.
         opened_id: the column that identifies the case or complaint that a row shows, to be logged; needs `scope`.
     """
     kind = None if scope is None else ScopeKind.of(scope)
-    paged = _paged(statement, order, opened_id, kind, continued=request.after is not None)
+    paged = _paged(statement, own, order, opened_id, kind, continued=request.after is not None)
     after_key, after_id = request.after or (None, None)
     # One row more than requested tells whether there is a next page, without counting.
     limits = {"rows": request.limit + 1, "shown": request.limit, "after_key": after_key, "after_id": after_id}
@@ -114,11 +116,18 @@ async def read_page(
 
 @lru_cache(maxsize=4 * STATEMENTS_OF_A_LIST)
 def _paged(
-    statement: AnySelect, by: Order, opened_id: AnyColumn | None, kind: ScopeKind | None, *, continued: bool
+    statement: AnySelect,
+    own_rows: AnySelect | None,
+    by: Order,
+    opened_id: AnyColumn | None,
+    kind: ScopeKind | None,
+    *,
+    continued: bool,
 ) -> AnySelect:
     key, id_, descending = by
     if kind is not None and kind.relation in {Relation.OWN, Relation.PROPOSED, Relation.ASSIGNED}:
-        keys = statement.with_only_columns(key.label("key"), id_.label("id"), maintain_column_froms=True)
+        rows = statement if own_rows is None else own_rows
+        keys = rows.with_only_columns(key.label("key"), id_.label("id"), maintain_column_froms=True)
         own = keys.cte("own_keys").prefix_with("MATERIALIZED")
         # The page is chosen by its keys before anything else is read, so that columns cost for its rows alone.
         chosen = _limited(select(own.c.key, own.c.id), Order(own.c.key, own.c.id, descending), continued)

@@ -37,7 +37,7 @@ from mediation_api.database.access_scope import (
     fetch_one,
     is_part_of,
     may_see_disposition,
-    own_participation,
+    own_participation_in_case,
     peers_visible_to,
     scope_parameters,
 )
@@ -146,6 +146,7 @@ class CaseQueries:
             Order(_SORT_KEYS[filters.sort.key], t.cases.c.id, filters.sort.descending),
             scope=scope,
             opened_id=t.cases.c.id,
+            own=None if scope.relation is Relation.OFFICE else _own(ScopeKind.of(scope), conditions),
             parameters=scope_parameters(scope) | parameters | given,
         )
 
@@ -153,6 +154,12 @@ class CaseQueries:
 @lru_cache(maxsize=STATEMENTS_OF_A_LIST)
 def _listed(kind: ScopeKind, conditions: Conditions) -> AnySelect:
     return _cases(kind).where(*conditions)
+
+
+@lru_cache(maxsize=STATEMENTS_OF_A_LIST)
+def _own(kind: ScopeKind, conditions: Conditions) -> AnySelect:
+    own: AnySelect = select(t.cases.c.id).where(kind.where(t.cases), *conditions)
+    return own
 
 
 @cache
@@ -320,7 +327,7 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
 
 def _for_party(kind: ScopeKind) -> AnySelect:
     """Select what a party sees: its own part, and while `peers_visible_to` it, the others, mediator and session."""
-    own = own_participation(kind.role).where(t.participants.c.case_id == t.cases.c.id).lateral("own")
+    own = own_participation_in_case(kind.role).lateral("own")
     visible = peers_visible_to(own)
     peer, person = t.visible_participants.c, t.visible_parties.c
     name = decrypted(person.name, written_to=t.parties.c.name, owner=t.cases.c.complaint_id)
