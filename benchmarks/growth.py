@@ -11,6 +11,7 @@ one's. What is rare is found as often in each size.
 
 import argparse
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ import httpx
 from benchmarks.filling import MEDIATOR, OFFICER, fill
 from benchmarks.server import BenchmarkServer, benchmark_server
 
+from mediation_api.cli.serve import OBJECTS_PER_COLLECTION
 from mediation_api.database.engine import Database, create_engine
 from mediation_api.dev.office import Caller, Office, RealClock
 from mediation_api.domain.access import Role
@@ -204,6 +206,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--cases", type=int, action="append", help="a size; may be repeated")
     parser.add_argument("--only", default="", help="a part of the names of requests")
     chosen = parser.parse_args(arguments)
+    gc.set_threshold(OBJECTS_PER_COLLECTION)  # as `serve` does
     with benchmark_server() as server:
         asyncio.run(run(server, chosen.cases or SIZES, chosen.only))
 

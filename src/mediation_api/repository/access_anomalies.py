@@ -5,6 +5,9 @@ entries nor events of mandatory reports name a complaint, so that no result depe
 """
 
 import asyncio
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -32,7 +35,14 @@ from mediation_api.database.access_scope import ScopeKind, scope_parameters
 from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.database.pagination import Page, PageRequest
 from mediation_api.domain.access import AccessScope, Role
-from mediation_api.domain.access_anomalies import AccessSummary, Anomaly, AnomalyKind, Period, find_anomalies
+from mediation_api.domain.access_anomalies import (
+    ANOMALY_RULES,
+    AccessSummary,
+    Anomaly,
+    AnomalyKind,
+    Period,
+    find_anomalies,
+)
 from mediation_api.domain.access_log import LoggedAccessScope, Purpose
 from mediation_api.domain.policy import Policy
 
@@ -48,10 +58,11 @@ class AccessAnomalies:
     ) -> Page[Anomaly]:
         """Return a page of the anomalies of a period, of one rule or of all. The caller's access is logged first."""
         rows = await self._connection.execute(_summaries(period, policy.anomalies.part_days, policy.target.zone))
-        summaries = map(_summary, rows.mappings().all())
+        rules = replace(ANOMALY_RULES, rules=tuple(each for each in ANOMALY_RULES.rules if rule in {None, each.code}))
         # In a thread: the rules take seconds for a busy month, and other requests must not wait.
-        anomalies = await asyncio.to_thread(find_anomalies, summaries, policy.anomalies, policy.target)
-        result = _page([each for each in anomalies if rule in {None, each.rule}], page)
+        summaries = map(_summary, rows.mappings().all())
+        anomalies = await asyncio.to_thread(find_anomalies, summaries, policy.anomalies, policy.target, rules)
+        result = _page(anomalies, page)
         if result.items and isinstance(scope, LoggedAccessScope):
             opened_ids = {each.complaint_id for each in result.items if each.complaint_id is not None}
             await self._connection.execute(
@@ -61,19 +72,26 @@ class AccessAnomalies:
 
 
 def _summary(row: RowMapping) -> AccessSummary:
-    converted = {
-        "role": Role(row["role"]),
-        "purpose": Purpose(row["purpose"]),
-        "acted_on": frozenset(row["acted_on"] or ()),
-    }
-    return AccessSummary(**{**row, **converted})
+    return AccessSummary(
+        role=Role(row["role"]),
+        by=row["by"],
+        complaint_id=row["complaint_id"],
+        case_id=row["case_id"],
+        coordinator=row["coordinator"],
+        closed=row["closed"],
+        on=row["on"],
+        hour=row["hour"],
+        purpose=Purpose(row["purpose"]),
+        accesses=row["accesses"],
+        acted_on=frozenset(row["acted_on"] or ()),
+    )
 
 
-def _page(anomalies: list[Anomaly], page: PageRequest) -> Page[Anomaly]:
+def _page(anomalies: Sequence[Anomaly], page: PageRequest) -> Page[Anomaly]:
     after = page.after
-    rest = [each for each in anomalies if after is None or each.place < after]
-    items = tuple(rest[: page.limit])
-    return Page(items, items[-1].place if len(rest) > page.limit else None)
+    begins = 0 if after is None else bisect_left(anomalies, True, key=lambda each: each.place < after)  # noqa: FBT003
+    items = anomalies[begins : begins + page.limit]
+    return Page(tuple(items), items[-1].place if begins + page.limit < len(anomalies) else None)
 
 
 def _summaries(period: Period, part_days: int, zone: ZoneInfo) -> AnySelect:
