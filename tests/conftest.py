@@ -56,7 +56,7 @@ from tests.places import THROW_AWAY
 from mediation_api.database.engine import Database, Pool, create_engine
 from mediation_api.database.migrations import migrations_config
 from mediation_api.database.roles import roles_sql
-from mediation_api.database.transactions import CallingConnection
+from mediation_api.database.transactions import CallingConnection, send
 from mediation_api.dev.embedded_postgres import EmbeddedServer, stop_left_behind
 from mediation_api.dev.identity_provider import write_dev_keys
 from mediation_api.dev.office import Clock as StillClock
@@ -410,14 +410,10 @@ def clock() -> Clock:
     return Clock()
 
 
-_AS_A_COMMIT_DOES: Final = """
-    DO $$ BEGIN
-        PERFORM set_config('role', 'none', true);
-        SET CONSTRAINTS ALL IMMEDIATE;
-        SET CONSTRAINTS ALL DEFERRED;
-    END $$
-"""
+_AS_A_COMMIT_DOES: Final = "SET LOCAL ROLE NONE; SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED;"
 """A party's role ends with the transaction, and what is deferred is checked: the end of a savepoint does neither."""
+_KEEP: Final = "RELEASE SAVEPOINT request; SAVEPOINT request;"
+"""Keep what was done, and begin the transaction of whoever comes next."""
 
 
 class RolledBackDatabase(Database):
@@ -438,12 +434,8 @@ class RolledBackDatabase(Database):
         self, pool: Pool = Pool.OFFICE, *, caller: str | None = None
     ) -> AsyncIterator[AsyncConnection]:
         del pool, caller
-        async with self._alone(), self._savepoint():
+        async with self._alone(), self._savepoint(_AS_A_COMMIT_DOES):
             yield self._connection
-            driver = await self._driver()
-            if driver.last:
-                await driver.send_last()
-            await self._connection.exec_driver_sql(_AS_A_COMMIT_DOES)
 
     @asynccontextmanager
     async def reading(self, pool: Pool = Pool.OFFICE, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
@@ -467,13 +459,14 @@ class RolledBackDatabase(Database):
             await driver.execute("ROLLBACK TO SAVEPOINT before; RELEASE SAVEPOINT before")
 
     @asynccontextmanager
-    async def _savepoint(self) -> AsyncIterator[None]:
+    async def _savepoint(self, last: str = "") -> AsyncIterator[None]:
         # SQLAlchemy gives each savepoint a name of its own, and a statement prepared for it: they would crowd out,
         # on a connection that lasts as long as the run, the prepared statements of the service.
         driver = await self._driver()
         try:
             yield
-            await driver.execute("RELEASE SAVEPOINT request; SAVEPOINT request")  # of whoever comes next
+            await send(self._connection, driver.last + last + _KEEP)
+            driver.last = ""
         except BaseException:
             driver.last = ""
             await driver.execute("ROLLBACK TO SAVEPOINT request")
@@ -524,8 +517,7 @@ async def rolled_back(engine: AsyncEngine) -> AsyncIterator[RolledBackDatabase]:
     async with engine.connect() as connection:
         outer = await connection.begin()
         # The time limit of a request would end a transaction that lasts as long as a test.
-        await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-        await connection.exec_driver_sql("SAVEPOINT request")
+        await send(connection, "SET LOCAL idle_in_transaction_session_timeout = 0; SAVEPOINT request;")
         yield RolledBackDatabase(engine, connection)
         await outer.rollback()
 

@@ -28,10 +28,19 @@ async def call(connection: AsyncConnection, function: str, *arguments: Argument)
     Raises:
         sqlalchemy.exc.DBAPIError: the call failed, or the connection was lost.
     """
+    return await send(connection, f"{_call(function, arguments)} WHERE result;") != _NO_ROW
+
+
+async def send(connection: AsyncConnection, statements: str) -> str:
+    """Send statements in one round trip, with BEGIN unless the transaction has begun; return the status of the last.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: a statement failed, or the connection was lost.
+    """
     driver = await _driver(connection)
-    driver.first = f"{_call(function, arguments)} WHERE result;"
+    driver.first = statements
     await connection.run_sync(_call_now)
-    return driver.status != _NO_ROW
+    return driver.status
 
 
 async def call_at_commit(connection: AsyncConnection, function: str, *arguments: Argument) -> None:
