@@ -1,19 +1,28 @@
-"""The service's log: one JSON object per line on standard error.
+"""The log of every command: one JSON object per line on standard error, as docs/log.schema.json describes.
 
 Every line has `time` (RFC 3339, UTC), `level` and `event`. The service logs `LogEvent`s, whose fields are named where
-they are logged. uvicorn's messages are kept. Of any other library only the logger's name and the class of an exception
-are logged, because its text may contain personal data.
+they are logged. uvicorn's messages are kept. Of any other library only the logger's name is logged, and of an exception
+its class and its places in the code, because a text may contain personal data. Warnings of Python and exceptions that
+nothing caught are logged in the same way: Python itself would print their texts.
 """
 
 import json
 import logging
+import logging.config
+import sys
+import threading
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import TracebackType
 from typing import Final
 
 _OWN: Final = "mediation_api"
 _SERVER: Final = "uvicorn"
+_MOST_PLACES: Final = 8
+
+_log = logging.getLogger(__name__)
 
 
 class LogLevel(StrEnum):
@@ -36,8 +45,19 @@ class LogEvent:
         return json.dumps(self.fields, default=str)
 
 
+def class_of(error: BaseException) -> str:
+    """Return the class of an exception for the log."""
+    return f"{type(error).__module__}.{type(error).__qualname__}"
+
+
+def places_of(error: BaseException) -> list[str]:
+    """Return the innermost places in the code that an exception passed, for the log."""
+    frames = traceback.extract_tb(error.__traceback__)[-_MOST_PLACES:]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+
+
 class JsonFormatter(logging.Formatter):
-    """Formats each record as one JSON object, without the text of an exception and without a traceback."""
+    """Formats each record as one JSON object: of an exception its class and its places, and not its text."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
@@ -57,15 +77,20 @@ class JsonFormatter(logging.Formatter):
             line |= {"event": "server", "message": record.getMessage().strip().partition("\n")[0]}
         else:
             line |= {"event": "library", "logger": record.name}
-        if record.exc_info and record.exc_info[0] is not None:
-            line["error"] = f"{record.exc_info[0].__module__}.{record.exc_info[0].__qualname__}"
+        if record.exc_info and record.exc_info[1] is not None:
+            line |= {"error": class_of(record.exc_info[1]), "frames": places_of(record.exc_info[1])}
         return json.dumps(line, default=str)
 
 
-def logging_configuration(level: LogLevel) -> dict[str, object]:
-    """Return the configuration of `logging.config.dictConfig` for a process that serves.
+def configure(level: LogLevel = LogLevel.INFO) -> None:
+    """Configure the log of this process."""
+    logging.config.dictConfig(logging_configuration(level))
 
-    uvicorn applies it in each of its processes. uvicorn's own access log is off: the service logs one line for each
+
+def logging_configuration(level: LogLevel) -> dict[str, object]:
+    """Return the configuration for `logging.config.dictConfig`.
+
+    uvicorn applies it in each of its processes. Its own access log is off: the service logs one line for each
     request, without address and query.
 
     Args:
@@ -77,10 +102,27 @@ def logging_configuration(level: LogLevel) -> dict[str, object]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": f"{__name__}.{JsonFormatter.__name__}"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        "handlers": {"stderr": {"()": f"{__name__}.{standard_error.__name__}", "formatter": "json"}},
         "loggers": {
             _OWN: {"level": name},
             _SERVER: {"level": "INFO" if level is LogLevel.DEBUG else name},
         },
         "root": {"level": "ERROR" if level is LogLevel.ERROR else "WARNING", "handlers": ["stderr"]},
     }
+
+
+def standard_error() -> logging.Handler:
+    """Return the handler of every line. What Python would print there by itself goes through the log from then on."""
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    sys.unraisablehook = lambda unraisable: _log_error(unraisable.exc_value)
+    threading.excepthook = lambda args: _log_error(args.exc_value)
+    return logging.StreamHandler()
+
+
+def _log_uncaught(_kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
+    _log_error(error)
+
+
+def _log_error(error: BaseException | None) -> None:
+    _log.critical(LogEvent("uncaught"), exc_info=error)

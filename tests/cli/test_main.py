@@ -239,6 +239,13 @@ def _refused(*arguments: str) -> str:
     return done.stderr
 
 
+def _refused_to_serve(caplog: pytest.LogCaptureFixture) -> str:
+    done = CliRunner().invoke(app, ["serve"])
+    assert (done.exit_code, done.output) == (2, "")
+    (record,) = [record for record in caplog.records if record.name == "mediation_api.cli.serve"]
+    return record.getMessage()
+
+
 def test_a_token_says_what_was_asked(development: Path) -> None:
     token = _invoke(
         "token", "--role", "officer", "--employee-number", "4711", "--subject", "ann", "--data-dir", str(development)
@@ -270,9 +277,8 @@ def test_demo_data_needs_a_database(development: Path) -> None:
     assert _refused("seed", "--data-dir", str(development)) == "MEDIATION_DATABASE_URL: is required\n"
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate"])
-def test_unsafe_settings_stop_the_start_with_one_line(command: str) -> None:
-    assert _refused(command).startswith("MEDIATION_TOKEN_ISSUER: is required; ")
+def test_unsafe_settings_stop_the_start_with_one_line() -> None:
+    assert _refused("migrate").startswith("MEDIATION_TOKEN_ISSUER: is required; ")
 
 
 @pytest.fixture
@@ -281,10 +287,10 @@ def in_development(development: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDIATION_DATA_DIRECTORY", str(development))
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate"])
 @pytest.mark.usefixtures("in_development")
-def test_serving_and_migrating_need_a_database(command: str) -> None:
-    assert _refused(command) == "MEDIATION_DATABASE_URL: is required\n"
+def test_serving_and_migrating_need_a_database(caplog: pytest.LogCaptureFixture) -> None:
+    assert _refused("migrate") == "MEDIATION_DATABASE_URL: is required\n"
+    assert _refused_to_serve(caplog) == "MEDIATION_DATABASE_URL: is required"
 
 
 @pytest.mark.usefixtures("in_development")
@@ -306,14 +312,16 @@ def test_migrating_twice_is_harmless(
 
 
 @pytest.mark.usefixtures("in_development")
-def test_a_taken_port_stops_serve_with_one_line(committed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_stops_serve_with_one_line(
+    committed: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("MEDIATION_DATABASE_URL", committed.database_url.get_secret_value())
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         monkeypatch.setenv("MEDIATION_PORT", str(taken.getsockname()[1]))
 
-        assert "MEDIATION_PORT" in _refused("serve")
+        assert "MEDIATION_PORT" in _refused_to_serve(caplog)
 
 
 def test_serve_refuses_to_connect_as_the_owner_of_the_tables(
@@ -321,6 +329,7 @@ def test_serve_refuses_to_connect_as_the_owner_of_the_tables(
     as_owner: Callable[[Settings], Settings],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     key = tmp_path / "service.pem"
     key.write_text("a key", encoding="utf-8")
@@ -339,7 +348,7 @@ def test_serve_refuses_to_connect_as_the_owner_of_the_tables(
     for name, value in production.items():
         monkeypatch.setenv(f"MEDIATION_{name}", value)
 
-    assert _refused("serve").startswith("MEDIATION_DATABASE_URL: connects as a")
+    assert _refused_to_serve(caplog).startswith("MEDIATION_DATABASE_URL: connects as a")
 
 
 @pytest.fixture
@@ -382,12 +391,16 @@ def test_keys_rotate_to_the_first_one_and_the_status_says_so(monkeypatch: pytest
     assert _invoke("keys", "rotate").startswith("0 data keys wrapped")
 
 
-@pytest.mark.parametrize("command", [["serve"], ["keys", "rotate"], ["keys", "status"]])
 @pytest.mark.usefixtures("with_a_data_key")
-def test_without_a_key_that_is_in_use_nothing_starts(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_that_is_in_use_nothing_starts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("MEDIATION_ENCRYPTION_KEYS", _invoke("keys", "make").strip())
+    lacks = "MEDIATION_ENCRYPTION_KEYS: lacks dev-only-1, which is in use"
 
-    assert _refused(*command) == "MEDIATION_ENCRYPTION_KEYS: lacks dev-only-1, which is in use\n"
+    assert _refused("keys", "rotate") == f"{lacks}\n"
+    assert _refused("keys", "status") == f"{lacks}\n"
+    assert _refused_to_serve(caplog) == lacks
 
 
 def test_the_roles_can_be_printed_for_an_administrator() -> None:

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import jsonschema_rs
 from tests.serving import START_SECONDS, wait_until_answered
 
 from mediation_api.settings import Settings
 
 PROGRAM: Final = Path(sys.executable).with_name("mediation-api")
+SCHEMA: Final = jsonschema_rs.Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "docs" / "log.schema.json").read_text(encoding="utf-8"))
+)
 SERVICE_ISSUER: Final = "https://mediation.city.example"
 AUDIENCE: Final = "mediation"
 
@@ -46,6 +50,14 @@ def without_settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("MEDIATION_")}
 
 
+def log_lines(text: str) -> list[dict[str, object]]:
+    """Give the lines of a log: each has to be as docs/log.schema.json says."""
+    lines = [json.loads(line) for line in text.splitlines()]
+    for line in lines:
+        SCHEMA.validate(line)
+    return lines
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A service that `serve` started, and what it printed."""
@@ -59,8 +71,8 @@ class Running:
         return self.output.read_text(encoding="utf-8")
 
     def lines(self, event: str = "") -> list[dict[str, object]]:
-        """Give the lines of one kind, or all: each has to be a JSON object."""
-        found = [json.loads(line) for line in self.text().splitlines()]
+        """Give the lines of one kind, or all: each has to be as docs/log.schema.json says."""
+        found = log_lines(self.text())
         return [line for line in found if event in {"", line["event"]}]
 
     def stop(self) -> None:

@@ -6,6 +6,10 @@
 import json
 import logging
 import re
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -13,7 +17,18 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from tests.promises.production import AUDIENCE, SERVICE_ISSUER, production_environment, serving
+from tests.promises.production import (
+    AUDIENCE,
+    PROGRAM,
+    SCHEMA,
+    SERVICE_ISSUER,
+    log_lines,
+    production_environment,
+    serving,
+    without_settings,
+)
+from tests.serving import START_SECONDS
+from uvicorn.config import STARTUP_FAILURE
 
 from mediation_api.auth.tokens import Issuer
 from mediation_api.logs import JsonFormatter, LogEvent, LogLevel, logging_configuration
@@ -102,6 +117,90 @@ def test_a_database_that_is_away_is_logged_by_cause_and_route(committed: Setting
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_stops_a_worker_at_its_start_is_one_line_of_the_log(
+    committed: Settings, keys: Path, tmp_path: Path, workers: str
+) -> None:
+    environment = production_environment(committed, keys, tmp_path) | {"MEDIATION_WORKERS": workers}
+    Path(environment["MEDIATION_SERVICE_KEY_FILE"]).write_text(CANARY, encoding="utf-8")
+
+    status, lines = _fails(environment)
+
+    assert status in {0, STARTUP_FAILURE}  # uvicorn's parent process always ends with 0
+    causes = [line for line in lines if line["event"] == "uncaught"]
+    assert {line["error"] for line in causes} == {"builtins.ValueError"}
+    assert len(causes) == int(workers)
+    assert "cli/serve.py" in str(causes[0]["frames"])
+
+
+def test_a_setting_that_stops_serve_is_one_line_of_the_log() -> None:
+    status, (line,) = _fails({})
+    assert (status, line["level"], line["event"]) == (2, "error", "message")
+    assert str(line["message"]).startswith("MEDIATION_TOKEN_ISSUER: is required; ")
+
+
+def _fails(environment: Mapping[str, str]) -> tuple[int, list[dict[str, object]]]:
+    """Run `mediation-api serve` until it ends by itself: its exit code, and its log."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    done = subprocess.run(
+        [PROGRAM, "serve"],
+        env={**without_settings(), **environment, "MEDIATION_PORT": str(port)},
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert done.stdout == ""
+    assert CANARY not in done.stderr
+    return done.returncode, log_lines(done.stderr)
+
+
+PRINTED_BY_PYTHON: Final = {
+    "a warning": ("import warnings; warnings.warn('c4n4ry')", "library", "py.warnings"),
+    "an exception": ("raise ValueError('c4n4ry')", "uncaught", None),
+    "an exception in a thread": (
+        "import threading; t = threading.Thread(target=lambda: int('c4n4ry')); t.start(); t.join()",
+        "uncaught",
+        None,
+    ),
+    "an exception in a finalizer": (
+        "class Bad:\n    def __del__(self): raise ValueError('c4n4ry')\nBad()",
+        "uncaught",
+        None,
+    ),
+    "a task's exception": (
+        """import asyncio
+async def run():
+    asyncio.create_task(asyncio.to_thread(int, "c4n4ry"))
+    await asyncio.sleep(0.1)
+asyncio.run(run())""",
+        "library",
+        "asyncio",
+    ),
+    "a migration's warning": (
+        "import logging; logging.getLogger('alembic.runtime').warning('c4n4ry')",
+        "library",
+        "alembic.runtime",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PRINTED_BY_PYTHON)
+def test_what_python_prints_by_itself_is_a_line_of_the_log_without_its_text(what: str) -> None:
+    code, event, logger = PRINTED_BY_PYTHON[what]
+
+    def stderr(before: str) -> str:
+        program = [sys.executable, "-c", f"{before}\n{code}"]
+        return subprocess.run(program, capture_output=True, text=True, check=False).stderr
+
+    assert CANARY in stderr(""), "the control"
+    (line,) = log_lines(stderr("from mediation_api.logs import configure; configure()"))
+    assert (line["event"], line.get("logger")) == (event, logger)
+    assert CANARY not in json.dumps(line)
+
+
 @pytest.mark.parametrize("level", LogLevel)
 def test_alerts_are_visible_at_every_level_up_to_warning(level: LogLevel) -> None:
     loggers = logging_configuration(level)["loggers"]
@@ -142,6 +241,7 @@ def failed() -> logging.LogRecord:
 def test_of_an_exception_the_class_alone_is_logged() -> None:
     record = failed()
     text = JsonFormatter().format(record)
+    SCHEMA.validate(json.loads(text))
     assert json.loads(text)["error"] == "builtins.ValueError"
     assert CANARY not in text
 

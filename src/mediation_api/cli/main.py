@@ -13,6 +13,7 @@ from mediation_api.cli import data, database, documents, serve
 from mediation_api.cli.audit import audit
 from mediation_api.cli.keys import keys
 from mediation_api.cli.output import say
+from mediation_api.logs import configure
 
 app = typer.Typer(
     name="mediation-api",
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line."""
+    configure()
     gc.set_threshold(serve.OBJECTS_PER_COLLECTION)
     app()
 

@@ -4,7 +4,7 @@ An error is printed without a traceback, and without the value of any setting.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Never
 
@@ -29,8 +29,12 @@ def fail(text: str) -> Never:
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Print an error that an operator can correct as one line, and exit; re-raise any other."""
+def one_line_errors(report: Callable[[str], Never] = fail) -> Iterator[None]:
+    """Report an error that an operator can correct as one line, and exit; re-raise any other.
+
+    Args:
+        report: prints the line, and exits.
+    """
     try:
         yield
     except (typer.Exit, typer.Abort):
@@ -39,7 +43,7 @@ def one_line_errors() -> Iterator[None]:
         line = error_line(error)
         if line is None:
             raise
-        fail(line)
+        report(line)
 
 
 def error_line(error: Exception) -> str | None:
@@ -53,8 +57,9 @@ def error_line(error: Exception) -> str | None:
     from mediation_api.cli.audit_runs import VerificationError
     from mediation_api.cli.audit_statements import StatementError
     from mediation_api.database.encryption import KeyMissing
+    from mediation_api.texts.loader import TextFileError
 
-    if isinstance(error, (StatementError, VerificationError, KeyMissing, CommandError)):
+    if isinstance(error, (StatementError, VerificationError, KeyMissing, CommandError, TextFileError)):
         return str(error)
     if isinstance(error, DBAPIError):
         # The message of a database error may contain personal data; its class and its SQLSTATE do not.
@@ -69,7 +74,7 @@ def error_line(error: Exception) -> str | None:
 
 
 def require_database(settings: Settings) -> Settings:
-    """Return the settings, or fail if they name no database."""
+    """Return the settings. Raises SettingsError if they name no database."""
     if not settings.database_url.get_secret_value():
-        fail("MEDIATION_DATABASE_URL: is required")
+        raise SettingsError("MEDIATION_DATABASE_URL: is required")
     return settings

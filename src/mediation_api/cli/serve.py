@@ -1,13 +1,17 @@
-"""`mediation-api serve`: the HTTP server of production."""
+"""`mediation-api serve`: the HTTP server of production. All that it prints is its log."""
 
 import asyncio
 import gc
+import logging
 import socket
+import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Never
 
-from mediation_api.cli.output import fail, one_line_errors, require_database
-from mediation_api.logs import logging_configuration
+import typer
+
+from mediation_api.cli.output import FAILED, error_line, one_line_errors, require_database
+from mediation_api.logs import LogEvent, logging_configuration
 from mediation_api.settings import Environment, settings_from_environment
 
 if TYPE_CHECKING:
@@ -17,6 +21,8 @@ OBJECTS_PER_COLLECTION: Final = 50_000
 """The first threshold of the garbage collector. With Python's default of 700 it runs dozens of times during the imports
 of a command, without finding garbage.
 """
+
+_log = logging.getLogger(__name__)
 
 
 def serve() -> None:
@@ -30,7 +36,7 @@ def serve() -> None:
     from mediation_api.database import key_rotation
     from mediation_api.database.roles import require_safe_role
 
-    with one_line_errors():
+    with one_line_errors(_fail):
         settings = require_database(settings_from_environment())
         if settings.environment is not Environment.DEV:
             # If the database does not answer yet, /health/ready checks the role later.
@@ -55,9 +61,21 @@ def serve() -> None:
 def app_of_a_worker() -> "FastAPI":
     """Create the application in a worker process of `serve`; each process imports it itself."""
     gc.set_threshold(OBJECTS_PER_COLLECTION)
-    from mediation_api.main import app_from_environment
+    from uvicorn.config import STARTUP_FAILURE
 
-    return app_from_environment()
+    try:
+        from mediation_api.main import app_from_environment
+
+        return app_from_environment()
+    except Exception as error:  # noqa: BLE001 - in a process that it started, Python prints the text of any exception
+        line = error_line(error)
+        _log.critical(LogEvent("uncaught") if line is None else line, exc_info=line is None)
+        sys.exit(STARTUP_FAILURE)  # uvicorn stops, instead of starting the process again
+
+
+def _fail(line: str) -> Never:
+    _log.error(line)
+    raise typer.Exit(FAILED)
 
 
 def _check_address(host: str, port: int) -> None:
@@ -67,4 +85,4 @@ def _check_address(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        fail(f"MEDIATION_HOST, MEDIATION_PORT: cannot listen there ({error.strerror}).")
+        _fail(f"MEDIATION_HOST, MEDIATION_PORT: cannot listen there ({error.strerror}).")

@@ -13,7 +13,6 @@ the text of a database error contains values even with `hide_parameters`
 
 import logging
 import re
-import traceback
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 from uuid import UUID, uuid4
@@ -46,7 +45,7 @@ from mediation_api.http import problem_catalogue
 from mediation_api.http.addresses import problem_type
 from mediation_api.http.fields import RULE, SENTENCE, OpenList, Out, OwnRule
 from mediation_api.http.problem_catalogue import localized_detail
-from mediation_api.logs import LogEvent
+from mediation_api.logs import LogEvent, class_of, places_of
 
 MEDIA_TYPE: Final = "application/problem+json"
 MOST_ERRORS: Final = 50
@@ -399,7 +398,6 @@ def log_unavailable(request: Request, cause: str | None, exc: Exception | None =
 
 def _failure(event: str, request: Request, exc: Exception | None, **more: object) -> LogEvent:
     """Return the log event of a failure, with its place and class and without its text."""
-    frames = [] if exc is None else traceback.extract_tb(exc.__traceback__)[-8:]
     return LogEvent(
         event,
         **more,
@@ -407,9 +405,9 @@ def _failure(event: str, request: Request, exc: Exception | None, **more: object
         route=route_templates(request.app).get(request.scope.get("endpoint")),
         request_id=request_id_of(request),
         role=getattr(request.state, "role", None),
-        error=None if exc is None else f"{type(exc).__module__}.{type(exc).__qualname__}",
+        error=None if exc is None else class_of(exc),
         sqlstate=None if exc is None else sqlstate(exc),
-        frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+        frames=[] if exc is None else places_of(exc),
     )
 
 
