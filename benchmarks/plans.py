@@ -37,13 +37,13 @@ class Plan:
 
 
 @contextmanager
-def caught(engine: Engine) -> Iterator[Caught]:
-    """Catch the statement that reads a page while the block runs."""
+def caught(engine: Engine, word: str = "page_key") -> Iterator[Caught]:
+    """Catch the statement that has a word in it while the block runs; by default the one that reads a page."""
     found = Caught()
 
     def look(*sent: object) -> None:
         _, _, sql, parameters, *_ = sent
-        if isinstance(sql, str) and "page_key" in sql and isinstance(parameters, tuple):
+        if isinstance(sql, str) and word in sql and isinstance(parameters, tuple):
             found.sql, found.parameters = sql, parameters
 
     event.listen(engine, "before_cursor_execute", look)

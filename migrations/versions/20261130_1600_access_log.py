@@ -47,7 +47,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_access_log")),
     )
-    op.create_index("ix_access_log_at", "access_log", ["at"], unique=False, postgresql_using="brin")
+    op.create_index("ix_access_log_at", "access_log", ["at"])
     op.create_index("ix_access_log_complaint_id_position", "access_log", ["complaint_id", "position"])
     op.create_index("ix_access_log_listed", "access_log", ["listed"], unique=False, postgresql_using="gin")
     op.create_index(

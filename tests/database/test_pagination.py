@@ -132,9 +132,9 @@ class Reader:
         assert len(page["items"]) == LIMIT, path  # type: ignore[arg-type]
         return plan
 
-    async def plan(self, who: Caller, path: str) -> tuple[Answer, Plan]:
-        """A page, and its plan."""
-        with caught(self._engine.sync_engine) as found:
+    async def plan(self, who: Caller, path: str, word: str = "page_key") -> tuple[Answer, Plan]:
+        """A page, and the plan of the statement that has a word in it."""
+        with caught(self._engine.sync_engine, word) as found:
             page = await who.get(path)
         async with self._seeing(who) as connection:
             return page, await explained(connection, found)
@@ -213,6 +213,12 @@ async def test_what_is_rare_is_found_by_an_index(reader: Reader) -> None:
         )
         looked_at[path] = max(plan.rows.values(), default=0)
     assert {path: rows for path, rows in looked_at.items() if rows > CASES // 10} == {}
+
+
+async def test_what_was_opened_on_a_day_is_found_by_an_index(reader: Reader) -> None:
+    path = "/v1/access-anomalies?opened_on_from=2020-02-01&opened_on_before=2020-02-02"
+    _, plan = await reader.plan(reader.office.caller(Role.AUDITOR), path, "acted_on")
+    assert sum(plan.rows.values()) == 0, plan
 
 
 async def test_the_parts_of_a_complaint_are_found_by_an_index(reader: Reader) -> None:

@@ -898,8 +898,8 @@ access_log = Table(
     ),
     CheckConstraint("num_nonnulls(attempt, version) = CASE WHEN complaint_id IS NULL THEN 0 ELSE 2 END", name="seen"),
     Index("ix_access_log_complaint_id_position", "complaint_id", "position"),
-    # BRIN: entries are written in the order of `at`, so that a period occupies few blocks.
-    Index("ix_access_log_at", "at", postgresql_using="brin"),
+    # Not BRIN: new entries also fill what is left of old pages, after which each range of pages ends today.
+    Index("ix_access_log_at", "at"),
     Index("ix_access_log_listed", "listed", postgresql_using="gin"),
     Index("ix_access_log_report_id_position", "report_id", "position", postgresql_where=text("report_id IS NOT NULL")),
 )
