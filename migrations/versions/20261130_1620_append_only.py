@@ -21,7 +21,6 @@ APPEND_ONLY = (
     "events",
     "guardian_consents",
     "pauses",
-    "access_log",
     "voided_consents",
     "withdrawals",
 )
@@ -41,6 +40,16 @@ def upgrade() -> None:
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
             "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
+    # Retention deletes the old entries of the access log.
+    op.execute(
+        "CREATE TRIGGER append_only BEFORE UPDATE OR TRUNCATE ON access_log "
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
+    op.execute(sql("keep_access_log"))
+    op.execute(
+        "CREATE TRIGGER keep_access_log BEFORE DELETE ON access_log FOR EACH ROW EXECUTE FUNCTION keep_access_log()"
+    )
+    op.execute("ALTER TABLE access_log ENABLE ALWAYS TRIGGER keep_access_log")
     for table in NEVER_DELETED:
         op.execute(
             f"CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON {table} "
@@ -52,12 +61,13 @@ def upgrade() -> None:
             f"FOR EACH ROW EXECUTE FUNCTION refuse_change_but_emptied('{column}')"
         )
     # ALWAYS: also in a session with session_replication_role = replica.
-    for table in (*APPEND_ONLY, *NEVER_DELETED):
+    for table in (*APPEND_ONLY, "access_log", *NEVER_DELETED):
         op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only")
     for table in EMPTIED:
         op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER append_only_but_emptied")
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION keep_access_log() CASCADE")
     op.execute("DROP FUNCTION refuse_change_but_emptied() CASCADE")
     op.execute("DROP FUNCTION refuse_change() CASCADE")

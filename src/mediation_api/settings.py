@@ -73,13 +73,13 @@ def _split(value: object) -> object:
 type_of_list = BeforeValidator(_split)
 
 
-def _kept(*kinds: DataKind) -> int:
+def _kept(*kinds: DataKind, at_least: int = 1) -> int:
     """Return the field of a retention period of `domain/retention.py`."""
     rules = [SCHEDULE[kind] for kind in kinds]
     named = " and ".join(f"`{kind}`" for kind in kinds)
     days: int = Field(
         rules[0].days,
-        ge=1,
+        ge=at_least,
         le=36_500,
         description=f"Calendar days for which {named} data is kept, from {rules[0].start} (docs/retention.md).",
     )
@@ -288,6 +288,7 @@ class Settings(BaseSettings):
     keep_contact_days: int = _kept(DataKind.CONTACT, DataKind.NEEDS)
     keep_account_days: int = _kept(DataKind.ACCOUNT)
     keep_identity_days: int = _kept(DataKind.IDENTITY)
+    keep_access_log_days: int = _kept(DataKind.ACCESS_LOG, at_least=365)
 
     token_issuer: str = Field("", description="`iss` of the city's identity provider. Required.")
     token_audience: str = Field("", description="`aud` that a token for this service must contain. Required.")

@@ -639,7 +639,7 @@ async def test_what_tells_of_a_report_names_nothing_that_leads_there(
     assert constraint_of(caught.value) == f"ck_{table}_subject"
 
 
-@pytest.mark.parametrize("table", [t.name for t in APPEND_ONLY])
+@pytest.mark.parametrize("table", [*(t.name for t in APPEND_ONLY), "access_log"])
 @pytest.mark.parametrize(
     "statement",
     ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"],
@@ -653,6 +653,8 @@ async def test_what_was_acknowledged_cannot_be_changed(
     column = next(iter(metadata.tables[table].primary_key)).name
     if table in {"events", "access_log"}:
         column = "at"  # the key is an identity, and refuses by itself
+    if table == "access_log":  # an entry of this moment: retention deletes those of years ago
+        await _insert(owner, table, ROWS[table] | {"at": datetime.now(UTC)})
     if replica:
         if not await owner.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")):
             pytest.skip("this server's user may not switch triggers off at all")
@@ -660,7 +662,7 @@ async def test_what_was_acknowledged_cannot_be_changed(
     with pytest.raises(IntegrityError, match=f"{table} is append-only"):
         async with owner.begin_nested():
             await owner.execute(text(statement.format(table=table, column=column)))
-    rows = 2 if table == "consents" else 1
+    rows = 2 if table in {"consents", "access_log"} else 1
     assert await owner.scalar(text(f"SELECT count(*) FROM {table}")) == rows  # noqa: S608 - our own tables
 
 

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 import pytest
 from benchmarks.plans import Caught, explained
-from sqlalchemy import Text, event, func, make_url, select, text
+from sqlalchemy import Text, delete, event, func, insert, make_url, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.conftest import Clock, Run, fresh_database, office_on
@@ -27,6 +27,7 @@ from mediation_api.domain.audit_chain import ChainFault, Examination, Flaw
 from mediation_api.domain.retention import DEFAULT_DAYS, EMPTIED, Periods, retention_page
 from mediation_api.domain.values import DataKind
 from mediation_api.repository import audit_verification
+from mediation_api.repository.access_log import delete_ended
 from mediation_api.repository.audit_comparison import unlike_events
 from mediation_api.repository.idempotency import KEPT, delete_expired
 from mediation_api.repository.retention import _purge_if_due, purge_due
@@ -333,6 +334,132 @@ async def test_expired_idempotency_keys_are_deleted_with_their_responses_and_no_
         assert {*await connection.scalars(select(keys.c.at))} == {office.clock.now}
 
 
+# ── the access log ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+DEFAULT_PERIOD: Final = timedelta(days=DEFAULT_DAYS["keep_access_log_days"])
+OPENED: Final = {"operation": "getCase", "purpose": "casework", "by_role": "coordinator", "by": "of a test"}
+
+
+@pytest.fixture
+async def no_entries(owner: AsyncEngine) -> None:
+    """Take away what the office has opened: entries are in the order of their time."""
+    async with owner.begin() as connection:
+        await connection.execute(text("ALTER TABLE access_log DISABLE TRIGGER USER"))
+        await connection.execute(text("TRUNCATE access_log"))
+        for name in ("append_only", "keep_access_log"):
+            await connection.execute(text(f"ALTER TABLE access_log ENABLE ALWAYS TRIGGER {name}"))
+
+
+async def log(engine: AsyncEngine, at: datetime, **subject: object) -> None:
+    """Write an entry that is about something, as if it had been opened then."""
+    seen = {"attempt": 1, "version": 1} if "complaint_id" in subject else {}
+    async with engine.begin() as connection:
+        await connection.execute(insert(t.access_log).values(at=at, **OPENED, **seen, **subject))
+
+
+async def logged(engine: AsyncEngine) -> set[datetime]:
+    """When there was an access, by the entries above."""
+    async with engine.connect() as connection:
+        of_test = select(t.access_log.c.at).where(t.access_log.c.by == OPENED["by"])
+        return {*await connection.scalars(of_test)}
+
+
+@pytest.mark.usefixtures("no_entries")
+async def test_entries_of_the_access_log_are_deleted_at_the_end_of_their_period_and_no_others(
+    quiet_office: Office, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mediation_api.repository.access_log.ENTRIES_IN_RANGE", 2)
+    story, now = await quiet_office.file(), datetime.now(UTC)
+    subject = {"complaint_id": UUID(story.complaint_id), "case_id": UUID(story.case_id)}
+    days = (4000, 3999, 3998, 3997, 3651, 3649, 400, 1)
+    for each in days:
+        await log(engine, now - timedelta(days=each), **subject)
+    before = now - DEFAULT_PERIOD
+    assert await delete_ended(engine, before) == 5
+    assert await logged(engine) == {now - timedelta(days=each) for each in days[5:]}
+    assert await delete_ended(engine, before) == 0
+
+
+@pytest.mark.usefixtures("no_entries")
+async def test_entries_about_a_complaint_under_a_hold_are_kept_until_it_is_lifted(
+    quiet_office: Office, engine: AsyncEngine
+) -> None:
+    office, now = quiet_office, datetime.now(UTC)
+    held, other = [await (await office.file()).to_ready() for _ in range(2)]
+    contents = {
+        "category": "child_abuse",
+        "recipient": "child_protection",
+        "agency": "Child Protection, East",
+        "legal_basis": "ORS 419B.010",
+        "disclosed_at": office.clock.now.isoformat(),
+    }
+    reports = [await office.director.post(f"{each.path}/mandatory-reports", contents) for each in (held, other)]
+    hold = await office.director.post(f"/v1/complaints/{held.complaint_id}/legal-holds", {"reason": "litigation"})
+    of_held: list[dict[str, object]] = [
+        {"complaint_id": UUID(held.complaint_id)},
+        {"listed": [UUID(other.case_id), UUID(held.case_id)]},
+        {"listed": [UUID(held.complaint_id)]},
+        {"report_id": UUID(str(reports[0]["id"]))},
+    ]
+    of_other: list[dict[str, object]] = [
+        {"complaint_id": UUID(other.complaint_id)},
+        {"listed": [UUID(other.case_id)]},
+        {"listed": []},
+        {"report_id": UUID(str(reports[1]["id"]))},
+    ]
+    for number, subject in enumerate([*of_held, *of_other]):
+        await log(engine, now - timedelta(days=5000, hours=number), **subject)
+    before = now - DEFAULT_PERIOD
+    assert await delete_ended(engine, before) == len(of_other)
+    assert await logged(engine) == {now - timedelta(days=5000, hours=number) for number in range(len(of_held))}
+    await office.director.post(f"/v1/legal-holds/{hold['id']}/lift", None, 200)
+    assert await delete_ended(engine, before) == len(of_held)
+
+
+@pytest.mark.usefixtures("no_entries")
+async def test_no_statement_looks_at_more_entries_than_are_in_a_range(
+    quiet_office: Office, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mediation_api.repository.access_log.ENTRIES_IN_RANGE", 2)
+    story, now = await quiet_office.file(), datetime.now(UTC)
+    for each in range(7):
+        await log(engine, now - timedelta(days=5000 - each), complaint_id=UUID(story.complaint_id))
+    statements: list[Caught] = []
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def note(_c: object, _cursor: object, statement: str, parameters: tuple[object, ...], *_: object) -> None:
+        if statement.startswith(("SELECT max", "DELETE")):
+            statements.append(Caught(statement, parameters))
+
+    assert await delete_ended(engine, now - timedelta(days=6000)) == 0
+    assert len(statements) == 1, "nothing is old enough"
+    assert await delete_ended(engine, now - DEFAULT_PERIOD) == 7
+    for each in range(7):
+        await log(engine, now - timedelta(days=5000 - each), complaint_id=UUID(story.complaint_id))
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # it would read a table as small as this
+        assert max([(await explained(connection, each)).rows["access_log"] for each in statements]) <= 2
+        await connection.rollback()
+
+
+@pytest.mark.parametrize("days", [364, 366])
+async def test_the_database_keeps_an_entry_for_a_year_whoever_deletes_it(
+    quiet_office: Office, engine: AsyncEngine, owner: AsyncEngine, days: int
+) -> None:
+    story, at = await quiet_office.file(), datetime.now(UTC) - timedelta(days=days)
+    await log(engine, at, complaint_id=UUID(story.complaint_id))
+    deletion = delete(t.access_log).where(t.access_log.c.by == OPENED["by"])
+    for who in (engine, owner):
+        async with who.connect() as connection:
+            if who is owner:  # with the ordinary triggers off
+                await connection.execute(text("SET LOCAL session_replication_role = replica"))
+            if days > 365:
+                assert (await connection.execute(deletion)).rowcount == 1
+                continue
+            with pytest.raises(IntegrityError, match="kept for a year at least"):
+                await connection.execute(deletion)
+
+
 KEPT_TEXTS: Final = {
     "disclosures.body": "shown to everybody, names nobody",
     "mandatory_reports.agency": "kept as long as counsel says",
@@ -429,10 +556,11 @@ async def test_the_command_counts_what_it_emptied_by_the_settings(
     quiet_office: Office, engine: AsyncEngine, committed: Settings, keys: Path
 ) -> None:
     """The clock of this office stands in the past."""
-    await quiet_office.file(interested_in_mediation=False)
+    story = await quiet_office.file(interested_in_mediation=False)
+    await log(engine, datetime.now(UTC) - timedelta(days=5000), complaint_id=UUID(story.complaint_id))
     async with engine.connect() as connection:
         claimed = await connection.scalar(select(func.count()).select_from(t.idempotency_keys))
-    for said in (f"account 1\nretry {claimed}\n", "No retention period has ended.\n"):
+    for said in (f"access_log 1\naccount 1\nretry {claimed}\n", "No retention period has ended.\n"):
         done = run(committed, keys)
         assert (done.exit_code, done.stdout) == (0, said), done.output
 

@@ -19,7 +19,8 @@ def retention(
 ) -> None:
     """Erase the fields whose retention period has ended (docs/retention.md), and print how many of each kind.
 
-    Also deletes idempotency keys that have expired, with their responses, and prints their number as `retry`.
+    Also deletes the entries of the access log whose period has ended, and idempotency keys that have expired with their
+    responses, and prints their numbers as `access_log` and `retry`.
 
     Run it once a day. It may run beside the service, be interrupted and be restarted.
     """
@@ -36,12 +37,13 @@ def retention(
 
 
 async def purge(settings: Settings) -> Counter[DataKind]:
-    """Erase what is due, and return the number of fields by kind; of `RETRY`, the number of idempotency keys.
+    """Erase what is due, and return the number of fields by kind; of `ACCESS_LOG` and `RETRY`, the number of rows.
 
     Raises SettingsError if the role sees no rows.
     """
     from mediation_api.database.engine import create_engine
     from mediation_api.database.row_security import sees_every_row
+    from mediation_api.repository.access_log import delete_ended
     from mediation_api.repository.idempotency import delete_expired
     from mediation_api.repository.retention import purge_due
 
@@ -53,6 +55,7 @@ async def purge(settings: Settings) -> Counter[DataKind]:
         periods = Periods({name: getattr(settings, name) for name in DEFAULT_DAYS})
         at = datetime.now(UTC)
         emptied = await purge_due(engine, periods, at)
+        emptied[DataKind.ACCESS_LOG] = await delete_ended(engine, periods.ended_before(DataKind.ACCESS_LOG, at))
         emptied[DataKind.RETRY] = await delete_expired(engine, at)
         return +emptied
     finally:

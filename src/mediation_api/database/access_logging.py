@@ -4,8 +4,8 @@ A read stays one round trip; nothing is returned that was not logged, and nothin
 `domain/access_log.py` says what is logged. The caller, the time and the purpose are parameters of the statement
 (`access_scope.scope_parameters`).
 
-Entries are in no audit chain: concurrent readers would have to wait for each other to append to it. A trigger keeps
-them from being changed.
+Entries are in no audit chain: concurrent readers would have to wait for each other to append to it. Triggers keep
+them from being changed, and from being deleted within a year.
 """
 
 from functools import cache

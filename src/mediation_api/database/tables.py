@@ -3,7 +3,7 @@
 Columns with personal data (names, contacts, narratives, texts) are `Encrypted` (database/encryption.py); ids, codes,
 dates, languages and units are not. Enums are text with a CHECK, so that adding a value is an ordinary migration. On
 each table of `APPEND_ONLY` triggers refuse DELETE, TRUNCATE and UPDATE from every role; retention alone may empty one
-text in some of them.
+text in some of them. On the access log they refuse DELETE until an entry is a year old.
 """
 
 from collections.abc import Iterable
@@ -956,6 +956,5 @@ APPEND_ONLY = (
     contact_attempts,
     disclosures,
     pauses,
-    access_log,
 )
 """Tables whose rows are never updated or deleted; a correction is a new event."""

@@ -35,14 +35,15 @@ class Start(StrEnum):
 
     CASE_CLOSED = "the close of the case"
     COMPLAINT_CLOSED = "the close of the complaint's last case, or its filing where it had none"
+    ACCESSED = "the access"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRule:
     """Why a kind of data is stored, and until when.
 
-    `start` is set only if the job empties the kind; `setting` then names the setting of the period, and `days` is its
-    default. `until` states in words what happens then.
+    `start` is set only if the job empties or deletes the kind; `setting` then names the setting of the period, and
+    `days` is its default. `until` states in words what happens then.
     """
 
     what: str
@@ -97,10 +98,20 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
             days=3650,
         ),
         DataKind.RECORD: RetentionRule(
-            what="Events, answers, withdrawals, signatures and the access log: ids, codes, dates, hashes, token "
-            "subjects; of a complaint its dates, its allegations and what intake answered.",
+            what="Events, answers, withdrawals and signatures: ids, codes, dates, hashes, token subjects; of a "
+            "complaint its dates, its allegations and what intake answered.",
             why="To prove that everybody took part, or left, voluntarily, and that the record was not tampered with.",
             until="Kept, since the audit chain must be complete.",
+        ),
+        DataKind.ACCESS_LOG: RetentionRule(
+            what="The access log: who opened a complaint, a party, a case or a mandatory report, when, by which "
+            "operation, and for what purpose.",
+            why="To show a party that its case was opened, and to notice access without need.",
+            until="Deleted, except for entries about a complaint under a legal hold. The database refuses to delete an "
+            "entry that is less than a year old.",
+            start=Start.ACCESSED,
+            setting="keep_access_log_days",
+            days=3650,
         ),
         DataKind.MANDATORY_REPORT: RetentionRule(
             what="Which duty to report was met, to whom, on what basis, and when.",
@@ -131,7 +142,9 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
 )
 """The rule of every kind of data."""
 
-EMPTIED: Final = tuple(kind for kind, rule in SCHEDULE.items() if rule.start is not None)
+EMPTIED: Final = tuple(
+    kind for kind, rule in SCHEDULE.items() if rule.start in {Start.CASE_CLOSED, Start.COMPLAINT_CLOSED}
+)
 """The kinds that the job empties, in the order of their default periods."""
 
 DEFAULT_DAYS: Final[Mapping[str, int]] = MappingProxyType({r.setting: r.days for r in SCHEDULE.values() if r.setting})
@@ -253,8 +266,9 @@ _PAGE: Final = """\
 # What is stored, why, and until when
 
 This page is generated: `make generate`. `mediation-api retention` empties the data whose period has ended, and should
-run once a day. Of a complaint with an open case it empties only the terms of earlier cases, and of one under a legal
-hold nothing. The periods are settings, to be set to the city's records schedule; days are calendar days.
+run once a day. Of a complaint with an open case it empties only the terms of earlier cases and the access log, and of
+one under a legal hold nothing. The periods are settings, to be set to the city's records schedule; days are calendar
+days.
 
 At a person's request, contact, needs and identity are erased earlier, and the account too if the person is the only
 complainant: staff enter the request, and a director who did not enter it approves it. Nothing is erased while a case is

@@ -348,6 +348,7 @@ class DataKind(StrEnum):
     ACCOUNT = "account"
     IDENTITY = "identity"
     RECORD = "record"
+    ACCESS_LOG = "access_log"
     MANDATORY_REPORT = "mandatory_report"
     ROSTER = "roster"
     CREDENTIAL = "credential"

@@ -1,12 +1,36 @@
-"""Reading the access log of a case: all entries for the office; for a party, those that reveal no sealed answer."""
+"""Reading the access log of a case: all entries for the office; for a party, those that reveal no sealed answer.
 
+Retention deletes the entries whose period has ended.
+"""
+
+from datetime import datetime
 from functools import cache
+from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, CTE, Date, Integer, Label, RowMapping, and_, case, cast, func, literal, or_, select, union
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    ColumnElement,
+    Date,
+    Integer,
+    Label,
+    RowMapping,
+    Uuid,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import array
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import require_case
@@ -18,6 +42,9 @@ from mediation_api.domain.access import AccessScope, Relation, Role
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.values import Side
 from mediation_api.repository.staff_names import staff_name
+
+ENTRIES_IN_RANGE: Final = 5_000
+"""The number of entries that one statement looks at."""
 
 
 class AccessLog:
@@ -122,3 +149,35 @@ def _for_party(role: Role, zone: ZoneInfo) -> AnySelect:
             or_(read < until, since_close),
         )
     )
+
+
+async def delete_ended(engine: AsyncEngine, before: datetime) -> int:
+    """Delete the entries of before an instant, in short transactions. Returns their number.
+
+    Entries about a complaint under a legal hold, its cases or mandatory reports are kept, and so are the lists that
+    they were on. Entries are written in the order of their time, or nearly so: what a host with a slow clock wrote is
+    left for a later run.
+    """
+    log = t.access_log.c
+    after, total = 0, 0
+    while True:
+        following = select(log.position, log.at).where(log.position > after).order_by(log.position)
+        listed = following.limit(ENTRIES_IN_RANGE).subquery().c
+        async with engine.begin() as connection:
+            last, oldest = (await connection.execute(select(func.max(listed.position), func.min(listed.at)))).one()
+            if last is None or oldest >= before:
+                return total
+            in_range = and_(log.position > after, log.position <= last, log.at < before)
+            deleted = await connection.execute(delete(t.access_log).where(in_range, ~_is_held()))
+        after, total = last, total + deleted.rowcount
+
+
+def _is_held() -> ColumnElement[bool]:
+    """Whether an entry is about a complaint under a legal hold."""
+    held = select(t.legal_holds.c.complaint_id).where(t.legal_holds.c.lifted_at.is_(None))
+    cases = select(t.cases.c.id).where(t.cases.c.complaint_id.in_(held))
+    reports = select(t.mandatory_reports.c.id).where(t.mandatory_reports.c.case_id.in_(cases))
+    ids = func.array(union_all(held, cases, reports).scalar_subquery(), type_=ARRAY(Uuid))
+    log = t.access_log.c
+    named = or_(log.complaint_id == func.any(ids), log.listed.bool_op("&&")(ids), log.report_id == func.any(ids))
+    return func.coalesce(named, literal(False))  # noqa: FBT003 - ids that an entry does not have

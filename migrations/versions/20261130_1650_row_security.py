@@ -12,7 +12,7 @@ from alembic import op
 
 from mediation_api.database.migrations import sql
 
-revision: str = "20261130_1640"
+revision: str = "20261130_1650"
 down_revision: str | None = "20261130_1625"
 branch_labels: str | None = None
 depends_on: str | None = None
@@ -44,7 +44,7 @@ SERVICE = {
     "parties": "SELECT, INSERT, UPDATE (name, employee_number, employee_number_index, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email, bound_subject, removed_at, removal_reason)",
     "parts": "SELECT, INSERT, UPDATE (disposition, agreement_reached, removed)",
     "pauses": "SELECT, INSERT",
-    "access_log": "SELECT, INSERT",
+    "access_log": "SELECT, INSERT, DELETE",
     "screenings": "SELECT, INSERT, UPDATE (reason)",
     "session_officers": "SELECT, INSERT, UPDATE (during, live)",
     "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, agreement_id, started_at, finished_at)",
