@@ -29,8 +29,8 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-# The gates of .ci/run besides `make check` and `make test`, and four that are run now and then.
-GATES := $(addprefix gate-, scan contract browser fuzz crashes starvation scope whole coverage mutants faults contract-faults fuzz-faults)
+# The gates of .ci/run besides `make check` and `make test`, and five that are run now and then.
+GATES := $(addprefix gate-, scan contract browser fuzz crashes failover starvation scope whole coverage mutants faults contract-faults fuzz-faults)
 
 .PHONY: help run test check format generate gates security benchmark growth lock clean $(GATES)
 
@@ -121,6 +121,10 @@ gate-fuzz: $(STAMP)
 # gate-crashes          the service is killed while people write: nothing is lost, nothing happens twice
 gate-crashes: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/crashes.py $(ARGS)
+
+# gate-failover         the primary dies, hangs or changes its role, or its standby hangs: nothing acknowledged is lost
+gate-failover: $(STAMP)
+	@$(BIN)/python -m pytest -n0 tests/contract/failover.py $(ARGS)
 
 # gate-starvation       withdrawals are answered while others take all the connections that they can
 gate-starvation: $(STAMP)

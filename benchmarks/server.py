@@ -35,6 +35,7 @@ class BenchmarkServer:
     """The folder with the keys of the development identity provider."""
     postmaster: int
     """The process id of the server."""
+    server: EmbeddedServer
 
     async def copy(self, name: str, template: str = _DATABASE) -> Settings:
         """Copy a database that nobody is connected to. Returns settings that connect to the copy as the service."""
@@ -67,13 +68,13 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def benchmark_server() -> Iterator[BenchmarkServer]:
-    """Start a server without fsync, and remove it with its data at the end."""
+def benchmark_server(*, durable: bool = False) -> Iterator[BenchmarkServer]:
+    """Start a server, without fsync unless it is to be durable, and remove it with its data at the end."""
     with tempfile.TemporaryDirectory(prefix="mediation-benchmark-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o711)  # the user that PostgreSQL runs as passes through
         write_dev_keys(folder / "keys")
-        server = EmbeddedServer(folder / "server", durable=False)
+        server = EmbeddedServer(folder / "server", durable=durable)
         server.start()
         try:
             owner = Settings(
@@ -92,7 +93,7 @@ def benchmark_server() -> Iterator[BenchmarkServer]:
             command.upgrade(config, "head")
             service = owner.model_copy(update={"database_url": SecretStr(server.url(_DATABASE, user=SERVICE))})
             postmaster = int((server.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
-            yield BenchmarkServer(service, owner, folder / "keys", postmaster)
+            yield BenchmarkServer(service, owner, folder / "keys", postmaster, server)
         finally:
             server.stop()
 

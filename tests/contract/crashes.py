@@ -68,6 +68,8 @@ class Written:
 
     token: str
     with_same_key: bool
+    retried: frozenset[int] = frozenset()
+    """The statuses after which a writer asks again, besides a connection that broke."""
     answers: dict[str, bytes] = field(default_factory=dict)
     broken: int = 0
     replayed: int = 0
@@ -80,8 +82,8 @@ class Written:
         for _ in range(WRITERS):
             await self.told.get()
 
-    async def write(self, client: httpx.AsyncClient, key: str) -> httpx.Response:
-        """File a complaint that carries `key` in its text; ask again until there is an answer."""
+    async def send(self, client: httpx.AsyncClient, key: str) -> httpx.Response:
+        """File a complaint that carries `key` in its text, once."""
         body = {
             "channel": "phone",
             "narrative": key,
@@ -92,14 +94,21 @@ class Written:
                 {"side": "officer", "name": "Officer Max Sample", "employee_number": "4711"},
             ],
         }
+        headers = {
+            "Authorization": f"Bearer {self.token}",
+            "Idempotency-Key": key if self.with_same_key else str(uuid4()),
+        }
+        return await client.post("/v1/complaints", json=body, headers=headers)
+
+    async def write(self, client: httpx.AsyncClient, key: str) -> httpx.Response:
+        """File a complaint; ask again until there is an answer."""
         while True:
-            headers = {
-                "Authorization": f"Bearer {self.token}",
-                "Idempotency-Key": key if self.with_same_key else str(uuid4()),
-            }
             try:
-                response = await client.post("/v1/complaints", json=body, headers=headers)
+                response = await self.send(client, key)
             except httpx.TransportError:
+                self.broken += 1
+                continue
+            if response.status_code in self.retried:
                 self.broken += 1
                 continue
             assert response.status_code == 201, response.text

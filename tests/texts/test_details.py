@@ -50,7 +50,7 @@ def in_the_code() -> set[str]:
         str(each)
         for each in (
             *(*tables, *own, *called, *remedies),
-            *(problems.REFUSED, *CONDITIONS.values(), *idempotency._WEAK.values()),
+            *(problems.REFUSED, problems.OUTCOME_UNKNOWN, *CONDITIONS.values(), *idempotency._WEAK.values()),
         )
     }
 

@@ -22,16 +22,21 @@ from sqlalchemy.exc import DisconnectionError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from mediation_api.database.connecting import connect
 from mediation_api.database.encryption import Keyring, attach_keyring
 from mediation_api.database.pool_shares import Share
 from mediation_api.database.row_security import assume_party, privilege_problem
-from mediation_api.database.transactions import CallingConnection
+from mediation_api.database.transactions import OutcomeUnknown
 from mediation_api.domain.access import Actor
 from mediation_api.settings import Environment, Settings, SettingsError
 
 APPLICATION_NAME: Final = "mediation-api"
 
-_CONNECT_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 1.0
+"""How much longer than `statement_timeout` the service waits. The server keeps that limit, unless it hangs itself."""
+_READY_SECONDS: Final = 1.8
+"""The longest that `ready` takes."""
+_HEALTH_TIMEOUT_MS: Final = 1000
 _WITHDRAWAL_WAIT_SECONDS: Final = 15.0
 """How long a withdrawal waits for a connection, at least. It is better answered late than refused."""
 _IDLE_IN_TRANSACTION_MS: Final = 10_000
@@ -123,8 +128,8 @@ def create_engine(
         # More than twice as fast as `json.loads`. Values are not cached: some of them are personal data.
         json_deserializer=partial(from_json, cache_strings="keys"),
         connect_args={
-            "timeout": _CONNECT_SECONDS,
-            "connection_class": CallingConnection,
+            "async_creator_fn": connect,
+            "command_timeout": statement_timeout_ms / 1000 + _ANSWER_SECONDS if statement_timeout_ms else None,
             **encryption,
             "server_settings": {
                 "application_name": APPLICATION_NAME,
@@ -207,7 +212,7 @@ class Database:
                 pool_timeout_seconds=max(seconds, _WITHDRAWAL_WAIT_SECONDS),
                 keep_plans=True,
             ),
-            create_engine(settings, pool_size=1),
+            create_engine(settings, pool_size=1, statement_timeout_ms=_HEALTH_TIMEOUT_MS),
             any_role=settings.environment is Environment.DEV,
             shares={
                 pool: Share.of(
@@ -291,11 +296,14 @@ class Database:
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database does not answer.
             OSError: the connection was refused.
+            TimeoutError: there was no answer within two seconds.
         """
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._check())
-        # Shielded: a caller that is cancelled must not cancel the check for the others.
-        return await asyncio.shield(self._checking)
+            self._checking.add_done_callback(_retrieve)
+        # Shielded: a caller that is cancelled, or has waited long enough, must not cancel the check for the others.
+        async with asyncio.timeout(_READY_SECONDS):
+            return await asyncio.shield(self._checking)
 
     async def _check(self) -> bool:
         version = table("alembic_version", column("version_num"))
@@ -310,12 +318,20 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._checking is not None:
+            self._checking.cancel()
         for engine in set(self._pools.values()):
             await engine.dispose()
 
     @cached_property
     def _newest(self) -> str:
         return revisions()[-1]
+
+
+def _retrieve(check: asyncio.Task[bool]) -> None:
+    """Retrieve the error of a check that ended after its last caller had given up, or asyncio would log it."""
+    if not check.cancelled():
+        check.exception()
 
 
 def _driver_address(settings: Settings) -> tuple[URL, dict[str, ssl.SSLContext | str]]:
@@ -353,12 +369,16 @@ def _discard_dead_connections(engine: AsyncEngine) -> None:
             dialect = engine.sync_engine.dialect
             try:
                 dialect.do_ping(connection)
-            except engine.sync_engine.dialect.loaded_dbapi.Error:
+            except (engine.sync_engine.dialect.loaded_dbapi.Error, TimeoutError):
+                entry.driver_connection.terminate()
                 raise DisconnectionError from None
 
     @event.listens_for(engine.sync_engine, "handle_error")
-    def _disconnect_from_standby(context: ExceptionContext) -> None:
+    def _disconnect_from_standby_or_hanging_server(context: ExceptionContext) -> None:
         # After a failover the old primary may return as a read-only standby with our connections still open. Treat
         # them as lost, so that the next attempt connects to the host that accepts writes.
         if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY_TRANSACTION:
             context.is_disconnect = True
+        # A server that hangs does not keep its own limits either, and all connections of the pool lead to it.
+        if isinstance(context.original_exception, TimeoutError | OutcomeUnknown):
+            context.is_disconnect = context.invalidate_pool_on_disconnect = True

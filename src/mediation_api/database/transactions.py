@@ -5,6 +5,8 @@ PostgreSQL takes several statements in one message only in the simple query prot
 `_literal` writes the arguments into the text.
 """
 
+import re
+import socket
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -20,6 +22,16 @@ Argument: TypeAlias = str | bytes | int | datetime | UUID | Sequence[UUID] | Non
 
 _NO_ROW: Final = "SELECT 0"
 """The status of a SELECT without a row."""
+_LOST: Final = re.compile("08...|57P0.")
+"""The SQLSTATE of a connection that was lost, or that the server has ended."""
+_KEEP_ALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 10_000),
+)
+"""A connection ends when nothing was heard for 25 seconds, or what was sent was not received within 10."""
 
 
 async def call(connection: AsyncConnection, function: str, *arguments: Argument) -> bool:
@@ -48,10 +60,22 @@ async def call_at_commit(connection: AsyncConnection, function: str, *arguments:
     (await _driver(connection)).last = f"{_call(function, arguments)};"
 
 
+class OutcomeUnknown(Exception):  # noqa: N818 - it may have succeeded
+    """Whether the transaction was committed, and will stay so, is not known. The command may be sent again."""
+
+
 class CallingConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
     """A connection of the driver whose transactions send `first` with BEGIN, and `last` with COMMIT."""
 
     first = last = status = ""
+    _warned = False
+
+    def keep_alive(self) -> None:
+        """Let the kernel notice a host or a network that is gone. Connections on Unix sockets need no such thing."""
+        end = self._transport.get_extra_info("socket")
+        if end.family != socket.AF_UNIX:
+            for level, option, value in _KEEP_ALIVE:
+                end.setsockopt(level, option, value)
 
     def transaction(
         self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False
@@ -67,9 +91,21 @@ class CallingConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has
         self.status = await self.execute(begin + first)
 
     async def send_last(self, commit: str = "") -> None:
-        """Send `last` and `commit`."""
+        """Send `last` and `commit`.
+
+        Raises:
+            OutcomeUnknown: the server ended the wait for a synchronous standby, which it reports as a warning: what is
+                committed on this server alone would be lost with it.
+        """
         last, self.last = self.last, ""
+        self._warned = False
         await self.execute(last + commit)
+        if self._warned:
+            raise OutcomeUnknown
+
+    def note_warning(self, _connection: object, message: asyncpg.PostgresLogMessage) -> None:
+        """Note that the server sent a warning. Its text depends on the language of the server."""
+        self._warned |= isinstance(message, asyncpg.PostgresWarning)
 
 
 class _Transaction:
@@ -87,6 +123,9 @@ class _Transaction:
         self._connection.last = ""
         try:
             await self._connection.send_first(self._begin)
+        except TimeoutError:
+            self._connection.terminate()
+            raise
         except Exception:
             await self._leave()
             raise
@@ -94,9 +133,12 @@ class _Transaction:
     async def commit(self) -> None:
         try:
             await self._connection.send_last("COMMIT;")
-        except Exception:
-            await self._leave()
-            raise
+        except Exception as error:
+            if isinstance(error, asyncpg.PostgresError) and not _LOST.fullmatch(error.sqlstate or ""):
+                await self._leave()
+                raise
+            self._connection.terminate()
+            raise OutcomeUnknown from error
 
     async def rollback(self) -> None:
         await self._connection.execute("ROLLBACK;")

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Annotated, TypeVar
 from uuid import UUID, uuid4
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Path, Request, Response
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -218,11 +218,20 @@ LoggedScope = Annotated[AccessScope, Depends(scope_to_log)]
 # ── the repositories, on the request's one connection ──────────────────────────────────────────────────────────────
 
 
+class StoredResponseFound(Exception):  # noqa: N818 - not an error: the request was answered before
+    """The request was answered before; `response` is the stored response."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
 async def connection(request: Request) -> AsyncIterator[AsyncConnection]:
     """Yield the connection of an authorised request: in a transaction, or in autocommit mode for a GET.
 
     A party's GET runs under row security; its commands need to read the whole case. The token of an access code that
-    has ended is refused. When a wrong access code is refused, the count of attempts is committed nevertheless.
+    has ended is refused. Two exceptions commit the transaction: a wrong access code is counted, and a stored response
+    is returned only when a synchronous standby has what it tells of.
     """
     database, actor, caller = _context(request).database, _access_scope(request).actor, request.state.caller
     pool = operation_of(request).pool_for(actor)
@@ -232,12 +241,12 @@ async def connection(request: Request) -> AsyncIterator[AsyncConnection]:
         opening = database.as_party(actor, caller=caller)
     else:
         opening = database.reading(pool, caller=caller)
-    invalid_code: AccessCodeInvalid | None = None
+    ended: AccessCodeInvalid | StoredResponseFound | None = None
     async with opening as opened:
         try:
             yield opened
-        except AccessCodeInvalid as refusal:
-            invalid_code = refusal
+        except (AccessCodeInvalid, StoredResponseFound) as instead:
+            ended = instead
         except Exception as refusal:
             # A successful command checks the code in `assume_party`. A refusal must not be returned to a caller whose
             # code has ended, either.
@@ -245,8 +254,8 @@ async def connection(request: Request) -> AsyncIterator[AsyncConnection]:
             if is_command and not isinstance(refusal, DBAPIError | TokenRevoked):
                 await require_live_code(opened, actor)
             raise
-    if invalid_code is not None:
-        raise invalid_code
+    if ended is not None:
+        raise ended
 
 
 Connection = Annotated[AsyncConnection, Depends(connection, scope="function")]

@@ -35,7 +35,7 @@ from starlette.exceptions import HTTPException
 from mediation_api.database.row_security import require_live_code
 from mediation_api.domain.access import Role
 from mediation_api.domain.strength import Guessable, guessable
-from mediation_api.http.dependencies import Connection, Context, Now, Scope
+from mediation_api.http.dependencies import Connection, Context, Now, Scope, StoredResponseFound
 from mediation_api.http.fields import Out
 from mediation_api.http.problems import ProblemException
 from mediation_api.http.routes import operation_of
@@ -59,14 +59,6 @@ _WEAK: Final[Mapping[Guessable, str]] = MappingProxyType(
 
 IdempotencyKey = Annotated[str, StringConstraints(pattern='^("[A-Za-z0-9_-]{16,128}"|[A-Za-z0-9_-]{16,128})$')]
 EntityTags = Annotated[str, StringConstraints(pattern='^(\\*|"[!-~]{1,80}"(, ?"[!-~]{1,80}"){0,9})$')]
-
-
-class StoredResponseFound(Exception):  # noqa: N818 - not an error: the request was answered before
-    """The request was answered before; `response` is the stored response."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
 
 
 class ClaimedKey:

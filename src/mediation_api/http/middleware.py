@@ -37,9 +37,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mediation_api.http import addresses, problems
 from mediation_api.http.content_negotiation import accepts
 from mediation_api.http.cors import CrossOrigin
-from mediation_api.http.dependencies import authorise
+from mediation_api.http.dependencies import StoredResponseFound, authorise
 from mediation_api.http.fields import parameter_broken
-from mediation_api.http.idempotency import StoredResponseFound, finish
+from mediation_api.http.idempotency import finish
 from mediation_api.http.problem_catalogue import ProblemDetails, ProblemTitles
 from mediation_api.http.rate_limits import Quota
 from mediation_api.http.routes import declared

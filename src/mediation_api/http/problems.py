@@ -27,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.types import ExceptionHandler
 
+from mediation_api.database.transactions import OutcomeUnknown
 from mediation_api.domain.errors import (
     CONDITIONS,
     ConditionsMissing,
@@ -160,6 +161,11 @@ FIELD_CODES: Final = frozenset(
     }
 )
 """Every `code` of an entry in `errors`."""
+
+OUTCOME_UNKNOWN: Final = (
+    "It is not known whether this was carried out. Send the same request again, with the same Idempotency-Key."
+)
+"""The connection was lost while the database committed, or its standby did not confirm."""
 
 _UNAVAILABLE: Final[Mapping[str, re.Pattern[str]]] = {
     "statement-timeout": re.compile("57014"),
@@ -383,10 +389,12 @@ def on_failure(request: Request, exc: Exception) -> ProblemResponse:
     cause = _cause(exc)
     if cause is None:
         _log.error(_failure("failure", request, exc))
-    else:
-        log_unavailable(request, cause, exc)
-        return problem(request, 503, *HTTP[503], headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-    return problem(request, 500, *HTTP[500])
+        return problem(request, 500, *HTTP[500])
+    log_unavailable(request, cause, exc)
+    code, detail = HTTP[503]
+    if isinstance(exc, OutcomeUnknown):
+        detail = OUTCOME_UNKNOWN
+    return problem(request, 503, code, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def log_unavailable(request: Request, cause: str | None, exc: Exception | None = None) -> None:
@@ -415,6 +423,8 @@ def _cause(exc: Exception) -> str | None:
     """Return why the database is unavailable; None if the exception has another reason."""
     if isinstance(exc, PoolTimeoutError):
         return "pool-timeout"
+    if isinstance(exc, OutcomeUnknown):
+        return "outcome-unknown"
     state = sqlstate(exc)
     for cause, pattern in _UNAVAILABLE.items():
         if state is not None and pattern.fullmatch(state):

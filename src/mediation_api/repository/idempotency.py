@@ -105,6 +105,9 @@ def emptied_responses(complaint_id: BindParameter[UUID]) -> Update:
     return update(idempotency_keys).where(about).values(body=b"", location=None, subjects=[])
 
 
-_STORED: Final = select(*(idempotency_keys.c[name] for name in ("request_sha256", "status", "location", "body"))).where(
-    *(idempotency_keys.c[name] == bindparam(name, type_=String) for name in ("caller", "operation", "key_sha256"))
-)
+_CONFIRMED: Final = func.pg_logical_emit_message(True, "mediation-api", "").is_not(None).label("confirmed")  # noqa: FBT003 - in SQL
+"""Writes an empty message to the write-ahead log, so that the transaction's commit waits for a synchronous standby. The
+first response may never have been sent, since its commit was still waiting for the standby."""
+_STORED: Final = select(
+    *(idempotency_keys.c[name] for name in ("request_sha256", "status", "location", "body")), _CONFIRMED
+).where(*(idempotency_keys.c[name] == bindparam(name, type_=String) for name in ("caller", "operation", "key_sha256")))
