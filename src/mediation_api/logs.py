@@ -18,7 +18,8 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Final
 
-_OWN: Final = "mediation_api"
+SERVICE_LOGGER: Final = "mediation_api"
+"""The logger above all loggers of the service."""
 _SERVER: Final = "uvicorn"
 _MOST_PLACES: Final = 8
 
@@ -70,7 +71,7 @@ class JsonFormatter(logging.Formatter):
         root = record.name.partition(".")[0]
         if isinstance(record.msg, LogEvent):
             line |= record.msg.fields
-        elif root == _OWN:
+        elif root == SERVICE_LOGGER:
             line |= {"event": "message", "logger": record.name, "message": record.getMessage()}
         elif root == _SERVER:
             # The first line only: the others could be a traceback.
@@ -102,9 +103,9 @@ def logging_configuration(level: LogLevel) -> dict[str, object]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": f"{__name__}.{JsonFormatter.__name__}"}},
-        "handlers": {"stderr": {"()": f"{__name__}.{standard_error.__name__}", "formatter": "json"}},
+        "handlers": {"stderr": {"()": f"{__name__}.{standard_error.__name__}", "formatter": "json", "level": name}},
         "loggers": {
-            _OWN: {"level": name},
+            SERVICE_LOGGER: {"level": name},
             _SERVER: {"level": "INFO" if level is LogLevel.DEBUG else name},
         },
         "root": {"level": "ERROR" if level is LogLevel.ERROR else "WARNING", "handlers": ["stderr"]},

@@ -1,7 +1,7 @@
 """Create the application from its routers, its middleware and the settings."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version as installed_version
 from zoneinfo import ZoneInfo
@@ -130,7 +130,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with _metrics(app.state.service):
+            yield
         await database.close()
 
     app = FastAPI(
@@ -177,6 +178,14 @@ def create_app(
         public_url=settings.public_url,
     )
     return app
+
+
+def _metrics(service: ServiceContext) -> AbstractAsyncContextManager[None]:
+    if service.settings.metrics_port is None:
+        return nullcontext()
+    from mediation_api.metrics import serving  # noqa: PLC0415 - who has no metrics does not load their library
+
+    return serving(service.settings, service.database, service.verifier)
 
 
 def app_from_environment() -> FastAPI:

@@ -46,6 +46,7 @@ _SECRET_DIFFERENT: Final = 8
 """The least number of different characters in a secret."""
 _KEY_DIFFERENT: Final = 16
 """The least number of different bytes in an encryption key: 32 random bytes have about 30."""
+_PORTS: Final = 65_536
 _ENCRYPTED_MODES: Final = frozenset({"require", "verify-ca", "verify-full"})
 _ENCRYPTION_KEY_BYTES: Final = 32
 _PUBLIC_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
@@ -340,6 +341,16 @@ class Settings(BaseSettings):
         description="The least severe lines of the log: `debug`, `info` (a line for each request), `warning` or "
         "`error`. The log is one JSON object per line on standard error.",
     )
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="The address that `serve` listens on for metrics. Keep it private."
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="The port of `/metrics` of the first worker process, in the format of Prometheus; the others use "
+        "the ports after it. By default, there are no metrics.",
+    )
     public_url: str = Field(
         "",
         description="Where callers find the service, such as `https://city.example/mediation`: `type` of problems is a "
@@ -457,8 +468,15 @@ class Settings(BaseSettings):
             raise ValueError("is not a known country or country-subdivision") from None
         return value
 
+    @property
+    def metrics_ports(self) -> range:
+        """The ports of the metrics, one for each worker process; none if there are no metrics."""
+        return range(0) if self.metrics_port is None else range(self.metrics_port, self.metrics_port + self.workers)
+
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
+        if self.metrics_ports.stop > _PORTS or self.port in self.metrics_ports:
+            raise ValueError(f"{PREFIX}METRICS_PORT: from it on, as many ports as {PREFIX}WORKERS must be free")
         if self.at_risk_days >= self.target_days:
             raise ValueError(f"{PREFIX}AT_RISK_DAYS: must be less than {PREFIX}TARGET_DAYS")
         if self.office_opens >= self.office_closes:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import logging
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,6 +99,17 @@ async def test_known_keys_are_fetched_once_and_served_from_memory() -> None:
     for _ in range(50):
         assert await knows(ring, OLD, NEW)
     assert provider.asked == 1
+
+
+async def test_the_keys_are_as_old_as_their_last_reading() -> None:
+    provider = Provider(jwks(OLD))
+    ring = provider.keyring()
+    assert ring.age_seconds == math.inf
+    assert await knows(ring, OLD)
+    assert ring.age_seconds == 0
+    provider.answer, provider.clock.now = 500, provider.clock.now + HOUR
+    assert await knows(ring, OLD)
+    assert ring.age_seconds == HOUR
 
 
 async def test_a_new_key_is_accepted_the_moment_it_is_used() -> None:

@@ -312,16 +312,18 @@ def test_migrating_twice_is_harmless(
 
 
 @pytest.mark.usefixtures("in_development")
+@pytest.mark.parametrize("name", ["PORT", "METRICS_PORT"])
 def test_a_taken_port_stops_serve_with_one_line(
-    committed: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    committed: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     monkeypatch.setenv("MEDIATION_DATABASE_URL", committed.database_url.get_secret_value())
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        monkeypatch.setenv("MEDIATION_PORT", str(taken.getsockname()[1]))
+        monkeypatch.setenv("MEDIATION_PORT", str(_free_port()))
+        monkeypatch.setenv(f"MEDIATION_{name}", str(taken.getsockname()[1]))
 
-        assert "MEDIATION_PORT" in _refused_to_serve(caplog)
+        assert f"MEDIATION_{name}: cannot listen there" in _refused_to_serve(caplog)
 
 
 def test_serve_refuses_to_connect_as_the_owner_of_the_tables(

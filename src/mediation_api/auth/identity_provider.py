@@ -245,6 +245,11 @@ class KeySet:
         self._fresh_until = self._clock() + MAX_AGE_SECONDS
         self._usable_until = self._clock() + STALE_SECONDS
 
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the keys were read; infinite if they never were."""
+        return self._clock() - (self._usable_until - STALE_SECONDS)
+
 
 def read_jwks(document: bytes) -> dict[str, VerificationKey]:
     """Return the usable keys of a JWKS (RFC 7517), by `kid`; skip the others.

@@ -90,6 +90,7 @@ class Verifier:
             city.name: (city, CITY_ROLES),
             service.name: (service, SERVICE_ROLES),
         }
+        self._city = city
         self._leeway = leeway.total_seconds()
         self._verified: dict[bytes, _Verified] = {}
 
@@ -112,6 +113,11 @@ class Verifier:
             reason = error if isinstance(error, _Refused) else type(error).__name__
             logger.debug("token refused: %s", reason)
             raise Unauthenticated from None
+
+    @property
+    def keys_age_seconds(self) -> float:
+        """How long ago the identity provider's keys were read; infinite if they never were."""
+        return self._city.keys.age_seconds
 
     async def _read(self, token: str, now: float) -> Actor:
         """Return the actor of a token.

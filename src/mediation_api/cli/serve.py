@@ -12,7 +12,7 @@ import typer
 
 from mediation_api.cli.output import FAILED, error_line, one_line_errors, require_database
 from mediation_api.logs import LogEvent, logging_configuration
-from mediation_api.settings import Environment, settings_from_environment
+from mediation_api.settings import PREFIX, Environment, settings_from_environment
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -44,7 +44,9 @@ def serve() -> None:
                 asyncio.run(require_safe_role(settings))
         with suppress(SQLAlchemyError, OSError):
             asyncio.run(key_rotation.require_keys(settings))
-        _check_address(settings.host, settings.port)
+        _check_address("HOST", settings.host, "PORT", settings.port)
+        for port in settings.metrics_ports:
+            _check_address("METRICS_HOST", settings.metrics_host, "METRICS_PORT", port)
         uvicorn.run(
             "mediation_api.cli.serve:app_of_a_worker",
             factory=True,
@@ -78,11 +80,11 @@ def _fail(line: str) -> Never:
     raise typer.Exit(FAILED)
 
 
-def _check_address(host: str, port: int) -> None:
+def _check_address(host_name: str, host: str, port_name: str, port: int) -> None:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        _fail(f"MEDIATION_HOST, MEDIATION_PORT: cannot listen there ({error.strerror}).")
+        _fail(f"{PREFIX}{host_name}, {PREFIX}{port_name}: cannot listen there ({error.strerror}).")

@@ -8,8 +8,10 @@ state while the other pools are exhausted. In those, each caller is limited to a
 import asyncio
 import ssl
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,7 +22,7 @@ from sqlalchemy import URL, column, event, make_url, select, table
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
 from mediation_api.database.connecting import connect
 from mediation_api.database.encryption import Keyring, attach_keyring
@@ -64,6 +66,16 @@ class Pool(StrEnum):
     """Withdrawals only, whoever records them."""
     HEALTH = "health"
     """The health check: one connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUsage:
+    """How much of a pool is used."""
+
+    size: int
+    in_use: int
+    waiting: int
+    """Requests that wait for a connection, or for their caller's share."""
 
 
 def migrations_folder() -> Path:
@@ -187,6 +199,7 @@ class Database:
         self._snapshots = parties.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._any_role = any_role
         self._shares = {} if shares is None else shares
+        self._requests: Counter[Pool] = Counter()
         self._checking: asyncio.Task[bool] | None = None
 
     @classmethod
@@ -257,11 +270,20 @@ class Database:
     @asynccontextmanager
     async def _share(self, pool: Pool, caller: str | None) -> AsyncIterator[None]:
         share = self._shares.get(pool)
-        if share is None:
-            yield
-            return
-        async with share.acquire(caller):
-            yield
+        self._requests[pool] += 1
+        try:
+            async with nullcontext() if share is None else share.acquire(caller):
+                yield
+        finally:
+            self._requests[pool] -= 1
+
+    def usage(self) -> Mapping[Pool, PoolUsage]:
+        """Return how much of each pool is used. May be called in another thread."""
+        return {
+            name: PoolUsage(pool.size(), in_use := pool.checkedout(), max(0, self._requests[name] - in_use))
+            for name, engine in self._pools.items()
+            if isinstance(pool := engine.pool, QueuePool)
+        }
 
     @asynccontextmanager
     async def as_party(self, party: Actor, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
