@@ -2,15 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from importlib.metadata import version as installed_version
 from zoneinfo import ZoneInfo
 
 import holidays
 from fastapi import FastAPI
 
-from mediation_api.auth.identity_provider import KeySet
-from mediation_api.auth.tokens import Issuer, TrustedIssuer, Verifier
+from mediation_api.auth.tokens import Issuer, Verifier
 from mediation_api.contract import responses
 from mediation_api.database.engine import Database
 from mediation_api.domain.access_anomalies import AnomalyThresholds
@@ -154,7 +153,6 @@ def create_app(
         telemetry={"logs": False, "auto_configure": False},
         separate_input_output_schemas=False,
     )
-    service_identity = _issuer(settings)
     app.state.service = ServiceContext(
         settings=settings,
         policy=policy_of(settings),
@@ -163,8 +161,8 @@ def create_app(
             texts.allegation_categories if own_categories is None else read_allegation_categories(own_categories)
         ),
         database=database,
-        verifier=_verifier(settings, service_identity),
-        issuer=service_identity,
+        verifier=Verifier.of(settings),
+        issuer=Issuer.of(settings),
         clock=clock,
         limiter=Limiter(settings.requests_per_minute),
     )
@@ -242,25 +240,3 @@ class _Holidays:
 
     def __contains__(self, day: object) -> bool:
         return isinstance(day, date) and (day in self._own or day in self._public)
-
-
-def _issuer(settings: Settings) -> Issuer:
-    if settings.service_key_file is None:
-        raise ValueError("the settings have no service key")
-    return Issuer.from_file(
-        settings.service_key_file,
-        name=settings.service_issuer,
-        audience=settings.token_audience,
-        lifetime=timedelta(minutes=settings.access_token_minutes),
-    )
-
-
-def _verifier(settings: Settings, service_identity: Issuer) -> Verifier:
-    city = TrustedIssuer(
-        settings.token_issuer,
-        settings.token_audience,
-        KeySet.at(settings.token_jwks),
-        role_claim=settings.role_claim,
-    )
-    leeway = timedelta(seconds=settings.clock_leeway_seconds)
-    return Verifier(city=city, service=service_identity.trusted(), leeway=leeway)

@@ -7,6 +7,7 @@ value, the service does not start, and the error names the settings and never th
 import base64
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
@@ -50,6 +51,7 @@ _PORTS: Final = 65_536
 _ENCRYPTED_MODES: Final = frozenset({"require", "verify-ca", "verify-full"})
 _ENCRYPTION_KEY_BYTES: Final = 32
 _PUBLIC_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
+_PROXY_URL: Final = re.compile(r"http://([^\s/?#@]+@)?[A-Za-z0-9.-]+(:[0-9]{1,5})?/?")
 _ENCRYPTION_KEY: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,31}):([A-Za-z0-9+/_-]{43}=?)")
 
 
@@ -58,6 +60,16 @@ class Environment(StrEnum):
 
     DEV = "dev"
     PRODUCTION = "production"
+
+
+class ProviderKind(StrEnum):
+    """What the identity provider's access tokens look like (`auth/token_profiles.py`)."""
+
+    RFC9068 = "rfc9068"
+    ENTRA = "entra"
+    OKTA = "okta"
+    ADFS = "adfs"
+    KEYCLOAK = "keycloak"
 
 
 class SettingsError(Exception):
@@ -296,7 +308,50 @@ class Settings(BaseSettings):
     token_jwks: str = Field(
         "", description="The identity provider's public keys (JWKS): an https URL or a file. Required."
     )
-    role_claim: str = Field("role", min_length=1, max_length=100, description="The claim with the role.")
+    token_jwks_ca_file: Path | None = Field(
+        None,
+        description="The certificate authorities (PEM) to trust for that URL, instead of the public ones: for an "
+        "identity provider with a certificate of the city's own.",
+    )
+    token_jwks_proxy: SecretStr = Field(
+        SecretStr(""),
+        description="The proxy through which that URL is reached: `http://proxy:3128`, or with a login, "
+        "`http://user:password@proxy:3128`. `HTTPS_PROXY` and its like are not used.",
+    )
+    token_profile: ProviderKind = Field(
+        ProviderKind.RFC9068,
+        description="What the identity provider's access tokens look like: "
+        + ", ".join(f"`{kind}`" for kind in ProviderKind)
+        + " (docs/operations.md, step 6).",
+    )
+    token_max_minutes: int = Field(
+        120,
+        ge=5,
+        le=480,
+        description="The longest lifetime of its tokens that is accepted, in minutes. A token keeps a role for so long "
+        "after the person has lost it.",
+    )
+    role_claim: str = Field(
+        "",
+        max_length=200,
+        description="The claim with the role. If it begins with `/`, it is a JSON pointer: `/realm_access/roles`. By "
+        "default, the profile's.",
+    )
+    role_prefix: str = Field(
+        "",
+        max_length=100,
+        description="What the value of each role begins with, such as `mediation-` for `mediation-intake`. By default, "
+        "the profile's.",
+    )
+    subject_claim: str = Field(
+        "", max_length=200, description="The claim that identifies the caller. By default, the profile's."
+    )
+    employee_number_claim: str = Field(
+        "employee_number",
+        min_length=1,
+        max_length=200,
+        description="The claim with the employee number, by name or JSON pointer.",
+    )
     service_issuer: str = Field(
         "",
         description=(
@@ -527,6 +582,7 @@ class Settings(BaseSettings):
             # The issuer determines which roles a token may have.
             problems.append(("service_issuer", "must differ from the identity provider's"))
         problems += self._weak_secrets()
+        problems += self._invalid_provider()
         # Neither `*` nor a URL with a path is an origin.
         scheme = "https?" if self.environment is Environment.DEV else "https"
         if not all(re.fullmatch(rf"{scheme}://[a-z0-9.-]+(:[0-9]{{1,5}})?", origin) for origin in self.cors_origins):
@@ -536,11 +592,23 @@ class Settings(BaseSettings):
             problems.append(("allegations_directory", "has no allegations.en.md that can be read"))
         if self.service_key_file is not None and not os.access(self.service_key_file, os.R_OK):
             problems.append(("service_key_file", "cannot be read"))
+        return problems
+
+    def _invalid_provider(self) -> list[tuple[str, str]]:
+        problems = []
         if self.token_jwks and not re.match(r"https?://", self.token_jwks):
             if "://" in self.token_jwks:
                 problems.append(("token_jwks", "must be an https URL or a file"))
             elif not os.access(self.token_jwks, os.R_OK):
                 problems.append(("token_jwks", "cannot be read"))
+        if self.token_jwks_ca_file is not None and not _has_certificate(self.token_jwks_ca_file):
+            problems.append(("token_jwks_ca_file", "has no certificate (PEM) that can be read"))
+        proxy = self.token_jwks_proxy.get_secret_value()
+        if proxy and not _PROXY_URL.fullmatch(proxy):
+            problems.append(("token_jwks_proxy", "must be http://host:port"))
+        if self.token_profile is ProviderKind.ADFS and self.token_issuer.rstrip("/").endswith("/adfs"):
+            # The issuer of ID tokens, which are signed with the same keys.
+            problems.append(("token_issuer", "must be `access_token_issuer` of the metadata of AD FS, not `issuer`"))
         return problems
 
     def _weak_secrets(self) -> list[tuple[str, str]]:
@@ -617,6 +685,14 @@ def _is_this_machine(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _has_certificate(path: Path) -> bool:
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        return False
+    return True
 
 
 def _is_development_file(path: Path) -> bool:

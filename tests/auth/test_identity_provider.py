@@ -27,6 +27,7 @@ from mediation_api.auth.identity_provider import (
     JwksAddress,
     JwksFile,
     KeySet,
+    KeysUnavailable,
     OwnKeys,
     SigningKey,
     base64url,
@@ -159,7 +160,9 @@ async def test_a_set_without_keys_is_believed(caplog: pytest.LogCaptureFixture) 
     ring = provider.keyring()
     assert await knows(ring, OLD)
     provider.answer, provider.clock.now = jwks(), provider.clock.now + 10 * MINUTE
-    assert not await knows(ring, OLD)
+    with pytest.raises(KeysUnavailable, match="no usable key"):
+        await ring.find(OLD.kid)
+    assert not await ring.are_usable()
     assert "no usable key" in caplog.text
 
 
@@ -181,7 +184,10 @@ async def test_a_storm_asks_no_more_often_while_the_provider_is_down() -> None:
     ring = provider.keyring()
     for _ in range(60 * 10):
         provider.clock.now += 1
-        await asyncio.gather(*(ring.find(f"made up {number}") for number in range(20)))
+        found = await asyncio.gather(
+            *(ring.find(f"made up {number}") for number in range(20)), ring.are_usable(), return_exceptions=True
+        )
+        assert [type(each) for each in found] == [KeysUnavailable] * 20 + [bool]
     assert provider.asked <= 10
 
 
@@ -257,8 +263,11 @@ async def test_keys_stay_good_for_a_day_while_the_provider(
         await asyncio.sleep(0.001)  # time for the reading in the background to fail
     assert "could not be read" in caplog.text
     assert provider.asked > 40
+    assert await ring.are_usable()
     provider.clock.now += HOUR / 2
-    assert not await knows(ring, OLD)
+    with pytest.raises(KeysUnavailable):
+        await ring.find(OLD.kid)
+    assert not await ring.are_usable()
     provider.answer, provider.clock.now = jwks(OLD), provider.clock.now + MINUTE
     assert await knows(ring, OLD)
 
@@ -279,8 +288,38 @@ async def test_a_provider_that_hangs_holds_up_one_request_and_then_no_other() ->
 
 
 async def test_a_provider_that_never_answered_proves_nothing() -> None:
-    provider = Provider(httpx.ConnectError("down"))
-    assert not await knows(provider.keyring(), OLD)
+    provider = Provider(httpx.ConnectError("a name that must not be told"))
+    ring = provider.keyring()
+    with pytest.raises(KeysUnavailable) as unavailable:
+        await ring.find(OLD.kid)
+    assert str(unavailable.value) == "ConnectError"
+    provider.answer, provider.clock.now = jwks(OLD), provider.clock.now + MINUTE
+    assert await ring.are_usable()
+
+
+async def test_a_health_check_does_not_wait_for_a_provider_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mediation_api.auth.identity_provider.READY_SECONDS", 0.02)
+    provider = Provider(jwks(OLD), gate=asyncio.Event())
+    ring = provider.keyring()
+    for _ in range(3):
+        assert not await asyncio.wait_for(ring.are_usable(), 1)
+    assert provider.gate is not None
+    provider.gate.set()
+    assert await ring.find(OLD.kid) is not None
+    assert await ring.are_usable()
+    assert provider.asked == 1
+
+
+async def test_health_checks_alone_ask_the_provider_only_once_its_keys_are_too_old() -> None:
+    provider = Provider(jwks(OLD))
+    ring = provider.keyring()
+    for _ in range(47):
+        assert await ring.are_usable()
+        provider.clock.now += HOUR / 2
+    assert provider.asked == 1
+    provider.clock.now += HOUR
+    assert await ring.are_usable()
+    assert provider.asked == 2
 
 
 async def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,7 +420,7 @@ async def test_a_damaged_or_missing_file_leaves_the_keys_as_they_were(tmp_path: 
 async def test_a_file_may_appear_later(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
     ring = KeySet(JwksFile(path), clock=Clock())
-    assert not await knows(ring, OLD)
+    assert not await ring.are_usable()
     path.write_bytes(jwks(OLD))
     assert await knows(ring, OLD)
 
@@ -546,6 +585,6 @@ def test_base64url_is_read_strictly(text: str) -> None:
 def test_the_log_names_the_fault_and_not_the_answer(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     provider = Provider(b'{"keys": "a name that must not be logged"}')
-    asyncio.run(provider.keyring().find("k"))
+    assert not asyncio.run(provider.keyring().are_usable())
     assert "ValueError" in caplog.text
     assert "must not be logged" not in caplog.text

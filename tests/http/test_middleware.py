@@ -172,7 +172,7 @@ async def test_one_line_per_request_holds_the_template_and_never_what_was_sent(
         ("GET", None, 404, None),
         ("GET", "/v1/things/{thing_id}/bug", 500, None),
     ]
-    assert set(found[0]) == {"event", "method", "route", "status", "duration_ms", "request_id", "role"}
+    assert set(found[0]) == {"event", "method", "route", "status", "duration_ms", "request_id", "role", "refusal"}
     assert found[0]["request_id"] == "r-1"
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("mediation_api")]
     assert CANARY not in "".join(ours).lower()

@@ -30,12 +30,13 @@ from tests.promises.production import (
 from tests.serving import START_SECONDS
 from uvicorn.config import STARTUP_FAILURE
 
-from mediation_api.auth.tokens import Issuer
+from mediation_api.auth.tokens import Issuer, TokenFault
+from mediation_api.domain.errors import AccessCodeInvalid, TokenExpired, TokenRevoked, Unauthenticated
 from mediation_api.logs import JsonFormatter, LogEvent, LogLevel, logging_configuration
 from mediation_api.settings import Settings
 
 TIME: Final = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-FIELDS: Final = {"time", "level", "event", "method", "route", "status", "duration_ms", "role", "request_id"}
+FIELDS: Final = {"time", "level", "event", "method", "route", "status", "duration_ms", "role", "refusal", "request_id"}
 CANARY: Final = "c4n4ry"
 
 
@@ -49,6 +50,8 @@ def test_serve_writes_one_json_line_per_request_and_no_other_access_log(
             client.get(f"/{CANARY}", headers={"X-Request-Id": "r-2", "Authorization": f"Bearer {CANARY}"})
             client.post("/v1/complaints", json={"narrative": CANARY}, headers={"X-Request-Id": "r-3"})
             client.get("/health/live", headers={"X-Request-Id": "r-4"})
+            client.get("/v1/me", headers={"X-Request-Id": "r-5", "Authorization": f"Bearer {CANARY}"})
+            client.get("/v1/me", headers={"X-Request-Id": "r-6", "Authorization": f"Basic {CANARY}"})
         running.stop()
         requests = [line for line in running.lines("request") if str(line["request_id"]).startswith("r-")]
         server = [str(line["message"]) for line in running.lines("server")]
@@ -59,16 +62,29 @@ def test_serve_writes_one_json_line_per_request_and_no_other_access_log(
         ("r-2", "GET", None, 404),
         ("r-3", "POST", "/v1/complaints", 400),
         ("r-4", "GET", "/health/live", 200),
+        ("r-5", "GET", "/v1/me", 401),
+        ("r-6", "GET", "/v1/me", 401),
     ]
     for line in requests:
         assert set(line) == FIELDS
         assert TIME.fullmatch(str(line["time"]))
         assert line["level"] == "info"
         assert isinstance(line["duration_ms"], float)
-    assert [line["role"] for line in requests] == ["public", None, "public", "public"]
+    assert [line["role"] for line in requests] == ["public", None, "public", "public", None, None]
+    refusals = ["unauthenticated", None, None, None, "malformed", "scheme"]
+    assert [line["refusal"] for line in requests] == refusals
     assert sum("Started server process" in message for message in server) == 2
     assert sum("Finished server process" in message for message in server) == 2
     assert CANARY not in text
+
+
+def test_the_schema_names_every_reason_for_a_refusal() -> None:
+    document = json.loads((Path(__file__).parents[2] / "docs" / "log.schema.json").read_text(encoding="utf-8"))
+    reasons = document["oneOf"][0]["properties"]["refusal"]["enum"]
+    codes = {refusal.code for refusal in (Unauthenticated, TokenRevoked, AccessCodeInvalid)}
+    assert set(Unauthenticated.__subclasses__()) == {TokenExpired, TokenRevoked, AccessCodeInvalid}
+    assert reasons == [None, *TokenFault, *(reason for reason in reasons if reason in codes)]
+    assert codes <= set(reasons)
 
 
 def test_with_a_higher_level_the_lines_of_requests_are_left_out(

@@ -2,7 +2,8 @@
 
     find(kid) ─┬─ known and fresh ─────────────────────────────────→ the key
                ├─ unknown, or older than 10 min, or file changed ──→ one refresh for all callers, once a minute at most
-               └─ the source fails ────────────────────────────────→ the keys of the last refresh, for up to 24 h
+               ├─ the source fails ────────────────────────────────→ the keys of the last refresh, for up to 24 h
+               └─ there are none ──────────────────────────────────→ KeysUnavailable: no token is called invalid
 
 An identity provider rotates its key by publishing the new one, signing with it, and removing the old one when its last
 token has expired. So an unknown `kid` may be that of a new key: the JWKS is read again before the token is refused. A
@@ -15,9 +16,11 @@ import json
 import logging
 import math
 import re
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -37,6 +40,8 @@ RETRY_SECONDS: Final = 60
 STALE_SECONDS: Final = 24 * 3600
 """How long a JWKS may still be used while its source cannot be read."""
 FETCH_SECONDS: Final = 5
+READY_SECONDS: Final = 1
+"""How long a health check waits for the first refresh."""
 MAX_JWKS_BYTES: Final = 64 * 1024
 
 _OK: Final = 200
@@ -91,6 +96,10 @@ class SigningKey:
         return self.key.public_key().to_dict() | {"kid": self.kid, "use": "sig"}
 
 
+class KeysUnavailable(Exception):  # noqa: N818 - the state of another service
+    """An issuer's keys could not be read, or none of them can be used. The message says why, and has no address."""
+
+
 class Source(Protocol):
     """A place from which a JWKS is read."""
 
@@ -106,27 +115,53 @@ class Source(Protocol):
 class JwksAddress:
     """A JWKS at an https URL. Redirects and the environment's proxies are not used; 5 s in all, at most 64 KiB."""
 
-    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """Raises ValueError for an address that is not https, or that carries a password."""
+    def __init__(
+        self,
+        url: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        ca_file: Path | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        """Take the address, and how to reach it.
+
+        Args:
+            url: the address.
+            transport: for tests.
+            ca_file: the only certificate authorities (PEM) that are trusted for it; by default, the public ones.
+            proxy: the URL of the proxy to use.
+
+        Raises:
+            ValueError: the address is not https, or carries a password.
+        """
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
             message = "the URL of a JWKS must be https and without credentials"
             raise ValueError(message)
         self._url = url
         self._transport = transport
+        self._ca_file = ca_file
+        self._proxy = proxy
 
     def changed(self) -> bool:
         """Return False: an HTTP server does not notify."""
         return False
 
     async def read(self) -> bytes:
-        """Fetch the document. Raises TimeoutError, httpx.HTTPError or ValueError."""
+        """Fetch the document. Raises TimeoutError, httpx.HTTPError, OSError or ValueError."""
         body = bytearray()
+        # Read each time, so that a renewed file needs no restart.
+        verify = True if self._ca_file is None else ssl.create_default_context(cafile=self._ca_file)
         # httpx applies its timeout to each read; the outer timeout stops a body that arrives slowly.
         async with (
             asyncio.timeout(FETCH_SECONDS),
             httpx.AsyncClient(
-                transport=self._transport, timeout=FETCH_SECONDS, trust_env=False, follow_redirects=False
+                transport=self._transport,
+                verify=verify,
+                proxy=self._proxy,
+                timeout=FETCH_SECONDS,
+                trust_env=False,
+                follow_redirects=False,
             ) as client,
             client.stream("GET", self._url, headers={"accept-encoding": "identity"}) as response,
         ):
@@ -200,24 +235,46 @@ class KeySet:
         self._fresh_until = -math.inf
         self._usable_until = -math.inf
         self._next_reading = -math.inf
-        self._failing = False
+        self._failure: str | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
     @classmethod
-    def at(cls, location: str, *, clock: Callable[[], float] = time.monotonic) -> "KeySet":
+    def at(
+        cls,
+        location: str,
+        *,
+        ca_file: Path | None = None,
+        proxy: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> "KeySet":
         """Return the keys at an https URL or, if `location` has no scheme, in a file.
 
         Raises ValueError for a URL that is not https.
         """
-        source = JwksAddress(location) if "://" in location else JwksFile(Path(location))
-        return cls(source, clock=clock)
+        if "://" in location:
+            return cls(JwksAddress(location, ca_file=ca_file, proxy=proxy), clock=clock)
+        return cls(JwksFile(Path(location)), clock=clock)
+
+    async def are_usable(self) -> bool:
+        """Whether there are keys. Reads them if there are none, which takes about a second at most."""
+        if not self._are_usable():
+            with suppress(KeysUnavailable, TimeoutError):
+                async with asyncio.timeout(READY_SECONDS):
+                    await self.find("")
+        return self._are_usable()
+
+    def _are_usable(self) -> bool:
+        return bool(self._keys) and self._clock() < self._usable_until
 
     async def find(self, kid: str) -> VerificationKey | None:
-        """Return the key with this id, or None. Refreshes the keys first if they may be outdated."""
+        """Return the key with this id, or None. Refreshes the keys first if they may be outdated.
+
+        Raises KeysUnavailable if there are no keys among which it could be.
+        """
         now = self._clock()
         if self._source.changed():
             self._fresh_until = self._next_reading = now
-            self._failing = False
+            self._failure = None
         known = kid in self._keys and now < self._usable_until
         fresh = known and now < self._fresh_until
         refreshing = self._refreshing
@@ -225,23 +282,25 @@ class KeySet:
             self._next_reading = now + RETRY_SECONDS
             refreshing = self._refreshing = asyncio.create_task(self._refresh())
         # While the source keeps failing, a caller with a known key does not wait for the next failure.
-        satisfied = fresh or (known and self._failing)
+        satisfied = fresh or (known and self._failure is not None)
         if refreshing is not None and not refreshing.done() and not satisfied:
             # Shielded: if the caller that started it is cancelled, the others still need it.
             await asyncio.shield(refreshing)
-        return self._keys.get(kid) if self._clock() < self._usable_until else None
+        if not self._are_usable():
+            raise KeysUnavailable(self._failure or "it publishes no usable key")
+        return self._keys.get(kid)
 
     async def _refresh(self) -> None:
         try:
             keys = read_jwks(await self._source.read())
         except Exception as error:  # noqa: BLE001 - whatever failed, the last good keys stay in use
-            self._failing = True
-            logger.warning("the keys of an issuer could not be read: %s", type(error).__name__)
+            self._failure = _failure(error)
+            logger.warning("the keys of an issuer could not be read: %s", self._failure)
             return
         if not keys:
             logger.warning("an issuer publishes no usable key")
         self._keys = keys
-        self._failing = False
+        self._failure = None
         self._fresh_until = self._clock() + MAX_AGE_SECONDS
         self._usable_until = self._clock() + STALE_SECONDS
 
@@ -249,6 +308,19 @@ class KeySet:
     def age_seconds(self) -> float:
         """How long ago the keys were read; infinite if they never were."""
         return self._clock() - (self._usable_until - STALE_SECONDS)
+
+
+def _failure(error: BaseException) -> str:
+    """Return the class of the error for which a JWKS could not be read; its text may contain the address.
+
+    Of an error of TLS, that class: httpx wraps it in the one of any connection that fails.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return type(cause).__name__
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def read_jwks(document: bytes) -> dict[str, VerificationKey]:

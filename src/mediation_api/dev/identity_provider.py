@@ -53,7 +53,7 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
     scope: str | None = None,
     minutes: int,
     now: datetime,
-    role_claim: str = "role",
+    role_claim: str = "",
     name: str | None = None,
 ) -> str:
     """Sign a token as the city's identity provider would.
@@ -71,7 +71,7 @@ def dev_token(  # noqa: PLR0913 - one keyword per claim
         "iss": issuer,
         "aud": audience,
         "sub": subject,
-        role_claim: role,
+        role_claim or "role": role,
         "iat": issued,
         "exp": issued + int(timedelta(minutes=minutes).total_seconds()),
         "jti": str(uuid4()),

@@ -76,8 +76,14 @@ class ScopeUnknown(NotPermitted):
 
 
 class Unauthenticated(Refusal):
+    """`fault` says for the log what is wrong with the token. The caller is told the code alone."""
+
     code = "unauthenticated"
     detail = "A valid bearer token is needed."
+
+    def __init__(self, fault: str | None = None) -> None:
+        super().__init__()
+        self.fault = fault
 
 
 class TokenExpired(Unauthenticated):

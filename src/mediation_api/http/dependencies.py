@@ -18,7 +18,8 @@ from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mediation_api.auth.tokens import Issuer, Verifier
+from mediation_api.auth.identity_provider import KeysUnavailable
+from mediation_api.auth.tokens import Issuer, TokenFault, Verifier
 from mediation_api.database.engine import Database
 from mediation_api.database.row_security import assume_party, require_live_code
 from mediation_api.domain import access, access_log, target
@@ -146,6 +147,7 @@ async def authorise(request: Request) -> None:
 
     Raises:
         Unauthenticated: there is no valid token, and the operation is not public.
+        KeysUnavailable: the identity provider's keys could not be read, so the token cannot be verified (503).
         NotPermitted: the role may not call the operation, or the token lacks its scope.
         ProblemException: the caller has exceeded its quota (429).
     """
@@ -164,7 +166,7 @@ async def authorise(request: Request) -> None:
     if authorization:
         try:
             actor = await service.verifier.verify(_bearer_token(authorization), at)
-        except Unauthenticated:
+        except (Unauthenticated, KeysUnavailable):
             count(f"address:{network_of_request(request)}")  # the caller is unknown, so its address is counted
             raise
     request.state.role = actor.role
@@ -187,7 +189,7 @@ def _access_scope(request: Request) -> AccessScope:
 def _bearer_token(authorization: list[str]) -> str:
     scheme, _, token = authorization[0].partition(" ")
     if len(authorization) > 1 or scheme.lower() != "bearer":
-        raise Unauthenticated
+        raise Unauthenticated(TokenFault.SCHEME)
     return token.strip()
 
 

@@ -106,7 +106,7 @@ class Envelope:
     body. Security headers that a route sets itself are not overwritten.
 
     The log line has the fields below and nothing else: no path, query, address or name. `role` is
-    `request.state.role`, which authentication sets.
+    `request.state.role`, which authentication sets; `refusal` is why a token was refused, by `problems.on_refusal`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -154,6 +154,7 @@ class Envelope:
                     status=status,
                     duration_ms=round((time.perf_counter() - started) * 1000, 1),
                     role=state.get("role"),
+                    refusal=state.get("refusal"),
                     request_id=request_id,
                 )
             )

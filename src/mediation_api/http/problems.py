@@ -27,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.types import ExceptionHandler
 
+from mediation_api.auth.identity_provider import KeysUnavailable
 from mediation_api.database.transactions import OutcomeUnknown
 from mediation_api.domain.errors import (
     CONDITIONS,
@@ -337,6 +338,7 @@ async def on_refusal(request: Request, exc: Exception) -> Response:
     headers: dict[str, str] | None = None
     if isinstance(exc, Unauthenticated):
         headers = {"WWW-Authenticate": "Bearer"}  # RFC 9110 §15.5.2
+        request.state.refusal = exc.fault or exc.code
     if isinstance(exc, ScopeMissing):
         scope = "" if exc.scope is None else f', scope="{exc.scope}"'
         headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope"{scope}'}  # RFC 6750 §3.1
@@ -420,7 +422,9 @@ def _failure(event: str, request: Request, exc: Exception | None, **more: object
 
 
 def _cause(exc: Exception) -> str | None:
-    """Return why the database is unavailable; None if the exception has another reason."""
+    """Return why a request cannot be answered just now; None if the exception has another reason."""
+    if isinstance(exc, KeysUnavailable):
+        return "identity-provider"
     if isinstance(exc, PoolTimeoutError):
         return "pool-timeout"
     if isinstance(exc, OutcomeUnknown):

@@ -1,5 +1,6 @@
 """Health: liveness, readiness and version."""
 
+import asyncio
 from importlib.metadata import version as installed_version
 from typing import Literal
 
@@ -40,14 +41,21 @@ async def get_liveness(_scope: Scope) -> HealthOut:
 @router.get("/ready", summary="Readiness")
 @Operation("getReadinessOfService", access=EVERYBODY, oauth_scope=None, always_answered=True)
 async def get_readiness_of_service(service: Context, _scope: Scope, request: Request) -> HealthOut:
-    """Return 200 if the database is reachable, its role is safe and its migrations are complete; otherwise 503."""
+    """Return 200 if the service can answer requests; otherwise 503.
+
+    The database is reachable, its role safe, its migrations complete; the identity provider's keys could be read.
+    """
     try:
-        can_serve = await service.database.ready()
+        # Together, since each waits for another machine.
+        has_keys, can_serve = await asyncio.gather(service.verifier.has_keys(), service.database.ready())
     except (SQLAlchemyError, OSError) as error:
         log_unavailable(request, None, error)
         raise HTTPException(503) from None
     if not can_serve:
         log_unavailable(request, "schema-or-role")
+        raise HTTPException(503)
+    if not has_keys:
+        log_unavailable(request, "identity-provider")
         raise HTTPException(503)
     return HealthOut(status="ok")
 
