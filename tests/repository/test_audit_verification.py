@@ -658,3 +658,14 @@ async def test_ranges_find_together_what_is_found_at_once(
     assert sorted(map(str, found)) == sorted(map(str, problems))
     assert (events, streams) == (whole.events, whole.streams)
     assert len(ranges) > streams / (2 * size)
+
+
+@pytest.mark.usefixtures("busy")
+async def test_there_are_not_more_ranges_the_more_streams_there_are(
+    module_database: RolledBackDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_ranges, "STREAMS_IN_RANGE", 1)
+    monkeypatch.setattr(audit_ranges, "MOST_RANGES", 3)
+    async with module_database.transaction() as connection:
+        assert len([head async for head in audit_verification.heads(connection)]) > 9
+        assert 4 <= len(await audit_ranges.divided(connection)) <= 6, "with what is left over, and what is nobody's"

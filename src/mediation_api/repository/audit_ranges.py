@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, func, literal, select, true, union
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Uuid, and_, func, literal, select, true, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -21,7 +21,9 @@ EVENT_STREAM: Final[AnyColumn] = func.coalesce(
 )
 """The stream of an event. There is an index on this expression."""
 STREAMS_IN_RANGE: Final = 10_000
-"""A range takes some seconds."""
+"""At least: such a range takes some seconds."""
+MOST_RANGES: Final = 100
+"""Some tables have no index by which a range is found, and are read for each."""
 NOBODY: Final = UUID(int=0)
 """The subject of what belongs to no complaint, mediator or mandatory report."""
 LAST: Final = UUID(int=2**128 - 1)
@@ -75,7 +77,9 @@ async def _ends(connection: AsyncConnection, after: UUID) -> Sequence[UUID]:
     stream = t.audit_chain_heads.c.stream
     number = func.row_number().over(order_by=stream).label("number")
     numbered = select(stream, number).where(stream > after).subquery().c
-    statement = select(numbered.stream).where(numbered.number % STREAMS_IN_RANGE == 0).order_by(numbered.stream)
+    count = select(func.count()).select_from(t.audit_chain_heads).scalar_subquery()
+    size = func.greatest(STREAMS_IN_RANGE, count // MOST_RANGES, type_=BigInteger)
+    statement = select(numbered.stream).where(numbered.number % size == 0).order_by(numbered.stream)
     return (await connection.scalars(statement)).all()
 
 
