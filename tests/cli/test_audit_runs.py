@@ -138,9 +138,9 @@ async def test_a_verification_that_was_killed_goes_on_where_it_was(
             workers = children(killed.pid)
             killed.kill()
             printed, _ = killed.communicate()
+            await until(lambda: not any(is_running(pid) for pid in workers))  # at once, although they wait for a lock
     assert len(workers) >= 2
     assert 0 < len(printed.splitlines()) < len(in_one_go.splitlines())
-    await until(lambda: not any(is_running(pid) for pid in workers))
     reached = stored(checkpoint)["run"]
     assert reached["events"] > 0
     rest = run(environment, "verify", "--jobs", "2", "--checkpoint", checkpoint)

@@ -15,6 +15,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -223,7 +224,8 @@ def _received(link: Pipe) -> Found:
 
 def _work(link: Pipe, settings: Settings, exported: Export) -> None:
     """Verify the ranges that arrive, until the process that sends them has ended."""
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(KeyboardInterrupt):
         while True:
             ids = link.recv()
             try:
@@ -234,6 +236,14 @@ def _work(link: Pipe, settings: Settings, exported: Export) -> None:
                     raise
                 answer = line
             link.send(answer)
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended: nobody would receive what it finds."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _examined(settings: Settings, exported: Export, ids: IdRange) -> Found:
