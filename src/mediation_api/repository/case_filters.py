@@ -98,8 +98,6 @@ def conditions_of_cases(filters: CaseFilter, today: date, policy: Policy) -> tup
         # ones. One day more, since it is another clock, and perhaps another time zone.
         conditions += (_OPENED_IN_TIME,)
         parameters["opened_before"] = datetime.combine(min(ends) + timedelta(days=1), time.min, zone)
-    if filters.state is not None and filters.state.is_open:
-        conditions += (_IS_OPEN,)  # follows from the state, and has indexes in which the closed cases are not
     if filters.open is not None:
         conditions += (_IS_OPEN if filters.open else _IS_CLOSED,)
     if filters.pace is not None:
