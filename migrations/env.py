@@ -52,8 +52,7 @@ def require_roles(connection: Connection) -> None:
 
 def online(connection: Connection) -> None:
     """Migrate the connected database, each migration in its own transaction."""
-    connection.execute(text("SET statement_timeout = 0"))  # another migration may take long
-    connection.execute(text("SET lock_timeout = 0"))
+    connection.execute(text("SET lock_timeout = 0"))  # another migration may take long
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ONE_AT_A_TIME})
     connection.execute(text(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}"))
     connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
@@ -73,7 +72,7 @@ def online(connection: Connection) -> None:
 
 async def connect(settings: Settings) -> None:
     """Open a connection and migrate with it. Closing it releases the advisory lock."""
-    engine = create_engine(settings)
+    engine = create_engine(settings, statement_timeout_ms=0)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(online)

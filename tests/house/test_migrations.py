@@ -1,5 +1,6 @@
 """The migrations make what the tables say, can be undone, and are called by their time."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mediation_api.database import engine as engine_module
 from mediation_api.database.engine import Database, create_engine, migrations_folder, revisions
 from mediation_api.database.migrations import EarlierVersionError, migrations_config, sql
 from mediation_api.database.tables import metadata
@@ -87,6 +89,20 @@ async def test_the_catalogue_after_migrating_is_that_of_the_tables(migrated: Asy
 
     for name in CATALOGUE:
         assert after_migrating[name] == from_tables[name], name
+
+
+async def test_a_migration_waits_for_another_one_longer_than_a_request_may_take(
+    migrated: AsyncEngine, owned: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_ANSWER_SECONDS", 0.1)
+    hurried = owned.model_copy(update={"statement_timeout_ms": 100})
+    with ThreadPoolExecutor(1) as thread:
+        async with migrated.connect() as other:
+            await other.execute(text("SELECT pg_advisory_xact_lock(2026112801)"))
+            second = thread.submit(_migrate, hurried, "head")
+            await asyncio.sleep(1)
+            assert not second.done()
+        second.result()
 
 
 async def test_migrations_can_be_undone_and_done_again(migrated: AsyncEngine, owned: Settings) -> None:
