@@ -89,7 +89,7 @@ def _summary(row: RowMapping) -> AccessSummary:
 
 def _page(anomalies: Sequence[Anomaly], page: PageRequest) -> Page[Anomaly]:
     after = page.after
-    begins = 0 if after is None else bisect_left(anomalies, True, key=lambda each: each.place < after)  # noqa: FBT003 - in SQL
+    begins = 0 if after is None else bisect_left(anomalies, x=True, key=lambda each: each.place < after)
     items = anomalies[begins : begins + page.limit]
     return Page(tuple(items), items[-1].place if begins + page.limit < len(anomalies) else None)
 
