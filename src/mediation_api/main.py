@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, date, datetime
 from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -44,8 +45,11 @@ from mediation_api.routers import (
     screenings,
     sessions,
 )
-from mediation_api.settings import Settings, settings_from_environment
+from mediation_api.settings import PREFIX, Settings, SettingsError, settings_from_environment
 from mediation_api.texts.loader import load_texts, read_allegation_categories
+
+if TYPE_CHECKING:
+    from mediation_api.tracing import Tracing
 
 CONTACT = {"name": "The maintainers of the contract", "url": "https://example.org/mediation-api"}
 """The contact in the contract. The contract is the same for every city: nothing in it depends on a setting."""
@@ -125,6 +129,7 @@ def create_app(
     """
     texts = load_texts()
     database = Database.of(settings)
+    tracing = _tracing(settings)
     own_categories = settings.allegations_directory
 
     @asynccontextmanager
@@ -132,6 +137,8 @@ def create_app(
         async with _metrics(app.state.service):
             yield
         await database.close()
+        if tracing is not None:
+            await tracing.close()
 
     app = FastAPI(
         title="mediation_api",
@@ -149,8 +156,14 @@ def create_app(
         openapi_url=None,  # `routers/docs.py` serves it so that clients can keep it
         docs_url=None,  # `routers/docs.py` serves a page that loads nothing from other hosts
         redoc_url=None,
-        # Otherwise exceptions, which may contain personal data, are sent to a telemetry collector.
-        telemetry={"logs": False, "auto_configure": False},
+        # FastAPI's logs contain the texts of exceptions; its spans contain paths, which `tracing.py` leaves out.
+        telemetry={
+            "tracing": tracing is not None,
+            "tracer_provider": None if tracing is None else tracing.provider,
+            "metrics": False,
+            "logs": False,
+            "auto_configure": False,
+        },
         separate_input_output_schemas=False,
     )
     app.state.service = ServiceContext(
@@ -176,6 +189,16 @@ def create_app(
         public_url=settings.public_url,
     )
     return app
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if not settings.traces_url:
+        return None
+    try:
+        from mediation_api.tracing import Tracing  # noqa: PLC0415 - the extra may not be installed
+    except ImportError:
+        raise SettingsError(f"{PREFIX}TRACES_URL: needs the extra `traces` of the package") from None
+    return Tracing(settings.traces_url)
 
 
 def _metrics(service: ServiceContext) -> AbstractAsyncContextManager[None]:

@@ -406,6 +406,11 @@ class Settings(BaseSettings):
         description="The port of `/metrics` of the first worker process, in the format of Prometheus; the others use "
         "the ports after it. By default, there are no metrics.",
     )
+    traces_url: str = Field(
+        "",
+        description="Where an OpenTelemetry collector takes traces (OTLP over HTTP), such as "
+        "`http://127.0.0.1:4318/v1/traces`. Needs the extra `traces` of the package. By default, there are none.",
+    )
     public_url: str = Field(
         "",
         description="Where callers find the service, such as `https://city.example/mediation`: `type` of problems is a "
@@ -493,6 +498,13 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"must name only {', '.join(Approver)}")
         return approvers
+
+    @field_validator("traces_url")
+    @classmethod
+    def _is_a_collector(cls, value: str) -> str:
+        if value and not _PUBLIC_URL.fullmatch(value):
+            raise ValueError("must be http(s)://host/path")
+        return value
 
     @field_validator("public_url")
     @classmethod
