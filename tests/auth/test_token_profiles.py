@@ -297,6 +297,7 @@ REFUSED: Final[dict[str, tuple[str, Json, Json, TokenFault]]] = {
     # Who
     "no oid": ("entra", {}, {"oid": ...}, TokenFault.SUBJECT),
     "an oid that is a number": ("entra", {}, {"oid": 17}, TokenFault.SUBJECT),
+    "a uid with a blank before it": ("okta", {}, {"uid": " jan@city.example"}, TokenFault.SUBJECT),
     "a uid that is empty": ("okta", {}, {"uid": ""}, TokenFault.SUBJECT),
     "an officer without a number": ("entra, version 1.0", {}, {"employee_number": ...}, TokenFault.EMPLOYEE_NUMBER),
     "an employee number that is a number": ("adfs", {}, {"employee_number": 4471}, TokenFault.EMPLOYEE_NUMBER),
@@ -483,13 +484,14 @@ def test_the_words_name_the_claim_what_is_expected_and_what_was_found(
 @pytest.mark.parametrize("name", REFUSED)
 def test_the_words_hold_neither_the_token_nor_who_it_names(name: str, settings: Settings) -> None:
     form, header, claims, _ = REFUSED[name]
-    text = raw(edited(FORMS[form].header, header), edited(FORMS[form].claims, claims), KEY)
+    told_claims = edited(FORMS[form].claims, claims)
+    text = raw(edited(FORMS[form].header, header), told_claims, KEY)
     with pytest.raises(TokenRefused) as refusal:
         asyncio.run(verifier_for(FORMS[form], settings).check(text, NOW))
     told = str(refusal.value)
     assert told.isascii()
     assert len(told) < 700
-    private = {str(FORMS[form].claims.get(claim)) for claim in ("sub", "oid", "uid", "name", "employee_number", "upn")}
+    private = {str(told_claims.get(claim)) for claim in ("sub", "oid", "uid", "name", "employee_number", "upn")}
     assert not [part for part in (*text.split("."), *private) if len(part) > 3 and part in told]
 
 

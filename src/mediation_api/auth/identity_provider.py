@@ -97,7 +97,11 @@ class SigningKey:
 
 
 class KeysUnavailable(Exception):  # noqa: N818 - the state of another service
-    """An issuer's keys could not be read, or none of them can be used. The message says why, and has no address."""
+    """An issuer's keys could not be read, or none of them can be used. `reason` has no address or text of an error."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Source(Protocol):

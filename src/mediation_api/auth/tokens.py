@@ -110,7 +110,8 @@ class TokenRefused(Exception):  # noqa: N818 - not an error of the program
 
     def __init__(self, fault: TokenFault, subject: str, *, expected: str, found: object) -> None:
         self.fault = fault
-        super().__init__(f"{subject}: expected {expected}; found {found}")
+        self.words = f"{subject}: expected {expected}; found {found}"
+        super().__init__(self.words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,8 @@ def dev(
 
 
 def token(
-    role: Annotated[Role, typer.Option(help="The role that the token claims.")],
+    context: typer.Context,
+    role: Annotated[Role | None, typer.Option(help="The role that the token claims.")] = None,
     subject: Annotated[str | None, typer.Option(help="The subject; by default, demo-<role>.")] = None,
     employee_number: Annotated[
         str | None, typer.Option(help="The employee number by which an officer is found.")
@@ -81,7 +82,11 @@ def token(
     scope: Annotated[str | None, typer.Option(help="The scopes of the token, for example complaints:write.")] = None,
     data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY,
 ) -> None:
-    """Print a token of the development identity provider. Production refuses it."""
+    """Print a token of the development identity provider, which production refuses; or `check` one."""
+    if context.invoked_subcommand is not None:
+        return
+    if role is None:
+        raise typer.BadParameter("is required", param_hint="--role")
     with one_line_errors():
         settings = settings_from_environment(environment=Environment.DEV, data_directory=data_dir.absolute())
         if role not in CITY_ROLES:

@@ -13,6 +13,7 @@ from mediation_api.cli import data, database, documents, serve
 from mediation_api.cli.audit import audit
 from mediation_api.cli.keys import keys
 from mediation_api.cli.output import say
+from mediation_api.cli.tokens import token
 from mediation_api.logs import configure
 
 app = typer.Typer(
@@ -43,11 +44,13 @@ app.command()(database.roles)
 app.command()(data.retention)
 app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
+app.add_typer(token, name="token")
 app.command()(documents.settings)
 app.command()(documents.access)
 app.command()(version)
 if find_spec("mediation_api.dev"):  # in a checkout; a wheel does not contain the development commands
     from mediation_api.cli import dev
 
-    for command in (dev.dev, dev.token, dev.seed, dev.openapi):
+    for command in (dev.dev, dev.seed, dev.openapi):
         app.command()(command)
+    token.callback(invoke_without_command=True)(dev.token)
