@@ -2,8 +2,11 @@
 
 import base64
 import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from mediation_api.settings import (
     Settings,
     SettingsError,
     markdown_table,
+    public_holidays,
     settings_from_environment,
 )
 
@@ -224,6 +228,26 @@ def test_lists_are_items_between_commas(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert settings.extra_holidays == (date(2026, 12, 24), date(2026, 12, 31))
     assert settings.required_approvals == (Approver.DIRECTOR, Approver.UNIT_COMMANDER)
+
+
+OF_THE_LIBRARY = """
+import holidays, json
+print(json.dumps({
+    country: sorted(day.isoformat() for day in holidays.country_holidays(country, years=2026))
+    for country in holidays.list_supported_countries(include_aliases=False)
+}))
+"""
+
+
+def test_every_calendar_of_the_library_is_found_as_the_library_finds_it() -> None:
+    found = subprocess.run([sys.executable, "-c", OF_THE_LIBRARY], capture_output=True, check=True).stdout
+    year = [date(2026, 1, 1) + timedelta(days) for days in range(365)]
+    for country, days in json.loads(found).items():
+        calendar = public_holidays(country)
+        assert [day.isoformat() for day in year if day in calendar] == days, country
+    cesar_chavez_day = date(2026, 3, 31)
+    assert cesar_chavez_day in public_holidays("US-CA")
+    assert cesar_chavez_day not in public_holidays("US-OR")
 
 
 @pytest.mark.usefixtures("production")

@@ -7,7 +7,6 @@ from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import holidays
 from fastapi import FastAPI
 
 from mediation_api.auth.tokens import Issuer, Verifier
@@ -45,7 +44,7 @@ from mediation_api.routers import (
     screenings,
     sessions,
 )
-from mediation_api.settings import PREFIX, Settings, SettingsError, settings_from_environment
+from mediation_api.settings import PREFIX, Settings, SettingsError, public_holidays, settings_from_environment
 from mediation_api.texts.loader import load_texts, read_allegation_categories
 
 if TYPE_CHECKING:
@@ -257,8 +256,7 @@ class _Holidays:
     """The city's days off: the public holidays of its country and state, and `extra_holidays`."""
 
     def __init__(self, settings: Settings) -> None:
-        country, _, subdivision = settings.holiday_calendar.partition("-")
-        self._public = holidays.country_holidays(country, subdiv=subdivision or None)
+        self._public = public_holidays(settings.holiday_calendar)
         self._own = frozenset(settings.extra_holidays)
 
     def __contains__(self, day: object) -> bool:
