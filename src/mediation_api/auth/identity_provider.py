@@ -22,16 +22,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
-import httpx
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jose import jwk
 from jose.backends.base import Key
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_AGE_SECONDS: Final = 600
 """A JWKS that was read longer ago is read again before it is used."""
@@ -122,7 +125,7 @@ class JwksAddress:
     def __init__(
         self,
         url: str,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: "httpx.AsyncBaseTransport | None" = None,
         *,
         ca_file: Path | None = None,
         proxy: str | None = None,
@@ -142,10 +145,19 @@ class JwksAddress:
         if parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
             message = "the URL of a JWKS must be https and without credentials"
             raise ValueError(message)
+        # With the console program that comes with it, httpx takes 6 MB, and a JWKS in a file does not need it.
+        import httpx  # noqa: PLC0415 # at the start and not in `read`, where a request would wait for it
+
         self._url = url
-        self._transport = transport
         self._ca_file = ca_file
-        self._proxy = proxy
+        self._client = partial(
+            httpx.AsyncClient,
+            transport=transport,
+            proxy=proxy,
+            timeout=FETCH_SECONDS,
+            trust_env=False,
+            follow_redirects=False,
+        )
 
     def changed(self) -> bool:
         """Return False: an HTTP server does not notify."""
@@ -159,14 +171,7 @@ class JwksAddress:
         # httpx applies its timeout to each read; the outer timeout stops a body that arrives slowly.
         async with (
             asyncio.timeout(FETCH_SECONDS),
-            httpx.AsyncClient(
-                transport=self._transport,
-                verify=verify,
-                proxy=self._proxy,
-                timeout=FETCH_SECONDS,
-                trust_env=False,
-                follow_redirects=False,
-            ) as client,
+            self._client(verify=verify) as client,
             client.stream("GET", self._url, headers={"accept-encoding": "identity"}) as response,
         ):
             # A compressed body, although none was accepted, could decompress to any size within one chunk.
