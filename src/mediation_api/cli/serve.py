@@ -12,7 +12,7 @@ import typer
 
 from mediation_api.cli.output import FAILED, error_line, one_line_errors, require_database
 from mediation_api.logs import LogEvent, logging_configuration
-from mediation_api.settings import PREFIX, Environment, settings_from_environment
+from mediation_api.settings import PREFIX, Environment, Settings, settings_from_environment
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -22,6 +22,9 @@ OBJECTS_PER_COLLECTION: Final = 50_000
 of a command, without finding garbage.
 """
 
+_PRELOADED: Final = ("mediation_api.main", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.uvloop")
+"""What the workers share: the application, and what uvicorn imports when it starts to serve."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -30,23 +33,17 @@ def serve() -> None:
 
     Connect as mediation_service, or as a login that is a member of it.
     """
-    import uvicorn
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from mediation_api.database import key_rotation
-    from mediation_api.database.roles import require_safe_role
-
     with one_line_errors(_fail):
         settings = require_database(settings_from_environment())
-        if settings.environment is not Environment.DEV:
-            # If the database does not answer yet, /health/ready checks the role later.
-            with suppress(SQLAlchemyError, OSError):
-                asyncio.run(require_safe_role(settings))
-        with suppress(SQLAlchemyError, OSError):
-            asyncio.run(key_rotation.require_keys(settings))
         _check_address("HOST", settings.host, "PORT", settings.port)
         for port in settings.metrics_ports:
             _check_address("METRICS_HOST", settings.metrics_host, "METRICS_PORT", port)
+        if settings.workers > 1:
+            _fork_workers()
+        _check_database(settings)
+
+        import uvicorn
+
         uvicorn.run(
             "mediation_api.cli.serve:app_of_a_worker",
             factory=True,
@@ -61,18 +58,55 @@ def serve() -> None:
 
 
 def app_of_a_worker() -> "FastAPI":
-    """Create the application in a worker process of `serve`; each process imports it itself."""
+    """Create the application in a worker process of `serve`."""
     gc.set_threshold(OBJECTS_PER_COLLECTION)
     from uvicorn.config import STARTUP_FAILURE
 
     try:
         from mediation_api.main import app_from_environment
 
-        return app_from_environment()
+        app = app_from_environment()
     except Exception as error:  # noqa: BLE001 - in a process that it started, Python prints the text of any exception
         line = error_line(error)
         _log.critical(LogEvent("uncaught") if line is None else line, exc_info=line is None)
         sys.exit(STARTUP_FAILURE)  # uvicorn stops, instead of starting the process again
+    gc.freeze()  # a collection writes to all that it looks at, which the workers would share no longer
+    return app
+
+
+def _fork_workers() -> None:
+    """Let uvicorn fork its workers from one process that has imported the application, instead of spawning each.
+
+    They share what is imported, and start without importing it again. That process begins at once, so that it imports
+    while this one checks the database; it ends with this one. Where there is no fork, the workers are spawned.
+    """
+    import multiprocessing
+
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return
+    from multiprocessing import forkserver
+
+    forkserver.set_forkserver_preload(list(_PRELOADED))
+    forkserver.ensure_running()
+
+    from uvicorn import _subprocess
+
+    # uvicorn has no setting for it.
+    _subprocess.spawn = multiprocessing.get_context("forkserver")  # type: ignore[assignment] # of the same methods
+
+
+def _check_database(settings: Settings) -> None:
+    """Refuse an unsafe role and missing keys. If the database does not answer yet, /health/ready checks it later."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from mediation_api.database import key_rotation
+    from mediation_api.database.roles import require_safe_role
+
+    if settings.environment is not Environment.DEV:
+        with suppress(SQLAlchemyError, OSError):
+            asyncio.run(require_safe_role(settings))
+    with suppress(SQLAlchemyError, OSError):
+        asyncio.run(key_rotation.require_keys(settings))
 
 
 def _fail(line: str) -> Never:
