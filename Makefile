@@ -7,6 +7,7 @@
 # make security   prove what docs/threat-model.md promises, with figures, and take each guard away; needs nginx
 # make benchmark  measure each operation beside the same SQL without the service (ARGS="--only list"; docs/performance.md)
 # make growth     measure requests on databases of 10,000 and 100,000 cases; some minutes (docs/performance.md)
+# make memory     measure the start of `serve`, and its memory under 100,000 requests; some minutes (docs/performance.md)
 # make lock       resolve the dependencies again (UPGRADE=--upgrade takes newer ones)
 # make clean      remove what make set up
 SHELL := /bin/bash
@@ -32,7 +33,7 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 # The gates of .ci/run besides `make check` and `make test`, and five that are run now and then.
 GATES := $(addprefix gate-, scan contract browser fuzz crashes failover starvation scope whole coverage mutants faults contract-faults fuzz-faults)
 
-.PHONY: help run test check format generate gates security benchmark growth lock clean $(GATES)
+.PHONY: help run test check format generate gates security benchmark growth memory lock clean $(GATES)
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -157,6 +158,9 @@ benchmark: $(STAMP)
 
 growth: $(STAMP)
 	@$(BIN)/python -m benchmarks.growth $(ARGS)
+
+memory: $(STAMP)
+	@$(BIN)/python -m benchmarks.memory $(ARGS)
 
 # gate-mutants          small changes of the domain, each of which a test has to notice (ARGS="case target": in these)
 # With one seed, sets have one order: what survives does not depend on the day.

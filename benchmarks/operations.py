@@ -169,10 +169,10 @@ class Side:
 
     async def measure(self, requests: Sequence[bytes], postmaster: int) -> None:
         """Send the requests, and add the figures of a run."""
-        cpu, postgres = _cpu_of(self.pid), _cpu_of_children(postmaster)
+        cpu, postgres = cpu_of(self.pid), _cpu_of_children(postmaster)
         load = await send(self.port, requests)
         self.figures.loads.append(load)
-        self.figures.cpu.append((_cpu_of(self.pid) - cpu) / len(requests) * 1000)
+        self.figures.cpu.append((cpu_of(self.pid) - cpu) / len(requests) * 1000)
         self.figures.postgres.append((_cpu_of_children(postmaster) - postgres) / len(requests) * 1000)
 
 
@@ -226,12 +226,12 @@ class Benchmark:
         last = max(index for index, operations in enumerate(wanted) if operations)
         for stage, operations in zip(STAGES[: last + 1], wanted, strict=False):
             if stage.prepare is not None:
-                await _in_parallel(stage.prepare, stories)
+                await in_parallel(stage.prepare, stories)
             if operations:
                 await self._measure(operations, stories, caseload, ends_here=stage.ends_here)
             elif not stage.ends_here:
                 for operation in stage.operations:
-                    await _in_parallel(operation.step, stories)
+                    await in_parallel(operation.step, stories)
         await caseload.close()
 
     async def _measure(
@@ -280,7 +280,8 @@ class Benchmark:
                 await side.measure(batch, self._server.postmaster)
 
 
-async def _in_parallel(step: Step, stories: Iterable[Story]) -> None:
+async def in_parallel(step: Step, stories: Iterable[Story]) -> None:
+    """Take all cases a step further, `AT_ONCE` at a time."""
     waiting = iter(stories)
 
     async def work() -> None:
@@ -296,7 +297,7 @@ async def _in_parallel(step: Step, stories: Iterable[Story]) -> None:
 @contextmanager
 def _service(installed: Path, settings: Settings) -> Iterator[tuple[int, int]]:
     """Run `mediation-api serve` of a virtual environment. Yields its port and process id."""
-    port = _free_port()
+    port = free_port()
     program = installed / "bin" / "mediation-api"
     environment = environment_of(settings) | {"MEDIATION_PORT": str(port)}
     process = subprocess.Popen([program, "serve"], env=environment, stderr=subprocess.DEVNULL)  # noqa: S603 - our own
@@ -311,7 +312,7 @@ def _service(installed: Path, settings: Settings) -> Iterator[tuple[int, int]]:
 @contextmanager
 def _bare(settings: Settings, exchanges: Sequence[Exchange]) -> Iterator[tuple[int, int]]:
     """Run the bare application. Yields its port and process id."""
-    port = _free_port()
+    port = free_port()
     bare = BareService(settings.database_url.get_secret_value(), settings.pool_size, exchanges)
     process = multiprocessing.get_context("spawn").Process(target=bare.serve, args=(port,))
     process.start()
@@ -323,7 +324,8 @@ def _bare(settings: Settings, exchanges: Sequence[Exchange]) -> Iterator[tuple[i
         process.join()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
     with create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     return port
@@ -337,7 +339,7 @@ def _wait_until_listening(port: int, ended: Callable[[], int | None]) -> None:
     raise SystemExit(f"a server ended with {ended()} before it listened")
 
 
-def _cpu_of(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Seconds of the processor that all threads of a process have used."""
     threads = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((thread / "schedstat").read_text(encoding="ascii").split()[0]) for thread in threads) / 1e9
@@ -347,7 +349,7 @@ def _cpu_of_children(pid: int) -> float:
     total = 0.0
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
         with suppress(FileNotFoundError, ProcessLookupError):  # workers of autovacuum come and go
-            total += _cpu_of(int(child))
+            total += cpu_of(int(child))
     return total
 
 
