@@ -58,11 +58,13 @@ def test_what_tells_of_people_is_emptied_and_the_record_is_kept() -> None:
     for kind, rule in SCHEDULE.items():
         is_emptied = kind in EMPTIED
         assert is_emptied == rule.until.startswith("Emptied.")
-        assert is_emptied == bool(rule.setting) == (rule.days > 0) == (rule.start is not None)
+        has_period = is_emptied or kind is DataKind.ACCESS_LOG
+        assert has_period == bool(rule.setting) == (rule.days > 0) == (rule.start is not None)
 
 
 def test_terms_go_thirty_days_after_their_case_and_all_else_counts_from_the_complaint() -> None:
     assert DEFAULT_DAYS == {
+        "keep_access_log_days": 3650,
         "keep_terms_days": 30,
         "keep_contact_days": 1095,
         "keep_account_days": 3650,
@@ -74,7 +76,7 @@ def test_terms_go_thirty_days_after_their_case_and_all_else_counts_from_the_comp
 
 def test_two_kinds_under_one_setting_have_one_default() -> None:
     for name, days in DEFAULT_DAYS.items():
-        assert {SCHEDULE[kind].days for kind in EMPTIED if SCHEDULE[kind].setting == name} == {days}
+        assert {rule.days for rule in SCHEDULE.values() if rule.setting == name} == {days}
 
 
 @pytest.mark.parametrize("kind", EMPTIED)

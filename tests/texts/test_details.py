@@ -31,7 +31,7 @@ def refusals(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
 
 
 def _arguments() -> Iterator[tuple[str, ast.expr]]:
-    names = {each.__name__ for each in refusals()} - {"ConditionsMissing", "ScopeMissing"}
+    names = {each.__name__ for each in refusals()} - {"ConditionsMissing", "ScopeMissing", "Unauthenticated"}
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
