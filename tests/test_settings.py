@@ -170,7 +170,7 @@ UNSAFE = [
     ("HOLIDAY_CALENDAR", "US-XX", "is not a known country or country-subdivision"),
     ("HOLIDAY_CALENDAR", "Atlantis", "is not a known country or country-subdivision"),
     ("AT_RISK_DAYS", "28", "must be less than MEDIATION_TARGET_DAYS"),
-    ("TRACES_URL", "http://user:pw@collector/v1/traces", "must be http(s)://host/path"),
+    ("TRACES_URL", "http://user:password@collector/v1/traces", "must be http(s)://host/path"),
     ("METRICS_PORT", "8000", "from it on, as many ports as MEDIATION_WORKERS must be free"),
     ("OFFICE_OPENS", "19", "must be less than MEDIATION_OFFICE_CLOSES"),
 ]
