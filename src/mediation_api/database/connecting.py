@@ -62,7 +62,7 @@ async def _first(attempts: Sequence[_Attempt]) -> CallingConnection:
     """Return the result of the first attempt that succeeds. Raises the error of the last one if none does."""
     waiting = iter(attempts)
     running: set[asyncio.Task[CallingConnection]] = set()
-    error: BaseException = OSError("the address names no host")
+    error: Exception = OSError("the address names no host")
     attempt = next(waiting, None)
     try:
         while running or attempt is not None:
@@ -72,11 +72,13 @@ async def _first(attempts: Sequence[_Attempt]) -> CallingConnection:
             head_start = None if attempt is None else HEAD_START_SECONDS
             done, running = await asyncio.wait(running, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                failure = task.exception()
-                if failure is None:
+                try:
+                    connection = task.result()
+                except Exception as failure:  # noqa: BLE001 - raised below, if no other host can be used
+                    error = failure
+                else:
                     running |= done - {task}
-                    return task.result()
-                error = failure
+                    return connection
         raise error
     finally:
         await _abandon(running)

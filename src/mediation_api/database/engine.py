@@ -10,7 +10,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, partial
@@ -352,8 +352,8 @@ class Database:
 
 def _retrieve(check: asyncio.Task[bool]) -> None:
     """Retrieve the error of a check that ended after its last caller had given up, or asyncio would log it."""
-    if not check.cancelled():
-        check.exception()
+    with suppress(Exception, asyncio.CancelledError):
+        check.result()
 
 
 def _driver_address(settings: Settings) -> tuple[URL, dict[str, ssl.SSLContext | str]]:
