@@ -191,10 +191,12 @@ _CONTROLS_IN_LINES = re.compile(r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-
 Line = Annotated[
     str,
     TextRules(most=200),
-    Named("Line", "One line that people read: a name, a place, a title. No invisible characters."),
+    Named("Line", "One line that people read: a name, a place, a title. No invisible characters, no marks alone."),
 ]
 LongLine = Annotated[
-    str, TextRules(most=500), Named("LongLine", "One long line that people read: an address. No invisible characters.")
+    str,
+    TextRules(most=500),
+    Named("LongLine", "One long line that people read: an address. No invisible characters, no marks alone."),
 ]
 Note = Annotated[
     str, TextRules(most=2_000, lines=True), Named("Note", "A reason or a remark, which may have several lines.")
