@@ -99,10 +99,6 @@ NEVER_SEEN: Final = pytest.StashKey[list[tuple[str, ...]]]()
 NEVER_USED: Final = pytest.StashKey[list[tuple[str, ...]]]()
 
 
-_UNMEASURED: Final = frozenset({"promises", "routers", "scenarios", "security", "test_histories.py"})
-"""Tests during which `--cov` measures nothing: most are long stories over HTTP, and measured they take twice as long.
-The others alone have to reach the share that is required.
-"""
 _OBJECTS_PER_COLLECTION: Final = 50_000
 """Python's own 700 would have every tenth second of a run go into looking for garbage where there is none."""
 
@@ -130,11 +126,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what starts programs and takes seconds: at the end, a worker would wait for the other one."""
-    tests = Path(__file__).parent
-    items.sort(key=lambda item: item.path.parent != tests)
-    for item in items:
-        if item.path.relative_to(tests).parts[0] in _UNMEASURED:
-            item.add_marker(pytest.mark.no_cover)
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
 def pytest_collection_finish() -> None:
