@@ -1,7 +1,9 @@
 """Connections when a host does not answer, or the server hangs."""
 
 import asyncio
+import gc
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -131,6 +133,21 @@ async def test_hosts_that_all_hang_are_given_up(
     assert time.monotonic() - began < 2
 
 
+async def test_a_check_that_ends_when_nobody_waits_for_it_any_more_is_no_error_of_the_log(
+    settings: Settings, silent: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine_module, "_READY_SECONDS", 0.1)
+    monkeypatch.setattr(connecting, "HOST_SECONDS", 0.3)
+    database = Database.of(at(settings, silent))
+    with pytest.raises(TimeoutError):
+        await database.ready()
+    await asyncio.sleep(0.4)
+    database._checking = None
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+    await database.close()
+
+
 async def test_readiness_answers_within_two_seconds(settings: Settings, silent: int) -> None:
     database = Database.of(at(settings, silent))
     began = time.monotonic()
@@ -174,6 +191,32 @@ async def test_a_server_that_hangs_costs_one_wait_and_every_connection_to_it(imp
         await database.close()
 
 
+async def test_a_connection_that_was_unused_for_long_to_a_server_that_hangs_is_replaced_unnoticed(
+    impatient: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_PROBE_AFTER_SECONDS", 0)
+    async with relay(impatient) as server:
+        database = Database.of(at(impatient, server.port))
+        await _select_one(database)
+        server.hang()
+        assert await _select_one(database) == 1
+        await database.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="these options are those of Linux")
+async def test_the_kernel_ends_a_connection_to_a_host_that_is_gone(settings: Settings) -> None:
+    async with relay(settings) as server:
+        database = Database.of(at(settings, server.port))
+        async with database.transaction() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            end = driver._transport.get_extra_info("socket")
+            assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+            assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+        await database.close()
+
+
 async def _commit(database: Database, at_commit: str) -> None:
     """Commit a transaction, which executes these statements of PL/pgSQL at its end."""
     async with database.transaction() as connection:
@@ -210,3 +253,18 @@ async def test_a_commit_that_is_refused_is_reported_as_refused(impatient: Settin
     with pytest.raises(DBAPIError, match="no such thing"):
         await _commit(database, "RAISE EXCEPTION 'no such thing'")
     await database.close()
+
+
+async def test_a_read_whose_end_is_not_confirmed_has_no_outcome_to_be_unknown(impatient: Settings) -> None:
+    """Nobody is told to send a GET again with its key."""
+    async with relay(impatient) as server:
+        database = Database.of(at(impatient, server.port))
+        with pytest.raises(TimeoutError):
+            await _read_only(database, server)
+        await database.close()
+
+
+async def _read_only(database: Database, server: Relay) -> None:
+    async with database._snapshot() as connection:
+        await connection.execute(text("SELECT 1"))
+        server.hang()

@@ -57,9 +57,10 @@ def error_line(error: Exception) -> str | None:
     from mediation_api.cli.audit_runs import VerificationError
     from mediation_api.cli.audit_statements import StatementError
     from mediation_api.database.encryption import KeyMissing
+    from mediation_api.database.transactions import OutcomeUnknown
     from mediation_api.texts.loader import TextFileError
 
-    if isinstance(error, (StatementError, VerificationError, KeyMissing, CommandError, TextFileError)):
+    if isinstance(error, (StatementError, VerificationError, KeyMissing, CommandError, TextFileError, OutcomeUnknown)):
         return str(error)
     if isinstance(error, DBAPIError):
         # The message of a database error may contain personal data; its class and its SQLSTATE do not.

@@ -24,14 +24,9 @@ _NO_ROW: Final = "SELECT 0"
 """The status of a SELECT without a row."""
 _LOST: Final = re.compile("08...|57P0.")
 """The SQLSTATE of a connection that was lost, or that the server has ended."""
-_KEEP_ALIVE: Final = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 10_000),
-)
-"""A connection ends when nothing was heard for 25 seconds, or what was sent was not received within 10."""
+_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+"""Options of Linux: a connection ends when nothing was heard for 25 seconds, or what was sent was not received within
+10. Another system has its own values for what it does not know."""
 
 
 async def call(connection: AsyncConnection, function: str, *arguments: Argument) -> bool:
@@ -63,6 +58,9 @@ async def call_at_commit(connection: AsyncConnection, function: str, *arguments:
 class OutcomeUnknown(Exception):  # noqa: N818 - it may have succeeded
     """Whether the transaction was committed, and will stay so, is not known. The command may be sent again."""
 
+    def __init__(self) -> None:
+        super().__init__("The database did not confirm a commit. Run the command again.")
+
 
 class CallingConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
     """A connection of the driver whose transactions send `first` with BEGIN, and `last` with COMMIT."""
@@ -71,11 +69,14 @@ class CallingConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has
     _warned = False
 
     def keep_alive(self) -> None:
-        """Let the kernel notice a host or a network that is gone. Connections on Unix sockets need no such thing."""
+        """Let the kernel end the connection to a host that is gone. A Unix socket needs no such thing."""
         end = self._transport.get_extra_info("socket")
-        if end.family != socket.AF_UNIX:
-            for level, option, value in _KEEP_ALIVE:
-                end.setsockopt(level, option, value)
+        if end.family == socket.AF_UNIX:
+            return
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            if (option := getattr(socket, name, None)) is not None:
+                end.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def transaction(
         self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False
@@ -83,7 +84,7 @@ class CallingConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has
         """Return a new transaction. SQLAlchemy calls this before its first statement, and to probe the connection."""
         del deferrable
         level = "" if isolation is None else f" ISOLATION LEVEL {isolation.replace('_', ' ').upper()}"
-        return _Transaction(self, f"BEGIN{level}{' READ ONLY' if readonly else ''};")
+        return _Transaction(self, f"BEGIN{level}{' READ ONLY' if readonly else ''};", writes=not readonly)
 
     async def send_first(self, begin: str = "") -> None:
         """Send `begin` and `first`, and keep the status of the latter."""
@@ -115,9 +116,10 @@ class _Transaction:
     leaves the connection within the failed transaction.
     """
 
-    def __init__(self, connection: CallingConnection, begin: str) -> None:
+    def __init__(self, connection: CallingConnection, begin: str, *, writes: bool) -> None:
         self._connection = connection
         self._begin = begin
+        self._writes = writes
 
     async def start(self) -> None:
         self._connection.last = ""
@@ -138,7 +140,9 @@ class _Transaction:
                 await self._leave()
                 raise
             self._connection.terminate()
-            raise OutcomeUnknown from error
+            if self._writes:
+                raise OutcomeUnknown from error
+            raise
 
     async def rollback(self) -> None:
         await self._connection.execute("ROLLBACK;")
