@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from mediation_api.dev.office import Office
 from mediation_api.repository import audit_ranges
 from mediation_api.settings import Settings
 
+_PROGRESS = re.compile(r"\d+ of \d+ parts, \d+ events, \d+ problems\n")
 BENT = "UPDATE events SET by = 'x' WHERE case_id = '{case}' AND sequence = 2"
 
 
@@ -50,7 +52,12 @@ def verified(environment: Mapping[str, str], *arguments: str | Path) -> tuple[st
     """Verify. Returns what is wrong, and the line of numbers."""
     done = run(environment, "verify", "--jobs", "1", *arguments)
     assert done.exit_code == (1 if done.stdout else 0), done.output
-    return done.stdout, done.stderr
+    return done.stdout, without_progress(done.stderr)
+
+
+def without_progress(errors: str) -> str:
+    """What a command printed on standard error, but for how far it had come: it says so on a slow machine only."""
+    return "".join(line for line in errors.splitlines(keepends=True) if not _PROGRESS.match(line))
 
 
 @pytest.mark.usefixtures("in_parts")
@@ -69,7 +76,7 @@ async def test_several_processes_find_what_one_finds_in_the_same_order(
     alone = verified(environment, *against)
     together = run(environment, "verify", "--jobs", "3", *against)
     assert together.exit_code == 1
-    assert (together.stdout, together.stderr) == alone
+    assert (together.stdout, without_progress(together.stderr)) == alone
     assert alone[0].count("changed") == 3
     assert "in 6 streams" in alone[1]
 
@@ -144,7 +151,7 @@ async def test_a_verification_that_was_killed_goes_on_where_it_was(
     reached = stored(checkpoint)["run"]
     assert reached["events"] > 0
     rest = run(environment, "verify", "--jobs", "2", "--checkpoint", checkpoint)
-    assert rest.stderr == numbers
+    assert without_progress(rest.stderr) == numbers
     lines = printed.splitlines(), rest.stdout.splitlines()
     assert set(lines[0]) | set(lines[1]) == set(in_one_go.splitlines())
     assert len(lines[0]) + len(lines[1]) <= len(in_one_go.splitlines()) + 2, "the ranges that were under way"
@@ -163,7 +170,7 @@ async def test_it_ends_with_one_line_if_one_of_its_processes_does(
                 os.kill(pid, signal.SIGKILL)
             output, errors = process.communicate()
     assert (process.returncode, output) == (2, "")
-    assert errors == "a process of the verification ended\n"
+    assert without_progress(errors) == "a process of the verification ended\n"
 
 
 @asynccontextmanager
