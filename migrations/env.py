@@ -9,11 +9,11 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, text
 
 from mediation_api.database.engine import create_engine
-from mediation_api.database.migrations import refuse_earlier_version
+from mediation_api.database.migrations import refuse_unknown_version
 from mediation_api.database.roles import PARTY, SERVICE
 from mediation_api.database.tables import metadata
 from mediation_api.dev.embedded_postgres import running_url
-from mediation_api.settings import Environment, Settings, settings_from_environment
+from mediation_api.settings import DatabaseSettings, Environment, database_settings_from_environment
 
 LOCK_TIMEOUT_MS: Final = 2_000
 """A migration that waits for a lock blocks every request that comes after it, so it fails early and is run again."""
@@ -65,12 +65,12 @@ def online(connection: Connection) -> None:
         transaction_per_migration=True,
     )
     require_roles(connection)
-    refuse_earlier_version(context.get_context().get_current_heads())
+    refuse_unknown_version(context.get_context().get_current_heads())
     with context.begin_transaction():
         context.run_migrations()
 
 
-async def connect(settings: Settings) -> None:
+async def connect(settings: DatabaseSettings) -> None:
     """Open a connection and migrate with it. Closing it releases the advisory lock."""
     engine = create_engine(settings, statement_timeout_ms=0)
     try:
@@ -80,10 +80,10 @@ async def connect(settings: Settings) -> None:
         await engine.dispose()
 
 
-def current_settings() -> Settings:
+def current_settings() -> DatabaseSettings:
     """Return the caller's settings, or the environment's; in development, with the database that `make run` started."""
     passed = context.config.attributes.get("settings")
-    settings = passed if isinstance(passed, Settings) else settings_from_environment()
+    settings = passed if isinstance(passed, DatabaseSettings) else database_settings_from_environment()
     if settings.environment is Environment.DEV and not settings.database_url.get_secret_value():
         url = running_url(settings.data_directory / "database")
         return settings.model_copy(update={"database_url": SecretStr(url or "")})

@@ -21,6 +21,7 @@ from mediation_api.settings import (
     Environment,
     Settings,
     SettingsError,
+    database_settings_from_environment,
     markdown_table,
     public_holidays,
     settings_from_environment,
@@ -132,6 +133,9 @@ def test_a_party_s_statement_that_outlasts_the_wait_of_others_stops_the_start(mo
     )
 
 
+ENCODE = "percent-encode the user and the password (@ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25)"
+NO_URL = f"is not a valid URL: {ENCODE}"
+UNENCRYPTED = "needs sslmode=require, verify-ca or verify-full (MEDIATION_ALLOW_UNENCRYPTED_DATABASE permits another)"
 UNSAFE = [
     ("ACCESS_CODE_SECRET", CANARY, "must be at least 32 bytes"),
     ("CURSOR_SECRET", "c" * 31, "must be at least 32 bytes"),
@@ -157,8 +161,46 @@ UNSAFE = [
     ("SERVICE_KEY_FILE", f"/nowhere/{CANARY}.pem", "cannot be read"),
     ("DATABASE_URL", f"mysql://a:{CANARY}@db/name", "must start with postgresql://"),
     ("DATABASE_URL", f"postgresql://a:{CANARY}@db", "must name a database"),
-    ("DATABASE_URL", f"postgresql://a:{CANARY}@db:{CANARY}/name", "is not a valid URL"),
-    ("DATABASE_URL", f"postgresql://a:{CANARY}@[db/name", "is not a valid URL"),
+    ("DATABASE_URL", f"postgresql://a:{CANARY}@[db/name", NO_URL),
+    ("DATABASE_URL", f"postgresql://a:{CANARY}@b@db/name", NO_URL),
+    ("DATABASE_URL", f"postgresql://a:1/{CANARY}@db/name", NO_URL),
+    ("DATABASE_URL", f"postgresql://a:1?{CANARY}@db/name", NO_URL),
+    ("DATABASE_URL", f"postgresql://a:1#{CANARY}@db/name", NO_URL),
+    *(
+        ("DATABASE_URL", address, f"must have a port from 1 to 65535; if its password has a colon or a slash: {ENCODE}")
+        for address in (
+            f"postgresql://a:{CANARY}@db:{CANARY}/name",
+            f"postgresql://a:{CANARY}@db:0/name",
+            f"postgresql://a:{CANARY}@[::1]:65536/name",
+            f"postgresql://a:b@/name?host=db:5432&host=db:{CANARY}",
+            f"postgresql://a:b@/name?host=db&port={CANARY}",
+            f"postgresql://a:{CANARY}/b",
+        )
+    ),
+    (
+        "DATABASE_URL",
+        f"postgresql://a:b@db/name?sslmode={CANARY}",
+        "sslmode must be one of allow, disable, prefer, require, verify-ca, verify-full",
+    ),
+    (
+        "DATABASE_URL",
+        f"postgresql://a:b@db/name?sslmode=require&target_session_attrs={CANARY}",
+        "target_session_attrs must be one of any, prefer-standby, primary, read-only, read-write, standby",
+    ),
+    (
+        "DATABASE_URL",
+        f"postgresql://a:b@db/name?sslmode=verify-full&sslrootcert=/nowhere/{CANARY}.pem",
+        "sslrootcert names no file with a certificate (PEM) that can be read",
+    ),
+    ("DATABASE_URL", "postgresql://a:b@db/name?sslmode=require&sslmode=require", "must have sslmode only once"),
+    *(
+        ("DATABASE_URL", address, UNENCRYPTED)
+        for address in (
+            f"postgresql://a:{CANARY}@db/name",
+            f"postgresql://a:{CANARY}@localhost/name?host=db",
+            f"postgresql://a:{CANARY}@/name?host=/run/postgresql,db",
+        )
+    ),
     (
         "DATABASE_URL",
         f"postgresql://a:b@db/name?password={CANARY}",
@@ -184,6 +226,22 @@ def test_each_unsafe_one_stops_the_start_without_its_value(
     monkeypatch.setenv(f"MEDIATION_{name}", value)
 
     assert _refusal() == f"MEDIATION_{name}: {rule}"
+
+
+def test_a_database_needs_no_secrets_and_the_same_safety(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SERVICE_KEY_FILE", "ENCRYPTION_KEYS", "TOKEN_JWKS", "PORT"):
+        monkeypatch.setenv(f"MEDIATION_{name}", "not read")
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", f"postgresql://owner:{CANARY}@db/name?sslmode=require")
+    assert database_settings_from_environment().statement_timeout_ms == 5000
+
+    monkeypatch.setenv("MEDIATION_DATABASE_URL", f"postgresql://owner:{CANARY}@db/name")
+    monkeypatch.setenv("MEDIATION_LOCK_TIMEOUT_MS", "1")
+    with pytest.raises(SettingsError, match=r"^MEDIATION_LOCK_TIMEOUT_MS: Input should be greater"):
+        database_settings_from_environment()
+    monkeypatch.delenv("MEDIATION_LOCK_TIMEOUT_MS")
+    with pytest.raises(SettingsError) as caught:
+        database_settings_from_environment()
+    assert str(caught.value) == f"MEDIATION_DATABASE_URL: {UNENCRYPTED}"
 
 
 MALFORMED = ["PORT", "TARGET_DAYS", "POOL_SIZE", "EXTRA_HOLIDAYS", "REQUIRED_APPROVALS", "ENVIRONMENT"]

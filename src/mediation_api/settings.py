@@ -9,13 +9,13 @@ import os
 import re
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Self, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -30,6 +30,7 @@ from mediation_api.domain.values import MOST_ATTEMPTS, PHONE, Approver, DataKind
 from mediation_api.logs import LogLevel
 
 PREFIX: Final = "MEDIATION_"
+_Read = TypeVar("_Read", bound="DatabaseSettings")
 
 DEV_TOKEN_ISSUER: Final = "urn:mediation-api:dev-identity-provider"  # noqa: S105 - a name, not a secret
 DEV_SERVICE_ISSUER: Final = "urn:mediation-api:dev"
@@ -50,6 +51,13 @@ _KEY_DIFFERENT: Final = 16
 """The least number of different bytes in an encryption key: 32 random bytes have about 30."""
 _PORTS: Final = 65_536
 _ENCRYPTED_MODES: Final = frozenset({"require", "verify-ca", "verify-full"})
+_CHOICES: Final = {
+    "sslmode": frozenset({"disable", "allow", "prefer"}) | _ENCRYPTED_MODES,
+    "target_session_attrs": frozenset({"any", "primary", "standby", "prefer-standby", "read-write", "read-only"}),
+}
+"""The values of parameters of a database URL that have but a few, as libpq knows them."""
+_ENCODE: Final = "percent-encode the user and the password (@ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25)"
+_NO_URL: Final = f"is not a valid URL: {_ENCODE}"
 _ENCRYPTION_KEY_BYTES: Final = 32
 _PUBLIC_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
 _PROXY_URL: Final = re.compile(r"http://([^\s/?#@]+@)?[A-Za-z0-9.-]+(:[0-9]{1,5})?/?")
@@ -100,8 +108,8 @@ def _kept(*kinds: DataKind, at_least: int = 1) -> int:
     return days
 
 
-class Settings(BaseSettings):
-    """Every setting of the service. Frozen; an unknown argument is refused."""
+class DatabaseSettings(BaseSettings):
+    """The settings of a command that needs the database and no secret (`migrate`). Frozen, like all settings."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
@@ -171,6 +179,61 @@ class Settings(BaseSettings):
         ),
     )
     lock_timeout_ms: int = Field(2000, ge=10, le=600_000, description="The longest a statement waits for a lock.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments override the environment, which overrides the files of `dev`. No .env files are read."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, DevelopmentFiles(settings_cls)
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        problem = _problem_of_database_url(text) if text else None
+        if problem is not None:
+            raise ValueError(problem)
+        return value
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        problems = self._problems()
+        if problems:
+            raise ValueError("; ".join(f"{PREFIX}{name.upper()}: {rule}" for name, rule in problems))
+        return self
+
+    def _problems(self) -> list[tuple[str, str]]:
+        """Return the settings that are missing, unsafe or contradict one another, each with the rule for it."""
+        problems = []
+        if self.party_statement_timeout_ms > self.pool_timeout_seconds * 500:
+            problems.append(("party_statement_timeout_ms", f"must be at most half of {PREFIX}POOL_TIMEOUT_SECONDS"))
+        if self.environment is not Environment.DEV:
+            problems += self._unencrypted_database()
+        return problems
+
+    def _unencrypted_database(self) -> list[tuple[str, str]]:
+        if self.allow_unencrypted_database or not self.database_url.get_secret_value():
+            return []
+        url = urlsplit(self.database_url.get_secret_value())
+        query = parse_qsl(url.query)
+        # Hosts among the parameters override that before the path.
+        hosts = [host.rpartition(":")[0] or host for key, value in query if key == "host" for host in value.split(",")]
+        hosts = hosts or [url.hostname or "localhost"]
+        if dict(query).get("sslmode") in _ENCRYPTED_MODES or all(_is_this_machine(host) for host in hosts):
+            return []
+        rule = f"needs sslmode=require, verify-ca or verify-full ({PREFIX}ALLOW_UNENCRYPTED_DATABASE permits another)"
+        return [("database_url", rule)]
+
+
+class Settings(DatabaseSettings):
+    """Every setting of the service. Frozen; an unknown argument is refused."""
 
     office_name: str = Field(
         "Independent Police Review",
@@ -442,41 +505,6 @@ class Settings(BaseSettings):
     )
     body_limit_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="The largest body of a request.")
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments override the environment, which overrides the files of `dev`. No .env files are read."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, DevelopmentFiles(settings_cls)
-
-    @field_validator("database_url")
-    @classmethod
-    def _is_postgresql(cls, value: SecretStr) -> SecretStr:
-        text = value.get_secret_value()
-        if not text:
-            return value
-        try:
-            url = urlsplit(text)
-            query = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
-            port_is_wrong = url.port == 0  # the property raises ValueError if it is not a port
-        except ValueError:
-            # The error would quote the URL, which contains a password.
-            raise ValueError("is not a valid URL") from None
-        if url.scheme != "postgresql" or port_is_wrong:
-            raise ValueError("must start with postgresql://")
-        if len(url.path) < len("/x"):
-            raise ValueError("must name a database")
-        unknown = sorted({key for key, _ in query} - DATABASE_QUERY_KEYS)
-        if unknown:
-            raise ValueError(f"must have no parameters but {', '.join(sorted(DATABASE_QUERY_KEYS))}")
-        return value
-
     @field_validator("encryption_keys")
     @classmethod
     def _are_keys(cls, value: SecretStr) -> SecretStr:
@@ -538,30 +566,23 @@ class Settings(BaseSettings):
         """The ports of the metrics, one for each worker process; none if there are no metrics."""
         return range(0) if self.metrics_port is None else range(self.metrics_port, self.metrics_port + self.workers)
 
-    @model_validator(mode="after")
-    def _is_safe(self) -> Self:
-        if self.metrics_ports.stop > _PORTS or self.port in self.metrics_ports:
-            raise ValueError(f"{PREFIX}METRICS_PORT: from it on, as many ports as {PREFIX}WORKERS must be free")
-        if self.at_risk_days >= self.target_days:
-            raise ValueError(f"{PREFIX}AT_RISK_DAYS: must be less than {PREFIX}TARGET_DAYS")
-        if self.office_opens >= self.office_closes:
-            raise ValueError(f"{PREFIX}OFFICE_OPENS: must be less than {PREFIX}OFFICE_CLOSES")
-        if self.party_statement_timeout_ms > self.pool_timeout_seconds * 500:
-            raise ValueError(
-                f"{PREFIX}PARTY_STATEMENT_TIMEOUT_MS: must be at most half of {PREFIX}POOL_TIMEOUT_SECONDS"
-            )
-        if self.session_opens >= self.session_closes:
-            raise ValueError(f"{PREFIX}SESSION_OPENS: must be less than {PREFIX}SESSION_CLOSES")
-        if self.contact_channels_before_lapse > self.contact_attempts_before_lapse:
-            raise ValueError(
-                f"{PREFIX}CONTACT_CHANNELS_BEFORE_LAPSE: must not exceed {PREFIX}CONTACT_ATTEMPTS_BEFORE_LAPSE"
-            )
-        problems = [*self._missing(), *self._invalid()]
+    def _problems(self) -> list[tuple[str, str]]:
+        problems = [*self._missing(), *self._invalid(), *self._contradictions()]
         if self.environment is not Environment.DEV:
-            problems += self._development_values() + self._guessable() + self._unencrypted_database()
-        if problems:
-            raise ValueError("; ".join(f"{PREFIX}{name.upper()}: {rule}" for name, rule in problems))
-        return self
+            problems += self._development_values() + self._guessable()
+        return problems + super()._problems()
+
+    def _contradictions(self) -> list[tuple[str, str]]:
+        problems = []
+        if self.metrics_ports.stop > _PORTS or self.port in self.metrics_ports:
+            problems.append(("metrics_port", f"from it on, as many ports as {PREFIX}WORKERS must be free"))
+        less = [("at_risk_days", "target_days"), ("office_opens", "office_closes"), ("session_opens", "session_closes")]
+        for name, limit in less:
+            if getattr(self, name) >= getattr(self, limit):
+                problems.append((name, f"must be less than {PREFIX}{limit.upper()}"))
+        if self.contact_channels_before_lapse > self.contact_attempts_before_lapse:
+            problems.append(("contact_channels_before_lapse", f"must not exceed {PREFIX}CONTACT_ATTEMPTS_BEFORE_LAPSE"))
+        return problems
 
     @property
     def key_encryption_keys(self) -> Mapping[str, bytes]:
@@ -649,18 +670,6 @@ class Settings(BaseSettings):
             problems.append(("encryption_keys", "can be guessed: `mediation-api keys make` prints one"))
         return problems
 
-    def _unencrypted_database(self) -> list[tuple[str, str]]:
-        if self.allow_unencrypted_database or not self.database_url.get_secret_value():
-            return []
-        url = urlsplit(self.database_url.get_secret_value())
-        query = dict(parse_qsl(url.query))
-        query_hosts = [value.rpartition(":")[0] or value for key, value in parse_qsl(url.query) if key == "host"]
-        hosts = [url.hostname] if url.hostname else query_hosts
-        if query.get("sslmode") in _ENCRYPTED_MODES or all(_is_this_machine(host) for host in hosts):
-            return []
-        rule = f"needs sslmode=require, verify-ca or verify-full ({PREFIX}ALLOW_UNENCRYPTED_DATABASE permits another)"
-        return [("database_url", rule)]
-
     def _secrets(self) -> tuple[tuple[str, SecretStr], ...]:
         return tuple((name, getattr(self, name)) for name in ("access_code_secret", "cursor_secret", "search_secret"))
 
@@ -699,6 +708,43 @@ def public_holidays(calendar: str) -> holidays.HolidayBase:
     sys.modules.setdefault(countries.__name__, countries)
     country, _, subdivision = calendar.partition("-")
     return holidays.country_holidays(country, subdiv=subdivision or None)
+
+
+def _problem_of_database_url(text: str) -> str | None:
+    """Return what is wrong with the form of a database URL, without any part of it; None if nothing is."""
+    if not text.startswith("postgresql://"):
+        return "must start with postgresql://"
+    try:
+        url = urlsplit(text)
+        query = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
+    except ValueError:
+        return _NO_URL
+    # What follows a `/`, `?`, `#` or `@` of the password would be read as another part of the URL.
+    if url.netloc.count("@") > 1 or "@" in url.path or url.fragment:
+        return _NO_URL
+    ports = [url.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]]
+    for key, value in query:
+        values = value.split(",")
+        ports += [each.rpartition(":")[2] for each in values if ":" in each] if key == "host" else []
+        ports += values if key == "port" else []
+    if not all(not port or (port.isdecimal() and 0 < int(port) < _PORTS) for port in ports):
+        return f"must have a port from 1 to {_PORTS - 1}; if its password has a colon or a slash: {_ENCODE}"
+    if len(url.path) < len("/x"):
+        return "must name a database"
+    return _problem_of_parameters(query)
+
+
+def _problem_of_parameters(query: Sequence[tuple[str, str]]) -> str | None:
+    if {key for key, _ in query} - DATABASE_QUERY_KEYS:
+        return f"must have no parameters but {', '.join(sorted(DATABASE_QUERY_KEYS))}"
+    for key, value in query:
+        if value not in _CHOICES.get(key, {value}):
+            return f"{key} must be one of {', '.join(sorted(_CHOICES[key]))}"
+        if key == "sslrootcert" and not _has_certificate(Path(value)):
+            return "sslrootcert names no file with a certificate (PEM) that can be read"
+        if key not in {"host", "port"} and [name for name, _ in query].count(key) > 1:
+            return f"must have {key} only once"
+    return None
 
 
 def _is_this_machine(host: str) -> bool:
@@ -756,7 +802,12 @@ class DevelopmentFiles(PydanticBaseSettingsSource):
             secret = directory / f"{name}.txt"
             if secret.exists():
                 values[name] = secret.read_text(encoding="utf-8").strip()
-        return values
+        return {name: value for name, value in values.items() if name in self.settings_cls.model_fields}
+
+
+def database_settings_from_environment() -> DatabaseSettings:
+    """Read the settings of the database alone from the environment. Raises SettingsError, as the next function does."""
+    return _read(DatabaseSettings, {})
 
 
 def settings_from_environment(
@@ -772,9 +823,12 @@ def settings_from_environment(
             no values.
     """
     arguments = {"environment": environment, "data_directory": data_directory, "database_url": database_url}
+    return _read(Settings, {name: value for name, value in arguments.items() if value is not None})
+
+
+def _read(kind: type[_Read], arguments: Mapping[str, object]) -> _Read:
     try:
-        # `model_validate` of settings reads the environment as well.
-        return Settings.model_validate({name: value for name, value in arguments.items() if value is not None})
+        return kind.model_validate(arguments)  # of settings, this reads the environment as well
     except ValidationError as error:
         # `from None`: the original error contains the values.
         raise SettingsError(_one_line(error)) from None

@@ -11,7 +11,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from tests.conftest import Run, fresh_database
 
-from mediation_api.database.engine import Database, Pool, create_engine, migrations_folder
+from mediation_api.database import schema
+from mediation_api.database.engine import Database, Pool, create_engine
+from mediation_api.database.schema import migrations_folder
 from mediation_api.settings import Settings, SettingsError
 
 
@@ -185,7 +187,7 @@ async def test_a_database_that_a_newer_release_migrated_is_ready(migrated: Datab
 
 
 async def test_a_database_behind_this_release_is_not_ready(real: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(vars(real), "_newest", "2999_one_more")
+    monkeypatch.setattr(schema, "revisions", lambda: ("2026_first", "2999_one_more"))
 
     assert not await real.ready()
 

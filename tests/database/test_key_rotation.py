@@ -20,6 +20,7 @@ from mediation_api.database import key_rotation
 from mediation_api.database import tables as t
 from mediation_api.database.engine import Database
 from mediation_api.database.key_rotation import Rotation, key_usage, rotate
+from mediation_api.database.requirements import require_usable
 from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.audit_chain import ChainFault, Flaw
 from mediation_api.domain.values import UNREADABLE
@@ -158,10 +159,10 @@ async def test_what_a_request_holds_is_passed_over_and_taken_the_next_time(
 
 async def test_a_key_that_is_in_use_cannot_be_left_out(committed: Settings, committed_office: Office) -> None:
     await committed_office.file()
-    for work in (rotate, key_rotation.require_keys):
+    for work in (rotate, require_usable):
         with pytest.raises(SettingsError, match=r"MEDIATION_ENCRYPTION_KEYS: lacks dev-only-1, which is in use"):
             await work(under(committed, NEW))
-    await key_rotation.require_keys(both(committed))
+    await require_usable(both(committed))
 
 
 async def test_another_search_secret_is_hashed_under_and_officers_find_their_cases(

@@ -17,7 +17,8 @@ from mediation_api.cli.data import purge
 from mediation_api.database.engine import Database, create_engine
 from mediation_api.database.key_rotation import rotate
 from mediation_api.database.migrations import migrations_config
-from mediation_api.database.roles import require_safe_role, roles_sql
+from mediation_api.database.requirements import require_usable
+from mediation_api.database.roles import roles_sql
 from mediation_api.settings import Environment, Settings, SettingsError
 
 OwnerOf = Callable[[Settings], Settings]
@@ -48,6 +49,10 @@ async def login(run: Run, administrator: AsyncEngine) -> AsyncIterator[str]:
         await connection.execute(text(f"DROP ROLE {name}"))
 
 
+async def _require_usable(settings: Settings) -> None:
+    await require_usable(settings.model_copy(update={"environment": Environment.PRODUCTION}))
+
+
 async def _run(engine: AsyncEngine, statement: str) -> None:
     async with engine.connect() as connection:
         await connection.exec_driver_sql(statement)
@@ -75,19 +80,19 @@ async def test_the_grants_are_those_of_the_snapshot(owner_database: Database, sn
 
 
 async def test_a_login_of_the_service_is_safe(settings: Settings) -> None:
-    await require_safe_role(settings)
+    await _require_usable(settings)
 
 
 async def test_making_the_roles_again_changes_nothing(administrator: AsyncEngine, settings: Settings) -> None:
     await _run(administrator, roles_sql())
     await _run(administrator, roles_sql())
 
-    await require_safe_role(settings)
+    await _require_usable(settings)
 
 
 async def test_a_superuser_is_refused(settings: Settings, as_owner: OwnerOf) -> None:
     with pytest.raises(SettingsError, match="MEDIATION_DATABASE_URL: connects as a superuser"):
-        await require_safe_role(as_owner(settings))
+        await _require_usable(as_owner(settings))
 
 
 async def test_outside_development_a_role_that_is_not_safe_is_not_ready(settings: Settings, as_owner: OwnerOf) -> None:
@@ -106,22 +111,22 @@ async def test_a_role_that_passes_row_security_is_refused(
     await _run(administrator, f"ALTER ROLE {login} BYPASSRLS")
 
     with pytest.raises(SettingsError, match="BYPASSRLS"):
-        await require_safe_role(_as(settings, login))
+        await _require_usable(_as(settings, login))
 
 
 async def test_an_owner_of_a_table_is_refused(administrator: AsyncEngine, login: str, settings: Settings) -> None:
     await _run(administrator, f"GRANT mediation_service TO {login}")
-    await require_safe_role(_as(settings, login))
+    await _require_usable(_as(settings, login))
     await _run(administrator, "CREATE TABLE of_somebody ()")
     await _run(administrator, f"ALTER TABLE of_somebody OWNER TO {login}")
 
     with pytest.raises(SettingsError, match="owner of tables"):
-        await require_safe_role(_as(settings, login))
+        await _require_usable(_as(settings, login))
 
 
 async def test_a_role_that_cannot_read_as_a_party_is_refused(login: str, settings: Settings) -> None:
     with pytest.raises(SettingsError, match="cannot become mediation_party; connect as mediation_service"):
-        await require_safe_role(_as(settings, login))
+        await _require_usable(_as(settings, login))
 
 
 async def test_whoever_owns_a_database_can_migrate_it_and_the_service_serves(

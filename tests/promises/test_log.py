@@ -113,8 +113,13 @@ def test_a_database_that_is_away_is_logged_by_cause_and_route(committed: Setting
             assert client.get("/health/ready", headers={"X-Request-Id": "r-2"}).status_code == 503
         running.stop()  # a line is written after its answer
         failures, requests = running.lines("unavailable"), running.lines("request")
+        (said,) = running.lines("message")
         text = running.text()
 
+    assert (said["level"], str(said["message"]).partition(":")[0]) == (
+        "warning",
+        "Nothing listens at host and port of MEDIATION_DATABASE_URL",
+    )
     assert {frozenset(line) for line in requests} == {frozenset(FIELDS)}
     asked = [str(line["request_id"]) for line in requests if line["route"] != "/health/live"]
     assert asked == ["r-1", "r-2"]

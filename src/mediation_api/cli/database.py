@@ -1,16 +1,16 @@
 """`mediation-api migrate` and `roles`: the schema, and the roles of the database server."""
 
 from mediation_api.cli.output import one_line_errors, require_database, say
-from mediation_api.settings import Settings, settings_from_environment
+from mediation_api.settings import DatabaseSettings, database_settings_from_environment
 
 
 def migrate() -> None:
     """Upgrade the schema of the database in MEDIATION_DATABASE_URL to the newest revision, unless it is up to date.
 
-    Connect as the owner of the database, not as the role of the service.
+    Connect as the owner of the database, not as the role of the service. No secret is needed.
     """
     with one_line_errors():
-        migrate_to_newest(require_database(settings_from_environment()))
+        migrate_to_newest(require_database(database_settings_from_environment()))
 
 
 def roles() -> None:
@@ -20,7 +20,7 @@ def roles() -> None:
     say(roles_sql().rstrip())
 
 
-def migrate_to_newest(settings: Settings) -> None:
+def migrate_to_newest(settings: DatabaseSettings) -> None:
     """Upgrade the schema of the database in `settings` to the newest revision."""
     from alembic import command
 

@@ -6,11 +6,13 @@ An error is printed without a traceback, and without the value of any setting.
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Never
+from typing import Final, Never, TypeVar
 
 import typer
 
-from mediation_api.settings import Settings, SettingsError
+from mediation_api.settings import DatabaseSettings, SettingsError
+
+AnySettings = TypeVar("AnySettings", bound=DatabaseSettings)
 
 FAILED: Final = 2
 """The exit code of a command that failed."""
@@ -52,29 +54,26 @@ def error_line(error: Exception) -> str | None:
         return str(error)
 
     from alembic.util import CommandError
-    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     from mediation_api.cli.audit_runs import VerificationError
     from mediation_api.cli.audit_statements import StatementError
     from mediation_api.database.encryption import KeyMissing
+    from mediation_api.database.faults import fault_of
     from mediation_api.database.transactions import OutcomeUnknown
     from mediation_api.texts.loader import TextFileError
 
     if isinstance(error, (StatementError, VerificationError, KeyMissing, CommandError, TextFileError, OutcomeUnknown)):
         return str(error)
-    if isinstance(error, DBAPIError):
-        # The message of a database error may contain personal data; its class and its SQLSTATE do not.
-        state = getattr(error.orig, "sqlstate", None)
-        return f"The database refused: {type(error.orig).__name__}{f', SQLSTATE {state}' if state else ''}."
-    if isinstance(error, SQLAlchemyError):
-        return f"The database could not be used: {type(error).__name__}."
+    fault = fault_of(error)
+    if fault is not None:
+        return fault.words
     if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror or type(error).__name__}{where}"
     return None
 
 
-def require_database(settings: Settings) -> Settings:
+def require_database(settings: AnySettings) -> AnySettings:
     """Return the settings. Raises SettingsError if they name no database."""
     if not settings.database_url.get_secret_value():
         raise SettingsError("MEDIATION_DATABASE_URL: is required")

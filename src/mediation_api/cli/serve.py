@@ -5,14 +5,13 @@ import gc
 import logging
 import socket
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Never
 
 import typer
 
 from mediation_api.cli.output import FAILED, error_line, one_line_errors, require_database
 from mediation_api.logs import LogEvent, logging_configuration
-from mediation_api.settings import PREFIX, Environment, Settings, settings_from_environment
+from mediation_api.settings import PREFIX, Settings, settings_from_environment
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -96,17 +95,17 @@ def _fork_workers() -> None:
 
 
 def _check_database(settings: Settings) -> None:
-    """Refuse an unsafe role and missing keys. If the database does not answer yet, /health/ready checks it later."""
-    from sqlalchemy.exc import SQLAlchemyError
+    """Refuse a database that cannot be used. If it does not answer yet, log that: /health/ready checks it later."""
+    from mediation_api.database.faults import fault_of
+    from mediation_api.database.requirements import require_usable
 
-    from mediation_api.database import key_rotation
-    from mediation_api.database.roles import require_safe_role
-
-    if settings.environment is not Environment.DEV:
-        with suppress(SQLAlchemyError, OSError):
-            asyncio.run(require_safe_role(settings))
-    with suppress(SQLAlchemyError, OSError):
-        asyncio.run(key_rotation.require_keys(settings))
+    try:
+        asyncio.run(require_usable(settings))
+    except Exception as error:
+        fault = fault_of(error)
+        if fault is None or not fault.passes:
+            raise
+        _log.warning(fault.words)
 
 
 def _fail(line: str) -> Never:

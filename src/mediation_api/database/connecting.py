@@ -20,6 +20,22 @@ HOST_SECONDS: Final = 3.0
 HEAD_START_SECONDS: Final = 0.25
 """After which the next host is tried, if there is no answer yet."""
 
+_NO_TLS: Final = "rejected SSL upgrade"
+"""In the text of the driver's error, which has no class of its own."""
+
+
+class OtherKindOfHostError(ConnectionRefusedError):
+    """The host is not of the kind that `target_session_attrs` asks for."""
+
+
+class NoTlsError(ConnectionError):
+    """The server has no TLS, which `sslmode` demands."""
+
+
+class NoAuthorityError(ConnectionError):
+    """`sslmode` demands that the server's certificate is verified, and no authority is named for it."""
+
+
 _Attempt = Callable[[], Coroutine[None, None, CallingConnection]]
 
 
@@ -52,7 +68,15 @@ async def _connect(**arguments: object) -> CallingConnection:
             **arguments, timeout=HOST_SECONDS, connection_class=CallingConnection
         )
     except asyncpg.TargetServerAttributeNotMatched as error:
-        raise ConnectionRefusedError("the host is not of the kind that target_session_attrs asks for") from error
+        raise OtherKindOfHostError from error
+    except asyncpg.ClientConfigurationError as error:
+        raise NoAuthorityError from error  # the settings have checked everything else of the address
+    except ConnectionError as error:
+        if any(_NO_TLS in part for part in error.args if isinstance(part, str)):
+            raise NoTlsError from error
+        raise
+    except FileNotFoundError as error:
+        raise ConnectionRefusedError("there is no such Unix socket") from error
     connection.keep_alive()
     connection.add_log_listener(connection.note_warning)
     return connection

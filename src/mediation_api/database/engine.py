@@ -13,24 +13,24 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 from typing import Final
 
 from pydantic_core import from_json
-from sqlalchemy import URL, column, event, make_url, select, table
+from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import DisconnectionError, ProgrammingError
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
 from mediation_api.database.connecting import connect
 from mediation_api.database.encryption import Keyring, attach_keyring
 from mediation_api.database.pool_shares import Share
-from mediation_api.database.row_security import assume_party, privilege_problem
+from mediation_api.database.row_security import assume_party, role_problem
+from mediation_api.database.schema import schema_problem
 from mediation_api.database.transactions import OutcomeUnknown
 from mediation_api.domain.access import Actor
-from mediation_api.settings import Environment, Settings, SettingsError
+from mediation_api.settings import DatabaseSettings, Environment, Settings, SettingsError
 
 APPLICATION_NAME: Final = "mediation-api"
 
@@ -52,7 +52,6 @@ _KEPT_PLANS: Final = {
     "enable_mergejoin": "off",
 }
 _READ_ONLY_TRANSACTION: Final = "25006"
-_DATED: Final = len("20261130_1500")
 
 
 class Pool(StrEnum):
@@ -78,28 +77,8 @@ class PoolUsage:
     """Requests that wait for a connection, or for their caller's share."""
 
 
-def migrations_folder() -> Path:
-    """Return the folder of the migrations: inside an installed package, or at the top of the repository."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "migrations"
-    return installed if installed.exists() else package.parents[1] / "migrations"
-
-
-def revisions() -> list[str]:
-    """Return the revisions of the schema that this code knows, oldest first, from the names of the migrations' files.
-
-    The service does not import Alembic: it would be a fifth of all that the service loads.
-    """
-    return sorted(path.name[:_DATED] for path in (migrations_folder() / "versions").glob("*_*.py"))
-
-
-def is_of_earlier_version(revision: str) -> bool:
-    """Whether a revision of the schema is older than the first one here. Revisions are dates, and sort as text."""
-    return revision < revisions()[0]
-
-
 def create_engine(
-    settings: Settings,
+    settings: DatabaseSettings,
     *,
     pool_size: int | None = None,
     pool_timeout_seconds: float | None = None,
@@ -110,7 +89,8 @@ def create_engine(
     """Return an engine for the database of the settings. It does not connect yet.
 
     Args:
-        settings: the database, its hosts, the pool and the timeouts; the other arguments override them.
+        settings: the database, its hosts, the pool and the timeouts; the other arguments override them. Settings
+            without keys make an engine that decrypts nothing.
         pool_size: how many connections the pool holds.
         pool_timeout_seconds: how long to wait for a connection of the pool.
         statement_timeout_ms: `statement_timeout` in milliseconds; 0 for none.
@@ -154,9 +134,10 @@ def create_engine(
         },
     )
     _discard_dead_connections(engine)
-    keys = Keyring.of(settings)
-    attach_keyring(engine.dialect, keys)
-    event.listen(engine.sync_engine, "checkin", lambda *_: keys.forget_data_keys())
+    if isinstance(settings, Settings):
+        keys = Keyring.of(settings)
+        attach_keyring(engine.dialect, keys)
+        event.listen(engine.sync_engine, "checkin", lambda *_: keys.forget_data_keys())
     return engine
 
 
@@ -311,9 +292,7 @@ class Database:
     async def ready(self) -> bool:
         """Whether the database answers, has a schema that this code can use, and enforces row security on the service.
 
-        The schema must be at the newest revision that this code knows, or at a newer one: each migration is compatible
-        with the release before it, so a process keeps serving when a newer release has migrated. The role is not
-        checked in development. Concurrent calls share one check, and so one connection.
+        The role is not checked in development. Concurrent calls share one check, and so one connection.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database does not answer.
@@ -328,15 +307,10 @@ class Database:
             return await asyncio.shield(self._checking)
 
     async def _check(self) -> bool:
-        version = table("alembic_version", column("version_num"))
-        try:
-            async with self.reading(Pool.HEALTH) as connection:
-                if not self._any_role and await privilege_problem(connection):
-                    return False
-                current = set((await connection.scalars(select(version.c.version_num))).all())
-        except ProgrammingError:
-            return False  # the table does not exist: the database was never migrated
-        return bool(current) and all(revision >= self._newest for revision in current)
+        async with self.reading(Pool.HEALTH) as connection:
+            if not self._any_role and await role_problem(connection):
+                return False
+            return await schema_problem(connection) is None
 
     async def close(self) -> None:
         """Close every connection."""
@@ -345,10 +319,6 @@ class Database:
         for engine in set(self._pools.values()):
             await engine.dispose()
 
-    @cached_property
-    def _newest(self) -> str:
-        return revisions()[-1]
-
 
 def _retrieve(check: asyncio.Task[bool]) -> None:
     """Retrieve the error of a check that ended after its last caller had given up, or asyncio would log it."""
@@ -356,7 +326,7 @@ def _retrieve(check: asyncio.Task[bool]) -> None:
         check.result()
 
 
-def _driver_address(settings: Settings) -> tuple[URL, dict[str, ssl.SSLContext | str]]:
+def _driver_address(settings: DatabaseSettings) -> tuple[URL, dict[str, ssl.SSLContext | str]]:
     """Convert a libpq URL: take out the TLS parameters, which asyncpg expects as an argument."""
     url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
     mode = url.query.get("sslmode")

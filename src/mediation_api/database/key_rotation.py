@@ -9,7 +9,7 @@ mediator, and a concurrent read finds either the old wrapping or the new one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,6 @@ from mediation_api.database import tables
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.encryption import (
     Encrypted,
-    Keyring,
     WrappedKey,
     keyring,
 )
@@ -95,20 +94,12 @@ async def key_usage(settings: Settings) -> KeyUsage:
         return await _key_usage(engine)
 
 
-async def require_keys(settings: Settings) -> None:
-    """Check that the settings contain every key that is in use.
-
-    Raises:
-        SettingsError: one of them is missing.
-        sqlalchemy.exc.SQLAlchemyError: the database does not answer, or was never migrated.
-        OSError: nothing listens there.
-    """
-    engine = create_engine(settings)
-    try:
-        async with engine.connect() as connection:
-            _require_known(keyring(connection.dialect), await _key_ids(connection))
-    finally:
-        await engine.dispose()
+async def keys_problem(connection: AsyncConnection) -> str | None:
+    """Return which keys are in use and not in the settings, as a text for operators; None if none is missing."""
+    keys = keyring(connection.dialect)
+    in_use = await connection.scalars(select(tables.data_keys.c.key_id).distinct())
+    unknown = sorted(key_id for key_id in in_use if not keys.knows(key_id))
+    return f"MEDIATION_ENCRYPTION_KEYS: lacks {', '.join(unknown)}, which is in use" if unknown else None
 
 
 @asynccontextmanager
@@ -122,21 +113,12 @@ async def _engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
         async with engine.connect() as connection:
             if not await sees_every_row(connection):
                 raise SettingsError("MEDIATION_DATABASE_URL: connect as mediation_service, which sees every row")
-            keys, in_use = keyring(connection.dialect), await _key_ids(connection)
-        _require_known(keys, in_use)
+            problem = await keys_problem(connection)
+        if problem is not None:
+            raise SettingsError(problem)
         yield engine
     finally:
         await engine.dispose()
-
-
-def _require_known(keys: Keyring, in_use: Iterable[str]) -> None:
-    unknown = sorted(key_id for key_id in in_use if not keys.knows(key_id))
-    if unknown:
-        raise SettingsError(f"MEDIATION_ENCRYPTION_KEYS: lacks {', '.join(unknown)}, which is in use")
-
-
-async def _key_ids(connection: AsyncConnection) -> Sequence[str]:
-    return (await connection.scalars(select(tables.data_keys.c.key_id).distinct())).all()
 
 
 async def _run_in_batches(engine: AsyncEngine, step: Callable[[AsyncConnection, UUID], Awaitable[Batch]]) -> int:

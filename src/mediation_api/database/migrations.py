@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from alembic.config import Config
 from alembic.util import CommandError
 
-from mediation_api.database.engine import is_of_earlier_version, migrations_folder
+from mediation_api.database.schema import EARLIER_VERSION, NEWER_RELEASE, migrations_folder, revisions
 
 
 class EarlierVersionError(CommandError):
@@ -21,10 +21,19 @@ def migrations_config() -> Config:
     return config
 
 
-def refuse_earlier_version(current: Iterable[str]) -> None:
-    """Raise EarlierVersionError if one of the database's current revisions is older than the first migration."""
-    if any(is_of_earlier_version(revision) for revision in current):
-        raise EarlierVersionError("The database was made by an earlier version; drop it and start with an empty one.")
+def refuse_unknown_version(current: Iterable[str]) -> None:
+    """Check that the database's current revisions are of these migrations.
+
+    Raises:
+        EarlierVersionError: one of them is older than the first migration.
+        CommandError: one of them is newer than the last.
+    """
+    known = revisions()
+    for revision in current:
+        if revision < known[0]:
+            raise EarlierVersionError(EARLIER_VERSION)
+        if revision > known[-1]:
+            raise CommandError(NEWER_RELEASE)
 
 
 def sql(name: str) -> str:

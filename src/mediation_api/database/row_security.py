@@ -91,11 +91,18 @@ async def sees_every_row(connection: AsyncConnection) -> bool:
     return bool(await connection.scalar(select(func.pg_has_role(literal("mediation_service"), literal("USAGE")))))
 
 
-async def privilege_problem(connection: AsyncConnection) -> str | None:
+async def role_problem(connection: AsyncConnection) -> str | None:
     """Return why the current role is not safe to serve with, as a text for operators; None if it is safe."""
     privileges = (await connection.execute(_PRIVILEGES)).one()
     if privileges.bypasses:
-        return "connects as a superuser or a role with BYPASSRLS"
-    if privileges.owns:
-        return "connects as an owner of tables"
-    return None if privileges.may_assume_party else "connects as a role that cannot become mediation_party"
+        connects_as = "a superuser or a role with BYPASSRLS"
+    elif privileges.owns:
+        connects_as = "an owner of tables"
+    elif not privileges.may_assume_party:
+        connects_as = "a role that cannot become mediation_party"
+    else:
+        return None
+    return (
+        f"MEDIATION_DATABASE_URL: connects as {connects_as}; connect as mediation_service, which the SQL of "
+        "`mediation-api roles` creates"
+    )
