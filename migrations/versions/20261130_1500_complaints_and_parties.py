@@ -23,6 +23,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_data_keys")),
     )
     op.create_table(
+        "canaries",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_canaries")),
+    )
+    op.create_table(
         "complaints",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("reference", sa.String(), nullable=False),
@@ -152,5 +158,6 @@ def downgrade() -> None:
     op.drop_table("parties")
     op.drop_table("visible_parties")
     op.drop_table("complaints")
+    op.drop_table("canaries")
     op.drop_table("data_keys")
     op.execute("DROP SEQUENCE complaint_reference")

@@ -46,6 +46,7 @@ SERVICE = {
     "pauses": "SELECT, INSERT",
     "access_log": "SELECT, INSERT, DELETE",
     "screenings": "SELECT, INSERT, UPDATE (reason)",
+    "canaries": "SELECT, INSERT, UPDATE (value)",
     "session_officers": "SELECT, INSERT, UPDATE (during, live)",
     "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, agreement_id, started_at, finished_at)",
     "signatures": "SELECT, INSERT, UPDATE (signer_name)",

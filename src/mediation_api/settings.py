@@ -11,7 +11,7 @@ import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import date
-from enum import StrEnum
+from enum import StrEnum, auto
 from ipaddress import ip_address
 from pathlib import Path
 from types import ModuleType
@@ -79,6 +79,13 @@ class ProviderKind(StrEnum):
     OKTA = "okta"
     ADFS = "adfs"
     KEYCLOAK = "keycloak"
+
+
+class ReplaceableSecret(StrEnum):
+    """A secret in whose place another one may be accepted: nothing that is stored can be computed anew for it."""
+
+    ACCESS_CODE_SECRET = auto()
+    CURSOR_SECRET = auto()
 
 
 class SettingsError(Exception):

@@ -33,10 +33,11 @@ from mediation_api.cli.main import app
 from mediation_api.database.batching import batched
 from mediation_api.database.data_keys import new_data_key
 from mediation_api.database.engine import create_engine
+from mediation_api.database.requirements import require_usable
 from mediation_api.database.schema import migrations_folder
 from mediation_api.dev.embedded_postgres import EmbeddedServer
 from mediation_api.domain.access import Role
-from mediation_api.settings import Settings, markdown_table
+from mediation_api.settings import Settings, SettingsError, markdown_table
 
 PROGRAM: Final = Path(sys.executable).with_name("mediation-api")
 
@@ -394,6 +395,24 @@ def test_without_a_key_that_is_in_use_nothing_starts(
     assert _refused("keys", "rotate") == f"{lacks}\n"
     assert _refused("keys", "status") == f"{lacks}\n"
     assert _refused_to_serve(caplog) == lacks
+
+
+@pytest.mark.usefixtures("with_a_data_key")
+def test_a_secret_that_was_changed_is_refused_until_it_is_accepted(
+    committed: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncio.run(require_usable(committed))
+    secrets = {name: getattr(committed, name).get_secret_value() for name in ("cursor_secret", "search_secret")}
+    for name, value in secrets.items():
+        monkeypatch.setenv(f"MEDIATION_{name.upper()}", value)
+    monkeypatch.setenv("MEDIATION_ACCESS_CODE_SECRET", "dev-only-" + "z" * 32)
+    words = "MEDIATION_ACCESS_CODE_SECRET: is not the secret that this database was used with: "
+    assert _refused_to_serve(caplog).startswith(words)
+
+    assert _invoke("keys", "accept", "access_code_secret") == "access_code_secret accepted.\n"
+
+    with pytest.raises(SettingsError, match=f"^{words}"):
+        asyncio.run(require_usable(committed))
 
 
 def test_the_roles_can_be_printed_for_an_administrator() -> None:

@@ -51,6 +51,7 @@ ROWS: Final[dict[str, Row]] = {
     },
     "disclosures": {"sha256": SHA, "version": "1", "language": "en", "body": "It is voluntary."},
     "attempt_counters": {"what": "code", "who": "w", "hour": NOW, "number": 1},
+    "canaries": {"name": "search_secret", "value": SHA},
     "idempotency_keys": {"caller": "c", "operation": "o", "key_sha256": SHA, "request_sha256": SHA, "at": NOW},
     "mediators": {
         "id": MEDIATOR,
@@ -246,6 +247,7 @@ ANOTHER: Final[dict[str, Row]] = {
     "complaints": {"reference": "2026-000002", "external_reference": None},
     "disclosures": {"sha256": "b" * 64},
     "attempt_counters": {"what": "filing"},
+    "canaries": {"name": "cursor_secret"},
     "idempotency_keys": {"key_sha256": "b" * 64},
     "mediators": {"subject": "m.other", "employee_number_index": None},
     "staff_names": {},

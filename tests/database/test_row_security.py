@@ -26,6 +26,7 @@ from mediation_api.database.access_scope import ScopeKind
 from mediation_api.database.engine import Database, Pool
 from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import PageRequest
+from mediation_api.database.requirements import require_usable
 from mediation_api.database.row_security import assume_party, reset_role, reveal_access_log
 from mediation_api.dev.office import Office
 from mediation_api.domain.access import AccessScope, Actor, Relation, Role
@@ -129,6 +130,7 @@ async def place(
 
             client.event_hooks["request"].append(tick)
             busy = await build(Office(client, own, clock))
+            await require_usable(own)  # as `serve` does, which stores values of the secrets
         truth = await Truth.read(database)
         await database.close()
         place = Place(own, as_owner(own), busy, truth)

@@ -4,11 +4,12 @@ import asyncio
 import base64
 import secrets
 from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
 from mediation_api.cli.output import one_line_errors, require_database, say
-from mediation_api.settings import settings_from_environment
+from mediation_api.settings import ReplaceableSecret, settings_from_environment
 
 keys = typer.Typer(help="The keys under which names, contacts and texts are encrypted.", no_args_is_help=True)
 
@@ -31,6 +32,21 @@ def keys_rotate() -> None:
         done = asyncio.run(key_rotation.rotate(require_database(settings_from_environment())))
         say(f"{done.wrapped} data keys wrapped, {done.hashed} employee numbers hashed.")
     keys_status()
+
+
+@keys.command("accept")
+def keys_accept(
+    secret: Annotated[ReplaceableSecret, typer.Argument(help="The setting, without MEDIATION_.")],
+) -> None:
+    """Accept a secret that was changed on purpose, with which `serve` does not start: use that of the settings.
+
+    With another access code secret no code is valid that was issued before: issue new ones. Stop the service meanwhile.
+    """
+    from mediation_api.database import key_rotation
+
+    with one_line_errors():
+        asyncio.run(key_rotation.accept(require_database(settings_from_environment()), secret))
+        say(f"{secret} accepted.")
 
 
 @keys.command("status")

@@ -80,18 +80,34 @@ class WrappedKey:
 class Keyring:
     """The keys of the settings: the key-encryption keys, and the HMAC key of the blind indexes."""
 
-    def __init__(self, keys: Mapping[str, bytes], search_secret: bytes) -> None:
+    def __init__(
+        self, keys: Mapping[str, bytes], search_secret: bytes, other_secrets: Mapping[str, bytes] | None = None
+    ) -> None:
         self.current = next(iter(keys))
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._data_key = lru_cache(_KEPT_DATA_KEYS)(self._unwrapped)
         self._search = hmac.digest(search_secret, b"mediation_api search key 1", hashlib.sha256)
         self.search_mark = hmac.digest(self._search, b"mark", hashlib.sha256).hex()[:8]
         """The prefix of every hash under the current search secret. Hashes under an older one have another."""
+        secrets = {"search_secret": search_secret, **(other_secrets or {})}
+        secrets |= {f"encryption_keys {key_id}": key for key_id, key in keys.items()}
+        self.canaries: Mapping[str, str] = {
+            name: hmac.digest(secret, f"mediation_api canary 1 {name}".encode(), hashlib.sha256).hex()
+            for name, secret in secrets.items()
+        }
+        """A value by which each secret is recognized, by name (database/canaries.py)."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Keyring":
         """Return the keyring of the settings."""
-        return cls(settings.key_encryption_keys, settings.search_secret.get_secret_value().encode())
+        return cls(
+            settings.key_encryption_keys,
+            settings.search_secret.get_secret_value().encode(),
+            {
+                "access_code_secret": settings.access_code_secret.get_secret_value().encode(),
+                "cursor_secret": settings.cursor_secret.get_secret_value().encode(),
+            },
+        )
 
     def knows(self, key_id: str) -> bool:
         """Whether the settings contain this key-encryption key."""

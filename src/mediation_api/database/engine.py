@@ -23,6 +23,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
+from mediation_api.database.canaries import secrets_problem
 from mediation_api.database.connecting import connect
 from mediation_api.database.encryption import Keyring, attach_keyring
 from mediation_api.database.pool_shares import Share
@@ -290,7 +291,7 @@ class Database:
             yield connection
 
     async def ready(self) -> bool:
-        """Whether the database answers, has a schema that this code can use, and enforces row security on the service.
+        """Whether the service can use the database: its schema, its role, and the secrets that it was used with.
 
         The role is not checked in development. Concurrent calls share one check, and so one connection.
 
@@ -310,7 +311,7 @@ class Database:
         async with self.reading(Pool.HEALTH) as connection:
             if not self._any_role and await role_problem(connection):
                 return False
-            return await schema_problem(connection) is None
+            return await schema_problem(connection) is None and await secrets_problem(connection) is None
 
     async def close(self) -> None:
         """Close every connection."""

@@ -20,6 +20,12 @@ from sqlalchemy import ColumnElement, String, Table, and_, bindparam, func, sele
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables
+from mediation_api.database.canaries import (
+    SEARCH_SECRET,
+    accept_secret,
+    record_canaries,
+    wrong_secrets,
+)
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.encryption import (
     Encrypted,
@@ -29,7 +35,7 @@ from mediation_api.database.encryption import (
 from mediation_api.database.engine import create_engine
 from mediation_api.database.row_security import sees_every_row
 from mediation_api.domain.values import UNREADABLE
-from mediation_api.settings import Settings, SettingsError
+from mediation_api.settings import ReplaceableSecret, Settings, SettingsError
 
 _BATCH: Final = 200
 _ROUNDS: Final = 20
@@ -73,11 +79,17 @@ async def rotate(settings: Settings) -> Rotation:
     """Wrap every data key under the current key, and hash every employee number under the current search secret.
 
     Raises:
-        SettingsError: the role of the database URL does not see every row, or the settings lack a key that is in use.
+        SettingsError: the role of the database URL does not see every row, or the settings lack a key that is in use,
+            or have another key or secret in place of one; other than of the search secret.
         sqlalchemy.exc.SQLAlchemyError: the connection failed. Batches that were committed stay.
     """
     done = Rotation()
     async with _engine(settings) as engine:
+        async with engine.begin() as connection:
+            await record_canaries(connection)
+            wrong = [words for name, words in (await wrong_secrets(connection)).items() if name != SEARCH_SECRET]
+        if wrong:
+            raise SettingsError("; ".join(wrong))
         for _ in range(_ROUNDS):
             done.wrapped += await _run_in_batches(engine, _wrap)
             for table in _NUMBERED:
@@ -85,7 +97,15 @@ async def rotate(settings: Settings) -> Rotation:
             if (await _key_usage(engine)).is_done:
                 break
             await asyncio.sleep(_BETWEEN_ROUNDS_SECONDS)  # a request had locked a row
+        async with engine.begin() as connection:
+            await accept_secret(connection, SEARCH_SECRET)
     return done
+
+
+async def accept(settings: Settings, secret: ReplaceableSecret) -> None:
+    """Let the present value of a secret be the one of this database. Raises as `rotate` does."""
+    async with _engine(settings) as engine, engine.begin() as connection:
+        await accept_secret(connection, secret)
 
 
 async def key_usage(settings: Settings) -> KeyUsage:

@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mediation_api.database.canaries import record_canaries, secrets_problem
 from mediation_api.database.engine import create_engine
 from mediation_api.database.key_rotation import keys_problem
 from mediation_api.database.row_security import role_problem
@@ -19,11 +20,12 @@ REQUIREMENTS: Final[Mapping[str, Requirement]] = {
     ROLE: role_problem,
     "schema": schema_problem,
     "encryption keys": keys_problem,
+    "secrets": secrets_problem,
 }
 
 
 async def require_usable(settings: Settings) -> None:
-    """Check all of the requirements; that of the role not in development.
+    """Check all of the requirements; that of the role not in development. Stores the canaries of new secrets.
 
     Raises:
         SettingsError: one of them is not met.
@@ -36,6 +38,8 @@ async def require_usable(settings: Settings) -> None:
             for name, problem_of in REQUIREMENTS.items():
                 if name == ROLE and settings.environment is Environment.DEV:
                     continue
+                if problem_of is secrets_problem:
+                    await record_canaries(connection)  # before they are compared, by whichever process was first
                 problem = await problem_of(connection)
                 if problem is not None:
                     raise SettingsError(problem)

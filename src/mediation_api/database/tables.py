@@ -147,6 +147,14 @@ data_keys = Table(
 )
 """The data key of each complaint and mediator, wrapped; `id` is theirs (database/data_keys.py)."""
 
+canaries = Table(
+    "canaries",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+"""A value for each secret of the settings, by which a wrong one is detected (database/canaries.py)."""
+
 complaints = Table(
     "complaints",
     metadata,

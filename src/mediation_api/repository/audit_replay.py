@@ -49,6 +49,7 @@ OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
         t.idempotency_keys: "stored responses, kept for two days",
         t.attempt_counters: "counters of the current hour",
         t.data_keys: "wrapped keys: with a wrong one nothing can be decrypted, which is checked",
+        t.canaries: "values of the settings' secrets: with a wrong one the service does not start",
         t.staff_names: "names from tokens, for display: the events have the subjects",
         t.disclosures: "shared by all cases: compared with its hash and with the first consent that names it",
         t.visible_parties: "a parent table that must have no rows of its own, which is checked",

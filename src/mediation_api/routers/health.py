@@ -52,7 +52,7 @@ async def get_readiness_of_service(service: Context, _scope: Scope, request: Req
         log_unavailable(request, None, error)
         raise HTTPException(503) from None
     if not can_serve:
-        log_unavailable(request, "schema-or-role")
+        log_unavailable(request, "schema-role-or-secrets")
         raise HTTPException(503)
     if not has_keys:
         log_unavailable(request, "identity-provider")
