@@ -129,15 +129,16 @@ def verify(
         settings: the database.
         exported: what the chains are compared with.
         checkpoint: where to begin, and where progress is written to.
-        jobs: how many processes verify.
+        jobs: how many processes verify, at most: one for each range that has streams.
         say: is given each problem.
         progress: is given how far it has come, every ten seconds.
 
     Raises VerificationError if the database does not have the events that the checkpoint names, or a process ended.
     """
     run, ranges = asyncio.run(_plan(settings, checkpoint))
+    of_streams = sum(not ids.has_nobody for ids in ranges)  # to start a process takes longer than to verify the rest
     said = time.monotonic()
-    with closing(_in_order(settings, exported, ranges, min(jobs, len(ranges)))) as all_found:
+    with closing(_in_order(settings, exported, ranges, min(jobs, of_streams))) as all_found:
         for number, (ids, found) in enumerate(zip(ranges, all_found, strict=True), start=1):
             for problem in found.problems:
                 say(str(problem))
