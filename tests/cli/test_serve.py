@@ -1,18 +1,27 @@
-"""What `serve` loads, and how it starts and replaces its workers."""
+"""What `serve` loads, how it starts and replaces its workers, and how it stops."""
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
 import httpx
-from tests.promises.production import Running, production_environment, serving, without_settings
+import pytest
+from tests.contract.crashes import WRITERS, Written, effects
+from tests.contract.instance import environment as development_environment
+from tests.promises.production import Running, free_port, production_environment, serving, without_settings
 from tests.serving import START_SECONDS
 
+from mediation_api.database.engine import Database
+from mediation_api.dev.office import Office, RealClock
+from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
 
 WORKER: Final = """
@@ -24,6 +33,12 @@ print(*sys.modules)
 """
 NEVER_USED: Final = frozenset({"alembic", "httpx", "pygments", "rich"})
 """Libraries that other commands use, or that a library would take along; httpx reads a JWKS at an address."""
+CALLERS: Final = 24
+REQUEST: Final = b"POST /health/live HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+UNDER_WAY_SECONDS: Final = 1.0
+PAUSE_SECONDS: Final = 0.2
+ORPHANS_END_AFTER: Final = 30.0
+"""At most, on a machine that does much else besides. On one that does nothing else it is less than a second."""
 
 
 def test_a_worker_loads_nothing_that_it_never_uses(settings: Settings, keys: Path, tmp_path: Path) -> None:
@@ -75,3 +90,88 @@ def test_workers_are_forks_of_one_process_and_one_that_is_killed_is_replaced(
         assert httpx.get(f"{running.api}/health/ready").status_code == httpx.codes.OK
         running.stop()
     assert running.process.returncode == 0
+
+
+async def _calling(port: int, *, keeps_alive: bool, answers: Counter[str]) -> None:
+    """Call on one connection, or on one for each call, until the port is closed. The last answer may close it first."""
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            return
+        closed = False
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while not closed:
+                answers["called"] += 1
+                writer.write(REQUEST)
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+                answers["answered"] += 1
+                answers["told that it closes"] += (stopping := b"connection: close" in head)
+                closed = stopping or not keeps_alive
+                await asyncio.sleep(PAUSE_SECONDS if keeps_alive else 0)
+        writer.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_no_request_is_left_without_an_answer_when_it_stops(
+    workers: int, committed: Settings, keys: Path, tmp_path: Path
+) -> None:
+    environment = production_environment(committed, keys, tmp_path) | {"MEDIATION_WORKERS": str(workers)}
+    answers = Counter[str]()
+    with serving(environment, tmp_path) as running:
+        port = httpx.URL(running.api).port or 0
+        async with asyncio.TaskGroup() as callers:
+            for number in range(CALLERS):
+                callers.create_task(_calling(port, keeps_alive=number % 2 == 0, answers=answers))
+            await asyncio.sleep(UNDER_WAY_SECONDS)
+            running.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(running.process.wait, START_SECONDS)
+    assert answers["called"] == answers["answered"]
+    assert answers["answered"] > CALLERS
+    assert answers["told that it closes"] > 0
+
+
+def _family(pid: int) -> set[int]:
+    """The process ids of a process and of all that it started, except those that have ended."""
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid=,stat="], capture_output=True, check=True, text=True)  # noqa: S607 - any ps
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    parents = {int(child): int(parent) for child, parent, state in rows if not state.startswith("Z")}
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family & parents.keys()
+
+
+def _alive(pids: set[int]) -> set[int]:
+    return set().union(*(_family(pid) for pid in pids)) & pids
+
+
+async def test_a_parent_that_is_killed_leaves_nothing_behind(committed: Settings, keys: Path, tmp_path: Path) -> None:
+    """Whoever is being answered then gets the answer, or finds by the key what became of the request."""
+    environment = development_environment(committed, keys, MEDIATION_WORKERS="2")
+    (again := tmp_path / "again").mkdir()
+    port, done = free_port(), asyncio.Event()
+    async with httpx.AsyncClient() as client:
+        token = str(Office(client, committed, RealClock()).caller(Role.INTAKE).token)
+    written = Written(token, with_same_key=True)
+    with serving(environment, tmp_path, port=port) as running, ExitStack() as next_ones:
+        family = _family(running.process.pid)
+        async with asyncio.TaskGroup() as writers:
+            for _ in range(WRITERS):
+                writers.create_task(written.writing(running.api, done))
+            await written.news()
+            running.process.kill()
+            killed = time.monotonic()
+            start = serving(environment, again, port=port)
+            next_one = await asyncio.to_thread(next_ones.enter_context, start)
+            while alive := _alive(family):
+                assert time.monotonic() < killed + ORPHANS_END_AFTER, alive
+                await asyncio.to_thread(time.sleep, 0.05)
+            await written.news()
+            done.set()
+        assert next_one.process.poll() is None
+    assert len(family) >= 5  # itself, two workers, what they were forked from, and the tracker of its resources
+    database = Database.of(committed)
+    assert await effects(database) == Counter(dict.fromkeys(written.answers, 1))
+    await database.close()

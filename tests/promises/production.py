@@ -81,12 +81,20 @@ class Running:
         self.process.wait(START_SECONDS)
 
 
+def free_port() -> int:
+    """Give a port of this machine that nobody uses."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextmanager
-def serving(environment: Mapping[str, str], folder: Path, *, until: str = "/health/ready") -> Iterator[Running]:
-    """Run `mediation-api serve` until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def serving(
+    environment: Mapping[str, str], folder: Path, *, until: str = "/health/ready", port: int | None = None
+) -> Iterator[Running]:
+    """Run `mediation-api serve` until the block ends, on a free port if none is given."""
+    if port is None:
+        port = free_port()
     output = folder / f"output-{port}"
     variables = {**without_settings(), **environment, "MEDIATION_PORT": str(port)}
     with output.open("wb") as file:

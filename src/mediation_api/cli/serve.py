@@ -21,8 +21,8 @@ OBJECTS_PER_COLLECTION: Final = 50_000
 of a command, without finding garbage.
 """
 
-_PRELOADED: Final = ("mediation_api.main", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.uvloop")
-"""What the workers share: the application, and what uvicorn imports when it starts to serve."""
+_PRELOADED: Final = ("mediation_api.main", "mediation_api.cli.processes", "uvicorn.loops.uvloop")
+"""What the workers share: the application, and what they import when they start to serve."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,18 +41,23 @@ def serve() -> None:
             _fork_workers()
         _check_database(settings)
 
-        import uvicorn
+        from uvicorn import Config
 
-        uvicorn.run(
-            "mediation_api.cli.serve:app_of_a_worker",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            log_config=logging_configuration(settings.log_level),
-            access_log=False,  # the application writes its own line for each request
-            server_header=False,
-            timeout_graceful_shutdown=30,
+        from mediation_api.cli import processes
+
+        processes.run(
+            Config(
+                "mediation_api.cli.serve:app_of_a_worker",
+                factory=True,
+                http=processes.GracefulProtocol,
+                host=settings.host,
+                port=settings.port,
+                workers=settings.workers,
+                log_config=logging_configuration(settings.log_level),
+                access_log=False,  # the application writes its own line for each request
+                server_header=False,
+                timeout_graceful_shutdown=30,
+            )
         )
 
 
