@@ -101,6 +101,7 @@ format: $(STAMP)
 generate: $(STAMP)
 	@$(BIN)/mediation-api settings > docs/settings.md
 	@$(BIN)/mediation-api access > docs/access.md
+	@$(BIN)/mediation-api events > docs/events.md
 	@$(BIN)/mediation-api retention --schedule > docs/retention.md
 	@$(BIN)/python -m tests.promises.page > docs/who-sees-what.md
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json

@@ -27,6 +27,7 @@ SERVICE = {
     "attendees": "SELECT, INSERT, UPDATE (name, confirmed_at)",
     "cases": "SELECT, INSERT, UPDATE (state, coordinator, closed_at, agreement_reached, lapse_reason, screening_outdated, version, closed_version)",
     "audit_chain_heads": "SELECT, INSERT, UPDATE (sequence, link)",
+    "change_feed": "SELECT, INSERT",
     "complaints": "SELECT, INSERT, UPDATE (narrative, incident_on, incident_place, precinct, allegations, crime_alleged, serious_injury, litigation_pending, pending_case_filed_on, officer_is_witness, rank_initiated)",
     "consents": "SELECT, INSERT",
     "contact_attempts": "SELECT, INSERT",
@@ -51,6 +52,7 @@ SERVICE = {
     "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, agreement_id, started_at, finished_at)",
     "signatures": "SELECT, INSERT, UPDATE (signer_name)",
     "attempt_counters": "SELECT, INSERT, UPDATE (hour, number), DELETE",
+    "unnumbered_events": "SELECT, INSERT, DELETE",
     "voided_consents": "SELECT, INSERT",
     "staff_names": "SELECT, INSERT",
     "withdrawals": "SELECT, INSERT",
@@ -209,6 +211,7 @@ FUNCTIONS = {
     "speaks_for(text, uuid)": "mediation_service",
     "assume_party(uuid, text, text, text)": "mediation_service",
     "claim_key(text, text, text, text, timestamptz)": "mediation_service",
+    "number_events()": "mediation_service",
     "reveal_access_log(uuid)": "mediation_service",
     "store_response(text, text, text, integer, text, bytea, uuid[])": "mediation_service, mediation_party",
 }

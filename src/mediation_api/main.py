@@ -19,6 +19,7 @@ from mediation_api.http import middleware
 from mediation_api.http.dependencies import ServiceContext
 from mediation_api.http.rate_limits import Limiter
 from mediation_api.http.routes import operations_of
+from mediation_api.outreach.feed_poller import FeedPoller
 from mediation_api.routers import (
     access_anomalies,
     access_log,
@@ -33,6 +34,7 @@ from mediation_api.routers import (
     disclosures,
     docs,
     erasures,
+    events,
     health,
     legal_holds,
     mandatory_reports,
@@ -74,6 +76,7 @@ ROUTERS = (
     mandatory_reports.router,
     legal_holds.router,
     erasures.router,
+    events.router,
     access_tokens.router,
     problem_pages.router,
     health.router,
@@ -108,6 +111,7 @@ TAGS = {
     "agreements": "Texts that all sign: confidentiality before a session, the resolution after it.",
     "mandatory-reports": "Records that a duty to report was met: the exception to confidentiality, for two roles only.",
     "retention": "Legal holds, which keep data beyond its period, and erasures on request before its end.",
+    "events": "The change feed: what has happened, in one order, for programs that follow it.",
     "access-tokens": "The exchange of an access code for a token, for members of the public.",
     "problems": "The meaning of each problem type, and what a caller can do about it.",
     "health": "Liveness, readiness and version. No personal data.",
@@ -135,6 +139,7 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with _metrics(app.state.service):
             yield
+        await app.state.service.feed.close()
         await database.close()
         if tracing is not None:
             await tracing.close()
@@ -173,6 +178,7 @@ def create_app(
             texts.allegation_categories if own_categories is None else read_allegation_categories(own_categories)
         ),
         database=database,
+        feed=FeedPoller(database),
         verifier=Verifier.of(settings),
         issuer=Issuer.of(settings),
         clock=clock,

@@ -242,6 +242,14 @@ class DatabaseSettings(BaseSettings):
 class Settings(DatabaseSettings):
     """Every setting of the service. Frozen; an unknown argument is refused."""
 
+    feed_wait_seconds: int = Field(
+        25,
+        ge=0,
+        le=55,
+        description="The longest that a request for the change feed waits for an event, in seconds, if it prefers to: "
+        "less than the proxy waits for an answer. A process that is stopped answers what waits first.",
+    )
+
     office_name: str = Field(
         "Independent Police Review",
         min_length=1,

@@ -215,7 +215,8 @@ def before_call(_: schemathesis.HookContext, case: Case, kwargs: dict[str, objec
     if _right(case, Place.HEADER):
         _feed_headers(case)
     if _right(case, Place.QUERY):
-        case.query.pop("cursor", None)  # only the service makes one
+        for cursor in ("cursor", "after"):  # only the service makes one
+            case.query.pop(cursor, None)
         if "language" in case.query:
             case.query["language"] = PLAUSIBLE["language"]
     if _random.random() < FED or not _reached_in[_name(case)][case.meta.phase.name.value]:

@@ -83,6 +83,7 @@ def environment(settings: Settings, keys: Path, **extra: str) -> dict[str, str]:
         "MEDIATION_ENCRYPTION_KEYS": settings.encryption_keys.get_secret_value(),
         "MEDIATION_REQUESTS_PER_MINUTE": "1000000",  # 429s would hide everything else
         "MEDIATION_FILINGS_PER_HOUR": "1000000",
+        "MEDIATION_FEED_WAIT_SECONDS": "0",  # a request that prefers to wait would
         "MEDIATION_ACCESS_TOKEN_MINUTES": str(TOKEN_MINUTES),
         # What a city decides, as the settings of the tests have it: an instance's clock cannot be moved.
         "MEDIATION_REPORT_CATEGORIES": ",".join(settings.report_categories),

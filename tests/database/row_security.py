@@ -88,6 +88,7 @@ async def build(office: Office) -> BusyOffice:
     """Fill the office, over HTTP."""
     busy = BusyOffice(office, {})
     await _two_sides_that_meet(busy)
+    await office.auditor.get("/v1/events")
     await _sealed(busy)
     await _over(busy)
     await _another_minor(busy)

@@ -94,7 +94,7 @@ def test_an_unknown_scope_is_refused_whoever_bears_it_and_whatever_else_it_names
         scope_for(permission, Actor(role, "somebody", scopes=scopes))
 
 
-def test_each_resource_is_read_and_written_but_the_audit_which_is_read() -> None:
+def test_each_resource_is_read_and_written_but_the_audit_and_the_events_which_are_read() -> None:
     resources = [
         "agreements",
         "cases",
@@ -107,7 +107,7 @@ def test_each_resource_is_read_and_written_but_the_audit_which_is_read() -> None
         "sessions",
     ]
     both = {f"{resource}:{way}" for resource in resources for way in ("read", "write")}
-    assert both | {"audit:read"} == TOKEN_SCOPES
+    assert both | {"audit:read", "events:read"} == TOKEN_SCOPES
 
 
 def test_a_scope_of_this_service_begins_with_one_of_its_resources() -> None:

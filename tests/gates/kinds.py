@@ -106,7 +106,7 @@ def _filtered() -> Sequence[str]:
         f"{id_} {parameter['name']}"
         for id_, (_, _, each) in _operations().items()
         for parameter in each.get("parameters", ())
-        if parameter["in"] == "query" and parameter["name"] not in {"cursor", "limit", "sort"}
+        if parameter["in"] == "query" and parameter["name"] not in {"after", "cursor", "limit", "sort"}
     ]
 
 

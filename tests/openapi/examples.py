@@ -240,6 +240,7 @@ async def _conclude(story: Story) -> None:
     await story.close()
     for who in (story.office.coordinator, story.complainants[0]):
         await who.get(f"{story.path}/timeline")
+    await story.office.coordinator.get("/v1/events")
     await story.office.caller(Role.COORDINATOR, "coordinator.2").get(story.path)
     await story.office.director.get("/v1/access-anomalies?rule=no_part")
 

@@ -85,7 +85,7 @@ def test_an_operation_takes_the_tokens_of_those_who_have_a_row_and_of_nobody_els
         taken = {scheme for way in security for scheme in way}
         assert taken == (set() if row == EVERYBODY else {kind[role] for role in row if role in kind}), operation
         assert all(len(way) <= 1 for way in security), f"{operation} wants two tokens at once"
-    assert {"fileComplaint", "getMe", "listComplaints", "getComplaint"} == {
+    assert {"fileComplaint", "getMe", "listComplaints", "getComplaint", "getChangeFeed"} == {
         name for name, security in stated.items() if "IntegrationBearer" in json.dumps(security)
     }
 
@@ -101,6 +101,8 @@ PLAIN: Final = {
     "approver", "reason", "off_hours_reason", "lapse_reason", "drop_reason", "end_reason", "refusal",
     "agreement_reached", "rank_initiated", "channel", "scheduling", "starting", "open", "superseded", "text_intact",
     "signatures_intact",
+    # the change feed
+    "cursor", "events", "sequence",
     "terms_confidential", "closing", "parts", "session_completed",
     # what was done with it
     "opened", "operation", "purpose", "purposes", "rule", "usual",
@@ -189,11 +191,11 @@ def test_an_open_list_names_what_there_is() -> None:
     shown = {name: schema[EXTENSIBLE] for name, schema in models(document()).items() if EXTENSIBLE in schema}
     assert shown["ProblemCode"] == sorted(CATALOGUE)
     assert shown["ConditionCode"] == sorted(CONDITIONS)
-    # A timeline is of a case: what is restricted, or about something else, is in none.
+    # What is restricted is in no feed and no timeline.
     every = {each.kind: each.visibility for each in vars(events).values() if _is_a_kind_of_event(each)}
     restricted = {kind for kind, visibility in every.items() if visibility is events.Visibility.RESTRICTED}
     assert restricted
-    assert {*_listed(shown["EventKind"])} < every.keys() - restricted
+    assert {*_listed(shown["EventKind"])} == every.keys() - restricted
     assert {every[str(kind)] for kind in _listed(shown["SharedEventKind"])} == {
         events.Visibility.OWN,
         events.Visibility.PARTICIPANTS,

@@ -44,6 +44,7 @@ DESCRIBED: Final = {
     "Language": {"422 not-a-language"},
     "Line": _OF_LINES,
     "LongLine": _OF_LINES,
+    "after": {"422 cursor"},
     "cursor": {"422 cursor"},
 }
 """What only the description of a type or a parameter can say: what IANA registered, planes beyond the first, …"""

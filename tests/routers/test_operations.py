@@ -45,6 +45,7 @@ OF_A_PARTY: Final = OF_A_CASE | {
     "recordWithdrawal",
 }
 OF_THE_OFFICE: Final = OF_A_CASE | {
+    "getChangeFeed",
     "getApproval",
     "getAttendee",
     "getConsent",
@@ -207,7 +208,7 @@ def test_a_mediator_does_nothing_in_a_case_that_was_proposed_but_read_of_it_and_
         (Role.COORDINATOR, OF_CASEWORK),
         (Role.DIRECTOR, OF_CASEWORK | OF_A_REPORT | OF_A_DIRECTOR),
         (Role.AUDITOR, OF_THE_OFFICE | OF_AN_AUDITOR),
-        (Role.INTEGRATION, {"fileComplaint", "getComplaint", "getMe", "listComplaints"}),
+        (Role.INTEGRATION, {"fileComplaint", "getComplaint", "getMe", "listComplaints", "getChangeFeed"}),
     ],
 )
 def test_a_role_may_do_what_its_work_is_and_no_more(role: Role, operations: set[str]) -> None:
@@ -256,7 +257,9 @@ def test_an_auditor_only_reads(role: Role) -> None:
 
 
 def test_an_integration_files_and_reads_what_it_filed() -> None:
-    assert may(Role.INTEGRATION) - FOR_EVERYBODY == {"fileComplaint", "getComplaint", "getMe", "listComplaints"}
+    assert may(Role.INTEGRATION) - FOR_EVERYBODY == {
+        *("fileComplaint", "getComplaint", "getMe", "listComplaints", "getChangeFeed")
+    }
 
 
 def test_its_token_of_development_has_the_scopes_of_that_and_no_more() -> None:
@@ -334,6 +337,7 @@ def test_what_is_opened_is_what_the_operation_shows() -> None:
         "listAssignments": LoggedObject.LIST,
         "listCases": LoggedObject.LIST,
         "listComplaints": LoggedObject.LIST,
+        "getChangeFeed": LoggedObject.LIST,
         "listSessions": LoggedObject.LIST,
         "listAccessAnomalies": LoggedObject.LIST,
     }

@@ -6,7 +6,7 @@ What a party sees of it tells nothing of what is sealed.
 import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -87,6 +87,7 @@ def paths(story: Story, assignment_id: str, report_id: str, records: Mapping[str
         "listAssignments": f"/v1/assignments?case_id={story.case_id}",
         "listAccessAnomalies": "/v1/access-anomalies?rule=purpose_unfit",
         "getMe": "/v1/me",
+        "getChangeFeed": "/v1/events?limit=1",
         "getTarget": f"{case}/target",
         "getCoordinator": f"{case}/coordinator",
         **records,
@@ -240,6 +241,9 @@ async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
                 assert named == {"complaint_id": story.complaint_id, "party_id": story.officers[0].party_id}
             case LoggedObject.REPORT:
                 assert named == {"report_id": found_at["getMandatoryReport"].rpartition("/")[2]}
+            case LoggedObject.LIST if operation == "getChangeFeed":
+                first = answer["events"][0]  # type: ignore[index] # JSON
+                assert entry["listed"] == [UUID(first["case_id"] or first["complaint_id"] or first["mediator_id"])]
             case LoggedObject.LIST:
                 assert operation == "getMe" or len(answer["items"]) == 1  # type: ignore[arg-type]
                 of_complaints = operation in {"listComplaints", "listAccessAnomalies"}
@@ -281,6 +285,7 @@ async def test_what_a_party_reads_and_what_is_not_found_or_refused_is_not_writte
     assert {str(each["operation"]) for each in written} <= {
         "listComplaints",
         "listAccessAnomalies",
+        "getChangeFeed",
         "getAssignment",
         "listAssignments",
         "getMandatoryReport",
@@ -365,7 +370,8 @@ async def test_reading_and_writing_down_is_one_statement(
             if operation == "listMandatoryReports":  # whether there is such a case, a page, and each report on it
                 assert [("INSERT INTO access_log" in each) for each in statements] == [False, False, True]
                 continue
-            if operation == "listAccessAnomalies":  # the rules look at what the first one gathers
+            # The rules look at what the first one gathers; the first one numbers the events.
+            if operation in {"listAccessAnomalies", "getChangeFeed"}:
                 assert [("INSERT INTO access_log" in each) for each in statements] == [False, True]
                 continue
             assert len(statements) == (2 if operation in two else 1), operation

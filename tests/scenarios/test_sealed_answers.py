@@ -30,7 +30,7 @@ from mediation_api.main import OPERATIONS
 Turn: TypeAlias = Callable[[Story], Awaitable[object]]
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-CURSOR = re.compile(r'(?<="next_cursor":")[^"]*|(?<=cursor=)[\w-]*')
+CURSOR = re.compile(r'(?<="next_cursor":")[^"]*|(?<="cursor":")[^"]*|(?<=cursor=)[\w-]*')
 
 
 @dataclass(frozen=True, slots=True)

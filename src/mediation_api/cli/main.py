@@ -47,6 +47,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(token, name="token")
 app.command()(documents.settings)
 app.command()(documents.access)
+app.command()(documents.events)
 app.command()(version)
 if find_spec("mediation_api.dev"):  # in a checkout; a wheel does not contain the development commands
     from mediation_api.cli import dev

@@ -50,7 +50,8 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
             example=True,
         ),
         "Link": Header(
-            "The next page (`rel` `next`), relative to the host; absent on the last page, as `next_cursor` is null.",
+            "The next page (`rel` `next`), relative to the host; absent on the last page, as `next_cursor` is null. Of "
+            "a 410, where to go on.",
             '</v1/cases?state=ready&limit=25&cursor=Zm9yIGV4YW1wbGU>; rel="next"',
         ),
         "Location": Header(
@@ -59,6 +60,7 @@ HEADERS: Final[Mapping[str, Header]] = MappingProxyType(
             required=True,
             pattern="^(/[A-Za-z0-9._~-]+)*/v1/[a-z-]+/[0-9a-f-]{36}$",
         ),
+        "Preference-Applied": Header("The preference that was followed (RFC 7240); absent if none was.", "wait=25"),
         "RateLimit": Header(
             "What is left of the caller's quota, and the seconds until the next one; absent if the request was refused "
             "before its caller was known.",
@@ -123,6 +125,8 @@ def of_success(operation: Operation, status: str, parameters: frozenset[str], *,
     names: set[str] = set()
     if status in WRITTEN and has_content:
         names |= {"ETag"} | ({"Link"} if "cursor" in parameters else set())
+    if status in WRITTEN and "Prefer" in parameters:
+        names.add("Preference-Applied")
     if status in WRITTEN and "Idempotency-Key" in parameters:
         names.add("Idempotency-Replayed")
     if status == "201" and operation.location is not None:
@@ -135,6 +139,7 @@ def of_problem(statuses: Iterable[int]) -> set[str]:
     names: set[str] = set()
     for status in statuses:
         names |= {401: {"WWW-Authenticate"}, 403: {"WWW-Authenticate"}}.get(status, set())
+        names |= {410: {"Link"}}.get(status, set())
         names |= {429: {"Retry-After"}, 503: {"Retry-After"}}.get(status, set())
     return names
 

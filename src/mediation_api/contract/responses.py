@@ -97,6 +97,7 @@ _NAMES: Final = MappingProxyType(
         403: "NotPermitted",
         404: "NotFound",
         409: "Conflict",
+        410: "FeedRestored",
         412: "PreconditionFailed",
         422: "ValidationFailed",
         428: "PreconditionRequired",

@@ -879,6 +879,42 @@ audit_chain_heads = Table(
 )
 """The last event of each stream. A trigger advances a head by one event, and refuses every other change."""
 
+unnumbered_events = Table(
+    "unnumbered_events",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("stream", Uuid, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)
+"""The queue of the change feed: events that are committed, or about to be. A trigger on `events` fills it."""
+
+change_feed = Table(
+    "change_feed",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    Column("stream", Uuid, nullable=False),
+    Column("for_office", Boolean, nullable=False),
+    # The subject of the integration that filed the complaint, if it is shown the event, and the event's place among
+    # those of the stream that it is shown: the place among all would count those that it is not shown.
+    Column("integration", String),
+    Column("sequence", BigInteger),
+    CheckConstraint("for_office OR integration IS NOT NULL", name="reader"),
+    CheckConstraint("(integration IS NULL) = (sequence IS NULL)", name="sequence"),
+    Index("uq_change_feed_office", "position", unique=True, postgresql_where=text("for_office")),
+    Index("uq_change_feed_integration", "position", unique=True, postgresql_where=text("integration IS NOT NULL")),
+    Index(
+        "ix_change_feed_integration_number",
+        "integration",
+        "number",
+        postgresql_where=text("integration IS NOT NULL"),
+    ),
+    Index(
+        "uq_change_feed_sequence", "stream", "sequence", unique=True, postgresql_where=text("integration IS NOT NULL")
+    ),
+)
+"""The events in the order in which they were committed, with dense numbers. `number_events` alone appends to it."""
+
 access_log = Table(
     "access_log",
     metadata,

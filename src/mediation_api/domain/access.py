@@ -123,6 +123,7 @@ TokenScope: TypeAlias = Literal[
     "complaints:write",
     "consents:read",
     "consents:write",
+    "events:read",
     "mandatory-reports:read",
     "mandatory-reports:write",
     "mediators:read",

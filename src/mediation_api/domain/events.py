@@ -70,6 +70,8 @@ class Event:
     visibility: ClassVar[Visibility] = Visibility.STAFF
     lists_filled: ClassVar[bool] = True
     """Whether the names of private fields with a value are recorded. False where `on_file` or a hash covers them."""
+    for_integration: ClassVar[bool] = False
+    """Whether the change feed shows it to the integration that filed the complaint: it changes what that may read."""
 
     @classmethod
     @cache
@@ -141,6 +143,7 @@ class MediatorOnFile:
 class ComplaintFiled(Event):
     kind = "complaint.filed"
     lists_filled = False
+    for_integration = True
     reference: str
     external_reference: str | None
     channel: Channel
@@ -153,6 +156,7 @@ class ComplaintFiled(Event):
 class ComplaintCorrected(Event):
     kind = "complaint.corrected"
     lists_filled = False
+    for_integration = True
     changed: tuple[str, ...]
     on_file: ComplaintOnFile
     values: Private[Mapping[str, object]]
@@ -162,6 +166,7 @@ class ComplaintCorrected(Event):
 class PartyAdded(Event):
     kind = "party.added"
     lists_filled = False
+    for_integration = True
     party_id: UUID
     side: Side
     on_file: PartyOnFile
@@ -194,6 +199,7 @@ class PartyRemoved(Event):
     """The wrong party was removed. It is an event of the open case if there is one, or else of the complaint."""
 
     kind = "party.removed"
+    for_integration = True
     party_id: UUID
     side: Side
     reason: RemovalReason
@@ -235,6 +241,7 @@ class AccessCodeIssued(Event):
 class CaseOpened(Event):
     kind = "case.opened"
     visibility = Visibility.PARTICIPANTS
+    for_integration = True
     case_id: UUID
     complaint_id: UUID
     requested_on: date
@@ -312,6 +319,7 @@ class StateChanged(Event):
 class CaseClosed(Event):
     kind = "case.closed"
     visibility = Visibility.PARTICIPANTS
+    for_integration = True
     state: State
     agreement_reached: bool | None
     lapse_reason: LapseReason | None
@@ -419,15 +427,20 @@ class PartOpened(Event):
     """A part was opened. Parties read the dispositions of parts, and not the events."""
 
     kind = "part.opened"
+    for_integration = True
     complainant_id: UUID
     officer_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartReturned(Event):
-    """A part was returned to investigation. The reason is not recorded."""
+    """A part was returned to investigation. The reason is not recorded.
+
+    While answers are sealed the feed shows it to no integration. Once they no longer are, it does.
+    """
 
     kind = "part.returned"
+    for_integration = True
     complainant_id: UUID
     officer_id: UUID
 
@@ -437,6 +450,7 @@ class PartMediated(Event):
     """`agreement_reached`: both people, and their guardians, signed a resolution agreement."""
 
     kind = "part.mediated"
+    for_integration = True
     complainant_id: UUID
     officer_id: UUID
     agreement_reached: bool

@@ -33,6 +33,7 @@ from mediation_api.http.fields import Uuid
 from mediation_api.http.problems import ProblemException
 from mediation_api.http.rate_limits import Limiter, network_of_request
 from mediation_api.http.routes import operation_of
+from mediation_api.outreach.feed_poller import FeedPoller
 from mediation_api.repository.access_anomalies import AccessAnomalies as AccessAnomaliesRepository
 from mediation_api.repository.access_log import AccessLog as AccessLogRepository
 from mediation_api.repository.agreements import Agreements as AgreementsRepository
@@ -64,6 +65,7 @@ class ServiceContext:
     policy: Policy
     texts: Texts
     database: Database
+    feed: FeedPoller
     verifier: Verifier
     issuer: Issuer
     clock: Callable[[], datetime]

@@ -1,33 +1,23 @@
 """Pagination over HTTP: `limit` and `cursor` in the query string, `{items, next_cursor}` and a `Link` in the response.
 
-database/pagination.py reads the pages. A cursor is the position after which a page begins. It grants no rights: each
-page is read within the caller's access scope anew. It is bound to its operation, path, filters and order, and encrypted
-(AES-SIV, RFC 5297), so that nobody can make one, or read from one the position of an event among all events, which
-would count what others did.
+database/pagination.py reads the pages. A cursor (http/cursors.py) is the position after which a page begins.
 """
 
-import base64
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
 from typing import Annotated, ClassVar, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
-from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, WithJsonSchema, model_validator
 
-from mediation_api.database.pagination import Page, PageRequest, Position
+from mediation_api.database.pagination import Page, PageRequest
 from mediation_api.domain.access import INTAKE, AccessScope, Relation
 from mediation_api.domain.errors import OfficeFilter
 from mediation_api.http.addresses import public_reference
+from mediation_api.http.cursors import LONGEST_CURSOR, Cursors
 from mediation_api.http.dependencies import Context
 from mediation_api.http.fields import TYPE_NAME, Out, Params, WholeNumber, parameter_broken
-from mediation_api.http.routes import operation_of
 
 FOR_THE_OFFICE: Final = "For the office."
 FOR_INTAKE: Final = "For intake, coordinators and directors."
@@ -36,9 +26,6 @@ FOR_ALL_BUT_PARTIES: Final = "For the office and mediators."
 
 MOST: Final = 100
 DEFAULT: Final = 25
-_LONGEST_CURSOR: Final = 400
-_DIGITS: Final = 19
-"""Of the largest bigint."""
 
 T = TypeVar("T")
 
@@ -102,9 +89,9 @@ class ListQuery(Params):
 class Pager:
     """The page that is requested, and the response that is made of it."""
 
-    def __init__(self, page_request: PageRequest, key: bytes, request: Request, response: Response) -> None:
+    def __init__(self, page_request: PageRequest, cursors: Cursors, request: Request, response: Response) -> None:
         self.request = page_request
-        self._key = key
+        self._cursors = cursors
         self._http_request = request
         self._http_response = response
 
@@ -112,7 +99,7 @@ class Pager:
         """Return the response with one page, and set the cursor and the link of the next."""
         cursor = None
         if page.next is not None:
-            cursor = _cursor_at(page.next, self._key, _list_of(self._http_request))
+            cursor = self._cursors.encrypt(page.next)
             self._http_response.headers["Link"] = f'<{self._page_at(cursor)}>; rel="next"'
         items = [to_response(row) for row in page.items]
         return model.model_validate({"items": items, "next_cursor": cursor})
@@ -133,16 +120,20 @@ async def pager(
         str | None,
         Query(
             description="`next_cursor` of the page before. All other parameters but `limit` stay as they were.",
-            max_length=_LONGEST_CURSOR,
+            max_length=LONGEST_CURSOR,
         ),
     ] = None,
 ) -> Pager:
     """Return the pager of a request. A cursor of another list, or of other filters or another order, is a 422."""
-    key = service.settings.cursor_secret.get_secret_value().encode()
-    after = None if cursor is None else _position_of(cursor, key, _list_of(request))
-    if cursor is not None and after is None:
-        raise RequestValidationError([parameter_broken("cursor", "cursor", "This list gave no such cursor.")])
-    return Pager(PageRequest(limit, after), key, request, response)
+    cursors = Cursors.of(request, service.settings.cursor_secret.get_secret_value())
+    after = None
+    if cursor is not None:
+        position = cursors.decrypt(cursor)
+        if position is None:
+            raise RequestValidationError([parameter_broken("cursor", "cursor", "This list gave no such cursor.")])
+        key, id_ = position
+        after = (key, id_)
+    return Pager(PageRequest(limit, after), cursors, request, response)
 
 
 Pages = Annotated[Pager, Depends(pager)]
@@ -151,46 +142,3 @@ Pages = Annotated[Pager, Depends(pager)]
 def single_page(model: type[L], rows: Sequence[T], to_response: Callable[[T], object]) -> L:
     """Return the response with a list that is always short, and so has one page."""
     return model.model_validate({"items": [to_response(row) for row in rows], "next_cursor": None})
-
-
-def _list_of(request: Request) -> bytes:
-    """Return the associated data of a cursor: the operation, the path, the filters and the order of the request."""
-    query = sorted(item for item in request.query_params.multi_items() if item[0] not in {"limit", "cursor"})
-    return json.dumps([operation_of(request).id, request.url.path, query]).encode()
-
-
-def _cursor_at(position: Position, key: bytes, bound_to: bytes) -> str:
-    body = json.dumps([_tagged(each) for each in position], separators=(",", ":")).encode()
-    encrypted = _cipher(key).encrypt(body, [bound_to])
-    return base64.urlsafe_b64encode(encrypted).rstrip(b"=").decode()
-
-
-def _position_of(cursor: str, key: bytes, bound_to: bytes) -> Position | None:
-    try:
-        encrypted = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        body = _cipher(key).decrypt(encrypted, [bound_to])
-    except (ValueError, InvalidTag):  # not ASCII, not base64, too short, or not ours
-        return None
-    # It could be decrypted, so `_cursor_at` made it.
-    first, second = (_READERS[tag](text) for tag, text in json.loads(body))
-    return first, second
-
-
-def _cipher(key: bytes) -> AESSIV:
-    return AESSIV(hashlib.sha512(key).digest())
-
-
-_READERS: Final[Mapping[str, Callable[[str], object]]] = {
-    "datetime": datetime.fromisoformat,
-    "date": date.fromisoformat,
-    "UUID": UUID,
-    "int": int,
-}
-
-
-def _tagged(value: object) -> tuple[str, str]:
-    tag = "UUID" if isinstance(value, UUID) else type(value).__name__
-    if isinstance(value, int):
-        # Of one width: the length of a cursor would reveal how many digits the position among all events has.
-        return tag, f"{value:0{_DIGITS}}"
-    return tag, value.isoformat() if isinstance(value, date) else str(value)

@@ -62,6 +62,11 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
             "Accept application/json, or text/html for a page such as this. A withdrawal is never refused for this.",
         ),
         "request-timeout": ProblemType(408, "Send the request again; the body must arrive within ten seconds."),
+        "feed-restored": ProblemType(
+            410,
+            "Go on at the address in Link, and skip the events whose `id` you have. The database was restored from a "
+            "backup, and what was recorded after the backup is lost.",
+        ),
         "precondition-failed": ProblemType(412, "Read it again, decide again, and send the new ETag in If-Match."),
         "payload-too-large": ProblemType(413, "Send less than 64 KiB; a narrative may have 20,000 characters."),
         "unsupported-media-type": ProblemType(415, "Send Content-Type: application/json."),

@@ -74,6 +74,7 @@ HTTP: Final[Mapping[int, tuple[str, str]]] = {
     405: ("method-not-allowed", "This address does not support this method; Allow lists those that it supports."),
     406: ("not-acceptable", "Accept does not include the media type of the response."),
     408: ("request-timeout", "The body did not arrive in time."),
+    410: ("feed-restored", "The feed has no such place any more: go on at the address in Link."),
     412: ("precondition-failed", "This has changed since you read it: read it again."),
     413: ("payload-too-large", "The body is larger than this service allows."),
     415: ("unsupported-media-type", "The body must be application/json in UTF-8."),
@@ -252,8 +253,8 @@ class ProblemResponse(JSONResponse):
 class ProblemException(HTTPException):
     """An HTTP error with a code of its own. `code` and `detail` are constants: they are returned to the caller."""
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(status, detail)
+    def __init__(self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, detail, headers)
         self.code = code
 
 

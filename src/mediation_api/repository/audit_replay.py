@@ -45,6 +45,8 @@ OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
     {
         t.events: "the events themselves: the audit chain covers them",
         t.audit_chain_heads: "the audit chain itself",
+        t.unnumbered_events: "the queue of the change feed",
+        t.change_feed: "the order of the events for those who follow them: each is compared itself",
         t.access_log: "the access log: reads are not events",
         t.idempotency_keys: "stored responses, kept for two days",
         t.attempt_counters: "counters of the current hour",

@@ -2,7 +2,7 @@
 
 from datetime import date
 from functools import partial
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,7 +13,7 @@ from mediation_api.domain import board, closing, sessions, target
 from mediation_api.domain.access import INTAKE, PARTIES, Audience, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.errors import Missing, NotFound
-from mediation_api.domain.events import Event, ReportEvent, RosterEvent, Visibility
+from mediation_api.domain.events import Event, Visibility
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace
@@ -356,14 +356,14 @@ async def get_case(case_id: CaseId, scope: LoggedScope, cases: CaseQueries, city
 
 
 def _kinds_for(*visibilities: Visibility) -> tuple[str, ...]:
-    """Return the kinds of events of cases and complaints, which timelines consist of, for these visibilities."""
-    elsewhere = {event.kind for event in (*get_args(ReportEvent), *get_args(RosterEvent))}
-    return tuple(
-        sorted({event.kind for event in Event.__subclasses__() if event.visibility in visibilities} - elsewhere)
-    )
+    """Return the kinds of events with these visibilities."""
+    return tuple(sorted(event.kind for event in Event.__subclasses__() if event.visibility in visibilities))
 
 
-OfficeEventKind = Annotated[str, OpenList("EventKind", _kinds_for(*Visibility), "What happened.")]
+OfficeEventKind = Annotated[
+    str,
+    OpenList("EventKind", _kinds_for(Visibility.STAFF, Visibility.OWN, Visibility.PARTICIPANTS), "What happened."),
+]
 SharedEventKind = Annotated[
     str, OpenList("SharedEventKind", _kinds_for(Visibility.OWN, Visibility.PARTICIPANTS), "What happened.")
 ]
