@@ -25,6 +25,5 @@ ENV PATH=/opt/mediation-api/bin:$PATH \
 USER 10001
 EXPOSE 8000
 # Liveness, not readiness: a container must not be killed because its database is unavailable.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 CMD ["python", "-m", "mediation_api.cli.health"]
 CMD ["mediation-api", "serve"]

@@ -99,7 +99,8 @@ def serving(
     variables = {**without_settings(), **environment, "MEDIATION_PORT": str(port)}
     with output.open("wb") as file:
         process = subprocess.Popen([PROGRAM, "serve"], env=variables, stdout=file, stderr=subprocess.STDOUT)
-    running = Running(f"http://127.0.0.1:{port}", output, process)
+    host = variables.get("MEDIATION_HOST", "127.0.0.1")
+    running = Running(f"http://{f'[{host}]' if ':' in host else host}:{port}", output, process)
     try:
         wait_until_answered(process, f"{running.api}{until}", running.text)
         yield running
