@@ -31,6 +31,8 @@ MOST_KILLS: Final = 12
 WRITERS: Final = 8
 BETWEEN_KILLS: Final = (0.7, 0.4, 1.1, 0.9, 1.3, 0.6)
 """Seconds, not always the same: writers that wait in step with the kills would never be killed after their commit."""
+PORT_RETRY_SECONDS: Final = 0.1
+"""How long a writer waits while nobody listens."""
 SLOW: Final = "tests.contract.slow:application"
 
 
@@ -105,8 +107,10 @@ class Written:
         while True:
             try:
                 response = await self.send(client, key)
-            except httpx.TransportError:
+            except httpx.TransportError as error:
                 self.broken += 1
+                if isinstance(error, httpx.ConnectError):
+                    await asyncio.sleep(PORT_RETRY_SECONDS)
                 continue
             if response.status_code in self.retried:
                 self.broken += 1

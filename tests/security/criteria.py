@@ -271,6 +271,15 @@ CRITERIA: Final = (
         ),
     ),
     Criterion(
+        "Restarting one process after the other loses no request, and the proxy repeats nothing that may be done.",
+        "Two processes of `serve` behind docs/proxy/nginx.conf, four restarts; each request is sent once; needs nginx.",
+        (
+            f"{PROXY}::test_restarting_one_process_after_the_other_loses_no_request",
+            f"{PROXY}::test_what_was_sent_is_repeated_only_if_it_changes_nothing_and_the_log_says_why_it_failed",
+        ),
+        (f"{PROXY}::test_without_a_next_process_restarts_lose_requests",),
+    ),
+    Criterion(
         "Every edit of an operative table by an owner of the tables is found by `audit verify`.",
         "Generated from the tables: each column changed, emptied and filled, rows deleted and made up, triggers off.",
         (

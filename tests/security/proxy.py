@@ -13,13 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Self
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -27,9 +30,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.contract.crashes import Written, effects
 from tests.contract.instance import environment
 from tests.security.slow_clients import BODY
 
+from mediation_api.database.engine import Database
 from mediation_api.dev.office import Office, RealClock
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
@@ -46,6 +51,11 @@ CUT_AFTER: Final = 20.0
 SHARE: Final = 32
 """Of one address, in the shipped file."""
 CANARY: Final = "canary-7f3a"
+READERS: Final = 6
+WRITERS: Final = 3
+RESTARTS: Final = 4
+FORMER: Final = {"proxy_next_upstream error timeout": "proxy_next_upstream off"}
+REPEATING: Final = {"proxy_next_upstream error timeout": "proxy_next_upstream error timeout non_idempotent"}
 
 
 def _free_port() -> int:
@@ -65,24 +75,43 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
-@contextmanager
-def _running(command: list[str], url: str, env: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait(url, process)
-        yield
-    finally:
-        process.terminate()
-        process.wait(60)
+@dataclass(slots=True)
+class Program:
+    """A program that serves at an address."""
+
+    command: list[str]
+    url: str
+    env: dict[str, str]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            self.command, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _wait(self.url, self.process)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+
+    def restart(self) -> None:
+        """Stop it in order, and start it again."""
+        self.__exit__()
+        self.__enter__()
+
+
+def _service(settings: Settings, keys: Path) -> Program:
+    port = _free_port()
+    env = environment(settings, keys, MEDIATION_PORT=str(port), MEDIATION_HOST="127.0.0.1", MEDIATION_WORKERS="1")
+    return Program([str(COMMAND), "serve"], f"http://127.0.0.1:{port}", env)
 
 
 @pytest.fixture
 def bare(committed: Settings, keys: Path) -> Iterator[str]:
     """The service as a city starts it, and its address."""
-    port = _free_port()
-    env = environment(committed, keys, MEDIATION_PORT=str(port), MEDIATION_HOST="127.0.0.1", MEDIATION_WORKERS="1")
-    with _running([str(COMMAND), "serve"], f"http://127.0.0.1:{port}", env):
-        yield f"http://127.0.0.1:{port}"
+    with _service(committed, keys) as service:
+        yield service.url
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +141,23 @@ def _certificate(directory: Path) -> None:
 
 
 @contextmanager
-def _proxied(bare: str, directory: Path, *, without: tuple[str, ...] = ()) -> Iterator[Proxy]:
-    """Run the shipped file: changed is what it marks as the city's own, and lost are the lines that begin so."""
+def _proxied(
+    bare: str,
+    directory: Path,
+    *,
+    second: str = "",
+    without: tuple[str, ...] = (),
+    changed: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Proxy]:
+    """Run the shipped file before one process or two, with what it marks as the city's own put in.
+
+    Args:
+        bare: the address of the process.
+        directory: where the configuration and the logs go.
+        second: the address of a second process.
+        without: the lines that begin so are left out.
+        changed: further text to be replaced.
+    """
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if nginx is None:
         pytest.fail("nginx is not installed, so nothing is shown of the proxy (Debian: apt-get install nginx-light)")
@@ -127,10 +171,12 @@ def _proxied(bare: str, directory: Path, *, without: tuple[str, ...] = ()) -> It
         "/var/log/nginx/mediation.log": str(access),
         "/var/log/nginx/mediation.error.log": str(error),
     }
+    if second:
+        own["# server 127.0.0.1:8001"] = f"server {second.removeprefix('http://')}"
     lines = SHIPPED.read_text(encoding="utf-8").splitlines()
-    for shipped, here in own.items():
+    for shipped, here in (own | dict(changed)).items():
         (number,) = (n for n, line in enumerate(lines) if shipped in line)
-        assert "the city's own" in lines[number]
+        assert ("the city's own" in lines[number]) == (shipped in own)
         lines[number] = lines[number].replace(shipped, here)
     kept = [line for line in lines if not line.strip().startswith(without or ("\0",))]
     assert len(lines) - len(kept) == len(without)
@@ -144,7 +190,7 @@ def _proxied(bare: str, directory: Path, *, without: tuple[str, ...] = ()) -> It
         encoding="utf-8",
     )
     command = [nginx, "-p", str(directory), "-c", str(directory / "nginx.conf"), "-e", str(directory / "start.log")]
-    with _running(command, f"https://127.0.0.1:{port}", dict(os.environ)):
+    with Program(command, f"https://127.0.0.1:{port}", dict(os.environ)):
         yield Proxy(f"https://127.0.0.1:{port}", (access, error))
 
 
@@ -346,3 +392,115 @@ async def test_the_proxy_says_whose_address_it_is_and_keeps_words_out_of_its_log
     assert CANARY not in logged
     assert "127.0.2" not in logged
     record_property("figure", f"{len(logged)} characters of logs: no query, no address")
+
+
+async def _restarted(
+    settings: Settings, keys: Path, directory: Path, changed: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Counter[int], set[str]]:
+    """Restart two processes in turns while people read and write, each request sent once.
+
+    Returns how often each status was answered, and the keys of the filings that were acknowledged.
+    """
+    answers, filed, over = Counter[int](), set[str](), asyncio.Event()
+    with ExitStack() as stack:
+        services = [stack.enter_context(_service(settings, keys)) for _ in range(2)]
+        first, second = (service.url for service in services)
+        proxy = stack.enter_context(_proxied(first, directory, second=second, changed=changed))
+        async with httpx.AsyncClient(base_url=proxy.url, verify=False, timeout=60) as client:  # noqa: S501 - our own, just made
+            office = Office(client, settings, RealClock())
+            story = await office.file()
+            reader = {"Authorization": f"Bearer {office.caller(Role.COORDINATOR).token}"}
+            written = Written(str(office.caller(Role.INTAKE).token), with_same_key=True)
+
+            async def read() -> None:
+                while not over.is_set():
+                    answers[(await client.get(story.path, headers=reader)).status_code] += 1
+
+            async def write() -> None:
+                while not over.is_set():
+                    answer = await written.send(client, key := str(uuid4()))
+                    answers[answer.status_code] += 1
+                    filed.update({key} if answer.is_success else ())
+
+            async with asyncio.TaskGroup() as people:
+                for work in (*[read] * READERS, *[write] * WRITERS):
+                    people.create_task(work())
+                for number in range(RESTARTS):
+                    await asyncio.to_thread(services[number % 2].restart)
+                over.set()
+    return answers, filed
+
+
+async def test_restarting_one_process_after_the_other_loses_no_request(
+    committed: Settings, keys: Path, folder: Path, record_property: Callable[[str, object], None]
+) -> None:
+    answers, filed = await _restarted(committed, keys, folder)
+    record_property("figure", f"{RESTARTS} restarts: {dict(answers)}")
+    assert set(answers) == {200, 201}
+    database = Database.of(committed)
+    found = await effects(database)
+    await database.close()
+    assert {key: found[key] for key in filed} == dict.fromkeys(filed, 1)
+    assert found.total() == len(filed) + 1  # and the one that is read
+
+
+async def test_without_a_next_process_restarts_lose_requests(
+    committed: Settings, keys: Path, folder: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """The control: what the file said before."""
+    answers, _ = await _restarted(committed, keys, folder, FORMER)
+    record_property("figure", f"the same without a next process: {dict(answers)}")
+    assert answers[502] > 0
+
+
+@dataclass(slots=True)
+class Breaking:
+    """Two processes that break off every request but the probe, and the methods that they were sent."""
+
+    urls: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            if head.startswith("GET /health/ready "):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                await writer.drain()
+                writer.close()
+                return
+            self.received.append(head.partition(" ")[0])
+        writer.transport.abort()
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls) -> AsyncIterator[Self]:
+        """Run them while the block does."""
+        both = cls()
+        servers = [await asyncio.start_server(both._answer, "127.0.0.1", 0) for _ in range(2)]
+        both.urls += [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers]
+        yield both
+        for server in servers:
+            server.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "changed", "received"),
+    [("GET", {}, 2), ("POST", {}, 1), ("PATCH", {}, 1), ("POST", REPEATING, 2)],
+    ids=["GET", "POST", "PATCH", "a POST in the control"],
+)
+async def test_what_was_sent_is_repeated_only_if_it_changes_nothing_and_the_log_says_why_it_failed(
+    method: str, changed: Mapping[str, str], received: int, folder: Path
+) -> None:
+    async with Breaking.running() as processes:
+        first, second = processes.urls
+        with ExitStack() as stack:
+            start = _proxied(first, folder, second=second, changed=changed)
+            proxy = await asyncio.to_thread(stack.enter_context, start)
+            async with httpx.AsyncClient(base_url=proxy.url, verify=False) as client:  # noqa: S501 - our own, just made
+                answer = await client.request(method, f"/v1/cases?q={CANARY}", headers={"Referer": f"https://{CANARY}"})
+    assert (answer.status_code, processes.received) == (502, [method] * received)
+    logged = [each.read_text(encoding="utf-8") for each in proxy.logs]
+    line = json.loads(logged[0].splitlines()[-1])
+    assert {f"http://{process}" for process in line["processes"].split(", ")} <= set(processes.urls)
+    assert line["statuses"] == ", ".join(["502"] * received)
+    assert CANARY not in "".join(logged)
