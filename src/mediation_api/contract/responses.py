@@ -25,6 +25,10 @@ CODES: Final = "x-problem-codes"
 CONFLICT: Final = 409
 
 
+_OR_CSV: Final = " For the office also as `text/csv`."
+"""Said in the description: with two media types in `content`, a generated client would not know which one it gets."""
+
+
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
     """Document these statuses of an operation as problems, for a route's `responses`.
 
@@ -148,6 +152,8 @@ def _complete(
         if isinstance(answer, dict):
             if answer.get("description") == _UNSAID:
                 answer["description"] = _what(child(child(answer, "content"), JSON), schemas)
+            if operation.has_csv:
+                answer["description"] = f"{answer['description']}{_OR_CSV}"
             names = of_success(operation, status, takes, has_content="content" in answer)
             if names:
                 answer["headers"] = references(names)

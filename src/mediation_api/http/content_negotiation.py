@@ -1,7 +1,7 @@
 """Content negotiation by the headers `Accept` and `Accept-Encoding`. Source: RFC 9110, sections 12.5.1 and 12.5.3.
 
-Each resource has one representation, so `Accept` only decides whether the caller accepts it. Malformed media ranges
-are ignored; a header without a valid one counts as absent.
+Most resources have one representation, so that `Accept` only decides whether the caller accepts it; lists of the office
+have another as CSV. Malformed media ranges are ignored; a header without a valid one counts as absent.
 """
 
 import re
@@ -33,6 +33,13 @@ def accepts(accept: Sequence[str], offered: Sequence[str]) -> bool:
         return True
     qualities = [quality for each in offered if (quality := _quality(each, ranges)) is not None]
     return bool(qualities) and qualities[0] > 0
+
+
+def prefers(accept: Sequence[str], media_type: str, *, to: str) -> bool:
+    """Whether a caller names a media type, and does not prefer another one."""
+    ranges = [parsed for value in accept for parsed in _ranges(value)]
+    named = max((quality for name, quality in ranges if name == media_type), default=0.0)
+    return named > 0 and named >= (_quality(to, ranges) or 0.0)
 
 
 def accepts_gzip(accept_encoding: Sequence[str]) -> bool:

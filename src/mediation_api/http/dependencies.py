@@ -23,7 +23,7 @@ from mediation_api.auth.tokens import Issuer, TokenFault, Verifier
 from mediation_api.database.engine import Database
 from mediation_api.database.row_security import assume_party, require_live_code
 from mediation_api.domain import access, access_log, target
-from mediation_api.domain.access import ANYBODY, AccessScope, Actor, Role
+from mediation_api.domain.access import ANYBODY, AccessScope, Actor, Relation, Role
 from mediation_api.domain.access_log import Purpose
 from mediation_api.domain.errors import AccessCodeInvalid, TokenRevoked, Unauthenticated
 from mediation_api.domain.events import Event
@@ -186,6 +186,11 @@ async def access_scope(request: Request) -> AccessScope:
 def _access_scope(request: Request) -> AccessScope:
     scope: AccessScope = request.state.access_scope
     return scope
+
+
+def is_for_office(request: Request) -> bool:
+    """Whether the caller reads as the office."""
+    return _access_scope(request).relation is Relation.OFFICE
 
 
 def _bearer_token(authorization: list[str]) -> str:

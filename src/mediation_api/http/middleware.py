@@ -35,9 +35,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediation_api.http import addresses, problems
-from mediation_api.http.content_negotiation import accepts
+from mediation_api.http.content_negotiation import accepts, prefers
 from mediation_api.http.cors import CrossOrigin
-from mediation_api.http.dependencies import StoredResponseFound, authorise
+from mediation_api.http.csv_pages import CSV, CsvColumns
+from mediation_api.http.dependencies import StoredResponseFound, authorise, is_for_office
 from mediation_api.http.fields import parameter_broken
 from mediation_api.http.idempotency import finish
 from mediation_api.http.problem_catalogue import ProblemDetails, ProblemTitles
@@ -326,11 +327,15 @@ class StrictRoute(APIRoute):
         # FastAPI would take `null` for no body, but a body that may be left out is an object.
         may_be_absent = self.body_field is not None and not self.body_field.field_info.is_required()
         location = None if self.operation is None else self.operation.location
+        has_csv = self.operation is not None and self.operation.has_csv
+        columns = CsvColumns.of(self.response_model) if has_csv else None
 
         async def strict(request: Request) -> Response:
             if self.operation is not None:
                 await authorise(request)
-            if offered and not accepts(request.headers.getlist("accept"), offered):
+            accept = request.headers.getlist("accept")
+            as_csv = columns is not None and is_for_office(request) and prefers(accept, CSV, to="application/json")
+            if offered and not as_csv and not accepts(accept, offered):
                 raise HTTPException(406)
             if takes_query:
                 _require_each_once(request)
@@ -346,6 +351,8 @@ class StrictRoute(APIRoute):
             if location is not None and response.status_code == HTTPStatus.CREATED:
                 created = location.format_map(json.loads(bytes(response.body)))
                 response.headers["Location"] = addresses.public_reference(request, created)
+            if columns is not None and as_csv and response.status_code == HTTPStatus.OK:
+                response = columns.page(response, with_header="cursor" not in request.query_params)
             # The transaction of the request is still open: it commits after this function returns.
             return await finish(request, response)
 

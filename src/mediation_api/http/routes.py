@@ -52,6 +52,8 @@ class Operation(Permission):
     pool: Pool | None = None
     """The pool of its connections. By default, `PARTIES` for a party and `OFFICE` for all others."""
     uses_database: bool = True
+    has_csv: bool = False
+    """The office may have the list as CSV (http/csv_pages.py)."""
     always_answered: bool = False
     """Refused neither by the quota nor for its `Accept` header."""
 

@@ -103,6 +103,7 @@ class AccessAnomalyList(ListOut[AccessAnomalyOut]):
     oauth_scope="audit:read",
     opens=LoggedObject.LIST,
     refusals=("period",),
+    has_csv=True,
 )
 async def list_access_anomalies(
     query: Annotated[AnomalyQuery, Depends(anomaly_query)],

@@ -64,6 +64,7 @@ def _to_response(row: RowMapping) -> AccessOut | AccessForPartyOut:
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES),
     oauth_scope="cases:read",
     opens=LoggedObject.CASE,
+    has_csv=True,
 )
 async def list_access_log(
     case_id: CaseId, pages: Pages, scope: LoggedScope, access_log: AccessLog, city: CityPolicy

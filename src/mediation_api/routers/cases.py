@@ -328,6 +328,7 @@ class CaseListQuery(ListQuery):
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, proposed=True),
     oauth_scope="cases:read",
     opens=LoggedObject.LIST,
+    has_csv=True,
 )
 async def list_cases(
     query: Annotated[CaseListQuery, Query()],

@@ -460,6 +460,7 @@ async def file_complaint(
     access=allow(office=INTAKE, own=(Role.COMPLAINANT,), filed=True),
     oauth_scope="complaints:read",
     opens=LoggedObject.LIST,
+    has_csv=True,
 )
 async def list_complaints(
     query: Annotated[ComplaintListQuery, Query()],

@@ -161,6 +161,7 @@ async def add_mediator(
     "listMediators",
     access=allow(office=(*INTAKE, Role.AUDITOR), proposed=True),
     oauth_scope="mediators:read",
+    has_csv=True,
 )
 async def list_mediators(
     query: Annotated[MediatorListQuery, Query()], pages: Pages, scope: Scope, mediators: Mediators
@@ -310,6 +311,7 @@ async def propose_mediator(
     access=allow(office=(*CASEWORK, Role.AUDITOR), proposed=True),
     oauth_scope="mediators:read",
     opens=LoggedObject.LIST,
+    has_csv=True,
 )
 async def list_assignments(
     query: Annotated[AssignmentListQuery, Query()], pages: Pages, scope: LoggedScope, mediators: Mediators

@@ -276,6 +276,7 @@ async def schedule_session(
     access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
     oauth_scope="sessions:read",
     opens=LoggedObject.LIST,
+    has_csv=True,
 )
 async def list_sessions(
     query: Annotated[SessionListQuery, Query()], pages: Pages, scope: LoggedScope, sessions_read: Sessions
