@@ -28,7 +28,7 @@ const say = (step: string, { status }: Response, seen: unknown, what: string): v
   console.log(`${step}: ${status}, ${what}`);
 };
 
-/** The mock answers with the status that `Prefer` asks for; the service takes no notice of it. */
+/** The mock answers with the status that `Prefer` asks for; the service takes notice of `wait` alone. */
 const mocked = (status: number) => ({ Prefer: `code=${status}` });
 
 async function textToShow(): Promise<string> {
@@ -281,6 +281,18 @@ async function fileAsProgram(): Promise<void> {
   say("fileComplaint as a program again", again.response, again.data.id === filed.data.id, "the same complaint");
 }
 
+/** The mock takes no cursor for a place of its own, and so answers each request with the same page. */
+async function follow(): Promise<void> {
+  const ofFeed = (after?: string) =>
+    ask(() => integration.GET("/v1/events", { params: { query: { limit: 1, ...(after ? { after } : {}) } } }));
+  const begun = await ofFeed();
+  say("getChangeFeed", begun.response, begun.data.events[0]?.kind && begun.data.cursor, "an event and a cursor");
+  const read = new Set(begun.data.events.map((event) => event.id));
+  const { data, response } = await ofFeed(begun.data.cursor!);
+  const known = data.events.filter((event) => read.has(event.id)); // each may come again: ids tell
+  say("getChangeFeed after it", response, data.cursor && known.length <= read.size, "where to go on");
+}
+
 /** What is refused; the mock's problem is always the same, so the status is what to compare. */
 async function refused(step: string, send: () => Promise<unknown>): Promise<void> {
   try {
@@ -333,6 +345,7 @@ await withGuardianAndInterpreter(second, mediator_id, text);
 await leave(await fileComplaint());
 await leaveByPhone(await fileComplaint());
 await fileAsProgram();
+await follow();
 await beRefused(first);
 await readTheBoard();
 await readTheList();

@@ -19,6 +19,7 @@ from mediation_api_client.api.cases import close_case, get_case, get_readiness, 
 from mediation_api_client.api.complaints import correct_complaint, file_complaint, get_complaint
 from mediation_api_client.api.consents import give_consent, record_guardian_consent, record_withdrawal
 from mediation_api_client.api.disclosures import list_disclosures
+from mediation_api_client.api.events import get_change_feed
 from mediation_api_client.api.me import get_me
 from mediation_api_client.api.mediators import add_mediator, list_mediators
 from mediation_api_client.api.parties import list_parties
@@ -329,6 +330,17 @@ def file_as_program() -> None:
     say("fileComplaint as a program again", again, asked(again).id == asked(filed).id, "the same complaint")
 
 
+def follow() -> None:
+    """An integration reads the change feed. The mock answers each request with the same page."""
+    begun = get_change_feed.sync_detailed(client=INTEGRATION, limit=1)
+    page = asked(begun)
+    say("getChangeFeed", begun, page.events[0].kind and page.cursor, "an event and a cursor")
+    read = {event.id for event in page.events}
+    then = get_change_feed.sync_detailed(client=INTEGRATION, limit=1, after=page.cursor or UNSET)
+    known = [event for event in asked(then).events if event.id in read]  # each may come again: ids tell
+    say("getChangeFeed after it", then, asked(then).cursor and len(known) <= len(read), "where to go on")
+
+
 def refused(step: str, send: Callable[[], Response[T | Problem]]) -> None:
     """Print the status of a refusal; the mock's problem is always the same."""
     try:
@@ -393,6 +405,7 @@ def main() -> None:
     leave(file())
     leave_by_phone(file())
     file_as_program()
+    follow()
     be_refused(first)
     read_the_board()
     read_the_list()
