@@ -14,6 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
+from mediation_api.dev.office import Office
 from mediation_api.http.fields import (
     Day,
     Email,
@@ -371,3 +372,14 @@ def test_what_a_line_lets_through_can_be_stored_and_logged(text: str) -> None:
     assert line.isprintable() or not any(unicodedata.category(c) == "Cc" for c in line)
     assert line.splitlines() == [line]
     assert unicodedata.is_normalized("NFC", line)
+
+
+async def test_a_field_that_may_be_null_breaks_one_rule_and_not_two(office: Office) -> None:
+    story = await office.file()
+    patch = {"language": "xx", "interpreter_language": 5, "email": "not an address"}
+    response = await office.intake.send("PATCH", f"/v1/parties/{story.complainants[0].party_id}", patch)
+    assert sorted((error["pointer"], error["code"]) for error in response.json()["errors"]) == [
+        ("/email", "malformed"),
+        ("/interpreter_language", "wrong-type"),
+        ("/language", "not-a-language"),
+    ]

@@ -355,7 +355,9 @@ async def on_invalid(request: Request, exc: Exception) -> Response:
     validation_errors = exc.errors()
     if any(error["type"] == "json_invalid" for error in validation_errors):  # from a route that is not a StrictRoute
         return problem(request, 400, *HTTP[400])
-    errors = tuple(_field_error(request, error, exc.body) for error in validation_errors[:MOST_ERRORS])
+    # Of what may also be null, pydantic says besides what is wrong that it is not null either.
+    told = [error for error in validation_errors if error["type"] != "none_required"]
+    errors = tuple(_field_error(request, error, exc.body) for error in told[:MOST_ERRORS])
     return problem(request, 422, *HTTP[422], errors=errors)
 
 
