@@ -1,6 +1,5 @@
 """The contract with what its operations have in common written out at each of them, as a test reads it."""
 
-import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ def document() -> Node:
 
 def written_out(contract: Mapping[str, object]) -> Node:
     """A copy of a contract in which each operation has its parameters, problems, links and examples itself."""
-    whole = copy.deepcopy(dict(contract))
+    whole: Node = json.loads(json.dumps(contract))  # in less than half the time of copy.deepcopy
     for _, path, operation in operations(whole):
         if "parameters" in operation:
             operation["parameters"] = [_resolved(whole, each) for each in listed(operation, "parameters")]
