@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,13 +15,17 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.promises.production import production_environment, serving
+from pydantic import SecretStr
+from tests.contract.instance import environment
+from tests.promises.production import PROGRAM, production_environment, serving
 from tests.serving import START_SECONDS, wait_until_answered
 
+from mediation_api.auth.tokens import Verifier
 from mediation_api.database.engine import Database, Pool, PoolUsage
+from mediation_api.domain.values import Job
 from mediation_api.logs import SERVICE_LOGGER, LogEvent
 from mediation_api.main import ROUTES
-from mediation_api.metrics import counting
+from mediation_api.metrics import counting, registry_of
 from mediation_api.settings import Settings
 
 CANARY: Final = "c4n4ry"
@@ -97,6 +103,53 @@ def test_requests_are_counted_whichever_lines_the_log_shows(level: int) -> None:
 
     samples = read(generate_latest(registry).decode())
     assert value(samples, "http_requests_total", method="GET", route="/v1/cases", status="200") == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "command"),
+    [
+        (Job.RETENTION, ["retention"]),
+        (Job.AUDIT_EXPORT, ["audit", "export"]),
+        (Job.AUDIT_VERIFY, ["audit", "verify", "--jobs=1"]),
+        (Job.KEYS_ROTATE, ["keys", "rotate"]),
+    ],
+)
+def test_a_job_tells_when_it_last_succeeded(job: Job, command: list[str], committed: Settings, keys: Path) -> None:
+    before = asyncio.run(_page(committed))
+    for _ in range(2):
+        subprocess.run([PROGRAM, *command], env=environment(committed, keys), check=True, capture_output=True)
+    samples = asyncio.run(_page(committed))
+    assert not [name for name, _ in before if name.startswith("mediation_job")]
+    assert [labels for name, labels in samples if name.startswith("mediation_job")] == [(("command", job.value),)]
+    assert 0 <= (value(samples, "job_success_age_seconds", command=job) or -1) < START_SECONDS
+
+
+async def _page(settings: Settings) -> Samples:
+    """The metrics of a process with these settings."""
+    database = Database.of(settings)
+    registry = registry_of(database, Verifier.of(settings))
+    text = (await asyncio.to_thread(generate_latest, registry)).decode()
+    await database.close()
+    return read(text)
+
+
+async def test_without_a_database_the_other_metrics_are_there(committed: Settings) -> None:
+    nowhere = SecretStr("postgresql://user@127.0.0.1:1/none")
+    samples = await _page(committed.model_copy(update={"database_url": nowhere}))
+    assert value(samples, "pool_size", pool="office") == committed.pool_size
+    assert not [name for name, _ in samples if name.startswith("mediation_job")]
+
+
+async def test_keys_that_cannot_be_read_are_told(committed: Settings, tmp_path: Path) -> None:
+    jwks = tmp_path / "jwks.json"
+    verifier = Verifier.of(committed.model_copy(update={"token_jwks": str(jwks)}))
+    failing = []
+    for document in ("{}", '{"keys": []}', "no JSON"):
+        jwks.write_text(document)
+        os.utime(jwks, (len(document), len(document)))  # another time: read again
+        await verifier.has_keys()
+        failing.append(verifier.keys_are_failing)
+    assert failing == [True, False, True]
 
 
 async def test_a_pool_tells_who_uses_it_and_who_waits(committed: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Idempotency keys with their stored responses, and attempt counters.
+"""Idempotency keys with their stored responses, attempt counters, and the last runs of the scheduled commands.
 
 Revises: 20261130_1600
 Created: 2026-11-30 16:10:00+00:00
@@ -45,8 +45,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("what", "who", name=op.f("pk_attempt_counters")),
     )
     op.create_index("ix_attempt_counters_hour", "attempt_counters", ["hour"])
+    op.create_table(
+        "job_runs",
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "job IN ('audit-export', 'audit-verify', 'keys-rotate', 'retention')", name=op.f("ck_job_runs_job")
+        ),
+        sa.PrimaryKeyConstraint("job", name=op.f("pk_job_runs")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("job_runs")
     op.drop_table("attempt_counters")
     op.drop_table("idempotency_keys")

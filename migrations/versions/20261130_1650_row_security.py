@@ -51,6 +51,7 @@ SERVICE = {
     "session_officers": "SELECT, INSERT, UPDATE (during, live)",
     "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, agreement_id, started_at, finished_at)",
     "signatures": "SELECT, INSERT, UPDATE (signer_name)",
+    "job_runs": "SELECT, INSERT, UPDATE (succeeded_at)",
     "attempt_counters": "SELECT, INSERT, UPDATE (hour, number), DELETE",
     "unnumbered_events": "SELECT, INSERT, DELETE",
     "voided_consents": "SELECT, INSERT",

@@ -9,7 +9,7 @@ Each worker process answers for itself (docs/decisions/0087-each-worker-has-a-me
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.metadata import version as installed_version
 from typing import Final
@@ -26,14 +26,19 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 
 from mediation_api.auth.tokens import Verifier
-from mediation_api.database.engine import Database
+from mediation_api.database.engine import Database, Pool
+from mediation_api.database.job_runs import seconds_since_success
+from mediation_api.domain.values import Job
 from mediation_api.logs import SERVICE_LOGGER, LogEvent
 from mediation_api.settings import Settings
 
 DURATION_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """The upper bounds of the buckets of the histogram, in seconds."""
+JOBS_SECONDS: Final = 2.0
+"""How long a page of metrics waits for the database."""
 PORT_RETRY_SECONDS: Final = 1.0
 """How often a worker tries again when the workers before it still use all ports."""
 
@@ -83,11 +88,12 @@ class EventCounter(logging.Handler):
 
 
 class StateCollector(Collector):
-    """Reads the state of the pools and of the identity provider's keys when metrics are asked for."""
+    """Reads the state of the pools, of the identity provider's keys and of the jobs when metrics are asked for."""
 
     def __init__(self, database: Database, verifier: Verifier) -> None:
         self._database = database
         self._verifier = verifier
+        self._loop = asyncio.get_running_loop()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Return the metrics."""
@@ -108,10 +114,35 @@ class StateCollector(Collector):
             "Time since the identity provider's keys were read; infinite if they never were.",
             self._verifier.keys_age_seconds,
         )
+        yield GaugeMetricFamily(
+            "mediation_identity_provider_keys_failing",
+            "1 if the identity provider's keys could not be read when it was last tried; otherwise 0.",
+            self._verifier.keys_are_failing,
+        )
+        yield self._jobs()
+
+    def _jobs(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "mediation_job_success_age_seconds",
+            "Time since a scheduled command last succeeded; absent if it never did, or if the database is away.",
+            labels=("command",),
+        )
+        # This is the thread of a request for metrics; the connections belong to the loop of the service.
+        reading = asyncio.run_coroutine_threadsafe(self._read_jobs(), self._loop)
+        try:
+            for job, age in reading.result(JOBS_SECONDS).items():
+                family.add_metric((job,), age)
+        except (SQLAlchemyError, OSError):
+            reading.cancel()
+        return family
+
+    async def _read_jobs(self) -> Mapping[Job, float]:
+        async with self._database.reading(Pool.HEALTH) as connection:
+            return await seconds_since_success(connection)
 
 
 def registry_of(database: Database, verifier: Verifier) -> CollectorRegistry:
-    """Return a registry with the metrics that are read when they are asked for."""
+    """Return a registry with the metrics that are read when they are asked for, in another thread than this one."""
     disable_created_metrics()  # type: ignore[no-untyped-call] # not annotated
     registry = CollectorRegistry()
     registry.register(StateCollector(database, verifier))

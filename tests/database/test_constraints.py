@@ -52,6 +52,7 @@ ROWS: Final[dict[str, Row]] = {
     "disclosures": {"sha256": SHA, "version": "1", "language": "en", "body": "It is voluntary."},
     "attempt_counters": {"what": "code", "who": "w", "hour": NOW, "number": 1},
     "canaries": {"name": "search_secret", "value": SHA},
+    "job_runs": {"job": "retention", "succeeded_at": NOW},
     "unnumbered_events": {"position": 1000, "stream": OTHER, "sequence": 1},
     "change_feed": {
         "number": 1,
@@ -257,6 +258,7 @@ ANOTHER: Final[dict[str, Row]] = {
     "disclosures": {"sha256": "b" * 64},
     "attempt_counters": {"what": "filing"},
     "canaries": {"name": "cursor_secret"},
+    "job_runs": {"job": "audit-verify"},
     "unnumbered_events": {"position": 1001},
     "change_feed": {"number": 2, "position": 2, "sequence": 2},
     "idempotency_keys": {"key_sha256": "b" * 64},
@@ -410,6 +412,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_change_feed_reader": ("change_feed", {"for_office": False, "integration": None, "sequence": None}),
     "ck_change_feed_sequence": ("change_feed", {"sequence": None}),
     "ck_attempt_counters_what": ("attempt_counters", {"what": "x"}),
+    "ck_job_runs_job": ("job_runs", {"job": "x"}),
     "ck_attempt_counters_number": ("attempt_counters", {"number": 0}),
     "ck_idempotency_keys_anonymous": ("idempotency_keys", {"caller": "public:public"}),
     "ck_idempotency_keys_answered": ("idempotency_keys", {"status": 201}),

@@ -314,6 +314,11 @@ class KeySet:
         self._usable_until = self._clock() + STALE_SECONDS
 
     @property
+    def is_failing(self) -> bool:
+        """Whether the keys could not be read when it was last tried."""
+        return self._failure is not None
+
+    @property
     def age_seconds(self) -> float:
         """How long ago the keys were read; infinite if they never were."""
         return self._clock() - (self._usable_until - STALE_SECONDS)

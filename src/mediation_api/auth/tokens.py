@@ -189,6 +189,11 @@ class Verifier:
         """How long ago the identity provider's keys were read; infinite if they never were."""
         return self._city.keys.age_seconds
 
+    @property
+    def keys_are_failing(self) -> bool:
+        """Whether the identity provider's keys could not be read when it was last tried."""
+        return self._city.keys.is_failing
+
     async def check(self, token: str, now: datetime) -> Actor:
         """Return the actor of a token. Raises TokenRefused or KeysUnavailable.
 

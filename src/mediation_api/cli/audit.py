@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from mediation_api.cli.output import one_line_errors, require_database, say
+from mediation_api.cli.output import one_line_errors, record_success, require_database, say
+from mediation_api.domain.values import Job
 from mediation_api.settings import settings_from_environment
 
 audit = typer.Typer(help="Detect changes of recorded events.", no_args_is_help=True)
@@ -39,6 +40,7 @@ def audit_export(
             asyncio.run(export(settings, sys.stdout.buffer, at=at))
         else:
             export_next(settings, to, keys, at=at)
+        record_success(settings, Job.AUDIT_EXPORT)
 
 
 @audit.command("keys")
@@ -82,6 +84,8 @@ def audit_verify(
             say=say,
             progress=partial(typer.echo, err=True),
         )
+        if not run.problems:
+            record_success(settings, Job.AUDIT_VERIFY)
     typer.echo(f"{run.events} events in {run.streams} streams, {run.problems} problems.", err=True)
     if run.problems:
         raise typer.Exit(1)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from mediation_api.cli.output import one_line_errors, require_database, say
+from mediation_api.cli.output import one_line_errors, record_success, require_database, say
 from mediation_api.domain.retention import DEFAULT_DAYS, Periods, retention_page
-from mediation_api.domain.values import DataKind
+from mediation_api.domain.values import DataKind, Job
 from mediation_api.settings import Settings, SettingsError, settings_from_environment
 
 
@@ -30,6 +30,7 @@ def retention(
     with one_line_errors():
         settings = require_database(settings_from_environment())
         emptied = asyncio.run(purge(settings))
+        record_success(settings, Job.RETENTION)
         for kind, fields in sorted(emptied.items()):
             say(f"{kind} {fields}")
         if not emptied:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mediation_api.cli.output import one_line_errors, require_database, say
+from mediation_api.cli.output import one_line_errors, record_success, require_database, say
+from mediation_api.domain.values import Job
 from mediation_api.settings import ReplaceableSecret, settings_from_environment
 
 keys = typer.Typer(help="The keys under which names, contacts and texts are encrypted.", no_args_is_help=True)
@@ -29,7 +30,9 @@ def keys_rotate() -> None:
     from mediation_api.database import key_rotation
 
     with one_line_errors():
-        done = asyncio.run(key_rotation.rotate(require_database(settings_from_environment())))
+        settings = require_database(settings_from_environment())
+        done = asyncio.run(key_rotation.rotate(settings))
+        record_success(settings, Job.KEYS_ROTATE)
         say(f"{done.wrapped} data keys wrapped, {done.hashed} employee numbers hashed.")
     keys_status()
 

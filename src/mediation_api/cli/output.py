@@ -3,6 +3,7 @@
 An error is printed without a traceback, and without the value of any setting.
 """
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from typing import Final, Never, TypeVar
 
 import typer
 
-from mediation_api.settings import DatabaseSettings, SettingsError
+from mediation_api.domain.values import Job
+from mediation_api.settings import DatabaseSettings, Settings, SettingsError
 
 AnySettings = TypeVar("AnySettings", bound=DatabaseSettings)
 
@@ -71,6 +73,13 @@ def error_line(error: Exception) -> str | None:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror or type(error).__name__}{where}"
     return None
+
+
+def record_success(settings: Settings, job: Job) -> None:
+    """Let /metrics say when a scheduled command last succeeded."""
+    from mediation_api.database import job_runs
+
+    asyncio.run(job_runs.record_success(settings, job))
 
 
 def require_database(settings: AnySettings) -> AnySettings:

@@ -58,6 +58,7 @@ from mediation_api.domain.values import (
     ErasureRefusal,
     ErasureState,
     HoldReason,
+    Job,
     LapseReason,
     Method,
     Mode,
@@ -978,6 +979,15 @@ attempt_counters = Table(
     CheckConstraint("number >= 1", name="number"),
     Index("ix_attempt_counters_hour", "hour"),
 )
+
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("job", String, primary_key=True),
+    _instant("succeeded_at"),
+    _one_of("job", Job),
+)
+"""When each scheduled command last succeeded (database/job_runs.py)."""
 
 for _table in metadata.tables.values():
     # An inheritance parent has no rows. Retention empties texts, except those of agreements, which become NULL.

@@ -339,6 +339,15 @@ class DropReason(StrEnum):
     ENTERED_IN_ERROR = "entered_in_error"
 
 
+class Job(StrEnum):
+    """A command that runs on a schedule."""
+
+    RETENTION = "retention"
+    AUDIT_EXPORT = "audit-export"
+    AUDIT_VERIFY = "audit-verify"
+    KEYS_ROTATE = "keys-rotate"
+
+
 class DataKind(StrEnum):
     """A kind of stored data, by why and how long it is kept; the schedule is in `domain/retention.py`."""
 
