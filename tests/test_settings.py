@@ -156,6 +156,7 @@ UNSAFE = [
     ("SERVICE_ISSUER", DEV_SERVICE_ISSUER, "is the development one"),
     ("SERVICE_ISSUER", "https://login.city.example", "must differ from the identity provider's"),
     ("TOKEN_JWKS", f"http://login.city.example/{CANARY}", "must be an https URL or a file"),
+    ("TOKEN_JWKS", f"https://user:{CANARY}@login.city.example/keys", "must have no user and no password"),
     ("TOKEN_JWKS", f"ftp://login.city.example/{CANARY}", "must be an https URL or a file"),
     ("TOKEN_JWKS", f"/nowhere/{CANARY}.json", "cannot be read"),
     ("SERVICE_KEY_FILE", f"/nowhere/{CANARY}.pem", "cannot be read"),

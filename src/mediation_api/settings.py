@@ -9,7 +9,7 @@ import os
 import re
 import ssl
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum, auto
 from ipaddress import ip_address
@@ -89,7 +89,11 @@ class ReplaceableSecret(StrEnum):
 
 
 class SettingsError(Exception):
-    """The service cannot start with these settings. The message names settings and rules, never a value."""
+    """The service cannot start with these settings. Each problem names a setting and a rule, and never a value."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 def _split(value: object) -> object:
@@ -213,7 +217,7 @@ class DatabaseSettings(BaseSettings):
     def _is_safe(self) -> Self:
         problems = self._problems()
         if problems:
-            raise ValueError("; ".join(f"{PREFIX}{name.upper()}: {rule}" for name, rule in problems))
+            raise ValueError("\n".join(f"{PREFIX}{name.upper()}: {rule}" for name, rule in problems))
         return self
 
     def _problems(self) -> list[tuple[str, str]]:
@@ -647,6 +651,8 @@ class Settings(DatabaseSettings):
                 problems.append(("token_jwks", "must be an https URL or a file"))
             elif not os.access(self.token_jwks, os.R_OK):
                 problems.append(("token_jwks", "cannot be read"))
+        elif "@" in urlsplit(self.token_jwks).netloc:
+            problems.append(("token_jwks", "must have no user and no password"))
         if self.token_jwks_ca_file is not None and not _has_certificate(self.token_jwks_ca_file):
             problems.append(("token_jwks_ca_file", "has no certificate (PEM) that can be read"))
         proxy = self.token_jwks_proxy.get_secret_value()
@@ -846,16 +852,14 @@ def _read(kind: type[_Read], arguments: Mapping[str, object]) -> _Read:
         return kind.model_validate(arguments)  # of settings, this reads the environment as well
     except ValidationError as error:
         # `from None`: the original error contains the values.
-        raise SettingsError(_one_line(error)) from None
+        raise SettingsError(*_problems_of(error)) from None
 
 
-def _one_line(error: ValidationError) -> str:
-    lines = []
+def _problems_of(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         rule = problem["msg"].removeprefix("Value error, ")
         name = str(problem["loc"][0]).upper() if problem["loc"] else ""
-        lines.append(f"{PREFIX}{name}: {rule}" if name else rule)
-    return "; ".join(lines)
+        yield from [f"{PREFIX}{name}: {rule}"] if name else rule.split("\n")
 
 
 def markdown_table() -> str:

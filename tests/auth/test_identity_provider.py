@@ -337,6 +337,14 @@ async def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
     assert asyncio.get_running_loop().time() - started < 2
 
 
+@pytest.mark.parametrize("date", [None, "yesterday", "Tue, 01 Dec 2026 02:00:00 -0000"])
+async def test_a_server_that_tells_no_time_is_read_all_the_same(date: str | None) -> None:
+    headers = {} if date is None else {"date": date}
+    source = JwksAddress(URL, httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, content=b"{}")))
+    assert await source.read() == b"{}"
+    assert source.clock_seconds is None
+
+
 async def test_a_compressed_body_is_not_unfolded() -> None:
     body = gzip.compress(b" " * 10_000_000)
     answer = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(body))

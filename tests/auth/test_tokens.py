@@ -19,6 +19,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -39,10 +40,11 @@ from mediation_api.auth.identity_provider import (
     SigningKey,
 )
 from mediation_api.auth.token_profiles import TokenProfile
-from mediation_api.auth.tokens import CITY_ROLES, SERVICE_ROLES, Issuer, TrustedIssuer, Verifier
+from mediation_api.auth.tokens import CITY_ROLES, SERVICE_ROLES, Issuer, TrustedIssuer, Verifier, service_key
 from mediation_api.dev.identity_provider import dev_token, write_dev_keys
 from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.errors import TokenExpired, Unauthenticated
+from mediation_api.settings import Settings, SettingsError
 
 CITY, SERVICE, AUDIENCE = "https://idp.city.example/", "https://mediation.example/", "mediation-api"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -724,6 +726,25 @@ def test_the_plain_library_falls_over_an_endless_exp() -> None:
 def test_the_plain_library_takes_a_token_that_never_ends_and_lacks_everything() -> None:
     text = jws.sign(b"{}", "secret", headers={"crit": "exp"}, algorithm="HS256")  # type: ignore[arg-type]
     assert jwt.decode(text, "secret", algorithms=["HS256"]) == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no key",
+        RSA_PEM,
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a password")
+        ),
+        None,
+    ],
+)
+def test_a_service_key_that_cannot_be_used_is_told_in_words(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "service.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"^MEDIATION_SERVICE_KEY_FILE: must be an EC P-256 private key [(]PEM[)] "):
+        service_key(Settings.model_construct(service_key_file=file))
 
 
 # The development identity provider

@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from tests.conftest import Run, fresh_database
 
 from mediation_api.database import schema
-from mediation_api.database.engine import Database, Pool, create_engine
+from mediation_api.database.engine import Database, Pool, connections_of, create_engine
 from mediation_api.database.schema import migrations_folder
 from mediation_api.settings import Settings, SettingsError
 
@@ -198,6 +198,13 @@ async def test_a_server_that_is_away_is_an_error(settings: Settings) -> None:
 
     with pytest.raises(OSError, match="Connect"):
         await database.ready()
+
+
+async def test_the_connections_of_all_processes_are_those_of_their_pools(settings: Settings) -> None:
+    three = settings.model_copy(update={"workers": 3, "pool_size": 5, "party_pool_size": 2, "withdrawal_pool_size": 1})
+    database = Database.of(three)
+    assert connections_of(three) == 3 * sum(pool.size for pool in database.usage().values()) == 3 * 9
+    await database.close()
 
 
 def test_without_a_database_there_is_no_engine(settings: Settings) -> None:

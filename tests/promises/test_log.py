@@ -31,6 +31,7 @@ from tests.serving import START_SECONDS
 from uvicorn.config import STARTUP_FAILURE
 
 from mediation_api.auth.tokens import Issuer, TokenFault
+from mediation_api.cli.serve import app_of_a_worker
 from mediation_api.domain.errors import AccessCodeInvalid, TokenExpired, TokenRevoked, Unauthenticated
 from mediation_api.logs import JsonFormatter, LogEvent, LogLevel, logging_configuration
 from mediation_api.settings import Settings
@@ -142,16 +143,47 @@ def test_a_database_that_is_away_is_logged_by_cause_and_route(committed: Setting
 def test_what_stops_a_worker_at_its_start_is_one_line_of_the_log(
     committed: Settings, keys: Path, tmp_path: Path, workers: str
 ) -> None:
-    environment = production_environment(committed, keys, tmp_path) | {"MEDIATION_WORKERS": workers}
-    Path(environment["MEDIATION_SERVICE_KEY_FILE"]).write_text(CANARY, encoding="utf-8")
+    (tmp_path / "allegations.en.md").write_text(CANARY, encoding="utf-8")
+    environment = production_environment(committed, keys, tmp_path) | {
+        "MEDIATION_WORKERS": workers,
+        "MEDIATION_ALLEGATIONS_DIRECTORY": str(tmp_path),
+    }
 
     status, lines = _fails(environment)
 
     assert status in {0, STARTUP_FAILURE}  # uvicorn's parent process always ends with 0
-    causes = [line for line in lines if line["event"] == "uncaught"]
-    assert {line["error"] for line in causes} == {"builtins.ValueError"}
-    assert len(causes) == int(workers)
-    assert "cli/serve.py" in str(causes[0]["frames"])
+    causes = [line for line in lines if line["level"] == "critical"]
+    assert [line["event"] for line in causes] == ["message"] * int(workers)
+    assert "allegations.en.md" in str(causes[0]["message"])
+
+
+def test_an_exception_that_nobody_foresaw_is_logged_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ValueError(CANARY)
+
+    monkeypatch.setattr("mediation_api.main.app_from_environment", fail)
+
+    with pytest.raises(SystemExit) as ended:
+        app_of_a_worker()
+
+    assert ended.value.code == STARTUP_FAILURE
+    (line,) = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+    SCHEMA.validate(line)
+    assert (line["event"], line["error"]) == ("uncaught", "builtins.ValueError")
+    assert "cli/serve.py" in str(line["frames"])
+    assert CANARY not in str(line)
+
+
+def test_a_key_that_stops_serve_is_one_line_of_the_log(committed: Settings, keys: Path, tmp_path: Path) -> None:
+    environment = production_environment(committed, keys, tmp_path) | {"MEDIATION_WORKERS": "2"}
+    Path(environment["MEDIATION_SERVICE_KEY_FILE"]).write_text(CANARY, encoding="utf-8")
+
+    status, (line,) = _fails(environment)
+
+    assert (status, line["level"], line["event"]) == (2, "error", "message")
+    assert str(line["message"]).startswith("MEDIATION_SERVICE_KEY_FILE: must be an EC P-256 private key (PEM) ")
 
 
 def test_a_setting_that_stops_serve_is_one_line_of_the_log() -> None:

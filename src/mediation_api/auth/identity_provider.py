@@ -22,6 +22,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -148,6 +150,8 @@ class JwksAddress:
         # With the console program that comes with it, httpx takes 6 MB, and a JWKS in a file does not need it.
         import httpx  # noqa: PLC0415 # at the start and not in `read`, where a request would wait for it
 
+        self.clock_seconds: float | None = None
+        """How far the server's clock is ahead of this machine's, by its last answer; None if it did not say."""
         self._url = url
         self._ca_file = ca_file
         self._client = partial(
@@ -174,6 +178,7 @@ class JwksAddress:
             self._client(verify=verify) as client,
             client.stream("GET", self._url, headers={"accept-encoding": "identity"}) as response,
         ):
+            self.clock_seconds = _seconds_ahead(response.headers.get("date", ""))
             # A compressed body, although none was accepted, could decompress to any size within one chunk.
             if response.status_code != _OK or "content-encoding" in response.headers:
                 message = "the JWKS was not answered with an unencoded 200"
@@ -219,6 +224,24 @@ class JwksFile:
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
+def _seconds_ahead(date: str) -> float | None:
+    """Return how far the time of an HTTP header is ahead of now, to the second; None if it is no time."""
+    try:
+        return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):  # the latter for a time without a zone
+        return None
+
+
+def source_at(location: str, *, ca_file: Path | None = None, proxy: str | None = None) -> JwksAddress | JwksFile:
+    """Return an https URL as a source or, if `location` has no scheme, a file.
+
+    Raises ValueError for a URL that is not https.
+    """
+    if "://" in location:
+        return JwksAddress(location, ca_file=ca_file, proxy=proxy)
+    return JwksFile(Path(location))
+
+
 class OwnKeys:
     """The JWKS of the process's own keys, without a file or a request, and checked like any other JWKS."""
 
@@ -256,13 +279,13 @@ class KeySet:
         proxy: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> "KeySet":
-        """Return the keys at an https URL or, if `location` has no scheme, in a file.
+        """Return the keys at a place of `source_at`. Raises ValueError for a URL that is not https."""
+        return cls(source_at(location, ca_file=ca_file, proxy=proxy), clock=clock)
 
-        Raises ValueError for a URL that is not https.
-        """
-        if "://" in location:
-            return cls(JwksAddress(location, ca_file=ca_file, proxy=proxy), clock=clock)
-        return cls(JwksFile(Path(location)), clock=clock)
+    @property
+    def algorithms(self) -> list[Algorithm]:
+        """The algorithm of each key that was read."""
+        return [key.algorithm for key in self._keys.values()]
 
     async def are_usable(self) -> bool:
         """Whether there are keys. Reads them if there are none, which takes about a second at most."""

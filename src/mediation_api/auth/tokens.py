@@ -28,6 +28,8 @@ from uuid import UUID
 from jose import jws
 
 from mediation_api.auth.identity_provider import (
+    JwksAddress,
+    JwksFile,
     KeySet,
     KeysUnavailable,
     OwnKeys,
@@ -35,13 +37,14 @@ from mediation_api.auth.identity_provider import (
     VerificationKey,
     base64url,
     read_object,
+    source_at,
 )
 from mediation_api.auth.token_profiles import RFC_9068, TokenProfile, claim_of, profile_of
 from mediation_api.domain.access import Actor, Role, is_own_scope
 from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.errors import TokenExpired, Unauthenticated
 from mediation_api.domain.visibility import unseen
-from mediation_api.settings import Settings
+from mediation_api.settings import Settings, SettingsError
 
 CITY_ROLES: Final = frozenset(Role) - {Role.PUBLIC, Role.COMPLAINANT}
 SERVICE_ROLES: Final = frozenset({Role.COMPLAINANT})
@@ -146,12 +149,11 @@ class Verifier:
 
     @classmethod
     def of(cls, settings: Settings) -> "Verifier":
-        """Return the verifier of the settings. Raises ValueError or OSError if the service's key cannot be read."""
-        proxy = settings.token_jwks_proxy.get_secret_value()
+        """Return the verifier of the settings. Raises SettingsError if the service's key cannot be used."""
         city = TrustedIssuer(
             settings.token_issuer,
             settings.token_audience,
-            KeySet.at(settings.token_jwks, ca_file=settings.token_jwks_ca_file, proxy=proxy or None),
+            KeySet(jwks_source(settings)),
             max_lifetime=timedelta(minutes=settings.token_max_minutes),
             profile=profile_of(settings),
         )
@@ -278,12 +280,9 @@ class Issuer:
 
     @classmethod
     def of(cls, settings: Settings) -> "Issuer":
-        """Return the issuer of the settings. Raises ValueError or OSError if its key cannot be read."""
-        if settings.service_key_file is None:
-            message = "the settings have no service key"
-            raise ValueError(message)
-        return cls.from_file(
-            settings.service_key_file,
+        """Return the issuer of the settings. Raises SettingsError if its key cannot be used."""
+        return cls(
+            service_key(settings),
             name=settings.service_issuer,
             audience=settings.token_audience,
             lifetime=timedelta(minutes=settings.access_token_minutes),
@@ -320,6 +319,23 @@ class Issuer:
         """
         keys = KeySet(OwnKeys(self._key, *others))
         return TrustedIssuer(self._name, self._audience, keys, max_lifetime=self._lifetime)
+
+
+def service_key(settings: Settings) -> SigningKey:
+    """Return the key that signs the service's own tokens. Raises SettingsError if it cannot be used."""
+    try:
+        key = SigningKey.from_pem(b"" if settings.service_key_file is None else settings.service_key_file.read_bytes())
+    except (OSError, ValueError, TypeError):  # the last one for a key with a password
+        key = None
+    if key is None or key.algorithm != "ES256":
+        raise SettingsError("MEDIATION_SERVICE_KEY_FILE: must be an EC P-256 private key (PEM) without a password")
+    return key
+
+
+def jwks_source(settings: Settings) -> JwksAddress | JwksFile:
+    """Return where the identity provider's keys are read."""
+    proxy = settings.token_jwks_proxy.get_secret_value()
+    return source_at(settings.token_jwks, ca_file=settings.token_jwks_ca_file, proxy=proxy or None)
 
 
 def sign_token(claims: Mapping[str, str | int], key: SigningKey) -> str:

@@ -46,10 +46,11 @@ def audit_export(
 @audit.command("keys")
 def audit_keys() -> None:
     """Print the public key (JWKS) that verifies the signature of those statements."""
-    from mediation_api.cli.audit_statements import public_keys, signing_key
+    from mediation_api.auth.tokens import service_key
+    from mediation_api.cli.audit_statements import public_keys
 
     with one_line_errors():
-        say(public_keys(signing_key(settings_from_environment())))
+        say(public_keys(service_key(settings_from_environment())))
 
 
 @audit.command("verify")

@@ -36,6 +36,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.auth.identity_provider import SigningKey, VerificationKey, base64url, read_jwks, read_object
+from mediation_api.auth.tokens import service_key
 from mediation_api.database.engine import create_engine
 from mediation_api.database.row_security import sees_every_row
 from mediation_api.domain.audit_chain import ChainHead, Horizon
@@ -54,13 +55,6 @@ class StatementError(Exception):
     """A file is not a statement, or its signature is not valid; or statements do not continue one another."""
 
 
-def signing_key(settings: Settings) -> SigningKey:
-    """Return the service's own key. Raises ValueError or OSError."""
-    if settings.service_key_file is None:
-        raise ValueError("the settings have no service key")
-    return SigningKey.from_pem(settings.service_key_file.read_bytes())
-
-
 def public_keys(key: SigningKey) -> str:
     """Return the JWKS that verifies statements signed with this key."""
     return json.dumps({"keys": [key.public_jwk()]})
@@ -68,7 +62,7 @@ def public_keys(key: SigningKey) -> str:
 
 def trusted_keys(settings: Settings, keys: Path | None) -> Mapping[str, VerificationKey]:
     """Return the public keys of a JWKS file, or the service's own. Raises StatementError, ValueError or OSError."""
-    document = public_keys(signing_key(settings)).encode() if keys is None else keys.read_bytes()
+    document = public_keys(service_key(settings)).encode() if keys is None else keys.read_bytes()
     try:
         return read_jwks(document)
     except ValueError:
@@ -161,7 +155,7 @@ async def export(settings: Settings, to: BinaryIO, *, at: datetime, after: State
         ValueError: the service's key cannot be used.
         OSError: nor can a file.
     """
-    writer = StatementWriter(signing_key(settings))
+    writer = StatementWriter(service_key(settings))
     former = Horizon() if after is None else after.horizon
     async with connected(settings) as engine:
         try:

@@ -33,12 +33,15 @@ def serve() -> None:
     Connect as mediation_service, or as a login that is a member of it.
     """
     with one_line_errors(_fail):
+        from mediation_api.auth.tokens import service_key
+
         settings = require_database(settings_from_environment())
         _check_address("HOST", settings.host, "PORT", settings.port)
         for port in settings.metrics_ports:
             _check_address("METRICS_HOST", settings.metrics_host, "METRICS_PORT", port)
         if settings.workers > 1:
             _fork_workers()
+        service_key(settings)
         _check_database(settings)
 
         from uvicorn import Config

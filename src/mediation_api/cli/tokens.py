@@ -10,6 +10,7 @@ from mediation_api.cli.output import fail, one_line_errors, say
 from mediation_api.settings import settings_from_environment
 
 if TYPE_CHECKING:
+    from mediation_api.auth.identity_provider import KeysUnavailable
     from mediation_api.domain.access import Actor
 
 _MAX_INPUT: Final = 65_536
@@ -44,13 +45,18 @@ def token_check() -> None:
         try:
             actor = asyncio.run(verifier.check(text, datetime.now(UTC)))
         except KeysUnavailable as unavailable:
-            hint = _HINTS.get(unavailable.reason, "")
-            fail(f"The keys at MEDIATION_TOKEN_JWKS could not be read: {unavailable.reason}. {hint}".rstrip())
+            fail(why_unavailable(unavailable))
         except TokenRefused as refusal:
             say(f"Refused ({refusal.fault}): {refusal.words}.")
             raise typer.Exit(1) from None
         for line in _description(actor):
             say(line)
+
+
+def why_unavailable(unavailable: "KeysUnavailable") -> str:
+    """Return in words why the identity provider's keys could not be read, and what may help."""
+    hint = _HINTS.get(unavailable.reason, "")
+    return f"The keys at MEDIATION_TOKEN_JWKS could not be read: {unavailable.reason}. {hint}".rstrip()
 
 
 def _standard_input() -> str:

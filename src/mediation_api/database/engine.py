@@ -39,6 +39,7 @@ _ANSWER_SECONDS: Final = 1.0
 """How much longer than `statement_timeout` the service waits. The server keeps that limit, unless it hangs itself."""
 _READY_SECONDS: Final = 1.8
 """The longest that `ready` takes."""
+_HEALTH_POOL_SIZE: Final = 1
 _HEALTH_TIMEOUT_MS: Final = 1000
 _WITHDRAWAL_WAIT_SECONDS: Final = 15.0
 """How long a withdrawal waits for a connection, at least. It is better answered late than refused."""
@@ -124,14 +125,8 @@ def create_engine(
             "async_creator_fn": connect,
             "command_timeout": statement_timeout_ms / 1000 + _ANSWER_SECONDS if statement_timeout_ms else None,
             **encryption,
-            "server_settings": {
-                "application_name": APPLICATION_NAME,
-                "timezone": "UTC",
-                "statement_timeout": str(statement_timeout_ms),
-                "lock_timeout": str(lock_timeout_ms),
-                "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS),
-                **(_KEPT_PLANS if keep_plans else {}),
-            },
+            "server_settings": connection_settings(statement_timeout_ms, lock_timeout_ms)
+            | (_KEPT_PLANS if keep_plans else {}),
         },
     )
     _discard_dead_connections(engine)
@@ -140,6 +135,23 @@ def create_engine(
         attach_keyring(engine.dialect, keys)
         event.listen(engine.sync_engine, "checkin", lambda *_: keys.forget_data_keys())
     return engine
+
+
+def connection_settings(statement_timeout_ms: int, lock_timeout_ms: int) -> dict[str, str]:
+    """Return what each connection sets on the server."""
+    return {
+        "application_name": APPLICATION_NAME,
+        "TimeZone": "UTC",
+        "statement_timeout": str(statement_timeout_ms),
+        "lock_timeout": str(lock_timeout_ms),
+        "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS),
+    }
+
+
+def connections_of(settings: Settings) -> int:
+    """Return how many connections all processes of `serve` keep. The health check has one in each."""
+    pools = (settings.pool_size, settings.party_pool_size, settings.withdrawal_pool_size, _HEALTH_POOL_SIZE)
+    return settings.workers * sum(pools)
 
 
 class Database:
@@ -207,7 +219,7 @@ class Database:
                 pool_timeout_seconds=max(seconds, _WITHDRAWAL_WAIT_SECONDS),
                 keep_plans=True,
             ),
-            create_engine(settings, pool_size=1, statement_timeout_ms=_HEALTH_TIMEOUT_MS),
+            create_engine(settings, pool_size=_HEALTH_POOL_SIZE, statement_timeout_ms=_HEALTH_TIMEOUT_MS),
             any_role=settings.environment is Environment.DEV,
             shares={
                 pool: Share.of(

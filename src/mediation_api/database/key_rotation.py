@@ -89,7 +89,7 @@ async def rotate(settings: Settings) -> Rotation:
             await record_canaries(connection)
             wrong = [words for name, words in (await wrong_secrets(connection)).items() if name != SEARCH_SECRET]
         if wrong:
-            raise SettingsError("; ".join(wrong))
+            raise SettingsError(*wrong)
         for _ in range(_ROUNDS):
             done.wrapped += await _run_in_batches(engine, _wrap)
             for table in _NUMBERED:
