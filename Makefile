@@ -144,7 +144,7 @@ gate-whole: $(STAMP)
 
 # gate-coverage         every branch of the domain, by its own tests (of the whole: make test ARGS=--cov)
 gate-coverage: $(STAMP)
-	@$(BIN)/python -m pytest -q tests/domain --cov --cov-fail-under=0 --cov-report=
+	@$(BIN)/python -m pytest -q -n0 tests/domain --cov --cov-fail-under=0 --cov-report=
 	@$(BIN)/coverage report --include='*/domain/*' --fail-under=100
 
 security: $(STAMP)
