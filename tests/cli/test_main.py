@@ -321,12 +321,13 @@ def test_a_taken_port_stops_serve_with_one_line(
 def test_serve_refuses_to_connect_as_the_owner_of_the_tables(
     committed: Settings,
     as_owner: Callable[[Settings], Settings],
+    keys: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     key = tmp_path / "service.pem"
-    key.write_text("a key", encoding="utf-8")
+    key.write_bytes((keys / "service.pem").read_bytes())
     production = {
         "DATABASE_URL": as_owner(committed).database_url.get_secret_value(),
         "TOKEN_ISSUER": "https://login.city.example",

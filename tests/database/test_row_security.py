@@ -24,6 +24,7 @@ from tests.repository.statements import put_together_anew
 from mediation_api.database import tables as t
 from mediation_api.database.access_scope import ScopeKind
 from mediation_api.database.engine import Database, Pool
+from mediation_api.database.job_runs import record_success
 from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import PageRequest
 from mediation_api.database.requirements import require_usable
@@ -32,6 +33,7 @@ from mediation_api.dev.office import Office
 from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.errors import NotFound, TokenRevoked
 from mediation_api.domain.lifecycle import PEERS_VISIBLE, State
+from mediation_api.domain.values import Job
 from mediation_api.main import policy_of
 from mediation_api.repository.access_log import AccessLog
 from mediation_api.repository.agreements import Agreements
@@ -131,6 +133,7 @@ async def place(
             client.event_hooks["request"].append(tick)
             busy = await build(Office(client, own, clock))
             await require_usable(own)  # as `serve` does, which stores values of the secrets
+            await record_success(own, Job.RETENTION)
         truth = await Truth.read(database)
         await database.close()
         place = Place(own, as_owner(own), busy, truth)
