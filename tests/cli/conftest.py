@@ -1,11 +1,18 @@
-"""Fixtures of the tests of `mediation-api audit`."""
+"""Fixtures of the tests of commands; most are of `mediation-api audit`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from tests.promises.production import free_port
 
 from mediation_api.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A free port for `serve`, which ends at a port that is taken: 8000 is, while `make run` runs."""
+    monkeypatch.setenv("MEDIATION_PORT", str(free_port()))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import hashlib
 import json
 import re
 import signal
@@ -23,6 +22,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from tests.places import THROW_AWAY
+from tests.promises.production import free_port, production_environment
 from tests.promises.test_log import FIELDS
 from tests.serving import START_SECONDS, wait_until_answered
 from typer.testing import CliRunner
@@ -40,13 +40,6 @@ from mediation_api.domain.access import Role
 from mediation_api.settings import Settings, SettingsError, markdown_table
 
 PROGRAM: Final = Path(sys.executable).with_name("mediation-api")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -104,7 +97,7 @@ class Dev:
 
 @contextmanager
 def _dev(place: Path) -> Iterator[Dev]:
-    running = Dev(place, _free_port())
+    running = Dev(place, free_port())
     try:
         running.wait_until_live()
         yield running
@@ -145,7 +138,7 @@ def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_en
         assert _postgres_on(place)
 
         taken = _run("dev", "--data-dir", str(place), "--port", str(running.port))
-        locked = _run("dev", "--data-dir", str(place), "--port", str(_free_port()))
+        locked = _run("dev", "--data-dir", str(place), "--port", str(free_port()))
         assert _is_one_line(taken, f"Port {running.port}", "--port"), taken.stderr
         assert _is_one_line(locked, "in use by process", str(running.process.pid)), locked.stderr
 
@@ -199,7 +192,7 @@ def test_the_data_of_an_earlier_version_is_told_in_one_line_to_be_removed(
     )
     fresh_server.stop()
 
-    refused = _run("dev", "--data-dir", str(place), "--port", str(_free_port()))
+    refused = _run("dev", "--data-dir", str(place), "--port", str(free_port()))
 
     folder = fresh_server.directory if fresh_server.moved else place
     assert (refused.returncode, refused.stderr) == (
@@ -312,7 +305,6 @@ def test_a_taken_port_stops_serve_with_one_line(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        monkeypatch.setenv("MEDIATION_PORT", str(_free_port()))
         monkeypatch.setenv(f"MEDIATION_{name}", str(taken.getsockname()[1]))
 
         assert f"MEDIATION_{name}: cannot listen there" in _refused_to_serve(caplog)
@@ -326,22 +318,8 @@ def test_serve_refuses_to_connect_as_the_owner_of_the_tables(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    key = tmp_path / "service.pem"
-    key.write_bytes((keys / "service.pem").read_bytes())
-    production = {
-        "DATABASE_URL": as_owner(committed).database_url.get_secret_value(),
-        "TOKEN_ISSUER": "https://login.city.example",
-        "TOKEN_AUDIENCE": "mediation",
-        "TOKEN_JWKS": "https://login.city.example/keys",
-        "SERVICE_ISSUER": "https://mediation.city.example",
-        "SERVICE_KEY_FILE": str(key),
-        "ACCESS_CODE_SECRET": hashlib.sha256(b"a").hexdigest(),
-        "CURSOR_SECRET": hashlib.sha256(b"c").hexdigest(),
-        "SEARCH_SECRET": hashlib.sha256(b"s").hexdigest(),
-        "ENCRYPTION_KEYS": f"a:{base64.b64encode(hashlib.sha256(b'k').digest()).decode()}",
-    }
-    for name, value in production.items():
-        monkeypatch.setenv(f"MEDIATION_{name}", value)
+    for name, value in production_environment(as_owner(committed), keys, tmp_path).items():
+        monkeypatch.setenv(name, value)
 
     assert _refused_to_serve(caplog).startswith("MEDIATION_DATABASE_URL: connects as a")
 
