@@ -124,7 +124,7 @@ gate-fuzz: $(STAMP)
 gate-crashes: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/crashes.py $(ARGS)
 
-# gate-failover         the primary dies, hangs or changes its role, or its standby hangs: nothing acknowledged is lost
+# gate-failover         a database host dies, hangs, is cut off or full, or a clock jumps: nothing acknowledged is lost; a table
 gate-failover: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/failover.py $(ARGS)
 
