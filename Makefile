@@ -51,8 +51,10 @@ $(STAMP): | $(LOCK) pyproject.toml
 run: $(STAMP)
 	@exec $(BIN)/mediation-api dev
 
+# `make test SAMPLES=whole`, as .ci/run calls it, runs all of what the suite otherwise samples.
+WHOLE := PROBES=whole LEAVING=whole STORIES=20 MATRIX=whole RACES=25
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(if $(filter whole,$(SAMPLES)),$(WHOLE)) $(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -140,7 +142,7 @@ gate-scope: $(STAMP)
 SAMPLED := $(addprefix tests/, routers/test_probes.py routers/test_matrix.py promises/test_who_sees_what.py \
 	repository/test_races.py promises/test_identity_races.py)
 gate-whole: $(STAMP)
-	@PROBES=whole LEAVING=whole STORIES=20 MATRIX=whole RACES=25 $(BIN)/python -m pytest $(SAMPLED) $(ARGS)
+	@$(WHOLE) $(BIN)/python -m pytest $(SAMPLED) $(ARGS)
 
 # gate-coverage         every branch of the domain, by its own tests (of the whole: make test ARGS=--cov)
 gate-coverage: $(STAMP)
