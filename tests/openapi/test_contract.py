@@ -189,6 +189,7 @@ def test_every_list_of_values_in_an_answer_is_open_or_said_to_be_closed() -> Non
 
 def test_an_open_list_names_what_there_is() -> None:
     shown = {name: schema[EXTENSIBLE] for name, schema in models(document()).items() if EXTENSIBLE in schema}
+    assert {name for name, listed in shown.items() if len(set(_listed(listed))) < len(_listed(listed))} == set()
     assert shown["ProblemCode"] == sorted(CATALOGUE)
     assert shown["ConditionCode"] == sorted(CONDITIONS)
     # What is restricted is in no feed and no timeline.

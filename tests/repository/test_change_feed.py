@@ -16,7 +16,7 @@ from tests.scenarios.test_change_feed import assert_in_sequence, walk
 from mediation_api.database import tables as t
 from mediation_api.database.engine import Database, Pool
 from mediation_api.dev.office import Office, Story
-from mediation_api.domain.event_kinds import INTEGRATION_KINDS, events_page
+from mediation_api.domain.event_kinds import INTEGRATION_KINDS
 from mediation_api.domain.lifecycle import ANSWERS_SEALED
 from mediation_api.settings import Settings
 
@@ -182,7 +182,3 @@ def test_the_database_shows_integrations_the_kinds_that_the_events_say() -> None
     )
     assert sealed == {state.value for state in ANSWERS_SEALED}
     assert kinds == INTEGRATION_KINDS
-
-
-def test_the_page_of_the_docs_is_what_the_events_say() -> None:
-    assert Path("docs/events.md").read_text(encoding="utf-8") == events_page(), "make generate"

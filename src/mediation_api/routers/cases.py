@@ -358,7 +358,7 @@ async def get_case(case_id: CaseId, scope: LoggedScope, cases: CaseQueries, city
 
 def _kinds_for(*visibilities: Visibility) -> tuple[str, ...]:
     """Return the kinds of events with these visibilities."""
-    return tuple(sorted(event.kind for event in Event.__subclasses__() if event.visibility in visibilities))
+    return tuple(sorted({event.kind for event in Event.__subclasses__() if event.visibility in visibilities}))
 
 
 OfficeEventKind = Annotated[
