@@ -150,7 +150,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     own = os.environ.get(SERVER_VARIABLE)
     if own and (run.directory / "url").exists():
         _aside(_drop_all(own, run.prefix))
-        _aside(_execute(own, f'DROP ROLE "{run.prefix}"'))
+        _aside(execute(own, f'DROP ROLE "{run.prefix}"'))
     elif SERVER in config.stash:
         config.stash[SERVER].stop()
     else:
@@ -243,7 +243,8 @@ def _copied(name: str, template: str) -> str:
     return f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'
 
 
-async def _execute(server: str, *statements: str) -> None:
+async def execute(server: str, *statements: str) -> None:
+    """Execute statements at this address, each in a transaction of its own."""
     engine = create_async_engine(make_url(server).set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
     try:
         async with engine.connect() as connection:
@@ -329,9 +330,9 @@ def server_url(run: Run, keys: Path, request: pytest.FixtureRequest) -> str:
             url = _start(request.config, run)
             password = token_urlsafe()
             login = f"CREATE ROLE \"{run.prefix}\" LOGIN PASSWORD '{password}' IN ROLE mediation_service"
-            _aside(_execute(url, roles_sql(), login))
+            _aside(execute(url, roles_sql(), login))
             (run.directory / "password").write_text(password, encoding="utf-8")
-            _aside(_execute(url, f'CREATE DATABASE "{run.template}"'))
+            _aside(execute(url, f'CREATE DATABASE "{run.template}"'))
             config = migrations_config()
             config.attributes["settings"] = _settings(keys, _named(url, run.template))
             with ThreadPoolExecutor(1) as thread:  # migrating runs a loop of its own
@@ -344,7 +345,7 @@ def server_url(run: Run, keys: Path, request: pytest.FixtureRequest) -> str:
 def database_url(run: Run, server_url: str, worker_id: str) -> str:
     """This worker's database, a copy of the template."""
     name = f"{run.prefix}_{worker_id}"
-    _aside(_execute(server_url, _copied(name, run.template)))
+    _aside(execute(server_url, _copied(name, run.template)))
     return _serving(server_url, name, run)
 
 
@@ -358,9 +359,9 @@ def settings(keys: Path, database_url: str) -> Settings:
 def fresh_database(run: Run, keys: Path, server_url: str) -> Iterator[Settings]:
     """Settings on a fresh database, dropped afterwards."""
     name = f"{run.prefix}_{uuid.uuid4().hex[:12]}"
-    _aside(_execute(server_url, _copied(name, run.template)))
+    _aside(execute(server_url, _copied(name, run.template)))
     yield _settings(keys, _serving(server_url, name, run))
-    _aside(_execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    _aside(execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 @pytest.fixture(scope="session")
@@ -380,9 +381,9 @@ def committed(committed_settings: Settings, committed_template: str, server_url:
     """Settings on a fresh database of this test alone, for real commits; dropped afterwards."""
     name = make_url(committed_settings.database_url.get_secret_value()).database
     assert name is not None
-    _aside(_execute(server_url, _copied(name, committed_template)))
+    _aside(execute(server_url, _copied(name, committed_template)))
     yield committed_settings
-    _aside(_execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    _aside(execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 @pytest.fixture(scope="session")
@@ -548,9 +549,10 @@ def application(settings: Settings, clock: Clock, database: Database) -> FastAPI
     """Make the application on a given database."""
     # Here, because the tests of the domain start without the web framework.
     from mediation_api.main import create_app  # noqa: PLC0415
+    from mediation_api.outreach.feed_poller import FeedPoller  # noqa: PLC0415
 
     app = create_app(settings, clock=clock)
-    app.state.service = replace(app.state.service, database=database)
+    app.state.service = replace(app.state.service, database=database, feed=FeedPoller(database))
     return app
 
 

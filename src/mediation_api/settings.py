@@ -250,8 +250,8 @@ class Settings(DatabaseSettings):
         25,
         ge=0,
         le=55,
-        description="The longest that a request for the change feed waits for an event, in seconds, if it prefers to: "
-        "less than the proxy waits for an answer. A process that is stopped answers what waits first.",
+        description="The longest that a request for the change feed waits for an event, in seconds, if it prefers to. "
+        "Less than the proxy waits for an answer (docs/proxy/nginx.conf: 60 seconds).",
     )
 
     office_name: str = Field(

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 import pytest
 from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import create_async_engine
 from tests.certificates import certificate_authority
 from tests.cli.database_servers import Answer, answering, refusing, silent, with_certificate, without_tls
+from tests.conftest import execute
 from tests.promises.production import PROGRAM, production_environment, without_settings
 from typer.testing import CliRunner
 
@@ -115,22 +115,12 @@ class Place:
         """Run statements as a superuser; `{name}` is the database, and `{user}` the login of the service."""
         url = make_url(self.url)
         filled = [each.format(name=url.database, user=url.username) for each in statements]
-        asyncio.run(_execute(self.owner_url, *filled))
+        asyncio.run(execute(self.owner_url, *filled))
 
     def answering(self, answer: Answer, parameters: str = "sslmode=disable") -> None:
         """Let the database be at a server that answers in this way."""
         port = self.stack.enter_context(answering(answer))
         self.set("DATABASE_URL", f"postgresql://clerk:{CANARY}@127.0.0.1:{port}/mediation?{parameters}")
-
-
-async def _execute(url: str, *statements: str) -> None:
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
-    try:
-        async with engine.connect() as connection:
-            for statement in statements:
-                await connection.exec_driver_sql(statement)
-    finally:
-        await engine.dispose()
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import create_async_engine
 from tests.certificates import certificate_authority
 from tests.cli.database_servers import answering, refusing, silent, with_certificate, without_tls
+from tests.conftest import execute
 from tests.places import THROW_AWAY
 from tests.promises.production import production_environment
 from typer.testing import CliRunner
@@ -37,16 +37,6 @@ REQUIRING: Final = "sslmode=require"
 UNENCRYPTED: Final = "sslmode=disable"
 
 
-async def _execute(url: str, *statements: str) -> None:
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
-    try:
-        async with engine.connect() as connection:
-            for statement in statements:
-                await connection.exec_driver_sql(statement)
-    finally:
-        await engine.dispose()
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedServer]:
     """A server that wants passwords, with databases that are not migrated."""
@@ -56,9 +46,9 @@ def server() -> Iterator[EmbeddedServer]:
         server.start()
         try:
             server.create_database()
-            asyncio.run(_execute(server.url(), roles_sql(), *filter(str.strip, LOGIN.split(";"))))
+            asyncio.run(execute(server.url(), roles_sql(), *filter(str.strip, LOGIN.split(";"))))
             (server.data / "pg_hba.conf").write_text(PASSWORDS, encoding="utf-8")
-            asyncio.run(_execute(server.url(), "SELECT pg_reload_conf()"))
+            asyncio.run(execute(server.url(), "SELECT pg_reload_conf()"))
             yield server
         finally:
             server.stop()

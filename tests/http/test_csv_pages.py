@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import httpx
 import pytest
 from pydantic import JsonValue
-from tests.routers.test_filters import PAGED
 
 from mediation_api.dev.office import Answer, Caller, Office
 from mediation_api.domain.access import Role
@@ -57,18 +56,17 @@ async def test_the_pages_of_a_list_are_one_file_with_the_fields_of_the_json(offi
 
 
 async def test_each_list_that_is_declared_to_have_it_has_it(office: Office) -> None:
-    await office.file()
+    story = await office.file()
     declared = {name for name, operation in OPERATIONS.items() if operation.has_csv}
-    tried = set()
-    for name in declared - {"listAccessLog"}:
+    for name in declared:
         words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name.removeprefix("list"))
-        path = f"/v1/{words.removeprefix('-')}"
+        of_case = name == "listAccessLog"
+        path = f"{story.path if of_case else '/v1'}/{words.removeprefix('-')}"
         response = await get(office.director, path)
         assert response.headers["content-type"] == "text/csv; charset=utf-8; header=present", path
-        assert response.text.count("\r\n") == 1 + len((await office.director.get(path))["items"])  # type: ignore[arg-type] # JSON
-        tried.add(name)
-    assert tried | {"listAccessLog"} == declared
-    assert {"/v1/cases/{case_id}/access-log", "/v1/cases", "/v1/complaints"} <= PAGED
+        items: list[Answer] = (await office.director.get(path))["items"]  # type: ignore[assignment] # JSON
+        # The access log also has the read of the file by now.
+        assert response.text.count("\r\n") == len(["header", *items]) - of_case, path
 
 
 async def test_the_text_of_a_stranger_is_no_formula_in_a_spreadsheet(office: Office) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from pathlib import Path
+from typing import NoReturn
 from uuid import UUID, uuid4
 
 import httpx
@@ -169,6 +170,23 @@ async def test_nobody_waits_longer_than_the_setting_says(
         response, seconds = await poll(Office(client, settings, clock), None, "wait=600")
     assert (response.headers["Preference-Applied"], response.json()["events"]) == ("wait=1", [])
     assert seconds < 5
+
+
+async def test_a_request_that_waits_is_told_when_the_database_goes_away(
+    committed_office: Office, committed_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is answered as any other read is, and not with an empty page when its time is over."""
+    office = committed_office
+    waiting = asyncio.create_task(poll(office, None, "wait=20"))
+    await asyncio.sleep(1.2)
+
+    def away(*_: object, **__: object) -> NoReturn:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(committed_database, "reading", away)
+    response, seconds = await waiting
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert 1 < seconds < 10
 
 
 # ── what stands in two places ──────────────────────────────────────────────────────────────────────────────────────

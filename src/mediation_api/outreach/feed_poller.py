@@ -40,15 +40,16 @@ class FeedPoller:
         appended = asyncio.Event()
         self._waiting[reader].add(appended)  # before reading: what is appended meanwhile is not missed
         try:
-            found = await page()
-            if not found and (self._task is None or self._task.done()):
-                self._task = asyncio.create_task(self._poll())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    while not found:
+            until = asyncio.get_running_loop().time() + seconds
+            while not (found := await page()):
+                if self._task is None or self._task.done():
+                    self._task = asyncio.create_task(self._poll())
+                try:
+                    async with asyncio.timeout_at(until):  # the wait alone: a query is not cancelled
                         await appended.wait()
-                        appended.clear()
-                        found = await page()
+                except TimeoutError:
+                    break
+                appended.clear()
         finally:
             self._waiting[reader].discard(appended)
             if not self._waiting[reader]:

@@ -53,7 +53,7 @@ class FeedEventOut(Out):
     occurred_at: InstantOut = Field(description="When it was recorded.")
     sequence: int = Field(
         ge=1,
-        description="Its place among the events of its case, or else its complaint or mediator, that you are shown.",
+        description="Counts the events of its case (or else of its complaint or mediator) that you are shown.",
     )
     complaint_id: UUID | None = Field(description="The complaint that it is about; null for a mediator's.")
     case_id: UUID | None = Field(description="The case that it is about, if one.")
