@@ -51,6 +51,15 @@ def class_of(error: BaseException) -> str:
     return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
+def sqlstate_of(error: BaseException) -> str | None:
+    """Return PostgreSQL's five-character code, whether SQLAlchemy wrapped the exception or not."""
+    for candidate in (error, getattr(error, "orig", None), error.__cause__):
+        state = getattr(candidate, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+    return None
+
+
 def places_of(error: BaseException) -> list[str]:
     """Return the innermost places in the code that an exception passed, for the log."""
     frames = traceback.extract_tb(error.__traceback__)[-_MOST_PLACES:]

@@ -1,6 +1,6 @@
 """Create the application from its routers, its middleware and the settings."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, date, datetime
 from importlib.metadata import version as installed_version
@@ -15,11 +15,13 @@ from mediation_api.database.engine import Database
 from mediation_api.domain.access_anomalies import AnomalyThresholds
 from mediation_api.domain.policy import ContactPolicy, Policy, SessionPolicy
 from mediation_api.domain.target import TargetPolicy
+from mediation_api.domain.texts import Texts
 from mediation_api.http import middleware
 from mediation_api.http.dependencies import ServiceContext
 from mediation_api.http.rate_limits import Limiter
 from mediation_api.http.routes import operations_of
 from mediation_api.outreach.feed_poller import FeedPoller
+from mediation_api.outreach.worker import WorkerContext
 from mediation_api.routers import (
     access_anomalies,
     access_log,
@@ -133,7 +135,6 @@ def create_app(
     texts = load_texts()
     database = Database.of(settings)
     tracing = _tracing(settings)
-    own_categories = settings.allegations_directory
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -174,9 +175,7 @@ def create_app(
         settings=settings,
         policy=policy_of(settings),
         texts=texts,
-        allegation_categories=(
-            texts.allegation_categories if own_categories is None else read_allegation_categories(own_categories)
-        ),
+        allegation_categories=_allegation_categories(settings, texts),
         database=database,
         feed=FeedPoller(database),
         verifier=Verifier.of(settings),
@@ -194,6 +193,24 @@ def create_app(
         public_url=settings.public_url,
     )
     return app
+
+
+def worker_context(settings: Settings) -> WorkerContext:
+    """Create what the tasks of the worker share. Whoever calls it closes its database."""
+    texts = load_texts()
+    return WorkerContext(
+        settings=settings,
+        policy=policy_of(settings),
+        texts=texts,
+        allegation_categories=_allegation_categories(settings, texts),
+        database=Database.of_worker(settings),
+        clock=lambda: datetime.now(UTC),
+    )
+
+
+def _allegation_categories(settings: Settings, texts: Texts) -> Mapping[str, Mapping[str, str]]:
+    own = settings.allegations_directory
+    return texts.allegation_categories if own is None else read_allegation_categories(own)
 
 
 def _tracing(settings: Settings) -> "Tracing | None":

@@ -124,7 +124,7 @@ class StateCollector(Collector):
     def _jobs(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(
             "mediation_job_success_age_seconds",
-            "Time since a scheduled command last succeeded; absent if it never did, or if the database is away.",
+            "Time since a scheduled command or task last succeeded; absent if it never did or the database is away.",
             labels=("command",),
         )
         # This is the thread of a request for metrics; the connections belong to the loop of the service.

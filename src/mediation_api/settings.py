@@ -167,6 +167,7 @@ class DatabaseSettings(BaseSettings):
             "requests arrive, and waits at least 15 s for it. The health check has one more."
         ),
     )
+    worker_pool_size: int = Field(4, ge=1, le=100, description="Database connections of one `worker`.")
     caller_pool_percent: int = Field(
         50,
         ge=1,
@@ -188,6 +189,9 @@ class DatabaseSettings(BaseSettings):
             "The same on the connections for parties. At most half of the time that a request waits for a connection, "
             "so that one party's query cannot make other requests time out."
         ),
+    )
+    worker_statement_timeout_ms: int = Field(
+        30_000, ge=100, le=600_000, description="The same on the connections of `worker`, for which nobody waits."
     )
     lock_timeout_ms: int = Field(2000, ge=10, le=600_000, description="The longest a statement waits for a lock.")
 

@@ -450,12 +450,12 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "too many workers": Fault(
         lambda place: place.set("WORKERS", "64"),
         "limits",
-        "MEDIATION_WORKERS, MEDIATION_POOL_SIZE and the other pools need 1216 connections: the server ",
+        "MEDIATION_WORKERS, MEDIATION_POOL_SIZE and the other pools need 1220 connections: the server ",
     ),
     "too few connections": Fault(
         lambda place: place.sql('ALTER DATABASE "{name}" CONNECTION LIMIT 18'),
         "limits",
-        "MEDIATION_WORKERS, MEDIATION_POOL_SIZE and the other pools need 19 connections: the database ",
+        "MEDIATION_WORKERS, MEDIATION_POOL_SIZE and the other pools need 23 connections: the database ",
     ),
 }
 assert len(FAULTS) >= 30

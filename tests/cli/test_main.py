@@ -156,6 +156,8 @@ def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_en
         assert again.access_code() == code
         assert again.end(signal.SIGTERM) == 128 + signal.SIGTERM
     assert "Traceback" not in again.said()
+    assert "the worker repeats" in again.said()
+    assert "the worker has stopped" in again.said()
     assert _ended_in_order(place)
     assert {path.name: path.read_bytes() for path in place.iterdir() if path.name in keys} == keys
 

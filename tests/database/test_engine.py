@@ -203,8 +203,12 @@ async def test_a_server_that_is_away_is_an_error(settings: Settings) -> None:
 async def test_the_connections_of_all_processes_are_those_of_their_pools(settings: Settings) -> None:
     three = settings.model_copy(update={"workers": 3, "pool_size": 5, "party_pool_size": 2, "withdrawal_pool_size": 1})
     database = Database.of(three)
-    assert connections_of(three) == 3 * sum(pool.size for pool in database.usage().values()) == 3 * 9
+    worker = Database.of_worker(three.model_copy(update={"worker_pool_size": 2}))
+    assert connections_of(three) == 3 * sum(pool.size for pool in database.usage().values()) + three.worker_pool_size
+    assert connections_of(three) == 3 * 9 + 4
+    assert {pool.size for pool in worker.usage().values()} == {2}
     await database.close()
+    await worker.close()
 
 
 def test_without_a_database_there_is_no_engine(settings: Settings) -> None:

@@ -21,7 +21,7 @@ ELSEWHERE: Final = {
     "database/data_keys.py": "the data key of a new complaint or mediator; recording executes the statement",
     "database/key_rotation.py": "data keys are wrapped, and texts encrypted, anew",
     "database/canaries.py": "values by which a wrong secret is detected",
-    "database/job_runs.py": "when each scheduled command last succeeded",
+    "database/job_runs.py": "when each scheduled command and task last succeeded",
     "repository/access_log.py": "entries whose period has ended are deleted",
     "repository/attempt_counters.py": "counters of the present hour",
     "repository/staff_names.py": "the name in the token of whoever records something; recording executes the statement",

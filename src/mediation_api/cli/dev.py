@@ -26,6 +26,7 @@ from mediation_api.auth.tokens import CITY_ROLES
 from mediation_api.cli.database import migrate_to_newest
 from mediation_api.cli.keys import new_entry
 from mediation_api.cli.output import fail, one_line_errors, require_database, say
+from mediation_api.cli.worker import working
 from mediation_api.contract.rendering import text_of
 from mediation_api.dev.embedded_postgres import EmbeddedServer, running_url
 from mediation_api.dev.identity_provider import dev_token, write_dev_keys
@@ -176,7 +177,12 @@ def _serve_on(server: EmbeddedServer, data_dir: Path, listener: socket.socket) -
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+
+    async def serve_and_work() -> None:
+        async with working(settings):
+            await uvicorn.Server(config).serve(sockets=[listener])
+
+    asyncio.run(serve_and_work())
 
 
 @contextmanager

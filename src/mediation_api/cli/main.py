@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import typer
 
-from mediation_api.cli import check, data, database, documents, serve
+from mediation_api.cli import check, data, database, documents, serve, worker
 from mediation_api.cli.audit import audit
 from mediation_api.cli.keys import keys
 from mediation_api.cli.output import say
@@ -40,6 +40,7 @@ def version() -> None:
 
 app.command()(check.check)
 app.command()(serve.serve)
+app.command()(worker.worker)
 app.command()(database.migrate)
 app.command()(database.roles)
 app.command()(data.retention)

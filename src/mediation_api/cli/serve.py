@@ -32,7 +32,7 @@ def serve() -> None:
 
     Connect as mediation_service, or as a login that is a member of it.
     """
-    with one_line_errors(_fail):
+    with one_line_errors(log_failure):
         from mediation_api.auth.tokens import service_key
 
         settings = require_database(settings_from_environment())
@@ -42,7 +42,7 @@ def serve() -> None:
         if settings.workers > 1:
             _fork_workers()
         service_key(settings)
-        _check_database(settings)
+        check_database(settings)
 
         from uvicorn import Config
 
@@ -102,7 +102,7 @@ def _fork_workers() -> None:
     _subprocess.spawn = multiprocessing.get_context("forkserver")  # type: ignore[assignment] # of the same methods
 
 
-def _check_database(settings: Settings) -> None:
+def check_database(settings: Settings) -> None:
     """Refuse a database that cannot be used. If it does not answer yet, log that: /health/ready checks it later."""
     from mediation_api.database.faults import fault_of
     from mediation_api.database.requirements import require_usable
@@ -116,7 +116,8 @@ def _check_database(settings: Settings) -> None:
         _log.warning(fault.words)
 
 
-def _fail(line: str) -> Never:
+def log_failure(line: str) -> Never:
+    """Log the line of an error, and exit with code 2."""
     _log.error(line)
     raise typer.Exit(FAILED)
 
@@ -128,4 +129,4 @@ def _check_address(host_name: str, host: str, port_name: str, port: int) -> None
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        _fail(f"{PREFIX}{host_name}, {PREFIX}{port_name}: cannot listen there ({error.strerror}).")
+        log_failure(f"{PREFIX}{host_name}, {PREFIX}{port_name}: cannot listen there ({error.strerror}).")

@@ -149,9 +149,9 @@ def connection_settings(statement_timeout_ms: int, lock_timeout_ms: int) -> dict
 
 
 def connections_of(settings: Settings) -> int:
-    """Return how many connections all processes of `serve` keep. The health check has one in each."""
+    """Return how many connections all processes of `serve`, each with a health check, and one `worker` keep."""
     pools = (settings.pool_size, settings.party_pool_size, settings.withdrawal_pool_size, _HEALTH_POOL_SIZE)
-    return settings.workers * sum(pools)
+    return settings.workers * sum(pools) + settings.worker_pool_size
 
 
 class Database:
@@ -228,6 +228,17 @@ class Database:
                 for pool, size in sizes.items()
             },
         )
+
+    @classmethod
+    def of_worker(cls, settings: Settings) -> "Database":
+        """Return the database of a process that serves no requests: one pool, used under every name."""
+        engine = create_engine(
+            settings,
+            pool_size=settings.worker_pool_size,
+            pool_timeout_seconds=settings.worker_statement_timeout_ms / 1000,
+            statement_timeout_ms=settings.worker_statement_timeout_ms,
+        )
+        return cls(engine, engine, any_role=settings.environment is Environment.DEV)
 
     @asynccontextmanager
     async def transaction(

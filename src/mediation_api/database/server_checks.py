@@ -181,7 +181,7 @@ async def check_log(connection: AsyncConnection) -> str:
 
 
 async def check_limits(connection: AsyncConnection, settings: Settings) -> str:
-    """Check that the server, the role and the database allow all connections of `serve`."""
+    """Check that the server, the role and the database allow all connections of `serve` and of one `worker`."""
     needed = connections_of(settings)
     row = (await connection.execute(_LIMITS)).one()
     limits = {

@@ -987,7 +987,7 @@ job_runs = Table(
     _instant("succeeded_at"),
     _one_of("job", Job),
 )
-"""When each scheduled command last succeeded (database/job_runs.py)."""
+"""When each scheduled command and each task of the worker last succeeded (database/job_runs.py)."""
 
 for _table in metadata.tables.values():
     # An inheritance parent has no rows. Retention empties texts, except those of agreements, which become NULL.

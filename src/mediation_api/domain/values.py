@@ -340,12 +340,13 @@ class DropReason(StrEnum):
 
 
 class Job(StrEnum):
-    """A command that runs on a schedule."""
+    """A command that runs on a schedule, or a task that the worker repeats."""
 
     RETENTION = "retention"
     AUDIT_EXPORT = "audit-export"
     AUDIT_VERIFY = "audit-verify"
     KEYS_ROTATE = "keys-rotate"
+    NUMBER_EVENTS = "number-events"
 
 
 class DataKind(StrEnum):

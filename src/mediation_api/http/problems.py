@@ -47,7 +47,7 @@ from mediation_api.http import problem_catalogue
 from mediation_api.http.addresses import problem_type
 from mediation_api.http.fields import RULE, SENTENCE, OpenList, Out, OwnRule
 from mediation_api.http.problem_catalogue import localized_detail
-from mediation_api.logs import LogEvent, class_of, places_of
+from mediation_api.logs import LogEvent, class_of, places_of, sqlstate_of
 
 MEDIA_TYPE: Final = "application/problem+json"
 MOST_ERRORS: Final = 50
@@ -419,7 +419,7 @@ def _failure(event: str, request: Request, exc: Exception | None, **more: object
         request_id=request_id_of(request),
         role=getattr(request.state, "role", None),
         error=None if exc is None else class_of(exc),
-        sqlstate=None if exc is None else sqlstate(exc),
+        sqlstate=None if exc is None else sqlstate_of(exc),
         frames=[] if exc is None else places_of(exc),
     )
 
@@ -432,7 +432,7 @@ def _cause(exc: Exception) -> str | None:
         return "pool-timeout"
     if isinstance(exc, OutcomeUnknown):
         return "outcome-unknown"
-    state = sqlstate(exc)
+    state = sqlstate_of(exc)
     for cause, pattern in _UNAVAILABLE.items():
         if state is not None and pattern.fullmatch(state):
             return cause
@@ -452,15 +452,6 @@ def route_templates(app: FastAPI) -> Mapping[object, str]:
     for context in iter_route_contexts(app.routes):
         templates.setdefault(context.endpoint, context.path_format or "")
     return templates
-
-
-def sqlstate(exc: BaseException) -> str | None:
-    """Return PostgreSQL's five-character code, whether SQLAlchemy wrapped the exception or not."""
-    for candidate in (exc, getattr(exc, "orig", None), exc.__cause__):
-        state = getattr(candidate, "sqlstate", None)
-        if isinstance(state, str):
-            return state
-    return None
 
 
 def _methods_at(request: Request) -> list[str]:

@@ -50,7 +50,7 @@ OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
         t.access_log: "the access log: reads are not events",
         t.idempotency_keys: "stored responses, kept for two days",
         t.attempt_counters: "counters of the current hour",
-        t.job_runs: "when each scheduled command last succeeded, for the metrics",
+        t.job_runs: "when each scheduled command and task last succeeded, for the metrics",
         t.data_keys: "wrapped keys: with a wrong one nothing can be decrypted, which is checked",
         t.canaries: "values of the settings' secrets: with a wrong one the service does not start",
         t.staff_names: "names from tokens, for display: the events have the subjects",

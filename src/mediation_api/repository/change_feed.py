@@ -23,6 +23,9 @@ from mediation_api.domain.access import AccessScope, Relation
 CLOCKS_DIFFER: Final = timedelta(hours=1)
 """By how much the times of two events may deviate from the order of their numbers: clocks differ, requests wait."""
 
+FULL_BATCH: Final = 1000
+"""At least so many entries are appended at once while more events wait (migrations/sql/number_events.sql)."""
+
 _AFTER: Final = bindparam("after", type_=BigInteger)
 _BEFORE: Final = bindparam("before", type_=DateTime(timezone=True))
 
@@ -76,12 +79,18 @@ class ChangeFeed:
         return None if row is None else FeedPosition(*row)
 
 
+async def number_batch(connection: AsyncConnection) -> int:
+    """Number up to about `FULL_BATCH` committed events. Returns how many entries that appended to the feed."""
+    numbered: int = (await connection.execute(_NUMBERED)).scalar_one()
+    return numbered
+
+
 async def number_events(connection: AsyncConnection, after: int | None) -> tuple[int, Collection[str | None]]:
     """Number what was committed. Returns the last number, and whom the entries after `after` are for.
 
     None stands for the office, and a subject for the integration with it. Without `after`, that is not looked up.
     """
-    await connection.execute(_NUMBERED)  # a statement of its own, so that the next one sees what it appended
+    await number_batch(connection)  # a statement of its own, so that the next one sees what it appended
     if after is None:
         return (await connection.execute(_LAST_NUMBER)).scalar_one(), ()
     rows = (await connection.execute(_READERS, {"after": after})).all()
