@@ -174,7 +174,7 @@ NODE_LOCK := openapi/package-lock.json
 NODE_STAMP := openapi/node_modules/.installed-$(shell cat $(NODE_LOCK) | cksum | cut -d' ' -f1)
 GENERATOR_LOCK := openapi/python-client.lock
 GENERATOR_STAMP := openapi/.python-client/.installed-$(shell cat $(GENERATOR_LOCK) | cksum | cut -d' ' -f1)
-CONTRACT_GATES := tests/gates/walks.py tests/gates/lint.py tests/gates/client.py tests/gates/journeys.py
+CONTRACT_GATES := tests/gates/walks.py tests/gates/lint.py tests/gates/client.py tests/gates/journeys.py tests/gates/calendars.py
 
 $(NODE_STAMP): $(NODE_LOCK) openapi/package.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
@@ -188,7 +188,7 @@ $(GENERATOR_STAMP): $(GENERATOR_LOCK) | $(STAMP)
 	@openapi/.python-client/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(GENERATOR_LOCK)
 	@touch $@
 
-# gate-contract         lint, clients and journeys of openapi/, and the portal guide word for word; needs Node.js 20 or later
+# gate-contract         lint, clients and journeys of openapi/, the portal guide word for word, ical.js; needs Node.js 20 or later
 gate-contract: $(STAMP) $(NODE_STAMP) $(GENERATOR_STAMP)
 	@$(BIN)/python -m pytest --dist=loadfile $(CONTRACT_GATES) $(ARGS)
 

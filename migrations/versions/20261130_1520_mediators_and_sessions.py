@@ -1,4 +1,4 @@
-"""The roster of mediators, assignments, attendees, and sessions with their attendances.
+"""The roster of mediators, assignments, attendees, sessions with their attendances, and calendar feeds.
 
 Revises: 20261130_1510
 Created: 2026-11-30 15:20:00+00:00
@@ -137,6 +137,7 @@ def upgrade() -> None:
         sa.Column("scheduled_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
         postgresql.ExcludeConstraint(
             (sa.column("mediator_id"), "="),
             (sa.column("during"), "&&"),
@@ -158,6 +159,7 @@ def upgrade() -> None:
             name=op.f("ck_sessions_off_hours_reason"),
         ),
         sa.CheckConstraint("started_at >= lower(during) - interval '4 hours'", name=op.f("ck_sessions_started_at")),
+        sa.CheckConstraint("revision >= 0", name=op.f("ck_sessions_revision")),
         sa.CheckConstraint(
             "upper(during) - lower(during) >= interval '15 minutes' "
             "AND upper(during) - lower(during) <= interval '8 hours'",
@@ -185,6 +187,19 @@ def upgrade() -> None:
         ["case_id"],
         unique=True,
         postgresql_where=sa.text("state IN ('in_progress', 'scheduled')"),
+    )
+    op.create_table(
+        "calendar_feeds",
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("token_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("role IN ('coordinator', 'mediator')", name=op.f("ck_calendar_feeds_role")),
+        sa.CheckConstraint("length(token_digest) = 32", name=op.f("ck_calendar_feeds_token_digest")),
+        sa.CheckConstraint("expires_at > made_at", name=op.f("ck_calendar_feeds_expires_at")),
+        sa.PrimaryKeyConstraint("role", "subject", name=op.f("pk_calendar_feeds")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_calendar_feeds_token_digest")),
     )
     op.create_table(
         "session_officers",
@@ -267,6 +282,7 @@ def downgrade() -> None:
     op.drop_table("absences")
     op.drop_table("attendances")
     op.drop_table("session_officers")
+    op.drop_table("calendar_feeds")
     op.drop_table("sessions")
     op.drop_table("attendees")
     op.execute("DROP FUNCTION keep_subject() CASCADE")

@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("who", sa.String(), nullable=False),
         sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.CheckConstraint("what IN ('code', 'filing')", name=op.f("ck_attempt_counters_what")),
+        sa.CheckConstraint("what IN ('calendar', 'code', 'filing')", name=op.f("ck_attempt_counters_what")),
         sa.CheckConstraint("number >= 1", name=op.f("ck_attempt_counters_number")),
         sa.PrimaryKeyConstraint("what", "who", name=op.f("pk_attempt_counters")),
     )

@@ -25,6 +25,7 @@ SERVICE = {
     "assignments": "SELECT, INSERT, UPDATE (state, conflicts, answered_at, notes_destroyed_at)",
     "attendances": "SELECT, INSERT",
     "attendees": "SELECT, INSERT, UPDATE (name, confirmed_at)",
+    "calendar_feeds": "SELECT, INSERT, UPDATE (token_digest, made_at, expires_at), DELETE",
     "cases": "SELECT, INSERT, UPDATE (state, coordinator, closed_at, agreement_reached, lapse_reason, screening_outdated, version, closed_version)",
     "audit_chain_heads": "SELECT, INSERT, UPDATE (sequence, link)",
     "change_feed": "SELECT, INSERT",
@@ -49,7 +50,7 @@ SERVICE = {
     "screenings": "SELECT, INSERT, UPDATE (reason)",
     "canaries": "SELECT, INSERT, UPDATE (value)",
     "session_officers": "SELECT, INSERT, UPDATE (during, live)",
-    "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, agreement_id, started_at, finished_at)",
+    "sessions": "SELECT, INSERT, UPDATE (state, during, mode, place, link, off_hours_reason, end_reason, agreement_id, started_at, finished_at, revision)",
     "signatures": "SELECT, INSERT, UPDATE (signer_name)",
     "job_runs": "SELECT, INSERT, UPDATE (succeeded_at)",
     "attempt_counters": "SELECT, INSERT, UPDATE (hour, number), DELETE",
@@ -148,7 +149,7 @@ PARTY = {
         f"party_id {PARTIES} AND case_id {CASES}",
     ),
     "sessions": (
-        "id, case_id, mediator_id, state, during, mode, place, link",
+        "id, case_id, mediator_id, state, during, mode, place, link, scheduled_at, revision",
         f"case_id {SHARED}",
     ),
     "assignments": (

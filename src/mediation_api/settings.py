@@ -526,6 +526,20 @@ class Settings(DatabaseSettings):
         description="Wrong secrets that are tried with one access code in an hour of the clock, over all processes, "
         "before even the right one is answered 429. A new code from intake begins anew, and who has a token keeps it.",
     )
+    calendar_feed_days: int = Field(
+        90,
+        ge=1,
+        le=366,
+        description="How long the address of a calendar feed works, in days. A coordinator who loses the role at the "
+        "identity provider can read the assigned sessions there until then, or until the cases are assigned to others.",
+    )
+    calendar_reads_per_hour: int = Field(
+        60,
+        ge=1,
+        le=3600,
+        description="How often one calendar feed is read in an hour of the clock, over all processes, before it is "
+        "answered 429. Calendar programs read it every few minutes to every few hours.",
+    )
     body_limit_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="The largest body of a request.")
 
     @field_validator("encryption_keys")

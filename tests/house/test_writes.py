@@ -23,6 +23,7 @@ ELSEWHERE: Final = {
     "database/canaries.py": "values by which a wrong secret is detected",
     "database/job_runs.py": "when each scheduled command and task last succeeded",
     "repository/access_log.py": "entries whose period has ended are deleted",
+    "repository/calendar_feeds.py": "secret addresses of calendars, which change nothing of a case",
     "repository/attempt_counters.py": "counters of the present hour",
     "repository/staff_names.py": "the name in the token of whoever records something; recording executes the statement",
     "repository/idempotency.py": "answers that are kept for retries",

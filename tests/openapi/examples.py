@@ -41,7 +41,8 @@ def fixed_ids(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in ("http.dependencies", "routers.complaints", "repository.recording"):
         monkeypatch.setattr(f"mediation_api.{module}.uuid4", lambda: UUID(bytes=octets(16), version=4))
-    monkeypatch.setattr("mediation_api.routers.parties.token_bytes", octets)
+    for router in ("parties", "calendar_feeds"):
+        monkeypatch.setattr(f"mediation_api.routers.{router}.token_bytes", octets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ async def play(office: Office, contract: Contract, watch: Watch = lambda _operat
     await _agree(story)
     await _prepare(story)
     await _sign_in(story)
+    await _keep_a_calendar(story)
     await _meet(story)
     await _conclude(story)
     await _report(story)
@@ -215,6 +217,15 @@ async def _prepare(story: Story) -> None:
             await who.get(path)
         await who.get(f"{story.path}/readiness")
     await coordinator.post(f"/v1/sessions/{story.session_id}/reschedule", story.booking(place="Room 5"), 200)
+
+
+async def _keep_a_calendar(story: Story) -> None:
+    coordinator = story.office.coordinator
+    await coordinator.send("GET", f"/v1/sessions/{story.session_id}/calendar")
+    await coordinator.post("/v1/me/calendar-feed/revoke", None, 200)
+    made = await coordinator.post("/v1/me/calendar-feed")
+    await coordinator.get("/v1/me/calendar-feed")
+    await story.office.public.send("GET", str(made["address"]))
 
 
 async def _meet(story: Story) -> None:

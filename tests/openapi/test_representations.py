@@ -20,6 +20,7 @@ from mediation_api.http.idempotency import entity_tag
 READ_NOWHERE: Final[Mapping[str, str]] = {
     "issueAccessCode": "the code is shown once",
     "exchangeAccessCode": "the token is not stored",
+    "makeCalendarFeed": "the address is shown once",
 }
 """What makes something and has no `Location`, and why; the description of the operation says it as well."""
 RECEIPTS: Final = {"fileComplaint"}

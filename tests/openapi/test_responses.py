@@ -5,6 +5,7 @@ looks at the end of a whole run whether every documented status of every operati
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -295,4 +296,4 @@ def test_a_page_elsewhere_may_read_every_header_that_is_documented() -> None:
 
 def replaced(path: str, value: str) -> str:
     """The path with `value` for each of its parameters."""
-    return "/".join(value if part.startswith("{") else part for part in path.split("/"))
+    return re.sub(r"{\w+}", value, path)

@@ -279,6 +279,7 @@ def test_few_things_are_not_compared_and_each_has_its_reason() -> None:
         "idempotency_keys",
         "access_log",
         "attempt_counters",
+        "calendar_feeds",
         "canaries",
         "change_feed",
         "job_runs",

@@ -114,6 +114,7 @@ _NOTHING: Final[Ids] = {
     ),
     "sha256": "f" * 64,
     "code": "no-such-problem",
+    "token": "A" * 32,
     "access_code": "00000-00000-00000-00000-00000-00000-00000",
 }
 
@@ -180,7 +181,12 @@ class Cell:
             return Outcome.UNKNOWN if self.object is Object.ABSENT else Outcome.LET_THROUGH
         if not self.operation.names:
             return Outcome.LET_THROUGH
-        if self.object is Object.ABSENT or (self.object is Object.FOREIGN and relation is not Relation.OFFICE):
+        nobodys = self.operation.name == "getCalendar"  # no address was made (tests/scenarios/test_calendars.py)
+        if (
+            nobodys
+            or self.object is Object.ABSENT
+            or (self.object is Object.FOREIGN and relation is not Relation.OFFICE)
+        ):
             return Outcome.NOT_THERE
         if self.object in SAME and self._names_somebody(relation):
             return Outcome.NOT_THERE
@@ -444,6 +450,7 @@ class Scene:
             "sha256": self.story.office.disclosures["en"],
             "disclosure_sha256": self.story.office.disclosures["en"],
             "code": "not-found",
+            "token": "A" * 32,
             "access_code": self.story.complainants[is_other].access_code,
         }
 

@@ -213,7 +213,7 @@ def _reads_of(role: Role) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("role", "operations"), [(Role.COMPLAINANT, 20), (Role.OFFICER, 15)])
+@pytest.mark.parametrize(("role", "operations"), [(Role.COMPLAINANT, 21), (Role.OFFICER, 16)])
 async def test_whatever_a_party_reads_is_read_through_the_wall(served: Served, role: Role, operations: int) -> None:
     story = await (await served.office.file()).to_scheduled()
     agreement = await story.make_agreement()

@@ -132,7 +132,7 @@ _FIELDS: Mapping[PersonalDataKind, tuple[str, ...]] = MappingProxyType(
         ),
         PersonalDataKind.AGREEMENT: ("terms", "text", "signatures"),
         PersonalDataKind.MANDATORY_REPORT: ("category", "recipient", "agency", "legal_basis", "disclosed_at"),
-        PersonalDataKind.CREDENTIAL: ("access_code", "access_token"),
+        PersonalDataKind.CREDENTIAL: ("access_code", "access_token", "address"),
         PersonalDataKind.STAFF: (
             "by",
             "by_name",

@@ -617,6 +617,8 @@ sessions = Table(
     _instant("scheduled_at"),
     _instant("started_at", nullable=True),
     _instant("finished_at", nullable=True),
+    # How often it was moved or called off, for calendars.
+    Column("revision", Integer, nullable=False),
     _one_of("state", SessionState),
     _one_of("mode", Mode),
     _one_of("end_reason", EndReason),
@@ -631,11 +633,27 @@ sessions = Table(
     ),
     # The greatest value that MEDIATION_SESSION_EARLY_START_MINUTES may have.
     CheckConstraint("started_at >= lower(during) - interval '4 hours'", name="started_at"),
+    CheckConstraint("revision >= 0", name="revision"),
     ExcludeConstraint(("mediator_id", "="), ("during", "&&"), name="mediator_taken", where=LIVE_SESSION, using="gist"),
     Index("uq_sessions_live", "case_id", unique=True, postgresql_where=LIVE_SESSION),
     Index("ix_sessions_case_id", "case_id"),
     Index("ix_sessions_starts_at_id", text("lower(during)"), "id"),
 )
+
+calendar_feeds = Table(
+    "calendar_feeds",
+    metadata,
+    Column("role", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("token_digest", LargeBinary, nullable=False),
+    _instant("made_at"),
+    _instant("expires_at"),
+    CheckConstraint("role IN ('coordinator', 'mediator')", name="role"),
+    CheckConstraint("length(token_digest) = 32", name="token_digest"),
+    CheckConstraint("expires_at > made_at", name="expires_at"),
+    UniqueConstraint("token_digest"),
+)
+"""The secret address at which a person's calendar program reads the person's sessions (domain/calendar_feeds.py)."""
 
 session_officers = Table(
     "session_officers",

@@ -124,9 +124,11 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
             until="Kept while they are on the roster, and corrected by the office.",
         ),
         DataKind.CREDENTIAL: RetentionRule(
-            what="Access codes and tokens.",
-            why="To let a member of the public speak for themselves.",
-            until="A token is valid for minutes, an access code until another is issued. Only a keyed hash is stored.",
+            what="Access codes, tokens, and the addresses of calendar feeds.",
+            why="To let a member of the public speak for themselves, and a calendar program read its owner's sessions.",
+            until="A token is valid for minutes, an access code until another is issued, an address of a calendar feed "
+            "for months. Only a keyed hash is stored; that of an address is deleted after its end, when somebody makes "
+            "another.",
         ),
         DataKind.RETRY: RetentionRule(
             what="Responses to requests with an idempotency key.",

@@ -407,6 +407,8 @@ class PurgeReason(StrEnum):
 class AttemptKind(StrEnum):
     """What the number of attempts an hour is limited for."""
 
+    CALENDAR = "calendar"
+    """Reading a calendar feed; counted by the person whose it is."""
     CODE = "code"
     """Exchanging an access code; counted by its lookup part."""
     FILING = "filing"

@@ -38,6 +38,7 @@ from mediation_api.repository.access_anomalies import AccessAnomalies as AccessA
 from mediation_api.repository.access_log import AccessLog as AccessLogRepository
 from mediation_api.repository.agreements import Agreements as AgreementsRepository
 from mediation_api.repository.attempt_counters import AttemptCounters as AttemptCountersRepository
+from mediation_api.repository.calendar_feeds import CalendarFeeds as CalendarFeedsRepository
 from mediation_api.repository.case_queries import CaseQueries as CaseQueriesRepository
 from mediation_api.repository.case_records import CaseRecords as CaseRecordsRepository
 from mediation_api.repository.cases import Cases as CasesRepository
@@ -278,6 +279,7 @@ def _on(repository: Callable[[AsyncConnection], T]) -> Callable[[AsyncConnection
 
 
 Agreements = Annotated[AgreementsRepository, Depends(_on(AgreementsRepository))]
+CalendarFeeds = Annotated[CalendarFeedsRepository, Depends(_on(CalendarFeedsRepository))]
 CaseQueries = Annotated[CaseQueriesRepository, Depends(_on(CaseQueriesRepository))]
 Cases = Annotated[CasesRepository, Depends(_on(CasesRepository))]
 Complaints = Annotated[ComplaintsRepository, Depends(_on(ComplaintsRepository))]

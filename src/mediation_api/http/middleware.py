@@ -368,7 +368,7 @@ def _offered(route: StrictRoute) -> tuple[str, ...]:
         return ()
     if route.response_class is HTMLResponse:
         return ("text/html",)
-    return ("application/json", problems.MEDIA_TYPE)
+    return (getattr(route.response_class, "media_type", None) or "application/json", problems.MEDIA_TYPE)
 
 
 def _takes_query(dependant: Dependant) -> bool:

@@ -51,6 +51,7 @@ OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
         t.idempotency_keys: "stored responses, kept for two days",
         t.attempt_counters: "counters of the current hour",
         t.job_runs: "when each scheduled command and task last succeeded, for the metrics",
+        t.calendar_feeds: "secret addresses of calendars, which expire and change nothing of a case",
         t.data_keys: "wrapped keys: with a wrong one nothing can be decrypted, which is checked",
         t.canaries: "values of the settings' secrets: with a wrong one the service does not start",
         t.staff_names: "names from tokens, for display: the events have the subjects",
@@ -562,7 +563,12 @@ def _instant(value: object) -> object:
 
 @after(events.SessionScheduled)
 def _session_scheduled(replay: Replay, e: RecordedEvent) -> None:
-    fields = {"mediator_id": e["mediator_id"], "state": SessionState.SCHEDULED.value, "scheduled_at": e.at}
+    fields = {
+        "mediator_id": e["mediator_id"],
+        "state": SessionState.SCHEDULED.value,
+        "scheduled_at": e.at,
+        "revision": 0,
+    }
     replay.add(e, t.sessions, id=e["session_id"], case_id=e.case_id, **fields, **_meeting(e))
     agreed = {"case_id": e.case_id, "side": Side.OFFICER.value, "standing": Standing.AGREED.value}
     for officer in replay.each(t.participants, **agreed):
@@ -572,14 +578,22 @@ def _session_scheduled(replay: Replay, e: RecordedEvent) -> None:
 
 @after(events.SessionRescheduled)
 def _session_rescheduled(replay: Replay, e: RecordedEvent) -> None:
-    replay.change(e, t.sessions, (e["session_id"],), **_meeting(e))
+    replay.change(e, t.sessions, (e["session_id"],), **_meeting(e), **_revised(replay, e))
     for officer in replay.each(t.session_officers, session_id=e["session_id"]):
         officer.set(e, {"during": _during(e)})
 
 
+def _revised(replay: Replay, e: RecordedEvent) -> dict[str, object]:
+    revision = replay.rows[t.sessions.name][e["session_id"],].values["revision"]
+    if not isinstance(revision, int):
+        raise TypeError(revision)
+    return {"revision": revision + 1}
+
+
 @after(events.SessionCancelled)
 def _session_cancelled(replay: Replay, e: RecordedEvent) -> None:
-    replay.change(e, t.sessions, (e["session_id"],), state=SessionState.CANCELLED.value)
+    cancelled = {"state": SessionState.CANCELLED.value, **_revised(replay, e)}
+    replay.change(e, t.sessions, (e["session_id"],), **cancelled)
     _release(replay, e, session_id=e["session_id"])
 
 
@@ -610,7 +624,7 @@ def _session_finished(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.sessions, key, state=_FINISHED[e.kind].value, finished_at=e.at)
     _release(replay, e, session_id=e["session_id"])
     if e.kind == events.SessionEnded.kind:
-        replay.change(e, t.sessions, key, end_reason=e["reason"])
+        replay.change(e, t.sessions, key, end_reason=e["reason"], **_revised(replay, e))
 
 
 @after(events.AbsenceRecorded)

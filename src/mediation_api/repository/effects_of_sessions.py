@@ -69,6 +69,7 @@ def _officers_booked() -> Insert:
 
 _BOOKING_LOCKS: Final = _booking_locks()
 _OFFICERS_BOOKED: Final = _officers_booked()
+_NEXT_REVISION: Final = t.sessions.c.revision + 1
 _NOT_SUPERSEDED: Final = t.agreements.c.superseded_at.is_(None)
 
 
@@ -164,6 +165,7 @@ def _session_scheduled(event: events.SessionScheduled, to: EffectContext) -> Ite
         state=SessionState.SCHEDULED,
         **to.data_key.encrypted_row(t.sessions, event.session_id, _booked(event)),
         scheduled_at=to.at,
+        revision=0,
     )
     during = Range(event.starts_at, event.ends_at)
     yield Change(_OFFICERS_BOOKED, {"session_id": event.session_id, "during": during})
@@ -173,14 +175,14 @@ def _session_scheduled(event: events.SessionScheduled, to: EffectContext) -> Ite
 def _session_rescheduled(event: events.SessionRescheduled, to: EffectContext) -> Iterator[Change]:
     yield Change(_BOOKING_LOCKS, {"mediator_id": event.mediator_id})
     changes = to.data_key.encrypted_changes(t.sessions, event.session_id, _booked(event))
-    yield _session(event.session_id, **changes)
+    yield _session(event.session_id, **changes, revision=_NEXT_REVISION)
     during = Range(event.starts_at, event.ends_at)
     yield updated(t.session_officers, {"session_id": event.session_id}, during=during)
 
 
 @SESSION_EFFECTS.of(events.SessionCancelled)
 def _session_cancelled(event: events.SessionCancelled, _to: EffectContext) -> Iterator[Change]:
-    yield _session(event.session_id, state=SessionState.CANCELLED)
+    yield _session(event.session_id, state=SessionState.CANCELLED, revision=_NEXT_REVISION)
     yield released(session_id=event.session_id)
 
 
@@ -211,7 +213,8 @@ def _session_completed(event: events.SessionCompleted, to: EffectContext) -> Ite
 
 @SESSION_EFFECTS.of(events.SessionEnded)
 def _session_ended(event: events.SessionEnded, to: EffectContext) -> Iterator[Change]:
-    yield _session(event.session_id, state=SessionState.ENDED, finished_at=to.at, end_reason=event.reason)
+    ended = {"state": SessionState.ENDED, "finished_at": to.at, "end_reason": event.reason}
+    yield _session(event.session_id, **ended, revision=_NEXT_REVISION)
     yield released(session_id=event.session_id)
 
 

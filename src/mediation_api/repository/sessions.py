@@ -93,6 +93,10 @@ class Sessions:
         """Return one session. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, session_id)
 
+    async def calendar_entry(self, session_id: UUID, scope: AccessScope) -> RowMapping:
+        """Return what a calendar shows of one session. Raises NotFound."""
+        return await fetch_one(self._connection, _calendar_entry, scope, session_id)
+
     async def list(self, scope: AccessScope, filters: SessionFilter, page: PageRequest) -> Page[RowMapping]:
         """Return a page of the sessions within the caller's access scope."""
         conditions, values = conditions_for(_FILTERS, asdict(filters))
@@ -140,6 +144,34 @@ def _attendee(kind: ScopeKind) -> AnySelect:
 @cache
 def _one(kind: ScopeKind) -> AnySelect:
     statement = _sessions(kind).where(t.sessions.c.id == REQUESTED_ID)
+    return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
+
+
+def calendar_columns(kind: ScopeKind) -> Sequence[AnyColumn]:
+    """Return the columns from which the entry of a calendar is made, but for the link of a video meeting.
+
+    A session is called off if it was cancelled, or if the mediator ended the mediation before it began: then the case
+    is closed, and no party is shown its sessions.
+    """
+    s = t.sessions.c
+    called_off = s.state == SessionState.CANCELLED
+    if kind.relation is not Relation.OWN:
+        called_off |= (s.state == SessionState.ENDED) & s.started_at.is_(None)
+    columns = {**SESSION_COLUMNS, "scheduled_at": s.scheduled_at, "revision": s.revision, "called_off": called_off}
+    shown = ("id", "starts_at", "ends_at", "place", "scheduled_at", "revision", "called_off")
+    return [columns[name].label(name) for name in shown]
+
+
+@cache
+def _calendar_entry(kind: ScopeKind) -> AnySelect:
+    statement: AnySelect = (
+        select(*calendar_columns(kind), SESSION_COLUMNS["link"].label("link"))
+        .join_from(t.sessions, t.cases, t.cases.c.id == t.sessions.c.case_id)
+        .where(
+            t.sessions.c.id == REQUESTED_ID,
+            peers_visible(kind.role) if kind.relation is Relation.OWN else kind.where(t.cases),
+        )
+    )
     return logged(statement, kind, complaint=t.cases.c.complaint_id, case=t.cases.c.id)
 
 

@@ -3,10 +3,10 @@
 Only the process is recorded. There is no field for what was said, who apologised, or who broke a rule.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from sqlalchemy import RowMapping
 
@@ -48,6 +48,7 @@ from mediation_api.http.dependencies import (
     CaseId,
     Cases,
     CityPolicy,
+    Context,
     LoggedScope,
     NewId,
     Now,
@@ -75,8 +76,20 @@ from mediation_api.http.fields import (
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import FOR_ALL_BUT_PARTIES, FOR_THE_OFFICE, ListOut, ListQuery, Pages, single_page
+from mediation_api.http.problem_catalogue import language_of
 from mediation_api.http.routes import Operation
+from mediation_api.outreach.calendars import CALENDAR, CalendarEntry, calendar_of
 from mediation_api.repository.sessions import SessionFilter, SessionSort
+
+
+class CalendarResponse(Response):
+    """An iCalendar file."""
+
+    media_type = CALENDAR
+
+
+SAVED: Final = {"Content-Disposition": 'attachment; filename="calendar.ics"'}
+"""The header of a calendar that is opened in a browser: it is saved, or handed to a calendar program."""
 
 router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["sessions"])
 
@@ -297,6 +310,36 @@ async def list_sessions(
 async def get_session(session_id: SessionId, scope: LoggedScope, sessions_read: Sessions) -> AnySession:
     """Return a session, with the fields of the caller's audience."""
     return _to_response(await sessions_read.get(session_id, scope))
+
+
+@router.get(
+    "/sessions/{session_id}/calendar",
+    summary="A session for a calendar",
+    response_class=CalendarResponse,
+    response_description="The session as iCalendar (RFC 5545). Its `UID` stays; `SEQUENCE` grows when it changes.",
+)
+@Operation(
+    "getSessionCalendar",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+    oauth_scope="sessions:read",
+    opens=LoggedObject.CASE,
+)
+async def get_session_calendar(
+    session_id: SessionId, request: Request, scope: LoggedScope, sessions_read: Sessions, service: Context
+) -> CalendarResponse:
+    """Return a session as a file for a calendar program, in UTC. It names nobody, and a cancelled one says so."""
+    row = await sessions_read.calendar_entry(session_id, scope)
+    words = service.texts.documents[language_of(request)]
+    location = row["link"] if row["place"] is None else row["place"]
+    return CalendarResponse(calendar_of(calendar_entry(row, words["appointment"], location)), headers=SAVED)
+
+
+def calendar_entry(row: RowMapping, summary: str, location: str | None) -> CalendarEntry:
+    """Return a row as the entry of a calendar."""
+    columns = ("starts_at", "ends_at", "scheduled_at", "revision", "called_off")
+    return CalendarEntry(
+        session_id=row["id"], summary=summary, location=location, **{name: row[name] for name in columns}
+    )
 
 
 @router.post(

@@ -21,10 +21,11 @@ PLACEHOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "phrases": (),
     "problems": (),
     "allegations": (),
+    "documents": (),
 }
 """The placeholders of each kind of file. A file contains each of them exactly once."""
 
-_LISTS: Final = frozenset({"phrases", "problems", "allegations"})
+_LISTS: Final = frozenset({"phrases", "problems", "allegations", "documents"})
 """The kinds of files that are a list of keys with words."""
 
 _DETAILS: Final = re.compile(r"# \S.*\n\n(?:- \S.*\n)+")
@@ -60,9 +61,12 @@ def read_texts(folder: Traversable) -> Texts:
     versions = sorted(each.name for each in folder.iterdir() if _VERSION.fullmatch(each.name))
     editions = tuple(_read_edition(folder / version, version) for version in versions)
     titles = {language: _phrases(texts["problems"]) for language, texts in _read_files(folder, "problems").items()}
-    if not editions or editions[-1].languages != tuple(titles):
-        raise TextFileError(f"{folder}: the newest version and the titles of problems are in different languages")
-    return Texts(editions, titles, _read_details(folder, tuple(titles)), read_allegation_categories(folder))
+    documents = {language: _phrases(texts["documents"]) for language, texts in _read_files(folder, "documents").items()}
+    if not editions or not editions[-1].languages == tuple(titles) == tuple(documents):
+        raise TextFileError(
+            f"{folder}: the newest version, problem titles and words of documents are in different languages"
+        )
+    return Texts(editions, titles, _read_details(folder, tuple(titles)), read_allegation_categories(folder), documents)
 
 
 def _read_details(folder: Traversable, languages: tuple[str, ...]) -> Mapping[str, Mapping[str, str]]:
