@@ -1,5 +1,5 @@
 # make run        the service with a database and demo data, on http://127.0.0.1:8000
-# make test       the whole suite on throw-away databases; ARGS="tests/domain -n0" runs a part of it
+# make test       the suite on throw-away databases; ARGS="tests/domain -n0" runs a part of it
 # make check      format, lint, types, layers, migrations
 # make format     put the format right
 # make generate   write the generated files again: contract, examples, problem types, docs/*.md, tests/snapshots
@@ -51,8 +51,8 @@ $(STAMP): | $(LOCK) pyproject.toml
 run: $(STAMP)
 	@exec $(BIN)/mediation-api dev
 
-# `make test SAMPLES=whole`, as .ci/run calls it, runs all of what the suite otherwise samples.
-WHOLE := PROBES=whole LEAVING=whole STORIES=20 MATRIX=whole RACES=25
+# `make test SAMPLES=whole`, as .ci/run calls it, runs all of what the suite otherwise samples or leaves out.
+WHOLE := PROBES=whole LEAVING=whole STORIES=20 MATRIX=whole RACES=25 PROGRAMS=whole
 test: $(STAMP)
 	@$(if $(filter whole,$(SAMPLES)),$(WHOLE)) $(BIN)/python -m pytest $(ARGS)
 
@@ -138,13 +138,14 @@ gate-starvation: $(STAMP)
 gate-scope: $(STAMP)
 	@POLICIES=off $(BIN)/python -m pytest tests/scenarios $(ARGS)
 
-# gate-whole            all of what the suite samples: each probe, each cell, each way of leaving, stories and races
+# gate-whole            all of what `make test` samples or leaves out: probes, cells, ways of leaving, stories, races, programs
 SAMPLED := $(addprefix tests/, routers/test_probes.py routers/test_matrix.py promises/test_who_sees_what.py \
 	repository/test_races.py promises/test_identity_races.py)
 gate-whole: $(STAMP)
 	@$(WHOLE) $(BIN)/python -m pytest $(SAMPLED) $(ARGS)
+	@$(BIN)/python -m pytest -m program tests $(ARGS)
 
-# gate-coverage         every branch of the domain, by its own tests (of the whole: make test ARGS=--cov)
+# gate-coverage         every branch of the domain, by its own tests (of all: make test SAMPLES=whole ARGS=--cov)
 gate-coverage: $(STAMP)
 	@$(BIN)/python -m pytest -q -n0 tests/domain --cov --cov-fail-under=0 --cov-report=
 	@$(BIN)/coverage report --include='*/domain/*' --fail-under=100

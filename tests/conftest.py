@@ -95,6 +95,7 @@ hypothesis_settings.register_profile("deep", max_examples=1000, deadline=None, p
 
 RUN: Final = pytest.StashKey[Run]()
 SERVER: Final = pytest.StashKey[EmbeddedServer]()
+WITHOUT_PROGRAMS: Final = pytest.StashKey[bool]()
 NEVER_SEEN: Final = pytest.StashKey[list[tuple[str, ...]]]()
 NEVER_USED: Final = pytest.StashKey[list[tuple[str, ...]]]()
 
@@ -110,6 +111,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a directory; a worker is told of its controller's."""
+    config.addinivalue_line("markers", "program: starts programs of the service, which takes seconds")
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
     # What a developer has set must not decide what the tests see.
     for name in [name for name in os.environ if name.startswith("MEDIATION_") and name != SERVER_VARIABLE]:
@@ -117,15 +119,24 @@ def pytest_configure(config: pytest.Config) -> None:
     given: dict[str, str] | None = getattr(config, "workerinput", None)
     if given is not None:
         config.stash[RUN] = Run(Path(given["mediation_run"]))
+        config.stash[WITHOUT_PROGRAMS] = bool(given["without_programs"])
         return
+    config.stash[WITHOUT_PROGRAMS] = _is_whole(config) and os.environ.get("PROGRAMS") != "whole"
     # Not pytest's own folder: that one is closed to the user that PostgreSQL runs as when root runs the tests.
     directory = Path(tempfile.mkdtemp(prefix="mediation-test-", dir=THROW_AWAY))
     directory.chmod(0o711)
     config.stash[RUN] = Run(directory)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what starts programs and takes seconds: at the end, a worker would wait for the other one."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes seconds: at the end, a worker would wait for the other one.
+
+    Of the whole suite, the tests that start programs run with PROGRAMS=whole alone.
+    """
+    if config.stash[WITHOUT_PROGRAMS]:
+        starting = [item for item in items if item.get_closest_marker("program")]
+        config.hook.pytest_deselected(items=starting)
+        items[:] = [item for item in items if item not in starting]
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
@@ -137,9 +148,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: object) -> None:
-    """Tell a worker of xdist where the run's directory is."""
+    """Tell a worker of xdist where the run's directory is, and which tests it leaves out."""
     config: pytest.Config = node.config  # type: ignore[attr-defined] # xdist exports no type for its nodes
     node.workerinput["mediation_run"] = str(config.stash[RUN].directory)  # type: ignore[attr-defined] # as above
+    node.workerinput["without_programs"] = config.stash[WITHOUT_PROGRAMS]  # type: ignore[attr-defined] # as above
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -105,6 +105,7 @@ def test_requests_are_counted_whichever_lines_the_log_shows(level: int) -> None:
     assert value(samples, "http_requests_total", method="GET", route="/v1/cases", status="200") == 1
 
 
+@pytest.mark.program
 @pytest.mark.parametrize(
     ("job", "command"),
     [
@@ -189,6 +190,7 @@ def _free_ports(count: int) -> int:
         return first
 
 
+@pytest.mark.program
 def test_serve_answers_on_one_port_for_each_worker_and_tells_nothing_of_a_person(
     committed: Settings, keys: Path, tmp_path: Path
 ) -> None:

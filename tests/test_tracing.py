@@ -111,6 +111,7 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
+@pytest.mark.program
 def test_serve_sends_spans_of_each_request_and_nothing_of_a_person(
     committed: Settings, keys: Path, tmp_path: Path, collector: Collector
 ) -> None:

@@ -107,6 +107,7 @@ def is_part(shown: Json, answer: Json) -> bool:
     return shown == answer and type(shown) is type(answer)
 
 
+@pytest.mark.program
 def test_the_commands_take_one_complaint_to_mediated_and_another_to_withdrawn(walked: Walked) -> None:
     wrong = [
         f"{step.commands}\nshown: {step.shown}\nprinted: {printed}"

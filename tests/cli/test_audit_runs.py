@@ -20,6 +20,8 @@ from mediation_api.dev.office import Office
 from mediation_api.repository import audit_ranges
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.program
+
 _PROGRESS = re.compile(r"\d+ of \d+ parts, \d+ events, \d+ problems\n")
 BENT = "UPDATE events SET by = 'x' WHERE case_id = '{case}' AND sequence = 2"
 

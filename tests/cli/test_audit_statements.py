@@ -237,6 +237,7 @@ async def test_statements_are_taken_together_only_if_none_is_missing_and_each_is
     assert "no statements" in refused(folder / "empty")
 
 
+@pytest.mark.program
 async def test_an_export_waits_for_events_that_are_about_to_be_committed_and_may_be_killed(
     committed_office: Office, owned: Settings, environment: Mapping[str, str], folder: Path
 ) -> None:

@@ -169,6 +169,7 @@ def _assert_tells_no_secret(output: str, place: Place) -> None:
         assert not secret or secret not in output
 
 
+@pytest.mark.program
 def test_a_right_configuration_is_ok_in_every_point(place: Place) -> None:
     variables = without_settings() | place.environment
     done = subprocess.run([PROGRAM, "check"], env=variables, capture_output=True, text=True, check=False)

@@ -12,6 +12,8 @@ from tests.promises.production import production_environment, serving, without_s
 from mediation_api.cli.health import HOST, PORT
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.program
+
 
 def _exit_code(**variables: str) -> int:
     command = [sys.executable, "-m", "mediation_api.cli.health"]

@@ -128,6 +128,7 @@ def _assert_logs_requests_as_serve_does(running: Dev) -> None:
     assert "c4n4ry" not in json.dumps(lines)
 
 
+@pytest.mark.program
 def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_ends(place: Path) -> None:
     with _dev(place) as running:
         said = running.said()
@@ -181,6 +182,7 @@ def fresh_server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embed
         server.stop()
 
 
+@pytest.mark.program
 def test_the_data_of_an_earlier_version_is_told_in_one_line_to_be_removed(
     place: Path, fresh_server: EmbeddedServer
 ) -> None:

@@ -24,6 +24,8 @@ from mediation_api.dev.office import Office, RealClock
 from mediation_api.domain.access import Role
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.program
+
 WORKER: Final = """
 import sys
 from mediation_api.cli.main import app

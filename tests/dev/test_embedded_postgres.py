@@ -17,6 +17,8 @@ from tests.places import THROW_AWAY
 
 from mediation_api.dev.embedded_postgres import EmbeddedServer, EmbeddedServerError, running_url
 
+pytestmark = pytest.mark.program
+
 
 @pytest.fixture
 def new_place() -> Iterator[Path]:

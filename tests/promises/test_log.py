@@ -88,6 +88,7 @@ def test_the_schema_names_every_reason_for_a_refusal() -> None:
     assert codes <= set(reasons)
 
 
+@pytest.mark.program
 def test_with_a_higher_level_the_lines_of_requests_are_left_out(
     committed: Settings, keys: Path, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_with_a_higher_level_the_lines_of_requests_are_left_out(
         assert running.lines("request") == []
 
 
+@pytest.mark.program
 def test_a_database_that_is_away_is_logged_by_cause_and_route(committed: Settings, keys: Path, tmp_path: Path) -> None:
     environment = production_environment(committed, keys, tmp_path)
     environment["MEDIATION_DATABASE_URL"] = f"postgresql://api:{CANARY}@127.0.0.1:1/mediation"
@@ -139,6 +141,7 @@ def test_a_database_that_is_away_is_logged_by_cause_and_route(committed: Setting
     assert "Traceback" not in text
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_what_stops_a_worker_at_its_start_is_one_line_of_the_log(
     committed: Settings, keys: Path, tmp_path: Path, workers: str
@@ -176,6 +179,7 @@ def test_an_exception_that_nobody_foresaw_is_logged_without_its_text(
     assert CANARY not in str(line)
 
 
+@pytest.mark.program
 def test_a_key_that_stops_serve_is_one_line_of_the_log(committed: Settings, keys: Path, tmp_path: Path) -> None:
     environment = production_environment(committed, keys, tmp_path) | {"MEDIATION_WORKERS": "2"}
     Path(environment["MEDIATION_SERVICE_KEY_FILE"]).write_text(CANARY, encoding="utf-8")
@@ -186,6 +190,7 @@ def test_a_key_that_stops_serve_is_one_line_of_the_log(committed: Settings, keys
     assert str(line["message"]).startswith("MEDIATION_SERVICE_KEY_FILE: must be an EC P-256 private key (PEM) ")
 
 
+@pytest.mark.program
 def test_a_setting_that_stops_serve_is_one_line_of_the_log() -> None:
     status, (line,) = _fails({})
     assert (status, line["level"], line["event"]) == (2, "error", "message")
@@ -240,6 +245,7 @@ asyncio.run(run())""",
 }
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("what", PRINTED_BY_PYTHON)
 def test_what_python_prints_by_itself_is_a_line_of_the_log_without_its_text(what: str) -> None:
     code, event, logger = PRINTED_BY_PYTHON[what]

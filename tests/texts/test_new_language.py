@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import pytest
 from tests.contract.instance import environment
 from tests.promises.production import serving
 
@@ -31,6 +32,7 @@ def add_language(texts: Path) -> None:
         english.with_name(english.name.replace(".en.", f".{MADE_UP}.")).write_text(translated, encoding="utf-8")
 
 
+@pytest.mark.program
 async def test_a_language_is_added_by_adding_files(committed: Settings, keys: Path, tmp_path: Path) -> None:
     for name in ("src", "migrations"):
         shutil.copytree(ROOT / name, tmp_path / name)
