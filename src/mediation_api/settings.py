@@ -389,6 +389,7 @@ class Settings(DatabaseSettings):
     keep_account_days: int = _kept(DataKind.ACCOUNT)
     keep_identity_days: int = _kept(DataKind.IDENTITY)
     keep_access_log_days: int = _kept(DataKind.ACCESS_LOG, at_least=365)
+    keep_imports_days: int = _kept(DataKind.IMPORT)
 
     token_issuer: str = Field("", description="`iss` of the city's identity provider. Required.")
     token_audience: str = Field("", description="`aud` that a token for this service must contain. Required.")
@@ -541,6 +542,19 @@ class Settings(DatabaseSettings):
         "answered 429. Calendar programs read it every few minutes to every few hours.",
     )
     body_limit_bytes: int = Field(65_536, ge=1024, le=16_777_216, description="The largest body of a request.")
+    import_limit_bytes: int = Field(
+        268_435_456,
+        ge=65_536,
+        le=4_294_967_296,
+        description="The largest upload of an import, whose lines each have the limit of a request.",
+    )
+    import_share_percent: int = Field(
+        25,
+        ge=1,
+        le=100,
+        description="The share of its time in which a worker files the lines of imports. Less leaves more of the "
+        "database to everybody else.",
+    )
 
     @field_validator("encryption_keys")
     @classmethod

@@ -55,6 +55,7 @@ async def told(office: Office) -> Story:
     await office.coordinator.post(f"{story.path}/attendees", {"role": "support_person", "name": "Sam Support"})
     await story.schedule(place="Room with a view", link="https://meet.example/room-with-a-view")
     await story.make_agreement()
+    await office.integration.upload(b'{"narrative": "He broke my phone."}')
     return story
 
 

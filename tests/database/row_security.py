@@ -5,7 +5,7 @@ from who it is, and from the domain's own words for when those who take part see
 """
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeAlias
@@ -25,6 +25,7 @@ from mediation_api.domain.events import Event, Visibility
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, PEERS_VISIBLE
 
 Row: TypeAlias = Mapping[str, object]
+Work: TypeAlias = Callable[[], Awaitable[object]]
 
 SHOWN: Final = {table: granted["SELECT"].split() for table, granted in grants("mediation_party").items()}
 """Every column that the party's role can read, by the snapshot of its grants. What is not here it cannot."""
@@ -84,8 +85,8 @@ class BusyOffice:
         }
 
 
-async def build(office: Office) -> BusyOffice:
-    """Fill the office, over HTTP."""
+async def build(office: Office, work: Work) -> BusyOffice:
+    """Fill the office, over HTTP. `work` does what a worker does in the background."""
     busy = BusyOffice(office, {})
     await _two_sides_that_meet(busy)
     await office.auditor.get("/v1/events")
@@ -93,6 +94,9 @@ async def build(office: Office) -> BusyOffice:
     await _over(busy)
     await _another_minor(busy)
     await _reopened(busy)
+    await office.integration.upload(b"{}")
+    await work()
+    await office.integration.upload(b"{}")
     nobodys = access_codes.from_entropy(bytes(access_codes.ENTROPY_BYTES)).text()
     await office.public.send("POST", "/v1/access-tokens", {"access_code": nobodys})
     return busy

@@ -22,7 +22,7 @@ Row = dict[str, object]
 NOW: Final = datetime(2026, 3, 2, 20, tzinfo=UTC)
 TODAY: Final = date(2026, 3, 2)
 COMPLAINT, CASE, MEDIATOR, SESSION, AGREEMENT = (UUID(int=n) for n in range(1, 6))
-REPORT, GUARDIAN = UUID(int=6), UUID(int=7)
+REPORT, GUARDIAN, IMPORT = UUID(int=6), UUID(int=7), UUID(int=8)
 ROSA, DALE, LATE, OTHER, KIM, LEE, AGAIN = (UUID(int=n) for n in range(11, 18))
 SHA: Final = "a" * 64
 BY: Final = {"by_role": "intake", "by": "intake.1"}
@@ -63,6 +63,21 @@ ROWS: Final[dict[str, Row]] = {
         "sequence": 1,
     },
     "idempotency_keys": {"caller": "c", "operation": "o", "key_sha256": SHA, "request_sha256": SHA, "at": NOW},
+    "imports": {
+        "id": IMPORT,
+        "by": "intake-system",
+        "request_id": "r",
+        "state": "running",
+        "dry_run": False,
+        "uploaded_at": NOW,
+        "lines": 2,
+        "done": 1,
+        "filed": 1,
+        "refused": 0,
+        "already_there": 0,
+    },
+    "import_batches": {"id": IMPORT, "import_id": IMPORT, "first_line": 2, "lines": "{}"},
+    "import_refusals": {"import_id": IMPORT, "line": 1, "problem": {}},
     "mediators": {
         "id": MEDIATOR,
         "name": "Amara Okafor",
@@ -271,6 +286,9 @@ ANOTHER: Final[dict[str, Row]] = {
     "unnumbered_events": {"position": 1001},
     "change_feed": {"number": 2, "position": 2, "sequence": 2},
     "idempotency_keys": {"key_sha256": "b" * 64},
+    "imports": {},
+    "import_batches": {"first_line": 3},
+    "import_refusals": {"line": 2},
     "mediators": {"subject": "m.other", "employee_number_index": None},
     "staff_names": {},
     "cases": {"attempt": 2, "state": "withdrawn", "closed_at": NOW, "closed_version": 9},
@@ -430,6 +448,10 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_attempt_counters_number": ("attempt_counters", {"number": 0}),
     "ck_idempotency_keys_anonymous": ("idempotency_keys", {"caller": "public:public"}),
     "ck_idempotency_keys_answered": ("idempotency_keys", {"status": 201}),
+    "ck_imports_state": ("imports", {"state": "x", "ended_at": NOW}),
+    "ck_imports_counts": ("imports", {"filed": -1}),
+    "ck_imports_lines": ("imports", {"refused": 2}),
+    "ck_imports_ended": ("imports", {"ended_at": NOW}),
     "ck_pauses_ends_on": ("pauses", {"ends_on": TODAY - timedelta(days=1)}),
     "ck_access_log_subject": ("access_log", {"complaint_id": None, "attempt": None, "version": None}),
     "ck_sessions_ended_has_reason": ("sessions", {"state": "ended"}),
@@ -451,6 +473,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_agreements_encrypted": ("agreements", {"text": BARE}),
     "ck_attendees_encrypted": ("attendees", {"name": BARE}),
     "ck_complaints_encrypted": ("complaints", {"narrative": BARE}),
+    "ck_import_batches_encrypted": ("import_batches", {"lines": BARE}),
     "ck_mandatory_reports_encrypted": ("mandatory_reports", {"agency": BARE}),
     "ck_staff_names_encrypted": ("staff_names", {"name": BARE}),
     "ck_mediators_encrypted": ("mediators", {"name": BARE}),
@@ -478,6 +501,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "uq_consents_case_id_party_id_replaces": ("consents", {"party_id": ROSA}),
     "uq_erasures_requested": ("erasures", {"state": "requested", "decided_at": None, "decided_by": None}),
     "uq_events_id": ("events", {"id": OTHER}),
+    "uq_import_batches_import_id_first_line": ("import_batches", {"first_line": 2}),
     "uq_mediators_employee_number_index": ("mediators", {"employee_number_index": "5711"}),
     "uq_mediators_subject": ("mediators", {"subject": "m.okafor"}),
     "uq_parts_mediated": ("parts", MEDIATED | {"case_id": OTHER, "officer_id": LEE}),

@@ -90,7 +90,7 @@ async def test_nobody_sees_a_rotation(committed: Settings, committed_office: Off
 
     done = await rotate(both(committed))
 
-    assert done == Rotation(wrapped=6, hashed=0)  # the complaint's, the mediator's, and those of four names of staff
+    assert done == Rotation(wrapped=7, hashed=0)  # of the complaint, the mediator, the import and four names of staff
     async with office_on(under(committed, NEW), clock) as office:
         assert await seen(office, story) == before
     assert (await key_usage(under(committed, NEW))).is_done

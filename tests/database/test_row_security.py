@@ -7,6 +7,7 @@ then widened and removed, to see that the comparison detects it.
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -34,7 +35,7 @@ from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.errors import NotFound, TokenRevoked
 from mediation_api.domain.lifecycle import PEERS_VISIBLE, State
 from mediation_api.domain.values import Job
-from mediation_api.main import policy_of
+from mediation_api.main import policy_of, worker_context
 from mediation_api.repository.access_log import AccessLog
 from mediation_api.repository.agreements import Agreements
 from mediation_api.repository.case_queries import CaseListFilter, CaseQueries
@@ -44,6 +45,7 @@ from mediation_api.repository.complaints import ComplaintFilter, Complaints
 from mediation_api.repository.parties import Parties
 from mediation_api.repository.sessions import SessionFilter, Sessions
 from mediation_api.repository.timeline import Timeline
+from mediation_api.routers.import_lines import file_next_batch
 from mediation_api.settings import Settings
 
 NEVER: Final = sorted(t.metadata.tables.keys() - SHOWN.keys())
@@ -131,7 +133,8 @@ async def place(
                 clock.advance(milliseconds=10)
 
             client.event_hooks["request"].append(tick)
-            busy = await build(Office(client, own, clock))
+            worker = replace(worker_context(own), database=database, clock=clock)
+            busy = await build(Office(client, own, clock), lambda: file_next_batch(worker))
             await require_usable(own)  # as `serve` does, which stores values of the secrets
             await record_success(own, Job.RETENTION)
         truth = await Truth.read(database)

@@ -44,6 +44,8 @@ READS: Final = (
     "/v1/mandatory-reports/{report_id}/access-log",
 )
 """The lists of who opened what, newest first."""
+IMPORT: Final = "/v1/imports/{import_id}/refusals"
+"""Walked in tests/routers/test_imports.py."""
 WALKS: Final = [
     *((path, f"sort={order.value}") for path, (orders, _) in ORDERED.items() for order in orders),
     *((path, "") for path in LISTS),
@@ -146,7 +148,7 @@ def office(module_office: Office) -> Office:
 
 def test_every_list_in_pages_is_tried() -> None:
     """Each is walked by its links over several pages, and compared with one page that has it all."""
-    assert {*paged()} == {*LISTS, *RECORDS, *READS}
+    assert {*paged()} == {*LISTS, *RECORDS, *READS, IMPORT}
     with_order = {path for path, operation in paged().items() if "sort" in parameters_of(operation)}
     assert with_order == set(ORDERED)
 
@@ -344,6 +346,9 @@ def test_what_a_query_may_leave_out_is_not_said_to_be_null() -> None:
     assert tried > 20
 
 
+WHO: Final = (Role.COORDINATOR, Role.DIRECTOR, Role.INTEGRATION)
+
+
 async def test_no_parameter_may_be_given_twice(office: Office) -> None:
     """Otherwise the last one would win, and a filter of the caller's be dropped without a word."""
     tried = 0
@@ -351,7 +356,7 @@ async def test_no_parameter_may_be_given_twice(office: Office) -> None:
         for name in parameters_of(item.get("get", {})):
             tried += 1
             allowed = OPERATIONS[str(item["get"]["operationId"])].access
-            who = office.coordinator if Role.COORDINATOR in allowed else office.director
+            who = next(office.caller(role) for role in WHO if role in allowed)
             address = f"{path.replace('{case_id}', '00000000-0000-4000-8000-000000000000')}?{name}=a&{name}=a"
             refused = await who.get(address, 422)
             told = [(each["in"], each["parameter"], each["code"]) for each in refused["errors"]]  # type: ignore[attr-defined]

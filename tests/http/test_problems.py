@@ -390,10 +390,11 @@ def test_no_sentence_of_pydantic_is_passed_on_but_those_of_our_own_rules() -> No
     (error,) = caught.value.errors()
     request = Request({"type": "http", "app": APP, "headers": []})
     named = {**error, "loc": ("body", "name")}
-    assert problems._field_error(request, named, {"name": "\n"}).detail == "Control characters are not allowed here."
+    told = problems._broken_rule(named, {"name": "\n"}).localized(request).detail
+    assert told == "Control characters are not allowed here."
     unknown = {"type": "value_error", "loc": ("body", "name"), "msg": f"Value error, {CANARY}"}
-    assert problems._field_error(request, unknown, {"name": CANARY}).code == "invalid"
-    assert CANARY not in problems._field_error(request, unknown, {"name": CANARY}).detail
+    assert problems._broken_rule(unknown, {"name": CANARY}).localized(request).code == "invalid"
+    assert CANARY not in problems._broken_rule(unknown, {"name": CANARY}).localized(request).detail
     assert rule_broken("blank", "A sentence.").type == "rule:blank"
 
 

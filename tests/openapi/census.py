@@ -93,9 +93,8 @@ class Modes:
 
     def _read(self, operation: Schema) -> None:
         name = str(operation["operationId"])
-        if "requestBody" in operation:
-            body = self._resolved(operation["requestBody"])
-            (content,) = _mapping(body["content"]).values()
+        body = self._resolved(operation.get("requestBody", {}))
+        if content := _mapping(body.get("content", {})).get("application/json"):
             shape = self._shape(_mapping(content)["schema"])
             shape.nullable = False  # null in place of a body is no body
             self._bodies[name] = shape, body.get("required") is True

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -29,6 +29,7 @@ _MOST: Final = 1
 
 Played: TypeAlias = dict[str, dict[str, dict[str, object]]]
 Contract: TypeAlias = Mapping[str, Mapping[str, Mapping[str, object]]]
+Work: TypeAlias = Callable[[], Awaitable[object]]
 Watch: TypeAlias = Callable[[str, int], None]
 
 
@@ -66,7 +67,7 @@ class Recorder:
         answer |= {"access_token": TOKEN} if "access_token" in answer else {}
         audience = _audience(answer)
         self.played[operation].setdefault(str(response.status_code), {}).setdefault(audience, answer)
-        if response.request.content:
+        if response.request.headers.get("Content-Type") == "application/json" and response.request.content:
             body = json.loads(response.request.content)
             self.played[operation].setdefault("request", {}).setdefault(sender(response.request.url.path, body), body)
 
@@ -84,8 +85,13 @@ def _audience(answer: Mapping[str, object]) -> str:
     return str(shown.get("audience", "example"))
 
 
-async def play(office: Office, contract: Contract, watch: Watch = lambda _operation, _status: None) -> Played:
-    """Take complaints through mediation, and give what was said. `watch` is called after each answer."""
+async def play(
+    office: Office, contract: Contract, work: Work, watch: Watch = lambda _operation, _status: None
+) -> Played:
+    """Take complaints through mediation, and give what was said.
+
+    `work` does what a worker does in the background, and `watch` is called after each answer.
+    """
     played: Played = defaultdict(dict)
     recorder = Recorder(contract, played, watch)
     office.client.event_hooks = {"response": [recorder]}
@@ -103,7 +109,20 @@ async def play(office: Office, contract: Contract, watch: Watch = lambda _operat
     await _start_over(office)
     await _guard(office)
     await _reopen(office)
+    await _import(office, work)
     return {operation: dict(sorted(said.items())) for operation, said in sorted(played.items())}
+
+
+async def _import(office: Office, work: Work) -> None:
+    broken = b'{"narrative": "He would not give his name.", "external_reference": "OLD-1"}'
+    for stopped in (False, True):
+        started = await office.integration.upload(broken, request_id="upload-of-old-complaints")
+        path = f"/v1/imports/{started['id']}"
+        if stopped:
+            await office.integration.post(f"{path}/cancel", status=200)
+        await work()
+        await office.integration.get(path)
+        await office.integration.get(f"{path}/refusals")
 
 
 async def _look_around(office: Office) -> None:

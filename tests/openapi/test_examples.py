@@ -4,7 +4,7 @@ The story of the examples is told once; each test holds something else of it aga
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,20 +22,23 @@ from mediation_api.database.tables import access_log
 from mediation_api.dev.office import Office
 from mediation_api.domain.access import Role
 from mediation_api.domain.events import Event
-from mediation_api.main import OPERATIONS
+from mediation_api.main import OPERATIONS, worker_context
 from mediation_api.repository.recording import listed_events
 from mediation_api.repository.streams import Stream
+from mediation_api.routers.import_lines import file_next_batch
 
 Links = Iterator[tuple[str, str]]
 LONGER: Final[Mapping[str, int]] = {
     "addParty": 9,
     "approveErasure": 17,
+    "cancelImport": 7,
     "correctComplaint": 9,
     "correctMediator": 7,
     "correctParty": 10,
     "refuseErasure": 8,
     "removeParty": 10,
     "requestMediation": 7,
+    "startImport": 11,
     "signAgreement": 7,
 }
 """The commands that take more than six round trips, and how many."""
@@ -86,10 +89,11 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
                 sent.clear()
         async with calling(application(settings, clock, database)) as client:
             office = Office(client, settings, clock)
+            worker = replace(worker_context(settings), database=database, clock=clock)
             with pytest.MonkeyPatch.context() as monkeypatch:
                 fixed_ids(monkeypatch)
                 monkeypatch.setattr("mediation_api.repository.recording.listed_events", note)
-                played = await play(office, committed()["paths"], close)
+                played = await play(office, committed()["paths"], lambda: file_next_batch(worker), close)
             client.event_hooks = {}
             async with database.reading() as connection:
                 names = (await connection.scalars(select(access_log.c.operation))).all()
@@ -132,7 +136,7 @@ def test_a_command_takes_six_round_trips_at_most(told: Told) -> None:
 
 async def test_every_link_of_an_answer_leads_to_something(told: Told) -> None:
     office, links = told.office, set(links_of(told.played))
-    readers = (office.coordinator, office.caller(Role.AUDITOR), office.director)
+    readers = (office.coordinator, office.caller(Role.AUDITOR), office.director, office.integration)
     for path in {path for _, path in links}:
         statuses = set()
         for who in readers:

@@ -5,7 +5,7 @@ Each answer of the story is followed at once by a retry of its request, and by a
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import httpx
@@ -14,8 +14,11 @@ from tests.openapi.conformity import contract
 from tests.openapi.examples import play
 from tests.openapi.test_contract import committed
 
+from mediation_api.database.engine import Database
 from mediation_api.dev.office import Caller, Office
 from mediation_api.http.idempotency import entity_tag
+from mediation_api.main import worker_context
+from mediation_api.routers.import_lines import file_next_batch
 
 READ_NOWHERE: Final[Mapping[str, str]] = {
     "issueAccessCode": "the code is shown once",
@@ -90,8 +93,10 @@ def address_of(name: str, answer: httpx.Response) -> str | None:
 
 
 @pytest.fixture(scope="module")
-async def told(module_office: Office) -> Told:
+async def told(module_office: Office, module_database: Database) -> Told:
     """The story of the contract's examples, each answer of it looked at."""
+    context = worker_context(module_office.settings)
+    worker = replace(context, database=module_database, clock=lambda: module_office.clock.now)
     story = Told(module_office)
     client, send, call = module_office.client, module_office.client.send, Caller.send
 
@@ -129,7 +134,7 @@ async def told(module_office: Office) -> Told:
         patched.setattr(client, "send", again)
         patched.setattr(Caller, "send", noted)
         await client.get("/problems/not-found")
-        await play(module_office, committed()["paths"])
+        await play(module_office, committed()["paths"], lambda: file_next_batch(worker))
     return story
 
 

@@ -24,6 +24,7 @@ from mediation_api.contract.headers import HEADERS
 from mediation_api.database.engine import Database, Pool
 from mediation_api.dev.office import NO_CONFLICT, Caller, Office
 from mediation_api.domain.access import Actor, Role
+from mediation_api.http import json_lines
 from mediation_api.http.cors import EXPOSED
 from mediation_api.http.middleware import BodyLimit
 from mediation_api.http.rate_limits import Limiter
@@ -40,6 +41,7 @@ class Operation:
     role: Role
     statuses: frozenset[str]
     body: object
+    media_type: str
     query: frozenset[str]
 
     @property
@@ -55,23 +57,25 @@ def every(app: FastAPI, status: str) -> list[Operation]:
     for name, method, path in operations(app):
         described = documented[name]
         role = next(iter(sorted(OPERATIONS[name].access, key=[*Role].index)))
-        examples = _examples(described)
+        body, media_type = _examples(described)
         parameters = described.get("parameters", [])
         assert isinstance(parameters, list)
         query = frozenset(each["name"] for each in parameters if each["in"] == "query")
         responses = described["responses"]
         assert isinstance(responses, dict)
-        found.append(Operation(name, method, path, role, frozenset(responses), examples, query))
+        found.append(Operation(name, method, path, role, frozenset(responses), body, media_type, query))
     return [each for each in found if status in each.statuses]
 
 
-def _examples(described: dict[str, object]) -> object:
-    """A body as somebody sent it; None where there is none."""
+def _examples(described: dict[str, object]) -> tuple[object, str]:
+    """A body as somebody sent it, None where there is none or it is not JSON; and its media type."""
     body = described.get("requestBody")
     if body is None:
-        return None
-    examples = body["content"]["application/json"]["examples"]  # type: ignore[index]
-    return next(iter(examples.values()))["value"]
+        return None, "application/json"
+    ((media_type, content),) = body["content"].items()  # type: ignore[index]
+    if media_type != "application/json":
+        return None, media_type
+    return next(iter(content["examples"].values()))["value"], media_type
 
 
 async def everybody(office: Office) -> Mapping[Role, Caller]:
@@ -84,6 +88,8 @@ async def called(who: Caller, operation: Operation, **changes: object) -> httpx.
     headers = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
     if who.token is not None:
         headers["Authorization"] = f"Bearer {who.token}"
+    if operation.media_type != "application/json":
+        headers["Content-Type"] = operation.media_type
     given = changes.pop("headers", {})
     assert isinstance(given, dict)
     options = {"url": operation.address, "json": operation.body, **changes}
@@ -117,7 +123,7 @@ async def test_what_is_not_json_is_refused(app: FastAPI, office: Office) -> None
 async def test_what_is_announced_too_large_is_refused(app: FastAPI, office: Office) -> None:
     somebody = await everybody(office)
     for operation in every(app, "413"):
-        told = {"json": None, "headers": {"Content-Length": "10000000"}}
+        told = {"json": None, "headers": {"Content-Length": "10000000000"}}
         response = await called(somebody[operation.role], operation, **told)
         assert response.status_code == 413, f"{operation.name}: {response.text}"
 
@@ -132,9 +138,10 @@ async def test_what_does_not_arrive_is_given_up(app: FastAPI, office: Office, mo
     while not isinstance(layer, BodyLimit):
         layer = getattr(layer, "app")  # noqa: B009 - the layers have no type in common
     monkeypatch.setattr(layer, "seconds", 0.001)
+    monkeypatch.setattr(json_lines, "UPLOAD_SECONDS", 0.001)
     somebody = await everybody(office)
     for operation in every(app, "408"):
-        told = {"json": None, "headers": {"Content-Type": "application/json"}}
+        told = {"json": None, "headers": {"Content-Type": operation.media_type}}
         response = await called(somebody[operation.role], operation, content=trickle(), **told)
         assert response.status_code == 408, f"{operation.name}: {response.text}"
 
@@ -192,7 +199,7 @@ async def test_what_has_been_answered_and_what_is_over_is_not_answered_again(off
 BROKEN: Mapping[str, dict[str, object]] = {
     "a body that is no JSON": {"content": b"{", "headers": {"Content-Type": "application/json"}},
     "another media type": {"content": b"{}", "headers": {"Content-Type": "text/plain"}},
-    "a size over the limit": {"content": b"{}", "headers": {"Content-Length": "10000000"}},
+    "a size over the limit": {"content": b"{}", "headers": {"Content-Length": "10000000000"}},
     "what breaks the shape": {"json": {"no_such_field": 1}},
     "an Accept that admits nothing": {"json": {}, "headers": {"Accept": "image/png"}},
     "a parameter twice": {"json": {}, "params": [("q", "1"), ("q", "2")]},

@@ -461,6 +461,7 @@ async def test_the_database_keeps_an_entry_for_a_year_whoever_deletes_it(
 
 
 KEPT_TEXTS: Final = {
+    "import_batches.lines": "deleted with the lines that are done, or with their import",
     "disclosures.body": "shown to everybody, names nobody",
     "mandatory_reports.agency": "kept as long as counsel says",
     "mandatory_reports.legal_basis": "the same",

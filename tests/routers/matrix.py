@@ -109,6 +109,7 @@ _NOTHING: Final[Ids] = {
             "approval_id",
             "pause_id",
             "contact_attempt_id",
+            "import_id",
         ),
         _NOWHERE,
     ),
@@ -155,7 +156,7 @@ def _operations() -> Iterator[Operation]:
             )
             body = described.get("requestBody", {})
             assert isinstance(body, dict)
-            examples = body["content"]["application/json"]["examples"] if body else {}
+            examples = body.get("content", {}).get("application/json", {}).get("examples", {})
             bodies = {sender: example["value"] for sender, example in examples.items()}
             tags = described["tags"]
             assert isinstance(tags, list)
@@ -390,14 +391,16 @@ async def built(office: Office, app: FastAPI, database: RolledBackDatabase) -> W
             there = {Object.FOREIGN: foreign, Object.CLOSED: closed}.get(kind, own)
             caller = _caller(office, role, closed if kind is Object.CLOSED else own)
             objects[role, kind] = caller, there.seen_by(role, kind)
-    another = await office.file(by=office.caller(Role.INTEGRATION, "another-system"), channel=None)
+    system = office.caller(Role.INTEGRATION, "another-system")
+    another = await office.file(by=system, channel=None)
+    uploads = [str((await who.upload(b"{}"))["id"]) for who in (office.integration, system)]
     filed = {kind: await office.file(by=office.integration, channel=None) for kind in (Object.OWN, Object.CLOSED)}
     await filed[Object.CLOSED].screen(eligible=False, reason="It is to be investigated.")
     for kind, story in (*((each, filed[Object.OWN]) for each in SAME), *filed.items(), (Object.FOREIGN, another)):
         caller, ids = objects[Role.INTEGRATION, kind]
-        theirs = {"complaint_id": story.complaint_id, "case_id": story.case_id}
+        theirs = {"complaint_id": story.complaint_id, "case_id": story.case_id, "import_id": uploads[story is another]}
         objects[Role.INTEGRATION, kind] = caller, {**ids, **theirs}
-    foreign_ids = foreign.everything() | {another.complaint_id, another.case_id}
+    foreign_ids = foreign.everything() | {another.complaint_id, another.case_id, uploads[1]}
     return World(app, database, objects, foreign_ids)
 
 

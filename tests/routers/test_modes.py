@@ -327,9 +327,11 @@ async def test_every_mode_of_every_command_is_done(world: World) -> None:
 
 async def test_every_value_of_every_filter_is_taken(world: World, module_office: Office) -> None:
     del world
-    paths = {each.name: each.path for each in operations() if "{" not in each.path}
+    lists = {each.name: each.path for each in operations() if each.method == "GET" and "{" not in each.path}
     for operation, parameter, value in modes().of_queries():
+        if operation == "startImport":  # its body is not JSON: tests/routers/test_imports.py
+            continue
         query = {parameter: json.loads(value)}
         role = next(role for role in (Role.DIRECTOR, Role.MEDIATOR) if role in OPERATIONS[operation].access)
-        response = await module_office.caller(role).send("GET", paths[operation], params=query)
+        response = await module_office.caller(role).send("GET", lists[operation], params=query)
         assert response.status_code == 200, response.text

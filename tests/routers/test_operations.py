@@ -154,6 +154,17 @@ OF_AN_AUDITOR: Final = {
     "verifyAgreement",
 }
 OF_A_CALENDAR: Final = {"getCalendarFeed", "makeCalendarFeed", "revokeCalendarFeed"}
+OF_AN_INTEGRATION: Final = {
+    "cancelImport",
+    "fileComplaint",
+    "getChangeFeed",
+    "getComplaint",
+    "getImport",
+    "getMe",
+    "listComplaints",
+    "listImportRefusals",
+    "startImport",
+}
 ONLY_A_MEDIATOR: Final = {"acceptAssignment", "attestDestructionOfNotes", "declineAssignment", "endSession"}
 
 READS: Final = {name for name in OPERATIONS if name.startswith(("list", "get", "verify"))}
@@ -216,7 +227,7 @@ def test_a_mediator_does_nothing_in_a_case_that_was_proposed_but_read_of_it_and_
         (Role.COORDINATOR, OF_CASEWORK | OF_A_CALENDAR),
         (Role.DIRECTOR, OF_CASEWORK | OF_A_REPORT | OF_A_DIRECTOR),
         (Role.AUDITOR, OF_THE_OFFICE | OF_AN_AUDITOR),
-        (Role.INTEGRATION, {"fileComplaint", "getComplaint", "getMe", "listComplaints", "getChangeFeed"}),
+        (Role.INTEGRATION, OF_AN_INTEGRATION),
     ],
 )
 def test_a_role_may_do_what_its_work_is_and_no_more(role: Role, operations: set[str]) -> None:
@@ -265,9 +276,7 @@ def test_an_auditor_only_reads(role: Role) -> None:
 
 
 def test_an_integration_files_and_reads_what_it_filed() -> None:
-    assert may(Role.INTEGRATION) - FOR_EVERYBODY == {
-        *("fileComplaint", "getComplaint", "getMe", "listComplaints", "getChangeFeed")
-    }
+    assert may(Role.INTEGRATION) - FOR_EVERYBODY == OF_AN_INTEGRATION
 
 
 def test_its_token_of_development_has_the_scopes_of_that_and_no_more() -> None:
@@ -312,6 +321,7 @@ TELLS_OF_NOBODY: Final = {
     "getCalendar",  # to a caller who is unknown: it is logged as the read of the owner (test_calendars.py)
     "getCalendarFeed",  # its end, and nothing of what is read there
     "getDisclosure",
+    "getImport",
     "getLiveness",
     "getMediator",
     "getOffice",
@@ -320,6 +330,7 @@ TELLS_OF_NOBODY: Final = {
     "getVersion",
     "listAllegationCategories",
     "listDisclosures",
+    "listImportRefusals",
     "listMandatoryReportCounts",
     "listMediators",
     "listMandatoryReportAccessLog",

@@ -213,6 +213,12 @@ class Operation:
         content = _object(_object(self.spec.get("requestBody")).get("content"))
         return _object(_object(content.get(JSON)).get("schema"))
 
+    @property
+    def lines(self) -> str | None:
+        """The media type of a body that is not JSON."""
+        content = _object(_object(self.spec.get("requestBody")).get("content"))
+        return next((kind for kind in content if kind != JSON), None)
+
     def parameters(self, place: str) -> dict[str, Schema]:
         found = [_object(each) for each in _list(self.spec.get("parameters"))]
         return {str(each["name"]): _object(each["schema"]) for each in found if each["in"] == place}
@@ -491,6 +497,7 @@ class Prober:
         values = {**self._path, **(path or {})}
         url = re.sub(r"\{(\w+)\}", lambda name: values[name[1]], self.operation.path) + query
         declared = {name: _HEADERS.get(name, uuid4().hex) for name in self.operation.parameters("header")}
+        kind = self.operation.lines or kind
         typed = {"Content-Type": kind} if kind else {}
         headers = {**self._token, **typed, **declared, **(header or {})}
         method = self.operation.method.upper()

@@ -19,8 +19,8 @@ def retention(
 ) -> None:
     """Erase the fields whose retention period has ended (docs/retention.md), and print how many of each kind.
 
-    Also deletes the entries of the access log whose period has ended, and idempotency keys that have expired with their
-    responses, and prints their numbers as `access_log` and `retry`.
+    Also deletes the entries of the access log and the imports whose period has ended, and idempotency keys that have
+    expired with their responses, and prints their numbers as `access_log`, `import` and `retry`.
 
     Run it once a day. It may run beside the service, be interrupted and be restarted.
     """
@@ -38,7 +38,7 @@ def retention(
 
 
 async def purge(settings: Settings) -> Counter[DataKind]:
-    """Erase what is due, and return the number of fields by kind; of `ACCESS_LOG` and `RETRY`, the number of rows.
+    """Erase what is due, and return the number of fields by kind; of what is deleted, the number of rows.
 
     Raises SettingsError if the role sees no rows.
     """
@@ -46,6 +46,7 @@ async def purge(settings: Settings) -> Counter[DataKind]:
     from mediation_api.database.row_security import sees_every_row
     from mediation_api.repository.access_log import delete_ended
     from mediation_api.repository.idempotency import delete_expired
+    from mediation_api.repository.imports import delete_ended as delete_imports
     from mediation_api.repository.retention import purge_due
 
     engine = create_engine(settings, statement_timeout_ms=0)
@@ -57,6 +58,7 @@ async def purge(settings: Settings) -> Counter[DataKind]:
         at = datetime.now(UTC)
         emptied = await purge_due(engine, periods, at)
         emptied[DataKind.ACCESS_LOG] = await delete_ended(engine, periods.ended_before(DataKind.ACCESS_LOG, at))
+        emptied[DataKind.IMPORT] = await delete_imports(engine, periods.ended_before(DataKind.IMPORT, at))
         emptied[DataKind.RETRY] = await delete_expired(engine, at)
         return +emptied
     finally:

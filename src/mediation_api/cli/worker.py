@@ -35,8 +35,9 @@ async def working(settings: Settings) -> AsyncIterator[asyncio.Event]:
     from mediation_api.domain.values import Job
     from mediation_api.main import worker_context
     from mediation_api.outreach.worker import Task, number_events, work
+    from mediation_api.routers.import_lines import run_imports
 
-    tasks = (Task(Job.NUMBER_EVENTS, 0.5, number_events),)
+    tasks = (Task(Job.NUMBER_EVENTS, 0.5, number_events), Task(Job.RUN_IMPORTS, 1.0, run_imports))
     context, stopping = worker_context(settings), asyncio.Event()
     running = asyncio.create_task(work(context, tasks, stopping))
     _log.info("the worker repeats %s", ", ".join(task.job for task in tasks))

@@ -8,7 +8,8 @@ from typing import Final
 from mediation_api.http.problems import RETRY_AFTER_SECONDS
 from mediation_api.http.routes import Operation
 
-WRITTEN: Final = frozenset({"200", "201"})
+CREATED: Final = frozenset({"201", "202"})
+WRITTEN: Final = frozenset({"200", *CREATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def of_success(operation: Operation, status: str, parameters: frozenset[str], *,
         names.add("Preference-Applied")
     if status in WRITTEN and "Idempotency-Key" in parameters:
         names.add("Idempotency-Replayed")
-    if status == "201" and operation.location is not None:
+    if status in CREATED and operation.location is not None:
         names.add("Location")
     return names
 

@@ -13,6 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Final, TypeAlias
 
+from mediation_api.contract.headers import CREATED
 from mediation_api.contract.nodes import JSON, Node, child, models, node, operations, referenced_name
 from mediation_api.contract.personal_data import HOLDINGS, PersonalDataKind, personal_data_kind
 from mediation_api.http.routes import Operation
@@ -42,7 +43,7 @@ def describe(contract: Node, operations_by_id: Mapping[str, Operation]) -> None:
         operation["x-personal-data"] = sorted(_kinds(operation, schemas))
         for status, answer in _successes(operation):
             found = _links(answer, schemas, addressed, of=(method, path, name))
-            if status != "201":
+            if status not in CREATED:
                 found = {target: link for target, link in found.items() if "items/0" in str(link)}
             if found:
                 answer["links"] = {target: _share(node(link), target, links) for target, link in found.items()}

@@ -200,7 +200,8 @@ def _common_statuses(operation: Operation, *, has_body: bool) -> set[int]:
     conditions = {
         # A token is checked even where an operation needs none.
         frozenset({401, 403, 500}): True,
-        frozenset({400, 408, 413, 415}): has_body,
+        frozenset({400}): has_body and not operation.takes_lines,  # a line that cannot be read is refused by itself
+        frozenset({408, 413, 415}): has_body,
         frozenset({406, 429}): not operation.always_answered,
         frozenset({503}): operation.uses_database,
     }

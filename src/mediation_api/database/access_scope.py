@@ -45,6 +45,7 @@ from mediation_api.database.tables import (
     cases,
     complaints,
     consents,
+    imports,
     mandatory_reports,
     mediators,
     participants,
@@ -209,6 +210,11 @@ def _report(kind: ScopeKind) -> ColumnElement[bool]:
     )
 
 
+def _import(kind: ScopeKind) -> ColumnElement[bool]:
+    """An integration sees the imports that it uploaded."""
+    return imports.c.by == CALLER_SUBJECT if kind.relation is Relation.FILED else false()
+
+
 _CONDITIONS: Final[Mapping[Table, Callable[[ScopeKind], ColumnElement[bool]]]] = {
     complaints: _complaint,
     parties: _party,
@@ -216,6 +222,7 @@ _CONDITIONS: Final[Mapping[Table, Callable[[ScopeKind], ColumnElement[bool]]]] =
     mediators: _mediator,
     assignments: _assignment,
     mandatory_reports: _report,
+    imports: _import,
 }
 
 # ── mediators who are parties ──────────────────────────────────────────────────────────────────────────────────────

@@ -6,28 +6,39 @@ the end of the whole statement.
 
 Building and compiling a statement takes longer than running it. So the statement of a change is built once, with a
 bound parameter for each of its values, and the combination of the same statements is built once as well.
+
+`batched` serves one command on few rows. `in_rows` serves many new objects at once: it inserts all rows that have the
+same statement by one, from one parameter.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from datetime import date
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, TypeGuard
+from uuid import UUID
 
 from sqlalchemy import (
     BindParameter,
     ClauseElement,
     ColumnElement,
+    Dialect,
     Executable,
     Insert,
     Select,
     Table,
+    TypeDecorator,
     Update,
     bindparam,
+    column,
+    func,
     insert,
     literal,
     select,
 )
-from sqlalchemy.sql.visitors import cloned_traverse, iterate
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.type_api import TypeEngine
+from sqlalchemy.sql.visitors import ExternallyTraversible, cloned_traverse, iterate, replacement_traverse
 
 Parameters: TypeAlias = Mapping[str, object]
 
@@ -37,6 +48,16 @@ _COMBINATIONS: Final = 200
 """How many combinations are kept, of about 100 kB each. All commands of a case from filing to close make about 60."""
 
 
+class Insertion(NamedTuple):
+    """What the insert of a row is built from."""
+
+    table: Table
+    columns: tuple[str, ...]
+    """Those that have a value."""
+    expressions: tuple[tuple[str, ClauseElement], ...] = ()
+    """Those that have an SQL expression."""
+
+
 class Change(NamedTuple):
     """A statement that was built once, the values of its parameters, and the row that it changes."""
 
@@ -44,6 +65,8 @@ class Change(NamedTuple):
     values: Parameters = MappingProxyType({})
     row: Hashable = None
     """A key of the row in its table; None if it is not known."""
+    insertion: Insertion | None = None
+    """What the statement is built from, if it inserts one row that cannot be there yet."""
 
     def among(self, common: Parameters) -> "Change":
         """Return the change with further values, of which the statement may name some."""
@@ -53,7 +76,8 @@ class Change(NamedTuple):
 def inserted(table: Table, **columns: object) -> Change:
     """Return the insert of one row. A column may be an SQL expression that was built once."""
     expressions, values = _split(columns)
-    return Change(_insert(table, tuple(values), expressions), values)
+    insertion = Insertion(table, tuple(values), expressions)
+    return Change(_insert(insertion), values, insertion=insertion)
 
 
 def updated(table: Table, where: Parameters, *conditions: ColumnElement[bool], **columns: object) -> Change:
@@ -89,6 +113,72 @@ def batched(changes: Iterable[Change]) -> Iterator[tuple[Executable, Parameters]
     yield from _combined(group)
 
 
+def in_rows(changes: Iterable[Change], dialect: Dialect) -> Iterator[tuple[Executable, Parameters]]:
+    """Yield the changes as `batched` does, those that insert rows by the same statement as one insert of all rows.
+
+    The rows are one parameter, so that a statement is the same for any number of them, and is limited neither by the
+    number of parameters that PostgreSQL takes nor by the time that it takes to compile.
+
+    Args:
+        changes: inserts of new rows, in any order; what else there is follows them.
+        dialect: of the connection; it has the keys by which values are hashed.
+    """
+    rows: dict[Insertion, list[dict[str, object]]] = {}
+    others: list[Change] = []
+    for change in changes:
+        if change.insertion is None:
+            others.append(change)
+            continue
+        types = _parameters(change.insertion)
+        row = {name: _as_json(change.values[name], type_, dialect) for name, type_ in types.items()}
+        rows.setdefault(change.insertion, []).append(row)
+    inserts = (Change(_insert_rows(insertion), {"rows": listed}) for insertion, listed in rows.items())
+    yield from batched([*inserts, *others])
+
+
+@lru_cache(maxsize=_STATEMENTS)
+def _parameters(insertion: Insertion) -> Mapping[str, TypeEngine[object]]:
+    """Return the parameters of an insert, its columns first, with their types."""
+    table, columns, expressions = insertion
+    types = {name: table.c[name].type for name in columns}
+    for _, expression in expressions:
+        types |= {each.key: each.type for each in iterate(expression) if _is_parameter(each)}
+    return types
+
+
+@lru_cache(maxsize=_STATEMENTS)
+def _insert_rows(insertion: Insertion) -> Insert:
+    """Return the insert of any number of rows, which its parameter `rows` lists as JSON."""
+    table, columns, expressions = insertion
+    listed = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(
+        *(column(name, type_) for name, type_ in _parameters(insertion).items())
+    )
+    row = listed.render_derived(name="row", with_types=True).c
+
+    def of_row(element: ExternallyTraversible, **_: object) -> ColumnElement[object] | None:
+        return row[element.key] if _is_parameter(element) else None
+
+    of_rows = (replacement_traverse(expression, {}, of_row) for _, expression in expressions)
+    names = [*columns, *(name for name, _ in expressions)]
+    return insert(table).from_select(names, select(*(row[name] for name in columns), *of_rows))
+
+
+def _is_parameter(element: object) -> TypeGuard[BindParameter[object]]:
+    """Whether this is a parameter of a command. SQLAlchemy gives unique names to those that have a fixed value."""
+    return isinstance(element, BindParameter) and not element.unique
+
+
+def _as_json(value: object, type_: TypeEngine[object], dialect: Dialect) -> object:
+    """Return a value as PostgreSQL reads it from JSON for a column of this type."""
+    if isinstance(type_, TypeDecorator):
+        value = type_.process_bind_param(value, dialect)
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    if isinstance(value, UUID):
+        return str(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
 _NEW = object()
 """Stands for any inserted row: an insert is independent of other inserts, and not of updates."""
 
@@ -115,22 +205,21 @@ def _combination(statements: tuple[Insert | Update, ...]) -> tuple[Select[int], 
 
 
 def _names(statement: Insert | Update) -> tuple[str, ...]:
-    """Return the names of a statement's parameters. SQLAlchemy gives unique names to those that have a fixed value."""
-    parameters = (each for each in iterate(statement) if isinstance(each, BindParameter))
-    return tuple(dict.fromkeys(each.key for each in parameters if not each.unique))
+    """Return the names of a statement's parameters."""
+    return tuple(dict.fromkeys(each.key for each in iterate(statement) if _is_parameter(each)))
 
 
 def _numbered(statement: Insert | Update, n: int) -> Insert | Update:
     def rename(parameter: BindParameter[object]) -> None:
-        if not parameter.unique:
+        if _is_parameter(parameter):
             parameter.key = f"{parameter.key}_{n}"
 
     return cloned_traverse(statement, {}, {"bindparam": rename})
 
 
 @lru_cache(maxsize=_STATEMENTS)
-def _insert(table: Table, columns: tuple[str, ...], expressions: tuple[tuple[str, ClauseElement], ...]) -> Insert:
-    return insert(table).values(_bound(table, columns) | dict(expressions))
+def _insert(insertion: Insertion) -> Insert:
+    return insert(insertion.table).values(_bound(insertion.table, insertion.columns) | dict(insertion.expressions))
 
 
 @lru_cache(maxsize=_STATEMENTS)

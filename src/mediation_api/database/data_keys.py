@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database.access_scope import REQUESTED_ID
-from mediation_api.database.batching import Change, batched
+from mediation_api.database.batching import Change, Insertion, batched
 from mediation_api.database.constants import Constant
 from mediation_api.database.encryption import (
     BlindIndex,
@@ -25,12 +25,12 @@ from mediation_api.database.encryption import (
     new_key,
 )
 from mediation_api.database.nesting import AnyColumn, AnySelect
-from mediation_api.database.tables import agreements, cases, data_keys
+from mediation_api.database.tables import agreements, cases, data_keys, import_batches
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.values import UNREADABLE
 
-_BINDING = frozenset({agreements.c.text})
-"""Texts that people sign: if one cannot be decrypted, reading it raises DecryptionFailed instead of UNREADABLE."""
+_BINDING = frozenset({agreements.c.text, import_batches.c.lines})
+"""What UNREADABLE must not stand for, such as a text that people sign: reading it raises DecryptionFailed."""
 
 _SPACE: Final = Constant(" ")
 
@@ -119,20 +119,23 @@ def new_data_key(connection: AsyncConnection, owner: UUID) -> tuple[DataKey, Cha
     """Return a data key for a new complaint or mediator, and the insert of it, unless there is one already."""
     key = new_key()
     wrapped = keyring(connection.dialect).wrap(key, owner)
-    return DataKey(key), Change(_INSERT_KEY, {"id": owner, "key_id": wrapped.key_id, "wrapped": wrapped.wrapped})
+    values = {"id": owner, "key_id": wrapped.key_id, "wrapped": wrapped.wrapped}
+    return DataKey(key), Change(_INSERT_KEY, values, insertion=_KEY)
 
 
+_KEY: Final = Insertion(data_keys, ("id", "key_id", "wrapped"))
 _INSERT_KEY: Final = (
     insert(data_keys)
-    .values({name: bindparam(name, type_=data_keys.c[name].type) for name in ("id", "key_id", "wrapped")})
+    .values({name: bindparam(name, type_=data_keys.c[name].type) for name in _KEY.columns})
     .on_conflict_do_nothing()
 )
 
 
 def owner_of(table: Table) -> AnyColumn:
-    """Return the id of the data key of a table's rows: the complaint's id, or the row's own."""
-    if "complaint_id" in table.c:
-        return table.c.complaint_id
+    """Return the id of the data key of a table's rows: the complaint's or the import's id, or the row's own."""
+    for name in ("complaint_id", "import_id"):
+        if name in table.c:
+            return table.c[name]
     if "case_id" not in table.c:
         return table.c.id
     of_case = cases.alias("of_case")

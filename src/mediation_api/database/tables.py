@@ -58,6 +58,7 @@ from mediation_api.domain.values import (
     ErasureRefusal,
     ErasureState,
     HoldReason,
+    ImportState,
     Job,
     LapseReason,
     Method,
@@ -146,7 +147,7 @@ data_keys = Table(
     Column("key_id", String, nullable=False),
     Column("wrapped", String, nullable=False),
 )
-"""The data key of each complaint and mediator, wrapped; `id` is theirs (database/data_keys.py)."""
+"""The data key of each complaint, mediator and import, wrapped; `id` is theirs (database/data_keys.py)."""
 
 canaries = Table(
     "canaries",
@@ -985,6 +986,53 @@ idempotency_keys = Table(
     Index("ix_idempotency_keys_at", "at"),
     Index("ix_idempotency_keys_subjects", "subjects", postgresql_using="gin"),
 )
+
+imports = Table(
+    "imports",
+    metadata,
+    _id(),
+    Column("by", String, nullable=False),
+    Column("request_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    _instant("uploaded_at"),
+    Column("lines", Integer),
+    Column("done", Integer, nullable=False, server_default=text("0")),
+    Column("filed", Integer, nullable=False, server_default=text("0")),
+    Column("refused", Integer, nullable=False, server_default=text("0")),
+    Column("already_there", Integer, nullable=False, server_default=text("0")),
+    _instant("ended_at", nullable=True),
+    _one_of("state", ImportState),
+    CheckConstraint("filed >= 0 AND refused >= 0 AND already_there >= 0", name="counts"),
+    CheckConstraint("filed + refused + already_there <= lines", name="lines"),
+    CheckConstraint("(ended_at IS NULL) = (state = 'running')", name="ended"),
+    Index("ix_imports_uploaded_at", "uploaded_at"),
+)
+"""The uploads of many complaints, by the subject of the integration's token (`by`) and the id of its request.
+
+`lines` is null until all of them have arrived, and nobody is shown the import before. `done` is the last line that was
+done.
+"""
+
+import_batches = Table(
+    "import_batches",
+    metadata,
+    _id(),
+    Column("import_id", Uuid, ForeignKey("imports.id", ondelete="CASCADE"), nullable=False),
+    Column("first_line", Integer, nullable=False),
+    Column("lines", Encrypted, nullable=False),
+    UniqueConstraint("import_id", "first_line"),
+)
+"""The lines of an import that are not done yet, in batches. A batch is deleted by the transaction that files it."""
+
+import_refusals = Table(
+    "import_refusals",
+    metadata,
+    Column("import_id", Uuid, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("problem", JSONB, nullable=False),
+)
+"""The lines that were refused, and why: codes and constant sentences, nothing that was sent."""
 
 attempt_counters = Table(
     "attempt_counters",

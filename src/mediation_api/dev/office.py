@@ -139,6 +139,18 @@ class Caller:
             options["json"] = body
         return await self.client.request(method, path, headers=headers, **options)  # type: ignore[arg-type] # httpx checks
 
+    async def upload(
+        self, lines: bytes, path: str = "/v1/imports", status: int = 202, request_id: str | None = None
+    ) -> Answer:
+        """Upload JSON lines, and require the status."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/x-ndjson"}
+        headers |= {} if request_id is None else {"X-Request-Id": request_id}
+        response = await self.client.post(path, content=lines, headers=headers)
+        if response.status_code != status:
+            raise UnexpectedAnswer(response)
+        answer: Answer = response.json()
+        return answer
+
     async def get(self, path: str, status: int = 200) -> Answer:
         """GET, and require the status."""
         return await self._require(status, "GET", path)

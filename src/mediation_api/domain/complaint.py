@@ -1,12 +1,12 @@
 """The complaint: filing it, opening a case of it, and correcting what parties and screening rely on."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from mediation_api.domain import events, on_file, parts, reopening, screening, target
+from mediation_api.domain import events, on_file, parts, party, reopening, screening, target
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import (
     AttemptsExhausted,
@@ -130,6 +130,51 @@ class Complaint:
         """Return whether all parts were mediated; for a complainant who calls, all of that complainant's."""
         own = {pair for pair in parts.pairs_of(self.parties) if self.caller_id is None or self.caller_id in pair}
         return bool(own) and own.isdisjoint(self._open_pairs())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filing:
+    """The events of a complaint that is filed with its parties, and of the case that is opened."""
+
+    filed: events.ComplaintFiled
+    added: tuple[events.PartyAdded, ...]
+    opened: Events
+    """Empty unless the complainant is interested in mediation."""
+
+
+def file_with_parties(
+    complaint_id: UUID,
+    values: Mapping[str, object],
+    parties: Sequence[tuple[UUID, Side, Mapping[str, object]]],
+    *,
+    case_id: UUID,
+    number: int,
+    categories: Collection[str],
+    at: datetime,
+    policy: Policy,
+) -> Filing:
+    """File a complaint with its parties, and open a case if the complainant is interested in mediation.
+
+    Args:
+        complaint_id: The id of the complaint.
+        values: As in `file`.
+        parties: The id, the side and the fields of each party.
+        case_id: The id of the case, if one is opened.
+        number: As in `file`.
+        categories: As in `file`.
+        at: The time of filing.
+        policy: The city's.
+
+    Raises:
+        Invalid: as `file`.
+        LimitReached: there are too many parties.
+    """
+    filed = file(values, today=target.local_date(at, policy.target), number=number, categories=categories)
+    added = tuple(party.add(party_id, side, each, others=n) for n, (party_id, side, each) in enumerate(parties))
+    if not filed.interested_in_mediation:
+        return Filing(filed=filed, added=added, opened=())
+    opened = just_filed(complaint_id, added).open_case(case_id, at=at, policy=policy)
+    return Filing(filed=filed, added=added, opened=opened)
 
 
 def just_filed(complaint_id: UUID, added: Iterable[events.PartyAdded]) -> Complaint:

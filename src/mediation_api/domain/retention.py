@@ -36,6 +36,7 @@ class Start(StrEnum):
     CASE_CLOSED = "the close of the case"
     COMPLAINT_CLOSED = "the close of the complaint's last case, or its filing where it had none"
     ACCESSED = "the access"
+    UPLOADED = "the upload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,15 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
             what="Responses to requests with an idempotency key.",
             why="To return the same response to a retry, and do nothing twice.",
             until="Kept for two days under a key that only the caller has, then deleted.",
+        ),
+        DataKind.IMPORT: RetentionRule(
+            what="Imports: the lines that were uploaded, and which rules refused which of them.",
+            why="To file many complaints at once, and to go on after an interruption.",
+            until="Deleted. A line is deleted as soon as it is filed or refused, and what its complaint holds has the "
+            "periods above.",
+            start=Start.UPLOADED,
+            setting="keep_imports_days",
+            days=30,
         ),
         DataKind.MEDIATOR_NOTES: RetentionRule(
             what="What mediators note for themselves.",

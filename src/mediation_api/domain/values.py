@@ -346,7 +346,19 @@ class Job(StrEnum):
     AUDIT_EXPORT = "audit-export"
     AUDIT_VERIFY = "audit-verify"
     KEYS_ROTATE = "keys-rotate"
+    RUN_IMPORTS = "run-imports"
     NUMBER_EVENTS = "number-events"
+
+
+class ImportState(StrEnum):
+    """How far an import is."""
+
+    RUNNING = "running"
+    """Its lines are being filed, or wait for that."""
+    FINISHED = "finished"
+    """Each line was filed, refused or already there."""
+    CANCELLED = "cancelled"
+    """It was stopped. What was filed before stays filed."""
 
 
 class DataKind(StrEnum):
@@ -363,6 +375,7 @@ class DataKind(StrEnum):
     ROSTER = "roster"
     CREDENTIAL = "credential"
     RETRY = "retry"
+    IMPORT = "import"
     MEDIATOR_NOTES = "mediator_notes"
 
 

@@ -44,6 +44,7 @@ from mediation_api.repository.case_records import CaseRecords as CaseRecordsRepo
 from mediation_api.repository.cases import Cases as CasesRepository
 from mediation_api.repository.complaints import Complaints as ComplaintsRepository
 from mediation_api.repository.erasures import Erasures as ErasuresRepository
+from mediation_api.repository.imports import Imports as ImportsRepository
 from mediation_api.repository.legal_holds import LegalHolds as LegalHoldsRepository
 from mediation_api.repository.mandatory_reports import MandatoryReports as MandatoryReportsRepository
 from mediation_api.repository.mediators import Mediators as MediatorsRepository
@@ -283,6 +284,7 @@ CalendarFeeds = Annotated[CalendarFeedsRepository, Depends(_on(CalendarFeedsRepo
 CaseQueries = Annotated[CaseQueriesRepository, Depends(_on(CaseQueriesRepository))]
 Cases = Annotated[CasesRepository, Depends(_on(CasesRepository))]
 Complaints = Annotated[ComplaintsRepository, Depends(_on(ComplaintsRepository))]
+Imports = Annotated[ImportsRepository, Depends(_on(ImportsRepository))]
 Erasures = Annotated[ErasuresRepository, Depends(_on(ErasuresRepository))]
 LegalHolds = Annotated[LegalHoldsRepository, Depends(_on(LegalHoldsRepository))]
 MandatoryReports = Annotated[MandatoryReportsRepository, Depends(_on(MandatoryReportsRepository))]
@@ -353,5 +355,6 @@ ContactAttemptId = Annotated[Uuid, Path(description="The id of the contact attem
 AttendeeId = Annotated[Uuid, Path(description="The attendee's id.")]
 AgreementId = Annotated[Uuid, Path(description="The agreement's id.")]
 ErasureId = Annotated[Uuid, Path(description="The id of the erasure request.")]
+ImportId = Annotated[Uuid, Path(description="The import's id.")]
 HoldId = Annotated[Uuid, Path(description="The legal hold's id.")]
 ReportId = Annotated[Uuid, Path(description="The mandatory report's id.")]

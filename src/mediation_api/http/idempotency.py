@@ -2,8 +2,9 @@
 
 A POST has an `Idempotency-Key`. The key and the response are stored in the transaction of the command: a retry with the
 same key gets the first response byte for byte, and the command is not repeated, whatever crashed in between. A refused
-request had no effect, and its response is not stored: a retry is processed again. Two operations need no key: a
-withdrawal, which is idempotent by itself, and the exchange of an access code, which changes nothing.
+request had no effect, and its response is not stored: a retry is processed again. Three operations need no key: a
+withdrawal and an upload of complaints, which are idempotent by themselves, and the exchange of an access code, which
+changes nothing.
 
 A caller without a token is identified by nothing but its key. So a key that can be guessed is refused, and the stored
 response to such a caller is returned only for the same body and the same key.

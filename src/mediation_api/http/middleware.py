@@ -41,6 +41,7 @@ from mediation_api.http.csv_pages import CSV, CsvColumns
 from mediation_api.http.dependencies import StoredResponseFound, authorise, is_for_office
 from mediation_api.http.fields import parameter_broken
 from mediation_api.http.idempotency import finish
+from mediation_api.http.json_lines import allow_lines, allowance_of
 from mediation_api.http.problem_catalogue import ProblemDetails, ProblemTitles
 from mediation_api.http.rate_limits import Quota
 from mediation_api.http.routes import declared
@@ -244,18 +245,20 @@ class _Body:
         self._seconds = seconds
         self._deadline: float | None = None
         self._received = 0
-        self._declares_too_much = _is_over(length, limit)
+        self._scope = scope
+        self._length = length
         self._is_complete = length in {"", "0"} and "transfer-encoding" not in headers
         # A caller who waits for "100 Continue" sends nothing before the body is read.
-        self._given_up = self._declares_too_much or "expect" in headers
+        self._given_up = _is_over(length, limit) or "expect" in headers
 
     async def receive(self) -> Message:
         """Return the next message. Raises HTTPException if the body is too large (413) or too slow (408)."""
         if self._deadline is None:
+            self._limit, self._seconds = allowance_of(self._scope) or (self._limit, self._seconds)
             self._deadline = asyncio.get_running_loop().time() + self._seconds
         elif self._is_complete:  # from here on FastAPI only waits for the caller to disconnect
             return await self._receive()
-        if self._declares_too_much:
+        if _is_over(self._length, self._limit):
             raise HTTPException(413)
         return await self._next(self._deadline)
 
@@ -324,8 +327,7 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
         takes_query = _takes_query(self.dependant)
         offered = _offered(self)
-        # FastAPI would take `null` for no body, but a body that may be left out is an object.
-        may_be_absent = self.body_field is not None and not self.body_field.field_info.is_required()
+        check_body = _body_check(self)
         location = None if self.operation is None else self.operation.location
         has_csv = self.operation is not None and self.operation.has_csv
         columns = CsvColumns.of(self.response_model) if has_csv else None
@@ -340,15 +342,12 @@ class StrictRoute(APIRoute):
             if takes_query:
                 _require_each_once(request)
             read_strictly = StrictRequest(request.scope, request.receive)
-            if self.body_field is None and request.method != "GET":
-                _require_no_fields(await read_strictly.body())
-            elif may_be_absent and await read_strictly.body() and await read_strictly.json() is None:
-                raise RequestValidationError([{"type": "model_type", "loc": ("body",)}])
+            await check_body(read_strictly)
             try:
                 response = await handle(read_strictly)
             except StoredResponseFound as again:
                 return again.response
-            if location is not None and response.status_code == HTTPStatus.CREATED:
+            if location is not None and response.status_code in {HTTPStatus.CREATED, HTTPStatus.ACCEPTED}:
                 created = location.format_map(json.loads(bytes(response.body)))
                 response.headers["Location"] = addresses.public_reference(request, created)
             if columns is not None and as_csv and response.status_code == HTTPStatus.OK:
@@ -357,6 +356,24 @@ class StrictRoute(APIRoute):
             return await finish(request, response)
 
         return strict
+
+
+def _body_check(route: StrictRoute) -> Callable[[StrictRequest], Coroutine[None, None, None]]:
+    """Return what of a request's body is checked before FastAPI reads it."""
+    takes_lines = route.operation is not None and route.operation.takes_lines
+    takes_nothing = route.body_field is None
+    may_be_absent = route.body_field is not None and not route.body_field.field_info.is_required()
+
+    async def check(request: StrictRequest) -> None:
+        if takes_lines:
+            allow_lines(request)
+        elif takes_nothing and request.method != "GET":
+            _require_no_fields(await request.body())
+        elif may_be_absent and await request.body() and await request.json() is None:
+            # FastAPI would take `null` for no body, but a body that may be left out is an object.
+            raise RequestValidationError([{"type": "model_type", "loc": ("body",)}])
+
+    return check
 
 
 def _offered(route: StrictRoute) -> tuple[str, ...]:

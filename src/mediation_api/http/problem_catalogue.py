@@ -69,7 +69,9 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "precondition-failed": ProblemType(412, "Read it again, decide again, and send the new ETag in If-Match."),
         "payload-too-large": ProblemType(413, "Send less than 64 KiB; a narrative may have 20,000 characters."),
-        "unsupported-media-type": ProblemType(415, "Send Content-Type: application/json."),
+        "unsupported-media-type": ProblemType(
+            415, "Send Content-Type: application/json, or application/x-ndjson for an upload of lines."
+        ),
         "validation-failed": ProblemType(422, "Correct every field in `errors`, and send the request with a new key."),
         "idempotency-key-weak": ProblemType(400, "Make a random key, such as a UUID."),
         "idempotency-key-reused": ProblemType(422, "The key belongs to another request of yours. Make a new one."),

@@ -13,7 +13,8 @@ the text of a database error contains values even with `hide_parameters`
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 from uuid import UUID, uuid4
 
@@ -216,6 +217,37 @@ class MissingCondition(Out):
     detail: str = Field(description="A sentence for people, in the language of `Content-Language`. It may change.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenRule:
+    """A field that breaks a rule, before its sentence is put into the caller's language.
+
+    `sentence` is a constant, and `values` are those of its placeholders: neither is what was sent.
+    """
+
+    in_: Literal["body", "query", "path", "header"] = "body"
+    pointer: str | None = None
+    parameter: str | None = None
+    code: str
+    sentence: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def localized(self, request: Request) -> FieldError:
+        """Return it in the language that the caller prefers."""
+        detail = localized_detail(request, self.sentence, self.values)
+        return FieldError(in_=self.in_, pointer=self.pointer, parameter=self.parameter, code=self.code, detail=detail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemContent:
+    """What a problem document says, before it is put into the caller's language."""
+
+    status: int
+    code: str
+    sentence: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    errors: tuple[BrokenRule, ...] = ()
+
+
 class Problem(Out):
     """A problem document (RFC 9457). Programs use `code`; `detail` is for people and may change."""
 
@@ -275,34 +307,44 @@ def request_id_of(request: Request) -> str:
 
 def problem(
     request: Request,
-    status: int,
-    code: str,
-    detail: str,
+    content: ProblemContent,
     *,
-    values: Mapping[str, object] | None = None,
-    errors: tuple[FieldError, ...] = (),
     missing: tuple[MissingCondition, ...] = (),
     headers: Mapping[str, str] | None = None,
 ) -> ProblemResponse:
     """Return the response with a problem document, in the language that the caller prefers.
 
-    `detail` is the sentence in English, with placeholders for `values`; `errors` and `missing` are localized already.
+    `missing` is localized already.
     """
     request_id = request_id_of(request)
-    title, _ = problem_catalogue.localized_title(code, request)
-    document = Problem(
-        type=problem_type(request, code),
-        title=title,
-        status=status,
-        detail=localized_detail(request, detail, values),
-        instance=f"/requests/{request_id}",
-        code=code,
-        request_id=request_id,
-        errors=errors,
-        missing=missing,
+    document = problem_document(
+        request, content, instance=f"/requests/{request_id}", request_id=request_id, missing=missing
     )
     return ProblemResponse(
-        document.model_dump(mode="json", by_alias=True), status, {**_localized(request), **(headers or {})}
+        document.model_dump(mode="json", by_alias=True), content.status, {**_localized(request), **(headers or {})}
+    )
+
+
+def problem_document(
+    request: Request,
+    content: ProblemContent,
+    *,
+    instance: str,
+    request_id: str,
+    missing: tuple[MissingCondition, ...] = (),
+) -> Problem:
+    """Return a problem document in the language that the caller prefers. `missing` is localized already."""
+    title, _ = problem_catalogue.localized_title(content.code, request)
+    return Problem(
+        type=problem_type(request, content.code),
+        title=title,
+        status=content.status,
+        detail=localized_detail(request, content.sentence, content.values),
+        instance=instance,
+        code=content.code,
+        request_id=request_id,
+        errors=tuple(each.localized(request) for each in content.errors),
+        missing=missing,
     )
 
 
@@ -324,16 +366,50 @@ def missing_condition(request: Request, missing: Missing) -> MissingCondition:
 # --- the handlers -------------------------------------------------------------------------------------------
 
 
+def content_of_refusal(refusal: Refusal) -> ProblemContent:
+    """Return what the problem document of a refusal says."""
+    errors: tuple[BrokenRule, ...] = ()
+    if isinstance(refusal, Invalid):
+        errors = (
+            BrokenRule(pointer=refusal.pointer, code=refusal.rule, sentence=refusal.sentence, values=refusal.values),
+        )
+    return ProblemContent(
+        status=status_of(type(refusal)),
+        code=refusal.code,
+        sentence=refusal.sentence,
+        values=refusal.values,
+        errors=errors,
+    )
+
+
+def content_of_invalid(validation_errors: Iterable[Mapping[str, object]], body: JsonValue) -> ProblemContent:
+    """Return what the problem document of an invalid request says. The errors are those of pydantic."""
+    # Of what may also be null, pydantic says besides what is wrong that it is not null either.
+    told = [error for error in validation_errors if error["type"] != "none_required"]
+    code, sentence = HTTP[422]
+    errors = tuple(_broken_rule(error, body) for error in told[:MOST_ERRORS])
+    return ProblemContent(status=422, code=code, sentence=sentence, errors=errors)
+
+
+def content_of_malformed(malformed: "Malformed") -> ProblemContent:
+    """Return what the problem document of a body that cannot be read says."""
+    error = BrokenRule(pointer="", code=malformed.rule, sentence=malformed.detail, values=malformed.values)
+    return ProblemContent(
+        status=400, code=HTTP[400][0], sentence=malformed.detail, values=malformed.values, errors=(error,)
+    )
+
+
+def content_of_status(status: int) -> ProblemContent:
+    """Return what the problem document of an HTTP error without more to say says."""
+    code, sentence = HTTP.get(status, (f"http-{status}", REFUSED))
+    return ProblemContent(status=status, code=code, sentence=sentence)
+
+
 async def on_refusal(request: Request, exc: Exception) -> Response:
     """Answer a refusal of the domain."""
     if not isinstance(exc, Refusal):
         raise exc
-    status = status_of(type(exc))
-    errors: tuple[FieldError, ...] = ()
     missing: tuple[MissingCondition, ...] = ()
-    if isinstance(exc, Invalid):
-        detail = localized_detail(request, exc.sentence, exc.values)
-        errors = (FieldError(in_="body", pointer=exc.pointer, parameter=None, code=exc.rule, detail=detail),)
     if isinstance(exc, ConditionsMissing):
         missing = tuple(missing_condition(request, each) for each in exc.missing)
     headers: dict[str, str] | None = None
@@ -343,9 +419,7 @@ async def on_refusal(request: Request, exc: Exception) -> Response:
     if isinstance(exc, ScopeMissing):
         scope = "" if exc.scope is None else f', scope="{exc.scope}"'
         headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope"{scope}'}  # RFC 6750 §3.1
-    return problem(
-        request, status, exc.code, exc.sentence, values=exc.values, errors=errors, missing=missing, headers=headers
-    )
+    return problem(request, content_of_refusal(exc), missing=missing, headers=headers)
 
 
 async def on_invalid(request: Request, exc: Exception) -> Response:
@@ -354,11 +428,8 @@ async def on_invalid(request: Request, exc: Exception) -> Response:
         raise exc
     validation_errors = exc.errors()
     if any(error["type"] == "json_invalid" for error in validation_errors):  # from a route that is not a StrictRoute
-        return problem(request, 400, *HTTP[400])
-    # Of what may also be null, pydantic says besides what is wrong that it is not null either.
-    told = [error for error in validation_errors if error["type"] != "none_required"]
-    errors = tuple(_field_error(request, error, exc.body) for error in told[:MOST_ERRORS])
-    return problem(request, 422, *HTTP[422], errors=errors)
+        return problem(request, content_of_status(400))
+    return problem(request, content_of_invalid(validation_errors, exc.body))
 
 
 async def on_http(request: Request, exc: Exception) -> Response:
@@ -373,13 +444,11 @@ async def on_http(request: Request, exc: Exception) -> Response:
     if exc.status_code == 503:  # noqa: PLR2004 - RFC 9110 §15.6.4
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(exc, Malformed):
-        detail = localized_detail(request, exc.detail, exc.values)
-        error = FieldError(in_="body", pointer="", parameter=None, code=exc.rule, detail=detail)
-        return problem(request, 400, HTTP[400][0], exc.detail, values=exc.values, errors=(error,))
+        return problem(request, content_of_malformed(exc))
     if isinstance(exc, ProblemException):
-        return problem(request, exc.status_code, exc.code, exc.detail, headers=headers)
-    code, detail = HTTP.get(exc.status_code, (f"http-{exc.status_code}", REFUSED))
-    return problem(request, exc.status_code, code, detail, headers=headers)
+        content = ProblemContent(status=exc.status_code, code=exc.code, sentence=exc.detail)
+        return problem(request, content, headers=headers)
+    return problem(request, content_of_status(exc.status_code), headers=headers)
 
 
 HANDLERS: Final[Mapping[type[Exception], ExceptionHandler]] = {
@@ -394,12 +463,12 @@ def on_failure(request: Request, exc: Exception) -> ProblemResponse:
     cause = _cause(exc)
     if cause is None:
         _log.error(_failure("failure", request, exc))
-        return problem(request, 500, *HTTP[500])
+        return problem(request, content_of_status(500))
     log_unavailable(request, cause, exc)
-    code, detail = HTTP[503]
+    content = content_of_status(503)
     if isinstance(exc, OutcomeUnknown):
-        detail = OUTCOME_UNKNOWN
-    return problem(request, 503, code, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        content = replace(content, sentence=OUTCOME_UNKNOWN)
+    return problem(request, content, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def log_unavailable(request: Request, cause: str | None, exc: Exception | None = None) -> None:
@@ -473,7 +542,7 @@ def _methods_at(request: Request) -> list[str]:
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
-def _field_error(request: Request, error: Mapping[str, object], body: JsonValue) -> FieldError:
+def _broken_rule(error: Mapping[str, object], body: JsonValue) -> BrokenRule:
     kind, context, location = error["type"], error.get("ctx"), error["loc"]
     values = context if isinstance(context, dict) else {}
     code, sentence = FIELD.get(str(kind), OTHERWISE)
@@ -481,18 +550,18 @@ def _field_error(request: Request, error: Mapping[str, object], body: JsonValue)
         code, sentence = str(kind).removeprefix(RULE), str(values[SENTENCE])
     if "expected" in values:  # a list in English: 'a', 'b' or 'c'
         values = {**values, "expected": str(values["expected"]).replace(" or ", ", ")}
-    detail = localized_detail(request, sentence, values)
+    values = {name: value for name, value in values.items() if f"{{{name}" in sentence}
     place, *steps = location if isinstance(location, tuple) else ("body",)
     if place == "body":
         pointer = _pointer(steps, body, missing=kind == "missing")
-        return FieldError(in_="body", pointer=pointer, parameter=None, code=code, detail=detail)
+        return BrokenRule(pointer=pointer, code=code, sentence=sentence, values=values)
     name = str(steps[0]) if steps else ""
-    return FieldError(
+    return BrokenRule(
         in_="path" if place == "path" else "header" if place == "header" else "query",
-        pointer=None,
         parameter=name if _NAME.fullmatch(name) else None,
         code=code,
-        detail=detail,
+        sentence=sentence,
+        values=values,
     )
 
 

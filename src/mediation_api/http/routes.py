@@ -54,6 +54,8 @@ class Operation(Permission):
     uses_database: bool = True
     has_csv: bool = False
     """The office may have the list as CSV (http/csv_pages.py)."""
+    takes_lines: bool = False
+    """Its body is JSON lines, which the function reads as they arrive (http/json_lines.py)."""
     always_answered: bool = False
     """Refused neither by the quota nor for its `Accept` header."""
 

@@ -1,5 +1,6 @@
 """Locking and reading complaints."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    Integer,
     RowMapping,
     String,
     Uuid,
@@ -110,6 +112,11 @@ _HAS_REFERENCE: Final = or_(
 """Whether a reference, or the number in it, is this: each has an index."""
 
 
+_NUMBERS: Final = select(tables.complaint_reference.next_value()).select_from(
+    func.generate_series(literal_column("1"), bindparam("count", type_=Integer))
+)
+
+
 class Complaints:
     """The complaints of the office."""
 
@@ -118,8 +125,12 @@ class Complaints:
 
     async def next_number(self) -> int:
         """Return the next number for a reference. A filing that fails leaves a gap."""
-        number: int = (await self._connection.execute(select(tables.complaint_reference.next_value()))).scalar_one()
+        (number,) = await self.next_numbers(1)
         return number
+
+    async def next_numbers(self, count: int) -> Sequence[int]:
+        """Return the next numbers for so many references."""
+        return (await self._connection.scalars(_NUMBERS, {"count": count})).all()
 
     async def account(self, complaint_id: UUID) -> tuple[Account, Stream]:
         """Return the account in a locked complaint, for a correction, and the stream of the complaint's events."""

@@ -8,19 +8,19 @@ attempt counters and key rotation. tests/house/test_writes.py checks that there 
 """
 
 import dataclasses
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
 from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Insert, Update, Uuid, bindparam, case, cast, column, func, insert, select
+from sqlalchemy import Executable, Insert, Update, Uuid, bindparam, case, cast, column, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
-from mediation_api.database.batching import Change, batched
+from mediation_api.database.batching import Change, Parameters, batched, in_rows
 from mediation_api.database.data_keys import OF_CASE, data_key, new_data_key
 from mediation_api.database.encryption import DataKey, keyring
 from mediation_api.database.nesting import AnyColumn
@@ -104,8 +104,24 @@ async def record(
         Conflict: a constraint is violated that the domain cannot check, such as for a mediator who is booked elsewhere.
     """
     changes = await _changes(connection, [(stream, events) for stream, events in decided if events], by, at)
+    await _execute(connection, batched(changes))
+
+
+async def record_new(
+    connection: AsyncConnection, decided: Iterable[tuple[Stream, Sequence[Event]]], *, by: Actor, at: datetime
+) -> None:
+    """Write the events of many new streams and their effects, in one statement. The arguments are those of `record`.
+
+    Raises:
+        Conflict: as `record`. It does not say which of the streams is refused.
+    """
+    changes = await _changes(connection, [(stream, events) for stream, events in decided if events], by, at)
+    await _execute(connection, in_rows(changes, connection.dialect))
+
+
+async def _execute(connection: AsyncConnection, statements: Iterable[tuple[Executable, Parameters]]) -> None:
     try:
-        for statement, parameters in batched(changes):
+        for statement, parameters in statements:
             await connection.execute(statement, parameters)
     except IntegrityError as error:
         refusal = _REFUSALS.get(constraint_of(error) or "")

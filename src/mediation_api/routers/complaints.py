@@ -1,6 +1,7 @@
 """Complaints: filing, reading, correcting, and requesting mediation."""
 
-from datetime import date
+from collections.abc import Collection
+from datetime import date, datetime
 from typing import Annotated, ClassVar, Final, Literal, Self
 from uuid import UUID, uuid4
 
@@ -10,11 +11,12 @@ from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
-from mediation_api.domain import authority, complaint, party, target
+from mediation_api.domain import authority, party
 from mediation_api.domain import parts as parts_rules
 from mediation_api.domain.access import INTAKE, AccessScope, Actor, Audience, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.domain.board import Wait
+from mediation_api.domain.complaint import Filing, file_with_parties
 from mediation_api.domain.errors import Invalid
 from mediation_api.domain.events import (
     CASE_OPENED,
@@ -26,6 +28,7 @@ from mediation_api.domain.events import (
     ScreeningOutdated,
 )
 from mediation_api.domain.lifecycle import State
+from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace
 from mediation_api.domain.values import (
     MOST_ALLEGATIONS,
@@ -163,6 +166,29 @@ class ComplaintIn(In):
         own = self.model_dump(exclude={"channel", "filed_by", "parties", "intake"})
         intake = self.intake or IntakeAnswers()
         return {**own, **intake.model_dump(), "channel": authority.filing_channel(self.channel, by=by)}
+
+    def file(
+        self,
+        complaint_id: UUID,
+        case_id: UUID,
+        *,
+        by: Actor,
+        number: int,
+        categories: Collection[str],
+        at: datetime,
+        policy: Policy,
+    ) -> Filing:
+        """Decide to file it, as `file_with_parties` does. Raises Invalid, also as `columns`."""
+        return file_with_parties(
+            complaint_id,
+            self.columns(by),
+            [(uuid4(), each.side, each.columns()) for each in self.parties],
+            case_id=case_id,
+            number=number,
+            categories=categories,
+            at=at,
+            policy=policy,
+        )
 
     def filer(self, by: Actor) -> int | None:
         """Return the index of the party who files; None if none does. Raises Invalid if it is missing or wrong."""
@@ -438,20 +464,24 @@ async def file_complaint(
     filer = body.filer(actor)
     if actor.role is Role.PUBLIC:
         await count_filing(counters, request, service.settings, at)
-    on = target.local_date(at, service.policy.target)
     number, categories = await complaints.next_number(), service.allegation_categories.keys()
-    filed = complaint.file(body.columns(actor), today=on, number=number, categories=categories)
-    added = [party.add(uuid4(), each.side, each.columns(), others=n) for n, each in enumerate(body.parties)]
-    codes = {} if filer is None else {added[filer].party_id: new_code()}
+    case_id = uuid4()
+    filing = body.file(
+        complaint_id, case_id, by=actor, number=number, categories=categories, at=at, policy=service.policy
+    )
+    codes = {} if filer is None else {filing.added[filer].party_id: new_code()}
     issued = [party.issue_code(party_id, code, code_key(service)) for party_id, code in codes.items()]
-    case_id = uuid4() if body.interested_in_mediation else None
-    new = complaint.just_filed(complaint_id, added)
-    opened = () if case_id is None else new.open_case(case_id, at=at, policy=service.policy)
-    await record(Stream(complaint_id=complaint_id), (filed, *added, *issued), (Stream(case_id=case_id), opened))
+    of_complaint = (filing.filed, *filing.added, *issued)
+    await record(Stream(complaint_id=complaint_id), of_complaint, (Stream(case_id=case_id), filing.opened))
     if (reader := _reader(actor, next(iter(issued), None))) is not None:
         response.headers["ETag"] = entity_tag_of(to_response(await complaints.get(complaint_id, reader)))
     access_codes = [AccessCodeOut(party_id=party_id, access_code=code.text()) for party_id, code in codes.items()]
-    return ComplaintFiledOut(id=complaint_id, reference=filed.reference, case_id=case_id, access_codes=access_codes)
+    return ComplaintFiledOut(
+        id=complaint_id,
+        reference=filing.filed.reference,
+        case_id=case_id if filing.opened else None,
+        access_codes=access_codes,
+    )
 
 
 @router.get("", summary="Complaints")
