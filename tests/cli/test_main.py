@@ -132,6 +132,8 @@ def _assert_logs_requests_as_serve_does(running: Dev) -> None:
 def test_dev_starts_from_nothing_stands_alone_and_keeps_everything_however_it_ends(place: Path) -> None:
     with _dev(place) as running:
         said = running.said()
+        before = said.partition("is starting on")[0].splitlines()
+        assert len(before) <= 4, "the requests that load the demo data are no lines of the log"
         assert f"http://127.0.0.1:{running.port}/docs" in said
         assert {line.partition("=")[0] for line in said.splitlines() if "=eyJ" in line} == {
             role.value.upper() for role in CITY_ROLES

@@ -31,7 +31,7 @@ from mediation_api.contract.rendering import text_of
 from mediation_api.dev.embedded_postgres import EmbeddedServer, running_url
 from mediation_api.dev.identity_provider import dev_token, write_dev_keys
 from mediation_api.domain.access import Role
-from mediation_api.logs import logging_configuration
+from mediation_api.logs import LogLevel, configure, logging_configuration
 from mediation_api.settings import (
     DEV_SECRET_FILES,
     DEV_SECRET_PREFIX,
@@ -100,7 +100,6 @@ def token(
 def seed(data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY) -> None:
     """Load the demo data into an empty development database, and print an access code and example requests."""
     from mediation_api.database.roles import SERVICE
-    from mediation_api.dev.demo import load_demo_data
 
     with one_line_errors():
         url = os.environ.get(f"{PREFIX}DATABASE_URL")
@@ -114,7 +113,7 @@ def seed(data_dir: DataDirectory = DEFAULT_DATA_DIRECTORY) -> None:
                 database_url=url or running_url(data_dir / "database", user=SERVICE),
             )
         )
-        card = asyncio.run(load_demo_data(settings))
+        card = _loaded(settings)
         say(f"Access code: {card.access_code}")
         for line in card.curl:
             say(line)
@@ -230,15 +229,24 @@ def _development_secret(name: str) -> str:
 
 def _demo_card(settings: Settings, path: Path) -> "DemoCard":
     """Load the demo data on the first run, and store its card beside the data; later runs return the stored card."""
-    from mediation_api.dev.demo import DemoCard, load_demo_data
+    from mediation_api.dev.demo import DemoCard
 
     if path.exists():
         saved = json.loads(path.read_text(encoding="utf-8"))
         return DemoCard(access_code=saved["access_code"], curl=tuple(saved["curl"]))
-    card = asyncio.run(load_demo_data(settings))
+    say("Loading the demo data …")
+    card = _loaded(settings)
     path.touch(mode=0o600)
     path.write_text(json.dumps(asdict(card)), encoding="utf-8")
     return card
+
+
+def _loaded(settings: Settings) -> "DemoCard":
+    """Load the demo data. The log leaves out the requests that do so, since nobody sends them."""
+    from mediation_api.dev.demo import load_demo_data
+
+    configure(LogLevel.WARNING)
+    return asyncio.run(load_demo_data(settings))
 
 
 def _token(
