@@ -32,9 +32,9 @@ _ROWS: Final = (
     FROM generate_series(1, :cases) AS n
     """,
     """
-    INSERT INTO parties (id, complaint_id, side, name, employee_number_index, language, minor, added_at)
+    INSERT INTO parties (id, complaint_id, side, name, employee_number_index, email_allowed, language, minor, added_at)
     SELECT md5(side || n)::uuid, md5('complaint ' || n)::uuid, side, '',
-           CASE WHEN side = 'officer' THEN CASE WHEN n <= :of_one THEN :hashed ELSE 'of e-' || n END END,
+           CASE WHEN side = 'officer' THEN CASE WHEN n <= :of_one THEN :hashed ELSE 'of e-' || n END END, false,
            CASE WHEN n % :every = 0 THEN 'vi' ELSE 'en' END, false,
            timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
     FROM generate_series(1, :cases) AS n, (VALUES ('complainant'), ('officer')) AS sides (side)
@@ -69,9 +69,9 @@ _ROWS: Final = (
     FROM generate_series(1, :cases) AS n
     """,
     """
-    INSERT INTO mediators (id, name, subject, languages, active, added_at)
+    INSERT INTO mediators (id, name, subject, email_allowed, languages, active, added_at)
     SELECT md5('mediator ' || n)::uuid, '', CASE n WHEN 0 THEN 'mediator.busy' ELSE 'mediator.' || n END,
-           '{en}', true, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
+           false, '{en}', true, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
     FROM generate_series(0, greatest(:cases / 10, 1)) AS n
     """,
     """

@@ -90,6 +90,7 @@ def upgrade() -> None:
         sa.Column("unit", sa.String(), nullable=True),
         sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("email_allowed", sa.Boolean(), nullable=False),
         sa.Column("postal_address", sa.Text(), nullable=True),
         sa.Column("safe_contact", sa.Text(), nullable=True),
         sa.Column("language", sa.String(), nullable=False),

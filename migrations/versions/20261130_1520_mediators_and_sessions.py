@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("employee_number", sa.String(), nullable=True),
         sa.Column("employee_number_index", sa.String(), nullable=True),
         sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("email_allowed", sa.Boolean(), nullable=False),
         sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("languages", sa.ARRAY(sa.String()), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),

@@ -1,6 +1,6 @@
 """Append-only tables: triggers refuse to change or delete their rows, whatever the role.
 
-Revises: 20261130_1615
+Revises: 20261130_1617
 Created: 2026-11-30 16:20:00+00:00
 """
 
@@ -9,7 +9,7 @@ from alembic import op
 from mediation_api.database.migrations import sql
 
 revision: str = "20261130_1620"
-down_revision: str | None = "20261130_1615"
+down_revision: str | None = "20261130_1617"
 branch_labels: str | None = None
 depends_on: str | None = None
 

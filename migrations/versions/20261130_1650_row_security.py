@@ -43,10 +43,12 @@ SERVICE = {
     "import_batches": "SELECT, INSERT, DELETE",
     "import_refusals": "SELECT, INSERT",
     "legal_holds": "SELECT, INSERT, UPDATE (lifted_at, lifted_by)",
+    "mail_cursor": "SELECT, INSERT, UPDATE (number)",
+    "mails": "SELECT, INSERT, UPDATE (state, attempts, smtp_code, due_at, claimed_until, finished_at), DELETE",
     "mandatory_reports": "SELECT, INSERT, UPDATE (state, decided_at, decided_by_role, decided_by, drop_reason)",
-    "mediators": "SELECT, INSERT, UPDATE (name, subject, employee_number, employee_number_index, email, phone, languages, active)",
+    "mediators": "SELECT, INSERT, UPDATE (name, subject, employee_number, employee_number_index, email, email_allowed, phone, languages, active)",
     "participants": "SELECT, INSERT, UPDATE (standing, asked_at, left_at, left_version)",
-    "parties": "SELECT, INSERT, UPDATE (name, employee_number, employee_number_index, unit, phone, email, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email, bound_subject, removed_at, removal_reason)",
+    "parties": "SELECT, INSERT, UPDATE (name, employee_number, employee_number_index, unit, phone, email, email_allowed, postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, guardian_email, bound_subject, removed_at, removal_reason)",
     "parts": "SELECT, INSERT, UPDATE (disposition, agreement_reached, removed)",
     "pauses": "SELECT, INSERT",
     "access_log": "SELECT, INSERT, DELETE",
@@ -107,8 +109,8 @@ PARTY = {
     ),
     "parties": (
         (
-            "id, complaint_id, side, name, employee_number, employee_number_index, unit, phone, email, postal_address, "
-            "safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, "
+            "id, complaint_id, side, name, employee_number, employee_number_index, unit, phone, email, email_allowed, "
+            "postal_address, safe_contact, language, interpreter_language, accommodations, minor, guardian_name, guardian_relation, guardian_phone, "
             "guardian_email, added_at, bound_subject, removed_at, removal_reason"
         ),
         f"id {PARTIES}",

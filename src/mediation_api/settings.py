@@ -60,6 +60,7 @@ _ENCODE: Final = "percent-encode the user and the password (@ is %40, : is %3A, 
 _NO_URL: Final = f"is not a valid URL: {_ENCODE}"
 _ENCRYPTION_KEY_BYTES: Final = 32
 _PUBLIC_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9._+-]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+")
 _PROXY_URL: Final = re.compile(r"http://([^\s/?#@]+@)?[A-Za-z0-9.-]+(:[0-9]{1,5})?/?")
 _ENCRYPTION_KEY: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,31}):([A-Za-z0-9+/_-]{43}=?)")
 
@@ -79,6 +80,14 @@ class ProviderKind(StrEnum):
     OKTA = "okta"
     ADFS = "adfs"
     KEYCLOAK = "keycloak"
+
+
+class MailTls(StrEnum):
+    """How the connection to the mail server is encrypted."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
 
 
 class ReplaceableSecret(StrEnum):
@@ -390,6 +399,7 @@ class Settings(DatabaseSettings):
     keep_identity_days: int = _kept(DataKind.IDENTITY)
     keep_access_log_days: int = _kept(DataKind.ACCESS_LOG, at_least=365)
     keep_imports_days: int = _kept(DataKind.IMPORT)
+    keep_mail_days: int = _kept(DataKind.MAIL, at_least=30)
 
     token_issuer: str = Field("", description="`iss` of the city's identity provider. Required.")
     token_audience: str = Field("", description="`aud` that a token for this service must contain. Required.")
@@ -499,6 +509,38 @@ class Settings(DatabaseSettings):
         description="Where an OpenTelemetry collector takes traces (OTLP over HTTP), such as "
         "`http://127.0.0.1:4318/v1/traces`. Needs the extra `traces` of the package. By default, there are none.",
     )
+    mail_host: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:-]*$",
+        description="The SMTP server through which `worker` sends mails. By default, it sends none.",
+    )
+    mail_port: int = Field(587, ge=1, le=65_535, description="The port of that server.")
+    mail_tls: MailTls = Field(
+        MailTls.STARTTLS,
+        description="`starttls` (usually port 587), `tls` from the first byte on (465), or `none` to this machine. The "
+        "certificate is checked.",
+    )
+    mail_ca_file: Path | None = Field(
+        None,
+        description="The certificate authorities (PEM) to trust for that server, instead of the public ones.",
+    )
+    mail_user: str = Field("", max_length=200, description="The user at that server. By default, nobody signs in.")
+    mail_password: SecretStr = Field(SecretStr(""), description="The password of that user.")
+    mail_from: str = Field(
+        "", max_length=254, description="The address that mails come from, and to which they return undelivered."
+    )
+    mail_from_name: str = Field(
+        "Messages",
+        max_length=100,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="The name beside that address, which everybody sees who sees the recipient's screen. It should not "
+        "say what the office does.",
+    )
+    portal_url: str = Field(
+        "",
+        description="Where people sign in, such as `https://portal.city.example`. Each mail names it, the same "
+        "for everybody. Required for mail.",
+    )
     public_url: str = Field(
         "",
         description="Where callers find the service, such as `https://city.example/mediation`: `type` of problems is a "
@@ -586,7 +628,14 @@ class Settings(DatabaseSettings):
             raise ValueError("must be http(s)://host/path")
         return value
 
-    @field_validator("public_url")
+    @field_validator("mail_from")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value and not _ADDRESS.fullmatch(value):
+            raise ValueError("must be an e-mail address, without a name")
+        return value
+
+    @field_validator("public_url", "portal_url")
     @classmethod
     def _is_public_url(cls, value: str) -> str:
         url = value.rstrip("/")
@@ -618,7 +667,7 @@ class Settings(DatabaseSettings):
         return range(0) if self.metrics_port is None else range(self.metrics_port, self.metrics_port + self.workers)
 
     def _problems(self) -> list[tuple[str, str]]:
-        problems = [*self._missing(), *self._invalid(), *self._contradictions()]
+        problems = [*self._missing(), *self._invalid(), *self._contradictions(), *self._invalid_mail()]
         if self.environment is not Environment.DEV:
             problems += self._development_values() + self._guessable()
         return problems + super()._problems()
@@ -693,6 +742,26 @@ class Settings(DatabaseSettings):
         if self.token_profile is ProviderKind.ADFS and self.token_issuer.rstrip("/").endswith("/adfs"):
             # The issuer of ID tokens, which are signed with the same keys.
             problems.append(("token_issuer", "must be `access_token_issuer` of the metadata of AD FS, not `issuer`"))
+        return problems
+
+    def _invalid_mail(self) -> list[tuple[str, str]]:
+        if not self.mail_host:
+            return []
+        problems = [
+            (name, f"is required for {PREFIX}MAIL_HOST")
+            for name in ("mail_from", "portal_url")
+            if not getattr(self, name)
+        ]
+        if bool(self.mail_user) != bool(self.mail_password.get_secret_value()):
+            problems.append(("mail_user", f"and {PREFIX}MAIL_PASSWORD are set together or not at all"))
+        if self.mail_tls is MailTls.NONE and not _is_this_machine(self.mail_host):
+            problems.append(
+                ("mail_tls", "is `none` for a server on this machine alone: names and addresses would be readable")
+            )
+        if self.portal_url.startswith("http://") and self.environment is not Environment.DEV:
+            problems.append(("portal_url", "must be an https URL"))
+        if self.mail_ca_file is not None and not _has_certificate(self.mail_ca_file):
+            problems.append(("mail_ca_file", "has no certificate (PEM) that can be read"))
         return problems
 
     def _weak_secrets(self) -> list[tuple[str, str]]:

@@ -184,6 +184,7 @@ def test_a_right_configuration_is_ok_in_every_point(place: Place) -> None:
             "allegations",
             "calendar",
             "public URL",
+            "mail server",
             "identity provider",
             "provider's clock",
             f"host {host}:5432",
@@ -298,6 +299,14 @@ POOLER: Final = (
 WRONG_SECRET: Final = "is not the secret that this database was used with: "
 UNREAD: Final = "The keys at MEDIATION_TOKEN_JWKS could not be read: "
 
+
+def _mail_server_away(place: Place) -> None:
+    mail = {"HOST": "127.0.0.1", "PORT": "1", "FROM": "no-reply@city.example", "USER": "mailer", "PASSWORD": CANARY}
+    for name, value in mail.items():
+        place.set(f"MAIL_{name}", value)
+    place.set("PORTAL_URL", "https://portal.city.example")
+
+
 FAULTS: Final[Mapping[str, Fault]] = {
     # settings
     "a required setting is missing": _set("TOKEN_AUDIENCE", "", "is required"),
@@ -319,6 +328,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "a public address without TLS": Fault(
         lambda place: place.set("PUBLIC_URL", "http://city.example"), "public URL", "MEDIATION_PUBLIC_URL: would send "
     ),
+    "a mail server that is away": Fault(_mail_server_away, "mail server", "MEDIATION_MAIL_HOST: cannot be"),
     # the identity provider
     "a provider that is away": Fault(
         lambda place: place.set("TOKEN_JWKS", "https://127.0.0.1:1/keys"), "identity provider", UNREAD + "ConnectError"

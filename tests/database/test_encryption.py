@@ -241,7 +241,14 @@ def test_what_an_event_keeps_private_is_sealed_or_everybody_s() -> None:
 
 
 async def test_a_text_that_is_not_sealed_cannot_be_written(database: RolledBackDatabase) -> None:
-    row = {"id": uuid4(), "name": "Amara Okafor", "subject": "m.1", "languages": [], "active": True}
+    row = {
+        "id": uuid4(),
+        "name": "Amara Okafor",
+        "subject": "m.1",
+        "languages": [],
+        "active": True,
+        "email_allowed": False,
+    }
     async with database.transaction() as connection:
         with pytest.raises(StatementError, match="a text for an encrypted column is not encrypted") as caught:
             await connection.execute(insert(t.mediators).values(row))

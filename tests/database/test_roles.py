@@ -170,8 +170,8 @@ COMPLAINT = """
     VALUES (gen_random_uuid(), '1', 'phone', '', '{}', true, false, now(), 'intake', 'x')
 """
 PARTY = """
-    INSERT INTO parties (id, complaint_id, side, name, language, minor, added_at)
-    SELECT gen_random_uuid(), id, 'complainant', '', 'en', false, now() FROM complaints
+    INSERT INTO parties (id, complaint_id, side, name, email_allowed, language, minor, added_at)
+    SELECT gen_random_uuid(), id, 'complainant', '', false, 'en', false, now() FROM complaints
 """
 
 

@@ -19,7 +19,7 @@ from mediation_api.domain.errors import (
     PartyAlreadyRemoved,
 )
 from mediation_api.domain.on_file import NEW_PARTY
-from mediation_api.domain.party import Correction, Party, add
+from mediation_api.domain.party import Correction, Party, add, permission_to_write
 from mediation_api.domain.values import MOST_PARTIES, NameCorrection, RemovalReason, Side, VoidReason
 
 OFFICER: Final = Party(party_id=KIM, side=Side.OFFICER, name="Kim Lee", employee_number="4711", on_file=NEW_PARTY)
@@ -45,6 +45,12 @@ def comes_to(of: Correction) -> tuple[NameCorrection | None, VoidReason | None]:
     assert isinstance(corrected, events.PartyCorrected)
     reasons = [each.reason for each in names if isinstance(each, events.NameCorrected)]
     return (reasons[0] if reasons else None), of.voids
+
+
+@pytest.mark.parametrize("changed", ["email", "safe_contact"])
+def test_another_address_or_way_of_safe_contact_ends_the_permission_to_write(changed: str) -> None:
+    assert permission_to_write({changed: "new", "phone": "503-555-0100"}) == {"email_allowed": False}
+    assert permission_to_write({"phone": "503-555-0100", "language": "es"}) == {}
 
 
 # ── identity ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -58,7 +58,7 @@ def test_what_tells_of_people_is_emptied_and_the_record_is_kept() -> None:
     for kind, rule in SCHEDULE.items():
         is_emptied = kind in EMPTIED
         assert is_emptied == rule.until.startswith("Emptied.")
-        has_period = is_emptied or kind in {DataKind.ACCESS_LOG, DataKind.IMPORT}
+        has_period = is_emptied or kind in {DataKind.ACCESS_LOG, DataKind.IMPORT, DataKind.MAIL}
         assert has_period == bool(rule.setting) == (rule.days > 0) == (rule.start is not None)
 
 
@@ -70,6 +70,7 @@ def test_terms_go_thirty_days_after_their_case_and_all_else_counts_from_the_comp
         "keep_contact_days": 1095,
         "keep_account_days": 3650,
         "keep_identity_days": 3650,
+        "keep_mail_days": 365,
     }
     starts = {kind: SCHEDULE[kind].start for kind in EMPTIED}
     assert {kind for kind, start in starts.items() if start is Start.CASE_CLOSED} == {DataKind.RESOLUTION_TERMS}

@@ -128,7 +128,7 @@ def test_the_languages_are_those_there_are_texts_in() -> None:
 
 
 def test_the_newest_edition_is_the_current_one() -> None:
-    assert Texts((EARLIER, EARLIER, EDITION), {}, {}, {}, {}).current is EDITION
+    assert Texts((EARLIER, EARLIER, EDITION), {}, {}, {}, {}, {}).current is EDITION
 
 
 # ── the exceptions ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,7 +148,7 @@ def test_the_sentences_come_in_the_order_of_the_categories_between_blanks() -> N
 
 
 def test_the_categories_that_a_text_of_any_edition_and_language_names_are_found() -> None:
-    texts = Texts((EARLIER, EDITION), {}, {}, {}, {})
+    texts = Texts((EARLIER, EDITION), {}, {}, {}, {}, {})
     earlier = EARLIER.render_agreement(["en"], "Ombud", "1", (ReportCategory.CHILD_ABUSE,))
     assert earlier is not None
     assert texts.disclosed_categories(earlier.body) == {ReportCategory.CHILD_ABUSE}
@@ -170,7 +170,7 @@ def test_the_categories_are_found_however_accents_are_spelt() -> None:
             )
         },
     )
-    texts = Texts((edition,), {}, {}, {}, {})
+    texts = Texts((edition,), {}, {}, {}, {}, {})
     for text in (sentence, unicodedata.normalize("NFD", sentence)):
         assert texts.disclosed_categories(text) == {ADMISSION}
 

@@ -22,6 +22,7 @@ ELSEWHERE: Final = {
     "database/key_rotation.py": "data keys are wrapped, and texts encrypted, anew",
     "database/canaries.py": "values by which a wrong secret is detected",
     "database/job_runs.py": "when each scheduled command and task last succeeded",
+    "repository/mails.py": "mails that are queued and sent, which are no events",
     "repository/access_log.py": "entries whose period has ended are deleted",
     "repository/calendar_feeds.py": "secret addresses of calendars, which change nothing of a case",
     "repository/attempt_counters.py": "counters of the present hour",

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import insert
+from tests.conftest import RolledBackDatabase
 from tests.openapi.test_contract import committed
 
+from mediation_api.database import tables as t
 from mediation_api.dev.office import Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
+from mediation_api.domain.values import MailKind, MailState
 from mediation_api.http.cursors import Cursors
 from mediation_api.main import OPERATIONS
 from mediation_api.repository.case_queries import CaseSort
@@ -31,6 +36,7 @@ RECORDS: Final = (
     "/v1/cases/{case_id}/consents",
     "/v1/cases/{case_id}/contact-attempts",
     "/v1/cases/{case_id}/guardian-consents",
+    "/v1/cases/{case_id}/mails",
     "/v1/cases/{case_id}/mandatory-reports",
     "/v1/cases/{case_id}/screenings",
     "/v1/cases/{case_id}/timeline",
@@ -204,7 +210,7 @@ class Recorded:
 
 
 @pytest.fixture(scope="module")
-async def recorded(module_office: Office) -> Recorded:
+async def recorded(module_office: Office, module_database: RolledBackDatabase) -> Recorded:
     """That case, which two of the staff opened for a purpose that is not theirs."""
     office = module_office
     minor = {"minor": True, "guardian": {"name": "Ines Alvarez", "relation": "parent"}}
@@ -230,7 +236,25 @@ async def recorded(module_office: Office) -> Recorded:
         headers = {"Authorization": f"Bearer {who.token}", "Access-Purpose": "mediation"}
         assert (await office.client.get(story.path, headers=headers)).status_code == 200
         await office.director.get(f"/v1/mandatory-reports/{report_id}")
+    await _write(story, module_database)
     return Recorded(story, report_id)
+
+
+async def _write(story: Story, database: RolledBackDatabase) -> None:
+    """Queue a mail to each party."""
+    at, case_id = story.office.clock.now, UUID(story.case_id)
+    async with database.transaction() as connection:
+        for party in (*story.complainants, *story.officers):
+            row = {
+                "party_id": UUID(str(party.party_id)),
+                "kind": MailKind.CLOSED,
+                "case_id": case_id,
+                "about_id": case_id,
+                "id": uuid4(),
+            }
+            await connection.execute(
+                insert(t.mails).values(**row, state=MailState.QUEUED, attempts=0, queued_at=at, due_at=at)
+            )
 
 
 @pytest.mark.parametrize("path", [*RECORDS, *READS])

@@ -196,6 +196,7 @@ async def _agree(story: Story) -> None:
         },
     )
     await _each(office.intake, f"{story.path}/consents")
+    await office.intake.get(f"{story.path}/mails")
     pause = {"reason": "court_date", "starts_on": "2026-03-09", "ends_on": "2026-03-11"}
     await office.intake.post(f"{story.path}/pauses", pause)
     await _each(office.intake, f"{story.path}/pauses")

@@ -102,6 +102,8 @@ PLAIN: Final = {
     "approver", "reason", "off_hours_reason", "lapse_reason", "drop_reason", "end_reason", "refusal",
     "agreement_reached", "rank_initiated", "channel", "scheduling", "starting", "open", "superseded", "text_intact",
     "signatures_intact",
+    # mails
+    "attempts", "smtp_code", "queued_at", "next_attempt_at",
     # the change feed
     "cursor", "events", "sequence",
     "terms_confidential", "closing", "parts", "session_completed",

@@ -92,7 +92,9 @@ def edits_of(table: Table, columns: tuple[Column[object], ...]) -> Iterator[Edit
     made_up = "gen_random_uuid()" if isinstance(own.type, Uuid) else "'MADE0UP0'"
     other = f"jsonb_populate_record(other, jsonb_build_object('{own.name}', {made_up}))"
     yield Edit(f"delete from {name}", f"DELETE FROM {name} WHERE ctid = (SELECT min(ctid) FROM {name})")  # noqa: S608
-    yield Edit(f"insert into {name}", f"INSERT INTO {name} SELECT ({other}).* FROM {name} AS other LIMIT 1")  # noqa: S608
+    stored = ", ".join(f'"{column.name}"' for column in table.c if column.computed is None)
+    made = f"SELECT ({other}).* FROM {name} AS other LIMIT 1"  # noqa: S608
+    yield Edit(f"insert into {name}", f"INSERT INTO {name} ({stored}) SELECT {stored} FROM ({made}) AS made")  # noqa: S608
 
 
 BY_OTHER_MEANS: Final = tuple(NOT_COMPARED)
@@ -286,6 +288,8 @@ def test_few_things_are_not_compared_and_each_has_its_reason() -> None:
         "canaries",
         "change_feed",
         "job_runs",
+        "mail_cursor",
+        "mails",
         "unnumbered_events",
     }
     assert {str(column) for column in NOT_COMPARED} == {

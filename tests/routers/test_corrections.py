@@ -23,6 +23,7 @@ PARTY: Final[Mapping[str, object]] = {
     "unit": "East",
     "phone": "+1 503 555 0177",
     "email": "maya@example.org",
+    "email_allowed": True,
     "postal_address": "1 Main Street",
     "safe_contact": "In the evening.",
     "language": "es",
@@ -50,6 +51,7 @@ MEDIATOR: Final[Mapping[str, object]] = {
     "employee_number": "4798",
     "languages": ["es"],
     "email": "nia@example.org",
+    "email_allowed": True,
     "phone": "+1 503 555 0178",
     "active": False,
 }

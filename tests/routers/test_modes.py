@@ -31,6 +31,7 @@ GUARDIAN: Final[Body] = {
 NEEDS: Final[Body] = {
     "phone": "+1 503 555 0112",
     "email": "lena@example.org",
+    "email_allowed": True,
     "postal_address": "1 Main Street",
     "safe_contact": "After six only.",
     "language": "es",
@@ -128,6 +129,7 @@ class Requests:
             "languages": ["en"],
             "employee_number": "4877",
             "email": "amara@example.org",
+            "email_allowed": True,
             "phone": "+1 503 555 0199",
             "active": True,
         }

@@ -65,6 +65,7 @@ OF_THE_OFFICE: Final = OF_A_CASE | {
     "listContactAttempts",
     "listErasures",
     "listGuardianConsents",
+    "listMails",
     "listMediators",
     "listPauses",
     "listAccessLog",

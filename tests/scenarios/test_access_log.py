@@ -77,6 +77,7 @@ def paths(story: Story, assignment_id: str, report_id: str, records: Mapping[str
         **{"list" + each.title().replace("-", ""): f"{case}/{each}" for each in lists},
         "listAgreements": f"{case}/agreements",
         "listContactAttempts": f"{case}/contact-attempts",
+        "listMails": f"{case}/mails",
         "getAgreement": agreement,
         "verifyAgreement": f"{agreement}/verification",
         "getSession": f"/v1/sessions/{story.session_id}",
@@ -373,7 +374,14 @@ async def test_reading_and_writing_down_is_one_statement(
             await office.director.send("GET", path)
             two = {  # whether there is such a case, complaint or party, and a page of the rows
                 *("listTimelineEvents", "listAccessLog", "listAgreements", "listApprovals", "listConsents"),
-                *("listContactAttempts", "listErasures", "listGuardianConsents", "listLegalHolds", "listScreenings"),
+                *(
+                    "listContactAttempts",
+                    "listErasures",
+                    "listGuardianConsents",
+                    "listLegalHolds",
+                    "listMails",
+                    "listScreenings",
+                ),
             }
             if operation == "listMandatoryReports":  # whether there is such a case, a page, and each report on it
                 assert [("INSERT INTO access_log" in each) for each in statements] == [False, False, True]

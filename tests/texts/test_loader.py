@@ -130,12 +130,12 @@ def test_there_is_a_version(folder: Path) -> None:
 
 DISCLOSURE = f"{VERSION}/disclosure.es.md"
 MISTAKES: dict[str, tuple[str, str, str, str]] = {
-    "a placeholder nobody knows": (DISCLOSURE, "{office}", "{office} {city}", r"placeholders, each once: \{office\}"),
+    "a placeholder nobody knows": (DISCLOSURE, "{office}", "{office} {city}", r"placeholders: \{office\}"),
     "a placeholder that is missing": (DISCLOSURE, "{reports}\n", "", "placeholders"),
     "a placeholder twice": (DISCLOSURE, "{office}", "{office} {office}", "placeholders"),
     "a part of a placeholder's value": (DISCLOSURE, "{office}", "{office.__class__}", "placeholders"),
     "a single brace": (DISCLOSURE, "{office}", "{office} }", "placeholders"),
-    "a placeholder among the phrases": (f"{VERSION}/phrases.es.md", "Español", "{office}", "each once: none"),
+    "a placeholder among the phrases": (f"{VERSION}/phrases.es.md", "Español", "{office}", "these placeholders: none"),
     "a direction control": (DISCLOSURE, "Oficina", "\u202eOficina", "direction of writing"),
     "a control character": (DISCLOSURE, "Oficina", "Oficina\t", "control character"),
     "no title": (DISCLOSURE, "# Antes", "Antes", "from line 1 on"),

@@ -17,6 +17,7 @@ from mediation_api.cli.tokens import why_unavailable
 from mediation_api.settings import (
     DatabaseSettings,
     Environment,
+    MailTls,
     Settings,
     SettingsError,
     database_settings_from_environment,
@@ -29,13 +30,22 @@ if TYPE_CHECKING:
 
     from mediation_api.auth.identity_provider import Source
     from mediation_api.database.server_checks import DatabaseHost
+    from mediation_api.outreach.mail_server import MailServerUnusable
 
 CLOCK_SECONDS: Final = 5.0
 """How far another machine's clock may be off. If synchronized, it is off by milliseconds. What depends on it is then
 off by as much: the times of tokens, with 30 seconds of leeway at most, and those at which something was recorded.
 """
 _YEAR_DAYS: Final = 366
-_OF_SETTINGS: Final = ("service key", "allegations", "calendar", "public URL", "identity provider", "provider's clock")
+_OF_SETTINGS: Final = (
+    "service key",
+    "allegations",
+    "calendar",
+    "public URL",
+    "mail server",
+    "identity provider",
+    "provider's clock",
+)
 _OF_PRIMARY: Final = (
     "role",
     "schema",
@@ -134,6 +144,7 @@ async def _of_settings(settings: Settings) -> list[Point]:
         await _point("allegations", _allegations(settings)),
         await _point("calendar", _calendar(settings)),
         await _point("public URL", _public_url(settings)),
+        await _point("mail server", _mail_server(settings)),
         *await _identity_provider(settings),
     ]
 
@@ -171,6 +182,31 @@ async def _public_url(settings: Settings) -> str:
             "MEDIATION_PUBLIC_URL: would send callers to an address without TLS; begin it with https://"
         )
     return settings.public_url or "the root of the host that callers use"
+
+
+async def _mail_server(settings: Settings) -> str:
+    if not settings.mail_host:
+        return "none: no mail is sent"
+    from mediation_api.outreach.mail_server import MailServer, MailServerUnusable
+
+    try:
+        async with MailServer.of(settings).connected() as connection:
+            await connection.check()
+    except MailServerUnusable as unusable:
+        raise SettingsError(_mail_problem(unusable)) from None
+    encrypted = "without TLS" if settings.mail_tls is MailTls.NONE else "with TLS"
+    return f"{settings.mail_host} accepts mails from {settings.mail_from}, {encrypted}"
+
+
+def _mail_problem(unusable: "MailServerUnusable") -> str:
+    if unusable.is_untrusted:
+        return "MEDIATION_MAIL_CA_FILE: does not vouch for the certificate of the mail server, or for its name"
+    if unusable.reason.endswith("SMTPAuthenticationError"):
+        return f"MEDIATION_MAIL_USER: the mail server does not accept user and password ({unusable.code})"
+    if unusable.reason.endswith("SMTPSenderRefused"):
+        return f"MEDIATION_MAIL_FROM: the mail server does not accept it as a sender ({unusable.code})"
+    answer = "" if unusable.code is None else f", {unusable.code}"
+    return f"MEDIATION_MAIL_HOST: cannot be used ({unusable.reason.rpartition('.')[2]}{answer})"
 
 
 async def _identity_provider(settings: Settings) -> list[Point]:

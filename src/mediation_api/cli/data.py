@@ -19,8 +19,8 @@ def retention(
 ) -> None:
     """Erase the fields whose retention period has ended (docs/retention.md), and print how many of each kind.
 
-    Also deletes the entries of the access log and the imports whose period has ended, and idempotency keys that have
-    expired with their responses, and prints their numbers as `access_log`, `import` and `retry`.
+    Also deletes the entries of the access log, the imports and the mails whose period has ended, and idempotency keys
+    that have expired with their responses, and prints their numbers as `access_log`, `import`, `mail` and `retry`.
 
     Run it once a day. It may run beside the service, be interrupted and be restarted.
     """
@@ -44,6 +44,7 @@ async def purge(settings: Settings) -> Counter[DataKind]:
     """
     from mediation_api.database.engine import create_engine
     from mediation_api.database.row_security import sees_every_row
+    from mediation_api.repository import mails
     from mediation_api.repository.access_log import delete_ended
     from mediation_api.repository.idempotency import delete_expired
     from mediation_api.repository.imports import delete_ended as delete_imports
@@ -59,6 +60,7 @@ async def purge(settings: Settings) -> Counter[DataKind]:
         emptied = await purge_due(engine, periods, at)
         emptied[DataKind.ACCESS_LOG] = await delete_ended(engine, periods.ended_before(DataKind.ACCESS_LOG, at))
         emptied[DataKind.IMPORT] = await delete_imports(engine, periods.ended_before(DataKind.IMPORT, at))
+        emptied[DataKind.MAIL] = await mails.delete_ended(engine, periods.ended_before(DataKind.MAIL, at))
         emptied[DataKind.RETRY] = await delete_expired(engine, at)
         return +emptied
     finally:

@@ -34,11 +34,17 @@ async def working(settings: Settings) -> AsyncIterator[asyncio.Event]:
     """Repeat the tasks during a block, or until the event that it yields is set."""
     from mediation_api.domain.values import Job
     from mediation_api.main import worker_context
+    from mediation_api.outreach.mail_delivery import MailDelivery
     from mediation_api.outreach.worker import Task, number_events, work
     from mediation_api.routers.import_lines import run_imports
 
-    tasks = (Task(Job.NUMBER_EVENTS, 0.5, number_events), Task(Job.RUN_IMPORTS, 1.0, run_imports))
     context, stopping = worker_context(settings), asyncio.Event()
+    mail = MailDelivery.of(context)
+    tasks = (
+        Task(Job.NUMBER_EVENTS, 0.5, number_events),
+        Task(Job.RUN_IMPORTS, 1.0, run_imports),
+        *(() if mail is None else (Task(Job.SEND_MAIL, 2, mail.run),)),
+    )
     running = asyncio.create_task(work(context, tasks, stopping))
     _log.info("the worker repeats %s", ", ".join(task.job for task in tasks))
     try:

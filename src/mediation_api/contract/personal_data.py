@@ -70,7 +70,15 @@ _FIELDS: Mapping[PersonalDataKind, tuple[str, ...]] = MappingProxyType(
             "identity_bound",
             "name_correction_reason",
         ),
-        PersonalDataKind.CONTACT: ("phone", "email", "postal_address", "safe_contact", "place", "link"),
+        PersonalDataKind.CONTACT: (
+            "phone",
+            "email",
+            "email_allowed",
+            "postal_address",
+            "safe_contact",
+            "place",
+            "link",
+        ),
         PersonalDataKind.NEEDS: ("language", "interpreter_language", "accommodations"),
         PersonalDataKind.ACCOUNT: (
             "narrative",

@@ -61,6 +61,8 @@ from mediation_api.domain.values import (
     ImportState,
     Job,
     LapseReason,
+    MailKind,
+    MailState,
     Method,
     Mode,
     OffHoursReason,
@@ -204,6 +206,7 @@ parties = Table(
     Column("unit", String),
     Column("phone", Encrypted),
     Column("email", Encrypted),
+    Column("email_allowed", Boolean, nullable=False),
     Column("postal_address", Encrypted),
     Column("safe_contact", Encrypted),
     Column("language", String, nullable=False),
@@ -542,6 +545,7 @@ mediators = Table(
     Column("employee_number", EncryptedString),
     Column("employee_number_index", BlindIndex(of="employee_number"), unique=True),
     Column("email", Encrypted),
+    Column("email_allowed", Boolean, nullable=False),
     Column("phone", Encrypted),
     Column("languages", ARRAY(String), nullable=False),
     Column("active", Boolean, nullable=False),
@@ -934,6 +938,50 @@ change_feed = Table(
     ),
 )
 """The events in the order in which they were committed, with dense numbers. `number_events` alone appends to it."""
+
+mails = Table(
+    "mails",
+    metadata,
+    _id(),
+    Column("kind", String, nullable=False),
+    _case(),
+    Column("party_id", Uuid),
+    Column("mediator_id", Uuid, ForeignKey("mediators.id")),
+    # The case, the session, the assignment or the text that the mail is about (domain/mails.py).
+    Column("about_id", Uuid, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # The code of the mail server's last answer.
+    Column("smtp_code", Integer),
+    _instant("queued_at"),
+    # When it is sent, or tried again.
+    _instant("due_at", nullable=True),
+    # While a process sends it. If that process dies, another one sends the mail after this time.
+    _instant("claimed_until", nullable=True),
+    _instant("finished_at", nullable=True),
+    _participant(),
+    _one_of("kind", MailKind),
+    _one_of("state", MailState),
+    CheckConstraint("num_nonnulls(party_id, mediator_id) = 1", name="recipient"),
+    CheckConstraint(
+        "(state = 'queued') = (due_at IS NOT NULL) AND (state = 'queued') = (finished_at IS NULL)", name="queued"
+    ),
+    CheckConstraint("state = 'queued' OR claimed_until IS NULL", name="claimed"),
+    CheckConstraint("attempts >= 0", name="attempts"),
+    CheckConstraint("smtp_code BETWEEN 200 AND 599", name="smtp_code"),
+    Index("ix_mails_case_id_queued_at_id", "case_id", "queued_at", "id"),
+    Index("ix_mails_due_at", "due_at", postgresql_where=text("state = 'queued'")),
+    Index("ix_mails_queued_at", "queued_at"),
+)
+"""Mails, without address and text: both are put together when a mail is sent."""
+
+mail_cursor = Table(
+    "mail_cursor",
+    metadata,
+    Column("single", Boolean, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""The last entry of the change feed for which mails were queued: one row, or none if mail was never on."""
 
 access_log = Table(
     "access_log",

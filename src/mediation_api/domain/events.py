@@ -123,6 +123,7 @@ class PartyOnFile:
 
     language: str
     minor: bool
+    email_allowed: bool
     filled: tuple[str, ...]
 
 
@@ -133,6 +134,7 @@ class MediatorOnFile:
     subject: str
     languages: tuple[str, ...]
     active: bool
+    email_allowed: bool
     filled: tuple[str, ...]
 
 

@@ -26,8 +26,8 @@ NEW_COMPLAINT: Final = ComplaintOnFile(
     rank_initiated=False,
     filled=(),
 )
-NEW_PARTY: Final = PartyOnFile(language="", minor=False, filled=())
-NEW_MEDIATOR: Final = MediatorOnFile(subject="", languages=(), active=True, filled=())
+NEW_PARTY: Final = PartyOnFile(language="", minor=False, email_allowed=False, filled=())
+NEW_MEDIATOR: Final = MediatorOnFile(subject="", languages=(), active=True, email_allowed=False, filled=())
 
 _NOT_ENCRYPTED: Final = frozenset({"interpreter_language", "unit"})
 """Private fields that retention empties like the others, although they are not encrypted."""

@@ -41,6 +41,15 @@ def add(party_id: UUID, side: Side, values: Mapping[str, object], *, others: int
     return events.PartyAdded(party_id=party_id, side=side, on_file=record, values=values)
 
 
+def permission_to_write(changes: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what `changes` that say nothing about `email_allowed` do to it.
+
+    A new address, or another way in which the person can be reached safely, ends the permission to write to the person:
+    it was given for the ones before.
+    """
+    return {"email_allowed": False} if changes.keys() & {"email", "safe_contact"} else {}
+
+
 def issue_code(party_id: UUID, code: AccessCode, secret_key: bytes) -> events.AccessCodeIssued:
     """Return the event of issuing an access code, of which only a keyed hash is stored."""
     kept = digest(code, secret_key)

@@ -37,6 +37,7 @@ class Start(StrEnum):
     COMPLAINT_CLOSED = "the close of the complaint's last case, or its filing where it had none"
     ACCESSED = "the access"
     UPLOADED = "the upload"
+    QUEUED = "the reason to write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,14 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
             start=Start.ACCESSED,
             setting="keep_access_log_days",
             days=3650,
+        ),
+        DataKind.MAIL: RetentionRule(
+            what="That somebody was sent a mail: its kind, when, and what the server answered. No address, no text.",
+            why="To show staff whether a message arrived, and to send none twice.",
+            until="Deleted.",
+            start=Start.QUEUED,
+            setting="keep_mail_days",
+            days=365,
         ),
         DataKind.MANDATORY_REPORT: RetentionRule(
             what="Which duty to report was met, to whom, on what basis, and when.",

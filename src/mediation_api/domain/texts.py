@@ -147,12 +147,13 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """All texts for people: every released edition, oldest first, titles of problems, categories, words of documents.
+    """All texts for people: every released edition, oldest first, titles of problems, categories, documents, mails.
 
     `problem_titles` are by language, in the order of the current edition, and then by the code of the problem.
     `problem_details` are by language and by the sentence in English.
     `allegation_categories` are by code and then by language: those that come with the service.
     `documents` are by language and then by key: what a printed document or a calendar says besides a text.
+    `mails` are by language and then by key: a subject and a body for each kind of mail, and what all of them end with.
     """
 
     editions: tuple[Edition, ...]
@@ -160,6 +161,7 @@ class Texts:
     problem_details: Mapping[str, Mapping[str, str]]
     allegation_categories: Mapping[str, Mapping[str, str]]
     documents: Mapping[str, Mapping[str, str]]
+    mails: Mapping[str, Mapping[str, str]]
 
     @property
     def current(self) -> Edition:

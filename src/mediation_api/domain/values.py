@@ -339,6 +339,39 @@ class DropReason(StrEnum):
     ENTERED_IN_ERROR = "entered_in_error"
 
 
+class MailKind(StrEnum):
+    """What a mail is about. Its text says no more than that something waits in the portal (texts/mails.en.md)."""
+
+    OFFERED = "offered"
+    """A party is asked to take part."""
+    ANSWER_ASKED = "answer_asked"
+    """A party whose consent was voided is asked again."""
+    ANSWER_REMINDER = "answer_reminder"
+    PROPOSED = "proposed"
+    """The case is proposed to a mediator."""
+    PROPOSAL_REMINDER = "proposal_reminder"
+    SESSION_SCHEDULED = "session_scheduled"
+    SESSION_MOVED = "session_moved"
+    SESSION_CANCELLED = "session_cancelled"
+    SESSION_REMINDER = "session_reminder"
+    SIGNATURE_ASKED = "signature_asked"
+    SIGNATURE_REMINDER = "signature_reminder"
+    CLOSED = "closed"
+    """The case has closed for its recipient. Neither how nor why is said."""
+
+
+class MailState(StrEnum):
+    """The state of a mail."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    """The mail server has accepted it. It may still come back to the address of the sender."""
+    FAILED = "failed"
+    """The mail server refused it for good, or it was tried for three days."""
+    DROPPED = "dropped"
+    """When it was to be sent it was no longer due, or its recipient no longer allowed mail."""
+
+
 class Job(StrEnum):
     """A command that runs on a schedule, or a task that the worker repeats."""
 
@@ -348,6 +381,7 @@ class Job(StrEnum):
     KEYS_ROTATE = "keys-rotate"
     RUN_IMPORTS = "run-imports"
     NUMBER_EVENTS = "number-events"
+    SEND_MAIL = "send-mail"
 
 
 class ImportState(StrEnum):
@@ -371,6 +405,7 @@ class DataKind(StrEnum):
     IDENTITY = "identity"
     RECORD = "record"
     ACCESS_LOG = "access_log"
+    MAIL = "mail"
     MANDATORY_REPORT = "mandatory_report"
     ROSTER = "roster"
     CREDENTIAL = "credential"

@@ -46,6 +46,7 @@ from mediation_api.repository.complaints import Complaints as ComplaintsReposito
 from mediation_api.repository.erasures import Erasures as ErasuresRepository
 from mediation_api.repository.imports import Imports as ImportsRepository
 from mediation_api.repository.legal_holds import LegalHolds as LegalHoldsRepository
+from mediation_api.repository.mails import Mails as MailsRepository
 from mediation_api.repository.mandatory_reports import MandatoryReports as MandatoryReportsRepository
 from mediation_api.repository.mediators import Mediators as MediatorsRepository
 from mediation_api.repository.parties import Parties as PartiesRepository
@@ -288,6 +289,7 @@ Imports = Annotated[ImportsRepository, Depends(_on(ImportsRepository))]
 Erasures = Annotated[ErasuresRepository, Depends(_on(ErasuresRepository))]
 LegalHolds = Annotated[LegalHoldsRepository, Depends(_on(LegalHoldsRepository))]
 MandatoryReports = Annotated[MandatoryReportsRepository, Depends(_on(MandatoryReportsRepository))]
+Mails = Annotated[MailsRepository, Depends(_on(MailsRepository))]
 Mediators = Annotated[MediatorsRepository, Depends(_on(MediatorsRepository))]
 Parties = Annotated[PartiesRepository, Depends(_on(PartiesRepository))]
 CaseRecords = Annotated[CaseRecordsRepository, Depends(_on(CaseRecordsRepository))]

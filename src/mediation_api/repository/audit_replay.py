@@ -47,6 +47,8 @@ OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
         t.audit_chain_heads: "the audit chain itself",
         t.unnumbered_events: "the queue of the change feed",
         t.change_feed: "the order of the events for those who follow them: each is compared itself",
+        t.mails: "mails: none is an event, and each is put together from what is compared",
+        t.mail_cursor: "up to which event mails were queued",
         t.access_log: "the access log: reads are not events",
         t.idempotency_keys: "stored responses, kept for two days",
         t.attempt_counters: "counters of the current hour",

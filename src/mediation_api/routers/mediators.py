@@ -89,6 +89,7 @@ class MediatorIn(In):
     )
     languages: Languages = Field(description="The languages in which the mediator works.")
     email: Email | None = Field(None, description="Where the mediator can be written to.")
+    email_allowed: Flag = Field(default=False, description="Whether the service may send mail to `email`.")
     phone: Phone | None = Field(None, description="Where the mediator can be called.")
     active: Flag = Field(default=True, description="Whether cases can be proposed to this mediator.")
 
@@ -96,13 +97,16 @@ class MediatorIn(In):
 class MediatorPatch(Patch):
     """A correction of an entry. An inactive mediator keeps accepted cases and gets no new proposals."""
 
-    kept: ClassVar[frozenset[str]] = frozenset({"name", "subject", "languages", "active"})
+    kept: ClassVar[frozenset[str]] = frozenset({"name", "subject", "languages", "active", "email_allowed"})
 
     name: Line | SkipJsonSchema[None] = None
     subject: Subject | SkipJsonSchema[None] = None
     employee_number: EmployeeNumber | None = Field(None, description="Of a mediator who is an employee of the city.")
     languages: Languages | SkipJsonSchema[None] = Field(None, description="The languages in which the mediator works.")
     email: Email | None = Field(None, description="Where the mediator can be written to.")
+    email_allowed: Flag | SkipJsonSchema[None] = Field(
+        None, description="Whether the service may send mail to `email`."
+    )
     phone: Phone | None = Field(None, description="Where the mediator can be called.")
     active: Flag | SkipJsonSchema[None] = Field(None, description="Whether cases can be proposed to this mediator.")
 
@@ -118,6 +122,7 @@ class MediatorOut(Out):
         description="Those in which the mediator can lead a session."
     )
     email: str | None = Field(description="Null if none is known.")
+    email_allowed: bool = Field(description="Whether the service may send mail to `email`.")
     phone: str | None = Field(description="Null if none is known.")
     active: bool = Field(description="Whether cases can be proposed to this mediator.")
     added_at: InstantOut = Field(description="When it was entered.")

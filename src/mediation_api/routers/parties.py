@@ -98,6 +98,9 @@ class PartyIn(In):
     unit: Line | None = Field(None, description="Officers only.")
     phone: Phone | None = Field(None, description="Where the party can be called.")
     email: Email | None = Field(None, description="Where the party can be written to.")
+    email_allowed: Flag = Field(
+        default=False, description="Whether the service may send mail to `email`, and it is safe for the person."
+    )
     postal_address: LongLine | None = Field(None, description="Where letters reach the party.")
     safe_contact: Note | None = Field(None, description="How and when the person can be reached safely.")
     language: Language = "en"
@@ -125,11 +128,12 @@ class PartyIn(In):
 class PartyPatch(Patch):
     """A correction of a party. The party itself may correct only its contact data, language and needs."""
 
-    kept: ClassVar[frozenset[str]] = frozenset({"name", "language", "minor", "name_correction_reason"})
+    kept: ClassVar[frozenset[str]] = frozenset({"name", "language", "minor", "email_allowed", "name_correction_reason"})
     by_party: ClassVar[frozenset[str]] = frozenset(
         {
             "phone",
             "email",
+            "email_allowed",
             "postal_address",
             "safe_contact",
             "language",
@@ -143,6 +147,11 @@ class PartyPatch(Patch):
     unit: Line | None = Field(None, description="Officers only.")
     phone: Phone | None = Field(None, description="Where the party can be called.")
     email: Email | None = Field(None, description="Where the party can be written to.")
+    email_allowed: Flag | SkipJsonSchema[None] = Field(
+        None,
+        description="Whether the service may send mail to `email`. Another `email` or `safe_contact` without it ends "
+        "the permission.",
+    )
     postal_address: LongLine | None = Field(None, description="Where letters reach the party.")
     safe_contact: Note | None = Field(None, description="How and when the person can be reached safely.")
     language: Language | SkipJsonSchema[None] = None
@@ -170,6 +179,8 @@ class PartyPatch(Patch):
         if "guardian" in changes:
             del changes["guardian"]
             changes |= guardian_columns(self.guardian)
+        if current.email_allowed and "email_allowed" not in self.model_fields_set:
+            changes |= party_rules.permission_to_write(changes)
         return changes
 
 
@@ -200,6 +211,7 @@ class PartyOut(Out):
     unit: str | None = Field(description="An officer's unit; null if unknown.")
     phone: str | None = Field(description="Null if none is known.")
     email: str | None = Field(description="Null if none is known.")
+    email_allowed: bool = Field(description="Whether the service may send mail to `email`.")
     postal_address: str | None = Field(description="Null if none is known.")
     safe_contact: str | None = Field(
         description="How and when the person can be reached safely; null if nothing is known."

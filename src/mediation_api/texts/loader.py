@@ -22,10 +22,11 @@ PLACEHOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "problems": (),
     "allegations": (),
     "documents": (),
+    "mails": ("{when}",) * 4,
 }
-"""The placeholders of each kind of file. A file contains each of them exactly once."""
+"""The placeholders of each kind of file. A file contains each of them exactly so often."""
 
-_LISTS: Final = frozenset({"phrases", "problems", "allegations", "documents"})
+_LISTS: Final = frozenset({"phrases", "problems", "allegations", "documents", "mails"})
 """The kinds of files that are a list of keys with words."""
 
 _DETAILS: Final = re.compile(r"# \S.*\n\n(?:- \S.*\n)+")
@@ -60,13 +61,19 @@ def read_texts(folder: Traversable) -> Texts:
     """
     versions = sorted(each.name for each in folder.iterdir() if _VERSION.fullmatch(each.name))
     editions = tuple(_read_edition(folder / version, version) for version in versions)
-    titles = {language: _phrases(texts["problems"]) for language, texts in _read_files(folder, "problems").items()}
-    documents = {language: _phrases(texts["documents"]) for language, texts in _read_files(folder, "documents").items()}
-    if not editions or not editions[-1].languages == tuple(titles) == tuple(documents):
+    titles = _read_lists(folder, "problems")
+    documents, mails = _read_lists(folder, "documents"), _read_lists(folder, "mails")
+    if not editions or not editions[-1].languages == tuple(titles) == tuple(documents) == tuple(mails):
         raise TextFileError(
-            f"{folder}: the newest version, problem titles and words of documents are in different languages"
+            f"{folder}: the newest version, problem titles, words of documents and mails are in different languages"
         )
-    return Texts(editions, titles, _read_details(folder, tuple(titles)), read_allegation_categories(folder), documents)
+    details = _read_details(folder, tuple(titles))
+    return Texts(editions, titles, details, read_allegation_categories(folder), documents, mails)
+
+
+def _read_lists(folder: Traversable, kind: str) -> Mapping[str, Mapping[str, str]]:
+    """Return the words of the files of one kind that are a list, by language and by key."""
+    return {language: _phrases(texts[kind]) for language, texts in _read_files(folder, kind).items()}
 
 
 def _read_details(folder: Traversable, languages: tuple[str, ...]) -> Mapping[str, Mapping[str, str]]:
@@ -93,7 +100,7 @@ def read_allegation_categories(folder: Traversable) -> Mapping[str, Mapping[str,
 
     Raises TextFileError.
     """
-    read = {language: _phrases(text["allegations"]) for language, text in _read_files(folder, "allegations").items()}
+    read = _read_lists(folder, "allegations")
     codes = tuple(read[ENGLISH])
     if len(codes) > _MOST_CATEGORIES or not all(map(_CATEGORY.fullmatch, codes)):
         raise TextFileError(
@@ -154,9 +161,7 @@ def _require(file: Traversable, text: str, grammar: re.Pattern[str]) -> None:
 def _check(file: Traversable, kind: str, text: str, english: str) -> None:
     grammar, mark = (_PHRASES, _KEY) if kind in _LISTS else (_TEMPLATE, _MARK)
     if sorted(_PLACEHOLDER.findall(text)) != sorted(PLACEHOLDERS[kind]):
-        raise TextFileError(
-            f"{file}: must have these placeholders, each once: {', '.join(PLACEHOLDERS[kind]) or 'none'}"
-        )
+        raise TextFileError(f"{file}: must have these placeholders: {', '.join(PLACEHOLDERS[kind]) or 'none'}")
     _require(file, text, grammar)
     lines = zip_longest(_shape(text, mark), _shape(english, mark))
     different = next((number for number, (own, other) in enumerate(lines, start=1) if own != other), None)
