@@ -166,6 +166,10 @@ growth: $(STAMP)
 memory: $(STAMP)
 	@$(BIN)/python -m benchmarks.memory $(ARGS)
 
+# importing             how fast complaints are imported, and what others feel of it (ARGS="--complaints 6000")
+importing: $(STAMP)
+	@$(BIN)/python -m benchmarks.importing $(ARGS)
+
 # gate-mutants          small changes of the domain, each of which a test has to notice (ARGS="case target": in these)
 # With one seed, sets have one order: what survives does not depend on the day.
 gate-mutants: $(STAMP)

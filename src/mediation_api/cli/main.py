@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import typer
 
-from mediation_api.cli import check, data, database, documents, serve, worker
+from mediation_api.cli import check, data, database, documents, imports, serve, worker
 from mediation_api.cli.audit import audit
 from mediation_api.cli.keys import keys
 from mediation_api.cli.output import say
@@ -44,6 +44,7 @@ app.command()(worker.worker)
 app.command()(database.migrate)
 app.command()(database.roles)
 app.command()(data.retention)
+app.command("import")(imports.import_complaints)
 app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
 app.add_typer(token, name="token")
