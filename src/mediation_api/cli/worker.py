@@ -35,7 +35,7 @@ async def working(settings: Settings) -> AsyncIterator[asyncio.Event]:
     from mediation_api.domain.values import Job
     from mediation_api.main import worker_context
     from mediation_api.outreach.mail_delivery import MailDelivery
-    from mediation_api.outreach.worker import Task, number_events, work
+    from mediation_api.outreach.worker import Task, number_events, record_deadlines, work
     from mediation_api.routers.import_lines import run_imports
 
     context, stopping = worker_context(settings), asyncio.Event()
@@ -43,6 +43,7 @@ async def working(settings: Settings) -> AsyncIterator[asyncio.Event]:
     tasks = (
         Task(Job.NUMBER_EVENTS, 0.5, number_events),
         Task(Job.RUN_IMPORTS, 1.0, run_imports),
+        Task(Job.RECORD_DEADLINES, 60.0, record_deadlines),
         *(() if mail is None else (Task(Job.SEND_MAIL, 2, mail.run),)),
     )
     running = asyncio.create_task(work(context, tasks, stopping))

@@ -336,6 +336,20 @@ class TargetPaused(Event):
     ends_on: date
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseAtRisk(Event):
+    """The due date of the target is near. Once for a case, and only while that is so."""
+
+    kind = "case.at_risk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOverdue(Event):
+    """The due date of the target has passed. Once for a case."""
+
+    kind = "case.overdue"
+
+
 # ── taking part and leaving ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -775,13 +789,15 @@ CaseEvent: TypeAlias = (
     | AssignmentReleased
     | AttendeeAdded
     | AttendeeConfirmed
+    | CaseAtRisk
     | CaseClosed
     | CaseOpened
+    | CaseOverdue
     | CaseScreened
     | ConflictDeclared
     | ConsentGiven
-    | ContactAttempted
     | ConsentVoided
+    | ContactAttempted
     | CoordinatorAssigned
     | GuardianConsentVoided
     | GuardianConsented

@@ -379,6 +379,7 @@ class Job(StrEnum):
     AUDIT_EXPORT = "audit-export"
     AUDIT_VERIFY = "audit-verify"
     KEYS_ROTATE = "keys-rotate"
+    RECORD_DEADLINES = "record-deadlines"
     RUN_IMPORTS = "run-imports"
     NUMBER_EVENTS = "number-events"
     SEND_MAIL = "send-mail"

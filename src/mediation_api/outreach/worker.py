@@ -20,6 +20,7 @@ from mediation_api.domain.texts import Texts
 from mediation_api.domain.values import Job
 from mediation_api.logs import LogEvent, class_of, places_of, sqlstate_of
 from mediation_api.repository.change_feed import FULL_BATCH, number_batch
+from mediation_api.repository.deadlines import record_deadline
 from mediation_api.settings import Settings
 
 STOP_SECONDS: Final = 25.0
@@ -87,6 +88,13 @@ async def number_events(context: WorkerContext) -> RunResult:
     """Append the events that were committed to the change feed."""
     async with context.database.transaction() as connection:
         return RunResult.MORE if await number_batch(connection) >= FULL_BATCH else RunResult.DONE
+
+
+async def record_deadlines(context: WorkerContext) -> RunResult:
+    """Record that the due date of a case is near, or has passed."""
+    async with context.database.transaction() as connection:
+        found = await record_deadline(connection, at=context.clock(), policy=context.policy)
+    return RunResult.MORE if found else RunResult.DONE
 
 
 async def _repeat(task: Task, context: WorkerContext, stopping: asyncio.Event) -> None:

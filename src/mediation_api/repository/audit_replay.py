@@ -429,6 +429,11 @@ def _party_removed(replay: Replay, e: RecordedEvent) -> None:
         _release(replay, e, party_id=party_id)
 
 
+@after(events.CaseAtRisk, events.CaseOverdue)
+def _deadline_near_or_passed(_replay: Replay, _e: RecordedEvent) -> None:
+    """No rows: whether a case is at risk follows from its due date."""
+
+
 @after(events.ScreeningOutdated)
 def _screening_outdated(replay: Replay, e: RecordedEvent) -> None:
     replay.change(e, t.cases, (e.case_id,), screening_outdated=True)

@@ -260,7 +260,9 @@ def _target_paused(event: events.TargetPaused, to: EffectContext) -> Iterator[Ch
 
 
 @CASE_EFFECTS.of(
+    events.CaseAtRisk,
     events.CaseClosed,
+    events.CaseOverdue,
     events.CoordinatorAssigned,
     events.GuardianConsentVoided,
     events.ScreeningOutdated,
