@@ -255,6 +255,7 @@ def policy_of(settings: Settings) -> Policy:
             escalate_after_days=settings.escalate_after_days,
         ),
         mediator_answer_working_days=settings.mediator_answer_working_days,
+        reminder_working_days=settings.reminder_working_days,
         pause_max_days=settings.pause_max_days,
         complainant_absences_before_lapse=settings.complainant_absences_before_lapse,
         officer_absences_before_lapse=settings.officer_absences_before_lapse,

@@ -306,6 +306,13 @@ class Settings(DatabaseSettings):
     mediator_answer_working_days: int = Field(
         5, ge=1, le=60, description="Working days a mediator has to answer a proposal."
     )
+    reminder_working_days: int = Field(
+        5,
+        ge=1,
+        le=60,
+        description="Working days after which parties who have not answered, and people who have not signed, are "
+        "reminded, if mail is on.",
+    )
     pause_max_days: int = Field(60, ge=1, le=366, description="The longest pause of the target, in calendar days.")
     complainant_absences_before_lapse: int = Field(
         2, ge=1, le=10, description="Absences of a complainant after which the case may be closed as lapsed."

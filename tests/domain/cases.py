@@ -67,6 +67,7 @@ def policy(*approvers: Approver) -> Policy:
     return Policy(
         target=TargetPolicy(zone=ZoneInfo("America/New_York")),
         mediator_answer_working_days=5,
+        reminder_working_days=5,
         pause_max_days=60,
         complainant_absences_before_lapse=2,
         officer_absences_before_lapse=1,

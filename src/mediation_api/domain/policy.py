@@ -31,6 +31,7 @@ class Policy:
 
     target: TargetPolicy
     mediator_answer_working_days: int
+    reminder_working_days: int
     pause_max_days: int
     complainant_absences_before_lapse: int
     officer_absences_before_lapse: int
