@@ -108,7 +108,8 @@ generate: $(STAMP)
 	@$(BIN)/python -m tests.promises.page > docs/who-sees-what.md
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
 	@$(BIN)/python -m pytest -q -n0 --update-snapshots -k 'every_example or exactly_its_fields or snapshot' \
-		tests/openapi/test_refusals.py tests/openapi/test_examples.py tests/scenarios/test_audiences.py tests/database/test_roles.py
+		tests/openapi/test_refusals.py tests/openapi/test_examples.py tests/scenarios/test_audiences.py tests/database/test_roles.py \
+		tests/outreach/test_documents.py
 	@$(BIN)/mediation-api openapi > openapi/mediation-api.v1.json
 	@$(BIN)/python -c 'from mediation_api.http.problem_catalogue import markdown; \
 		from mediation_api.texts.loader import load_texts; \

@@ -20,6 +20,7 @@ from mediation_api.http import middleware
 from mediation_api.http.dependencies import ServiceContext
 from mediation_api.http.rate_limits import Limiter
 from mediation_api.http.routes import operations_of
+from mediation_api.outreach.documents import Printer
 from mediation_api.outreach.feed_poller import FeedPoller
 from mediation_api.outreach.worker import WorkerContext
 from mediation_api.routers import (
@@ -149,6 +150,7 @@ def create_app(
         async with _metrics(app.state.service):
             yield
         await app.state.service.feed.close()
+        app.state.service.printer.close()
         await database.close()
         if tracing is not None:
             await tracing.close()
@@ -190,6 +192,7 @@ def create_app(
         issuer=Issuer.of(settings),
         clock=clock,
         limiter=Limiter(settings.requests_per_minute),
+        printer=Printer(settings.fonts_directory),
     )
     responses.describe_responses(app, OPERATIONS)
     middleware.install(

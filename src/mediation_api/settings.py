@@ -287,6 +287,11 @@ class Settings(DatabaseSettings):
         "each further language (`src/mediation_api/texts/README.md`). A complaint names only these. Unset, "
         "the list that comes with the service counts.",
     )
+    fonts_directory: Path | None = Field(
+        None,
+        description="A folder with more fonts for printed documents (TrueType or OpenType), such as for Chinese or "
+        "Korean names. A document with a character that no font has is refused.",
+    )
     time_zone: str = Field(
         "America/Los_Angeles", description="The office's time zone (IANA name), in which dates are determined."
     )
@@ -728,6 +733,8 @@ class Settings(DatabaseSettings):
         directory = self.allegations_directory
         if directory is not None and not os.access(directory / "allegations.en.md", os.R_OK):
             problems.append(("allegations_directory", "has no allegations.en.md that can be read"))
+        if self.fonts_directory is not None and not os.access(self.fonts_directory, os.R_OK | os.X_OK):
+            problems.append(("fonts_directory", "is no folder that can be read"))
         if self.service_key_file is not None and not os.access(self.service_key_file, os.R_OK):
             problems.append(("service_key_file", "cannot be read"))
         return problems

@@ -131,6 +131,7 @@ async def _look_around(office: Office) -> None:
     for path in ("/v1/office", "/v1/allegation-categories"):
         await office.public.get(path)
     await office.public.get(f"/v1/disclosures/{await office.shown_disclosure()}")
+    await office.public.send("GET", f"/v1/disclosures/{await office.shown_disclosure()}/form")
 
 
 async def _sign_in(story: Story) -> None:
@@ -261,6 +262,8 @@ async def _meet(story: Story) -> None:
         await who.get(f"{story.path}/agreements")
         await who.get(agreement)
     await story.office.coordinator.get(f"{agreement}/verification")
+    for path in (f"{agreement}/document", f"{agreement}/certificate", f"/v1/sessions/{story.session_id}/notice"):
+        await story.office.coordinator.send("GET", path)
     await story.session("start", {})
     await story.session("complete")
 

@@ -187,7 +187,7 @@ def filtered() -> Mapping[str, Mapping[str, str]]:
     found = {}
     for path, item in committed()["paths"].items():
         read: Item = item.get("get", {})
-        of_page = {"after", "cursor", "limit", "sort"}
+        of_page = {"after", "cursor", "limit", "print", "sort"}
         described = {
             each["name"]: str(each["description"])
             for each in read.get("parameters", [])

@@ -13,6 +13,7 @@ from mediation_api.main import OPERATIONS
 FOR_EVERYBODY: Final = {
     "exchangeAccessCode",
     "getDisclosure",
+    "getDisclosureForm",
     "getOffice",
     "getProblemType",
     "listAllegationCategories",
@@ -27,6 +28,7 @@ OF_A_CASE: Final = {
     "getReadiness",
     "getSession",
     "getSessionCalendar",
+    "getSessionNotice",
     "listCases",
     "listSessions",
     "listTimelineEvents",
@@ -36,6 +38,8 @@ OF_A_PARTY: Final = OF_A_CASE | {
     "getWithdrawal",
     "correctParty",
     "getAgreement",
+    "getAgreementDocument",
+    "getSignatureCertificate",
     "getParty",
     "giveConsent",
     "listAgreements",
@@ -104,6 +108,8 @@ OF_A_SESSION: Final = {
     "cancelSession",
     "completeSession",
     "getAgreement",
+    "getAgreementDocument",
+    "getSignatureCertificate",
     "getAssignment",
     "getMediator",
     "listAgreements",
@@ -319,6 +325,7 @@ def test_the_page_of_the_docs_is_what_is_declared() -> None:
 # ── the access log ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 TELLS_OF_NOBODY: Final = {
+    "getDisclosureForm",
     "getCalendar",  # to a caller who is unknown: it is logged as the read of the owner (test_calendars.py)
     "getCalendarFeed",  # its end, and nothing of what is read there
     "getDisclosure",

@@ -29,6 +29,7 @@ from mediation_api.main import OPERATIONS
 from mediation_api.settings import Settings
 
 NOT_ABOUT_A_CASE: Final = {
+    "getDisclosureForm",
     "getCalendar",  # read by nobody who is known, and logged as its owner's (test_calendars.py)
     "getCalendarFeed",
     "getDisclosure",
@@ -79,6 +80,9 @@ def paths(story: Story, assignment_id: str, report_id: str, records: Mapping[str
         "listContactAttempts": f"{case}/contact-attempts",
         "listMails": f"{case}/mails",
         "getAgreement": agreement,
+        "getAgreementDocument": f"{agreement}/document",
+        "getSignatureCertificate": f"{agreement}/certificate",
+        "getSessionNotice": f"/v1/sessions/{story.session_id}/notice",
         "verifyAgreement": f"{agreement}/verification",
         "getSession": f"/v1/sessions/{story.session_id}",
         "getSessionCalendar": f"/v1/sessions/{story.session_id}/calendar",

@@ -165,6 +165,18 @@ class StateConflict(Conflict):
     detail = "This cannot be done in the present state."
 
 
+class NotPrintable(Conflict):
+    """Unlike other refusals it has something of a value: the character, so that somebody can find the font."""
+
+    code = "not-printable"
+    detail = "No font has the character {character} ({code_points})."
+
+
+class DocumentTooLong(Conflict):
+    code = "document-too-long"
+    detail = "Printed, this would have more than {pages} pages."
+
+
 @dataclass(frozen=True, slots=True)
 class Missing:
     """One condition of a gate that is not met.

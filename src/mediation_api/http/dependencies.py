@@ -33,6 +33,7 @@ from mediation_api.http.fields import Uuid
 from mediation_api.http.problems import ProblemException
 from mediation_api.http.rate_limits import Limiter, network_of_request
 from mediation_api.http.routes import operation_of
+from mediation_api.outreach.documents import Printer
 from mediation_api.outreach.feed_poller import FeedPoller
 from mediation_api.repository.access_anomalies import AccessAnomalies as AccessAnomaliesRepository
 from mediation_api.repository.access_log import AccessLog as AccessLogRepository
@@ -73,6 +74,7 @@ class ServiceContext:
     issuer: Issuer
     clock: Callable[[], datetime]
     limiter: Limiter
+    printer: Printer
 
     allegation_categories: Mapping[str, Mapping[str, str]]
     """The city's categories of allegations: the words of each, by its code and by language."""

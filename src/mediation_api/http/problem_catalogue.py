@@ -182,6 +182,11 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "absences-too-few": ProblemType(409, "Schedule another session, or let the case lapse for another reason."),
         "absence-already-recorded": ProblemType(409, "No action is needed."),
+        "not-printable": ProblemType(
+            409,
+            "Ask the office to add a font that has this character to its folder of fonts, or read the text as JSON.",
+        ),
+        "document-too-long": ProblemType(409, "Read the text as JSON, or print it from there."),
         "officer-has-no-code": ProblemType(409, "The officer signs in with the city's account."),
     }
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import Field
 from sqlalchemy import RowMapping
 
@@ -31,7 +31,11 @@ from mediation_api.http.fields import Flag, In, InstantOut, Language, Once, Open
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, Pages
+from mediation_api.http.printing import PDF_CONTENT, PdfResponse, Print, pdf_response
+from mediation_api.http.problem_catalogue import language_of
 from mediation_api.http.routes import Operation
+from mediation_api.outreach import forms
+from mediation_api.outreach.documents import Words
 from mediation_api.repository.cases import LockedCase
 from mediation_api.routers.disclosures import Sha256
 from mediation_api.routers.sessions import SeatIn
@@ -232,6 +236,83 @@ async def list_agreements(
 async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreements_read: Agreements) -> AnyAgreement:
     """Return an agreement with its text."""
     return _to_response(await agreements_read.get(agreement_id, scope))
+
+
+@router.get(
+    "/agreements/{agreement_id}/document",
+    summary="An agreement, printed",
+    response_class=PdfResponse,
+    response_description="The text with its hash and lines for signatures, as PDF/UA-1. The same text gives the same "
+    "file.",
+    responses=PDF_CONTENT | responses(409),
+)
+@Operation(
+    "getAgreementDocument",
+    access=allow(office=CASEWORK, own=PARTIES, assigned=True),
+    oauth_scope="agreements:read",
+    opens=LoggedObject.CASE,
+    refusals=("document-too-long", "not-printable"),
+)
+async def get_agreement_document(
+    agreement_id: AgreementId,
+    query: Print,
+    request: Request,
+    scope: LoggedScope,
+    agreements_read: Agreements,
+    service: Context,
+) -> PdfResponse:
+    """Return an agreement as a document to read and to sign on paper. A text that was purged is not found."""
+    printed = _printed(await agreements_read.get(agreement_id, scope))
+    if not printed.text:
+        raise NotFound
+    document = forms.agreement(printed, service.texts.documents)
+    return await pdf_response(request, document, query, f"{printed.kind}-{printed.number}")
+
+
+@router.get(
+    "/agreements/{agreement_id}/certificate",
+    summary="The certificate of signatures",
+    response_class=PdfResponse,
+    response_description="Who signed the text, when and how, as PDF/UA-1. For a party, its own signature alone.",
+    responses=PDF_CONTENT | responses(409),
+)
+@Operation(
+    "getSignatureCertificate",
+    access=allow(office=CASEWORK, own=PARTIES, assigned=True),
+    oauth_scope="agreements:read",
+    opens=LoggedObject.CASE,
+    refusals=("not-printable",),
+)
+async def get_signature_certificate(
+    agreement_id: AgreementId,
+    query: Print,
+    request: Request,
+    scope: LoggedScope,
+    agreements_read: Agreements,
+    service: Context,
+) -> PdfResponse:
+    """Return the signatures on an agreement as a document, in the reader's language."""
+    row = await agreements_read.get(agreement_id, scope)
+    printed, notes = _printed(row), ["superseded"] if row["superseded_at"] is not None else []
+    if row["audience"] == Audience.PARTY:
+        notes.append("own_signature_only")
+        own = row["signed_at"]
+        signatures = [] if own is None else [forms.PrintedSignature(name="", role=SeatRole.PARTY, signed_at=own)]
+    else:
+        signatures = [
+            forms.PrintedSignature(name=each.signer_name, role=each.role, method=each.method, signed_at=each.signed_at)
+            for each in AgreementOut.read(row).signatures
+        ]
+    words = Words.of(service.texts.documents, [language_of(request)])
+    document = forms.certificate(printed, signatures, words, service.policy.target.zone, notes=notes)
+    return await pdf_response(request, document, query, f"certificate-{printed.kind}-{printed.number}")
+
+
+def _printed(row: RowMapping) -> forms.PrintedAgreement:
+    columns = ("number", "languages", "sha256", "terms_confidential", "made_at")
+    return forms.PrintedAgreement(
+        kind=AgreementKind(row["kind"]), text=row["text"] or "", **{name: row[name] for name in columns}
+    )
 
 
 @router.post(

@@ -76,9 +76,12 @@ from mediation_api.http.fields import (
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import FOR_ALL_BUT_PARTIES, FOR_THE_OFFICE, ListOut, ListQuery, Pages, single_page
+from mediation_api.http.printing import PDF_CONTENT, PdfResponse, Print, pdf_response
 from mediation_api.http.problem_catalogue import language_of
 from mediation_api.http.routes import Operation
+from mediation_api.outreach import forms
 from mediation_api.outreach.calendars import CALENDAR, CalendarEntry, calendar_of
+from mediation_api.outreach.documents import Words
 from mediation_api.repository.sessions import SessionFilter, SessionSort
 
 
@@ -332,6 +335,37 @@ async def get_session_calendar(
     words = service.texts.documents[language_of(request)]
     location = row["link"] if row["place"] is None else row["place"]
     return CalendarResponse(calendar_of(calendar_entry(row, words["appointment"], location)), headers=SAVED)
+
+
+@router.get(
+    "/sessions/{session_id}/notice",
+    summary="The notice of a session, printed",
+    response_class=PdfResponse,
+    response_description="Day, time and place, and how to reach the office, as PDF/UA-1. It names nobody.",
+    responses=PDF_CONTENT | responses(409),
+)
+@Operation(
+    "getSessionNotice",
+    access=allow(office=(*INTAKE, Role.AUDITOR), own=PARTIES, assigned=True),
+    oauth_scope="sessions:read",
+    opens=LoggedObject.CASE,
+    refusals=("not-printable",),
+)
+async def get_session_notice(
+    session_id: SessionId,
+    query: Print,
+    request: Request,
+    scope: LoggedScope,
+    sessions_read: Sessions,
+    service: Context,
+) -> PdfResponse:
+    """Return the notice of a session as a document in the reader's language; of a cancelled one, that it is."""
+    row = await sessions_read.calendar_entry(session_id, scope)
+    columns = ("starts_at", "ends_at", "place", "link", "called_off", "scheduled_at")
+    printed = forms.PrintedSession(**{name: row[name] for name in columns})
+    words = Words.of(service.texts.documents, [language_of(request)])
+    document = forms.notice(printed, service.office, words, service.policy.target.zone)
+    return await pdf_response(request, document, query, "notice")
 
 
 def calendar_entry(row: RowMapping, summary: str, location: str | None) -> CalendarEntry:
