@@ -9,6 +9,8 @@
 --
 -- An integration is shown the kinds of events that change what it reads of a complaint that it filed. The return of a part
 -- would reveal an answer while those of the case are sealed, so it gets an entry for the integration once they no longer are.
+--
+-- Each entry for an integration also queues what is sent to those of its webhook endpoints that take the kind.
 CREATE FUNCTION number_events() RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     sealed CONSTANT text[] := ARRAY['asking', 'confirming', 'screening'];
@@ -82,21 +84,32 @@ BEGIN
         FROM added
         UNION ALL
         SELECT position, stream, false, integration, place, after, sequence FROM withheld
+    ),
+    appended AS (
+        INSERT INTO change_feed (number, position, stream, for_office, integration, sequence)
+        SELECT
+            (SELECT coalesce(max(number), 0) FROM change_feed)
+                + row_number() OVER (ORDER BY place, stream, after, sequence),
+            position,
+            stream,
+            for_office,
+            integration,
+            CASE WHEN integration IS NOT NULL THEN
+                (SELECT coalesce(max(earlier.sequence), 0) FROM change_feed earlier WHERE earlier.stream = entries.stream)
+                    + count(integration) OVER (PARTITION BY stream ORDER BY place, after, sequence)
+            END
+        FROM entries
+        RETURNING number, position, stream, integration
+    ),
+    queued AS (
+        INSERT INTO webhook_deliveries (id, endpoint_id, number, stream, state, queued_at, next_attempt_at)
+        SELECT gen_random_uuid(), endpoint.id, entry.number, entry.stream, 'waiting', now(), now()
+        FROM appended entry
+        JOIN events event ON event.position = entry.position
+        JOIN webhook_endpoints endpoint ON endpoint.integration = entry.integration
+        WHERE endpoint.state <> 'removed' AND event.kind = ANY (endpoint.kinds)
     )
-    INSERT INTO change_feed (number, position, stream, for_office, integration, sequence)
-    SELECT
-        (SELECT coalesce(max(number), 0) FROM change_feed)
-            + row_number() OVER (ORDER BY place, stream, after, sequence),
-        position,
-        stream,
-        for_office,
-        integration,
-        CASE WHEN integration IS NOT NULL THEN
-            (SELECT coalesce(max(earlier.sequence), 0) FROM change_feed earlier WHERE earlier.stream = entries.stream)
-                + count(integration) OVER (PARTITION BY stream ORDER BY place, after, sequence)
-        END
-    FROM entries;
-    GET DIAGNOSTICS numbered = ROW_COUNT;
+    SELECT count(*) INTO numbered FROM appended;
     RETURN numbered;
 END
 $$

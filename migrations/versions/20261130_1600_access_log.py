@@ -1,6 +1,6 @@
 """The access log (`access_log`): one row for each read of a complaint, a party, a case or a report by anybody but a party.
 
-Revises: 20261130_1555
+Revises: 20261130_1557
 Created: 2026-11-30 16:00:00+00:00
 """
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "20261130_1600"
-down_revision: str | None = "20261130_1555"
+down_revision: str | None = "20261130_1557"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -50,7 +50,8 @@ def upgrade() -> None:
         sa.Column("job", sa.String(), nullable=False),
         sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "job IN ('audit-export', 'audit-verify', 'keys-rotate', 'number-events', 'record-deadlines', 'retention', 'run-imports', 'send-mail')",
+            "job IN ('audit-export', 'audit-verify', 'deliver-webhooks', 'keys-rotate', 'number-events', 'record-deadlines', "
+            "'retention', 'run-imports', 'send-mail')",
             name=op.f("ck_job_runs_job"),
         ),
         sa.PrimaryKeyConstraint("job", name=op.f("pk_job_runs")),

@@ -62,6 +62,8 @@ SERVICE = {
     "unnumbered_events": "SELECT, INSERT, DELETE",
     "voided_consents": "SELECT, INSERT",
     "staff_names": "SELECT, INSERT",
+    "webhook_deliveries": "SELECT, INSERT, UPDATE (state, attempts, first_attempt_at, last_attempt_at, last_status, next_attempt_at), DELETE",
+    "webhook_endpoints": "SELECT, INSERT, UPDATE (kinds, url, secret, former_secret, former_secret_until, state, expires_at, failures, next_attempt_at, lease, leased_until)",
     "withdrawals": "SELECT, INSERT",
 }
 """The privileges of the service on each table with row security: those that its commands need, and no more."""

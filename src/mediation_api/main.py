@@ -51,6 +51,7 @@ from mediation_api.routers import (
     problem_pages,
     screenings,
     sessions,
+    webhook_endpoints,
 )
 from mediation_api.settings import PREFIX, Settings, SettingsError, public_holidays, settings_from_environment
 from mediation_api.texts.loader import load_texts, read_allegation_categories
@@ -86,6 +87,7 @@ ROUTERS = (
     legal_holds.router,
     erasures.router,
     events.router,
+    webhook_endpoints.router,
     access_tokens.router,
     problem_pages.router,
     health.router,
@@ -123,6 +125,7 @@ TAGS = {
     "mandatory-reports": "Records that a duty to report was met: the exception to confidentiality, for two roles only.",
     "retention": "Legal holds, which keep data beyond its period, and erasures on request before its end.",
     "events": "The change feed: what has happened, in one order, for programs that follow it.",
+    "webhooks": "Endpoints of an integration to which the entries of its change feed are posted.",
     "access-tokens": "The exchange of an access code for a token, for members of the public.",
     "problems": "The meaning of each problem type, and what a caller can do about it.",
     "health": "Liveness, readiness and version. No personal data.",
@@ -168,6 +171,7 @@ def create_app(
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=lifespan,
         routes=list(ROUTES),
+        webhooks=webhook_endpoints.webhooks,
         openapi_url=None,  # `routers/docs.py` serves it so that clients can keep it
         docs_url=None,  # `routers/docs.py` serves a page that loads nothing from other hosts
         redoc_url=None,

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum, auto
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Final, Self, TypeVar
@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from mediation_api.domain.retention import SCHEDULE
 from mediation_api.domain.strength import guessable
 from mediation_api.domain.values import MOST_ATTEMPTS, PHONE, Approver, DataKind, ReportCategory
+from mediation_api.domain.webhook_addresses import THIS_MACHINE, overlaps
 from mediation_api.logs import LogLevel
 
 PREFIX: Final = "MEDIATION_"
@@ -266,6 +267,38 @@ class Settings(DatabaseSettings):
         description="The longest that a request for the change feed waits for an event, in seconds, if it prefers to. "
         "Less than the proxy waits for an answer (docs/proxy/nginx.conf: 60 seconds).",
     )
+
+    webhook_hosts: Annotated[tuple[str, ...], NoDecode, type_of_list] = Field(
+        (), description="The hosts to which webhooks may be sent, separated by commas. By default, any that is public."
+    )
+    webhook_ports: Annotated[tuple[int, ...], NoDecode, type_of_list] = Field(
+        (443,), description="The ports to which webhooks may be sent, separated by commas."
+    )
+    webhook_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, type_of_list] = Field(
+        (),
+        description="Networks that are not public to which webhooks may be sent all the same, such as `10.20.0.0/16`, "
+        "separated by commas. By default, none: an integration could otherwise reach the city's own machines.",
+    )
+    webhook_ca_file: Path | None = Field(
+        None, description="The certificate authorities (PEM) to trust for webhooks, instead of the public ones."
+    )
+    webhook_allow_http: bool = Field(
+        default=False, description="Allows webhooks without TLS. For development only: refused in production."
+    )
+    webhook_timeout_seconds: float = Field(
+        10.0,
+        ge=1,
+        le=30,
+        description="How long a receiver of webhooks may take, from the name's resolution to the status.",
+    )
+    webhook_days: int = Field(
+        180,
+        ge=1,
+        le=3660,
+        description="Days after which webhooks to an endpoint stop, unless the integration changes it or rotates its "
+        "secret: the service does not know whether the city has revoked an integration.",
+    )
+    keep_deliveries_days: int = _kept(DataKind.WEBHOOK)
 
     office_name: str = Field(
         "Independent Police Review",
@@ -681,8 +714,16 @@ class Settings(DatabaseSettings):
     def _problems(self) -> list[tuple[str, str]]:
         problems = [*self._missing(), *self._invalid(), *self._contradictions(), *self._invalid_mail()]
         if self.environment is not Environment.DEV:
-            problems += self._development_values() + self._guessable()
+            problems += self._development_values() + self._guessable() + self._reachable_by_webhooks()
         return problems + super()._problems()
+
+    def _reachable_by_webhooks(self) -> list[tuple[str, str]]:
+        problems = []
+        if self.webhook_allow_http:
+            problems.append(("webhook_allow_http", "is for development: in production, webhooks need TLS"))
+        if any(overlaps(network, never) for network in self.webhook_networks for never in THIS_MACHINE):
+            problems.append(("webhook_networks", "must not contain addresses of the machine itself or of its cloud"))
+        return problems
 
     def _contradictions(self) -> list[tuple[str, str]]:
         problems = []

@@ -18,6 +18,8 @@ from mediation_api.database.engine import Database
 from mediation_api.dev.office import Office
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.program
+
 
 @contextmanager
 def worker(variables: dict[str, str], output: Path, stopped_by: signal.Signals) -> Iterator[None]:

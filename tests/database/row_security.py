@@ -219,6 +219,9 @@ async def _over(busy: BusyOffice) -> None:
     report_id = await mediated.report(mediated.mediator, agency="Agency that was told")
     await office.director.get(f"/v1/mandatory-reports/{report_id}")
     await office.director.post(f"/v1/complaints/{mediated.complaint_id}/legal-holds", {"reason": "litigation"})
+    hooks = {"url": "https://intake.city.example/hooks", "kinds": ["case.closed"]}
+    endpoint = await office.integration.post("/v1/webhook-endpoints", hooks)
+    await office.integration.post(f"/v1/webhook-endpoints/{endpoint['id']}/pings")
     await office.intake.post(f"/v1/parties/{mediated.complainants[0].party_id}/erasures")
     await mediated.make_agreement(kind="resolution", terms="Done: we shook hands.")
     await mediated.sign(mediated.complainants[0])

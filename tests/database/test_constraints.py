@@ -22,7 +22,7 @@ Row = dict[str, object]
 NOW: Final = datetime(2026, 3, 2, 20, tzinfo=UTC)
 TODAY: Final = date(2026, 3, 2)
 COMPLAINT, CASE, MEDIATOR, SESSION, AGREEMENT = (UUID(int=n) for n in range(1, 6))
-REPORT, GUARDIAN, IMPORT = UUID(int=6), UUID(int=7), UUID(int=8)
+REPORT, GUARDIAN, IMPORT, ENDPOINT = UUID(int=6), UUID(int=7), UUID(int=8), UUID(int=9)
 ROSA, DALE, LATE, OTHER, KIM, LEE, AGAIN = (UUID(int=n) for n in range(11, 18))
 SHA: Final = "a" * 64
 BY: Final = {"by_role": "intake", "by": "intake.1"}
@@ -74,6 +74,28 @@ ROWS: Final[dict[str, Row]] = {
         "due_at": NOW,
     },
     "mail_cursor": {"single": True, "number": 1},
+    "webhook_endpoints": {
+        "id": ENDPOINT,
+        "integration": "intake-system",
+        "kinds": ["case.closed"],
+        "url": "https://intake.city.example/hooks",
+        "secret": "whsec_x",
+        "former_secret": "whsec_y",
+        "former_secret_until": NOW,
+        "state": "active",
+        "registered_at": NOW,
+        "expires_at": NOW,
+        "next_attempt_at": NOW,
+    },
+    "webhook_deliveries": {
+        "id": OTHER,
+        "endpoint_id": ENDPOINT,
+        "number": 1,
+        "stream": OTHER,
+        "state": "waiting",
+        "queued_at": NOW,
+        "next_attempt_at": NOW,
+    },
     "idempotency_keys": {"caller": "c", "operation": "o", "key_sha256": SHA, "request_sha256": SHA, "at": NOW},
     "imports": {
         "id": IMPORT,
@@ -300,6 +322,8 @@ ANOTHER: Final[dict[str, Row]] = {
     "unnumbered_events": {"position": 1001},
     "change_feed": {"number": 2, "position": 2, "sequence": 2},
     "mail_cursor": {"single": False},
+    "webhook_endpoints": {},
+    "webhook_deliveries": {"number": None},
     "idempotency_keys": {"key_sha256": "b" * 64},
     "imports": {},
     "import_batches": {"first_line": 3},
@@ -461,6 +485,19 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_access_log_seen": ("access_log", {"version": None}),
     "ck_change_feed_reader": ("change_feed", {"for_office": False, "integration": None, "sequence": None}),
     "ck_change_feed_sequence": ("change_feed", {"sequence": None}),
+    "ck_webhook_endpoints_state": ("webhook_endpoints", {"state": "x"}),
+    "ck_webhook_endpoints_kinds": ("webhook_endpoints", {"kinds": []}),
+    "ck_webhook_endpoints_failures": ("webhook_endpoints", {"failures": -1}),
+    "ck_webhook_endpoints_former_secret_until": ("webhook_endpoints", {"former_secret_until": None}),
+    "ck_webhook_endpoints_leased_until": ("webhook_endpoints", {"leased_until": NOW}),
+    # one that is removed has forgotten where it was
+    "ck_webhook_endpoints_removed": ("webhook_endpoints", {"state": "removed"}),
+    "ck_webhook_deliveries_state": (
+        "webhook_deliveries",
+        {"state": "x", "attempts": 1, "first_attempt_at": NOW, "last_attempt_at": NOW},
+    ),
+    "ck_webhook_deliveries_attempts": ("webhook_deliveries", {"attempts": 1}),
+    "ck_webhook_deliveries_attempted": ("webhook_deliveries", {"state": "dead"}),
     "ck_attempt_counters_what": ("attempt_counters", {"what": "x"}),
     "ck_job_runs_job": ("job_runs", {"job": "x"}),
     "ck_calendar_feeds_role": ("calendar_feeds", {"role": "intake"}),
@@ -502,6 +539,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "ck_parties_encrypted": ("parties", {"name": BARE}),
     "ck_screenings_encrypted": ("screenings", {"reason": BARE}),
     "ck_signatures_encrypted": ("signatures", {"signer_name": BARE}),
+    "ck_webhook_endpoints_encrypted": ("webhook_endpoints", {"secret": BARE}),
     "ck_sessions_encrypted": ("sessions", {"place": BARE}),
     # one of each
     "officer_taken": ("session_officers", {"employee_number_index": NUMBER}),
@@ -526,6 +564,7 @@ REFUSED: Final[dict[str, tuple[str, Row]]] = {
     "uq_import_batches_import_id_first_line": ("import_batches", {"first_line": 2}),
     "uq_mediators_employee_number_index": ("mediators", {"employee_number_index": "5711"}),
     "uq_mediators_subject": ("mediators", {"subject": "m.okafor"}),
+    "uq_webhook_deliveries_number": ("webhook_deliveries", {"number": 1}),
     "uq_parts_mediated": ("parts", MEDIATED | {"case_id": OTHER, "officer_id": LEE}),
     "uq_parts_open": ("parts", {"case_id": OTHER, "officer_id": DALE}),
     "uq_parties_complaint_id_employee_number_index": ("parties", {"side": "officer", "employee_number_index": "4711"}),

@@ -41,6 +41,9 @@ async def _with_the_rest(story: Story) -> None:
         "disclosed_at": story.office.clock.now.isoformat(),
     }
     await story.office.director.post(f"{story.path}/mandatory-reports", report)
+    endpoint = {"url": "https://intake.city.example/hooks/of-the-intake-team", "kinds": ["case.closed"]}
+    registered = await story.office.integration.post("/v1/webhook-endpoints", endpoint)
+    await story.office.integration.post(f"/v1/webhook-endpoints/{registered['id']}/secrets")
 
 
 async def test_a_dump_holds_none_of_what_was_planted_in_every_sealed_column(

@@ -105,6 +105,7 @@ def test_each_resource_is_read_and_written_but_the_audit_and_the_events_which_ar
         "parties",
         "retention",
         "sessions",
+        "webhooks",
     ]
     both = {f"{resource}:{way}" for resource in resources for way in ("read", "write")}
     assert both | {"audit:read", "events:read"} == TOKEN_SCOPES

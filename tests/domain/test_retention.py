@@ -58,7 +58,7 @@ def test_what_tells_of_people_is_emptied_and_the_record_is_kept() -> None:
     for kind, rule in SCHEDULE.items():
         is_emptied = kind in EMPTIED
         assert is_emptied == rule.until.startswith("Emptied.")
-        has_period = is_emptied or kind in {DataKind.ACCESS_LOG, DataKind.IMPORT, DataKind.MAIL}
+        has_period = is_emptied or kind in {DataKind.ACCESS_LOG, DataKind.IMPORT, DataKind.MAIL, DataKind.WEBHOOK}
         assert has_period == bool(rule.setting) == (rule.days > 0) == (rule.start is not None)
 
 
@@ -66,6 +66,7 @@ def test_terms_go_thirty_days_after_their_case_and_all_else_counts_from_the_comp
     assert DEFAULT_DAYS == {
         "keep_access_log_days": 3650,
         "keep_imports_days": 30,
+        "keep_deliveries_days": 30,
         "keep_terms_days": 30,
         "keep_contact_days": 1095,
         "keep_account_days": 3650,

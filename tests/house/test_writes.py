@@ -26,6 +26,7 @@ ELSEWHERE: Final = {
     "repository/access_log.py": "entries whose period has ended are deleted",
     "repository/calendar_feeds.py": "secret addresses of calendars, which change nothing of a case",
     "repository/attempt_counters.py": "counters of the present hour",
+    "repository/webhooks.py": "the endpoints of integrations, and what was sent to them",
     "repository/staff_names.py": "the name in the token of whoever records something; recording executes the statement",
     "repository/imports.py": "the lines of imports until they are done; the complaints are recorded",
     "repository/idempotency.py": "answers that are kept for retries",

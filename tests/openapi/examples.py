@@ -65,6 +65,7 @@ class Recorder:
         if answer.get("items") == []:
             return
         answer |= {"access_token": TOKEN} if "access_token" in answer else {}
+        answer |= {"secret": "whsec_…"} if "secret" in answer else {}
         audience = _audience(answer)
         self.played[operation].setdefault(str(response.status_code), {}).setdefault(audience, answer)
         if response.request.headers.get("Content-Type") == "application/json" and response.request.content:
@@ -106,6 +107,7 @@ async def play(
     await _conclude(story)
     await _report(story)
     await _leave(office)
+    await _webhooks(office)
     await _start_over(office)
     await _guard(office)
     await _reopen(office)
@@ -310,6 +312,21 @@ async def _report(story: Story) -> None:
     await _each(story.office.intake, erasures)
     twice = await mediator.post(f"{story.path}/mandatory-reports", body)
     await director.post(f"/v1/mandatory-reports/{twice['id']}/drop", {"reason": "entered_in_error"}, 200)
+
+
+async def _webhooks(office: Office) -> None:
+    """An integration registers an endpoint, changes it, and asks for a ping, twice."""
+    body = {"url": "https://intake.city.example/hooks", "kinds": ["case.closed", "part.mediated"]}
+    endpoint = await office.integration.post("/v1/webhook-endpoints", body)
+    path = f"/v1/webhook-endpoints/{endpoint['id']}"
+    await office.integration.patch(path, {"kinds": ["case.closed"]})
+    await office.integration.post(f"{path}/secrets")
+    delivery = await office.integration.post(f"{path}/pings")
+    of_delivery = f"/v1/webhook-deliveries/{delivery['id']}"
+    await office.integration.post(f"{of_delivery}/replay", None, 200)
+    for read in ("/v1/webhook-endpoints", path, f"{path}/deliveries", of_delivery):
+        await office.integration.get(read)
+    await office.integration.post(f"{path}/remove", None, 200)
 
 
 async def _leave(office: Office) -> None:

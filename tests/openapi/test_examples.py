@@ -38,6 +38,7 @@ LONGER: Final[Mapping[str, int]] = {
     "refuseErasure": 8,
     "removeParty": 10,
     "requestMediation": 7,
+    "replayWebhook": 7,
     "startImport": 11,
     "signAgreement": 7,
 }

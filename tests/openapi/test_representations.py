@@ -24,9 +24,10 @@ READ_NOWHERE: Final[Mapping[str, str]] = {
     "issueAccessCode": "the code is shown once",
     "exchangeAccessCode": "the token is not stored",
     "makeCalendarFeed": "the address is shown once",
+    "rotateWebhookSecret": "the secret is shown once",
 }
 """What makes something and has no `Location`, and why; the description of the operation says it as well."""
-RECEIPTS: Final = {"fileComplaint"}
+RECEIPTS: Final = {"fileComplaint", "registerWebhookEndpoint"}
 """The body has what is shown once; `Location` and `ETag` are those of what was made."""
 GONE: Final = {"declineAssignment", "recuseMediator"}
 """Whoever has left a case no longer reads it: the answer to the command is the last."""

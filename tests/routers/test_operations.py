@@ -49,6 +49,13 @@ OF_A_PARTY: Final = OF_A_CASE | {
     "signAgreement",
     "recordWithdrawal",
 }
+OF_ENDPOINTS: Final = {
+    "getWebhookDelivery",
+    "getWebhookEndpoint",
+    "listWebhookDeliveries",
+    "listWebhookEndpoints",
+    "removeWebhookEndpoint",
+}
 OF_THE_OFFICE: Final = OF_A_CASE | {
     "getChangeFeed",
     "getApproval",
@@ -161,8 +168,9 @@ OF_AN_AUDITOR: Final = {
     "verifyAgreement",
 }
 OF_A_CALENDAR: Final = {"getCalendarFeed", "makeCalendarFeed", "revokeCalendarFeed"}
-OF_AN_INTEGRATION: Final = {
+OF_AN_INTEGRATION: Final = OF_ENDPOINTS | {
     "cancelImport",
+    "changeWebhookEndpoint",
     "fileComplaint",
     "getChangeFeed",
     "getComplaint",
@@ -170,6 +178,10 @@ OF_AN_INTEGRATION: Final = {
     "getMe",
     "listComplaints",
     "listImportRefusals",
+    "pingWebhookEndpoint",
+    "registerWebhookEndpoint",
+    "replayWebhook",
+    "rotateWebhookSecret",
     "startImport",
 }
 ONLY_A_MEDIATOR: Final = {"acceptAssignment", "attestDestructionOfNotes", "declineAssignment", "endSession"}
@@ -232,7 +244,7 @@ def test_a_mediator_does_nothing_in_a_case_that_was_proposed_but_read_of_it_and_
         ),
         (Role.INTAKE, OF_INTAKE),
         (Role.COORDINATOR, OF_CASEWORK | OF_A_CALENDAR),
-        (Role.DIRECTOR, OF_CASEWORK | OF_A_REPORT | OF_A_DIRECTOR),
+        (Role.DIRECTOR, OF_CASEWORK | OF_A_REPORT | OF_A_DIRECTOR | OF_ENDPOINTS),
         (Role.AUDITOR, OF_THE_OFFICE | OF_AN_AUDITOR),
         (Role.INTEGRATION, OF_AN_INTEGRATION),
     ],
@@ -305,7 +317,8 @@ def test_everybody_who_takes_part_may_withdraw() -> None:
 
 
 def test_a_director_may_do_what_a_coordinator_may() -> None:
-    assert may(Role.DIRECTOR) - OF_A_REPORT - OF_A_DIRECTOR == may(Role.COORDINATOR) - OF_A_CALENDAR
+    without = may(Role.DIRECTOR) - OF_A_REPORT - OF_A_DIRECTOR - OF_ENDPOINTS
+    assert without == may(Role.COORDINATOR) - OF_A_CALENDAR
     assert set(CASEWORK) < set(INTAKE)
 
 
@@ -336,12 +349,16 @@ TELLS_OF_NOBODY: Final = {
     "getProblemType",
     "getReadinessOfService",
     "getVersion",
+    "getWebhookDelivery",
+    "getWebhookEndpoint",
     "listAllegationCategories",
     "listDisclosures",
     "listImportRefusals",
     "listMandatoryReportCounts",
     "listMediators",
     "listMandatoryReportAccessLog",
+    "listWebhookDeliveries",
+    "listWebhookEndpoints",
 }
 OPENS: Final = {name: operation.opens for name, operation in OPERATIONS.items() if operation.opens is not None}
 

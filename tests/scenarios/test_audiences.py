@@ -632,6 +632,10 @@ async def bodies(story: Story) -> list[tuple[str, str, Mapping[str, object]]]:
         ("POST", f"/v1/erasures/{NOBODY}/approve", {}),
         ("POST", f"/v1/erasures/{NOBODY}/refuse", {"reason": "withdrawn"}),
         ("POST", "/v1/access-tokens", {"access_code": "x"}),
+        ("POST", "/v1/webhook-endpoints", {"url": "https://intake.city.example/", "kinds": ["case.closed"]}),
+        ("PATCH", f"/v1/webhook-endpoints/{NOBODY}", {"active": False}),
+        *(("POST", f"/v1/webhook-endpoints/{NOBODY}/{verb}", {}) for verb in ("secrets", "remove", "pings")),
+        ("POST", f"/v1/webhook-deliveries/{NOBODY}/replay", {}),
     ]
 
 
@@ -644,6 +648,7 @@ async def test_a_field_for_fault_finding_apology_or_notes_is_refused_everywhere(
     written = dict.fromkeys(UNKNOWN, "He said that he was sorry.")
     for method, path, body in everything:
         who = story.mediator if path.startswith(("/v1/assignments", "/v1/sessions")) else office.director
+        who = office.integration if path.startswith("/v1/webhook-") else who
         refused = await who.send(method, path, {**body, **written})
         assert refused.status_code == 422, (path, refused.text)
         errors = [(error["pointer"], error["code"]) for error in refused.json()["errors"]]

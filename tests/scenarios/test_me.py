@@ -55,7 +55,7 @@ async def test_a_party_a_mediator_and_an_integration_are_told_what_they_speak_fo
         "subject": program["subject"],
         "role": "integration",
         "name": None,
-        "scopes": ["complaints:read", "complaints:write", "events:read"],
+        "scopes": ["complaints:read", "complaints:write", "events:read", "webhooks:read", "webhooks:write"],
     }
 
 

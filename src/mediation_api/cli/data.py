@@ -19,8 +19,9 @@ def retention(
 ) -> None:
     """Erase the fields whose retention period has ended (docs/retention.md), and print how many of each kind.
 
-    Also deletes the entries of the access log, the imports and the mails whose period has ended, and idempotency keys
-    that have expired with their responses, and prints their numbers as `access_log`, `import`, `mail` and `retry`.
+    Also deletes the entries of the access log, the imports, the mails and what was sent to webhooks whose period has
+    ended, and idempotency keys that have expired with their responses, and prints their numbers as `access_log`,
+    `import`, `mail`, `webhook` and `retry`.
 
     Run it once a day. It may run beside the service, be interrupted and be restarted.
     """
@@ -49,6 +50,7 @@ async def purge(settings: Settings) -> Counter[DataKind]:
     from mediation_api.repository.idempotency import delete_expired
     from mediation_api.repository.imports import delete_ended as delete_imports
     from mediation_api.repository.retention import purge_due
+    from mediation_api.repository.webhooks import delete_ended_deliveries
 
     engine = create_engine(settings, statement_timeout_ms=0)
     try:
@@ -62,6 +64,7 @@ async def purge(settings: Settings) -> Counter[DataKind]:
         emptied[DataKind.IMPORT] = await delete_imports(engine, periods.ended_before(DataKind.IMPORT, at))
         emptied[DataKind.MAIL] = await mails.delete_ended(engine, periods.ended_before(DataKind.MAIL, at))
         emptied[DataKind.RETRY] = await delete_expired(engine, at)
+        emptied[DataKind.WEBHOOK] = await delete_ended_deliveries(engine, periods.ended_before(DataKind.WEBHOOK, at))
         return +emptied
     finally:
         await engine.dispose()

@@ -14,6 +14,9 @@ from mediation_api.settings import Settings, settings_from_environment
 
 _STOPPED_BY: Final = (signal.SIGINT, signal.SIGTERM)
 
+_ENDPOINTS_AT_ONCE: Final = 4
+"""To how many endpoints of webhooks one worker sends at the same time."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +38,7 @@ async def working(settings: Settings) -> AsyncIterator[asyncio.Event]:
     from mediation_api.domain.values import Job
     from mediation_api.main import worker_context
     from mediation_api.outreach.mail_delivery import MailDelivery
+    from mediation_api.outreach.webhooks import deliver_webhooks
     from mediation_api.outreach.worker import Task, number_events, record_deadlines, work
     from mediation_api.routers.import_lines import run_imports
 
@@ -44,10 +48,12 @@ async def working(settings: Settings) -> AsyncIterator[asyncio.Event]:
         Task(Job.NUMBER_EVENTS, 0.5, number_events),
         Task(Job.RUN_IMPORTS, 1.0, run_imports),
         Task(Job.RECORD_DEADLINES, 60.0, record_deadlines),
+        # Each waits for one receiver at a time, so that a slow one does not keep the others from theirs.
+        *(Task(Job.DELIVER_WEBHOOKS, 1.0, deliver_webhooks) for _ in range(_ENDPOINTS_AT_ONCE)),
         *(() if mail is None else (Task(Job.SEND_MAIL, 2, mail.run),)),
     )
     running = asyncio.create_task(work(context, tasks, stopping))
-    _log.info("the worker repeats %s", ", ".join(task.job for task in tasks))
+    _log.info("the worker repeats %s", ", ".join(dict.fromkeys(task.job for task in tasks)))
     try:
         yield stopping
     finally:

@@ -51,6 +51,7 @@ from mediation_api.database.tables import (
     participants,
     parties,
     parts,
+    webhook_endpoints,
     withdrawals,
 )
 from mediation_api.domain.access import AccessScope, Relation, Role
@@ -215,6 +216,11 @@ def _import(kind: ScopeKind) -> ColumnElement[bool]:
     return imports.c.by == CALLER_SUBJECT if kind.relation is Relation.FILED else false()
 
 
+def _endpoint(kind: ScopeKind) -> ColumnElement[bool]:
+    """An integration sees the webhook endpoints that it registered."""
+    return webhook_endpoints.c.integration == CALLER_SUBJECT if kind.relation is Relation.FILED else false()
+
+
 _CONDITIONS: Final[Mapping[Table, Callable[[ScopeKind], ColumnElement[bool]]]] = {
     complaints: _complaint,
     parties: _party,
@@ -223,6 +229,7 @@ _CONDITIONS: Final[Mapping[Table, Callable[[ScopeKind], ColumnElement[bool]]]] =
     assignments: _assignment,
     mandatory_reports: _report,
     imports: _import,
+    webhook_endpoints: _endpoint,
 }
 
 # ── mediators who are parties ──────────────────────────────────────────────────────────────────────────────────────

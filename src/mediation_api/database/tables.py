@@ -52,8 +52,10 @@ from mediation_api.domain.values import (
     ContactChannel,
     ContactResult,
     Decision,
+    DeliveryState,
     Disposition,
     DropReason,
+    EndpointState,
     EndReason,
     ErasureRefusal,
     ErasureState,
@@ -982,6 +984,67 @@ mail_cursor = Table(
     Column("number", BigInteger, nullable=False),
 )
 """The last entry of the change feed for which mails were queued: one row, or none if mail was never on."""
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    _id(),
+    # The subject of its tokens, as in `change_feed`.
+    Column("integration", String, nullable=False),
+    Column("kinds", ARRAY(String), nullable=False),
+    # Its path or query may be a secret of the receiver. Empty once it is removed, and so are the secrets.
+    Column("url", Encrypted, nullable=False),
+    Column("secret", Encrypted, nullable=False),
+    Column("former_secret", Encrypted),
+    _instant("former_secret_until", nullable=True),
+    Column("state", String, nullable=False),
+    _instant("registered_at"),
+    _instant("expires_at"),
+    # While it fails: how often in a row, and when it is tried again.
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    _instant("next_attempt_at"),
+    # The worker that delivers to it, and until when: no other one does meanwhile.
+    Column("lease", Uuid),
+    _instant("leased_until", nullable=True),
+    _one_of("state", EndpointState),
+    CheckConstraint("cardinality(kinds) >= 1", name="kinds"),
+    CheckConstraint("failures >= 0", name="failures"),
+    CheckConstraint("(former_secret IS NULL) = (former_secret_until IS NULL)", name="former_secret_until"),
+    CheckConstraint("(lease IS NULL) = (leased_until IS NULL)", name="leased_until"),
+    CheckConstraint("state <> 'removed' OR (url = '' AND secret = '' AND former_secret IS NULL)", name="removed"),
+    Index("ix_webhook_endpoints_integration", "integration"),
+    Index("ix_webhook_endpoints_registered_at_id", "registered_at", "id"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    _id(),
+    Column("endpoint_id", Uuid, ForeignKey("webhook_endpoints.id"), nullable=False),
+    # The entry of the change feed; without one, it is a ping.
+    Column("number", BigInteger, ForeignKey("change_feed.number")),
+    Column("stream", Uuid, nullable=False),
+    Column("state", String, nullable=False),
+    _instant("queued_at"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _instant("first_attempt_at", nullable=True),
+    _instant("last_attempt_at", nullable=True),
+    # NULL if the receiver gave no answer.
+    Column("last_status", Integer),
+    _instant("next_attempt_at"),
+    _one_of("state", DeliveryState),
+    CheckConstraint(
+        "num_nonnulls(first_attempt_at, last_attempt_at) = CASE attempts WHEN 0 THEN 0 ELSE 2 END", name="attempts"
+    ),
+    CheckConstraint("state = 'waiting' OR attempts > 0", name="attempted"),
+    Index("uq_webhook_deliveries_number", "endpoint_id", "number", unique=True),
+    Index("ix_webhook_deliveries_queued_at_id", "endpoint_id", "queued_at", "id"),
+    Index(
+        "ix_webhook_deliveries_stream", "endpoint_id", "stream", "number", postgresql_where=text("state = 'waiting'")
+    ),
+    Index("ix_webhook_deliveries_due", "endpoint_id", "next_attempt_at", postgresql_where=text("state = 'waiting'")),
+)
+"""What is sent to an endpoint: one row for each entry of the change feed (`number_events`), or a ping."""
 
 access_log = Table(
     "access_log",

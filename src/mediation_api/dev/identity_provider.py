@@ -25,7 +25,7 @@ from mediation_api.auth.identity_provider import SigningKey
 from mediation_api.auth.tokens import CITY_ROLES, sign_token
 from mediation_api.domain.access import Role
 
-INTEGRATION_SCOPES: Final = "complaints:read complaints:write events:read"
+INTEGRATION_SCOPES: Final = "complaints:read complaints:write events:read webhooks:read webhooks:write"
 """The scopes of what an integration may do."""
 
 

@@ -75,7 +75,7 @@ class Relation(StrEnum):
     OFFICE = "office"
     """Any object of the office."""
     FILED = "filed"
-    """A complaint that this integration filed."""
+    """A complaint that this integration filed, or an endpoint of webhooks that it registered."""
     PROPOSED = "proposed"
     """A case that was proposed to this mediator, or accepted by them; for the roster, the mediator's own entry."""
     ASSIGNED = "assigned"
@@ -134,6 +134,8 @@ TokenScope: TypeAlias = Literal[
     "retention:write",
     "sessions:read",
     "sessions:write",
+    "webhooks:read",
+    "webhooks:write",
 ]
 """What a token can be limited to (RFC 6749 §3.3)."""
 TOKEN_SCOPES: Final[frozenset[TokenScope]] = frozenset(get_args(TokenScope))
@@ -223,7 +225,8 @@ _PAGE: Final = """\
 
 Operation by role, and the relation that the object must have to the caller. This page is generated: `make generate`.
 
-`office`: any object of the office. `filed`: a complaint that this integration filed. `proposed`: a case that was
+`office`: any object of the office. `filed`: a complaint that this integration filed, or an
+endpoint of webhooks that it registered. `proposed`: a case that was
 proposed to this mediator, or accepted by them. `assigned`: a case that this mediator accepted and has not left.
 `mediated`: a case that this mediator accepted, also after leaving it; of its mandatory reports, the mediator's own. A
 mediator who is also a party of the complaint has none of these relations to it. `own`: the caller's own party, and the

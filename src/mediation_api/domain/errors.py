@@ -130,6 +130,7 @@ FieldRule: TypeAlias = Literal[
     "session-too-short",
     "staff-only",
     "unknown-mediator",
+    "url-not-allowed",
 ]
 """Every rule that a single field can break. The contract lists them, and mypy accepts no other."""
 
@@ -403,10 +404,10 @@ class ResolutionSigned(Conflict):
 
 
 class LimitReached(Conflict):
-    """Of what one complaint or case may have only so many of: `MOST_PARTIES` and others in `values.py`."""
+    """Of what one complaint, case or integration may have only so many of: `MOST_PARTIES` and others in `values.py`."""
 
     code = "limit-reached"
-    detail = "One complaint or case may have no more of these."
+    detail = "One complaint, case or integration may have no more of these."
 
 
 class AttemptsExhausted(Conflict):

@@ -4,12 +4,28 @@
 """
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Final, get_args
 
 from mediation_api.domain.events import CaseEvent, Event, PartReturned, ReportEvent, RosterEvent, Visibility
 
 INTEGRATION_KINDS: Final = frozenset(event.kind for event in Event.__subclasses__() if event.for_integration)
 """The kinds that the change feed shows to the integration that filed the complaint."""
+
+
+class IntegrationEventKind(StrEnum):
+    """The same, for the contract: an integration chooses which of them its webhooks are about."""
+
+    CASE_CLOSED = "case.closed"
+    CASE_OPENED = "case.opened"
+    COMPLAINT_CORRECTED = "complaint.corrected"
+    COMPLAINT_FILED = "complaint.filed"
+    PART_MEDIATED = "part.mediated"
+    PART_OPENED = "part.opened"
+    PART_RETURNED = "part.returned"
+    PARTY_ADDED = "party.added"
+    PARTY_REMOVED = "party.removed"
+
 
 _TIMELINE: Final = {
     Visibility.STAFF: "",
@@ -25,7 +41,8 @@ Everything that changes is an event. This page lists the kinds, and who is shown
 
 `GET /v1/events` is the change feed: each event once, in one order, with its id, kind and time and the ids of what it is
 about. The office is shown all kinds but those of mandatory reports, which are in no feed and no timeline. An
-integration is shown the kinds that change what it may read of the complaints that it filed.
+integration is shown the kinds that change what it may read of the complaints that it filed, and may have them posted to
+endpoints of its own (webhooks).
 
 The timeline of a case shows the office all events of the case and its complaint, and to others those of the last
 column: from when on both sides have agreed, except for what concerns the reader alone.

@@ -38,6 +38,7 @@ class Start(StrEnum):
     ACCESSED = "the access"
     UPLOADED = "the upload"
     QUEUED = "the reason to write"
+    NUMBERED = "the event"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +153,14 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
             "periods above.",
             start=Start.UPLOADED,
             setting="keep_imports_days",
+            days=30,
+        ),
+        DataKind.WEBHOOK: RetentionRule(
+            what="What was sent to the webhooks of an integration, and when: ids of events.",
+            why="To try again, and to let the integration see what it missed.",
+            until="Deleted. The events themselves stay in the change feed.",
+            start=Start.NUMBERED,
+            setting="keep_deliveries_days",
             days=30,
         ),
         DataKind.MEDIATOR_NOTES: RetentionRule(

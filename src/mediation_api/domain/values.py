@@ -372,6 +372,26 @@ class MailState(StrEnum):
     """When it was to be sent it was no longer due, or its recipient no longer allowed mail."""
 
 
+class EndpointState(StrEnum):
+    """Whether webhooks are sent to an endpoint."""
+
+    ACTIVE = "active"
+    FAILING = "failing"
+    """It does not answer as it should: one webhook at a time is tried, after pauses that grow."""
+    PAUSED = "paused"
+    """By the integration, or by the answer 410. Webhooks are kept until it is active again."""
+    REMOVED = "removed"
+
+
+class DeliveryState(StrEnum):
+    """What became of a webhook."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    """It was tried for three days. It can be replayed by hand."""
+
+
 class Job(StrEnum):
     """A command that runs on a schedule, or a task that the worker repeats."""
 
@@ -382,6 +402,7 @@ class Job(StrEnum):
     RECORD_DEADLINES = "record-deadlines"
     RUN_IMPORTS = "run-imports"
     NUMBER_EVENTS = "number-events"
+    DELIVER_WEBHOOKS = "deliver-webhooks"
     SEND_MAIL = "send-mail"
 
 
@@ -412,6 +433,7 @@ class DataKind(StrEnum):
     CREDENTIAL = "credential"
     RETRY = "retry"
     IMPORT = "import"
+    WEBHOOK = "webhook"
     MEDIATOR_NOTES = "mediator_notes"
 
 

@@ -56,6 +56,7 @@ from mediation_api.repository.sessions import Sessions as SessionsRepository
 from mediation_api.repository.streams import Stream
 from mediation_api.repository.timeline import Timeline as TimelineRepository
 from mediation_api.repository.waiting import Waiting as WaitingRepository
+from mediation_api.repository.webhooks import Webhooks as WebhooksRepository
 from mediation_api.settings import Settings
 
 T = TypeVar("T")
@@ -300,6 +301,7 @@ Sessions = Annotated[SessionsRepository, Depends(_on(SessionsRepository))]
 AttemptCounters = Annotated[AttemptCountersRepository, Depends(_on(AttemptCountersRepository))]
 Timeline = Annotated[TimelineRepository, Depends(_on(TimelineRepository))]
 Waiting = Annotated[WaitingRepository, Depends(_on(WaitingRepository))]
+Webhooks = Annotated[WebhooksRepository, Depends(_on(WebhooksRepository))]
 AccessAnomalies = Annotated[AccessAnomaliesRepository, Depends(_on(AccessAnomaliesRepository))]
 
 
@@ -361,4 +363,6 @@ AgreementId = Annotated[Uuid, Path(description="The agreement's id.")]
 ErasureId = Annotated[Uuid, Path(description="The id of the erasure request.")]
 ImportId = Annotated[Uuid, Path(description="The import's id.")]
 HoldId = Annotated[Uuid, Path(description="The legal hold's id.")]
+WebhookEndpointId = Annotated[Uuid, Path(description="The webhook endpoint's id.")]
+WebhookDeliveryId = Annotated[Uuid, Path(description="The id of the delivery.")]
 ReportId = Annotated[Uuid, Path(description="The mandatory report's id.")]

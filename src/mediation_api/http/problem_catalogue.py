@@ -154,7 +154,8 @@ CATALOGUE: Final[Mapping[str, ProblemType]] = MappingProxyType(
         ),
         "limit-reached": ProblemType(
             409,
-            "A complaint has at most 50 parties, removed ones included, and a case 50 attendees, proposals and pauses.",
+            "A complaint has at most 50 parties, removed ones included; a case 50 attendees, proposals and pauses; an "
+            "integration 10 endpoints of webhooks.",
         ),
         "attempts-exhausted": ProblemType(
             409, "The office continues with the complaint. It is not mediated again, however the attempts ended."

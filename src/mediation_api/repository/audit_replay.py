@@ -46,6 +46,8 @@ OUTSIDE: Final[Mapping[Table, str]] = MappingProxyType(
         t.events: "the events themselves: the audit chain covers them",
         t.audit_chain_heads: "the audit chain itself",
         t.unnumbered_events: "the queue of the change feed",
+        t.webhook_endpoints: "settings of integrations, which tell of no case",
+        t.webhook_deliveries: "what of the change feed was sent to integrations",
         t.change_feed: "the order of the events for those who follow them: each is compared itself",
         t.mails: "mails: none is an event, and each is put together from what is compared",
         t.mail_cursor: "up to which event mails were queued",

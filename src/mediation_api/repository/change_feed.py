@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged_page
 from mediation_api.database.access_scope import CALLER_SUBJECT, ScopeKind, scope_parameters
-from mediation_api.database.nesting import AnySelect
+from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain.access import AccessScope, Relation
 
 CLOCKS_DIFFER: Final = timedelta(hours=1)
@@ -121,14 +121,7 @@ def _entries(kind: ScopeKind) -> AnySelect:
     page = (
         select(
             f.number.label("page_key"),
-            e.id,
-            e.kind,
-            e.at.label("occurred_at"),
-            sequence.label("sequence"),
-            func.coalesce(e.complaint_id, t.cases.c.complaint_id).label("complaint_id"),
-            e.case_id,
-            e.mediator_id,
-            e.party_id,
+            *entry_columns(sequence),
             f.number.label("page_id"),
             func.coalesce(e.case_id, e.complaint_id, e.mediator_id).label("opened_id"),
         )
@@ -139,6 +132,21 @@ def _entries(kind: ScopeKind) -> AnySelect:
         .limit(rows)
     )
     return logged_page(page, kind, rows, descending=False)
+
+
+def entry_columns(sequence: AnyColumn) -> tuple[AnyColumn, ...]:
+    """Return what a reader is shown of an entry, in a statement on `events` and, if there is one, the case of each."""
+    e = t.events.c
+    return (
+        e.id,
+        e.kind,
+        e.at.label("occurred_at"),
+        sequence.label("sequence"),
+        func.coalesce(e.complaint_id, t.cases.c.complaint_id).label("complaint_id"),
+        e.case_id,
+        e.mediator_id,
+        e.party_id,
+    )
 
 
 @cache
