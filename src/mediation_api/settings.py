@@ -20,11 +20,20 @@ from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 import holidays
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mediation_api.domain.retention import SCHEDULE
+from mediation_api.domain.schedule import PATTERN
 from mediation_api.domain.strength import guessable
 from mediation_api.domain.values import MOST_ATTEMPTS, PHONE, Approver, DataKind, ReportCategory
 from mediation_api.domain.webhook_addresses import THIS_MACHINE, overlaps
@@ -114,6 +123,7 @@ def _split(value: object) -> object:
 
 
 type_of_list = BeforeValidator(_split)
+_Time = Annotated[str, StringConstraints(pattern=PATTERN)]
 
 
 def _kept(*kinds: DataKind, at_least: int = 1) -> int:
@@ -438,6 +448,18 @@ class Settings(DatabaseSettings):
         description="Days on which one user may open the same closed case before this is an anomaly.",
     )
 
+    retention_at: Annotated[tuple[_Time, ...], NoDecode, type_of_list] = Field(
+        (),
+        description="When a worker does what `mediation-api retention` does, in the office's time zone, separated by "
+        "commas: `02:30`, or `:15` for each hour. Unset, it does not.",
+    )
+    audit_export_at: Annotated[tuple[_Time, ...], NoDecode, type_of_list] = Field(
+        (), description="When a worker does what `mediation-api audit export --to` does. Unset, it does not."
+    )
+    audit_export_directory: Path | None = Field(
+        None, description="The folder of these statements, kept away from the database. Needed for them."
+    )
+
     keep_terms_days: int = _kept(DataKind.RESOLUTION_TERMS)
     keep_contact_days: int = _kept(DataKind.CONTACT, DataKind.NEEDS)
     keep_account_days: int = _kept(DataKind.ACCOUNT)
@@ -733,6 +755,8 @@ class Settings(DatabaseSettings):
         for name, limit in less:
             if getattr(self, name) >= getattr(self, limit):
                 problems.append((name, f"must be less than {PREFIX}{limit.upper()}"))
+        if self.audit_export_at and self.audit_export_directory is None:
+            problems.append(("audit_export_directory", f"is required with {PREFIX}AUDIT_EXPORT_AT"))
         if self.contact_channels_before_lapse > self.contact_attempts_before_lapse:
             problems.append(("contact_channels_before_lapse", f"must not exceed {PREFIX}CONTACT_ATTEMPTS_BEFORE_LAPSE"))
         return problems

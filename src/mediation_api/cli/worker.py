@@ -35,6 +35,7 @@ def worker() -> None:
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[asyncio.Event]:
     """Repeat the tasks during a block, or until the event that it yields is set."""
+    from mediation_api.cli.scheduled import scheduled_tasks
     from mediation_api.domain.values import Job
     from mediation_api.main import worker_context
     from mediation_api.outreach.mail_delivery import MailDelivery
@@ -50,6 +51,7 @@ async def working(settings: Settings) -> AsyncIterator[asyncio.Event]:
         Task(Job.RECORD_DEADLINES, 60.0, record_deadlines),
         # Each waits for one receiver at a time, so that a slow one does not keep the others from theirs.
         *(Task(Job.DELIVER_WEBHOOKS, 1.0, deliver_webhooks) for _ in range(_ENDPOINTS_AT_ONCE)),
+        *scheduled_tasks(settings),
         *(() if mail is None else (Task(Job.SEND_MAIL, 2, mail.run),)),
     )
     running = asyncio.create_task(work(context, tasks, stopping))
