@@ -30,8 +30,8 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-# The gates of .ci/run besides `make check` and `make test`, and five that are run now and then.
-GATES := $(addprefix gate-, scan contract browser fuzz crashes failover starvation scope whole coverage mutants faults contract-faults fuzz-faults)
+# The gates of .ci/run besides `make check` and `make test`, and six that are run now and then.
+GATES := $(addprefix gate-, scan contract browser fuzz crashes failover mail starvation scope whole coverage mutants faults contract-faults fuzz-faults)
 
 .PHONY: help run test check format generate gates security benchmark growth memory lock clean $(GATES)
 
@@ -130,6 +130,10 @@ gate-crashes: $(STAMP)
 # gate-failover         a database host dies, hangs, is cut off or full, or a clock jumps: nothing acknowledged is lost; a table
 gate-failover: $(STAMP)
 	@$(BIN)/python -m pytest -n0 tests/contract/failover.py $(ARGS)
+
+# gate-mail             workers are killed while they send mail to a server that is unreliable: no mail is lost
+gate-mail: $(STAMP)
+	@$(BIN)/python -m pytest -n0 -s tests/contract/mail.py $(ARGS)
 
 # gate-starvation       withdrawals are answered while others take all the connections that they can
 gate-starvation: $(STAMP)

@@ -43,6 +43,7 @@ def _person(word: str, **more: object) -> dict[str, object]:
         "name": f"{word} Name",
         "phone": f"+1 503 555 01{sum(word.encode()) % 100:02}",
         "email": f"{word.lower()}@people.example",
+        "email_allowed": True,
         "postal_address": f"{word} Street 1",
         "safe_contact": f"{word} is best called at night",
         "accommodations": f"{word} needs a ramp",

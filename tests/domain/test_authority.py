@@ -7,7 +7,14 @@ import pytest
 from tests.domain.cases import COORDINATOR, DIRECTOR, INTAKE, MEDIATING, TODAY, pointed_at
 
 from mediation_api.domain.access import ANYBODY, Actor, Role
-from mediation_api.domain.authority import ApprovalSource, channel_of, filer, filing_channel, require_other_than
+from mediation_api.domain.authority import (
+    ApprovalSource,
+    channel_of,
+    filer,
+    filing_channel,
+    require_other_than,
+    require_own_mail,
+)
 from mediation_api.domain.errors import DirectorRequired, Invalid, SecondPersonRequired
 from mediation_api.domain.values import STAFF_CHANNELS, Approver, Channel, Side
 
@@ -163,3 +170,14 @@ def test_staff_do_not_decide_about_themselves_as_a_mediator() -> None:
             require_other_than(MEDIATING.subject, by=Actor(role, MEDIATING.subject))
     require_other_than(MEDIATING.subject, by=COORDINATOR)
     require_other_than(MEDIATING.subject, by=MEDIATING)
+
+
+@pytest.mark.parametrize("role", sorted(set(Role) - {Role.PUBLIC}))
+def test_whoever_files_in_public_allows_mail_to_themselves_alone(role: Role) -> None:
+    require_own_mail([False, True], 1, by=ANYBODY)
+    require_own_mail([False, False], None, by=ANYBODY)
+    for files in (0, None):
+        with pytest.raises(Invalid) as refused:
+            require_own_mail([False, True], files, by=ANYBODY)
+        assert pointed_at(refused.value) == ("/parties/1/email_allowed", "staff-only")
+    require_own_mail([True, True], None, by=Actor(role, "somebody"))

@@ -35,7 +35,8 @@ class Delivered:
 class MailServerOfTest:
     """What aiosmtpd asks. `answers` are those to each address, in their order; after them it accepts.
 
-    `lost` closes the connection after the whole mail was received, and before it is answered.
+    `lost` closes the connection after the whole mail was received, and before it is answered; `lost before` does so as
+    if it had not been received.
     """
 
     answers: dict[str, list[str]] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class MailServerOfTest:
     connections: Counter[str] = field(default_factory=Counter)
     signs_in: bool = True
     senders_refused: bool = False
+    is_away: bool = False
     on_data: asyncio.Event = field(default_factory=asyncio.Event)
 
     def authenticate(
@@ -52,6 +54,21 @@ class MailServerOfTest:
         assert isinstance(data, LoginPassword), mechanism
         right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
         return AuthResult(success=right and self.signs_in, handled=False)
+
+    def answer_to(self, address: str) -> str:
+        """Return what is answered to a mail to this address."""
+        waiting = self.answers.get(address, [])
+        return waiting.pop(0) if waiting else "250 Accepted"
+
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self, server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Greet, unless the server is away."""
+        session.host_name = hostname
+        if self.is_away:
+            assert isinstance(server.transport, asyncio.Transport)
+            server.transport.abort()
+        return responses
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -67,12 +84,11 @@ class MailServerOfTest:
         """Answer a mail."""
         (address,), raw = envelope.rcpt_tos, envelope.content
         assert isinstance(raw, bytes)
-        waiting = self.answers.get(address, [])
-        said = waiting.pop(0) if waiting else "250 Accepted"
+        said = self.answer_to(address)
         if said.startswith("250") or said == "lost":
             self.delivered.append(Delivered(str(envelope.mail_from), tuple(envelope.rcpt_tos), raw))
         self.on_data.set()
-        if said == "lost":
+        if said.startswith("lost"):
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         return said

@@ -426,6 +426,39 @@ async def test_everybody_is_written_to_about_a_whole_case_in_their_own_language(
     ]
 
 
+async def test_whoever_was_told_of_a_session_days_ago_is_reminded_of_it_once_a_day_before(
+    office: Office, post: Post
+) -> None:
+    story = await office.file(complainants=[person("ana")], officers=[person("dale")])
+    await story.to_ready()
+    await story.assign(await office.mediator(email="noor@example.org", email_allowed=True))
+    starts_at = office.clock.now + timedelta(days=3)
+    await story.schedule(starts_at=starts_at.isoformat(), ends_at=(starts_at + timedelta(hours=2)).isoformat())
+    await post.run()
+    assert sorted(post.recipients()) == ["ana@example.org", "dale@example.org", "noor@example.org"]
+    await post.run(days=1, hours=23)
+    assert len(post.recipients()) == 3, "two days are too early"
+    await post.run(hours=1, minutes=1)
+    reminders = [each for each in post.server.delivered if each.message["Subject"] == "Your appointment"]
+    assert sorted(each.recipients[0] for each in reminders) == [
+        "ana@example.org",
+        "dale@example.org",
+        "noor@example.org",
+    ]
+    await post.run(hours=12)
+    near = story.booking(
+        starts_at=(starts_at + timedelta(hours=3)).isoformat(), ends_at=(starts_at + timedelta(hours=5)).isoformat()
+    )
+    await office.coordinator.post(f"/v1/sessions/{story.session_id}/reschedule", near, 200)
+    for _ in range(3):
+        await post.run(hours=4)
+    assert Counter(str(each.message["Subject"]) for each in post.server.delivered) == {
+        "An appointment for you": 3,
+        "Your appointment": 3,
+        "Your appointment was changed": 3,
+    }
+
+
 async def test_a_stopped_run_leaves_no_mail_claimed_for_longer_than_its_lease(office: Office, post: Post) -> None:
     await (await office.file(complainants=[person("ana")])).to_confirming()
     await number_events(post.context)

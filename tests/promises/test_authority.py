@@ -499,3 +499,16 @@ async def test_an_unknown_scope_of_ours_is_refused_whoever_bears_it(unknown: str
 
 async def test_a_persons_token_may_carry_what_the_identity_provider_puts_there(office: Office) -> None:
     await office.caller(Role.INTAKE, scope="openid profile email offline_access api://x/y").get("/v1/complaints")
+
+
+async def test_a_public_filer_allows_mail_to_themselves_and_to_nobody_else(office: Office) -> None:
+    own, other = ({"side": side, "name": "A", "email": "a@example.org"} for side in ("complainant", "officer"))
+    complaint = {"narrative": "It rained.", "allegations": ["discourtesy"], "interested_in_mediation": True}
+    people = [own, {**other, "email_allowed": True}]
+    refused = await office.public.post("/v1/complaints", {**complaint, "parties": people}, 422)
+    assert [each["pointer"] for each in refused["errors"]] == ["/parties/1/email_allowed"]  # type: ignore[attr-defined]
+    filed = await office.public.post(
+        "/v1/complaints", {**complaint, "parties": [{**own, "email_allowed": True}, other]}
+    )
+    listed = (await office.intake.get(f"/v1/complaints/{filed['id']}/parties"))["items"]
+    assert {each["side"]: each["email_allowed"] for each in listed} == {"complainant": True, "officer": False}  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from benchmarks.plans import Caught, explained
@@ -30,6 +30,7 @@ from mediation_api.repository import audit_verification
 from mediation_api.repository.access_log import delete_ended
 from mediation_api.repository.audit_comparison import unlike_events
 from mediation_api.repository.idempotency import KEPT, delete_expired
+from mediation_api.repository.mails import delete_ended as delete_mails
 from mediation_api.repository.retention import _purge_if_due, purge_due
 from mediation_api.repository.retention_places import PLACES
 from mediation_api.settings import Settings
@@ -332,6 +333,46 @@ async def test_expired_idempotency_keys_are_deleted_with_their_responses_and_no_
     assert await delete_expired(engine, old + KEPT + timedelta(seconds=1)) == before
     async with engine.connect() as connection:
         assert {*await connection.scalars(select(keys.c.at))} == {office.clock.now}
+
+
+# ── mails ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_mails_are_deleted_at_the_end_of_their_period_unless_they_wait_or_a_hold_stands(
+    quiet_office: Office, engine: AsyncEngine
+) -> None:
+    held, other = [await quiet_office.file() for _ in range(2)]
+    await quiet_office.director.post(f"{held.complaint}/legal-holds", {"reason": "litigation"})
+    now = datetime.now(UTC)
+    old, new = now - timedelta(days=366), now - timedelta(days=364)
+    async with engine.begin() as connection:
+        for story, at, state in (
+            (held, old, "sent"),
+            (other, old, "sent"),
+            (other, old, "queued"),
+            (other, new, "failed"),
+        ):
+            waits = state == "queued"
+            row = {
+                **dict.fromkeys(("case_id", "about_id"), UUID(story.case_id)),
+                "id": uuid4(),
+                "party_id": UUID(str(story.officers[0].party_id)),
+                "kind": "closed",
+                "attempts": 1,
+                "state": state,
+                "queued_at": at,
+                "due_at": at if waits else None,
+            }
+            await connection.execute(insert(t.mails).values(**row, finished_at=None if waits else at))
+    before = now - timedelta(days=DEFAULT_DAYS["keep_mail_days"])
+    assert await delete_mails(engine, before) == 1
+    async with engine.begin() as connection:
+        left = await connection.execute(select(t.mails.c.case_id, t.mails.c.state))
+        assert sorted((str(row.case_id) == held.case_id, row.state) for row in left) == [
+            (False, "failed"),
+            (False, "queued"),
+            (True, "sent"),
+        ]
 
 
 # ── the access log ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -85,6 +85,24 @@ def filer(sides: Sequence[Side], filed_by: int | None, *, is_set: bool, by: Acto
     return complainants[0]
 
 
+def require_own_mail(allowed: Sequence[bool], filer: int | None, *, by: Actor) -> None:
+    """Refuse a member of the public who allows mail to somebody else, whose address it may not even be.
+
+    Args:
+        allowed: whether mail to each party is allowed, by position.
+        filer: the position of the party who files; None if none of them does.
+        by: who sends the request.
+
+    Raises:
+        Invalid: mail to another party than the filer is allowed.
+    """
+    if by.role is not Role.PUBLIC:
+        return
+    for number, is_allowed in enumerate(allowed):
+        if is_allowed and number != filer:
+            raise Invalid(f"/parties/{number}/email_allowed", "staff-only", "Only staff and integrations give this.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalSource:
     """Who gave an approval, when and how, as staff enter it; empty for a director's own approval."""

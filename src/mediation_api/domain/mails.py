@@ -21,6 +21,8 @@ from mediation_api.domain.values import UNREADABLE, AssignmentState, MailKind, S
 KEPT_TRYING: Final = timedelta(days=3)
 """How long a mail is tried, and the age from which an event is no reason for one. Source: RFC 5321, 4.5.4.1 (4-5 days,
 of which a city has less: a session may be near)."""
+REMINDED_BEFORE: Final = timedelta(days=1)
+"""How long before a session starts people are reminded of it, unless they were told of it since."""
 _FIRST_PAUSE: Final = timedelta(minutes=1)
 _LONGEST_PAUSE: Final = timedelta(hours=4)
 

@@ -21,6 +21,8 @@ RUN_SECONDS: Final = 5.0
 """How long a run begins to send mails, so that the worker can stop."""
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=5)
+_BETWEEN_REMINDERS: Final = timedelta(minutes=1)
+"""How often it is looked whom to remind."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class MailDelivery:
         self._composer = composer
         self._paused_until: datetime | None = None
         self._pause = _FIRST_PAUSE
+        self._reminded_at: datetime | None = None
 
     @classmethod
     def of(cls, context: WorkerContext) -> Self | None:
@@ -47,8 +50,7 @@ class MailDelivery:
         While the mail server cannot be used, mails wait; it is tried again after a pause that grows to five minutes.
         """
         until = asyncio.get_running_loop().time() + RUN_SECONDS
-        async with context.database.transaction() as connection:
-            more = await mails.queue_mails(connection, context.clock())
+        more = await self._queue(context)
         if self._paused_until is not None and context.clock() < self._paused_until:
             return RunResult.MORE if more else RunResult.DONE
         try:
@@ -60,6 +62,17 @@ class MailDelivery:
             _log.warning(LogEvent("mail-server", error=unusable.reason, smtp_code=unusable.code))
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         return RunResult.MORE if more else RunResult.DONE
+
+    async def _queue(self, context: WorkerContext) -> bool:
+        """Queue mails. Returns whether there may be more to queue at once."""
+        at = context.clock()
+        async with context.database.transaction() as connection:
+            more = await mails.queue_mails(connection, at)
+        if self._reminded_at is None or at - self._reminded_at >= _BETWEEN_REMINDERS:
+            async with context.database.transaction() as connection:
+                await mails.queue_session_reminders(connection, at)
+            self._reminded_at = at
+        return more
 
     def _content(self, claimed: ClaimedMail, outgoing: Outgoing) -> bytes:
         return self._composer.compose(

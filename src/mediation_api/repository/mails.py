@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import RowMapping, and_, bindparam, delete, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
@@ -26,7 +26,7 @@ from mediation_api.domain import mails
 from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.case import Case
 from mediation_api.domain.mails import Mail
-from mediation_api.domain.values import MailKind, MailState, Seat, SeatRole
+from mediation_api.domain.values import MailKind, MailState, Seat, SeatRole, SessionState, in_utc
 from mediation_api.repository.cases import Cases
 
 EVENTS_AT_ONCE: Final = 1_000
@@ -115,19 +115,29 @@ async def queue(connection: AsyncConnection, case_id: UUID, mails_: Iterable[tup
     return queued
 
 
+async def queue_session_reminders(connection: AsyncConnection, at: datetime) -> int:
+    """Queue reminders of the sessions that are near to those who were told of them long ago. Returns their number."""
+    queued = 0
+    for row in (await connection.execute(_near_sessions(), {"at": at})).mappings():
+        mail = Mail(MailKind.SESSION_REMINDER, _seat(row), row["session_id"])
+        reason = uuid5(row["session_id"], in_utc(row["starts_at"]))
+        queued += await queue(connection, row["case_id"], [(mail.id_after(reason), mail)], at)
+    return queued
+
+
 async def _queue_after(connection: AsyncConnection, event: RowMapping, read: dict[UUID, Case], at: datetime) -> None:
     case_id = event["case_id"]
     if case_id not in read:
         read[case_id], _ = await Cases(connection).read(case_id, _WORKER)
     name = mails.EVENTS[event["kind"]]
     about_id = event[name] if name in event else UUID(event["data"][name])
-    told = await _told(connection, about_id)
+    told = await _told(connection, case_id, about_id)
     wanted = mails.mails_after(event["kind"], about_id, read[case_id], told, at)
     await queue(connection, case_id, ((mail.id_after(event["id"]), mail) for mail in wanted), at)
 
 
-async def _told(connection: AsyncConnection, about_id: UUID) -> Collection[Seat]:
-    written = select(_MAILS.party_id, _MAILS.mediator_id).where(_MAILS.about_id == about_id)
+async def _told(connection: AsyncConnection, case_id: UUID, about_id: UUID) -> Collection[Seat]:
+    written = select(_MAILS.party_id, _MAILS.mediator_id).where(_MAILS.case_id == case_id, _MAILS.about_id == about_id)
     return {_seat(row) for row in (await connection.execute(written)).mappings()}
 
 
@@ -147,6 +157,25 @@ def _reasons() -> AnySelect:
             e.at > since - mails.KEPT_TRYING,
         )
         .order_by(_FEED.number)
+    )
+
+
+@cache
+def _near_sessions() -> AnySelect:
+    """Select who was told of which session that is near, and not since it is near."""
+    at = bindparam("at", type_=_MAILS.queued_at.type)
+    starts_at = func.lower(t.sessions.c.during)
+    told = (t.sessions.c.id.label("session_id"), _MAILS.case_id, _MAILS.party_id, _MAILS.mediator_id)
+    return (
+        select(*told, starts_at.label("starts_at"))
+        .join(t.mails, and_(_MAILS.case_id == t.sessions.c.case_id, _MAILS.about_id == t.sessions.c.id))
+        .where(
+            t.sessions.c.state == SessionState.SCHEDULED,
+            starts_at > at,
+            starts_at <= at + mails.REMINDED_BEFORE,
+        )
+        .group_by(*told, starts_at)
+        .having(func.max(_MAILS.queued_at) <= at - mails.REMINDED_BEFORE)
     )
 
 
@@ -267,7 +296,12 @@ def _of_case(kind: ScopeKind) -> AnySelect:
 
 
 async def delete_ended(engine: AsyncEngine, before: datetime) -> int:
-    """Delete the mails that were queued before an instant and are over. Returns their number."""
+    """Delete the mails that were queued before an instant and are over. Returns their number.
+
+    Those of a complaint under a legal hold are kept.
+    """
+    held = select(t.legal_holds.c.complaint_id).where(t.legal_holds.c.lifted_at.is_(None))
+    of_held = select(t.cases.c.id).where(t.cases.c.complaint_id.in_(held))
     async with engine.begin() as connection:
-        over = and_(_MAILS.queued_at < before, _MAILS.state != MailState.QUEUED)
+        over = and_(_MAILS.queued_at < before, _MAILS.state != MailState.QUEUED, _MAILS.case_id.not_in(of_held))
         return len((await connection.execute(delete(t.mails).where(over).returning(_MAILS.id))).all())

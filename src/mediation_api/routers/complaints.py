@@ -191,9 +191,14 @@ class ComplaintIn(In):
         )
 
     def filer(self, by: Actor) -> int | None:
-        """Return the index of the party who files; None if none does. Raises Invalid if it is missing or wrong."""
+        """Return the index of the party who files; None if none does.
+
+        Raises Invalid if it is missing or wrong, or if a member of the public allows mail to somebody else.
+        """
         sides = [each.side for each in self.parties]
-        return authority.filer(sides, self.filed_by, is_set="filed_by" in self.model_fields_set, by=by)
+        filer = authority.filer(sides, self.filed_by, is_set="filed_by" in self.model_fields_set, by=by)
+        authority.require_own_mail([each.email_allowed for each in self.parties], filer, by=by)
+        return filer
 
 
 class ComplaintPatch(Patch):
