@@ -26,6 +26,7 @@ from tests.domain.cases import (
     ROSA,
     SESSION,
     STRANGER,
+    TODAY,
     TOMORROW,
     WAITING,
     WITHDRAWN,
@@ -51,8 +52,18 @@ from mediation_api.domain import events
 from mediation_api.domain.case import Case
 from mediation_api.domain.events import CaseEvent, Event
 from mediation_api.domain.lifecycle import ANSWERS_SEALED, State
-from mediation_api.domain.mails import EVENTS, KEPT_TRYING, Mail, address_to_write_to, is_due, mails_after, next_attempt
+from mediation_api.domain.mails import (
+    EVENTS,
+    KEPT_TRYING,
+    Mail,
+    address_to_write_to,
+    is_due,
+    mails_after,
+    next_attempt,
+    reminding,
+)
 from mediation_api.domain.participants import Participant
+from mediation_api.domain.reminders import Reminder, ReminderKind
 from mediation_api.domain.values import (
     UNREADABLE,
     AssignmentState,
@@ -225,6 +236,34 @@ def test_whoever_signs_a_text_is_written_to_until_it_is_signed_or_replaced() -> 
     assert not is_due(reminder, replace(made, agreements=(agreement(superseded=True),)), AT)
     assert not is_due(reminder, replace(made, state=State.CONFIRMING), AT)
     assert not is_due(replace(reminder, to=party(ELIA)), made, AT)
+
+
+def test_each_reminder_is_one_mail_to_its_person() -> None:
+    def mail_of(kind: ReminderKind, about: str, *, party_id: UUID | None = None) -> tuple[UUID, Mail]:
+        mediator_id = MEDIATOR if party_id is None else None
+        return reminding(
+            Reminder(kind=kind, case_id=CASE, party_id=party_id, mediator_id=mediator_id, about=about, due_on=TODAY)
+        )
+
+    asked_at = "2026-03-02T20:00:00.000Z"
+    mail_id, mail = mail_of(ReminderKind.ANSWER, asked_at, party_id=ROSA)
+    assert mail == Mail(MailKind.ANSWER_REMINDER, party(ROSA), CASE)
+    assert mail_of(ReminderKind.ANSWER, asked_at, party_id=ROSA)[0] == mail_id
+    others = (
+        mail_of(ReminderKind.ANSWER, asked_at, party_id=ELIA),
+        mail_of(ReminderKind.ANSWER, "2026-03-03T20:00:00.000Z", party_id=ROSA),
+        mail_of(ReminderKind.PROPOSAL, str(ASSIGNMENT)),
+        mail_of(ReminderKind.SIGNATURE, str(AGREEMENT), party_id=ROSA),
+    )
+    assert len({mail_id, *(each for each, _ in others)}) == 5
+    assert others[2][1] == Mail(MailKind.PROPOSAL_REMINDER, MEDIATING, ASSIGNMENT)
+    assert others[3][1] == Mail(MailKind.SIGNATURE_REMINDER, party(ROSA), AGREEMENT)
+    with pytest.raises(TypeError):
+        reminding(
+            Reminder(
+                kind=ReminderKind.ANSWER, case_id=CASE, party_id=None, mediator_id=None, about=asked_at, due_on=TODAY
+            )
+        )
 
 
 # ── the close ──────────────────────────────────────────────────────────────────────────────────────────────────────

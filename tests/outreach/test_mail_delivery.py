@@ -459,6 +459,20 @@ async def test_whoever_was_told_of_a_session_days_ago_is_reminded_of_it_once_a_d
     }
 
 
+async def test_whoever_has_not_answered_is_reminded_once_and_whoever_has_is_not(office: Office, post: Post) -> None:
+    story = await (await office.file(complainants=[person("ana"), person("bo")])).to_confirming()
+    await post.run()
+    await story.answer(story.complainants[1])
+    for _ in range(9):
+        await post.run(days=1)
+    mails_to = [(each.recipients[0], str(each.message["Subject"])) for each in post.server.delivered]
+    assert sorted(mails_to) == [
+        ("ana@example.org", "A message still waits for you"),
+        ("ana@example.org", "A message waits for you"),
+        ("bo@example.org", "A message waits for you"),
+    ]
+
+
 async def test_a_stopped_run_leaves_no_mail_claimed_for_longer_than_its_lease(office: Office, post: Post) -> None:
     await (await office.file(complainants=[person("ana")])).to_confirming()
     await number_events(post.context)

@@ -16,6 +16,7 @@ from mediation_api.domain import agreements, events
 from mediation_api.domain.case import Case
 from mediation_api.domain.lifecycle import ANSWERS_SEALED
 from mediation_api.domain.participants import Participant
+from mediation_api.domain.reminders import Reminder, ReminderKind
 from mediation_api.domain.values import UNREADABLE, AssignmentState, MailKind, Seat, SeatRole, SessionState, Standing
 
 KEPT_TRYING: Final = timedelta(days=3)
@@ -42,6 +43,13 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The kinds of events that may be a reason to write, and the name of the id of what each is about."""
 
+_REMINDERS: Final[Mapping[ReminderKind, MailKind]] = MappingProxyType(
+    {
+        ReminderKind.ANSWER: MailKind.ANSWER_REMINDER,
+        ReminderKind.PROPOSAL: MailKind.PROPOSAL_REMINDER,
+        ReminderKind.SIGNATURE: MailKind.SIGNATURE_REMINDER,
+    }
+)
 _SESSION_HELD: Final = frozenset({events.SessionScheduled.kind, events.SessionRescheduled.kind})
 _SESSION_OFF: Final = frozenset({events.SessionCancelled.kind, events.SessionEnded.kind})
 _TO_EVERYBODY: Final[Mapping[str, MailKind]] = MappingProxyType(
@@ -91,6 +99,19 @@ def mails_after(kind: str, about_id: UUID, case: Case, told: Collection[Seat], a
         at: the instant.
     """
     return tuple(mail for mail in _candidates(kind, about_id, case, told) if is_due(mail, case, at))
+
+
+def reminding(reminder: Reminder) -> tuple[UUID, Mail]:
+    """Return the mail of a reminder, and its id: there is one for each person and what that person is reminded of."""
+    if reminder.party_id is not None:
+        to = Seat(SeatRole.PARTY, reminder.party_id)
+    elif reminder.mediator_id is not None:
+        to = Seat(SeatRole.MEDIATOR, reminder.mediator_id)
+    else:
+        raise TypeError("a reminder is for somebody")
+    about_id = reminder.case_id if reminder.kind is ReminderKind.ANSWER else UUID(reminder.about)
+    mail = Mail(_REMINDERS[reminder.kind], to, about_id)
+    return mail.id_after(uuid5(reminder.case_id, reminder.about)), mail
 
 
 def is_due(mail: Mail, case: Case, at: datetime) -> bool:

@@ -70,7 +70,7 @@ class MailDelivery:
             more = await mails.queue_mails(connection, at)
         if self._reminded_at is None or at - self._reminded_at >= _BETWEEN_REMINDERS:
             async with context.database.transaction() as connection:
-                await mails.queue_session_reminders(connection, at)
+                await mails.queue_reminders(connection, at, context.policy)
             self._reminded_at = at
         return more
 

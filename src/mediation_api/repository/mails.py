@@ -26,8 +26,10 @@ from mediation_api.domain import mails
 from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.case import Case
 from mediation_api.domain.mails import Mail
+from mediation_api.domain.policy import Policy
 from mediation_api.domain.values import MailKind, MailState, Seat, SeatRole, SessionState, in_utc
 from mediation_api.repository.cases import Cases
+from mediation_api.repository.reminders import due_reminders
 
 EVENTS_AT_ONCE: Final = 1_000
 """How many entries of the feed one transaction passes."""
@@ -112,6 +114,20 @@ async def queue(connection: AsyncConnection, case_id: UUID, mails_: Iterable[tup
         }
         inserted = await connection.execute(insert(t.mails).values(row).on_conflict_do_nothing().returning(_MAILS.id))
         queued += len(inserted.all())
+    return queued
+
+
+async def queue_reminders(connection: AsyncConnection, at: datetime, policy: Policy) -> int:
+    """Queue the reminders that are due, unless they were queued before. Returns the number of new ones."""
+    due = [
+        (reminder.case_id, *mails.reminding(reminder))
+        for reminder in await due_reminders(connection, at=at, policy=policy)
+    ]
+    known = set(await connection.scalars(select(_MAILS.id).where(_MAILS.id.in_([mail_id for _, mail_id, _ in due]))))
+    queued = await queue_session_reminders(connection, at)
+    for case_id, mail_id, mail in due:
+        if mail_id not in known:
+            queued += await queue(connection, case_id, [(mail_id, mail)], at)
     return queued
 
 
