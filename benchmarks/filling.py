@@ -84,10 +84,10 @@ _ROWS: Final = (
     ) AS made
     """,
     """
-    INSERT INTO sessions (id, case_id, mediator_id, state, during, mode, scheduled_at, finished_at)
+    INSERT INTO sessions (id, case_id, mediator_id, state, during, mode, scheduled_at, finished_at, revision)
     SELECT md5('session ' || n)::uuid, md5('case ' || n)::uuid,
            md5('mediator ' || CASE WHEN n <= :of_one THEN 0 ELSE 1 + n % greatest(:cases / 10, 1) END)::uuid,
-           'completed', tstzrange(at, at + interval '1 hour'), 'video', at, at + interval '1 hour'
+           'completed', tstzrange(at, at + interval '1 hour'), 'video', at, at + interval '1 hour', 0
     FROM (
         SELECT n, timestamptz '2020-01-03 00:00Z' + n * interval '1 minute' AS at FROM generate_series(1, :cases) AS n
     ) AS made

@@ -89,15 +89,17 @@ class BusyOffice:
 async def build(office: Office, work: Work) -> BusyOffice:
     """Fill the office, over HTTP. `work` does what a worker does in the background."""
     busy = BusyOffice(office, {})
+    await work()  # what happens from now on may be a reason for a mail
+    await office.coordinator.post("/v1/me/calendar-feed")
     await _two_sides_that_meet(busy)
     await office.auditor.get("/v1/events")
     await _sealed(busy)
     await _over(busy)
     await _another_minor(busy)
-    await _reopened(busy)
     await office.integration.upload(b"{}")
     await work()
     await office.integration.upload(b"{}")
+    await _reopened(busy)
     nobodys = access_codes.from_entropy(bytes(access_codes.ENTROPY_BYTES)).text()
     await office.public.send("POST", "/v1/access-tokens", {"access_code": nobodys})
     return busy

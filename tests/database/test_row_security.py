@@ -136,7 +136,14 @@ async def place(
 
             client.event_hooks["request"].append(tick)
             worker = replace(worker_context(own), database=database, clock=clock)
-            busy = await build(Office(client, own, clock), lambda: file_next_batch(worker))
+
+            async def work() -> None:
+                await file_next_batch(worker)
+                async with database.transaction() as connection:
+                    await number_batch(connection)
+                    await queue_mails(connection, clock.now)
+
+            busy = await build(Office(client, own, clock), work)
             await require_usable(own)  # as `serve` does, which stores values of the secrets
             await record_success(own, Job.RETENTION)
             await _write(database, clock)

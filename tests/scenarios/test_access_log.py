@@ -33,6 +33,8 @@ NOT_ABOUT_A_CASE: Final = {
     "getCalendar",  # read by nobody who is known, and logged as its owner's (test_calendars.py)
     "getCalendarFeed",
     "getDisclosure",
+    "getImport",  # counts, and lines that are no complaints of the office
+    "listImportRefusals",
     "getMediator",
     "getOffice",
     "getProblemType",
@@ -199,6 +201,8 @@ def test_every_read_is_either_written_down_or_not_about_a_case() -> None:
         "exchangeAccessCode",
         "makeCalendarFeed",
         "revokeCalendarFeed",
+        "startImport",
+        "cancelImport",
     }
     assert reads == {*LOGGED, *NOT_ABOUT_A_CASE}
     assert LOGGED.keys().isdisjoint(NOT_ABOUT_A_CASE)

@@ -73,7 +73,7 @@ async def _office(engine: AsyncEngine, settings: Settings, zone: str, hour: int)
         clock.advance(milliseconds=10)
         operation = contract().operation(response.request.method, response.request.url.path)
         await response.aread()
-        if operation is not None and response.is_success:
+        if operation is not None and response.is_success and response.headers["content-type"] == "application/json":
             for name, value in _dates(response.json()):
                 told.dates.setdefault(f"{operation.name} {name}", []).append(value)
 
