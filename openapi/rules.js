@@ -6,7 +6,7 @@ const READING = ['get', 'list', 'verify'];
 const WRITING = [
   ...['accept', 'add', 'adjourn', 'approve', 'assign', 'attest', 'cancel', 'close', 'complete', 'confirm', 'correct'],
   ...['decline', 'drop', 'end', 'exchange', 'file', 'give', 'issue', 'lapse', 'lift', 'make', 'pause', 'place'],
-  ...['propose', 'record', 'recuse', 'refuse', 'release', 'remove', 'request', 'reschedule', 'schedule', 'screen'],
+  ...['propose', 'record', 'recuse', 'refuse', 'release', 'remove', 'request', 'reschedule', 'revoke', 'schedule', 'screen'],
   ...['sign', 'start'],
 ];
 const NEVER_REFUSED = new Set(['Accept-Language', 'If-None-Match', 'X-Request-Id']); // whatever they say

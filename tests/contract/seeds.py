@@ -197,7 +197,7 @@ class Seeder:
         self.ids["agreement_id"].append(str(story.agreement["id"]))
         self.ids["code"].append("not-found")
         feed = await self.mediator.post("/v1/me/calendar-feed")
-        self.ids["token"].append(str(feed["address"]).rpartition("/")[2].removesuffix(".ics"))
+        self.ids["token"].append(str(feed["address"]).rpartition("/")[2])
         self.ids["sha256"].append(self.office.disclosures["en"])
         self.ids["assignment_id"].append(story.assignment_id)
         self.ids["attendee_id"].append(await story.expect(role="support_person", name="Kim Vega"))

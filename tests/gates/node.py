@@ -43,7 +43,9 @@ def python(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = No
 def generated_python(folder: Path) -> Path:
     """Make a Python client of the contract, without a warning; give the folder that its package is in."""
     config = folder / "config.yaml"
-    config.write_text("post_hooks: []\n", encoding="utf-8")  # it would be formatted, which takes another tool
+    # It would be formatted, which takes another tool; and it has to be told which types are files.
+    files = "".join(f"  {each}: application/octet-stream\n" for each in ("application/pdf", "application/x-ndjson"))
+    config.write_text(f"post_hooks: []\ncontent_type_overrides:\n{files}", encoding="utf-8")
     made = folder / "made"
     contract = OPENAPI / "mediation-api.v1.json"
     generate = ("-m", "openapi_python_client", "generate", "--path", contract, "--output-path", made)

@@ -115,7 +115,7 @@ _NOTHING: Final[Ids] = {
     ),
     "sha256": "f" * 64,
     "code": "no-such-problem",
-    "token": "A" * 32,
+    "token": f"{'A' * 32}.ics",
     "access_code": "00000-00000-00000-00000-00000-00000-00000",
 }
 
@@ -453,7 +453,7 @@ class Scene:
             "sha256": self.story.office.disclosures["en"],
             "disclosure_sha256": self.story.office.disclosures["en"],
             "code": "not-found",
-            "token": "A" * 32,
+            "token": f"{'A' * 32}.ics",
             "access_code": self.story.complainants[is_other].access_code,
         }
 

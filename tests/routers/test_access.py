@@ -75,7 +75,7 @@ def test_every_role_is_tried() -> None:
 
 def filled_in(path: str) -> str:
     """The path with an id, a hash or a code of something that does not exist."""
-    other = {"sha256": "f" * 64, "code": "no-such-code", "token": "A" * 32}
+    other = {"sha256": "f" * 64, "code": "no-such-code", "token": f"{'A' * 32}.ics"}
     return re.sub(r"{(\w+)}", lambda found: other.get(found[1], str(NOTHING)), path)
 
 

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 FEED_ENTROPY_BYTES: Final = 24
-FEED_TOKEN_PATTERN: Final = "^[A-Za-z0-9_-]{32}$"  # noqa: S105 - a pattern, not a secret
-"""What a token looks like: the random bytes in base64url."""
+FEED_TOKEN_PATTERN: Final = r"^[A-Za-z0-9_-]{32}\.ics$"  # noqa: S105 - a pattern, not a secret
+"""What a token looks like: the random bytes in base64url, and by what some calendar programs know a calendar."""
 
 PAST: Final = timedelta(days=30)
 """How long a session stays in the feed after its end."""
@@ -26,7 +26,7 @@ _DOMAIN: Final = b"mediation_api calendar feed v1\x00"
 
 def token_of(entropy: bytes) -> str:
     """Return the token of `FEED_ENTROPY_BYTES` random bytes, as it stands in the address."""
-    return base64.urlsafe_b64encode(entropy).decode("ascii")
+    return f"{base64.urlsafe_b64encode(entropy).decode('ascii')}.ics"
 
 
 def digest(token: str, secret_key: bytes) -> bytes:

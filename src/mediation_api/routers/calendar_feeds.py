@@ -30,7 +30,7 @@ _OWNERS = allow(office=(Role.COORDINATOR,), assigned=True)
 Token = Annotated[
     str,
     StringConstraints(pattern=calendar_feeds.FEED_TOKEN_PATTERN, strict=True),
-    Path(description="The secret part of the address."),
+    Path(description="The secret part of the address, with `.ics`."),
 ]
 
 
@@ -72,7 +72,7 @@ async def make_calendar_feed(
     token = calendar_feeds.token_of(token_bytes(calendar_feeds.FEED_ENTROPY_BYTES))
     feed = CalendarFeed(at, calendar_feeds.expires_at(at, service.settings.calendar_feed_days))
     await feeds.make(scope.actor, feed, calendar_feeds.digest(token, code_key(service)))
-    address = f"{request.app.state.public_url}/v1/calendar-feeds/{token}.ics"
+    address = f"{request.app.state.public_url}/v1/calendar-feeds/{token}"
     return MadeCalendarFeedOut(address=address, made_at=feed.made_at, expires_at=feed.expires_at)
 
 
@@ -92,7 +92,7 @@ async def revoke_calendar_feed(scope: Scope, feeds: CalendarFeeds) -> CalendarFe
 
 
 @router.get(
-    "/calendar-feeds/{token}.ics",
+    "/calendar-feeds/{token}",
     summary="Read a calendar feed",
     response_class=CalendarResponse,
     response_description="The sessions of one mediator or coordinator as iCalendar (RFC 5545): those to come, and "
