@@ -294,7 +294,8 @@ async def test_a_database_that_is_away_is_said_by_all_that_need_it_and_by_nobody
     app.state.service = replace(app.state.service, database=Away(engine, engine))
     for operation in every(app, "500"):
         response = await called(somebody[operation.role], operation)
-        assert (response.status_code == 503) == ("503" in operation.statuses), f"{operation.name}: {response.text}"
+        needs_it = "503" in operation.statuses and operation.name != "getDisclosureForm"  # whose printer may be busy
+        assert (response.status_code == 503) == needs_it, f"{operation.name}: {response.text}"
 
 
 def test_a_page_elsewhere_may_read_every_header_that_is_documented() -> None:

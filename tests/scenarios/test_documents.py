@@ -173,16 +173,6 @@ async def test_anybody_gets_the_form_to_answer_a_disclosure(office: Office, watc
     await got(office.public, f"/v1/disclosures/{'f' * 64}/form", 404)
 
 
-async def test_the_form_of_an_answered_disclosure_stays_the_same(signed: Begun, fork: Fork) -> None:
-    story = signed()
-    async with fork():
-        consents = (await story.office.intake.get(f"{story.path}/consents"))["items"]
-        assert isinstance(consents, list)
-        path = f"/v1/disclosures/{consents[0]['disclosure_sha256']}/form"
-        for who in (story.office.public, story.complainants[0], story.officers[0], story.office.intake):
-            assert (await got(who, path)).content == (await got(story.office.public, path)).content
-
-
 async def test_a_character_without_a_font_is_named_in_the_language_of_the_reader(signed: Begun, fork: Fork) -> None:
     story = signed()
     async with fork():

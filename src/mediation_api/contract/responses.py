@@ -10,12 +10,13 @@ from fastapi import FastAPI
 from mediation_api.contract.callers import in_words
 from mediation_api.contract.components import share
 from mediation_api.contract.headers import EVERYWHERE, HEADERS, of_problem, of_success, references, request_headers
-from mediation_api.contract.nodes import JSON, Node, child, listed, made, models, operations, referenced_name
+from mediation_api.contract.nodes import JSON, Node, child, listed, made, models, node, operations, referenced_name
 from mediation_api.contract.operations import describe
 from mediation_api.contract.security_schemes import SCHEMES, security_of
 from mediation_api.http.problem_catalogue import CATALOGUE
 from mediation_api.http.problems import FIELD_CODES, HTTP, MEDIA_TYPE, Problem
 from mediation_api.http.routes import Operation
+from mediation_api.outreach.documents import PDF
 
 STATUSES: Final = "x-problem-statuses"
 """Under this name, the `default` response of an operation lists the statuses that it stands for, as its name does."""
@@ -42,8 +43,8 @@ def describe_responses(app: FastAPI, operations_by_id: Mapping[str, Operation]) 
 
     304 for GET; 404 where the path names an object; 412 and 428 for a correction; 422 where there is anything to
     validate. As `default`, which lists its statuses: 401, 403 and 500 everywhere; 400, 408, 413 and 415 where a body is
-    read; 406 and 429 unless `always_answered`; 503 where the database is used. Also the headers of each response, and
-    the security schemes of each operation.
+    read; 406 and 429 unless `always_answered`; 503 where the database is used or a document is made. Also the headers
+    of each response, and the security schemes of each operation.
     """
     generate = app.openapi
 
@@ -166,7 +167,8 @@ def _complete(
     own |= _header_statuses(described)
     own |= {404} if names_object else set()
     own |= {422} if "requestBody" in described or takes else set()
-    common = _common_statuses(operation, has_body=method != "get") - own
+    prints = any(PDF in child(node(answer), "content") for answer in answers.values())
+    common = _common_statuses(operation, has_body=method != "get", prints=prints) - own
     answers |= {str(status): _reference(_NAMES[status]) for status in sorted(own)}
     described["parameters"] = [
         *listed(described, "parameters"),
@@ -198,7 +200,7 @@ def _reference(name: str) -> Node:
     return {"$ref": f"#/components/responses/{name}"}
 
 
-def _common_statuses(operation: Operation, *, has_body: bool) -> set[int]:
+def _common_statuses(operation: Operation, *, has_body: bool, prints: bool) -> set[int]:
     """Return the statuses that follow from what an operation takes and uses."""
     conditions = {
         # A token is checked even where an operation needs none.
@@ -206,7 +208,7 @@ def _common_statuses(operation: Operation, *, has_body: bool) -> set[int]:
         frozenset({400}): has_body and not operation.takes_lines,  # a line that cannot be read is refused by itself
         frozenset({408, 413, 415}): has_body,
         frozenset({406, 429}): not operation.always_answered,
-        frozenset({503}): operation.uses_database,
+        frozenset({503}): operation.uses_database or prints,
     }
     return {status for statuses, applies in conditions.items() if applies for status in statuses}
 

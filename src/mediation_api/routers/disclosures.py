@@ -8,15 +8,15 @@ from pydantic import Field, StringConstraints
 from mediation_api.contract.responses import responses
 from mediation_api.database.engine import Pool
 from mediation_api.domain.access import EVERYBODY
+from mediation_api.domain.errors import NotFound
 from mediation_api.domain.texts import OfficeContact, Text, TextKind
-from mediation_api.http.dependencies import CaseRecords, Context, Scope, ServiceContext
+from mediation_api.http.dependencies import CaseRecords, Context, Scope
 from mediation_api.http.fields import Language, Named, Out, Params
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut
 from mediation_api.http.printing import PDF_CONTENT, PdfResponse, Print, pdf_response
 from mediation_api.http.routes import Operation
 from mediation_api.outreach import forms
-from mediation_api.repository.case_records import CaseRecords as CaseRecordsRepository
 
 router = APIRouter(prefix="/v1/disclosures", route_class=StrictRoute, tags=["disclosures"])
 
@@ -77,7 +77,12 @@ async def get_disclosure(
     _scope: Scope,
 ) -> DisclosureOut:
     """Return a current disclosure, or an earlier one that a party answered."""
-    return _to_response(await _found(sha256, service, records), service.office)
+    text = service.current_disclosure(sha256)
+    if text is not None:
+        return _to_response(text, service.office)
+    row = await records.disclosure(sha256)
+    text = Text(TextKind.DISCLOSURE, row["version"], (row["language"],), row["body"], row["sha256"])
+    return _to_response(text, service.office)
 
 
 @router.get(
@@ -87,28 +92,20 @@ async def get_disclosure(
     response_description="The text with its hash, and a page to answer it on paper, as PDF/UA-1. It names nobody.",
     responses=PDF_CONTENT | responses(409),
 )
-@Operation("getDisclosureForm", access=EVERYBODY, oauth_scope=None, pool=Pool.PARTIES, refusals=("not-printable",))
+@Operation("getDisclosureForm", access=EVERYBODY, oauth_scope=None, uses_database=False, refusals=("not-printable",))
 async def get_disclosure_form(
-    sha256: Annotated[Sha256, Path(description="The hash of the text, as in an answer.")],
+    sha256: Annotated[Sha256, Path(description="The hash of a current text.")],
     query: Print,
     request: Request,
     service: Context,
-    records: CaseRecords,
     _scope: Scope,
 ) -> PdfResponse:
-    """Return a disclosure as a document with a form to agree or decline, for those who answer on paper."""
-    disclosure = await _found(sha256, service, records)
+    """Return a current disclosure with a form to agree or decline, for those who answer on paper."""
+    disclosure = service.current_disclosure(sha256)
+    if disclosure is None:
+        raise NotFound
     document = forms.consent_form(disclosure, service.texts.documents)
     return await pdf_response(request, document, query, "disclosure")
-
-
-async def _found(sha256: str, service: ServiceContext, records: CaseRecordsRepository) -> Text:
-    """Return the disclosure with this hash: a current one, or one that was answered. Raises NotFound."""
-    current = service.current_disclosure(sha256)
-    if current is not None:
-        return current
-    row = await records.disclosure(sha256)
-    return Text(TextKind.DISCLOSURE, row["version"], (row["language"],), row["body"], row["sha256"])
 
 
 def _to_response(text: Text, office: OfficeContact) -> DisclosureOut:
