@@ -30,8 +30,8 @@ FIND_PYTHON = for name in python3.11 python3 python3.12 python3.13 python; do \
 	then echo $$name; exit; fi; done; \
 	echo 'Python 3.11 or later with its venv module is needed, and none was found on PATH.' >&2; exit 1
 
-# The gates of .ci/run besides `make check` and `make test`, and six that are run now and then.
-GATES := $(addprefix gate-, scan contract browser fuzz crashes failover mail starvation scope whole coverage mutants faults contract-faults fuzz-faults)
+# The gates of .ci/run besides `make check` and `make test`, and seven that are run now and then.
+GATES := $(addprefix gate-, scan contract browser fuzz crashes failover mail webhooks starvation scope whole coverage mutants faults contract-faults fuzz-faults)
 
 .PHONY: help run test check format generate gates security benchmark growth memory lock clean $(GATES)
 
@@ -134,6 +134,10 @@ gate-failover: $(STAMP)
 # gate-mail             workers are killed while they send mail to a server that is unreliable: no mail is lost
 gate-mail: $(STAMP)
 	@$(BIN)/python -m pytest -n0 -s tests/contract/mail.py $(ARGS)
+
+# gate-webhooks         workers are killed and receivers fail while people write: no webhook is lost or out of order; three minutes
+gate-webhooks: $(STAMP)
+	@$(BIN)/python -m pytest -n0 -s tests/contract/webhooks.py $(ARGS)
 
 # gate-starvation       withdrawals are answered while others take all the connections that they can
 gate-starvation: $(STAMP)

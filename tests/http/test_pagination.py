@@ -52,6 +52,8 @@ READS: Final = (
 """The lists of who opened what, newest first."""
 IMPORT: Final = "/v1/imports/{import_id}/refusals"
 """Walked in tests/routers/test_imports.py."""
+WEBHOOKS: Final = ("/v1/webhook-endpoints", "/v1/webhook-endpoints/{webhook_endpoint_id}/deliveries")
+"""Walked in tests/scenarios/test_webhooks.py."""
 WALKS: Final = [
     *((path, f"sort={order.value}") for path, (orders, _) in ORDERED.items() for order in orders),
     *((path, "") for path in LISTS),
@@ -154,7 +156,7 @@ def office(module_office: Office) -> Office:
 
 def test_every_list_in_pages_is_tried() -> None:
     """Each is walked by its links over several pages, and compared with one page that has it all."""
-    assert {*paged()} == {*LISTS, *RECORDS, *READS, IMPORT}
+    assert {*paged()} == {*LISTS, *RECORDS, *READS, IMPORT, *WEBHOOKS}
     with_order = {path for path, operation in paged().items() if "sort" in parameters_of(operation)}
     assert with_order == set(ORDERED)
 

@@ -110,6 +110,8 @@ _NOTHING: Final[Ids] = {
             "pause_id",
             "contact_attempt_id",
             "import_id",
+            "webhook_endpoint_id",
+            "webhook_delivery_id",
         ),
         _NOWHERE,
     ),
@@ -394,14 +396,26 @@ async def built(office: Office, app: FastAPI, database: RolledBackDatabase) -> W
     system = office.caller(Role.INTEGRATION, "another-system")
     another = await office.file(by=system, channel=None)
     uploads = [str((await who.upload(b"{}"))["id"]) for who in (office.integration, system)]
+    endpoints = [await _endpoint(who) for who in (office.integration, system)]
     filed = {kind: await office.file(by=office.integration, channel=None) for kind in (Object.OWN, Object.CLOSED)}
     await filed[Object.CLOSED].screen(eligible=False, reason="It is to be investigated.")
     for kind, story in (*((each, filed[Object.OWN]) for each in SAME), *filed.items(), (Object.FOREIGN, another)):
         caller, ids = objects[Role.INTEGRATION, kind]
         theirs = {"complaint_id": story.complaint_id, "case_id": story.case_id, "import_id": uploads[story is another]}
-        objects[Role.INTEGRATION, kind] = caller, {**ids, **theirs}
-    foreign_ids = foreign.everything() | {another.complaint_id, another.case_id, uploads[1]}
+        objects[Role.INTEGRATION, kind] = caller, {**ids, **theirs, **endpoints[story is another]}
+    for (role, kind), (caller, ids) in objects.items():
+        if role is not Role.INTEGRATION and kind is not Object.ABSENT:
+            objects[role, kind] = caller, {**ids, **endpoints[0]}
+    foreign_ids = foreign.everything() | {another.complaint_id, another.case_id, uploads[1], *endpoints[1].values()}
     return World(app, database, objects, foreign_ids)
+
+
+async def _endpoint(integration: Caller) -> Ids:
+    """Register an endpoint of webhooks, and let a ping be sent to it."""
+    body = {"url": "https://intake.city.example/hooks", "kinds": ["case.closed"]}
+    endpoint = str((await integration.post("/v1/webhook-endpoints", body))["id"])
+    ping = await integration.post(f"/v1/webhook-endpoints/{endpoint}/pings")
+    return {"webhook_endpoint_id": endpoint, "webhook_delivery_id": str(ping["id"])}
 
 
 @dataclass(frozen=True, slots=True)

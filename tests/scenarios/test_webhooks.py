@@ -410,8 +410,26 @@ async def test_an_integration_has_so_many_endpoints_and_no_more(office: Office) 
     await office.integration.post(ENDPOINTS, body)
 
 
-async def test_each_state_of_a_delivery_is_a_filter(office: Office) -> None:
-    endpoint = await register(office.integration)
+async def test_each_state_is_a_filter(office: Office) -> None:
+    endpoint, paused = await register(office.integration), await register(office.integration)
+    await office.integration.patch(f"{ENDPOINTS}/{paused['id']}", {"active": False})
     await office.integration.post(f"{ENDPOINTS}/{endpoint['id']}/pings")
     found = {str(state): len(await deliveries(office.integration, endpoint, state)) for state in DeliveryState}
     assert found == {"waiting": 1, "delivered": 0, "dead": 0}
+    for state, expected in (("active", [endpoint["id"]]), ("paused", [paused["id"]]), ("removed", [])):
+        items = cast("list[Answer]", (await office.integration.get(f"{ENDPOINTS}?state={state}"))["items"])
+        assert [each["id"] for each in items] == expected
+
+
+async def test_both_lists_are_walked_by_their_cursors(office: Office) -> None:
+    endpoints = [str((await register(office.integration))["id"]) for _ in range(3)]
+    path = f"{ENDPOINTS}/{endpoints[0]}"
+    pings = [str((await office.integration.post(f"{path}/pings"))["id"]) for _ in range(3)]
+    for there, expected in ((ENDPOINTS, endpoints), (f"{path}/deliveries", pings)):
+        found: list[object] = []
+        after: object = ""
+        for _ in expected:
+            page = await office.integration.get(f"{there}?limit=1{after and f'&cursor={after}'}")
+            found += [each["id"] for each in cast("list[Answer]", page["items"])]
+            after = page["next_cursor"]
+        assert (found, after) == (expected, None)
