@@ -144,6 +144,17 @@ async def test_a_line_that_is_wrong_is_refused_by_itself_and_names_nothing_that_
     assert "no_such" not in json.dumps(problems)
 
 
+async def test_refusals_are_walked_in_the_order_of_the_lines(office: Office, worker: WorkerContext) -> None:
+    who = office.integration
+    made = await done(who, worker, b"{}\n\n{}\nnull", "?dry_run=false")
+    walked, path = list[object](), f"/v1/imports/{made['id']}/refusals?limit=1"
+    while path:
+        response = await who.send("GET", path)
+        walked += [each["line"] for each in response.json()["items"]]
+        path = response.headers.get("link", "").removeprefix("<").removesuffix('>; rel="next"')
+    assert walked == [1, 3, 4]
+
+
 async def test_the_reason_of_a_refusal_is_in_the_language_of_the_reader(office: Office, worker: WorkerContext) -> None:
     who = office.integration
     made = await done(who, worker, lines(complaint("D-1", narrative="")))
