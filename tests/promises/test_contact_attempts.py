@@ -28,6 +28,10 @@ async def office(settings: Settings, clock: Clock, database: RolledBackDatabase)
 
 
 async def lapse(story: Story, party_id: str | None, status: int = 201) -> dict[str, object]:
+    """Let a party lapse; the list of cases with a party that may lapse has its case exactly if that is not refused."""
+    if party_id is not None:
+        listed = (await story.office.auditor.get("/v1/cases?may_lapse=true"))["items"]
+        assert (story.case_id in [each["id"] for each in listed]) == (status == 201)  # type: ignore[attr-defined]
     body = {"reason": "unreachable", "party_id": party_id}
     return await story.office.coordinator.post(f"{story.path}/lapses", body, status)
 

@@ -131,6 +131,17 @@ def _number(item: Item) -> str:
     return str(item["reference"]).split("-")[1]
 
 
+def may_lapse(case: Item) -> bool:
+    """Whether a party was absent too often, or was tried and not reached since; one attempt is enough here."""
+    staying = {each["party_id"] for each in case["participants"] if each["standing"] not in LEFT}
+    last = {
+        each["party_id"]: each["result"] for each in sorted(case["attempts"], key=lambda each: each["attempted_at"])
+    }
+    unreachable = any(result != "reached" for party_id, result in last.items() if party_id in staying)
+    absent_too_often = "repeated_absence" in case["alerts"]
+    return case["closed_at"] is None and (absent_too_often or (case["state"] != "in_session" and unreachable))
+
+
 OPEN: Final = by(lambda case: str(case["closed_at"] is None).lower(), "true", "false")
 REFERENCE: Final = Filter(
     lambda items: (
@@ -145,6 +156,7 @@ FILTERS: Final[Mapping[str, Mapping[str, Filter]]] = {
     "/v1/cases": {
         **OF_CASES,
         "open": OPEN,
+        "may_lapse": by(lambda case: str(may_lapse(case)).lower(), "true", "false"),
         "complaint_id": equal("complaint_id"),
         "language": among(needed_in),
         "precinct": by(lambda case: case["complaint"]["precinct"]),
@@ -275,6 +287,11 @@ async def tell_apart(office: Office, begun: datetime) -> None:
     await left.withdraw(left.complainants[1])
     removed = await office.file(officers=[{}, {"language": "vi"}])
     await removed.remove(removed.officers[1])
+    for results in (("no_answer",), ("no_answer", "reached"), ("reached", "no_answer")):
+        tried = await (await office.file()).to_asking()
+        for result in results:
+            office.clock.now += timedelta(minutes=1)
+            await tried.try_to_reach(tried.officers[0].party_id, result=result)
     await (await office.file()).to_scheduled()
     await office.mediator(languages=["fr", "en"])
     gone = await office.mediator(languages=["es"])
@@ -329,6 +346,7 @@ async def lists(busy: Office, own: Mapping[Role, Caller]) -> Mapping[str, list[I
     for case in cases.values():
         case["complaint"] = complaints[case["complaint_id"]]
         case["parties"] = case["complaint"]["parties"]
+        case["attempts"] = await shown(director, f"/v1/cases/{case['id']}/contact-attempts")
     for session in whole["/v1/sessions"]:
         session["case"] = cases[session["case_id"]]
     since = busy.clock.now.date() - timedelta(days=5)

@@ -26,13 +26,14 @@ from sqlalchemy import (
     cast,
     false,
     func,
+    or_,
     select,
     tuple_,
 )
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_scope import LIVE_ASSIGNMENTS
-from mediation_api.database.constants import constants
+from mediation_api.database.constants import Constant, constants
 from mediation_api.database.nesting import AnyColumn
 from mediation_api.database.pagination import Conditions, FilterConditions, conditions_for
 from mediation_api.domain import board
@@ -40,7 +41,7 @@ from mediation_api.domain.board import Wait
 from mediation_api.domain.lifecycle import State
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.target import Pace
-from mediation_api.domain.values import Alert, AssignmentState, Side
+from mediation_api.domain.values import AgreementKind, Alert, AssignmentState, ContactResult, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class CaseFilter:
     pace: Pace | None = None
     waits_for: Wait | None = None
     alert: Alert | None = None
+    may_lapse: bool | None = None
     coordinator: str | None = None
     mediator_id: UUID | None = None
     due_on_before: date | None = None
@@ -106,18 +108,27 @@ def conditions_of_cases(filters: CaseFilter, today: date, policy: Policy) -> tup
         conditions += (waits_for(filters.waits_for),)
     if filters.alert is not None:
         conditions += (has_alert(filters.alert, zone),)
+    if filters.may_lapse is not None:
+        may_lapse = _may_lapse(zone)
+        conditions += (may_lapse if filters.may_lapse else ~may_lapse,)
     return conditions, parameters | computed_parameters(today, policy)
 
 
 _TODAY: Final = bindparam("today", type_=Date)
 _AT_RISK_UNTIL: Final = bindparam("at_risk_until", type_=Date)
 _ESCALATED_BEFORE: Final = bindparam("escalated_before", type_=Date)
+_ATTEMPTS: Final = bindparam("attempts_needed", type_=Integer)
+_CHANNELS: Final = bindparam("channels_needed", type_=Integer)
+_DAYS: Final = bindparam("days_needed", type_=Integer)
 _ABSENCES: Final = {side: bindparam(f"absences_of_{side}", type_=Integer) for side in Side}
 
 
 def computed_parameters(today: date, policy: Policy) -> dict[str, object]:
-    """Return the parameters of `has_pace` and `has_alert`."""
+    """Return the parameters of `has_pace`, `has_alert` and `_may_lapse`."""
     return {
+        "attempts_needed": policy.contact.attempts,
+        "channels_needed": policy.contact.channels,
+        "days_needed": policy.contact.days,
         "today": today,
         "at_risk_until": today + timedelta(days=policy.target.at_risk_days),
         "escalated_before": today - timedelta(days=policy.target.escalate_after_days),
@@ -215,9 +226,54 @@ def unexcused_absences() -> AnyColumn:
 
 
 def _absent_too_often() -> ColumnElement[bool]:
-    enough = case(*((t.participants.c.side == side, parameter) for side, parameter in _ABSENCES.items()))
     return (
         select(t.participants.c.party_id)
-        .where(t.participants.c.case_id == t.cases.c.id, unexcused_absences() >= enough)
+        .where(t.participants.c.case_id == t.cases.c.id, unexcused_absences() >= _absences_enough())
+        .exists()
+    )
+
+
+def _absences_enough() -> AnyColumn:
+    """Return how many absences are too many for a participant."""
+    return case(*((t.participants.c.side == side, parameter) for side, parameter in _ABSENCES.items()))
+
+
+@cache
+def _may_lapse(zone: ZoneInfo) -> ColumnElement[bool]:
+    """Return the condition that `domain.contact.lapse` lets a party of an open case lapse, for either reason."""
+    p, a, s = t.participants.c, t.agreements.c, t.signatures.c
+    active = select(p.party_id).where(p.case_id == t.cases.c.id, p.left_at.is_(None))
+    absent = active.where(unexcused_absences() >= _absences_enough()).exists()
+    resolution = select(a.id).join(t.signatures, s.agreement_id == a.id)
+    signed = resolution.where(
+        a.case_id == t.cases.c.id, a.kind == Constant(AgreementKind.RESOLUTION), a.superseded_at.is_(None)
+    ).exists()
+    unreachable = active.where(_attempts_suffice(zone)).exists()
+    in_session = t.cases.c.state == Constant(State.IN_SESSION)
+    return and_(_IS_OPEN, or_(absent, and_(~in_session, ~signed, unreachable)))
+
+
+def _attempts_suffice(zone: ZoneInfo) -> ColumnElement[bool]:
+    """Whether enough was tried since a participant was last reached, as `domain.contact.missing_attempts` counts."""
+    tried, reached = t.contact_attempts.alias("tried").c, t.contact_attempts.alias("reached").c
+    of_party = and_(tried.case_id == t.participants.c.case_id, tried.party_id == t.participants.c.party_id)
+    later = select(reached.id).where(
+        reached.case_id == tried.case_id,
+        reached.party_id == tried.party_id,
+        reached.result == Constant(ContactResult.REACHED),
+        reached.attempted_at >= tried.attempted_at,
+    )
+    day = cast(func.timezone(zone.key, tried.attempted_at), Date)
+    return (
+        select(func.count())
+        .where(of_party, ~later.exists())
+        .having(
+            and_(
+                func.count() >= _ATTEMPTS,
+                func.count(tried.channel.distinct()) >= _CHANNELS,
+                func.max(day) - func.min(day) >= _DAYS,
+            )
+        )
+        .correlate(t.participants)
         .exists()
     )

@@ -297,6 +297,11 @@ class CaseListQuery(ListQuery):
     pace: Pace | None = Field(None, description=f"Cases at this pace towards the due date. {FOR_THE_OFFICE}")
     waits_for: board.Wait | None = Field(None, description=f"Cases whose turn this is. {FOR_THE_OFFICE}")
     alert: Alert | None = Field(None, description=f"Cases with this alert. {FOR_THE_OFFICE}")
+    may_lapse: Flag | None = Field(
+        None,
+        description="Open cases with a party that may lapse: it was absent too often, or not reached after enough "
+        f"attempts. None lapses by itself. {FOR_THE_OFFICE}",
+    )
     coordinator: Line | None = Field(None, description=f"Cases of this coordinator. {FOR_THE_OFFICE}")
     mediator_id: Uuid | None = Field(
         None, description=f"Cases that are proposed to this mediator, or that the mediator accepted. {FOR_THE_OFFICE}"
@@ -315,7 +320,7 @@ class CaseListQuery(ListQuery):
 
     for_office: ClassVar = frozenset(
         {
-            *("open", "state", "pace", "waits_for", "alert", "coordinator", "mediator_id"),
+            *("open", "state", "pace", "waits_for", "alert", "may_lapse", "coordinator", "mediator_id"),
             *("due_on_before", "closed_on_from", "closed_on_before"),
         }
     )
