@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 MAILS_OF_A_CONNECTION = 20
-USER, PASSWORD = "mailer", "a-password"
+USER, PASSWORD = "mailer", "a-password"  # pragma: allowlist secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class MailServerOfTest:
     signs_in: bool = True
     senders_refused: bool = False
     is_away: bool = False
+    greeted_by: set[str] = field(default_factory=set)
     on_data: asyncio.Event = field(default_factory=asyncio.Event)
 
     def authenticate(
@@ -65,6 +66,7 @@ class MailServerOfTest:
     ) -> list[str]:
         """Greet, unless the server is away."""
         session.host_name = hostname
+        self.greeted_by.add(hostname)
         if self.is_away:
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
