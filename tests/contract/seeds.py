@@ -19,7 +19,7 @@ from mediation_api.main import OPERATIONS
 SLOT: Final = timedelta(hours=9)
 """Further apart than the longest session lasts: the one mediator of all seeded cases is never asked for twice."""
 
-FURTHEST: Final = (Role.DIRECTOR, Role.COORDINATOR, Role.INTAKE, Role.MEDIATOR)
+FURTHEST: Final = (Role.DIRECTOR, Role.COORDINATOR, Role.INTAKE, Role.MEDIATOR, Role.INTEGRATION)
 """The roles in the order of how far they reach. One of them may call every operation that needs a token."""
 
 
@@ -92,11 +92,12 @@ class Seeder:
     async def _of_each_role(self, story: Story) -> dict[str, Somebody]:
         """Somebody of each role; those who see what is theirs alone have a part in the case, or filed a complaint."""
         filed = await self.office.file(by=self.office.integration, channel=None)
+        theirs = {"complaint_id": filed.complaint_id, "import_id": self.ids["import_id"][0]}
         own = {
             Role.COMPLAINANT: _own(story, story.complainants[0]),
             Role.OFFICER: _own(story, story.officers[0]),
             Role.MEDIATOR: Somebody(self.mediator.token),
-            Role.INTEGRATION: Somebody(self.office.integration.token, {"complaint_id": filed.complaint_id}),
+            Role.INTEGRATION: Somebody(self.office.integration.token, theirs),
         }
         return {role: own.get(role) or Somebody(self.office.caller(role).token) for role in Role}
 
@@ -122,7 +123,9 @@ class Seeder:
     def _token(self, row: Mapping[Role, object]) -> str | None:
         if Role.PUBLIC in row and Role.AUDITOR in row:
             return None  # for everybody alike
-        role = next(role for role in FURTHEST if role in row)
+        role = next((role for role in FURTHEST if role in row), None)
+        if role is None:
+            return None  # for callers without a token alone
         return self.mediator.token if role is Role.MEDIATOR else self.office.caller(role).token
 
     # ── cases ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -199,6 +202,7 @@ class Seeder:
         feed = await self.mediator.post("/v1/me/calendar-feed")
         self.ids["token"].append(str(feed["address"]).rpartition("/")[2])
         self.ids["sha256"].append(self.office.disclosures["en"])
+        self.ids["import_id"].append(str((await self.office.integration.upload(b"{}"))["id"]))
         self.ids["assignment_id"].append(story.assignment_id)
         self.ids["attendee_id"].append(await story.expect(role="support_person", name="Kim Vega"))
 
