@@ -56,12 +56,6 @@ class Plan(TypedDict):
     roles: dict[str, Somebody]
 
 
-@schemathesis.serializer("application/x-ndjson")
-def lines(_context: object, value: Json) -> bytes:
-    """Send what was made up for JSON lines: the contract says of it that it is text."""
-    return str(value).encode(errors="replace")
-
-
 PLAN_FILE: Final = Path(os.environ["FUZZ_PLAN"])
 PLAN: Final[Plan] = json.loads(PLAN_FILE.read_text(encoding="utf-8"))
 AS_PEERS: Final = "FUZZ_PEERS" in os.environ
@@ -90,9 +84,10 @@ PLAUSIBLE: Final[dict[str, Json]] = {
     "interpreter_language": "ase",
     "incident_on": "2020-02-29",
     "pending_case_filed_on": "2020-02-29",
+    "url": "https://intake.city.example/hooks",
 }
 """What the schema cannot say: a language has to exist, and what happened is not in the future. The city lists the
-categories of allegations."""
+categories of allegations, and the hosts and ports of webhooks."""
 
 FOUND: Final = frozenset({200, 201, 409, 412})
 """The object was found, whatever became of the request."""
@@ -152,6 +147,13 @@ def after_load_schema(_: schemathesis.HookContext, schema: schemathesis.BaseSche
     stateful = schema.config.phases.stateful
     stateful.max_steps = int(os.environ["FUZZ_STEPS"])
     stateful.generation.max_examples = int(os.environ["FUZZ_SCENARIOS"])
+
+
+@schemathesis.serializer("application/x-ndjson")
+def as_lines(_: schemathesis.SerializationContext, value: Json) -> dict[str, bytes]:
+    """Send text as it is, and anything else as one line."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return {"data": text.encode("utf-8", "surrogatepass")}
 
 
 # ── who calls ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -316,7 +318,8 @@ def after_call(_: schemathesis.HookContext, case: Case, response: schemathesis.R
         return
     if case.meta is not None:
         _reached_in[name][case.meta.phase.name.value] += 1
-    _given.update(_UUID.findall(response.text))
+    if response.headers["content-type"][0].startswith("application/json"):
+        _given.update(_UUID.findall(response.text))
     target = _fed.get(case.id)
     if name in PLAN["used_up"] and target is not None:
         _spent[name] = target

@@ -22,6 +22,10 @@ SLOT: Final = timedelta(hours=9)
 FURTHEST: Final = (Role.DIRECTOR, Role.COORDINATOR, Role.INTAKE, Role.MEDIATOR, Role.INTEGRATION)
 """The roles in the order of how far they reach. One of them may call every operation that needs a token."""
 
+OF_INTEGRATIONS: Final = ("webhook_endpoint_id", "webhook_delivery_id", "import_id")
+"""What only an integration has, and a director sees at the most."""
+WEBHOOK_ENDPOINT: Final = {"url": "https://intake.city.example/hooks", "kinds": ["case.opened"]}
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -78,6 +82,7 @@ class Seeder:
             await self._round()
         for story in stories:
             await self._know(story)
+        await self._know_of_the_integration()
         tokens = {name: token for name, each in OPERATIONS.items() if (token := self._token(each.access))}
         peers = {name: _own(story, story.complainants[0]) for name, story in zip(PEERS, stories, strict=True)}
         return Plan(
@@ -92,12 +97,14 @@ class Seeder:
     async def _of_each_role(self, story: Story) -> dict[str, Somebody]:
         """Somebody of each role; those who see what is theirs alone have a part in the case, or filed a complaint."""
         filed = await self.office.file(by=self.office.integration, channel=None)
-        theirs = {"complaint_id": filed.complaint_id, "import_id": self.ids["import_id"][0]}
         own = {
             Role.COMPLAINANT: _own(story, story.complainants[0]),
             Role.OFFICER: _own(story, story.officers[0]),
             Role.MEDIATOR: Somebody(self.mediator.token),
-            Role.INTEGRATION: Somebody(self.office.integration.token, theirs),
+            Role.INTEGRATION: Somebody(
+                self.office.integration.token,
+                {"complaint_id": filed.complaint_id, **{name: self.ids[name][0] for name in OF_INTEGRATIONS}},
+            ),
         }
         return {role: own.get(role) or Somebody(self.office.caller(role).token) for role in Role}
 
@@ -125,7 +132,7 @@ class Seeder:
             return None  # for everybody alike
         role = next((role for role in FURTHEST if role in row), None)
         if role is None:
-            return None  # for callers without a token alone
+            return None  # for whoever has its address
         return self.mediator.token if role is Role.MEDIATOR else self.office.caller(role).token
 
     # ── cases ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -202,11 +209,22 @@ class Seeder:
         feed = await self.mediator.post("/v1/me/calendar-feed")
         self.ids["token"].append(str(feed["address"]).rpartition("/")[2])
         self.ids["sha256"].append(self.office.disclosures["en"])
-        self.ids["import_id"].append(str((await self.office.integration.upload(b"{}"))["id"]))
         self.ids["assignment_id"].append(story.assignment_id)
         self.ids["attendee_id"].append(await story.expect(role="support_person", name="Kim Vega"))
 
+    async def _know_of_the_integration(self) -> None:
+        """Let operations find an endpoint of webhooks, what was sent to it, and an import."""
+        integration = self.office.integration
+        endpoint = await integration.post("/v1/webhook-endpoints", WEBHOOK_ENDPOINT)
+        ping = await integration.post(f"/v1/webhook-endpoints/{endpoint['id']}/pings")
+        self.ids["webhook_endpoint_id"].append(str(endpoint["id"]))
+        self.ids["webhook_delivery_id"].append(str(ping["id"]))
+        self.ids["import_id"].append(str((await integration.upload(b"{}"))["id"]))
+        removed = await integration.post("/v1/webhook-endpoints", WEBHOOK_ENDPOINT)
+        self._add("removeWebhookEndpoint", {"webhook_endpoint_id": str(removed["id"])})
+
     async def _before_the_mediator(self) -> None:
+        self._add_once("cancelImport", {"import_id": str((await self.office.integration.upload(b"{}"))["id"])})
         filed = await self._story("screening")
         self._add_once("screenCase", {"case_id": filed.case_id}, eligible=None, reason=None)
         self._add("assignCoordinator", {"case_id": filed.case_id})

@@ -76,6 +76,17 @@ async def test_a_session_is_not_moved_to_where_its_officer_is_taken(office: Offi
     await other.session("reschedule", other.booking())
 
 
+async def test_a_session_is_not_moved_to_where_its_mediator_is_taken(office: Office) -> None:
+    one, other = await ready_with(office, "D-15"), await (await office.file()).to_ready()
+    await other.assign(one.mediator)
+    first = await scheduled(one)
+    later = datetime.fromisoformat(str(first["ends_at"])) + timedelta(hours=1)
+    await scheduled(other, starts_at=later.isoformat(), ends_at=(later + timedelta(hours=1)).isoformat())
+    refused = await other.session("reschedule", other.booking(), 409)
+    assert refused["code"] == "mediator-taken"
+    assert one.session_id not in str(refused)
+
+
 async def _cancelled(story: Story) -> None:
     await story.session("cancel")
 

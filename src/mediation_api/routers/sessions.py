@@ -387,6 +387,7 @@ def calendar_entry(row: RowMapping, summary: str, location: str | None) -> Calen
     refusals=(
         "case-closed",
         "in-the-past",
+        "mediator-taken",
         "officer-taken",
         "required-for-video",
         "required-in-person",
