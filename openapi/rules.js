@@ -4,10 +4,10 @@
 const SNAKE = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
 const READING = ['get', 'list', 'verify'];
 const WRITING = [
-  ...['accept', 'add', 'adjourn', 'approve', 'assign', 'attest', 'cancel', 'close', 'complete', 'confirm', 'correct'],
-  ...['decline', 'drop', 'end', 'exchange', 'file', 'give', 'issue', 'lapse', 'lift', 'make', 'pause', 'place'],
-  ...['propose', 'record', 'recuse', 'refuse', 'release', 'remove', 'request', 'reschedule', 'revoke', 'schedule', 'screen'],
-  ...['sign', 'start'],
+  ...['accept', 'add', 'adjourn', 'approve', 'assign', 'attest', 'cancel', 'change', 'close', 'complete', 'confirm', 'correct'],
+  ...['decline', 'drop', 'end', 'exchange', 'file', 'give', 'issue', 'lapse', 'lift', 'make', 'pause', 'ping', 'place'],
+  ...['propose', 'record', 'recuse', 'refuse', 'register', 'release', 'remove', 'replay', 'request', 'reschedule'],
+  ...['revoke', 'rotate', 'schedule', 'screen', 'sign', 'start'],
 ];
 const NEVER_REFUSED = new Set(['Accept-Language', 'If-None-Match', 'X-Request-Id']); // whatever they say
 const SELF_BOUNDED = new Set(['uuid', 'date', 'date-time']);
@@ -52,11 +52,11 @@ const pathShape = ({ singular }) => ({
   },
 });
 
-/** Properties, parameters and the values of enums are snake_case (an order may be descending); headers follow HTTP. */
+/** Properties, parameters and the values of enums are snake_case (an order may be descending, a kind of event has a dot); headers follow HTTP. */
 const snakeCase = () => ({
   Schema(schema, ctx) {
-    const values = (schema.enum ?? []).map((value) => (typeof value === 'string' ? value.replace(/^-/, '') : value));
-    for (const name of [...Object.keys(schema.properties ?? {}), ...values]) {
+    const parts = (value) => (typeof value === 'string' ? value.replace(/^-/, '').split('.') : [value]);
+    for (const name of [...Object.keys(schema.properties ?? {}), ...(schema.enum ?? []).flatMap(parts)]) {
       if (typeof name === 'string' && !SNAKE.test(name)) ctx.report({ message: `${name} is not snake_case.` });
     }
   },
@@ -70,7 +70,7 @@ const snakeCase = () => ({
 /** A name says what it holds, and what it holds says its name: …_at an instant, …_on a date, …_id a UUID, …_ids some. */
 const namesTellTypes = () => {
   const endings = { 'date-time': /_at$/, date: /_on$/, uuid: /(^|_)ids?$/ };
-  const exempt = new Set(['request_id']); // the caller may choose it
+  const exempt = new Set(['request_id', 'timestamp']); // the caller may choose it; Standard Webhooks calls it so
   const formatsOf = (given, ctx) => {
     const held = given.$ref ? ctx.resolve(given).node : given;
     const branches = [held.items, ...(held.anyOf ?? []), ...(held.oneOf ?? [])].filter(Boolean);
@@ -345,30 +345,39 @@ const leadsOn = () => ({
   },
 });
 
+/** A rule for what this service takes: how a webhook is answered is for its receiver to say. */
+const ofPaths = (rule) => (options) =>
+  Object.fromEntries(
+    Object.entries(rule(options)).map(([node, visit]) => {
+      const isWebhook = (ctx) => ctx.location.pointer.startsWith('#/webhooks/');
+      return [node, typeof visit === 'function' ? (value, ctx) => isWebhook(ctx) || visit(value, ctx) : visit];
+    }),
+  );
+
+const ours = {
+  'operation-id': operationId,
+  'path-shape': pathShape,
+  'snake-case': snakeCase,
+  'names-tell-types': namesTellTypes,
+  problems,
+  refusals,
+  'closed-requests': closedRequests,
+  'bounded-requests': boundedRequests,
+  'bounded-responses': boundedResponses,
+  'one-direction': oneDirection,
+  'idempotency-key': idempotencyKey,
+  'if-match': ifMatch,
+  lists,
+  'public-operations': publicOperations,
+  described,
+  'property-description': propertyDescription,
+  'successes-say-what': successesSayWhat,
+  scopes,
+  examples,
+  'leads-on': leadsOn,
+};
+
 export default () => ({
   id: 'mediation',
-  rules: {
-    oas3: {
-      'operation-id': operationId,
-      'path-shape': pathShape,
-      'snake-case': snakeCase,
-      'names-tell-types': namesTellTypes,
-      problems,
-      refusals,
-      'closed-requests': closedRequests,
-      'bounded-requests': boundedRequests,
-      'bounded-responses': boundedResponses,
-      'one-direction': oneDirection,
-      'idempotency-key': idempotencyKey,
-      'if-match': ifMatch,
-      lists,
-      'public-operations': publicOperations,
-      described,
-      'property-description': propertyDescription,
-      'successes-say-what': successesSayWhat,
-      scopes,
-      examples,
-      'leads-on': leadsOn,
-    },
-  },
+  rules: { oas3: Object.fromEntries(Object.entries(ours).map(([name, rule]) => [name, ofPaths(rule)])) },
 });

@@ -128,7 +128,7 @@ PLAIN: Final = {
     # an import, by the numbers of its lines
     "already_there", "dry_run", "filed", "last_line_done", "line", "lines", "refused", "problem",
     # a webhook, and an endpoint of them
-    "registered_at", "last_attempt_at", "former_until", "timestamp",
+    "registered_at", "last_attempt_at", "former_expires_at", "timestamp",
     # whole models, whose own fields are looked at
     "access_codes", "assignment", "intake", "next_session", "others", "participants", "parties", "signer", "target",
     "you",

@@ -23,7 +23,7 @@ Address: TypeAlias = tuple[str, str, str]
 
 _MODEL: Final = re.compile(r"#/components/schemas/(\w+)\"")
 _PARAMETER: Final = re.compile(r"{(\w+_id)}")
-_KIND: Final = re.compile(r"(For[A-Z][a-z]+|Summary|Filed)?Out$")
+_KIND: Final = re.compile(r"(For[A-Z][a-z]+|Summary|Filed|Registered)?Out$")
 """What the name of a response model has besides that of the object."""
 _WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 

@@ -56,9 +56,10 @@ def describe_responses(app: FastAPI, operations_by_id: Mapping[str, Operation]) 
             for method, path, described in operations(contract):
                 operation = operations_by_id[str(described["operationId"])]
                 _complete(described, operation, models(contract), shared, method=method, names_object="{" in path)
-            for webhook in child(contract, "webhooks"):
-                # Its answers are the receiver's.
-                child(child(child(child(contract, "webhooks"), webhook), "post"), "responses").pop("422")
+            for webhook in map(node, child(contract, "webhooks").values()):
+                posted = child(webhook, "post")
+                posted["security"] = []  # it is signed
+                child(posted, "responses").pop("422")  # what is answered is for the receiver to say
             schemas = made(components, "schemas")
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)

@@ -45,7 +45,7 @@ _DEFAULT_PORTS: Final[Mapping[str, int]] = {"https": 443, "http": 80}
 WebhookUrl = Annotated[
     str,
     StringConstraints(
-        pattern=r"^https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?(/[!-\"$-~]*)?$",
+        pattern=r"^https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?(/[!$-~]*)?$",
         max_length=1000,
         strict=True,
     ),
@@ -88,7 +88,7 @@ class WebhookEndpointOut(Out):
     )
 
 
-class RegisteredWebhookEndpointOut(WebhookEndpointOut):
+class WebhookEndpointRegisteredOut(WebhookEndpointOut):
     """A new endpoint with its secret, which is not shown again."""
 
     secret: str = Field(description="Verifies `webhook-signature` (Standard Webhooks).", examples=[_SECRET_EXAMPLE])
@@ -98,7 +98,7 @@ class WebhookSecretOut(Out):
     """A new secret of an endpoint, which is not shown again."""
 
     secret: str = Field(description="Verifies `webhook-signature` (Standard Webhooks).", examples=[_SECRET_EXAMPLE])
-    former_until: InstantOut = Field(description="Until then, webhooks are signed with the former secret as well.")
+    former_expires_at: InstantOut = Field(description="Until then, webhooks are signed with the former secret as well.")
 
 
 class WebhookEndpointList(ListOut[WebhookEndpointOut]):
@@ -109,7 +109,7 @@ class WebhookDeliveryOut(Out):
     """What became of one webhook."""
 
     id: UUID
-    endpoint_id: UUID
+    endpoint_id: UUID = Field(description="The endpoint that it is posted to.")
     kind: DeliveryKind
     event_id: UUID | None = Field(description="The event, which is also `webhook-id`; null for a ping.")
     state: Open[DeliveryState]
@@ -158,7 +158,7 @@ async def register_webhook_endpoint(
     at: Now,
     endpoint_id: NewId,
     response: Response,
-) -> RegisteredWebhookEndpointOut:
+) -> WebhookEndpointRegisteredOut:
     """Register an endpoint. From now on, each entry of the integration's change feed of these kinds is posted to it."""
     _require_allowed(body.url, service)
     if await endpoints.number_of(scope.actor.subject) >= MOST_ENDPOINTS:
@@ -175,7 +175,7 @@ async def register_webhook_endpoint(
     )
     made = WebhookEndpointOut.read(await endpoints.get(endpoint_id, scope))
     response.headers["ETag"] = entity_tag_of(made)
-    return RegisteredWebhookEndpointOut(**made.model_dump(), secret=secret)
+    return WebhookEndpointRegisteredOut(**made.model_dump(), secret=secret)
 
 
 @router.get("/webhook-endpoints", summary="Endpoints")
@@ -247,7 +247,7 @@ async def rotate_webhook_secret(
     until = await endpoints.rotate(webhook_endpoint_id, scope, secret, at=at, expires_at=_expiry(service, at))
     if until is None:
         raise StateConflict
-    return WebhookSecretOut(secret=secret, former_until=until)
+    return WebhookSecretOut(secret=secret, former_expires_at=until)
 
 
 @router.post(
@@ -374,7 +374,7 @@ class WebhookEventOut(Out):
     )
     complaint_id: UUID | None = Field(description="The complaint that it is about.")
     case_id: UUID | None = Field(description="The case that it is about, if one.")
-    mediator_id: None = Field(description="Null: webhooks are about complaints.")
+    mediator_id: UUID | None = Field(description="The roster entry that it is about, if one.")
     party_id: UUID | None = Field(description="The party that it concerns, if one.")
 
 
