@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -14,8 +14,10 @@ from tests.conftest import RolledBackDatabase
 from tests.scenarios.conftest import Begun, Fork
 
 from mediation_api.database import tables as t
+from mediation_api.database.engine import Database, Pool
 from mediation_api.dev.office import Answer, Caller, Office, Story
 from mediation_api.domain.access import Role
+from mediation_api.repository.calendar_feeds import delete_expired_feeds
 
 
 async def calendar(who: Caller, session_id: str) -> httpx.Response:
@@ -293,13 +295,12 @@ async def test_nobody_else_makes_a_feed(role: Role, office: Office) -> None:
     await office.caller(role).post("/v1/me/calendar-feed", None, 403)
 
 
-async def test_making_a_feed_clears_away_those_that_have_expired(
-    signed: Begun, fork: Fork, database: RolledBackDatabase
+async def test_the_retention_job_deletes_addresses_that_have_expired(
+    committed_office: Office, committed_database: Database
 ) -> None:
-    story = signed()
-    async with fork():
-        await made(mediator_of(story))
-        story.office.clock.advance(days=91)
-        await made(story.office.coordinator)
-        async with database.reading() as connection:
-            assert (await connection.scalars(select(t.calendar_feeds.c.role))).all() == ["coordinator"]
+    coordinator = committed_office.coordinator
+    made_until = datetime.fromisoformat(str((await made(coordinator))["expires_at"]))
+    engine = committed_database._pools[Pool.OFFICE]
+    assert await delete_expired_feeds(engine, made_until - timedelta(seconds=1)) == 0
+    assert await delete_expired_feeds(engine, made_until) == 1
+    assert (await coordinator.get("/v1/me/calendar-feed"))["made_at"] is None

@@ -20,8 +20,8 @@ def retention(
     """Erase the fields whose retention period has ended (docs/retention.md), and print how many of each kind.
 
     Also deletes the entries of the access log, the imports, the mails and what was sent to webhooks whose period has
-    ended, and idempotency keys that have expired with their responses, and prints their numbers as `access_log`,
-    `import`, `mail`, `webhook` and `retry`.
+    ended, and idempotency keys with their responses and addresses of calendar feeds that have expired, and prints their
+    numbers as `access_log`, `import`, `mail`, `webhook`, `retry` and `credential`.
 
     Run it once a day. It may run beside the service, be interrupted and be restarted.
     """
@@ -47,6 +47,7 @@ async def purge(settings: Settings) -> Counter[DataKind]:
     from mediation_api.database.row_security import sees_every_row
     from mediation_api.repository import mails
     from mediation_api.repository.access_log import delete_ended
+    from mediation_api.repository.calendar_feeds import delete_expired_feeds
     from mediation_api.repository.idempotency import delete_expired
     from mediation_api.repository.imports import delete_ended as delete_imports
     from mediation_api.repository.retention import purge_due
@@ -61,6 +62,7 @@ async def purge(settings: Settings) -> Counter[DataKind]:
         at = datetime.now(UTC)
         emptied = await purge_due(engine, periods, at)
         emptied[DataKind.ACCESS_LOG] = await delete_ended(engine, periods.ended_before(DataKind.ACCESS_LOG, at))
+        emptied[DataKind.CREDENTIAL] = await delete_expired_feeds(engine, at)
         emptied[DataKind.IMPORT] = await delete_imports(engine, periods.ended_before(DataKind.IMPORT, at))
         emptied[DataKind.MAIL] = await mails.delete_ended(engine, periods.ended_before(DataKind.MAIL, at))
         emptied[DataKind.RETRY] = await delete_expired(engine, at)

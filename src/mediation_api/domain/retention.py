@@ -138,8 +138,7 @@ SCHEDULE: Final[Mapping[DataKind, RetentionRule]] = MappingProxyType(
             what="Access codes, tokens, and the addresses of calendar feeds.",
             why="To let a member of the public speak for themselves, and a calendar program read its owner's sessions.",
             until="A token is valid for minutes, an access code until another is issued, an address of a calendar feed "
-            "for months. Only a keyed hash is stored; that of an address is deleted after its end, when somebody makes "
-            "another.",
+            "for months. Only a keyed hash is stored; that of an address is deleted after its end.",
         ),
         DataKind.RETRY: RetentionRule(
             what="Responses to requests with an idempotency key.",

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, DateTime, RowMapping, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import OPENED_IDS, logged_ids
@@ -36,9 +36,8 @@ class CalendarFeeds:
         self._connection = connection
 
     async def make(self, actor: Actor, feed: CalendarFeed, token_digest: bytes) -> None:
-        """Store the address of a person, in place of the present one. Also deletes everybody's that have expired."""
+        """Store the address of a person, in place of the present one."""
         f = t.calendar_feeds
-        await self._connection.execute(delete(f).where(f.c.expires_at <= feed.made_at, f.c.subject != actor.subject))
         values = {"token_digest": token_digest, "made_at": feed.made_at, "expires_at": feed.expires_at}
         new = insert(f).values(role=actor.role, subject=actor.subject, **values)
         await self._connection.execute(new.on_conflict_do_update(index_elements=[f.c.role, f.c.subject], set_=values))
@@ -77,6 +76,13 @@ class CalendarFeeds:
             opened = sorted({row["case_id"] for row in rows})
             await self._connection.execute(logged_ids(kind), {**parameters, OPENED_IDS.key: opened})
         return rows
+
+
+async def delete_expired_feeds(engine: AsyncEngine, at: datetime) -> int:
+    """Delete the addresses that have expired, and return their number."""
+    async with engine.begin() as connection:
+        result = await connection.execute(delete(t.calendar_feeds).where(t.calendar_feeds.c.expires_at <= at))
+        return result.rowcount
 
 
 def _is_of(actor: Actor) -> ColumnElement[bool]:
