@@ -12,7 +12,7 @@ from mediation_api.outreach.webhook_messages import SECRET_BYTES, SECRET_PREFIX,
 VECTOR = {
     "id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
     "timestamp": 1614265330,
-    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",  # pragma: allowlist secret
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "body": b'{"test": 2432232314}',
     "signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
 }
