@@ -512,6 +512,9 @@ KEPT_TEXTS: Final = {
     "mediators.employee_number": "the same",
     "staff_names.name": "of staff; kept as long as the records that name their subjects",
     "visible_parties.name": "a parent, without rows",
+    "webhook_endpoints.url": "of a program, not of a person; emptied when the endpoint is removed",
+    "webhook_endpoints.secret": "the same",
+    "webhook_endpoints.former_secret": "the same",
 }
 
 

@@ -244,7 +244,9 @@ def operations(contract: Schema) -> list[Operation]:
 
 
 # Tried in turn where a text has a pattern and no example.
-_TEXTS: Final = ("Ana Ruiz", "en", "+1 212 555 0100", "ana@example.org", "2026-000123", "x" * 32, "0" * 64)
+_TEXTS: Final = (
+    *("Ana Ruiz", "en", "+1 212 555 0100", "ana@example.org", "2026-000123", "x" * 32, "0" * 64, "x" * 32 + ".ics"),
+)
 # What a header is given; any other, such as an idempotency key, gets a fresh value for each request.
 _HEADERS: Final = {"If-Match": "*", "Access-Purpose": "audit"}
 _FORMATS: Final = {
