@@ -62,7 +62,7 @@ from mediation_api.domain.access import Actor, Role
 from mediation_api.domain.authority import ApprovalSource
 from mediation_api.domain.case import Case
 from mediation_api.domain.case_children import Session
-from mediation_api.domain.complaint import Complaint, just_filed
+from mediation_api.domain.complaint import Complaint, file_with_parties, just_filed
 from mediation_api.domain.errors import (
     AbsencesTooFew,
     AlreadyAnswered,
@@ -154,6 +154,30 @@ def test_a_complaint_that_is_being_filed_opens_its_first_case_likewise() -> None
         COMPLAINT, [party.add(party_id, side, {"side": side}, others=0) for party_id, side in sides.items()]
     )
     assert filed.open_case(CASE, at=AT, policy=CITY) == a_complaint().open_case(CASE, at=AT, policy=CITY)
+
+
+@pytest.mark.parametrize("interested", [True, False])
+def test_a_complaint_is_filed_with_its_parties_and_a_case_if_somebody_is_interested(*, interested: bool) -> None:
+    values = {
+        "channel": "portal",
+        "allegations": ["force"],
+        "narrative": "He shouted.",
+        "interested_in_mediation": interested,
+        "external_reference": None,
+    }
+    filing = file_with_parties(
+        COMPLAINT,
+        values,
+        [(ROSA, Side.COMPLAINANT, {"name": "Rosa"}), (KIM, Side.OFFICER, {"name": "Kim"})],
+        case_id=CASE,
+        number=7,
+        categories=("force",),
+        at=AT,
+        policy=CITY,
+    )
+    assert filing.filed.reference.endswith("-000007")
+    assert [(each.party_id, each.side) for each in filing.added] == [(ROSA, Side.COMPLAINANT), (KIM, Side.OFFICER)]
+    assert filing.opened == (a_complaint().open_case(CASE, at=AT, policy=CITY) if interested else ())
 
 
 def test_a_complaint_has_at_most_one_open_case() -> None:
