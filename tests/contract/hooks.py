@@ -150,10 +150,10 @@ def after_load_schema(_: schemathesis.HookContext, schema: schemathesis.BaseSche
 
 
 @schemathesis.serializer("application/x-ndjson")
-def as_lines(_: schemathesis.SerializationContext, value: Json) -> dict[str, bytes]:
+def as_lines(_: schemathesis.SerializationContext, value: Json) -> bytes:
     """Send text as it is, and anything else as one line."""
     text = value if isinstance(value, str) else json.dumps(value)
-    return {"data": text.encode("utf-8", "surrogatepass")}
+    return text.encode("utf-8", "surrogatepass")
 
 
 # ── who calls ──────────────────────────────────────────────────────────────────────────────────────────────────────

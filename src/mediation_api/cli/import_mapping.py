@@ -41,7 +41,11 @@ FieldPath = Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[0-9]{1,2})?(\
 
 
 class MappingError(Exception):
-    """The mapping or the file cannot be used. The message says where, and repeats nothing of a record."""
+    """The mapping or the file cannot be used. `words` say where, and repeat nothing of a record."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
 
 
 class CsvFormat(BaseModel):
@@ -69,8 +73,10 @@ class ImportMapping(BaseModel):
         """Read a mapping file. Raises MappingError or OSError."""
         try:
             mapping = cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise MappingError(f"{path}: {error}") from None
+        except UnicodeDecodeError:
+            raise MappingError(f"{path}: is not UTF-8") from None
+        except tomllib.TOMLDecodeError as error:
+            raise MappingError(f"{path}: {error.args[0]}") from None  # the line and the column
         except ValidationError as invalid:
             places = (".".join(map(str, error["loc"])) for error in invalid.errors())
             raise MappingError(f"{path}: cannot be used: {', '.join(places)}") from None

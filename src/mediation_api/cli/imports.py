@@ -73,7 +73,7 @@ def import_complaints(
                 made = _wait(client, _upload(client, file, known, dry_run=dry_run))
                 _print_refusals(client, made["id"])
         except MappingError as error:
-            fail(str(error))
+            fail(error.words)
         except httpx.HTTPError as error:
             fail(f"{url}: {type(error).__name__}. Run the command again: what was filed is not filed twice.")
         filed = f"{made['filed']} {'would be filed' if dry_run else 'filed'}"
