@@ -125,13 +125,14 @@ const refusals = (options) => ({
       ...(operation.requestBody || takes.length ? ['422'] : []),
       ...(takes.includes('If-Match') ? ['412', '428'] : []),
     ];
+    const parsed = operation.requestBody?.content['application/json'] || takes.includes('Idempotency-Key');
     const others = operation.responses.default;
     const ranged = others ? ctx.resolve(others).node['x-problem-statuses'] : [];
     const common = [
       ...[401, 403, 500],
       ...(options.without_database.includes(operation.operationId) ? [] : [503]),
       ...(options.never.includes(operation.operationId) ? [] : [406, 429]),
-      ...(method === 'get' ? [] : [400, 408, 413, 415]),
+      ...(method === 'get' ? [] : [...(parsed ? [400] : []), 408, 413, 415]),
     ];
     const missing = [
       ...needed.filter((status) => !(status in operation.responses)),
@@ -161,7 +162,8 @@ function* below(schema, ctx, name = '', seen = new Set()) {
 /** What is wrong with any schema of a request, its parameters included or not. */
 const inRequests = (wrong, { parameters }) => () => ({
   MediaType(media, ctx) {
-    if (!ctx.location.pointer.includes('/requestBody/')) return;
+    // Of an upload, each line has the bounds of a request.
+    if (!ctx.location.pointer.endsWith('/requestBody/content/application~1json')) return;
     for (const { schema, name } of below(media.schema, ctx)) {
       const message = wrong(schema);
       if (message) ctx.report({ message: `${name}: ${message}` });

@@ -14,12 +14,13 @@ from typing import Final
 from uuid import UUID
 
 import pytest
-from sqlalchemy import RowMapping, Table, select, text, true, update
+from sqlalchemy import RowMapping, Table, select, text, true
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.conftest import Clock, Run, application, calling, fresh_database
 from tests.database.row_security import OPEN_TO_ALL, SHOWN, BusyOffice, Truth, as_shown, build
 from tests.office.snapshots import grants
+from tests.office.working import work_once
 from tests.repository.statements import put_together_anew
 
 from mediation_api.database import tables as t
@@ -41,13 +42,10 @@ from mediation_api.repository.agreements import Agreements
 from mediation_api.repository.case_queries import CaseListFilter, CaseQueries
 from mediation_api.repository.case_records import CaseRecords
 from mediation_api.repository.cases import Cases
-from mediation_api.repository.change_feed import number_batch
 from mediation_api.repository.complaints import ComplaintFilter, Complaints
-from mediation_api.repository.mails import queue_mails
 from mediation_api.repository.parties import Parties
 from mediation_api.repository.sessions import SessionFilter, Sessions
 from mediation_api.repository.timeline import Timeline
-from mediation_api.routers.import_lines import file_next_batch
 from mediation_api.settings import Settings
 
 NEVER: Final = sorted(t.metadata.tables.keys() - SHOWN.keys())
@@ -136,33 +134,14 @@ async def place(
 
             client.event_hooks["request"].append(tick)
             worker = replace(worker_context(own), database=database, clock=clock)
-
-            async def work() -> None:
-                await file_next_batch(worker)
-                async with database.transaction() as connection:
-                    await number_batch(connection)
-                    await queue_mails(connection, clock.now)
-
-            busy = await build(Office(client, own, clock), work)
+            busy = await build(Office(client, own, clock), lambda: work_once(worker))
             await require_usable(own)  # as `serve` does, which stores values of the secrets
             await record_success(own, Job.RETENTION)
-            await _write(database, clock)
-            await busy.office.file()  # of which nobody has heard yet
         truth = await Truth.read(database)
         await database.close()
         place = Place(own, as_owner(own), busy, truth)
         yield place
         await place.close()
-
-
-async def _write(database: Database, clock: Clock) -> None:
-    """Queue the mails for all that has happened, as if mail had been on from the beginning."""
-    async with database.transaction() as connection:
-        await number_batch(connection)
-        await queue_mails(connection, clock.now)
-        await connection.execute(update(t.mail_cursor).values(number=0))
-        while await queue_mails(connection, clock.now):
-            pass
 
 
 # ── rows ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -74,7 +74,8 @@ def test_the_journeys_are_arazzo() -> None:
 def test_every_rule_that_is_named_has_a_fault_that_shows_it() -> None:
     rules = (OPENAPI / "redocly.yaml").read_text(encoding="utf-8").partition("\nrules:\n")[2]
     named = re.findall(r"^  ([a-z/-]+):(?: error)?$", rules, re.MULTILINE)
-    written = re.findall(r"^      '?([a-z-]+)'?(?:: \w+)?,$", (OPENAPI / "rules.js").read_text("utf-8"), re.MULTILINE)
+    ours = (OPENAPI / "rules.js").read_text("utf-8").partition("\nconst ours = {")[2].partition("\n};")[0]
+    written = re.findall(r"^  '?([a-z-]+)'?(?:: \w+)?,$", ours, re.MULTILINE)
     assert set(named) == set(FAULTS)
     assert {f"mediation/{name}" for name in written} == {name for name in named if name.startswith("mediation/")}
 

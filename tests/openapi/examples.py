@@ -96,10 +96,11 @@ async def play(
     played: Played = defaultdict(dict)
     recorder = Recorder(contract, played, watch)
     office.client.event_hooks = {"response": [recorder]}
+    await work()  # what happens from now on may be a reason for a mail
     await _look_around(office)
     story = await _file(office)
     await _correct(story)
-    await _agree(story)
+    await _agree(story, work)
     await _prepare(story)
     await _sign_in(story)
     await _keep_a_calendar(story)
@@ -149,7 +150,7 @@ async def _file(office: Office, number: str = "4711", **changes: object) -> Stor
         "allegations": ["discourtesy"],
         "interested_in_mediation": True,
         "parties": [
-            {"side": "complainant", "name": "Ada Example", "phone": "+1 503 555 0142"},
+            {"side": "complainant", "name": "Ada Example", "phone": "+1 503 555 0142", "email": "ada@example.org"},
             {"side": "officer", "name": "Officer Max Sample", "employee_number": number},
         ],
         **changes,
@@ -177,16 +178,18 @@ async def _correct(story: Story) -> None:
     await intake.patch(complaint, dict.fromkeys(answers, False))
     party = f"/v1/parties/{story.complainants[0].party_id}"
     await intake.get(party)
-    await intake.patch(party, {"safe_contact": "Weekday mornings, on the mobile only.", "interpreter_language": "es"})
+    safe = {"safe_contact": "Weekday mornings, on the mobile only.", "email_allowed": True}
+    await intake.patch(party, {**safe, "interpreter_language": "es"})
     replaced = await intake.post(f"{party}/access-codes")
     story.complainants[0] = await story.office.signed_in(str(replaced["access_code"]))
     await intake.get(f"{story.path}/coordinator")
     await intake.put(f"{story.path}/coordinator", {"coordinator": "coordinator.1"})
 
 
-async def _agree(story: Story) -> None:
+async def _agree(story: Story, work: Work) -> None:
     office = story.office
     await story.screen()
+    await work()
     await _each(office.intake, f"{story.path}/screenings")
     await story.answer(story.complainants[0])
     await office.intake.post(

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 from sqlalchemy import select
 from tests.conftest import Clock, Run, application, calling, fresh_database
+from tests.office.working import work_once
 from tests.openapi.examples import EXAMPLES, Played, fixed_ids, play, written
 from tests.openapi.reading import document, written_out
 from tests.openapi.test_contract import committed
@@ -25,7 +26,6 @@ from mediation_api.domain.events import Event
 from mediation_api.main import OPERATIONS, worker_context
 from mediation_api.repository.recording import listed_events
 from mediation_api.repository.streams import Stream
-from mediation_api.routers.import_lines import file_next_batch
 
 Links = Iterator[tuple[str, str]]
 LONGER: Final[Mapping[str, int]] = {
@@ -94,7 +94,7 @@ async def told(run: Run, keys: Path, server_url: str) -> AsyncIterator[Told]:
             with pytest.MonkeyPatch.context() as monkeypatch:
                 fixed_ids(monkeypatch)
                 monkeypatch.setattr("mediation_api.repository.recording.listed_events", note)
-                played = await play(office, committed()["paths"], lambda: file_next_batch(worker), close)
+                played = await play(office, committed()["paths"], lambda: work_once(worker), close)
             client.event_hooks = {}
             async with database.reading() as connection:
                 names = (await connection.scalars(select(access_log.c.operation))).all()
