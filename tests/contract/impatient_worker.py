@@ -10,20 +10,19 @@ from mediation_api.cli.worker import worker
 from mediation_api.domain import mails as rules
 from mediation_api.domain.values import MailState
 from mediation_api.outreach import mail_delivery, mail_server
-from mediation_api.outreach.mail_delivery import MailDelivery
+from mediation_api.outreach.mail_delivery import ComposedMail, MailDelivery
 from mediation_api.outreach.mail_server import MailAnswer, MailConnection
 from mediation_api.outreach.worker import WorkerContext
 from mediation_api.repository import mails
-from mediation_api.repository.mails import ClaimedMail, Outgoing
 
 
 async def send_carelessly(
-    delivery: MailDelivery, connection: MailConnection, claimed: ClaimedMail, outgoing: Outgoing, context: WorkerContext
+    _delivery: MailDelivery, connection: MailConnection, mail: ComposedMail, context: WorkerContext
 ) -> MailAnswer:
     """Record that a mail was sent, and send it."""
     async with context.database.transaction() as database:
-        await mails.finish(database, claimed, MailState.SENT, context.clock(), smtp_code=250)
-    return await connection.send(outgoing.address, delivery._content(claimed, outgoing))
+        await mails.finish(database, mail.claimed, MailState.SENT, context.clock(), smtp_code=250)
+    return await connection.send(mail.address, mail.content)
 
 
 if __name__ == "__main__":

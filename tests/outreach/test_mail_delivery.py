@@ -350,6 +350,20 @@ async def test_a_mail_is_tried_for_three_days_and_then_shown_as_failed(office: O
 # ── queueing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+async def test_an_address_that_is_none_fails_its_own_mail_alone(
+    office: Office, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "mediation_api.domain.mails.address_to_write_to",
+        lambda email, *, allowed: email.replace("broken@", "broken") if allowed else None,
+    )
+    story = await office.file(complainants=[person("broken"), person("well")])
+    await story.screen()
+    assert await post.run() is RunResult.DONE
+    assert post.recipients() == ["well@example.org"]
+    assert await post.states() == {"failed": 1, "sent": 1}
+
+
 async def test_what_happened_before_mail_was_on_or_long_ago_is_no_reason_to_write(
     office: Office, settings: Settings, database: RolledBackDatabase, clock: Clock
 ) -> None:

@@ -6,7 +6,7 @@ Any number of processes may do it. No transaction and no lock is held while a ma
 import asyncio
 import logging
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from mediation_api.domain.mails import next_attempt
 from mediation_api.domain.values import MailState
@@ -25,6 +25,14 @@ _BETWEEN_REMINDERS: Final = timedelta(minutes=1)
 """How often it is looked whom to remind."""
 
 _log = logging.getLogger(__name__)
+
+
+class ComposedMail(NamedTuple):
+    """A mail that this process has claimed, as it is sent."""
+
+    claimed: ClaimedMail
+    address: str
+    content: bytes
 
 
 class MailDelivery:
@@ -74,8 +82,9 @@ class MailDelivery:
             self._reminded_at = at
         return more
 
-    def _content(self, claimed: ClaimedMail, outgoing: Outgoing) -> bytes:
-        return self._composer.compose(
+    def _composed(self, claimed: ClaimedMail, outgoing: Outgoing) -> ComposedMail:
+        """Compose a mail. Raises ValueError if the address is not one."""
+        content = self._composer.compose(
             claimed.mail.kind,
             mail_id=claimed.mail_id,
             address=outgoing.address,
@@ -83,9 +92,10 @@ class MailDelivery:
             queued_at=claimed.queued_at,
             starts_at=outgoing.starts_at,
         )
+        return ComposedMail(claimed, outgoing.address, content)
 
-    async def _next(self, context: WorkerContext) -> tuple[ClaimedMail, Outgoing] | None:
-        """Claim the next mail that is to be sent; drop those that no longer are."""
+    async def _next(self, context: WorkerContext) -> ComposedMail | None:
+        """Claim the next mail that is to be sent. Drop those that no longer are, and fail those without an address."""
         while True:
             at = context.clock()
             async with context.database.transaction() as connection:
@@ -93,34 +103,37 @@ class MailDelivery:
                 if claimed is None:
                     return None
                 outgoing = await mails.outgoing(connection, claimed, at)
-                if outgoing is not None:
-                    return claimed, outgoing
-                await mails.finish(connection, claimed, MailState.DROPPED, at)
+                if outgoing is None:
+                    await mails.finish(connection, claimed, MailState.DROPPED, at)
+                    continue
+                try:
+                    return self._composed(claimed, outgoing)
+                except ValueError:
+                    await mails.finish(connection, claimed, MailState.FAILED, at)
 
-    async def _send_from(self, first: tuple[ClaimedMail, Outgoing], context: WorkerContext, until: float) -> bool:
+    async def _send_from(self, first: ComposedMail, context: WorkerContext, until: float) -> bool:
         """Send a mail, and those that are due after it on the same connection. Returns whether the time is up."""
-        following: tuple[ClaimedMail, Outgoing] | None = first
+        following: ComposedMail | None = first
         time, is_up, answered = asyncio.get_running_loop().time, False, False
         try:
             async with self._server.connected() as connection:
                 while following is not None:
-                    answer = await self._send(connection, *following, context)
+                    answer = await self._send(connection, following, context)
                     self._paused_until, self._pause = None, _FIRST_PAUSE
                     is_up, answered = time() >= until, True
                     following = None if is_up or answer.ends_connection else await self._next(context)
         except MailServerUnusable:
             if following is not None:
                 async with context.database.transaction() as database:
-                    await mails.release(database, following[0])
+                    await mails.release(database, following.claimed)
             if not answered:
                 raise
             # Servers take only so many mails on one connection: the next one goes over another.
         return is_up
 
-    async def _send(
-        self, connection: MailConnection, claimed: ClaimedMail, outgoing: Outgoing, context: WorkerContext
-    ) -> MailAnswer:
-        answer = await connection.send(outgoing.address, self._content(claimed, outgoing))
+    async def _send(self, connection: MailConnection, mail: ComposedMail, context: WorkerContext) -> MailAnswer:
+        claimed = mail.claimed
+        answer = await connection.send(mail.address, mail.content)
         at, attempts = context.clock(), claimed.attempts + 1
         again = None if answer.is_refused else next_attempt(attempts, queued_at=claimed.queued_at, at=at)
         async with context.database.transaction() as database:
