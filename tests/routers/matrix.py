@@ -405,7 +405,7 @@ async def built(office: Office, app: FastAPI, database: RolledBackDatabase) -> W
         objects[Role.INTEGRATION, kind] = caller, {**ids, **theirs, **endpoints[story is another]}
     for (role, kind), (caller, ids) in objects.items():
         if role is not Role.INTEGRATION and kind is not Object.ABSENT:
-            objects[role, kind] = caller, {**ids, **endpoints[0]}
+            objects[role, kind] = caller, {**ids, **endpoints[0], "import_id": uploads[0]}
     foreign_ids = foreign.everything() | {another.complaint_id, another.case_id, uploads[1], *endpoints[1].values()}
     return World(app, database, objects, foreign_ids)
 
