@@ -19,6 +19,7 @@ from tests.routers.matrix import operations
 
 from mediation_api.dev.office import REPORT, Caller, Office, Story
 from mediation_api.domain.access import Role
+from mediation_api.domain.event_kinds import IntegrationEventKind
 from mediation_api.main import OPERATIONS
 
 Body: TypeAlias = dict[str, object]
@@ -137,6 +138,12 @@ class Requests:
         mediator = await office.mediator()
         path = f"/v1/mediators/{mediator.mediator_id}"
         self.add("correctMediator", office.coordinator, path, entry, method="PATCH")
+        endpoint: Body = {"url": "https://intake.city.example/hooks", "kinds": [*IntegrationEventKind]}
+        made = await office.integration.post("/v1/webhook-endpoints", endpoint)
+        change: Body = {**endpoint, "active": True}
+        self.add(
+            "changeWebhookEndpoint", office.integration, f"/v1/webhook-endpoints/{made['id']}", change, method="PATCH"
+        )
 
     async def _asked(self) -> None:
         office, intake = self.office, self.office.intake

@@ -370,6 +370,17 @@ async def test_an_endpoint_of_another_integration_is_not_found(office: Office) -
     await other.post(f"/v1/webhook-deliveries/{ping['id']}/replay", None, 404)
 
 
+async def test_an_endpoint_is_not_changed_by_somebody_who_has_seen_an_earlier_one(office: Office) -> None:
+    endpoint = await register(office.integration, "complaint.filed")
+    path = f"{ENDPOINTS}/{endpoint['id']}"
+    seen = await office.integration.send("GET", path)
+    headers = {"Authorization": f"Bearer {office.integration.token}", "If-Match": seen.headers["ETag"]}
+    await office.integration.patch(path, {"active": False})
+    late = await office.client.patch(path, json={"kinds": ["case.closed"]}, headers=headers)
+    assert (late.status_code, late.json()["code"]) == (412, "precondition-failed")
+    assert (await office.integration.get(path))["kinds"] == ["complaint.filed"]
+
+
 @pytest.mark.parametrize(
     "url",
     [
