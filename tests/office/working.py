@@ -1,9 +1,9 @@
 """What `mediation-api worker` does in the background, done once."""
 
+from mediation_api.cli.import_lines import file_next_batch
 from mediation_api.outreach.worker import WorkerContext
 from mediation_api.repository.change_feed import number_batch
 from mediation_api.repository.mails import queue_mails
-from mediation_api.routers.import_lines import file_next_batch
 
 
 async def work_once(context: WorkerContext) -> None:

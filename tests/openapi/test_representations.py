@@ -14,11 +14,11 @@ from tests.openapi.conformity import contract
 from tests.openapi.examples import play
 from tests.openapi.test_contract import committed
 
+from mediation_api.cli.import_lines import file_next_batch
 from mediation_api.database.engine import Database
 from mediation_api.dev.office import Caller, Office
 from mediation_api.http.idempotency import entity_tag
 from mediation_api.main import worker_context
-from mediation_api.routers.import_lines import file_next_batch
 
 READ_NOWHERE: Final[Mapping[str, str]] = {
     "issueAccessCode": "the code is shown once",

@@ -88,6 +88,19 @@ def test_the_schema_names_every_reason_for_a_refusal() -> None:
     assert codes <= set(reasons)
 
 
+def test_the_schema_and_the_operators_guide_have_every_event_that_the_code_logs() -> None:
+    root = Path(__file__).parents[2]
+    sources = "".join(path.read_text(encoding="utf-8") for path in (root / "src" / "mediation_api").rglob("*.py"))
+    logged = set(re.findall(r'LogEvent\(\s*"([a-z-]+)"', sources))
+    schema = json.loads((root / "docs" / "log.schema.json").read_text(encoding="utf-8"))
+    listed = set(schema["properties"]["event"]["enum"])
+    described = {each["properties"]["event"].get("const") for each in schema["oneOf"]}
+    guide = (root / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert len(logged) > 5
+    assert logged <= listed & described
+    assert {name for name in logged if f"| `{name}` |" not in guide} == set()
+
+
 @pytest.mark.program
 def test_with_a_higher_level_the_lines_of_requests_are_left_out(
     committed: Settings, keys: Path, tmp_path: Path

@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.conftest import Clock, RolledBackDatabase
 
+from mediation_api.cli import import_lines
+from mediation_api.cli.import_lines import file_next_batch, run_imports
 from mediation_api.database import tables as t
 from mediation_api.database.engine import Database
 from mediation_api.dev.office import Caller, Office
@@ -23,8 +25,6 @@ from mediation_api.main import worker_context
 from mediation_api.outreach.worker import RunResult, WorkerContext
 from mediation_api.repository.imports import Imports, Upload
 from mediation_api.repository.recording import record_new
-from mediation_api.routers import import_lines
-from mediation_api.routers.import_lines import file_next_batch, run_imports
 from mediation_api.settings import Settings
 
 Row = dict[str, object]

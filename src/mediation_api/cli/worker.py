@@ -35,13 +35,13 @@ def worker() -> None:
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[asyncio.Event]:
     """Repeat the tasks during a block, or until the event that it yields is set."""
+    from mediation_api.cli.import_lines import run_imports
     from mediation_api.cli.scheduled import scheduled_tasks
     from mediation_api.domain.values import Job
     from mediation_api.main import worker_context
     from mediation_api.outreach.mail_delivery import MailDelivery
     from mediation_api.outreach.webhooks import deliver_webhooks
     from mediation_api.outreach.worker import Task, number_events, record_deadlines, work
-    from mediation_api.routers.import_lines import run_imports
 
     context, stopping = worker_context(settings), asyncio.Event()
     mail = MailDelivery.of(context)

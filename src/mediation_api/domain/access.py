@@ -225,14 +225,13 @@ _PAGE: Final = """\
 
 Operation by role, and the relation that the object must have to the caller. This page is generated: `make generate`.
 
-`office`: any object of the office. `filed`: a complaint that this integration filed, or an
-endpoint of webhooks that it registered. `proposed`: a case that was
-proposed to this mediator, or accepted by them. `assigned`: a case that this mediator accepted and has not left.
-`mediated`: a case that this mediator accepted, also after leaving it; of its mandatory reports, the mediator's own. A
-mediator who is also a party of the complaint has none of these relations to it. `own`: the caller's own party, and the
-case as that party sees it; a complainant's token is valid as long as the access code that was exchanged for it. Where a
-cell is empty, the role is refused before anything is read. An object outside the relation is answered as if it did
-not exist.
+`office`: any object of the office. `filed`: a complaint that this integration filed, or an endpoint of webhooks that it
+registered. `proposed`: a case that was proposed to this mediator, or accepted by them. `assigned`: a case that this
+mediator accepted and has not left. `mediated`: a case that this mediator accepted, also after leaving it; of its
+mandatory reports, the mediator's own. A mediator who is also a party of the complaint has none of these relations to
+it. `own`: the caller's own party, and the case as that party sees it; a complainant's token is valid as long as the
+access code that was exchanged for it. Where a cell is empty, the role is refused before anything is read. An object
+outside the relation is answered as if it did not exist.
 
 A token that names scopes is limited to them. An `integration` token that names none may do nothing. A token that names
 a scope which begins with the name of a resource of this service and `:` but is not in the last column is refused.

@@ -23,8 +23,9 @@ from mediation_api.database.data_keys import decrypted
 from mediation_api.database.nesting import AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain import mails
-from mediation_api.domain.access import AccessScope, Actor, Relation, Role
+from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.case import Case
+from mediation_api.domain.deadlines import WORKER
 from mediation_api.domain.mails import Mail
 from mediation_api.domain.policy import Policy
 from mediation_api.domain.values import MailKind, MailState, Seat, SeatRole, SessionState, in_utc
@@ -36,7 +37,7 @@ EVENTS_AT_ONCE: Final = 1_000
 CLAIMED_FOR: Final = timedelta(minutes=5)
 """How long a process may take for one mail: more than `SEND_SECONDS` and `CONNECT_SECONDS` of the mail server."""
 
-_WORKER: Final = AccessScope(Actor(Role.INTEGRATION, "mediation-api worker"), Relation.OFFICE)
+_WORKER: Final = AccessScope(WORKER, Relation.OFFICE)
 _ROLES: Final = {"party_id": SeatRole.PARTY, "mediator_id": SeatRole.MEDIATOR}
 _MAILS: Final = t.mails.c
 _FEED: Final = t.change_feed.c

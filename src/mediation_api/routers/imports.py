@@ -1,4 +1,4 @@
-"""Imports: many complaints of an integration in one upload, filed in the background (routers/import_lines.py)."""
+"""Imports: many complaints of an integration in one upload, filed in the background (cli/import_lines.py)."""
 
 from typing import Annotated, Final
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Filing the lines of imports: each as `fileComplaint` files a request, but a batch of them in one statement.
+"""Filing the lines of imports, a task of the worker: each as `fileComplaint` files a request, a batch at a time.
 
 A batch is one transaction. If the database refuses it, its lines are filed one by one, so that a line that is refused
 does not hold up the others.
@@ -71,11 +71,11 @@ async def file_next_batch(context: WorkerContext) -> bool:
         await imports.drop_abandoned(at)
         batch = await imports.next_batch()
         if batch is not None:
-            await _Filing(connection, batch, context, at).run()
+            await _BatchFiler(connection, batch, context, at).run()
         return batch is not None
 
 
-class _Filing:
+class _BatchFiler:
     """Files the lines of one batch, in the transaction that counts them."""
 
     def __init__(self, connection: AsyncConnection, batch: LineBatch, context: WorkerContext, at: datetime) -> None:
