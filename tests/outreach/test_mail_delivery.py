@@ -5,7 +5,7 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -109,15 +109,7 @@ def with_mail(settings: Settings, port: int, **changes: object) -> Settings:
 
 
 async def posting(settings: Settings, database: RolledBackDatabase, clock: Clock, server: MailServerOfTest) -> Post:
-    made = worker_context(settings)
-    context = WorkerContext(
-        settings=settings,
-        policy=made.policy,
-        texts=made.texts,
-        allegation_categories=made.allegation_categories,
-        database=database,
-        clock=clock,
-    )
+    context = replace(worker_context(settings), database=database, clock=clock)
     delivery = MailDelivery.of(context)
     assert delivery is not None
     post = Post(server, context, delivery, clock)
@@ -371,25 +363,13 @@ async def test_what_happened_before_mail_was_on_or_long_ago_is_no_reason_to_writ
     server = MailServerOfTest()
     async with server.listening(None) as port:
         made = with_mail(settings, port, mail_tls=MailTls.NONE, mail_user="", mail_password=SecretStr(""))
-        await number_events(await _context(made, database, clock))
+        await number_events(replace(worker_context(made), database=database, clock=clock))
         post = await posting(made, database, clock, server)
         await (await office.file(complainants=[person("long-ago")])).to_confirming()
         clock.advance(days=3)
         await (await office.file(complainants=[person("now")])).to_confirming()
         await post.run()
         assert post.recipients() == ["now@example.org"]
-
-
-async def _context(settings: Settings, database: RolledBackDatabase, clock: Clock) -> WorkerContext:
-    made = worker_context(settings)
-    return WorkerContext(
-        settings=settings,
-        policy=made.policy,
-        texts=made.texts,
-        allegation_categories=made.allegation_categories,
-        database=database,
-        clock=clock,
-    )
 
 
 async def test_everybody_is_written_to_about_a_whole_case_in_their_own_language(office: Office, post: Post) -> None:

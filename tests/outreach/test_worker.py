@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -27,15 +28,7 @@ LIMIT_SECONDS: Final = 20
 @pytest.fixture
 def context(settings: Settings, database: RolledBackDatabase) -> WorkerContext:
     """What the tasks are given, on a database in which nothing stays."""
-    made = worker_context(settings)
-    return WorkerContext(
-        settings=settings,
-        policy=made.policy,
-        texts=made.texts,
-        allegation_categories=made.allegation_categories,
-        database=database,
-        clock=made.clock,
-    )
+    return replace(worker_context(settings), database=database)
 
 
 async def test_a_task_that_fails_is_logged_without_its_text_and_repeated_and_the_others_go_on(

@@ -4,7 +4,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
@@ -62,15 +62,7 @@ def clock(office: Office) -> Clock:
 def context(settings: Settings, database: RolledBackDatabase, clock: Clock) -> WorkerContext:
     """What the worker has. It is now: the database tells the time at which something was queued."""
     clock.now = datetime.now(UTC)
-    made = worker_context(settings)
-    return WorkerContext(
-        settings=settings,
-        policy=made.policy,
-        texts=made.texts,
-        allegation_categories=made.allegation_categories,
-        database=database,
-        clock=lambda: clock.now,
-    )
+    return replace(worker_context(settings), database=database, clock=clock)
 
 
 async def register(who: Caller, *kinds: str) -> Answer:
