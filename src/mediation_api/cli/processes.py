@@ -6,11 +6,11 @@ port is closed first, so that a proxy goes on to another process, and every conn
 """
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -24,6 +24,9 @@ from uvicorn.supervisors import Multiprocess, multiprocess
 
 IDLE_SECONDS: Final = 4.0
 """How long a stopping process keeps an idle connection: longer than the proxy does (docs/proxy/nginx.conf)."""
+
+PARENT_SECONDS: Final = 0.25
+"""How often a worker looks whether its parent still lives."""
 
 
 class GracefulProtocol(HttpToolsProtocol):
@@ -61,9 +64,22 @@ class GracefulServer(Server):
 class Worker(multiprocess.Process):
     """A process that serves, until it or its parent ends."""
 
+    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._parent = os.getpid()
+
+    def start(self) -> None:
+        """Start the process. Until it handles signals itself they wait, so that its parent's handlers lose none."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, multiprocess.SIGNALS)
+        super().start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve. Runs in the worker process."""
-        _stop_with_parent()
+        for each in multiprocess.SIGNALS:
+            signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, multiprocess.SIGNALS)
+        _stop_with(self._parent)
         super().target(sockets)
 
     @property
@@ -109,14 +125,15 @@ def _accept_waiting(listener: int) -> Iterator[socket.socket]:
                 yield connection
 
 
-def _stop_with_parent() -> None:
-    """Stop this process in order when its parent was killed: it would keep the port, and nothing would ever end it."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
+def _stop_with(parent: int) -> None:
+    """Stop this process in order when its parent was killed: it would keep the port, and nothing would ever end it.
 
-    def wait() -> None:
-        parent.join()
+    A pipe that the parent holds would not tell: the workers that are forked later hold it as well.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    Thread(target=wait, name="parent", daemon=True).start()
+    Thread(target=watch, name="parent", daemon=True).start()

@@ -21,7 +21,7 @@ OBJECTS_PER_COLLECTION: Final = 50_000
 of a command, without finding garbage.
 """
 
-_PRELOADED: Final = ("mediation_api.main", "mediation_api.cli.processes", "uvicorn.loops.uvloop")
+_SHARED: Final = ("mediation_api.main", "uvicorn.loops.uvloop", "uvicorn.lifespan.on")
 """What the workers share: the application, and what they import when they start to serve."""
 
 _log = logging.getLogger(__name__)
@@ -39,8 +39,6 @@ def serve() -> None:
         _check_address("HOST", settings.host, "PORT", settings.port)
         for port in settings.metrics_ports:
             _check_address("METRICS_HOST", settings.metrics_host, "METRICS_PORT", port)
-        if settings.workers > 1:
-            _fork_workers()
         service_key(settings)
         check_database(settings)
 
@@ -48,6 +46,8 @@ def serve() -> None:
 
         from mediation_api.cli import processes
 
+        if settings.workers > 1:
+            _fork_workers()
         processes.run(
             Config(
                 "mediation_api.cli.serve:app_of_a_worker",
@@ -77,29 +77,29 @@ def app_of_a_worker() -> "FastAPI":
         line = error_line(error)
         _log.critical(LogEvent("uncaught") if line is None else line, exc_info=line is None)
         sys.exit(STARTUP_FAILURE)  # uvicorn stops, instead of starting the process again
-    gc.freeze()  # a collection writes to all that it looks at, which the workers would share no longer
+    gc.freeze()  # collections look no more at what stays until the end, and do not write to what workers share
     return app
 
 
 def _fork_workers() -> None:
-    """Let uvicorn fork its workers from one process that has imported the application, instead of spawning each.
+    """Let uvicorn fork its workers from this process, which imports the application first, instead of spawning each.
 
-    They share what is imported, and start without importing it again. That process begins at once, so that it imports
-    while this one checks the database; it ends with this one. Where there is no fork, the workers are spawned.
+    They share what is imported, and start without importing it again. This process has no threads, connections or event
+    loop that a fork would copy: it only watches its workers. Elsewhere than on Linux, libraries of the system may have
+    started threads, and the workers are spawned.
     """
-    import multiprocessing
-
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if sys.platform != "linux":
         return
-    from multiprocessing import forkserver
-
-    forkserver.set_forkserver_preload(list(_PRELOADED))
-    forkserver.ensure_running()
+    import multiprocessing
+    from importlib import import_module
 
     from uvicorn import _subprocess
 
+    for name in _SHARED:
+        import_module(name)
+    gc.freeze()  # a collection writes to all that it looks at, which the workers would share no longer
     # uvicorn has no setting for it.
-    _subprocess.spawn = multiprocessing.get_context("forkserver")  # type: ignore[assignment] # of the same methods
+    _subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment] # of the same methods
 
 
 def check_database(settings: Settings) -> None:

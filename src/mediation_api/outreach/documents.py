@@ -19,11 +19,12 @@ from enum import StrEnum
 from functools import cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Final, TypeAlias
-
-import typst
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mediation_api.domain.errors import DocumentTooLong, NotPrintable
+
+if TYPE_CHECKING:
+    import typst
 
 PDF: Final = "application/pdf"
 MOST_PAGES: Final = 100
@@ -250,6 +251,8 @@ class Printer:
 
     def print_now(self, document: Document, size: PrintSize) -> bytes:
         """Return the PDF file of a document, in this thread. Raises NotPrintable and DocumentTooLong."""
+        import typst  # noqa: PLC0415 - 7 MB, for processes that print a document
+
         with self._lock:  # the first two documents would both read the fonts
             source, fonts, families = self._layout
         content = {
@@ -274,8 +277,10 @@ class Printer:
         return made
 
     @cached_property
-    def _layout(self) -> tuple[bytes, typst.Fonts, list[str]]:
+    def _layout(self) -> "tuple[bytes, typst.Fonts, list[str]]":
         """The layout, the fonts, and their families: the first counts, and the others for what it does not have."""
+        import typst  # noqa: PLC0415 - as above
+
         package = files("mediation_api.outreach")
         with as_file(package / "fonts") as own:
             folders = [str(own)] + ([] if self._fonts_directory is None else [str(self._fonts_directory)])
@@ -284,7 +289,7 @@ class Printer:
         return (package / "document.typ").read_bytes(), fonts, families
 
 
-def _refusal(error: typst.TypstError) -> Exception:
+def _refusal(error: "typst.TypstError") -> Exception:
     """Return why a document could not be made. What is neither of the two is a fault of the layout."""
     missing = _MISSING.search(error.message)
     if missing is not None:
