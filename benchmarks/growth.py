@@ -114,6 +114,19 @@ ASKED: Final = (
         Role.AUDITOR,
         "auditor.1",
     ),
+    Asked(
+        "anomalies of six busy days",
+        "/v1/access-anomalies?opened_on_from=2020-01-02&opened_on_before=2020-01-08",
+        Role.AUDITOR,
+        "auditor.1",
+    ),
+    # Of 10,000 cases, none was opened in the last three quarters of this month.
+    Asked(
+        "anomalies of a busy month",
+        "/v1/access-anomalies?opened_on_from=2020-01-02&opened_on_before=2020-02-02",
+        Role.AUDITOR,
+        "auditor.1",
+    ),
 )
 
 

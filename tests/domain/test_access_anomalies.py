@@ -1,6 +1,6 @@
 """What the rules call unusual, and what they do not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
@@ -17,8 +17,12 @@ from mediation_api.domain.access_anomalies import (
     AccessSummary,
     Anomaly,
     AnomalyKind,
+    AnomalyRuleSet,
     AnomalyThresholds,
+    ClosedAccess,
+    DayTotal,
     Period,
+    Reads,
     find_anomalies,
 )
 from mediation_api.domain.access_log import DEFAULT_PURPOSE, Purpose
@@ -38,12 +42,11 @@ def summary(**changes: object) -> AccessSummary:
         complaint_id=ONE,
         case_id=CASE,
         coordinator="ann",
-        closed=False,
+        has_part=False,
         on=MONDAY,
         hour=10,
         purpose=Purpose.CASEWORK,
         accesses=1,
-        acted_on=frozenset(),
     )
     return replace(usual, **changes)  # type: ignore[arg-type]
 
@@ -53,11 +56,16 @@ def by(role: Role, **changes: object) -> AccessSummary:
     return summary(**{"role": role, "by": f"{role}.1", "purpose": DEFAULT_PURPOSE[role], **changes})
 
 
-def seen(
-    *summaries: AccessSummary, thresholds: AnomalyThresholds | None = None
-) -> Sequence[tuple[AnomalyKind, str, date, int, int]]:
-    found = find_anomalies(summaries, thresholds or AnomalyThresholds(), CITY)
+def find(*summaries: AccessSummary, rules: AnomalyRuleSet = ANOMALY_RULES) -> tuple[Anomaly, ...]:
+    return find_anomalies(Reads(summaries=summaries), AnomalyThresholds(), CITY, rules)
+
+
+def told(found: Iterable[Anomaly]) -> Sequence[tuple[AnomalyKind, str, date, int, int]]:
     return [(each.rule, each.by, each.on, each.number, each.usual) for each in found]
+
+
+def seen(*summaries: AccessSummary) -> Sequence[tuple[AnomalyKind, str, date, int, int]]:
+    return told(find(*summaries))
 
 
 def rules(*summaries: AccessSummary) -> set[AnomalyKind]:
@@ -83,7 +91,7 @@ def test_a_report_is_of_the_current_rules_unless_others_are_named() -> None:
     away = summary(coordinator="ben", hour=3)
     assert rules(away) == {AnomalyKind.NO_PART, AnomalyKind.OUTSIDE_HOURS}
     fewer = replace(ANOMALY_RULES, rules=ANOMALY_RULES.rules[:1])
-    assert [each.rule for each in find_anomalies([away], AnomalyThresholds(), CITY, fewer)] == [AnomalyKind.NO_PART]
+    assert [each.rule for each in find(away, rules=fewer)] == [AnomalyKind.NO_PART]
 
 
 def test_a_report_can_quote_the_version_of_the_rules() -> None:
@@ -97,7 +105,7 @@ def test_a_case_that_somebody_else_coordinates_is_told_once_a_day_with_how_often
     other = summary(coordinator="ben", accesses=2)
     again = replace(other, hour=11, accesses=3, purpose=Purpose.PARTY_REQUEST)
     later = replace(other, on=date(2026, 3, 3))
-    assert find_anomalies([again, later, other], AnomalyThresholds(), CITY) == (
+    assert find(again, later, other) == (
         Anomaly(
             rule=AnomalyKind.NO_PART,
             on=date(2026, 3, 3),
@@ -127,10 +135,9 @@ def test_a_case_that_nobody_coordinates_yet_is_everybody_s() -> None:
     assert rules(summary(coordinator=None), by(Role.INTAKE, coordinator=None)) == set()
 
 
-@pytest.mark.parametrize(("days", "observed"), [(-30, False), (0, False), (30, False), (-31, True), (31, True)])
-def test_who_recorded_something_near_that_day_has_a_part_in_it(days: int, *, observed: bool) -> None:
-    acted = summary(coordinator="ben", acted_on=frozenset({MONDAY + timedelta(days=days), date(2020, 1, 1)}))
-    assert (rules(acted) == {AnomalyKind.NO_PART}) == observed
+@pytest.mark.parametrize("has_part", [False, True])
+def test_who_has_a_part_in_a_case_may_open_it(*, has_part: bool) -> None:
+    assert (rules(summary(coordinator="ben", has_part=has_part)) == {AnomalyKind.NO_PART}) != has_part
 
 
 def test_of_those_who_look_after_all_cases_or_reach_their_own_alone_it_says_nothing() -> None:
@@ -144,46 +151,52 @@ def test_of_those_who_look_after_all_cases_or_reach_their_own_alone_it_says_noth
 # ── many in a day ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def day(by: str, number: int, on: date = MONDAY, role: Role = Role.COORDINATOR) -> list[AccessSummary]:
-    """Somebody opens so many complaints of their own, each twice."""
-    return [
-        summary(
-            by=by, coordinator=by, complaint_id=UUID(int=n), on=on, hour=hour, role=role, purpose=DEFAULT_PURPOSE[role]
-        )
-        for n in range(number)
-        for hour in (9, 10)
-    ]
+def day(by: str, number: int, on: date = MONDAY, role: Role = Role.COORDINATOR) -> DayTotal:
+    return DayTotal(role=role, by=by, on=on, complaints=number, purposes=frozenset({DEFAULT_PURPOSE[role]}))
 
 
-def test_a_day_counts_each_complaint_once_and_says_nothing_of_any_one() -> None:
-    (found,) = find_anomalies(day("ann", 21), AnomalyThresholds(), CITY)
-    assert (found.rule, found.number, found.usual) == (AnomalyKind.MANY_IN_A_DAY, 21, 20)
-    assert (found.complaint_id, found.case_id) == (None, None)
-    assert find_anomalies(day("ann", 20), AnomalyThresholds(), CITY) == ()
+def many(*days: DayTotal, thresholds: AnomalyThresholds | None = None) -> Sequence[tuple[object, ...]]:
+    return told(find_anomalies(Reads(totals=days), thresholds or AnomalyThresholds(), CITY))
+
+
+def test_a_day_of_many_complaints_says_nothing_of_any_one() -> None:
+    reads = Reads(totals=[replace(day("ann", 21), purposes=frozenset({Purpose.CASEWORK, Purpose.AUDIT}))])
+    assert find_anomalies(reads, AnomalyThresholds(), CITY) == (
+        Anomaly(
+            rule=AnomalyKind.MANY_IN_A_DAY,
+            on=MONDAY,
+            role=Role.COORDINATOR,
+            by="ann",
+            complaint_id=None,
+            case_id=None,
+            number=21,
+            usual=20,
+            purposes=(Purpose.AUDIT, Purpose.CASEWORK),
+        ),
+    )
+    assert many(day("ann", 20)) == []
 
 
 def test_many_is_held_against_the_median_of_what_colleagues_open_in_a_day() -> None:
-    colleagues = [*day("ben", 9), *day("ben", 8, date(2026, 3, 3)), *day("cat", 400)]
-    assert seen(*day("ann", 27), *day("cat", 8), *day("ben", 9), *day("ben", 9, date(2026, 3, 3))) == []
-    assert (AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 28, 27) in seen(*day("ann", 28), *colleagues)
-    assert (AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 27, 27) not in seen(*day("ann", 27), *colleagues)
+    colleagues = [day("ben", 9), day("ben", 8, date(2026, 3, 3)), day("cat", 400)]
+    assert many(day("ann", 27), day("cat", 8), day("ben", 9), day("ben", 9, date(2026, 3, 3))) == []
+    assert (AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 28, 27) in many(day("ann", 28), *colleagues)
+    assert (AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 27, 27) not in many(day("ann", 27), *colleagues)
 
 
 def test_many_is_not_held_against_another_role_or_against_oneself() -> None:
-    own_days = [*day("ann", 21), *day("ann", 21, date(2026, 3, 3))]
+    own_days = [day("ann", 21), day("ann", 21, date(2026, 3, 3))]
     of_another_role = day("dee", 100, role=Role.INTAKE)
-    assert {(who, at_most) for _, who, _, _, at_most in seen(*own_days, *of_another_role)} == {("ann", 20), ("dee", 20)}
+    assert {(who, at_most) for _, who, _, _, at_most in many(*own_days, of_another_role)} == {("ann", 20), ("dee", 20)}
 
 
 def test_without_colleagues_the_city_s_number_stands_alone() -> None:
     thresholds = AnomalyThresholds(complaints_a_day=1)
-    assert seen(summary(), summary(complaint_id=TWO), thresholds=thresholds) == [
-        (AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 2, 1)
-    ]
+    assert many(day("ann", 2), thresholds=thresholds) == [(AnomalyKind.MANY_IN_A_DAY, "ann", MONDAY, 2, 1)]
 
 
 def test_what_a_program_opens_is_not_many() -> None:
-    assert seen(*day("system", 500, role=Role.INTEGRATION)) == []
+    assert many(day("system", 500, role=Role.INTEGRATION)) == []
 
 
 # ── outside hours ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -221,35 +234,46 @@ def test_mediators_and_programs_keep_their_own_hours() -> None:
 WEEK: Final = [date(2026, 3, n) for n in (2, 3, 5)]
 
 
+def closed(*days: date, role: Role = Role.MEDIATOR) -> ClosedAccess:
+    return ClosedAccess(
+        role=role,
+        by=f"{role}.1",
+        complaint_id=ONE,
+        case_id=CASE,
+        days=frozenset(days),
+        purposes=frozenset({Purpose.MEDIATION, Purpose.CASEWORK}),
+    )
+
+
 def test_a_closed_case_on_more_days_than_usual_is_told_once_on_the_last() -> None:
-    again = [by(Role.MEDIATOR, closed=True, on=on, hour=hour) for on in reversed(WEEK) for hour in (9, 10)]
-    assert seen(*again) == [(AnomalyKind.CLOSED_AGAIN, "mediator.1", WEEK[-1], 3, 2)]
-    assert seen(*[each for each in again if each.on != MONDAY]) == []
+    assert find_anomalies(Reads(closed=[closed(*WEEK)]), AnomalyThresholds(), CITY) == (
+        Anomaly(
+            rule=AnomalyKind.CLOSED_AGAIN,
+            on=WEEK[-1],
+            role=Role.MEDIATOR,
+            by="mediator.1",
+            complaint_id=ONE,
+            case_id=CASE,
+            number=3,
+            usual=2,
+            purposes=(Purpose.CASEWORK, Purpose.MEDIATION),
+        ),
+    )
+    assert find_anomalies(Reads(closed=[closed(*WEEK[1:])]), AnomalyThresholds(), CITY) == ()
 
 
-def test_days_before_the_close_or_of_somebody_with_a_part_in_it_do_not_count() -> None:
-    still_open = [summary(closed=on != MONDAY, on=on) for on in WEEK]
-    busy = [summary(closed=True, on=on, acted_on=frozenset({MONDAY})) for on in WEEK]
-    assert seen(*still_open) == []
-    assert seen(*busy) == []
-
-
-def test_days_of_two_people_or_of_two_complaints_are_not_added_up() -> None:
-    days = [summary(closed=True, on=on) for on in WEEK[:2]]
-    assert seen(*days, summary(by="ben", coordinator="ben", closed=True, on=WEEK[2])) == []
-    assert seen(*days, summary(complaint_id=TWO, closed=True, on=WEEK[2])) == []
+def test_what_a_program_opens_again_is_not_told() -> None:
+    assert find_anomalies(Reads(closed=[closed(*WEEK, role=Role.INTEGRATION)]), AnomalyThresholds(), CITY) == ()
 
 
 # ── a purpose that does not fit ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_days_of_one_name_in_two_roles_are_not_added_up() -> None:
+def test_what_one_name_opened_in_two_roles_is_not_added_up() -> None:
     """Two providers of identities may give the same name."""
-    days = [MONDAY - timedelta(days=n) for n in range(4)]
-    twice = [summary(closed=True, on=day) for day in days[:2]]
-    assert seen(*twice, *(by(Role.AUDITOR, by="ann", closed=True, on=day, hour=10) for day in days[2:])) == [
-        (AnomalyKind.OUTSIDE_HOURS, "ann", day, 1, 0) for day in days[1:3]
-    ]
+    assert seen(summary(hour=3), by(Role.AUDITOR, by="ann", hour=3)) == [
+        (AnomalyKind.OUTSIDE_HOURS, "ann", MONDAY, 1, 0)
+    ] * len((Role.COORDINATOR, Role.AUDITOR))
 
 
 def test_the_everyday_purpose_of_each_role_fits_it() -> None:
@@ -260,7 +284,7 @@ def test_the_everyday_purpose_of_each_role_fits_it() -> None:
 @pytest.mark.parametrize("role", sorted(DEFAULT_PURPOSE))
 @pytest.mark.parametrize("purpose", sorted(Purpose))
 def test_a_purpose_of_another_role_is_told(role: Role, purpose: Purpose) -> None:
-    found = find_anomalies([by(role, purpose=purpose, coordinator=None)], AnomalyThresholds(), CITY)
+    found = find(by(role, purpose=purpose, coordinator=None))
     assert [each.rule for each in found] == ([] if purpose in FITTING[role] else [AnomalyKind.PURPOSE_UNFIT])
     assert [each.purposes for each in found] == [(purpose,)] * len(found)
 
@@ -286,10 +310,10 @@ def test_a_report_has_the_newest_day_first_and_the_same_order_each_time() -> Non
     summaries = [
         summary(coordinator="ben", complaint_id=each, on=on, hour=3) for each in (ONE, TWO, THREE) for on in WEEK
     ]
-    found = find_anomalies(summaries, AnomalyThresholds(), CITY)
+    found = find(*summaries)
     assert len(found) == 18
     assert [each.on for each in found] == sorted((each.on for each in found), reverse=True)
-    assert find_anomalies(summaries[::-1], AnomalyThresholds(), CITY) == found
+    assert find(*summaries[::-1]) == found
     assert len({each.place for each in found}) == len(found)
 
 
@@ -298,7 +322,7 @@ def test_what_one_person_did_has_a_place_apart_from_another_s_and_from_another_r
         summary(coordinator="zoe", by=who, role=role)
         for who, role in (("ann", Role.COORDINATOR), ("ben", Role.COORDINATOR), ("ann", Role.INTAKE))
     ]
-    assert len({each.place for each in find_anomalies(three, AnomalyThresholds(), CITY)}) == 3
+    assert len({each.place for each in find(*three)}) == 3
 
 
 def test_a_period_is_a_week_up_to_today_unless_somebody_says_otherwise() -> None:
@@ -316,8 +340,24 @@ def test_a_period_is_a_month_at_most() -> None:
     assert LONGEST_DAYS == 31
 
 
+def test_a_period_is_divided_into_longer_and_longer_ones_from_its_end_on() -> None:
+    month = Period(date(2026, 3, 1), date(2026, 3, 31))
+    parts = list(month.newest_first())
+    assert [len(part.days) for part in parts] == [1, 2, 4, 8, 16]
+    assert sorted(day for part in parts for day in part.days) == month.days
+    assert [(part.first.day, part.last.day) for part in parts] == [(31, 31), (29, 30), (25, 28), (17, 24), (1, 16)]
+
+
+def test_the_last_part_of_a_period_begins_where_the_period_does() -> None:
+    assert list(Period(MONDAY, MONDAY + timedelta(days=1)).newest_first()) == [
+        Period(MONDAY + timedelta(days=1), MONDAY + timedelta(days=1)),
+        Period(MONDAY, MONDAY),
+    ]
+    assert list(Period(MONDAY, MONDAY).newest_first()) == [Period(MONDAY, MONDAY)]
+
+
 def test_what_is_of_one_day_stands_by_its_identity() -> None:
     """A page goes on after the place of the last one."""
     others = [summary(coordinator="ben", hour=3, complaint_id=UUID(int=n)) for n in range(1, 9)]
-    found = find_anomalies(others, AnomalyThresholds(), CITY)
+    found = find(*others)
     assert [each.place for each in found] == sorted((each.place for each in found), reverse=True)

@@ -8,8 +8,8 @@ they are logged with the report and not with its case.
 The thresholds are settings. Source: docs/decisions/0055-access-anomalies-are-questions.md.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cache
@@ -72,6 +72,23 @@ class Period:
         return cls(start or last - timedelta(days=USUAL_DAYS - 1), last)
 
     @property
+    def days(self) -> Sequence[date]:
+        """Every day of the period, in order."""
+        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+
+    def newest_first(self) -> Iterator["Period"]:
+        """Divide the period into shorter ones from its end on: one day, then two, four, and so on.
+
+        A report shows the newest days first. Where much is unusual, its page needs the last day alone; where little is,
+        a month has to be read, in five parts.
+        """
+        last, length = self.last, 1
+        while last >= self.first:
+            first = max(self.first, last - timedelta(days=length - 1))
+            yield Period(first, last)
+            last, length = first - timedelta(days=1), 2 * length
+
+    @property
     def is_sound(self) -> bool:
         """Whether the period does not end before it begins and lasts at most `LONGEST_DAYS`."""
         return 0 <= (self.last - self.first).days < LONGEST_DAYS
@@ -81,8 +98,8 @@ class Period:
 class AccessSummary:
     """What one person opened of one complaint, for one purpose, within one hour of local time.
 
-    `case_id` and `coordinator` are of the complaint's newest case; `closed` is whether that case was closed at that
-    time. `acted_on` are the days on which this person recorded anything about the complaint.
+    `case_id` and `coordinator` are of the complaint's newest case. `has_part` is whether this person recorded anything
+    about the complaint within `part_days` of that day.
     """
 
     role: Role
@@ -90,16 +107,55 @@ class AccessSummary:
     complaint_id: UUID
     case_id: UUID | None
     coordinator: str | None
-    closed: bool
+    has_part: bool
     on: date
     hour: int
     purpose: Purpose
     accesses: int
-    acted_on: frozenset[date]
 
-    def has_part(self, thresholds: AnomalyThresholds) -> bool:
-        """Whether this person recorded something about the complaint within `part_days` of that day."""
-        return any(abs((day - self.on).days) <= thresholds.part_days for day in self.acted_on)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayTotal:
+    """How many complaints one person opened on one day, and for which purposes."""
+
+    role: Role
+    by: str
+    on: date
+    complaints: int
+    purposes: frozenset[Purpose]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedAccess:
+    """The days on which one person, without a part in it, opened a complaint whose newest case was closed by then."""
+
+    role: Role
+    by: str
+    complaint_id: UUID
+    case_id: UUID
+    days: frozenset[date]
+    purposes: frozenset[Purpose]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """What the rules look at. Each rule looks at one of the three, and what is left out is not reported.
+
+    `summaries` may be of some of the days alone. `totals` are of each person and day of the whole period: what is usual
+    depends on all of them. `closed` spans the period as well.
+    """
+
+    summaries: Sequence[AccessSummary] = ()
+    totals: Sequence[DayTotal] = ()
+    closed: Sequence[ClosedAccess] = ()
+
+    def of(self, roles: Container[Role]) -> "Reads":
+        """Return the reads of some roles."""
+        return Reads(
+            summaries=[each for each in self.summaries if each.role in roles],
+            totals=[each for each in self.totals if each.role in roles],
+            closed=[each for each in self.closed if each.role in roles],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +198,7 @@ class AnomalyRule:
     look: "Detector"
 
 
-Detector = Callable[[Sequence[AccessSummary], AnomalyThresholds, TargetPolicy], Iterator[Anomaly]]
+Detector = Callable[[Reads, AnomalyThresholds, TargetPolicy], Iterator[Anomaly]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,102 +231,96 @@ FITTING: Final[Mapping[Role, frozenset[Purpose]]] = MappingProxyType(
 """The purposes for which each role opens things."""
 
 
-def _no_part(
-    summaries: Sequence[AccessSummary], thresholds: AnomalyThresholds, _calendar: TargetPolicy
-) -> Iterator[Anomaly]:
+def _no_part(reads: Reads, _thresholds: AnomalyThresholds, _calendar: TargetPolicy) -> Iterator[Anomaly]:
     """Find cases opened by somebody who does not coordinate them and recorded nothing about them for weeks around.
 
     A case without a coordinator is left out, since anybody may take it on.
     """
-    others = [each for each in summaries if each.coordinator not in {None, each.by} and not each.has_part(thresholds)]
+    others = [each for each in reads.summaries if each.coordinator not in {None, each.by} and not each.has_part]
     return _by_complaint_and_day(others, AnomalyKind.NO_PART)
 
 
-def _many_in_a_day(
-    summaries: Sequence[AccessSummary], thresholds: AnomalyThresholds, _calendar: TargetPolicy
-) -> Iterator[Anomaly]:
+def _many_in_a_day(reads: Reads, thresholds: AnomalyThresholds, _calendar: TargetPolicy) -> Iterator[Anomaly]:
     """Find days on which somebody opened more complaints than both `complaints_a_day` and a multiple of the median.
 
     The median is taken over all days of the report on which others of the role opened anything, so that one of them
     who opened everything does not hide anybody. It is 0 where there are none.
     """
-    days: dict[tuple[Role, str, date], list[AccessSummary]] = {}
-    for summary in summaries:
-        days.setdefault((summary.role, summary.by, summary.on), []).append(summary)
-    opened = {day: len({summary.complaint_id for summary in of_day}) for day, of_day in days.items()}
 
     @cache
     def usual(role: Role, by: str) -> int:
-        others = [n for (r, b, _), n in opened.items() if r is role and b != by]
+        others = [each.complaints for each in reads.totals if each.role is role and each.by != by]
         return max(thresholds.complaints_a_day, int(thresholds.times_the_role * median(others or [0])))
 
-    for (role, by, on), number in opened.items():
-        at_most = usual(role, by)
-        if number > at_most:
-            anomaly = _anomaly(days[role, by, on], AnomalyKind.MANY_IN_A_DAY, number)
-            yield replace(anomaly, usual=at_most, complaint_id=None, case_id=None)
+    for each in reads.totals:
+        at_most = usual(each.role, each.by)
+        if each.complaints > at_most:
+            yield Anomaly(
+                rule=AnomalyKind.MANY_IN_A_DAY,
+                on=each.on,
+                role=each.role,
+                by=each.by,
+                complaint_id=None,
+                case_id=None,
+                number=each.complaints,
+                usual=at_most,
+                purposes=tuple(sorted(each.purposes)),
+            )
 
 
-def _outside_hours(
-    summaries: Sequence[AccessSummary], thresholds: AnomalyThresholds, calendar: TargetPolicy
-) -> Iterator[Anomaly]:
+def _outside_hours(reads: Reads, thresholds: AnomalyThresholds, calendar: TargetPolicy) -> Iterator[Anomaly]:
     """Find reads before the office opens or after it closes, on a weekend, or on one of the city's holidays."""
     hours = range(thresholds.opens, thresholds.closes)
-    outside = [each for each in summaries if each.hour not in hours or not is_working_day(each.on, calendar.holidays)]
+    outside = [
+        each for each in reads.summaries if each.hour not in hours or not is_working_day(each.on, calendar.holidays)
+    ]
     return _by_complaint_and_day(outside, AnomalyKind.OUTSIDE_HOURS)
 
 
-def _closed_again(
-    summaries: Sequence[AccessSummary], thresholds: AnomalyThresholds, _calendar: TargetPolicy
-) -> Iterator[Anomaly]:
+def _closed_again(reads: Reads, thresholds: AnomalyThresholds, _calendar: TargetPolicy) -> Iterator[Anomaly]:
     """Find closed cases opened on several days by somebody who recorded nothing about them for weeks around.
 
     The anomaly is dated to the last of these days.
     """
-    closed = [each for each in summaries if each.closed and not each.has_part(thresholds)]
-    for again in _grouped(closed, attrgetter("role", "by", "complaint_id")):
-        number = len({summary.on for summary in again})
-        if number > thresholds.days_after_close:
-            yield replace(_anomaly(again, AnomalyKind.CLOSED_AGAIN, number), usual=thresholds.days_after_close)
+    for each in reads.closed:
+        if len(each.days) > thresholds.days_after_close:
+            yield Anomaly(
+                rule=AnomalyKind.CLOSED_AGAIN,
+                on=max(each.days),
+                role=each.role,
+                by=each.by,
+                complaint_id=each.complaint_id,
+                case_id=each.case_id,
+                number=len(each.days),
+                usual=thresholds.days_after_close,
+                purposes=tuple(sorted(each.purposes)),
+            )
 
 
-def _purpose_unfit(
-    summaries: Sequence[AccessSummary], _thresholds: AnomalyThresholds, _calendar: TargetPolicy
-) -> Iterator[Anomaly]:
+def _purpose_unfit(reads: Reads, _thresholds: AnomalyThresholds, _calendar: TargetPolicy) -> Iterator[Anomaly]:
     """Find reads for a purpose that is the work of another role."""
     return _by_complaint_and_day(
-        [each for each in summaries if each.purpose not in FITTING[each.role]], AnomalyKind.PURPOSE_UNFIT
+        [each for each in reads.summaries if each.purpose not in FITTING[each.role]], AnomalyKind.PURPOSE_UNFIT
     )
 
 
 def _by_complaint_and_day(summaries: Iterable[AccessSummary], rule: AnomalyKind) -> Iterator[Anomaly]:
     """Return one anomaly for each person, complaint and day, with the number of reads."""
-    for group in _grouped(summaries, attrgetter("role", "by", "complaint_id", "on")):
-        yield _anomaly(group, rule, sum(summary.accesses for summary in group))
-
-
-def _grouped(
-    summaries: Iterable[AccessSummary], key: Callable[[AccessSummary], tuple[object, ...]]
-) -> Iterable[list[AccessSummary]]:
     groups: dict[tuple[object, ...], list[AccessSummary]] = {}
     for summary in summaries:
-        groups.setdefault(key(summary), []).append(summary)
-    return groups.values()
-
-
-def _anomaly(summaries: Sequence[AccessSummary], rule: AnomalyKind, number: int) -> Anomaly:
-    last = max(summaries, key=attrgetter("on"))
-    return Anomaly(
-        rule=rule,
-        on=last.on,
-        role=last.role,
-        by=last.by,
-        complaint_id=last.complaint_id,
-        case_id=last.case_id,
-        number=number,
-        usual=0,
-        purposes=tuple(sorted({summary.purpose for summary in summaries})),
-    )
+        groups.setdefault((summary.role, summary.by, summary.complaint_id, summary.on), []).append(summary)
+    for group in groups.values():
+        yield Anomaly(
+            rule=rule,
+            on=group[0].on,
+            role=group[0].role,
+            by=group[0].by,
+            complaint_id=group[0].complaint_id,
+            case_id=group[0].case_id,
+            number=sum(summary.accesses for summary in group),
+            usual=0,
+            purposes=tuple(sorted({summary.purpose for summary in group})),
+        )
 
 
 ANOMALY_RULES = AnomalyRuleSet(
@@ -311,16 +361,16 @@ ANOMALY_RULES = AnomalyRuleSet(
 
 
 def find_anomalies(
-    summaries: Iterable[AccessSummary],
+    reads: Reads,
     thresholds: AnomalyThresholds,
     calendar: TargetPolicy,
     rules: AnomalyRuleSet = ANOMALY_RULES,
 ) -> tuple[Anomaly, ...]:
     """Return what each rule observes, the newest day first."""
-    every = tuple(summaries)
-    found = (
-        anomaly
-        for rule in rules.rules
-        for anomaly in rule.look([summary for summary in every if summary.role in rule.roles], thresholds, calendar)
-    )
-    return tuple(sorted(found, key=attrgetter("order"), reverse=True))
+    found = (anomaly for rule in rules.rules for anomaly in rule.look(reads.of(rule.roles), thresholds, calendar))
+    return newest_first(found)
+
+
+def newest_first(anomalies: Iterable[Anomaly]) -> tuple[Anomaly, ...]:
+    """Return anomalies in the order of a report."""
+    return tuple(sorted(anomalies, key=attrgetter("order"), reverse=True))
