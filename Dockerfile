@@ -10,6 +10,7 @@ RUN python -m venv /opt/builder \
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY migrations migrations
+COPY openapi/mediation-api.v1.json openapi/
 RUN /opt/builder/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /build/dist . \
     && /opt/mediation-api/bin/pip install --no-cache-dir --no-deps /build/dist/*.whl
 

@@ -93,6 +93,13 @@ def test_the_wheel_holds_the_texts_and_reads_them(wheel: Path) -> None:
     assert _run_from(wheel, script).split() == [f"{wheel}/mediation_api/texts/loader.py", "en", "es"]
 
 
+def test_the_wheel_holds_the_contract_that_it_serves(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as built:
+        served = built.read("mediation_api/contract/mediation-api.v1.json")
+
+    assert served == (ROOT / "openapi" / "mediation-api.v1.json").read_bytes()
+
+
 def test_the_wheel_has_the_commands_of_production_and_nothing_of_development(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     script = (
