@@ -28,6 +28,7 @@ LONGEST_DAYS: Final = 31
 """The longest period that one report covers, in days."""
 USUAL_DAYS: Final = 7
 """The period that a report covers by default, in days."""
+_LONGEST_PART_DAYS: Final = 4
 
 
 class AnomalyKind(StrEnum):
@@ -77,16 +78,16 @@ class Period:
         return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
 
     def newest_first(self) -> Iterator["Period"]:
-        """Divide the period into shorter ones from its end on: one day, then two, four, and so on.
+        """Divide the period into shorter ones from its end on: one day, then two, then four at a time.
 
         A report shows the newest days first. Where much is unusual, its page needs the last day alone; where little is,
-        a month has to be read, in five parts.
+        a month has to be read. No part is longer, since everything that is unusual in it is looked at.
         """
         last, length = self.last, 1
         while last >= self.first:
             first = max(self.first, last - timedelta(days=length - 1))
             yield Period(first, last)
-            last, length = first - timedelta(days=1), 2 * length
+            last, length = first - timedelta(days=1), min(2 * length, _LONGEST_PART_DAYS)
 
     @property
     def is_sound(self) -> bool:
