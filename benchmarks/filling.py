@@ -5,6 +5,9 @@ twenty-five is still open, but no more than an office works on, 400. The first `
 officer, one mediator and one integration, who are named below; the timeline of the very first holds as many events as
 there are cases. `rare` cases each, spread over all, are in the state `asking`, were closed after they were due, and are
 of a precinct and a language of their own.
+
+A case is filed every five minutes from 2015 on. So 10,000 take longer than the 28 days until a case is due, a million
+end in 2024, and as many of each are filed, due or closed within a period that is early enough.
 """
 
 from typing import Final
@@ -27,7 +30,7 @@ _ROWS: Final = (
                             precinct, filed_at, by_role, by)
     SELECT md5('complaint ' || n)::uuid, '2020-' || lpad(n::text, greatest(6, length(n::text)), '0'), 'integration', '',
            '{discourtesy}', true, false, CASE WHEN n % :every = 0 THEN 'rare' ELSE 'of ' || n % 10 END,
-           timestamptz '2020-01-01 00:00Z' + n * interval '1 minute', 'integration',
+           timestamptz '2015-01-01 00:00Z' + n * interval '5 minutes', 'integration',
            CASE WHEN n <= :of_one THEN 'intake-system' ELSE 'system-' || n % 100 END
     FROM generate_series(1, :cases) AS n
     """,
@@ -36,7 +39,7 @@ _ROWS: Final = (
     SELECT md5(side || n)::uuid, md5('complaint ' || n)::uuid, side, '',
            CASE WHEN side = 'officer' THEN CASE WHEN n <= :of_one THEN :hashed ELSE 'of e-' || n END END, false,
            CASE WHEN n % :every = 0 THEN 'vi' ELSE 'en' END, false,
-           timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
+           timestamptz '2015-01-01 00:00Z' + n * interval '5 minutes'
     FROM generate_series(1, :cases) AS n, (VALUES ('complainant'), ('officer')) AS sides (side)
     """,
     """
@@ -51,7 +54,7 @@ _ROWS: Final = (
     FROM (
         SELECT n, n % greatest(25, :cases / 400) = 0 OR n % :every = 0 AS open,
                CASE WHEN (n + 1) % :every = 0 THEN 40 ELSE 20 END AS days,
-               timestamptz '2020-01-01 00:00Z' + n * interval '1 minute' AS opened_at
+               timestamptz '2015-01-01 00:00Z' + n * interval '5 minutes' AS opened_at
         FROM generate_series(1, :cases) AS n
     ) AS made
     """,
@@ -59,7 +62,7 @@ _ROWS: Final = (
     INSERT INTO participants (case_id, party_id, side, standing, joined_at, asked_at, joined_version)
     SELECT md5('case ' || n)::uuid, md5(side || n)::uuid, side, 'agreed', at, at, 1
     FROM (
-        SELECT n, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute' AS at FROM generate_series(1, :cases) AS n
+        SELECT n, timestamptz '2015-01-01 00:00Z' + n * interval '5 minutes' AS at FROM generate_series(1, :cases) AS n
     ) AS made, (VALUES ('complainant'), ('officer')) AS sides (side)
     """,
     # Open in every case: none of them has a text that anybody signed, without which no part is mediated.
@@ -71,7 +74,7 @@ _ROWS: Final = (
     """
     INSERT INTO mediators (id, name, subject, email_allowed, languages, active, added_at)
     SELECT md5('mediator ' || n)::uuid, '', CASE n WHEN 0 THEN 'mediator.busy' ELSE 'mediator.' || n END,
-           false, '{en}', true, timestamptz '2020-01-01 00:00Z' + n * interval '1 minute'
+           false, '{en}', true, timestamptz '2015-01-01 00:00Z' + n * interval '5 minutes'
     FROM generate_series(0, greatest(:cases / 10, 1)) AS n
     """,
     """
@@ -80,7 +83,7 @@ _ROWS: Final = (
            md5('mediator ' || CASE WHEN n <= :of_one THEN 0 ELSE 1 + n % greatest(:cases / 10, 1) END)::uuid,
            'accepted', at::date + 7, '{}', at, at
     FROM (
-        SELECT n, timestamptz '2020-01-02 00:00Z' + n * interval '1 minute' AS at FROM generate_series(1, :cases) AS n
+        SELECT n, timestamptz '2015-01-02 00:00Z' + n * interval '5 minutes' AS at FROM generate_series(1, :cases) AS n
     ) AS made
     """,
     """
@@ -89,26 +92,26 @@ _ROWS: Final = (
            md5('mediator ' || CASE WHEN n <= :of_one THEN 0 ELSE 1 + n % greatest(:cases / 10, 1) END)::uuid,
            'completed', tstzrange(at, at + interval '1 hour'), 'video', at, at + interval '1 hour', 0
     FROM (
-        SELECT n, timestamptz '2020-01-03 00:00Z' + n * interval '1 minute' AS at FROM generate_series(1, :cases) AS n
+        SELECT n, timestamptz '2015-01-03 00:00Z' + n * interval '5 minutes' AS at FROM generate_series(1, :cases) AS n
     ) AS made
     """,
     """
     INSERT INTO events (id, kind, complaint_id, case_id, version, data, at, by_role, by)
     SELECT md5('event ' || n)::uuid, 'session.scheduled', md5('complaint 1')::uuid, md5('case 1')::uuid, 2 + n, '{}',
-           timestamptz '2020-01-03 00:00Z' + n * interval '1 minute', 'coordinator', 'coordinator.busy'
+           timestamptz '2015-01-03 00:00Z' + n * interval '5 minutes', 'coordinator', 'coordinator.busy'
     FROM generate_series(1, :cases) AS n
     """,
 )
 _ACCESS_LOG: Final = (
     """
     INSERT INTO access_log (at, operation, purpose, complaint_id, case_id, attempt, version, by_role, by)
-    SELECT timestamptz '2020-01-02 00:00Z' + n * interval '1 minute', 'getCase', 'casework',
+    SELECT timestamptz '2015-01-02 00:00Z' + n * interval '1 minute', 'getCase', 'casework',
            md5('complaint ' || n)::uuid, md5('case ' || n)::uuid, 1, 2, 'coordinator', 'coordinator.' || (n + m) % 20
     FROM generate_series(1, :cases) AS n, generate_series(1, 3) AS m
     """,
     """
     INSERT INTO access_log (at, operation, purpose, listed, by_role, by)
-    SELECT timestamptz '2020-01-02 00:00Z' + n * interval '1 minute', 'listCases', 'casework',
+    SELECT timestamptz '2015-01-02 00:00Z' + n * interval '1 minute', 'listCases', 'casework',
            ARRAY(SELECT md5('case ' || m)::uuid FROM generate_series(n, n + 19) AS m),
            'coordinator', 'coordinator.' || n % 20
     FROM generate_series(1, :cases, 5) AS n
@@ -129,7 +132,8 @@ async def fill(
     """Write the rows, and `analyze` the tables, without which plans are kept. Leaves the commit to the caller.
 
     Without `events`, the timeline of the first case stays empty: linking its events takes the longest. Names and
-    narratives are empty, as retention leaves them. With `access_log`, each case was opened and listed some times.
+    narratives are empty, as retention leaves them. With `access_log`, each case was opened three times, 4,320 times
+    a day, and listed some times.
     """
     known: dict[str, object] = {
         "cases": cases,
