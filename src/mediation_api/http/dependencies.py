@@ -1,19 +1,21 @@
 """The dependencies of routes: the caller's access scope, the time, the city's policy, and the repositories.
 
-The transaction is a dependency with `scope="function"`: it commits before the response is sent, so that a failed commit
-cannot look like a success. Nothing else commits. Reads run in autocommit mode, in one round trip; a party's reads run
-in a transaction under row security (database/row_security.py).
+`StrictRoute` opens the connection of a request around its function (`open_connection`): the transaction commits before
+the response is sent, so that a failed commit cannot look like a success. Nothing else commits. Reads run in autocommit
+mode, in one round trip; a party's reads run in a transaction under row security (database/row_security.py).
 
 Every dependency is `async def`: FastAPI would run a plain function in a thread, which takes longer than most of them.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 from uuid import UUID, uuid4
 
 from fastapi import Depends, Header, Path, Request, Response
+from fastapi.dependencies.models import Dependant
 from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -241,8 +243,9 @@ class StoredResponseFound(Exception):  # noqa: N818 - not an error: the request 
         self.response = response
 
 
-async def connection(request: Request) -> AsyncIterator[AsyncConnection]:
-    """Yield the connection of an authorised request: in a transaction, or in autocommit mode for a GET.
+@asynccontextmanager
+async def open_connection(request: Request) -> AsyncIterator[None]:
+    """Open the connection of an authorised request: in a transaction, or in autocommit mode for a GET.
 
     A party's GET runs under row security; its commands need to read the whole case. The token of an access code that
     has ended is refused. Two exceptions commit the transaction: a wrong access code is counted, and a stored response
@@ -250,6 +253,7 @@ async def connection(request: Request) -> AsyncIterator[AsyncConnection]:
     """
     database, actor, caller = _context(request).database, _access_scope(request).actor, request.state.caller
     pool = operation_of(request).pool_for(actor)
+    opening: AbstractAsyncContextManager[AsyncConnection]
     if request.method != "GET":
         opening = database.transaction(pool, caller=caller)
     elif actor.is_party:
@@ -258,8 +262,9 @@ async def connection(request: Request) -> AsyncIterator[AsyncConnection]:
         opening = database.reading(pool, caller=caller)
     ended: AccessCodeInvalid | StoredResponseFound | None = None
     async with opening as opened:
+        request.state.connection = opened
         try:
-            yield opened
+            yield
         except (AccessCodeInvalid, StoredResponseFound) as instead:
             ended = instead
         except Exception as refusal:
@@ -273,15 +278,28 @@ async def connection(request: Request) -> AsyncIterator[AsyncConnection]:
         raise ended
 
 
-Connection = Annotated[AsyncConnection, Depends(connection, scope="function")]
+_ON_CONNECTION: Final[set[object]] = set()
+"""The dependencies that use the connection of the request."""
 
 
-def _on(repository: Callable[[AsyncConnection], T]) -> Callable[[AsyncConnection], Awaitable[T]]:
-    async def provide(opened: Connection) -> T:
-        return repository(opened)
+def needs_connection(dependant: Dependant) -> bool:
+    """Whether a route, or one of its dependencies, uses the connection of the request."""
+    return dependant.call in _ON_CONNECTION or any(map(needs_connection, dependant.dependencies))
 
+
+def _on(repository: Callable[[AsyncConnection], T]) -> Callable[[Request], Awaitable[T]]:
+    async def provide(request: Request) -> T:
+        return repository(request.state.connection)
+
+    _ON_CONNECTION.add(provide)
     return provide
 
+
+def _itself(opened: AsyncConnection) -> AsyncConnection:
+    return opened
+
+
+Connection = Annotated[AsyncConnection, Depends(_on(_itself))]
 
 Agreements = Annotated[AgreementsRepository, Depends(_on(AgreementsRepository))]
 CalendarFeeds = Annotated[CalendarFeedsRepository, Depends(_on(CalendarFeedsRepository))]
@@ -336,11 +354,12 @@ class Recorder:
             await assume_party(self._connection, self._actor)
 
 
-async def recorder(request: Request, opened: Connection) -> Recorder:
+async def recorder(request: Request) -> Recorder:
     """Return the recorder of the request."""
-    return Recorder(opened, _access_scope(request).actor, _now(request))
+    return Recorder(request.state.connection, _access_scope(request).actor, _now(request))
 
 
+_ON_CONNECTION.add(recorder)
 Record = Annotated[Recorder, Depends(recorder)]
 
 # ── paths ──────────────────────────────────────────────────────────────────────────────────────────────────────────

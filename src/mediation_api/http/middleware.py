@@ -17,8 +17,8 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
@@ -38,7 +38,13 @@ from mediation_api.http import addresses, problems
 from mediation_api.http.content_negotiation import accepts, prefers
 from mediation_api.http.cors import CrossOrigin
 from mediation_api.http.csv_pages import CSV, CsvColumns
-from mediation_api.http.dependencies import StoredResponseFound, authorise, is_for_office
+from mediation_api.http.dependencies import (
+    StoredResponseFound,
+    authorise,
+    is_for_office,
+    needs_connection,
+    open_connection,
+)
 from mediation_api.http.fields import parameter_broken
 from mediation_api.http.idempotency import finish
 from mediation_api.http.json_lines import allow_lines, allowance_of
@@ -331,6 +337,17 @@ class StrictRoute(APIRoute):
         location = None if self.operation is None else self.operation.location
         has_csv = self.operation is not None and self.operation.has_csv
         columns = CsvColumns.of(self.response_model) if has_csv else None
+        opened = open_connection if needs_connection(self.dependant) else _without_connection
+
+        async def completed(request: Request, *, as_csv: bool) -> Response:
+            """Return the response of the route's function, as it is sent."""
+            response = await handle(request)
+            if location is not None and response.status_code in {HTTPStatus.CREATED, HTTPStatus.ACCEPTED}:
+                created = location.format_map(json.loads(bytes(response.body)))
+                response.headers["Location"] = addresses.public_reference(request, created)
+            if columns is not None and as_csv and response.status_code == HTTPStatus.OK:
+                response = columns.page(response, with_header="cursor" not in request.query_params)
+            return await finish(request, response)
 
         async def strict(request: Request) -> Response:
             if self.operation is not None:
@@ -344,32 +361,31 @@ class StrictRoute(APIRoute):
             read_strictly = StrictRequest(request.scope, request.receive)
             await check_body(read_strictly)
             try:
-                response = await handle(read_strictly)
+                async with opened(read_strictly):
+                    return await completed(read_strictly, as_csv=as_csv)
             except StoredResponseFound as again:
                 return again.response
-            if location is not None and response.status_code in {HTTPStatus.CREATED, HTTPStatus.ACCEPTED}:
-                created = location.format_map(json.loads(bytes(response.body)))
-                response.headers["Location"] = addresses.public_reference(request, created)
-            if columns is not None and as_csv and response.status_code == HTTPStatus.OK:
-                response = columns.page(response, with_header="cursor" not in request.query_params)
-            # The transaction of the request is still open: it commits after this function returns.
-            return await finish(request, response)
 
         return strict
 
 
+@asynccontextmanager
+async def _without_connection(_request: Request) -> AsyncIterator[None]:
+    yield
+
+
 def _body_check(route: StrictRoute) -> Callable[[StrictRequest], Coroutine[None, None, None]]:
-    """Return what of a request's body is checked before FastAPI reads it."""
+    """Return what of a request's body is read and checked before the connection of the request is opened."""
     takes_lines = route.operation is not None and route.operation.takes_lines
-    takes_nothing = route.body_field is None
+    takes_something = route.body_field is not None
     may_be_absent = route.body_field is not None and not route.body_field.field_info.is_required()
 
     async def check(request: StrictRequest) -> None:
         if takes_lines:
             allow_lines(request)
-        elif takes_nothing and request.method != "GET":
+        elif not takes_something and request.method != "GET":
             _require_no_fields(await request.body())
-        elif may_be_absent and await request.body() and await request.json() is None:
+        elif takes_something and await request.body() and may_be_absent and await request.json() is None:
             # FastAPI would take `null` for no body, but a body that may be left out is an object.
             raise RequestValidationError([{"type": "model_type", "loc": ("body",)}])
 
