@@ -1,5 +1,6 @@
 """What PostgreSQL does for a page: the statement of a request is caught, and explained with its own parameters."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -7,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from asyncpg.connection import LoggedQuery
 from sqlalchemy import Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Node: TypeAlias = "dict[str, object]"
@@ -41,20 +44,29 @@ def caught(engine: Engine, word: str = "page_key") -> Iterator[Caught]:
     """Catch the statement that has a word in it while the block runs; by default the one that reads a page."""
     found = Caught()
 
-    def look(*sent: object) -> None:
-        _, _, sql, parameters, *_ = sent
-        if isinstance(sql, str) and word in sql and isinstance(parameters, tuple):
-            found.sql, found.parameters = sql, parameters
+    def look(sent: LoggedQuery) -> None:
+        if word in sent.query:
+            found.sql, found.parameters = sent.query, tuple(sent.args)
 
-    event.listen(engine, "before_cursor_execute", look)
+    def attach(connection: DBAPIConnection, *_: object) -> None:
+        connection.driver_connection.add_query_logger(look)
+
+    def look_at_another(*sent: object) -> None:
+        _, _, sql, parameters, *_ = sent
+        look(LoggedQuery(sql, parameters, None, None, None, None, None))
+
+    event.listen(engine, "checkout", attach)
+    event.listen(engine, "before_cursor_execute", look_at_another)  # the driver does not log what is prepared
     try:
         yield found
     finally:
-        event.remove(engine, "before_cursor_execute", look)
+        event.remove(engine, "checkout", attach)
+        event.remove(engine, "before_cursor_execute", look_at_another)
 
 
 async def explained(connection: AsyncConnection, found: Caught) -> Plan:
     """Run the statement once more, and count what it looks at."""
+    await asyncio.sleep(0)  # the driver calls its loggers a little later
     explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {found.sql}"
     answer = (await connection.exec_driver_sql(explain, found.parameters)).scalar_one()
     (top,) = json.loads(answer) if isinstance(answer, str) else answer

@@ -457,14 +457,15 @@ class RolledBackDatabase(Database):
             yield self._connection
 
     @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
+    async def _snapshot(self, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
+        del caller
         async with self.transaction() as connection:
             yield connection
 
     @asynccontextmanager
     async def undone(self) -> AsyncIterator[None]:
         """Let what is done meanwhile leave nothing behind, while what was there before stays."""
-        driver = await self._driver()
+        driver = await self.driver()
         await driver.execute("SAVEPOINT before; SAVEPOINT request")
         try:
             yield
@@ -475,7 +476,7 @@ class RolledBackDatabase(Database):
     async def _savepoint(self, last: str = "") -> AsyncIterator[None]:
         # SQLAlchemy gives each savepoint a name of its own, and a statement prepared for it: they would crowd out,
         # on a connection that lasts as long as the run, the prepared statements of the service.
-        driver = await self._driver()
+        driver = await self.driver()
         try:
             yield
             await send(self._connection, driver.last + last + _KEEP)
@@ -485,7 +486,8 @@ class RolledBackDatabase(Database):
             await driver.execute("ROLLBACK TO SAVEPOINT request")
             raise
 
-    async def _driver(self) -> CallingConnection:
+    async def driver(self) -> CallingConnection:
+        """The connection of the driver."""
         driver = (await self._connection.get_raw_connection()).driver_connection
         assert isinstance(driver, CallingConnection)
         return driver
@@ -511,7 +513,7 @@ def keep_prepared(engine: AsyncEngine) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def keep(_dialect: object, _record: object, _arguments: object, parameters: dict[str, object]) -> None:
-        parameters["prepared_statement_cache_size"] = 1000
+        parameters["prepared_statement_cache_size"] = parameters["statement_cache_size"] = 1000
 
     return engine
 

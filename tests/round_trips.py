@@ -16,19 +16,25 @@ def round_trips() -> Iterator[list[str]]:
     Preparing a statement is left out: a connection prepares each once.
     """
     sent: list[str] = []
-    execute, fetch = CallingConnection.execute, PreparedStatement.fetch
+    execute, fetch, fetch_prepared = CallingConnection.execute, CallingConnection.fetch, PreparedStatement.fetch
 
     async def executing(self: CallingConnection, query: str, *arguments: object) -> str:
         sent.append(query.split("(", maxsplit=1)[0].strip())
         status: str = await execute(self, query, *arguments)
         return status
 
-    async def fetching(self: PreparedStatement, *arguments: object) -> list[object]:
+    async def fetching(self: CallingConnection, query: str, *arguments: object) -> list[object]:
+        sent.append(query.split("(", maxsplit=1)[0].strip())
+        rows: list[object] = await fetch(self, query, *arguments)
+        return rows
+
+    async def fetching_prepared(self: PreparedStatement, *arguments: object) -> list[object]:
         sent.append(self.get_query().split("(", maxsplit=1)[0].strip())
-        rows: list[object] = await fetch(self, *arguments)
+        rows: list[object] = await fetch_prepared(self, *arguments)
         return rows
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(CallingConnection, "execute", executing)
-        monkeypatch.setattr(PreparedStatement, "fetch", fetching)
+        monkeypatch.setattr(CallingConnection, "fetch", fetching)
+        monkeypatch.setattr(PreparedStatement, "fetch", fetching_prepared)
         yield sent

@@ -24,6 +24,7 @@ _SERVER: Final = "uvicorn"
 _MOST_PLACES: Final = 8
 
 _log = logging.getLogger(__name__)
+_to_json: Final = json.JSONEncoder(default=str).encode
 
 
 class LogLevel(StrEnum):
@@ -43,7 +44,7 @@ class LogEvent:
 
     def __str__(self) -> str:
         """Return the fields as JSON."""
-        return json.dumps(self.fields, default=str)
+        return _to_json(self.fields)
 
 
 def class_of(error: BaseException) -> str:
@@ -89,7 +90,7 @@ class JsonFormatter(logging.Formatter):
             line |= {"event": "library", "logger": record.name}
         if record.exc_info and record.exc_info[1] is not None:
             line |= {"error": class_of(record.exc_info[1]), "frames": places_of(record.exc_info[1])}
-        return json.dumps(line, default=str)
+        return _to_json(line)
 
 
 def configure(level: LogLevel = LogLevel.INFO) -> None:

@@ -1,6 +1,8 @@
 """The share of a pool that one caller may hold."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -8,16 +10,25 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from mediation_api.database.pool_shares import Share
 
 
+@asynccontextmanager
+async def _held(share: Share, caller: str) -> AsyncIterator[None]:
+    await share.acquire(caller)
+    try:
+        yield
+    finally:
+        share.release(caller)
+
+
 async def test_a_caller_waits_for_its_own_share_and_nobody_else_does() -> None:
     share = Share(2, seconds=0.05)
-    async with share.acquire("officer:a"), share.acquire("officer:a"):
+    async with _held(share, "officer:a"), _held(share, "officer:a"):
         with pytest.raises(PoolTimeoutError):
-            async with share.acquire("officer:a"):
+            async with _held(share, "officer:a"):
                 pass
-        async with share.acquire("officer:b"), share.acquire("officer:b"), share.acquire(None), share.acquire(None):
+        async with _held(share, "officer:b"), _held(share, "officer:b"):
             pass
 
-    async with share.acquire("officer:a"), share.acquire("officer:a"):
+    async with _held(share, "officer:a"), _held(share, "officer:a"):
         pass
 
 
@@ -25,7 +36,7 @@ async def test_who_waits_is_served_as_soon_as_the_caller_gives_something_back() 
     share, order = Share(1, seconds=5), []
 
     async def work(name: str) -> None:
-        async with share.acquire("officer:a"):
+        async with _held(share, "officer:a"):
             order.append(name)
             await asyncio.sleep(0)
 
@@ -38,9 +49,9 @@ async def test_a_caller_without_requests_is_forgotten() -> None:
     share = Share(1, seconds=0.01)
 
     async def fail() -> None:
-        async with share.acquire("officer:a"):
+        async with _held(share, "officer:a"):
             with pytest.raises(PoolTimeoutError):
-                async with share.acquire("officer:a"):
+                async with _held(share, "officer:a"):
                     pass
             raise LookupError
 

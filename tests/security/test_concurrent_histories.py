@@ -19,11 +19,12 @@ from typing import Final
 
 import httpx
 import pytest
-from sqlalchemy import RowMapping, Select
+from sqlalchemy import Select
 from tests.repository.statements import put_together_anew
 from tests.security.linearizability import Operation, violation
 from tests.security.register import MEDIATOR, SESSIONS, SIDES, Ask, Event, Paper, Register, Told, step
 
+from mediation_api.database.nesting import AnyRow
 from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.access import AccessScope
 from mediation_api.repository.case_queries import CaseQueries
@@ -285,9 +286,9 @@ def _without_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _with_a_copy_that_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     """The case is read anew only when the last reading is older than 200 ms."""
-    read, copies = CaseQueries.get, dict[Hashable, tuple[float, RowMapping]]()
+    read, copies = CaseQueries.get, dict[Hashable, tuple[float, AnyRow]]()
 
-    async def get(self: CaseQueries, case_id: Hashable, scope: AccessScope) -> RowMapping:
+    async def get(self: CaseQueries, case_id: Hashable, scope: AccessScope) -> AnyRow:
         at, row = copies.get((case_id, scope.actor), (0.0, None))
         if row is None or time.monotonic() - at > 0.2:
             row = await read(self, case_id, scope)  # type: ignore[arg-type] # the same id

@@ -22,10 +22,11 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 from tests.conftest import Clock, application, calling
 
 from mediation_api.database.engine import Database
+from mediation_api.database.nesting import AnyRow
 from mediation_api.dev.office import Office, Story
 from mediation_api.domain import access_codes
 from mediation_api.domain.access import AccessScope
@@ -285,7 +286,7 @@ async def test_work_that_depends_on_an_answer_would_be_seen(
     agreed = {UUID(story.case_id) for story in stories["agreed"]}
     get = CaseQueries.get
 
-    async def slow(self: CaseQueries, case_id: UUID, scope: AccessScope) -> RowMapping:
+    async def slow(self: CaseQueries, case_id: UUID, scope: AccessScope) -> AnyRow:
         if case_id in agreed:
             await self._connection.execute(LOOKS)
         return await get(self, case_id, scope)

@@ -22,7 +22,6 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    RowMapping,
     String,
     Table,
     Uuid,
@@ -39,7 +38,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database.constants import Constant, constants
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
+from mediation_api.database.statements import fetch_all, fetch_first
 from mediation_api.database.tables import (
     assignments,
     cases,
@@ -116,10 +116,9 @@ def scope_parameters(scope: AccessScope, requested_id: UUID | None = None) -> di
 
 async def fetch_one(
     connection: AsyncConnection, statement: StatementBuilder, scope: AccessScope, requested_id: UUID
-) -> RowMapping:
+) -> AnyRow:
     """Return the row of the requested object. Raises NotFound if there is none, or it is outside the scope."""
-    result = await connection.execute(statement(ScopeKind.of(scope)), scope_parameters(scope, requested_id))
-    row = result.mappings().first()
+    row = await fetch_first(connection, statement(ScopeKind.of(scope)), scope_parameters(scope, requested_id))
     if row is None:
         raise NotFound
     return row
@@ -127,14 +126,13 @@ async def fetch_one(
 
 async def fetch_children(
     connection: AsyncConnection, statement: StatementBuilder, scope: AccessScope, parent_id: UUID
-) -> Sequence[RowMapping]:
+) -> Sequence[AnyRow]:
     """Return the children of the requested object, which may have none.
 
     `statement` selects from the parent and outer-joins the children: a parent without children is one row whose `id`
     is null. Raises NotFound if there is no such parent, or it is outside the scope.
     """
-    result = await connection.execute(statement(ScopeKind.of(scope)), scope_parameters(scope, parent_id))
-    rows = result.mappings().all()
+    rows = await fetch_all(connection, statement(ScopeKind.of(scope)), scope_parameters(scope, parent_id))
     if not rows:
         raise NotFound
     return [row for row in rows if row["id"] is not None]

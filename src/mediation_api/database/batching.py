@@ -23,7 +23,6 @@ from sqlalchemy import (
     ClauseElement,
     ColumnElement,
     Dialect,
-    Executable,
     Insert,
     Select,
     Table,
@@ -39,6 +38,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.type_api import TypeEngine
 from sqlalchemy.sql.visitors import ExternallyTraversible, cloned_traverse, iterate, replacement_traverse
+
+from mediation_api.database.nesting import AnyStatement
 
 Parameters: TypeAlias = Mapping[str, object]
 
@@ -61,7 +62,7 @@ class Insertion(NamedTuple):
 class Change(NamedTuple):
     """A statement that was built once, the values of its parameters, and the row that it changes."""
 
-    statement: Executable
+    statement: AnyStatement
     values: Parameters = MappingProxyType({})
     row: Hashable = None
     """A key of the row in its table; None if it is not known."""
@@ -90,7 +91,7 @@ def updated(table: Table, where: Parameters, *conditions: ColumnElement[bool], *
     return Change(statement, {**values, **{f"where_{name}": value for name, value in where.items()}})
 
 
-def batched(changes: Iterable[Change]) -> Iterator[tuple[Executable, Parameters]]:
+def batched(changes: Iterable[Change]) -> Iterator[tuple[AnyStatement, Parameters]]:
     """Yield the changes in the same order, combined into as few statements as possible, with their parameters.
 
     A statement that is neither INSERT nor UPDATE is yielded by itself.
@@ -113,7 +114,7 @@ def batched(changes: Iterable[Change]) -> Iterator[tuple[Executable, Parameters]
     yield from _combined(group)
 
 
-def in_rows(changes: Iterable[Change], dialect: Dialect) -> Iterator[tuple[Executable, Parameters]]:
+def in_rows(changes: Iterable[Change], dialect: Dialect) -> Iterator[tuple[AnyStatement, Parameters]]:
     """Yield the changes as `batched` does, those that insert rows by the same statement as one insert of all rows.
 
     The rows are one parameter, so that a statement is the same for any number of them, and is limited neither by the
@@ -190,7 +191,7 @@ def _is_independent(rows: set[Hashable], change: Change) -> bool:
     return change.row is not None and None not in rows and not rows & {_NEW, change.row}
 
 
-def _combined(group: list[Change]) -> Iterator[tuple[Executable, Parameters]]:
+def _combined(group: list[Change]) -> Iterator[tuple[AnyStatement, Parameters]]:
     if group:
         combination, names = _combination(tuple(change.statement for change in group))
         parts = enumerate(zip(group, names, strict=True))

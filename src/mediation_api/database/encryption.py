@@ -15,10 +15,11 @@ tampered with: it is not returned. CHECK constraints refuse to store one.
 """
 
 import base64
+import binascii
 import hashlib
 import hmac
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from secrets import token_bytes
@@ -267,9 +268,11 @@ class Decrypted(TypeDecorator[str]):
         self.column = column
         self.or_else = or_else
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """Decrypt a value. Raises KeyMissing; or DecryptionFailed if there is no `or_else`."""
-        return _decrypted_value(value, dialect, self.table, self.column, self.or_else)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], str | None]:
+        """Return what decrypts a value. It raises KeyMissing; or DecryptionFailed if there is no `or_else`."""
+        del coltype
+        keys, table, column, or_else = keyring(dialect), self.table, self.column, self.or_else
+        return lambda value: _decrypted_value(value, keys, table, column, or_else)
 
 
 class DecryptedList(TypeDecorator[list[dict[str, object]]]):
@@ -285,20 +288,26 @@ class DecryptedList(TypeDecorator[list[dict[str, object]]]):
         super().__init__()
         self.fields = fields
 
-    def process_result_value(self, value: T, dialect: Dialect) -> T:
-        """Decrypt the values in each row. Accepts a single object as well as a list."""
-        for row in value if isinstance(value, list) else [value]:
-            if isinstance(row, dict):
-                for name, table, column, or_else in self.fields:
-                    row[name] = _decrypted_value(row[name], dialect, table, column, or_else)
-        return value
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[T], T]:
+        """Return what decrypts the values in each row: of a list, or of a single object."""
+        del coltype
+        keys = keyring(dialect)
+
+        def decrypt(value: T) -> T:
+            for row in value if isinstance(value, list) else [value]:
+                if isinstance(row, dict):
+                    for name, table, column, or_else in self.fields:
+                        row[name] = _decrypted_value(row[name], keys, table, column, or_else)
+            return value
+
+        return decrypt
 
 
-def _decrypted_value(value: str | None, dialect: Dialect, table: str, column: str, or_else: str | None) -> str | None:
+def _decrypted_value(value: str | None, keys: Keyring, table: str, column: str, or_else: str | None) -> str | None:
     if value is None:
         return None
     try:
-        return keyring(dialect).decrypt(value, table, column)
+        return keys.decrypt(value, table, column)
     except DecryptionFailed as failure:
         _log.error(LogEvent("unreadable", place=failure.place))
         if or_else is None:
@@ -322,6 +331,9 @@ def keyring(dialect: Dialect) -> Keyring:
     return _KEYRINGS[dialect]
 
 
+_STANDARD_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
+"""From the alphabet of base64 for addresses to the usual one."""
+
 # ── AES-256-GCM ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -341,7 +353,7 @@ def _encrypted(key: AESGCM, content: bytes, associated_data: bytes) -> str:
 
 def _decrypted(key: AESGCM, encoded: str, associated_data: bytes) -> bytes:
     try:
-        decoded = base64.b64decode(encoded, altchars=b"-_", validate=True)
+        decoded = binascii.a2b_base64(encoded.encode("ascii").translate(_STANDARD_ALPHABET), strict_mode=True)
         return key.decrypt(decoded[:_NONCE_BYTES], decoded[_NONCE_BYTES:], associated_data)
     except (ValueError, InvalidTag):  # no base64, too short, or the authentication failed
         raise DecryptionFailed from None

@@ -10,7 +10,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -123,6 +123,9 @@ def create_engine(
         json_deserializer=partial(from_json, cache_strings="keys"),
         connect_args={
             "async_creator_fn": connect,
+            # A statement stays prepared, however long it is and however long ago it was used last.
+            "max_cacheable_statement_size": 0,
+            "max_cached_statement_lifetime": 0,
             "command_timeout": statement_timeout_ms / 1000 + _ANSWER_SECONDS if statement_timeout_ms else None,
             **encryption,
             "server_settings": connection_settings(statement_timeout_ms, lock_timeout_ms)
@@ -254,12 +257,13 @@ class Database:
             sqlalchemy.exc.TimeoutError: no connection became free in time, or none of the caller's share did.
             sqlalchemy.exc.DBAPIError: the connection was lost, or the commit failed.
         """
-        async with self._share(pool, caller), self._pools[pool].begin() as connection:
+        async with self._opened(self._pools[pool], pool, caller) as connection, connection.begin():
             yield connection
 
-    @asynccontextmanager
-    async def reading(self, pool: Pool = Pool.OFFICE, *, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """Yield a connection in autocommit mode, for a read that is one statement: without BEGIN and COMMIT.
+    def reading(
+        self, pool: Pool = Pool.OFFICE, *, caller: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a connection in autocommit mode, for a read that is one statement: without BEGIN and COMMIT.
 
         Args:
             pool: the pool of the connection.
@@ -269,16 +273,27 @@ class Database:
             sqlalchemy.exc.TimeoutError: no connection became free in time, or none of the caller's share did.
             sqlalchemy.exc.DBAPIError: the connection was lost.
         """
-        async with self._share(pool, caller), self._reading[pool].connect() as connection:
-            yield connection
+        return self._opened(self._reading[pool], pool, caller)
 
     @asynccontextmanager
-    async def _share(self, pool: Pool, caller: str | None) -> AsyncIterator[None]:
+    async def _opened(self, engine: AsyncEngine, pool: Pool, caller: str | None) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection of an engine, within the caller's share of the pool."""
         share = self._shares.get(pool)
         self._requests[pool] += 1
         try:
-            async with nullcontext() if share is None else share.acquire(caller):
-                yield
+            if share is not None and caller is not None:
+                await share.acquire(caller)
+            try:
+                connection = await engine.connect()
+                try:
+                    yield connection
+                except BaseException as error:
+                    await connection.__aexit__(type(error), error, None)  # to the end, even if the task is cancelled
+                    raise
+                await connection.close()  # nothing is open on it, so there is nothing to wait for
+            finally:
+                if share is not None and caller is not None:
+                    share.release(caller)
         finally:
             self._requests[pool] -= 1
 
@@ -303,14 +318,14 @@ class Database:
             sqlalchemy.exc.TimeoutError: no connection became free in time, or none of the caller's share did.
             sqlalchemy.exc.DBAPIError: the connection was lost.
         """
-        async with self._share(Pool.PARTIES, caller), self._snapshot() as connection:
+        async with self._snapshot(caller) as connection:
             await assume_party(connection, party)
             yield connection
 
     @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
+    async def _snapshot(self, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
         # One statement finds the party's rows and the next reads them: both need the same snapshot.
-        async with self._snapshots.begin() as connection:
+        async with self._opened(self._snapshots, Pool.PARTIES, caller) as connection, connection.begin():
             yield connection
 
     async def ready(self) -> bool:

@@ -7,6 +7,7 @@ from sqlalchemy import Select, Table, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, scope_parameters
+from mediation_api.database.statements import fetch_first
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.errors import NotFound
 
@@ -20,14 +21,14 @@ async def lock_row(connection: AsyncConnection, table: Table, row_id: UUID) -> N
     Raises:
         NotFound: there is no such row.
     """
-    if (await connection.execute(_locking(table), {"requested_id": row_id})).first() is None:
+    if await fetch_first(connection, _locking(table), {"requested_id": row_id}) is None:
         raise NotFound
 
 
 async def lock_in_scope(connection: AsyncConnection, table: Table, row_id: UUID, scope: AccessScope) -> None:
     """Lock a row within the caller's access scope, as `lock_row` does. Raises NotFound if there is none."""
     statement = _locking(table, ScopeKind.of(scope))
-    if (await connection.execute(statement, scope_parameters(scope, row_id))).first() is None:
+    if await fetch_first(connection, statement, scope_parameters(scope, row_id)) is None:
         raise NotFound
 
 

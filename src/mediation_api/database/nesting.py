@@ -7,7 +7,18 @@ docs/decisions/0073-sql-is-written-with-sqlalchemy-core.md.
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    RowMapping,
+    Select,
+    Update,
+    and_,
+    func,
+    literal_column,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from mediation_api.database.constants import Constant
@@ -15,8 +26,10 @@ from mediation_api.database.encryption import Decrypted, DecryptedList, Encrypte
 
 AnyColumn: TypeAlias = ColumnElement[Any]
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+AnyStatement: TypeAlias = AnySelect | Insert | Update
+AnyRow: TypeAlias = Mapping[str, Any] | RowMapping
 """SQLAlchemy's columns and statements are invariant in their type, so a list of columns of several types needs Any.
-The response models check the values that are read."""
+A row has its values by the names of the columns; the response models check them."""
 
 _NONE: AnyColumn = literal_column("'[]'::jsonb", JSONB)
 

@@ -12,12 +12,13 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, select, tuple_
+from sqlalchemy import ColumnElement, Integer, bindparam, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database.access_logging import logged_page
 from mediation_api.database.access_scope import ScopeKind
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
+from mediation_api.database.statements import fetch_all
 from mediation_api.domain.access import AccessScope, Relation
 
 Position: TypeAlias = tuple[object, object]
@@ -88,7 +89,7 @@ async def read_page(
     scope: AccessScope | None = None,
     opened_id: AnyColumn | None = None,
     own: AnySelect | None = None,
-) -> Page[RowMapping]:
+) -> Page[AnyRow]:
     """Read one page of a list.
 
     Args:
@@ -108,7 +109,7 @@ async def read_page(
     after_key, after_id = request.after or (None, None)
     # One row more than requested tells whether there is a next page, without counting.
     limits = {"rows": request.limit + 1, "shown": request.limit, "after_key": after_key, "after_id": after_id}
-    rows = (await connection.execute(paged, {**parameters, **limits})).mappings().all()
+    rows = await fetch_all(connection, paged, {**parameters, **limits})
     items = tuple(rows[: request.limit])
     last = items[-1] if len(rows) > request.limit else None
     return Page(items, None if last is None else (last["page_key"], last["page_id"]))

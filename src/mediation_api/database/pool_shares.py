@@ -4,8 +4,6 @@ The count is kept in the process, as the pool is.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -38,29 +36,37 @@ class Share:
         """Return the share of a pool of this size: `percent` of its connections, and at least one."""
         return cls(max(1, pool_size * percent // 100), seconds)
 
-    @asynccontextmanager
-    async def acquire(self, caller: str | None) -> AsyncIterator[None]:
-        """Count one connection against the share of `caller`; None is the service itself, which has no limit.
+    async def acquire(self, caller: str) -> None:
+        """Count one connection against the share of `caller`.
+
+        `release` must follow.
 
         Raises:
             sqlalchemy.exc.TimeoutError: the caller's other requests used its whole share for too long.
         """
-        if caller is None:
-            yield
-            return
-        entry = self._callers.setdefault(caller, _Caller(asyncio.Semaphore(self._connections)))
+        entry = self._callers.get(caller)
+        if entry is None:
+            entry = self._callers[caller] = _Caller(asyncio.Semaphore(self._connections))
         entry.requests += 1
         try:
-            try:
+            if entry.slots.locked():
                 async with asyncio.timeout(self._seconds):
                     await entry.slots.acquire()
-            except TimeoutError:
+            else:
+                await entry.slots.acquire()
+        except BaseException as error:
+            self._leave(caller, entry)
+            if isinstance(error, TimeoutError):
                 raise PoolTimeoutError("the caller uses its whole share of the pool") from None
-            try:
-                yield
-            finally:
-                entry.slots.release()
-        finally:
-            entry.requests -= 1
-            if entry.requests == 0:
-                del self._callers[caller]
+            raise
+
+    def release(self, caller: str) -> None:
+        """Give back what `acquire` counted."""
+        entry = self._callers[caller]
+        entry.slots.release()
+        self._leave(caller, entry)
+
+    def _leave(self, caller: str, entry: _Caller) -> None:
+        entry.requests -= 1
+        if entry.requests == 0:
+            del self._callers[caller]

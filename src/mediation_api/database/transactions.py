@@ -7,16 +7,19 @@ PostgreSQL takes several statements in one message only in the simple query prot
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, NoReturn, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy import Connection
+from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
+from sqlalchemy.exc import ResourceClosedError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.util import await_only
+
+T = TypeVar("T")
 
 Argument: TypeAlias = str | bytes | int | datetime | UUID | Sequence[UUID] | None
 
@@ -44,15 +47,38 @@ async def send(connection: AsyncConnection, statements: str) -> str:
     Raises:
         sqlalchemy.exc.DBAPIError: a statement failed, or the connection was lost.
     """
-    driver = await _driver(connection)
+    adapted = _adapted(connection)
+    driver: CallingConnection = adapted.driver_connection
     driver.first = statements
-    await connection.run_sync(_call_now)
+    try:
+        if driver.is_in_transaction():
+            await driver.send_first()
+        else:
+            await adapted._start_transaction()  # type: ignore[no-untyped-call] # noqa: SLF001 - it has no public name
+    except BaseException as error:  # noqa: BLE001 - raised again, also if the task was cancelled
+        await connection.run_sync(_raise, error)
     return driver.status
+
+
+async def on_driver(connection: AsyncConnection, use: Callable[["CallingConnection"], Awaitable[T]]) -> T:
+    """Use the connection of the driver as SQLAlchemy does, in the transaction of the connection, which may begin now.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: a statement failed, or the connection was lost.
+    """
+    adapted = _adapted(connection)
+    try:
+        if adapted._transaction is None:  # noqa: SLF001 - it has no public name
+            await adapted._start_transaction()  # type: ignore[no-untyped-call] # noqa: SLF001 - the same
+        return await use(adapted.driver_connection)
+    except BaseException as error:  # noqa: BLE001 - raised again, also if the task was cancelled
+        return await connection.run_sync(_raise, error)
 
 
 async def call_at_commit(connection: AsyncConnection, function: str, *arguments: Argument) -> None:
     """Let the transaction end with a call, together with COMMIT. Without effect if it is rolled back instead."""
-    (await _driver(connection)).last = f"{_call(function, arguments)};"
+    driver: CallingConnection = _adapted(connection).driver_connection
+    driver.last = f"{_call(function, arguments)};"
 
 
 class OutcomeUnknown(Exception):  # noqa: N818 - it may have succeeded
@@ -152,32 +178,26 @@ class _Transaction:
             await self.rollback()
 
 
-async def _driver(connection: AsyncConnection) -> CallingConnection:
-    driver = (await connection.get_raw_connection()).driver_connection
-    if not isinstance(driver, CallingConnection):
-        raise TypeError("the engine was not created by create_engine")
-    return driver
-
-
-def _call_now(connection: Connection) -> None:
-    """Call, or begin with the call, as SQLAlchemy does before each of its own statements: it has no public name."""
-    try:
-        await_only(_called(connection.connection.dbapi_connection))
-    except BaseException as error:  # noqa: BLE001 - the next line raises it again, also if the task was cancelled
-        connection._handle_dbapi_exception(error, None, None, None, None)  # noqa: SLF001 - as SQLAlchemy does
-
-
-async def _called(adapted: object) -> None:
+def _adapted(connection: AsyncConnection) -> AsyncAdapt_asyncpg_connection:
+    """Return the driver's connection as SQLAlchemy uses it."""
+    opened = connection.sync_connection
+    if opened is None or opened.invalidated:
+        raise ResourceClosedError("the connection is closed, or was lost")
+    adapted: object = opened.connection.dbapi_connection
     if not isinstance(adapted, AsyncAdapt_asyncpg_connection):
         raise TypeError("the engine was not created by create_engine")
-    driver: CallingConnection = adapted.driver_connection
-    if not driver.is_in_transaction():
-        await adapted._start_transaction()  # type: ignore[no-untyped-call] # noqa: SLF001 - it has no public name
-        return
+    return adapted
+
+
+def _raise(connection: Connection, error: BaseException) -> NoReturn:
+    """Raise an error of the driver as SQLAlchemy raises those of its own statements: it has no public name for that."""
+    adapted: object = connection.connection.dbapi_connection
     try:
-        await driver.send_first()
-    except Exception as error:  # noqa: BLE001 - the next line raises it again, as an error of the driver
-        adapted._handle_exception(error)  # noqa: SLF001 - as SQLAlchemy does
+        if isinstance(error, Exception) and isinstance(adapted, AsyncAdapt_dbapi_connection):
+            adapted._handle_exception(error)  # noqa: SLF001 - see above
+        raise error  # noqa: TRY301 - an error is being handled where SQLAlchemy looks for it
+    except BaseException as raised:  # noqa: BLE001 - raised again, also if the task was cancelled
+        connection._handle_dbapi_exception(raised, None, None, None, None)  # noqa: SLF001 - see above
 
 
 def _call(function: str, arguments: Sequence[Argument]) -> str:

@@ -117,7 +117,8 @@ class _OneTransaction(Database):
         yield self._connection
 
     @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
+    async def _snapshot(self, caller: str | None = None) -> AsyncIterator[AsyncConnection]:
+        del caller
         async with self.transaction() as connection:
             yield connection
 

@@ -42,7 +42,10 @@ def in_utc(instant: datetime) -> str:
     """
     if instant.tzinfo is None:
         raise ValueError("an instant must have a time zone")
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    text = instant.isoformat(timespec="milliseconds")
+    if not text.endswith("+00:00"):
+        text = instant.astimezone(UTC).isoformat(timespec="milliseconds")
+    return f"{text[:-6]}Z"
 
 
 class Side(StrEnum):

@@ -43,8 +43,8 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
-from sqlalchemy import RowMapping
 
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain.values import PHONE, in_utc
 from mediation_api.domain.visibility import DIRECTION_CONTROLS, INVISIBLE, unseen
 
@@ -519,6 +519,6 @@ class Out(BaseModel):
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
     @classmethod
-    def read(cls, row: RowMapping, **more: object) -> Self:
+    def read(cls, row: AnyRow, **more: object) -> Self:
         """Return the model of a row whose columns are fields; `more` are computed fields, which override columns."""
         return cls.model_validate({**row, **more})

@@ -15,8 +15,7 @@ from datetime import datetime
 from secrets import token_bytes
 from typing import Final
 
-from sqlalchemy import RowMapping
-
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain.values import in_utc
 from mediation_api.domain.webhooks import PING
 
@@ -50,7 +49,7 @@ def signed_headers(message_id: str, body: bytes, secrets: Sequence[str], at: dat
     }
 
 
-def payload_of(delivery: RowMapping) -> tuple[str, bytes]:
+def payload_of(delivery: AnyRow) -> tuple[str, bytes]:
     """Return the `webhook-id` and the body of a delivery: of an event its own id, whatever endpoint it is sent to."""
     if delivery["event_id"] is None:
         return str(delivery["id"]), _json({"type": PING, "timestamp": _instant(delivery["queued_at"]), "data": None})

@@ -6,8 +6,7 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping
-
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain.values import UNREADABLE
 from mediation_api.domain.webhooks import ReceiverAnswer, delivery_after, endpoint_after
 from mediation_api.logs import LogEvent
@@ -69,7 +68,7 @@ async def _send(claimed: Claim, poster: Poster, at: datetime) -> Sequence[Receiv
     if UNREADABLE in {claimed.url, *claimed.secrets}:  # it was logged when it was read
         return [ReceiverAnswer(None)] * len(claimed.deliveries)
 
-    async def send(delivery: RowMapping) -> ReceiverAnswer:
+    async def send(delivery: AnyRow) -> ReceiverAnswer:
         message_id, body = payload_of(delivery)
         headers = {"Content-Type": "application/json", **signed_headers(message_id, body, claimed.secrets, at)}
         return await poster.post(claimed.url, headers, body)

@@ -20,7 +20,6 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     Integer,
-    RowMapping,
     and_,
     cast,
     extract,
@@ -35,8 +34,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged_ids
 from mediation_api.database.access_scope import ScopeKind, scope_parameters
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
 from mediation_api.database.pagination import Page, PageRequest, Position
+from mediation_api.database.statements import fetch_all
 from mediation_api.domain.access import AccessScope, Role
 from mediation_api.domain.access_anomalies import (
     ANOMALY_RULES,
@@ -74,9 +74,8 @@ class AccessAnomalies:
         result = await self._page(period, page, rules, policy)
         if result.items and isinstance(scope, LoggedAccessScope):
             opened_ids = {each.complaint_id for each in result.items if each.complaint_id is not None}
-            await self._connection.execute(
-                logged_ids(ScopeKind.of(scope)), scope_parameters(scope) | {"opened_ids": sorted(opened_ids)}
-            )
+            parameters = scope_parameters(scope) | {"opened_ids": sorted(opened_ids)}
+            await fetch_all(self._connection, logged_ids(ScopeKind.of(scope)), parameters)
         return result
 
     async def _page(self, period: Period, page: PageRequest, rules: AnomalyRuleSet, policy: Policy) -> Page[Anomaly]:
@@ -97,7 +96,7 @@ class AccessAnomalies:
         items = wanted[: page.limit]
         return Page(items, items[-1].place if len(wanted) > page.limit else None)
 
-    async def _rows(self, statement: AnySelect) -> Sequence[RowMapping]:
+    async def _rows(self, statement: AnySelect) -> Sequence[AnyRow]:
         return (await self._connection.execute(statement)).mappings().all()
 
 
@@ -112,11 +111,11 @@ def _is_after(position: Position | None, anomaly: Anomaly) -> bool:
     return position is None or anomaly.place < position
 
 
-def _found(rows: Sequence[RowMapping], rules: AnomalyRuleSet, policy: Policy) -> tuple[Anomaly, ...]:
+def _found(rows: Sequence[AnyRow], rules: AnomalyRuleSet, policy: Policy) -> tuple[Anomaly, ...]:
     return find_anomalies(Reads(summaries=[*map(_summary, rows)]), policy.anomalies, policy.target, rules)
 
 
-def _summary(row: RowMapping) -> AccessSummary:
+def _summary(row: AnyRow) -> AccessSummary:
     return AccessSummary(
         role=Role(row["role"]),
         by=row["by"],
@@ -131,7 +130,7 @@ def _summary(row: RowMapping) -> AccessSummary:
     )
 
 
-def _total(row: RowMapping) -> DayTotal:
+def _total(row: AnyRow) -> DayTotal:
     return DayTotal(
         role=Role(row["role"]),
         by=row["by"],
@@ -141,7 +140,7 @@ def _total(row: RowMapping) -> DayTotal:
     )
 
 
-def _closed_access(row: RowMapping) -> ClosedAccess:
+def _closed_access(row: AnyRow) -> ClosedAccess:
     return ClosedAccess(
         role=Role(row["role"]),
         by=row["by"],

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Date,
     Integer,
     Label,
-    RowMapping,
     Uuid,
     and_,
     case,
@@ -35,7 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import require_case
 from mediation_api.database.access_scope import REQUESTED_ID, own_participation, scope_parameters
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.database.row_security import reveal_access_log
 from mediation_api.domain.access import AccessScope, Relation, Role
@@ -53,9 +52,7 @@ class AccessLog:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def of_case(
-        self, case_id: UUID, scope: AccessScope, page: PageRequest, *, zone: ZoneInfo
-    ) -> Page[RowMapping]:
+    async def of_case(self, case_id: UUID, scope: AccessScope, page: PageRequest, *, zone: ZoneInfo) -> Page[AnyRow]:
         """Return a page of the entries; a party gets the day in `zone` instead of the instant. Raises NotFound."""
         await require_case(self._connection, case_id, scope)
         if scope.relation is Relation.OFFICE:

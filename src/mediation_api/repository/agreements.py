@@ -3,7 +3,7 @@
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, Uuid, and_, bindparam, case, exists, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Uuid, and_, bindparam, case, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -18,8 +18,9 @@ from mediation_api.database.access_scope import (
     scope_parameters,
 )
 from mediation_api.database.data_keys import decrypted
-from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect, nested
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
+from mediation_api.database.statements import fetch_first
 from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.values import Seat, SeatRole
 
@@ -30,16 +31,17 @@ class Agreements:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def get(self, agreement_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, agreement_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one agreement with its text. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, agreement_id)
 
     async def name_of(self, seat: Seat, case_id: UUID) -> str:
         """Return the name of the person in a seat, to store with a signature; empty if the seat is not in the case."""
-        result = await self._connection.execute(_name_of(seat.role), {"requested_id": seat.id, "of_case": case_id})
-        return result.scalar() or ""
+        parameters = {"requested_id": seat.id, "of_case": case_id}
+        row = await fetch_first(self._connection, _name_of(seat.role), parameters)
+        return "" if row is None else row["name"] or ""
 
-    async def list(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def list(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the agreements of a case, oldest first. Raises NotFound if the case is outside the scope."""
         await require_case(self._connection, case_id, scope)
         order = Order(t.agreements.c.version, t.agreements.c.id)
@@ -65,7 +67,7 @@ def _name_of(role: SeatRole) -> AnySelect:
         t.attendees.c.case_id == case_id,
     )
     name, belongs = seat[role]
-    return select(decrypted(name)).where(name.table.c.id == REQUESTED_ID, belongs)
+    return select(decrypted(name).label("name")).where(name.table.c.id == REQUESTED_ID, belongs)
 
 
 @cache

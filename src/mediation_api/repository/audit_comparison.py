@@ -23,7 +23,6 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     PrimaryKeyConstraint,
-    RowMapping,
     String,
     Table,
     Text,
@@ -48,7 +47,7 @@ from mediation_api.database import tables as t
 from mediation_api.database.data_keys import decrypted, owner_of
 from mediation_api.database.encryption import BlindIndex, Decrypted, Keyring, keyring
 from mediation_api.database.key_rotation import ENCRYPTED_COLUMNS
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
 from mediation_api.domain import events
 from mediation_api.domain.audit_chain import ChainFault, Flaw
 from mediation_api.domain.employee_numbers import folded
@@ -77,7 +76,7 @@ async def unlike_events(connection: AsyncConnection, ids: IdRange = EVERYTHING) 
 
 
 @asynccontextmanager
-async def _read(connection: AsyncConnection, statement: AnySelect) -> AsyncIterator[AsyncIterator[RowMapping]]:
+async def _read(connection: AsyncConnection, statement: AnySelect) -> AsyncIterator[AsyncIterator[AnyRow]]:
     """Stream the rows of a statement. The cursor is closed, also if the caller stops early."""
     rows = await connection.stream(statement)
     try:
@@ -335,7 +334,7 @@ async def _unhashed(connection: AsyncConnection, ids: IdRange) -> AsyncGenerator
                     yield ChainFault(Flaw.UNLIKE_EVENT, row["stream"], row["sequence"])
 
 
-def _is_other_number(ring: Keyring, row: RowMapping) -> bool:
+def _is_other_number(ring: Keyring, row: AnyRow) -> bool:
     number, index = row.get("employee_number"), row.get("employee_number_index")
     if isinstance(index, str) and not index.startswith(f"{ring.search_mark}."):
         return False  # of another search secret: it finds no row, and `keys status` counts it

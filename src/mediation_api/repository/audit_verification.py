@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from sqlalchemy import RowMapping, Text, cast, column, func, join, literal, select, table, union_all
+from sqlalchemy import Text, cast, column, func, join, literal, select, table, union_all
 from sqlalchemy.dialects.postgresql import REGCLASS
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
 from mediation_api.domain.audit_chain import ChainEntry, ChainFault, ChainHead, Examination, Flaw, Horizon
 from mediation_api.repository.audit_ranges import EVENT_STREAM, EVERYTHING, IdRange
 
@@ -81,13 +81,13 @@ async def problems(
         yield ChainFault(Flaw.HEADLESS, row["id"], 0)
 
 
-def _head(row: RowMapping) -> ChainHead | None:
+def _head(row: AnyRow) -> ChainHead | None:
     if row["head_link"] is None:
         return None
     return ChainHead(row["stream"], row["head_sequence"], row["head_link"])
 
 
-def _entry(row: RowMapping) -> ChainEntry | None:
+def _entry(row: AnyRow) -> ChainEntry | None:
     if row["id"] is None:
         return None
     return ChainEntry(**{name: row[name] for name in _ENTRY})

@@ -6,14 +6,15 @@ from datetime import datetime
 from functools import cache
 from typing import Final
 
-from sqlalchemy import ColumnElement, DateTime, RowMapping, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, DateTime, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import OPENED_IDS, logged_ids
 from mediation_api.database.access_scope import CALLER_SUBJECT, ScopeKind, scope_parameters
-from mediation_api.database.nesting import AnySelect
+from mediation_api.database.nesting import AnyRow, AnySelect
+from mediation_api.database.statements import fetch_all
 from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.calendar_feeds import MOST_SESSIONS
 from mediation_api.repository.sessions import calendar_columns
@@ -62,7 +63,7 @@ class CalendarFeeds:
         row = result.first()
         return None if row is None else Actor(Role(row.role), row.subject)
 
-    async def sessions(self, scope: AccessScope, since: datetime) -> Sequence[RowMapping]:
+    async def sessions(self, scope: AccessScope, since: datetime) -> Sequence[AnyRow]:
         """Return the sessions that end after `since` of the cases which are the owner's now. They are logged first.
 
         A mediator's are those that the mediator accepted, as long as the roster has the mediator as active; a
@@ -70,11 +71,10 @@ class CalendarFeeds:
         """
         kind = ScopeKind.of(scope)
         parameters = scope_parameters(scope)
-        result = await self._connection.execute(_sessions(kind), {**parameters, "since": since})
-        rows = result.mappings().all()
+        rows = await fetch_all(self._connection, _sessions(kind), {**parameters, "since": since})
         if rows and kind.is_logged:
             opened = sorted({row["case_id"] for row in rows})
-            await self._connection.execute(logged_ids(kind), {**parameters, OPENED_IDS.key: opened})
+            await fetch_all(self._connection, logged_ids(kind), {**parameters, OPENED_IDS.key: opened})
         return rows
 
 

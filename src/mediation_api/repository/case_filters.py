@@ -13,7 +13,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Date,
     DateTime,
@@ -26,6 +25,7 @@ from sqlalchemy import (
     cast,
     false,
     func,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -173,7 +173,7 @@ _NO_ASSIGNMENT: Final = ""
 def waits_for(wait: Wait) -> ColumnElement[bool]:
     """Return the condition that a case waits for this: what `domain.board.waits_for` needs is among what gives it."""
     giving = [
-        (state.value, is_outdated, is_reviewed, assignment or _NO_ASSIGNMENT)
+        (state, is_outdated, is_reviewed, assignment or _NO_ASSIGNMENT)
         for state, is_outdated, is_reviewed, assignment in product(
             State, (False, True), (False, True), (None, *LIVE_ASSIGNMENTS)
         )
@@ -186,11 +186,19 @@ def waits_for(wait: Wait) -> ColumnElement[bool]:
         t.cases.c.screening_outdated,
         under_review(),
         func.coalesce(assignment, _NO_ASSIGNMENT),
-        types=(String(), Boolean(), Boolean(), String()),
     )
+    listed = [
+        tuple_(
+            Constant(state),
+            literal_column(str(is_outdated)),
+            literal_column(str(is_reviewed)),
+            Constant(current),
+        )
+        for state, is_outdated, is_reviewed, current in giving
+    ]
     # The states by themselves, which have an index, and are cheap to check before the rest. All of them are open.
     states = constants({state for state, *_ in giving})
-    return and_(_IS_OPEN, t.cases.c.state.in_(states), needed.in_(giving))
+    return and_(_IS_OPEN, t.cases.c.state.in_(states), needed.in_(listed))
 
 
 @cache

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    RowMapping,
     String,
     Uuid,
     bindparam,
@@ -43,7 +42,7 @@ from mediation_api.database.access_scope import (
 )
 from mediation_api.database.constants import constants
 from mediation_api.database.data_keys import decrypted
-from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect, nested
 from mediation_api.database.pagination import (
     STATEMENTS_OF_A_LIST,
     Conditions,
@@ -111,21 +110,21 @@ class CaseQueries:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def get(self, case_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, case_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one case in the read model of the caller's audience. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, case_id)
 
-    async def target(self, case_id: UUID, scope: AccessScope) -> RowMapping:
+    async def target(self, case_id: UUID, scope: AccessScope) -> AnyRow:
         """Return the dates and the pauses of a case, from which its target is computed. Raises NotFound."""
         return await fetch_one(self._connection, _target, scope, case_id)
 
-    async def coordinator(self, case_id: UUID, scope: AccessScope) -> RowMapping:
+    async def coordinator(self, case_id: UUID, scope: AccessScope) -> AnyRow:
         """Return the coordinator of a case. Raises NotFound."""
         return await fetch_one(self._connection, _coordinator, scope, case_id)
 
     async def list(
         self, scope: AccessScope, filters: CaseListFilter, page: PageRequest, *, today: date, policy: Policy
-    ) -> Page[RowMapping]:
+    ) -> Page[AnyRow]:
         """Return a page of the cases within the caller's access scope.
 
         Filters other than `complaint_id` are ignored for callers who are not of the office, whom the route refuses.

@@ -5,7 +5,7 @@ from functools import cache, partial
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Table, and_, select
+from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -20,7 +20,7 @@ from mediation_api.database.access_scope import (
     scope_parameters,
 )
 from mediation_api.database.data_keys import decrypted_columns
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.errors import NotFound
@@ -33,47 +33,47 @@ class CaseRecords:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def consents(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def consents(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the answers: all for the office, its own for a party. Raises NotFound."""
         return await self._page_of(t.consents, case_id, scope, page)
 
-    async def guardian_consents(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def guardian_consents(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of guardians' consents: all for the office, its own guardian's for a minor. Raises NotFound."""
         return await self._page_of(t.guardian_consents, case_id, scope, page)
 
-    async def withdrawals(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
+    async def withdrawals(self, case_id: UUID, scope: AccessScope) -> Sequence[AnyRow]:
         """Return the withdrawals: all for the office, its own for a party. Raises NotFound."""
         return await self._of(t.withdrawals, case_id, scope)
 
-    async def screenings(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def screenings(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the screenings, oldest first. Raises NotFound."""
         return await self._page_of(t.screenings, case_id, scope, page)
 
-    async def approvals(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def approvals(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the approvals, oldest first. Raises NotFound."""
         return await self._page_of(t.approvals, case_id, scope, page)
 
-    async def pauses(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
+    async def pauses(self, case_id: UUID, scope: AccessScope) -> Sequence[AnyRow]:
         """Return the pauses of the target. Raises NotFound."""
         return await self._of(t.pauses, case_id, scope)
 
-    async def contact_attempts(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def contact_attempts(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the attempts to contact parties, in the order of recording. Raises NotFound."""
         return await self._page_of(t.contact_attempts, case_id, scope, page)
 
-    async def consent(self, consent_id: UUID, scope: AccessScope) -> RowMapping:
+    async def consent(self, consent_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one answer; a party finds its own. Raises NotFound."""
         return await self._one(t.consents, consent_id, scope)
 
-    async def guardian_consent(self, guardian_consent_id: UUID, scope: AccessScope) -> RowMapping:
+    async def guardian_consent(self, guardian_consent_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one consent of a guardian; a minor finds that of its own. Raises NotFound."""
         return await self._one(t.guardian_consents, guardian_consent_id, scope)
 
-    async def withdrawal(self, withdrawal_id: UUID, scope: AccessScope) -> RowMapping:
+    async def withdrawal(self, withdrawal_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one withdrawal; a party finds its own, a mediator those that they recorded. Raises NotFound."""
         return await self._one(t.withdrawals, withdrawal_id, scope)
 
-    async def withdrawal_of_locked(self, withdrawal_id: UUID) -> RowMapping:
+    async def withdrawal_of_locked(self, withdrawal_id: UUID) -> AnyRow:
         """Return a withdrawal that a locked case names.
 
         The access scope is not checked: the party may have been removed since it withdrew.
@@ -82,23 +82,23 @@ class CaseRecords:
         result = await self._connection.execute(select(*columns).where(t.withdrawals.c.id == withdrawal_id))
         return result.mappings().one()
 
-    async def screening(self, screening_id: UUID, scope: AccessScope) -> RowMapping:
+    async def screening(self, screening_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one screening. Raises NotFound."""
         return await self._one(t.screenings, screening_id, scope)
 
-    async def approval(self, approval_id: UUID, scope: AccessScope) -> RowMapping:
+    async def approval(self, approval_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one approval. Raises NotFound."""
         return await self._one(t.approvals, approval_id, scope)
 
-    async def pause(self, pause_id: UUID, scope: AccessScope) -> RowMapping:
+    async def pause(self, pause_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one pause. Raises NotFound."""
         return await self._one(t.pauses, pause_id, scope)
 
-    async def contact_attempt(self, contact_attempt_id: UUID, scope: AccessScope) -> RowMapping:
+    async def contact_attempt(self, contact_attempt_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one attempt to reach a party. Raises NotFound."""
         return await self._one(t.contact_attempts, contact_attempt_id, scope)
 
-    async def disclosure(self, sha256: str) -> RowMapping:
+    async def disclosure(self, sha256: str) -> AnyRow:
         """Return the stored text of a disclosure that a party answered. Raises NotFound."""
         statement = select(t.disclosures).where(t.disclosures.c.sha256 == sha256)
         row = (await self._connection.execute(statement)).mappings().first()
@@ -106,16 +106,16 @@ class CaseRecords:
             raise NotFound
         return row
 
-    async def _of(self, records: Table, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
+    async def _of(self, records: Table, case_id: UUID, scope: AccessScope) -> Sequence[AnyRow]:
         return await fetch_children(self._connection, partial(_of_case, records), scope, case_id)
 
-    async def _page_of(self, records: Table, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def _page_of(self, records: Table, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         await require_case(self._connection, case_id, scope)
         kind = ScopeKind.of(scope)
         statement, parameters = _records_of_case(records, kind), scope_parameters(scope, case_id)
         return await read_page(self._connection, statement, page, _order(records, kind), parameters=parameters)
 
-    async def _one(self, records: Table, record_id: UUID, scope: AccessScope) -> RowMapping:
+    async def _one(self, records: Table, record_id: UUID, scope: AccessScope) -> AnyRow:
         return await fetch_one(self._connection, partial(_record, records), scope, record_id)
 
 

@@ -11,7 +11,6 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from sqlalchemy import (
     ColumnElement,
-    RowMapping,
     ScalarSelect,
     String,
     Table,
@@ -36,9 +35,11 @@ from mediation_api.database.access_scope import (
     own_participation,
     scope_parameters,
 )
+from mediation_api.database.constants import constants
 from mediation_api.database.data_keys import read_key, stored_key
 from mediation_api.database.locking import lock_row
-from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect, nested
+from mediation_api.database.statements import fetch_all, fetch_first
 from mediation_api.domain.access import AccessScope, Actor, Relation, Role
 from mediation_api.domain.case import Case
 from mediation_api.domain.errors import NotFound
@@ -114,13 +115,13 @@ class Cases:
         if scope.relation is not Relation.OWN:
             return await self.lock(case_id, scope)
         parameters = scope_parameters(scope, case_id)
-        row = (await self._connection.execute(_locking_to_withdraw(scope.actor.role), parameters)).mappings().first()
+        row = await fetch_first(self._connection, _locking_to_withdraw(scope.actor.role), parameters)
         if row is None:
             raise NotFound
         own_party_id = row["own_party_id"]
         if not row["is_current"]:
             whole = _locked(REQUESTED_ID, ScopeKind(Relation.OFFICE, scope.actor.role, is_logged=False))
-            row = (await self._connection.execute(whole, parameters)).mappings().one()
+            (row,) = await fetch_all(self._connection, whole, parameters)
         return _locked_case(row)._replace(own_party_id=own_party_id)
 
     async def read(self, case_id: UUID, scope: AccessScope) -> tuple[Case, UUID | None]:
@@ -146,17 +147,17 @@ class Cases:
         such a change. The second statement checks the access scope again: the mediator or the party may have left.
         """
         kind, parameters = ScopeKind.of(scope), scope_parameters(scope, requested_id)
-        row = (await self._connection.execute(_locking(case_id, kind), parameters)).mappings().first()
+        row = await fetch_first(self._connection, _locking(case_id, kind), parameters)
         if row is None:
             raise NotFound
         if not row["is_current"]:
-            row = (await self._connection.execute(_locked(case_id, kind), parameters)).mappings().first()
+            row = await fetch_first(self._connection, _locked(case_id, kind), parameters)
             if row is None:
                 raise NotFound
         return _locked_case(row)
 
 
-def _locked_case(row: RowMapping) -> LockedCase:
+def _locked_case(row: AnyRow) -> LockedCase:
     fields = dict(row)
     fields.pop("is_current", None)
     own_party_id, stored, reference = (fields.pop(name) for name in ("own_party_id", "data_key", "reference"))
@@ -177,7 +178,9 @@ def _case_of(child: Table) -> ScalarSelect[UUID]:
 @cache
 def _open_case_of_complaint() -> ScalarSelect[UUID]:
     cases = tables.cases.c
-    return select(cases.id).where(cases.complaint_id == REQUESTED_ID, cases.state.in_(OPEN)).scalar_subquery()
+    return (
+        select(cases.id).where(cases.complaint_id == REQUESTED_ID, cases.state.in_(constants(OPEN))).scalar_subquery()
+    )
 
 
 @cache
@@ -355,7 +358,7 @@ def _reference() -> AnyColumn:
 
 
 def _own_part(kind: ScopeKind) -> AnySelect:
-    """Select a case with what concerns one party. Row security removes the other parties and their needs."""
+    """Select a case with what concerns one party. AnyRow security removes the other parties and their needs."""
     participants = tables.participants
     visible = own_participation(kind.role).where(is_part_of(participants), may_see_disposition(participants))
     return _case(

@@ -11,13 +11,14 @@ from functools import cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Integer, RowMapping, bindparam, func, select
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Integer, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged_page
 from mediation_api.database.access_scope import CALLER_SUBJECT, ScopeKind, scope_parameters
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
+from mediation_api.database.statements import fetch_all
 from mediation_api.domain.access import AccessScope, Relation
 
 CLOCKS_DIFFER: Final = timedelta(hours=1)
@@ -52,7 +53,7 @@ class ChangeFeed:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def after(self, position: FeedPosition | None, scope: AccessScope, limit: int) -> Sequence[RowMapping]:
+    async def after(self, position: FeedPosition | None, scope: AccessScope, limit: int) -> Sequence[AnyRow]:
         """Number what was committed, and return up to `limit` entries after a position, oldest first.
 
         That the caller read them is logged. `page_key` is the number of each.
@@ -62,10 +63,10 @@ class ChangeFeed:
         """
         kind, parameters = ScopeKind.of(scope), scope_parameters(scope)
         parameters["after"] = 0 if position is None else position.number
-        known = (await self._connection.execute(_numbered(kind), parameters)).mappings().one()
+        (known,) = await fetch_all(self._connection, _numbered(kind), parameters)
         if position is not None and known["event_id"] != position.event_id:
             raise FeedRestored(await self._last_before(position, kind, parameters))
-        return (await self._connection.execute(_entries(kind), {**parameters, "rows": limit})).mappings().all()
+        return await fetch_all(self._connection, _entries(kind), {**parameters, "rows": limit})
 
     async def _last_before(
         self, position: FeedPosition, kind: ScopeKind, parameters: dict[str, object]

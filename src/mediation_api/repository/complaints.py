@@ -12,7 +12,6 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     Integer,
-    RowMapping,
     String,
     Uuid,
     and_,
@@ -44,7 +43,7 @@ from mediation_api.database.access_scope import (
 from mediation_api.database.constants import Constant, constants
 from mediation_api.database.data_keys import decrypted_columns, read_key, stored_key
 from mediation_api.database.locking import lock_in_scope
-from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect, nested
 from mediation_api.database.pagination import (
     STATEMENTS_OF_A_LIST,
     Conditions,
@@ -54,6 +53,7 @@ from mediation_api.database.pagination import (
     Sort,
     read_page,
 )
+from mediation_api.database.statements import fetch_all
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Relation
 from mediation_api.domain.complaint import NUMBER_DIGITS, Account, Complaint
@@ -112,7 +112,7 @@ _HAS_REFERENCE: Final = or_(
 """Whether a reference, or the number in it, is this: each has an index."""
 
 
-_NUMBERS: Final = select(tables.complaint_reference.next_value()).select_from(
+_NUMBERS: Final = select(tables.complaint_reference.next_value().label("number")).select_from(
     func.generate_series(literal_column("1"), bindparam("count", type_=Integer))
 )
 
@@ -130,11 +130,11 @@ class Complaints:
 
     async def next_numbers(self, count: int) -> Sequence[int]:
         """Return the next numbers for so many references."""
-        return (await self._connection.scalars(_NUMBERS, {"count": count})).all()
+        return [row["number"] for row in await fetch_all(self._connection, _NUMBERS, {"count": count})]
 
     async def account(self, complaint_id: UUID) -> tuple[Account, Stream]:
         """Return the account in a locked complaint, for a correction, and the stream of the complaint's events."""
-        row = (await self._connection.execute(_account(), {"requested_id": complaint_id})).mappings().one()
+        (row,) = await fetch_all(self._connection, _account(), {"requested_id": complaint_id})
         stream = Stream(complaint_id=complaint_id, data_key=read_key(complaint_id, row["data_key"]))
         return Account(on_file=read(events.ComplaintOnFile, row)), stream
 
@@ -150,18 +150,18 @@ class Complaints:
 
     async def intake_record(self, case_id: UUID) -> IntakeRecord:
         """Return what a screening checks: the answers of intake, and numbers of the parties on file."""
-        result = await self._connection.execute(_intake_record(), {"requested_id": case_id})
-        return _INTAKE.validate_python(dict(result.mappings().one()))
+        (row,) = await fetch_all(self._connection, _intake_record(), {"requested_id": case_id})
+        return _INTAKE.validate_python(dict(row))
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def get(self, complaint_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, complaint_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one complaint in the read model of the caller's audience. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, complaint_id)
 
     async def list(
         self, scope: AccessScope, filters: ComplaintFilter, page: PageRequest, *, today: date, policy: Policy
-    ) -> Page[RowMapping]:
+    ) -> Page[AnyRow]:
         """Return a page of the complaints within the caller's access scope."""
         of_case, parameters = conditions_of_cases(filters, today, policy)
         of_all = {"reference": _HAS_REFERENCE, "precinct": _IN_PRECINCT, "language": _SPEAKS}

@@ -5,12 +5,12 @@ from dataclasses import fields
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Executable, Insert, Uuid, bindparam, func, insert, literal, select, true
+from sqlalchemy import Insert, Uuid, bindparam, func, insert, literal, select, true
 from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 
 from mediation_api.database import tables as t
 from mediation_api.database.batching import Change, inserted, updated
-from mediation_api.database.nesting import AnyColumn
+from mediation_api.database.nesting import AnyColumn, AnySelect
 from mediation_api.domain import events
 from mediation_api.domain.values import (
     AssignmentState,
@@ -23,7 +23,7 @@ from mediation_api.repository.streams import CASE_ID, VERSION, EffectContext, Ef
 SESSION_EFFECTS: Final = Effects()
 
 
-def _booking_locks() -> Executable:
+def _booking_locks() -> AnySelect:
     """Lock the mediator, and then take an advisory lock for each officer's employee number, in order.
 
     Concurrent bookings of one mediator could deadlock in the exclusion constraint. An officer's bookings share no row

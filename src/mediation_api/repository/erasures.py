@@ -5,14 +5,14 @@ from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, and_, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged, require_party
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_one, scope_parameters
 from mediation_api.database.locking import lock_row
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.errors import NotFound
@@ -64,11 +64,11 @@ class Erasures:
             return own
         return {**own, DataKind.ACCOUNT: await fields_of_account(self._connection, erasure.complaint_id, at)}
 
-    async def get(self, erasure_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, erasure_id: UUID, scope: AccessScope) -> AnyRow:
         """Return a request. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, erasure_id)
 
-    async def list(self, party_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def list(self, party_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the requests of a party, oldest first. Raises NotFound."""
         await require_party(self._connection, party_id, scope)
         order = Order(t.erasures.c.requested_at, t.erasures.c.id)

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
+from mediation_api.database.statements import fetch_all
 from mediation_api.database.tables import idempotency_keys
 from mediation_api.database.transactions import call, call_at_commit
 
@@ -59,8 +60,8 @@ class Idempotency:
         key = (request.caller, request.operation, request.key_sha256)
         if await call(self._connection, "claim_key", *key, request.request_sha256, at):
             return None
-        row = (await self._connection.execute(_STORED, asdict(request))).one()
-        return StoredResponse(row.request_sha256, row.status, row.location, row.body)
+        (row,) = await fetch_all(self._connection, _STORED, asdict(request))
+        return StoredResponse(row["request_sha256"], row["status"], row["location"], row["body"])
 
     async def keep(self, request: KeyedRequest, response: StoredResponse) -> None:
         """Store the response to a claimed key with the commit. Resets the role of a party, which may not write it."""

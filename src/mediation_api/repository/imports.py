@@ -11,7 +11,7 @@ from functools import cache
 from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import RowMapping, and_, case, delete, func, insert, literal_column, select, update
+from sqlalchemy import and_, case, delete, func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mediation_api.database import tables as t
@@ -20,7 +20,7 @@ from mediation_api.database.batching import batched
 from mediation_api.database.data_keys import decrypted, new_data_key
 from mediation_api.database.encryption import DataKey
 from mediation_api.database.locking import lock_in_scope, lock_row
-from mediation_api.database.nesting import AnySelect
+from mediation_api.database.nesting import AnyRow, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.imports import Import
@@ -88,11 +88,11 @@ class Imports:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def get(self, import_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, import_id: UUID, scope: AccessScope) -> AnyRow:
         """Return an import. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, import_id)
 
-    async def list_refusals(self, import_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def list_refusals(self, import_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the lines that were refused, in the order of the lines. Raises NotFound."""
         await self.get(import_id, scope)
         line = t.import_refusals.c.line

@@ -3,14 +3,14 @@
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import logged, require_complaint
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_one, scope_parameters
 from mediation_api.database.locking import lock_row
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.retention import LegalHold
@@ -30,11 +30,11 @@ class LegalHolds:
         row = (await self._connection.execute(select(h.complaint_id, h.lifted_at).where(h.id == hold_id))).one()
         return LegalHold(hold_id=hold_id, complaint_id=row.complaint_id, lifted=row.lifted_at is not None)
 
-    async def get(self, hold_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, hold_id: UUID, scope: AccessScope) -> AnyRow:
         """Return a hold. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, hold_id)
 
-    async def list(self, complaint_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def list(self, complaint_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the holds on a complaint, oldest first, including lifted ones. Raises NotFound."""
         await require_complaint(self._connection, complaint_id, scope)
         order = Order(t.legal_holds.c.placed_at, t.legal_holds.c.id)

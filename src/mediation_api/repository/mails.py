@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 from uuid import UUID, uuid5
 
-from sqlalchemy import RowMapping, and_, bindparam, delete, func, or_, select, true, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -20,7 +20,7 @@ from mediation_api.database import tables as t
 from mediation_api.database.access_logging import require_case
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, scope_parameters
 from mediation_api.database.data_keys import decrypted
-from mediation_api.database.nesting import AnySelect
+from mediation_api.database.nesting import AnyRow, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain import mails
 from mediation_api.domain.access import AccessScope, Relation
@@ -142,7 +142,7 @@ async def queue_session_reminders(connection: AsyncConnection, at: datetime) -> 
     return queued
 
 
-async def _queue_after(connection: AsyncConnection, event: RowMapping, read: dict[UUID, Case], at: datetime) -> None:
+async def _queue_after(connection: AsyncConnection, event: AnyRow, read: dict[UUID, Case], at: datetime) -> None:
     case_id = event["case_id"]
     if case_id not in read:
         read[case_id], _ = await Cases(connection).read(case_id, _WORKER)
@@ -196,7 +196,7 @@ def _near_sessions() -> AnySelect:
     )
 
 
-def _seat(row: RowMapping) -> Seat:
+def _seat(row: AnyRow) -> Seat:
     return next(Seat(role, row[name]) for name, role in _ROLES.items() if row[name] is not None)
 
 
@@ -296,7 +296,7 @@ class Mails:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def of_case(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def of_case(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the mails of a case, oldest first. Raises NotFound: there is no such case in the scope."""
         await require_case(self._connection, case_id, scope)
         order = Order(_MAILS.queued_at, _MAILS.id)

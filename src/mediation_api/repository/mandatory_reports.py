@@ -9,7 +9,7 @@ from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Integer, RowMapping, cast, extract, func, select
+from sqlalchemy import Integer, cast, extract, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -18,8 +18,9 @@ from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_o
 from mediation_api.database.data_keys import decrypted, decrypted_columns, read_key, stored_key
 from mediation_api.database.encryption import WrappedKey
 from mediation_api.database.locking import lock_in_scope
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
+from mediation_api.database.statements import fetch_all
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.errors import NotFound
 from mediation_api.domain.mandatory_reports import MandatoryReport
@@ -56,11 +57,11 @@ class MandatoryReports:
         row = (await self._connection.execute(select(r.state, r.proposed_by).where(r.id == report_id))).one()
         return MandatoryReport(report_id=report_id, state=ReportState(row.state), proposed_by=row.proposed_by)
 
-    async def get(self, report_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, report_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one report. Raises NotFound."""
         return await fetch_one(self._connection, _report, scope, report_id)
 
-    async def list(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def list(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the reports of a case within the scope, oldest first. Raises NotFound."""
         await self.require_case(case_id, scope)
         kind, r = ScopeKind.of(scope), t.mandatory_reports.c
@@ -70,10 +71,10 @@ class MandatoryReports:
         )
         if reports.items and kind.is_logged:
             opened = {"opened_ids": [report["id"] for report in reports.items]}
-            await self._connection.execute(logged_report_ids(kind), parameters | opened)
+            await fetch_all(self._connection, logged_report_ids(kind), parameters | opened)
         return reports
 
-    async def access_log(self, report_id: UUID, page: PageRequest) -> Page[RowMapping]:
+    async def access_log(self, report_id: UUID, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the access log of a report, newest entry first. Raises NotFound."""
         report = select(t.mandatory_reports.c.id).where(t.mandatory_reports.c.id == report_id)
         if (await self._connection.execute(report)).first() is None:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Boolean, Date, RowMapping, String, Uuid, any_, bindparam, exists, select
+from sqlalchemy import Boolean, Date, String, Uuid, any_, bindparam, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -20,7 +20,7 @@ from mediation_api.database.access_scope import (
 )
 from mediation_api.database.data_keys import decrypted, decrypted_columns, read_key, stored_key
 from mediation_api.database.locking import lock_row
-from mediation_api.database.nesting import AnySelect
+from mediation_api.database.nesting import AnyRow, AnySelect
 from mediation_api.database.pagination import (
     Conditions,
     FilterConditions,
@@ -30,6 +30,7 @@ from mediation_api.database.pagination import (
     conditions_for,
     read_page,
 )
+from mediation_api.database.statements import fetch_all, fetch_first
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.assignments import Mediator, RosterEntry
@@ -68,26 +69,24 @@ class Mediators:
     async def lock(self, mediator_id: UUID) -> tuple[RosterEntry, Stream]:
         """Lock an entry of the roster, and read it for a correction. Returns it with its stream. Raises NotFound."""
         await lock_row(self._connection, t.mediators, mediator_id)
-        row = (await self._connection.execute(_entry(), {"requested_id": mediator_id})).mappings().one()
+        (row,) = await fetch_all(self._connection, _entry(), {"requested_id": mediator_id})
         on_file = read(events.MediatorOnFile, row)
         entry = RosterEntry(mediator_id=mediator_id, proposed=row["proposed"], on_file=on_file)
         return entry, Stream(mediator_id=mediator_id, data_key=read_key(mediator_id, row["data_key"]))
 
     async def candidate(self, mediator_id: UUID, complaint_id: UUID) -> Mediator | None:
         """Return what the decision to propose a case to a mediator needs; None if the roster has no such entry."""
-        result = await self._connection.execute(
-            _candidate(), {"requested_id": mediator_id, "of_complaint": complaint_id}
-        )
-        row = result.mappings().first()
+        parameters = {"requested_id": mediator_id, "of_complaint": complaint_id}
+        row = await fetch_first(self._connection, _candidate(), parameters)
         return None if row is None else Mediator(**row)
 
-    async def get(self, mediator_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, mediator_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one entry of the roster; for a mediator, only their own. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, mediator_id)
 
     async def list(
         self, scope: AccessScope, page: PageRequest, *, language: str | None, active: bool | None
-    ) -> Page[RowMapping]:
+    ) -> Page[AnyRow]:
         """Return a page of the roster, in the order in which mediators were added."""
         conditions, values = conditions_for(_OF_MEDIATORS, {"language": language, "active": active})
         statement = _listed(ScopeKind.of(scope), conditions)
@@ -96,11 +95,11 @@ class Mediators:
 
     # ── assignments ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def assignment(self, assignment_id: UUID, scope: AccessScope) -> RowMapping:
+    async def assignment(self, assignment_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one assignment; for a mediator, only their own. Raises NotFound."""
         return await fetch_one(self._connection, _assignment, scope, assignment_id)
 
-    async def assignments(self, scope: AccessScope, filters: AssignmentFilter, page: PageRequest) -> Page[RowMapping]:
+    async def assignments(self, scope: AccessScope, filters: AssignmentFilter, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the assignments, newest first."""
         conditions, values = conditions_for(_OF_ASSIGNMENTS, asdict(filters))
         return await read_page(

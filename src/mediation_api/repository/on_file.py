@@ -9,12 +9,12 @@ from dataclasses import fields
 from functools import cache
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, RowMapping, Table, Text, case, func, type_coerce
+from sqlalchemy import Column, Table, Text, case, func, type_coerce
 from sqlalchemy.dialects.postgresql import array
 
 from mediation_api.database import tables as t
 from mediation_api.database.encryption import Encrypted
-from mediation_api.database.nesting import AnyColumn
+from mediation_api.database.nesting import AnyColumn, AnyRow
 from mediation_api.domain.on_file import OnFile
 
 _FILLED = "filled"
@@ -37,7 +37,7 @@ def columns_of(record: type[OnFile], table: Table) -> tuple[AnyColumn, ...]:
     return tuple(columns)
 
 
-def read(record: type[OnFile], row: RowMapping) -> OnFile:
+def read(record: type[OnFile], row: AnyRow) -> OnFile:
     """Return the record of a row that was selected with `columns_of`."""
     values = {field.name: row[field.name] for field in fields(record)}
     return TypeAdapter(record).validate_python(values)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, exists, func, or_, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables
@@ -15,7 +15,8 @@ from mediation_api.database.access_logging import logged
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, fetch_children, fetch_one
 from mediation_api.database.data_keys import decrypted, decrypted_columns, read_key, stored_key
 from mediation_api.database.locking import lock_in_scope
-from mediation_api.database.nesting import AnySelect
+from mediation_api.database.nesting import AnyRow, AnySelect
+from mediation_api.database.statements import fetch_all
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.party import Party
@@ -58,17 +59,17 @@ class Parties:
     async def lock(self, party_id: UUID, scope: AccessScope) -> LockedParty:
         """Lock a party within the access scope, and read what decisions about it need. Raises NotFound."""
         await lock_in_scope(self._connection, tables.parties, party_id, scope)
-        row = (await self._connection.execute(_on_file(), {"requested_id": party_id})).mappings().one()
+        (row,) = await fetch_all(self._connection, _on_file(), {"requested_id": party_id})
         fields = dict(row)
         complaint_id, stored = fields.pop("complaint_id"), fields.pop("data_key")
         party = _PARTY.validate_python({**fields, "on_file": read(events.PartyOnFile, row)})
         return LockedParty(party, Stream(complaint_id=complaint_id, data_key=read_key(complaint_id, stored)))
 
-    async def get(self, party_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, party_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one party with all columns, for the office or the party itself. Raises NotFound."""
         return await fetch_one(self._connection, _party, scope, party_id)
 
-    async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
+    async def list(self, complaint_id: UUID, scope: AccessScope) -> Sequence[AnyRow]:
         """Return the parties of a complaint within the access scope. Raises NotFound if the complaint is outside it."""
         return await fetch_children(self._connection, _of_complaint, scope, complaint_id)
 

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Executable, Insert, Update, Uuid, bindparam, case, cast, column, func, insert, select
+from sqlalchemy import Insert, Update, Uuid, bindparam, case, cast, column, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,7 +23,8 @@ from mediation_api.database import tables as t
 from mediation_api.database.batching import Change, Parameters, batched, in_rows
 from mediation_api.database.data_keys import OF_CASE, data_key, new_data_key
 from mediation_api.database.encryption import DataKey, keyring
-from mediation_api.database.nesting import AnyColumn
+from mediation_api.database.nesting import AnyColumn, AnyStatement
+from mediation_api.database.statements import fetch_all
 from mediation_api.domain import events
 from mediation_api.domain.access import Actor
 from mediation_api.domain.errors import (
@@ -119,10 +120,10 @@ async def record_new(
     await _execute(connection, in_rows(changes, connection.dialect))
 
 
-async def _execute(connection: AsyncConnection, statements: Iterable[tuple[Executable, Parameters]]) -> None:
+async def _execute(connection: AsyncConnection, statements: Iterable[tuple[AnyStatement, Parameters]]) -> None:
     try:
         for statement, parameters in statements:
-            await connection.execute(statement, parameters)
+            await fetch_all(connection, statement, parameters)
     except IntegrityError as error:
         refusal = _REFUSALS.get(constraint_of(error) or "")
         if refusal is not None:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import DateTime, RowMapping, ScalarSelect, String, Uuid, bindparam, func, select
+from sqlalchemy import DateTime, ScalarSelect, String, Uuid, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -22,7 +22,7 @@ from mediation_api.database.access_scope import (
     scope_parameters,
 )
 from mediation_api.database.data_keys import decrypted, decrypted_columns
-from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect, nested
 from mediation_api.database.pagination import (
     Conditions,
     FilterConditions,
@@ -89,15 +89,15 @@ class Sessions:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def get(self, session_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, session_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one session. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, session_id)
 
-    async def calendar_entry(self, session_id: UUID, scope: AccessScope) -> RowMapping:
+    async def calendar_entry(self, session_id: UUID, scope: AccessScope) -> AnyRow:
         """Return what a calendar shows of one session. Raises NotFound."""
         return await fetch_one(self._connection, _calendar_entry, scope, session_id)
 
-    async def list(self, scope: AccessScope, filters: SessionFilter, page: PageRequest) -> Page[RowMapping]:
+    async def list(self, scope: AccessScope, filters: SessionFilter, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the sessions within the caller's access scope."""
         conditions, values = conditions_for(_FILTERS, asdict(filters))
         return await read_page(
@@ -110,11 +110,11 @@ class Sessions:
             parameters=scope_parameters(scope) | values,
         )
 
-    async def attendees(self, case_id: UUID, scope: AccessScope) -> Sequence[RowMapping]:
+    async def attendees(self, case_id: UUID, scope: AccessScope) -> Sequence[AnyRow]:
         """Return the interpreters and support persons of a case. Raises NotFound."""
         return await fetch_children(self._connection, _attendees, scope, case_id)
 
-    async def attendee(self, attendee_id: UUID, scope: AccessScope) -> RowMapping:
+    async def attendee(self, attendee_id: UUID, scope: AccessScope) -> AnyRow:
         """Return one interpreter or support person. Raises NotFound."""
         return await fetch_one(self._connection, _attendee, scope, attendee_id)
 

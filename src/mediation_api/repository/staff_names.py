@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mediation_api.database import tables as t
 from mediation_api.database.access_scope import ScopeKind
 from mediation_api.database.batching import Change
+from mediation_api.database.constants import constants
 from mediation_api.database.data_keys import decrypted
 from mediation_api.database.encryption import DataKey, keyring, new_key
 from mediation_api.database.nesting import AnyColumn, AnySelect
@@ -90,5 +91,5 @@ def staff_name(subject: AnyColumn, *, role: AnyColumn | None = None, kind: Scope
     s = t.staff_names.c
     found: AnySelect = select(decrypted(s.name)).where(s.subject == subject).order_by(s.named_at.desc(), s.id).limit(1)
     if role is not None:
-        found = found.where(role.in_(NAMED))
+        found = found.where(role.in_(constants(NAMED)))
     return found.scalar_subquery()

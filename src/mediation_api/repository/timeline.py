@@ -3,14 +3,14 @@
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ARRAY, RowMapping, Text, and_, cast, literal, or_, select
+from sqlalchemy import ARRAY, Text, and_, cast, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
 from mediation_api.database.access_logging import require_case
 from mediation_api.database.access_scope import REQUESTED_ID, ScopeKind, audience, own_participation, scope_parameters
 from mediation_api.database.constants import constants
-from mediation_api.database.nesting import AnySelect
+from mediation_api.database.nesting import AnyRow, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain import events
 from mediation_api.domain.access import AccessScope, Relation
@@ -28,7 +28,7 @@ class Timeline:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def of_case(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[RowMapping]:
+    async def of_case(self, case_id: UUID, scope: AccessScope, page: PageRequest) -> Page[AnyRow]:
         """Return a page of the timeline. Raises NotFound."""
         await require_case(self._connection, case_id, scope)
         position = t.events.c.position

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, RowMapping, Uuid, and_, func, literal, or_, select, true
+from sqlalchemy import ARRAY, Uuid, and_, func, literal, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mediation_api.database import tables as t
@@ -21,7 +21,8 @@ from mediation_api.database.access_scope import (
     scope_parameters,
 )
 from mediation_api.database.constants import constants
-from mediation_api.database.nesting import AnyColumn, AnySelect, nested
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect, nested
+from mediation_api.database.statements import fetch_all
 from mediation_api.domain.access import AccessScope, Role
 from mediation_api.domain.agreements import SIGNED_IN
 from mediation_api.domain.lifecycle import OPEN
@@ -39,26 +40,26 @@ class Waiting:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def for_party(self, scope: AccessScope) -> Sequence[RowMapping]:
+    async def for_party(self, scope: AccessScope) -> Sequence[AnyRow]:
         """Return the open cases that a party has not left, newest first, with what it can do in each."""
-        result = await self._connection.execute(_for_party(scope.actor.role), scope_parameters(scope))
-        return result.mappings().all()
+        return await fetch_all(self._connection, _for_party(scope.actor.role), scope_parameters(scope))
 
-    async def for_mediator(self, scope: AccessScope) -> RowMapping:
+    async def for_mediator(self, scope: AccessScope) -> AnyRow:
         """Return the proposals, sessions and notes of a mediator. Whatever is returned is logged first."""
         parameters = scope_parameters(scope)
-        found = (await self._connection.execute(_for_mediator(ScopeKind.of(scope)), parameters)).mappings().one()
+        (found,) = await fetch_all(self._connection, _for_mediator(ScopeKind.of(scope)), parameters)
         shown = {UUID(each["case_id"]) for name in ("proposals", "sessions", "notes") for each in found[name]}
         if shown:
-            await self._connection.execute(
-                logged_ids(ScopeKind.of(scope)), {**parameters, OPENED_IDS.key: sorted(shown)}
+            await fetch_all(
+                self._connection, logged_ids(ScopeKind.of(scope)), {**parameters, OPENED_IDS.key: sorted(shown)}
             )
         return found
 
-    async def for_office(self, *, today: date, policy: Policy) -> RowMapping:
+    async def for_office(self, *, today: date, policy: Policy) -> AnyRow:
         """Return how many mandatory reports are proposed, and how many open cases there are of each kind."""
         parameters = computed_parameters(today, policy)
-        return (await self._connection.execute(_for_office(policy.target.zone), parameters)).mappings().one()
+        (counts,) = await fetch_all(self._connection, _for_office(policy.target.zone), parameters)
+        return counts
 
 
 @cache

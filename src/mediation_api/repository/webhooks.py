@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 from sqlalchemy import (
     ColumnElement,
     DateTime,
-    RowMapping,
     String,
     and_,
     bindparam,
@@ -37,7 +36,7 @@ from mediation_api.database.constants import Constant, constants
 from mediation_api.database.data_keys import data_key, decrypted, new_data_key
 from mediation_api.database.encryption import Ciphertext
 from mediation_api.database.locking import lock_in_scope
-from mediation_api.database.nesting import AnyColumn, AnySelect
+from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect
 from mediation_api.database.pagination import Order, Page, PageRequest, read_page
 from mediation_api.domain.access import AccessScope
 from mediation_api.domain.values import UNREADABLE, DeliveryState, EndpointState
@@ -94,16 +93,16 @@ class Webhooks:
         number: int = (await self._connection.execute(own)).scalar_one()
         return number
 
-    async def lock(self, endpoint_id: UUID, scope: AccessScope) -> RowMapping:
+    async def lock(self, endpoint_id: UUID, scope: AccessScope) -> AnyRow:
         """Lock an endpoint, and return it. Raises NotFound."""
         await lock_in_scope(self._connection, t.webhook_endpoints, endpoint_id, scope)
         return await self.get(endpoint_id, scope)
 
-    async def get(self, endpoint_id: UUID, scope: AccessScope) -> RowMapping:
+    async def get(self, endpoint_id: UUID, scope: AccessScope) -> AnyRow:
         """Return an endpoint. Raises NotFound."""
         return await fetch_one(self._connection, _one, scope, endpoint_id)
 
-    async def list(self, scope: AccessScope, page: PageRequest, state: EndpointState | None) -> Page[RowMapping]:
+    async def list(self, scope: AccessScope, page: PageRequest, state: EndpointState | None) -> Page[AnyRow]:
         """Return a page of endpoints, in the order in which they were registered."""
         statement = _listed(ScopeKind.of(scope), is_filtered=state is not None)
         parameters = {**scope_parameters(scope), "filter_state": state}
@@ -153,18 +152,18 @@ class Webhooks:
 
     async def deliveries(
         self, endpoint_id: UUID, scope: AccessScope, page: PageRequest, state: DeliveryState | None
-    ) -> Page[RowMapping]:
+    ) -> Page[AnyRow]:
         """Return a page of what was or is to be sent to an endpoint, oldest first. Raises NotFound."""
         await self.get(endpoint_id, scope)
         statement, order = _of_endpoint(is_filtered=state is not None), Order(_D.queued_at, _D.id)
         parameters = {**scope_parameters(scope, endpoint_id), "filter_state": state}
         return await read_page(self._connection, statement, page, order, parameters=parameters)
 
-    async def lock_of_delivery(self, delivery_id: UUID, scope: AccessScope) -> RowMapping:
+    async def lock_of_delivery(self, delivery_id: UUID, scope: AccessScope) -> AnyRow:
         """Lock the endpoint of a delivery, and return it. Raises NotFound."""
         return await self.lock((await self.delivery(delivery_id, scope))["endpoint_id"], scope)
 
-    async def delivery(self, delivery_id: UUID, scope: AccessScope) -> RowMapping:
+    async def delivery(self, delivery_id: UUID, scope: AccessScope) -> AnyRow:
         """Return a delivery. Raises NotFound."""
         return await fetch_one(self._connection, _delivery, scope, delivery_id)
 
@@ -200,7 +199,7 @@ class Claim:
     url: str
     secrets: Sequence[str]
     failures: int
-    deliveries: Sequence[RowMapping]
+    deliveries: Sequence[AnyRow]
 
 
 async def claim(connection: AsyncConnection, *, at: datetime, leased_until: datetime) -> Claim | None:

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import Field
-from sqlalchemy import RowMapping
 
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain.access import INTAKE, PARTIES, Role, allow
 from mediation_api.domain.access_log import LoggedObject, Purpose
 from mediation_api.http.dependencies import AccessLog, CaseId, CityPolicy, LoggedScope
@@ -52,7 +52,7 @@ class AccessList(ListOut[AnyAccess]):
     """One page of the access log, newest entry first."""
 
 
-def _to_response(row: RowMapping) -> AccessOut | AccessForPartyOut:
+def _to_response(row: AnyRow) -> AccessOut | AccessForPartyOut:
     if "operation" in row:
         return AccessOut.read(row, audience="office")
     return AccessForPartyOut.read(row, audience="party")

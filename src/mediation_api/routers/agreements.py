@@ -6,9 +6,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from pydantic import Field
-from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain import agreements
 from mediation_api.domain.access import CASEWORK, PARTIES, AccessScope, Audience, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
@@ -172,7 +172,7 @@ class VerificationOut(Out):
     superseded: bool = Field(description="Whether a later text replaced it.")
 
 
-def _to_response(row: RowMapping) -> AgreementOut | AgreementForPartyOut:
+def _to_response(row: AnyRow) -> AgreementOut | AgreementForPartyOut:
     return AgreementForPartyOut.read(row) if row["audience"] == Audience.PARTY else AgreementOut.read(row)
 
 
@@ -308,7 +308,7 @@ async def get_signature_certificate(
     return await pdf_response(request, document, query, f"certificate-{printed.kind}-{printed.number}")
 
 
-def _printed(row: RowMapping) -> forms.PrintedAgreement:
+def _printed(row: AnyRow) -> forms.PrintedAgreement:
     columns = ("number", "languages", "sha256", "terms_confidential", "made_at")
     return forms.PrintedAgreement(
         kind=AgreementKind(row["kind"]), text=row["text"] or "", **{name: row[name] for name in columns}

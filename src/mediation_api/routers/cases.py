@@ -7,8 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, JsonValue
-from sqlalchemy import RowMapping
 
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain import board, closing, sessions, target
 from mediation_api.domain.access import INTAKE, PARTIES, Audience, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
@@ -233,7 +233,7 @@ class CaseList(ListOut[AnyCase]):
     """One page of cases."""
 
 
-def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMediatorOut | CaseForPartyOut:
+def to_response(row: AnyRow, on: date, city: Policy) -> CaseOut | CaseForMediatorOut | CaseForPartyOut:
     """Return the response about a case on a day, for the audience for which it was read."""
     match row["audience"]:
         case Audience.OFFICE:
@@ -246,7 +246,7 @@ def to_response(row: RowMapping, on: date, city: Policy) -> CaseOut | CaseForMed
             return CaseForPartyOut.read(row, state=state)
 
 
-def to_office(row: RowMapping, on: date, city: Policy) -> CaseOut:
+def to_office(row: AnyRow, on: date, city: Policy) -> CaseOut:
     """Return the response about a case that was read for the office."""
     state, pace, assignment = State(row["state"]), _pace(row, on, city), row["assignment"]
     proposed = assignment is not None and assignment["state"] == AssignmentState.PROPOSED
@@ -271,17 +271,17 @@ def to_office(row: RowMapping, on: date, city: Policy) -> CaseOut:
     )
 
 
-def closed_on(row: RowMapping, city: Policy) -> date | None:
+def closed_on(row: AnyRow, city: Policy) -> date | None:
     """Return the day on which a case closed, in the office's time zone; None if it is open."""
     return None if row["closed_at"] is None else target.local_date(row["closed_at"], city.target)
 
 
-def _pace(row: RowMapping, on: date, city: Policy) -> Pace | None:
+def _pace(row: AnyRow, on: date, city: Policy) -> Pace | None:
     mediated = row["state"] == State.MEDIATED
     return target.pace(row["due_on"], on, closed_on(row, city), city.target, mediated=mediated)
 
 
-def _target(row: RowMapping, pace: Pace | None) -> dict[str, object]:
+def _target(row: AnyRow, pace: Pace | None) -> dict[str, object]:
     """Return the fields of `TargetInCaseOut`."""
     return {"requested_on": row["requested_on"], "due_on": row["due_on"], "pace": pace}
 
@@ -406,7 +406,7 @@ class EventList(ListOut[AnyEvent]):
     """One page of a timeline, oldest first."""
 
 
-def _event(row: RowMapping) -> EventOut | SharedEventOut:
+def _event(row: AnyRow) -> EventOut | SharedEventOut:
     return EventOut.read(row) if row["audience"] == Audience.OFFICE else SharedEventOut.read(row)
 
 

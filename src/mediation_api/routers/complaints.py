@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
-from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain import authority, party
 from mediation_api.domain import parts as parts_rules
 from mediation_api.domain.access import INTAKE, AccessScope, Actor, Audience, Relation, Role, allow
@@ -382,7 +382,7 @@ class ComplaintFiledOut(Out):
     )
 
 
-def to_response(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
+def to_response(row: AnyRow) -> ComplaintOut | ComplaintSummaryOut:
     """Return the response about a complaint, for the audience for which it was read."""
     if row["audience"] == Audience.OFFICE:
         return _to_office(row)
@@ -399,13 +399,13 @@ def to_response(row: RowMapping) -> ComplaintOut | ComplaintSummaryOut:
     return ComplaintSummaryOut.read(row, disposition=whole, parts=listed)
 
 
-def _to_office(row: RowMapping) -> ComplaintOut:
+def _to_office(row: AnyRow) -> ComplaintOut:
     known = [Disposition(part["disposition"]) for part in row["parts"]]
     whole = parts_rules.disposition_of_complaint(known, _state(row))
     return ComplaintOut.read(row, disposition=whole)
 
 
-def _state(row: RowMapping) -> State | None:
+def _state(row: AnyRow) -> State | None:
     latest = row["latest_state"]
     return None if latest is None else State(latest)
 

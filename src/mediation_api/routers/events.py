@@ -11,9 +11,9 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
-from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain.access import INTAKE, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
 from mediation_api.http.addresses import public_reference
@@ -107,7 +107,7 @@ async def get_change_feed(
     cursors = Cursors.of(request, service.settings.cursor_secret.get_secret_value())
     position = None if query.after is None else _position(cursors, query.after)
 
-    async def page() -> Sequence[RowMapping]:
+    async def page() -> Sequence[AnyRow]:
         async with service.database.reading(caller=request.state.caller) as connection:
             return await ChangeFeed(connection).after(position, scope, query.limit)
 
@@ -135,7 +135,7 @@ def _position(cursors: Cursors, after: str) -> FeedPosition:
             raise RequestValidationError([parameter_broken("cursor", "after", "This list gave no such cursor.")])
 
 
-def _place(row: RowMapping) -> FeedPosition:
+def _place(row: AnyRow) -> FeedPosition:
     return FeedPosition(row["page_key"], row["id"], row["occurred_at"])
 
 

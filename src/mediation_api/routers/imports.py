@@ -5,9 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, TypeAdapter
-from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain.access import allow
 from mediation_api.domain.imports import MOST_LINES
 from mediation_api.domain.values import ImportState
@@ -75,7 +75,7 @@ class ImportRefusalList(ListOut[ImportRefusalOut]):
     """The lines that were refused, in their order."""
 
 
-def to_response(row: RowMapping) -> ImportOut:
+def to_response(row: AnyRow) -> ImportOut:
     """Return the response about an import."""
     return ImportOut.read(row, last_line_done=row["done"])
 
@@ -143,7 +143,7 @@ async def list_import_refusals(
     page = await imports.list_refusals(import_id, scope, pages.request)
     localize(request, response)
 
-    def shown(row: RowMapping) -> ImportRefusalOut:
+    def shown(row: AnyRow) -> ImportRefusalOut:
         content, line = CONTENT.validate_python(row["problem"]), row["line"]
         problem = problem_document(
             request, content, instance=f"/imports/{import_id}/lines/{line}", request_id=row["request_id"]

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import Field
-from sqlalchemy import RowMapping
 
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain import access, board
 from mediation_api.domain.access import INTAKE, PARTIES, Actor, Relation, Role, allow
 from mediation_api.domain.access_log import LoggedObject
@@ -215,7 +215,7 @@ def _me(model: type[Me], actor: Actor, **more: object) -> Me:
     return model.model_validate({**caller, **more})
 
 
-def _of_office(found: RowMapping, role: Role) -> OfficeWaitingOut:
+def _of_office(found: AnyRow, role: Role) -> OfficeWaitingOut:
     by_wait: Counter[Wait | None] = Counter()
     by_alert: Counter[Alert] = Counter()
     for kind in found["kinds"]:
@@ -238,12 +238,12 @@ def _wait(kind: Mapping[str, object]) -> Wait | None:
     )
 
 
-def _of_mediator(found: RowMapping) -> MediatorWaitingOut:
+def _of_mediator(found: AnyRow) -> MediatorWaitingOut:
     return MediatorWaitingOut.model_validate(
         {name: found[name][:MOST_SHOWN] for name in MediatorWaitingOut.model_fields}
     )
 
 
-def _of_party(rows: Sequence[RowMapping]) -> list[CaseWaitingOut]:
+def _of_party(rows: Sequence[AnyRow]) -> list[CaseWaitingOut]:
     tasks = ("disclosure_to_answer", "unsigned_agreement_ids", "next_session")
     return [CaseWaitingOut.read(row) for row in rows if any(row[task] for task in tasks)]

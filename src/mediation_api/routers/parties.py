@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
-from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain import access_codes, reopening
 from mediation_api.domain import party as party_rules
 from mediation_api.domain.access import INTAKE, PARTIES, AccessScope, Relation, Role, allow
@@ -231,7 +231,7 @@ class PartyOut(Out):
     removal_reason: Open[RemovalReason] | None = Field(description="Null unless it was removed.")
 
     @classmethod
-    def of(cls, row: RowMapping) -> Self:
+    def of(cls, row: AnyRow) -> Self:
         """Return the response about a row of `parties`."""
         guardian = None
         if row["guardian_name"] is not None:

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
-from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
 from mediation_api.database import tables
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain import sessions
 from mediation_api.domain.access import CASEWORK, INTAKE, PARTIES, Audience, Role, allow
 from mediation_api.domain.access_log import LoggedObject
@@ -237,7 +237,7 @@ class SessionListQuery(ListQuery):
     for_all_but_parties: ClassVar = frozenset({"mediator_id"})
 
 
-def _to_response(row: RowMapping) -> SessionOut | SessionForPartyOut:
+def _to_response(row: AnyRow) -> SessionOut | SessionForPartyOut:
     return SessionForPartyOut.read(row) if row["audience"] == Audience.PARTY else SessionOut.read(row)
 
 
@@ -368,7 +368,7 @@ async def get_session_notice(
     return await pdf_response(request, document, query, "notice")
 
 
-def calendar_entry(row: RowMapping, summary: str, location: str | None) -> CalendarEntry:
+def calendar_entry(row: AnyRow, summary: str, location: str | None) -> CalendarEntry:
     """Return a row as the entry of a calendar."""
     columns = ("starts_at", "ends_at", "scheduled_at", "revision", "called_off")
     return CalendarEntry(

@@ -9,9 +9,9 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
-from sqlalchemy import RowMapping
 
 from mediation_api.contract.responses import responses
+from mediation_api.database.nesting import AnyRow
 from mediation_api.domain.access import AccessScope, Relation, Role, allow
 from mediation_api.domain.errors import Invalid, LimitReached, StateConflict
 from mediation_api.domain.event_kinds import IntegrationEventKind
@@ -331,7 +331,7 @@ async def replay_webhook(
     return WebhookDeliveryOut.read(await endpoints.delivery(webhook_delivery_id, scope))
 
 
-def _shown(row: RowMapping, scope: AccessScope) -> WebhookEndpointOut:
+def _shown(row: AnyRow, scope: AccessScope) -> WebhookEndpointOut:
     """Return an endpoint as the caller sees it: path and query may be a secret between integration and receiver."""
     endpoint = WebhookEndpointOut.read(row)
     if scope.relation is Relation.OFFICE and endpoint.url:
