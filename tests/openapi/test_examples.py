@@ -40,7 +40,6 @@ LONGER: Final[Mapping[str, int]] = {
     "requestMediation": 7,
     "replayWebhook": 7,
     "startImport": 11,
-    "signAgreement": 7,
 }
 """The commands that take more than six round trips, and how many."""
 

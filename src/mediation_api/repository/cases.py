@@ -14,6 +14,7 @@ from sqlalchemy import (
     ScalarSelect,
     String,
     Table,
+    Text,
     Uuid,
     cast,
     func,
@@ -36,7 +37,7 @@ from mediation_api.database.access_scope import (
     scope_parameters,
 )
 from mediation_api.database.constants import constants
-from mediation_api.database.data_keys import read_key, stored_key
+from mediation_api.database.data_keys import decrypted, read_key, stored_key
 from mediation_api.database.locking import lock_row
 from mediation_api.database.nesting import AnyColumn, AnyRow, AnySelect, nested
 from mediation_api.database.statements import fetch_all, fetch_first
@@ -62,6 +63,8 @@ class LockedCase(NamedTuple):
     """The stream of the case's events."""
     reference: str
     """The reference of the complaint, for the texts to sign."""
+    own_name: str | None
+    """The name of the caller's party, to store with its signature."""
 
 
 class Cases:
@@ -161,10 +164,11 @@ def _locked_case(row: AnyRow) -> LockedCase:
     fields = dict(row)
     fields.pop("is_current", None)
     own_party_id, stored, reference = (fields.pop(name) for name in ("own_party_id", "data_key", "reference"))
+    own_name = fields.pop("own_name", None)
     case = _CASE.validate_python(fields)
     # The data key is read with the case, which saves a round trip.
     stream = Stream(case_id=case.case_id, data_key=read_key(case.complaint_id, stored))
-    return LockedCase(case, own_party_id, stream, reference)
+    return LockedCase(case, own_party_id, stream, reference, own_name)
 
 
 # ── statements, each built once: building one takes as long as running it ──────────────────────────────────────────
@@ -194,7 +198,7 @@ def _locking(case_id: AnyColumn, kind: ScopeKind) -> AnySelect:
         .cte("locked")
     )
     is_current = (c.version == locked.c.version).label("is_current")
-    return _whole().add_columns(_own_party_id(kind), is_current).where(c.id == locked.c.id)
+    return _whole().add_columns(_own_party_id(kind), _own_name(kind), is_current).where(c.id == locked.c.id)
 
 
 @cache
@@ -224,7 +228,8 @@ def _locking_to_withdraw(role: Role) -> AnySelect:
 @cache
 def _locked(case_id: AnyColumn, kind: ScopeKind) -> AnySelect:
     """Read the case after it was locked."""
-    return _whole().add_columns(_own_party_id(kind)).where(tables.cases.c.id == case_id, kind.where(tables.cases))
+    own = _own_party_id(kind), _own_name(kind)
+    return _whole().add_columns(*own).where(tables.cases.c.id == case_id, kind.where(tables.cases))
 
 
 @cache
@@ -239,9 +244,19 @@ def _own_party_id(kind: ScopeKind) -> AnyColumn:
     """Return the column with the caller's party in a row of `cases`; NULL if the caller is not a party."""
     if kind.relation is not Relation.OWN:
         return cast(null(), Uuid).label("own_party_id")
-    participants = tables.participants.c
-    own = own_participation(kind.role).where(participants.case_id == tables.cases.c.id)
-    return own.with_only_columns(participants.party_id).scalar_subquery().label("own_party_id")
+    return _of_own_party(kind.role, tables.participants.c.party_id).label("own_party_id")
+
+
+def _own_name(kind: ScopeKind) -> AnyColumn:
+    """Return the column with the name of the caller's party; NULL if the caller is not a party."""
+    if kind.relation is not Relation.OWN:
+        return cast(null(), Text).label("own_name")
+    return _of_own_party(kind.role, decrypted(tables.parties.c.name)).label("own_name")
+
+
+def _of_own_party(role: Role, column: AnyColumn) -> AnyColumn:
+    own = own_participation(role).where(tables.participants.c.case_id == tables.cases.c.id)
+    return own.with_only_columns(column).scalar_subquery()
 
 
 @cache

@@ -355,7 +355,7 @@ async def sign_agreement(
         locked.case,
         agreement_id,
         signer,
-        signer_name=await agreements_read.name_of(signer, locked.case.case_id),
+        signer_name=locked.own_name or await agreements_read.name_of(signer, locked.case.case_id),
         sha256=body.sha256,
         method=method,
         signature_id=signature_id,
