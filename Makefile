@@ -52,7 +52,7 @@ run: $(STAMP)
 	@exec $(BIN)/mediation-api dev
 
 # `make test SAMPLES=whole`, as .ci/run calls it, runs all of what the suite otherwise samples or leaves out.
-WHOLE := PROBES=whole LEAVING=whole STORIES=20 MATRIX=whole RACES=25 PROGRAMS=whole
+WHOLE := PROBES=whole LEAVING=whole STORIES=20 MATRIX=whole RACES=25 PROGRAMS=whole EDITS=whole FILTERS=whole ZONES=whole
 test: $(STAMP)
 	@$(if $(filter whole,$(SAMPLES)),$(WHOLE)) $(BIN)/python -m pytest $(ARGS)
 
@@ -147,9 +147,10 @@ gate-starvation: $(STAMP)
 gate-scope: $(STAMP)
 	@POLICIES=off $(BIN)/python -m pytest tests/scenarios $(ARGS)
 
-# gate-whole            all of what `make test` samples or leaves out: probes, cells, ways of leaving, stories, races, programs
+# gate-whole            all of what `make test` samples or leaves out: probes, cells, ways of leaving, stories, races, edits, …
 SAMPLED := $(addprefix tests/, routers/test_probes.py routers/test_matrix.py promises/test_who_sees_what.py \
-	repository/test_races.py promises/test_identity_races.py)
+	repository/test_races.py promises/test_identity_races.py promises/test_record.py repository/test_audit_verification.py \
+	routers/test_filters.py scenarios/test_local_day.py test_histories.py)
 gate-whole: $(STAMP)
 	@$(WHOLE) $(BIN)/python -m pytest $(SAMPLED) $(ARGS)
 	@$(BIN)/python -m pytest -m program tests $(ARGS)

@@ -4,13 +4,14 @@ The model knows who was asked, agreed, left and signed, by the rules as the test
 it imports no decision of the domain. Each step is attempted whether or not it is allowed; the model says what must come
 of it, and afterwards the office and each party must see what the model says, and nothing else.
 
-    pytest tests/test_histories.py                                the same histories each time
+    pytest tests/test_histories.py                                the same five each time; with STORIES=20, ten
     pytest -n0 tests/test_histories.py --hypothesis-profile=deep  many more, longer and new ones
     pytest … --hypothesis-profile=deep --hypothesis-seed=7        those of one seed again
 """
 
 import asyncio
 import itertools
+import os
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -441,6 +442,7 @@ def pick(among: Sequence[T], n: int) -> T:
     return among[n % len(among)]
 
 
+HISTORIES: Final = 10 if "STORIES" in os.environ else 5
 N = st.integers(0, 11)
 """Chooses among whatever there is at that moment."""
 SOMETIMES = st.integers(0, 3).map(lambda n: n == 3)
@@ -1666,7 +1668,7 @@ def test_no_history_breaks_the_rules(world: World) -> None:
         HistoriesHere,
         settings=settings(
             profile,
-            max_examples=profile.max_examples if deep else 10,
+            max_examples=profile.max_examples if deep else HISTORIES,
             stateful_step_count=40 if deep else 8,
             derandomize=not deep,
             # To shrink a history takes minutes; the deep profile does.

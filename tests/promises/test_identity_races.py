@@ -1,6 +1,6 @@
 """A withdrawal stands for whoever was the party when it was said: whatever the office does to the party meanwhile.
 
-Real commits, on connections of their own. Each race is run fifteen times; `RACES=200` runs it more often.
+Real commits, on connections of their own. Each race is run three times; `RACES=200` runs it more often.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from tests.repository.test_races import Request, posting, withdrawing
 from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.repository.cases import Cases
 
-RACES: Final = int(os.environ.get("RACES", "15"))
+RACES: Final = int(os.environ.get("RACES", "3"))
 ENOUGH: Final = 150
 """Races in which what depends on chance must have happened."""
 OFFICERS: Final = 30

@@ -2,7 +2,7 @@
 
 The edits are generated from the tables themselves: each compared column of each table is changed, emptied and filled by
 the owner of the tables, with the triggers off and the constraints dropped; rows are deleted and made up. A new table or
-column is part of that without being named here. The suite makes every sixth edit, `make security` each.
+column is part of that without being named here. The suite makes every twelfth edit, with `EDITS=whole` each.
 """
 
 import os
@@ -189,7 +189,7 @@ async def unfound(connection: AsyncConnection, edits: list[Edit]) -> tuple[list[
 async def test_every_edit_of_an_operative_table_by_the_owner_is_found(
     module_database: RolledBackDatabase, record_property: Callable[[str, object], None]
 ) -> None:
-    edits = generated()[:: 1 if WHOLE else 6]
+    edits = generated()[:: 1 if WHOLE else 12]
     async with module_database.transaction() as connection:
         guarded = await connection.begin_nested()
         await without_guards(connection)
