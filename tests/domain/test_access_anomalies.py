@@ -140,6 +140,10 @@ def test_who_has_a_part_in_a_case_may_open_it(*, has_part: bool) -> None:
     assert (rules(summary(coordinator="ben", has_part=has_part)) == {AnomalyKind.NO_PART}) != has_part
 
 
+def test_what_was_recorded_is_a_part_for_thirty_days_unless_a_city_says_otherwise() -> None:
+    assert AnomalyThresholds().part_days == 30
+
+
 def test_of_those_who_look_after_all_cases_or_reach_their_own_alone_it_says_nothing() -> None:
     summaries = [by(role, coordinator="ben") for role in sorted(DEFAULT_PURPOSE)]
     assert {(rule, who) for rule, who, *_ in seen(*summaries)} == {
