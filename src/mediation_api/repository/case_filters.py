@@ -25,9 +25,9 @@ from sqlalchemy import (
     cast,
     false,
     func,
-    literal_column,
     or_,
     select,
+    true,
     tuple_,
 )
 
@@ -190,8 +190,8 @@ def waits_for(wait: Wait) -> ColumnElement[bool]:
     listed = [
         tuple_(
             Constant(state),
-            literal_column(str(is_outdated)),
-            literal_column(str(is_reviewed)),
+            true() if is_outdated else false(),
+            true() if is_reviewed else false(),
             Constant(current),
         )
         for state, is_outdated, is_reviewed, current in giving
