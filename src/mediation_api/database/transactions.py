@@ -1,8 +1,10 @@
-"""Calls of SQL functions in the same round trip as BEGIN and COMMIT.
+"""The driver within SQLAlchemy's transactions, and calls of SQL functions in the same round trip as BEGIN and COMMIT.
 
 A command claims its idempotency key first and stores its response last; a read of a party assumes its role first.
 PostgreSQL takes several statements in one message only in the simple query protocol, which has no parameters:
 `_literal` writes the arguments into the text.
+
+Whatever goes to the driver directly ends in SQLAlchemy's errors, and a connection that was lost leaves its pool.
 """
 
 import re
