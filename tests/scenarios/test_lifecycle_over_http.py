@@ -777,6 +777,17 @@ async def test_a_pause_is_shown_counted_out_of_the_net_days_and_moves_no_target(
     await story.complainants[0].get(f"{story.path}/pauses", 403)
 
 
+async def test_pauses_are_listed_by_their_time_in_whichever_order_the_rows_lie(filed: Begun) -> None:
+    story = filed()
+    office = story.office
+    for reason, day in (("leave", 5), ("court_date", 12)):
+        pause = {"reason": reason, "starts_on": f"2026-03-{day:02}", "ends_on": f"2026-03-{day + 1:02}"}
+        await office.intake.post(f"{story.path}/pauses", pause)
+        office.clock.advance(minutes=-1)  # another host, whose clock is behind
+    listed = (await office.auditor.get(f"{story.path}/pauses"))["items"]
+    assert [p["reason"] for p in listed] == ["court_date", "leave"]  # type: ignore[attr-defined]
+
+
 async def test_a_case_lapses_in_every_open_state_when_nobody_can_be_reached(office: Office, fork: Fork) -> None:
     story = await office.file(complainants=[{}, {}])
     lapse = {"reason": "unreachable"}
