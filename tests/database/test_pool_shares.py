@@ -11,7 +11,7 @@ from mediation_api.database.pool_shares import Share
 
 
 @asynccontextmanager
-async def _held(share: Share, caller: str) -> AsyncIterator[None]:
+async def _held(share: Share, caller: str | None) -> AsyncIterator[None]:
     await share.acquire(caller)
     try:
         yield
@@ -25,7 +25,7 @@ async def test_a_caller_waits_for_its_own_share_and_nobody_else_does() -> None:
         with pytest.raises(PoolTimeoutError):
             async with _held(share, "officer:a"):
                 pass
-        async with _held(share, "officer:b"), _held(share, "officer:b"):
+        async with _held(share, "officer:b"), _held(share, "officer:b"), _held(share, None), _held(share, None):
             pass
 
     async with _held(share, "officer:a"), _held(share, "officer:a"):

@@ -26,7 +26,7 @@ IDLE_SECONDS: Final = 4.0
 """How long a stopping process keeps an idle connection: longer than the proxy does (docs/proxy/nginx.conf)."""
 
 PARENT_SECONDS: Final = 0.25
-"""How often a worker looks whether its parent still lives."""
+"""The time between two checks of a worker whether its parent still lives."""
 
 
 class GracefulProtocol(HttpToolsProtocol):
@@ -79,7 +79,7 @@ class Worker(multiprocess.Process):
         for each in multiprocess.SIGNALS:
             signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, multiprocess.SIGNALS)
-        _stop_with(self._parent)
+        _stop_with_parent(self._parent)
         super().target(sockets)
 
     @property
@@ -125,7 +125,7 @@ def _accept_waiting(listener: int) -> Iterator[socket.socket]:
                 yield connection
 
 
-def _stop_with(parent: int) -> None:
+def _stop_with_parent(parent: int) -> None:
     """Stop this process in order when its parent was killed: it would keep the port, and nothing would ever end it.
 
     A pipe that the parent holds would not tell: the workers that are forked later hold it as well.

@@ -77,7 +77,7 @@ def app_of_a_worker() -> "FastAPI":
         line = error_line(error)
         _log.critical(LogEvent("uncaught") if line is None else line, exc_info=line is None)
         sys.exit(STARTUP_FAILURE)  # uvicorn stops, instead of starting the process again
-    gc.freeze()  # collections look no more at what stays until the end, and do not write to what workers share
+    gc.freeze()  # no collection visits what stays until the end, or writes to pages that workers share
     return app
 
 

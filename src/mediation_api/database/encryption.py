@@ -331,10 +331,11 @@ def keyring(dialect: Dialect) -> Keyring:
     return _KEYRINGS[dialect]
 
 
-_STANDARD_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
-"""From the alphabet of base64 for addresses to the usual one."""
-
 # ── AES-256-GCM ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+_STANDARD_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
+"""Translates URL-safe base64 into standard base64."""
 
 
 def _place(table: str, column: str, row_id: UUID | str) -> bytes:

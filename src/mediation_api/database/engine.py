@@ -281,7 +281,7 @@ class Database:
         share = self._shares.get(pool)
         self._requests[pool] += 1
         try:
-            if share is not None and caller is not None:
+            if share is not None:
                 await share.acquire(caller)
             try:
                 connection = await engine.connect()
@@ -292,7 +292,7 @@ class Database:
                     raise
                 await connection.close()  # nothing is open on it, so there is nothing to wait for
             finally:
-                if share is not None and caller is not None:
+                if share is not None:
                     share.release(caller)
         finally:
             self._requests[pool] -= 1

@@ -36,14 +36,16 @@ class Share:
         """Return the share of a pool of this size: `percent` of its connections, and at least one."""
         return cls(max(1, pool_size * percent // 100), seconds)
 
-    async def acquire(self, caller: str) -> None:
-        """Count one connection against the share of `caller`.
+    async def acquire(self, caller: str | None) -> None:
+        """Count one connection against the share of `caller`; None is the service itself, which has no limit.
 
         `release` must follow.
 
         Raises:
             sqlalchemy.exc.TimeoutError: the caller's other requests used its whole share for too long.
         """
+        if caller is None:
+            return
         entry = self._callers.get(caller)
         if entry is None:
             entry = self._callers[caller] = _Caller(asyncio.Semaphore(self._connections))
@@ -60,8 +62,10 @@ class Share:
                 raise PoolTimeoutError("the caller uses its whole share of the pool") from None
             raise
 
-    def release(self, caller: str) -> None:
+    def release(self, caller: str | None) -> None:
         """Give back what `acquire` counted."""
+        if caller is None:
+            return
         entry = self._callers[caller]
         entry.slots.release()
         self._leave(caller, entry)

@@ -22,7 +22,7 @@ from mediation_api.database.transactions import on_driver
 _Convert: TypeAlias = Callable[[object], object]
 
 _COMPILED_STATEMENTS: Final = 2000
-"""How many statements are kept compiled in a process, of about 10 kB each: those of all engines together."""
+"""How many compiled statements a process keeps, for all engines together."""
 
 
 class _Parameter(NamedTuple):

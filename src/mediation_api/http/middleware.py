@@ -5,7 +5,7 @@
         LastResort          turns an unhandled exception into a problem document
           BodyLimit           limits size and time of the body
             FastAPI             with the exception handlers of `problems.py`
-              StrictRoute         who is calling, then content negotiation, strict JSON, idempotency
+              StrictRoute         who is calling, content negotiation, strict JSON, the transaction, idempotency
 
 Plain ASGI throughout: Starlette's BaseHTTPMiddleware hides disconnects and loses context variables
 (docs/decisions/0077-middleware-is-plain-asgi.md).
@@ -17,8 +17,8 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
@@ -337,10 +337,10 @@ class StrictRoute(APIRoute):
         location = None if self.operation is None else self.operation.location
         has_csv = self.operation is not None and self.operation.has_csv
         columns = CsvColumns.of(self.response_model) if has_csv else None
-        opened = open_connection if needs_connection(self.dependant) else _without_connection
+        uses_connection = needs_connection(self.dependant)
 
         async def completed(request: Request, *, as_csv: bool) -> Response:
-            """Return the response of the route's function, as it is sent."""
+            """Return the response of the route's function as it is sent. The transaction commits after it."""
             response = await handle(request)
             if location is not None and response.status_code in {HTTPStatus.CREATED, HTTPStatus.ACCEPTED}:
                 created = location.format_map(json.loads(bytes(response.body)))
@@ -361,17 +361,12 @@ class StrictRoute(APIRoute):
             read_strictly = StrictRequest(request.scope, request.receive)
             await check_body(read_strictly)
             try:
-                async with opened(read_strictly):
+                async with open_connection(read_strictly) if uses_connection else nullcontext():
                     return await completed(read_strictly, as_csv=as_csv)
             except StoredResponseFound as again:
                 return again.response
 
         return strict
-
-
-@asynccontextmanager
-async def _without_connection(_request: Request) -> AsyncIterator[None]:
-    yield
 
 
 def _body_check(route: StrictRoute) -> Callable[[StrictRequest], Coroutine[None, None, None]]:
