@@ -81,6 +81,27 @@ async def test_parties_are_answered_while_staff_exhaust_their_pool(served: Serve
         await story.withdraw(officer)
 
 
+async def test_a_body_that_arrives_slowly_holds_no_connection(served: Served, small: Settings, clock: Clock) -> None:
+    pause = json.dumps({"reason": "leave", "starts_on": "2026-03-05", "ends_on": "2026-03-06"}).encode()
+    in_use: list[int] = []
+
+    async def slowly() -> AsyncIterator[bytes]:
+        for part in (pause[:9], pause[9:], b""):
+            in_use.append(sum(pool.in_use for pool in served.database.usage().values()))
+            yield part
+
+    headers = {
+        "Authorization": f"Bearer {served.office.intake.token}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": str(uuid4()),
+    }
+    transport = httpx.ASGITransport(application(small, clock, served.database))
+    async with httpx.AsyncClient(transport=transport, base_url=served.client.base_url) as client:
+        response = await client.post(f"{served.story.path}/pauses", content=slowly(), headers=headers)
+    assert response.status_code == 201
+    assert in_use == [0, 0, 0]
+
+
 async def test_with_one_pool_for_all_they_would_not_be(small: Settings, clock: Clock) -> None:
     one = create_engine(small)
     async for served in _serving(small, clock, Database(one, one)):
