@@ -19,6 +19,7 @@ from mediation_api.database.engine import Database, Pool, create_engine
 from mediation_api.dev.office import Office, Story
 from mediation_api.domain.access import Actor, Relation, Role
 from mediation_api.main import OPERATIONS
+from mediation_api.outreach.documents import Document, Printer, PrintSize
 from mediation_api.settings import Settings
 
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
@@ -100,6 +101,25 @@ async def test_a_body_that_arrives_slowly_holds_no_connection(served: Served, sm
         response = await client.post(f"{served.story.path}/pauses", content=slowly(), headers=headers)
     assert response.status_code == 201
     assert in_use == [0, 0, 0]
+
+
+async def test_a_document_that_is_printed_holds_no_connection(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    story = await (await served.office.file()).to_signed()
+    in_use: list[int] = []
+    print_now = Printer.print_now
+
+    def watched(printer: Printer, document: Document, size: PrintSize) -> bytes:
+        in_use.append(sum(pool.in_use for pool in served.database.usage().values()))
+        return print_now(printer, document, size)
+
+    monkeypatch.setattr(Printer, "print_now", watched)
+    agreement = f"/v1/agreements/{story.agreement['id']}"
+    documents = [f"{agreement}/document", f"{agreement}/certificate", f"/v1/sessions/{story.session_id}/notice"]
+    for who in (story.officers[0], served.office.coordinator):
+        for path in documents:
+            printed = await who.send("GET", path)
+            assert (printed.status_code, printed.headers["content-type"]) == (200, "application/pdf")
+    assert in_use == [0] * 2 * len(documents)
 
 
 async def test_with_one_pool_for_all_they_would_not_be(small: Settings, clock: Clock) -> None:

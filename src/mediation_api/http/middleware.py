@@ -48,6 +48,7 @@ from mediation_api.http.dependencies import (
 from mediation_api.http.fields import parameter_broken
 from mediation_api.http.idempotency import finish
 from mediation_api.http.json_lines import allow_lines, allowance_of
+from mediation_api.http.printing import UnprintedResponse, printed
 from mediation_api.http.problem_catalogue import ProblemDetails, ProblemTitles
 from mediation_api.http.rate_limits import Quota
 from mediation_api.http.routes import declared
@@ -304,7 +305,9 @@ _JSON_TYPE = re.compile(r'application/json[ \t]*(;[ \t]*charset="?utf-8"?[ \t]*)
 
 
 class StrictRequest(Request):
-    """A request whose body is parsed strictly. FastAPI calls `body` and then `json`."""
+    """A request whose body is parsed strictly, and once. FastAPI calls `body` and then `json`."""
+
+    _json: JsonValue
 
     async def body(self) -> bytes:
         """Return the body. Raises HTTPException 415 if there is a body and its Content-Type is not JSON."""
@@ -315,7 +318,9 @@ class StrictRequest(Request):
 
     async def json(self) -> JsonValue:
         """Return the parsed body. Raises Malformed."""
-        return parse_json(await self.body())
+        if not hasattr(self, "_json"):
+            self._json = parse_json(await self.body())
+        return self._json
 
 
 class StrictRoute(APIRoute):
@@ -362,9 +367,12 @@ class StrictRoute(APIRoute):
             await check_body(read_strictly)
             try:
                 async with open_connection(read_strictly) if uses_connection else nullcontext():
-                    return await completed(read_strictly, as_csv=as_csv)
+                    response = await completed(read_strictly, as_csv=as_csv)
             except StoredResponseFound as again:
                 return again.response
+            if isinstance(response, UnprintedResponse):
+                return await finish(read_strictly, await printed(read_strictly, response))
+            return response
 
         return strict
 

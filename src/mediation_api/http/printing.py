@@ -6,7 +6,6 @@ from fastapi import HTTPException, Query, Request, Response
 from pydantic import Field
 
 from mediation_api.http.fields import Params
-from mediation_api.http.idempotency import entity_tag
 from mediation_api.outreach.documents import PDF, Document, PrinterBusy, PrintSize
 
 
@@ -31,8 +30,18 @@ class PrintQuery(Params):
 Print = Annotated[PrintQuery, Query()]
 
 
-async def pdf_response(request: Request, document: Document, query: PrintQuery, name: str) -> PdfResponse:
-    """Return a document as a file called `name`.
+class UnprintedResponse(PdfResponse):
+    """A document that a route returns. `printed` makes its file when the connection of the request is closed."""
+
+    def __init__(self, document: Document, query: PrintQuery, name: str) -> None:
+        super().__init__()
+        self.document = document
+        self.size = query.print
+        self.name = name
+
+
+async def printed(request: Request, unprinted: UnprintedResponse) -> PdfResponse:
+    """Return the file of a document. It may wait for other documents, and so must not hold a connection.
 
     Raises:
         NotPrintable: no font has a character of it.
@@ -40,12 +49,11 @@ async def pdf_response(request: Request, document: Document, query: PrintQuery, 
         HTTPException: too many documents wait to be made (503).
     """
     try:
-        made = await request.app.state.service.printer.print(document, query.print)
+        file = await request.app.state.service.printer.print(unprinted.document, unprinted.size)
     except PrinterBusy:
         raise HTTPException(503) from None
     headers = {
-        "Content-Disposition": f'inline; filename="{name}.pdf"',
-        "Content-Language": document.language,
-        "ETag": entity_tag(made),
+        "Content-Disposition": f'inline; filename="{unprinted.name}.pdf"',
+        "Content-Language": unprinted.document.language,
     }
-    return PdfResponse(made, headers=headers)
+    return PdfResponse(file, headers=headers)

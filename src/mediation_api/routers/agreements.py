@@ -31,7 +31,7 @@ from mediation_api.http.fields import Flag, In, InstantOut, Language, Once, Open
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut, Pages
-from mediation_api.http.printing import PDF_CONTENT, PdfResponse, Print, pdf_response
+from mediation_api.http.printing import PDF_CONTENT, PdfResponse, Print, UnprintedResponse
 from mediation_api.http.problem_catalogue import language_of
 from mediation_api.http.routes import Operation
 from mediation_api.outreach import forms
@@ -256,17 +256,16 @@ async def get_agreement(agreement_id: AgreementId, scope: LoggedScope, agreement
 async def get_agreement_document(
     agreement_id: AgreementId,
     query: Print,
-    request: Request,
     scope: LoggedScope,
     agreements_read: Agreements,
     service: Context,
-) -> PdfResponse:
+) -> UnprintedResponse:
     """Return an agreement as a document to read and to sign on paper. A text that was purged is not found."""
     printed = _printed(await agreements_read.get(agreement_id, scope))
     if not printed.text:
         raise NotFound
     document = forms.agreement(printed, service.texts.documents)
-    return await pdf_response(request, document, query, f"{printed.kind}-{printed.number}")
+    return UnprintedResponse(document, query, f"{printed.kind}-{printed.number}")
 
 
 @router.get(
@@ -290,7 +289,7 @@ async def get_signature_certificate(
     scope: LoggedScope,
     agreements_read: Agreements,
     service: Context,
-) -> PdfResponse:
+) -> UnprintedResponse:
     """Return the signatures on an agreement as a document, in the reader's language."""
     row = await agreements_read.get(agreement_id, scope)
     printed, notes = _printed(row), ["superseded"] if row["superseded_at"] is not None else []
@@ -305,7 +304,7 @@ async def get_signature_certificate(
         ]
     words = Words.of(service.texts.documents, [language_of(request)])
     document = forms.certificate(printed, signatures, words, service.policy.target.zone, notes=notes)
-    return await pdf_response(request, document, query, f"certificate-{printed.kind}-{printed.number}")
+    return UnprintedResponse(document, query, f"certificate-{printed.kind}-{printed.number}")
 
 
 def _printed(row: AnyRow) -> forms.PrintedAgreement:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from pydantic import Field, StringConstraints
 
 from mediation_api.contract.responses import responses
@@ -14,7 +14,7 @@ from mediation_api.http.dependencies import CaseRecords, Context, Scope
 from mediation_api.http.fields import Language, Named, Out, Params
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import ListOut
-from mediation_api.http.printing import PDF_CONTENT, PdfResponse, Print, pdf_response
+from mediation_api.http.printing import PDF_CONTENT, PdfResponse, Print, UnprintedResponse
 from mediation_api.http.routes import Operation
 from mediation_api.outreach import forms
 
@@ -96,16 +96,15 @@ async def get_disclosure(
 async def get_disclosure_form(
     sha256: Annotated[Sha256, Path(description="The hash of a current text.")],
     query: Print,
-    request: Request,
     service: Context,
     _scope: Scope,
-) -> PdfResponse:
+) -> UnprintedResponse:
     """Return a current disclosure with a form to agree or decline, for those who answer on paper."""
     disclosure = service.current_disclosure(sha256)
     if disclosure is None:
         raise NotFound
     document = forms.consent_form(disclosure, service.texts.documents)
-    return await pdf_response(request, document, query, "disclosure")
+    return UnprintedResponse(document, query, "disclosure")
 
 
 def _to_response(text: Text, office: OfficeContact) -> DisclosureOut:

@@ -76,7 +76,7 @@ from mediation_api.http.fields import (
 from mediation_api.http.idempotency import IDEMPOTENT
 from mediation_api.http.middleware import StrictRoute
 from mediation_api.http.pagination import FOR_ALL_BUT_PARTIES, FOR_THE_OFFICE, ListOut, ListQuery, Pages, single_page
-from mediation_api.http.printing import PDF_CONTENT, PdfResponse, Print, pdf_response
+from mediation_api.http.printing import PDF_CONTENT, PdfResponse, Print, UnprintedResponse
 from mediation_api.http.problem_catalogue import language_of
 from mediation_api.http.routes import Operation
 from mediation_api.outreach import forms
@@ -358,14 +358,14 @@ async def get_session_notice(
     scope: LoggedScope,
     sessions_read: Sessions,
     service: Context,
-) -> PdfResponse:
+) -> UnprintedResponse:
     """Return the notice of a session as a document in the reader's language; of a cancelled one, that it is."""
     row = await sessions_read.calendar_entry(session_id, scope)
     columns = ("starts_at", "ends_at", "place", "link", "called_off", "scheduled_at")
     printed = forms.PrintedSession(**{name: row[name] for name in columns})
     words = Words.of(service.texts.documents, [language_of(request)])
     document = forms.notice(printed, service.office, words, service.policy.target.zone)
-    return await pdf_response(request, document, query, "notice")
+    return UnprintedResponse(document, query, "notice")
 
 
 def calendar_entry(row: AnyRow, summary: str, location: str | None) -> CalendarEntry:
