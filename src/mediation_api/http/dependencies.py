@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Annotated, Final, TypeVar
 from uuid import UUID, uuid4
 
@@ -64,7 +65,7 @@ from mediation_api.settings import Settings
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ServiceContext:
     """The objects that one process of the service shares among requests. `main.create_app` creates it."""
 
@@ -87,9 +88,9 @@ class ServiceContext:
         """The office, as people reach it."""
         return OfficeContact(self.settings.office_name, self.settings.office_phone)
 
-    @property
+    @cached_property
     def disclosures(self) -> tuple[Text, ...]:
-        """The current disclosure in each language, English first."""
+        """The current disclosure in each language, English first. Texts, policy and office stay as they are."""
         return self.texts.current.render_disclosures(self.office, self.policy.report_categories)
 
     def current_disclosure(self, sha256: str) -> Text | None:
