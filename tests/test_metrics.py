@@ -8,6 +8,8 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +18,22 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
+from tests.conftest import Clock
 from tests.contract.instance import environment
+from tests.outreach.test_mail_delivery import person, with_mail
 from tests.promises.production import PROGRAM, production_environment, serving
+from tests.scenarios.test_change_feed import filed_by_integration
 from tests.serving import START_SECONDS, wait_until_answered
 
 from mediation_api.auth.tokens import Verifier
 from mediation_api.database.engine import Database, Pool, PoolUsage
+from mediation_api.dev.office import Office
 from mediation_api.domain.values import Job
 from mediation_api.logs import SERVICE_LOGGER, LogEvent
-from mediation_api.main import ROUTES
+from mediation_api.main import ROUTES, worker_context
 from mediation_api.metrics import counting, registry_of
+from mediation_api.outreach.mail_delivery import MailDelivery
+from mediation_api.outreach.worker import number_events
 from mediation_api.settings import Settings
 
 CANARY: Final = "c4n4ry"
@@ -123,6 +131,37 @@ def test_a_job_tells_when_it_last_succeeded(job: Job, command: list[str], commit
     assert not [name for name, _ in before if name.startswith("mediation_job")]
     assert [labels for name, labels in samples if name.startswith("mediation_job")] == [(("command", job.value),)]
     assert 0 <= (value(samples, "job_success_age_seconds", command=job) or -1) < START_SECONDS
+
+
+async def test_what_waits_to_be_sent_tells_for_how_long(
+    committed: Settings, committed_office: Office, clock: Clock
+) -> None:
+    def age(kind: str, samples: Samples) -> float | None:
+        return value(samples, "oldest_unsent_age_seconds", kind=kind)
+
+    clock.now = datetime.now(UTC) - timedelta(hours=2)
+    endpoint = await committed_office.integration.post(
+        "/v1/webhook-endpoints", {"url": "https://intake.city.example/hooks", "kinds": ["complaint.filed"]}
+    )
+    context = replace(worker_context(with_mail(committed, 1)), clock=clock)  # a port on which nobody listens
+    mail = MailDelivery.of(context)
+    assert mail is not None
+    await mail.run(context)
+    before = await _page(committed)
+    assert (age("mail", before), age("webhook", before)) == (None, None)
+
+    await filed_by_integration(committed_office)
+    await (await committed_office.file(complainants=[person("ana")])).to_confirming()
+    await number_events(context)
+    await mail.run(context)
+    waiting = await _page(committed)
+    assert (age("mail", waiting) or 0) // 3600 == 2
+    assert 0 < (age("webhook", waiting) or 0) < START_SECONDS
+
+    address = f"/v1/webhook-endpoints/{endpoint['id']}"
+    assert (await committed_office.integration.send("PATCH", address, {"active": False})).status_code == 200
+    assert age("webhook", await _page(committed)) is None
+    await context.database.close()
 
 
 async def _page(settings: Settings) -> Samples:

@@ -1,8 +1,9 @@
 """Metrics in the format of Prometheus, on a port of their own. Imported only if MEDIATION_METRICS_PORT is set.
 
-What happened is counted from the events of the log, so that nothing else in the service knows of metrics; the pools and
-the identity provider's keys are looked at when somebody asks. The labels are templates of paths, methods, statuses and
-codes of closed lists, and hold nothing of a person. docs/operations.md says what each metric means.
+What happened is counted from the events of the log, so that nothing else in the service knows of metrics; the pools,
+the identity provider's keys, the jobs and what waits to be sent are looked at when somebody asks. The labels are
+templates of paths, methods, statuses and codes of closed lists, and hold nothing of a person. docs/operations.md says
+what each metric means.
 
 Each worker process answers for itself (docs/decisions/0087-each-worker-has-a-metrics-port.md).
 """
@@ -33,11 +34,12 @@ from mediation_api.database.engine import Database, Pool
 from mediation_api.database.job_runs import seconds_since_success
 from mediation_api.domain.values import Job
 from mediation_api.logs import SERVICE_LOGGER, LogEvent
+from mediation_api.repository.unsent import seconds_unsent
 from mediation_api.settings import Settings
 
 DURATION_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """The upper bounds of the buckets of the histogram, in seconds."""
-JOBS_SECONDS: Final = 2.0
+DATABASE_SECONDS: Final = 2.0
 """How long a page of metrics waits for the database."""
 PORT_RETRY_SECONDS: Final = 1.0
 """How often a worker tries again when the workers before it still use all ports."""
@@ -88,7 +90,7 @@ class EventCounter(logging.Handler):
 
 
 class StateCollector(Collector):
-    """Reads the state of the pools, of the identity provider's keys and of the jobs when metrics are asked for."""
+    """Reads the state of the pools, of the identity provider's keys, of the jobs and of what waits to be sent."""
 
     def __init__(self, database: Database, verifier: Verifier) -> None:
         self._database = database
@@ -119,26 +121,34 @@ class StateCollector(Collector):
             "1 if the identity provider's keys could not be read when it was last tried; otherwise 0.",
             self._verifier.keys_are_failing,
         )
-        yield self._jobs()
+        yield from self._from_database()
 
-    def _jobs(self) -> GaugeMetricFamily:
-        family = GaugeMetricFamily(
+    def _from_database(self) -> Iterator[GaugeMetricFamily]:
+        succeeded = GaugeMetricFamily(
             "mediation_job_success_age_seconds",
             "Time since a scheduled command or task last succeeded; absent if it never did or the database is away.",
             labels=("command",),
         )
+        unsent = GaugeMetricFamily(
+            "mediation_oldest_unsent_age_seconds",
+            "How long the oldest mail or webhook has waited to be sent; absent if none waits or the database is away.",
+            labels=("kind",),
+        )
         # This is the thread of a request for metrics; the connections belong to the loop of the service.
-        reading = asyncio.run_coroutine_threadsafe(self._read_jobs(), self._loop)
+        reading = asyncio.run_coroutine_threadsafe(self._read_ages(), self._loop)
         try:
-            for job, age in reading.result(JOBS_SECONDS).items():
-                family.add_metric((job,), age)
+            successes, waits = reading.result(DATABASE_SECONDS)
+            for job, age in successes.items():
+                succeeded.add_metric((job,), age)
+            for kind, age in waits.items():
+                unsent.add_metric((kind,), age)
         except (SQLAlchemyError, OSError):
             reading.cancel()
-        return family
+        yield from (succeeded, unsent)
 
-    async def _read_jobs(self) -> Mapping[Job, float]:
+    async def _read_ages(self) -> tuple[Mapping[Job, float], Mapping[str, float]]:
         async with self._database.reading(Pool.HEALTH) as connection:
-            return await seconds_since_success(connection)
+            return await seconds_since_success(connection), await seconds_unsent(connection)
 
 
 def registry_of(database: Database, verifier: Verifier) -> CollectorRegistry:
