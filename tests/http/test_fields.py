@@ -279,10 +279,31 @@ def test_answers_carry_every_field_and_instants_in_milliseconds() -> None:
         note: str | None = None
 
     in_tokyo = datetime(2026, 3, 1, 9, 0, 0, 1999, tzinfo=timezone(timedelta(hours=9)))
-    assert Answer(at=in_tokyo).model_dump(mode="json") == {"at": "2026-03-01T00:00:00.001Z", "note": None}
+    assert Answer.read({"at": in_tokyo}).model_dump(mode="json") == {"at": "2026-03-01T00:00:00.001Z", "note": None}
     assert Answer.model_json_schema(mode="serialization")["required"] == ["at", "note"]
-    with pytest.raises(ValueError, match="time zone"):
-        Answer(at=in_tokyo.replace(tzinfo=None)).model_dump_json()
+    with pytest.raises(ValidationError, match="time zone"):
+        Answer.read({"at": in_tokyo.replace(tzinfo=None)})
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("2026-03-01T00:00:00.001999+00:00", "2026-03-01T00:00:00.001Z"),
+        ("2026-03-01T00:00:00.001+00:00", "2026-03-01T00:00:00.001Z"),
+        ("2026-03-01T00:00:00.5+00:00", "2026-03-01T00:00:00.500Z"),
+        ("2026-03-01T00:00:00+00:00", "2026-03-01T00:00:00.000Z"),
+        ("2026-03-01T09:00:00.25+09:00", "2026-03-01T00:00:00.250Z"),
+        ("2026-03-01T00:00:00.250Z", "2026-03-01T00:00:00.250Z"),
+    ],
+)
+def test_an_instant_that_postgresql_has_written_is_sent_in_milliseconds(text: str, sent: str) -> None:
+    assert TypeAdapter(InstantOut).validate_python(text) == sent
+
+
+@pytest.mark.parametrize("value", [None, 1_772_323_200, "yesterday"])
+def test_what_is_no_instant_is_not_sent_as_one(value: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(InstantOut).validate_python(value)
 
 
 # --- the contract says what the type does -------------------------------------------------------------------

@@ -35,7 +35,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     JsonValue,
-    PlainSerializer,
+    PlainValidator,
     Strict,
     StringConstraints,
     ValidationInfo,
@@ -345,12 +345,27 @@ Instant = Annotated[
 """Converted to UTC."""
 
 
+_UTC_OFFSET: Final = "+00:00"
+
+
+def _instant_text(value: object) -> str:
+    """Return an instant as responses have it. The value is of the driver, or of JSON that PostgreSQL made."""
+    if isinstance(value, str):
+        if value.endswith(_UTC_OFFSET):
+            # Parsing it takes several times as long. PostgreSQL leaves out zeros at the end of a fraction.
+            return f"{value[:19]}{(value[19:-6] or '.').ljust(4, '0')[:4]}Z"
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        return in_utc(value)
+    raise PydanticCustomError("datetime_type", "An instant is needed.")
+
+
 InstantOut = Annotated[
-    datetime,
-    PlainSerializer(in_utc, return_type=str),
+    str,
+    PlainValidator(_instant_text, json_schema_input_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""An instant in a response: RFC 3339, UTC, milliseconds, `Z`."""
+"""An instant in a response, which is made of a datetime or its text: RFC 3339, UTC, milliseconds, `Z`."""
 
 
 # --- numbers and flags ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Field, SerializeAsAny, WithJsonSchema, model_validator
 
 from mediation_api.database.pagination import Page, PageRequest
 from mediation_api.domain.access import INTAKE, AccessScope, Relation
@@ -48,7 +48,8 @@ NextCursor = Annotated[
 class ListOut(Out, Generic[T]):
     """One page of a list. `next_cursor` is null on the last one; otherwise a `Link` names the next page as well."""
 
-    items: Annotated[list[T], Field(max_length=MOST, description="Its items.")]
+    # By the type of each item: pydantic makes objects of the members of a union first, and then JSON of these.
+    items: Annotated[list[SerializeAsAny[T]], Field(max_length=MOST, description="Its items.")]
     next_cursor: NextCursor
 
 

@@ -1,6 +1,7 @@
 """Agreements: the exact texts that the parties sign, and their signatures."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -299,8 +300,13 @@ async def get_signature_certificate(
         signatures = [] if own is None else [forms.PrintedSignature(name="", role=SeatRole.PARTY, signed_at=own)]
     else:
         signatures = [
-            forms.PrintedSignature(name=each.signer_name, role=each.role, method=each.method, signed_at=each.signed_at)
-            for each in AgreementOut.read(row).signatures
+            forms.PrintedSignature(
+                name=each["signer_name"],
+                role=SeatRole(each["role"]),
+                method=Method(each["method"]),
+                signed_at=datetime.fromisoformat(each["signed_at"]),
+            )
+            for each in row["signatures"]
         ]
     words = Words.of(service.texts.documents, [language_of(request)])
     document = forms.certificate(printed, signatures, words, service.policy.target.zone, notes=notes)

@@ -10,7 +10,7 @@ from mediation_api.database.engine import Pool
 from mediation_api.domain import access_log, calendar_feeds
 from mediation_api.domain.access import AccessScope, Relation, Role, allow
 from mediation_api.domain.errors import NotFound
-from mediation_api.domain.values import AttemptKind
+from mediation_api.domain.values import AttemptKind, in_utc
 from mediation_api.http.dependencies import AttemptCounters, CalendarFeeds, Context, Now, Scope
 from mediation_api.http.fields import InstantOut, Out
 from mediation_api.http.idempotency import IDEMPOTENT
@@ -73,7 +73,7 @@ async def make_calendar_feed(
     feed = CalendarFeed(at, calendar_feeds.expires_at(at, service.settings.calendar_feed_days))
     await feeds.make(scope.actor, feed, calendar_feeds.digest(token, code_key(service)))
     address = f"{request.app.state.public_url}/v1/calendar-feeds/{token}"
-    return MadeCalendarFeedOut(address=address, made_at=feed.made_at, expires_at=feed.expires_at)
+    return MadeCalendarFeedOut(address=address, made_at=in_utc(feed.made_at), expires_at=in_utc(feed.expires_at))
 
 
 @router.get("/me/calendar-feed", summary="The caller's calendar feed")
@@ -131,4 +131,4 @@ async def get_calendar(
 def _to_response(feed: CalendarFeed | None) -> CalendarFeedOut:
     if feed is None:
         return CalendarFeedOut(made_at=None, expires_at=None)
-    return CalendarFeedOut(made_at=feed.made_at, expires_at=feed.expires_at)
+    return CalendarFeedOut(made_at=in_utc(feed.made_at), expires_at=in_utc(feed.expires_at))

@@ -24,7 +24,7 @@ from mediation_api.domain.events import (
     StateChanged,
 )
 from mediation_api.domain.texts import Text
-from mediation_api.domain.values import Channel, Decision, VoidReason
+from mediation_api.domain.values import Channel, Decision, VoidReason, in_utc
 from mediation_api.http.dependencies import (
     CaseId,
     CaseRecords,
@@ -353,7 +353,9 @@ async def record_withdrawal(
         response.status_code = 200
         return WithdrawalOut.read(await records.withdrawal_of_locked(party.withdrawal_id))
     await record(locked.stream, left, reads_answer=False)
-    return WithdrawalOut(id=withdrawal_id, case_id=case_id, party_id=party.party_id, channel=channel, withdrawn_at=at)
+    return WithdrawalOut(
+        id=withdrawal_id, case_id=case_id, party_id=party.party_id, channel=channel, withdrawn_at=in_utc(at)
+    )
 
 
 @router.get("/cases/{case_id}/withdrawals", summary="Withdrawals")

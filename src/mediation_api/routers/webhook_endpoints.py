@@ -15,7 +15,7 @@ from mediation_api.database.nesting import AnyRow
 from mediation_api.domain.access import AccessScope, Relation, Role, allow
 from mediation_api.domain.errors import Invalid, LimitReached, StateConflict
 from mediation_api.domain.event_kinds import IntegrationEventKind
-from mediation_api.domain.values import DeliveryState, EndpointState
+from mediation_api.domain.values import DeliveryState, EndpointState, in_utc
 from mediation_api.domain.webhooks import MOST_ENDPOINTS, PING
 from mediation_api.http.dependencies import (
     Context,
@@ -247,7 +247,7 @@ async def rotate_webhook_secret(
     until = await endpoints.rotate(webhook_endpoint_id, scope, secret, at=at, expires_at=_expiry(service, at))
     if until is None:
         raise StateConflict
-    return WebhookSecretOut(secret=secret, former_expires_at=until)
+    return WebhookSecretOut(secret=secret, former_expires_at=in_utc(until))
 
 
 @router.post(
