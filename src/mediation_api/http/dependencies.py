@@ -63,6 +63,7 @@ from mediation_api.repository.webhooks import Webhooks as WebhooksRepository
 from mediation_api.settings import Settings
 
 T = TypeVar("T")
+D = TypeVar("D", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,33 +99,35 @@ class ServiceContext:
         return next((text for text in self.disclosures if text.sha256 == sha256), None)
 
 
-# FastAPI resolves the whole tree of a dependency each time that it is named, even if its value is cached. So these take
-# the service context, the time and the access scope from the request instead of depending on each other.
+# FastAPI resolves the whole tree of a dependency each time that it is named, even if its value is cached. So they take
+# the service context, the time, the access scope and the connection from the request, and do not depend on each other.
 
 
-def _context(request: Request) -> ServiceContext:
+def context_of(request: Request) -> ServiceContext:
+    """Return the service context of this application."""
     service: ServiceContext = request.app.state.service
     return service
 
 
 async def service_context(request: Request) -> ServiceContext:
     """Return the service context of this application."""
-    return _context(request)
+    return context_of(request)
 
 
 async def now(request: Request) -> datetime:
     """Return the time of the request, in UTC. Everything that one request records has this time."""
-    return _now(request)
+    return time_of(request)
 
 
-def _now(request: Request) -> datetime:
+def time_of(request: Request) -> datetime:
+    """Return the time of the request, in UTC."""
     at: datetime = request.state.at
     return at
 
 
 async def policy(request: Request) -> Policy:
     """Return the city's policy."""
-    return _context(request).policy
+    return context_of(request).policy
 
 
 Context = Annotated[ServiceContext, Depends(service_context)]
@@ -134,7 +137,7 @@ CityPolicy = Annotated[Policy, Depends(policy)]
 
 async def today(request: Request) -> date:
     """Return the date in the office's time zone."""
-    return target.local_date(_now(request), _context(request).policy.target)
+    return target.local_date(time_of(request), context_of(request).policy.target)
 
 
 Today = Annotated[date, Depends(today)]
@@ -162,7 +165,7 @@ async def authorise(request: Request) -> None:
         NotPermitted: the role may not call the operation, or the token lacks its scope.
         ProblemException: the caller has exceeded its quota (429).
     """
-    service, actor = _context(request), ANYBODY
+    service, actor = context_of(request), ANYBODY
     operation = operation_of(request)
     request.state.at = at = service.clock()
 
@@ -189,17 +192,18 @@ async def authorise(request: Request) -> None:
 
 async def access_scope(request: Request) -> AccessScope:
     """Return the access scope of the caller for the operation, which `authorise` has found."""
-    return _access_scope(request)
+    return access_scope_of(request)
 
 
-def _access_scope(request: Request) -> AccessScope:
+def access_scope_of(request: Request) -> AccessScope:
+    """Return the access scope of the caller for the operation."""
     scope: AccessScope = request.state.access_scope
     return scope
 
 
 def is_for_office(request: Request) -> bool:
     """Whether the caller reads as the office."""
-    return _access_scope(request).relation is Relation.OFFICE
+    return access_scope_of(request).relation is Relation.OFFICE
 
 
 def _bearer_token(authorization: list[str]) -> str:
@@ -226,8 +230,8 @@ async def scope_to_log(
     ] = None,
 ) -> AccessScope:
     """Return the access scope together with the purpose, for repositories that write to the access log as they read."""
-    scope, operation = _access_scope(request), operation_of(request)
-    return access_log.logged_scope(scope, operation.id, access_purpose, _now(request))
+    scope, operation = access_scope_of(request), operation_of(request)
+    return access_log.logged_scope(scope, operation.id, access_purpose, time_of(request))
 
 
 LoggedScope = Annotated[AccessScope, Depends(scope_to_log)]
@@ -252,7 +256,7 @@ async def open_connection(request: Request) -> AsyncIterator[None]:
     has ended is refused. Two exceptions commit the transaction: a wrong access code is counted, and a stored response
     is returned only when a synchronous standby has what it tells of.
     """
-    database, actor, caller = _context(request).database, _access_scope(request).actor, request.state.caller
+    database, actor, caller = context_of(request).database, access_scope_of(request).actor, request.state.caller
     pool = operation_of(request).pool_for(actor)
     opening: AbstractAsyncContextManager[AsyncConnection]
     if request.method != "GET":
@@ -288,19 +292,25 @@ def needs_connection(dependant: Dependant) -> bool:
     return dependant.call in _ON_CONNECTION or any(map(needs_connection, dependant.dependencies))
 
 
-def _on(repository: Callable[[AsyncConnection], T]) -> Callable[[Request], Awaitable[T]]:
-    async def provide(request: Request) -> T:
-        return repository(request.state.connection)
+def uses_connection(dependency: D) -> D:
+    """Declare that a dependency uses the connection of the request (`connection_of`)."""
+    _ON_CONNECTION.add(dependency)
+    return dependency
 
-    _ON_CONNECTION.add(provide)
+
+def connection_of(request: Request) -> AsyncConnection:
+    """Return the connection of the request."""
+    connection: AsyncConnection = request.state.connection
+    return connection
+
+
+def _on(repository: Callable[[AsyncConnection], T]) -> Callable[[Request], Awaitable[T]]:
+    @uses_connection
+    async def provide(request: Request) -> T:
+        return repository(connection_of(request))
+
     return provide
 
-
-def _itself(opened: AsyncConnection) -> AsyncConnection:
-    return opened
-
-
-Connection = Annotated[AsyncConnection, Depends(_on(_itself))]
 
 Agreements = Annotated[AgreementsRepository, Depends(_on(AgreementsRepository))]
 CalendarFeeds = Annotated[CalendarFeedsRepository, Depends(_on(CalendarFeedsRepository))]
@@ -355,12 +365,12 @@ class Recorder:
             await assume_party(self._connection, self._actor)
 
 
+@uses_connection
 async def recorder(request: Request) -> Recorder:
     """Return the recorder of the request."""
-    return Recorder(request.state.connection, _access_scope(request).actor, _now(request))
+    return Recorder(connection_of(request), access_scope_of(request).actor, time_of(request))
 
 
-_ON_CONNECTION.add(recorder)
 Record = Annotated[Recorder, Depends(recorder)]
 
 # ── paths ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -36,7 +36,14 @@ from starlette.exceptions import HTTPException
 from mediation_api.database.row_security import require_live_code
 from mediation_api.domain.access import Role
 from mediation_api.domain.strength import Guessable, guessable
-from mediation_api.http.dependencies import Connection, Context, Now, Scope, StoredResponseFound
+from mediation_api.http.dependencies import (
+    StoredResponseFound,
+    access_scope_of,
+    connection_of,
+    context_of,
+    time_of,
+    uses_connection,
+)
 from mediation_api.http.fields import Out
 from mediation_api.http.problems import ProblemException
 from mediation_api.http.routes import operation_of
@@ -88,12 +95,9 @@ class ClaimedKey:
         await self._idempotency.keep(self._request, stored)
 
 
+@uses_connection
 async def claim_key(
     request: Request,
-    scope: Scope,
-    opened: Connection,
-    service: Context,
-    at: Now,
     idempotency_key: Annotated[
         IdempotencyKey | SkipJsonSchema[None],
         Header(
@@ -118,7 +122,8 @@ async def claim_key(
     key = idempotency_key.strip('"').encode()
     if (why := guessable(key.replace(b"-", b""), fewest=_DIFFERENT)) is not None:
         raise ProblemException(400, "idempotency-key-weak", _WEAK[why])
-    secret = service.settings.access_code_secret.get_secret_value().encode()
+    scope, opened = access_scope_of(request), connection_of(request)
+    secret = context_of(request).settings.access_code_secret.get_secret_value().encode()
     caller = f"{scope.actor.role}:{scope.actor.subject}"
     fingerprint = await _fingerprint(request)
     if scope.actor.role is Role.PUBLIC:
@@ -132,7 +137,7 @@ async def claim_key(
     )
     cipher = AESGCM(hmac.digest(secret, _PURPOSE + caller.encode() + b"\x00" + key, hashlib.sha256))
     idempotency = Idempotency(opened)
-    first = await idempotency.claim(keyed_request, at=at)
+    first = await idempotency.claim(keyed_request, at=time_of(request))
     if first is None:
         request.state.claimed_key = ClaimedKey(idempotency, keyed_request, cipher)
         return
