@@ -35,6 +35,7 @@ from mediation_api.http.fields import (
     Uuid,
     WholeNumber,
 )
+from mediation_api.http.pagination import ListOut
 
 
 class Colour(StrEnum):
@@ -304,6 +305,25 @@ def test_an_instant_that_postgresql_has_written_is_sent_in_milliseconds(text: st
 def test_what_is_no_instant_is_not_sent_as_one(value: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(InstantOut).validate_python(value)
+
+
+def test_a_page_has_nothing_that_the_model_of_its_items_does_not_declare() -> None:
+    class Shown(Out):
+        name: str
+
+    class WithMore(Shown):
+        secret: str
+
+    class Shelf(Out):
+        top: Shown
+        others: list[Shown]
+
+    whole = WithMore(name="Ana", secret="s")
+    page = ListOut[Shown].model_validate({"items": [whole], "next_cursor": None})
+    assert page.model_dump(mode="json") == {"items": [{"name": "Ana"}], "next_cursor": None}
+    assert json.loads(page.model_dump_json()) == {"items": [{"name": "Ana"}], "next_cursor": None}
+    shelf = TypeAdapter(Shelf).validate_python({"top": whole, "others": [whole]})
+    assert json.loads(TypeAdapter(Shelf).dump_json(shelf)) == {"top": {"name": "Ana"}, "others": [{"name": "Ana"}]}
 
 
 # --- the contract says what the type does -------------------------------------------------------------------

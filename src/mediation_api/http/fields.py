@@ -531,7 +531,10 @@ class Params(BaseModel):
 class Out(BaseModel):
     """The body of a response: frozen. Every field is always present, and clients must expect new ones."""
 
-    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+    # In the place of a model, an object of a class derived from it is sent without what that class adds.
+    model_config = ConfigDict(
+        frozen=True, json_schema_serialization_defaults_required=True, revalidate_instances="subclass-instances"
+    )
 
     @classmethod
     def read(cls, row: AnyRow, **more: object) -> Self:
