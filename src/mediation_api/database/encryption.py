@@ -30,7 +30,7 @@ from weakref import WeakKeyDictionary
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Dialect, String, Table, Text, TypeDecorator
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON
 
 from mediation_api.domain.employee_numbers import folded
 from mediation_api.domain.values import UNREADABLE
@@ -281,7 +281,7 @@ class DecryptedList(TypeDecorator[list[dict[str, object]]]):
     Each of `fields` is the name of a value in the JSON objects, and the arguments of `Decrypted`.
     """
 
-    impl = JSONB
+    impl = JSON
     cache_ok = True
 
     def __init__(self, fields: tuple[tuple[str, str, str, str | None], ...]) -> None:

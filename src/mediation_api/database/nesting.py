@@ -1,7 +1,7 @@
 """Select child rows as JSON inside their parent's row, so that a read needs one statement.
 
-PostgreSQL aggregates them; no object graph is loaded. Measurements:
-docs/decisions/0073-sql-is-written-with-sqlalchemy-core.md.
+PostgreSQL aggregates them; no object graph is loaded. They are `json` and not `jsonb`, which PostgreSQL would
+build as a tree and then write as text. Measurements: docs/decisions/0073-sql-is-written-with-sqlalchemy-core.md.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from sqlalchemy import (
     select,
     type_coerce,
 )
-from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+from sqlalchemy.dialects.postgresql import JSON, aggregate_order_by
 
 from mediation_api.database.constants import Constant
 from mediation_api.database.encryption import Decrypted, DecryptedList, Encrypted
@@ -31,7 +31,7 @@ AnyRow: TypeAlias = Mapping[str, Any] | RowMapping
 """SQLAlchemy's columns and statements are invariant in their type, so a list of columns of several types needs Any.
 A row has its values by the names of the columns; the response models check them."""
 
-_NONE: AnyColumn = literal_column("'[]'::jsonb", JSONB)
+_NONE: AnyColumn = literal_column("'[]'::json", JSON)
 
 
 def nested(
@@ -52,7 +52,7 @@ def nested(
     if any(isinstance(column.type, Encrypted) for column in columns.values()):
         raise TypeError("select an encrypted column with `decrypted`")
     entry = _entry(columns)
-    listed: AnySelect = select(func.coalesce(func.jsonb_agg(aggregate_order_by(entry, order_by)), _NONE))
+    listed: AnySelect = select(func.coalesce(func.json_agg(aggregate_order_by(entry, order_by)), _NONE))
     types = ((name, column.type) for name, column in columns.items() if isinstance(column.type, Decrypted))
     encrypted = tuple((name, type_.table, type_.column, type_.or_else) for name, type_ in types)
     rows: AnyColumn = listed.where(and_(*where)).scalar_subquery()
@@ -61,4 +61,4 @@ def nested(
 
 def _entry(columns: Mapping[str, AnyColumn]) -> AnyColumn:
     pairs = (part for name, column in columns.items() for part in (Constant(name), column))
-    return func.jsonb_build_object(*pairs)
+    return func.json_build_object(*pairs)

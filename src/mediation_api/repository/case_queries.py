@@ -313,7 +313,7 @@ def _for_mediator(kind: ScopeKind) -> AnySelect:
             t.cases.c.closed_at,
             t.complaints.c.incident_on,
             t.complaints.c.allegations,
-            func.jsonb_build_object("id", own.c.id, "state", own.c.state, "answer_due_on", own.c.answer_due_on).label(
+            func.json_build_object("id", own.c.id, "state", own.c.state, "answer_due_on", own.c.answer_due_on).label(
                 "assignment"
             ),
             participants.label("participants"),
@@ -353,9 +353,7 @@ def _for_party(kind: ScopeKind) -> AnySelect:
         audience(kind),
         t.complaints.c.incident_on,
         t.complaints.c.allegations,
-        func.jsonb_build_object("party_id", own.c.party_id, "side", own.c.side, "standing", own.c.standing).label(
-            "you"
-        ),
+        func.json_build_object("party_id", own.c.party_id, "side", own.c.side, "standing", own.c.standing).label("you"),
         nested(
             PART_COLUMNS,
             is_part_of(own),
