@@ -52,7 +52,7 @@ run: $(STAMP)
 	@exec $(BIN)/mediation-api dev
 
 # `make test SAMPLES=whole`, as .ci/run calls it, runs all of what the suite otherwise samples or leaves out.
-WHOLE := PROBES=whole LEAVING=whole STORIES=20 MATRIX=whole RACES=25 PROGRAMS=whole EDITS=whole FILTERS=whole ZONES=whole
+WHOLE := PROBES=whole LEAVING=whole STORIES=20 MATRIX=whole RACES=25 PROGRAMS=whole DRAWN=whole EDITS=whole FILTERS=whole ZONES=whole
 test: $(STAMP)
 	@$(if $(filter whole,$(SAMPLES)),$(WHOLE)) $(BIN)/python -m pytest $(ARGS)
 
@@ -153,7 +153,7 @@ SAMPLED := $(addprefix tests/, routers/test_probes.py routers/test_matrix.py pro
 	routers/test_filters.py scenarios/test_local_day.py test_histories.py)
 gate-whole: $(STAMP)
 	@$(WHOLE) $(BIN)/python -m pytest $(SAMPLED) $(ARGS)
-	@$(BIN)/python -m pytest -m program tests $(ARGS)
+	@$(WHOLE) $(BIN)/python -m pytest -m 'program or drawn' tests $(ARGS)
 
 # gate-coverage         every branch of the domain, by its own tests (of all: make test SAMPLES=whole ARGS=--cov)
 gate-coverage: $(STAMP)

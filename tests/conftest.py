@@ -37,7 +37,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from secrets import token_urlsafe
+from secrets import randbelow, token_urlsafe
 from typing import Final
 
 import httpx
@@ -96,12 +96,17 @@ hypothesis_settings.register_profile("deep", max_examples=1000, deadline=None, p
 RUN: Final = pytest.StashKey[Run]()
 SERVER: Final = pytest.StashKey[EmbeddedServer]()
 WITHOUT_PROGRAMS: Final = pytest.StashKey[bool]()
+FIRST_DRAWN: Final = pytest.StashKey[int]()
+"""Which of the tests marked `drawn` is the first that runs; every sixth runs from there. Below zero, all run."""
 NEVER_SEEN: Final = pytest.StashKey[list[tuple[str, ...]]]()
 NEVER_USED: Final = pytest.StashKey[list[tuple[str, ...]]]()
 
 
-_OBJECTS_PER_COLLECTION: Final = 50_000
+_OBJECTS_PER_COLLECTION: Final = 200_000
 """Python's own 700 would have every tenth second of a run go into looking for garbage where there is none."""
+
+_DRAWN_OF: Final = 6
+"""Of the tests marked `drawn`, `make test` runs one of so many."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,6 +117,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a directory; a worker is told of its controller's."""
     config.addinivalue_line("markers", "program: starts programs of the service, which takes seconds")
+    config.addinivalue_line("markers", "drawn: takes long; a run of the whole suite draws one of six such tests")
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
     # What a developer has set must not decide what the tests see.
     for name in [name for name in os.environ if name.startswith("MEDIATION_") and name != SERVER_VARIABLE]:
@@ -120,8 +126,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if given is not None:
         config.stash[RUN] = Run(Path(given["mediation_run"]))
         config.stash[WITHOUT_PROGRAMS] = bool(given["without_programs"])
+        config.stash[FIRST_DRAWN] = int(given["first_drawn"])
         return
     config.stash[WITHOUT_PROGRAMS] = _is_whole(config) and os.environ.get("PROGRAMS") != "whole"
+    draws = _is_whole(config) and os.environ.get("DRAWN") != "whole"
+    config.stash[FIRST_DRAWN] = int(os.environ.get("DRAWN", randbelow(_DRAWN_OF))) if draws else -1
     # Not pytest's own folder: that one is closed to the user that PostgreSQL runs as when root runs the tests.
     directory = Path(tempfile.mkdtemp(prefix="mediation-test-", dir=THROW_AWAY))
     directory.chmod(0o711)
@@ -131,13 +140,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes seconds: at the end, a worker would wait for the other one.
 
-    Of the whole suite, the tests that start programs run with PROGRAMS=whole alone.
+    Of the whole suite, the tests that start programs run with PROGRAMS=whole alone, and all of those marked `drawn`
+    with DRAWN=whole.
     """
     if config.stash[WITHOUT_PROGRAMS]:
-        starting = [item for item in items if item.get_closest_marker("program")]
-        config.hook.pytest_deselected(items=starting)
-        items[:] = [item for item in items if item not in starting]
+        _leave_out(config, items, [item for item in items if item.get_closest_marker("program")])
+    if config.stash[FIRST_DRAWN] >= 0:
+        drawn = [item for item in items if item.get_closest_marker("drawn")]
+        _leave_out(config, items, [each for n, each in enumerate(drawn) if n % _DRAWN_OF != config.stash[FIRST_DRAWN]])
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], those: Collection[pytest.Item]) -> None:
+    config.hook.pytest_deselected(items=those)
+    left_out = set(those)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_collection_finish() -> None:
@@ -152,6 +169,7 @@ def pytest_configure_node(node: object) -> None:
     config: pytest.Config = node.config  # type: ignore[attr-defined] # xdist exports no type for its nodes
     node.workerinput["mediation_run"] = str(config.stash[RUN].directory)  # type: ignore[attr-defined] # as above
     node.workerinput["without_programs"] = config.stash[WITHOUT_PROGRAMS]  # type: ignore[attr-defined] # as above
+    node.workerinput["first_drawn"] = config.stash[FIRST_DRAWN]  # type: ignore[attr-defined] # as above
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -201,7 +219,12 @@ def _kept(config: pytest.Config, name: str) -> set[tuple[str, ...]]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which documented statuses no test has seen, and how much of the table of access was played."""
+    """Say which tests were drawn, which documented statuses none has seen, and how much of the table was played."""
+    first = config.stash[FIRST_DRAWN]
+    if first >= 0:
+        terminalreporter.line(
+            f"of the tests marked drawn, one of {_DRAWN_OF} ran; the same again: DRAWN={first}, all: DRAWN=whole"
+        )
     files = config.stash[RUN].directory.glob("matrix-*.json")
     counted = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     if counted:

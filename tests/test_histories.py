@@ -442,7 +442,7 @@ def pick(among: Sequence[T], n: int) -> T:
     return among[n % len(among)]
 
 
-HISTORIES: Final = 10 if "STORIES" in os.environ else 5
+HISTORIES: Final = 10 if "STORIES" in os.environ else 3
 N = st.integers(0, 11)
 """Chooses among whatever there is at that moment."""
 SOMETIMES = st.integers(0, 3).map(lambda n: n == 3)

@@ -298,6 +298,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.drawn
 def test_every_calendar_of_the_library_is_found_as_the_library_finds_it() -> None:
     found = subprocess.run([sys.executable, "-c", OF_THE_LIBRARY], capture_output=True, check=True).stdout
     year = [date(2026, 1, 1) + timedelta(days) for days in range(365)]

@@ -388,6 +388,7 @@ FUZZED: Final = (
 )
 
 
+@pytest.mark.drawn
 @hypothesis_settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(FORMS)), st.data())
 def test_no_value_of_a_claim_does_anything_but_be_taken_or_refused(name: str, data: st.DataObject) -> None:

@@ -485,6 +485,7 @@ def test_nothing_but_text_is_a_token() -> None:
             verify(thing)  # type: ignore[arg-type]
 
 
+@pytest.mark.drawn
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=400) | st.from_regex(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", fullmatch=True))
 def test_no_text_does_anything_but_be_refused(text: str) -> None:
@@ -499,6 +500,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.drawn
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(["iss", "aud", "sub", "role", "iat", "exp", "nbf", "scope"]), json_values)
 def test_no_value_of_a_claim_does_anything_but_be_taken_or_refused(name: str, value: object) -> None:

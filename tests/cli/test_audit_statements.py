@@ -31,6 +31,8 @@ from mediation_api.dev.office import Office
 from mediation_api.domain.audit_chain import ChainHead, Horizon
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.drawn
+
 REWRITE = """
 DO $$
 DECLARE

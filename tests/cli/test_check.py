@@ -488,6 +488,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Checked:
     return run
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_named_by_its_line(place: Place, checked: Checked, name: str) -> None:
     fault = FAULTS[name]

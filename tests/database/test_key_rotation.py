@@ -26,6 +26,8 @@ from mediation_api.domain.audit_chain import ChainFault, Flaw
 from mediation_api.domain.values import UNREADABLE
 from mediation_api.settings import Settings, SettingsError
 
+pytestmark = pytest.mark.drawn
+
 NEW: Final = f"2026-b:{base64.b64encode(b'n' * 32).decode()}"
 
 STORIES: Final = 10

@@ -184,6 +184,7 @@ async def reader(
         await engine.dispose()
 
 
+@pytest.mark.drawn
 async def test_a_deep_page_looks_at_no_more_than_the_first(reader: Reader) -> None:
     case_id, who = await reader.case_id(), reader.office.coordinator
     for path, table in OF_STAFF.items():
@@ -250,6 +251,7 @@ async def test_the_rows_of_a_party_are_found_by_an_index(reader: Reader) -> None
     assert {table: number for table, number in rows.items() if number > 8 * OF_ONE} == {}
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(("of_one", "aim"), [(250, 0.020), (1_000, 0.060)])
 async def test_who_has_many_cases_lists_them_in_milliseconds_after_mixed_traffic(
     of_one: int, aim: float, committed: Settings, as_owner: Callable[[Settings], Settings]

@@ -374,6 +374,7 @@ def _leaves(value: object) -> Iterator[str]:
         yield str(value)
 
 
+@pytest.mark.drawn
 @pytest.mark.usefixtures("_checks_off")
 async def test_with_the_checks_of_the_domain_off_the_repository_reads_nothing_foreign(place: Place) -> None:
     words, read = place.truth.words(), 0

@@ -148,6 +148,7 @@ def test_only_the_transaction_commits(path: Path) -> None:
     assert not commits
 
 
+@pytest.mark.program
 def test_no_engine_and_no_settings_are_made_at_import() -> None:
     script = """
 import importlib, pkgutil, pydantic_settings, sqlalchemy.ext.asyncio as sa, sqlalchemy

@@ -107,6 +107,7 @@ async def test_a_migration_waits_for_another_one_longer_than_a_request_may_take(
         second.result()
 
 
+@pytest.mark.drawn
 async def test_migrations_can_be_undone_and_done_again(migrated: AsyncEngine, owned: Settings) -> None:
     async with migrated.connect() as connection:
         before = await connection.run_sync(_catalogue)

@@ -342,6 +342,7 @@ NEAR = {
 }
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("adapter", "near"),
     [

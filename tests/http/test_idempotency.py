@@ -36,6 +36,7 @@ def entry() -> dict[str, object]:
     return {**MEDIATOR, "subject": f"mediator-{uuid4()}"}
 
 
+@pytest.mark.drawn
 def test_every_post_takes_a_key_but_those_that_need_none(app: FastAPI) -> None:
     without = set()
     for context in iter_route_contexts(app.routes):

@@ -294,6 +294,7 @@ async def test_an_order_is_what_it_says_and_the_contract_names_the_first(office:
     await office.coordinator.get(f"{path}?sort=reference", 422)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(("path", "query"), WALKS)
 async def test_a_walk_misses_and_repeats_nothing_while_rows_are_added(
     office: Office, path: str, query: str, made: Made

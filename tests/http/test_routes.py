@@ -77,6 +77,7 @@ def renamed(monkeypatch: pytest.MonkeyPatch, settings: Settings, clock: Clock, d
     return application(settings, clock, database)
 
 
+@pytest.mark.drawn
 async def test_renaming_every_function_of_a_route_changes_nothing(
     office: Office, database: RolledBackDatabase, renamed: FastAPI
 ) -> None:

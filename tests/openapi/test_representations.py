@@ -149,6 +149,7 @@ def documented(*statuses: str, method: str | None = None) -> set[str]:
     }
 
 
+@pytest.mark.drawn
 async def test_what_has_not_changed_is_not_sent_again(told: Told) -> None:
     assert told.unchanged >= documented("304", method="get") - OF_ITSELF
     assert told.changed <= OF_ITSELF

@@ -208,6 +208,7 @@ BROKEN: Mapping[str, dict[str, object]] = {
 """What is refused, whoever sends it."""
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("broken", BROKEN)
 async def test_who_is_calling_is_known_before_anything_else_is_looked_at(
     app: FastAPI, office: Office, broken: str

@@ -93,6 +93,7 @@ WRONG: Final[dict[str, Callable[[Scene], tuple[str, Row]]]] = {
 """What each trigger, which has the name of what it refuses, keeps out."""
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("trigger", WRONG)
 async def test_the_database_refuses_what_somebody_may_not_say(trigger: str, scene: Scene) -> None:
     with pytest.raises(IntegrityError) as refused:
@@ -100,6 +101,7 @@ async def test_the_database_refuses_what_somebody_may_not_say(trigger: str, scen
     assert constraint_of(refused.value) == trigger
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("trigger", WRONG)
 async def test_without_its_trigger_the_database_would_take_it(trigger: str, scene: Scene) -> None:
     table, row = WRONG[trigger](scene)

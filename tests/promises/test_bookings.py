@@ -124,6 +124,7 @@ async def _ended(story: Story) -> None:
 ENDINGS = (_cancelled, _withdrawn, _of_a_complainant, _missed, _adjourned, _completed, _ended)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_an_officer_is_free_again_whatever_became_of_the_session(
     office: Office, ending: Callable[[Story], object]

@@ -22,6 +22,8 @@ from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.events import Event, Visibility
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.drawn
+
 LEAVERS: Final = 100 if os.environ.get("RACES") == "200" else 12
 SKEW: Final = timedelta(seconds=20)
 SHARED: Final = {event.kind for event in Event.__subclasses__() if event.visibility is Visibility.PARTICIPANTS}

@@ -66,6 +66,7 @@ async def hold_without(story: Story, *absent: Caller) -> None:
 # ── one of two leaves ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("how", ["declines", "withdraws", "withdraws after the session"])
 @pytest.mark.parametrize("side", ["complainants", "officers"])
 async def test_whoever_leaves_goes_back_to_investigation_and_the_office_says_so(
@@ -418,6 +419,7 @@ async def brought_to(office: Office, state: str) -> Story:
     return story
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("what", UPDATES)
 async def test_the_database_refuses_what_goes_against_the_rules(office: Office, database: Database, what: str) -> None:
     state, (*before, wrong) = UPDATES[what]
@@ -431,6 +433,7 @@ async def test_the_database_refuses_what_goes_against_the_rules(office: Office, 
         await savepoint.rollback()
 
 
+@pytest.mark.drawn
 async def test_without_the_triggers_the_database_would_take_all_of_it(
     committed_office: Office, committed: Settings, as_owner: Callable[[Settings], Settings]
 ) -> None:

@@ -185,6 +185,7 @@ async def unfound(connection: AsyncConnection, edits: list[Edit]) -> tuple[list[
 # ── audit verify ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 async def test_every_edit_of_an_operative_table_by_the_owner_is_found(
     module_database: RolledBackDatabase, record_property: Callable[[str, object], None]
@@ -216,6 +217,7 @@ async def test_what_the_review_changed_unseen_is_found(module_database: RolledBa
         await guarded.rollback()
 
 
+@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 async def test_without_the_comparison_of_values_the_same_edits_go_unfound(
     module_database: RolledBackDatabase, monkeypatch: pytest.MonkeyPatch
@@ -229,6 +231,7 @@ async def test_without_the_comparison_of_values_the_same_edits_go_unfound(
         await guarded.rollback()
 
 
+@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("kind", ["party.asked", "session.scheduled", "party.added"])
 async def test_an_event_that_is_not_replayed_is_noticed(
@@ -254,6 +257,7 @@ ODD: Final = (
 """What somebody may make of an event that no reader expects."""
 
 
+@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("change", ODD)
 async def test_an_odd_event_is_a_finding_and_no_failure(module_database: RolledBackDatabase, change: str) -> None:
@@ -375,6 +379,7 @@ ORDER: Final = ("standing_order ON participants", "stays_closed ON cases")
 EVENT: Final = ("standing_event ON participants", "state_event ON cases")
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("triggers", "passes", "refuses"),
     [

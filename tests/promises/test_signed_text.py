@@ -57,6 +57,7 @@ async def problems(settings: Settings) -> int:
     return len((await examine(settings)).problems)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("edit", EDITS)
 async def test_what_an_owner_of_the_tables_changes_around_a_text_is_found(
     committed_office: Office,

@@ -75,6 +75,7 @@ def office(module_office: Office, module_clock: Clock, undone: None) -> Iterator
 # ── the model against the service ──────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     "company", [*COMPANIES, *UNEVEN] if WHOLE else [(2, 2)], ids=lambda company: f"{company[0]} and {company[1]}"
 )
@@ -234,6 +235,7 @@ WRONG_RULES = {
 }
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("rule", WRONG_RULES)
 async def test_a_wrong_rule_of_the_model_is_seen(
     office: Office, fork: Fork, rule: str, monkeypatch: pytest.MonkeyPatch
@@ -243,6 +245,7 @@ async def test_a_wrong_rule_of_the_model_is_seen(
     assert found in await differences(office, fork, moment, act)
 
 
+@pytest.mark.drawn
 async def test_a_part_that_is_shown_too_early_is_seen(
     office: Office, fork: Fork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +259,7 @@ async def test_a_part_that_is_shown_too_early_is_seen(
     assert "integration can tell it from nothing" in found
 
 
+@pytest.mark.drawn
 async def test_one_header_that_counts_withdrawals_is_seen(
     office: Office, fork: Fork, module_database: RolledBackDatabase
 ) -> None:

@@ -33,6 +33,8 @@ from mediation_api.domain.access_log import DEFAULT_PURPOSE, Purpose
 from mediation_api.domain.target import is_working_day
 from mediation_api.repository.access_anomalies import AccessAnomalies
 
+pytestmark = pytest.mark.drawn
+
 PERIOD: Final = Period(date(2020, 3, 2), date(2020, 3, 31))
 """Clocks were put forward on the 8th."""
 POLICY: Final = replace(

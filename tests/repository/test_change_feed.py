@@ -60,6 +60,7 @@ async def test_an_event_that_is_committed_late_comes_after_those_that_a_reader_h
         assert (await reading.scalars(skipped)).all() == []
 
 
+@pytest.mark.drawn
 async def test_each_reader_of_many_gets_every_event_once_while_many_write(
     committed_office: Office, committed_database: Database
 ) -> None:

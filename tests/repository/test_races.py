@@ -160,6 +160,7 @@ async def test_a_withdrawal_is_not_lost_to_the_start_of_a_session(office: Office
     await race_withdrawals_against_starts(office, starter)
 
 
+@pytest.mark.drawn
 async def test_without_the_lock_of_the_case_the_race_would_tell(
     office: Office, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -405,6 +406,7 @@ async def book(office: Office, ready: list[Story], starter: Starter, *starts: ti
     return [a.status_code for a in answers]
 
 
+@pytest.mark.drawn
 async def test_of_twelve_bookings_of_one_mediator_at_one_hour_one_is_accepted(
     committed_office: Office, committed: Settings, as_owner: Callable[[Settings], Settings], starter: Starter
 ) -> None:

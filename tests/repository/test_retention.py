@@ -35,6 +35,8 @@ from mediation_api.repository.retention import _purge_if_due, purge_due
 from mediation_api.repository.retention_places import PLACES
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.drawn
+
 YEARS: Final = timedelta(days=3651)
 TERMS: Final = "Terms-t of what both will do."
 WORDS: Final = (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx
+import pytest
 from sqlalchemy import func, select
 from tests.conftest import RolledBackDatabase
 
@@ -138,6 +139,7 @@ async def test_what_was_read_is_sent_back_and_nothing_happens(office: Office, da
         assert await recorded(database) == before, name
 
 
+@pytest.mark.drawn
 async def test_each_field_that_can_be_corrected_moves_the_tag(office: Office) -> None:
     for name, each in (await objects(office)).items():
         for field, value in each.values.items():

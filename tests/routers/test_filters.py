@@ -399,6 +399,7 @@ async def test_there_is_a_case_of_every_kind(lists: Mapping[str, list[Item]]) ->
     assert any(not complaint["cases"] for complaint in lists["/v1/complaints"])
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("path", FILTERS)
 async def test_a_filter_finds_what_has_the_value_and_nothing_else(
     busy: Office, lists: Mapping[str, list[Item]], path: str
@@ -438,6 +439,7 @@ FOR: Final[Mapping[str, Callable[[Role, Relation], bool]]] = {
 }
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("path", FILTERS)
 async def test_a_filter_is_for_whom_its_description_says(busy: Office, own: Mapping[Role, Caller], path: str) -> None:
     read = committed()["paths"][path]["get"]

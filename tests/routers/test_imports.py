@@ -236,6 +236,7 @@ async def test_a_cancelled_import_keeps_what_was_filed_and_deletes_the_rest(
     assert again["code"] == "state-conflict"
 
 
+@pytest.mark.drawn
 async def test_after_a_crash_the_import_goes_on_where_it_was(
     office: Office, worker: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

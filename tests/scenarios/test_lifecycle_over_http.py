@@ -349,7 +349,7 @@ async def test_a_party_that_is_added_between_two_attempts_takes_part_in_the_next
 async def test_a_minor_agrees_together_with_a_guardian_or_not_at_all(office: Office) -> None:
     story = await office.file(complainants=[{"minor": True}])
     minor = story.complainants[0]
-    screened = await story.screen()
+    screened = await story.screen(eligible=None, reason=None)
     assert (screened["outcome"], screened["eligible"]) == ("needs_review", None)
     await story.screen(eligible=True, reason="The mother will be found.")
     assert (await story.answer(minor, status=409))["code"] == "guardian-missing"

@@ -26,6 +26,8 @@ from mediation_api.domain.access import Role
 from mediation_api.domain.target import Pace
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.drawn
+
 WHOLE: Final = os.environ.get("ZONES") == "whole"
 DAY: Final = date(2026, 3, 2)
 """A Monday. At 20:00 in Los Angeles it is Tuesday in UTC, at 01:00 in Auckland still Sunday."""

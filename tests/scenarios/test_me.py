@@ -214,6 +214,7 @@ async def listed(office: Office) -> list[Answer]:
         cursor = f"&cursor={page['next_cursor']}"
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("days", [0, 21, 29, 70])
 async def test_the_numbers_are_those_of_the_open_cases(
     office: Office, fork: Fork, in_each_state: Mapping[str, Begun], days: int

@@ -256,6 +256,7 @@ async def _one_of_three_has_answered(office: Office) -> Story:
 one_of_three_has_answered = once(_one_of_three_has_answered)
 
 
+@pytest.mark.drawn
 async def test_a_complainant_s_answer_shows_to_no_other_complainant(
     office: Office, fork: Fork, one_of_three_has_answered: Begun
 ) -> None:
@@ -274,6 +275,7 @@ async def test_a_complainant_s_answer_shows_to_no_other_complainant(
     await assert_alike(story, answers_of(watched), fork, *watchers)
 
 
+@pytest.mark.drawn
 async def test_one_header_that_counts_answers_would_be_seen(
     office: Office, fork: Fork, database: RolledBackDatabase, one_of_three_has_answered: Begun
 ) -> None:
@@ -291,6 +293,7 @@ async def test_one_header_that_counts_answers_would_be_seen(
         await assert_alike(story, answers_of(watched), fork, (observer, Observer.look_and_try))
 
 
+@pytest.mark.drawn
 async def test_officers_who_are_not_asked_yet_see_nothing_at_all_of_complainants_answers(
     fork: Fork, one_of_three_has_answered: Begun
 ) -> None:
@@ -298,6 +301,7 @@ async def test_officers_who_are_not_asked_yet_see_nothing_at_all_of_complainants
     await assert_alike(story, answers_of(story.complainants[1]), fork, (story.officers[0], Observer.look_and_try))
 
 
+@pytest.mark.drawn
 async def test_a_complainant_who_leaves_learns_nothing_of_what_another_answered(office: Office, fork: Fork) -> None:
     """Whether the case closed with the leaving, or goes on, would tell."""
     story = await (await office.file(complainants=[{}, {}], officers=[{}, {}])).to_confirming()
@@ -308,6 +312,7 @@ async def test_a_complainant_who_leaves_learns_nothing_of_what_another_answered(
 # ── while officers are asked ───────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.drawn
 async def test_an_officer_s_answer_shows_to_nobody_while_another_is_still_asked(office: Office, fork: Fork) -> None:
     story = await office.file(complainants=[{}, {}], officers=[{}, {}, {}])
     await story.to_asking()
@@ -317,6 +322,7 @@ async def test_an_officer_s_answer_shows_to_nobody_while_another_is_still_asked(
     await assert_alike(story, answers_of(watched), fork, *watchers, (unanswered, Observer.look))
 
 
+@pytest.mark.drawn
 async def test_who_leaves_while_officers_are_asked_learns_nothing_of_what_another_of_them_answered(
     office: Office, fork: Fork
 ) -> None:
@@ -350,6 +356,7 @@ async def late_complainant(story: Story) -> Caller:
     return complainant
 
 
+@pytest.mark.drawn
 async def test_late_officers_answers_are_sealed_also_in_a_case_that_was_scheduled_and_signed(
     office: Office, fork: Fork
 ) -> None:
@@ -361,6 +368,7 @@ async def test_late_officers_answers_are_sealed_also_in_a_case_that_was_schedule
     await assert_alike(story, answers_of(watched), fork, *watchers, *leaving(story.complainants[0], "withdrew"))
 
 
+@pytest.mark.drawn
 async def test_a_late_party_is_not_told_how_far_the_case_had_come_when_it_joined(fork: Fork, ready: Begun) -> None:
     """In one world a session was called off by the joining; in the other there was none yet."""
     story = ready()
@@ -385,6 +393,7 @@ async def test_a_late_party_is_not_told_how_far_the_case_had_come_when_it_joined
     assert seen[0] == seen[1]
 
 
+@pytest.mark.drawn
 async def test_late_complainants_answers_are_sealed_also_in_a_case_that_was_ready(fork: Fork, ready: Begun) -> None:
     story = ready()
     watched = await late_complainant(story)
@@ -436,6 +445,7 @@ CLOSING = {
 """The ways in which a case closes while it is in each state."""
 
 
+@pytest.mark.drawn
 async def test_not_mediated_tells_a_party_neither_who_nor_why(office: Office, fork: Fork) -> None:
     story = await office.file(complainants=[{}, {}], officers=[{}, {}])
 
@@ -450,6 +460,7 @@ async def test_not_mediated_tells_a_party_neither_who_nor_why(office: Office, fo
             await assert_alike(story, closes(story.officers, *CLOSING[state]), fork, (story.complainants[0], watch))
 
 
+@pytest.mark.drawn
 async def test_a_close_before_the_case_was_ready_does_not_tell_what_another_complainant_had_answered(
     office: Office, fork: Fork
 ) -> None:
@@ -539,6 +550,7 @@ async def test_a_complainant_alone_may_ask_again_after_leaving(confirming: Begun
     await story.complainants[0].post(f"/v1/complaints/{story.complaint_id}/mediation-requests")
 
 
+@pytest.mark.drawn
 async def test_nothing_is_ready_in_a_case_that_has_closed(office: Office, ready: Begun) -> None:
     story = ready()
     await story.withdraw(story.complainants[0])

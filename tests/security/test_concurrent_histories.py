@@ -29,6 +29,8 @@ from mediation_api.dev.office import Caller, Office, Story
 from mediation_api.domain.access import AccessScope
 from mediation_api.repository.case_queries import CaseQueries
 
+pytestmark = pytest.mark.drawn
+
 WHOLE: Final = os.environ.get("HISTORIES") == "whole"
 PARTS: Final = 2 if WHOLE else 1
 """Each of which another core may run."""
