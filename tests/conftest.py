@@ -97,7 +97,7 @@ RUN: Final = pytest.StashKey[Run]()
 SERVER: Final = pytest.StashKey[EmbeddedServer]()
 WITHOUT_PROGRAMS: Final = pytest.StashKey[bool]()
 FIRST_DRAWN: Final = pytest.StashKey[int]()
-"""Which of the tests marked `drawn` is the first that runs; every sixth runs from there. Below zero, all run."""
+"""Which of the tests marked `drawn` is the first that runs; every tenth runs from there. Below zero, all run."""
 NEVER_SEEN: Final = pytest.StashKey[list[tuple[str, ...]]]()
 NEVER_USED: Final = pytest.StashKey[list[tuple[str, ...]]]()
 
@@ -105,7 +105,7 @@ NEVER_USED: Final = pytest.StashKey[list[tuple[str, ...]]]()
 _OBJECTS_PER_COLLECTION: Final = 200_000
 """Python's own 700 would have every tenth second of a run go into looking for garbage where there is none."""
 
-_DRAWN_OF: Final = 6
+_DRAWN_OF: Final = 10
 """Of the tests marked `drawn`, `make test` runs one of so many."""
 
 
@@ -117,7 +117,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a directory; a worker is told of its controller's."""
     config.addinivalue_line("markers", "program: starts programs of the service, which takes seconds")
-    config.addinivalue_line("markers", "drawn: takes long; a run of the whole suite draws one of six such tests")
+    config.addinivalue_line("markers", "drawn: takes long; a run of the whole suite draws one of ten such tests")
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
     # What a developer has set must not decide what the tests see.
     for name in [name for name in os.environ if name.startswith("MEDIATION_") and name != SERVER_VARIABLE]:

@@ -29,6 +29,8 @@ from mediation_api.domain.target import Pace
 from mediation_api.domain.values import Approver
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.drawn
+
 Item: TypeAlias = "dict[str, object]"
 
 
@@ -72,7 +74,6 @@ async def loaded(run: Run, keys: Path, server_url: str) -> AsyncIterator[Loaded]
         await database.close()
 
 
-@pytest.mark.drawn
 async def test_two_that_load_at_once_load_once(loaded: Loaded) -> None:
     assert len(await loaded.items("/v1/complaints")) == len(demo.STORIES)
     assert len(await loaded.items("/v1/mediators")) == len(demo.ROSTER)
@@ -182,7 +183,6 @@ async def test_a_database_that_is_away_is_said_to_be(settings: Settings) -> None
         await load_demo_data(nowhere)
 
 
-@pytest.mark.drawn
 async def test_the_stories_fit_a_monday_and_a_strict_city(committed: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "datetime", MONDAY)
     strict = committed.model_copy(update={"required_approvals": tuple(Approver), "pause_max_days": 3})

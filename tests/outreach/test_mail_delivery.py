@@ -29,6 +29,8 @@ from mediation_api.outreach.worker import RunResult, WorkerContext, number_event
 from mediation_api.repository import mails
 from mediation_api.settings import MailTls, Settings, SettingsError
 
+pytestmark = pytest.mark.drawn
+
 SENDER: Final = "no-reply@city.example"
 
 

@@ -207,6 +207,7 @@ async def test_every_edit_of_an_operative_table_by_the_owner_is_found(
     assert not WHOLE or {str(column) for columns in COMPARED_COLUMNS.values() for column in columns} <= tried
 
 
+@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 async def test_what_the_review_changed_unseen_is_found(module_database: RolledBackDatabase) -> None:
     edits = [Edit(statement, statement) for statement in IN_THE_ISSUE]
@@ -419,6 +420,7 @@ async def test_the_database_allows_the_standings_that_the_domain_does(service: D
     assert allowed == {(source, target) for source in Standing for target in NEXT_STANDINGS[source]}
 
 
+@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 async def test_what_an_office_does_is_what_the_events_say_at_the_end_of_its_transactions(
     module_database: RolledBackDatabase,

@@ -43,7 +43,7 @@ WHOLE: Final = os.environ.get("EDITS") == "whole"
 EDITS: Final = 200 if WHOLE else 50
 
 
-pytestmark = pytest.mark.usefixtures("undone")
+pytestmark = [pytest.mark.drawn, pytest.mark.usefixtures("undone")]
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,6 @@ def made_up(hint: object) -> object:
     return plain[hint]  # type: ignore[index] # a hint is one of these
 
 
-@pytest.mark.drawn
 async def test_an_event_of_every_kind_comes_back_as_it_was_linked(
     module_office: Office, module_database: RolledBackDatabase
 ) -> None:
@@ -393,7 +392,6 @@ async def unseen(
     return missed
 
 
-@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 async def test_changes_made_by_the_owner_of_the_tables_are_found_every_one(
     module_database: RolledBackDatabase,
@@ -416,7 +414,6 @@ async def test_changes_made_by_the_owner_of_the_tables_are_found_every_one(
     assert (blind["edits_the_body"], blind["swaps_two_streams"]) == (10, 10)
 
 
-@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 async def test_a_chain_that_was_rewritten_is_found_beside_what_was_exported_before(
     module_database: RolledBackDatabase,
@@ -483,7 +480,6 @@ async def without_walls(connection: AsyncConnection, table: str) -> None:
         await connection.execute(text(f"DROP INDEX {index.name}"))
 
 
-@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 async def test_what_is_shown_beside_the_events_is_held_against_them(module_database: RolledBackDatabase) -> None:
     async with module_database.transaction() as connection:
@@ -516,7 +512,6 @@ OF_A_HOLD_AND_THE_LIKE: Final = (
 )
 
 
-@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 async def test_a_hold_or_an_attestation_is_not_made_up_or_taken_back_unseen(
     module_database: RolledBackDatabase,
@@ -545,7 +540,6 @@ OF_A_REPORT: Final = (
 )
 
 
-@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 async def test_no_word_of_a_report_is_changed_unseen_and_its_case_is_not_named(
     module_database: RolledBackDatabase,
@@ -634,7 +628,6 @@ EVERYWHERE: Final = (
 )
 
 
-@pytest.mark.drawn
 @pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("size", [1, 4, 1000] if WHOLE else [4])
 async def test_ranges_find_together_what_is_found_at_once(

@@ -22,6 +22,8 @@ from mediation_api.main import OPERATIONS
 from mediation_api.outreach.documents import Document, Printer, PrintSize
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.drawn
+
 CONTRACT: Final = Path("openapi/mediation-api.v1.json")
 BEGINNING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;SELECT FROM assume_party"
 """What a party's read sends first."""

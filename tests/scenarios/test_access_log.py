@@ -226,6 +226,7 @@ def test_everybody_but_parties_and_the_public_has_an_everyday_purpose() -> None:
     assert set(DEFAULT_PURPOSE) == set(Role) - {Role.PUBLIC, Role.COMPLAINANT, Role.OFFICER}
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("role", sorted(DEFAULT_PURPOSE.keys() - {Role.INTEGRATION}))
 async def test_each_read_by_staff_a_mediator_or_an_auditor_is_written_down_once(
     role: Role, office: Office, database: RolledBackDatabase, told: Told
@@ -341,6 +342,7 @@ async def test_a_purpose_is_one_of_a_few_words(office: Office, database: RolledB
     assert [entry["purpose"] for entry in await entries(database, after=before)] == ["legal_request"]
 
 
+@pytest.mark.drawn
 async def test_a_read_that_cannot_be_written_down_shows_nothing(
     committed_office: Office,
     committed_database: Database,
@@ -559,6 +561,7 @@ async def the_office_reads(story: Story) -> None:
 READS: Final = Worlds({"nobody reads": nobody_reads, "the office reads": the_office_reads})
 
 
+@pytest.mark.drawn
 async def test_that_the_office_reads_while_answers_are_awaited_shows_to_nobody(office: Office, fork: Fork) -> None:
     story = await office.file(complainants=[{}, {}], officers=[{}, {}])
     await story.to_confirming()
