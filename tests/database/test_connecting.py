@@ -114,8 +114,9 @@ async def test_a_host_that_hangs_delays_the_next_one_by_its_head_start(settings:
 
 async def test_a_host_that_refuses_delays_nothing(settings: Settings, refusing: int) -> None:
     async with relay(settings) as server:
-        direct = await seconds_until_connected(at(settings, server.port))
-        assert await seconds_until_connected(at(settings, refusing, server.port)) < direct + HEAD_START_SECONDS
+        # The quickest of five: a busy machine may hold one up, and a delay would be there each time.
+        tried = [await seconds_until_connected(at(settings, refusing, server.port)) for _ in range(5)]
+        assert min(tried) < HEAD_START_SECONDS
 
 
 async def test_the_last_host_is_tried_though_those_before_it_hang(settings: Settings, silent: int) -> None:
