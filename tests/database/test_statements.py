@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import ARRAY, DateTime, Integer, String, Uuid, bindparam, func, literal, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from mediation_api.database import tables as t
 from mediation_api.database.batching import inserted
@@ -134,6 +136,22 @@ async def test_a_long_statement_stays_prepared(committed: Settings) -> None:
         ).all()
     await engine.dispose()
     assert used == [2]
+
+
+async def test_engines_share_the_text_of_a_statement_and_not_their_keys(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = settings.model_copy(update={"search_secret": SecretStr("of another city, which nobody else knows")})
+    engines = [create_engine(each) for each in (settings, other)]
+    ours = _compiled(_VALUES, engines[0].dialect)
+    monkeypatch.setattr(SQLCompiler, "__init__", None)  # nothing can be compiled any more
+    theirs = _compiled(_VALUES, engines[1].dialect)
+    assert ours.sql == theirs.sql
+    hashed = {parameters.arguments(_PARAMETERS)[5] for parameters in (ours, theirs)}
+    assert len(hashed) == 2
+    assert "PO-0815" not in hashed
+    with pytest.raises(TypeError):
+        _compiled(select(literal(2)), engines[1].dialect)
 
 
 async def test_a_request_that_is_repeated_compiles_no_statement(office: Office) -> None:

@@ -2,8 +2,8 @@
 
 SQLAlchemy compiles a statement; asyncpg executes it. What SQLAlchemy does in between for each execution (a cache key of
 the whole statement, a context, a cursor, a result, and switches between greenlets) takes several times as long as the
-driver. So a statement is compiled here once for each engine, with the function that converts each of its parameters and
-columns, as the types of SQLAlchemy declare them.
+driver. So a statement is compiled here once, and for each engine the functions are kept that convert its parameters and
+columns, as the types of SQLAlchemy declare them: some need the keys of the engine.
 
 Pass no statement here that is built anew for each request: it would be compiled each time, and would crowd out others.
 `AsyncConnection.execute` is made for those.
@@ -12,9 +12,11 @@ Pass no statement here that is built anew for each request: it would be compiled
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Dialect
+from sqlalchemy import BindParameter, Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
 
 from mediation_api.database.nesting import AnyRow, AnyStatement
 from mediation_api.database.transactions import on_driver
@@ -83,18 +85,41 @@ async def fetch_first(
     return rows[0] if rows else None
 
 
+class _Source(NamedTuple):
+    """A statement as PostgreSQL reads it, with the types of what is passed and returned."""
+
+    sql: str
+    parameters: tuple[BindParameter[object], ...]
+    columns: tuple[tuple[str, TypeEngine[object]], ...]
+
+
+_SOURCES: Final[WeakKeyDictionary[AnyStatement, _Source]] = WeakKeyDictionary()
+"""Those of the statements that exist, for all engines: they have the same dialect, and one server."""
+
+
 @lru_cache(maxsize=_COMPILED_STATEMENTS)
 def _compiled(statement: AnyStatement, dialect: Dialect) -> _Compiled:
+    source = _SOURCES.get(statement)
+    if source is None:
+        source = _SOURCES[statement] = _source(statement, dialect)
+    parameters = tuple(
+        _Parameter(
+            bind.key, bind.effective_value, bind.required, bind.type.dialect_impl(dialect).bind_processor(dialect)
+        )
+        for bind in source.parameters
+    )
+    converted = tuple(
+        (name, convert)
+        for name, kind in source.columns
+        if (convert := kind.dialect_impl(dialect).result_processor(dialect, None)) is not None
+    )
+    return _Compiled(source.sql, parameters, converted)
+
+
+def _source(statement: AnyStatement, dialect: Dialect) -> _Source:
     compiler = statement.compile(dialect=dialect)
     if compiler.post_compile_params or compiler.literal_execute_params:
         raise TypeError("a list of values is one parameter here: compare with `any_`, or with `constants`")
-    parameters = []
-    for bind in (compiler.binds[name] for name in compiler.positiontup or ()):
-        convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
-        parameters.append(_Parameter(bind.key, bind.effective_value, bind.required, convert))
-    converted = []
-    for column in statement.exported_columns:
-        convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
-        if convert is not None and column.key is not None:
-            converted.append((column.key, convert))
-    return _Compiled(compiler.string, tuple(parameters), tuple(converted))
+    parameters = tuple(compiler.binds[name] for name in compiler.positiontup or ())
+    columns = tuple((column.key, column.type) for column in statement.exported_columns if column.key is not None)
+    return _Source(compiler.string, parameters, columns)
