@@ -79,6 +79,7 @@ async def test_two_that_load_at_once_load_once(loaded: Loaded) -> None:
     assert len(await loaded.items("/v1/mediators")) == len(demo.ROSTER)
 
 
+@pytest.mark.drawn
 async def test_the_board_shows_what_an_office_lives_through(loaded: Loaded) -> None:
     cases = await loaded.items("/v1/cases")
     complaints = await loaded.items("/v1/complaints")

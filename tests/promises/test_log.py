@@ -41,6 +41,7 @@ FIELDS: Final = {"time", "level", "event", "method", "route", "status", "duratio
 CANARY: Final = "c4n4ry"
 
 
+@pytest.mark.program
 def test_serve_writes_one_json_line_per_request_and_no_other_access_log(
     committed: Settings, keys: Path, tmp_path: Path
 ) -> None:
