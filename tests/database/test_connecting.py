@@ -24,6 +24,8 @@ from mediation_api.database.engine import Database
 from mediation_api.database.transactions import OutcomeUnknown
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.drawn
+
 PATIENCE: Final = 0.6
 """Seconds."""
 

@@ -21,6 +21,8 @@ from mediation_api.domain.event_kinds import INTEGRATION_KINDS
 from mediation_api.domain.lifecycle import ANSWERS_SEALED
 from mediation_api.settings import Settings
 
+pytestmark = pytest.mark.drawn
+
 WRITERS, FILINGS = 6, 5
 
 
@@ -60,7 +62,6 @@ async def test_an_event_that_is_committed_late_comes_after_those_that_a_reader_h
         assert (await reading.scalars(skipped)).all() == []
 
 
-@pytest.mark.drawn
 async def test_each_reader_of_many_gets_every_event_once_while_many_write(
     committed_office: Office, committed_database: Database
 ) -> None:
