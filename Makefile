@@ -51,10 +51,12 @@ $(STAMP): | $(LOCK) pyproject.toml
 run: $(STAMP)
 	@exec $(BIN)/mediation-api dev
 
-# `make test SAMPLES=whole`, as .ci/run calls it, runs all of what the suite otherwise samples or leaves out.
+# `make test SAMPLES=whole`, as .ci/run calls it, runs all of what the suite otherwise samples or leaves out. On two
+# workers: with three, the statements of an import once reached their time limit.
 WHOLE := PROBES=whole LEAVING=whole STORIES=20 MATRIX=whole RACES=25 PROGRAMS=whole DRAWN=whole EDITS=whole FILTERS=whole ZONES=whole
 test: $(STAMP)
-	@$(if $(filter whole,$(SAMPLES)),$(WHOLE)) $(BIN)/python -m pytest $(ARGS)
+	@$(if $(filter whole,$(SAMPLES)),$(WHOLE)) $(BIN)/python -m pytest \
+		$(if $(filter whole,$(SAMPLES)),-n2 --dist=worksteal) $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
