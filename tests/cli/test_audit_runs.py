@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -15,9 +16,11 @@ from sqlalchemy import text
 from tests.cli.auditing import background, bend, run
 from tests.serving import START_SECONDS
 
+from mediation_api.cli.audit_runs import VerificationError, _distributed
 from mediation_api.database.engine import create_engine
 from mediation_api.dev.office import Office
 from mediation_api.repository import audit_ranges
+from mediation_api.repository.audit_ranges import EVERYTHING
 from mediation_api.settings import Settings
 
 pytestmark = pytest.mark.program
@@ -173,6 +176,13 @@ async def test_it_ends_with_one_line_if_one_of_its_processes_does(
             output, errors = process.communicate()
     assert (process.returncode, output) == (2, "")
     assert without_progress(errors) == "a process of the verification ended\n"
+
+
+def test_a_process_that_ended_before_it_is_sent_a_part_is_no_lost_connection() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    theirs.close()
+    with pytest.raises(VerificationError, match="a process of the verification ended"):
+        list(_distributed([EVERYTHING], [ours]))
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -201,7 +201,8 @@ def _distributed(ranges: Sequence[IdRange], idle: list[Pipe]) -> Iterator[Found]
     while reported < len(ranges):
         while idle and started < len(ranges):
             link = idle.pop()
-            link.send(ranges[started])
+            with _while_it_lives():
+                link.send(ranges[started])
             running[link] = started
             started += 1
         ready = wait(list(running))
@@ -213,11 +214,18 @@ def _distributed(ranges: Sequence[IdRange], idle: list[Pipe]) -> Iterator[Found]
             reported += 1
 
 
-def _received(link: Pipe) -> Found:
+@contextmanager
+def _while_it_lives() -> Iterator[None]:
+    """Raise VerificationError if the process at the other end of a pipe has ended, and not an error of connections."""
     try:
-        answer = link.recv()
-    except EOFError:
+        yield
+    except (EOFError, OSError):
         raise VerificationError("a process of the verification ended") from None
+
+
+def _received(link: Pipe) -> Found:
+    with _while_it_lives():
+        answer = link.recv()
     if isinstance(answer, Found):
         return answer
     raise VerificationError(str(answer))
