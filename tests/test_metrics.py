@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
+from sqlalchemy import text
 from tests.conftest import Clock
 from tests.contract.instance import environment
 from tests.outreach.test_mail_delivery import person, with_mail
@@ -26,7 +27,8 @@ from tests.scenarios.test_change_feed import filed_by_integration
 from tests.serving import START_SECONDS, wait_until_answered
 
 from mediation_api.auth.tokens import Verifier
-from mediation_api.database.engine import Database, Pool, PoolUsage
+from mediation_api.database.engine import Database, Pool, PoolUsage, create_engine
+from mediation_api.database.job_runs import record_success
 from mediation_api.dev.office import Office
 from mediation_api.domain.values import Job
 from mediation_api.logs import SERVICE_LOGGER, LogEvent
@@ -162,6 +164,19 @@ async def test_what_waits_to_be_sent_tells_for_how_long(
     assert (await committed_office.integration.send("PATCH", address, {"active": False})).status_code == 200
     assert age("webhook", await _page(committed)) is None
     await context.database.close()
+
+
+async def test_a_queue_that_cannot_be_read_hides_no_job(
+    committed: Settings, as_owner: Callable[[Settings], Settings]
+) -> None:
+    await record_success(committed, Job.RETENTION)
+    owner = create_engine(as_owner(committed))
+    async with owner.begin() as connection:
+        await connection.execute(text("LOCK TABLE mails"))
+        samples = await _page(committed)
+    await owner.dispose()
+    assert value(samples, "job_success_age_seconds", command=Job.RETENTION) is not None
+    assert value(samples, "oldest_unsent_age_seconds", kind="mail") is None
 
 
 async def _page(settings: Settings) -> Samples:

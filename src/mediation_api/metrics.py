@@ -148,7 +148,10 @@ class StateCollector(Collector):
 
     async def _read_ages(self) -> tuple[Mapping[Job, float], Mapping[str, float]]:
         async with self._database.reading(Pool.HEALTH) as connection:
-            return await seconds_since_success(connection), await seconds_unsent(connection)
+            successes, waits = await seconds_since_success(connection), dict[str, float]()
+            with suppress(SQLAlchemyError):  # a long queue may take too long, and must not hide the ages of the jobs
+                waits.update(await seconds_unsent(connection))
+            return successes, waits
 
 
 def registry_of(database: Database, verifier: Verifier) -> CollectorRegistry:
